@@ -1,0 +1,1 @@
+"""Money: tariffs, rating, ledger, reservations. Knows neither SIP, RTP nor HTTP."""

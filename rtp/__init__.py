@@ -1,0 +1,1 @@
+"""RTP: RFC 3550 and its family. Knows neither SIP nor money."""

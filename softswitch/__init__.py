@@ -1,0 +1,1 @@
+"""The switch: composes sip, rtp and billing into admission, calls, services and operations."""

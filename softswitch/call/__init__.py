@@ -1,0 +1,1 @@
+"""A call: two legs, their media and their money."""

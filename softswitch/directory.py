@@ -1,0 +1,195 @@
+"""The directory: who the switch serves. Facts about lines and trunks, and an index over them.
+
+The whole directory is held in memory, so that the call path asks no database. The index is
+changed in place when an operator changes a line or trunk; a call that is under way keeps the
+facts it was admitted with.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from sip.digest import Algorithm
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Status = Literal["active", "suspended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A subscriber's line: one number, one SIP user, one account that pays."""
+
+    id: int
+    number: str
+    """E.164 with "+"."""
+    login: str
+    """The SIP user: of the address of record and of the digest."""
+    account_id: int
+    ha1: Mapping[Algorithm, str]
+    """Digest secret of each algorithm (RFC 7616 section 3.4.2), lower-case hexadecimal."""
+    status: Status = "active"
+    display_name: str = ""
+    algorithms: tuple[Algorithm, ...] | None = None
+    """Offered to this line's phones, in order. None: the switch's own setting."""
+    no_answer_seconds: int | None = None
+    """None: the switch's own setting."""
+    max_calls: int | None = None
+    """Calls at once, in both directions together. None: no limit of its own."""
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a trunk's requests come from: addresses, and a port when it must match too."""
+
+    network: Network
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Source:
+        """ "192.0.2.0/24", "192.0.2.1:5080" or "[2001:db8::1]:5080". Raises ValueError."""
+        host, port = text, None
+        if text.startswith("[") or text.count(":") == 1:
+            host, _, digits = text.rpartition(":")
+            if not (digits.isascii() and digits.isdigit() and 0 < int(digits[:6]) < 65536):
+                raise ValueError(f"{text!r} has no valid port")
+            host, port = host.strip("[]"), int(digits)
+        try:
+            return cls(ipaddress.ip_network(host), port)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is no address or network: {error}") from None
+
+    def __str__(self) -> str:
+        whole = self.network.prefixlen == self.network.max_prefixlen
+        host = str(self.network.network_address) if whole else str(self.network)
+        if self.port is None:
+            return host
+        return f"[{host}]:{self.port}" if self.network.version == 6 else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """Another operator or gateway that calls go to and come from."""
+
+    id: int
+    name: str
+    target: str
+    """SIP URI that calls are sent to, e.g. "sip:gw.example.org:5060;transport=tcp"."""
+    prefixes: tuple[str, ...]
+    """Digits (without "+") of the numbers it takes. ("",) takes every number."""
+    priority: int = 100
+    """Among equally long prefixes the lower number is tried first."""
+    username: str | None = None
+    password: str | None = None
+    """For its digest challenges. Never printed."""
+    inbound_from: tuple[Source, ...] = ()
+    """Requests from there are this trunk's. Empty: it doesn't call us."""
+    status: Status = "active"
+    max_calls: int | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == "active"
+
+
+class Directory:
+    """Index of all lines and active trunks."""
+
+    def __init__(self, lines: Iterable[Line] = (), trunks: Iterable[Trunk] = ()) -> None:
+        self._by_id: dict[int, Line] = {}
+        self._by_login: dict[str, Line] = {}
+        self._by_number: dict[str, Line] = {}
+        self.put_lines(lines)
+        self.set_trunks(trunks)
+
+    def line(self, line_id: int) -> Line | None:
+        return self._by_id.get(line_id)
+
+    def line_by_login(self, login: str) -> Line | None:
+        """Also suspended lines: what they may do is decided by admission."""
+        return self._by_login.get(login)
+
+    def line_by_number(self, number: str) -> Line | None:
+        """`number` is E.164 with "+"."""
+        return self._by_number.get(number)
+
+    def is_line(self, number: str) -> bool:
+        """What NumberPlan.read asks."""
+        return number in self._by_number
+
+    def lines(self) -> Iterator[Line]:
+        return iter(self._by_id.values())
+
+    def trunk(self, trunk_id: int) -> Trunk | None:
+        """Also suspended ones."""
+        return self._trunks.get(trunk_id)
+
+    def trunks(self) -> Iterator[Trunk]:
+        return iter(self._trunks.values())
+
+    def trunks_for(self, digits: str) -> list[Trunk]:
+        """Active trunks that take the number (without "+"): longest prefix, then priority."""
+        found: list[Trunk] = []
+        for length in self._prefix_lengths:
+            for trunk in self._by_prefix.get(digits[:length], ()):
+                if trunk not in found:
+                    found.append(trunk)
+        return found
+
+    def trunk_by_source(self, host: str, port: int) -> Trunk | None:
+        """The active trunk whose requests come from there; the narrowest source wins."""
+        exact = self._by_address.get((host, port)) or self._by_address.get((host, None))
+        if exact is not None or not self._by_network:
+            return exact
+        address = ipaddress.ip_address(host)
+        for source, trunk in self._by_network:
+            if source.port in (None, port) and address in source.network:
+                return trunk
+        return None
+
+    def put_lines(self, lines: Iterable[Line]) -> None:
+        """Add lines, or replace the ones with the same id."""
+        for line in lines:
+            self.remove_line(line.id)
+            self._by_id[line.id] = line
+            self._by_login[line.login] = line
+            self._by_number[line.number] = line
+
+    def remove_line(self, line_id: int) -> None:
+        """Forget a line; one that isn't there is no error."""
+        line = self._by_id.pop(line_id, None)
+        if line is not None:
+            self._by_login.pop(line.login, None)
+            self._by_number.pop(line.number, None)
+
+    def set_trunks(self, trunks: Iterable[Trunk]) -> None:
+        """Replace all trunks."""
+        self._trunks = {trunk.id: trunk for trunk in trunks}
+        active = sorted(
+            (trunk for trunk in self._trunks.values() if trunk.is_active),
+            key=lambda trunk: (trunk.priority, trunk.id),
+        )
+        self._by_prefix: dict[str, list[Trunk]] = {}
+        self._by_address: dict[tuple[str, int | None], Trunk] = {}
+        self._by_network: list[tuple[Source, Trunk]] = []
+        for trunk in active:
+            for prefix in trunk.prefixes:
+                self._by_prefix.setdefault(prefix, []).append(trunk)
+            for source in trunk.inbound_from:
+                self._put_source(source, trunk)
+        self._prefix_lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
+        self._by_network.sort(key=lambda item: (-item[0].network.prefixlen, item[0].port is None))
+
+    def _put_source(self, source: Source, trunk: Trunk) -> None:
+        if source.network.prefixlen == source.network.max_prefixlen:
+            host = str(source.network.network_address)
+            self._by_address.setdefault((host, source.port), trunk)
+        else:
+            self._by_network.append((source, trunk))

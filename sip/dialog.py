@@ -1,0 +1,140 @@
+"""Dialogs: what two user agents keep of each other (RFC 3261 section 12)."""
+
+from __future__ import annotations
+
+from sip.flow import Flow
+from sip.message import Message, Request, Response
+from sip.uri import Uri
+
+DialogId = tuple[str, str | None, str | None]
+"""Call-ID, local tag, remote tag."""
+
+
+class Dialog:
+    """State of a dialog; fields that are only sent are kept as they stand on the wire."""
+
+    __slots__ = (
+        "call_id",
+        "contact",
+        "flow",
+        "local",
+        "local_cseq",
+        "local_tag",
+        "pinned",
+        "remote",
+        "remote_cseq",
+        "remote_tag",
+        "remote_target",
+        "route_set",
+    )
+
+    def __init__(
+        self,
+        *,
+        call_id: str,
+        local: bytes,
+        local_tag: str,
+        remote: bytes,
+        remote_tag: str | None,
+        remote_target: bytes,
+        route_set: tuple[bytes, ...],
+        contact: bytes,
+        flow: Flow,
+        pinned: bool,
+    ) -> None:
+        self.call_id = call_id
+        self.local = local
+        self.local_tag = local_tag
+        self.remote = remote
+        self.remote_tag = remote_tag
+        self.remote_target = remote_target
+        self.route_set = route_set
+        self.contact = contact
+        """Our Contact field value."""
+        self.flow = flow
+        self.pinned = pinned
+        """Always reach the peer by the flow it used, whatever its Contact says (phones behind
+        NAT lie in Contact without knowing it)."""
+        self.local_cseq = 0
+        self.remote_cseq: int | None = None
+
+    @property
+    def id(self) -> DialogId:
+        return (self.call_id, self.local_tag, self.remote_tag)
+
+    @classmethod
+    def from_request(
+        cls, request: Request, flow: Flow, local_tag: str, contact: bytes, *, pinned: bool
+    ) -> Dialog:
+        """The UAS side (RFC 3261 section 12.1.1)."""
+        dialog = cls(
+            call_id=request.call_id,
+            local=(request.get(b"to") or b"") + b";tag=" + local_tag.encode("ascii"),
+            local_tag=local_tag,
+            remote=request.get(b"from") or b"",
+            remote_tag=request.from_tag,
+            remote_target=target_of(request) or bytes(request.from_.uri),
+            route_set=tuple(request.get_list(b"record-route")),
+            contact=contact,
+            flow=flow,
+            pinned=pinned,
+        )
+        dialog.remote_cseq = request.cseq.number
+        return dialog
+
+    def confirm(self, response: Response) -> None:
+        """Learn the peer from a response to our INVITE (section 12.1.2)."""
+        self.remote = response.get(b"to") or self.remote
+        self.remote_tag = response.to_tag
+        routes = response.get_list(b"record-route")
+        self.route_set = tuple(reversed(routes))
+        self.remote_target = target_of(response) or self.remote_target
+
+    def refresh_target(self, message: Message) -> None:
+        """A re-INVITE or its 2xx may move the peer (section 12.2)."""
+        self.remote_target = target_of(message) or self.remote_target
+
+    def next_cseq(self) -> int:
+        self.local_cseq += 1
+        return self.local_cseq
+
+    def next_hop(self) -> bytes:
+        """The URI to send to (section 12.2.1.1 and 8.1.2)."""
+        if self.route_set:
+            return name_addr_uri(self.route_set[0])
+        return self.remote_target
+
+    def fields(self, method: str, cseq: int, via: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        """Request-URI and the fields that every request of the dialog carries (12.2.1.1)."""
+        target, routes = self.remote_target, list(self.route_set)
+        if routes and b";lr" not in routes[0].lower():
+            # A strict router: it wants itself in the Request-URI and the target last.
+            target = name_addr_uri(routes[0])
+            routes = [*routes[1:], b"<" + self.remote_target + b">"]
+        fields = [(b"Via", via), (b"Max-Forwards", b"70")]
+        fields += [(b"Route", route) for route in routes]
+        fields.append((b"From", self.local))
+        fields.append((b"To", self.remote))
+        fields.append((b"Call-ID", self.call_id.encode("utf-8", "surrogateescape")))
+        fields.append((b"CSeq", b"%d %s" % (cseq, method.encode("ascii"))))
+        return target, fields
+
+
+def target_of(message: Message) -> bytes | None:
+    """The URI of a message's Contact, if it has exactly one."""
+    contacts = message.contacts
+    return bytes(contacts[0].uri) if len(contacts) == 1 else None
+
+
+def name_addr_uri(value: bytes) -> bytes:
+    """The URI inside a Route or Record-Route element, which always stands in <>."""
+    start, end = value.find(b"<"), value.rfind(b">")
+    return value[start + 1 : end] if 0 <= start < end else value
+
+
+def numeric_hop(uri: Uri) -> tuple[str, int] | None:
+    """Host and port of a URI that needs no name resolution; None if it does."""
+    host = uri.host
+    if ":" in host or (host and host[-1].isdigit() and host.replace(".", "").isdigit()):
+        return host, uri.port or 5060
+    return None

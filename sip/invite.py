@@ -1,0 +1,322 @@
+"""One INVITE of a session, sent or received, initial or re-INVITE (RFC 3261 sections 13, 14).
+
+What these two know and the session doesn't: the copies of a 2xx and of its ACK, CANCEL and its
+races, and the answer to a challenge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from sip import digest
+from sip.dialog import Dialog
+from sip.flow import Flow
+from sip.message import Request, Response
+from sip.transaction import T1, T2, TIMEOUT
+from sip.transaction_layer import ClientTransaction, ServerTransaction
+
+if TYPE_CHECKING:
+    from sip.user_agent import UserAgent
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+MAX_CHALLENGES = 2
+"""A peer that challenges for ever gets this many answers and no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How we authenticate ourselves to a peer; `realm` None answers whichever it names."""
+
+    username: str
+    password: str
+    realm: str | None = None
+    algorithms: tuple[digest.Algorithm, ...] = tuple(digest.Algorithm)
+
+    def answer(
+        self, agent: UserAgent, request: Request, response: Response
+    ) -> tuple[bytes, bytes] | None:
+        """The field that answers a 401 or 407; None if we won't or can't."""
+        proxy = response.status == 407
+        challenges = response.get_all(b"proxy-authenticate" if proxy else b"www-authenticate")
+        if self.realm is not None:
+            challenges = [c for c in challenges if digest.realm_of(c) == self.realm]
+        value = digest.answer(
+            challenges,
+            self.username,
+            self.password,
+            request.method,
+            request.raw_uri,
+            cnonce=agent.token(),
+            body=request.body,
+            allowed=self.algorithms,
+        )
+        return (b"Proxy-Authorization" if proxy else b"Authorization", value) if value else None
+
+
+class OutgoingUser(Protocol):
+    """The session, as an INVITE that it sent sees it."""
+
+    agent: UserAgent
+    dialog: Dialog
+
+    def invite_progress(self, response: Response) -> None: ...
+
+    def invite_answered(self, response: Response, now: float) -> None: ...
+
+    def invite_refused(self, status: int, response: Response | None, now: float) -> None: ...
+
+
+class OutgoingInvite:
+    """An INVITE that we sent, until 64*T1 after its 2xx or its failure."""
+
+    __slots__ = (
+        "_ack",
+        "_cancel_fields",
+        "_cancel_wanted",
+        "_cancelled",
+        "_challenges",
+        "_credentials",
+        "_provisional",
+        "_request",
+        "_session",
+        "_transaction",
+        "answered_tag",
+        "offered",
+        "over",
+    )
+
+    def __init__(
+        self, session: OutgoingUser, request: Request, credentials: Credentials | None
+    ) -> None:
+        self._session = session
+        self._request = request
+        self._credentials = credentials
+        self._challenges = 0
+        self._transaction: ClientTransaction | None = None
+        self._provisional = False
+        self._cancel_wanted = False
+        self._cancel_fields: Fields = ()
+        self._cancelled = False
+        self._ack: tuple[bytes, Flow] | None = None
+        self.answered_tag: str | None = None
+        self.offered = bool(request.body)
+        self.over = False
+        """A final response came, or none will."""
+
+    def send(self, now: float) -> None:
+        agent = self._session.agent
+        flow = self._session.dialog.flow
+        self._transaction = agent.layer.send_request(self._request, flow, self, now)
+
+    # What the transaction says
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        status = response.status
+        if status < 200:
+            self._provisional = True
+            if self._cancel_wanted:
+                self.cancel(now)
+            elif status > 100 and not self.over:
+                self._session.invite_progress(response)
+        elif status < 300:
+            self._on_success(response, now)
+        elif not self.over and not self._answer_challenge(response, now):
+            self.over = True
+            self._session.invite_refused(status, response, now)
+
+    def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        if not self.over:
+            self.over = True
+            self._session.invite_refused(status, None, now)
+
+    def _on_success(self, response: Response, now: float) -> None:
+        if self.answered_tag is not None and response.to_tag == self.answered_tag:
+            if self._ack is not None:  # the ACK was lost (13.2.2.4)
+                self._session.agent.send(*self._ack)
+        elif self.over or self._cancel_wanted:
+            self._refuse_late_success(response, now)
+        else:
+            self.over = True
+            self.answered_tag = response.to_tag
+            self._session.invite_answered(response, now)
+
+    def _refuse_late_success(self, response: Response, now: float) -> None:
+        """A second fork answered, or the 200 crossed our CANCEL: ACK it, then BYE it.
+
+        Both go out together, so that no answered leg is ever left unacknowledged.
+        """
+        first = self.answered_tag is None
+        agent = self._session.agent
+        dialog = copy_dialog(self._session.dialog)
+        dialog.confirm(response)
+        agent.send(*self._build_ack(dialog, b""))
+        agent.send_bye(dialog, self._credentials, (), now)
+        if first and not self.over:
+            self.over = True
+            self._session.invite_refused(487, None, now)
+
+    def _answer_challenge(self, response: Response, now: float) -> bool:
+        if response.status not in (401, 407) or self._credentials is None or self._cancel_wanted:
+            return False
+        if self._challenges >= MAX_CHALLENGES:
+            return False
+        agent = self._session.agent
+        authorization = self._credentials.answer(agent, self._request, response)
+        if authorization is None:
+            return False
+        self._challenges += 1
+        self._request = agent.next_attempt(self._session.dialog, self._request, authorization)
+        self._provisional = False
+        self.send(now)
+        return True
+
+    # What the session asks
+
+    def acknowledge(self, body: bytes, now: float) -> None:
+        """ACK the 2xx, with the answer if the 2xx carried the offer."""
+        self._ack = self._build_ack(self._session.dialog, body)
+        self._session.agent.send(*self._ack)
+
+    def _build_ack(self, dialog: Dialog, body: bytes) -> tuple[bytes, Flow]:
+        agent = self._session.agent
+        flow = agent.next_flow(dialog)
+        target, fields = dialog.fields("ACK", self._request.cseq.number, agent.via(flow))
+        # An ACK carries the INVITE's credentials (RFC 3261 section 22.1).
+        for name, value in self._request.fields:
+            if name in (b"Authorization", b"Proxy-Authorization"):
+                fields.append((name, value))
+        if body:
+            fields.append((b"Content-Type", b"application/sdp"))
+        return bytes(Request.build("ACK", target, fields, body)), flow
+
+    def cancel(self, now: float, extra: Fields = ()) -> None:
+        """Give up; a CANCEL may only follow a provisional response (RFC 3261 section 9.1)."""
+        self._cancel_wanted = True
+        self._cancel_fields += extra
+        if self.over or self._cancelled or not self._provisional:
+            return
+        self._cancelled = True
+        agent = self._session.agent
+        request = self._request
+        fields = [(b"Via", request.get_all(b"via")[0]), (b"Max-Forwards", b"70")]
+        fields += [(b"Route", value) for value in request.get_all(b"route")]
+        for name, key in ((b"From", b"from"), (b"To", b"to"), (b"Call-ID", b"call-id")):
+            fields.append((name, request.get(key) or b""))
+        fields.append((b"CSeq", b"%d CANCEL" % request.cseq.number))
+        fields += self._cancel_fields
+        cancel = Request.build("CANCEL", request.raw_uri, fields)
+        agent.layer.send_request(cancel, self._session.dialog.flow, None, now)
+        agent.timers.arm(TIMEOUT, now, _never_finished, self)
+
+
+def _never_finished(invite: OutgoingInvite, now: float) -> None:
+    """No final response 64*T1 after CANCEL: the INVITE is held to be cancelled (9.1)."""
+    invite.on_failure(invite._transaction, 487, now)  # type: ignore[arg-type]
+
+
+class IncomingUser(Protocol):
+    """The session, as an INVITE that it received sees it."""
+
+    agent: UserAgent
+
+    def invite_cancelled(self, request: Request, now: float) -> None: ...
+
+    def invite_unacknowledged(self, now: float) -> None: ...
+
+
+class IncomingInvite:
+    """An INVITE that we received, until its ACK."""
+
+    __slots__ = ("_interval", "_session", "_success", "offered", "transaction")
+
+    def __init__(self, session: IncomingUser, transaction: ServerTransaction) -> None:
+        self._session: IncomingUser | None = session
+        self._success: Response | None = None
+        self._interval = T1
+        self.transaction = transaction
+        self.offered = bool(transaction.request.body)
+        transaction.user = self
+
+    @property
+    def request(self) -> Request:
+        return self.transaction.request
+
+    @property
+    def answered(self) -> bool:
+        """Whether a final response went out."""
+        return self.transaction.answered
+
+    @property
+    def waiting_for_ack(self) -> bool:
+        return self._success is not None
+
+    def respond(self, response: Response, now: float) -> None:
+        """Send a response; a 2xx is repeated until its ACK comes (RFC 3261 section 13.3.1.4)."""
+        if self._session is None:
+            return
+        agent = self._session.agent
+        if 200 <= response.status < 300:
+            self._success = response
+            agent.timers.arm(T1, now, _repeat_success, self)
+            agent.timers.arm(TIMEOUT, now, _give_up, self)
+        agent.layer.respond(self.transaction, response, now)
+
+    def acknowledged(self) -> None:
+        """The ACK came: repeat nothing more."""
+        self._success = None
+
+    def release(self) -> None:
+        """The session ended; late messages find nobody here."""
+        self._success = None
+        self._session = None
+
+    def on_cancel(self, request: Request, now: float) -> None:
+        if self._session is not None and not self.answered:
+            self._session.invite_cancelled(request, now)
+
+    def on_unacknowledged(self, transaction: ServerTransaction, now: float) -> None:
+        """The answer could not be delivered: Timer H, or the connection broke.
+
+        After a 2xx the repetition goes on, and its own time-out ends the session.
+        """
+
+    def repeat(self, now: float) -> None:
+        if self._success is None or self._session is None:
+            return
+        agent = self._session.agent
+        agent.layer.respond(self.transaction, self._success, now)
+        self._interval = min(2 * self._interval, T2)
+        agent.timers.arm(self._interval, now, _repeat_success, self)
+
+    def give_up(self, now: float) -> None:
+        if self._success is not None and self._session is not None:
+            self._success = None
+            self._session.invite_unacknowledged(now)
+
+
+def _repeat_success(invite: IncomingInvite, now: float) -> None:
+    invite.repeat(now)
+
+
+def _give_up(invite: IncomingInvite, now: float) -> None:
+    invite.give_up(now)
+
+
+def copy_dialog(dialog: Dialog) -> Dialog:
+    """Another dialog of the same INVITE: a second fork has the same local side."""
+    copy = Dialog(
+        call_id=dialog.call_id,
+        local=dialog.local,
+        local_tag=dialog.local_tag,
+        remote=dialog.remote,
+        remote_tag=None,
+        remote_target=dialog.remote_target,
+        route_set=dialog.route_set,
+        contact=dialog.contact,
+        flow=dialog.flow,
+        pinned=dialog.pinned,
+    )
+    copy.local_cseq = dialog.local_cseq
+    return copy

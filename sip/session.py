@@ -1,0 +1,325 @@
+"""INVITE sessions: one leg of a call from its INVITE to its BYE (RFC 3261 sections 13 to 15).
+
+A session has one dialog and at most one INVITE under way in each direction. Its owner commands it
+with telephone verbs and hears of it by the events of :mod:`sip.events`; after :meth:`bye`,
+:meth:`cancel` or :meth:`reject` the owner hears nothing more, whatever late messages still come.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from sip.dialog import Dialog
+from sip.errors import SipError
+from sip.events import (
+    Acknowledged,
+    Answered,
+    Cancelled,
+    Event,
+    HungUp,
+    InfoReceived,
+    Progress,
+    Refused,
+    ReinviteAnswered,
+    ReinviteRefused,
+    Reinvited,
+)
+from sip.flow import Flow
+from sip.invite import Credentials, Fields, IncomingInvite, OutgoingInvite
+from sip.message import Request, Response
+from sip.transaction_layer import ClientTransaction, ServerTransaction
+
+if TYPE_CHECKING:
+    from sip.user_agent import UserAgent
+
+SDP = (b"Content-Type", b"application/sdp")
+
+
+class State(Enum):
+    """A session is early until a 2xx, then confirmed until a BYE."""
+
+    EARLY = "early"
+    CONFIRMED = "confirmed"
+    ENDED = "ended"
+
+
+class Glare(SipError):
+    """Our re-INVITE would cross another INVITE of the same dialog (RFC 3261 section 14.1)."""
+
+    def __init__(self) -> None:
+        super().__init__(491, "Request Pending")
+
+
+class Session:
+    """One INVITE usage; made by :meth:`UserAgent.invite` or :meth:`UserAgent.open_session`."""
+
+    __slots__ = (
+        "_deferred_bye",
+        "agent",
+        "credentials",
+        "dialog",
+        "incoming",
+        "outgoing",
+        "owner",
+        "state",
+    )
+
+    def __init__(self, agent: UserAgent, dialog: Dialog, credentials: Credentials | None) -> None:
+        self.agent = agent
+        self.dialog = dialog
+        self.credentials = credentials
+        self.state = State.EARLY
+        self.incoming: IncomingInvite | None = None
+        self.outgoing: OutgoingInvite | None = None
+        self.owner: Any = None
+        """Whoever the events are for; the session only carries it."""
+        self._deferred_bye: Fields | None = None
+
+    # Commands: the called side
+
+    def progress(
+        self, status: int, now: float, body: bytes = b"", extra: Fields = (), reason: str | None = None
+    ) -> None:
+        """Send a provisional response; with a body it carries early media."""
+        if self.incoming is not None and not self.incoming.answered:
+            self._respond(status, reason, body, extra, now)
+
+    def accept(self, body: bytes, now: float, extra: Fields = ()) -> None:
+        """Answer the INVITE or re-INVITE with 200 and this SDP."""
+        if self.incoming is None or self.incoming.answered:
+            return
+        if self.state is State.EARLY:
+            self.state = State.CONFIRMED
+        self._respond(200, None, body, extra, now)
+
+    def reject(self, status: int, now: float, reason: str | None = None, extra: Fields = ()) -> None:
+        """Refuse the INVITE, which ends the session, or the re-INVITE, which doesn't."""
+        if self.incoming is None or self.incoming.answered:
+            return
+        self._respond(status, reason, b"", extra, now)
+        if self.state is State.EARLY:
+            self._end()
+
+    def _respond(
+        self, status: int, reason: str | None, body: bytes, extra: Fields, now: float
+    ) -> None:
+        assert self.incoming is not None
+        fields = [*extra]
+        if 100 < status < 300:
+            fields.append((b"Contact", self.dialog.contact))
+        if status == 200:
+            fields += self.agent.capabilities
+        if body:
+            fields.append(SDP)
+        response = self.incoming.request.respond(
+            status, reason, to_tag=self.dialog.local_tag, fields=fields, body=body
+        )
+        self.incoming.respond(response, now)
+
+    # Commands: the calling side
+
+    def send_invite(self, request: Request, now: float) -> None:
+        self.outgoing = OutgoingInvite(self, request, self.credentials)
+        self.outgoing.send(now)
+
+    def acknowledge(self, body: bytes, now: float) -> None:
+        """ACK a 2xx that carried the offer, with the answer."""
+        if self.outgoing is not None:
+            self.outgoing.acknowledge(body, now)
+
+    def cancel(self, now: float, extra: Fields = ()) -> None:
+        """Give up an INVITE that isn't answered; a 200 that crosses it is answered by BYE."""
+        if self.state is State.EARLY and self.outgoing is not None:
+            self.owner = None
+            self.outgoing.cancel(now, extra)
+
+    # Commands: both
+
+    def reinvite(self, body: bytes, now: float, extra: Fields = ()) -> None:
+        """Send a re-INVITE; without a body it asks the peer for an offer.
+
+        Raises:
+            Glare: another INVITE of this session is under way.
+        """
+        if self.state is not State.CONFIRMED:
+            raise SipError(481, "Call/Transaction Does Not Exist")
+        if self.pending:
+            raise Glare
+        fields = [(b"Contact", self.dialog.contact), *self.agent.capabilities, *extra]
+        if body:
+            fields.append(SDP)
+        self.send_invite(self.agent.in_dialog(self.dialog, "INVITE", fields, body), now)
+
+    @property
+    def pending(self) -> bool:
+        """Whether an INVITE of either direction awaits its final response or its ACK."""
+        if self.outgoing is not None and not self.outgoing.over:
+            return True
+        incoming = self.incoming
+        return incoming is not None and (not incoming.answered or incoming.waiting_for_ack)
+
+    def info(self, content_type: bytes, body: bytes, now: float) -> None:
+        """Send an INFO (RFC 6086); nothing comes of its answer."""
+        if self.state is State.CONFIRMED:
+            fields = [(b"Content-Type", content_type)]
+            self.agent.send_in_dialog(
+                self.dialog, "INFO", fields, body, self.credentials, now, self
+            )
+
+    def bye(self, now: float, extra: Fields = ()) -> None:
+        """Hang up, whatever the state: BYE, CANCEL or 480."""
+        self.owner = None
+        if self.state is State.CONFIRMED:
+            if self.incoming is not None and self.incoming.waiting_for_ack:
+                self._deferred_bye = extra  # not before the ACK to our 2xx (section 15)
+            else:
+                self._send_bye(extra, now)
+        elif self.state is State.EARLY:
+            if self.outgoing is not None:
+                self.cancel(now, extra)
+            else:
+                self.reject(480, now)
+
+    def _send_bye(self, extra: Fields, now: float) -> None:
+        self.agent.send_bye(self.dialog, self.credentials, extra, now)
+        self._end()
+
+    # What the INVITE that we sent says
+
+    def invite_progress(self, response: Response) -> None:
+        if self.state is State.EARLY:
+            self._tell(Progress(self, response))
+
+    def invite_answered(self, response: Response, now: float) -> None:
+        assert self.outgoing is not None
+        again = self.state is State.CONFIRMED
+        if again:
+            self.dialog.refresh_target(response)
+        else:
+            self.dialog.confirm(response)
+            self.state = State.CONFIRMED
+            self.agent.remember(self)
+        if self.outgoing.offered:
+            self.outgoing.acknowledge(b"", now)
+        self._tell(ReinviteAnswered(self, response) if again else Answered(self, response))
+
+    def invite_refused(self, status: int, response: Response | None, now: float) -> None:
+        if self.state is State.EARLY:
+            self._tell(Refused(self, status, response))
+            self._end()
+        elif self.state is State.CONFIRMED:
+            # The peer no longer knows the dialog, or is gone (RFC 3261 section 12.2.1.2).
+            if status in (408, 481) or response is None:
+                self.lost(status, now)
+            else:
+                self._tell(ReinviteRefused(self, status))
+
+    # What comes in
+
+    def receive(self, request: Request, flow: Flow, now: float) -> None:
+        """A request of this dialog that is no repetition."""
+        dialog = self.dialog
+        if request.method == "ACK":
+            self._on_ack(request, now)
+            return
+        number = request.cseq.number
+        if dialog.remote_cseq is not None and number < dialog.remote_cseq:
+            self.agent.reply(request, flow, 500, now)
+            return
+        dialog.remote_cseq = number
+        handler = _HANDLERS.get(request.method)
+        if handler is None:
+            self.agent.reply(request, flow, 405, now)
+        else:
+            handler(self, request, flow, now)
+
+    def _on_ack(self, request: Request, now: float) -> None:
+        incoming = self.incoming
+        if incoming is None or not incoming.waiting_for_ack:
+            return
+        if request.cseq.number != incoming.request.cseq.number:
+            return
+        incoming.acknowledged()
+        if self._deferred_bye is not None:
+            self._send_bye(self._deferred_bye, now)
+        else:
+            self._tell(Acknowledged(self, request))
+
+    def _on_invite(self, request: Request, flow: Flow, now: float) -> None:
+        if self.outgoing is not None and not self.outgoing.over:
+            self.agent.reply(request, flow, 491, now)
+        elif self.pending or self.state is not State.CONFIRMED:
+            # RFC 3261 section 14.2: Retry-After between 0 and 10 seconds.
+            retry = (b"Retry-After", b"%d" % self.agent.pick(11))
+            self.agent.reply(request, flow, 500, now, (retry,))
+        else:
+            self.dialog.refresh_target(request)
+            self.dialog.flow = flow
+            self.open_incoming(self.agent.layer.open_server(request, flow), now)
+            self._tell(Reinvited(self, request))
+
+    def open_incoming(self, transaction: ServerTransaction, now: float) -> None:
+        """Take on an INVITE that came; 100 Trying goes out at once."""
+        self.incoming = IncomingInvite(self, transaction)
+        trying = transaction.request.respond(100, "Trying")
+        self.agent.layer.respond(transaction, trying, now)
+
+    def invite_unacknowledged(self, now: float) -> None:
+        """Our 2xx was never acknowledged: hang up (RFC 3261 section 13.3.1.4)."""
+        self.lost(408, now)
+
+    def lost(self, status: int, now: float) -> None:
+        """The peer can't be reached any more: say BYE all the same, and tell the owner."""
+        if self.state is State.CONFIRMED:
+            self._send_bye(self._deferred_bye or (), now)
+            self._tell(HungUp(self, status, None))
+
+    def _on_bye(self, request: Request, flow: Flow, now: float) -> None:
+        self.agent.reply(request, flow, 200, now)
+        if self.incoming is not None and not self.incoming.answered:
+            self._respond(487, None, b"", (), now)
+        self._tell(HungUp(self, 0, request))
+        self._end()
+
+    def invite_cancelled(self, request: Request, now: float) -> None:
+        """A CANCEL of an INVITE that we haven't answered (RFC 3261 section 9.2)."""
+        self._respond(487, None, b"", (), now)
+        if self.state is State.EARLY:
+            self._tell(Cancelled(self, request))
+            self._end()
+
+    def _on_options(self, request: Request, flow: Flow, now: float) -> None:
+        self.agent.reply(request, flow, 200, now, self.agent.capabilities)
+
+    def _on_info(self, request: Request, flow: Flow, now: float) -> None:
+        self.agent.reply(request, flow, 200, now)
+        self._tell(InfoReceived(self, request))
+
+    # In-dialog requests of ours that aren't INVITEs
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        if response.status in (408, 481):
+            self.lost(response.status, now)
+
+    def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        self.lost(status, now)
+
+    def _tell(self, event: Event) -> None:
+        if self.owner is not None:
+            self.agent.tell(event)
+
+    def _end(self) -> None:
+        """Leave the dialogs, and let go of what refers back here."""
+        self.state = State.ENDED
+        self.agent.forget(self)
+        if self.incoming is not None:
+            self.incoming.release()
+
+
+_HANDLERS = {
+    "INVITE": Session._on_invite,
+    "BYE": Session._on_bye,
+    "INFO": Session._on_info,
+    "OPTIONS": Session._on_options,
+}

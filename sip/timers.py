@@ -1,0 +1,51 @@
+"""Deadlines of many small machines, without a heap.
+
+SIP's timers have few distinct lengths (0.5, 1, 2, 4, 5, 32 s ...), and timers of one length fall
+due in the order in which they were armed. So each length has a queue of its own: arming is an
+append, and the next deadline is the smallest of a handful of heads. Timers are never taken back;
+whoever gets one that no longer matters ignores it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Callback = Callable[[Any, float], None]
+"""Called with the argument given when armed, and now."""
+
+
+class Timers:
+    """Deadlines in seconds of whatever clock the caller uses."""
+
+    __slots__ = ("_queues",)
+
+    def __init__(self) -> None:
+        self._queues: dict[float, deque[tuple[float, Callback, Any]]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def arm(self, seconds: float, now: float, callback: Callback, argument: Any) -> None:
+        """Have `callback(argument, now)` called by :meth:`due`, `seconds` from `now`."""
+        queue = self._queues.get(seconds)
+        if queue is None:
+            queue = self._queues[seconds] = deque()
+        queue.append((now + seconds, callback, argument))
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`due` has something to give; None if nothing is armed."""
+        heads = [queue[0][0] for queue in self._queues.values() if queue]
+        return min(heads) if heads else None
+
+    def due(self, now: float) -> Iterator[tuple[float, Callback, Any]]:
+        """Take out, one at a time, what is due."""
+        for queue in list(self._queues.values()):
+            while queue and queue[0][0] <= now:
+                yield queue.popleft()
+
+    def expire(self, now: float) -> None:
+        """Call back everything that is due."""
+        for _deadline, callback, argument in self.due(now):
+            callback(argument, now)

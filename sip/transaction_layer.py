@@ -1,0 +1,283 @@
+"""Matching messages to transactions, and running the tables (RFC 3261 section 17)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from sip.flow import Flow
+from sip.message import Request, Response
+from sip.timers import Timers
+from sip.transaction import (
+    CLIENT,
+    INVITE_CLIENT,
+    INVITE_SERVER,
+    SERVER,
+    Action,
+    Input,
+    State,
+    Table,
+    duration,
+    response_input,
+)
+
+MAGIC_COOKIE = "z9hG4bK"
+"""Begins every branch made by RFC 3261 (section 8.1.1.7)."""
+
+_RETRANSMIT = frozenset({Input.A, Input.E, Input.G})
+
+Key = tuple[str | int | None, ...]
+
+
+class ClientUser(Protocol):
+    """Who sent a request and waits for what comes of it."""
+
+    def on_response(
+        self, transaction: ClientTransaction, response: Response, now: float
+    ) -> None: ...
+
+    def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        """No answer came: `status` is 408 after a time-out, 503 after a transport error."""
+
+
+class ServerUser(Protocol):
+    """Who answers an INVITE."""
+
+    def on_cancel(self, request: Request, now: float) -> None: ...
+
+    def on_unacknowledged(self, transaction: ServerTransaction, now: float) -> None:
+        """A final response couldn't be delivered, or its ACK never came."""
+
+
+class ClientTransaction:
+    """A request that we sent."""
+
+    __slots__ = ("flow", "key", "message", "repeats", "request", "state", "table", "user")
+
+    def __init__(self, key: Key, request: Request, flow: Flow, user: ClientUser | None) -> None:
+        invite = request.method == "INVITE"
+        self.key = key
+        self.table: Table = INVITE_CLIENT if invite else CLIENT
+        self.state = State.CALLING if invite else State.TRYING
+        self.request = request
+        self.flow = flow
+        self.message: bytes = bytes(request)
+        self.user = user
+        self.repeats = 0
+
+
+class ServerTransaction:
+    """A request that we received."""
+
+    __slots__ = ("flow", "key", "merge_key", "message", "repeats", "request", "state", "table", "user")
+
+    def __init__(self, key: Key, request: Request, flow: Flow) -> None:
+        invite = request.method == "INVITE"
+        self.key = key
+        self.merge_key: Key | None = None
+        self.table: Table = INVITE_SERVER if invite else SERVER
+        self.state = State.PROCEEDING if invite else State.TRYING
+        self.request = request
+        self.flow = flow
+        self.message: bytes | None = None
+        self.user: ServerUser | None = None
+        self.repeats = 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether a final response has been sent."""
+        return self.state not in (State.TRYING, State.PROCEEDING)
+
+
+class TransactionLayer:
+    """All transactions of a user agent; sends by `send(message, flow)`."""
+
+    def __init__(self, send: Callable[[bytes, Flow], None], timers: Timers) -> None:
+        self._send = send
+        self._timers = timers
+        self._clients: dict[Key, ClientTransaction] = {}
+        self._servers: dict[Key, ServerTransaction] = {}
+        self._merged: dict[Key, ServerTransaction] = {}
+
+    def __len__(self) -> int:
+        return len(self._clients) + len(self._servers)
+
+    # Clients
+
+    def send_request(
+        self, request: Request, flow: Flow, user: ClientUser | None, now: float
+    ) -> ClientTransaction:
+        """Send a request whose topmost Via carries a branch of our own."""
+        transaction = ClientTransaction((request.branch, request.method), request, flow, user)
+        self._clients[transaction.key] = transaction
+        self._send(transaction.message, flow)
+        invite = request.method == "INVITE"
+        for timer in (Input.A, Input.B) if invite else (Input.E, Input.F):
+            self._arm(transaction, timer, now)
+        return transaction
+
+    def receive_response(self, response: Response, now: float) -> bool:
+        """Whether the response belonged to a transaction (RFC 3261 section 17.1.3)."""
+        transaction = self._clients.get((response.branch, response.cseq.method))
+        if transaction is None:
+            return False
+        self._step(transaction, response_input(response.status), now, response)
+        return True
+
+    # Servers
+
+    def find_server(self, request: Request) -> ServerTransaction | None:
+        """The transaction that a request repeats, acknowledges or cancels."""
+        method = "INVITE" if request.method in ("ACK", "CANCEL") else request.method
+        return self._servers.get(_server_key(request, method))
+
+    def receive_request(self, request: Request, now: float) -> bool:
+        """Whether the request was a repetition, or an ACK, that its transaction has dealt with."""
+        if request.method == "ACK":
+            transaction = self.find_server(request)
+            if transaction is None or transaction.state is State.ACCEPTED:
+                return False  # an ACK to a 2xx is the session's (RFC 6026 section 7.1)
+            self._step(transaction, Input.ACK, now)
+            return True
+        transaction = self._servers.get(_server_key(request, request.method))
+        if transaction is None:
+            return False
+        self._step(transaction, Input.REQUEST, now)
+        return True
+
+    def is_merged(self, request: Request) -> bool:
+        """Whether the same request came by another path (RFC 3261 section 8.2.2.2)."""
+        return _merge_key(request) in self._merged
+
+    def open_server(self, request: Request, flow: Flow) -> ServerTransaction:
+        """Take a new request under a transaction; it is the caller's to respond."""
+        transaction = ServerTransaction(_server_key(request, request.method), request, flow)
+        self._servers[transaction.key] = transaction
+        if request.method == "INVITE" and request.to_tag is None:
+            transaction.merge_key = _merge_key(request)
+            self._merged[transaction.merge_key] = transaction
+        return transaction
+
+    def respond(self, transaction: ServerTransaction, response: Response, now: float) -> None:
+        """Send a response, if the transaction's state still allows one."""
+        self._step(transaction, response_input(response.status), now, response)
+
+    # Both
+
+    def transport_failed(self, flow: Flow, now: float) -> None:
+        """A connection broke, or a message couldn't be sent (RFC 3261 section 17.1.4)."""
+        broken = [
+            transaction
+            for transactions in (self._clients, self._servers)
+            for transaction in transactions.values()
+            if transaction.flow == flow
+        ]
+        for transaction in broken:
+            self._step(transaction, Input.TRANSPORT_ERROR, now)
+
+    def _step(
+        self,
+        transaction: ClientTransaction | ServerTransaction,
+        what: Input,
+        now: float,
+        response: Response | None = None,
+    ) -> None:
+        step = transaction.table.get((transaction.state, what))
+        if step is None:
+            return
+        transaction.state = step.state
+        if what in _RETRANSMIT:
+            transaction.repeats += 1
+        for timer in step.timers:
+            self._arm(transaction, timer, now)
+        if transaction.state is State.TERMINATED:
+            self._forget(transaction)
+        for action in step.actions:
+            if isinstance(transaction, ClientTransaction):
+                self._act_client(transaction, action, now, response)
+            else:
+                self._act_server(transaction, action, now, response)
+
+    def _act_client(
+        self, transaction: ClientTransaction, action: Action, now: float, response: Response | None
+    ) -> None:
+        if action is Action.REPEAT:
+            self._send(transaction.message, transaction.flow)
+        elif action is Action.ACKNOWLEDGE and response is not None:
+            self._send(acknowledge(transaction.request, response), transaction.flow)
+        elif transaction.user is None:
+            return
+        elif action is Action.DELIVER and response is not None:
+            transaction.user.on_response(transaction, response, now)
+        elif action is Action.TIMED_OUT:
+            transaction.user.on_failure(transaction, 408, now)
+        elif action is Action.FAILED:
+            transaction.user.on_failure(transaction, 503, now)
+
+    def _act_server(
+        self, transaction: ServerTransaction, action: Action, now: float, response: Response | None
+    ) -> None:
+        if action is Action.SEND and response is not None:
+            transaction.message = bytes(response)
+            self._send(transaction.message, transaction.flow)
+        elif action is Action.REPEAT:
+            if transaction.message is not None:
+                self._send(transaction.message, transaction.flow)
+        elif transaction.user is not None:
+            transaction.user.on_unacknowledged(transaction, now)
+
+    def _arm(
+        self, transaction: ClientTransaction | ServerTransaction, timer: Input, now: float
+    ) -> None:
+        seconds = duration(timer, transaction.state, transaction.repeats, transaction.flow.reliable)
+        if seconds == 0.0:
+            self._step(transaction, timer, now)
+        elif seconds is not None:
+            self._timers.arm(seconds, now, _FIRE[timer], (self, transaction))
+
+    def _forget(self, transaction: ClientTransaction | ServerTransaction) -> None:
+        if isinstance(transaction, ClientTransaction):
+            self._clients.pop(transaction.key, None)
+            transaction.message = b""
+        else:
+            self._servers.pop(transaction.key, None)
+            if transaction.merge_key is not None:
+                self._merged.pop(transaction.merge_key, None)
+            transaction.message = None
+
+
+def _fire(timer: Input) -> Callable[[object, float], None]:
+    """One function for each timer, so that arming makes no closure."""
+
+    def fire(argument: object, now: float) -> None:
+        layer, transaction = argument  # type: ignore[misc]
+        layer._step(transaction, timer, now)
+
+    return fire
+
+
+_FIRE = {timer: _fire(timer) for timer in Input}
+
+
+def _server_key(request: Request, method: str) -> Key:
+    """RFC 3261 section 17.2.3: branch, sent-by and method, or the RFC 2543 comparison."""
+    via = request.via
+    if via.branch is not None and via.branch.startswith(MAGIC_COOKIE):
+        return (via.branch, via.host, via.port, method)
+    number = request.cseq.number
+    return (request.raw_uri.decode("latin-1"), request.call_id, request.from_tag, number, method)
+
+
+def _merge_key(request: Request) -> Key:
+    return (request.call_id, request.from_tag, request.cseq.number, request.method)
+
+
+def acknowledge(invite: Request, response: Response) -> bytes:
+    """The ACK to a non-2xx final response (RFC 3261 section 17.1.1.3)."""
+    fields = [(b"Via", invite.get_all(b"via")[0]), (b"Max-Forwards", b"70")]
+    fields += [(b"Route", value) for value in invite.get_all(b"route")]
+    fields.append((b"From", invite.get(b"from") or b""))
+    fields.append((b"To", response.get(b"to") or b""))
+    fields.append((b"Call-ID", invite.get(b"call-id") or b""))
+    fields.append((b"CSeq", b"%d ACK" % invite.cseq.number))
+    return bytes(Request.build("ACK", invite.raw_uri, fields))

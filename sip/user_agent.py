@@ -1,0 +1,391 @@
+"""The SIP stack behind one contract: bytes in, bytes and events out, no I/O.
+
+The contract of every pure machine here: :meth:`UserAgent.receive` what arrived,
+:meth:`~UserAgent.expire` what is due, :meth:`~UserAgent.next_deadline` when to wake it,
+:meth:`~UserAgent.to_send` what to write and :meth:`~UserAgent.events` what its user should know.
+`now` is monotonic, in seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sip.dialog import Dialog, DialogId, numeric_hop
+from sip.errors import ParseError, SipError
+from sip.events import Event, Received
+from sip.flow import Address, Flow
+from sip.invite import Credentials, Fields
+from sip.message import Request, Response, parse_message
+from sip.session import Session
+from sip.timers import Timers
+from sip.transaction_layer import MAGIC_COOKIE, ClientTransaction, TransactionLayer
+from sip.uri import Uri
+
+METHODS = (b"INVITE", b"ACK", b"CANCEL", b"BYE", b"OPTIONS", b"INFO", b"REGISTER")
+ALLOW = (b"Allow", b", ".join(METHODS))
+MAX_SESSIONS = 50_000
+"""Legs at once; above it new INVITEs get 503. Memory, not speed, sets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What an INVITE of ours says."""
+
+    flow: Flow
+    uri: bytes
+    from_: bytes
+    """From field value without tag."""
+    to: bytes
+    """To field value without tag."""
+    contact_user: bytes
+    body: bytes
+    max_forwards: int = 70
+    extra: Fields = ()
+    credentials: Credentials | None = None
+    pinned: bool = True
+    """The peer is reached by `flow` whatever its Contact says."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened so far that nobody asked for."""
+
+    malformed: int = 0
+    stray_responses: int = 0
+    faults: int = 0
+
+
+class UserAgent:
+    """Registrar side, UAS and UAC in one; a B2BUA joins its sessions.
+
+    Args:
+        randbits: source of tags, branches and Call-IDs; must not be guessable in production.
+        sent_by: the host and port by which a peer on this flow reaches us.
+        server: value of Server and User-Agent.
+    """
+
+    def __init__(
+        self,
+        *,
+        randbits: Callable[[int], int],
+        sent_by: Callable[[Flow], Address],
+        server: str,
+    ) -> None:
+        self._randbits = randbits
+        self._sent_by = sent_by
+        self._server = (b"Server", server.encode("ascii"))
+        self._agent_field = (b"User-Agent", server.encode("ascii"))
+        self._tag_key = b"%016x" % randbits(64)
+        self._out: list[tuple[bytes, Flow]] = []
+        self._events: list[Event] = []
+        self._sessions: dict[DialogId, Session] = {}
+        self._vias: dict[Flow, bytes] = {}
+        self.capabilities: Fields = (ALLOW, (b"Accept", b"application/sdp"), (b"Supported", b""))
+        self.timers = Timers()
+        self.layer = TransactionLayer(self.send, self.timers)
+        self.counters = Counters()
+
+    # The contract
+
+    def receive(self, data: bytes, flow: Flow, now: float) -> None:
+        """Take one message. Never raises: what can't be read is refused or dropped."""
+        try:
+            message = parse_message(data)
+            if isinstance(message, Response):
+                if not self.layer.receive_response(message, now):
+                    self.counters.stray_responses += 1
+            else:
+                self._receive_request(message, flow, now)
+        except ParseError as error:
+            self._refuse_malformed(error, flow)
+
+    def expire(self, now: float) -> None:
+        self.timers.expire(now)
+
+    def next_deadline(self) -> float | None:
+        return self.timers.next_deadline()
+
+    def to_send(self) -> list[tuple[bytes, Flow]]:
+        """What to write, in order; the caller owns the list."""
+        out, self._out = self._out, []
+        return out
+
+    def events(self) -> list[Event]:
+        """What happened, in order; the caller owns the list."""
+        events, self._events = self._events, []
+        return events
+
+    def transport_failed(self, flow: Flow, now: float) -> None:
+        """A connection is gone, or a datagram couldn't be sent."""
+        self.layer.transport_failed(flow, now)
+
+    @property
+    def sessions(self) -> int:
+        """How many dialogs live."""
+        return len(self._sessions)
+
+    # Requests that come in
+
+    def _receive_request(self, request: Request, flow: Flow, now: float) -> None:
+        request.stamp_source(*flow.remote)
+        if self.layer.receive_request(request, now):
+            return
+        request.validate()
+        method = request.method
+        if method == "CANCEL":
+            self._on_cancel(request, flow, now)
+        elif request.to_tag is not None:
+            self._in_dialog(request, flow, now)
+        elif method == "ACK":
+            return  # to a stateless challenge, or long over
+        elif self.layer.is_merged(request):
+            self.answer(request, flow, 482)
+        elif method not in ("INVITE", "REGISTER", "OPTIONS"):
+            status = 405 if method.encode("ascii", "replace") in METHODS else 501
+            self.answer(request, flow, status, (ALLOW,))
+        elif required := request.get_list(b"require"):
+            self.answer(request, flow, 420, ((b"Unsupported", b", ".join(required)),))
+        elif request.max_forwards == 0 and method != "REGISTER":
+            self.answer(request, flow, 483)
+        else:
+            self.tell(Received(request, flow))
+
+    def _on_cancel(self, request: Request, flow: Flow, now: float) -> None:
+        invite = self.layer.find_server(request)
+        if invite is None:
+            self.answer(request, flow, 481)
+            return
+        self.reply(request, flow, 200, now)
+        if invite.user is not None:
+            invite.user.on_cancel(request, now)
+
+    def _in_dialog(self, request: Request, flow: Flow, now: float) -> None:
+        session = self._sessions.get((request.call_id, request.to_tag, request.from_tag))
+        if session is not None:
+            session.receive(request, flow, now)
+        elif request.method != "ACK":
+            self.answer(request, flow, 481)
+
+    def _refuse_malformed(self, error: ParseError, flow: Flow) -> None:
+        self.counters.malformed += 1
+        request = error.request
+        if request is not None and request.method != "ACK":
+            request.stamp_source(*flow.remote)
+            self.answer(request, flow, error.status, error.headers, error.reason)
+
+    # Answers without a session
+
+    def answer(
+        self,
+        request: Request,
+        flow: Flow,
+        status: int,
+        fields: Fields = (),
+        reason: str | None = None,
+        body: bytes = b"",
+    ) -> None:
+        """Answer and keep nothing (RFC 3261 section 8.2.7): the same request gets it anew."""
+        tag = request.to_tag or self._stateless_tag(request)
+        response = request.respond(
+            status, reason, to_tag=tag, fields=(*fields, self._server), body=body
+        )
+        self.send(bytes(response), flow)
+
+    def reply(
+        self, request: Request, flow: Flow, status: int, now: float, fields: Fields = ()
+    ) -> None:
+        """Answer under a transaction, which repeats the answer when the request is repeated."""
+        transaction = self.layer.open_server(request, flow)
+        tag = request.to_tag or self._stateless_tag(request)
+        response = request.respond(status, None, to_tag=tag, fields=(*fields, self._server))
+        self.layer.respond(transaction, response, now)
+
+    def _stateless_tag(self, request: Request) -> str:
+        """The same request gets the same tag (section 8.2.7), and nobody else can guess it."""
+        seed = f"{request.call_id}\0{request.branch}".encode("utf-8", "surrogateescape")
+        return hashlib.blake2s(seed, key=self._tag_key, digest_size=8).hexdigest()
+
+    # Sessions
+
+    def open_session(
+        self, received: Received, now: float, *, contact_user: bytes, pinned: bool
+    ) -> Session:
+        """Take on a received INVITE; 100 Trying goes out at once.
+
+        Raises:
+            SipError: 503, too many sessions.
+        """
+        if len(self._sessions) >= MAX_SESSIONS:
+            raise SipError(503, "Too Many Calls")
+        request, flow = received.request, received.flow
+        dialog = Dialog.from_request(
+            request, flow, self.token(), self._contact(contact_user, flow), pinned=pinned
+        )
+        session = Session(self, dialog, None)
+        session.open_incoming(self.layer.open_server(request, flow), now)
+        self.remember(session)
+        return session
+
+    def invite(self, invitation: Invitation, now: float) -> Session:
+        """Send an INVITE."""
+        tag = self.token()
+        dialog = Dialog(
+            call_id=self.token(),
+            local=invitation.from_ + b";tag=" + tag.encode("ascii"),
+            local_tag=tag,
+            remote=invitation.to,
+            remote_tag=None,
+            remote_target=invitation.uri,
+            route_set=(),
+            contact=self._contact(invitation.contact_user, invitation.flow),
+            flow=invitation.flow,
+            pinned=invitation.pinned,
+        )
+        session = Session(self, dialog, invitation.credentials)
+        target, fields = dialog.fields("INVITE", dialog.next_cseq(), self.via(invitation.flow))
+        fields[1] = (b"Max-Forwards", b"%d" % invitation.max_forwards)
+        fields += [(b"Contact", dialog.contact), *self.capabilities, self._agent_field]
+        fields += invitation.extra
+        if invitation.body:
+            fields.append((b"Content-Type", b"application/sdp"))
+        session.send_invite(Request.build("INVITE", target, fields, invitation.body), now)
+        return session
+
+    def _contact(self, user: bytes, flow: Flow) -> bytes:
+        host, port = self._sent_by(flow)
+        transport = b";transport=tcp" if flow.transport == "tcp" else b""
+        return b"<sip:%s@%s:%d%s>" % (user, _bracket(host), port, transport)
+
+    def remember(self, session: Session) -> None:
+        self._sessions[session.dialog.id] = session
+
+    def forget(self, session: Session) -> None:
+        self._sessions.pop(session.dialog.id, None)
+
+    # In-dialog requests that go out
+
+    def in_dialog(
+        self,
+        dialog: Dialog,
+        method: str,
+        extra: Sequence[tuple[bytes, bytes]],
+        body: bytes = b"",
+    ) -> Request:
+        """Build a request of a dialog, with the next CSeq; its flow is left in the dialog."""
+        dialog.flow = self.next_flow(dialog)
+        target, fields = dialog.fields(method, dialog.next_cseq(), self.via(dialog.flow))
+        return Request.build(method, target, [*fields, *extra, self._agent_field], body)
+
+    def send_in_dialog(
+        self,
+        dialog: Dialog,
+        method: str,
+        extra: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        credentials: Credentials | None,
+        now: float,
+        user: Session | None = None,
+    ) -> None:
+        """Send a request other than INVITE, and answer a challenge to it once."""
+        request = self.in_dialog(dialog, method, extra, body)
+        sender = _Sender(self, dialog, credentials, user)
+        self.layer.send_request(request, dialog.flow, sender, now)
+
+    def send_bye(
+        self, dialog: Dialog, credentials: Credentials | None, extra: Fields, now: float
+    ) -> None:
+        self.send_in_dialog(dialog, "BYE", extra, b"", credentials, now)
+
+    def next_attempt(
+        self, dialog: Dialog, request: Request, authorization: tuple[bytes, bytes]
+    ) -> Request:
+        """The request again, authenticated: next CSeq, new branch (RFC 3261 section 22.2)."""
+        cseq = b"%d %s" % (dialog.next_cseq(), request.method.encode("ascii"))
+        replaced = {b"via": self.via(dialog.flow), b"cseq": cseq}
+        fields = [
+            (name, replaced.get(name.lower(), value))
+            for name, value in request.fields
+            if name.lower() not in (authorization[0].lower(), b"content-length")
+        ]
+        fields.append(authorization)
+        return Request.build(request.method, request.raw_uri, fields, request.body)
+
+    def next_flow(self, dialog: Dialog) -> Flow:
+        """Where the dialog's next request goes (RFC 3261 section 12.2.1.1)."""
+        if dialog.pinned and not dialog.route_set:
+            return dialog.flow
+        try:
+            hop = numeric_hop(Uri.parse(dialog.next_hop()))
+        except ParseError:
+            return dialog.flow
+        return dialog.flow if hop is None else dialog.flow._replace(remote=hop)
+
+    # Small things
+
+    def via(self, flow: Flow) -> bytes:
+        """A topmost Via with a new branch; rport asks for the address we came from (RFC 3581)."""
+        prefix = self._vias.get(flow)
+        if prefix is None:
+            if len(self._vias) > 10_000:  # flows come and go; the cache must not
+                self._vias.clear()
+            host, port = self._sent_by(flow)
+            prefix = b"SIP/2.0/%s %s:%d;rport;branch=%s" % (
+                flow.transport.upper().encode("ascii"),
+                _bracket(host),
+                port,
+                MAGIC_COOKIE.encode("ascii"),
+            )
+            self._vias[flow] = prefix
+        return prefix + b"%016x" % self._randbits(64)
+
+    def token(self) -> str:
+        """A tag, a Call-ID or a cnonce: 64 bits."""
+        return f"{self._randbits(64):016x}"
+
+    def pick(self, limit: int) -> int:
+        """A random number below `limit`."""
+        return self._randbits(32) % limit
+
+    def send(self, message: bytes, flow: Flow) -> None:
+        self._out.append((message, flow))
+
+    def tell(self, event: Event) -> None:
+        self._events.append(event)
+
+
+class _Sender:
+    """Waits for the answer to one in-dialog request, and authenticates once if asked to."""
+
+    __slots__ = ("_agent", "_credentials", "_dialog", "_user")
+
+    def __init__(
+        self,
+        agent: UserAgent,
+        dialog: Dialog,
+        credentials: Credentials | None,
+        user: Session | None,
+    ) -> None:
+        self._agent = agent
+        self._dialog = dialog
+        self._credentials = credentials
+        self._user = user
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        if response.status in (401, 407) and self._credentials is not None:
+            authorization = self._credentials.answer(self._agent, transaction.request, response)
+            self._credentials = None
+            if authorization is not None:
+                again = self._agent.next_attempt(self._dialog, transaction.request, authorization)
+                self._agent.layer.send_request(again, self._dialog.flow, self, now)
+        elif self._user is not None and response.status >= 200:
+            self._user.on_response(transaction, response, now)
+
+    def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        if self._user is not None:
+            self._user.on_failure(transaction, status, now)
+
+
+def _bracket(host: str) -> bytes:
+    return f"[{host}]".encode("ascii") if ":" in host else host.encode("ascii")

@@ -165,9 +165,12 @@ class Directory:
     def remove_line(self, line_id: int) -> None:
         """Forget a line; one that isn't there is no error."""
         line = self._by_id.pop(line_id, None)
-        if line is not None:
-            self._by_login.pop(line.login, None)
-            self._by_number.pop(line.number, None)
+        if line is None:
+            return
+        if self._by_login.get(line.login) is line:
+            del self._by_login[line.login]
+        if self._by_number.get(line.number) is line:
+            del self._by_number[line.number]
 
     def set_trunks(self, trunks: Iterable[Trunk]) -> None:
         """Replace all trunks."""

@@ -1,0 +1,5 @@
+"""`python -m softswitch` is the console script."""
+
+from softswitch.cli.main import main
+
+main()

@@ -1,0 +1,68 @@
+# Everything happens in .venv; nothing outside this folder is changed, except that `make test`
+# installs Debian packages (SIPp, baresip) when it may.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The project's own index settings (PIP_INDEX_URL and the like) are honoured by pip itself.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check style types imports bench clean
+
+help:
+	@echo "make run     install, create a demo switch once, and serve it"
+	@echo "make demo    place a call between two phones through the switch, and show what happened"
+	@echo "make test    run every test"
+	@echo "make check   style, types and the arrows between packages"
+	@echo "make bench   measure"
+
+# Stamps: a second make starts at once, and a changed pyproject.toml installs again.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "python3-venv is needed: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV) ..."
+	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/installed-for-tests: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV), with what the tests need ..."
+	@$(PIP) install -e '.[test]'
+	@touch $@ $(VENV)/installed
+
+softswitch.toml: | $(VENV)/installed
+	@$(BIN)/softswitch init --demo
+
+run: $(VENV)/installed softswitch.toml
+	@$(BIN)/softswitch welcome
+	@exec $(BIN)/softswitch serve
+
+demo: $(VENV)/installed
+	@$(BIN)/softswitch demo
+
+test: $(VENV)/installed-for-tests
+	@.ci/install-test-programs
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+
+check: style types imports
+
+style: $(VENV)/installed-for-tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-for-tests
+	@$(BIN)/mypy
+
+imports: $(VENV)/installed-for-tests
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/installed-for-tests
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

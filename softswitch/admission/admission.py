@@ -1,0 +1,75 @@
+"""All stages in their order: the one way from an INVITE to a priced route.
+
+A call and `explain` both walk it, so that what is explained is what happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from billing.tariff import Tariff
+from sip.message import Request
+from sip.registrar import Binding
+from softswitch.admission.authentication import Caller, LineCaller
+from softswitch.admission.caller_id import present
+from softswitch.admission.credit import PricedRoute, price
+from softswitch.admission.numbering import Dialled, NumberError, NumberPlan
+from softswitch.admission.refusal import Refusal
+from softswitch.admission.routing import Route, ToLine, route
+from softswitch.directory import Directory, Line
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What admission works with.
+
+    Args:
+        bindings_of: the phones at which a line can be reached now.
+        calls_of: how many calls a line takes part in now.
+        tariff_of: account id to tariff name.
+    """
+
+    directory: Directory
+    plan: NumberPlan
+    tariffs: Mapping[str, Tariff]
+    tariff_of: Mapping[int, str]
+    bindings_of: Callable[[Line], tuple[Binding, ...]]
+    calls_of: Callable[[Line], int]
+
+    def number(self, dialled: str) -> Dialled:
+        """Read what was dialled.
+
+        Raises:
+            Refusal: 484 incomplete, 404 no number.
+        """
+        try:
+            return self.plan.read(dialled, self.directory.is_line)
+        except NumberError as error:
+            raise Refusal(error.status, f"numbering: {error.reason}") from None
+
+    def route(self, caller: Caller, dialled: Dialled) -> Route:
+        """Choose where the call goes; see :func:`softswitch.admission.routing.route`."""
+        line = None
+        if dialled.kind == "e164":
+            line = self.directory.line_by_number(dialled.number)
+        bindings = None if line is None else self.bindings_of(line)
+        destination = route(caller, dialled, self.directory, bindings)
+        self._limit(caller, destination)
+        return destination
+
+    def _limit(self, caller: Caller, destination: Route) -> None:
+        if isinstance(caller, LineCaller) and self._full(caller.line):
+            raise Refusal(480, "routing: the calling line has its max_calls", cause=42)
+        if isinstance(destination, ToLine) and self._full(destination.line):
+            raise Refusal(486, "routing: the called line has its max_calls")
+
+    def _full(self, line: Line) -> bool:
+        return line.max_calls is not None and self.calls_of(line) >= line.max_calls
+
+    def price(
+        self, caller: Caller, destination: Route, request: Request, at: int
+    ) -> PricedRoute:
+        """Decide caller id and price."""
+        presented = present(caller, destination, request, self.plan)
+        return price(caller, presented, self.tariffs, self.tariff_of, at)

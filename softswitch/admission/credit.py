@@ -1,0 +1,62 @@
+"""What a call will cost, and who pays: the last question before money is reserved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from billing.tariff import Rate, Tariff
+from softswitch.admission.authentication import Caller, LineCaller
+from softswitch.admission.caller_id import PresentedRoute
+from softswitch.admission.refusal import Refusal
+from softswitch.admission.routing import ToLine, ToTrunk
+
+
+@dataclass(frozen=True, slots=True)
+class PricedRoute:
+    """A route with its payer and price."""
+
+    presented: PresentedRoute
+    account_id: int
+    """Whose call it is in the CDR; who pays if there is a rate."""
+    rate: Rate | None
+    """None: free of charge, and possible at any balance."""
+
+
+def price(
+    caller: Caller,
+    presented: PresentedRoute,
+    tariffs: Mapping[str, Tariff],
+    tariff_of: Mapping[int, str],
+    at: int,
+) -> PricedRoute:
+    """Find the rate.
+
+    Calls from a trunk are free for the called line, emergency calls for everyone. A call between
+    our lines goes by the tariff's "on_net" row; without one by its number like any other, and
+    is free if the tariff doesn't know the number.
+
+    Args:
+        tariff_of: account id to tariff name.
+        at: epoch milliseconds.
+
+    Raises:
+        Refusal: 403, the tariff has no price for this destination.
+    """
+    destination = presented.route
+    if not isinstance(caller, LineCaller):
+        if not isinstance(destination, ToLine):
+            raise Refusal(403, "credit: a trunk pays for nothing")
+        return PricedRoute(presented, destination.line.account_id, None)
+    account_id = caller.line.account_id
+    if isinstance(destination, ToTrunk) and destination.emergency:
+        return PricedRoute(presented, account_id, None)
+    name = tariff_of.get(account_id, "default")
+    tariff = tariffs.get(name)
+    rate = None
+    if tariff is not None:
+        rate = tariff.find_on_net(at) if isinstance(destination, ToLine) else None
+        rate = rate or tariff.find(destination.number[1:], at)
+    if rate is None and isinstance(destination, ToTrunk):
+        raise Refusal(403, f"credit: tariff {name} has no price for {destination.number}")
+    return PricedRoute(presented, account_id, rate)

@@ -1,0 +1,93 @@
+"""Where a call goes: to a line's phones, or out by a trunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sip.registrar import Binding
+from softswitch.admission.authentication import Caller, LineCaller
+from softswitch.admission.numbering import Dialled, NumberPlan, NumberType
+from softswitch.admission.refusal import SUBSCRIBER_ABSENT, Refusal
+from softswitch.directory import Directory, Line, Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class ToLine:
+    """Rings all phones of a line of ours at once."""
+
+    number: str
+    line: Line
+    bindings: tuple[Binding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToTrunk:
+    """Goes out by the first trunk that can, in this order."""
+
+    number: str
+    trunks: tuple[Trunk, ...]
+    emergency: bool = False
+
+
+Route = ToLine | ToTrunk
+
+
+def route(
+    caller: Caller,
+    dialled: Dialled,
+    directory: Directory,
+    bindings: tuple[Binding, ...] | None,
+) -> Route:
+    """Choose the route; `bindings` are those of the dialled line, None if it isn't a line.
+
+    Raises:
+        Refusal: 403 barred, 404 no such number or no trunk for it, 480 not registered.
+    """
+    if dialled.kind == "emergency":
+        return _emergency(dialled.number, directory)
+    if isinstance(caller, LineCaller) and not caller.line.is_active:
+        raise Refusal(403, "routing: the calling line is suspended")
+    if dialled.kind == "code":
+        raise Refusal(404, f"routing: no service answers {dialled.number} in this version")
+    line = directory.line_by_number(dialled.number)
+    if line is not None:
+        return _to_line(line, bindings or ())
+    if not isinstance(caller, LineCaller):
+        # A trunk that could call out through us would do so at nobody's expense.
+        raise Refusal(404, "routing: the number called from a trunk is no line of ours")
+    trunks = directory.trunks_for(dialled.number[1:])
+    if not trunks:
+        raise Refusal(404, "routing: no trunk takes this number")
+    return ToTrunk(dialled.number, tuple(trunks))
+
+
+def _to_line(line: Line, bindings: tuple[Binding, ...]) -> ToLine:
+    if not line.is_active:
+        raise Refusal(480, "routing: the called line is suspended")
+    if not bindings:
+        raise Refusal(480, "routing: the called line is not registered", cause=SUBSCRIBER_ABSENT)
+    return ToLine(line.number, line, bindings)
+
+
+def _emergency(number: str, directory: Directory) -> ToTrunk:
+    """Trunks that take the number first, then every other: an emergency call tries them all."""
+    trunks = directory.trunks_for(number)
+    trunks += [trunk for trunk in directory.trunks() if trunk.is_active and trunk not in trunks]
+    if not trunks:
+        raise Refusal(503, "routing: there is no trunk for emergency calls")
+    return ToTrunk(number, tuple(trunks), emergency=True)
+
+
+def type_of_call(destination: Route, plan: NumberPlan) -> str:
+    """The CDR's `type`."""
+    if isinstance(destination, ToLine):
+        return "on_net"
+    kind: NumberType = "special" if destination.emergency else plan.type_of(destination.number)
+    return kind
+
+
+def direction_of_call(caller: Caller, destination: Route) -> str:
+    """The CDR's `direction`."""
+    if not isinstance(caller, LineCaller):
+        return "incoming"
+    return "internal" if isinstance(destination, ToLine) else "outgoing"

@@ -1,0 +1,54 @@
+"""How a call ended, for the other leg, the CDR and the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from softswitch.admission.refusal import NORMAL_CLEARING, RECOVERY_ON_TIMER, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The first of the reasons that came (the CDR keeps which one).
+
+    Args:
+        ended_by: caller, callee, credit, timer, media_timeout, operator or restart.
+        status: SIP status of the attempt; 200 once it was answered.
+        cause: Q.850.
+        at: monotonic seconds of the end, where that isn't the moment at which it was noticed: the
+            paid second, or the last packet.
+        rule: what refused, for the log.
+        reason: the phrase that goes with the status; None for the standard one.
+    """
+
+    ended_by: str
+    status: int
+    cause: int
+    at: float | None = None
+    rule: str = ""
+    reason: str | None = None
+
+    @classmethod
+    def refused(cls, refusal: Refusal) -> Ending:
+        return cls(refusal.ended_by, refusal.status, refusal.cause, None, refusal.rule, refusal.reason)
+
+
+def hung_up(by: str) -> Ending:
+    return Ending(by, 200, NORMAL_CLEARING)
+
+
+def unreachable(by: str) -> Ending:
+    """An in-dialog request of ours found nobody."""
+    return Ending(by, 200, RECOVERY_ON_TIMER, rule="call: the peer stopped answering")
+
+
+def credit_used_up(at: float) -> Ending:
+    return Ending("credit", 200, NORMAL_CLEARING, at, "credit: the paid time is over")
+
+
+def cap_reached(at: float) -> Ending:
+    return Ending("timer", 200, RECOVERY_ON_TIMER, at, "call: max_duration_seconds is reached")
+
+
+def media_silent(last_packet_at: float) -> Ending:
+    return Ending("media_timeout", 200, RECOVERY_ON_TIMER, last_packet_at, "media: no RTP")

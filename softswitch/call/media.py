@@ -1,0 +1,111 @@
+"""A call's sound: what each leg says of it in SDP, and what the relay is told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rtp.client import MediaSession
+from sip.errors import ParseError, SipError
+from sip.offer_answer import check_answer, media_target, relayed
+from sip.sdp import SessionDescription
+
+Side = Literal["a", "b"]
+"""The caller's side and the called side of the relay."""
+
+
+def other(side: Side) -> Side:
+    return "b" if side == "a" else "a"
+
+
+class CallMedia:
+    """Offers and answers of both legs, joined by one relay session.
+
+    Args:
+        addresses: where each side's phone sends to: the switch's IP on that side.
+        origin_id: the session id of our own descriptions (RFC 8866 section 5.2).
+    """
+
+    __slots__ = ("_addresses", "_heard", "_origin_id", "_session", "_versions", "codec")
+
+    def __init__(
+        self, session: MediaSession, addresses: dict[Side, str], origin_id: int
+    ) -> None:
+        self._session = session
+        self._addresses = addresses
+        self._origin_id = origin_id
+        self._versions: dict[Side, int] = {"a": 0, "b": 0}
+        self._heard: dict[Side, SessionDescription] = {}
+        self.codec: str | None = None
+        """Of the last answer, as the CDR names it."""
+
+    @property
+    def session(self) -> MediaSession:
+        return self._session
+
+    @staticmethod
+    def read(body: bytes) -> SessionDescription:
+        """Parse a peer's description.
+
+        Raises:
+            SipError: 400 not SDP, 488 no audio that can be relayed.
+        """
+        description = SessionDescription.parse(body)
+        if media_target(description) is None:
+            raise SipError(488, "Not Acceptable Here")
+        return description
+
+    def describe(self, side: Side, heard: SessionDescription) -> bytes:
+        """Our description for `side`, made from what the other side said."""
+        self._versions[side] += 1
+        port = self._session.a_port if side == "a" else self._session.b_port
+        return bytes(
+            relayed(
+                heard,
+                origin_id=self._origin_id,
+                version=self._versions[side],
+                address=self._addresses[side],
+                port=port,
+                allowed=None,
+            )
+        )
+
+    def learn(self, side: Side, heard: SessionDescription) -> None:
+        """Have the relay send to where this side says it listens."""
+        target = media_target(heard)
+        if target is None:
+            raise SipError(488, "Not Acceptable Here")
+        events = [c.payload_type for c in target.codecs if c.name == "TELEPHONE-EVENT"]
+        self._session.set_remote(
+            side,
+            target.address,
+            target.rtp_port,
+            target.rtcp_port,
+            target.direction,
+            events[0] if events else None,
+        )
+        self._heard[side] = heard
+
+    def answered(self, offer: SessionDescription, answer: SessionDescription) -> None:
+        """Hold an answer against its offer, and note the codec.
+
+        Raises:
+            SipError: 488, it answers something else.
+        """
+        check_answer(offer, answer)
+        target = media_target(answer)
+        if target is not None and target.codecs:
+            self.codec = target.codecs[0].name
+
+    def heard(self, side: Side) -> SessionDescription | None:
+        """What this side said last."""
+        return self._heard.get(side)
+
+
+def try_read(body: bytes) -> SessionDescription | None:
+    """A description that only may be there, as in a provisional response."""
+    if not body:
+        return None
+    try:
+        return CallMedia.read(body)
+    except (ParseError, SipError):
+        return None

@@ -1,0 +1,276 @@
+"""The switch: a user agent, a registrar, admission and calls, joined.
+
+It knows no socket, process or file: those are handed in by :mod:`softswitch.server`, or by a
+simulation. Everything here runs in one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from sip.digest import Algorithm, DigestVerifier, Nonces
+from sip.endpoint import Endpoint
+from sip.errors import ParseError, SipError
+from sip.events import Event, Received
+from sip.flow import Address, Flow
+from sip.registrar import Binding, Registrar, RegistrarLimits, Registration
+from sip.user_agent import UserAgent
+from softswitch.admission.admission import Stages
+from softswitch.admission.authentication import Authenticator, LineCaller
+from softswitch.admission.refusal import Refusal
+from softswitch.call.accounting import SettlementDesk
+from softswitch.call.call import BalanceChanged, Call, HangUp
+from softswitch.call.context import CallContext, Limits, Media
+from softswitch.call.ending import Ending
+from softswitch.config import Config
+from softswitch.directory import Directory, Line, Trunk
+
+SERVER = "softswitch"
+RETRY_AFTER_SECONDS = 10
+
+
+class Bindings(Protocol):
+    """Where bindings are kept over a restart; writing may lag behind."""
+
+    def changed(self, registration: Registration) -> None: ...
+
+
+class Switch:
+    """Everything between the sockets and the store.
+
+    Args:
+        randbits: unguessable in production.
+        wall_ms: epoch milliseconds.
+        flow_to: see :class:`CallContext`.
+        money: the single writer; `desk` settles calls through it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        directory: Directory,
+        tariffs: dict[str, Any],
+        tariff_of: dict[int, str],
+        nonce_secret: bytes,
+        randbits: Callable[[int], int],
+        wall_ms: Callable[[], int],
+        media: Media,
+        money: Any,
+        desk: SettlementDesk,
+        bindings: Bindings,
+        flow_to: Callable[[Trunk], Flow | None],
+        log: Any,
+    ) -> None:
+        self._config = config
+        self._loop = loop
+        self._wall_ms = wall_ms
+        self._bindings = bindings
+        self._log = log
+        self._money = money
+        self._desk = desk
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._line_calls: dict[int, int] = {}
+        self._account_calls: dict[int, set[Call]] = {}
+        self.directory = directory
+        self.calls: dict[str, Call] = {}
+        self.draining = False
+        self.agent = UserAgent(randbits=randbits, sent_by=self._sent_by, server=SERVER)
+        self.endpoint = Endpoint(self.agent, loop, self._on_event, self._on_fault)
+        sip = config.sip
+        self.registrar = Registrar(
+            RegistrarLimits(
+                sip.min_expires_seconds,
+                sip.default_expires_seconds,
+                sip.max_expires_seconds,
+                sip.max_contacts,
+            )
+        )
+        self.authenticator = Authenticator(
+            directory,
+            DigestVerifier(Nonces(nonce_secret, sip.nonce_lifetime_seconds), config.realm),
+            domain=config.switch.domain,
+            algorithms=tuple(Algorithm(name) for name in sip.algorithms),
+            invite_status=sip.invite_challenge,
+        )
+        self.stages = Stages(
+            directory, config.number_plan(), tariffs, tariff_of, self._bindings_of, self._calls_of
+        )
+        self.context = CallContext(
+            loop=loop,
+            agent=self.agent,
+            media=media,
+            money=money,
+            desk=desk,
+            stages=self.stages,
+            limits=Limits(
+                config.calls.max_duration_seconds,
+                sip.no_answer_seconds,
+                config.calls.trunk_failover_seconds,
+                min(10.0, config.calls.reservation_seconds / 3),
+            ),
+            log=log,
+            domain=config.switch.domain.encode("ascii"),
+            media_address=config.media_address,
+            drain=self.endpoint.drain,
+            wall_ms=wall_ms,
+            flow_to=flow_to,
+            admitted=self._admitted,
+            ended=self._ended,
+        )
+
+    # What the user agent tells
+
+    def _on_event(self, event: Event) -> None:
+        if not isinstance(event, Received):
+            if event.session.owner is not None:
+                event.session.owner.post(event)
+            return
+        request, flow = event.request, event.flow
+        try:
+            match request.method:
+                case "REGISTER":
+                    self._register(event)
+                case "INVITE":
+                    self._invite(event)
+                case _:
+                    status = 503 if self.draining else 200
+                    self.agent.answer(request, flow, status, self.agent.capabilities)
+        except ParseError as error:
+            self.agent.answer(request, flow, error.status, error.headers, error.reason)
+        except SipError as error:
+            self.agent.answer(request, flow, error.status, error.headers, error.reason)
+        except Refusal as refusal:
+            self._log.info(
+                "request refused",
+                method=request.method,
+                source=f"{flow.remote[0]}:{flow.remote[1]}",
+                status=refusal.status,
+                rule=refusal.rule,
+            )
+            self.agent.answer(request, flow, refusal.status, (), refusal.reason)
+
+    def _on_fault(self, error: Exception) -> None:
+        self._log.error("a message provoked a fault", error=repr(error), exc_info=error)
+
+    def _register(self, received: Received) -> None:
+        request, flow = received.request, received.flow
+        now = self._loop.time()
+        line = self.authenticator.registrant(request, now)
+        wall = self._wall_ms() / 1000
+        registration = self.registrar.register(line.login, request, flow, wall)
+        fields = tuple(self.registrar.ok_fields(registration, wall))
+        self.agent.reply(request, flow, 200, now, fields)
+        if registration.added or registration.refreshed or registration.removed:
+            self._bindings.changed(registration)
+
+    def _invite(self, received: Received) -> None:
+        """Authenticate, then give the call a task of its own."""
+        now = self._loop.time()
+        if self.draining:
+            self._refuse_while_draining(received)
+            return
+        caller = self.authenticator.caller(received.request, received.flow, now)
+        pinned = isinstance(caller, LineCaller)
+        session = self.agent.open_session(received, now, pinned=pinned)
+        call = Call(self.context, caller, received.request, session)
+        session.owner = call
+        self.calls[call.id] = call
+        task = self._loop.create_task(call.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _refuse_while_draining(self, received: Received) -> None:
+        retry = (b"Retry-After", b"%d" % RETRY_AFTER_SECONDS)
+        self.agent.answer(received.request, received.flow, 503, (retry,))
+
+    # What calls tell
+
+    def _admitted(self, call: Call) -> None:
+        for line_id in call.record.line_ids:
+            self._line_calls[line_id] = self._line_calls.get(line_id, 0) + 1
+        if call.account is not None:
+            self._account_calls.setdefault(call.account, set()).add(call)
+
+    def _ended(self, call: Call, end: Ending) -> None:
+        self.calls.pop(call.id, None)
+        for line_id in call.record.line_ids:
+            left = self._line_calls.get(line_id, 0) - 1
+            if left > 0:
+                self._line_calls[line_id] = left
+            else:
+                self._line_calls.pop(line_id, None)
+        if call.account is not None:
+            calls = self._account_calls.get(call.account)
+            if calls is not None:
+                calls.discard(call)
+                if not calls:
+                    del self._account_calls[call.account]
+        self._log.info(
+            "call ended",
+            call=call.id,
+            calling=call.record.calling,
+            called=call.record.called,
+            status=end.status,
+            ended_by=end.ended_by,
+            rule=end.rule,
+        )
+
+    def accounts_changed(self, accounts: Iterable[int]) -> None:
+        """Balances changed: calls that ran out of money to reserve ask again."""
+        for account in accounts:
+            for call in self._account_calls.get(account, ()):
+                if call.wants_balance:
+                    call.post(BalanceChanged())
+
+    # What operators ask
+
+    def hang_up(self, call_id: str, ended_by: str = "operator") -> bool:
+        """End a call; whether there was one."""
+        call = self.calls.get(call_id)
+        if call is not None:
+            call.post(HangUp(ended_by))
+        return call is not None
+
+    def proofs_of_life(self) -> list[tuple[str, int]]:
+        """Each call that the store knows, and now: the journal of live calls."""
+        now = self._wall_ms()
+        return [(call.id, now) for call in self.calls.values() if call.open]
+
+    def expire_bindings(self) -> None:
+        """Forget registrations that ran out."""
+        self.registrar.expire(self._wall_ms() / 1000)
+
+    def restore(self, bindings: Iterable[Binding]) -> None:
+        """Take over the registrations of the time before a restart."""
+        self.registrar.restore(bindings)
+
+    async def finish(self, ended_by: str = "restart") -> None:
+        """End every call and wait until each is settled."""
+        self.draining = True
+        for call in list(self.calls.values()):
+            call.post(HangUp(ended_by))
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def drained(self) -> None:
+        """Wait until the last call has ended by itself."""
+        while self._tasks:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    # For the parts
+
+    def _bindings_of(self, line: Line) -> tuple[Binding, ...]:
+        return tuple(self.registrar.lookup(line.login, self._wall_ms() / 1000))
+
+    def _calls_of(self, line: Line) -> int:
+        return self._line_calls.get(line.id, 0)
+
+    def _sent_by(self, flow: Flow) -> Address:
+        advertised = self._config.sip.advertise
+        if advertised is None:
+            return flow.local
+        return advertised.host, advertised.port or flow.local[1]

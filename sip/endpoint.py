@@ -121,7 +121,13 @@ class Endpoint:
         self._servers.append(server)
         return cast(Address, server.sockets[0].getsockname()[:2])
 
+    def attach(self, local: Address, transport: asyncio.DatagramTransport) -> None:
+        """Use a datagram transport that somebody else opened, as a simulation does."""
+        self._datagrams[local] = transport
+        self.listening.append(Listen("udp", *local))
+
     async def close(self) -> None:
+        """Close every socket."""
         if self._wake is not None:
             self._wake.cancel()
         for task in self._connecting:

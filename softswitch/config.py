@@ -361,6 +361,10 @@ class Config(_Section):
         return self.data_dir / "nonce.secret"
 
     @property
+    def database_file(self) -> Path:
+        return Path(self.database.url.removeprefix("sqlite:///"))
+
+    @property
     def journal_dir(self) -> Path:
         """Where the CDR journal's daily files are."""
         return self.data_dir / "cdr"
@@ -425,13 +429,18 @@ class Config(_Section):
 
 
 def load(path: Path = DEFAULT_PATH, environment: Mapping[str, str] = os.environ) -> Config:
-    """Read, override from the environment and check. Raises ConfigError."""
+    """Read a file, override from the environment and check. Raises ConfigError."""
     try:
         text = path.read_bytes().decode()
     except FileNotFoundError:
         raise ConfigError(f"{path} isn't there: run `softswitch init` to create it") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} can't be read: {error}") from None
+    return parse(text, path, environment)
+
+
+def parse(text: str, path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration that `text` would be as the file `path`. Raises ConfigError."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -1,0 +1,67 @@
+"""softswitch call, registration and explain: what goes on, and what would."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from softswitch.cli.session import Session
+
+calls = typer.Typer(help="Calls that are under way.", no_args_is_help=True)
+registrations = typer.Typer(help="Phones that can be reached.", no_args_is_help=True)
+explanations = typer.Typer(help="What the switch would do, and why.", no_args_is_help=True)
+
+CallId = Annotated[str, typer.Argument(metavar="ID")]
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(calls, name="call")
+    root.add_typer(registrations, name="registration")
+    root.add_typer(explanations, name="explain")
+
+
+@calls.command("list")
+def call_list(context: typer.Context) -> None:
+    """Every call of the running switch."""
+    session = Session.of(context)
+    session.show(session.perform_in_switch("call_list"))
+
+
+@calls.command("show")
+def call_show(context: typer.Context, call_id: CallId) -> None:
+    """One call with both legs and its media."""
+    session = Session.of(context)
+    session.show(session.perform_in_switch("call_show", call_id=call_id))
+
+
+@calls.command("hangup")
+def call_hangup(context: typer.Context, call_id: CallId) -> None:
+    """End a call."""
+    session = Session.of(context)
+    session.show(session.perform_in_switch("call_hangup", call_id=call_id))
+
+
+@calls.command("trace")
+def call_trace(context: typer.Context, call_id: CallId) -> None:
+    """The SIP messages of a call."""
+    session = Session.of(context)
+    session.show(session.perform_in_switch("call_trace", call_id=call_id))
+
+
+@registrations.command("list")
+def registration_list(context: typer.Context) -> None:
+    """Every binding of a line to a phone."""
+    Session.of(context).run("registration_list")
+
+
+@explanations.command("call")
+def explain_call(
+    context: typer.Context,
+    caller: Annotated[str, typer.Option("--from", metavar="LINE")],
+    number: Annotated[str, typer.Option("--to", metavar="NUMBER", help="As it is dialled.")],
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="Default: now.")] = None,
+    seconds: Annotated[int, typer.Option("--for", metavar="SECONDS", min=0)] = 60,
+) -> None:
+    """Route, number shown, tariff, price and longest call, from the code that serves calls."""
+    Session.of(context).run("explain_call", caller=caller, number=number, at=at, seconds=seconds)

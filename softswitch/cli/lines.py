@@ -1,0 +1,96 @@
+"""softswitch line: who can call."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softswitch.cli.session import Session, read_file
+
+app = typer.Typer(help="Lines: who can call.", no_args_is_help=True)
+
+Number = Annotated[str, typer.Argument(metavar="NUMBER", help="E.164, or as dialled here.")]
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="line")
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    number: Number,
+    account: Annotated[str, typer.Option(help="Who pays: id or name.")],
+    password: Annotated[
+        str | None,
+        typer.Option(help="Of the phone; - reads it from standard input. Default: a random one."),
+    ] = None,
+    login: Annotated[
+        str | None, typer.Option(help="The SIP user. Default: the number's digits.")
+    ] = None,
+) -> None:
+    """Add a line."""
+    if password == "-":
+        password = sys.stdin.readline().rstrip("\r\n")
+    Session.of(context).run(
+        "line_add", number=number, account=account, password=password, login=login
+    )
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, change nothing.")
+    ] = False,
+) -> None:
+    """Add lines from a CSV file (number,login,password,account): all of them or none."""
+    Session.of(context).run("line_import", text=read_file(file), dry_run=dry_run)
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """Every line."""
+    Session.of(context).run("line_list")
+
+
+@app.command()
+def show(context: typer.Context, number: Number) -> None:
+    """One line with its settings."""
+    Session.of(context).run("line_show", number=number)
+
+
+@app.command()
+def suspend(context: typer.Context, number: Number) -> None:
+    """Stop a line's calls and registrations; only emergency numbers stay."""
+    Session.of(context).run("line_suspend", number=number)
+
+
+@app.command()
+def resume(context: typer.Context, number: Number) -> None:
+    """Let a suspended line call again."""
+    Session.of(context).run("line_resume", number=number)
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    number: Number,
+    key: Annotated[str, typer.Argument(metavar="KEY")],
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help='"" goes back to the switch\'s own setting.')
+    ],
+) -> None:
+    """Change one setting: account, algorithms, display_name, max_calls, no_answer_seconds or
+    password."""
+    Session.of(context).run("line_set", number=number, key=key, value=value)
+
+
+@app.command()
+def remove(context: typer.Context, number: Number) -> None:
+    """Take a line out of service for good. Its CDRs stay."""
+    Session.of(context).run("line_remove", number=number)

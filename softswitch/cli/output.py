@@ -1,0 +1,109 @@
+"""How results are printed: a table for people, TSV for pipes, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TextIO
+
+Format = Literal["table", "tsv", "json", "csv"]
+Row = Mapping[str, Any]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_FORMULA = re.compile(r"[=@\t\r]|[+\-](?![0-9.]+$)")
+"""What a spreadsheet would execute; plain numbers with a sign are none."""
+
+
+def choose(requested: str | None, stream: TextIO) -> Format:
+    """`-o`, or what suits the stream."""
+    if requested in ("json", "csv"):
+        return "json" if requested == "json" else "csv"
+    return "table" if stream.isatty() else "tsv"
+
+
+def show(result: Any, form: Format, stream: TextIO | None = None) -> None:
+    """Print a record (mapping) or rows (sequence of mappings)."""
+    stream = stream or sys.stdout
+    if form == "json":
+        json.dump(result, stream, ensure_ascii=False, indent=2)
+        stream.write("\n")
+    elif isinstance(result, Mapping):
+        _show_record(result, form, stream)
+    elif isinstance(result, Sequence) and not isinstance(result, str):
+        _show_rows(result, form, stream)
+    elif result is not None:
+        stream.write(f"{_cell(result)}\n")
+
+
+def _show_record(record: Row, form: Format, stream: TextIO) -> None:
+    if form == "csv":
+        _write_csv([record], stream)
+        return
+    width = max(map(len, record), default=0)
+    for key, value in record.items():
+        stream.write(
+            f"{key:<{width}}  {_cell(value)}\n" if form == "table" else f"{key}\t{_cell(value)}\n"
+        )
+
+
+def _show_rows(rows: Sequence[Row], form: Format, stream: TextIO) -> None:
+    if form == "csv":
+        _write_csv(rows, stream)
+    elif form == "table":
+        _write_table(rows, stream)
+    elif rows:
+        columns = _columns(rows)
+        stream.write("\t".join(columns) + "\n")
+        for row in rows:
+            stream.write("\t".join(_cell(row.get(column)) for column in columns) + "\n")
+
+
+def _write_csv(rows: Sequence[Row], stream: TextIO) -> None:
+    columns = _columns(rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    if columns:
+        writer.writerow(columns)
+    for row in rows:
+        cells = (_cell(row.get(column)) for column in columns)
+        writer.writerow([f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells])
+
+
+def _write_table(rows: Sequence[Row], stream: TextIO) -> None:
+    if not rows:
+        stream.write("nothing\n")
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    columns = _columns(rows)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
+    Console(file=stream, highlight=False).print(table)
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+    """Every key of every row, in order of first appearance."""
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def _cell(value: object) -> str:
+    """One line of text that can't steer a terminal."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        text = " ".join(value)
+    elif isinstance(value, list | tuple | dict):
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = str(value)
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

@@ -1,0 +1,61 @@
+"""softswitch cdr and ledger: what happened, and whether the money is right."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from softswitch.cli.session import REFUSED, Session
+
+cdrs = typer.Typer(help="Call detail records.", no_args_is_help=True)
+ledgers = typer.Typer(help="The ledger.", no_args_is_help=True)
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(cdrs, name="cdr")
+    root.add_typer(ledgers, name="ledger")
+
+
+@cdrs.command("list")
+def cdr_list(
+    context: typer.Context,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="T", help="RFC 3339, or a date in the switch's zone."),
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="T", help="Not included.")] = None,
+    number: Annotated[str | None, typer.Option(help="Calling or called.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="on_net, local, national, mobile, ...")
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="Id or name.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the newest.")] = None,
+    format_: Annotated[
+        Literal["asterisk", "freeswitch", "acc", "cgrates"] | None,
+        typer.Option("--format", help="As other programs write them."),
+    ] = None,
+) -> None:
+    """CDRs, oldest first."""
+    session = Session.of(context)
+    arguments = {
+        "since": since,
+        "until": until,
+        "number": number,
+        "kind": kind,
+        "account": account,
+        "limit": limit,
+    }
+    if format_ is None:
+        session.run("cdr_list", **arguments)
+    else:
+        print(session.perform("cdr_export", format=format_, **arguments), end="")
+
+
+@ledgers.command("verify")
+def ledger_verify(context: typer.Context) -> None:
+    """Fold every balance again and compare postings with CDRs; status 1 on any difference."""
+    session = Session.of(context)
+    result = session.run("ledger_verify")
+    if result["differences"]:
+        raise typer.Exit(REFUSED)

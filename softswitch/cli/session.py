@@ -1,0 +1,102 @@
+"""One invocation of the command line: its configuration, its output, and where work is done."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from softswitch.cli import output
+
+if TYPE_CHECKING:
+    import typer
+
+    from softswitch.config import Config
+
+DONE = 0
+REFUSED = 1
+USAGE = 2
+UNREACHABLE = 3
+
+
+class Failure(Exception):
+    """The command ends with this status after one line on standard error."""
+
+    def __init__(self, message: str, status: int = REFUSED) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+@dataclass
+class Session:
+    """What the global options say."""
+
+    config_path: Path
+    output: str | None = None
+
+    @classmethod
+    def of(cls, context: typer.Context) -> Session:
+        found = context.find_object(cls)
+        if found is None:
+            raise LookupError("the root command leaves a Session in every context")
+        return found
+
+    @cached_property
+    def config(self) -> Config:
+        """Read when a command asks for it. Raises ConfigError."""
+        from softswitch import config
+
+        return config.load(self.config_path)
+
+    def perform(self, operation: str, **arguments: Any) -> Any:
+        """Do an operation in the running switch, or here on the database when none runs.
+
+        Raises Failure, OperationError, ConfigError."""
+        from softswitch import control
+
+        try:
+            return control.call(self.config.control_socket, operation, arguments)
+        except control.Unreachable as error:
+            raise Failure(str(error), UNREACHABLE) from None
+        except control.NotRunning:
+            from softswitch.operations import registry
+
+        return registry.perform_directly(self.config, operation, arguments)
+
+    def perform_in_switch(self, operation: str, **arguments: Any) -> Any:
+        """Do what only a running switch can. Raises Failure with status 3 when none runs."""
+        from softswitch import control
+
+        try:
+            return control.call(self.config.control_socket, operation, arguments)
+        except control.NotRunning as error:
+            raise Failure(f"{error}; start it with `softswitch serve`", UNREACHABLE) from None
+
+    def show(self, result: Any) -> None:
+        output.show(result, output.choose(self.output, sys.stdout))
+
+    def run(self, operation: str, **arguments: Any) -> Any:
+        """Perform and show."""
+        result = self.perform(operation, **arguments)
+        self.show(result)
+        return result
+
+    @property
+    def is_for_people(self) -> bool:
+        """Whether remarks beside the result are welcome on standard output."""
+        return output.choose(self.output, sys.stdout) == "table"
+
+
+def read_file(path: Path) -> str:
+    """A text file the user named. Raises Failure."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise Failure(f"{path} isn't there") from None
+    except UnicodeDecodeError as error:
+        raise Failure(f"{path} is not UTF-8 text (octet {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        raise Failure(f"{path} can't be read: {error.strerror}") from None

@@ -1,0 +1,173 @@
+"""softswitch init, serve, check, welcome and demo: the switch itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from softswitch.cli.session import REFUSED, Session
+
+if TYPE_CHECKING:
+    from softswitch.config import Config
+    from softswitch.demo_data import DemoLine
+    from softswitch.operations.context import Context
+
+
+def add_to(root: typer.Typer) -> None:
+    for command in (init, serve, check, welcome, demo):
+        root.command()(command)
+
+
+def init(
+    context: typer.Context,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="With three lines that can call each other.")
+    ] = False,
+    domain: Annotated[
+        str, typer.Option(help="Of the phones' addresses: a host name or an IP address.")
+    ] = "127.0.0.1",
+    address: Annotated[
+        str, typer.Option(metavar="IP", help="Where to listen for SIP.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 5060,
+    country: Annotated[str, typer.Option(help="ISO 3166 alpha-2.")] = "GE",
+    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "GEL",
+    time_zone: Annotated[str, typer.Option()] = "Asia/Tbilisi",
+) -> None:
+    """Create configuration, database and secrets; what is there already is kept."""
+    from softswitch.operations import setup
+
+    session = Session.of(context)
+    text = setup.configuration_text(
+        domain=domain,
+        address=address,
+        port=port,
+        country=country,
+        currency=currency,
+        time_zone=time_zone,
+    )
+
+    def fill(opened: Context) -> None:
+        if demo:
+            from softswitch import demo_data
+
+            demo_data.create(opened)
+
+    session.show(setup.init(session.config_path, text, fill))
+
+
+def serve(context: typer.Context) -> None:
+    """Run the switch in the foreground. SIGTERM drains, a second one ends at once; SIGHUP
+    reloads."""
+    from softswitch import log
+    from softswitch.cli.session import Failure
+    from softswitch.operations import setup
+    from softswitch.server import run
+
+    config = Session.of(context).config
+    setup.prepare(config)
+    try:
+        log.set_up(config.log.level, config.log.format, config.log_file)
+    except OSError as error:
+        raise Failure(f"the log {config.log_file} can't be written: {error.strerror}") from None
+    raise typer.Exit(run(config))
+
+
+def check(context: typer.Context) -> None:
+    """Configuration, database, folder, sockets, ports, clock: each with ok, or why not."""
+    from softswitch.operations.check import check as run_checks
+
+    session = Session.of(context)
+    rows = run_checks(session.config)
+    session.show(rows)
+    if any(row["ok"] is False for row in rows):
+        raise typer.Exit(REFUSED)
+
+
+def demo(context: typer.Context) -> None:
+    """Place a call between two phones through a switch, and show what happens."""
+    from softswitch.cli.demo import run
+
+    raise typer.Exit(run(Session.of(context)))
+
+
+def welcome(context: typer.Context) -> None:
+    """How to register phones with the demo lines, and where everything is."""
+    from softswitch import demo_data
+
+    config = Session.of(context).config
+    lines = demo_data.read(config)
+    if lines:
+        print(_phones(config, lines))
+    print(_places(config))
+
+
+def _phones(config: Config, lines: list[DemoLine]) -> str:
+    listen = config.sip.listen[0]
+    transports = " or ".join(dict.fromkeys(item.transport.upper() for item in config.sip.listen))
+    text = [
+        "",
+        "Register two softphones with this switch. Type into each:",
+        "",
+        f"  server / domain   {config.switch.domain}",
+        f"  port              {listen.port}",
+        f"  transport         {transports}",
+        "",
+        "  name   user            password",
+    ]
+    text += [f"  {line.person:<6} {line.login:<15} {line.password}" for line in lines]
+    text += [
+        "",
+        "A phone that asks for an authorisation user: the same as the user; a proxy: leave empty.",
+        "Then call one from the other, for instance from "
+        f"{lines[0].person} to {lines[1].person}: dial {lines[1].number} or "
+        f"{_nationally(lines[1].number, config)}.",
+        "",
+    ]
+    return "\n".join(text)
+
+
+def _nationally(number: str, config: Config) -> str:
+    """The number as people of the country dial it."""
+    plan = config.number_plan()
+    short = number[1 + len(plan.country_code) :]
+    return f"0{short}" if _reads_as(f"0{short}", number, config) else number[1:]
+
+
+def _reads_as(dialled: str, number: str, config: Config) -> bool:
+    from softswitch.admission.numbering import NumberError
+
+    try:
+        return config.number_plan().read(dialled).number == number
+    except NumberError:
+        return False
+
+
+def _places(config: Config) -> str:
+    def near(path: Path | None) -> str:
+        if path is None:
+            return "standard error"
+        here = Path.cwd()
+        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+    return "\n".join(
+        [
+            f"configuration     {config.path}",
+            f"database          {near(config.database_file)}",
+            f"CDR journal       {near(config.journal_dir)}/",
+            f"log               {near(config.log_file)}",
+            "",
+            "Beside it, in another terminal: softswitch call list, cdr list, account list,",
+            f"registration list, explain call ... ({_program()} --help). Ctrl-C ends the switch.",
+            "",
+        ]
+    )
+
+
+def _program() -> str:
+    import sys
+
+    name = Path(sys.argv[0])
+    return str(name) if name.parts[:1] == (".venv",) else "softswitch"

@@ -1,0 +1,73 @@
+"""softswitch trunk: other operators and gateways."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from softswitch.cli.session import Session
+
+app = typer.Typer(help="Trunks: other operators and gateways.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME")]
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="trunk")
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    name: Name,
+    target: Annotated[str, typer.Option(metavar="sip:HOST:PORT", help="Where calls are sent.")],
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIGITS", help="Numbers it takes; repeatable. Default: all."),
+    ] = None,
+    username: Annotated[str | None, typer.Option(help="For its digest challenges.")] = None,
+    password: Annotated[str | None, typer.Option()] = None,
+    inbound_from: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="Where its calls come from; repeatable, or HOST:PORT."),
+    ] = None,
+    priority: Annotated[int, typer.Option(help="Lower is tried first.")] = 100,
+    max_calls: Annotated[int | None, typer.Option(help="Calls at once.")] = None,
+) -> None:
+    """Add a trunk."""
+    Session.of(context).run(
+        "trunk_add",
+        name=name,
+        target=target,
+        prefixes=prefix or [],
+        username=username,
+        password=password,
+        inbound_from=inbound_from or [],
+        priority=priority,
+        max_calls=max_calls,
+    )
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """Every trunk."""
+    Session.of(context).run("trunk_list")
+
+
+@app.command()
+def remove(context: typer.Context, name: Name) -> None:
+    """Forget a trunk. Its CDRs stay."""
+    Session.of(context).run("trunk_remove", name=name)
+
+
+@app.command()
+def suspend(context: typer.Context, name: Name) -> None:
+    """Send it no calls and take none from it."""
+    Session.of(context).run("trunk_suspend", name=name)
+
+
+@app.command()
+def resume(context: typer.Context, name: Name) -> None:
+    """Use a suspended trunk again."""
+    Session.of(context).run("trunk_resume", name=name)

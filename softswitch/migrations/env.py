@@ -1,0 +1,16 @@
+"""How alembic reaches our database: over the connection that softswitch.schema hands it."""
+
+from __future__ import annotations
+
+from alembic import context
+
+import softswitch.store  # adds the directory's tables to the metadata
+from billing.store import metadata
+
+assert softswitch.store.lines_table.metadata is metadata
+
+connection = context.config.attributes["connection"]
+# SQLite can't alter most of a table in place: batch mode copies it.
+context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,166 @@
+"""softswitch check: whether everything that the switch needs is there."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import resource
+import shutil
+import socket
+import zoneinfo
+from collections.abc import Iterator
+from typing import Any
+
+from softswitch import control
+from softswitch.config import Config, ConfigError, Listen
+from softswitch.operations.errors import OperationError
+from softswitch.operations.setup import nonce_secret, opened
+
+Row = dict[str, Any]
+
+LEAST_FREE_BYTES = 200 * 1024 * 1024
+"""Below it a day's CDRs and log may not fit."""
+FILES_PER_CALL = 4
+FILES_BESIDE_CALLS = 100
+EARLIEST_YEAR = 2025
+"""A clock before the program was written is wrong."""
+
+
+def check(config: Config) -> list[Row]:
+    """One row a check: what, whether it is ok (None: doesn't apply), and why not."""
+    running = control.is_running(config.control_socket)
+    rows = [
+        _row("configuration", True, f"{config.path}"),
+        _running(config, running),
+        _database(config),
+        _data_folder(config),
+        _secrets(config),
+    ]
+    rows += [_listen(listen, running) for listen in config.sip.listen]
+    rows += [_media_ports(config, running), _open_files(config), _numbers(config), _clock(config)]
+    rows += [
+        _row(
+            "kernel fast path",
+            None,
+            "not part of this version: every call is relayed in user space",
+        ),
+        _row("prompts", None, "not part of this version"),
+    ]
+    return rows
+
+
+def _row(what: str, ok: bool | None, detail: str) -> Row:
+    return {"check": what, "ok": ok, "detail": detail}
+
+
+def _running(config: Config, running: bool) -> Row:
+    detail = f"answers on {config.control_socket}" if running else "none runs here"
+    return _row("running switch", None if not running else True, detail)
+
+
+def _database(config: Config) -> Row:
+    try:
+        with opened(config) as context:
+            lines = len(context.directory.lines())
+            detail = f"{config.database_file}: {lines} lines"
+        return _row("database", True, detail)
+    except OperationError as error:
+        return _row("database", False, error.message)
+
+
+def _data_folder(config: Config) -> Row:
+    folder = config.data_dir
+    if not folder.is_dir():
+        return _row("data folder", False, f"{folder} isn't there: run `softswitch init`")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return _row("data folder", False, f"{folder} isn't writable for this user")
+    free = shutil.disk_usage(folder).free
+    detail = f"{folder}: {free // 1024**2} MB free"
+    if free < LEAST_FREE_BYTES:
+        return _row("data folder", False, f"{detail}; make at least {LEAST_FREE_BYTES >> 20} MB")
+    return _row("data folder", True, detail)
+
+
+def _secrets(config: Config) -> Row:
+    path = config.nonce_secret_file
+    try:
+        nonce_secret(config)
+    except OperationError as error:
+        return _row("nonce secret", False, error.message)
+    if path.stat().st_mode & 0o077:
+        return _row("nonce secret", False, f"{path} is readable for others: chmod 600 it")
+    return _row("nonce secret", True, str(path))
+
+
+def _listen(listen: Listen, running: bool) -> Row:
+    what = f"socket {listen}"
+    if running:
+        return _row(what, True, "held by the running switch")
+    kind = socket.SOCK_DGRAM if listen.transport == "udp" else socket.SOCK_STREAM
+    try:
+        with _bound(listen.host, listen.port, kind):
+            return _row(what, True, "free")
+    except OSError as error:
+        return _row(
+            what, False, f"{error.strerror}: stop the other program, or change [sip] listen"
+        )
+
+
+@contextlib.contextmanager
+def _bound(host: str, port: int, kind: socket.SocketKind) -> Iterator[None]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+        yield
+
+
+def _media_ports(config: Config, running: bool) -> Row:
+    first, last = config.media.ports
+    what = f"media ports {first}-{last}"
+    if running:
+        return _row(what, True, "held by the running switch")
+    host = config.sip.listen[0].host
+    taken: list[int] = []
+    for port in range(first, last + 1):
+        try:
+            with _bound(host, port, socket.SOCK_DGRAM):
+                pass
+        except OSError as error:
+            if port == first and error.errno not in (98, 13):
+                return _row(what, False, f"{host}: {error.strerror}")
+            taken.append(port)
+    calls = (last - first + 1 - len(taken)) // 4
+    if calls < 1:
+        return _row(what, False, "no free ports: change [media] ports")
+    note = f", {len(taken)} in use by others (such as {taken[0]})" if taken else ""
+    return _row(what, True, f"enough for {calls} calls{note}")
+
+
+def _open_files(config: Config) -> Row:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first, last = config.media.ports
+    calls = max(0, hard - FILES_BESIDE_CALLS) // FILES_PER_CALL
+    wanted = (last - first + 1) // FILES_PER_CALL
+    detail = f"limit {soft} (at most {hard}): {calls} calls for each media worker"
+    if calls * config.media.workers < min(wanted, 10):
+        return _row("open files", False, f"{detail}; raise it with ulimit -n")
+    return _row("open files", True, detail)
+
+
+def _numbers(config: Config) -> Row:
+    try:
+        plan = config.number_plan()
+    except ConfigError as error:
+        return _row("numbering", False, str(error))
+    return _row("numbering", True, f"{plan.country}, country code {plan.country_code}")
+
+
+def _clock(config: Config) -> Row:
+    now = datetime.datetime.now(zoneinfo.ZoneInfo(config.switch.time_zone))
+    detail = f"{now.isoformat(timespec='seconds')} {config.switch.time_zone}"
+    if now.year < EARLIEST_YEAR:
+        return _row("clock", False, f"{detail} can't be right: set the clock")
+    return _row("clock", True, detail)

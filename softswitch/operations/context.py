@@ -1,0 +1,162 @@
+"""What an operation works on, and what it tells the running switch to load again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from billing.account import Account
+from billing.money import MoneyError, format_amount, parse_amount
+from billing.store import Store, StoreError
+from billing.tariff import Tariff
+from softswitch.admission.numbering import NumberError, NumberPlan
+from softswitch.config import Config
+from softswitch.directory import Directory, Line, Trunk
+from softswitch.operations.errors import OperationError
+from softswitch.store import DirectoryStore
+
+Apply = Callable[[Sequence[Any]], Sequence[Any]]
+"""Billing commands to their results, in order; a refused command's result is its exception."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What an operation changed, by key."""
+
+    lines: set[int] = field(default_factory=set)
+    accounts: set[int] = field(default_factory=set)
+    tariffs: set[str] = field(default_factory=set)
+    trunks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Facts read again after a change, for the running switch to take over."""
+
+    lines: tuple[Line, ...]
+    removed_lines: tuple[int, ...]
+    trunks: tuple[Trunk, ...] | None
+    """All of them, or None when none changed."""
+    tariffs: tuple[Tariff, ...]
+    accounts: tuple[Account, ...]
+
+    def put_into(self, directory: Directory) -> None:
+        """Bring the directory up to date."""
+        for line_id in self.removed_lines:
+            directory.remove_line(line_id)
+        directory.put_lines(self.lines)
+        if self.trunks is not None:
+            directory.set_trunks(self.trunks)
+
+
+@dataclass
+class Context:
+    """Everything an operation may use.
+
+    In the running switch `apply` goes through the single billing writer, so operations that
+    move money never write by themselves."""
+
+    config: Config
+    billing: Store
+    directory: DirectoryStore
+    apply: Apply
+    now_ms: Callable[[], int]
+    """Epoch milliseconds."""
+    changes: Changes = field(default_factory=Changes)
+
+    @cached_property
+    def plan(self) -> NumberPlan:
+        return self.config.number_plan()
+
+    def do(self, command: Any) -> Any:
+        """Apply one billing command. Raises OperationError with its refusal."""
+        (result,) = self.apply([command])
+        if isinstance(result, Exception):
+            raise OperationError(str(result)) from result
+        return result
+
+    def account(self, reference: str | int) -> Account:
+        """By id, or by a name that only one account has. Raises OperationError."""
+        text = str(reference).strip()
+        if text.isascii() and text.isdigit() and len(text) < 18:
+            found = self.billing.account(int(text))
+            if found is not None:
+                return found
+        named = [account for account in self.billing.accounts() if account.name == text]
+        if not named:
+            raise OperationError(
+                f"there is no account {text!r}; `softswitch account list` shows them"
+            )
+        if len(named) > 1:
+            ids = ", ".join(str(account.id) for account in named)
+            raise OperationError(f"several accounts are named {text!r}: use an id ({ids})")
+        return named[0]
+
+    def number(self, text: str) -> str:
+        """A number that a person typed, as E.164 with "+". Raises OperationError."""
+        try:
+            read = self.plan.read(text.strip(), self._is_line)
+        except NumberError as error:
+            raise OperationError(f"{text!r} is no telephone number: {error.reason}") from None
+        if read.kind != "e164":
+            raise OperationError(f"{text!r} is a service code here, not a telephone number")
+        return read.number
+
+    def _is_line(self, number: str) -> bool:
+        return self.directory.line_by_number(number) is not None
+
+    def line(self, text: str) -> Line:
+        """A line by its number, or by its login. Raises OperationError."""
+        text = text.strip()
+        found = self.directory.line_by_login(text)
+        if found is None:
+            with contextlib.suppress(OperationError):
+                found = self.directory.line_by_number(self.number(text))
+        if found is None:
+            raise OperationError(f"there is no line {text!r}; `softswitch line list` shows them")
+        return found
+
+    def reload(self) -> Reload:
+        """Read what `changes` names. For the running switch."""
+        changes = self.changes
+        lines = self.directory.lines(sorted(changes.lines)) if changes.lines else []
+        present = {line.id for line in lines}
+        accounts = (self.billing.account(account_id) for account_id in sorted(changes.accounts))
+        return Reload(
+            lines=tuple(lines),
+            removed_lines=tuple(sorted(changes.lines - present)),
+            trunks=tuple(self.directory.trunks()) if changes.trunks else None,
+            tariffs=tuple(self.billing.tariff(name) for name in sorted(changes.tariffs)),
+            accounts=tuple(account for account in accounts if account is not None),
+        )
+
+
+def amount(text: str) -> int:
+    """A decimal amount in micros. Raises OperationError."""
+    try:
+        return parse_amount(text)
+    except MoneyError as error:
+        raise OperationError(str(error)) from None
+
+
+def show_amount(micros: int) -> str:
+    return format_amount(micros)
+
+
+def submitting(loop: asyncio.AbstractEventLoop, submit: Callable[[Any], Awaitable[Any]]) -> Apply:
+    """`apply` for operations that run in a thread beside the loop that owns the billing writer."""
+
+    async def all_of(commands: Sequence[Any]) -> Sequence[Any]:
+        return await asyncio.gather(*map(submit, commands), return_exceptions=True)
+
+    def apply(commands: Sequence[Any]) -> Sequence[Any]:
+        return asyncio.run_coroutine_threadsafe(all_of(commands), loop).result()
+
+    return apply

@@ -1,0 +1,293 @@
+"""Lines: add, import, list, change."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from billing.account import Account
+from sip.digest import Algorithm, ha1
+from softswitch.directory import Line
+from softswitch.operations.context import Context
+from softswitch.operations.errors import OperationError
+
+Row = dict[str, Any]
+
+MAX_IMPORT_LINES = 200_000
+"""One import is one transaction; more would hold the database for seconds."""
+MAX_SHOWN_ERRORS = 50
+GENERATED_PASSWORD_LENGTH = 20
+_PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""What a person can read from paper and type into a phone: about 5 bits each."""
+
+_LOGIN = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,;?/-]{1,64}")
+"""RFC 3261 section 25.1: what a user part may hold without escapes."""
+_HEADER = ("number", "login", "password", "account")
+
+
+def line_add(
+    context: Context,
+    number: str,
+    account: str,
+    password: str | None = None,
+    login: str | None = None,
+) -> Row:
+    """A new line; without a password a random one is made and returned."""
+    made = password is None
+    secret = generate_password() if password is None else password
+    owner = context.account(account)
+    line = _new_line(context, number, login, secret, owner)
+    try:
+        (line_id,) = context.directory.add_lines([line])
+    except IntegrityError:
+        raise OperationError(_taken(context, line)) from None
+    context.changes.lines.add(line_id)
+    row = _row(replace(line, id=line_id), owner.name)
+    return row | {"password": secret} if made else row
+
+
+def line_import(context: Context, text: str, dry_run: bool = False) -> Row:
+    """All lines of a CSV file, or none of them when one is wrong."""
+    lines, made, errors = _read_csv(context, text)
+    if errors:
+        shown = errors[:MAX_SHOWN_ERRORS]
+        if len(errors) > len(shown):
+            shown.append(f"... and {len(errors) - len(shown)} more")
+        raise OperationError(
+            f"nothing was imported: {len(errors)} faults; mend them and import again",
+            tuple(shown),
+        )
+    if lines and not dry_run:
+        context.changes.lines.update(context.directory.add_lines(lines))
+    result: Row = {"lines": len(lines), "imported": 0 if dry_run else len(lines)}
+    return result | {"generated_passwords": made} if made and not dry_run else result
+
+
+def line_list(context: Context) -> list[Row]:
+    names = {account.id: account.name for account in context.billing.accounts()}
+    return [_row(line, names.get(line.account_id, "")) for line in context.directory.lines()]
+
+
+def line_show(context: Context, number: str) -> Row:
+    line = context.line(number)
+    return _row(line, context.account(line.account_id).name) | {
+        key: _setting(getattr(line, key)) for key in _SETTINGS_SHOWN
+    }
+
+
+def line_suspend(context: Context, number: str) -> Row:
+    return _save(context, replace(context.line(number), status="suspended"))
+
+
+def line_resume(context: Context, number: str) -> Row:
+    return _save(context, replace(context.line(number), status="active"))
+
+
+def line_set(context: Context, number: str, key: str, value: str) -> Row:
+    """Change one setting; "" returns an optional one to the switch's own."""
+    line = context.line(number)
+    change = _KEYS.get(key)
+    if change is None:
+        near = difflib.get_close_matches(key, _KEYS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(_KEYS))}"
+        raise OperationError(f"a line has no setting {key!r}; {hint}")
+    _save(context, change(context, line, value))
+    return line_show(context, line.number)
+
+
+def line_remove(context: Context, number: str) -> Row:
+    line = context.line(number)
+    context.directory.remove_line(line)
+    context.changes.lines.add(line.id)
+    return {"number": line.number, "removed": True}
+
+
+def generate_password() -> str:
+    return "".join(secrets.choice(_PASSWORD_LETTERS) for _ in range(GENERATED_PASSWORD_LENGTH))
+
+
+def digest_secrets(login: str, realm: str, password: str) -> Mapping[Algorithm, str]:
+    """HA1 of every algorithm, so that a line can change its algorithms without its password."""
+    return {algorithm: ha1(algorithm, login, realm, password) for algorithm in Algorithm}
+
+
+def _new_line(
+    context: Context, number: str, login: str | None, password: str, account: Account
+) -> Line:
+    e164 = context.number(number)
+    user = login or e164[1:]
+    if _LOGIN.fullmatch(user) is None:
+        raise OperationError(
+            f"login {user!r} must be 1 to 64 letters, digits or . _ - (what a SIP user may hold)"
+        )
+    _check_password(password)
+    return Line(
+        id=0,
+        number=e164,
+        login=user,
+        account_id=account.id,
+        ha1=digest_secrets(user, context.config.realm, password),
+    )
+
+
+def _check_password(password: str) -> None:
+    if not password or len(password) > 128 or not password.isprintable():
+        raise OperationError("a password must be 1 to 128 printable characters")
+
+
+def _taken(context: Context, line: Line) -> str:
+    if context.directory.line_by_number(line.number) is not None:
+        return f"number {line.number} has a line already"
+    return f"login {line.login!r} belongs to another line; choose one with --login"
+
+
+def _read_csv(context: Context, text: str) -> tuple[list[Line], list[Row], list[str]]:
+    """The lines, the passwords made for lines without one, and every fault by file line."""
+    reader = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True)
+    header = [name.strip().lower() for name in reader.fieldnames or ()]
+    if missing := [name for name in ("number", "account") if name not in header]:
+        return [], [], [f"line 1: column {missing[0]} is missing; needed: {','.join(_HEADER)}"]
+    if unknown := [name for name in header if name not in _HEADER]:
+        return [], [], [f"line 1: unknown column {unknown[0]!r}; known: {','.join(_HEADER)}"]
+    reader.fieldnames = header
+    accounts = _Accounts(context)
+    numbers, logins = context.directory.taken()
+    lines: list[Line] = []
+    made: list[Row] = []
+    errors: list[str] = []
+    rows = iter(reader)
+    while True:
+        try:
+            row = next(rows, None)
+            if row is None:
+                break
+            if len(lines) >= MAX_IMPORT_LINES:
+                raise OperationError(f"more than {MAX_IMPORT_LINES} lines; split the file")
+            cells = {key: (value or "").strip() for key, value in row.items() if key is not None}
+            if None in row:
+                raise OperationError("more cells than the header has columns")
+            line, password = _csv_line(context, cells, accounts)
+            _claim(line.number, numbers, "number")
+            _claim(line.login, logins, "login")
+        except (OperationError, csv.Error) as error:
+            errors.append(f"line {reader.line_num}: {error}")
+            if isinstance(error, csv.Error) or len(lines) >= MAX_IMPORT_LINES:
+                break
+        else:
+            lines.append(line)
+            if not cells.get("password"):
+                made.append({"number": line.number, "login": line.login, "password": password})
+    return lines, made, errors
+
+
+def _csv_line(context: Context, cells: Row, accounts: _Accounts) -> tuple[Line, str]:
+    password = cells.get("password") or generate_password()
+    account = accounts.get(cells["account"])
+    return _new_line(
+        context, cells["number"], cells.get("login") or None, password, account
+    ), password
+
+
+def _claim(value: str, taken: set[str], what: str) -> None:
+    if value in taken:
+        raise OperationError(f"{what} {value} is taken, by a line there is or one further up")
+    taken.add(value)
+
+
+class _Accounts:
+    """Accounts by id or name, each looked up once."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._known: dict[str, Account] = {}
+
+    def get(self, reference: str) -> Account:
+        found = self._known.get(reference)
+        if found is None:
+            found = self._known[reference] = self._context.account(reference)
+        return found
+
+
+def _save(context: Context, line: Line) -> Row:
+    context.directory.save_line(line)
+    context.changes.lines.add(line.id)
+    return _row(line, context.account(line.account_id).name)
+
+
+def _row(line: Line, account_name: str) -> Row:
+    return {
+        "id": line.id,
+        "number": line.number,
+        "login": line.login,
+        "account": line.account_id,
+        "account_name": account_name,
+        "status": line.status,
+    }
+
+
+_SETTINGS_SHOWN = ("display_name", "algorithms", "no_answer_seconds", "max_calls")
+
+
+def _setting(value: object) -> object:
+    if isinstance(value, tuple):
+        return [item.value for item in value]
+    return value
+
+
+def _set_account(context: Context, line: Line, value: str) -> Line:
+    return replace(line, account_id=context.account(value).id)
+
+
+def _set_password(context: Context, line: Line, value: str) -> Line:
+    _check_password(value)
+    return replace(line, ha1=digest_secrets(line.login, context.config.realm, value))
+
+
+def _set_display_name(_context: Context, line: Line, value: str) -> Line:
+    if len(value) > 64 or not (value.isprintable() or not value):
+        raise OperationError("a display name has at most 64 printable characters")
+    return replace(line, display_name=value)
+
+
+def _set_algorithms(_context: Context, line: Line, value: str) -> Line:
+    if not value:
+        return replace(line, algorithms=None)
+    known = {algorithm.value.upper(): algorithm for algorithm in Algorithm}
+    names = [name for name in re.split(r"[\s,]+", value.upper()) if name]
+    if unknown := [name for name in names if name not in known]:
+        raise OperationError(f"unknown algorithm {unknown[0]!r}; known are {', '.join(known)}")
+    return replace(line, algorithms=tuple(dict.fromkeys(known[name] for name in names)))
+
+
+def _set_no_answer(_context: Context, line: Line, value: str) -> Line:
+    return replace(line, no_answer_seconds=_optional_integer("no_answer_seconds", value, 1, 600))
+
+
+def _set_max_calls(_context: Context, line: Line, value: str) -> Line:
+    return replace(line, max_calls=_optional_integer("max_calls", value, 0, 10_000))
+
+
+def _optional_integer(key: str, value: str, low: int, high: int) -> int | None:
+    if not value:
+        return None
+    if re.fullmatch(r"[0-9]{1,9}", value) is None or not low <= int(value) <= high:
+        raise OperationError(f"{key} must be a whole number from {low} to {high}, not {value!r}")
+    return int(value)
+
+
+_KEYS: Mapping[str, Callable[[Context, Line, str], Line]] = {
+    "account": _set_account,
+    "algorithms": _set_algorithms,
+    "display_name": _set_display_name,
+    "max_calls": _set_max_calls,
+    "no_answer_seconds": _set_no_answer,
+    "password": _set_password,
+}

@@ -1,0 +1,353 @@
+"""The directory's tables, and what the switch keeps of itself between starts.
+
+Shares the database with billing, whose metadata these tables extend. Everything is read at
+start and written on an operator's change; the call path never comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Float,
+    ForeignKey,
+    Integer,
+    Row,
+    String,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from billing.store import metadata
+from sip.digest import Algorithm
+from sip.flow import Flow
+from sip.registrar import Binding
+from softswitch.directory import Directory, Line, Source, Trunk
+
+HA1_COLUMNS = {
+    Algorithm.MD5: "ha1_md5",
+    Algorithm.SHA_256: "ha1_sha256",
+    Algorithm.SHA_512_256: "ha1_sha512_256",
+}
+
+lines_table = Table(
+    "lines",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", String(16), nullable=False, unique=True),
+    Column("login", String(64), nullable=False, unique=True),
+    Column("account_id", Integer, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("status", String(16), nullable=False),
+    Column("display_name", String(128), nullable=False),
+    Column("algorithms", String(64)),
+    Column("no_answer_seconds", Integer),
+    Column("max_calls", Integer),
+    Column("ha1_md5", String(32), nullable=False),
+    Column("ha1_sha256", String(64), nullable=False),
+    Column("ha1_sha512_256", String(64), nullable=False),
+)
+
+trunks_table = Table(
+    "trunks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("target", String(256), nullable=False),
+    Column("prefixes", String, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("username", String(128)),
+    Column("password", String(256)),
+    Column("inbound_from", String, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("max_calls", Integer),
+)
+
+bindings_table = Table(
+    "bindings",
+    metadata,
+    Column("aor", String(128), primary_key=True),
+    Column("contact", String(1024), primary_key=True),
+    Column("call_id", String(256), nullable=False),
+    Column("cseq", BigInteger, nullable=False),
+    Column("q", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("registered_at", Float, nullable=False),
+    Column("transport", String(8), nullable=False),
+    Column("local_host", String(64), nullable=False),
+    Column("local_port", Integer, nullable=False),
+    Column("remote_host", String(64), nullable=False),
+    Column("remote_port", Integer, nullable=False),
+    Column("instance", String(256)),
+    Column("user_agent", String(256), nullable=False),
+    Column("path", String, nullable=False),
+)
+
+settings_table = Table(
+    "settings",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+
+class DirectoryStore:
+    """Lines, trunks, bindings and settings in the database.
+
+    Errors of the database come through as SQLAlchemy raises them; operations name them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def load(self) -> Directory:
+        """The whole directory."""
+        return Directory(self.lines(), self.trunks())
+
+    def lines(self, ids: Sequence[int] | None = None) -> list[Line]:
+        """Lines by id; None means all of them."""
+        query = select(lines_table).order_by(lines_table.c.number)
+        with self._engine.connect() as connection:
+            if ids is None:
+                return [_line(row) for row in connection.execute(query)]
+            found: list[Line] = []
+            for start in range(0, len(ids), 500):
+                chunk = query.where(lines_table.c.id.in_(ids[start : start + 500]))
+                found += map(_line, connection.execute(chunk))
+            return found
+
+    def line_by_number(self, number: str) -> Line | None:
+        return self._line_where(lines_table.c.number == number)
+
+    def line_by_login(self, login: str) -> Line | None:
+        return self._line_where(lines_table.c.login == login)
+
+    def _line_where(self, condition: ColumnElement[bool]) -> Line | None:
+        with self._engine.connect() as connection:
+            row = connection.execute(select(lines_table).where(condition)).one_or_none()
+        return _line(row) if row is not None else None
+
+    def taken(self) -> tuple[set[str], set[str]]:
+        """All numbers and all logins that lines have."""
+        query = select(lines_table.c.number, lines_table.c.login)
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return {number for number, _ in rows}, {login for _, login in rows}
+
+    def add_lines(self, lines: Sequence[Line]) -> list[int]:
+        """Insert all of them or none; their `id` is ignored. Returns the ids in order. Raises
+        sqlalchemy.exc.IntegrityError when a number or login is taken."""
+        numbers = [line.number for line in lines]
+        with self._engine.begin() as connection:
+            connection.execute(insert(lines_table), [_line_row(line) for line in lines])
+            return _ids_of(connection, numbers)
+
+    def save_line(self, line: Line) -> None:
+        """Replace the line that has this id."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(lines_table).where(lines_table.c.id == line.id).values(_line_row(line))
+            )
+
+    def remove_line(self, line: Line) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(bindings_table).where(bindings_table.c.aor == line.login))
+            connection.execute(delete(lines_table).where(lines_table.c.id == line.id))
+
+    def trunks(self) -> list[Trunk]:
+        query = select(trunks_table).order_by(trunks_table.c.priority, trunks_table.c.id)
+        with self._engine.connect() as connection:
+            return [_trunk(row) for row in connection.execute(query)]
+
+    def add_trunk(self, trunk: Trunk) -> int:
+        """Its `id` is ignored; returns the new one. Raises IntegrityError for a taken name."""
+        with self._engine.begin() as connection:
+            result = connection.execute(insert(trunks_table).values(_trunk_row(trunk)))
+            key = result.inserted_primary_key
+        return int(key[0]) if key is not None else 0
+
+    def save_trunk(self, trunk: Trunk) -> None:
+        """Replace the trunk that has this id."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(trunks_table).where(trunks_table.c.id == trunk.id).values(_trunk_row(trunk))
+            )
+
+    def remove_trunk(self, trunk_id: int) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(trunks_table).where(trunks_table.c.id == trunk_id))
+
+    def bindings(self, now: float) -> list[Binding]:
+        """Those that haven't expired; `now` in epoch seconds."""
+        query = (
+            select(bindings_table)
+            .where(bindings_table.c.expires_at > now)
+            .order_by(bindings_table.c.aor, bindings_table.c.registered_at)
+        )
+        with self._engine.connect() as connection:
+            return [_binding(row) for row in connection.execute(query)]
+
+    def save_bindings(self, put: Iterable[Binding], removed: Iterable[Binding]) -> None:
+        """Write added and refreshed bindings, delete the removed ones: one transaction."""
+        rows = {(binding.aor, binding.contact): binding for binding in put}
+        gone = [{"a": binding.aor, "c": _text(binding.contact)} for binding in removed]
+        gone += [{"a": aor, "c": _text(contact)} for aor, contact in rows]
+        if not gone:
+            return
+        with self._engine.begin() as connection:
+            connection.execute(_DELETE_BINDING, gone)
+            if rows:
+                connection.execute(
+                    insert(bindings_table), [_binding_row(binding) for binding in rows.values()]
+                )
+
+    def setting(self, name: str) -> str | None:
+        query = select(settings_table.c.value).where(settings_table.c.name == name)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def set_setting(self, name: str, value: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(settings_table).where(settings_table.c.name == name))
+            connection.execute(insert(settings_table).values(name=name, value=value))
+
+
+_DELETE_BINDING = delete(bindings_table).where(
+    bindings_table.c.aor == bindparam("a"), bindings_table.c.contact == bindparam("c")
+)
+
+
+def _ids_of(connection: Connection, numbers: Sequence[str]) -> list[int]:
+    ids: dict[str, int] = {}
+    for start in range(0, len(numbers), 500):
+        query = select(lines_table.c.number, lines_table.c.id).where(
+            lines_table.c.number.in_(numbers[start : start + 500])
+        )
+        ids.update((number, line_id) for number, line_id in connection.execute(query))
+    return [ids[number] for number in numbers]
+
+
+def _line(row: Row[Any]) -> Line:
+    return Line(
+        id=row.id,
+        number=row.number,
+        login=row.login,
+        account_id=row.account_id,
+        ha1={algorithm: getattr(row, column) for algorithm, column in HA1_COLUMNS.items()},
+        status=row.status,
+        display_name=row.display_name,
+        algorithms=(
+            tuple(Algorithm(name) for name in row.algorithms.split()) if row.algorithms else None
+        ),
+        no_answer_seconds=row.no_answer_seconds,
+        max_calls=row.max_calls,
+    )
+
+
+def _line_row(line: Line) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "number": line.number,
+        "login": line.login,
+        "account_id": line.account_id,
+        "status": line.status,
+        "display_name": line.display_name,
+        "algorithms": " ".join(item.value for item in line.algorithms or ()) or None,
+        "no_answer_seconds": line.no_answer_seconds,
+        "max_calls": line.max_calls,
+    }
+    row.update((column, line.ha1[algorithm]) for algorithm, column in HA1_COLUMNS.items())
+    return row
+
+
+def _trunk(row: Row[Any]) -> Trunk:
+    return Trunk(
+        id=row.id,
+        name=row.name,
+        target=row.target,
+        prefixes=tuple(row.prefixes.split()) or ("",),
+        priority=row.priority,
+        username=row.username,
+        password=row.password,
+        inbound_from=tuple(Source.parse(text) for text in row.inbound_from.split()),
+        status=row.status,
+        max_calls=row.max_calls,
+    )
+
+
+def _trunk_row(trunk: Trunk) -> dict[str, Any]:
+    return {
+        "name": trunk.name,
+        "target": trunk.target,
+        "prefixes": " ".join(trunk.prefixes).strip(),
+        "priority": trunk.priority,
+        "username": trunk.username,
+        "password": trunk.password,
+        "inbound_from": " ".join(map(str, trunk.inbound_from)),
+        "status": trunk.status,
+        "max_calls": trunk.max_calls,
+    }
+
+
+def _text(wire: bytes) -> str:
+    """Latin-1 keeps every octet, and databases take it: it has no surrogates."""
+    return wire.decode("latin-1")
+
+
+def _wire(text: str) -> bytes:
+    return text.encode("latin-1")
+
+
+def _lossless(text: str) -> str:
+    """Text from the wire may hold escaped octets (surrogates), which no database takes."""
+    return _text(text.encode(errors="surrogateescape"))
+
+
+def _from_lossless(text: str) -> str:
+    return _wire(text).decode(errors="surrogateescape")
+
+
+def _binding(row: Row[Any]) -> Binding:
+    return Binding(
+        aor=row.aor,
+        contact=_wire(row.contact),
+        call_id=_from_lossless(row.call_id),
+        cseq=row.cseq,
+        q=row.q,
+        expires_at=row.expires_at,
+        flow=Flow(
+            row.transport, (row.local_host, row.local_port), (row.remote_host, row.remote_port)
+        ),
+        instance=_from_lossless(row.instance) if row.instance is not None else None,
+        user_agent=row.user_agent,
+        registered_at=row.registered_at,
+        path=tuple(_wire(text) for text in row.path.split("\n") if text),
+    )
+
+
+def _binding_row(binding: Binding) -> dict[str, Any]:
+    (local_host, local_port), (remote_host, remote_port) = binding.flow.local, binding.flow.remote
+    return {
+        "aor": binding.aor,
+        "contact": _text(binding.contact),
+        "call_id": _lossless(binding.call_id),
+        "cseq": binding.cseq,
+        "q": binding.q,
+        "expires_at": binding.expires_at,
+        "registered_at": binding.registered_at,
+        "transport": binding.flow.transport,
+        "local_host": local_host,
+        "local_port": local_port,
+        "remote_host": remote_host,
+        "remote_port": remote_port,
+        "instance": _lossless(binding.instance) if binding.instance is not None else None,
+        "user_agent": binding.user_agent.encode(errors="replace").decode(),
+        "path": "\n".join(_text(hop) for hop in binding.path),
+    }

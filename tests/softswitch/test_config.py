@@ -1,0 +1,133 @@
+"""The configuration file: defaults, overrides, and errors that say where and what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from softswitch.config import Config, ConfigError, Listen, PortRange, load
+
+MINIMAL = '[switch]\ndomain = "sip.example.org"\ncountry = "GE"\ncurrency = "GEL"\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "softswitch.toml"
+
+
+def read(file: Path, text: str, **environment: str) -> Config:
+    file.write_text(text)
+    return load(file, environment)
+
+
+def refusal(file: Path, text: str, **environment: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(file, text, **environment)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message.removeprefix(str(file.parent) + "/")
+
+
+def test_three_keys_are_enough(file: Path) -> None:
+    config = read(file, MINIMAL)
+    assert config.realm == "sip.example.org"
+    assert config.sip.listen == (
+        Listen("udp", "127.0.0.1", 5060),
+        Listen("tcp", "127.0.0.1", 5060),
+    )
+    assert config.media.ports == PortRange(20000, 29999)
+    assert config.media_address == "127.0.0.1"
+    assert config.sip.algorithms == ("SHA-256", "MD5")
+    assert config.sip.invite_challenge == 407
+    assert config.codes.by_code()["1111"] == "balance"
+
+
+def test_paths_are_meant_from_the_files_folder(file: Path) -> None:
+    config = read(file, MINIMAL)
+    assert config.data_dir == file.parent / "var"
+    assert config.database_file == file.parent / "var" / "softswitch.db"
+    assert config.control_socket.parent == config.data_dir
+    elsewhere = read(file, MINIMAL + '[database]\nurl = "sqlite:////srv/switch.db"\n')
+    assert elsewhere.database_file == Path("/srv/switch.db")
+
+
+def test_ipv6_listeners(file: Path) -> None:
+    config = read(file, MINIMAL + '[sip]\nlisten = ["udp:[::1]:5070"]\n')
+    assert config.sip.listen == (Listen("udp", "::1", 5070),)
+    assert str(config.sip.listen[0]) == "udp:[::1]:5070"
+    assert config.media_address == "::1"
+
+
+def test_environment_stands_above_the_file(file: Path) -> None:
+    config = read(
+        file,
+        MINIMAL + "[sip]\nmax_contacts = 3\n",
+        SOFTSWITCH_SIP__MAX_CONTACTS="7",
+        SOFTSWITCH_SIP__LISTEN="udp:127.0.0.1:5080, tcp:127.0.0.1:5081",
+        SOFTSWITCH_SIP__ALGORITHMS="MD5",
+        SOFTSWITCH_MEDIA__PORTS="30000-30999",
+        SOFTSWITCH_HOME="/not/a/section",
+        OTHER_SIP__REALM="x",
+    )
+    assert config.sip.max_contacts == 7
+    assert [listen.port for listen in config.sip.listen] == [5080, 5081]
+    assert config.sip.algorithms == ("MD5",)
+    assert config.media.ports == PortRange(30000, 30999)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[sip]\nlisen = []\n", "softswitch.toml:6: [sip] lisen: there is no such key; did you"
+         " mean 'listen'?"),
+        ("[spi]\nlisten = []\n", "softswitch.toml:5: [spi]: there is no such section; did you mean"
+         " 'sip'?"),
+        ("\n[calls]\n# so long\njournal_seconds = 0\n", "softswitch.toml:8: [calls] journal_second"
+         "s: input should be greater than or equal to 1, not 0"),
+        ('[sip]\nlisten = ["tls:127.0.0.1:5061"]\n', "softswitch.toml:6: [sip] listen: this version"
+         " serves udp and tcp, not tls ('tls:127.0.0.1:5061')"),
+        ('[sip]\nlisten = ["udp:switch.example:5060"]\n', "softswitch.toml:6: [sip] listen: "
+         "'switch.example' in 'udp:switch.example:5060' must be a numeric IP address"),
+        ('[media]\nports = "20000-20002"\n', "softswitch.toml:6: [media] ports: '20000-20002' is "
+         "too small: one call needs four ports"),
+        ('[sip]\nalgorithms = ["MD5", "MD5"]\n', "softswitch.toml:6: [sip] algorithms: needs at "
+         "least one entry, and none twice"),
+        ('[codes]\necho = "112"\n', "softswitch.toml:1: [codes] echo = '112' is an emergency"
+         " number"),
+    ],
+)  # fmt: skip
+def test_errors_name_file_line_and_key(file: Path, text: str, expected: str) -> None:
+    assert refusal(file, MINIMAL + text) == expected
+
+
+def test_errors_of_the_environment_name_the_variable(file: Path) -> None:
+    message = refusal(file, MINIMAL, SOFTSWITCH_MEDIA__WORKRES="2")
+    assert message == (
+        "SOFTSWITCH_MEDIA__WORKRES: [media] workres: there is no such key; did you mean 'workers'?"
+    )
+
+
+def test_a_socket_on_every_address_needs_an_advertised_one(file: Path) -> None:
+    everywhere = MINIMAL + '[sip]\nlisten = ["udp:0.0.0.0:5060"]\n'
+    assert "needs [sip] advertise" in refusal(file, everywhere)
+    assert "[media] address is needed" in refusal(file, everywhere + 'advertise = "sip.test"\n')
+    config = read(file, everywhere + 'advertise = "192.0.2.1:5099"\n')
+    assert config.media_address == "192.0.2.1"
+    assert config.sip.advertise is not None
+    assert config.sip.advertise.port == 5099
+
+
+def test_missing_broken_and_incomplete_files(file: Path) -> None:
+    with pytest.raises(ConfigError, match="run `softswitch init` to create it"):
+        load(file, {})
+    assert "not valid TOML" in refusal(file, "[switch\n")
+    assert refusal(file, '[switch]\ndomain = "x"\ncurrency = "GEL"\n') == (
+        "softswitch.toml:1: [switch] country: is missing; add it to the file"
+    )
+
+
+def test_every_section_refuses_what_it_does_not_know(file: Path) -> None:
+    for section in ("sip", "media", "calls", "numbers", "codes", "database", "portal", "log"):
+        message = refusal(file, f"{MINIMAL}[{section}]\nnonsense_xyz = 1\n")
+        assert message.startswith(f"softswitch.toml:6: [{section}] nonsense_xyz: there is no such")

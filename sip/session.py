@@ -182,6 +182,8 @@ class Session:
                 self.reject(480, now)
 
     def _send_bye(self, extra: Fields, now: float) -> None:
+        if self.incoming is not None and not self.incoming.answered:
+            self._respond(487, None, b"", (), now)  # a re-INVITE that nobody will answer
         self.agent.send_bye(self.dialog, self.credentials, extra, now)
         self._end()
 

@@ -39,8 +39,6 @@ class Invitation:
     """From field value without tag."""
     to: bytes
     """To field value without tag."""
-    contact_user: bytes
-    body: bytes
     max_forwards: int = 70
     extra: Fields = ()
     credentials: Credentials | None = None
@@ -209,9 +207,7 @@ class UserAgent:
 
     # Sessions
 
-    def open_session(
-        self, received: Received, now: float, *, contact_user: bytes, pinned: bool
-    ) -> Session:
+    def open_session(self, received: Received, now: float, *, pinned: bool) -> Session:
         """Take on a received INVITE; 100 Trying goes out at once.
 
         Raises:
@@ -221,15 +217,15 @@ class UserAgent:
             raise SipError(503, "Too Many Calls")
         request, flow = received.request, received.flow
         dialog = Dialog.from_request(
-            request, flow, self.token(), self._contact(contact_user, flow), pinned=pinned
+            request, flow, self.token(), self._contact(flow), pinned=pinned
         )
         session = Session(self, dialog, None)
         session.open_incoming(self.layer.open_server(request, flow), now)
         self.remember(session)
         return session
 
-    def invite(self, invitation: Invitation, now: float) -> Session:
-        """Send an INVITE."""
+    def invite(self, invitation: Invitation, body: bytes, now: float) -> Session:
+        """Send an INVITE with this offer; without a body it asks for one."""
         tag = self.token()
         dialog = Dialog(
             call_id=self.token(),
@@ -239,7 +235,7 @@ class UserAgent:
             remote_tag=None,
             remote_target=invitation.uri,
             route_set=(),
-            contact=self._contact(invitation.contact_user, invitation.flow),
+            contact=self._contact(invitation.flow),
             flow=invitation.flow,
             pinned=invitation.pinned,
         )
@@ -248,15 +244,15 @@ class UserAgent:
         fields[1] = (b"Max-Forwards", b"%d" % invitation.max_forwards)
         fields += [(b"Contact", dialog.contact), *self.capabilities, self._agent_field]
         fields += invitation.extra
-        if invitation.body:
+        if body:
             fields.append((b"Content-Type", b"application/sdp"))
-        session.send_invite(Request.build("INVITE", target, fields, invitation.body), now)
+        session.send_invite(Request.build("INVITE", target, fields, body), now)
         return session
 
-    def _contact(self, user: bytes, flow: Flow) -> bytes:
+    def _contact(self, flow: Flow) -> bytes:
         host, port = self._sent_by(flow)
         transport = b";transport=tcp" if flow.transport == "tcp" else b""
-        return b"<sip:%s@%s:%d%s>" % (user, _bracket(host), port, transport)
+        return b"<sip:%s:%d%s>" % (_bracket(host), port, transport)
 
     def remember(self, session: Session) -> None:
         self._sessions[session.dialog.id] = session

@@ -1,0 +1,56 @@
+"""ABNF of RFC 3261 section 25.1 as patterns on bytes; the ABNF stands beside each pattern.
+
+Wire data is matched as bytes and only then made text or number: `int`, `strip` and `splitlines` of
+text accept far more than SIP does.
+"""
+
+from __future__ import annotations
+
+import re
+
+TOKEN = rb"[A-Za-z0-9.!%*_+`'~-]+"
+"""token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~" )"""
+
+QUOTED_STRING = rb'"(?:[^"\\\r\n]|\\[\x00-\x09\x0b\x0c\x0e-\x7f])*"'
+"""quoted-string = SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE"""
+
+LWS = b" \t"
+"""White space within a line; folding is undone before."""
+
+token = re.compile(TOKEN)
+quoted_string = re.compile(QUOTED_STRING)
+digits = re.compile(rb"[0-9]{1,10}")
+"""1*DIGIT, as long as any number in SIP needs (up to 2**32 - 1)."""
+
+scheme = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*")
+"""scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )"""
+
+host = re.compile(rb"\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?")
+"""host = hostname / IPv4address / IPv6reference; underscores are met in practice."""
+
+hostport = re.compile(rb"(" + host.pattern + rb")(?:[ \t]*:[ \t]*([0-9]{1,5}))?")
+"""hostport = host [ ":" port ]"""
+
+parameter = re.compile(
+    rb"[ \t]*;[ \t]*(" + TOKEN + rb")(?:[ \t]*=[ \t]*(" + QUOTED_STRING + rb"|\[[0-9A-Fa-f:.]+\]|"
+    rb"[^;,\"<>\s=]+))?"
+)
+"""generic-param = token [ EQUAL gen-value ]; gen-value = token / host / quoted-string"""
+
+
+def number(text: bytes, limit: int = 2**32 - 1) -> int | None:
+    """A decimal number on the wire, or None."""
+    if digits.fullmatch(text) is None:
+        return None
+    value = int(text)
+    return value if value <= limit else None
+
+
+def text(data: bytes) -> str:
+    """Wire octets as text; nothing is lost on the way back by :func:`octets`."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def octets(value: str) -> bytes:
+    """Text as wire octets."""
+    return value.encode("utf-8", "surrogateescape")

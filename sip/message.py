@@ -1,0 +1,530 @@
+"""Requests and responses (RFC 3261 section 7): indexed once, read on demand.
+
+A message that came keeps its octets; its header lines are split and indexed by name when it is
+parsed, and each value is read only when somebody asks. A message that we build keeps its fields
+and is written once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from sip import grammar
+from sip.errors import REASONS, ParseError
+from sip.grammar import octets, text
+from sip.headers import CSeq, NameAddr, Via, split_list
+from sip.uri import Uri
+
+MAX_MESSAGE_BYTES = 65_535
+"""A UDP datagram can't be longer; a stream needn't be."""
+MAX_HEADERS = 256
+"""Far more than any honest message has; each one costs us memory."""
+MAX_VALUE_BYTES = 8_192
+_MAX_NAMES = 1_024
+
+Field = tuple[bytes, bytes]
+
+_COMPACT = {
+    b"i": b"call-id", b"m": b"contact", b"e": b"content-encoding", b"l": b"content-length",
+    b"c": b"content-type", b"f": b"from", b"s": b"subject", b"k": b"supported", b"t": b"to",
+    b"v": b"via", b"o": b"event", b"u": b"allow-events", b"r": b"refer-to", b"b": b"referred-by",
+    b"x": b"session-expires", b"j": b"reject-contact", b"d": b"request-disposition",
+    b"a": b"accept-contact", b"y": b"identity",
+}  # fmt: skip
+
+_known_names: dict[bytes, bytes] = {}
+"""Names as met on the wire, to their lower-case long form; bounded by `_MAX_NAMES`."""
+
+_REQUEST_LINE = re.compile(rb"(" + grammar.TOKEN + rb") ([^ \t\r\n]+) (SIP/[0-9]+\.[0-9]+)")
+_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?")
+# Forms that nearly every message has; what doesn't match is read by the full grammar.
+_PLAIN_VIA_BRANCH = re.compile(
+    rb"SIP/2\.0/[A-Z]+ [0-9A-Za-z.\-\[\]:]+(?:;(?!branch)[a-z]+(?:=[0-9A-Za-z.]+)?)*"
+    rb";branch=([0-9A-Za-z.\-_]+)(?:;(?!branch)[a-z]+(?:=[0-9A-Za-z.]+)?)*"
+)
+_PLAIN_TAG = re.compile(rb'(?:"[^"\\<>]*" ?)?<[^<>"]+>;tag=([0-9A-Za-z.\-_]+)')
+_PLAIN_UNTAGGED = re.compile(rb'(?:"[^"\\<>]*" ?)?<[^<>"]+>')
+_PLAIN_CSEQ = re.compile(rb"([0-9]{1,9}) ([A-Z]+)")
+_CALL_ID = re.compile(rb"[^\s,;\x00-\x1f\x7f]+")
+_UNSAFE = re.compile(rb"[\r\n\x00]")
+
+_ONCE = (b"from", b"to", b"call-id", b"cseq")
+"""Needed exactly once; Via may stand several times (RFC 3261 section 8.1.1)."""
+_AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
+
+
+def parse_message(data: bytes) -> Request | Response:
+    """Read a datagram, or one message that was cut out of a stream.
+
+    Raises:
+        ParseError: 400, 413, 505; with the request if it can be answered.
+    """
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise ParseError(status=413)
+    if data[:1] in (b"\r", b"\n"):
+        data = data.lstrip(b"\r\n")  # keep-alives may stand before a message (section 7.5)
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        raise ParseError("Missing end of headers")
+    lines = data[:end].split(b"\r\n")
+    message = _parse_start(lines[0])
+    message._raw = data
+    try:
+        message._values = _index(lines)
+        message.body = _body(message, data, end + 4)
+    except ParseError as error:
+        _attach(error, message, lines)
+        raise
+    return message
+
+
+def _parse_start(line: bytes) -> Request | Response:
+    if line[:4] == b"SIP/":
+        status = _STATUS_LINE.fullmatch(line)
+        if status is None:
+            raise ParseError("Malformed Status-Line")
+        return Response(int(status[1]), text(status[2] or b""))
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        return _malformed_request(line)
+    request = Request(found[1].decode("ascii"), found[2])
+    if found[3] != b"SIP/2.0":
+        request._fault = ParseError(status=505)
+    return request
+
+
+def _malformed_request(line: bytes) -> Request:
+    """A request line that can't be read, kept so that the request can be answered with 400."""
+    method, _, rest = line.partition(b" ")
+    if grammar.token.fullmatch(method) is None or b"SIP/" not in rest:
+        raise ParseError("Malformed Request-Line")
+    request = Request(method.decode("ascii"), rest.rpartition(b" ")[0].strip(grammar.LWS))
+    request._fault = ParseError("Malformed Request-Line")
+    return request
+
+
+def _index(lines: list[bytes]) -> dict[bytes, list[bytes]]:
+    """Header values by name; folded lines are joined (section 7.3.1)."""
+    if len(lines) > MAX_HEADERS:
+        raise ParseError("Too many header fields")
+    values: dict[bytes, list[bytes]] = {}
+    known = _known_names
+    last: list[bytes] | None = None
+    for position in range(1, len(lines)):
+        line = lines[position]
+        if line[:1] in (b" ", b"\t"):
+            if last is None:
+                raise ParseError("Malformed header field")
+            last[-1] = (last[-1] + b" " + line.strip(grammar.LWS)).strip(grammar.LWS)
+            continue
+        name, colon, value = line.partition(b":")
+        key = known.get(name)
+        if key is None:
+            key = _learn(name)
+        if not colon:
+            raise ParseError("Malformed header field")
+        if len(value) > MAX_VALUE_BYTES:
+            raise ParseError("Header field too long")
+        last = values.get(key)
+        if last is None:
+            values[key] = last = [value.strip(grammar.LWS)]
+        else:
+            last.append(value.strip(grammar.LWS))
+    return values
+
+
+def _learn(name: bytes) -> bytes:
+    """The long lower-case form of a header name as it stands on the wire."""
+    bare = name.rstrip(grammar.LWS)  # HCOLON allows white space before the colon
+    if len(bare) > 128 or grammar.token.fullmatch(bare) is None:
+        raise ParseError("Malformed header name")
+    lower = bare.lower()
+    key = _COMPACT.get(lower, lower)
+    if len(_known_names) < _MAX_NAMES:
+        _known_names[name] = key
+    return key
+
+
+def _body(message: Message, data: bytes, start: int) -> bytes:
+    """The body by Content-Length; what follows it in a datagram is dropped (section 18.3)."""
+    values = message._values.get(b"content-length") if message._values else None
+    if not values:
+        return data[start:]
+    if len(values) > 1:
+        raise ParseError("Duplicate Content-Length")
+    length = grammar.number(values[0])
+    if length is None:
+        raise ParseError("Malformed Content-Length")
+    if length > len(data) - start:
+        raise ParseError("Body shorter than Content-Length")
+    return data[start : start + length]
+
+
+def _attach(error: ParseError, message: Message, lines: list[bytes]) -> None:
+    """Give the error what is needed to answer the request, if that can still be read."""
+    if not isinstance(message, Request):
+        return
+    if message._values is None:
+        sound = [lines[0]]
+        for line in lines[1:MAX_HEADERS]:
+            name = line.partition(b":")[0]
+            if len(line) <= MAX_VALUE_BYTES and grammar.token.fullmatch(name.rstrip(b" \t")):
+                sound.append(line)
+        message._values = _index(sound)
+    if all(message._values.get(name) for name in (*_ONCE, b"via")):
+        error.request = message
+
+
+class Message:
+    """What requests and responses share."""
+
+    __slots__ = ("_branch", "_call_id", "_cseq", "_fields", "_from", "_from_tag", "_raw", "_to", "_to_tag", "_values", "_via", "body")  # fmt: skip
+
+    def __init__(self) -> None:
+        self._raw: bytes | None = None
+        self._values: dict[bytes, list[bytes]] | None = None
+        self._fields: Sequence[Field] | None = None
+        self._via: Via | None = None
+        self._branch: str | None = None
+        self._call_id: str | None = None
+        self._cseq: CSeq | None = None
+        self._from: NameAddr | None = None
+        self._to: NameAddr | None = None
+        self._from_tag: str | None = ""
+        self._to_tag: str | None = ""
+        self.body = b""
+
+    # Raw values
+
+    def _indexed(self) -> dict[bytes, list[bytes]]:
+        values = self._values
+        if values is None:
+            values = self._values = {}
+            for name, value in self._fields or ():
+                key = _known_names.get(name) or _learn(name)
+                values.setdefault(key, []).append(value)
+        return values
+
+    def get(self, name: bytes) -> bytes | None:
+        """The first value of a field; `name` is lower case and long."""
+        values = self._indexed().get(name)
+        return values[0] if values else None
+
+    def get_all(self, name: bytes) -> list[bytes]:
+        """A value for each line of a field, in order."""
+        return self._indexed().get(name) or []
+
+    def get_list(self, name: bytes) -> list[bytes]:
+        """Elements of a comma-separated field, over all its lines; empty ones are left out."""
+        values = self._indexed().get(name)
+        if not values:
+            return []
+        return [element for value in values for element in split_list(value) if element]
+
+    @property
+    def fields(self) -> list[Field]:
+        """All fields in order, named as they were written."""
+        if self._fields is None:
+            head = (self._raw or b"").partition(b"\r\n\r\n")[0]
+            fields: list[Field] = []
+            for line in head.split(b"\r\n")[1:]:
+                if line[:1] in (b" ", b"\t") and fields:
+                    name, value = fields[-1]
+                    fields[-1] = (name, (value + b" " + line.strip(b" \t")).strip(b" \t"))
+                else:
+                    name, _, value = line.partition(b":")
+                    fields.append((name.rstrip(b" \t"), value.strip(b" \t")))
+            self._fields = fields
+        return list(self._fields)
+
+    # Values that the stack reads
+
+    def _needed(self, name: bytes) -> bytes:
+        value = self.get(name)
+        if value is None:
+            raise ParseError(f"Missing {name.decode()}")
+        return value
+
+    @property
+    def call_id(self) -> str:
+        if self._call_id is None:
+            value = self._needed(b"call-id")
+            if _CALL_ID.fullmatch(value) is None:
+                raise ParseError("Malformed Call-ID")
+            self._call_id = text(value)
+        return self._call_id
+
+    @property
+    def cseq(self) -> CSeq:
+        if self._cseq is None:
+            value = self._needed(b"cseq")
+            plain = _PLAIN_CSEQ.fullmatch(value)
+            if plain is not None:
+                self._cseq = CSeq(int(plain[1]), plain[2].decode("ascii"))
+            else:
+                self._cseq = CSeq.parse(value)
+        return self._cseq
+
+    @property
+    def from_(self) -> NameAddr:
+        if self._from is None:
+            self._from = NameAddr.parse(self._needed(b"from"))
+        return self._from
+
+    @property
+    def to(self) -> NameAddr:
+        if self._to is None:
+            self._to = NameAddr.parse(self._needed(b"to"))
+        return self._to
+
+    @property
+    def from_tag(self) -> str | None:
+        if self._from_tag == "":
+            plain = _PLAIN_TAG.fullmatch(self._needed(b"from"))
+            self._from_tag = plain[1].decode("ascii") if plain else self.from_.tag
+        return self._from_tag
+
+    @property
+    def to_tag(self) -> str | None:
+        if self._to_tag == "":
+            value = self._needed(b"to")
+            plain = _PLAIN_TAG.fullmatch(value)
+            if plain is not None:
+                self._to_tag = plain[1].decode("ascii")
+            else:
+                self._to_tag = None if _PLAIN_UNTAGGED.fullmatch(value) else self.to.tag
+        return self._to_tag
+
+    @property
+    def via(self) -> Via:
+        """The topmost Via."""
+        if self._via is None:
+            self._via = Via.parse(self._top_via())
+        return self._via
+
+    def _top_via(self) -> bytes:
+        return split_list(self._needed(b"via"))[0]
+
+    @property
+    def branch(self) -> str | None:
+        """Of the topmost Via."""
+        if self._branch is None:
+            plain = _PLAIN_VIA_BRANCH.fullmatch(self._needed(b"via"))
+            self._branch = plain[1].decode("ascii") if plain else self.via.branch
+        return self._branch
+
+    @property
+    def contact_star(self) -> bool:
+        """Whether the Contact is "*"."""
+        return self.get_list(b"contact") == [b"*"]
+
+    @property
+    def contacts(self) -> list[NameAddr]:
+        """Contact values; "*" gives none."""
+        elements = self.get_list(b"contact")
+        return [] if elements == [b"*"] else NameAddr.parse_list(elements)
+
+    def _number(self, name: bytes, limit: int = 2**32 - 1) -> int | None:
+        value = self.get(name)
+        if value is None:
+            return None
+        number = grammar.number(value, limit)
+        if number is None:
+            raise ParseError(f"Malformed {name.decode()}")
+        return number
+
+    @property
+    def max_forwards(self) -> int | None:
+        return self._number(b"max-forwards", 255)
+
+    @property
+    def expires(self) -> int | None:
+        return self._number(b"expires")
+
+    @property
+    def content_type(self) -> str | None:
+        """Type and subtype, lower case, without parameters."""
+        value = self.get(b"content-type")
+        return None if value is None else text(value.partition(b";")[0].strip(b" \t").lower())
+
+    def validate(self) -> None:
+        """Hold the message against what every message must have (section 8.1.1).
+
+        Raises:
+            ParseError: 400, 505, 416.
+        """
+        values = self._indexed()
+        for name in _ONCE:
+            found = values.get(name)
+            if found is None:
+                raise ParseError(f"Missing {name.decode()}")
+            if len(found) > 1:
+                raise ParseError(f"Duplicate {name.decode()}")
+        for name in _AT_MOST_ONCE:
+            if len(values.get(name, ())) > 1:
+                raise ParseError(f"Duplicate {name.decode()}")
+        if self.cseq.number >= 2**31:
+            raise ParseError("CSeq out of range")
+        _ = (self.call_id, self.from_, self.to, self.via, self.max_forwards)
+
+    # The wire
+
+    def _start_line(self) -> bytes:
+        raise NotImplementedError
+
+    def __bytes__(self) -> bytes:
+        if self._raw is None:
+            lines = [self._start_line()]
+            lines += [name + b": " + value for name, value in self._fields or ()]
+            lines.append(b"Content-Length: %d\r\n\r\n" % len(self.body))
+            self._raw = b"\r\n".join(lines) + self.body
+        return self._raw
+
+    def _take(self, fields: Iterable[Field], body: bytes) -> None:
+        taken = list(fields)
+        for name, value in taken:
+            if _UNSAFE.search(value) is not None or _UNSAFE.search(name) is not None:
+                raise ValueError("a header field can't hold CR, LF or NUL")
+        self._fields = taken
+        self.body = body
+
+
+class Request(Message):
+    """A request; `raw_uri` is the Request-URI as it stands on the wire."""
+
+    __slots__ = ("_fault", "_received", "_uri", "method", "raw_uri")
+
+    def __init__(self, method: str, raw_uri: bytes) -> None:
+        super().__init__()
+        self.method = method
+        self.raw_uri = raw_uri
+        self._uri: Uri | None = None
+        self._fault: ParseError | None = None
+        self._received: bytes | None = None
+
+    @property
+    def uri(self) -> Uri:
+        if self._uri is None:
+            self._uri = Uri.parse(self.raw_uri)
+        return self._uri
+
+    @classmethod
+    def build(cls, method: str, uri: bytes, fields: Iterable[Field], body: bytes = b"") -> Request:
+        """Make a request; Content-Length is added.
+
+        Raises:
+            ValueError: a field holds CR, LF or NUL.
+        """
+        request = cls(method, uri)
+        request._take(fields, body)
+        return request
+
+    def validate(self) -> None:
+        """As for every message; and the method in CSeq is this one, and the URI is one of ours."""
+        try:
+            if self._fault is not None:
+                raise self._fault
+            super().validate()
+            if self.cseq.method != self.method:
+                raise ParseError("CSeq method mismatch")
+            self._validate_uri()
+        except ParseError as error:
+            if all(self._indexed().get(name) for name in (*_ONCE, b"via")):
+                error.request = self
+            raise
+
+    def _validate_uri(self) -> None:
+        if self.raw_uri[:4].lower() == b"sip:" or self.raw_uri[:5].lower() == b"sips:":
+            if self.uri.headers is not None:
+                raise ParseError("Request-URI with headers")
+        elif self.raw_uri[:1] == b"<" or b":" not in self.raw_uri:
+            raise ParseError("Malformed Request-URI")
+        elif self.uri.scheme != "tel":
+            raise ParseError(status=416)
+
+    def stamp_source(self, host: str, port: int) -> None:
+        """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581)."""
+        first, *rest = split_list(self._needed(b"via"))
+        plain = first.partition(b";")[0].rpartition(b" ")[2].lower()
+        address = octets(host)
+        sent_by_host = plain.rpartition(b":")[0] or plain
+        if b"rport" in first:
+            via = self.via
+            if "rport" in via.params:
+                via.params["rport"] = str(port)
+                via.params["received"] = host
+                first = bytes(via)
+        elif sent_by_host.strip(b"[]") != address:
+            via = self.via
+            via.params["received"] = host
+            first = bytes(via)
+        values = self.get_all(b"via")
+        values[0] = b", ".join([first, *rest]) if rest else first
+
+    def respond(
+        self,
+        status: int,
+        reason: str | None = None,
+        *,
+        to_tag: str | None = None,
+        fields: Iterable[Field] = (),
+        body: bytes = b"",
+    ) -> Response:
+        """A response with what section 8.2.6.2 copies; `to_tag` is added if To has none.
+
+        Raises:
+            ValueError: a field holds CR, LF or NUL.
+        """
+        values = self._indexed()
+        copied: list[Field] = [(b"Via", value) for value in values[b"via"]]
+        if 100 < status < 300:
+            copied += [(b"Record-Route", value) for value in values.get(b"record-route", ())]
+        copied.append((b"From", values[b"from"][0]))
+        to = values[b"to"][0]
+        if to_tag is not None and self._untagged(to):
+            to = to + b";tag=" + to_tag.encode("ascii")
+        copied.append((b"To", to))
+        copied.append((b"Call-ID", values[b"call-id"][0]))
+        copied.append((b"CSeq", values[b"cseq"][0]))
+        if status == 100 and b"timestamp" in values:
+            copied.append((b"Timestamp", values[b"timestamp"][0]))
+        response = Response(status, reason if reason is not None else REASONS.get(status, ""))
+        response._take([*copied, *fields], body)
+        return response
+
+    def _untagged(self, to: bytes) -> bool:
+        try:
+            return self.to_tag is None
+        except ParseError:
+            return b"tag=" not in to  # answering a request that can't be read
+
+    def _start_line(self) -> bytes:
+        return b"%s %s SIP/2.0" % (self.method.encode("ascii"), self.raw_uri)
+
+
+class Response(Message):
+    """A response."""
+
+    __slots__ = ("reason", "status")
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__()
+        self.status = status
+        self.reason = reason
+
+    @classmethod
+    def build(
+        cls, status: int, reason: str, fields: Iterable[Field], body: bytes = b""
+    ) -> Response:
+        """Make a response; Content-Length is added.
+
+        Raises:
+            ValueError: a field holds CR, LF or NUL.
+        """
+        response = cls(status, reason)
+        response._take(fields, body)
+        return response
+
+    def _start_line(self) -> bytes:
+        return b"SIP/2.0 %d %s" % (self.status, octets(self.reason))

@@ -1,4 +1,4 @@
-"""The control socket: how the command line talks to a running switch.
+"""The control socket, the switch's side: operators' commands, done by the running switch.
 
 A Unix socket that only the switch's own user may open. A request is one line of JSON,
 `{"operation": NAME, "arguments": {...}}`; the answer is one line, `{"result": ...}` or
@@ -13,30 +13,23 @@ import inspect
 import json
 import os
 import socket
-import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from softswitch.control_client import encode, is_running, short_name
 from softswitch.operations.errors import OperationError
 
 MAX_LINE = 64 * 1024 * 1024
-"""Octets of one request or answer: an import of some hundred thousand lines."""
-
-MAX_SOCKET_PATH = 100
-"""sockaddr_un holds 108 octets; longer paths go round by a descriptor of the folder."""
+"""Octets of one request: an import of some hundred thousand lines."""
 
 Handler = Callable[..., Any]
 """Takes the arguments by name; returns JSON-able data, or an awaitable of it. A plain function
 runs inside the event loop and must not block."""
 
 log = structlog.get_logger(__name__)
-
-
-class NotRunning(Exception):
-    """No switch can be reached through the socket. The message is one line."""
 
 
 class AlreadyRunning(Exception):
@@ -60,7 +53,7 @@ class ControlServer:
             self._path.unlink()
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.setblocking(False)
-        with _short(self._path) as name:
+        with short_name(self._path) as name:
             owner_only = os.umask(0o177)
             try:
                 listener.bind(name)
@@ -82,7 +75,7 @@ class ControlServer:
         self._connections.add(writer)
         try:
             while line := await reader.readline():
-                writer.write(_encode(await self._answer(line)))
+                writer.write(encode(await self._answer(line)))
                 await writer.drain()
         except (ConnectionError, ValueError):
             pass  # the client went away, or sent more than MAX_LINE
@@ -105,68 +98,3 @@ class ControlServer:
         except Exception as error:
             log.exception("operation failed", operation=operation)
             return {"error": f"{operation} failed inside the switch ({error!r}); see its log"}
-
-
-def call(
-    path: Path, operation: str, arguments: Mapping[str, Any], timeout_seconds: float = 120.0
-) -> Any:
-    """Have the running switch do an operation and return its result.
-
-    Raises NotRunning, or OperationError with the switch's own message."""
-    try:
-        with _connect(path, timeout_seconds) as connection, connection.makefile("rb") as answers:
-            connection.sendall(_encode({"operation": operation, "arguments": dict(arguments)}))
-            line = answers.readline()
-    except TimeoutError:
-        raise NotRunning(f"the switch doesn't answer on {path}") from None
-    except ConnectionError as error:
-        raise NotRunning(f"the switch broke off on {path}: {error}") from None
-    if not line:
-        raise NotRunning(f"the switch broke off on {path}")
-    answer = json.loads(line)
-    if "error" in answer:
-        raise OperationError(answer["error"], tuple(answer.get("lines", ())))
-    return answer["result"]
-
-
-def is_running(path: Path) -> bool:
-    """Whether a switch accepts connections on the socket."""
-    try:
-        _connect(path, 2.0).close()
-    except NotRunning:
-        return False
-    return True
-
-
-def _connect(path: Path, timeout_seconds: float) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.settimeout(timeout_seconds)
-    try:
-        if not stat.S_ISSOCK(path.stat().st_mode):
-            raise ConnectionRefusedError(f"{path} is no socket")
-        with _short(path) as name:
-            connection.connect(name)
-    except OSError as error:
-        connection.close()
-        if isinstance(error, FileNotFoundError | ConnectionRefusedError):
-            raise NotRunning(f"no switch is running here ({path})") from None
-        raise NotRunning(f"the switch can't be reached on {path}: {error.strerror}") from None
-    return connection
-
-
-@contextlib.contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """A name of the socket that fits into sockaddr_un."""
-    name = str(path.absolute())
-    if len(os.fsencode(name)) <= MAX_SOCKET_PATH:
-        yield name
-        return
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
-
-
-def _encode(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

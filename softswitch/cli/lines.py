@@ -10,6 +10,9 @@ import typer
 
 from softswitch.cli.session import Session, read_file
 
+FROM_STANDARD_INPUT = "-"
+"""Keeps a password out of the process list."""
+
 app = typer.Typer(help="Lines: who can call.", no_args_is_help=True)
 
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="E.164, or as dialled here.")]
@@ -33,7 +36,7 @@ def add(
     ] = None,
 ) -> None:
     """Add a line."""
-    if password == "-":
+    if password == FROM_STANDARD_INPUT:
         password = sys.stdin.readline().rstrip("\r\n")
     Session.of(context).run(
         "line_add", number=number, account=account, password=password, login=login

@@ -55,24 +55,24 @@ class Session:
         """Do an operation in the running switch, or here on the database when none runs.
 
         Raises Failure, OperationError, ConfigError."""
-        from softswitch import control
+        from softswitch import control_client
 
         try:
-            return control.call(self.config.control_socket, operation, arguments)
-        except control.Unreachable as error:
+            return control_client.call(self.config.control_socket, operation, arguments)
+        except control_client.Unreachable as error:
             raise Failure(str(error), UNREACHABLE) from None
-        except control.NotRunning:
+        except control_client.NotRunning:
             from softswitch.operations import registry
 
         return registry.perform_directly(self.config, operation, arguments)
 
     def perform_in_switch(self, operation: str, **arguments: Any) -> Any:
         """Do what only a running switch can. Raises Failure with status 3 when none runs."""
-        from softswitch import control
+        from softswitch import control_client
 
         try:
-            return control.call(self.config.control_socket, operation, arguments)
-        except control.NotRunning as error:
+            return control_client.call(self.config.control_socket, operation, arguments)
+        except control_client.NotRunning as error:
             raise Failure(f"{error}; start it with `softswitch serve`", UNREACHABLE) from None
 
     def show(self, result: Any) -> None:

@@ -12,7 +12,7 @@ import zoneinfo
 from collections.abc import Iterator
 from typing import Any
 
-from softswitch import control
+from softswitch import control_client
 from softswitch.config import Config, ConfigError, Listen
 from softswitch.operations.errors import OperationError
 from softswitch.operations.setup import nonce_secret, opened
@@ -29,7 +29,7 @@ EARLIEST_YEAR = 2025
 
 def check(config: Config) -> list[Row]:
     """One row a check: what, whether it is ok (None: doesn't apply), and why not."""
-    running = control.is_running(config.control_socket)
+    running = control_client.is_running(config.control_socket)
     rows = [
         _row("configuration", True, f"{config.path}"),
         _running(config, running),

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
 
 from billing.account import Account
 from billing.money import MoneyError, format_amount, parse_amount
-from billing.store import Store, StoreError
+from billing.store import Store
 from billing.tariff import Tariff
 from softswitch.admission.numbering import NumberError, NumberPlan
 from softswitch.config import Config
@@ -34,6 +32,9 @@ class Changes:
     accounts: set[int] = field(default_factory=set)
     tariffs: set[str] = field(default_factory=set)
     trunks: bool = False
+
+    def any(self) -> bool:
+        return bool(self.lines or self.accounts or self.tariffs or self.trunks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ MAX_IMPORT_LINES = 200_000
 """One import is one transaction; more would hold the database for seconds."""
 MAX_SHOWN_ERRORS = 50
 GENERATED_PASSWORD_LENGTH = 20
-_PASSWORD_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+_TYPEABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 """What a person can read from paper and type into a phone: about 5 bits each."""
 
 _LOGIN = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,;?/-]{1,64}")
@@ -111,7 +111,7 @@ def line_remove(context: Context, number: str) -> Row:
 
 
 def generate_password() -> str:
-    return "".join(secrets.choice(_PASSWORD_LETTERS) for _ in range(GENERATED_PASSWORD_LENGTH))
+    return "".join(secrets.choice(_TYPEABLE) for _ in range(GENERATED_PASSWORD_LENGTH))
 
 
 def digest_secrets(login: str, realm: str, password: str) -> Mapping[Algorithm, str]:

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from softswitch import control
-from softswitch.control import AlreadyRunning, ControlServer, NotRunning, Unreachable
+from softswitch import control_client
+from softswitch.control import AlreadyRunning, ControlServer, Handler
+from softswitch.control_client import NotRunning, Unreachable
 from softswitch.operations.errors import OperationError
 
 
@@ -30,7 +31,7 @@ def _fail() -> None:
     raise ZeroDivisionError
 
 
-HANDLERS: Mapping[str, control.Handler] = {
+HANDLERS: Mapping[str, Handler] = {
     "double": _double,
     "greet": lambda name: {"greeting": f"გამარჯობა {name}"},
     "refuse": _refuse,
@@ -39,7 +40,7 @@ HANDLERS: Mapping[str, control.Handler] = {
 
 
 async def _ask(path: Path, operation: str, **arguments: Any) -> Any:
-    return await asyncio.to_thread(control.call, path, operation, arguments, 5.0)
+    return await asyncio.to_thread(control_client.call, path, operation, arguments, 5.0)
 
 
 async def _serving(path: Path) -> ControlServer:
@@ -72,10 +73,10 @@ def test_only_the_owner_may_open_it_and_it_goes_when_the_switch_ends(tmp_path: P
         path = tmp_path / "control.sock"
         server = await _serving(path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert await asyncio.to_thread(control.is_running, path)
+        assert await asyncio.to_thread(control_client.is_running, path)
         await server.close()
         assert not path.exists()
-        assert not control.is_running(path)
+        assert not control_client.is_running(path)
 
     asyncio.run(converse())
 
@@ -98,7 +99,7 @@ def test_a_socket_left_by_a_crash_is_nobody(tmp_path: Path) -> None:
     left.bind(str(path))
     left.close()
     with pytest.raises(NotRunning, match="no switch is running here") as caught:
-        control.call(path, "double", {"number": 1})
+        control_client.call(path, "double", {"number": 1})
     assert not isinstance(caught.value, Unreachable)
 
     async def converse() -> None:
@@ -115,7 +116,7 @@ def test_a_switch_that_does_not_answer_is_unreachable(tmp_path: Path) -> None:
         silent.bind(str(path))
         silent.listen()
         with pytest.raises(Unreachable, match="doesn't answer"):
-            control.call(path, "double", {"number": 1}, timeout_seconds=0.05)
+            control_client.call(path, "double", {"number": 1}, timeout_seconds=0.05)
 
 
 def test_paths_longer_than_a_socket_address(tmp_path: Path) -> None:

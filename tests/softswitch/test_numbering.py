@@ -101,10 +101,9 @@ def test_what_is_no_number(dialled: str, status: int) -> None:
 def test_nothing_but_number_errors(dialled: str) -> None:
     try:
         read = GEORGIA.read(dialled)
-    except NumberError as error:
-        assert error.status in (404, 484)
-    else:
-        assert read.kind != "e164" or (read.number.isascii() and read.number[1:].isdecimal())
+    except NumberError:
+        return
+    assert read.kind != "e164" or (read.number.isascii() and read.number[1:].isdecimal())
 
 
 @given(st.from_regex(r"\A\+?[0-9*#]{1,20}\Z"))

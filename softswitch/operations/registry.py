@@ -1,0 +1,91 @@
+"""Every operation by its name, and the two ways to have one done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from softswitch.config import Config
+from softswitch.control import Handler
+from softswitch.operations import accounts, explain, lines, records, registrations, tariffs, trunks
+from softswitch.operations.context import Changes, Context, Reload
+from softswitch.operations.errors import OperationError
+from softswitch.operations.setup import naming_database_errors, opened
+
+Operation = Callable[..., Any]
+
+OPERATIONS: Mapping[str, Operation] = {
+    operation.__name__: operation
+    for operation in (
+        accounts.account_add,
+        accounts.account_ledger,
+        accounts.account_list,
+        accounts.account_set,
+        accounts.account_show,
+        accounts.account_topup,
+        explain.explain_call,
+        lines.line_add,
+        lines.line_import,
+        lines.line_list,
+        lines.line_remove,
+        lines.line_resume,
+        lines.line_set,
+        lines.line_show,
+        lines.line_suspend,
+        records.cdr_export,
+        records.cdr_list,
+        records.ledger_verify,
+        registrations.registration_list,
+        tariffs.tariff_import,
+        tariffs.tariff_list,
+        tariffs.tariff_quote,
+        tariffs.tariff_show,
+        trunks.trunk_add,
+        trunks.trunk_list,
+        trunks.trunk_remove,
+        trunks.trunk_resume,
+        trunks.trunk_suspend,
+    )
+}
+
+
+def perform_directly(config: Config, operation: str, arguments: Mapping[str, Any]) -> Any:
+    """Do an operation on the database itself, when no switch runs. Raises OperationError."""
+    with opened(config) as context:
+        return _named(operation)(context, **arguments)
+
+
+def server_handlers(context: Context, on_change: Callable[[Reload], None]) -> dict[str, Handler]:
+    """Handlers for the running switch's control socket.
+
+    Each operation runs in a thread, since it may wait for the disk; `context.apply` must get its
+    commands to the single billing writer from there (see `submitting`). What it changed is read
+    again in the same thread and handed to `on_change` inside the event loop."""
+    return {name: _handler(context, operation, on_change) for name, operation in OPERATIONS.items()}
+
+
+def _handler(
+    context: Context, operation: Operation, on_change: Callable[[Reload], None]
+) -> Handler:
+    def work(arguments: Mapping[str, Any]) -> tuple[Any, Reload | None]:
+        own = replace(context, changes=Changes())
+        with naming_database_errors(context.config):
+            result = operation(own, **arguments)
+            return result, own.reload() if own.changes.any() else None
+
+    async def handle(**arguments: Any) -> Any:
+        result, reload = await asyncio.to_thread(work, arguments)
+        if reload is not None:
+            on_change(reload)
+        return result
+
+    return handle
+
+
+def _named(operation: str) -> Operation:
+    found = OPERATIONS.get(operation)
+    if found is None:
+        raise OperationError(f"there is no operation {operation!r}")
+    return found

@@ -1,0 +1,30 @@
+"""Times as operators write and read them."""
+
+from __future__ import annotations
+
+import datetime
+import zoneinfo
+
+from softswitch.operations.errors import OperationError
+
+
+def read_time(text: str, time_zone: str) -> int:
+    """RFC 3339, or a date or date and time in the switch's zone; epoch milliseconds. Raises
+    OperationError."""
+    try:
+        read = datetime.datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise OperationError(
+            f"{text!r} is no time: write 2026-05-31, 2026-05-31T14:00 or 2026-05-31T14:00:00Z"
+        ) from None
+    if read.tzinfo is None:
+        read = read.replace(tzinfo=zoneinfo.ZoneInfo(time_zone))
+    return round(read.timestamp() * 1000)
+
+
+def show_time(epoch_ms: int | None) -> str | None:
+    """RFC 3339 in UTC with milliseconds."""
+    if epoch_ms is None:
+        return None
+    read = datetime.datetime.fromtimestamp(epoch_ms / 1000, datetime.UTC)
+    return read.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -179,7 +179,20 @@ def _attach(error: ParseError, message: Message, lines: list[bytes]) -> None:
 class Message:
     """What requests and responses share."""
 
-    __slots__ = ("_branch", "_call_id", "_cseq", "_fields", "_from", "_from_tag", "_raw", "_to", "_to_tag", "_values", "_via", "body")  # fmt: skip
+    __slots__ = (
+        "_branch",
+        "_call_id",
+        "_cseq",
+        "_fields",
+        "_from",
+        "_from_tag",
+        "_raw",
+        "_to",
+        "_to_tag",
+        "_values",
+        "_via",
+        "body",
+    )
 
     def __init__(self) -> None:
         self._raw: bytes | None = None

@@ -24,7 +24,9 @@ class Resolver:
     old, and asks anew behind the caller's back.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_failure: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, on_failure: Callable[[str, str], None]
+    ) -> None:
         self._loop = loop
         self._on_failure = on_failure
         self._known: dict[str, tuple[str, float]] = {}

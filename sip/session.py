@@ -22,8 +22,8 @@ from sip.events import (
     Progress,
     Refused,
     ReinviteAnswered,
-    ReinviteRefused,
     Reinvited,
+    ReinviteRefused,
 )
 from sip.flow import Flow
 from sip.invite import Credentials, Fields, IncomingInvite, OutgoingInvite
@@ -79,7 +79,12 @@ class Session:
     # Commands: the called side
 
     def progress(
-        self, status: int, now: float, body: bytes = b"", extra: Fields = (), reason: str | None = None
+        self,
+        status: int,
+        now: float,
+        body: bytes = b"",
+        extra: Fields = (),
+        reason: str | None = None,
     ) -> None:
         """Send a provisional response; with a body it carries early media."""
         if self.incoming is not None and not self.incoming.answered:
@@ -93,7 +98,9 @@ class Session:
             self.state = State.CONFIRMED
         self._respond(200, None, body, extra, now)
 
-    def reject(self, status: int, now: float, reason: str | None = None, extra: Fields = ()) -> None:
+    def reject(
+        self, status: int, now: float, reason: str | None = None, extra: Fields = ()
+    ) -> None:
         """Refuse the INVITE, which ends the session, or the re-INVITE, which doesn't."""
         if self.incoming is None or self.incoming.answered:
             return

@@ -69,7 +69,17 @@ class ClientTransaction:
 class ServerTransaction:
     """A request that we received."""
 
-    __slots__ = ("flow", "key", "merge_key", "message", "repeats", "request", "state", "table", "user")
+    __slots__ = (
+        "flow",
+        "key",
+        "merge_key",
+        "message",
+        "repeats",
+        "request",
+        "state",
+        "table",
+        "user",
+    )
 
     def __init__(self, key: Key, request: Request, flow: Flow) -> None:
         invite = request.method == "INVITE"

@@ -19,8 +19,12 @@ _USER = re.compile(rb"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+")
 _PASSWORD = re.compile(rb"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*")
 _PARAM = re.compile(rb"[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]+")
 _HEADERS = re.compile(rb"[A-Za-z0-9\-_.!~*'()\[\]/?:+$%&=]*")
-_USER_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,;?/")
-_PARAM_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()[]/:&+$")
+_USER_SAFE = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,;?/"
+)
+_PARAM_SAFE = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()[]/:&+$"
+)
 _COMPARED = ("user", "ttl", "method", "maddr", "transport")
 """Parameters that matter even if only one URI has them (RFC 3261 section 19.1.4)."""
 

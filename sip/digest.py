@@ -1,0 +1,359 @@
+"""Digest access authentication, both sides (RFC 7616, RFC 8760, RFC 3261 section 22)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from sip import grammar
+from sip.errors import ParseError
+from sip.grammar import octets, text
+from sip.headers import quote, unquote
+
+MAX_CREDENTIALS_BYTES = 4096
+MAX_COUNTED_NONCES = 100_000
+"""Nonces whose counts are kept at once; above it the oldest is forgotten, and its next use is
+answered by a new challenge."""
+
+
+class Algorithm(Enum):
+    """Digest algorithms by their names on the wire, the strongest first."""
+
+    SHA512_256 = "SHA-512-256"
+    SHA256 = "SHA-256"
+    MD5 = "MD5"
+
+    def digest(self, data: bytes) -> str:
+        """Lower-case hexadecimal digest."""
+        return _HASHES[self](data)
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _sha512_256(data: bytes) -> str:
+    return hashlib.new("sha512_256", data).hexdigest()
+
+
+_HASHES: dict[Algorithm, Callable[[bytes], str]] = {
+    Algorithm.MD5: _md5,
+    Algorithm.SHA256: _sha256,
+    Algorithm.SHA512_256: _sha512_256,
+}
+_BY_NAME = {algorithm.value.upper(): algorithm for algorithm in Algorithm}
+
+_AUTH_PARAM = re.compile(
+    rb"[ \t]*(" + grammar.TOKEN + rb")[ \t]*=[ \t]*(" + grammar.QUOTED_STRING + rb"|[^\s,\"]+)"
+    rb"[ \t]*(?:,|$)"
+)
+
+
+def ha1(algorithm: Algorithm, username: str, realm: str, password: str) -> str:
+    """H(username ":" realm ":" password) (RFC 7616 section 3.4.2)."""
+    return algorithm.digest(octets(f"{username}:{realm}:{password}"))
+
+
+def _parameters(value: bytes) -> dict[str, str]:
+    """auth-params after the scheme; a name that stands twice is an error."""
+    scheme, _, rest = value.strip(grammar.LWS).partition(b" ")
+    if scheme.lower() != b"digest" or len(value) > MAX_CREDENTIALS_BYTES:
+        raise ParseError("Malformed credentials")
+    parameters: dict[str, str] = {}
+    position = 0
+    while position < len(rest):
+        found = _AUTH_PARAM.match(rest, position)
+        if found is None:
+            raise ParseError("Malformed credentials")
+        name, raw = found[1].decode("ascii").lower(), found[2]
+        if name in parameters:
+            raise ParseError("Malformed credentials")
+        parameters[name] = unquote(raw) if raw[:1] == b'"' else text(raw)
+        position = found.end()
+    return parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an Authorization or Proxy-Authorization field says."""
+
+    username: str
+    realm: str
+    nonce: str
+    uri: str
+    response: str
+    algorithm: Algorithm | None
+    """None: one that we don't know."""
+    qop: str | None = None
+    nc: str | None = None
+    cnonce: str | None = None
+    opaque: str | None = None
+
+    @classmethod
+    def parse(cls, value: bytes) -> Credentials:
+        """Read a field value.
+
+        Raises:
+            ParseError: 400; no digest credentials, or incomplete ones.
+        """
+        given = _parameters(value)
+        try:
+            return cls(
+                given["username"],
+                given["realm"],
+                given["nonce"],
+                given["uri"],
+                given["response"].lower(),
+                _BY_NAME.get(given.get("algorithm", "MD5").upper()),
+                given.get("qop"),
+                given.get("nc"),
+                given.get("cnonce"),
+                given.get("opaque"),
+            )
+        except KeyError as missing:
+            raise ParseError(f"Credentials without {missing.args[0]}") from None
+
+
+def _response(
+    algorithm: Algorithm,
+    secret: str,
+    method: str,
+    uri: str,
+    nonce: str,
+    qop: str | None,
+    nc: str | None,
+    cnonce: str | None,
+    body: bytes,
+) -> str:
+    """request-digest (RFC 7616 section 3.4.1)."""
+    a2 = f"{method}:{uri}"
+    if qop == "auth-int":
+        a2 += ":" + algorithm.digest(body)
+    h2 = algorithm.digest(octets(a2))
+    middle = f"{nonce}:{nc}:{cnonce}:{qop}" if qop else nonce
+    return algorithm.digest(octets(f"{secret}:{middle}:{h2}"))
+
+
+class Nonces:
+    """Nonces that need no memory: time and algorithm, sealed by a key of the switch.
+
+    A nonce is `time-count-seal` in hexadecimal: milliseconds of issue, a counter that tells apart
+    nonces of one millisecond, and an HMAC over both and the algorithm. So it can't be made up,
+    isn't good for another algorithm, and outlives a restart if the secret does.
+    """
+
+    def __init__(self, secret: bytes, lifetime_seconds: float = 60.0) -> None:
+        self._key = hashlib.sha256(b"nonce" + secret).digest()
+        self._lifetime_ms = round(lifetime_seconds * 1000)
+        self._count = 0
+
+    @property
+    def lifetime_ms(self) -> int:
+        return self._lifetime_ms
+
+    def issue(self, algorithm: Algorithm, now: float) -> str:
+        """A new nonce; `now` in seconds of any clock that goes on over restarts of this object."""
+        self._count = (self._count + 1) & 0xFFFFFFFF
+        stamp = f"{round(now * 1000):012x}{self._count:08x}"
+        return stamp + self._seal(stamp, algorithm)
+
+    def check(self, nonce: str, algorithm: Algorithm, now: float) -> str:
+        """ "fresh", "stale" (ours, but too old) or "invalid"."""
+        stamp, seal = nonce[:20], nonce[20:]
+        if not nonce.isascii() or not hmac.compare_digest(seal, self._seal(stamp, algorithm)):
+            return "invalid"
+        age = round(now * 1000) - int(stamp[:12], 16)
+        return "fresh" if -1000 <= age <= self._lifetime_ms else "stale"
+
+    def _seal(self, stamp: str, algorithm: Algorithm) -> str:
+        data = (stamp + algorithm.value).encode("ascii")
+        return hashlib.blake2s(data, key=self._key, digest_size=12).hexdigest()
+
+
+class Verdict(Enum):
+    """What became of credentials."""
+
+    OK = "ok"
+    STALE = "stale"
+    """The nonce is too old or not ours: challenge again."""
+    WRONG = "wrong"
+    REPLAY = "replay"
+    """The nonce count was used before: challenge again."""
+
+
+class DigestVerifier:
+    """Challenges, and verifies what comes back."""
+
+    def __init__(self, nonces: Nonces, realm: str) -> None:
+        self._nonces = nonces
+        self.realm = realm
+        self._counts: dict[str, int] = {}
+        self._counted: deque[str] = deque()
+        self._dummy = {algorithm: algorithm.digest(b"nobody") for algorithm in Algorithm}
+
+    def challenge(
+        self, algorithms: Sequence[Algorithm], now: float, stale: bool = False
+    ) -> list[bytes]:
+        """A challenge for each algorithm, in this order, each with a nonce of its own."""
+        realm = quote(self.realm)
+        extra = b", stale=true" if stale else b""
+        return [
+            b'Digest realm=%s, nonce="%s", algorithm=%s, qop="auth"%s'
+            % (
+                realm,
+                self._nonces.issue(algorithm, now).encode("ascii"),
+                algorithm.value.encode("ascii"),
+                extra,
+            )
+            for algorithm in algorithms
+        ]
+
+    def verify(
+        self,
+        credentials: Credentials,
+        method: str,
+        ha1_of: Callable[[Algorithm], str | None],
+        now: float,
+        body: bytes = b"",
+    ) -> Verdict:
+        """Hold credentials against a secret; an unknown user costs the same work as a known one.
+
+        The nonce count is looked at only after the digest was right, so that nobody can use up
+        another's counts.
+        """
+        algorithm = credentials.algorithm
+        if algorithm is None:
+            return Verdict.STALE
+        freshness = self._nonces.check(credentials.nonce, algorithm, now)
+        if freshness == "invalid":
+            return Verdict.STALE
+        qop, nc, cnonce = credentials.qop, credentials.nc, credentials.cnonce
+        if qop is not None and (
+            qop not in ("auth", "auth-int") or not cnonce or _count_of(nc) is None
+        ):
+            return Verdict.WRONG
+        secret = ha1_of(algorithm)
+        expected = _response(
+            algorithm,
+            secret or self._dummy[algorithm],
+            method,
+            credentials.uri,
+            credentials.nonce,
+            qop,
+            nc,
+            cnonce,
+            body,
+        )
+        right = hmac.compare_digest(octets(expected), octets(credentials.response))
+        if not right or secret is None:
+            return Verdict.WRONG
+        if freshness == "stale":
+            return Verdict.STALE
+        return Verdict.OK if self._count(credentials.nonce, _count_of(nc)) else Verdict.REPLAY
+
+    def _count(self, nonce: str, count: int | None) -> bool:
+        """Whether this use of the nonce is later than all before; without qop there is but one."""
+        last = self._counts.get(nonce)
+        if last is None:
+            if len(self._counted) >= MAX_COUNTED_NONCES:
+                self._counts.pop(self._counted.popleft(), None)
+            self._counted.append(nonce)
+        elif count is None or count <= last:
+            return False
+        self._counts[nonce] = count or 0
+        return True
+
+    def forget(self, now: float) -> None:
+        """Drop the counts of nonces that are stale by now."""
+        oldest = round(now * 1000) - self._nonces.lifetime_ms
+        while self._counted and int(self._counted[0][:12], 16) < oldest:
+            self._counts.pop(self._counted.popleft(), None)
+
+
+def _count_of(nc: str | None) -> int | None:
+    """nc-value = 8LHEX."""
+    if nc is None or re.fullmatch(r"[0-9A-Fa-f]{8}", nc) is None:
+        return None
+    return int(nc, 16)
+
+
+def realm_of(challenge: bytes) -> str | None:
+    """The realm of a challenge; None if it isn't a digest challenge."""
+    try:
+        return _parameters(challenge).get("realm")
+    except ParseError:
+        return None
+
+
+def answer(
+    challenges: Sequence[bytes],
+    username: str,
+    password: str,
+    method: str,
+    uri: bytes,
+    *,
+    cnonce: str,
+    nc: int = 1,
+    body: bytes = b"",
+    allowed: Sequence[Algorithm] = tuple(Algorithm),
+) -> bytes | None:
+    """Credentials for the topmost challenge that we support (RFC 8760 section 2.4).
+
+    None if there is none.
+    """
+    for challenge in challenges:
+        try:
+            given = _parameters(challenge)
+        except ParseError:
+            continue
+        algorithm = _BY_NAME.get(given.get("algorithm", "MD5").upper())
+        if algorithm is None or algorithm not in allowed or not {"realm", "nonce"} <= given.keys():
+            continue
+        qops = {qop.strip().lower() for qop in given.get("qop", "").split(",")} - {""}
+        qop = "auth" if "auth" in qops else ("auth-int" if "auth-int" in qops else None)
+        if qops and qop is None:
+            continue
+        return _credentials(
+            given, algorithm, username, password, method, text(uri), cnonce, nc, qop, body
+        )
+    return None
+
+
+def _credentials(
+    given: dict[str, str],
+    algorithm: Algorithm,
+    username: str,
+    password: str,
+    method: str,
+    uri: str,
+    cnonce: str,
+    nc: int,
+    qop: str | None,
+    body: bytes,
+) -> bytes:
+    secret = ha1(algorithm, username, given["realm"], password)
+    count = f"{nc:08x}"
+    response = _response(algorithm, secret, method, uri, given["nonce"], qop, count, cnonce, body)
+    parts = [
+        b"username=" + quote(username),
+        b"realm=" + quote(given["realm"]),
+        b"nonce=" + quote(given["nonce"]),
+        b"uri=" + quote(uri),
+        b'response="%s"' % response.encode("ascii"),
+        b"algorithm=" + algorithm.value.encode("ascii"),
+    ]
+    if qop is not None:
+        parts += [b"qop=" + qop.encode("ascii"), b"nc=" + count.encode("ascii")]
+        parts.append(b"cnonce=" + quote(cnonce))
+    if "opaque" in given:
+        parts.append(b"opaque=" + quote(given["opaque"]))
+    return b"Digest " + b", ".join(parts)

@@ -1,0 +1,82 @@
+"""A stream's octets to messages (RFC 3261 section 18.3)."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from sip import grammar
+from sip.errors import ParseError
+
+MAX_HEAD_BYTES = 32_768
+_CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
+
+class Ping(Enum):
+    """The double CRLF by which a client keeps a connection alive (RFC 5626 section 3.5.1)."""
+
+    PING = b"\r\n\r\n"
+
+
+class StreamFramer:
+    """Cuts messages out of a stream; each must have a Content-Length."""
+
+    def __init__(self, max_message: int) -> None:
+        self._max_message = max_message
+        self._buffer = b""
+        self._wanted = 0
+        """Octets without which looking again is in vain."""
+
+    def feed(self, data: bytes) -> list[bytes | Ping]:
+        """What has become whole.
+
+        Raises:
+            ParseError: where the next message begins can't be known any more; close.
+        """
+        self._buffer += data
+        found: list[bytes | Ping] = []
+        while len(self._buffer) >= max(self._wanted, 1):
+            item = self._next()
+            if item is None:
+                break
+            if item:
+                found.append(item)
+        return found
+
+    def _next(self) -> bytes | Ping | None:
+        """The next message, a ping, b"" for a single CRLF that was skipped, None for not yet."""
+        buffer = self._buffer
+        self._wanted = 0
+        if buffer[:2] == b"\r\n":
+            if buffer[:4] == Ping.PING.value:
+                self._buffer = buffer[4:]
+                return Ping.PING
+            if len(buffer) < 4 and Ping.PING.value.startswith(buffer):
+                self._wanted = 4
+                return None
+            self._buffer = buffer[2:]
+            return b""
+        end = buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if len(buffer) > MAX_HEAD_BYTES:
+                raise ParseError("Header too long", 413)
+            self._wanted = len(buffer) + 1
+            return None
+        size = end + 4 + self._content_length(buffer[: end + 2])
+        if len(buffer) < size:
+            self._wanted = size
+            return None
+        self._buffer = buffer[size:]
+        return buffer[:size]
+
+    def _content_length(self, head: bytes) -> int:
+        """Of a message; one without the field has no body that could be told from what follows."""
+        values = _CONTENT_LENGTH.findall(head)
+        if not values:
+            return 0
+        length = grammar.number(values[0].strip(grammar.LWS))
+        if len(values) > 1 or length is None:
+            raise ParseError("Malformed Content-Length")
+        if length > self._max_message:
+            raise ParseError("Message too long", 413)
+        return length

@@ -1,0 +1,194 @@
+"""Offer and answer between two legs (RFC 3264), for a B2BUA that relays their sound.
+
+Our description toward one leg is made from what the other leg said: its codecs, its direction,
+its ptime. Addresses, origin and everything else are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sip import grammar
+from sip.errors import SipError
+from sip.grammar import octets
+from sip.sdp import DIRECTIONS, Attribute, Connection, Media, Origin, SessionDescription
+
+_CROSSING = frozenset({"rtpmap", "fmtp", "ptime", "maxptime", *DIRECTIONS})
+"""Attributes of a stream that pass from leg to leg; all others are between us and that leg."""
+_RTP = "RTP/AVP"
+
+STATIC_CODECS: dict[str, tuple[str, int, int]] = {
+    "0": ("PCMU", 8000, 1),
+    "3": ("GSM", 8000, 1),
+    "4": ("G723", 8000, 1),
+    "8": ("PCMA", 8000, 1),
+    "9": ("G722", 8000, 1),
+    "13": ("CN", 8000, 1),
+    "15": ("G728", 8000, 1),
+    "18": ("G729", 8000, 1),
+}
+"""Payload types that need no rtpmap (RFC 3551 section 6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One format of a stream."""
+
+    payload_type: int
+    name: str
+    """Upper case."""
+    clock_rate: int
+    channels: int = 1
+    fmtp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaTarget:
+    """Where and what a peer wants to hear."""
+
+    address: str
+    rtp_port: int
+    rtcp_port: int
+    rtcp_mux: bool
+    direction: str
+    """As the peer sees it; "inactive" also for a stream held by 0.0.0.0."""
+    codecs: tuple[Codec, ...]
+
+
+def audio_of(description: SessionDescription) -> int | None:
+    """Index of the first live audio stream that we can relay."""
+    for index, media in enumerate(description.media):
+        if media.kind == "audio" and media.port and media.protocol == _RTP:
+            return index
+    return None
+
+
+def codecs(media: Media) -> list[Codec]:
+    """The formats of a stream, in its order; unknown ones without rtpmap are left out."""
+    maps = {}
+    formats = {}
+    for name, value in media.attributes:
+        if value is None or name not in ("rtpmap", "fmtp"):
+            continue
+        payload_type, _, rest = value.partition(" ")
+        (maps if name == "rtpmap" else formats).setdefault(payload_type, rest.strip(" "))
+    found = []
+    for payload_type in media.formats:
+        number = grammar.number(octets(payload_type), 127)
+        mapped = _encoding(maps[payload_type]) if payload_type in maps else None
+        mapped = mapped or STATIC_CODECS.get(payload_type)
+        if number is not None and mapped is not None:
+            found.append(Codec(number, *mapped, formats.get(payload_type)))
+    return found
+
+
+def _encoding(value: str) -> tuple[str, int, int] | None:
+    """encoding name "/" clock rate [ "/" channels ]"""
+    name, *rest = value.split("/")
+    rate = grammar.number(octets(rest[0]), 1_000_000) if rest else None
+    channels = grammar.number(octets(rest[1]), 255) if len(rest) > 1 else 1
+    if not name or rate is None or channels is None:
+        return None
+    return name.upper(), rate, channels
+
+
+def media_target(description: SessionDescription) -> MediaTarget | None:
+    """What the description says of its live audio stream; None if it has none."""
+    index = audio_of(description)
+    if index is None:
+        return None
+    media = description.media[index]
+    address = description.address_of(media) or ""
+    held = address in ("0.0.0.0", "::")
+    rtcp = media.attribute("rtcp")
+    rtcp_port = grammar.number(octets(rtcp.partition(" ")[0]), 65535) if rtcp else None
+    mux = media.attribute("rtcp-mux") is not None
+    return MediaTarget(
+        "" if held else address,
+        media.port,
+        media.port if mux else (rtcp_port or min(media.port + 1, 65535)),
+        mux,
+        "inactive" if held else description.direction_of(media),
+        tuple(codecs(media)),
+    )
+
+
+def relayed(
+    description: SessionDescription,
+    *,
+    origin_id: int,
+    version: int,
+    address: str,
+    port: int,
+    allowed: frozenset[str] | None = None,
+    hold_direction: str | None = None,
+) -> SessionDescription:
+    """Our own description, made from another leg's.
+
+    Its first audio stream lives on at our port; every other stream keeps its place with port 0
+    (RFC 3264 section 6). Direction crosses as it is: who puts us on hold puts the other leg on
+    hold.
+
+    Args:
+        allowed: codec names (upper case) that may cross; None for all.
+        hold_direction: overrides the direction.
+
+    Raises:
+        SipError: 488, nothing that we could relay is left.
+    """
+    index = audio_of(description)
+    if index is None:
+        raise SipError(488)
+    media = [_refused(stream) for stream in description.media]
+    audio = description.media[index]
+    formats = _allowed_formats(audio, allowed)
+    target = media_target(description)
+    direction = hold_direction or (target.direction if target is not None else "sendrecv")
+    media[index] = Media(
+        "audio", port, _RTP, formats, attributes=_crossing(audio, formats, direction)
+    )
+    return SessionDescription(
+        Origin("-", str(origin_id), str(version), address),
+        connection=Connection(address),
+        media=tuple(media),
+    )
+
+
+def _allowed_formats(audio: Media, allowed: frozenset[str] | None) -> tuple[str, ...]:
+    if allowed is None:
+        return audio.formats
+    passing = {str(codec.payload_type) for codec in codecs(audio) if codec.name in allowed}
+    formats = tuple(value for value in audio.formats if value in passing)
+    if not formats:
+        raise SipError(488)
+    return formats
+
+
+def _crossing(audio: Media, formats: tuple[str, ...], direction: str) -> tuple[Attribute, ...]:
+    attributes: list[Attribute] = []
+    for name, value in audio.attributes:
+        if name not in _CROSSING or name in DIRECTIONS:
+            continue
+        if name in ("rtpmap", "fmtp") and (value or "").partition(" ")[0] not in formats:
+            continue
+        attributes.append((name, value))
+    attributes.append((direction, None))
+    return tuple(attributes)
+
+
+def _refused(stream: Media) -> Media:
+    return Media(stream.kind, 0, stream.protocol, stream.formats[:1])
+
+
+def check_answer(offer: SessionDescription, answer: SessionDescription) -> None:
+    """Whether this can answer that (RFC 3264 section 6).
+
+    Raises:
+        SipError: 488; another number of streams, or no codec of the offer.
+    """
+    index = audio_of(answer)
+    if index is None or index >= len(offer.media) or len(answer.media) > len(offer.media):
+        raise SipError(488)
+    offered = {(c.name, c.clock_rate) for c in codecs(offer.media[index])}
+    if not any((c.name, c.clock_rate) in offered for c in codecs(answer.media[index])):
+        raise SipError(488)

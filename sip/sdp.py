@@ -1,0 +1,258 @@
+"""Session descriptions (RFC 8866)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from sip import grammar
+from sip.errors import ParseError
+from sip.grammar import octets, text
+
+MAX_SDP_BYTES = 16_384
+MAX_MEDIA = 16
+MAX_LINES = 512
+
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+
+_LINE = re.compile(rb"([a-z])=(.*)", re.DOTALL)
+_ADDRESS = re.compile(rb"[0-9A-Za-z.:%_-]{1,253}")
+_MEDIA = re.compile(
+    rb"([A-Za-z0-9!#$%&'*+.^_`{|}~-]+) ([0-9]{1,5})(?:/([0-9]{1,5}))? ([A-Za-z0-9/!#$%&'*+.^_`{|}~-]+)"
+    rb"((?: [^ ]+)+)"
+)
+
+Attribute = tuple[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """o= : who made the description, and which version it is."""
+
+    username: str
+    session_id: str
+    version: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """c= : where media goes."""
+
+    address: str
+
+    @property
+    def ipv6(self) -> bool:
+        return ":" in self.address
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """m= and the lines that belong to it."""
+
+    kind: str
+    port: int
+    protocol: str
+    formats: tuple[str, ...]
+    port_count: int | None = None
+    connection: Connection | None = None
+    attributes: tuple[Attribute, ...] = ()
+    other: tuple[tuple[str, str], ...] = ()
+    """Further lines (i, b, k), kept as they are."""
+
+    def attribute(self, name: str) -> str | None:
+        """The first value of an attribute; "" for one without a value, None if it isn't there."""
+        for key, value in self.attributes:
+            if key == name:
+                return value or ""
+        return None
+
+    @property
+    def direction(self) -> str | None:
+        """This stream's own direction, None if it says none."""
+        for key, value in self.attributes:
+            if value is None and key in DIRECTIONS:
+                return key
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDescription:
+    """A whole description."""
+
+    origin: Origin
+    name: str = "-"
+    connection: Connection | None = None
+    timing: tuple[str, ...] = ("0 0",)
+    attributes: tuple[Attribute, ...] = ()
+    media: tuple[Media, ...] = ()
+    other: tuple[tuple[str, str], ...] = field(default=())
+    """Further session lines (i, u, e, p, b, k, r, z), kept as they are."""
+
+    @classmethod
+    def parse(cls, data: bytes) -> SessionDescription:
+        """Read a description; bare LF and a missing end of the last line are tolerated.
+
+        Raises:
+            ParseError: 400; no description, or too large.
+        """
+        if len(data) > MAX_SDP_BYTES:
+            raise ParseError("SDP too long", 413)
+        lines = data.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
+        if len(lines) > MAX_LINES or lines[0] != b"v=0":
+            raise ParseError("Malformed SDP")
+        head, blocks = _blocks([_split(line) for line in lines[1:] if line])
+        return _session(head, tuple(_media(block) for block in blocks))
+
+    def __bytes__(self) -> bytes:
+        origin = self.origin
+        lines = ["v=0", f"o={origin.username} {origin.session_id} {origin.version} "
+                 f"IN {_net_type(origin.address)} {origin.address}", f"s={self.name}"]  # fmt: skip
+        lines += [f"{kind}={value}" for kind, value in self.other if kind in "iuepb"]
+        if self.connection is not None:
+            lines.append(_connection_line(self.connection))
+        lines += [f"t={value}" for value in self.timing]
+        lines += [f"{kind}={value}" for kind, value in self.other if kind not in "iuepb"]
+        lines += [_attribute_line(attribute) for attribute in self.attributes]
+        for media in self.media:
+            lines += _media_lines(media)
+        lines.append("")
+        return octets("\r\n".join(lines))
+
+    def direction_of(self, media: Media) -> str:
+        """A stream's direction, by itself or by the session (RFC 8866 section 6.7)."""
+        if media.direction is not None:
+            return media.direction
+        for key, value in self.attributes:
+            if value is None and key in DIRECTIONS:
+                return key
+        return "sendrecv"
+
+    def address_of(self, media: Media) -> str | None:
+        """Where a stream goes."""
+        connection = media.connection or self.connection
+        return None if connection is None else connection.address
+
+
+def _split(line: bytes) -> tuple[bytes, bytes]:
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise ParseError("Malformed SDP")
+    return found[1], found[2].rstrip(b"\r")
+
+
+Lines = list[tuple[bytes, bytes]]
+
+
+def _blocks(lines: Lines) -> tuple[Lines, list[Lines]]:
+    """The session's lines, and those of each stream."""
+    head: Lines = []
+    blocks: list[Lines] = []
+    for line in lines:
+        if line[0] == b"m":
+            if len(blocks) >= MAX_MEDIA:
+                raise ParseError("Too many media")
+            blocks.append([])
+        (blocks[-1] if blocks else head).append(line)
+    return head, blocks
+
+
+def _session(lines: Lines, media: tuple[Media, ...]) -> SessionDescription:
+    origin = connection = None
+    name = "-"
+    timing: list[str] = []
+    attributes: list[Attribute] = []
+    other: list[tuple[str, str]] = []
+    for kind, value in lines:
+        if kind == b"a":
+            attributes.append(_attribute(value))
+        elif kind == b"o":
+            origin = _origin(value)
+        elif kind == b"c":
+            connection = _connection(value)
+        elif kind == b"s":
+            name = text(value)
+        elif kind == b"t":
+            timing.append(text(value))
+        else:
+            other.append((kind.decode("ascii"), text(value)))
+    if origin is None:
+        raise ParseError("SDP without o=")
+    for stream in media:
+        if stream.port and stream.connection is None and connection is None:
+            raise ParseError("SDP without c=")
+    return SessionDescription(
+        origin, name, connection, tuple(timing) or ("0 0",), tuple(attributes), media, tuple(other)
+    )
+
+
+def _media(lines: Lines) -> Media:
+    found = _MEDIA.fullmatch(lines[0][1].rstrip(b" "))
+    port = None if found is None else grammar.number(found[2], 65535)
+    if found is None or port is None:
+        raise ParseError("Malformed m=")
+    connection = None
+    attributes: list[Attribute] = []
+    other: list[tuple[str, str]] = []
+    for kind, value in lines[1:]:
+        if kind == b"a":
+            attributes.append(_attribute(value))
+        elif kind == b"c":
+            connection = connection or _connection(value)
+        else:
+            other.append((kind.decode("ascii"), text(value)))
+    return Media(
+        text(found[1]),
+        port,
+        text(found[4]),
+        tuple(text(found[5]).split()),
+        None if found[3] is None else int(found[3]),
+        connection,
+        tuple(attributes),
+        tuple(other),
+    )
+
+
+def _origin(value: bytes) -> Origin:
+    parts = value.split(b" ")
+    if len(parts) != 6 or parts[3] != b"IN" or _ADDRESS.fullmatch(parts[5]) is None:
+        raise ParseError("Malformed o=")
+    return Origin(text(parts[0]), text(parts[1]), text(parts[2]), text(parts[5]))
+
+
+def _connection(value: bytes) -> Connection:
+    parts = value.strip(b" ").split(b" ")
+    address = parts[2].partition(b"/")[0] if len(parts) == 3 else b""
+    if parts[0] != b"IN" or _ADDRESS.fullmatch(address) is None:
+        raise ParseError("Malformed c=")
+    return Connection(text(address))
+
+
+def _attribute(value: bytes) -> Attribute:
+    name, colon, rest = value.partition(b":")
+    return text(name), text(rest) if colon else None
+
+
+def _net_type(address: str) -> str:
+    return "IP6" if ":" in address else "IP4"
+
+
+def _connection_line(connection: Connection) -> str:
+    return f"c=IN {_net_type(connection.address)} {connection.address}"
+
+
+def _attribute_line(attribute: Attribute) -> str:
+    name, value = attribute
+    return f"a={name}" if value is None else f"a={name}:{value}"
+
+
+def _media_lines(media: Media) -> list[str]:
+    count = "" if media.port_count is None else f"/{media.port_count}"
+    formats = " ".join(media.formats)
+    lines = [f"m={media.kind} {media.port}{count} {media.protocol} {formats}"]
+    lines += [f"{kind}={value}" for kind, value in media.other if kind == "i"]
+    if media.connection is not None:
+        lines.append(_connection_line(media.connection))
+    lines += [f"{kind}={value}" for kind, value in media.other if kind != "i"]
+    lines += [_attribute_line(attribute) for attribute in media.attributes]
+    return lines

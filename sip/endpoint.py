@@ -20,6 +20,8 @@ from sip.user_agent import UserAgent
 
 RECEIVE_BUFFER_BYTES = 8 << 20
 """A burst of registrations after a power cut must not be lost while Python is busy."""
+SO_RCVBUFFORCE = 33
+"""Linux: beyond the system's limit, for a process that may (socket(7)); not in `socket`."""
 MAX_CONNECTIONS = 2_000
 IDLE_SECONDS = 240.0
 """A TCP connection that says nothing for so long is closed; keep-alives count (RFC 5626)."""
@@ -99,7 +101,7 @@ class Endpoint:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+                sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
             sock.bind((wanted.host, wanted.port))
         except OSError:
             sock.close()
@@ -244,7 +246,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         if len(data) > 4:  # CRLF and STUN keep-alives are shorter or no SIP (RFC 5626 4.4)
             self._endpoint.receive(data, Flow("udp", self._local, addr[:2]))
 
-    def error_received(self, exc: OSError) -> None:
+    def error_received(self, exc: Exception) -> None:
         """An ICMP error says nothing of which message it concerns; timers decide."""
 
 

@@ -65,8 +65,8 @@ def audio_of(description: SessionDescription) -> int | None:
 
 def codecs(media: Media) -> list[Codec]:
     """The formats of a stream, in its order; unknown ones without rtpmap are left out."""
-    maps = {}
-    formats = {}
+    maps: dict[str, str] = {}
+    formats: dict[str, str] = {}
     for name, value in media.attributes:
         if value is None or name not in ("rtpmap", "fmtp"):
             continue

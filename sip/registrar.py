@@ -91,7 +91,9 @@ class Registrar:
             return Registration(tuple(self._ordered(known)))
         self._check_order(known, wishes, request)
         after = dict(known)
-        added, refreshed, removed = [], [], []
+        added: list[Binding] = []
+        refreshed: list[Binding] = []
+        removed: list[Binding] = []
         for wish in wishes:
             for key in self._replaced(after, wish):
                 gone = after.pop(key)

@@ -59,7 +59,7 @@ class Resolver:
     async def _look_up(self, host: str) -> None:
         try:
             found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-            self._known[host] = (found[0][4][0], self._loop.time() + TTL_SECONDS)
+            self._known[host] = (str(found[0][4][0]), self._loop.time() + TTL_SECONDS)
         except OSError as error:
             self._on_failure(host, error.strerror or str(error))
         finally:

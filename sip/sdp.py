@@ -18,8 +18,8 @@ DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _LINE = re.compile(rb"([a-z])=(.*)", re.DOTALL)
 _ADDRESS = re.compile(rb"[0-9A-Za-z.:%_-]{1,253}")
 _MEDIA = re.compile(
-    rb"([A-Za-z0-9!#$%&'*+.^_`{|}~-]+) ([0-9]{1,5})(?:/([0-9]{1,5}))? ([A-Za-z0-9/!#$%&'*+.^_`{|}~-]+)"
-    rb"((?: [^ ]+)+)"
+    rb"([A-Za-z0-9!#$%&'*+.^_`{|}~-]+) ([0-9]{1,5})(?:/([0-9]{1,5}))?"
+    rb" ([A-Za-z0-9/!#$%&'*+.^_`{|}~-]+)((?: [^ ]+)+)"
 )
 
 Attribute = tuple[str, str | None]

@@ -84,7 +84,6 @@ class Session:
         now: float,
         body: bytes = b"",
         extra: Fields = (),
-        reason: str | None = None,
     ) -> None:
         """Send a provisional response; with a body it carries early media."""
         if self.incoming is not None and not self.incoming.answered:

@@ -99,6 +99,9 @@ class ServerTransaction:
         return self.state not in (State.TRYING, State.PROCEEDING)
 
 
+Transaction = ClientTransaction | ServerTransaction
+
+
 class TransactionLayer:
     """All transactions of a user agent; sends by `send(message, flow)`."""
 
@@ -187,7 +190,7 @@ class TransactionLayer:
 
     def _step(
         self,
-        transaction: ClientTransaction | ServerTransaction,
+        transaction: Transaction,
         what: Input,
         now: float,
         response: Response | None = None,
@@ -236,16 +239,14 @@ class TransactionLayer:
         elif transaction.user is not None:
             transaction.user.on_unacknowledged(transaction, now)
 
-    def _arm(
-        self, transaction: ClientTransaction | ServerTransaction, timer: Input, now: float
-    ) -> None:
+    def _arm(self, transaction: Transaction, timer: Input, now: float) -> None:
         seconds = duration(timer, transaction.state, transaction.repeats, transaction.flow.reliable)
         if seconds == 0.0:
             self._step(transaction, timer, now)
         elif seconds is not None:
             self._timers.arm(seconds, now, _FIRE[timer], (self, transaction))
 
-    def _forget(self, transaction: ClientTransaction | ServerTransaction) -> None:
+    def _forget(self, transaction: Transaction) -> None:
         if isinstance(transaction, ClientTransaction):
             self._clients.pop(transaction.key, None)
             transaction.message = b""
@@ -256,11 +257,11 @@ class TransactionLayer:
             transaction.message = None
 
 
-def _fire(timer: Input) -> Callable[[object, float], None]:
+def _fire(timer: Input) -> Callable[[tuple[TransactionLayer, Transaction], float], None]:
     """One function for each timer, so that arming makes no closure."""
 
-    def fire(argument: object, now: float) -> None:
-        layer, transaction = argument  # type: ignore[misc]
+    def fire(armed: tuple[TransactionLayer, Transaction], now: float) -> None:
+        layer, transaction = armed
         layer._step(transaction, timer, now)
 
     return fire

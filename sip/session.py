@@ -87,7 +87,7 @@ class Session:
     ) -> None:
         """Send a provisional response; with a body it carries early media."""
         if self.incoming is not None and not self.incoming.answered:
-            self._respond(status, reason, body, extra, now)
+            self._respond(status, None, body, extra, now)
 
     def accept(self, body: bytes, now: float, extra: Fields = ()) -> None:
         """Answer the INVITE or re-INVITE with 200 and this SDP."""

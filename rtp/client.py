@@ -1,0 +1,372 @@
+"""The switch's side of its media workers: starts them, talks to them, replaces those that die."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+from rtp.control import (
+    MAX_BATCH,
+    MAX_RECORD_BYTES,
+    FromWorker,
+    Ping,
+    Pong,
+    Start,
+    Started,
+    StartFailed,
+    ToWorker,
+    decode_from_worker,
+    encode,
+)
+from rtp.session import (
+    LostCallback,
+    MediaError,
+    MediaSession,
+    MediaSettings,
+    SessionBook,
+    SilentCallback,
+    WorkerLost,
+)
+
+__all__ = [
+    "MediaError",
+    "MediaSession",
+    "MediaSettings",
+    "MediaWorkers",
+    "WorkerLost",
+    "split_ports",
+]
+
+START_SECONDS = 10.0
+"""A worker that isn't ready by then can't be used."""
+STOP_SECONDS = 5.0
+RESTART_SECONDS = 1.0
+"""Between the death of a worker and its replacement, so that one that can't live costs little."""
+PING_SECONDS = 5.0
+HUNG_SECONDS = 20.0
+"""A worker that has not answered for so long is killed and replaced."""
+
+
+def split_ports(ports: tuple[int, int], parts: int) -> list[tuple[int, int]]:
+    """A port range in parts of whole pairs.
+
+    Raises:
+        MediaError: not a pair for each part.
+    """
+    first, last = ports[0] + ports[0] % 2, ports[1]
+    pairs = (last - first + 1) // 2
+    if parts < 1 or pairs < parts:
+        raise MediaError(f"{ports[0]}-{ports[1]} has no port pairs for {parts} media workers")
+    bounds = [first + 2 * (pairs * part // parts) for part in range(parts + 1)]
+    return [(bounds[part], bounds[part + 1] - 1) for part in range(parts)]
+
+
+class MediaWorkers:
+    """Workers as processes, each with its part of the ports.
+
+    Args:
+        address: numeric address to bind media ports on.
+        ports: first and last UDP port.
+        workers: how many processes.
+        on_silent: called when a session hears nothing from either side any more.
+        on_lost: called for each session of a worker that died; its ports are gone.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        ports: tuple[int, int],
+        workers: int = 1,
+        settings: MediaSettings = MediaSettings(),
+        *,
+        on_silent: SilentCallback | None = None,
+        on_lost: LostCallback | None = None,
+    ) -> None:
+        self.on_silent = on_silent
+        self.on_lost = on_lost
+        self._epoch_offset_ms = round((time.time() - time.monotonic()) * 1000)
+        self._last_session = 0
+        self._workers = [
+            _Worker(
+                Start(
+                    address=address,
+                    first_port=first,
+                    last_port=last,
+                    epoch_offset_ms=self._epoch_offset_ms,
+                    latch_seconds=settings.latch_seconds,
+                    silence_seconds=settings.silence_seconds,
+                    hold_silence_seconds=settings.hold_silence_seconds,
+                    quarantine_seconds=settings.quarantine_seconds,
+                ),
+                self._silent,
+                self._lost,
+            )
+            for first, last in split_ports(ports, workers)
+        ]
+
+    def _silent(self, session: MediaSession, last_packet_at: int | None) -> None:
+        if self.on_silent is not None:
+            self.on_silent(session, last_packet_at)
+
+    def _lost(self, session: MediaSession) -> None:
+        if self.on_lost is not None:
+            self.on_lost(session)
+
+    async def start(self) -> None:
+        """Start the processes.
+
+        Raises:
+            MediaError: one can't work: a wrong address, an empty port range.
+        """
+        try:
+            for worker in self._workers:
+                await worker.start()
+        except BaseException:
+            await self.close()
+            raise
+
+    def open(
+        self, a_signalling: str | None, b_signalling: str | None
+    ) -> asyncio.Future[MediaSession]:
+        """Open port pairs for both sides.
+
+        Args:
+            a_signalling, b_signalling: the IP address that each peer's SIP comes from, if known.
+
+        The future fails with MediaError if there are no ports, descriptors or workers.
+        """
+        ready = [worker for worker in self._workers if worker.ready]
+        if not ready:
+            future: asyncio.Future[MediaSession] = asyncio.get_running_loop().create_future()
+            future.set_exception(MediaError("no media worker is running"))
+            return future
+        self._last_session += 1
+        worker = min(ready, key=len) if len(ready) > 1 else ready[0]
+        return worker.book.open(self._last_session, a_signalling, b_signalling)
+
+    def monotonic(self, epoch_ms: int) -> float:
+        """A time stamp of a worker as seconds of the event loop's clock."""
+        return (epoch_ms - self._epoch_offset_ms) / 1000
+
+    @property
+    def sessions(self) -> int:
+        """Open now."""
+        return sum(len(worker) for worker in self._workers)
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the worker processes that run."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    async def close(self) -> None:
+        """End the workers, and with them every session."""
+        await asyncio.gather(*(worker.stop() for worker in self._workers))
+
+
+class _Worker:
+    """One process, its control socket and its sessions."""
+
+    def __init__(self, start: Start, on_silent: SilentCallback, on_lost: LostCallback) -> None:
+        self._start = start
+        self._on_lost = on_lost
+        self._queue: list[ToWorker] = []
+        self._backlog: deque[bytes] = deque()
+        self._buffer = bytearray(MAX_RECORD_BYTES)
+        self._view = memoryview(self._buffer)
+        self._channel: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started: asyncio.Future[None] | None = None
+        self._replacing: asyncio.Task[None] | None = None
+        self._ping_timer: asyncio.TimerHandle | None = None
+        self._unanswered_pings = 0
+        self._stopping = False
+        self.ready = False
+        self.book = SessionBook(self.send, on_silent)
+
+    def __len__(self) -> int:
+        return len(self.book)
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    # Its life
+
+    async def start(self) -> None:
+        """Start the process and wait until it is ready.
+
+        Raises:
+            MediaError: it can't work.
+        """
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with theirs:
+            self._process = await loop.run_in_executor(None, _spawn, theirs)
+        self._channel = ours
+        self._started = loop.create_future()
+        loop.add_reader(ours, self._readable)
+        self.send(self._start)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._started
+        except TimeoutError:
+            await self._end()
+            raise MediaError(f"a media worker wasn't ready in {START_SECONDS:.0f} s") from None
+        except MediaError:
+            await self._end()
+            raise
+        self.ready = True
+        self._unanswered_pings = 0
+        self._ping_timer = loop.call_later(PING_SECONDS, self._ping)
+
+    async def stop(self) -> None:
+        """End the process."""
+        self._stopping = True
+        if self._replacing is not None:
+            self._replacing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._replacing
+        await self._end()
+
+    async def _end(self) -> None:
+        """Close the control socket, at which the process ends."""
+        self._hang_up()
+        process, self._process = self._process, None
+        if process is not None:
+            await asyncio.get_running_loop().run_in_executor(None, _await_end, process)
+
+    def _hang_up(self) -> None:
+        self.ready = False
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+            self._ping_timer = None
+        channel, self._channel = self._channel, None
+        if channel is None:
+            return
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(channel)
+        loop.remove_writer(channel)
+        channel.close()
+        self._queue.clear()
+        self._backlog.clear()
+        for session in self.book.lost():
+            self._on_lost(session)
+
+    def _died(self) -> None:
+        """The control socket closed from the other end."""
+        self._hang_up()
+        if self._started is not None and not self._started.done():
+            self._started.set_exception(MediaError("a media worker died while starting"))
+        elif not self._stopping and self._replacing is None:
+            self._replacing = asyncio.get_running_loop().create_task(self._replace())
+
+    async def _replace(self) -> None:
+        await self._end()
+        while True:
+            try:
+                await self.start()
+            except MediaError:
+                await asyncio.sleep(RESTART_SECONDS)
+                continue
+            self._replacing = None
+            return
+
+    def _ping(self) -> None:
+        """Kill a worker that hangs. Counts pings, not seconds: who was stopped itself has no right
+        to call others late."""
+        if self._unanswered_pings * PING_SECONDS >= HUNG_SECONDS and self._process is not None:
+            self._process.kill()
+            return
+        self._unanswered_pings += 1
+        self.send(Ping())
+        self._ping_timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ping)
+
+    # Messages
+
+    def send(self, message: ToWorker) -> None:
+        """Queue a message; all of one turn of the event loop leave together."""
+        if self._channel is None:
+            return
+        if not self._queue:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._queue.append(message)
+
+    def _flush(self) -> None:
+        queue, self._queue = self._queue, []
+        for first in range(0, len(queue), MAX_BATCH):
+            self._backlog.append(encode(queue[first : first + MAX_BATCH]))
+        self._write()
+
+    def _write(self) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        loop = asyncio.get_running_loop()
+        while self._backlog:
+            try:
+                channel.send(self._backlog[0])
+            except BlockingIOError:
+                loop.add_writer(channel, self._write)
+                return
+            except OSError:
+                return  # it died, which the reader is told, too
+            self._backlog.popleft()
+            if not self._backlog:
+                loop.remove_writer(channel)
+
+    def _readable(self) -> None:
+        while self._channel is not None:
+            try:
+                size = self._channel.recv_into(self._buffer)
+            except BlockingIOError:
+                return
+            except OSError:
+                size = 0
+            if not size:
+                self._died()
+                return
+            for message in decode_from_worker(self._view[:size]):
+                self._take(message)
+
+    def _take(self, message: FromWorker) -> None:
+        match message:
+            case Pong():
+                self._unanswered_pings = 0
+            case Started():
+                if self._started is not None and not self._started.done():
+                    self._started.set_result(None)
+            case StartFailed(reason):
+                if self._started is not None and not self._started.done():
+                    self._started.set_exception(
+                        MediaError(f"media on {self._start.address}: {reason}")
+                    )
+            case _:
+                self.book.take(message)
+
+
+def _spawn(channel: socket.socket) -> subprocess.Popen[bytes]:
+    """Start a process that finds this package wherever this one did."""
+    root = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "rtp.worker", "--fd", str(channel.fileno())],
+        pass_fds=[channel.fileno()],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+def _await_end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,216 @@
+"""What a switch and its media workers tell each other.
+
+Messages are typed structs, packed with MessagePack, many to a record. Records travel over a
+SOCK_SEQPACKET socket pair, which keeps their bounds, so there is nothing to frame. Times are epoch
+milliseconds unless a name says otherwise; a worker derives them from its monotonic clock and the
+offset in :class:`Start`, so that a step of the wall clock never makes a call shorter or longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+Side = Literal["a", "b"]
+"""The caller's side of a relay session, and the called side."""
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+"""RFC 3264 section 5.1, as the peer on that side sees it: what *it* wants to do."""
+
+MAX_BATCH = 32
+"""Messages in one record: between two records a worker forwards what came meanwhile, so a flood of
+new calls delays nobody's sound by more than 2 ms."""
+MAX_RECORD_BYTES = 65_536
+"""What either end is ready to read at once. A message takes less than 1,000 bytes."""
+
+
+class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
+    """The first message: what a worker needs to know.
+
+    Args:
+        address: the IP address to bind media ports on.
+        first_port, last_port: UDP ports, both included.
+        epoch_offset_ms: epoch milliseconds at which the monotonic clock was 0.
+        latch_seconds: how long after an offer or answer a side may be learned from its packets.
+        silence_seconds: a session without RTP from either side for so long is reported.
+        hold_silence_seconds: the same while a side is on hold.
+        quarantine_seconds: how long a used port rests.
+    """
+
+    address: str
+    first_port: int
+    last_port: int
+    epoch_offset_ms: int
+    latch_seconds: float
+    silence_seconds: float
+    hold_silence_seconds: float
+    quarantine_seconds: float
+
+
+class SideSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What is known of a side when its ports are opened.
+
+    Args:
+        signalling_address: the IP address that the peer's SIP comes from, a hint for latching.
+    """
+
+    signalling_address: str | None = None
+
+
+class Open(msgspec.Struct, tag=1, array_like=True, frozen=True, gc=False):
+    """Open two port pairs; answered by Opened or OpenFailed."""
+
+    session: int
+    side_a: SideSpec
+    side_b: SideSpec
+
+
+class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
+    """What a peer said in its offer or answer; opens a new latch window.
+
+    Args:
+        address: IP address from SDP; None, "0.0.0.0", "::" or a name: nothing can be sent to it.
+        rtp_port, rtcp_port: the same number if the peer multiplexes (RFC 5761); 0: none.
+        direction: as that peer sees it.
+        telephone_event_payload_type: of RFC 4733 events from that peer, None without.
+        signalling_address: replaces the hint given in Open, unless None.
+        clock_rate: Hz of the RTP timestamps that the peer sends, for its jitter.
+    """
+
+    session: int
+    side: Side
+    address: str | None
+    rtp_port: int
+    rtcp_port: int
+    direction: Direction
+    telephone_event_payload_type: int | None = None
+    signalling_address: str | None = None
+    clock_rate: int = 8000
+
+
+class Close(msgspec.Struct, tag=3, array_like=True, frozen=True, gc=False):
+    """Close a session; answered by Closed."""
+
+    session: int
+
+
+class Ping(msgspec.Struct, tag=4, array_like=True, frozen=True, gc=False):
+    """Answered by Pong."""
+
+
+class Started(msgspec.Struct, tag=20, array_like=True, frozen=True, gc=False):
+    """The worker is ready."""
+
+
+class StartFailed(msgspec.Struct, tag=21, array_like=True, frozen=True, gc=False):
+    """The worker can't work and exits."""
+
+    reason: str
+
+
+class Opened(msgspec.Struct, tag=22, array_like=True, frozen=True, gc=False):
+    """RTP ports, both even; RTCP is one above (RFC 3550 section 11)."""
+
+    session: int
+    a_rtp_port: int
+    b_rtp_port: int
+
+
+class OpenFailed(msgspec.Struct, tag=23, array_like=True, frozen=True, gc=False):
+    """No ports; one line that names the cause."""
+
+    session: int
+    reason: str
+
+
+class SideFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What came from one side, by RFC 3550.
+
+    Args:
+        packets: RTP packets accepted.
+        octets: their payload (RFC 3550 section 6.4.1).
+        expected: highest extended sequence number minus the first, plus one (A.3).
+        lost: expected minus packets; below zero when there were duplicates.
+        jitter_ms: interarrival jitter (A.8).
+        mos: 1 to 4.5 by the E-model; None without packets.
+        first_packet_at, last_packet_at: epoch milliseconds; None without packets.
+        strays: packets from elsewhere that were dropped. A latched port is closed to strangers by
+            the kernel, which doesn't count.
+    """
+
+    packets: int = 0
+    octets: int = 0
+    expected: int = 0
+    lost: int = 0
+    jitter_ms: float = 0.0
+    mos: float | None = None
+    first_packet_at: int | None = None
+    last_packet_at: int | None = None
+    strays: int = 0
+
+
+class SessionFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Both sides of a session; `a` counts what the caller's side sent."""
+
+    a: SideFigures = SideFigures()
+    b: SideFigures = SideFigures()
+
+
+class Closed(msgspec.Struct, tag=24, array_like=True, frozen=True, gc=False):
+    """The ports are gone; the last figures."""
+
+    session: int
+    figures: SessionFigures
+
+
+class Silent(msgspec.Struct, tag=25, array_like=True, frozen=True, gc=False):
+    """No RTP from either side for the configured time. Said once, until packets flow again or a
+    side is negotiated anew.
+
+    Args:
+        last_packet_at: epoch milliseconds; None if there never was one.
+    """
+
+    session: int
+    last_packet_at: int | None
+
+
+class Latched(msgspec.Struct, tag=26, array_like=True, frozen=True, gc=False):
+    """A side's packets are now taken from here, and only from here."""
+
+    session: int
+    side: Side
+    address: str
+    port: int
+
+
+class Pong(msgspec.Struct, tag=27, array_like=True, frozen=True, gc=False):
+    """The answer to Ping."""
+
+
+ToWorker = Start | Open | SetRemote | Close | Ping
+FromWorker = Started | StartFailed | Opened | OpenFailed | Closed | Silent | Latched | Pong
+
+_encoder = msgspec.msgpack.Encoder()
+_to_worker = msgspec.msgpack.Decoder(list[ToWorker])
+_from_worker = msgspec.msgpack.Decoder(list[FromWorker])
+
+
+def encode(messages: Sequence[ToWorker] | Sequence[FromWorker]) -> bytes:
+    """One record of up to MAX_BATCH messages."""
+    return _encoder.encode(messages)
+
+
+def decode_to_worker(record: bytes | memoryview) -> list[ToWorker]:
+    """A record from the switch.
+
+    Raises:
+        msgspec.DecodeError: not such a record: the two ends are of different versions.
+    """
+    return _to_worker.decode(record)
+
+
+def decode_from_worker(record: bytes | memoryview) -> list[FromWorker]:
+    """A record from a worker; raises as :func:`decode_to_worker`."""
+    return _from_worker.decode(record)

@@ -1,0 +1,269 @@
+"""The sessions of one worker: messages and packets in, messages and packets out.
+
+An engine touches no socket and no clock. A worker process runs one over real sockets; a simulation
+runs one over a virtual network.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Protocol
+
+from rtp.control import (
+    Close,
+    Closed,
+    FromWorker,
+    Latched,
+    Open,
+    Opened,
+    OpenFailed,
+    Ping,
+    Pong,
+    SetRemote,
+    Side,
+    Silent,
+    Start,
+    ToWorker,
+)
+from rtp.latch import Address
+from rtp.ports import PortPool, PortsExhausted
+from rtp.relay import SIDE_A, SIDE_B, Component, Relay
+
+MAX_BIND_TRIES = 64
+"""Pairs tried for one side, if other programs sit on ports of the range."""
+MIN_SWEEP_SECONDS = 0.05
+"""Sessions are looked through for silence at most so often."""
+
+
+class Sockets(Protocol):
+    """Where an engine's ports really are."""
+
+    def bind(self, rtp_port: int) -> None:
+        """Open a port pair.
+
+        Raises:
+            OSError: EADDRINUSE if another program has one of them.
+        """
+
+    def release(self, rtp_port: int) -> None:
+        """Close a port pair."""
+
+
+class Session:
+    """A relay and its ports."""
+
+    __slots__ = ("id", "ports", "relay", "reported_at")
+
+    def __init__(self, session: int, relay: Relay, ports: tuple[int, int]) -> None:
+        self.id = session
+        self.relay = relay
+        self.ports = ports
+        """Even RTP ports of side a and b."""
+        self.reported_at: float | None = None
+        """Since when the silence lasts that was reported."""
+
+
+class _Port:
+    """Whose a port is."""
+
+    __slots__ = ("component", "session", "side")
+
+    def __init__(self, session: Session, side: int, component: Component) -> None:
+        self.session = session
+        self.side = side
+        self.component = component
+
+
+class Engine:
+    """Sessions by id and by port.
+
+    Args:
+        start: the settings.
+        pool: the ports.
+        sockets: opens and closes them.
+    """
+
+    def __init__(self, start: Start, pool: PortPool, sockets: Sockets) -> None:
+        self._start = start
+        self._pool = pool
+        self._sockets = sockets
+        self._sessions: dict[int, Session] = {}
+        self._ports: dict[int, _Port] = {}
+        self._messages: list[FromWorker] = []
+        self._sweep_at: float | None = None
+        self._changed: list[Session] = []
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def session(self, session: int) -> Session | None:
+        return self._sessions.get(session)
+
+    # What the switch says
+
+    def handle(self, message: ToWorker, now: float) -> None:
+        """Do what a message asks for; what concerns a session that isn't there is passed over."""
+        match message:
+            case SetRemote():
+                self._set_remote(message, now)
+            case Open():
+                self._open(message, now)
+            case Close(session):
+                self._close(session, now)
+            case Ping():
+                self._messages.append(Pong())
+
+    def _open(self, message: Open, now: float) -> None:
+        taken: list[int] = []
+        try:
+            taken.append(self._bind(now))
+            taken.append(self._bind(now))
+        except (PortsExhausted, OSError) as error:
+            for port in taken:
+                self._release(port, now)
+            self._messages.append(OpenFailed(message.session, _reason(error)))
+            return
+        relay = Relay(
+            message.side_a.signalling_address,
+            message.side_b.signalling_address,
+            self._start.latch_seconds,
+        )
+        session = Session(message.session, relay, (taken[SIDE_A], taken[SIDE_B]))
+        self._sessions[session.id] = session
+        for side, port in enumerate(taken):
+            self._ports[port] = _Port(session, side, Component.RTP)
+            self._ports[port + 1] = _Port(session, side, Component.RTCP)
+        self._messages.append(Opened(session.id, taken[SIDE_A], taken[SIDE_B]))
+
+    def _bind(self, now: float) -> int:
+        """A free port pair that nobody else has."""
+        for _ in range(MAX_BIND_TRIES):
+            port = self._pool.take(now)
+            try:
+                self._sockets.bind(port)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    self._pool.occupied(port, now)
+                    continue
+                self._pool.give_back(port, now)
+                raise
+            return port
+        raise PortsExhausted(
+            f"{MAX_BIND_TRIES} port pairs in a row, the last at {port}, are used by other programs"
+        )
+
+    def _release(self, port: int, now: float) -> None:
+        self._sockets.release(port)
+        self._pool.give_back(port, now)
+
+    def _set_remote(self, message: SetRemote, now: float) -> None:
+        session = self._sessions.get(message.session)
+        if session is None:
+            return
+        session.relay.set_remote(message, now)
+        session.reported_at = None
+        if session.relay.negotiated_at is not None:
+            due = now + self._limit(session)
+            if self._sweep_at is None or due < self._sweep_at:
+                self._sweep_at = due
+        self._changed.append(session)
+
+    def _close(self, session_id: int, now: float) -> None:
+        session = self._sessions.pop(session_id, None)
+        if session is None:
+            return
+        for port in session.ports:
+            del self._ports[port], self._ports[port + 1]
+            self._release(port, now)
+        figures = session.relay.figures(self._start.epoch_offset_ms)
+        self._messages.append(Closed(session_id, figures))
+
+    # What comes in
+
+    def receive(
+        self, port: int, data: bytes, source: Address, now: float
+    ) -> tuple[int, Address] | None:
+        """A datagram came to a local port; out of which port it goes on, and where to."""
+        owner = self._ports.get(port)
+        if owner is None:
+            return None
+        session = owner.session
+        latch = session.relay.sides[owner.side].latch
+        before = latch.source
+        forward = session.relay.receive(owner.side, owner.component, data, source, now)
+        if latch.source is not before and latch.source is not None:
+            self._messages.append(Latched(session.id, _letter(owner.side), *latch.source))
+            self._changed.append(session)
+        if forward is None:
+            return None
+        side, component, target = forward
+        return session.ports[side] + component, target
+
+    # Time
+
+    def next_deadline(self) -> float | None:
+        """When expire wants to be called."""
+        return self._sweep_at
+
+    def expire(self, now: float) -> None:
+        """Report sessions that fell silent."""
+        if self._sweep_at is None or now < self._sweep_at:
+            return
+        next_sweep: float | None = None
+        for session in self._sessions.values():
+            due = self._watch(session, now)
+            if due is not None and (next_sweep is None or due < next_sweep):
+                next_sweep = due
+        self._sweep_at = None if next_sweep is None else max(next_sweep, now + MIN_SWEEP_SECONDS)
+
+    def _watch(self, session: Session, now: float) -> float | None:
+        """When to look at a session again; None for one that isn't negotiated yet."""
+        relay = session.relay
+        negotiated_at, last_packet_at = relay.negotiated_at, relay.last_packet_at
+        if negotiated_at is None:
+            return None
+        since = negotiated_at if last_packet_at is None else max(last_packet_at, negotiated_at)
+        limit = self._limit(session)
+        if since == session.reported_at:
+            return now + limit
+        if since + limit > now:
+            return since + limit
+        session.reported_at = since
+        epoch = None if last_packet_at is None else self._epoch_ms(last_packet_at)
+        self._messages.append(Silent(session.id, epoch))
+        return now + limit
+
+    def _limit(self, session: Session) -> float:
+        if session.relay.on_hold:
+            return self._start.hold_silence_seconds
+        return self._start.silence_seconds
+
+    def _epoch_ms(self, monotonic: float) -> int:
+        return self._start.epoch_offset_ms + round(monotonic * 1000)
+
+    # What goes out
+
+    def take_messages(self) -> list[FromWorker]:
+        """What the switch should know; each message once."""
+        messages, self._messages = self._messages, []
+        return messages
+
+    def take_changed(self) -> list[Session]:
+        """Sessions whose addresses or directions changed since the last time, perhaps closed by
+        now; a worker replumbs their sockets."""
+        changed, self._changed = self._changed, []
+        return changed
+
+
+def _letter(side: int) -> Side:
+    return "a" if side == SIDE_A else "b"
+
+
+def _reason(error: Exception) -> str:
+    """One line for a person who has to mend it."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return (
+            f"media worker is out of file descriptors ({error.strerror}): each call takes four;"
+            " raise the limit (ulimit -n, LimitNOFILE)"
+        )
+    return str(error)

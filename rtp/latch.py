@@ -1,0 +1,234 @@
+"""Fixing where a peer's media comes from, and so where it is sent to (RFC 7362, with its warnings).
+
+What the peer announced in SDP is believed: media goes there, and a packet from there latches at
+once. A peer behind NAT announces what nobody can reach, or a wrong port; it is learned from its
+packets, under conditions that keep a stranger who sprays packets at the port range from being sent
+a call's sound:
+
+* only after both sides were negotiated, and within a short window after that. A peer that is surely
+  behind NAT (a private address in SDP, SIP from another one) may be learned later, too, until it
+  was;
+* only from the address that the peer's SIP comes from, or from the announced host with another
+  port. From anywhere else only if no SIP address is known and the announced one is private;
+* only after several packets in a row from one source that are of one stream;
+* where the announced address may well be right, only after giving it time to show itself.
+
+Once latched nothing else is heard, but for a better source while the window is open. A
+renegotiation that changes the address closes the door on the previous endpoint, whose late packets
+would otherwise be taken for the new one.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import lru_cache
+from ipaddress import ip_address
+
+Address = tuple[str, int]
+"""Numeric host and port, as a socket gives a datagram's source."""
+
+CONSISTENT_PACKETS = 3
+MAX_SEQUENCE_STEP = 50
+"""Packets in a row may miss so many between them: the first ones may well be lost."""
+ANNOUNCED_PREFERENCE_SECONDS = 0.5
+"""So long a source beside the announced one must go on before it is believed. Phones send a packet
+every 20 ms from the answer on, so by then one with the right address in SDP has shown itself."""
+ELSEWHERE_PREFERENCE_SECONDS = 1.0
+"""The same for a source of which nothing is known."""
+MAX_CANDIDATES = 8
+"""Sources watched at once."""
+CANDIDATE_REST_SECONDS = 0.2
+"""A candidate that was silent for so long makes room for another."""
+
+
+class Trust(IntEnum):
+    """How much speaks for a source."""
+
+    ELSEWHERE = 0
+    RELATED = 1
+    ANNOUNCED = 2
+
+
+@lru_cache(maxsize=4096)
+def numeric_host(text: str | None) -> str | None:
+    """An IP address as sockets write it; None if it is a name or rubbish."""
+    if text is None:
+        return None
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def is_unspecified(host: str) -> bool:
+    """0.0.0.0 or ::, which once meant hold (RFC 3264 section 8.4)."""
+    return ip_address(host).is_unspecified
+
+
+@lru_cache(maxsize=4096)
+def is_global(host: str) -> bool:
+    """Whether the address can be reached over the Internet."""
+    return ip_address(host).is_global
+
+
+class _Candidate:
+    """A source that may become the latched one."""
+
+    __slots__ = ("first_at", "last_at", "packets", "sequence", "ssrc")
+
+    def __init__(self, sequence: int, ssrc: int, now: float) -> None:
+        self.begin(sequence, ssrc, now)
+
+    def begin(self, sequence: int, ssrc: int, now: float) -> None:
+        self.packets = 1
+        self.sequence, self.ssrc = sequence, ssrc
+        self.first_at = self.last_at = now
+
+    def follow(self, sequence: int, ssrc: int, now: float) -> None:
+        """Another packet: of the same stream, or everything starts again."""
+        step = (sequence - self.sequence) & 0xFFFF
+        if ssrc != self.ssrc or not 1 <= step <= MAX_SEQUENCE_STEP:
+            self.begin(sequence, ssrc, now)
+            return
+        self.packets += 1
+        self.sequence = sequence
+        self.last_at = now
+
+
+class Latch:
+    """One side's source of RTP.
+
+    Args:
+        signalling_host: the address that the peer's SIP comes from, if known.
+        window_seconds: how long after a negotiation a source may be learned.
+    """
+
+    __slots__ = (
+        "_candidates",
+        "_ignored",
+        "_opened_at",
+        "_trust",
+        "_window_seconds",
+        "_window_until",
+        "announced",
+        "signalling_host",
+        "source",
+    )
+
+    def __init__(self, signalling_host: str | None, window_seconds: float) -> None:
+        self.signalling_host = signalling_host
+        self.announced: Address | None = None
+        self.source: Address | None = None
+        """The latched one."""
+        self._trust = Trust.ELSEWHERE
+        self._window_seconds = window_seconds
+        self._opened_at: float | None = None
+        self._window_until = 0.0
+        self._ignored: tuple[Address | None, ...] = ()
+        self._candidates: dict[Address, _Candidate] = {}
+
+    @property
+    def destination(self) -> Address | None:
+        """Where media for this side goes to."""
+        return self.source or self.announced
+
+    @property
+    def opened(self) -> bool:
+        return self._opened_at is not None
+
+    def announce(self, announced: Address | None) -> bool:
+        """Take what SDP says; whether it moves the peer, so that the latch is lost."""
+        if announced == self.announced:
+            return False
+        self._ignored = tuple(a for a in (self.source, self.announced) if a != announced)
+        self.announced = announced
+        self.source = None
+        self._trust = Trust.ELSEWHERE
+        return True
+
+    def open(self, now: float) -> None:
+        """Open the window: the offer and answer are complete."""
+        self._opened_at = now
+        self._window_until = now + self._window_seconds
+        self._candidates.clear()
+
+    def settled(self, now: float) -> bool:
+        """Latched, with nothing left that could take its place before the next negotiation."""
+        return self.source is not None and (
+            self._trust is Trust.ANNOUNCED or now >= self._window_until
+        )
+
+    def accept(self, source: Address, sequence: int, ssrc: int, now: float) -> bool:
+        """Whether an RTP packet is the peer's; may latch."""
+        if source == self.source:
+            return True
+        if self.source is not None and self.settled(now):
+            return False
+        if source == self.announced:
+            self._latch(source, Trust.ANNOUNCED)
+            return True
+        if source in self._ignored and now < self._window_until:
+            return False
+        trust = self._trust_of(source[0])
+        if self.source is not None and trust <= self._trust:
+            return False
+        if not self._learns(trust, now) or not self._proven(source, sequence, ssrc, trust, now):
+            return False
+        self._latch(source, trust)
+        return True
+
+    def _latch(self, source: Address, trust: Trust) -> None:
+        self.source = source
+        self._trust = trust
+        self._candidates.clear()
+
+    def _trust_of(self, host: str) -> Trust:
+        if host == self.signalling_host:
+            return Trust.RELATED
+        if self.announced is not None and host == self.announced[0]:
+            return Trust.RELATED
+        return Trust.ELSEWHERE
+
+    @property
+    def _behind_nat(self) -> bool:
+        """Surely so: what is announced can't be reached, and SIP comes from elsewhere."""
+        if self.signalling_host is None:
+            return False
+        if self.announced is None:
+            return True
+        host = self.announced[0]
+        return host != self.signalling_host and not is_global(host)
+
+    def _learns(self, trust: Trust, now: float) -> bool:
+        if self._opened_at is None:
+            return False
+        if trust is Trust.RELATED:
+            return now < self._window_until or self._behind_nat
+        return (
+            now < self._window_until
+            and self.signalling_host is None
+            and (self.announced is None or not is_global(self.announced[0]))
+        )
+
+    def _proven(self, source: Address, sequence: int, ssrc: int, trust: Trust, now: float) -> bool:
+        candidate = self._candidates.get(source)
+        if candidate is None:
+            if self._has_room(now):
+                self._candidates[source] = _Candidate(sequence, ssrc, now)
+            return False
+        candidate.follow(sequence, ssrc, now)
+        if trust is Trust.ELSEWHERE:
+            patience = ELSEWHERE_PREFERENCE_SECONDS
+        else:
+            patience = 0.0 if self._behind_nat else ANNOUNCED_PREFERENCE_SECONDS
+        return candidate.packets >= CONSISTENT_PACKETS and now - candidate.first_at >= patience
+
+    def _has_room(self, now: float) -> bool:
+        if len(self._candidates) < MAX_CANDIDATES:
+            return True
+        for source, candidate in self._candidates.items():
+            if now - candidate.last_at > CANDIDATE_REST_SECONDS:
+                del self._candidates[source]
+                return True
+        return False

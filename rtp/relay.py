@@ -1,0 +1,196 @@
+"""Two sides of a call: what came from one goes to the other, unchanged."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from rtp.control import SessionFigures, SetRemote, SideFigures
+from rtp.latch import Address, Latch, is_unspecified, numeric_host
+from rtp.packet import HEADER, is_rtcp, is_rtp
+from rtp.source import ReceivedStream
+
+SIDE_A, SIDE_B = 0, 1
+_RECEIVING = frozenset({"sendrecv", "recvonly"})
+
+
+class Component(IntEnum):
+    """The two ports of a side (RFC 3550 section 11)."""
+
+    RTP = 0
+    RTCP = 1
+
+
+Forward = tuple[int, Component, Address]
+"""Out of which side's which port, and where to."""
+
+
+class RelaySide:
+    """What is known of one peer, and what came from it."""
+
+    __slots__ = (
+        "_rtcp_announced",
+        "_rtcp_source",
+        "direction",
+        "held",
+        "latch",
+        "multiplexes",
+        "negotiated",
+        "strays",
+        "stream",
+    )
+
+    def __init__(self, signalling_address: str | None, latch_seconds: float) -> None:
+        self.latch = Latch(numeric_host(signalling_address), latch_seconds)
+        self.stream = ReceivedStream()
+        self.strays = 0
+        self.direction = "sendrecv"
+        self.held = False
+        """By the old way, a null address: nothing can be sent."""
+        self.multiplexes = False
+        """RTCP comes and goes on the RTP port (RFC 5761)."""
+        self.negotiated = False
+        self._rtcp_announced: Address | None = None
+        self._rtcp_source: Address | None = None
+
+    def negotiate(self, remote: SetRemote) -> None:
+        """Take what the peer's SDP says."""
+        self.negotiated = True
+        self.direction = remote.direction
+        self.stream.clock_rate = remote.clock_rate
+        if remote.signalling_address is not None:
+            self.latch.signalling_host = numeric_host(remote.signalling_address)
+        host = numeric_host(remote.address)
+        self.held = remote.rtp_port == 0 or (host is not None and is_unspecified(host))
+        if self.held:
+            return
+        if self.latch.announce(None if host is None else (host, remote.rtp_port)):
+            self._rtcp_source = None
+            self.multiplexes = False
+        if remote.rtcp_port == remote.rtp_port:
+            self.multiplexes = True
+        has_rtcp = host is not None and remote.rtcp_port
+        self._rtcp_announced = (host, remote.rtcp_port) if host is not None and has_rtcp else None
+
+    @property
+    def on_hold(self) -> bool:
+        return self.held or self.direction != "sendrecv"
+
+    @property
+    def rtp_destination(self) -> Address | None:
+        """Where this side's peer listens; None while it doesn't want to hear anything.
+
+        RFC 3264 section 8.4: a peer that is sendonly or inactive gets no media.
+        """
+        if self.held or self.direction not in _RECEIVING:
+            return None
+        return self.latch.destination
+
+    @property
+    def rtcp_destination(self) -> Address | None:
+        """RTCP goes on whatever the direction (RFC 3264 section 5.1)."""
+        if self.held:
+            return None
+        if self.multiplexes:
+            return self.latch.destination
+        return self._rtcp_source or self._rtcp_announced
+
+    def accepts_rtcp(self, component: Component, source: Address) -> bool:
+        """Whether RTCP is this peer's; may latch its source."""
+        latched = self.latch.source
+        if component is Component.RTP:
+            if source != (latched or self.latch.announced):
+                return False
+            self.multiplexes = True
+            return True
+        if source == self._rtcp_source:
+            return True
+        learnable = (
+            self._rtcp_source is None
+            and latched is not None
+            and latched != self.latch.announced
+            and source[0] == latched[0]
+        )
+        if source != self._rtcp_announced and not learnable:
+            return False
+        self._rtcp_source = source
+        return True
+
+
+class Relay:
+    """Latches, counts, and says where a packet goes. Knows no socket and no clock.
+
+    Args:
+        a_signalling, b_signalling: the IP address that each peer's SIP comes from, if known.
+        latch_seconds: how long after a negotiation a side may be learned from its packets.
+    """
+
+    __slots__ = ("_latch_seconds", "negotiated_at", "sides")
+
+    def __init__(
+        self, a_signalling: str | None, b_signalling: str | None, latch_seconds: float
+    ) -> None:
+        self.sides = (
+            RelaySide(a_signalling, latch_seconds),
+            RelaySide(b_signalling, latch_seconds),
+        )
+        self.negotiated_at: float | None = None
+        """When both sides were known first, or one of them was negotiated last after that."""
+
+    def set_remote(self, remote: SetRemote, now: float) -> None:
+        """Take a side's SDP."""
+        side = SIDE_A if remote.side == "a" else SIDE_B
+        mine, others = self.sides[side], self.sides[1 - side]
+        mine.negotiate(remote)
+        if not others.negotiated:
+            return
+        self.negotiated_at = now
+        mine.latch.open(now)
+        if not others.latch.opened:
+            others.latch.open(now)
+
+    def receive(
+        self, side: int, component: Component, data: bytes, source: Address, now: float
+    ) -> Forward | None:
+        """Where a datagram that came to one of the four ports goes; None: nowhere."""
+        mine = self.sides[side]
+        if is_rtcp(data):
+            if mine.accepts_rtcp(component, source):
+                return self._rtcp_to(1 - side)
+        elif component is Component.RTP and is_rtp(data):
+            _, _, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+            if mine.latch.accept(source, sequence, ssrc, now):
+                mine.stream.count(sequence, timestamp, ssrc, len(data), now)
+                target = self.sides[1 - side].rtp_destination
+                return None if target is None else (1 - side, Component.RTP, target)
+        elif source == mine.latch.source:
+            return None  # a NAT keep-alive, STUN or the like of the peer's own
+        mine.strays += 1
+        return None
+
+    def _rtcp_to(self, side: int) -> Forward | None:
+        theirs = self.sides[side]
+        target = theirs.rtcp_destination
+        if target is None:
+            return None
+        return side, Component.RTP if theirs.multiplexes else Component.RTCP, target
+
+    @property
+    def on_hold(self) -> bool:
+        return self.sides[SIDE_A].on_hold or self.sides[SIDE_B].on_hold
+
+    @property
+    def last_packet_at(self) -> float | None:
+        """Of either side; monotonic seconds."""
+        a, b = self.sides[SIDE_A].stream.last_at, self.sides[SIDE_B].stream.last_at
+        if a is None or b is None:
+            return b if a is None else a
+        return max(a, b)
+
+    def figures(self, epoch_offset_ms: int) -> SessionFigures:
+        """What came from both sides."""
+        a, b = (side_figures(side, epoch_offset_ms) for side in self.sides)
+        return SessionFigures(a, b)
+
+
+def side_figures(side: RelaySide, epoch_offset_ms: int) -> SideFigures:
+    return side.stream.figures(epoch_offset_ms, side.strays)

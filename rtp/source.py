@@ -1,0 +1,143 @@
+"""How one side's stream arrives: packets, loss, jitter (RFC 3550) and quality (ITU-T G.107)."""
+
+from __future__ import annotations
+
+from rtp.control import SideFigures
+from rtp.packet import HEADER_BYTES
+from rtp.sequence import SequenceCounter
+
+DEFAULT_CLOCK_RATE = 8000
+MAX_TRANSIT_STEP_SECONDS = 5
+"""A larger step of the transit time is the sender's clock starting anew, not jitter."""
+
+# ITU-T G.107 with its default values: R of a perfect narrow-band call.
+_R_DEFAULT = 93.2
+# ITU-T G.113 appendix I: G.711 with packet loss concealment.
+_PACKET_LOSS_ROBUSTNESS = 25.1
+_EQUIPMENT_IMPAIRMENT = 0.0
+# Coding, packetisation and a way through the network, in ms; a jitter buffer comes on top.
+_BASE_DELAY_MS = 50.0
+_JITTER_BUFFER_OF_JITTER = 2.0
+
+
+class ReceivedStream:
+    """Counts one side's RTP in integers, without keeping anything of a packet.
+
+    Args:
+        clock_rate: Hz of the timestamps.
+    """
+
+    __slots__ = (
+        "_clock_rate",
+        "_jitter",
+        "_max_step",
+        "_sequence",
+        "_ssrc",
+        "_transit",
+        "first_at",
+        "last_at",
+        "octets",
+        "packets",
+    )
+
+    def __init__(self, clock_rate: int = DEFAULT_CLOCK_RATE) -> None:
+        self._sequence: SequenceCounter | None = None
+        self._ssrc = 0
+        self._transit = 0
+        self._jitter = 0
+        self.clock_rate = clock_rate
+        self.packets = 0
+        self.octets = 0
+        self.first_at: float | None = None
+        """Monotonic seconds."""
+        self.last_at: float | None = None
+
+    @property
+    def clock_rate(self) -> int:
+        return self._clock_rate
+
+    @clock_rate.setter
+    def clock_rate(self, clock_rate: int) -> None:
+        self._clock_rate = clock_rate
+        self._max_step = MAX_TRANSIT_STEP_SECONDS * clock_rate
+
+    def count(self, sequence: int, timestamp: int, ssrc: int, size: int, now: float) -> None:
+        """Count a packet of `size` octets that arrived at `now` (monotonic seconds)."""
+        self.packets += 1
+        self.octets += size - HEADER_BYTES
+        self.last_at = now
+        counter = self._sequence
+        if counter is None or ssrc != self._ssrc:
+            self._begin(sequence, timestamp, ssrc, now)
+            return
+        counter.update(sequence)
+        transit = int(now * self._clock_rate) - timestamp
+        step = transit - self._transit
+        self._transit = transit
+        if step < 0:
+            step = -step
+        if step < self._max_step:
+            # A.8, scaled by 16 to stay in integers.
+            self._jitter += step - ((self._jitter + 8) >> 4)
+
+    def _begin(self, sequence: int, timestamp: int, ssrc: int, now: float) -> None:
+        self._ssrc = ssrc
+        self._transit = int(now * self._clock_rate) - timestamp
+        if self._sequence is None:
+            self._sequence = SequenceCounter(sequence)
+            self.first_at = now
+        else:
+            self._sequence.restart(sequence)
+
+    @property
+    def ssrc(self) -> int | None:
+        """Of the last packet."""
+        return None if self._sequence is None else self._ssrc
+
+    @property
+    def jitter_seconds(self) -> float:
+        return (self._jitter >> 4) / self._clock_rate
+
+    @property
+    def expected(self) -> int:
+        return 0 if self._sequence is None else self._sequence.expected
+
+    def figures(self, epoch_offset_ms: int, strays: int) -> SideFigures:
+        """What to report; `epoch_offset_ms` turns monotonic into epoch milliseconds."""
+        if self.first_at is None or self.last_at is None:
+            return SideFigures(strays=strays)
+        expected = self.expected
+        lost = expected - self.packets
+        jitter_ms = self.jitter_seconds * 1000
+        return SideFigures(
+            packets=self.packets,
+            octets=self.octets,
+            expected=expected,
+            lost=lost,
+            jitter_ms=round(jitter_ms, 3),
+            mos=round(mean_opinion_score(max(0, lost) / expected, jitter_ms), 2),
+            first_packet_at=epoch_offset_ms + round(self.first_at * 1000),
+            last_packet_at=epoch_offset_ms + round(self.last_at * 1000),
+            strays=strays,
+        )
+
+
+def mean_opinion_score(loss: float, jitter_ms: float) -> float:
+    """Quality from 1 (bad) to 4.5 by the E-model (ITU-T G.107), for G.711.
+
+    Simplified as usual where only one end is seen: random loss, and a delay made of a base and of
+    the jitter buffer that such jitter asks for.
+
+    Args:
+        loss: lost part of the packets, 0 to 1.
+    """
+    delay_ms = _BASE_DELAY_MS + _JITTER_BUFFER_OF_JITTER * jitter_ms
+    delay_impairment = 0.024 * delay_ms + 0.11 * max(0.0, delay_ms - 177.3)
+    percent = 100.0 * loss
+    loss_impairment = _EQUIPMENT_IMPAIRMENT + (95.0 - _EQUIPMENT_IMPAIRMENT) * percent / (
+        percent + _PACKET_LOSS_ROBUSTNESS
+    )
+    rating = _R_DEFAULT - delay_impairment - loss_impairment
+    if rating <= 0:
+        return 1.0
+    return max(1.0, 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6)

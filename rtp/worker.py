@@ -1,0 +1,340 @@
+"""A media worker: a process that opens ports, latches, forwards and counts.
+
+Started by :mod:`rtp.client` as ``python -m rtp.worker --fd N``; ends when its control socket does.
+
+A call's first packets take the careful way: source, then engine, then out. As soon as both sides
+are latched their sockets are connected, so that the kernel keeps strangers out, and packets take
+the fast lane: read, forward, count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from collections import deque
+
+from rtp.control import (
+    MAX_BATCH,
+    MAX_RECORD_BYTES,
+    FromWorker,
+    Start,
+    Started,
+    StartFailed,
+    decode_to_worker,
+    encode,
+)
+from rtp.engine import Engine, Session
+from rtp.packet import HEADER
+from rtp.ports import PortPool
+from rtp.sockets import MediaSocket, UdpSockets
+from rtp.source import ReceivedStream
+
+MAX_DATAGRAM = 2048
+"""RTP keeps under the MTU; what is longer is cut."""
+MAX_EVENTS = 512
+MAX_DRAIN = 4096
+"""Packets read from one socket in a row before it is connected all the same."""
+TICK_SECONDS = 0.001
+"""Under load packets are fetched once in so long: waking for each would cost more than to forward
+it."""
+TICK_FROM_PACKETS = 4
+"""Load means so many packets in a tick."""
+
+
+class Lane:
+    """The fast way of one direction: where packets leave, and who counts them."""
+
+    __slots__ = ("out_fd", "stream")
+
+    def __init__(self, out_fd: int, stream: ReceivedStream) -> None:
+        self.out_fd = out_fd
+        self.stream = stream
+
+
+class ControlChannel:
+    """Records from and to the switch."""
+
+    def __init__(self, channel: socket.socket, epoll: select.epoll) -> None:
+        channel.setblocking(False)
+        self._channel = channel
+        self._epoll = epoll
+        self._buffer = bytearray(MAX_RECORD_BYTES)
+        self._view = memoryview(self._buffer)
+        self._backlog: deque[bytes] = deque()
+        self._blocked = False
+        self.fd = channel.fileno()
+        epoll.register(self.fd, select.EPOLLIN)
+
+    def receive(self) -> memoryview | None:
+        """The next record; empty at the end; None if there is none now."""
+        try:
+            return self._view[: self._channel.recv_into(self._buffer)]
+        except BlockingIOError:
+            return None
+        except OSError:
+            return self._view[:0]
+
+    def send(self, messages: list[FromWorker]) -> None:
+        for first in range(0, len(messages), MAX_BATCH):
+            self._backlog.append(encode(messages[first : first + MAX_BATCH]))
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what can be written; the rest when the switch has read."""
+        while self._backlog:
+            try:
+                self._channel.send(self._backlog[0])
+            except BlockingIOError:
+                self._block(True)
+                return
+            except OSError:
+                self._backlog.clear()  # the switch is gone, which the next read says, too
+            else:
+                self._backlog.popleft()
+        self._block(False)
+
+    def _block(self, blocked: bool) -> None:
+        if blocked != self._blocked:
+            self._blocked = blocked
+            out = select.EPOLLOUT if blocked else 0
+            self._epoll.modify(self.fd, select.EPOLLIN | out)
+
+
+class Worker:
+    """The loop, round an engine.
+
+    Args:
+        control: the channel to the switch, which has sent its Start.
+    """
+
+    def __init__(
+        self, start: Start, pool: PortPool, epoll: select.epoll, control: ControlChannel
+    ) -> None:
+        self._start = start
+        self._epoll = epoll
+        self._control = control
+        self._sockets = UdpSockets(start.address, epoll)
+        self._engine = Engine(start, pool, self._sockets)
+        self._lanes: dict[int, Lane] = {}
+        self._unsettled: deque[tuple[float, int]] = deque()
+        self._running = True
+
+    def run(self) -> None:
+        """Work until the switch closes the control socket.
+
+        Raises:
+            OSError: the address can't be bound.
+        """
+        self._sockets.check()
+        self._control.send([Started()])
+        while self._running:
+            self._turn()
+
+    # The loop
+
+    def _turn(self) -> None:
+        """Wait, forward what came, then see to everything else."""
+        timeout = self._timeout(time.monotonic())
+        events = self._epoll.poll(timeout, MAX_EVENTS)
+        now = time.monotonic()
+        self._forward(events, now)
+        self._housekeep(now)
+        if len(events) >= TICK_FROM_PACKETS:
+            time.sleep(max(0.0, now + TICK_SECONDS - time.monotonic()))
+
+    def _timeout(self, now: float) -> float:
+        deadline = self._engine.next_deadline()
+        if self._unsettled:
+            due = self._unsettled[0][0]
+            deadline = due if deadline is None else min(due, deadline)
+        return -1.0 if deadline is None else max(0.0, deadline - now)
+
+    def _forward(self, events: list[tuple[int, int]], now: float) -> None:
+        lanes = self._lanes
+        read, write, unpack = os.read, os.write, HEADER.unpack_from
+        for fd, mask in events:
+            lane = lanes.get(fd)
+            if lane is None:
+                self._other_event(fd, mask, now)
+                continue
+            try:
+                data = read(fd, MAX_DATAGRAM)
+                first, second, sequence, timestamp, ssrc = unpack(data)
+                if first >> 6 != 2 or 192 <= second <= 223:
+                    self._careful(self._sockets.by_fd[fd], data, now)
+                    continue
+                write(lane.out_fd, data)
+            except (OSError, struct.error):
+                # An ICMP error, a full send buffer, or something that isn't RTP: gone, as on any
+                # network. A refused peer comes back, or falls silent.
+                continue
+            lane.stream.count(sequence, timestamp, ssrc, len(data), now)
+
+    def _other_event(self, fd: int, mask: int, now: float) -> None:
+        if fd == self._control.fd:
+            self._control_event(mask, now)
+            return
+        media_socket = self._sockets.by_fd.get(fd)
+        if media_socket is not None:
+            self._receive(media_socket, now)
+
+    def _receive(self, media_socket: MediaSocket, now: float) -> bool:
+        """Take one packet with its source; whether there was one."""
+        try:
+            data, source = media_socket.socket.recvfrom(MAX_DATAGRAM)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True  # an ICMP error for something that was sent before
+        self._pass_on(media_socket.port, data, source[:2], now)
+        return True
+
+    def _careful(self, media_socket: MediaSocket, data: bytes, now: float) -> None:
+        """What a connected socket got and isn't plain RTP, like multiplexed RTCP."""
+        if media_socket.peer is not None:
+            self._pass_on(media_socket.port, data, media_socket.peer, now)
+
+    def _pass_on(self, port: int, data: bytes, source: tuple[str, int], now: float) -> None:
+        forward = self._engine.receive(port, data, source, now)
+        if forward is None:
+            return
+        out_port, target = forward
+        out = self._sockets.by_port[out_port].socket
+        try:
+            out.sendto(data, target)
+        except ConnectionRefusedError:
+            self._send_again(out, data, target)
+        except OSError:
+            return  # no route, or a full buffer: lost, as on any network
+
+    def _send_again(self, out: socket.socket, data: bytes, target: tuple[str, int]) -> None:
+        """The error was an earlier packet's; this one hasn't been sent yet."""
+        try:
+            out.sendto(data, target)
+        except OSError:
+            return
+
+    # Control
+
+    def _control_event(self, mask: int, now: float) -> None:
+        """One record in a turn, so that media never waits for many."""
+        if mask & select.EPOLLOUT:
+            self._control.flush()
+        record = self._control.receive()
+        if record is None:
+            return
+        if not record:
+            self._running = False
+            return
+        for message in decode_to_worker(record):
+            self._engine.handle(message, now)
+
+    def _housekeep(self, now: float) -> None:
+        """Deadlines, sockets to connect anew, and news for the switch."""
+        self._engine.expire(now)
+        while self._unsettled and self._unsettled[0][0] <= now:
+            session = self._engine.session(self._unsettled.popleft()[1])
+            if session is not None:
+                self._plumb(session, now)
+        for session in self._engine.take_changed():
+            if self._engine.session(session.id) is session:
+                self._plumb(session, now)
+        messages = self._engine.take_messages()
+        if messages:
+            self._control.send(messages)
+
+    # Sockets
+
+    def _plumb(self, session: Session, now: float) -> None:
+        """Connect what is latched, and open the fast lanes that can be."""
+        sockets = [self._sockets.by_port[port] for port in session.ports]
+        for media_socket, side in zip(sockets, session.relay.sides, strict=True):
+            latch = side.latch
+            settled = latch.settled(now)
+            self._connect(media_socket, latch.source if settled else None, now)
+            if latch.source is not None and not settled:
+                self._unsettled.append((now + self._start.latch_seconds, session.id))
+        for index, media_socket in enumerate(sockets):
+            out = sockets[1 - index]
+            target = session.relay.sides[1 - index].rtp_destination
+            if media_socket.peer is not None and out.peer is not None and out.peer == target:
+                stream = session.relay.sides[index].stream
+                self._lanes[media_socket.fd] = Lane(out.fd, stream)
+            else:
+                self._lanes.pop(media_socket.fd, None)
+
+    def _connect(self, media_socket: MediaSocket, peer: tuple[str, int] | None, now: float) -> None:
+        """Connect, then read what strangers may have queued before: its sources still tell."""
+        if media_socket.peer == peer:
+            return
+        self._lanes.pop(media_socket.fd, None)
+        if media_socket.connect(peer) and peer is not None:
+            for _ in range(MAX_DRAIN):
+                if not self._receive(media_socket, now):
+                    return
+
+
+def main() -> int:
+    """The process."""
+    parser = argparse.ArgumentParser(prog="rtp.worker")
+    parser.add_argument("--fd", type=int, required=True, help="the control socket")
+    # The switch decides when to end; a terminal's ^C or a service manager's signal to the whole
+    # group must not take the sound away from calls that drain.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    serve(socket.socket(fileno=parser.parse_args().fd))
+    return 0
+
+
+def serve(channel: socket.socket) -> None:
+    """Run a worker on a control socket until that closes."""
+    start = _await_start(channel)
+    if start is None:
+        return
+    raise_file_limit()
+    epoll = select.epoll()
+    control = ControlChannel(channel, epoll)
+    try:
+        pool = PortPool(
+            start.first_port,
+            start.last_port,
+            random.SystemRandom().shuffle,
+            start.quarantine_seconds,
+        )
+        worker = Worker(start, pool, epoll, control)
+        # The way of a packet and of a call makes no cycles: nothing to collect, nothing that stops.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        worker.run()
+    except (OSError, ValueError) as error:
+        control.send([StartFailed(str(error))])
+
+
+def _await_start(channel: socket.socket) -> Start | None:
+    record = channel.recv(MAX_RECORD_BYTES)
+    if not record:
+        return None
+    (start,) = decode_to_worker(record)
+    if not isinstance(start, Start):
+        raise TypeError(f"the first message is {start!r}")
+    return start
+
+
+def raise_file_limit() -> None:
+    """Allow as many sockets as the system lets us: each call takes four."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

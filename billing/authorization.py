@@ -1,0 +1,177 @@
+"""What the switch asks of the books: commands, their answers and their refusals.
+
+Commands are facts; :mod:`billing.book` decides them, :mod:`billing.store` makes them durable.
+Each may be repeated without changing anything twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from billing.cdr import Cdr
+from billing.reservation import SLICE_SECONDS
+from billing.tariff import Rate
+
+
+class BillingError(Exception):
+    """A command that the books refuse; one line."""
+
+
+class InsufficientFunds(BillingError):
+    """The balance doesn't pay for what was asked."""
+
+
+class AccountBlocked(BillingError):
+    """The account may not spend."""
+
+
+class UnknownAccount(BillingError):
+    """There is no such account."""
+
+
+class UnknownCall(BillingError):
+    """The books know neither a live call nor a record of it."""
+
+
+class CurrencyMismatch(BillingError):
+    """A rate in another currency than the account's."""
+
+
+class PaymentConflict(BillingError):
+    """A payment id that was used for another payment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """Permission to talk for so long."""
+
+    call_id: str
+    reserved_micros: int
+    paid_seconds: int | None
+    """None: without a limit."""
+    final: bool = False
+    """The balance has nothing more for this call now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a call came to."""
+
+    cdr: Cdr
+    """Rated."""
+    balance_micros: int | None
+    """After it; None for a call of no account."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """Reserve for a call that is about to ring; answered by an Authorization.
+
+    Without a rate, or with one that costs nothing, it is free and passes at any balance and
+    status.
+
+    Args:
+        facts: the CDR as far as it is known, as JSON, for the case of a crash.
+        at: epoch milliseconds.
+    """
+
+    call_id: str
+    account_id: int | None
+    rate: Rate | None
+    facts: bytes
+    at: int
+    slice_seconds: int = SLICE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendCall:
+    """Reserve the next slice; answered by an Authorization."""
+
+    call_id: str
+    at: int
+    slice_seconds: int = SLICE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCall:
+    """The call was answered; its charge runs from here."""
+
+    call_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProveAlive:
+    """These calls lived at these epoch milliseconds: never more than that is billed after a
+    crash."""
+
+    calls: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCall:
+    """Rate and settle an ended call; answered by a Settlement. The CDR isn't rated yet."""
+
+    call_id: str
+    cdr: Cdr
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCdr:
+    """Record an attempt that was refused before it was opened; answered by a Settlement."""
+
+    cdr: Cdr
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """A payment; answered by the Account after it. A repeated id changes nothing."""
+
+    account_id: int
+    amount_micros: int
+    payment_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddAccount:
+    """Open an account; answered by the Account."""
+
+    name: str
+    kind: str
+    currency: str
+    credit_limit_micros: int | None
+    tariff: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetAccount:
+    """Change status, tariff, name or credit_limit_micros; answered by the Account."""
+
+    account_id: int
+    changes: Mapping[str, str | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceTariff:
+    """Put a price list in the place of the one of this name; answered by the number of rates."""
+
+    name: str
+    currency: str
+    rates: Sequence[Rate]
+
+
+Command = (
+    OpenCall
+    | ExtendCall
+    | AnswerCall
+    | ProveAlive
+    | CloseCall
+    | WriteCdr
+    | TopUp
+    | AddAccount
+    | SetAccount
+    | ReplaceTariff
+)

@@ -1,0 +1,331 @@
+"""The working set of one batch: decides commands in memory, and knows what must be written.
+
+Pure: the store loads what a batch touches, the book decides command by command, and the store
+writes what became of it in one transaction. A refused command leaves the book as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from billing.account import Account
+from billing.authorization import (
+    AccountBlocked,
+    AnswerCall,
+    Authorization,
+    BillingError,
+    CloseCall,
+    CurrencyMismatch,
+    ExtendCall,
+    InsufficientFunds,
+    OpenCall,
+    PaymentConflict,
+    ProveAlive,
+    SetAccount,
+    Settlement,
+    TopUp,
+    UnknownAccount,
+    UnknownCall,
+    WriteCdr,
+)
+from billing.cdr import Cdr
+from billing.ledger import Entry, call_transaction, payment_transaction, posting
+from billing.money import format_amount
+from billing.rating import charge
+from billing.reservation import FREE, Slice, first_slice, next_slice
+from billing.tariff import Rate
+
+SETTABLE = frozenset({"status", "tariff", "name", "credit_limit_micros"})
+
+
+@dataclass(slots=True)
+class LiveCall:
+    """A call that isn't over, as the store keeps it."""
+
+    call_id: str
+    account_id: int | None
+    rate: Rate | None
+    reserved_micros: int
+    paid_seconds: int | None
+    opened_at: int
+    answered_at: int | None
+    last_alive_at: int
+    facts: bytes
+
+
+class Book:
+    """What a batch loaded, and what it changed."""
+
+    def __init__(
+        self,
+        accounts: Iterable[Account],
+        calls: Iterable[LiveCall],
+        cdrs: Iterable[Cdr],
+        payments: Iterable[Entry],
+    ) -> None:
+        self.accounts = {account.id: account for account in accounts}
+        self.loaded = dict(self.accounts)
+        self.calls = {call.call_id: call for call in calls}
+        self.stored_calls = set(self.calls)
+        self.changed_calls: set[str] = set()
+        self.closed_calls: set[str] = set()
+        self.cdrs = {cdr.id: cdr for cdr in cdrs}
+        self.new_cdrs: list[tuple[Cdr, Rate | None]] = []
+        self.payments = {entry.transaction_id: entry for entry in payments}
+        self.new_entries: list[Entry] = []
+
+    @property
+    def changed_accounts(self) -> list[Account]:
+        return [a for key, a in self.accounts.items() if a is not self.loaded.get(key)]
+
+    def decide(self, command: Any) -> Any:
+        """The answer to a command.
+
+        Raises:
+            BillingError: the command is refused.
+        """
+        return _DECISIONS[type(command)](self, command)
+
+    # Calls
+
+    def _open(self, command: OpenCall) -> Authorization:
+        known = self.calls.get(command.call_id)
+        if known is not None:
+            return Authorization(command.call_id, known.reserved_micros, known.paid_seconds)
+        held = FREE
+        if command.rate is not None and not command.rate.free:
+            held = self._reserve_first(command, command.rate)
+        self.calls[command.call_id] = LiveCall(
+            command.call_id,
+            command.account_id,
+            command.rate,
+            held.reserved_micros,
+            held.paid_seconds,
+            command.at,
+            None,
+            command.at,
+            command.facts,
+        )
+        self.changed_calls.add(command.call_id)
+        return Authorization(command.call_id, held.reserved_micros, held.paid_seconds, held.final)
+
+    def _reserve_first(self, command: OpenCall, rate: Rate) -> Slice:
+        account = self._spender(command.account_id, rate)
+        held = first_slice(rate, account.available_micros, command.slice_seconds)
+        if held is None:
+            raise InsufficientFunds(
+                f"account {account.id} has {format_amount(account.available_micros or 0)} "
+                f"{account.currency} available, which doesn't pay for the first "
+                f"{rate.initial_increment_seconds} s to {rate.destination or rate.prefix}"
+            )
+        self._reserve(account, held.reserved_micros)
+        return held
+
+    def _spender(self, account_id: int | None, rate: Rate) -> Account:
+        account = self._account(account_id)
+        if not account.is_active:
+            raise AccountBlocked(f"account {account.id} is {account.status}")
+        if rate.currency and rate.currency != account.currency:
+            raise CurrencyMismatch(
+                f"account {account.id} is in {account.currency}, "
+                f"tariff {rate.tariff} in {rate.currency}"
+            )
+        return account
+
+    def _account(self, account_id: int | None) -> Account:
+        account = None if account_id is None else self.accounts.get(account_id)
+        if account is None:
+            raise UnknownAccount(f"there is no account {account_id}")
+        return account
+
+    def _reserve(self, account: Account, micros: int) -> None:
+        held = account.reserved_micros + micros
+        self.accounts[account.id] = replace(account, reserved_micros=held)
+
+    def _call(self, call_id: str) -> LiveCall:
+        call = self.calls.get(call_id)
+        if call is None:
+            raise UnknownCall(f"call {call_id} isn't open")
+        return call
+
+    def _extend(self, command: ExtendCall) -> Authorization:
+        call = self._call(command.call_id)
+        if call.rate is None or call.paid_seconds is None:
+            return Authorization(call.call_id, call.reserved_micros, call.paid_seconds)
+        account = self._account(call.account_id)
+        more = None
+        if account.is_active:
+            more = next_slice(
+                call.rate,
+                call.reserved_micros,
+                call.paid_seconds,
+                account.available_micros,
+                command.slice_seconds,
+            )
+        if more is None:
+            return Authorization(call.call_id, call.reserved_micros, call.paid_seconds, True)
+        self._reserve(account, more.reserved_micros - call.reserved_micros)
+        call.reserved_micros = more.reserved_micros
+        call.paid_seconds = more.paid_seconds
+        self.changed_calls.add(call.call_id)
+        return Authorization(call.call_id, more.reserved_micros, more.paid_seconds, more.final)
+
+    def _answer(self, command: AnswerCall) -> None:
+        call = self._call(command.call_id)
+        if call.answered_at is None:
+            call.answered_at = command.at
+            call.last_alive_at = max(call.last_alive_at, command.at)
+            self.changed_calls.add(call.call_id)
+
+    def _prove(self, command: ProveAlive) -> None:
+        """A call that was closed meanwhile needs no proof any more."""
+        for call_id, at in command.calls:
+            call = self.calls.get(call_id)
+            if call is not None and at > call.last_alive_at:
+                call.last_alive_at = at
+                self.changed_calls.add(call_id)
+
+    def _close(self, command: CloseCall) -> Settlement:
+        call = self.calls.get(command.call_id)
+        if call is None:
+            return self._closed_before(command)
+        cdr = rated(command.cdr, call)
+        account = None if call.account_id is None else self.accounts.get(call.account_id)
+        if account is not None:
+            self._reserve(account, -call.reserved_micros)
+            self._charge(call, cdr)
+        del self.calls[call.call_id]
+        self.closed_calls.add(call.call_id)
+        self.changed_calls.discard(call.call_id)
+        self._record(cdr, call.rate)
+        return Settlement(cdr, self._balance(call.account_id))
+
+    def _closed_before(self, command: CloseCall) -> Settlement:
+        stored = self.cdrs.get(command.cdr.id)
+        if stored is None:
+            raise UnknownCall(f"call {command.call_id} was never opened")
+        return Settlement(stored, self._balance(stored.account))
+
+    def _charge(self, call: LiveCall, cdr: Cdr) -> None:
+        if cdr.price_micros == 0 or call.account_id is None:
+            return
+        account = self.accounts[call.account_id]
+        self.new_entries += posting(
+            call_transaction(call.call_id),
+            account.id,
+            account.currency,
+            -cdr.price_micros,
+            "call",
+            "revenue",
+            cdr.ended_at,
+        )
+        self.accounts[account.id] = replace(
+            account, balance_micros=account.balance_micros - cdr.price_micros
+        )
+
+    def _write_cdr(self, command: WriteCdr) -> Settlement:
+        stored = self.cdrs.get(command.cdr.id)
+        if stored is None:
+            stored = command.cdr
+            self._record(stored, None)
+        return Settlement(stored, self._balance(stored.account))
+
+    def _record(self, cdr: Cdr, rate: Rate | None) -> None:
+        self.cdrs[cdr.id] = cdr
+        self.new_cdrs.append((cdr, rate))
+
+    def _balance(self, account_id: int | None) -> int | None:
+        account = None if account_id is None else self.accounts.get(account_id)
+        return None if account is None else account.balance_micros
+
+    # Accounts
+
+    def _top_up(self, command: TopUp) -> Account:
+        account = self._account(command.account_id)
+        transaction = payment_transaction(command.payment_id)
+        before = self.payments.get(transaction)
+        if before is not None:
+            if (before.account_id, before.amount_micros) != (account.id, command.amount_micros):
+                raise PaymentConflict(
+                    f"payment id {command.payment_id} was used for "
+                    f"{format_amount(before.amount_micros)} {before.currency} to account "
+                    f"{before.account_id}"
+                )
+            return account
+        entries = posting(
+            transaction,
+            account.id,
+            account.currency,
+            command.amount_micros,
+            "topup",
+            "cash",
+            command.at,
+        )
+        self.payments[transaction] = entries[0]
+        self.new_entries += entries
+        account = replace(account, balance_micros=account.balance_micros + command.amount_micros)
+        self.accounts[account.id] = account
+        return account
+
+    def _set_account(self, command: SetAccount) -> Account:
+        account = self._account(command.account_id)
+        unknown = command.changes.keys() - SETTABLE
+        if unknown:
+            raise BillingError(f"an account's {', '.join(sorted(unknown))} can't be set")
+        account = replace(account, **command.changes)  # type: ignore[arg-type]
+        self.accounts[account.id] = account
+        return account
+
+
+def rated(cdr: Cdr, call: LiveCall) -> Cdr:
+    """The CDR with its price.
+
+    The call ended at its paid second at the latest, so what a late BYE adds isn't billed, and the
+    price never exceeds the reservation.
+    """
+    duration = cdr.duration_ms
+    rate = call.rate
+    if rate is None:
+        return cdr
+    if call.paid_seconds is not None:
+        duration = min(duration, call.paid_seconds * 1000)
+    price = charge(rate, duration)
+    return replace(
+        cdr,
+        duration_ms=duration,
+        tariff=rate.tariff,
+        prefix=rate.prefix,
+        billed_seconds=price.billed_seconds,
+        price_micros=price.price_micros,
+        currency=rate.currency,
+    )
+
+
+def recovered(call: LiveCall) -> Cdr:
+    """The CDR of a call whose process died: ended at its last proof of life, not yet rated."""
+    draft = Cdr.from_json(call.facts)
+    answered = call.answered_at
+    return replace(
+        draft,
+        answered_at=answered,
+        ended_at=call.last_alive_at,
+        duration_ms=0 if answered is None else max(0, call.last_alive_at - answered),
+        sip_status=200 if answered is not None else 500,
+        cause=41,
+        ended_by="restart",
+        recovered=True,
+    )
+
+
+_DECISIONS: dict[type, Callable[[Book, Any], Any]] = {
+    OpenCall: Book._open,
+    ExtendCall: Book._extend,
+    AnswerCall: Book._answer,
+    ProveAlive: Book._prove,
+    CloseCall: Book._close,
+    WriteCdr: Book._write_cdr,
+    TopUp: Book._top_up,
+    SetAccount: Book._set_account,
+}

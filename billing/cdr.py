@@ -1,0 +1,128 @@
+"""Call detail records: what happened to one attempt, written once and never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from billing.money import format_amount
+
+
+@dataclass(frozen=True, slots=True)
+class SideMedia:
+    """What came from one side (RFC 3550); `lost` may be below zero when packets came twice.
+
+    `jitter_us` is in microseconds, `mos_hundredths` the MOS times 100, None without packets.
+    """
+
+    packets: int = 0
+    octets: int = 0
+    lost: int = 0
+    jitter_us: int = 0
+    mos_hundredths: int | None = None
+    strays: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFigures:
+    """Sound from the caller and from the called side."""
+
+    caller: SideMedia
+    callee: SideMedia
+
+
+@dataclass(frozen=True, slots=True)
+class Cdr:
+    """One attempt, in the order in which it is shown. Stamps are epoch milliseconds."""
+
+    call_id: str
+    """The switch's own id of the call."""
+    leg: str
+    direction: str
+    """outgoing, incoming, internal, forwarded or service."""
+    type: str
+    """on_net, local, national, mobile, international, special or service."""
+    account: int | None
+    line: str | None
+    calling: str
+    called: str
+    called_dialled: str
+    presented: str | None
+    trunk: str | None
+    setup_at: int
+    ringing_at: int | None
+    answered_at: int | None
+    ended_at: int
+    ring_ms: int
+    duration_ms: int
+    """Answer to end, by the monotonic clock."""
+    sip_status: int
+    cause: int
+    """Q.850."""
+    ended_by: str
+    """caller, callee, credit, timer, media_timeout, operator or restart."""
+    codec: str | None = None
+    media: MediaFigures | None = None
+    recovered: bool = False
+    sip_call_id: str = ""
+    """Call-ID of the caller's leg, to find it in a trace."""
+    tariff: str | None = None
+    prefix: str | None = None
+    billed_seconds: int = 0
+    price_micros: int = 0
+    currency: str | None = None
+    package: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Follows from the call and its leg, so that writing it again changes nothing."""
+        return f"{self.call_id}-{self.leg}"
+
+    def to_json(self) -> bytes:
+        """Every field as it is, for the store; :meth:`from_json` reads it back."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Cdr:
+        return msgspec.json.decode(data, type=cls)
+
+    def to_row(self) -> dict[str, Any]:
+        """As people and scripts see it: RFC 3339 stamps in UTC with milliseconds, the price as
+        a decimal string."""
+        row: dict[str, Any] = {"id": self.id}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name == "media":
+                row["media"] = None if value is None else _media_row(value)
+            elif item.name.endswith("_at"):
+                row[item.name] = None if value is None else show_stamp(value)
+            elif item.name == "price_micros":
+                row["price"] = format_amount(value)
+            else:
+                row[item.name] = value
+        return row
+
+
+def show_stamp(epoch_ms: int) -> str:
+    """RFC 3339, UTC, with milliseconds."""
+    seconds, ms = divmod(epoch_ms, 1000)
+    return datetime.fromtimestamp(seconds, UTC).strftime(f"%Y-%m-%dT%H:%M:%S.{ms:03d}Z")
+
+
+def _media_row(media: MediaFigures) -> dict[str, Any]:
+    return {"caller": _side_row(media.caller), "callee": _side_row(media.callee)}
+
+
+def _side_row(side: SideMedia) -> dict[str, Any]:
+    mos = side.mos_hundredths
+    return {
+        "packets": side.packets,
+        "octets": side.octets,
+        "lost": side.lost,
+        "jitter_ms": f"{side.jitter_us // 1000}.{side.jitter_us % 1000:03d}",
+        "mos": None if mos is None else f"{mos // 100}.{mos % 100:02d}",
+        "strays": side.strays,
+    }

@@ -1,0 +1,194 @@
+"""Tables of the books, and rows to facts. Nothing here is peculiar to one database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+from billing.account import Account
+from billing.book import LiveCall
+from billing.cdr import Cdr, MediaFigures
+from billing.ledger import Entry
+from billing.tariff import Rate
+
+metadata = MetaData()
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("balance_micros", BigInteger, nullable=False),
+    Column("reserved_micros", BigInteger, nullable=False),
+    Column("credit_limit_micros", BigInteger),
+    Column("status", String(16), nullable=False),
+    Column("tariff", String(64), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("transaction_id", String(160), nullable=False),
+    Column("account_id", Integer, ForeignKey("accounts.id")),
+    Column("book", String(32), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("amount_micros", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("ledger_entries_by_account", "account_id", "at"),
+)
+
+live_calls = Table(
+    "live_calls",
+    metadata,
+    Column("call_id", String(64), primary_key=True),
+    Column("account_id", Integer, ForeignKey("accounts.id")),
+    Column("rate", LargeBinary),
+    Column("reserved_micros", BigInteger, nullable=False),
+    Column("paid_seconds", BigInteger),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("answered_at", BigInteger),
+    Column("last_alive_at", BigInteger, nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+)
+
+cdrs = Table(
+    "cdrs",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("call_id", String(64), nullable=False),
+    Column("leg", String(8), nullable=False),
+    Column("direction", String(16), nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("account", Integer),
+    Column("line", String(16)),
+    Column("calling", String(64), nullable=False),
+    Column("called", String(64), nullable=False),
+    Column("called_dialled", String(64), nullable=False),
+    Column("presented", String(64)),
+    Column("trunk", String(64)),
+    Column("setup_at", BigInteger, nullable=False),
+    Column("ringing_at", BigInteger),
+    Column("answered_at", BigInteger),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("ring_ms", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("sip_status", Integer, nullable=False),
+    Column("cause", Integer, nullable=False),
+    Column("ended_by", String(16), nullable=False),
+    Column("codec", String(32)),
+    Column("media", LargeBinary),
+    Column("recovered", Boolean, nullable=False),
+    Column("sip_call_id", String(256), nullable=False),
+    Column("tariff", String(64)),
+    Column("prefix", String(16)),
+    Column("billed_seconds", BigInteger, nullable=False),
+    Column("price_micros", BigInteger, nullable=False),
+    Column("currency", String(3)),
+    Column("package", String(64)),
+    Column("rate", LargeBinary),
+    Index("cdrs_by_time", "setup_at"),
+    Index("cdrs_by_account", "account", "setup_at"),
+)
+"""`rate` is kept so that a price can be computed again long after the tariff has changed."""
+
+tariffs = Table(
+    "tariffs",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("currency", String(3), nullable=False),
+)
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("tariff", String(64), ForeignKey("tariffs.name"), primary_key=True),
+    Column("prefix", String(16), primary_key=True),
+    Column("effective_from", BigInteger, primary_key=True),
+    Column("destination", String(128), nullable=False),
+    Column("connect_fee_micros", BigInteger, nullable=False),
+    Column("per_minute_micros", BigInteger, nullable=False),
+    Column("initial_increment_seconds", Integer, nullable=False),
+    Column("increment_seconds", Integer, nullable=False),
+    Column("grace_seconds", Integer, nullable=False),
+)
+
+_encode = msgspec.msgpack.encode
+_decode_rate = msgspec.msgpack.Decoder(Rate).decode
+_decode_media = msgspec.msgpack.Decoder(MediaFigures).decode
+
+ACCOUNT_COLUMNS = tuple(column.name for column in accounts.columns)
+ENTRY_COLUMNS = tuple(column.name for column in entries.columns)
+_CDR_FACTS = tuple(c.name for c in cdrs.columns if c.name not in ("id", "media", "rate"))
+
+
+def account_of(row: Any) -> Account:
+    return Account(*row)
+
+
+def entry_of(row: Any) -> Entry:
+    return Entry(*row)
+
+
+def entry_row(entry: Entry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in ENTRY_COLUMNS}
+
+
+def call_of(row: Any) -> LiveCall:
+    call_id, account_id, rate, *rest = row
+    return LiveCall(call_id, account_id, None if rate is None else _decode_rate(rate), *rest)
+
+
+def call_row(call: LiveCall) -> dict[str, Any]:
+    return {
+        "call_id": call.call_id,
+        "account_id": call.account_id,
+        "rate": rate_blob(call.rate),
+        "reserved_micros": call.reserved_micros,
+        "paid_seconds": call.paid_seconds,
+        "opened_at": call.opened_at,
+        "answered_at": call.answered_at,
+        "last_alive_at": call.last_alive_at,
+        "facts": call.facts,
+    }
+
+
+def rate_blob(rate: Rate | None) -> bytes | None:
+    return None if rate is None else _encode(rate)
+
+
+def rate_from_blob(blob: bytes | None) -> Rate | None:
+    return None if blob is None else _decode_rate(blob)
+
+
+def cdr_of(row: Any) -> Cdr:
+    """From a row with all columns of `cdrs`, by name."""
+    facts = {name: row[name] for name in _CDR_FACTS}
+    media = row["media"]
+    return Cdr(**facts, media=None if media is None else _decode_media(media))
+
+
+def cdr_row(cdr: Cdr, rate: Rate | None) -> dict[str, Any]:
+    row = {name: getattr(cdr, name) for name in _CDR_FACTS}
+    row["id"] = cdr.id
+    row["media"] = None if cdr.media is None else _encode(cdr.media)
+    row["rate"] = rate_blob(rate)
+    return row

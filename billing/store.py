@@ -1,0 +1,499 @@
+"""The books in a database: batches of commands, each batch one transaction and one fsync."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from billing import schema
+from billing.account import ACTIVE, Account
+from billing.authorization import (
+    AddAccount,
+    AnswerCall,
+    BillingError,
+    CloseCall,
+    ExtendCall,
+    OpenCall,
+    ProveAlive,
+    ReplaceTariff,
+    SetAccount,
+    TopUp,
+    WriteCdr,
+)
+from billing.book import Book, LiveCall, recovered
+from billing.cdr import Cdr
+from billing.ledger import Difference, Entry, payment_transaction, unbalanced
+from billing.rating import charge
+from billing.schema import metadata
+from billing.tariff import Rate, Tariff
+
+__all__ = ["CdrFilter", "Store", "StoreError", "metadata"]
+
+BUSY_SECONDS = 5
+CONFLICT_RETRIES = 5
+"""How often a batch is decided anew because another process changed an account meanwhile."""
+MAX_KEYS = 500
+"""Keys in one IN list; SQLite takes 32,766 parameters, older ones 999."""
+
+
+class StoreError(Exception):
+    """The database can't do it now; one line that names the file and the cause."""
+
+
+class _Conflict(Exception):
+    """Another process changed an account between our reading and our writing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CdrFilter:
+    """Which CDRs: from and to (epoch milliseconds of setup, the end excluded), a number on either
+    side, a type, an account."""
+
+    start: int | None = None
+    end: int | None = None
+    number: str | None = None
+    type: str | None = None
+    account: int | None = None
+    limit: int | None = None
+
+
+class Store:
+    """The books.
+
+    Args:
+        url: a SQLAlchemy URL; `sqlite:///file` or `sqlite://` for one in memory.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._name = url.removeprefix("sqlite:///")
+        memory = url in ("sqlite://", "sqlite:///:memory:")
+        options: dict[str, Any] = {}
+        if memory:
+            from sqlalchemy.pool import StaticPool
+
+            options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
+        self.engine: Engine = create_engine(url, **options)
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _set_up_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        self._reader = self.engine.execution_options(reading=True)
+
+    def create(self) -> None:
+        """Create the tables that aren't there (tests and tools; a switch migrates)."""
+        metadata.create_all(self.engine)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    # Writing
+
+    def apply(self, commands: Sequence[Any]) -> list[Any]:
+        """Apply a batch in one transaction; a result, or the BillingError of a refused command,
+        for each.
+
+        Raises:
+            StoreError: the database failed and nothing of the batch was applied.
+        """
+        for _ in range(CONFLICT_RETRIES):
+            try:
+                with self.engine.begin() as connection:
+                    return self._apply(connection, commands)
+            except _Conflict:
+                continue
+            except SQLAlchemyError as error:
+                raise self._error(error) from error
+        raise StoreError(f"database {self._name}: too many writers change the same accounts")
+
+    def _apply(self, connection: Connection, commands: Sequence[Any]) -> list[Any]:
+        book = self._load(connection, commands)
+        results: list[Any] = []
+        for command in commands:
+            try:
+                if isinstance(command, AddAccount):
+                    results.append(self._add_account(connection, book, command))
+                elif isinstance(command, ReplaceTariff):
+                    results.append(_replace_tariff(connection, command))
+                else:
+                    results.append(book.decide(command))
+            except BillingError as refused:
+                results.append(refused)
+        _write(connection, book)
+        return results
+
+    def _load(self, connection: Connection, commands: Sequence[Any]) -> Book:
+        """Read what the batch touches, each table once."""
+        wanted = _Keys(commands)
+        calls = [
+            schema.call_of(row)
+            for row in _by_keys(connection, _LIVE, schema.live_calls.c.call_id, wanted.calls)
+        ]
+        known = {call.call_id for call in calls}
+        missing = [key for call_id, key in wanted.closing.items() if call_id not in known]
+        cdrs = [
+            schema.cdr_of(row._mapping)
+            for row in _by_keys(connection, _CDRS, schema.cdrs.c.id, [*missing, *wanted.cdrs])
+        ]
+        account_ids = wanted.accounts | {c.account_id for c in calls if c.account_id is not None}
+        account_ids |= {cdr.account for cdr in cdrs if cdr.account is not None}
+        accounts = _by_keys(connection, _ACCOUNTS, schema.accounts.c.id, sorted(account_ids))
+        payments = _by_keys(connection, _PAYMENTS, schema.entries.c.transaction_id, wanted.payments)
+        return Book(map(schema.account_of, accounts), calls, cdrs, map(schema.entry_of, payments))
+
+    def _add_account(self, connection: Connection, book: Book, command: AddAccount) -> Account:
+        row: dict[str, Any] = {
+            "name": command.name,
+            "kind": command.kind,
+            "currency": command.currency,
+            "balance_micros": 0,
+            "reserved_micros": 0,
+            "credit_limit_micros": command.credit_limit_micros,
+            "status": ACTIVE,
+            "tariff": command.tariff,
+            "version": 0,
+            "created_at": command.at,
+        }
+        key = connection.execute(insert(schema.accounts), row).inserted_primary_key
+        assert key is not None
+        account = Account(id=key[0], **row)
+        book.accounts[account.id] = book.loaded[account.id] = account
+        return account
+
+    def _error(self, error: SQLAlchemyError) -> StoreError:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        return StoreError(f"database {self._name}: {cause}")
+
+    # Reading
+
+    def account(self, account_id: int) -> Account | None:
+        with self._reading() as connection:
+            row = connection.execute(_ACCOUNTS.where(schema.accounts.c.id == account_id)).first()
+        return None if row is None else schema.account_of(row)
+
+    def accounts(self) -> list[Account]:
+        with self._reading() as connection:
+            rows = connection.execute(_ACCOUNTS.order_by(schema.accounts.c.id)).all()
+        return [schema.account_of(row) for row in rows]
+
+    def tariff(self, name: str) -> Tariff:
+        """A price list; an empty one if there is none of this name."""
+        found = self.tariffs(name)
+        return found[0] if found else Tariff(name, "", ())
+
+    def tariffs(self, name: str | None = None) -> list[Tariff]:
+        """All price lists, or the one of this name."""
+        query, rates = select(schema.tariffs), select(schema.rates)
+        if name is not None:
+            query = query.where(schema.tariffs.c.name == name)
+            rates = rates.where(schema.rates.c.tariff == name)
+        with self._reading() as connection:
+            currencies = dict(tuple(row) for row in connection.execute(query))
+            by_tariff: dict[str, list[Rate]] = {tariff: [] for tariff in currencies}
+            for row in connection.execute(rates):
+                facts = dict(row._mapping)
+                by_tariff[row.tariff].append(Rate(**facts, currency=currencies[row.tariff]))
+        return [Tariff(key, currencies[key], found) for key, found in by_tariff.items()]
+
+    def cdrs(self, wanted: CdrFilter | None = None) -> list[Cdr]:
+        """CDRs in the order of their setup."""
+        wanted = wanted or CdrFilter()
+        columns = schema.cdrs.c
+        query = select(schema.cdrs).order_by(columns.setup_at, columns.id)
+        if wanted.start is not None:
+            query = query.where(columns.setup_at >= wanted.start)
+        if wanted.end is not None:
+            query = query.where(columns.setup_at < wanted.end)
+        if wanted.number is not None:
+            number = wanted.number
+            query = query.where((columns.calling == number) | (columns.called == number))
+        if wanted.type is not None:
+            query = query.where(columns.type == wanted.type)
+        if wanted.account is not None:
+            query = query.where(columns.account == wanted.account)
+        if wanted.limit is not None:
+            query = query.limit(wanted.limit)
+        with self._reading() as connection:
+            return [schema.cdr_of(row._mapping) for row in connection.execute(query)]
+
+    def ledger(self, account_id: int) -> list[Entry]:
+        """An account's entries, the oldest first."""
+        columns = schema.entries.c
+        query = _ENTRIES.where(columns.account_id == account_id).order_by(columns.at, columns.id)
+        with self._reading() as connection:
+            return [schema.entry_of(row) for row in connection.execute(query)]
+
+    def live_calls(self) -> list[LiveCall]:
+        """Calls that aren't over, or whose process died."""
+        with self._reading() as connection:
+            return [schema.call_of(row) for row in connection.execute(_LIVE)]
+
+    def _reading(self) -> Any:
+        return self._reader.connect()
+
+    # Checking
+
+    def recover(self) -> list[Cdr]:
+        """End every call of a process that died at its last proof of life.
+
+        To be called before a switch serves, when no other writes.
+        """
+        calls = self.live_calls()
+        cdrs: list[Cdr] = []
+        for start in range(0, len(calls), MAX_KEYS):
+            batch = calls[start : start + MAX_KEYS]
+            commands = [CloseCall(call.call_id, recovered(call)) for call in batch]
+            cdrs += [settlement.cdr for settlement in self.apply(commands)]
+        return cdrs
+
+    def verify(self) -> list[Difference]:
+        """Compute everything again that is kept as a sum, and every price; empty when all is
+        right."""
+        with self._reading() as connection:
+            return [
+                *_verify_transactions(connection),
+                *_verify_balances(connection),
+                *_verify_reservations(connection),
+                *_verify_prices(connection),
+            ]
+
+
+class _Keys:
+    """What the commands of a batch touch."""
+
+    def __init__(self, commands: Iterable[Any]) -> None:
+        self.accounts: set[int] = set()
+        self.calls: list[str] = []
+        self.closing: dict[str, str] = {}
+        self.cdrs: list[str] = []
+        self.payments: list[str] = []
+        for command in commands:
+            self._add(command)
+
+    def _add(self, command: Any) -> None:
+        match command:
+            case OpenCall(call_id=call_id, account_id=account_id):
+                self.calls.append(call_id)
+                if account_id is not None:
+                    self.accounts.add(account_id)
+            case ExtendCall(call_id=call_id) | AnswerCall(call_id=call_id):
+                self.calls.append(call_id)
+            case ProveAlive(calls=calls):
+                self.calls += [call_id for call_id, _ in calls]
+            case CloseCall(call_id=call_id, cdr=cdr):
+                self.calls.append(call_id)
+                self.closing[call_id] = cdr.id
+            case WriteCdr(cdr=cdr):
+                self.cdrs.append(cdr.id)
+                if cdr.account is not None:
+                    self.accounts.add(cdr.account)
+            case TopUp(account_id=account_id, payment_id=payment_id):
+                self.accounts.add(account_id)
+                self.payments.append(payment_transaction(payment_id))
+            case SetAccount(account_id=account_id):
+                self.accounts.add(account_id)
+
+
+_ACCOUNTS = select(schema.accounts)
+_ENTRIES = select(schema.entries)
+_LIVE = select(schema.live_calls)
+_CDRS = select(schema.cdrs)
+_PAYMENTS = select(schema.entries).where(schema.entries.c.account_id.is_not(None))
+
+_INSERT_CALLS = insert(schema.live_calls)
+_UPDATE_CALLS = (
+    update(schema.live_calls)
+    .where(schema.live_calls.c.call_id == bindparam("key"))
+    .values(
+        reserved_micros=bindparam("reserved_micros"),
+        paid_seconds=bindparam("paid_seconds"),
+        answered_at=bindparam("answered_at"),
+        last_alive_at=bindparam("last_alive_at"),
+    )
+)
+_DELETE_CALLS = delete(schema.live_calls).where(schema.live_calls.c.call_id == bindparam("key"))
+_INSERT_CDRS = insert(schema.cdrs)
+_INSERT_ENTRIES = insert(schema.entries)
+_UPDATE_ACCOUNTS = (
+    update(schema.accounts)
+    .where(schema.accounts.c.id == bindparam("key"))
+    .where(schema.accounts.c.version == bindparam("known_version"))
+    .values(
+        name=bindparam("name"),
+        balance_micros=bindparam("balance_micros"),
+        reserved_micros=bindparam("reserved_micros"),
+        credit_limit_micros=bindparam("credit_limit_micros"),
+        status=bindparam("status"),
+        tariff=bindparam("tariff"),
+        version=bindparam("known_version") + 1,
+    )
+)
+
+
+def _by_keys(connection: Connection, query: Any, column: Any, keys: Sequence[Any]) -> list[Any]:
+    """Rows whose column is one of the keys."""
+    rows: list[Any] = []
+    for start in range(0, len(keys), MAX_KEYS):
+        part = keys[start : start + MAX_KEYS]
+        rows += connection.execute(query.where(column.in_(part)))
+    return rows
+
+
+def _write(connection: Connection, book: Book) -> None:
+    """Everything that the batch changed, one statement a table."""
+    new = [book.calls[key] for key in book.changed_calls if key not in book.stored_calls]
+    old = [book.calls[key] for key in book.changed_calls if key in book.stored_calls]
+    gone = [key for key in book.closed_calls if key in book.stored_calls]
+    _many(connection, _INSERT_CALLS, [schema.call_row(call) for call in new])
+    _many(connection, _UPDATE_CALLS, [_call_changes(call) for call in old])
+    _many(connection, _DELETE_CALLS, [{"key": key} for key in gone])
+    _many(connection, _INSERT_CDRS, [schema.cdr_row(cdr, rate) for cdr, rate in book.new_cdrs])
+    _many(connection, _INSERT_ENTRIES, [schema.entry_row(entry) for entry in book.new_entries])
+    changed = book.changed_accounts
+    if changed:
+        written = connection.execute(_UPDATE_ACCOUNTS, [_account_changes(a) for a in changed])
+        if written.rowcount != len(changed):
+            raise _Conflict
+
+
+def _many(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(statement, rows)
+
+
+def _call_changes(call: LiveCall) -> dict[str, Any]:
+    return {
+        "key": call.call_id,
+        "reserved_micros": call.reserved_micros,
+        "paid_seconds": call.paid_seconds,
+        "answered_at": call.answered_at,
+        "last_alive_at": call.last_alive_at,
+    }
+
+
+def _account_changes(account: Account) -> dict[str, Any]:
+    return {
+        "key": account.id,
+        "known_version": account.version,
+        "name": account.name,
+        "balance_micros": account.balance_micros,
+        "reserved_micros": account.reserved_micros,
+        "credit_limit_micros": account.credit_limit_micros,
+        "status": account.status,
+        "tariff": account.tariff,
+    }
+
+
+def _replace_tariff(connection: Connection, command: ReplaceTariff) -> int:
+    connection.execute(delete(schema.rates).where(schema.rates.c.tariff == command.name))
+    connection.execute(delete(schema.tariffs).where(schema.tariffs.c.name == command.name))
+    connection.execute(insert(schema.tariffs), {"name": command.name, "currency": command.currency})
+    rows = [_rate_row(replace(rate, tariff=command.name)) for rate in command.rates]
+    _many(connection, insert(schema.rates), rows)
+    return len(rows)
+
+
+def _rate_row(rate: Rate) -> dict[str, Any]:
+    return {column.name: getattr(rate, column.name) for column in schema.rates.columns}
+
+
+def _verify_transactions(connection: Connection) -> list[Difference]:
+    columns = schema.entries.c
+    query = select(
+        columns.transaction_id, columns.currency, func.sum(columns.amount_micros)
+    ).group_by(columns.transaction_id, columns.currency)
+    return unbalanced(
+        (key, currency, int(total)) for key, currency, total in connection.execute(query)
+    )
+
+
+def _verify_balances(connection: Connection) -> list[Difference]:
+    columns = schema.entries.c
+    query = (
+        select(columns.account_id, func.sum(columns.amount_micros))
+        .where(columns.account_id.is_not(None))
+        .group_by(columns.account_id)
+    )
+    sums = {account_id: int(total) for account_id, total in connection.execute(query)}
+    found = []
+    for row in connection.execute(_ACCOUNTS):
+        expected = sums.pop(row.id, 0)
+        if row.balance_micros != expected:
+            found.append(
+                Difference("balance", f"of account {row.id}", expected, row.balance_micros)
+            )
+    return found
+
+
+def _verify_reservations(connection: Connection) -> list[Difference]:
+    columns = schema.live_calls.c
+    query = select(columns.account_id, func.sum(columns.reserved_micros)).group_by(
+        columns.account_id
+    )
+    sums = {account_id: int(total) for account_id, total in connection.execute(query)}
+    found = []
+    for row in connection.execute(_ACCOUNTS):
+        expected = sums.get(row.id, 0)
+        if row.reserved_micros != expected:
+            found.append(
+                Difference("reserved", f"of account {row.id}", expected, row.reserved_micros)
+            )
+    return found
+
+
+def _verify_prices(connection: Connection) -> list[Difference]:
+    """Each CDR costs what its rate says, and has exactly the posting of its price."""
+    columns = schema.entries.c
+    query = select(columns.transaction_id, columns.amount_micros).where(
+        columns.kind == "call", columns.account_id.is_not(None)
+    )
+    posted: dict[str, int] = dict(tuple(row) for row in connection.execute(query))
+    found = []
+    wanted = select(
+        schema.cdrs.c.call_id,
+        schema.cdrs.c.duration_ms,
+        schema.cdrs.c.price_micros,
+        schema.cdrs.c.rate,
+    )
+    for call_id, duration_ms, price, blob in connection.execute(wanted):
+        rate = schema.rate_from_blob(blob)
+        right = 0 if rate is None else charge(rate, duration_ms).price_micros
+        if price != right:
+            found.append(Difference("price", f"of call {call_id}", right, price))
+        taken = -posted.pop(f"call:{call_id}", 0)
+        if taken != price:
+            found.append(Difference("cdr", f"of call {call_id}", price, taken))
+    found += [Difference("cdr", f"for {key}", 0, -amount) for key, amount in posted.items()]
+    return found
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN would come too late (see below)
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        f"busy_timeout = {BUSY_SECONDS * 1000}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock before a batch reads, so that it is still true when the batch writes."""
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, column, inspect, select, table
+from sqlalchemy import Engine, String, column, inspect, select, table
 
 CURRENT = "0001"
 """The newest revision in softswitch/migrations; a test holds it against alembic's own answer."""
@@ -12,7 +12,7 @@ def version(engine: Engine) -> str | None:
     """The database's revision, or None when it has no tables yet."""
     if not inspect(engine).has_table("alembic_version"):
         return None
-    query = select(column("version_num")).select_from(table("alembic_version"))
+    query = select(column("version_num", String)).select_from(table("alembic_version"))
     with engine.connect() as connection:
         return connection.execute(query).scalar_one_or_none()
 

@@ -6,7 +6,7 @@ start and written on an operator's change; the call path never comes here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -28,16 +28,16 @@ from sqlalchemy import (
     update,
 )
 
-from billing.store import metadata
+from billing.schema import metadata
 from sip.digest import Algorithm
 from sip.flow import Flow
 from sip.registrar import Binding
 from softswitch.directory import Directory, Line, Source, Trunk
 
 HA1_COLUMNS = {
-    Algorithm.MD5: "ha1_md5",
-    Algorithm.SHA_256: "ha1_sha256",
-    Algorithm.SHA_512_256: "ha1_sha512_256",
+    Algorithm("MD5"): "ha1_md5",
+    Algorithm("SHA-256"): "ha1_sha256",
+    Algorithm("SHA-512-256"): "ha1_sha512_256",
 }
 
 lines_table = Table(
@@ -108,6 +108,10 @@ class DirectoryStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def _reading(self) -> Connection:
+        """A connection that must not wait for, or keep out, the billing writer."""
+        return self._engine.connect().execution_options(read_only=True)
+
     def load(self) -> Directory:
         """The whole directory."""
         return Directory(self.lines(), self.trunks())
@@ -115,7 +119,7 @@ class DirectoryStore:
     def lines(self, ids: Sequence[int] | None = None) -> list[Line]:
         """Lines by id; None means all of them."""
         query = select(lines_table).order_by(lines_table.c.number)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             if ids is None:
                 return [_line(row) for row in connection.execute(query)]
             found: list[Line] = []
@@ -131,14 +135,14 @@ class DirectoryStore:
         return self._line_where(lines_table.c.login == login)
 
     def _line_where(self, condition: ColumnElement[bool]) -> Line | None:
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(select(lines_table).where(condition)).one_or_none()
         return _line(row) if row is not None else None
 
     def taken(self) -> tuple[set[str], set[str]]:
         """All numbers and all logins that lines have."""
         query = select(lines_table.c.number, lines_table.c.login)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(query).all()
         return {number for number, _ in rows}, {login for _, login in rows}
 
@@ -164,7 +168,7 @@ class DirectoryStore:
 
     def trunks(self) -> list[Trunk]:
         query = select(trunks_table).order_by(trunks_table.c.priority, trunks_table.c.id)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [_trunk(row) for row in connection.execute(query)]
 
     def add_trunk(self, trunk: Trunk) -> int:
@@ -192,26 +196,22 @@ class DirectoryStore:
             .where(bindings_table.c.expires_at > now)
             .order_by(bindings_table.c.aor, bindings_table.c.registered_at)
         )
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [_binding(row) for row in connection.execute(query)]
 
-    def save_bindings(self, put: Iterable[Binding], removed: Iterable[Binding]) -> None:
-        """Write added and refreshed bindings, delete the removed ones: one transaction."""
-        rows = {(binding.aor, binding.contact): binding for binding in put}
-        gone = [{"a": binding.aor, "c": _text(binding.contact)} for binding in removed]
-        gone += [{"a": aor, "c": _text(contact)} for aor, contact in rows]
-        if not gone:
+    def save_bindings(self, by_aor: Mapping[str, Iterable[Binding]]) -> None:
+        """Replace all bindings of each address of record, in one transaction."""
+        if not by_aor:
             return
+        rows = [_binding_row(binding) for bindings in by_aor.values() for binding in bindings]
         with self._engine.begin() as connection:
-            connection.execute(_DELETE_BINDING, gone)
+            connection.execute(_DELETE_BINDINGS, [{"address": aor} for aor in by_aor])
             if rows:
-                connection.execute(
-                    insert(bindings_table), [_binding_row(binding) for binding in rows.values()]
-                )
+                connection.execute(insert(bindings_table), rows)
 
     def setting(self, name: str) -> str | None:
         query = select(settings_table.c.value).where(settings_table.c.name == name)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return connection.execute(query).scalar_one_or_none()
 
     def set_setting(self, name: str, value: str) -> None:
@@ -220,9 +220,7 @@ class DirectoryStore:
             connection.execute(insert(settings_table).values(name=name, value=value))
 
 
-_DELETE_BINDING = delete(bindings_table).where(
-    bindings_table.c.aor == bindparam("a"), bindings_table.c.contact == bindparam("c")
-)
+_DELETE_BINDINGS = delete(bindings_table).where(bindings_table.c.aor == bindparam("address"))
 
 
 def _ids_of(connection: Connection, numbers: Sequence[str]) -> list[int]:

@@ -26,9 +26,12 @@ def add(
         str | None, typer.Option(help="ISO 4217. Default: the switch's own.")
     ] = None,
     credit_limit: Annotated[
-        str, typer.Option(metavar="AMOUNT", help="How far below zero the balance may go.")
-    ] = "0",
-    postpaid: Annotated[bool, typer.Option("--postpaid", help="Pays afterwards.")] = False,
+        str | None,
+        typer.Option(metavar="AMOUNT", help="How far below zero the balance may go. Default: 0."),
+    ] = None,
+    postpaid: Annotated[
+        bool, typer.Option("--postpaid", help="Pays afterwards: no limit, unless one is given.")
+    ] = False,
     tariff: Annotated[str, typer.Option(help="The price list of its calls.")] = "default",
 ) -> None:
     """Open an account; prints its id."""
@@ -72,7 +75,9 @@ def list_(context: typer.Context) -> None:
 def set_(
     context: typer.Context,
     account: Account,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="credit_limit, status or tariff.")],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="name, status, tariff or credit_limit.")
+    ],
     value: Annotated[str, typer.Argument(metavar="VALUE")],
 ) -> None:
     """Change one property of an account."""

@@ -30,7 +30,7 @@ def cdr_list(
         str | None, typer.Option("--type", help="on_net, local, national, mobile, ...")
     ] = None,
     account: Annotated[str | None, typer.Option(help="Id or name.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the newest.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
     format_: Annotated[
         Literal["asterisk", "freeswitch", "acc", "cgrates"] | None,
         typer.Option("--format", help="As other programs write them."),
@@ -56,6 +56,12 @@ def cdr_list(
 def ledger_verify(context: typer.Context) -> None:
     """Fold every balance again and compare postings with CDRs; status 1 on any difference."""
     session = Session.of(context)
-    result = session.run("ledger_verify")
+    result = session.perform("ledger_verify")
+    if session.output == "json":
+        session.show(result)
+    elif result["differences"]:
+        session.show(result["differences"])
+    else:
+        print(f"{result['accounts']} accounts: everything adds up")
     if result["differences"]:
         raise typer.Exit(REFUSED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -152,6 +153,7 @@ def _places(config: Config) -> str:
         here = Path.cwd()
         return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
+    program = _program()
     return "\n".join(
         [
             f"configuration     {config.path}",
@@ -159,15 +161,18 @@ def _places(config: Config) -> str:
             f"CDR journal       {near(config.journal_dir)}/",
             f"log               {near(config.log_file)}",
             "",
-            "Beside it, in another terminal: softswitch call list, cdr list, account list,",
-            f"registration list, explain call ... ({_program()} --help). Ctrl-C ends the switch.",
+            "In another terminal:",
+            f"  {program} registration list",
+            f"  {program} call list",
+            f"  {program} cdr list",
+            f"  {program} account list",
+            f"  {program} --help",
             "",
         ]
     )
 
 
 def _program() -> str:
-    import sys
-
+    """How this program was started, for people who copy a line."""
     name = Path(sys.argv[0])
     return str(name) if name.parts[:1] == (".venv",) else "softswitch"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,8 @@ def import_(
 ) -> None:
     """Read a price list from CSV: prefix,destination,connect_fee,per_minute,initial_increment,
     increment[,effective_from,grace_seconds]. All of it or nothing; prints what changes."""
-    Session.of(context).run(
+    session = Session.of(context)
+    result = session.perform(
         "tariff_import",
         text=read_file(file),
         file_name=str(file),
@@ -38,6 +40,12 @@ def import_(
         currency=currency,
         dry_run=dry_run,
     )
+    if session.output == "json":
+        session.show(result)
+        return
+    session.show(result.pop("changes"))
+    summary = ", ".join(f"{key} {value}" for key, value in result.items())
+    print(f"{'dry run, nothing was changed: ' if dry_run else ''}{summary}", file=sys.stderr)
 
 
 @app.command("list")

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-
 from billing.account import Account
-from billing.money import MoneyError, format_amount, parse_amount
 from billing.store import Store
 from billing.tariff import Tariff
 from softswitch.admission.numbering import NumberError, NumberPlan
@@ -137,18 +135,6 @@ class Context:
             tariffs=tuple(self.billing.tariff(name) for name in sorted(changes.tariffs)),
             accounts=tuple(account for account in accounts if account is not None),
         )
-
-
-def amount(text: str) -> int:
-    """A decimal amount in micros. Raises OperationError."""
-    try:
-        return parse_amount(text)
-    except MoneyError as error:
-        raise OperationError(str(error)) from None
-
-
-def show_amount(micros: int) -> str:
-    return format_amount(micros)
 
 
 def submitting(loop: asyncio.AbstractEventLoop, submit: Callable[[Any], Awaitable[Any]]) -> Apply:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from softswitch.config import Config
-from softswitch.control import Handler
 from softswitch.operations import accounts, explain, lines, records, registrations, tariffs, trunks
 from softswitch.operations.context import Changes, Context, Reload
 from softswitch.operations.errors import OperationError
 from softswitch.operations.setup import naming_database_errors, opened
+
+if TYPE_CHECKING:
+    from softswitch.control import Handler
 
 Operation = Callable[..., Any]
 

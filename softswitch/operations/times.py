@@ -1,4 +1,4 @@
-"""Times as operators write and read them."""
+"""Times as operators write them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,3 @@ def read_time(text: str, time_zone: str) -> int:
     if read.tzinfo is None:
         read = read.replace(tzinfo=zoneinfo.ZoneInfo(time_zone))
     return round(read.timestamp() * 1000)
-
-
-def show_time(epoch_ms: int | None) -> str | None:
-    """RFC 3339 in UTC with milliseconds."""
-    if epoch_ms is None:
-        return None
-    read = datetime.datetime.fromtimestamp(epoch_ms / 1000, datetime.UTC)
-    return read.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,178 @@
+"""Accounts: open, top up, show, change."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from billing.account import ACTIVE, SUSPENDED, Account
+from billing.authorization import AddAccount, SetAccount, TopUp
+from billing.cdr import show_stamp
+from billing.money import MAX_MICROS, MoneyError, format_amount, parse_amount
+from softswitch.operations.context import Context
+from softswitch.operations.errors import OperationError
+
+Row = dict[str, Any]
+
+DEFAULT_TARIFF = "default"
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
+_PAYMENT_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TARIFF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+def account_add(
+    context: Context,
+    name: str,
+    kind: str = "person",
+    currency: str | None = None,
+    credit_limit: str | None = None,
+    postpaid: bool = False,
+    tariff: str = DEFAULT_TARIFF,
+) -> Row:
+    """Open an account. Prepaid, its balance may fall to minus the credit limit (default 0); a
+    postpaid one owes without bound unless a limit is given."""
+    limit = "" if postpaid and credit_limit is None else credit_limit or "0"
+    account = context.do(
+        AddAccount(
+            name=_name(name),
+            kind=kind,
+            currency=_currency(currency or context.config.switch.currency),
+            credit_limit_micros=_credit_limit(limit),
+            tariff=tariff_name(tariff),
+            at=context.now_ms(),
+        )
+    )
+    context.changes.accounts.add(account.id)
+    return account_row(account)
+
+
+def account_topup(context: Context, account: str, amount: str, payment_id: str) -> Row:
+    """Add a payment to the balance; the same payment id again changes nothing."""
+    micros = _amount(amount)
+    if micros <= 0:
+        raise OperationError(f"a payment must be above zero, not {amount}")
+    if _PAYMENT_ID.fullmatch(payment_id) is None:
+        raise OperationError("a payment id has 1 to 128 visible ASCII characters without spaces")
+    owner = context.account(account)
+    return account_row(context.do(TopUp(owner.id, micros, payment_id, context.now_ms())))
+
+
+def account_show(context: Context, account: str) -> Row:
+    return account_row(context.account(account))
+
+
+def account_list(context: Context) -> list[Row]:
+    return [account_row(account) for account in context.billing.accounts()]
+
+
+def account_set(context: Context, account: str, key: str, value: str) -> Row:
+    """Change one property."""
+    read = _KEYS.get(key)
+    if read is None:
+        near = difflib.get_close_matches(key, _KEYS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_KEYS)}"
+        raise OperationError(f"an account has no property {key!r}; {hint}")
+    column, parse = read
+    owner = context.account(account)
+    changed = context.do(SetAccount(owner.id, {column: parse(value)}))
+    context.changes.accounts.add(owner.id)
+    return account_row(changed)
+
+
+def account_ledger(context: Context, account: str) -> list[Row]:
+    """Its postings, oldest first, with the balance after each."""
+    balance = 0
+    rows: list[Row] = []
+    for entry in context.billing.ledger(context.account(account).id):
+        balance += entry.amount_micros
+        rows.append(
+            {
+                "at": show_stamp(entry.at),
+                "kind": entry.kind,
+                "amount": format_amount(entry.amount_micros),
+                "balance": format_amount(balance),
+                "currency": entry.currency,
+                "cause": entry.transaction_id,
+            }
+        )
+    return rows
+
+
+def account_row(account: Account) -> Row:
+    """An account as people and scripts see it; amounts are decimal strings."""
+    return {
+        "id": account.id,
+        "name": account.name,
+        "kind": account.kind,
+        "currency": account.currency,
+        "balance": format_amount(account.balance_micros),
+        "reserved": format_amount(account.reserved_micros),
+        "credit_limit": _or_unlimited(account.credit_limit_micros),
+        "available": _or_unlimited(account.available_micros),
+        "status": account.status,
+        "tariff": account.tariff,
+        "created_at": show_stamp(account.created_at),
+    }
+
+
+def tariff_name(text: str) -> str:
+    if _TARIFF.fullmatch(text) is None:
+        raise OperationError(f"tariff name {text!r} must be 1 to 64 letters, digits, . _ or -")
+    return text
+
+
+def _or_unlimited(micros: int | None) -> str:
+    return "unlimited" if micros is None else format_amount(micros)
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if _NAME.fullmatch(name) is None:
+        raise OperationError("an account name has 1 to 128 characters, no control characters")
+    if name.isdigit():
+        raise OperationError(f"an account can't be named {name}: it would look like an id")
+    return name
+
+
+def _currency(text: str) -> str:
+    if _CURRENCY.fullmatch(text.upper()) is None:
+        raise OperationError(f"currency {text!r} must be three letters (ISO 4217)")
+    return text.upper()
+
+
+def _amount(text: str) -> int:
+    try:
+        micros = parse_amount(text)
+    except MoneyError as error:
+        raise OperationError(str(error)) from None
+    if abs(micros) > MAX_MICROS:
+        raise OperationError(f"{text} is too much")
+    return micros
+
+
+def _credit_limit(text: str) -> int | None:
+    """ "" and "unlimited" are postpaid without a bound."""
+    if text in ("", "unlimited"):
+        return None
+    micros = _amount(text)
+    if micros < 0:
+        raise OperationError(f"a credit limit is not negative: {text}")
+    return micros
+
+
+def _status(text: str) -> str:
+    if text not in (ACTIVE, SUSPENDED):
+        raise OperationError(f"status must be {ACTIVE} or {SUSPENDED}, not {text!r}")
+    return text
+
+
+_KEYS: Mapping[str, tuple[str, Callable[[str], str | int | None]]] = {
+    "name": ("name", _name),
+    "status": ("status", _status),
+    "tariff": ("tariff", tariff_name),
+    "credit_limit": ("credit_limit_micros", _credit_limit),
+}
+"""What may be set: the column, and how its text is read."""

@@ -1,0 +1,91 @@
+"""CDRs and the ledger's own check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from billing.cdr import Cdr
+from billing.money import format_amount
+from billing.store import CdrFilter
+from softswitch.admission.numbering import NumberError
+from softswitch.operations.context import Context
+from softswitch.operations.times import read_time
+
+Row = dict[str, Any]
+
+
+def cdr_list(
+    context: Context,
+    since: str | None = None,
+    until: str | None = None,
+    number: str | None = None,
+    kind: str | None = None,
+    account: str | None = None,
+    limit: int | None = None,
+) -> list[Row]:
+    """Records in the order of their setup."""
+    return [cdr.to_row() for cdr in _cdrs(context, since, until, number, kind, account, limit)]
+
+
+def cdr_export(
+    context: Context,
+    format: str,
+    since: str | None = None,
+    until: str | None = None,
+    number: str | None = None,
+    kind: str | None = None,
+    account: str | None = None,
+    limit: int | None = None,
+) -> str:
+    """Records as another program writes them: asterisk, freeswitch, acc or cgrates."""
+    from billing import export
+
+    return export.text(format, _cdrs(context, since, until, number, kind, account, limit))
+
+
+def ledger_verify(context: Context) -> Row:
+    """What doesn't add up; empty differences mean that everything does."""
+    differences = context.billing.verify()
+    return {
+        "accounts": len(context.billing.accounts()),
+        "ok": not differences,
+        "differences": [
+            {
+                "what": difference.what,
+                "key": difference.key,
+                "expected": format_amount(difference.expected),
+                "found": format_amount(difference.found),
+            }
+            for difference in differences
+        ],
+    }
+
+
+def _cdrs(
+    context: Context,
+    since: str | None,
+    until: str | None,
+    number: str | None,
+    kind: str | None,
+    account: str | None,
+    limit: int | None,
+) -> list[Cdr]:
+    zone = context.config.switch.time_zone
+    return context.billing.cdrs(
+        CdrFilter(
+            start=None if since is None else read_time(since, zone),
+            end=None if until is None else read_time(until, zone),
+            number=None if number is None else _as_recorded(context, number),
+            type=kind,
+            account=None if account is None else context.account(account).id,
+            limit=limit,
+        )
+    )
+
+
+def _as_recorded(context: Context, number: str) -> str:
+    """E.164 when it can be read so; a refused call's record holds what was dialled."""
+    try:
+        return context.plan.read(number).number
+    except NumberError:
+        return number

@@ -387,6 +387,14 @@ class Config(_Section):
             return self.sip.advertise.host
         return self.sip.listen[0].host
 
+    @property
+    def media_bind_address(self) -> str:
+        """The numeric address of our own that media ports are bound on: behind a NAT it isn't the
+        one in our SDP."""
+        if self.sip.advertise is not None:
+            return self.sip.listen[0].host
+        return self.media_address
+
     def number_plan(self) -> NumberPlan:
         """How numbers are read in this switch's country. Raises ConfigError."""
         from softswitch.admission.numbering import NumberPlan

@@ -172,6 +172,14 @@ class Directory:
         if self._by_number.get(line.number) is line:
             del self._by_number[line.number]
 
+    def replace(self, lines: Iterable[Line], trunks: Iterable[Trunk]) -> None:
+        """Put these in the place of everything."""
+        self._by_id.clear()
+        self._by_login.clear()
+        self._by_number.clear()
+        self.put_lines(lines)
+        self.set_trunks(trunks)
+
     def set_trunks(self, trunks: Iterable[Trunk]) -> None:
         """Replace all trunks."""
         self._trunks = {trunk.id: trunk for trunk in trunks}

@@ -107,10 +107,7 @@ class DirectoryStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-
-    def _reading(self) -> Connection:
-        """A connection that must not wait for, or keep out, the billing writer."""
-        return self._engine.connect().execution_options(read_only=True)
+        self._reader = engine.execution_options(reading=True)
 
     def load(self) -> Directory:
         """The whole directory."""
@@ -133,6 +130,10 @@ class DirectoryStore:
 
     def line_by_login(self, login: str) -> Line | None:
         return self._line_where(lines_table.c.login == login)
+
+    def _reading(self) -> Connection:
+        """A connection that neither waits for the billing writer nor keeps it out."""
+        return self._reader.connect()
 
     def _line_where(self, condition: ColumnElement[bool]) -> Line | None:
         with self._reading() as connection:

@@ -20,7 +20,7 @@ from sip.user_agent import UserAgent
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Authenticator, LineCaller
 from softswitch.admission.refusal import Refusal
-from softswitch.call.accounting import SettlementDesk
+from softswitch.call.accounting import Record, SettlementDesk
 from softswitch.call.call import BalanceChanged, Call, HangUp
 from softswitch.call.context import CallContext, Limits, Media
 from softswitch.call.ending import Ending
@@ -34,7 +34,7 @@ RETRY_AFTER_SECONDS = 10
 class Bindings(Protocol):
     """Where bindings are kept over a restart; writing may lag behind."""
 
-    def changed(self, registration: Registration) -> None: ...
+    def changed(self, aor: str, registration: Registration) -> None: ...
 
 
 class Switch:
@@ -74,7 +74,7 @@ class Switch:
         self._desk = desk
         self._tasks: set[asyncio.Task[None]] = set()
         self._line_calls: dict[int, int] = {}
-        self._account_calls: dict[int, set[Call]] = {}
+        self._account_calls: dict[int, dict[str, Call]] = {}
         self.directory = directory
         self.calls: dict[str, Call] = {}
         self.draining = False
@@ -110,7 +110,7 @@ class Switch:
                 config.calls.max_duration_seconds,
                 sip.no_answer_seconds,
                 config.calls.trunk_failover_seconds,
-                min(10.0, config.calls.reservation_seconds / 3),
+                config.calls.reservation_seconds,
             ),
             log=log,
             domain=config.switch.domain.encode("ascii"),
@@ -160,12 +160,12 @@ class Switch:
         request, flow = received.request, received.flow
         now = self._loop.time()
         line = self.authenticator.registrant(request, now)
-        wall = self._wall_ms() / 1000
+        wall = self.wall_seconds()
         registration = self.registrar.register(line.login, request, flow, wall)
         fields = tuple(self.registrar.ok_fields(registration, wall))
         self.agent.reply(request, flow, 200, now, fields)
         if registration.added or registration.refreshed or registration.removed:
-            self._bindings.changed(registration)
+            self._bindings.changed(line.login, registration)
 
     def _invite(self, received: Received) -> None:
         """Authenticate, then give the call a task of its own."""
@@ -189,11 +189,12 @@ class Switch:
 
     # What calls tell
 
-    def _admitted(self, call: Call) -> None:
-        for line_id in call.record.line_ids:
+    def _admitted(self, record: Record) -> None:
+        for line_id in record.line_ids:
             self._line_calls[line_id] = self._line_calls.get(line_id, 0) + 1
-        if call.account is not None:
-            self._account_calls.setdefault(call.account, set()).add(call)
+        if record.account is not None:
+            calls = self._account_calls.setdefault(record.account, {})
+            calls[record.call_id] = self.calls[record.call_id]
 
     def _ended(self, call: Call, end: Ending) -> None:
         self.calls.pop(call.id, None)
@@ -203,12 +204,11 @@ class Switch:
                 self._line_calls[line_id] = left
             else:
                 self._line_calls.pop(line_id, None)
-        if call.account is not None:
-            calls = self._account_calls.get(call.account)
-            if calls is not None:
-                calls.discard(call)
-                if not calls:
-                    del self._account_calls[call.account]
+        calls = self._account_calls.get(call.record.account or 0)
+        if calls is not None:
+            calls.pop(call.id, None)
+            if not calls:
+                del self._account_calls[call.record.account or 0]
         self._log.info(
             "call ended",
             call=call.id,
@@ -222,7 +222,7 @@ class Switch:
     def accounts_changed(self, accounts: Iterable[int]) -> None:
         """Balances changed: calls that ran out of money to reserve ask again."""
         for account in accounts:
-            for call in self._account_calls.get(account, ()):
+            for call in self._account_calls.get(account, {}).values():
                 if call.wants_balance:
                     call.post(BalanceChanged())
 
@@ -240,9 +240,14 @@ class Switch:
         now = self._wall_ms()
         return [(call.id, now) for call in self.calls.values() if call.open]
 
-    def expire_bindings(self) -> None:
-        """Forget registrations that ran out."""
-        self.registrar.expire(self._wall_ms() / 1000)
+    def expire(self) -> None:
+        """Forget registrations and nonces that ran out."""
+        self.registrar.expire(self.wall_seconds())
+        self.authenticator.forget(self._loop.time())
+
+    def wall_seconds(self) -> float:
+        """Epoch seconds, by which registrations live."""
+        return self._wall_ms() / 1000
 
     def restore(self, bindings: Iterable[Binding]) -> None:
         """Take over the registrations of the time before a restart."""
@@ -264,7 +269,7 @@ class Switch:
     # For the parts
 
     def _bindings_of(self, line: Line) -> tuple[Binding, ...]:
-        return tuple(self.registrar.lookup(line.login, self._wall_ms() / 1000))
+        return tuple(self.registrar.lookup(line.login, self.wall_seconds()))
 
     def _calls_of(self, line: Line) -> int:
         return self._line_calls.get(line.id, 0)

@@ -1,1 +1,1 @@
-"""What happens to an INVITE before anything rings; each stage takes what the one before returned."""
+"""What happens to an INVITE before anything rings, stage by stage."""

@@ -67,9 +67,7 @@ class Stages:
     def _full(self, line: Line) -> bool:
         return line.max_calls is not None and self.calls_of(line) >= line.max_calls
 
-    def price(
-        self, caller: Caller, destination: Route, request: Request, at: int
-    ) -> PricedRoute:
+    def price(self, caller: Caller, destination: Route, request: Request, at: int) -> PricedRoute:
         """Decide caller id and price."""
         presented = present(caller, destination, request, self.plan)
         return price(caller, presented, self.tariffs, self.tariff_of, at)

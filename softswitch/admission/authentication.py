@@ -91,6 +91,10 @@ class Authenticator:
             raise Refusal(403, "authentication: registers another line's address")
         return line
 
+    def forget(self, now: float) -> None:
+        """Drop what is kept of nonces that are too old to be used."""
+        self._verifier.forget(now)
+
     def _claims_line(self, request: Request) -> bool:
         """Whether a request from a trunk's address says that it is one of our phones.
 

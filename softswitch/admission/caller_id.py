@@ -28,7 +28,9 @@ class PresentedRoute:
     display_name: str = ""
 
 
-def present(caller: Caller, destination: Route, request: Request, plan: NumberPlan) -> PresentedRoute:
+def present(
+    caller: Caller, destination: Route, request: Request, plan: NumberPlan
+) -> PresentedRoute:
     """Decide the caller id."""
     if isinstance(caller, LineCaller):
         line = caller.line

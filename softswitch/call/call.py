@@ -20,17 +20,17 @@ from billing.authorization import (
     OpenCall,
 )
 from billing.store import StoreError
-from rtp.client import MediaSession
+from rtp.session import MediaError, MediaSession
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
 from sip.message import Request
 from sip.sdp import SessionDescription
 from sip.session import Session
 from softswitch.admission.authentication import Caller
-from softswitch.admission.caller_id import PresentedRoute
+from softswitch.admission.credit import PricedRoute
 from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
-from softswitch.call.accounting import Record, SettlementDesk
+from softswitch.call.accounting import Record
 from softswitch.call.context import CallContext
 from softswitch.call.ending import Ending
 from softswitch.call.forking import Attempt, Branches, no_answer
@@ -112,8 +112,30 @@ class Call:
         return self.record.account
 
     @property
-    def talking(self) -> bool:
-        return self._answered_at is not None
+    def state(self) -> str:
+        """What an operator sees: setup, ringing or talking."""
+        if self._answered_at is not None:
+            return "talking"
+        return "ringing" if self._branches is not None else "setup"
+
+    @property
+    def talk_seconds(self) -> int:
+        """Since the answer."""
+        return 0 if self._answered_at is None else int(self._now() - self._answered_at)
+
+    @property
+    def paid_seconds(self) -> int | None:
+        """Talk time that the reservation pays for; None without a limit."""
+        return None if self._authorization is None else self._authorization.paid_seconds
+
+    @property
+    def codec(self) -> str | None:
+        return None if self._media is None else self._media.codec
+
+    @property
+    def wants_balance(self) -> bool:
+        """Whether there was nothing left to reserve when the call asked last."""
+        return self._authorization is not None and self._authorization.final
 
     @property
     def open(self) -> bool:
@@ -134,6 +156,9 @@ class Call:
         except StoreError as error:
             self._context.log.error("call refused, the database failed", error=str(error))
             end = Ending.refused(Refusal(503, f"store: {error}", ended_by="operator"))
+        except MediaError as error:
+            self._context.log.error("call refused, no media", error=str(error))
+            end = Ending.refused(Refusal(503, f"media: {error}", ended_by="operator"))
         except SipError as error:
             end = Ending.refused(Refusal(error.status, f"media: {error.reason}", error.reason))
         except Exception:
@@ -142,26 +167,32 @@ class Call:
         await self._close(end)
 
     async def _live(self) -> Ending:
-        presented = self._admit()
-        await self._authorize(presented)
-        attempts = await self._context.attempts(presented, self._request)
+        priced = self._admit()
+        await self._authorize(priced)
+        attempts = self._context.attempts(priced, self._request)
         ended = await self._ring(attempts)
         return ended or await self._talk()
 
-    def _admit(self) -> PresentedRoute:
+    def _admit(self) -> PricedRoute:
         """The stages of admission up to credit; each may refuse."""
         if self._request.body:
             self._offer = CallMedia.read(self._request.body)
         return self._context.admit(self._caller, self._request, self.record)
 
-    async def _authorize(self, presented: PresentedRoute) -> None:
+    async def _authorize(self, priced: PricedRoute) -> None:
         """Have the money reserved and the ports opened, both before the callee's phone hears."""
         context = self._context
-        rate = context.rate(presented, self.record)
         opening = context.media.open(self._a.dialog.flow.remote[0], None)
         try:
             self._authorization = await context.money.submit(
-                OpenCall(self.id, self.record.account, rate, self.record.draft(), context.wall_ms())
+                OpenCall(
+                    self.id,
+                    priced.account_id,
+                    priced.rate,
+                    self.record.draft(),
+                    context.wall_ms(),
+                    context.limits.reservation_seconds,
+                )
             )
             self._opened = True
         finally:
@@ -171,7 +202,7 @@ class Call:
         addresses: dict[Side, str] = {"a": context.media_address, "b": context.media_address}
         self._media = CallMedia(self._relay, addresses, context.agent.pick(1 << 31))
         if self._offer is not None:
-            self._media.learn("a", self._offer)
+            self.learn("a", self._offer)
 
     # Ringing
 
@@ -222,7 +253,7 @@ class Call:
         match letter:
             case sip_events.Progress(session, response) if session in branches:
                 branches.heard = True
-                self._progress(response.status, try_read(response.body))
+                self._progress(session, response.status, try_read(response.body))
             case sip_events.Answered(session, response) if session in branches:
                 await self._answer(branches, session, response.body)
             case sip_events.Refused(session, status, response) if session in branches:
@@ -243,12 +274,12 @@ class Call:
                 raise Refusal(503, "media: the worker died", ended_by="operator")
         return None
 
-    def _progress(self, status: int, early: SessionDescription | None) -> None:
+    def _progress(self, session: Session, status: int, early: SessionDescription | None) -> None:
         """Pass a provisional response on; with SDP in it the caller hears early media."""
         self.record.rang(self._context.wall_ms())
         body = b""
         if early is not None and self._offer is not None and self._media is not None:
-            self._media.learn("b", early)
+            self._media.learn("b", early, session.dialog.flow.remote[0])
             body = self._description("a", early)
         self._a.progress(status if status in (180, 181, 182, 183) else 183, self._now(), body)
 
@@ -262,7 +293,7 @@ class Call:
         description = CallMedia.read(body)
         if self._offer is not None:
             self._media.answered(self._offer, description)
-        self._media.learn("b", description)
+        self.learn("b", description)
         await self._context.money.submit(AnswerCall(self.id, wall))
         self._answered_at = answered
         self.record.answered(wall)
@@ -307,7 +338,7 @@ class Call:
                 if authorization is not None:
                     self._authorization = authorization
             case BalanceChanged():
-                if self._authorization is not None and self._authorization.final:
+                if self.wants_balance:
                     self._extend()
             case Silent(last_packet_at):
                 return endings.media_silent(last_packet_at or self._answered_at or self._now())
@@ -338,7 +369,7 @@ class Call:
 
     def _paid_until(self) -> float:
         """The loop's time of the paid second."""
-        paid = None if self._authorization is None else self._authorization.paid_seconds
+        paid = self.paid_seconds
         if paid is None or self._answered_at is None:
             return float("inf")
         return self._answered_at + paid
@@ -354,7 +385,9 @@ class Call:
         if self._extending or self._authorization is None:
             return
         self._extending = True
-        future = self._context.money.submit(ExtendCall(self.id, self._context.wall_ms()))
+        future = self._context.money.submit(
+            ExtendCall(self.id, self._context.wall_ms(), self._context.limits.reservation_seconds)
+        )
         future.add_done_callback(self._on_extended)
 
     def _on_extended(self, future: asyncio.Future[Authorization]) -> None:
@@ -380,11 +413,12 @@ class Call:
             ended_wall,
             round(duration * 1000),
             figures,
-            self._media.codec if self._media is not None else None,
+            self.codec,
         )
-        desk: SettlementDesk = self._context.desk
-        await desk.settle(cdr, opened=self._opened)
-        self._context.ended(self, end)
+        try:
+            await self._context.desk.settle(cdr, opened=self._opened)
+        finally:
+            self._context.ended(self, end)
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
@@ -405,6 +439,10 @@ class Call:
 
     def side_of(self, session: Session) -> Side:
         return "a" if session is self._a else "b"
+
+    def learn(self, side: Side, heard: SessionDescription) -> None:
+        """Teach the relay what a leg said."""
+        self.media.learn(side, heard, self.leg(side).dialog.flow.remote[0])
 
     @property
     def media(self) -> CallMedia:

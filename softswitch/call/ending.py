@@ -30,7 +30,9 @@ class Ending:
 
     @classmethod
     def refused(cls, refusal: Refusal) -> Ending:
-        return cls(refusal.ended_by, refusal.status, refusal.cause, None, refusal.rule, refusal.reason)
+        return cls(
+            refusal.ended_by, refusal.status, refusal.cause, None, refusal.rule, refusal.reason
+        )
 
 
 def hung_up(by: str) -> Ending:

@@ -117,9 +117,7 @@ class Branches:
         return min(self._failures, key=lambda failure: _rank(failure[0]), default=(480, None))
 
 
-PASSED_ON = frozenset(
-    {404, 410, 480, 484, 486, 487, 488, 500, 503, 600, 603, 604, 606}
-)
+PASSED_ON = frozenset({404, 410, 480, 484, 486, 487, 488, 500, 503, 600, 603, 604, 606})
 """Statuses that mean the same to the caller as to us."""
 
 

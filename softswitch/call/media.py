@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
-from rtp.client import MediaSession
+from rtp.control import Direction
+from rtp.session import MediaSession
 from sip.errors import ParseError, SipError
 from sip.offer_answer import check_answer, media_target, relayed
 from sip.sdp import SessionDescription
@@ -25,16 +26,13 @@ class CallMedia:
         origin_id: the session id of our own descriptions (RFC 8866 section 5.2).
     """
 
-    __slots__ = ("_addresses", "_heard", "_origin_id", "_session", "_versions", "codec")
+    __slots__ = ("_addresses", "_origin_id", "_session", "_versions", "codec")
 
-    def __init__(
-        self, session: MediaSession, addresses: dict[Side, str], origin_id: int
-    ) -> None:
+    def __init__(self, session: MediaSession, addresses: dict[Side, str], origin_id: int) -> None:
         self._session = session
         self._addresses = addresses
         self._origin_id = origin_id
         self._versions: dict[Side, int] = {"a": 0, "b": 0}
-        self._heard: dict[Side, SessionDescription] = {}
         self.codec: str | None = None
         """Of the last answer, as the CDR names it."""
 
@@ -69,21 +67,26 @@ class CallMedia:
             )
         )
 
-    def learn(self, side: Side, heard: SessionDescription) -> None:
-        """Have the relay send to where this side says it listens."""
+    def learn(self, side: Side, heard: SessionDescription, signalling: str) -> None:
+        """Have the relay send to where this side says it listens.
+
+        Args:
+            signalling: the IP address that the peer's SIP comes from.
+        """
         target = media_target(heard)
         if target is None:
             raise SipError(488, "Not Acceptable Here")
         events = [c.payload_type for c in target.codecs if c.name == "TELEPHONE-EVENT"]
         self._session.set_remote(
             side,
-            target.address,
+            target.address or None,
             target.rtp_port,
             target.rtcp_port,
-            target.direction,
+            cast(Direction, target.direction),
             events[0] if events else None,
+            signalling_address=signalling,
+            clock_rate=target.codecs[0].clock_rate if target.codecs else 8000,
         )
-        self._heard[side] = heard
 
     def answered(self, offer: SessionDescription, answer: SessionDescription) -> None:
         """Hold an answer against its offer, and note the codec.
@@ -95,10 +98,6 @@ class CallMedia:
         target = media_target(answer)
         if target is not None and target.codecs:
             self.codec = target.codecs[0].name
-
-    def heard(self, side: Side) -> SessionDescription | None:
-        """What this side said last."""
-        return self._heard.get(side)
 
 
 def try_read(body: bytes) -> SessionDescription | None:

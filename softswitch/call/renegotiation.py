@@ -90,8 +90,8 @@ class Renegotiation:
         except SipError as error:
             asker.reject(488, now, error.reason)
             return
-        call.media.learn(side, offer)
-        call.media.learn(other(side), answer)
+        call.learn(side, offer)
+        call.learn(other(side), answer)
         asker.accept(call.media.describe(side, answer), now)
 
     def _pass_delayed_offer(
@@ -121,6 +121,6 @@ class Renegotiation:
         offer, self._offer, self._answer_due = self._offer, None, None
         answer = CallMedia.read(body)
         call.media.answered(offer, answer)
-        call.media.learn(side, answer)
-        call.media.learn(other(side), offer)
+        call.learn(side, answer)
+        call.learn(other(side), offer)
         call.leg(other(side)).acknowledge(call.media.describe(other(side), answer), now)

@@ -178,7 +178,7 @@ def _read_csv(context: Context, text: str) -> tuple[list[Line], list[Row], list[
             _claim(line.number, numbers, "number")
             _claim(line.login, logins, "login")
         except (OperationError, csv.Error) as error:
-            errors.append(f"line {reader.line_num}: {error}")
+            errors.append(f"line {reader.reader.line_num}: {error}")
             if isinstance(error, csv.Error) or len(lines) >= MAX_IMPORT_LINES:
                 break
         else:

@@ -38,9 +38,9 @@ def cdr_export(
     limit: int | None = None,
 ) -> str:
     """Records as another program writes them: asterisk, freeswitch, acc or cgrates."""
-    from billing import export
+    from billing.export import export
 
-    return export.text(format, _cdrs(context, since, until, number, kind, account, limit))
+    return export(_cdrs(context, since, until, number, kind, account, limit), format)
 
 
 def ledger_verify(context: Context) -> Row:

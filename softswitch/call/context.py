@@ -1,0 +1,192 @@
+"""What every call of a switch works with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from billing.group_commit import GroupCommit
+from rtp.control import SessionFigures
+from rtp.session import MediaError, MediaSession
+from sip.flow import Flow
+from sip.invite import Credentials
+from sip.message import Request
+from sip.uri import Uri
+from sip.user_agent import Invitation, UserAgent
+from softswitch.admission.admission import Stages
+from softswitch.admission.authentication import Caller
+from softswitch.admission.caller_id import from_field
+from softswitch.admission.credit import PricedRoute
+from softswitch.admission.refusal import Refusal
+from softswitch.admission.routing import ToLine, ToTrunk, direction_of_call, type_of_call
+from softswitch.call.accounting import Record, SettlementDesk
+from softswitch.call.forking import Attempt
+from softswitch.directory import Trunk
+
+if TYPE_CHECKING:
+    from softswitch.call.call import Call
+    from softswitch.call.ending import Ending
+
+DEFAULT_MAX_FORWARDS = 70
+
+
+class Media(Protocol):
+    """Who opens relay sessions: worker processes, or an engine in this one."""
+
+    def open(
+        self, a_signalling: str | None, b_signalling: str | None
+    ) -> asyncio.Future[MediaSession]: ...
+
+
+class Log(Protocol):
+    """The part of a structlog logger that calls use."""
+
+    def info(self, event: str, **values: Any) -> Any: ...
+
+    def error(self, event: str, **values: Any) -> Any: ...
+
+    def exception(self, event: str, **values: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of every call; seconds."""
+
+    max_duration_seconds: float
+    no_answer_seconds: float
+    trunk_failover_seconds: float
+    reservation_seconds: int
+    """How much talk time is reserved at once."""
+
+    @property
+    def extension_lead_seconds(self) -> float:
+        """How long before its paid second a call asks for more."""
+        return min(10.0, self.reservation_seconds / 3)
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """The switch, as a call sees it.
+
+    Args:
+        drain: writes what the user agent wants written; called after commands to it.
+        wall_ms: epoch milliseconds.
+        flow_to: finds how to reach a trunk; None while its name can't be resolved.
+        ended: told when a call is over and settled.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    agent: UserAgent
+    media: Media
+    money: GroupCommit
+    desk: SettlementDesk
+    stages: Stages
+    limits: Limits
+    log: Log
+    domain: bytes
+    media_address: str
+    drain: Callable[[], None]
+    wall_ms: Callable[[], int]
+    flow_to: Callable[[Trunk], Flow | None]
+    admitted: Callable[[Record], None]
+    ended: Callable[[Call, Ending], None]
+
+    def admit(self, caller: Caller, request: Request, record: Record) -> PricedRoute:
+        """Walk the stages of admission and note in the record how far the call came.
+
+        Raises:
+            Refusal: a stage refused.
+        """
+        stages = self.stages
+        record.caller(caller)
+        dialled = stages.number(request.uri.user or "")
+        record.dialled(dialled)
+        destination = stages.route(caller, dialled)
+        record.routed(
+            direction_of_call(caller, destination), type_of_call(destination, stages.plan)
+        )
+        priced = stages.price(caller, destination, request, self.wall_ms())
+        record.priced(caller, priced)
+        self.admitted(record)
+        return priced
+
+    def attempts(self, priced: PricedRoute, request: Request) -> list[Attempt]:
+        """What is rung, in order.
+
+        Raises:
+            Refusal: 503, no trunk can be reached.
+        """
+        presented = priced.presented
+        destination = presented.route
+        from_ = from_field(presented.presented, presented.display_name, self.domain)
+        forwards = request.max_forwards
+        left = (DEFAULT_MAX_FORWARDS if forwards is None else min(forwards, 255)) - 1
+        if isinstance(destination, ToLine):
+            return [self._ring_line(destination, from_, left)]
+        return self._ring_trunks(destination, from_, left)
+
+    def _ring_line(self, destination: ToLine, from_: bytes, max_forwards: int) -> Attempt:
+        to = b"<sip:%s@%s>" % (destination.number.encode("ascii"), self.domain)
+        invitations = tuple(
+            Invitation(binding.flow, binding.contact, from_, to, max_forwards)
+            for binding in destination.bindings
+        )
+        seconds = destination.line.no_answer_seconds or self.limits.no_answer_seconds
+        return Attempt(invitations, seconds)
+
+    def _ring_trunks(self, destination: ToTrunk, from_: bytes, left: int) -> list[Attempt]:
+        attempts = []
+        for trunk in destination.trunks:
+            flow = self.flow_to(trunk)
+            if flow is not None:
+                invitation = _trunk_invitation(trunk, flow, destination.number, from_, left)
+                attempts.append(
+                    Attempt(
+                        (invitation,),
+                        self.limits.no_answer_seconds,
+                        self.limits.trunk_failover_seconds,
+                        trunk,
+                    )
+                )
+        if not attempts:
+            raise Refusal(503, "routing: no trunk's address can be resolved")
+        return attempts
+
+    async def figures(self, relay: MediaSession, seconds: float) -> SessionFigures | None:
+        """Close a relay session; None if its worker doesn't say anything in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await relay.close()
+        except (TimeoutError, MediaError):
+            return None
+
+
+def _trunk_invitation(
+    trunk: Trunk, flow: Flow, number: str, from_: bytes, max_forwards: int
+) -> Invitation:
+    host = Uri.parse(trunk.target.encode("utf-8"))
+    target = bytes(
+        Uri(
+            scheme=host.scheme,
+            user=number,
+            password=None,
+            host=host.host,
+            port=host.port,
+            params=host.params,
+            headers=None,
+        )
+    )
+    credentials = None
+    if trunk.username is not None:
+        credentials = Credentials(trunk.username, trunk.password or "")
+    return Invitation(
+        flow,
+        target,
+        from_,
+        b"<" + target + b">",
+        max_forwards,
+        credentials=credentials,
+        pinned=False,
+    )

@@ -1,0 +1,100 @@
+"""What the switch would do with a call, stage by stage, from the code that serves calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from billing.money import format_amount
+from billing.rating import affordable_seconds, charge
+from billing.tariff import describe
+from sip.message import Request
+from softswitch.admission.admission import Stages
+from softswitch.admission.authentication import LineCaller
+from softswitch.admission.credit import PricedRoute
+from softswitch.admission.refusal import Refusal
+from softswitch.admission.routing import ToLine, direction_of_call, type_of_call
+from softswitch.directory import Line
+from softswitch.operations.context import Context
+
+Row = dict[str, Any]
+
+
+def explain_call(
+    context: Context, line: Line, number: str, *, at_ms: int, seconds: int
+) -> list[Row]:
+    """A row for each stage: what it decided, or why it refused. Nothing is reserved or rung."""
+    rows = [_row("authentication", f"line {line.number}, account {line.account_id}")]
+    try:
+        rows += _stages(context, line, number, at_ms, seconds)
+    except Refusal as refusal:
+        stage, _, why = refusal.rule.partition(": ")
+        rows.append(_row(stage, f"refused with {refusal.status} {refusal.reason}: {why}"))
+    return rows
+
+
+def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int) -> list[Row]:
+    stages = _build(context, at_ms)
+    caller = LineCaller(line)
+    dialled = stages.number(number)
+    rows = [_row("numbering", f"{dialled.number} ({dialled.kind})")]
+    destination = stages.route(caller, dialled)
+    kind = type_of_call(destination, stages.plan)
+    direction = direction_of_call(caller, destination)
+    if isinstance(destination, ToLine):
+        where = f"line {destination.number}, {len(destination.bindings)} phones registered"
+    else:
+        where = "trunks " + ", ".join(trunk.name for trunk in destination.trunks)
+    rows.append(_row("routing", f"{where}; {direction}, {kind}"))
+    priced = stages.price(caller, destination, Request.build("INVITE", b"sip:x", ()), at_ms)
+    shown = priced.presented.presented
+    rows.append(_row("caller_id", f"shows {shown}" if shown else "withheld"))
+    return [*rows, *_credit(context, priced, seconds)]
+
+
+def _build(context: Context, at_ms: int) -> Stages:
+    directory = context.directory.load()
+    bindings = context.directory.bindings(at_ms / 1000)
+    by_login: dict[str, list[Any]] = {}
+    for binding in bindings:
+        by_login.setdefault(binding.aor, []).append(binding)
+    return Stages(
+        directory,
+        context.plan,
+        {tariff.name: tariff for tariff in context.billing.tariffs()},
+        {account.id: account.tariff for account in context.billing.accounts()},
+        lambda line: tuple(by_login.get(line.login, ())),
+        lambda line: 0,
+    )
+
+
+def _credit(context: Context, priced: PricedRoute, seconds: int) -> list[Row]:
+    rate = priced.rate
+    if rate is None or rate.free:
+        return [_row("tariff", "free of charge"), _row("longest call", "without a limit")]
+    account = context.account(priced.account_id)
+    price = charge(rate, seconds * 1000)
+    rows = [
+        _row("tariff", f"{rate.tariff}: {describe(rate)}"),
+        _row(
+            "price",
+            f"{format_amount(price.price_micros)} {rate.currency} for {seconds} s "
+            f"({price.billed_seconds} s billed)",
+        ),
+    ]
+    available = account.available_micros
+    if not account.is_active:
+        rows.append(_row("credit", f"refused with 403: account {account.id} is {account.status}"))
+    elif available is None:
+        rows.append(_row("longest call", "without a limit (postpaid)"))
+    else:
+        longest = affordable_seconds(rate, available)
+        if longest == 0:
+            rows.append(_row("credit", "refused with 402: the balance pays for no part of it"))
+        else:
+            paid = "without a limit" if longest is None else f"{longest} s"
+            rows.append(_row("longest call", f"{paid} for {format_amount(available)} available"))
+    return rows
+
+
+def _row(stage: str, decision: str) -> Row:
+    return {"stage": stage, "decision": decision}

@@ -1,0 +1,66 @@
+"""What operators ask of the running switch: calls and registrations as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from billing.cdr import show_stamp
+from softswitch.call.call import Call
+from softswitch.operations.errors import OperationError
+from softswitch.operations.registrations import registration_rows
+from softswitch.switch import Switch
+
+Row = dict[str, Any]
+
+
+def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
+    """Handlers for the control socket; none of them blocks."""
+
+    def call_list() -> list[Row]:
+        return [call_row(call) for call in switch.calls.values()]
+
+    def call_show(call_id: str) -> Row:
+        return call_row(_call(switch, call_id))
+
+    def call_hangup(call_id: str) -> Row:
+        call = _call(switch, call_id)
+        switch.hang_up(call.id)
+        return {"id": call.id, "result": "hung up"}
+
+    def registration_list() -> list[Row]:
+        now = switch.wall_seconds()
+        return registration_rows(switch.registrar.all(now), switch.directory, now)
+
+    handlers: list[Callable[..., Any]] = [call_list, call_show, call_hangup, registration_list]
+    return {handler.__name__: handler for handler in handlers}
+
+
+def _call(switch: Switch, call_id: str) -> Call:
+    """By its id, or by the beginning of it that only one call has."""
+    found = [call for key, call in switch.calls.items() if key.startswith(call_id)]
+    if len(found) != 1:
+        why = "several calls begin with" if found else "there is no call"
+        raise OperationError(f"{why} {call_id!r}; `softswitch call list` shows them")
+    return found[0]
+
+
+def call_row(call: Call) -> Row:
+    """A live call for people and scripts."""
+    record = call.record
+    answered_at = record.answered_at
+    return {
+        "id": call.id,
+        "state": call.state,
+        "direction": record.direction,
+        "account": record.account,
+        "line": record.line,
+        "calling": record.calling,
+        "called": record.called,
+        "trunk": record.trunk,
+        "setup_at": show_stamp(record.setup_at),
+        "answered_at": None if answered_at is None else show_stamp(answered_at),
+        "seconds": call.talk_seconds,
+        "paid_seconds": call.paid_seconds,
+        "codec": call.codec,
+    }

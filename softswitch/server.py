@@ -1,0 +1,318 @@
+"""The process: start everything, serve, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import resource
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from billing.authorization import ProveAlive
+from billing.group_commit import GroupCommit
+from billing.store import Store, StoreError
+from rtp.client import MediaWorkers
+from rtp.session import MediaError, MediaSession, MediaSettings
+from sip.endpoint import Listen, ListenError
+from sip.flow import Flow
+from sip.resolver import Resolver
+from sip.uri import Uri
+from softswitch.call.accounting import SettlementDesk
+from softswitch.call.call import MediaLost, Silent
+from softswitch.config import Config, ConfigError, load
+from softswitch.control import AlreadyRunning, ControlServer
+from softswitch.directory import Directory, Trunk
+from softswitch.keeping import BindingKeeper, JournalKeeper
+from softswitch.live import live_handlers
+from softswitch.operations.context import Context, Reload, submitting
+from softswitch.operations.errors import OperationError
+from softswitch.operations.registry import server_handlers
+from softswitch.operations.setup import epoch_ms, nonce_secret
+from softswitch.store import DirectoryStore
+from softswitch.switch import Switch
+
+GC_THRESHOLD = 50_000
+"""Allocations between collections of the youngest generation. The call path makes no cycles, so
+collecting often would only stop the loop."""
+HOUSEKEEPING_SECONDS = 10.0
+
+FATAL = (ListenError, AlreadyRunning, StoreError, MediaError, OperationError, ConfigError)
+"""What ends the start with one line that names the thing."""
+
+
+def run(config: Config) -> int:
+    """Serve until told to stop; returns the exit status."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(config))
+    except FATAL as error:
+        print(f"softswitch: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(config: Config) -> None:
+    server = Server(config)
+    try:
+        await server.start()
+        await server.until_stopped()
+    finally:
+        await server.close()
+
+
+class Server:
+    """Sockets, processes, files and signals around one :class:`Switch`."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._log: Any = structlog.get_logger("softswitch")
+        self._stops = 0
+        self._stopped = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        # Durations go by the monotonic clock, stamps by the wall clock: both are read here only.
+        self._store = Store(config.database.url)
+        self._directory_store = DirectoryStore(self._store.engine)
+        self._money = GroupCommit(self._store.apply, self._loop)
+        self._journal = JournalKeeper(config.journal_dir, self._loop, self._log)
+        self._bindings = BindingKeeper(self._directory_store, self._loop, self._log)
+        self._resolver = Resolver(self._loop, self._name_failed)
+        self._media = MediaWorkers(
+            config.media_bind_address,
+            config.media.ports,
+            config.media.workers,
+            MediaSettings(
+                config.media.latch_seconds,
+                config.media.silence_seconds,
+                config.media.hold_silence_seconds,
+                config.media.quarantine_seconds,
+            ),
+            on_silent=self._silent,
+            on_lost=self._lost,
+        )
+        self._tariffs = {tariff.name: tariff for tariff in self._store.tariffs()}
+        self._tariff_of = {account.id: account.tariff for account in self._store.accounts()}
+        self.switch = self._build_switch(self._directory_store.load())
+        self._control = ControlServer(config.control_socket, self._handlers())
+
+    def _build_switch(self, directory: Directory) -> Switch:
+        return Switch(
+            self._config,
+            self._loop,
+            directory=directory,
+            tariffs=self._tariffs,
+            tariff_of=self._tariff_of,
+            nonce_secret=nonce_secret(self._config),
+            randbits=secrets.randbits,
+            wall_ms=epoch_ms,
+            media=self._media,
+            money=self._money,
+            desk=SettlementDesk(self._money, self._log, self._journal.append),
+            bindings=self._bindings,
+            flow_to=self._flow_to,
+            log=self._log,
+        )
+
+    def _handlers(self) -> dict[str, Callable[..., Any]]:
+        context = Context(
+            self._config,
+            self._store,
+            self._directory_store,
+            submitting(self._loop, self._money.submit),
+            epoch_ms,
+        )
+        handlers = dict(server_handlers(context, self._reload))
+        handlers.update(live_handlers(self.switch))
+        return handlers
+
+    # Start
+
+    async def start(self) -> None:
+        """Open everything, and say so.
+
+        Raises:
+            ListenError, AlreadyRunning, StoreError, MediaError: what can't be had, by name.
+        """
+        _raise_file_limit()
+        await self._control.start()  # first: it keeps two switches off one database
+        self._recover()
+        await self._media.start()
+        self.switch.restore(self._directory_store.bindings(time.time()))
+        for trunk in self.switch.directory.trunks():
+            await self._resolver.prepare(_target(trunk))
+        for listen in self._config.sip.listen:
+            await self.switch.endpoint.listen(Listen(listen.transport, listen.host, listen.port))
+        self.switch.accounts_changed(())
+        self._money.on_accounts_changed = self.switch.accounts_changed
+        self._install_signals()
+        self._every(self._config.calls.journal_seconds, self._prove_life)
+        self._every(HOUSEKEEPING_SECONDS, self._keep_house)
+        _calm_garbage_collector()
+        where = " ".join(f"{x.transport}:{x.host}:{x.port}" for x in self.switch.endpoint.listening)
+        self._log.info("ready", listen=where)
+        print(f"ready {where}", flush=True)
+
+    def _recover(self) -> None:
+        """End the calls of a switch that died."""
+        cdrs = self._store.recover()
+        for cdr in cdrs:
+            self._journal.append(cdr)
+        if cdrs:
+            self._log.warning("calls of before were ended at their last sign", calls=len(cdrs))
+
+    def _install_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload_all)
+
+    # Stop
+
+    def _stop(self) -> None:
+        """The first signal drains, the second ends at once."""
+        self._stops += 1
+        self.switch.draining = True
+        self._stopped.set()
+        if self._stops > 1:
+            self._hurry.set()
+
+    async def until_stopped(self) -> None:
+        """Serve; then let calls end by themselves, for as long as they may."""
+        await self._stopped.wait()
+        calls = len(self.switch.calls)
+        self._log.info("draining", calls=calls)
+        if calls:
+            print(f"draining {calls} calls; a second signal ends them", flush=True)
+        waits = [
+            self._loop.create_task(self.switch.drained()),
+            self._loop.create_task(_wait(self._hurry)),
+        ]
+        limit = self._config.calls.drain_seconds
+        await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def close(self) -> None:
+        """Settle what still lives, then close everything in the order of need."""
+        await self.switch.finish()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.sleep(0)
+        await self._control.close()
+        await self.switch.endpoint.close()
+        self._resolver.close()
+        await self._media.close()
+        await self._bindings.close()
+        await self._journal.close()
+        await self._money.close()
+        self._store.close()
+        self._log.info("stopped")
+
+    # What happens again and again
+
+    def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async def repeat() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                try:
+                    await work()
+                except Exception:
+                    self._log.exception("housekeeping failed", work=work.__name__)
+
+        self._tasks.append(self._loop.create_task(repeat()))
+
+    async def _prove_life(self) -> None:
+        calls = self.switch.proofs_of_life()
+        if calls:
+            await self._money.submit(ProveAlive(calls))
+
+    async def _keep_house(self) -> None:
+        self.switch.expire()
+        self._journal.retry()
+
+    # What others tell
+
+    def _silent(self, session: MediaSession, last_packet_at: int | None) -> None:
+        if session.owner is not None:
+            last = None if last_packet_at is None else self._media.monotonic(last_packet_at)
+            session.owner.post(Silent(last))
+
+    def _lost(self, session: MediaSession) -> None:
+        if session.owner is not None:
+            session.owner.post(MediaLost())
+
+    def _name_failed(self, host: str, why: str) -> None:
+        self._log.warning("a trunk's name can't be resolved", host=host, why=why)
+
+    def _flow_to(self, trunk: Trunk) -> Flow | None:
+        """How to reach a trunk: by the transport of its URI, from our socket of the same family."""
+        uri = _target(trunk)
+        address = self._resolver.address(uri)
+        if address is None:
+            return None
+        transport = uri.transport or "udp"
+        family = ":" in address[0]
+        for listen in self.switch.endpoint.listening:
+            if listen.transport == transport and (":" in listen.host) == family:
+                return Flow(transport, (listen.host, listen.port), address)
+        self._log.error(
+            "no socket of ours reaches the trunk", trunk=trunk.name, target=trunk.target
+        )
+        return None
+
+    # Changes while serving
+
+    def _reload(self, reload: Reload) -> None:
+        """Take over what an operation changed."""
+        reload.put_into(self.switch.directory)
+        for tariff in reload.tariffs:
+            self._tariffs[tariff.name] = tariff
+        for account in reload.accounts:
+            self._tariff_of[account.id] = account.tariff
+
+    def _reload_all(self) -> None:
+        """SIGHUP: read the configuration and the directory anew; a broken file changes nothing."""
+        try:
+            fresh = load(self._config.path)
+        except ConfigError as error:
+            self._log.error("the configuration wasn't reloaded", why=str(error))
+            return
+        self.switch.directory.replace(self._directory_store.lines(), self._directory_store.trunks())
+        self._tariffs.clear()
+        self._tariffs.update((tariff.name, tariff) for tariff in self._store.tariffs())
+        self._tariff_of.update((a.id, a.tariff) for a in self._store.accounts())
+        self._log.info("reloaded", needs_restart=fresh != self._config)
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def _target(trunk: Trunk) -> Uri:
+    return Uri.parse(trunk.target.encode("utf-8"))
+
+
+def _raise_file_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _calm_garbage_collector() -> None:
+    """What exists now stays; no collection looks at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 50, 50)

@@ -1,0 +1,331 @@
+"""The command line: what is printed, on which stream, with which exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from softswitch.cli import output
+from softswitch.cli.main import hoist, run
+from softswitch.control import ControlServer
+
+HEADER = "prefix,destination,connect_fee,per_minute,initial_increment,increment\n"
+
+
+class Result(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Softswitch = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def fresh_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo")
+    assert run(["init", "--demo", "-c", str(folder / "softswitch.toml")]) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, fresh_demo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A demo switch of its own, and the working folder."""
+    for file in fresh_demo.rglob("*"):
+        target = tmp_path / file.relative_to(fresh_demo)
+        if file.is_dir():
+            target.mkdir(exist_ok=True)
+        else:
+            target.write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def softswitch(folder: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
+    def call(*arguments: str) -> Result:
+        status = run(arguments)
+        captured = capsys.readouterr()
+        return Result(status, captured.out, captured.err)
+
+    return call
+
+
+def test_init_says_what_it_created(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "--demo", "-o", "json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert [row["result"] for row in first] == ["created"] * 4
+    assert run(["init", "--demo", "-o", "json"]) == 0
+    assert {row["result"] for row in json.loads(capsys.readouterr().out)} == {"kept"}
+
+
+def test_an_account_from_opening_to_showing(softswitch: Softswitch) -> None:
+    made = softswitch("account", "add", "Dato", "-o", "json")
+    account = str(made.json["id"])
+    paid = softswitch("-o", "json", "account", "topup", account, "5.50", "--payment-id", "cash-9")
+    assert paid.json["balance"] == "5.50"
+    shown = softswitch("account", "-o", "json", "show", "Dato")
+    assert shown.json["id"] == made.json["id"]
+    assert {"id", "name", "currency", "balance", "reserved", "available", "status"} <= set(
+        shown.json
+    )
+    assert (made.status, paid.status, shown.status) == (0, 0, 0)
+
+
+def test_a_generated_password_is_printed_once(softswitch: Softswitch) -> None:
+    added = softswitch("line", "add", "0322000010", "--account", "Ana", "-o", "json")
+    assert len(added.json["password"]) >= 16
+    shown = softswitch("line", "show", "+995322000010", "-o", "json")
+    assert added.json["password"] not in shown.out
+
+
+def test_a_password_from_standard_input(
+    softswitch: Softswitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("secret words\n"))
+    added = softswitch(
+        "line", "add", "0322000010", "--account", "Ana", "--password", "-", "-o", "json"
+    )
+    assert added.status == 0
+    assert "password" not in added.json
+
+
+def test_lines_and_tariffs_from_files(softswitch: Softswitch, folder: Path) -> None:
+    (folder / "lines.csv").write_text(
+        "number,login,password,account\n+995322000011,,a,Ana\n+995322000012,,b,Beka\n"
+    )
+    assert softswitch("line", "import", "lines.csv", "--dry-run", "-o", "json").json == {
+        "lines": 2,
+        "imported": 0,
+    }
+    assert softswitch("line", "import", "lines.csv", "-o", "json").json["imported"] == 2
+    (folder / "prices.csv").write_text(HEADER + "995,Georgia,0,0.11,1,1\n")
+    tried = softswitch("tariff", "import", "prices.csv", "--name", "gold", "--dry-run")
+    assert "dry run, nothing was changed" in tried.err
+    done = softswitch("tariff", "import", "prices.csv", "--name", "gold", "-o", "json")
+    assert done.json["imported"] == 1
+    names = [row["name"] for row in softswitch("tariff", "list", "-o", "json").json]
+    assert names == ["default", "gold"]
+
+
+def test_a_broken_file_names_its_lines(softswitch: Softswitch, folder: Path) -> None:
+    (folder / "prices.csv").write_text(HEADER + "995,Georgia,0,cheap,1,1\n")
+    refused = softswitch("tariff", "import", "prices.csv")
+    assert refused.status == 1
+    assert refused.out == ""
+    assert refused.err.startswith("prices.csv: line 2: per_minute")
+    missing = softswitch("line", "import", "nowhere.csv")
+    assert (missing.status, missing.err) == (1, "softswitch: nowhere.csv isn't there\n")
+    (folder / "latin.csv").write_bytes(b"number,account\n\xff\n")
+    assert "is not UTF-8" in softswitch("line", "import", "latin.csv").err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "expected"),
+    [
+        (["account", "show", "Nobody"], 1, "there is no account 'Nobody'"),
+        (["account", "topup", "Ana", "x", "--payment-id", "p"], 1, "'x' is no amount"),
+        (["line", "set", "322000001", "max_cals", "2"], 1, "did you mean 'max_calls'?"),
+        (["line", "show", "+995322999999"], 1, "there is no line"),
+        (["account", "add"], 2, "Missing argument 'NAME'"),
+        (["account", "add", "A", "--knd", "person"], 2, "--knd"),
+        (["acount", "list"], 2, "acount"),
+        (["cdr", "list", "--format", "xml"], 2, "xml"),
+        (["call", "list"], 3, "no switch is running here"),
+        (["call", "hangup", "1"], 3, "start it with `softswitch serve`"),
+        (["account", "list", "-c", "other.toml"], 1, "other.toml isn't there"),
+    ],
+)
+def test_errors_are_one_line_with_their_status(
+    softswitch: Softswitch, arguments: list[str], status: int, expected: str
+) -> None:
+    result = softswitch(*arguments)
+    assert result.status == status
+    assert expected in result.err
+    assert result.out == ""
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_noun_alone_shows_its_verbs(softswitch: Softswitch) -> None:
+    result = softswitch("account")
+    assert result.status == 2
+    assert "topup" in result.out + result.err
+
+
+def test_a_broken_configuration(softswitch: Softswitch, folder: Path) -> None:
+    path = folder / "softswitch.toml"
+    path.write_text(path.read_text().replace("listen =", "lisen ="))
+    result = softswitch("account", "list")
+    assert result.status == 1
+    assert result.err.startswith("softswitch: softswitch.toml:")
+    assert "did you mean 'listen'?" in result.err
+
+
+def test_registrations_without_a_switch_are_the_kept_ones(softswitch: Softswitch) -> None:
+    assert softswitch("registration", "list", "-o", "json").json == []
+
+
+def test_records_and_ledger(softswitch: Softswitch) -> None:
+    assert softswitch("cdr", "list", "-o", "json").json == []
+    assert softswitch("cdr", "list", "--from", "2026-01-01", "--type", "on_net").status == 0
+    assert softswitch("cdr", "list", "--format", "acc").out.startswith("id,method,")
+    verified = softswitch("ledger", "verify")
+    assert (verified.status, verified.out) == (0, "3 accounts: everything adds up\n")
+
+
+def test_check_says_what_is_there(softswitch: Softswitch, folder: Path) -> None:
+    path = folder / "softswitch.toml"
+    path.write_text(
+        path.read_text().replace(":5060", ":15999").replace("20000-29999", "41000-41099")
+    )
+    rows = {row["check"]: row for row in softswitch("check", "-o", "json").json}
+    assert rows["database"]["ok"] is True
+    assert rows["kernel fast path"]["ok"] is None
+    assert "not part of this version" in rows["prompts"]["detail"]
+    (folder / "var" / "nonce.secret").unlink()
+    result = softswitch("check", "-o", "json")
+    assert result.status == 1
+    failed = {row["check"]: row["detail"] for row in result.json if row["ok"] is False}
+    assert list(failed) == ["nonce secret"]
+    assert "run `softswitch init`" in failed["nonce secret"]
+
+
+def test_welcome_says_what_to_type(softswitch: Softswitch, folder: Path) -> None:
+    text = softswitch("welcome").out
+    passwords = (folder / "var" / "demo-lines.txt").read_text().split()
+    assert passwords[-1] in text
+    for expected in ("995322000001", "127.0.0.1", "5060", "UDP or TCP", "0322000002",
+                     "var/softswitch.db", "var/cdr/", "var/softswitch.log"):  # fmt: skip
+        assert expected in text
+
+
+class TestRunningSwitch:
+    """Commands go to the switch that answers on the control socket."""
+
+    @pytest.fixture
+    def operations(self, folder: Path) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+        asked: list[tuple[str, dict[str, Any]]] = []
+
+        def answer(name: str) -> Callable[..., Any]:
+            def handle(**arguments: Any) -> Any:
+                asked.append((name, arguments))
+                return [{"id": "call-1", "state": "talking"}]
+
+            return handle
+
+        names = ("call_list", "call_hangup", "account_list", "registration_list")
+        server = ControlServer(
+            folder / "var" / "control.sock", {name: answer(name) for name in names}
+        )
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result()
+        yield asked
+        asyncio.run_coroutine_threadsafe(server.close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    def test_it_does_what_is_asked(
+        self, softswitch: Softswitch, operations: list[tuple[str, dict[str, Any]]]
+    ) -> None:
+        assert softswitch("call", "list", "-o", "json").json == [
+            {"id": "call-1", "state": "talking"}
+        ]
+        assert softswitch("account", "list").status == 0
+        assert softswitch("registration", "list").status == 0
+        assert softswitch("call", "hangup", "call-1").status == 0
+        assert operations == [
+            ("call_list", {}),
+            ("account_list", {}),
+            ("registration_list", {}),
+            ("call_hangup", {"call_id": "call-1"}),
+        ]
+
+    def test_its_refusal_is_the_commands(
+        self, softswitch: Softswitch, operations: list[tuple[str, dict[str, Any]]]
+    ) -> None:
+        result = softswitch("call", "show", "x")
+        assert (result.status, operations) == (1, [])
+        assert "doesn't know the operation 'call_show'" in result.err
+
+
+class TestOutput:
+    ROWS = [{"name": "Ana\x1b[2J", "number": "+995", "note": None},
+            {"name": "=1+1", "tags": ["a", "b"], "ok": True}]  # fmt: skip
+
+    def shown(self, form: output.Format, value: Any = None) -> str:
+        stream = io.StringIO()
+        output.show(self.ROWS if value is None else value, form, stream)
+        return stream.getvalue()
+
+    def test_tsv_has_a_header_and_no_control_characters(self) -> None:
+        lines = [line.split("\t") for line in self.shown("tsv").splitlines()]
+        assert lines[0] == ["name", "number", "note", "tags", "ok"]
+        assert lines[1][:2] == ["Ana\\x1b[2J", "+995"]
+        assert lines[2] == ["=1+1", "", "", "a b", "yes"]
+
+    def test_csv_is_safe_for_spreadsheets(self) -> None:
+        rows = list(csv.reader(io.StringIO(self.shown("csv"))))
+        assert rows[1][1] == "+995"
+        assert rows[2][0] == "'=1+1"
+
+    def test_tables_hold_every_cell(self) -> None:
+        text = self.shown("table")
+        assert "+995" in text
+        assert "a b" in text
+        assert "\x1b" not in text
+        assert self.shown("table", []) == "nothing\n"
+
+    def test_records_are_keys_and_values(self) -> None:
+        assert self.shown("tsv", {"a": 1, "b": None}) == "a\t1\nb\t\n"
+        assert self.shown("json", {"a": "ანა"}) == '{\n  "a": "ანა"\n}\n'
+
+
+def test_global_options_come_to_the_front() -> None:
+    assert hoist(["line", "-o", "json", "list", "--config=x.toml"]) == [
+        "-o", "json", "-c", "x.toml", "line", "list",
+    ]  # fmt: skip
+    assert hoist(["a", "--", "-o", "json"]) == ["a", "--", "-o", "json"]
+    assert hoist(["line", "list", "-o"]) == ["-o", "line", "list"]
+
+
+def test_it_starts_fast_and_survives_a_reader_that_leaves(folder: Path) -> None:
+    program = [sys.executable, "-m", "softswitch"]
+    environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parents[2]))
+    begun = time.perf_counter()
+    help_ = subprocess.run(
+        [*program, "--help"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert time.perf_counter() - begun < 3.0  # 0.3 s on an idle machine
+    assert "explain" in help_.stdout
+    left = subprocess.run(
+        f"{sys.executable} -m softswitch line list -o json | true",
+        shell=True,
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+    )
+    assert left.stderr == ""

@@ -24,8 +24,8 @@ answered by a new challenge."""
 class Algorithm(Enum):
     """Digest algorithms by their names on the wire, the strongest first."""
 
-    SHA512_256 = "SHA-512-256"
-    SHA256 = "SHA-256"
+    SHA_512_256 = "SHA-512-256"
+    SHA_256 = "SHA-256"
     MD5 = "MD5"
 
     def digest(self, data: bytes) -> str:
@@ -47,8 +47,8 @@ def _sha512_256(data: bytes) -> str:
 
 _HASHES: dict[Algorithm, Callable[[bytes], str]] = {
     Algorithm.MD5: _md5,
-    Algorithm.SHA256: _sha256,
-    Algorithm.SHA512_256: _sha512_256,
+    Algorithm.SHA_256: _sha256,
+    Algorithm.SHA_512_256: _sha512_256,
 }
 _BY_NAME = {algorithm.value.upper(): algorithm for algorithm in Algorithm}
 

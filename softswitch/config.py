@@ -258,7 +258,7 @@ class MediaSection(_Section):
     hold_silence_seconds: Seconds = 300
     latch_seconds: Annotated[int, Field(ge=1, le=30)] = 3
     """How long after an offer or answer a side may be learned from its packets."""
-    quarantine_seconds: Annotated[int, Field(ge=0, le=600)] = 5
+    quarantine_seconds: Annotated[int, Field(ge=0, le=600)] = 1
     """How long a used port rests before the next call gets it."""
 
 

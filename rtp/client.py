@@ -112,12 +112,13 @@ class MediaWorkers:
         ]
 
     def _silent(self, session: MediaSession, last_packet_at: int | None) -> None:
+        """Told from the loop, so that a fault in there doesn't lose the messages that follow."""
         if self.on_silent is not None:
-            self.on_silent(session, last_packet_at)
+            asyncio.get_running_loop().call_soon(self.on_silent, session, last_packet_at)
 
     def _lost(self, session: MediaSession) -> None:
         if self.on_lost is not None:
-            self.on_lost(session)
+            asyncio.get_running_loop().call_soon(self.on_lost, session)
 
     async def start(self) -> None:
         """Start the processes.
@@ -159,6 +160,11 @@ class MediaWorkers:
     def sessions(self) -> int:
         """Open now."""
         return sum(len(worker) for worker in self._workers)
+
+    @property
+    def ready(self) -> int:
+        """Workers that take calls; fewer than configured while one is being replaced."""
+        return sum(worker.ready for worker in self._workers)
 
     @property
     def pids(self) -> list[int]:
@@ -208,9 +214,13 @@ class _Worker:
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        with theirs:
-            self._process = await loop.run_in_executor(None, _spawn, theirs)
         self._channel = ours
+        try:
+            with theirs:
+                self._process = await loop.run_in_executor(None, _spawn, theirs)
+        except OSError as error:
+            self._hang_up()
+            raise MediaError(f"a media worker can't be started: {error}") from None
         self._started = loop.create_future()
         loop.add_reader(ours, self._readable)
         self.send(self._start)
@@ -323,18 +333,20 @@ class _Worker:
                 loop.remove_writer(channel)
 
     def _readable(self) -> None:
-        while self._channel is not None:
-            try:
-                size = self._channel.recv_into(self._buffer)
-            except BlockingIOError:
-                return
-            except OSError:
-                size = 0
-            if not size:
-                self._died()
-                return
-            for message in decode_from_worker(self._view[:size]):
-                self._take(message)
+        """One record; the loop calls again if there are more."""
+        if self._channel is None:
+            return
+        try:
+            size = self._channel.recv_into(self._buffer)
+        except BlockingIOError:
+            return
+        except OSError:
+            size = 0
+        if not size:
+            self._died()
+            return
+        for message in decode_from_worker(self._view[:size]):
+            self._take(message)
 
     def _take(self, message: FromWorker) -> None:
         match message:

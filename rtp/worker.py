@@ -47,7 +47,9 @@ TICK_SECONDS = 0.001
 """Under load packets are fetched once in so long: waking for each would cost more than to forward
 it."""
 TICK_FROM_PACKETS = 4
-"""Load means so many packets in a tick."""
+"""Load means so many packets in a tick ..."""
+TICK_FROM_CONTROL_SECONDS = 0.002
+"""... or news from the switch twice in so long."""
 
 
 class Lane:
@@ -126,6 +128,8 @@ class Worker:
         self._engine = Engine(start, pool, self._sockets)
         self._lanes: dict[int, Lane] = {}
         self._unsettled: deque[tuple[float, int]] = deque()
+        self._controlled_at = 0.0
+        self._ticks = False
         self._running = True
 
     def run(self) -> None:
@@ -146,9 +150,10 @@ class Worker:
         timeout = self._timeout(time.monotonic())
         events = self._epoll.poll(timeout, MAX_EVENTS)
         now = time.monotonic()
+        self._ticks = len(events) >= TICK_FROM_PACKETS
         self._forward(events, now)
         self._housekeep(now)
-        if len(events) >= TICK_FROM_PACKETS:
+        if self._ticks:
             time.sleep(max(0.0, now + TICK_SECONDS - time.monotonic()))
 
     def _timeout(self, now: float) -> float:
@@ -173,9 +178,12 @@ class Worker:
                     self._careful(self._sockets.by_fd[fd], data, now)
                     continue
                 write(lane.out_fd, data)
-            except (OSError, struct.error):
-                # An ICMP error, a full send buffer, or something that isn't RTP: gone, as on any
-                # network. A refused peer comes back, or falls silent.
+            except OSError:
+                # An ICMP error or a full send buffer: gone, as on any network. A refused peer
+                # comes back, or falls silent.
+                continue
+            except struct.error:
+                self._careful(self._sockets.by_fd[fd], data, now)  # a short report
                 continue
             lane.stream.count(sequence, timestamp, ssrc, len(data), now)
 
@@ -226,17 +234,23 @@ class Worker:
     # Control
 
     def _control_event(self, mask: int, now: float) -> None:
-        """One record in a turn, so that media never waits for many."""
+        """So many messages in a turn that media never waits long for them."""
         if mask & select.EPOLLOUT:
             self._control.flush()
-        record = self._control.receive()
-        if record is None:
-            return
-        if not record:
-            self._running = False
-            return
-        for message in decode_to_worker(record):
-            self._engine.handle(message, now)
+        self._ticks = self._ticks or now - self._controlled_at < TICK_FROM_CONTROL_SECONDS
+        self._controlled_at = now
+        handled = 0
+        while handled < MAX_BATCH:
+            record = self._control.receive()
+            if record is None:
+                return
+            if not record:
+                self._running = False
+                return
+            for message in decode_to_worker(record):
+                self._engine.handle(message, now)
+                handled += 1
+        self._ticks = False
 
     def _housekeep(self, now: float) -> None:
         """Deadlines, sockets to connect anew, and news for the switch."""

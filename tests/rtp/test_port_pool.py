@@ -1,0 +1,60 @@
+"""Port pairs: order, rest and exhaustion."""
+
+import random
+
+import pytest
+
+from rtp.client import MediaError, split_ports
+from rtp.ports import PortPool, PortsExhausted
+
+
+def no_shuffle(ports):
+    pass
+
+
+def test_pairs_are_even_and_whole():
+    pool = PortPool(20001, 20007, no_shuffle, 5.0)
+    assert [pool.take(0.0), pool.take(0.0), pool.take(0.0)] == [20002, 20004, 20006]
+    with pytest.raises(PortsExhausted, match="20001-20007: 3 pairs are in use, 0 rest"):
+        pool.take(0.0)
+
+
+def test_a_used_pair_rests():
+    pool = PortPool(20000, 20003, no_shuffle, 5.0)
+    assert pool.take(0.0) == 20000
+    pool.give_back(20000, 10.0)
+    assert pool.take(10.0) == 20002
+    with pytest.raises(PortsExhausted, match="1 pairs are in use, 1 rest"):
+        pool.take(14.9)
+    assert pool.take(15.0) == 20000
+
+
+def test_a_pair_that_another_program_holds_rests_longer():
+    pool = PortPool(20000, 20005, no_shuffle, 5.0)
+    pool.occupied(pool.take(0.0), 0.0)
+    pool.give_back(pool.take(0.0), 0.0)
+    assert pool.take(0.0) == 20004
+    assert pool.take(5.0) == 20002
+    with pytest.raises(PortsExhausted):
+        pool.take(59.9)
+    assert pool.take(60.0) == 20000
+    assert pool.in_use == 3
+
+
+def test_the_order_is_shuffled():
+    pool = PortPool(20000, 29999, random.Random(1).shuffle, 5.0)
+    taken = [pool.take(0.0) for _ in range(5000)]
+    assert len(set(taken)) == 5000
+    assert taken != sorted(taken)
+
+
+def test_no_pair_at_all():
+    with pytest.raises(ValueError, match="20001-20002"):
+        PortPool(20001, 20002, no_shuffle, 5.0)
+
+
+def test_workers_share_a_range_in_whole_pairs():
+    assert split_ports((20000, 29999), 1) == [(20000, 29999)]
+    assert split_ports((20001, 20011), 2) == [(20002, 20005), (20006, 20011)]
+    with pytest.raises(MediaError, match="2 media workers"):
+        split_ports((20001, 20004), 2)

@@ -1,0 +1,133 @@
+"""Loss, jitter and quality of a stream, against RFC 3550 in its plainest form."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtp.control import SideFigures
+from rtp.sequence import SequenceCounter
+from rtp.source import ReceivedStream, mean_opinion_score
+
+
+def stream_of(sequences, *, start=100.0):
+    """G.711 packets of 20 ms, each in time."""
+    stream = ReceivedStream()
+    for index, sequence in enumerate(sequences):
+        stream.count(sequence, index * 160, 7, 172, start + index * 0.02)
+    return stream
+
+
+def test_a_clean_second():
+    figures = stream_of(range(50)).figures(1_000_000, 3)
+    assert figures == SideFigures(
+        packets=50,
+        octets=8000,
+        expected=50,
+        lost=0,
+        jitter_ms=0.0,
+        mos=4.38,
+        first_packet_at=1_100_000,
+        last_packet_at=1_100_980,
+        strays=3,
+    )
+
+
+def test_nothing_came():
+    assert ReceivedStream().figures(0, 2) == SideFigures(strays=2)
+
+
+def test_lost_doubled_and_late_packets():
+    stream = stream_of([10, 11, 14, 13, 14, 15])
+    assert stream.expected == 6
+    assert stream.figures(0, 0).lost == 0  # 12 is missing, 14 came twice (A.3)
+    assert stream_of([10, 12, 16]).figures(0, 0).lost == 4
+
+
+def test_sequence_numbers_wrap():
+    assert stream_of([65534, 65535, 0, 1]).expected == 4
+    assert stream_of([65534, 0, 65535, 1]).figures(0, 0).lost == 0
+
+
+def test_a_jump_is_taken_for_a_restart_only_when_it_goes_on():
+    counter = SequenceCounter(100)
+    counter.update(101)
+    counter.update(40_000)
+    assert counter.expected == 2
+    counter.update(102)
+    assert counter.expected == 3
+    counter.update(50_000)
+    counter.update(50_001)
+    assert counter.extended_highest == 50_001
+    assert counter.expected == 5  # 100, 101, 102, 50000, 50001
+
+
+def test_another_source_keeps_what_was_counted():
+    stream = stream_of([10, 11, 13])
+    for index, sequence in enumerate([50_000, 50_002]):
+        stream.count(sequence, index * 160, 8, 172, 200.0 + index * 0.02)
+    assert stream.ssrc == 8
+    assert stream.packets == 5
+    assert stream.expected == 4 + 3
+
+
+def test_jitter_is_the_smoothed_difference_of_transit_times():
+    stream = ReceivedStream()
+    stream.count(0, 0, 7, 172, 1.0)
+    stream.count(1, 160, 7, 172, 1.022)  # 2 ms late: 16 timestamp units
+    assert stream.jitter_seconds == pytest.approx(0.001 / 8)
+
+
+def test_a_restarted_timestamp_is_no_jitter():
+    stream = stream_of(range(10))
+    stream.count(10, 3_000_000_000, 7, 172, 100.2)
+    stream.count(11, 3_000_000_160, 7, 172, 100.22)
+    assert stream.jitter_seconds == 0.0
+
+
+def test_the_timestamp_wraps_without_jitter():
+    stream = ReceivedStream()
+    for index in range(10):
+        stream.count(index, (0xFFFF_FFFF - 800 + index * 160) % (1 << 32), 7, 172, index * 0.02)
+    assert stream.jitter_seconds == 0.0
+
+
+def test_quality():
+    perfect = mean_opinion_score(0.0, 0.0)
+    assert 4.3 < perfect < 4.5
+    assert 3.9 < mean_opinion_score(0.01, 5.0) < perfect
+    assert mean_opinion_score(0.05, 5.0) < mean_opinion_score(0.01, 5.0)
+    assert mean_opinion_score(0.0, 300.0) < mean_opinion_score(0.0, 100.0)
+    assert mean_opinion_score(1.0, 2000.0) == 1.0
+
+
+@given(loss=st.floats(0, 1), jitter_ms=st.floats(0, 10_000))
+def test_quality_stays_on_its_scale(loss, jitter_ms):
+    assert 1.0 <= mean_opinion_score(loss, jitter_ms) <= 4.5
+
+
+@given(
+    first=st.integers(0, 0xFFFF),
+    first_timestamp=st.integers(0, 0xFFFF_FFFF - 200_000),
+    steps=st.lists(
+        st.tuples(st.integers(-3, 20).filter(bool), st.integers(0, 400)), min_size=1, max_size=60
+    ),
+)
+def test_against_a_straightforward_model(first, first_timestamp, steps):
+    """Extended numbers without wrapping, and jitter in floating point (A.8 as text says it)."""
+    stream = ReceivedStream()
+    number, now_ticks = first + (1 << 16), 80_000
+    stream.count(number & 0xFFFF, first_timestamp, 1, 172, now_ticks / 8000)
+    highest, jitter, transit = number, 0.0, now_ticks - first_timestamp
+    for step, gap in steps:
+        number = highest + step
+        now_ticks += gap
+        timestamp = first_timestamp + (number - first - (1 << 16)) * 160
+        if timestamp < 0:
+            continue
+        stream.count(number & 0xFFFF, timestamp, 1, 172, (now_ticks + 0.5) / 8000)
+        highest = max(highest, number)
+        difference = abs(now_ticks - timestamp - transit)
+        transit = now_ticks - timestamp
+        jitter += (difference - jitter) / 16
+    assert stream.expected == highest - first - (1 << 16) + 1
+    assert stream.jitter_seconds * 8000 == pytest.approx(jitter, abs=2.0)

@@ -216,7 +216,8 @@ class Call:
         refusal = no_answer()
         for index, attempt in enumerate(attempts):
             last = index == len(attempts) - 1
-            self.record.trunk = attempt.trunk.name if attempt.trunk is not None else None
+            if attempt.trunk is not None:
+                self.record.trunk = attempt.trunk.name
             self._branches = branches = Branches(self._context.agent, attempt)
             body = b"" if self._offer is None else self._description("b", self._offer)
             branches.invite(self, body, self._now())

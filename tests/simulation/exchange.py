@@ -1,0 +1,434 @@
+"""A whole switch, its phones and its trunks in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from world import Address, VirtualLoop, Wire, WireSocket
+
+from billing.authorization import AddAccount, ProveAlive, ReplaceTariff, TopUp
+from billing.group_commit import GroupCommit
+from billing.store import Store
+from billing.tariff import Rate
+from rtp.local import LocalMedia
+from rtp.session import MediaSettings
+from sip.dialog import Dialog
+from sip.digest import Algorithm, ha1
+from sip.endpoint import Endpoint
+from sip.events import (
+    Acknowledged,
+    Answered,
+    Cancelled,
+    HungUp,
+    Received,
+    Refused,
+    ReinviteAnswered,
+    ReinviteRefused,
+    Reinvited,
+)
+from sip.flow import Flow
+from sip.invite import Credentials
+from sip.session import Session
+from sip.uri import Uri
+from sip.user_agent import Invitation, UserAgent
+from softswitch.call.accounting import SettlementDesk
+from softswitch.call.call import Silent
+from softswitch.config import parse
+from softswitch.directory import Directory, Line, Source, Trunk
+from softswitch.switch import Switch
+
+SWITCH: Address = ("192.0.2.1", 5060)
+EPOCH_MS = 1_800_000_000_000
+PORTS = (20_000, 21_999)
+CONFIG = """
+[switch]
+domain = "example.org"
+country = "GE"
+currency = "GEL"
+time_zone = "Asia/Tbilisi"
+[sip]
+listen = ["udp:192.0.2.1:5060"]
+algorithms = ["MD5"]
+"""
+
+
+def sdp(address: str, port: int, direction: str = "sendrecv") -> bytes:
+    return (
+        f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
+        f"m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n"
+        f"a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
+    ).encode()
+
+
+class SilentLog:
+    """Keeps what was logged as an error, so that a test can look at it."""
+
+    def __init__(self) -> None:
+        self.errors: list[tuple[str, dict]] = []
+
+    def info(self, event, **values):
+        pass
+
+    def error(self, event, **values):
+        self.errors.append((event, values))
+
+    exception = error
+
+
+class MediaNetwork:
+    """Carries what the relay sends; the relay's ports sit on the switch's address."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def send(self, local_port: int, data: bytes, target: Address) -> None:
+        self._wire.send(data, (SWITCH[0], local_port), target)
+
+
+class Exchange:
+    """One switch with everything around it, on a wire with faults."""
+
+    def __init__(self, seed: int, *, loss=0.0, duplicates=0.0, store: Store | None = None):
+        self.rng = random.Random(seed)
+        self.loop = VirtualLoop()
+        asyncio.set_event_loop(self.loop)
+        self.wire = Wire(self.loop, self.rng, loss=loss, duplicates=duplicates)
+        self.store = store or Store("sqlite://")
+        self.store.create()
+        self.log = SilentLog()
+        self.cdrs: list = []
+        self.phones: list[Phone] = []
+        self.directory = Directory()
+        self.money = GroupCommit(
+            self.store.apply, self.loop, run_in_thread=False, gather_seconds=0.002
+        )
+        self.tariffs = {}
+        self.tariff_of: dict[int, str] = {}
+        self.media = LocalMedia(
+            self.loop,
+            MediaNetwork(self.wire),
+            PORTS,
+            MediaSettings(quarantine_seconds=1.0),
+            address=SWITCH[0],
+            epoch_offset_ms=EPOCH_MS - 1_000_000,
+            shuffle=self.rng.shuffle,
+            on_silent=self._silent,
+        )
+        self.switch = self._switch()
+        endpoint = self.switch.endpoint
+        endpoint.attach(SWITCH, WireSocket(self.wire, SWITCH))
+        self.wire.attach(SWITCH, self._receive)
+        self.money.on_accounts_changed = self.switch.accounts_changed
+        for port in range(PORTS[0], PORTS[1] + 1):
+            self.wire.attach((SWITCH[0], port), self._media_receiver(port))
+        self.loop.call_later(5.0, self._journal)
+
+    def _switch(self) -> Switch:
+        return Switch(
+            parse(CONFIG, Path("softswitch.toml")),
+            self.loop,
+            directory=self.directory,
+            tariffs=self.tariffs,
+            tariff_of=self.tariff_of,
+            nonce_secret=b"n" * 32,
+            randbits=self.rng.getrandbits,
+            wall_ms=self.wall_ms,
+            media=self.media,
+            money=self.money,
+            desk=SettlementDesk(self.money, self.log, self.cdrs.append),
+            bindings=self,
+            flow_to=self._flow_to,
+            log=self.log,
+        )
+
+    def wall_ms(self) -> int:
+        return EPOCH_MS + round((self.loop.time() - 1000.0) * 1000)
+
+    def changed(self, aor, registration) -> None:
+        """Bindings aren't kept here."""
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        self.switch.endpoint.receive(data, Flow("udp", SWITCH, source))
+
+    def _media_receiver(self, port: int):
+        return lambda data, source: self.media.receive(port, data, source)
+
+    def _silent(self, session, last_packet_at) -> None:
+        if session.owner is not None:
+            at = None if last_packet_at is None else self.media.monotonic(last_packet_at)
+            session.owner.post(Silent(at))
+
+    def _flow_to(self, trunk: Trunk) -> Flow:
+        uri = Uri.parse(trunk.target.encode())
+        return Flow("udp", SWITCH, (uri.host, uri.port or 5060))
+
+    def _journal(self) -> None:
+        calls = self.switch.proofs_of_life()
+        if calls:
+            self.money.submit(ProveAlive(calls))
+        self.loop.call_later(5.0, self._journal)
+
+    # Setting up
+
+    def account(self, balance_micros: int) -> int:
+        command = AddAccount(f"account {self.rng.random()}", "person", "GEL", 0, "default", 0)
+        account = self.store.apply([command])[0]
+        self.tariff_of[account.id] = "default"
+        if balance_micros:
+            self.store.apply([TopUp(account.id, balance_micros, f"first {account.id}", 0)])
+        return account.id
+
+    def tariff(self, *rates: tuple[str, int, int, int]) -> None:
+        """(prefix, per minute micros, initial, increment) rows of the default tariff."""
+        facts = [
+            Rate("default", prefix, "", 0, price, initial, increment, currency="GEL")
+            for prefix, price, initial, increment in rates
+        ]
+        self.store.apply([ReplaceTariff("default", "GEL", facts)])
+        self.tariffs["default"] = self.store.tariff("default")
+
+    def line(self, number: str, account: int, **more) -> Line:
+        login = number.removeprefix("+")
+        line = Line(
+            len(list(self.directory.lines())) + 1,
+            number,
+            login,
+            account,
+            {a: ha1(a, login, "example.org", "secret") for a in Algorithm},
+            **more,
+        )
+        self.directory.put_lines([line])
+        return line
+
+    def phone(self, line: Line, host: str, **more) -> Phone:
+        phone = Phone(self, line.login, (host, 5060), **more)
+        self.phones.append(phone)
+        return phone
+
+    def trunk(self, name: str, host: str, prefix: str = "", priority: int = 100) -> Phone:
+        trunks = [*self.directory.trunks()]
+        source = Source.parse(host)
+        trunk = Trunk(len(trunks) + 1, name, f"sip:{host}:5060", (prefix,), priority,
+                      inbound_from=(source,))  # fmt: skip
+        self.directory.set_trunks([*trunks, trunk])
+        phone = Phone(self, name, (host, 5060))
+        self.phones.append(phone)
+        return phone
+
+    # Running
+
+    def run(self, seconds: float) -> None:
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+
+    def run_until_idle(self, limit: float = 4000.0) -> None:
+        """Until no call is left and no transaction remembers one."""
+        end = self.loop.time() + limit
+        while self.loop.time() < end:
+            self.run(10.0)
+            agents = [self.switch.agent, *(phone.agent for phone in self.phones)]
+            if not self.switch.calls and not any(len(a.layer) or a.sessions for a in agents):
+                return
+        raise AssertionError(f"still busy: {self.switch.calls}, {self.left()}")
+
+    def left(self) -> dict[str, int]:
+        """What must be nothing when all is over."""
+        return {
+            "calls": len(self.switch.calls),
+            "sessions": self.switch.agent.sessions,
+            "transactions": len(self.switch.agent.layer),
+            "relay sessions": self.media.sessions,
+            "ports": self.media.ports_in_use,
+            "live calls": len(self.store.live_calls()),
+            "tasks": len(asyncio.all_tasks(self.loop)),
+            "reserved": sum(account.reserved_micros for account in self.store.accounts()),
+        }
+
+    def close(self) -> None:
+        self.loop.run_until_complete(self.media.close())
+        asyncio.set_event_loop(None)
+        self.store.close()
+
+
+@dataclass
+class Behaviour:
+    """What a phone does when it is called."""
+
+    rings: float = 1.0
+    """Seconds until it decides."""
+    answer: int = 200
+    """The status of its decision; 0: never."""
+    talks: float | None = None
+    """Seconds until it hangs up; None: it leaves that to the other."""
+    early_media: bool = False
+
+
+class Phone:
+    """A phone or a trunk's far end: a user agent of our own stack with a will."""
+
+    def __init__(self, exchange: Exchange, login: str, address: Address, password="secret"):
+        self.exchange = exchange
+        self.login = login
+        self.address = address
+        self.behaviour = Behaviour()
+        self.agent = UserAgent(
+            randbits=exchange.rng.getrandbits, sent_by=lambda flow: flow.local, server="phone"
+        )
+        self.credentials = Credentials(login, password)
+        self.endpoint = Endpoint(self.agent, exchange.loop, self._on_event, self._on_fault)
+        self.endpoint.attach(address, WireSocket(exchange.wire, address))
+        exchange.wire.attach(address, self._receive)
+        self.flow = Flow("udp", address, SWITCH)
+        self.registered = 0
+        self.status: int | None = None
+        self.talking: list[Session] = []
+        self.ended: list[float] = []
+        self.events: list[str] = []
+        self.sends_rtp = True
+        self.heard = 0
+        self._next_port = 40_000
+        self._sequence = 0
+        self.offer_after_answer = False
+
+    @property
+    def now(self) -> float:
+        return self.exchange.loop.time()
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        self.endpoint.receive(data, Flow("udp", self.address, source))
+
+    def _on_fault(self, error: Exception) -> None:
+        raise error
+
+    # Verbs
+
+    def register(self, expires: int = 3600) -> None:
+        me = f"<sip:{self.login}@example.org>".encode()
+        dialog = Dialog(
+            call_id=self.agent.token(),
+            local=me + b";tag=r",
+            local_tag="r",
+            remote=me,
+            remote_tag=None,
+            remote_target=b"sip:example.org",
+            route_set=(),
+            contact=b"",
+            flow=self.flow,
+            pinned=True,
+        )
+        contact = f"<sip:{self.login}@{self.address[0]}:{self.address[1]}>".encode()
+        fields = [(b"Contact", contact), (b"Expires", b"%d" % expires)]
+        self.agent.send_in_dialog(dialog, "REGISTER", fields, b"", self.credentials, self.now, self)
+        self.endpoint.drain()
+
+    def on_response(self, transaction, response, now) -> None:
+        self.registered = response.status
+
+    def on_failure(self, transaction, status, now) -> None:
+        self.registered = status
+
+    def call(self, number: str, body: bytes | None = None) -> Session:
+        invitation = Invitation(
+            self.flow,
+            f"sip:{number}@example.org".encode(),
+            f"<sip:{self.login}@example.org>".encode(),
+            f"<sip:{number}@example.org>".encode(),
+            credentials=self.credentials,
+        )
+        offer = self._description() if body is None else body
+        session = self.agent.invite(invitation, offer, self.now)
+        session.owner = self
+        self.endpoint.drain()
+        return session
+
+    def hang_up(self, session: Session) -> None:
+        session.bye(self.now)
+        self._over(session)
+        self.endpoint.drain()
+
+    def hold(self, session: Session, direction: str = "sendonly") -> None:
+        if session in self.talking and not session.pending:
+            session.reinvite(sdp(self.address[0], self._next_port, direction), self.now)
+            self.endpoint.drain()
+
+    def _description(self) -> bytes:
+        self._next_port += 2
+        port = (self.address[0], self._next_port)
+        self.exchange.wire.attach(port, self._hear)
+        return sdp(self.address[0], self._next_port)
+
+    def _hear(self, data: bytes, source: Address) -> None:
+        self.heard += 1
+
+    # Events
+
+    def _on_event(self, event) -> None:
+        self.events.append(type(event).__name__)
+        match event:
+            case Received(request) if request.method == "INVITE":
+                self._ring(event)
+            case Received(request, flow):
+                self.agent.answer(request, flow, 200)
+            case Answered(session, response):
+                self.status = 200
+                if not session.outgoing.offered:
+                    session.acknowledge(self._description(), self.now)
+                self._talk(session, response.body)
+            case Refused(_, status, _):
+                self.status = status
+            case Acknowledged(session) if session not in self.talking:
+                self._talk(session, event.request.body or session.incoming.request.body)
+            case Reinvited(session):
+                session.accept(sdp(self.address[0], self._next_port), self.now)
+            case HungUp(session) | Cancelled(session):
+                self._over(session)
+            case ReinviteAnswered(session) if not session.outgoing.offered:
+                session.acknowledge(sdp(self.address[0], self._next_port), self.now)
+            case ReinviteRefused():
+                pass
+
+    def _ring(self, received: Received) -> None:
+        session = self.agent.open_session(received, self.now, pinned=True)
+        session.owner = self
+        early = self._description() if self.behaviour.early_media else b""
+        session.progress(183 if early else 180, self.now, early)
+        if self.behaviour.answer:
+            self.exchange.loop.call_later(self.behaviour.rings, self._decide, session)
+
+    def _decide(self, session: Session) -> None:
+        if session.owner is None or session.incoming is None or session.incoming.answered:
+            return
+        if self.behaviour.answer == 200:
+            session.accept(self._description(), self.now)
+        else:
+            session.reject(self.behaviour.answer, self.now)
+        self.endpoint.drain()
+
+    def _talk(self, session: Session, remote: bytes) -> None:
+        self.talking.append(session)
+        if self.behaviour.talks is not None:
+            self.exchange.loop.call_later(self.behaviour.talks, self._hang_up_if, session)
+        if self.sends_rtp:
+            lines = remote.decode().split("\r\n")
+            port = next(int(line.split()[1]) for line in lines if line.startswith("m=audio"))
+            self._send_rtp(session, port, self._next_port)
+
+    def _hang_up_if(self, session: Session) -> None:
+        if session in self.talking:
+            self.hang_up(session)
+
+    def _send_rtp(self, session: Session, port: int, own: int) -> None:
+        """A packet now and then, so that the relay doesn't take the call for dead."""
+        if session not in self.talking or not self.sends_rtp:
+            return
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        packet = b"\x80\x00" + self._sequence.to_bytes(2, "big") + bytes(4) + b"ssrc" + bytes(160)
+        self.exchange.wire.send(packet, (self.address[0], own), (SWITCH[0], port))
+        self.exchange.loop.call_later(5.0, self._send_rtp, session, port, own)
+
+    def _over(self, session: Session) -> None:
+        if session in self.talking:
+            self.talking.remove(session)
+            self.ended.append(self.now)

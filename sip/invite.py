@@ -172,6 +172,11 @@ class OutgoingInvite:
         self.send(now)
         return True
 
+    @property
+    def awaits_acknowledgement(self) -> bool:
+        """Whether a 2xx with an offer has not been answered by an ACK yet."""
+        return self.answered_tag is not None and self._ack is None
+
     # What the session asks
 
     def acknowledge(self, body: bytes, now: float) -> None:
@@ -213,7 +218,9 @@ class OutgoingInvite:
 
 def _never_finished(invite: OutgoingInvite, now: float) -> None:
     """No final response 64*T1 after CANCEL: the INVITE is held to be cancelled (9.1)."""
-    invite.on_failure(invite._transaction, 487, now)  # type: ignore[arg-type]
+    if not invite.over and invite._transaction is not None:
+        invite._session.agent.layer.abandon(invite._transaction)
+        invite.on_failure(invite._transaction, 487, now)
 
 
 class IncomingUser(Protocol):

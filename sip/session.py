@@ -190,6 +190,8 @@ class Session:
     def _send_bye(self, extra: Fields, now: float) -> None:
         if self.incoming is not None and not self.incoming.answered:
             self._respond(487, None, b"", (), now)  # a re-INVITE that nobody will answer
+        if self.outgoing is not None and self.outgoing.awaits_acknowledgement:
+            self.outgoing.acknowledge(b"", now)  # its offer will never be answered
         self.agent.send_bye(self.dialog, self.credentials, extra, now)
         self._end()
 
@@ -201,6 +203,9 @@ class Session:
 
     def invite_answered(self, response: Response, now: float) -> None:
         assert self.outgoing is not None
+        if self.state is State.ENDED:  # a re-INVITE that our BYE overtook
+            self.outgoing.acknowledge(b"", now)
+            return
         again = self.state is State.CONFIRMED
         if again:
             self.dialog.refresh_target(response)

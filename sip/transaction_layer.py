@@ -177,6 +177,11 @@ class TransactionLayer:
 
     # Both
 
+    def abandon(self, transaction: ClientTransaction) -> None:
+        """Expect no answer any more."""
+        transaction.state = State.TERMINATED
+        self._forget(transaction)
+
     def transport_failed(self, flow: Flow, now: float) -> None:
         """A connection broke, or a message couldn't be sent (RFC 3261 section 17.1.4)."""
         broken = [

@@ -88,7 +88,7 @@ class Branches:
 
     def _cancel(self, sessions: Sequence[Session], reason: Fields, now: float) -> None:
         for session in sessions:
-            session.cancel(now, reason)
+            session.bye(now, reason)  # one may have been answered while another won
 
     def tries_next(self) -> bool:
         """Whether the failure is the trunk's, so that the next one should be tried."""

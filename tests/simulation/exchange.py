@@ -395,22 +395,24 @@ class Phone:
         early = self._description() if self.behaviour.early_media else b""
         session.progress(183 if early else 180, self.now, early)
         if self.behaviour.answer:
-            self.exchange.loop.call_later(self.behaviour.rings, self._decide, session)
+            self.exchange.loop.call_later(
+                self.behaviour.rings, self._decide, session, self.behaviour.answer
+            )
 
-    def _decide(self, session: Session) -> None:
+    def _decide(self, session: Session, answer: int) -> None:
         if session.owner is None or session.incoming is None or session.incoming.answered:
             return
-        if self.behaviour.answer == 200:
+        if answer == 200:
             session.accept(self._description(), self.now)
         else:
-            session.reject(self.behaviour.answer, self.now)
+            session.reject(answer, self.now)
         self.endpoint.drain()
 
     def _talk(self, session: Session, remote: bytes) -> None:
         self.talking.append(session)
         if self.behaviour.talks is not None:
             self.exchange.loop.call_later(self.behaviour.talks, self._hang_up_if, session)
-        if self.sends_rtp:
+        if self.sends_rtp and b"m=audio" in remote:
             lines = remote.decode().split("\r\n")
             port = next(int(line.split()[1]) for line in lines if line.startswith("m=audio"))
             self._send_rtp(session, port, self._next_port)

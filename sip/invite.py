@@ -184,6 +184,11 @@ class OutgoingInvite:
         self._ack = self._build_ack(self._session.dialog, body)
         self._session.agent.send(*self._ack)
 
+    def expire(self, now: float) -> None:
+        """The session is over: wait no longer than 64*T1 for the answer to a re-INVITE."""
+        if not self.over:
+            self._session.agent.timers.arm(TIMEOUT, now, _never_finished, self)
+
     def _build_ack(self, dialog: Dialog, body: bytes) -> tuple[bytes, Flow]:
         agent = self._session.agent
         flow = agent.next_flow(dialog)

@@ -192,6 +192,8 @@ class Session:
             self._respond(487, None, b"", (), now)  # a re-INVITE that nobody will answer
         if self.outgoing is not None and self.outgoing.awaits_acknowledgement:
             self.outgoing.acknowledge(b"", now)  # its offer will never be answered
+        if self.outgoing is not None:
+            self.outgoing.expire(now)
         self.agent.send_bye(self.dialog, self.credentials, extra, now)
         self._end()
 
@@ -292,6 +294,8 @@ class Session:
         self.agent.reply(request, flow, 200, now)
         if self.incoming is not None and not self.incoming.answered:
             self._respond(487, None, b"", (), now)
+        if self.outgoing is not None:
+            self.outgoing.expire(now)
         self._tell(HungUp(self, 0, request))
         self._end()
 

@@ -26,8 +26,8 @@ from sip.events import (
     Received,
     Refused,
     ReinviteAnswered,
-    ReinviteRefused,
     Reinvited,
+    ReinviteRefused,
 )
 from sip.flow import Flow
 from sip.invite import Credentials

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the tables are read across
 """Every state of the four machines against every input, as RFC 3261, 6026 and 4320 have it.
 
 The expectation is written down here by hand, as text, apart from the tables that it checks: one

@@ -43,6 +43,7 @@ run: $(VENV)/installed softswitch.toml
 	@exec $(BIN)/softswitch serve
 
 demo: $(VENV)/installed
+	@$(BIN)/python -c 'import pyVoIP' 2>/dev/null || $(PIP) install -e '.[demo]'
 	@$(BIN)/softswitch demo
 
 test: $(VENV)/installed-for-tests

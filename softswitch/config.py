@@ -225,7 +225,7 @@ class SipSection(_Section):
     """Digest realm. Empty: the domain; see Config.realm. Changing it voids every password."""
     algorithms: Algorithms = ("SHA-256", "MD5")
     """Offered in this order (RFC 8760 section 2.3: the preferred one first)."""
-    invite_challenge: Literal[401, 407] = 407
+    invite_challenge: Literal[401, 407] = 401
     nonce_lifetime_seconds: Seconds = 60
     min_expires_seconds: Seconds = 60
     default_expires_seconds: Seconds = 3600

@@ -78,5 +78,7 @@ def create(context: Context) -> None:
         accounts.account_topup(context, str(account), BALANCE, payment_id=f"demo-{person}")
         line = lines.line_add(context, number, str(account))
         lines.line_set(context, number, "display_name", person)
+        # Many phones read only the first challenge, or know only MD5.
+        lines.line_set(context, number, "algorithms", "MD5")
         made.append(DemoLine(person, number, line["password"]))
     save(context.config, made)

@@ -91,7 +91,7 @@ def demo(context: typer.Context) -> None:
     """Place a call between two phones through a switch, and show what happens."""
     from softswitch.cli.demo import run
 
-    raise typer.Exit(run(Session.of(context)))
+    raise typer.Exit(run(Session.of(context).config_path))
 
 
 def welcome(context: typer.Context) -> None:

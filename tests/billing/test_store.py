@@ -216,7 +216,8 @@ class Ledger(RuleBasedStateMachine):
     def answer(self, key):
         if key in self.held and key not in self.answered:
             one(self.books, AnswerCall(key, 1000))
-            self.answered[key] = self.alive[key] = 1000
+            self.answered[key] = 1000
+            self.alive[key] = max(self.alive[key], 1000)
 
     @rule(key=calls, at=st.integers(1000, 100_000))
     def prove(self, key, at):

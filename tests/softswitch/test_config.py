@@ -39,7 +39,7 @@ def test_three_keys_are_enough(file: Path) -> None:
     assert config.media.ports == PortRange(20000, 29999)
     assert config.media_address == "127.0.0.1"
     assert config.sip.algorithms == ("SHA-256", "MD5")
-    assert config.sip.invite_challenge == 407
+    assert config.sip.invite_challenge == 401
     assert config.codes.by_code()["1111"] == "balance"
 
 

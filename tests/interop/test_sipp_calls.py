@@ -1,0 +1,153 @@
+"""SIPp as phones and trunks: what it sees, and what the record says."""
+
+import signal
+import time
+
+import pytest
+
+ANA, BEKA = "+995322000101", "+995322000102"
+
+
+@pytest.fixture
+def lines(board):
+    """Two lines; the second is registered."""
+    board.line(ANA, "ana")
+    board.line(BEKA, "beka")
+    register(board, "beka", board.phones[1])
+    return board
+
+
+def register(board, login, port):
+    board.ends_well(board.sipp("register.xml", port, login=login, password="secret"))
+
+
+def call(board, scenario, called, number=BEKA, login="ana", password="secret", more=()):
+    """Run a caller against a called side; the record."""
+    callee = board.sipp(called[0], called[1], *more) if called else None
+    time.sleep(0.3)  # SIPp says nothing when its socket is open
+    caller = board.sipp(scenario, board.phones[0], login=login, password=password, number=number)
+    board.ends_well(caller)
+    if callee is not None:
+        board.ends_well(callee)
+    return board.cdr()
+
+
+def test_register_with_digest_and_be_listed(lines):
+    (binding,) = lines.cli("registration", "list")
+    assert (binding["login"], binding["source"]) == ("beka", f"127.0.0.1:{lines.phones[1]}")
+
+
+def test_line_to_line(lines):
+    record = call(lines, "call.xml", ("answers.xml", lines.phones[1]))
+    assert (record["direction"], record["type"], record["ended_by"]) == (
+        "internal",
+        "on_net",
+        "caller",
+    )
+    assert (record["billed_seconds"], record["price"], record["cause"]) == (2, "0.002", 16)
+    assert record["codec"] == "PCMU"
+
+
+def test_hold_and_resume(lines):
+    record = call(lines, "hold.xml", ("is_held.xml", lines.phones[1]))
+    assert (record["sip_status"], record["ended_by"]) == (200, "caller")
+
+
+def test_cancel_while_ringing(lines):
+    record = call(lines, "cancel.xml", ("is_cancelled.xml", lines.phones[1]))
+    assert (record["sip_status"], record["ended_by"], record["price"]) == (487, "caller", "0.00")
+
+
+@pytest.mark.parametrize(("status", "cause"), [(486, 17), (603, 21)])
+def test_busy_and_declined(lines, status, cause):
+    record = call(lines, f"refused_{status}.xml", (f"answers_{status}.xml", lines.phones[1]))
+    assert (record["sip_status"], record["cause"], record["ended_by"]) == (status, cause, "callee")
+
+
+def test_nobody_registered_and_nobody_there(lines):
+    lines.line("+995322000103", "cira")
+    assert call(lines, "refused_480.xml", None, "+995322000103")["cause"] == 20
+
+
+def test_wrong_password_gets_403_and_no_record(lines):
+    run = lines.sipp(
+        "wrong_password.xml", lines.phones[0], login="ana", password="guess", number=BEKA
+    )
+    lines.ends_well(run)
+    assert lines.cli("cdr", "list") == []
+
+
+def test_no_money(lines):
+    lines.line("+995322000104", "poor", "0")
+    record = call(lines, "refused_402.xml", None, login="poor")
+    assert (record["sip_status"], record["ended_by"]) == (402, "credit")
+
+
+def trunk(board, name, port, priority="100"):
+    board.cli("trunk", "add", name, "--target", f"sip:127.0.0.1:{port}", "--prefix", "44",
+              "--priority", priority)  # fmt: skip
+
+
+def test_line_to_trunk_is_charged_by_the_minute(lines):
+    trunk(lines, "first", lines.trunk_port)
+    record = call(lines, "call.xml", ("answers.xml", lines.trunk_port), "00442012345678")
+    assert (record["direction"], record["trunk"], record["called"]) == (
+        "outgoing",
+        "first",
+        "+442012345678",
+    )
+    assert (record["billed_seconds"], record["price"]) == (60, "0.17")
+
+
+def test_failover_to_the_next_trunk(lines):
+    trunk(lines, "first", lines.second_port, "1")
+    trunk(lines, "second", lines.trunk_port, "2")
+    broken = lines.sipp("answers_503.xml", lines.second_port)
+    record = call(lines, "call.xml", ("answers.xml", lines.trunk_port), "+442012345678")
+    lines.ends_well(broken)
+    assert record["trunk"] == "second"
+
+
+def test_emergency_at_zero_balance(lines):
+    lines.line("+995322000105", "broke", "0")
+    trunk(lines, "first", lines.trunk_port)
+    record = call(lines, "call.xml", ("answers.xml", lines.trunk_port), "112", login="broke")
+    assert (record["called"], record["price"], record["sip_status"]) == ("112", "0.00", 200)
+
+
+def test_trunk_to_line_by_address(lines):
+    lines.cli("trunk", "add", "gateway", "--target", f"sip:127.0.0.1:{lines.trunk_port}",
+              "--inbound-from", f"127.0.0.1:{lines.phones[0]}")  # fmt: skip
+    record = call(lines, "trunk_call.xml", ("answers.xml", lines.phones[1]), login="442012345678")
+    assert (record["direction"], record["trunk"], record["line"]) == ("incoming", "gateway", BEKA)
+    assert (record["calling"], record["price"]) == ("+442012345678", "0.00")
+
+
+def test_a_caller_over_tcp(lines):
+    callee = lines.sipp("answers.xml", lines.phones[1])
+    time.sleep(0.3)  # SIPp says nothing when its socket is open
+    lines.ends_well(lines.sipp("call.xml", lines.phones[0], "-t", "t1", login="ana",
+                               password="secret", number=BEKA))  # fmt: skip
+    lines.ends_well(callee)
+    assert lines.cdr()["sip_status"] == 200
+
+
+def test_killed_in_the_middle_of_calls_nobody_is_billed_past_the_proof(lines):
+    trunk(lines, "first", lines.trunk_port)
+    more = ("-m", "20", "-l", "20", "-r", "20")
+    callee = lines.sipp("answers.xml", lines.trunk_port, *more)
+    time.sleep(0.3)  # SIPp says nothing when its socket is open
+    caller = lines.sipp("call.xml", lines.phones[0], *more, login="ana", password="secret",
+                        number="+442012345678")  # fmt: skip
+    time.sleep(1.3)  # real time: some calls talk, some ring, some are over
+    lines.stop(signal.SIGKILL)
+    for run in (caller, callee):
+        run.kill()
+        run.communicate()
+    lines.start()
+    records = lines.cli("cdr", "list")
+    assert len({record["call_id"] for record in records}) == len(records) > 0
+    assert any(record["recovered"] for record in records)
+    for record in records:
+        assert record["duration_ms"] <= 2_500
+    assert all(account["reserved"] == "0.00" for account in lines.cli("account", "list"))

@@ -1,5 +1,5 @@
 # Everything happens in .venv; nothing outside this folder is changed, except that `make test`
-# installs Debian packages (SIPp, baresip) when it may.
+# installs Debian packages (SIPp, baresip, PostgreSQL) when it may.
 
 PYTHON ?= python3
 VENV := .venv

@@ -191,4 +191,24 @@ def cdr_row(cdr: Cdr, rate: Rate | None) -> dict[str, Any]:
     row["id"] = cdr.id
     row["media"] = None if cdr.media is None else _encode(cdr.media)
     row["rate"] = rate_blob(rate)
+    for name, length in _FROM_THE_WIRE.items():
+        row[name] = storable(row[name], length)
     return row
+
+
+_FROM_THE_WIRE = {
+    "calling": 64,
+    "called": 64,
+    "called_dialled": 64,
+    "presented": 64,
+    "sip_call_id": 256,
+}
+"""Columns whose text strangers choose, and how much of it they hold."""
+
+
+def storable(text: str | None, length: int) -> str | None:
+    """Text as every database takes it: strangers choose it, and PostgreSQL refuses a NUL, a lone
+    surrogate and a character too many, and with it the whole batch."""
+    if text is None or (text.isprintable() and len(text) <= length):
+        return text
+    return "".join(x if x.isprintable() else "\ufffd" for x in text[:length])

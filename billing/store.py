@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from billing import schema
 from billing.account import ACTIVE, Account
@@ -76,22 +77,34 @@ class Store:
     """The books.
 
     Args:
-        url: a SQLAlchemy URL; `sqlite:///file` or `sqlite://` for one in memory.
+        url: `sqlite:///file`, `sqlite://` for one in memory, or `postgresql://user@host/name`.
+
+    Raises:
+        StoreError: the driver of PostgreSQL isn't installed.
     """
 
     def __init__(self, url: str) -> None:
-        self._name = url.removeprefix("sqlite:///")
+        self._name = _PASSWORD.sub(r"\1@", url.removeprefix("sqlite:///"))
         memory = url in ("sqlite://", "sqlite:///:memory:")
         options: dict[str, Any] = {}
         if memory:
             from sqlalchemy.pool import StaticPool
 
             options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
-        self.engine: Engine = create_engine(url, **options)
+        if url.startswith("postgresql:"):
+            url = url.replace("postgresql:", "postgresql+psycopg:", 1)
+            options = {"pool_pre_ping": True}  # a server that was started anew is no error
+        try:
+            self.engine: Engine = create_engine(url, **options)
+        except ImportError:
+            raise StoreError("PostgreSQL needs its driver: pip install psycopg[binary]") from None
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _set_up_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
-        self._reader = self.engine.execution_options(reading=True)
+            self._reader = self.engine.execution_options(reading=True)
+        else:
+            # All of a report is of one moment, as it is with SQLite.
+            self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ")
 
     def create(self) -> None:
         """Create the tables that aren't there (tests and tools; a switch migrates)."""
@@ -109,6 +122,7 @@ class Store:
         Raises:
             StoreError: the database failed and nothing of the batch was applied.
         """
+        last = StoreError(f"database {self._name}: too many writers change the same accounts")
         for _ in range(CONFLICT_RETRIES):
             try:
                 with self.engine.begin() as connection:
@@ -116,8 +130,10 @@ class Store:
             except _Conflict:
                 continue
             except SQLAlchemyError as error:
-                raise self._error(error) from error
-        raise StoreError(f"database {self._name}: too many writers change the same accounts")
+                last = self._error(error)
+                if not _is_conflict(error):
+                    raise last from error
+        raise last
 
     def _apply(self, connection: Connection, commands: Sequence[Any]) -> list[Any]:
         book = self._load(connection, commands)
@@ -150,7 +166,7 @@ class Store:
         ]
         account_ids = wanted.accounts | {c.account_id for c in calls if c.account_id is not None}
         account_ids |= {cdr.account for cdr in cdrs if cdr.account is not None}
-        accounts = _by_keys(connection, _ACCOUNTS, schema.accounts.c.id, sorted(account_ids))
+        accounts = _by_keys(connection, _LOCK_ACCOUNTS, schema.accounts.c.id, sorted(account_ids))
         payments = _by_keys(connection, _PAYMENTS, schema.entries.c.transaction_id, wanted.payments)
         return Book(map(schema.account_of, accounts), calls, cdrs, map(schema.entry_of, payments))
 
@@ -175,7 +191,7 @@ class Store:
 
     def _error(self, error: SQLAlchemyError) -> StoreError:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        return StoreError(f"database {self._name}: {cause}")
+        return StoreError(f"database {self._name}: {' '.join(str(cause).split())}")
 
     # Reading
 
@@ -308,6 +324,9 @@ class _Keys:
 
 
 _ACCOUNTS = select(schema.accounts)
+# Where several processes write (PostgreSQL), an account belongs to one batch at a time; locked in
+# one order, so that two batches never wait for each other. SQLite has one writer anyway.
+_LOCK_ACCOUNTS = _ACCOUNTS.order_by(schema.accounts.c.id).with_for_update()
 _ENTRIES = select(schema.entries)
 _LIVE = select(schema.live_calls)
 _CDRS = select(schema.cdrs)
@@ -341,6 +360,18 @@ _UPDATE_ACCOUNTS = (
         version=bindparam("known_version") + 1,
     )
 )
+
+
+def _is_conflict(error: SQLAlchemyError) -> bool:
+    """Whether another process was in the way: a row that both wanted to write first, a deadlock."""
+    if not isinstance(error, DBAPIError):
+        return False
+    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", "") in _CONFLICTS
+
+
+_CONFLICTS = frozenset({"40001", "40P01"})
+"""serialization_failure and deadlock_detected (PostgreSQL, appendix A)."""
+_PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]*@")
 
 
 def _by_keys(connection: Connection, query: Any, column: Any, keys: Sequence[Any]) -> list[Any]:

@@ -168,12 +168,24 @@ def _below_config(value: Path, info: ValidationInfo) -> Path:
     return (_folder(info) / value.expanduser()).absolute()
 
 
+_POSTGRESQL = re.compile(r"postgresql://[^\s/]*/[^\s/?]+(\?\S*)?$")
+_PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]*@")
+
+
+def without_password(url: str) -> str:
+    """A database URL as it may be printed."""
+    return _PASSWORD.sub(r"\1@", url)
+
+
 def _database_url(value: str, info: ValidationInfo) -> str:
-    if value.startswith("postgresql"):
-        raise ValueError("this version keeps its data in SQLite: write sqlite:///var/softswitch.db")
+    if _POSTGRESQL.match(value):
+        return value
     name = value.removeprefix("sqlite:///")
     if name == value or not name:
-        raise ValueError(f"{value!r} must look like sqlite:///var/softswitch.db")
+        raise ValueError(
+            f"{without_password(value)!r} must look like sqlite:///var/softswitch.db "
+            "or postgresql://user:password@host/database"
+        )
     return f"sqlite:///{_below_config(Path(name), info)}"
 
 
@@ -308,7 +320,7 @@ class CodesSection(_Section):
 
 
 class DatabaseSection(_Section):
-    """[database]: lines, accounts, ledger and CDRs."""
+    """[database]: lines, accounts, ledger and CDRs; SQLite or PostgreSQL."""
 
     url: Annotated[str, AfterValidator(_database_url)] = "sqlite:///var/softswitch.db"
     """Absolute once read."""
@@ -361,8 +373,15 @@ class Config(_Section):
         return self.data_dir / "nonce.secret"
 
     @property
-    def database_file(self) -> Path:
-        return Path(self.database.url.removeprefix("sqlite:///"))
+    def database_file(self) -> Path | None:
+        """Of SQLite; None: the database is a server's."""
+        path = self.database.url.removeprefix("sqlite:///")
+        return None if path == self.database.url else Path(path)
+
+    @property
+    def database_name(self) -> str:
+        """The database, for people: its file, or its URL without the password."""
+        return str(self.database_file or without_password(self.database.url))
 
     @property
     def journal_dir(self) -> Path:

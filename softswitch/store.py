@@ -204,7 +204,9 @@ class DirectoryStore:
         """Replace all bindings of each address of record, in one transaction."""
         if not by_aor:
             return
-        rows = [_binding_row(binding) for bindings in by_aor.values() for binding in bindings]
+        rows = [
+            row for bindings in by_aor.values() for row in map(_binding_row, bindings) if _fits(row)
+        ]
         with self._engine.begin() as connection:
             connection.execute(_DELETE_BINDINGS, [{"address": aor} for aor in by_aor])
             if rows:
@@ -328,6 +330,21 @@ def _binding(row: Row[Any]) -> Binding:
         user_agent=row.user_agent,
         registered_at=row.registered_at,
         path=tuple(_wire(text) for text in row.path.split("\n") if text),
+    )
+
+
+_BINDING_LENGTHS = {
+    column.name: column.type.length
+    for column in bindings_table.columns
+    if isinstance(column.type, String) and column.type.length is not None
+}
+
+
+def _fits(row: Mapping[str, Any]) -> bool:
+    """Whether every database takes the binding. One that a stranger made too long (or put a NUL
+    into) serves as long as the process lives, and isn't kept beyond it."""
+    return not any(isinstance(value, str) and "\0" in value for value in row.values()) and all(
+        len(row[name] or "") <= length for name, length in _BINDING_LENGTHS.items()
     )
 
 

@@ -154,10 +154,12 @@ def _places(config: Config) -> str:
         return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
     program = _program()
+    file = config.database_file
+    database = config.database_name if file is None else near(file)
     return "\n".join(
         [
             f"configuration     {config.path}",
-            f"database          {near(config.database_file)}",
+            f"database          {database}",
             f"CDR journal       {near(config.journal_dir)}/",
             f"log               {near(config.log_file)}",
             "",

@@ -63,7 +63,7 @@ def _database(config: Config) -> Row:
     try:
         with opened(config) as context:
             lines = len(context.directory.lines())
-            detail = f"{config.database_file}: {lines} lines"
+            detail = f"{config.database_name}: {lines} lines"
         return _row("database", True, detail)
     except OperationError as error:
         return _row("database", False, error.message)

@@ -45,7 +45,7 @@ ports = "20000-29999"           # UDP, four for each call
 # address = "198.51.100.7"      # in SDP; default: advertise, or the address of the sockets
 
 [database]
-url = "sqlite:///var/softswitch.db"
+url = "sqlite:///var/softswitch.db" # or postgresql://user:password@host/database
 
 [numbers]
 emergency = ["112"]             # always routed, never charged
@@ -118,14 +118,14 @@ def nonce_secret(config: Config) -> bytes:
 def opened(config: Config) -> Iterator[Context]:
     """A context that works on the database itself, for when no switch runs. Raises
     OperationError when there is no database, or one of another version."""
-    path = config.database_file
-    if not path.exists():
-        raise OperationError(f"the database {path} isn't there: run `softswitch init`")
+    name, file = config.database_name, config.database_file
+    if file is not None and not file.exists():
+        raise OperationError(f"the database {name} isn't there: run `softswitch init`")
     with naming_database_errors(config), contextlib.closing(Store(config.database.url)) as store:
         found = schema.version(store.engine)
         if found != schema.CURRENT:
             raise OperationError(
-                f"the database {path} has version {found or 'none'}, this program needs "
+                f"the database {name} has version {found or 'none'}, this program needs "
                 f"{schema.CURRENT}: run `softswitch init`"
             )
         directory = DirectoryStore(store.engine)
@@ -157,21 +157,22 @@ def naming_database_errors(config: Config) -> Iterator[None]:
         raise OperationError(str(error)) from error
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
-        raise OperationError(f"database {config.database_file}: {cause}") from error
+        line = " ".join(str(cause).split())
+        raise OperationError(f"database {config.database_name}: {line}") from error
 
 
 def _prepare_database(config: Config) -> Row:
-    path = config.database_file
-    row = _created("database", path, not path.exists())
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name, file = config.database_name, config.database_file
+    if file is not None and not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Before SQLite creates it readable for everyone: it holds digests of passwords.
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
     with naming_database_errors(config), contextlib.closing(Store(config.database.url)) as store:
         found = schema.version(store.engine)
+        row = _created("database", name, found is None)
         if found is not None and found > schema.CURRENT:
             raise OperationError(
-                f"the database {path} has version {found}, newer than this program's "
+                f"the database {name} has version {found}, newer than this program's "
                 f"{schema.CURRENT}: install the newer program"
             )
         if schema.migrate(store.engine) and found is not None:
@@ -183,7 +184,7 @@ def _prepare_database(config: Config) -> Row:
     return row
 
 
-def _created(what: str, path: Path, is_new: bool) -> Row:
+def _created(what: str, path: Path | str, is_new: bool) -> Row:
     return {"what": what, "path": str(path), "result": "created" if is_new else "kept"}
 
 

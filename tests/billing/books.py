@@ -1,17 +1,47 @@
 """Small books for tests."""
 
+from sqlalchemy import inspect
+
 from billing.authorization import AddAccount, TopUp
 from billing.cdr import Cdr
+from billing.schema import metadata
 from billing.store import Store
 from billing.tariff import Rate
 
 RATE = Rate("default", "995", "Georgia", 0, 60_000, 1, 1, 0, 0, "GEL")
+URL = "sqlite://"
+"""Where the books of a test are; the fixture `database` chooses."""
+
+_open: list[Store] = []
 
 
-def store(url: str = "sqlite://") -> Store:
+def store(url: str | None = None) -> Store:
+    """Empty books. On a server there is one set of them: the ones before are closed."""
+    url = url or URL
+    if url.startswith("postgresql"):
+        close()
     made = Store(url)
-    made.create()
+    if made.engine.dialect.name == "postgresql" and inspect(made.engine).has_table("accounts"):
+        names = ", ".join(table.name for table in metadata.sorted_tables)
+        with made.engine.begin() as connection:
+            connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")
+    else:
+        made.create()
+    _open.append(made)
     return made
+
+
+def reopen(url: str) -> Store:
+    """The books of another process, as they are."""
+    made = Store(url)
+    _open.append(made)
+    return made
+
+
+def close() -> None:
+    """Close what tests left open: a server counts connections."""
+    while _open:
+        _open.pop().close()
 
 
 def account(books: Store, balance: int, credit_limit: int | None = 0) -> int:

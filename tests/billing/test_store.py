@@ -7,13 +7,21 @@ import random
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from books import RATE, account, cdr, store
+from books import RATE, account, cdr, close, reopen, store
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import event
 
 import billing
@@ -48,6 +56,7 @@ def one(books: Store, command):
     return result
 
 
+@pytest.mark.usefixtures("database")
 def test_a_call_is_reserved_settled_and_released():
     books = store()
     who = account(books, 1_000_000)
@@ -62,6 +71,7 @@ def test_a_call_is_reserved_settled_and_released():
     assert books.verify() == []
 
 
+@pytest.mark.usefixtures("database")
 def test_closing_twice_changes_nothing():
     books = store()
     who = account(books, 1_000_000)
@@ -73,6 +83,7 @@ def test_closing_twice_changes_nothing():
     assert len(books.ledger(who)) == 2
 
 
+@pytest.mark.usefixtures("database")
 def test_what_a_late_bye_adds_is_not_billed():
     books = store()
     who = account(books, 30_000)
@@ -83,6 +94,7 @@ def test_what_a_late_bye_adds_is_not_billed():
     assert books.account(who).balance_micros == 0
 
 
+@pytest.mark.usefixtures("database")
 def test_refusals_change_nothing_and_fail_alone():
     books = store()
     poor, rich = account(books, 999), account(books, 10**6)
@@ -110,6 +122,7 @@ def test_refusals_change_nothing_and_fail_alone():
     assert books.verify() == []
 
 
+@pytest.mark.usefixtures("database")
 def test_a_payment_id_counts_once():
     books = store()
     who = account(books, 0)
@@ -120,6 +133,7 @@ def test_a_payment_id_counts_once():
     assert books.account(who).balance_micros == 5_000_000
 
 
+@pytest.mark.usefixtures("database")
 def test_a_hundred_calls_at_once_spend_a_balance_of_37_minutes_to_the_last_unit():
     books = store()
     who = account(books, 37 * 60_000)
@@ -149,6 +163,7 @@ def test_a_hundred_calls_at_once_spend_a_balance_of_37_minutes_to_the_last_unit(
     assert books.verify() == []
 
 
+@pytest.mark.usefixtures("database")
 def test_verify_finds_each_kind_of_damage():
     books = store()
     who = account(books, 1_000_000)
@@ -268,10 +283,14 @@ class Ledger(RuleBasedStateMachine):
         assert self.books.verify() == []
 
 
-TestLedger = Ledger.TestCase
-TestLedger.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+@pytest.mark.usefixtures("database")
+def test_the_ledger_agrees_with_exact_arithmetic():
+    run_state_machine_as_test(
+        Ledger, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
+    )
 
 
+@pytest.mark.usefixtures("database")
 def test_group_commit_gathers_and_a_refused_command_fails_alone():
     async def main():
         books = store()
@@ -342,8 +361,8 @@ while True:
 
 
 @pytest.mark.parametrize("round_", range(4))
-def test_killed_at_any_moment_the_books_add_up(tmp_path, round_):
-    url = f"sqlite:///{tmp_path}/books.db"
+def test_killed_at_any_moment_the_books_add_up(tmp_path, round_, database):
+    url = f"sqlite:///{tmp_path}/books.db" if database == "sqlite://" else database
     account(store(url), 10**12)
     where = str(Path(__file__).parent)
     process = subprocess.Popen(
@@ -357,7 +376,7 @@ def test_killed_at_any_moment_the_books_add_up(tmp_path, round_):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    books = Store(url)
+    books = reopen(url)
     lived = {call.call_id: call for call in books.live_calls()}
     recovered = {record.call_id: record for record in books.recover()}
     assert recovered.keys() == lived.keys()
@@ -367,6 +386,76 @@ def test_killed_at_any_moment_the_books_add_up(tmp_path, round_):
     assert len(calls) == len(set(calls)) >= opened
     assert books.live_calls() == []
     assert books.verify() == []
+
+
+SPENDING = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from books import RATE, cdr
+from billing.authorization import *
+from billing.store import Store
+books, me = Store(sys.argv[1]), sys.argv[3]
+books.account(1)
+print("ready", flush=True)
+sys.stdin.readline()
+opened = extended = 0
+while True:
+    key = f"{me}-{opened}"
+    (first,) = books.apply([OpenCall(key, 1, RATE, cdr(key, 1).to_json(), 0)])
+    if isinstance(first, InsufficientFunds): break
+    opened += 1
+    (more,) = books.apply([ExtendCall(key, 0)])
+    if opened % 2:
+        (done,) = books.apply([CloseCall(key, cdr(key, 1, more.paid_seconds * 1000))])
+print(opened, flush=True)
+"""
+
+
+def test_two_processes_never_spend_more_than_one_balance(postgresql):
+    books = store(postgresql)
+    who = account(books, 100 * 60_000)
+    where = str(Path(__file__).parent)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", SPENDING, postgresql, where, name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two")
+    ]
+    assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
+    for process in both:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    counts = [int(process.communicate(timeout=60)[0]) for process in both]
+    assert min(counts) > 0
+    left = books.account(who)
+    assert left.available_micros < 1_000
+    spent = sum(record.price_micros for record in books.cdrs())
+    assert spent + left.reserved_micros + left.available_micros == 100 * 60_000
+    assert books.verify() == []
+    close()
+
+
+def test_a_strangers_text_never_spoils_a_batch(database):
+    books = store()
+    who = account(books, 10**6)
+    strange = replace(
+        cdr("c1", who), called_dialled="\x00\udc80" + "9" * 100, calling="a" * 300, presented=None
+    )
+    one(books, WriteCdr(strange))
+    (kept,) = books.cdrs()
+    assert kept.called_dialled == "\ufffd\ufffd" + "9" * 62
+    assert len(kept.calling) == 64
+
+
+def test_a_server_that_is_not_there_is_one_line():
+    books = Store("postgresql://somebody:secret@/nothing?host=/nonexistent")
+    with pytest.raises(StoreError) as caught:
+        books.apply([TopUp(1, 1, "p", 0)])
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_the_journal_keeps_whole_lines_and_what_a_full_disk_refused(tmp_path):

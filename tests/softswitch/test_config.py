@@ -48,6 +48,11 @@ def test_paths_are_meant_from_the_files_folder(file: Path) -> None:
     assert config.data_dir == file.parent / "var"
     assert config.database_file == file.parent / "var" / "softswitch.db"
     assert config.control_socket.parent == config.data_dir
+    server = read(
+        file, MINIMAL + '[database]\nurl = "postgresql://switch:secret@db.example.org/softswitch"\n'
+    )
+    assert server.database_file is None
+    assert server.database_name == "postgresql://switch@db.example.org/softswitch"
     elsewhere = read(file, MINIMAL + '[database]\nurl = "sqlite:////srv/switch.db"\n')
     assert elsewhere.database_file == Path("/srv/switch.db")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from alembic.script import ScriptDirectory
 from billing.authorization import WriteCdr
 from billing.cdr import Cdr
 from billing.schema import metadata
+from billing.store import Store
 from sip.digest import Algorithm, ha1
 from sip.flow import Flow
 from sip.registrar import Binding
@@ -155,6 +157,25 @@ class TestSchema:
     def test_the_migrations_make_the_tables_that_the_code_uses(self, context: Context) -> None:
         with context.billing.engine.connect() as connection:
             assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+    def test_the_same_on_postgresql(self, postgresql: str, tmp_path: Path) -> None:
+        with contextlib.closing(Store(postgresql)) as server:
+            autocommit = server.engine.execution_options(isolation_level="AUTOCOMMIT")
+            with autocommit.connect() as connection:
+                connection.exec_driver_sql("CREATE DATABASE migrated")
+        url = postgresql.replace("/postgres?", "/migrated?")
+        text = CONFIGURATION.replace("sqlite:///var/softswitch.db", url)
+        setup.init(tmp_path / "softswitch.toml", text, demo_data.create)
+        config = setup.load(tmp_path / "softswitch.toml")
+        with setup.opened(config) as opened:
+            with opened.billing.engine.connect() as connection:
+                assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+            assert schema.migrate(opened.billing.engine) is False
+            names = [line.display_name for line in opened.directory.lines()]
+            assert names == ["Ana", "Beka", "Cira"]
+            assert records.ledger_verify(opened)["ok"]
+            error = refusal(lines.line_add, opened, "0322000001", "Ana")
+            assert "number +995322000001 has a line already" in error.message
 
     def test_current_is_the_newest_revision(self, context: Context) -> None:
         config = AlembicConfig()

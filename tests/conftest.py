@@ -1,0 +1,21 @@
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of an empty database on a server of our own; skips where there is none."""
+    import postgresql as own
+
+    try:
+        running = own.server()
+        url = running.__enter__()
+    except own.Missing as why:
+        pytest.skip(str(why))
+    yield url
+    running.__exit__(None, None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from sip.message import Request, Response
 
 if TYPE_CHECKING:
     from sip.session import Session
+    from sip.subscription import Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,33 @@ class HungUp:
     request: Request | None
 
 
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """The final answer to a standalone request of ours, for the `on_reply` that was given with
+    it. `response` is None for a time-out (408) or a transport error (503)."""
+
+    on_reply: Callable[[Replied], None]
+    status: int
+    response: Response | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resubscribed:
+    """A SUBSCRIBE that refreshes or ends a subscription, not yet answered: by
+    :meth:`Subscription.refresh`, or by :meth:`UserAgent.answer` with a refusal."""
+
+    subscription: Subscription
+    request: Request
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionEnded:
+    """A subscription is over, for whatever reason."""
+
+    subscription: Subscription
+
+
 Event = (
     Received
     | Progress
@@ -121,4 +150,7 @@ Event = (
     | ReinviteRefused
     | InfoReceived
     | HungUp
+    | Replied
+    | Resubscribed
+    | SubscriptionEnded
 )

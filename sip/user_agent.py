@@ -14,17 +14,27 @@ from dataclasses import dataclass
 
 from sip.dialog import Dialog, DialogId, numeric_hop
 from sip.errors import ParseError, SipError
-from sip.events import Event, Received
+from sip.events import Event, Received, Replied
 from sip.flow import Address, Flow
 from sip.invite import Credentials, Fields
 from sip.message import Request, Response, parse_message
 from sip.session import Session
+from sip.standalone import Errand, StandaloneRequest
+from sip.subscription import Subscriptions
 from sip.timers import Timers
-from sip.transaction_layer import MAGIC_COOKIE, ClientTransaction, TransactionLayer
+from sip.transaction_layer import (
+    MAGIC_COOKIE,
+    ClientTransaction,
+    ClientUser,
+    ServerTransaction,
+    TransactionLayer,
+)
 from sip.uri import Uri
 
-METHODS = (b"INVITE", b"ACK", b"CANCEL", b"BYE", b"OPTIONS", b"INFO", b"REGISTER")
+METHODS = (b"INVITE", b"ACK", b"CANCEL", b"BYE", b"OPTIONS", b"INFO", b"REGISTER", b"SUBSCRIBE")
 ALLOW = (b"Allow", b", ".join(METHODS))
+OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE")
+"""What the user is asked about when it comes outside any dialog."""
 MAX_SESSIONS = 50_000
 """Legs at once; above it new INVITEs get 503. Memory, not speed, sets it."""
 
@@ -83,6 +93,7 @@ class UserAgent:
         self.capabilities: Fields = (ALLOW, (b"Accept", b"application/sdp"), (b"Supported", b""))
         self.timers = Timers()
         self.layer = TransactionLayer(self.send, self.timers)
+        self.subscriptions = Subscriptions(self)
         self.counters = Counters()
 
     # The contract
@@ -140,7 +151,7 @@ class UserAgent:
             return  # to a stateless challenge, or long over
         elif self.layer.is_merged(request):
             self.answer(request, flow, 482)
-        elif method not in ("INVITE", "REGISTER", "OPTIONS"):
+        elif method not in OUT_OF_DIALOG:
             status = 405 if method.encode("ascii", "replace") in METHODS else 501
             self.answer(request, flow, status, (ALLOW,))
         elif required := request.get_list(b"require"):
@@ -160,9 +171,10 @@ class UserAgent:
             invite.user.on_cancel(request, now)
 
     def _in_dialog(self, request: Request, flow: Flow, now: float) -> None:
-        session = self._sessions.get((request.call_id, request.to_tag, request.from_tag))
-        if session is not None:
-            session.receive(request, flow, now)
+        dialog_id = (request.call_id, request.to_tag, request.from_tag)
+        usage = self._sessions.get(dialog_id) or self.subscriptions.get(dialog_id)
+        if usage is not None:
+            usage.receive(request, flow, now)
         elif request.method != "ACK":
             self.answer(request, flow, 481)
 
@@ -192,12 +204,39 @@ class UserAgent:
         self.send(bytes(response), flow)
 
     def reply(
-        self, request: Request, flow: Flow, status: int, now: float, fields: Fields = ()
+        self,
+        request: Request,
+        flow: Flow,
+        status: int,
+        now: float,
+        fields: Fields = (),
+        *,
+        tag: str | None = None,
     ) -> None:
-        """Answer under a transaction, which repeats the answer when the request is repeated."""
-        transaction = self.layer.open_server(request, flow)
-        tag = request.to_tag or self._stateless_tag(request)
-        response = request.respond(status, None, to_tag=tag, fields=(*fields, self._server))
+        """Answer under a transaction, which repeats the answer when the request is repeated.
+
+        Args:
+            tag: of a dialog that the answer makes.
+        """
+        self.conclude(self.layer.open_server(request, flow), status, now, fields, tag=tag)
+
+    def conclude(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        now: float,
+        fields: Fields = (),
+        *,
+        tag: str | None = None,
+    ) -> None:
+        """Answer a request that was put under a transaction before."""
+        request = transaction.request
+        response = request.respond(
+            status,
+            None,
+            to_tag=tag or request.to_tag or self._stateless_tag(request),
+            fields=(*fields, self._server),
+        )
         self.layer.respond(transaction, response, now)
 
     def _stateless_tag(self, request: Request) -> str:
@@ -216,9 +255,7 @@ class UserAgent:
         if len(self._sessions) >= MAX_SESSIONS:
             raise SipError(503, "Too Many Calls")
         request, flow = received.request, received.flow
-        dialog = Dialog.from_request(
-            request, flow, self.token(), self._contact(flow), pinned=pinned
-        )
+        dialog = Dialog.from_request(request, flow, self.token(), self.contact(flow), pinned=pinned)
         session = Session(self, dialog, None)
         session.open_incoming(self.layer.open_server(request, flow), now)
         self.remember(session)
@@ -235,7 +272,7 @@ class UserAgent:
             remote_tag=None,
             remote_target=invitation.uri,
             route_set=(),
-            contact=self._contact(invitation.flow),
+            contact=self.contact(invitation.flow),
             flow=invitation.flow,
             pinned=invitation.pinned,
         )
@@ -249,7 +286,8 @@ class UserAgent:
         session.send_invite(Request.build("INVITE", target, fields, body), now)
         return session
 
-    def _contact(self, flow: Flow) -> bytes:
+    def contact(self, flow: Flow) -> bytes:
+        """Our Contact for whom this flow reaches."""
         host, port = self._sent_by(flow)
         transport = b";transport=tcp" if flow.transport == "tcp" else b""
         return b"<sip:%s:%d%s>" % (_bracket(host), port, transport)
@@ -259,6 +297,26 @@ class UserAgent:
 
     def forget(self, session: Session) -> None:
         self._sessions.pop(session.dialog.id, None)
+
+    # Requests outside a dialog that go out
+
+    def send_standalone(
+        self, wanted: StandaloneRequest, on_reply: Callable[[Replied], None], now: float
+    ) -> Errand:
+        """Send a request that no dialog comes of; its final answer is told by Replied."""
+        fields = [
+            (b"Via", self.via(wanted.flow)),
+            (b"Max-Forwards", b"%d" % wanted.max_forwards),
+            (b"From", wanted.from_ + b";tag=" + self.token().encode("ascii")),
+            (b"To", wanted.to),
+            (b"Call-ID", self.token().encode("ascii")),
+            (b"CSeq", b"1 " + wanted.method.encode("ascii")),
+            *wanted.extra,
+            self._agent_field,
+        ]
+        errand = Errand(self, wanted, on_reply)
+        errand.send(Request.build(wanted.method, wanted.uri, fields, wanted.body), now)
+        return errand
 
     # In-dialog requests that go out
 
@@ -282,7 +340,7 @@ class UserAgent:
         body: bytes,
         credentials: Credentials | None,
         now: float,
-        user: Session | None = None,
+        user: ClientUser | None = None,
     ) -> None:
         """Send a request other than INVITE, and answer a challenge to it once."""
         request = self.in_dialog(dialog, method, extra, body)
@@ -297,9 +355,15 @@ class UserAgent:
     def next_attempt(
         self, dialog: Dialog, request: Request, authorization: tuple[bytes, bytes]
     ) -> Request:
-        """The request again, authenticated: next CSeq, new branch (RFC 3261 section 22.2)."""
-        cseq = b"%d %s" % (dialog.next_cseq(), request.method.encode("ascii"))
-        replaced = {b"via": self.via(dialog.flow), b"cseq": cseq}
+        """The request of a dialog again, authenticated."""
+        return self.authenticated(request, authorization, dialog.next_cseq(), dialog.flow)
+
+    def authenticated(
+        self, request: Request, authorization: tuple[bytes, bytes], number: int, flow: Flow
+    ) -> Request:
+        """The request again with credentials: next CSeq, new branch (RFC 3261 section 22.2)."""
+        cseq = b"%d %s" % (number, request.method.encode("ascii"))
+        replaced = {b"via": self.via(flow), b"cseq": cseq}
         fields = [
             (name, replaced.get(name.lower(), value))
             for name, value in request.fields
@@ -361,7 +425,7 @@ class _Sender:
         agent: UserAgent,
         dialog: Dialog,
         credentials: Credentials | None,
-        user: Session | None,
+        user: ClientUser | None,
     ) -> None:
         self._agent = agent
         self._dialog = dialog

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from sip.digest import Algorithm, DigestVerifier, Nonces
 from sip.endpoint import Endpoint
 from sip.errors import ParseError, SipError
-from sip.events import Event, Received
+from sip.events import Event, Received, Replied, Resubscribed, SubscriptionEnded
 from sip.flow import Address, Flow
+from sip.message import Request
 from sip.registrar import Binding, Registrar, RegistrarLimits, Registration
 from sip.user_agent import UserAgent
 from softswitch.admission.admission import Stages
@@ -125,20 +126,30 @@ class Switch:
     # What the user agent tells
 
     def _on_event(self, event: Event) -> None:
-        if not isinstance(event, Received):
-            if event.session.owner is not None:
-                event.session.owner.post(event)
-            return
+        match event:
+            case Received() | Resubscribed():
+                self._on_request(event)
+            case Replied(on_reply):
+                on_reply(event)
+            case SubscriptionEnded():
+                pass
+            case _:
+                if event.session.owner is not None:
+                    event.session.owner.post(event)
+
+    def _on_request(self, event: Received | Resubscribed) -> None:
         request, flow = event.request, event.flow
         try:
-            match request.method:
-                case "REGISTER":
+            match event:
+                case Received(Request(method="REGISTER")):
                     self._register(event)
-                case "INVITE":
+                case Received(Request(method="INVITE")):
                     self._invite(event)
-                case _:
+                case Received(Request(method="OPTIONS")):
                     status = 503 if self.draining else 200
                     self.agent.answer(request, flow, status, self.agent.capabilities)
+                case _:
+                    raise SipError(489 if request.method == "SUBSCRIBE" else 405)
         except ParseError as error:
             self.agent.answer(request, flow, error.status, error.headers, error.reason)
         except SipError as error:

@@ -280,7 +280,7 @@ def request(method: str, **fields: bytes) -> bytes:
     [
         (request("INVITE", Max_Forwards=b"0"), 483),
         (request("INVITE", Require=b"100rel"), 420),
-        (request("SUBSCRIBE"), 501),
+        (request("PUBLISH"), 501),
         (request("INFO"), 405),
         (request("BYE", To=b"<sip:bob@example.org>;tag=2"), 481),
         (request("CANCEL"), 481),

@@ -1,53 +1,110 @@
 """A real switch process for real clients, on ports of its own."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from softswitch import control_client
+from softswitch.cli.main import run
 
 HERE = Path(__file__).parent
 PATIENCE_SECONDS = 3
 """A switch without calls stops in less; one with calls waits for a second signal."""
+ANA, BEKA, CIRA, POOR = (f"+99532200010{digit}" for digit in "1234")
+LINES = {"ana": (ANA, "10"), "beka": (BEKA, "10"), "cira": (CIRA, "10"), "poor": (POOR, "0")}
+"""Login: number and balance. The accounts are 1 to 4, in this order."""
 TARIFF = """prefix,destination,connect_fee,per_minute,initial_increment,increment
 on_net,Ours,0,0.06,1,1
 44,United Kingdom,0.05,0.12,60,60
 """
 
 
-def free_ports(count: int) -> list[int]:
-    """UDP and TCP ports that nobody has."""
-    sockets = []
-    while len(sockets) < count:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind(("127.0.0.1", 0))
-        sockets.append(sock)
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """Ports that nobody has, neither UDP nor TCP."""
+    return [group[0] for group in free_port_groups(count, 1, host)]
+
+
+def free_port_groups(count: int, size: int, host: str = "127.0.0.1") -> list[range]:
+    """Groups of ports in a row that nobody has."""
+    held = contextlib.ExitStack()
+    groups: list[range] = []
+    with held:
+        while len(groups) < count:
+            with contextlib.suppress(OSError):
+                groups.append(_hold_group(held, size, host))
+    return groups
+
+
+def _hold_group(held: contextlib.ExitStack, size: int, host: str) -> range:
+    first = 0
+    for offset in range(size):
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            sock = held.enter_context(
+                socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
+            )
+            sock.bind((host, first + offset if first else 0))
+            first = first or sock.getsockname()[1]
+    return range(first, first + size)
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
+    """Wait until something is so; what it is."""
+    end = time.monotonic() + seconds
+    while not (result := true()):
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+    return result
 
 
 class Switchboard:
-    """`softswitch serve` in a folder, its command line, and SIPp around it."""
+    """`softswitch serve` in a folder, its command line, and SIPp around it.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: a copy of the one that `create` made.
+        settings: SECTION__KEY and their values, above the file's.
+    """
+
+    def __init__(self, folder: Path, host: str = "127.0.0.1", **settings: str) -> None:
         self.folder = folder
-        self.port, self.trunk_port, self.second_port, *self.phones = free_ports(8)
+        self.host = host
+        self.port, self.trunk_port, self.second_port, *self.phones = free_ports(8, host)
+        address = f"[{host}]" if ":" in host else host
         media = 20_000 + (self.port % 12) * 1_000  # below the ports that the system hands out
-        self.environment = {
-            **os.environ,
-            "SOFTSWITCH_SIP__LISTEN": f"udp:127.0.0.1:{self.port},tcp:127.0.0.1:{self.port}",
-            "SOFTSWITCH_SIP__ALGORITHMS": "MD5",
-            "SOFTSWITCH_MEDIA__PORTS": f"{media}-{media + 900}",
-            "SOFTSWITCH_CALLS__JOURNAL_SECONDS": "1",
+        defaults = {
+            "SIP__LISTEN": f"udp:{address}:{self.port},tcp:{address}:{self.port}",
+            "SIP__ALGORITHMS": "MD5",
+            "MEDIA__PORTS": f"{media}-{media + 900}",
+            "CALLS__JOURNAL_SECONDS": "1",
         }
+        chosen = {f"SOFTSWITCH_{key}": value for key, value in (defaults | settings).items()}
+        self.environment = {**os.environ, **chosen}
         self.process: subprocess.Popen | None = None
-        self.cli("init", "--domain", "127.0.0.1", "--country", "GE", "--currency", "GEL")
+
+    @staticmethod
+    def create(folder: Path) -> None:
+        """Make the folder of a switch with four lines and a tariff, once for all tests."""
         (folder / "tariff.csv").write_text(TARIFF)
-        self.cli("tariff", "import", "tariff.csv")
+        commands = [["init", "--domain", "127.0.0.1", "--country", "GE", "--currency", "GEL"]]
+        commands.append(["tariff", "import", str(folder / "tariff.csv")])
+        for login, (number, balance) in LINES.items():
+            owner = f"owner of {login}"
+            commands.append(["account", "add", owner])
+            if balance != "0":
+                commands.append(["account", "topup", owner, balance, "--payment-id", login])
+            commands.append(["line", "add", number, "--account", owner, "--login", login,
+                             "--password", "secret"])  # fmt: skip
+        for command in commands:
+            # Within this process: starting a program for each would take ten seconds.
+            assert run(["-c", str(folder / "softswitch.toml"), *command]) == 0
 
     def cli(self, *arguments: str, fails: bool = False):
         """A command's result as JSON, or its one line of complaint."""
@@ -60,13 +117,31 @@ class Switchboard:
             return done.stderr.strip()
         return json.loads(done.stdout) if done.stdout.strip() else None
 
+    def ask(self, operation: str, **arguments: Any) -> Any:
+        """The same as the command line asks the running switch, without starting a program."""
+        return control_client.call(self.folder / "var" / "control.sock", operation, arguments)
+
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "softswitch", "serve"],
-            cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        line = self.process.stdout.readline()
-        assert line.startswith("ready"), line
+        said = self._serve()
+        assert said.startswith("ready"), said + (self.folder / "serve.err").read_text()
+
+    def does_not_start(self) -> str:
+        """Its one line of complaint."""
+        assert self._serve() == ""
+        status = self.process.wait(10)
+        self.process.stdout.close()
+        self.process = None
+        assert status == 1
+        return (self.folder / "serve.err").read_text().strip()
+
+    def _serve(self) -> str:
+        with open(self.folder / "serve.err", "w") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "softswitch", "serve"],
+                cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=errors,
+                text=True,
+            )  # fmt: skip
+        return self.process.stdout.readline()
 
     def stop(self, how: int = signal.SIGTERM) -> int:
         """End the switch; calls that a failed test left are ended with it, not waited for."""
@@ -80,18 +155,15 @@ class Switchboard:
         self.process = None
         return status
 
-    def line(self, number: str, login: str, balance: str = "10") -> str:
-        account = str(self.cli("account", "add", f"owner of {login}")["id"])
-        if balance != "0":
-            self.cli("account", "topup", account, balance, "--payment-id", f"first-{login}")
-        self.cli("line", "add", number, "--account", account, "--login", login,
-                 "--password", "secret")  # fmt: skip
-        return account
-
     def sipp(self, scenario: str, port: int, *more: str, **keys: str) -> subprocess.Popen:
         """Start one run of a scenario."""
-        command = ["sipp", f"127.0.0.1:{self.port}", "-sf", str(HERE / scenario)]
-        command += ["-i", "127.0.0.1", "-p", str(port), "-m", "1", "-nostdin", "-timeout", "20s"]
+        if shutil.which("sipp") is None:
+            import pytest
+
+            pytest.skip("SIPp isn't installed (Debian package sip-tester)")
+        address = f"[{self.host}]" if ":" in self.host else self.host
+        command = ["sipp", f"{address}:{self.port}", "-sf", str(HERE / scenario)]
+        command += ["-i", address, "-p", str(port), "-m", "1", "-nostdin", "-timeout", "20s"]
         command += ["-trace_err", "-timeout_error", *more]
         if "login" in keys:
             command += ["-au", keys["login"], "-ap", keys.get("password", "")]
@@ -101,11 +173,34 @@ class Switchboard:
             command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
 
+    def answers(self, scenario: str, port: int, *more: str, **keys: str) -> subprocess.Popen:
+        """Start a called side, and wait until it hears."""
+        run = self.sipp(scenario, port, *more, **keys)
+        until(lambda: _is_bound(self.host, port), f"SIPp listens on {port}")
+        return run
+
     def ends_well(self, run: subprocess.Popen) -> None:
         _, errors = run.communicate(timeout=40)
         traces = "".join(path.read_text() for path in self.folder.glob("*_errors.log"))
         assert run.returncode == 0, errors + traces
 
+    def register(self, login: str, port: int, *more: str) -> None:
+        self.ends_well(self.sipp("register.xml", port, *more, login=login, password="secret"))
+
     def cdr(self) -> dict:
-        (record,) = self.cli("cdr", "list")
+        """The only record, which may take a moment to be written."""
+        until(lambda: not self.ask("call_list"), "the call is over")
+        (record,) = self.ask("cdr_list")
         return record
+
+
+def _is_bound(host: str, port: int) -> bool:
+    """Whether somebody has the UDP or the TCP port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(family, kind) as sock:
+            try:
+                sock.bind((host, port))
+            except OSError:
+                return True
+    return False

@@ -187,6 +187,10 @@ class Switchboard:
     def register(self, login: str, port: int, *more: str) -> None:
         self.ends_well(self.sipp("register.xml", port, *more, login=login, password="secret"))
 
+    def talk(self, seconds: float) -> None:
+        """Let real phones talk for so long."""
+        time.sleep(seconds)
+
     def cdr(self) -> dict:
         """The only record, which may take a moment to be written."""
         until(lambda: not self.ask("call_list"), "the call is over")

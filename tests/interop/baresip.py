@@ -1,0 +1,158 @@
+"""baresip as a phone: a process driven through its control socket."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from switchboard import Switchboard, free_port_groups, until
+
+MODULES = sorted(Path("/usr/lib").glob("**/baresip/modules"))
+CONFIG = """poll_method epoll
+sip_listen 127.0.0.1:{sip}
+ctrl_tcp_listen 127.0.0.1:{control}
+rtp_ports {rtp}-{last_rtp}
+audio_path {folder}
+audio_source aufile,{folder}/said.wav
+audio_player aubridge,{login}
+audio_alert aubridge,{login}-alert
+ausrc_srate 8000
+auplay_srate 8000
+ausrc_channels 1
+auplay_channels 1
+ausrc_format s16
+auplay_format s16
+jitter_buffer_delay 10-100
+snd_path {folder}
+module_path {modules}
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+module_tmp account.so
+module_app menu.so
+module_app ctrl_tcp.so
+"""
+# The sndfile filter writes what is heard to a file, whatever the player does with it. The jitter
+# buffer is deep enough that a busy machine doesn't make baresip drop what did arrive.
+#
+# baresip announces the address of a network interface in SDP, and sends from loopback: to the
+# relay it is a phone behind NAT, whose first two packets are spent on learning where it is.
+
+NO_ADDRESS = "Protocol not supported"
+
+
+class Baresip:
+    """One registered phone.
+
+    Args:
+        folder: an empty one of its own.
+        said: a WAV file that it plays into calls; when it ends, baresip hangs up.
+    """
+
+    def __init__(
+        self,
+        board: Switchboard,
+        folder: Path,
+        login: str,
+        said: Path,
+        *,
+        answers: bool = True,
+        transport: str = "udp",
+    ) -> None:
+        if shutil.which("baresip") is None or not MODULES:
+            pytest.skip("baresip isn't installed (Debian package baresip)")
+        self.folder = folder
+        self.events: list[dict] = []
+        # The port above the one for SIP is taken for TLS.
+        ((self.sip_port, _, control),) = free_port_groups(1, 3)
+        rtp = 10_000 + self.sip_port % 9_000
+        folder.mkdir()
+        shutil.copy(said, folder / "said.wav")
+        (folder / "config").write_text(
+            CONFIG.format(
+                sip=self.sip_port, control=control, rtp=rtp, last_rtp=rtp + 40, folder=folder,
+                login=login, modules=MODULES[-1],
+            )
+        )  # fmt: skip
+        (folder / "accounts").write_text(
+            f"<sip:{login}@127.0.0.1:{board.port};transport={transport}>;auth_pass=secret;"
+            f"audio_codecs=pcmu;regint=60;answermode={'auto' if answers else 'manual'}\n"
+        )
+        self._log = open(folder / "log", "w")  # noqa: SIM115 - closed in close()
+        self._process = subprocess.Popen(
+            ["baresip", "-f", str(folder)],
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+            env={**os.environ, "HOME": str(folder)},
+        )  # fmt: skip
+        self._control = until(lambda: _connect(control), f"baresip's control socket of {login}")
+        self._unread = b""
+        until(lambda: "200 OK" in self.log or NO_ADDRESS in self.log, f"{login} registers")
+        if NO_ADDRESS in self.log:
+            self.close()
+            pytest.skip("baresip needs a network address beside loopback's")
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def command(self, name: str, parameters: str = "") -> None:
+        """One of the commands of its menu."""
+        body = json.dumps({"command": name, "params": parameters}).encode()
+        self._control.sendall(b"%d:%s," % (len(body), body))
+
+    def hears(self, event: str, seconds: float = 10.0) -> dict:
+        """Wait for an event of this type that wasn't waited for before."""
+
+        def found() -> dict | None:
+            self._read()
+            for index, said in enumerate(self.events):
+                if said.get("type") == event:
+                    del self.events[: index + 1]
+                    return said
+            return None
+
+        return until(found, f"{event}; baresip said:\n{self.log[-3000:]}", seconds)
+
+    def _read(self) -> None:
+        """Take netstrings from the control socket."""
+        try:
+            self._unread += self._control.recv(65536)
+        except BlockingIOError:
+            return
+        while b":" in self._unread:
+            length, _, rest = self._unread.partition(b":")
+            if len(rest) <= int(length):
+                return
+            self.events.append(json.loads(rest[: int(length)]))
+            self._unread = rest[int(length) + 1 :]
+
+    @property
+    def heard(self) -> Path:
+        """The file of the sound that arrived in its only call."""
+        (path,) = self.folder.glob("dump-*-dec.wav")
+        return path
+
+    def close(self) -> None:
+        """Unregister and end."""
+        if self._process.poll() is None:
+            self.command("quit")
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._control.close()
+        self._log.close()
+
+
+def _connect(port: int) -> socket.socket | None:
+    try:
+        connection = socket.create_connection(("127.0.0.1", port), 1)
+    except OSError:
+        return None
+    connection.setblocking(False)
+    return connection

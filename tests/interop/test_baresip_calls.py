@@ -1,0 +1,98 @@
+"""baresip as both phones: sound from file to file, keys, hold, and calls that come to nothing."""
+
+import pytest
+import sound
+from baresip import Baresip
+from switchboard import ANA, BEKA
+
+SAID = {"ana": 1, "beka": 2}
+"""Each says something of its own."""
+
+
+@pytest.fixture
+def phone(board, tmp_path):
+    """Makes phones of a line, and ends them before the switch."""
+    phones = []
+
+    def make(login, seconds=30.0, **options):
+        said = sound.write_wav(tmp_path / f"{login}.wav", sound.speech(seconds, SAID[login]))
+        phones.append(Baresip(board, tmp_path / login, login, said, **options))
+        return phones[-1]
+
+    yield make
+    for made in phones:
+        made.close()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_what_each_says_is_what_the_other_hears(board, phone, transport):
+    phones = {login: phone(login, 3.0, transport=transport) for login in SAID}
+    phones["ana"].command("dial", BEKA)
+    for made in phones.values():
+        made.hears("CALL_ESTABLISHED")
+        made.hears("CALL_CLOSED")  # when its file is played to the end
+    for speaker, listener in (("ana", "beka"), ("beka", "ana")):
+        said, heard = (sound.read_wav(path) for path in
+                       (phones[speaker].folder / "said.wav", phones[listener].heard))  # fmt: skip
+        found = sound.match(said, heard)
+        assert found.correlation > 0.99 and abs(found.level_db) < 0.2, found
+        assert (found.gaps, found.frames) == (0, 150), found
+        own = sound.read_wav(phones[listener].folder / "said.wav")
+        assert sound.match(own, heard).correlation < 0.2  # nobody hears themselves
+    record = board.cdr()
+    assert (record["sip_status"], record["codec"], record["calling"]) == (200, "PCMU", ANA)
+    assert 3000 < record["duration_ms"] < 5000
+    assert record["media"]["caller"]["lost"] == record["media"]["callee"]["lost"] == 0
+
+
+def test_keys_pass(board, phone):
+    ana, beka = phone("ana"), phone("beka")
+    ana.command("dial", BEKA)
+    for made in (ana, beka):
+        made.hears("CALL_RTPESTAB")
+    ana.command("sndcode", "12#")
+    assert [beka.hears("CALL_DTMF_START")["param"] for _ in range(3)] == ["1", "2", "#"]
+    beka.command("hangup")
+    ana.hears("CALL_CLOSED")
+    assert board.cdr()["ended_by"] == "callee"
+
+
+def test_hold_and_resume(board, phone):
+    ana, beka = phone("ana"), phone("beka")
+    ana.command("dial", BEKA)
+    ana.hears("CALL_ESTABLISHED")
+    beka.hears("CALL_ESTABLISHED")
+    for command in ("hold", "resume"):
+        ana.command(command)
+        beka.hears("CALL_REMOTE_SDP")
+        assert ana.hears("CALL_REMOTE_SDP")["param"] == "answer"
+    ana.command("hangup")
+    beka.hears("CALL_CLOSED")
+    assert (board.cdr()["sip_status"], board.cdr()["ended_by"]) == (200, "caller")
+
+
+def test_the_caller_gives_up(board, phone):
+    ana, beka = phone("ana"), phone("beka", answers=False)
+    ana.command("dial", BEKA)
+    ana.hears("CALL_RINGING")
+    beka.hears("CALL_INCOMING")
+    ana.command("hangup")
+    beka.hears("CALL_CLOSED")
+    assert (board.cdr()["sip_status"], board.cdr()["ended_by"]) == (487, "caller")
+
+
+def test_the_called_phone_declines(board, phone):
+    ana, beka = phone("ana"), phone("beka", answers=False)
+    ana.command("dial", BEKA)
+    beka.hears("CALL_INCOMING")
+    beka.command("hangup")
+    ana.hears("CALL_CLOSED")
+    record = board.cdr()
+    assert (record["sip_status"], record["ended_by"], record["price"]) == (486, "callee", "0.00")
+
+
+def test_a_phone_that_ends_takes_its_registration_along(board, phone):
+    ana = phone("ana")
+    assert [row["login"] for row in board.ask("registration_list")] == ["ana"]
+    ana.close()
+    assert board.ask("registration_list") == []

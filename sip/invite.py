@@ -235,6 +235,8 @@ class IncomingUser(Protocol):
 
     def invite_cancelled(self, request: Request, now: float) -> None: ...
 
+    def invite_acknowledged(self, request: Request, now: float) -> None: ...
+
     def invite_unacknowledged(self, now: float) -> None: ...
 
 
@@ -287,6 +289,10 @@ class IncomingInvite:
     def on_cancel(self, request: Request, now: float) -> None:
         if self._session is not None and not self.answered:
             self._session.invite_cancelled(request, now)
+
+    def on_ack(self, request: Request, now: float) -> None:
+        if self._session is not None:
+            self._session.invite_acknowledged(request, now)
 
     def on_unacknowledged(self, transaction: ServerTransaction, now: float) -> None:
         """The answer could not be delivered: Timer H, or the connection broke.

@@ -236,7 +236,7 @@ class Session:
         """A request of this dialog that is no repetition."""
         dialog = self.dialog
         if request.method == "ACK":
-            self._on_ack(request, now)
+            self.invite_acknowledged(request, now)
             return
         number = request.cseq.number
         if dialog.remote_cseq is not None and number < dialog.remote_cseq:
@@ -249,7 +249,8 @@ class Session:
         else:
             handler(self, request, flow, now)
 
-    def _on_ack(self, request: Request, now: float) -> None:
+    def invite_acknowledged(self, request: Request, now: float) -> None:
+        """The ACK to our 2xx, unless it is a copy or another INVITE's."""
         incoming = self.incoming
         if incoming is None or not incoming.waiting_for_ack:
             return

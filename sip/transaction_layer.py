@@ -45,6 +45,9 @@ class ServerUser(Protocol):
 
     def on_cancel(self, request: Request, now: float) -> None: ...
 
+    def on_ack(self, request: Request, now: float) -> None:
+        """An ACK to its 2xx that names no dialog."""
+
     def on_unacknowledged(self, transaction: ServerTransaction, now: float) -> None:
         """A final response couldn't be delivered, or its ACK never came."""
 

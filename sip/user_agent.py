@@ -177,6 +177,18 @@ class UserAgent:
             usage.receive(request, flow, now)
         elif request.method != "ACK":
             self.answer(request, flow, 481)
+        else:
+            self._ack_by_branch(request, now)
+
+    def _ack_by_branch(self, request: Request, now: float) -> None:
+        """Some phones (pyVoIP 1.6) make up the To tag of the ACK to a 2xx but keep the INVITE's
+        branch; were it not taken, their calls would end after 64*T1."""
+        invite = self.layer.find_server(request)
+        if invite is None or invite.user is None:
+            return
+        ours = invite.request
+        if (ours.call_id, ours.from_tag) == (request.call_id, request.from_tag):
+            invite.user.on_ack(request, now)
 
     def _refuse_malformed(self, error: ParseError, flow: Flow) -> None:
         self.counters.malformed += 1

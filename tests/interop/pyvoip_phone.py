@@ -62,7 +62,7 @@ class PyVoip:
         if self._process.poll() is None:
             self.do("stop")
             try:
-                self._process.wait(3)
+                self._process.wait(1)
             except subprocess.TimeoutExpired:
                 self._process.kill()
         self._process.wait()

@@ -94,6 +94,26 @@ def test_a_lost_ack_is_sent_again_for_the_repeated_200():
     assert talk.told(ALICE).count("Answered") == 1
 
 
+def test_an_ack_with_a_made_up_tag_is_known_by_the_branch_of_its_invite():
+    talk = Conversation()
+    talk.drop = lambda label: "ACK" in label
+    _, b = talk.established()
+    invite = bytes(b.incoming.request)
+    fields = invite.partition(b"\r\n\r\n")[0].replace(b"INVITE", b"ACK").split(b"\r\n")
+    ack = [f + b";tag=made-up" if f.startswith(b"To:") else f for f in fields]
+    odd = b"\r\n".join(f for f in ack if not f.startswith(b"Content-")) + b"\r\n\r\n"
+    for stranger in (
+        odd.replace(b"branch=z9hG4bK", b"branch=z9hG4bKx"),
+        odd.replace(b"1 ACK", b"2 ACK"),
+    ):
+        talk.bob.receive(stranger, talk.flow(BOB, ALICE), talk.now)
+        assert b.incoming.waiting_for_ack
+    talk.bob.receive(odd, talk.flow(BOB, ALICE), talk.now)
+    talk.run(40.0)
+    assert talk.told(BOB) == ["Received", "Acknowledged"]
+    assert b.state is State.CONFIRMED
+
+
 def test_without_any_ack_the_callee_hangs_up_after_32_seconds():
     talk = Conversation()
     talk.drop = lambda label: "ACK" in label

@@ -102,13 +102,32 @@ class InfoReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class Updated:
+    """An UPDATE with an offer; answer by :meth:`Session.answer_update`."""
+
+    session: Session
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """A REFER; answer by :meth:`Session.accept_refer` or :meth:`Session.refuse_refer`."""
+
+    session: Session
+    request: Request
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
 class HungUp:
     """The session is over: a BYE came (`status` 0), or the peer can no longer be reached: an
-    in-dialog request failed with `status`, or our 2xx got no ACK (408)."""
+    in-dialog request failed with `status`, our 2xx got no ACK (408), or nobody refreshed it in
+    time (`expired`)."""
 
     session: Session
     status: int
     request: Request | None
+    expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +168,8 @@ Event = (
     | ReinviteAnswered
     | ReinviteRefused
     | InfoReceived
+    | Updated
+    | Referred
     | HungUp
     | Replied
     | Resubscribed

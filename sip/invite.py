@@ -6,13 +6,17 @@ races, and the answer to a challenge.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sip import digest
 from sip.dialog import Dialog
 from sip.flow import Flow
 from sip.message import Request, Response
+from sip.reliable import ReliableReceiver, ReliableSender, Supported
+from sip.session_timer import longer_interval
+from sip.timers import Callback
 from sip.transaction import T1, T2, TIMEOUT
 from sip.transaction_layer import ClientTransaction, ServerTransaction
 
@@ -21,8 +25,9 @@ if TYPE_CHECKING:
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
-MAX_CHALLENGES = 2
-"""A peer that challenges for ever gets this many answers and no more."""
+MAX_ATTEMPTS = 2
+"""A peer that challenges for ever, or always wants a longer session interval, gets this many
+answers and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class OutgoingUser(Protocol):
     agent: UserAgent
     dialog: Dialog
 
-    def invite_progress(self, response: Response) -> None: ...
+    def invite_progress(self, response: Response, now: float) -> None: ...
 
     def invite_answered(self, response: Response, now: float) -> None: ...
 
@@ -73,16 +78,18 @@ class OutgoingInvite:
 
     __slots__ = (
         "_ack",
+        "_attempts",
         "_cancel_fields",
         "_cancel_wanted",
         "_cancelled",
-        "_challenges",
         "_credentials",
         "_provisional",
+        "_reliable",
         "_request",
         "_session",
         "_transaction",
         "answered_tag",
+        "offer",
         "offered",
         "over",
     )
@@ -93,15 +100,17 @@ class OutgoingInvite:
         self._session = session
         self._request = request
         self._credentials = credentials
-        self._challenges = 0
+        self._attempts = 0
         self._transaction: ClientTransaction | None = None
         self._provisional = False
+        self._reliable: ReliableReceiver | None = None
         self._cancel_wanted = False
         self._cancel_fields: Fields = ()
         self._cancelled = False
         self._ack: tuple[bytes, Flow] | None = None
         self.answered_tag: str | None = None
         self.offered = bool(request.body)
+        self.offer = request.body
         self.over = False
         """A final response came, or none will."""
 
@@ -118,13 +127,20 @@ class OutgoingInvite:
             self._provisional = True
             if self._cancel_wanted:
                 self.cancel(now)
-            elif status > 100 and not self.over:
-                self._session.invite_progress(response)
+            elif status > 100 and not self.over and self._is_news(response):
+                self._session.invite_progress(response, now)
         elif status < 300:
             self._on_success(response, now)
-        elif not self.over and not self._answer_challenge(response, now):
+        elif not self.over and not self._tries_again(response, now):
             self.over = True
             self._session.invite_refused(status, response, now)
+
+    def _is_news(self, response: Response) -> bool:
+        if self._reliable is None:
+            if response.get(b"rseq") is None:
+                return True
+            self._reliable = ReliableReceiver()
+        return self._reliable.is_news(response)
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
         if not self.over:
@@ -157,17 +173,21 @@ class OutgoingInvite:
             self.over = True
             self._session.invite_refused(487, None, now)
 
-    def _answer_challenge(self, response: Response, now: float) -> bool:
-        if response.status not in (401, 407) or self._credentials is None or self._cancel_wanted:
-            return False
-        if self._challenges >= MAX_CHALLENGES:
+    def _tries_again(self, response: Response, now: float) -> bool:
+        """Answer a challenge, or ask for a longer session interval; not for ever."""
+        if self._cancel_wanted or self._attempts >= MAX_ATTEMPTS:
             return False
         agent = self._session.agent
-        authorization = self._credentials.answer(agent, self._request, response)
-        if authorization is None:
+        changed: Fields | None = None
+        if response.status in (401, 407) and self._credentials is not None:
+            field = self._credentials.answer(agent, self._request, response)
+            changed = None if field is None else (field,)
+        elif response.status == 422:
+            changed = longer_interval(response)
+        if changed is None:
             return False
-        self._challenges += 1
-        self._request = agent.next_attempt(self._session.dialog, self._request, authorization)
+        self._attempts += 1
+        self._request = agent.next_attempt(self._session.dialog, self._request, changed)
         self._provisional = False
         self.send(now)
         return True
@@ -239,16 +259,28 @@ class IncomingUser(Protocol):
 
     def invite_unacknowledged(self, now: float) -> None: ...
 
+    def invite_unheard(self, now: float) -> None: ...
+
 
 class IncomingInvite:
     """An INVITE that we received, until its ACK."""
 
-    __slots__ = ("_interval", "_session", "_success", "offered", "transaction")
+    __slots__ = (
+        "_interval",
+        "_reliable",
+        "_session",
+        "_success",
+        "_supported",
+        "offered",
+        "transaction",
+    )
 
     def __init__(self, session: IncomingUser, transaction: ServerTransaction) -> None:
         self._session: IncomingUser | None = session
         self._success: Response | None = None
         self._interval = T1
+        self._supported: Supported | None = None
+        self._reliable: ReliableSender | None = None
         self.transaction = transaction
         self.offered = bool(transaction.request.body)
         transaction.user = self
@@ -263,19 +295,66 @@ class IncomingInvite:
         return self.transaction.answered
 
     @property
+    def initial(self) -> bool:
+        """Whether it began the session."""
+        return self.request.to_tag is None
+
+    @property
     def waiting_for_ack(self) -> bool:
+        """Whether a 2xx went out, or is about to, that isn't acknowledged."""
         return self._success is not None
 
+    def progress(
+        self, status: int, body: bytes, build: Callable[[Fields], Response], now: float
+    ) -> None:
+        """Send the provisional response that `build` makes with further fields, reliably if the
+        caller can and it matters."""
+        if self._supported is None:
+            self._supported = Supported(self.request)
+        if self._supported.wants(status, body, offered=self.offered):
+            if self._reliable is None and self._session is not None:
+                first = 1 + self._session.agent.pick(1 << 20)
+                self._reliable = ReliableSender(self, first)
+            if self._reliable is not None:
+                self._reliable.send(build, now)
+        elif self._supported.required and status > 100:
+            return  # the caller wants no other, and we have no offer to put into a reliable one
+        else:
+            self.transmit(build(()), now)
+
     def respond(self, response: Response, now: float) -> None:
-        """Send a response; a 2xx is repeated until its ACK comes (RFC 3261 section 13.3.1.4)."""
+        """Send a final response; a 2xx is repeated until its ACK comes (RFC 3261 section
+        13.3.1.4), and waits for the PRACK of a description that it would overtake."""
         if self._session is None:
             return
-        agent = self._session.agent
         if 200 <= response.status < 300:
             self._success = response
-            agent.timers.arm(T1, now, _repeat_success, self)
-            agent.timers.arm(TIMEOUT, now, _give_up, self)
-        agent.layer.respond(self.transaction, response, now)
+            if self._reliable is not None and self._reliable.defers(response):
+                return
+            self.arm(T1, now, _repeat_success, self)
+            self.arm(TIMEOUT, now, _give_up, self)
+        else:
+            self._success = self._reliable = None
+        self.transmit(response, now)
+
+    def transmit(self, response: Response, now: float) -> None:
+        """Send a response through the transaction, as it is."""
+        if self._session is not None:
+            self._session.agent.layer.respond(self.transaction, response, now)
+
+    def arm(self, seconds: float, now: float, callback: Callback, argument: Any) -> None:
+        if self._session is not None:
+            self._session.agent.timers.arm(seconds, now, callback, argument)
+
+    @property
+    def reliable(self) -> ReliableSender | None:
+        """Its provisional responses, if any went out reliably."""
+        return self._reliable
+
+    def unheard(self, now: float) -> None:
+        """A reliable provisional response was never acknowledged."""
+        if self._session is not None:
+            self._session.invite_unheard(now)
 
     def acknowledged(self) -> None:
         """The ACK came: repeat nothing more."""
@@ -283,7 +362,7 @@ class IncomingInvite:
 
     def release(self) -> None:
         """The session ended; late messages find nobody here."""
-        self._success = None
+        self._success = self._reliable = None
         self._session = None
 
     def on_cancel(self, request: Request, now: float) -> None:
@@ -301,12 +380,11 @@ class IncomingInvite:
         """
 
     def repeat(self, now: float) -> None:
-        if self._success is None or self._session is None:
+        if self._success is None:
             return
-        agent = self._session.agent
-        agent.layer.respond(self.transaction, self._success, now)
+        self.transmit(self._success, now)
         self._interval = min(2 * self._interval, T2)
-        agent.timers.arm(self._interval, now, _repeat_success, self)
+        self.arm(self._interval, now, _repeat_success, self)
 
     def give_up(self, now: float) -> None:
         if self._success is not None and self._session is not None:

@@ -51,6 +51,7 @@ _UNSAFE = re.compile(rb"[\r\n\x00]")
 
 _ONCE = (b"from", b"to", b"call-id", b"cseq")
 """Needed exactly once; Via may stand several times (RFC 3261 section 8.1.1)."""
+_NO_TAGS: frozenset[bytes] = frozenset()
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
 
 
@@ -234,6 +235,12 @@ class Message:
         if not values:
             return []
         return [element for value in values for element in split_list(value) if element]
+
+    def option_tags(self, name: bytes) -> frozenset[bytes]:
+        """Option tags of Require, Supported and the like, or the methods of Allow; lower case."""
+        if name not in self._indexed():
+            return _NO_TAGS
+        return frozenset(tag.lower() for tag in self.get_list(name))
 
     @property
     def fields(self) -> list[Field]:

@@ -20,14 +20,20 @@ from sip.events import (
     HungUp,
     InfoReceived,
     Progress,
+    Referred,
     Refused,
     ReinviteAnswered,
     Reinvited,
     ReinviteRefused,
+    Updated,
 )
 from sip.flow import Flow
-from sip.invite import Credentials, Fields, IncomingInvite, OutgoingInvite
+from sip.invite import Credentials, Fields, IncomingInvite, OutgoingInvite, copy_dialog
 from sip.message import Request, Response
+from sip.referral import Referral
+from sip.refresher import Refresher
+from sip.reliable import acknowledge as acknowledge_provisional
+from sip.reliable import rseq_of
 from sip.transaction_layer import ClientTransaction, ServerTransaction
 
 if TYPE_CHECKING:
@@ -56,12 +62,17 @@ class Session:
 
     __slots__ = (
         "_deferred_bye",
+        "_update",
         "agent",
         "credentials",
         "dialog",
         "incoming",
+        "local_description",
         "outgoing",
         "owner",
+        "referral",
+        "refresher",
+        "remote_description",
         "state",
     )
 
@@ -74,6 +85,13 @@ class Session:
         self.outgoing: OutgoingInvite | None = None
         self.owner: Any = None
         """Whoever the events are for; the session only carries it."""
+        self.local_description = b""
+        """What we said last in an offer or answer that both sides agreed to."""
+        self.remote_description = b""
+        """What the peer said, by which a mere refresh is known."""
+        self.referral: Referral | None = None
+        self.refresher = Refresher(self)
+        self._update: ServerTransaction | None = None
         self._deferred_bye: Fields | None = None
 
     # Commands: the called side
@@ -86,16 +104,26 @@ class Session:
         extra: Fields = (),
     ) -> None:
         """Send a provisional response; with a body it carries early media."""
-        if self.incoming is not None and not self.incoming.answered:
-            self._respond(status, None, body, extra, now)
+        incoming = self.incoming
+        if incoming is None or incoming.answered or incoming.waiting_for_ack:
+            return
+        if body:
+            self._agreed(body, incoming.request.body)
+
+        def build(more: Fields) -> Response:
+            return self._response(status, None, body, (*extra, *more))
+
+        incoming.progress(status, body, build, now)
 
     def accept(self, body: bytes, now: float, extra: Fields = ()) -> None:
         """Answer the INVITE or re-INVITE with 200 and this SDP."""
-        if self.incoming is None or self.incoming.answered:
+        incoming = self.incoming
+        if incoming is None or incoming.answered or incoming.waiting_for_ack:
             return
         if self.state is State.EARLY:
             self.state = State.CONFIRMED
-        self._respond(200, None, body, extra, now)
+        self._agreed(body, incoming.request.body)
+        self._respond(200, None, body, (*extra, *self.refresher.agree(incoming.request, now)), now)
 
     def reject(
         self, status: int, now: float, reason: str | None = None, extra: Fields = ()
@@ -111,6 +139,20 @@ class Session:
         self, status: int, reason: str | None, body: bytes, extra: Fields, now: float
     ) -> None:
         assert self.incoming is not None
+        self.incoming.respond(self._response(status, reason, body, extra), now)
+
+    def _response(
+        self,
+        status: int,
+        reason: str | None,
+        body: bytes,
+        extra: Fields,
+        request: Request | None = None,
+    ) -> Response:
+        """To the INVITE, or to another request of the dialog that may carry a description."""
+        if request is None:
+            assert self.incoming is not None
+            request = self.incoming.request
         fields = [*extra]
         if 100 < status < 300:
             fields.append((b"Contact", self.dialog.contact))
@@ -118,10 +160,13 @@ class Session:
             fields += self.agent.capabilities
         if body:
             fields.append(SDP)
-        response = self.incoming.request.respond(
+        return request.respond(
             status, reason, to_tag=self.dialog.local_tag, fields=fields, body=body
         )
-        self.incoming.respond(response, now)
+
+    def _agreed(self, local: bytes, remote: bytes) -> None:
+        if local and remote:
+            self.local_description, self.remote_description = local, remote
 
     # Commands: the calling side
 
@@ -132,6 +177,7 @@ class Session:
     def acknowledge(self, body: bytes, now: float) -> None:
         """ACK a 2xx that carried the offer, with the answer."""
         if self.outgoing is not None:
+            self._agreed(body, self.remote_description)
             self.outgoing.acknowledge(body, now)
 
     def cancel(self, now: float, extra: Fields = ()) -> None:
@@ -153,8 +199,10 @@ class Session:
         if self.pending:
             raise Glare
         fields = [(b"Contact", self.dialog.contact), *self.agent.capabilities, *extra]
+        fields += self.refresher.request_fields()
         if body:
             fields.append(SDP)
+        self.refresher.by_reinvite = False
         self.send_invite(self.agent.in_dialog(self.dialog, "INVITE", fields, body), now)
 
     @property
@@ -177,8 +225,8 @@ class Session:
         """Hang up, whatever the state: BYE, CANCEL or 480."""
         self.owner = None
         if self.state is State.CONFIRMED:
-            if self.incoming is not None and self.incoming.waiting_for_ack:
-                self._deferred_bye = extra  # not before the ACK to our 2xx (section 15)
+            if self._bye_must_wait:
+                self._deferred_bye = extra
             else:
                 self._send_bye(extra, now)
         elif self.state is State.EARLY:
@@ -186,6 +234,19 @@ class Session:
                 self.cancel(now, extra)
             else:
                 self.reject(480, now)
+
+    @property
+    def _bye_must_wait(self) -> bool:
+        """Not before the ACK to our 2xx (section 15), nor may it overtake the news of a REFER."""
+        if self.incoming is not None and self.incoming.waiting_for_ack:
+            return True
+        return self.referral is not None and self.referral.telling
+
+    def _send_deferred_bye(self, now: float) -> bool:
+        if self._deferred_bye is None or self._bye_must_wait or self.state is State.ENDED:
+            return self._deferred_bye is not None
+        self._send_bye(self._deferred_bye, now)
+        return True
 
     def _send_bye(self, extra: Fields, now: float) -> None:
         if self.incoming is not None and not self.incoming.answered:
@@ -199,9 +260,29 @@ class Session:
 
     # What the INVITE that we sent says
 
-    def invite_progress(self, response: Response) -> None:
-        if self.state is State.EARLY:
-            self._tell(Progress(self, response))
+    def invite_progress(self, response: Response, now: float) -> None:
+        if self.state is not State.EARLY:
+            return
+        if rseq_of(response) is not None:
+            self._acknowledge_provisional(response, now)
+        self._tell(Progress(self, response))
+
+    def _acknowledge_provisional(self, response: Response, now: float) -> None:
+        """PRACK in the early dialog; the first one that answers so is the dialog that the session
+        follows, another fork's is only acknowledged."""
+        early = self.dialog
+        if early.remote_tag is None:
+            early.confirm(response)
+            self.refresher.note_peer(response)
+            self.agent.remember(self)
+        elif early.remote_tag != response.to_tag:
+            early = copy_dialog(self.dialog)
+            early.confirm(response)
+        assert self.outgoing is not None
+        acknowledge_provisional(self.agent, early, response, b"", now)
+        self.dialog.local_cseq = max(self.dialog.local_cseq, early.local_cseq)
+        if response.body and self.outgoing.offered:
+            self._agreed(self.outgoing.offer, response.body)
 
     def invite_answered(self, response: Response, now: float) -> None:
         assert self.outgoing is not None
@@ -212,12 +293,19 @@ class Session:
         if again:
             self.dialog.refresh_target(response)
         else:
+            self.agent.forget(self)  # the early dialog may have been another fork's
             self.dialog.confirm(response)
             self.state = State.CONFIRMED
             self.agent.remember(self)
+        self.refresher.note_peer(response)
+        self.refresher.learn(response, now)
         if self.outgoing.offered:
+            self._agreed(self.outgoing.offer, response.body)
             self.outgoing.acknowledge(b"", now)
-        self._tell(ReinviteAnswered(self, response) if again else Answered(self, response))
+        else:
+            self.remote_description = response.body
+        if not self.refresher.by_reinvite:
+            self._tell(ReinviteAnswered(self, response) if again else Answered(self, response))
 
     def invite_refused(self, status: int, response: Response | None, now: float) -> None:
         if self.state is State.EARLY:
@@ -227,7 +315,7 @@ class Session:
             # The peer no longer knows the dialog, or is gone (RFC 3261 section 12.2.1.2).
             if status in (408, 481) or response is None:
                 self.lost(status, now)
-            else:
+            elif not self.refresher.by_reinvite:
                 self._tell(ReinviteRefused(self, status))
 
     # What comes in
@@ -257,9 +345,9 @@ class Session:
         if request.cseq.number != incoming.request.cseq.number:
             return
         incoming.acknowledged()
-        if self._deferred_bye is not None:
-            self._send_bye(self._deferred_bye, now)
-        else:
+        if not incoming.offered:
+            self._agreed(self.local_description, request.body)
+        if not self._send_deferred_bye(now):
             self._tell(Acknowledged(self, request))
 
     def _on_invite(self, request: Request, flow: Flow, now: float) -> None:
@@ -269,11 +357,19 @@ class Session:
             # RFC 3261 section 14.2: Retry-After between 0 and 10 seconds.
             retry = (b"Retry-After", b"%d" % self.agent.pick(11))
             self.agent.reply(request, flow, 500, now, (retry,))
-        else:
+        elif self.refresher.suits(request, flow, now):
             self.dialog.refresh_target(request)
             self.dialog.flow = flow
+            self.refresher.note_peer(request)
             self.open_incoming(self.agent.layer.open_server(request, flow), now)
-            self._tell(Reinvited(self, request))
+            if self._changes_nothing(request):
+                self.accept(self.local_description, now)
+            else:
+                self._tell(Reinvited(self, request))
+
+    def _changes_nothing(self, request: Request) -> bool:
+        """Whether it only refreshes the session: the other leg needn't hear of it."""
+        return bool(request.body) and request.body == self.remote_description
 
     def open_incoming(self, transaction: ServerTransaction, now: float) -> None:
         """Take on an INVITE that came; 100 Trying goes out at once."""
@@ -281,15 +377,22 @@ class Session:
         trying = transaction.request.respond(100, "Trying")
         self.agent.layer.respond(transaction, trying, now)
 
+    def invite_unheard(self, now: float) -> None:
+        """Our reliable provisional response was never acknowledged (RFC 3262 section 3)."""
+        self._respond(504, None, b"", (), now)
+        if self.incoming is not None and self.incoming.initial:
+            self._tell(HungUp(self, 408, None))
+            self._end()
+
     def invite_unacknowledged(self, now: float) -> None:
         """Our 2xx was never acknowledged: hang up (RFC 3261 section 13.3.1.4)."""
         self.lost(408, now)
 
-    def lost(self, status: int, now: float) -> None:
+    def lost(self, status: int, now: float, *, expired: bool = False) -> None:
         """The peer can't be reached any more: say BYE all the same, and tell the owner."""
         if self.state is State.CONFIRMED:
             self._send_bye(self._deferred_bye or (), now)
-            self._tell(HungUp(self, status, None))
+            self._tell(HungUp(self, status, None, expired))
 
     def _on_bye(self, request: Request, flow: Flow, now: float) -> None:
         self.agent.reply(request, flow, 200, now)
@@ -302,9 +405,13 @@ class Session:
 
     def invite_cancelled(self, request: Request, now: float) -> None:
         """A CANCEL of an INVITE that we haven't answered (RFC 3261 section 9.2)."""
+        assert self.incoming is not None
         self._respond(487, None, b"", (), now)
         if self.state is State.EARLY:
             self._tell(Cancelled(self, request))
+            self._end()
+        elif self.incoming.initial:  # our 200 still waited for a PRACK
+            self._tell(HungUp(self, 0, request))
             self._end()
 
     def _on_options(self, request: Request, flow: Flow, now: float) -> None:
@@ -314,11 +421,89 @@ class Session:
         self.agent.reply(request, flow, 200, now)
         self._tell(InfoReceived(self, request))
 
+    def _on_prack(self, request: Request, flow: Flow, now: float) -> None:
+        """PRACK: our provisional response arrived (RFC 3262 section 3). An offer in it isn't
+        taken: what there was to agree on is agreed."""
+        reliable = None if self.incoming is None else self.incoming.reliable
+        if reliable is None or not reliable.awaits(request):
+            self.agent.reply(request, flow, 481, now)
+            return
+        self.agent.reply(request, flow, 488 if request.body else 200, now)
+        reliable.proceed(now)
+
+    def _on_update(self, request: Request, flow: Flow, now: float) -> None:
+        """UPDATE: a refresh, or an offer outside of an INVITE (RFC 3311 section 5.2)."""
+        if not self.refresher.suits(request, flow, now):
+            return
+        self.refresher.note_peer(request)
+        self.dialog.refresh_target(request)
+        if request.body and not self._changes_nothing(request):
+            self._on_update_offer(request, flow, now)
+            return
+        transaction = self.agent.layer.open_server(request, flow)
+        body = self.local_description if request.body else b""
+        self._answer_update(transaction, 200, body, now)
+
+    def _on_update_offer(self, request: Request, flow: Flow, now: float) -> None:
+        ours = self.outgoing is not None and not self.outgoing.over
+        if self.state is State.CONFIRMED and ours:
+            self.agent.reply(request, flow, 491, now)
+        elif self._update is not None or (self.state is State.CONFIRMED and self.pending):
+            retry = (b"Retry-After", b"%d" % self.agent.pick(11))
+            self.agent.reply(request, flow, 500, now, (retry,))
+        else:
+            self._update = self.agent.layer.open_server(request, flow)
+            self._tell(Updated(self, request))
+
+    def answer_update(self, status: int, body: bytes, now: float) -> None:
+        """Answer the offer of an UPDATE: 200 with this SDP, or a refusal."""
+        transaction, self._update = self._update, None
+        if transaction is not None:
+            if status == 200:
+                self._agreed(body, transaction.request.body)
+            self._answer_update(transaction, status, body, now)
+
+    def _answer_update(
+        self, transaction: ServerTransaction, status: int, body: bytes, now: float
+    ) -> None:
+        request = transaction.request
+        extra = self.refresher.agree(request, now) if status == 200 else ()
+        response = self._response(status, None, body, extra, request)
+        self.agent.layer.respond(transaction, response, now)
+
+    def _on_refer(self, request: Request, flow: Flow, now: float) -> None:
+        """REFER: the owner accepts or refuses it; one at a time."""
+        if self.state is not State.CONFIRMED or self.owner is None:
+            self.agent.reply(request, flow, 403, now)
+        elif self.referral is not None:
+            self.agent.reply(request, flow, 491, now)
+        else:
+            self.referral = Referral(self, request, self._referral_over)
+            self._tell(Referred(self, request, flow))
+
+    def accept_refer(self, flow: Flow, now: float) -> None:
+        """Answer a REFER with 202; :attr:`referral` tells the peer how it goes."""
+        if self.referral is not None:
+            fields = ((b"Contact", self.dialog.contact), *self.referral.accepted_fields)
+            self.agent.reply(self.referral.request, flow, 202, now, fields)
+            self.referral.tell(100, now)
+
+    def refuse_refer(self, status: int, flow: Flow, now: float) -> None:
+        if self.referral is not None:
+            self.agent.reply(self.referral.request, flow, status, now)
+            self.referral = None
+
+    def _referral_over(self, now: float) -> None:
+        self.referral = None
+        self._send_deferred_bye(now)
+
     # In-dialog requests of ours that aren't INVITEs
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if response.status in (408, 481):
             self.lost(response.status, now)
+        elif transaction.request.method == "UPDATE" and self.state is State.CONFIRMED:
+            self.refresher.update_answered(response, now)
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
         self.lost(status, now)
@@ -331,6 +516,7 @@ class Session:
         """Leave the dialogs, and let go of what refers back here."""
         self.state = State.ENDED
         self.agent.forget(self)
+        self.refresher.stop()
         if self.incoming is not None:
             self.incoming.release()
 
@@ -340,4 +526,7 @@ _HANDLERS = {
     "BYE": Session._on_bye,
     "INFO": Session._on_info,
     "OPTIONS": Session._on_options,
+    "PRACK": Session._on_prack,
+    "UPDATE": Session._on_update,
+    "REFER": Session._on_refer,
 }

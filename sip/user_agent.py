@@ -19,6 +19,7 @@ from sip.flow import Address, Flow
 from sip.invite import Credentials, Fields
 from sip.message import Request, Response, parse_message
 from sip.session import Session
+from sip.session_timer import SessionInterval, TimerWheel, agree
 from sip.standalone import Errand, StandaloneRequest
 from sip.subscription import Subscriptions
 from sip.timers import Timers
@@ -31,10 +32,15 @@ from sip.transaction_layer import (
 )
 from sip.uri import Uri
 
-METHODS = (b"INVITE", b"ACK", b"CANCEL", b"BYE", b"OPTIONS", b"INFO", b"REGISTER", b"SUBSCRIBE")
+METHODS = (
+    b"INVITE", b"ACK", b"CANCEL", b"BYE", b"OPTIONS", b"INFO", b"REGISTER", b"PRACK", b"UPDATE",
+    b"REFER", b"SUBSCRIBE",
+)  # fmt: skip
 ALLOW = (b"Allow", b", ".join(METHODS))
 OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE")
 """What the user is asked about when it comes outside any dialog."""
+SUPPORTED = frozenset({b"100rel", b"replaces", b"timer"})
+"""Option tags that a request may require."""
 MAX_SESSIONS = 50_000
 """Legs at once; above it new INVITEs get 503. Memory, not speed, sets it."""
 
@@ -72,6 +78,7 @@ class UserAgent:
         randbits: source of tags, branches and Call-IDs; must not be guessable in production.
         sent_by: the host and port by which a peer on this flow reaches us.
         server: value of Server and User-Agent.
+        session_interval: of our sessions' timers; None: they have none.
     """
 
     def __init__(
@@ -80,6 +87,7 @@ class UserAgent:
         randbits: Callable[[int], int],
         sent_by: Callable[[Flow], Address],
         server: str,
+        session_interval: SessionInterval | None = None,
     ) -> None:
         self._randbits = randbits
         self._sent_by = sent_by
@@ -90,8 +98,15 @@ class UserAgent:
         self._events: list[Event] = []
         self._sessions: dict[DialogId, Session] = {}
         self._vias: dict[Flow, bytes] = {}
-        self.capabilities: Fields = (ALLOW, (b"Accept", b"application/sdp"), (b"Supported", b""))
+        self.session_interval = session_interval
+        self.capabilities: Fields = (
+            ALLOW,
+            (b"Accept", b"application/sdp"),
+            (b"Supported", b", ".join(sorted(SUPPORTED))),
+        )
+        self._without_offer: Fields = (*self.capabilities[:2], (b"Supported", b"replaces, timer"))
         self.timers = Timers()
+        self.wheel = TimerWheel(self.timers)
         self.layer = TransactionLayer(self.send, self.timers)
         self.subscriptions = Subscriptions(self)
         self.counters = Counters()
@@ -154,8 +169,8 @@ class UserAgent:
         elif method not in OUT_OF_DIALOG:
             status = 405 if method.encode("ascii", "replace") in METHODS else 501
             self.answer(request, flow, status, (ALLOW,))
-        elif required := request.get_list(b"require"):
-            self.answer(request, flow, 420, ((b"Unsupported", b", ".join(required)),))
+        elif unknown := request.option_tags(b"require") - SUPPORTED:
+            self.answer(request, flow, 420, ((b"Unsupported", b", ".join(sorted(unknown))),))
         elif request.max_forwards == 0 and method != "REGISTER":
             self.answer(request, flow, 483)
         else:
@@ -262,13 +277,16 @@ class UserAgent:
         """Take on a received INVITE; 100 Trying goes out at once.
 
         Raises:
-            SipError: 503, too many sessions.
+            SipError: 503, too many sessions; 422, a session interval that is too short.
         """
         if len(self._sessions) >= MAX_SESSIONS:
             raise SipError(503, "Too Many Calls")
         request, flow = received.request, received.flow
+        if self.session_interval is not None:
+            agree(request, self.session_interval)
         dialog = Dialog.from_request(request, flow, self.token(), self.contact(flow), pinned=pinned)
         session = Session(self, dialog, None)
+        session.refresher.note_peer(request)
         session.open_incoming(self.layer.open_server(request, flow), now)
         self.remember(session)
         return session
@@ -291,7 +309,11 @@ class UserAgent:
         session = Session(self, dialog, invitation.credentials)
         target, fields = dialog.fields("INVITE", dialog.next_cseq(), self.via(invitation.flow))
         fields[1] = (b"Max-Forwards", b"%d" % invitation.max_forwards)
-        fields += [(b"Contact", dialog.contact), *self.capabilities, self._agent_field]
+        # An offer in a reliable provisional response would have to be answered in its PRACK.
+        capabilities = self.capabilities if body else self._without_offer
+        fields += [(b"Contact", dialog.contact), *capabilities, self._agent_field]
+        if self.session_interval is not None:
+            fields += self.session_interval.request_fields()
         fields += invitation.extra
         if body:
             fields.append((b"Content-Type", b"application/sdp"))
@@ -303,6 +325,10 @@ class UserAgent:
         host, port = self._sent_by(flow)
         transport = b";transport=tcp" if flow.transport == "tcp" else b""
         return b"<sip:%s:%d%s>" % (_bracket(host), port, transport)
+
+    def session(self, dialog: DialogId) -> Session | None:
+        """The session of a dialog: Call-ID, our tag, the peer's."""
+        return self._sessions.get(dialog)
 
     def remember(self, session: Session) -> None:
         self._sessions[session.dialog.id] = session
@@ -364,24 +390,21 @@ class UserAgent:
     ) -> None:
         self.send_in_dialog(dialog, "BYE", extra, b"", credentials, now)
 
-    def next_attempt(
-        self, dialog: Dialog, request: Request, authorization: tuple[bytes, bytes]
-    ) -> Request:
-        """The request of a dialog again, authenticated."""
-        return self.authenticated(request, authorization, dialog.next_cseq(), dialog.flow)
+    def next_attempt(self, dialog: Dialog, request: Request, changed: Fields) -> Request:
+        """The request of a dialog again with changed fields, such as credentials."""
+        return self.changed(request, changed, dialog.next_cseq(), dialog.flow)
 
-    def authenticated(
-        self, request: Request, authorization: tuple[bytes, bytes], number: int, flow: Flow
-    ) -> Request:
-        """The request again with credentials: next CSeq, new branch (RFC 3261 section 22.2)."""
+    def changed(self, request: Request, changed: Fields, number: int, flow: Flow) -> Request:
+        """The request again with changed fields: next CSeq, new branch (RFC 3261 section 22.2)."""
         cseq = b"%d %s" % (number, request.method.encode("ascii"))
         replaced = {b"via": self.via(flow), b"cseq": cseq}
+        left_out = {b"content-length", *(name.lower() for name, _ in changed)}
         fields = [
             (name, replaced.get(name.lower(), value))
             for name, value in request.fields
-            if name.lower() not in (authorization[0].lower(), b"content-length")
+            if name.lower() not in left_out
         ]
-        fields.append(authorization)
+        fields += changed
         return Request.build(request.method, request.raw_uri, fields, request.body)
 
     def next_flow(self, dialog: Dialog) -> Flow:
@@ -449,7 +472,9 @@ class _Sender:
             authorization = self._credentials.answer(self._agent, transaction.request, response)
             self._credentials = None
             if authorization is not None:
-                again = self._agent.next_attempt(self._dialog, transaction.request, authorization)
+                again = self._agent.next_attempt(
+                    self._dialog, transaction.request, (authorization,)
+                )
                 self._agent.layer.send_request(again, self._dialog.flow, self, now)
         elif self._user is not None and response.status >= 200:
             self._user.on_response(transaction, response, now)

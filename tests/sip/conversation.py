@@ -9,6 +9,7 @@ from sip.events import Event, Received
 from sip.flow import Address, Flow
 from sip.message import Request, Response, parse_message
 from sip.session import Session
+from sip.session_timer import SessionInterval
 from sip.user_agent import Invitation, UserAgent
 
 ALICE: Address = ("192.0.2.1", 5060)
@@ -24,7 +25,9 @@ DELAY = 0.01
 class Conversation:
     """Carries messages between Alice and Bob, and keeps a trace like "0.01 A>B INVITE"."""
 
-    def __init__(self, transport: str = "udp") -> None:
+    def __init__(
+        self, transport: str = "udp", session_interval: SessionInterval | None = None
+    ) -> None:
         self.now = 100.0
         self.start = 100.0
         self.transport = transport
@@ -39,6 +42,7 @@ class Conversation:
                 randbits=random.Random(seed).getrandbits,
                 sent_by=lambda flow: flow.local,
                 server="test",
+                session_interval=session_interval,
             )
 
     @property

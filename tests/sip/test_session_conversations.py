@@ -7,6 +7,8 @@ from sip.events import Answered, HungUp, Refused, ReinviteRefused
 from sip.message import Request, parse_message
 from sip.session import Glare, State
 
+HELD = OFFER + b"a=sendonly\r\n"
+
 
 def left(talk: Conversation) -> tuple[int, int]:
     """Transactions and sessions that both sides still hold."""
@@ -179,7 +181,7 @@ def test_hold_and_resume_by_reinvite_from_either_side():
     talk = Conversation()
     a, b = talk.established()
     for asker, other, who in ((a, b, BOB), (b, a, ALICE)):
-        asker.reinvite(OFFER + b"a=sendonly\r\n", talk.now)
+        asker.reinvite(HELD, talk.now)
         talk.run(0.1)
         assert talk.told(who)[-1] == "Reinvited"
         other.accept(ANSWER + b"a=recvonly\r\n", talk.now)
@@ -191,21 +193,21 @@ def test_hold_and_resume_by_reinvite_from_either_side():
 def test_reinvites_that_cross_are_both_refused_with_491():
     talk = Conversation()
     a, b = talk.established()
-    a.reinvite(OFFER, talk.now)
-    b.reinvite(OFFER, talk.now)
+    a.reinvite(HELD, talk.now)
+    b.reinvite(HELD, talk.now)
     talk.run(1.0)
     assert "B>A 491 INVITE" in talk.messages() and "A>B 491 INVITE" in talk.messages()
     for who in (ALICE, BOB):
         assert [e.status for e in talk.events[who] if isinstance(e, ReinviteRefused)] == [491]
-    a.reinvite(OFFER, talk.now)
+    a.reinvite(HELD, talk.now)
     with pytest.raises(Glare):
-        a.reinvite(OFFER, talk.now)
+        a.reinvite(HELD, talk.now)
 
 
 def test_a_refused_reinvite_leaves_the_call_up():
     talk = Conversation()
     a, b = talk.established()
-    a.reinvite(OFFER, talk.now)
+    a.reinvite(HELD, talk.now)
     talk.run(0.1)
     b.reject(488, talk.now)
     talk.run(1.0)
@@ -217,7 +219,7 @@ def test_a_reinvite_into_a_forgotten_dialog_ends_the_session():
     talk = Conversation()
     a, b = talk.established()
     talk.bob.forget(b)
-    a.reinvite(OFFER, talk.now)
+    a.reinvite(HELD, talk.now)
     talk.run(1.0)
     assert [e.status for e in talk.events[ALICE] if isinstance(e, HungUp)] == [481]
     assert a.state is State.ENDED
@@ -299,7 +301,7 @@ def request(method: str, **fields: bytes) -> bytes:
     ("data", "status"),
     [
         (request("INVITE", Max_Forwards=b"0"), 483),
-        (request("INVITE", Require=b"100rel"), 420),
+        (request("INVITE", Require=b"precondition"), 420),
         (request("PUBLISH"), 501),
         (request("INFO"), 405),
         (request("BYE", To=b"<sip:bob@example.org>;tag=2"), 481),

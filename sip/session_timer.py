@@ -1,0 +1,209 @@
+"""Session timers (RFC 4028): each dialog is refreshed now and then, or it is over.
+
+The switch is one end of every dialog, so each leg has a timer of its own. We ask to be the one who
+refreshes: then it happens, whatever the peer promised and forgot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sip import grammar
+from sip.errors import ParseError, SipError
+from sip.headers import parse_params
+from sip.message import Message, Request, Response
+from sip.timers import Timers
+
+if TYPE_CHECKING:
+    from sip.invite import Fields
+
+OPTION = b"timer"
+LEAST = 90
+"""Seconds; no Session-Expires may be below (RFC 4028 section 4)."""
+MOST = 86_400
+"""Longer intervals are cut to this; a peer that insists on more is refused."""
+SLOT_SECONDS = 5
+"""Deadlines are kept this exactly: a minute and a half is the shortest interval."""
+RETRY_SECONDS = 10
+"""A refresh that was refused for a passing reason is tried again after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInterval:
+    """What we ask for and what we accept at least, in seconds."""
+
+    preferred: int = 1800
+    least: int = LEAST
+
+    def request_fields(self, *, we_refresh: bool = True) -> Fields:
+        """Of our INVITE or UPDATE (section 7.1)."""
+        return _asking(max(self.preferred, self.least), self.least, we_refresh=we_refresh)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a dialog's ends agreed on."""
+
+    interval: int
+    we_refresh: bool
+
+    @property
+    def expires_after(self) -> float:
+        """Seconds after which a session that wasn't refreshed is ended (section 10)."""
+        return self.interval - min(32.0, self.interval / 3)
+
+
+def agree(request: Request, ours: SessionInterval) -> tuple[Terms, Fields]:
+    """Our side of an INVITE or UPDATE that came (section 9), and what our 2xx says of it.
+
+    Raises:
+        SipError: 422, the interval is too short.
+    """
+    asked = _session_expires(request)
+    supported = OPTION in request.option_tags(b"supported")
+    least = max(_min_se(request), LEAST)
+    interval, refresher = asked or (ours.preferred, None)
+    if asked is not None and interval < ours.least:
+        if supported:
+            raise SipError(422, headers=((b"Min-SE", b"%d" % ours.least),))
+        interval = ours.least
+    interval = min(max(min(interval, ours.preferred), least), MOST)
+    we_refresh = not (supported and refresher == "uac")
+    value = b"%d;refresher=%s" % (interval, b"uas" if we_refresh else b"uac")
+    fields: Fields = ((b"Session-Expires", value),)
+    if not we_refresh:
+        fields = ((b"Require", OPTION), *fields)
+    return Terms(interval, we_refresh), fields
+
+
+def learn(response: Response) -> Terms | None:
+    """What a 2xx to our INVITE or UPDATE agrees to; None for a peer without timers."""
+    found = _session_expires(response)
+    if found is None:
+        return None
+    interval, refresher = found
+    return Terms(min(max(interval, LEAST), MOST), refresher != "uas")
+
+
+def longer_interval(response: Response) -> Fields | None:
+    """What to ask for after a 422; None if it can't be understood or is too much (section 7.3)."""
+    number = grammar.number(response.get(b"min-se") or b"", MOST)
+    return None if number is None else _asking(max(number, LEAST), number, we_refresh=True)
+
+
+def _asking(interval: int, least: int, *, we_refresh: bool) -> Fields:
+    value = b"%d;refresher=%s" % (interval, b"uac" if we_refresh else b"uas")
+    return (b"Session-Expires", value), (b"Min-SE", b"%d" % least)
+
+
+def _session_expires(message: Message) -> tuple[int, str | None] | None:
+    """Session-Expires = delta-seconds *( SEMI se-params ), and who refreshes."""
+    value = message.get(b"session-expires")
+    if value is None:
+        return None
+    number, semicolon, rest = value.partition(b";")
+    interval = grammar.number(number.strip(grammar.LWS))
+    if interval is None:
+        raise ParseError("Malformed Session-Expires")
+    refresher = parse_params(semicolon + rest).get("refresher") if semicolon else None
+    return interval, None if refresher is None else refresher.lower()
+
+
+def _min_se(request: Request) -> int:
+    value = (request.get(b"min-se") or b"").partition(b";")[0].strip(grammar.LWS)
+    return grammar.number(value, MOST) or 0 if value else 0
+
+
+class SessionTimer:
+    """The timer of one session; `refresh` sends a refresh, `expired` ends the session."""
+
+    __slots__ = ("_expired", "_expires_at", "_refresh", "_refresh_at", "_slot", "_wheel", "terms")
+
+    def __init__(
+        self,
+        wheel: TimerWheel,
+        refresh: Callable[[float], None],
+        expired: Callable[[float], None],
+    ) -> None:
+        self._wheel = wheel
+        self._refresh = refresh
+        self._expired = expired
+        self._refresh_at = self._expires_at = 0.0
+        self._slot: int | None = None
+        self.terms = Terms(MOST, True)
+
+    def start(self, terms: Terms, now: float) -> None:
+        """Count anew: the session was just set up or refreshed."""
+        self.terms = terms
+        self._expires_at = now + terms.expires_after
+        self._refresh_at = now + terms.interval / 2 if terms.we_refresh else self._expires_at
+        self._arm(now)
+
+    def stop(self) -> None:
+        self._wheel.remove(self, self._slot)
+        self._slot = None
+
+    def due(self, now: float) -> None:
+        """Called by the wheel; one that was stopped in this very turn has no slot any more."""
+        if self._slot is None:
+            return
+        self._slot = None
+        if now >= self._expires_at:
+            self._expired(now)
+            return
+        if now >= self._refresh_at:
+            self._refresh_at = now + RETRY_SECONDS  # put off by the answer
+            self._refresh(now)
+        self._arm(now)
+
+    def _arm(self, now: float) -> None:
+        self._wheel.remove(self, self._slot)
+        self._slot = self._wheel.add(self, min(self._refresh_at, self._expires_at), now)
+
+
+class TimerWheel:
+    """Deadlines that are long and are mostly taken back: a call seldom lasts half an hour.
+
+    Sessions stand in slots of a few seconds, so that an ended one is let go of at once.
+    """
+
+    __slots__ = ("_running", "_slots", "_timers")
+
+    def __init__(self, timers: Timers) -> None:
+        self._timers = timers
+        self._slots: dict[int, dict[SessionTimer, None]] = {}
+        self._running = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self._slots.values()))
+
+    def add(self, timer: SessionTimer, deadline: float, now: float) -> int:
+        """Have a timer called in the first turn after its deadline; its slot."""
+        slot = int(deadline // SLOT_SECONDS) + 1
+        self._slots.setdefault(slot, {})[timer] = None
+        if not self._running:
+            self._running = True
+            self._timers.arm(SLOT_SECONDS, now, _turn, self)
+        return slot
+
+    def remove(self, timer: SessionTimer, slot: int | None) -> None:
+        timers = None if slot is None else self._slots.get(slot)
+        if timers is not None and slot is not None:
+            timers.pop(timer, None)
+            if not timers:
+                del self._slots[slot]
+
+    def turn(self, now: float) -> None:
+        current = int(now // SLOT_SECONDS)
+        for slot in [slot for slot in self._slots if slot <= current]:
+            for timer in self._slots.pop(slot, ()):
+                timer.due(now)
+        self._running = bool(self._slots)
+        if self._running:
+            self._timers.arm(SLOT_SECONDS, now, _turn, self)
+
+
+def _turn(wheel: TimerWheel, now: float) -> None:
+    wheel.turn(now)

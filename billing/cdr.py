@@ -11,6 +11,11 @@ import msgspec
 from billing.money import format_amount
 
 
+def leg_key(call_id: str, leg: str) -> str:
+    """By which the books know a leg: its reservation and the transaction that settles it."""
+    return call_id if leg == "a" else f"{call_id}-{leg}"
+
+
 @dataclass(frozen=True, slots=True)
 class SideMedia:
     """What came from one side (RFC 3550); `lost` may be below zero when packets came twice.
@@ -80,6 +85,10 @@ class Cdr:
     def id(self) -> str:
         """Follows from the call and its leg, so that writing it again changes nothing."""
         return f"{self.call_id}-{self.leg}"
+
+    @property
+    def key(self) -> str:
+        return leg_key(self.call_id, self.leg)
 
     def to_json(self) -> bytes:
         """Every field as it is, for the store; :meth:`from_json` reads it back."""

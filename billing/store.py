@@ -37,8 +37,8 @@ from billing.authorization import (
     WriteCdr,
 )
 from billing.book import Book, LiveCall, recovered
-from billing.cdr import Cdr
-from billing.ledger import Difference, Entry, payment_transaction, unbalanced
+from billing.cdr import Cdr, leg_key
+from billing.ledger import Difference, Entry, call_transaction, payment_transaction, unbalanced
 from billing.rating import charge
 from billing.schema import metadata
 from billing.tariff import Rate, Tariff
@@ -495,18 +495,20 @@ def _verify_prices(connection: Connection) -> list[Difference]:
     found = []
     wanted = select(
         schema.cdrs.c.call_id,
+        schema.cdrs.c.leg,
         schema.cdrs.c.duration_ms,
         schema.cdrs.c.price_micros,
         schema.cdrs.c.rate,
     )
-    for call_id, duration_ms, price, blob in connection.execute(wanted):
+    for call_id, leg, duration_ms, price, blob in connection.execute(wanted):
+        key = leg_key(call_id, leg)
         rate = schema.rate_from_blob(blob)
         right = 0 if rate is None else charge(rate, duration_ms).price_micros
         if price != right:
-            found.append(Difference("price", f"of call {call_id}", right, price))
-        taken = -posted.pop(f"call:{call_id}", 0)
+            found.append(Difference("price", f"of call {key}", right, price))
+        taken = -posted.pop(call_transaction(key), 0)
         if taken != price:
-            found.append(Difference("cdr", f"of call {call_id}", price, taken))
+            found.append(Difference("cdr", f"of call {key}", price, taken))
     found += [Difference("cdr", f"for {key}", 0, -amount) for key, amount in posted.items()]
     return found
 

@@ -515,6 +515,7 @@ class Session:
     def _end(self) -> None:
         """Leave the dialogs, and let go of what refers back here."""
         self.state = State.ENDED
+        self.referral = None
         self.agent.forget(self)
         self.refresher.stop()
         if self.incoming is not None:

@@ -63,9 +63,9 @@ class Errand:
             authorization = self._credentials.answer(self._agent, transaction.request, response)
             self._credentials = None  # a peer that challenges for ever gets one answer
             if authorization is not None:
-                again = self._agent.authenticated(
+                again = self._agent.changed(
                     transaction.request,
-                    authorization,
+                    (authorization,),
                     transaction.request.cseq.number + 1,
                     self._flow,
                 )

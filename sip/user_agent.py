@@ -189,7 +189,11 @@ class UserAgent:
         dialog_id = (request.call_id, request.to_tag, request.from_tag)
         usage = self._sessions.get(dialog_id) or self.subscriptions.get(dialog_id)
         if usage is not None:
-            usage.receive(request, flow, now)
+            try:
+                usage.receive(request, flow, now)
+            except ParseError as error:
+                error.request = request
+                raise
         elif request.method != "ACK":
             self.answer(request, flow, 481)
         else:

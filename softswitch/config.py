@@ -33,6 +33,7 @@ from pydantic import (
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+    from sip.session_timer import SessionInterval
     from softswitch.admission.numbering import NumberPlan
 
 DEFAULT_PATH = Path("softswitch.toml")
@@ -244,6 +245,10 @@ class SipSection(_Section):
     max_expires_seconds: Seconds = 7200
     max_contacts: Annotated[int, Field(ge=1, le=100)] = 10
     no_answer_seconds: Annotated[int, Field(ge=1, le=600)] = 60
+    session_expires_seconds: Annotated[int, Field(ge=90, le=86_400)] | Literal[0] = 1800
+    """Each leg is refreshed within this time (RFC 4028); 0: session timers are off."""
+    min_session_expires_seconds: Annotated[int, Field(ge=90, le=86_400)] = 90
+    """Shorter intervals are refused with 422."""
 
     @model_validator(mode="after")
     def _expires_in_order(self) -> Self:
@@ -284,6 +289,13 @@ class CallsSection(_Section):
     """How long a trunk may stay silent before the next one is tried."""
     drain_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
     """How long calls may go on after SIGTERM."""
+    park_seconds: Annotated[int, Field(ge=0, le=30)] = 0
+    """How long a call to a line without a registered phone waits for one, as for an app that a
+    push message wakes; 0: it is refused at once."""
+    serial_ring_seconds: Annotated[int, Field(ge=1, le=120)] = 20
+    """How long phones of a higher q ring before those of a lower one."""
+    redirects: Literal["follow", "refuse"] = "follow"
+    """What a phone's 3xx does: send the call on at its line's expense, or nothing."""
 
 
 class NumbersSection(_Section):
@@ -413,6 +425,16 @@ class Config(_Section):
         if self.sip.advertise is not None:
             return self.sip.listen[0].host
         return self.media_address
+
+    def session_interval(self) -> SessionInterval | None:
+        """Of the session timers; None when they are off."""
+        from sip.session_timer import SessionInterval
+
+        if self.sip.session_expires_seconds == 0:
+            return None
+        return SessionInterval(
+            self.sip.session_expires_seconds, self.sip.min_session_expires_seconds
+        )
 
     def number_plan(self) -> NumberPlan:
         """How numbers are read in this switch's country. Raises ConfigError."""

@@ -24,7 +24,7 @@ from sip.flow import Flow
 from sip.resolver import Resolver
 from sip.uri import Uri
 from softswitch.call.accounting import SettlementDesk
-from softswitch.call.call import MediaLost, Silent
+from softswitch.call.letters import MediaLost, Silent
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
 from softswitch.directory import Directory, Trunk

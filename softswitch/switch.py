@@ -15,16 +15,22 @@ from sip.endpoint import Endpoint
 from sip.errors import ParseError, SipError
 from sip.events import Event, Received, Replied, Resubscribed, SubscriptionEnded
 from sip.flow import Address, Flow
+<<<<<<< HEAD
 from sip.message import Request
+=======
+from sip.referral import parse_replaces
+>>>>>>> 84bdca6 (Transfer, forward and join calls, each leg at its payer's expense; ring late phones)
 from sip.registrar import Binding, Registrar, RegistrarLimits, Registration
 from sip.user_agent import UserAgent
 from softswitch.admission.admission import Stages
-from softswitch.admission.authentication import Authenticator, LineCaller
+from softswitch.admission.authentication import Authenticator, Caller, LineCaller
 from softswitch.admission.refusal import Refusal
 from softswitch.call.accounting import Record, SettlementDesk
-from softswitch.call.call import BalanceChanged, Call, HangUp
+from softswitch.call.call import Call
 from softswitch.call.context import CallContext, Limits, Media
 from softswitch.call.ending import Ending
+from softswitch.call.letters import BalanceChanged, HangUp, Registered
+from softswitch.call.renegotiation import Asker
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
 
@@ -74,12 +80,17 @@ class Switch:
         self._money = money
         self._desk = desk
         self._tasks: set[asyncio.Task[None]] = set()
-        self._line_calls: dict[int, int] = {}
+        self._line_calls: dict[int, dict[str, Call]] = {}
         self._account_calls: dict[int, dict[str, Call]] = {}
         self.directory = directory
         self.calls: dict[str, Call] = {}
         self.draining = False
-        self.agent = UserAgent(randbits=randbits, sent_by=self._sent_by, server=SERVER)
+        self.agent = UserAgent(
+            randbits=randbits,
+            sent_by=self._sent_by,
+            server=SERVER,
+            session_interval=config.session_interval(),
+        )
         self.endpoint = Endpoint(self.agent, loop, self._on_event, self._on_fault)
         sip = config.sip
         self.registrar = Registrar(
@@ -98,7 +109,13 @@ class Switch:
             invite_status=sip.invite_challenge,
         )
         self.stages = Stages(
-            directory, config.number_plan(), tariffs, tariff_of, self._bindings_of, self._calls_of
+            directory,
+            config.number_plan(),
+            tariffs,
+            tariff_of,
+            self._bindings_of,
+            self._calls_of,
+            parks=config.calls.park_seconds > 0,
         )
         self.context = CallContext(
             loop=loop,
@@ -112,6 +129,9 @@ class Switch:
                 sip.no_answer_seconds,
                 config.calls.trunk_failover_seconds,
                 config.calls.reservation_seconds,
+                config.calls.park_seconds,
+                config.calls.serial_ring_seconds,
+                config.calls.redirects == "follow",
             ),
             log=log,
             domain=config.switch.domain.encode("ascii"),
@@ -177,6 +197,12 @@ class Switch:
         self.agent.reply(request, flow, 200, now, fields)
         if registration.added or registration.refreshed or registration.removed:
             self._bindings.changed(line.login, registration)
+        calls = self._line_calls.get(line.id)
+        if calls:
+            for binding in (*registration.added, *registration.refreshed):
+                for call in calls.values():
+                    if call.state == "ringing":
+                        call.post(Registered(binding))
 
     def _invite(self, received: Received) -> None:
         """Authenticate, then give the call a task of its own."""
@@ -186,6 +212,10 @@ class Switch:
             return
         caller = self.authenticator.caller(received.request, received.flow, now)
         pinned = isinstance(caller, LineCaller)
+        replaces = received.request.get(b"replaces")
+        if replaces is not None:
+            self._replace(received, caller, replaces, now)
+            return
         session = self.agent.open_session(received, now, pinned=pinned)
         call = Call(self.context, caller, received.request, session)
         session.owner = call
@@ -194,32 +224,51 @@ class Switch:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _replace(self, received: Received, caller: Caller, value: bytes, now: float) -> None:
+        """An INVITE that takes the place of a phone in a call that talks (RFC 3891): only another
+        phone of the same account may.
+
+        Raises:
+            Refusal: 403, 481, 486.
+        """
+        wanted, early_only = parse_replaces(value)
+        held = self.agent.session(wanted)
+        call = None if held is None else held.owner
+        if held is None or not isinstance(call, Call) or call.state != "talking":
+            raise Refusal(481, "replaces: there is no such call")
+        side = call.side_of(held)
+        line = call.line_of(side)
+        if (
+            not isinstance(caller, LineCaller)
+            or line is None
+            or caller.line.account_id != line.account_id
+        ):
+            raise Refusal(403, "replaces: the call is another account's")
+        if early_only:
+            raise Refusal(486, "replaces: the call is answered already")
+        session = self.agent.open_session(received, now, pinned=True)
+        session.owner = call
+        call.post(Asker(side, session, line=caller.line))
+
     def _refuse_while_draining(self, received: Received) -> None:
         retry = (b"Retry-After", b"%d" % RETRY_AFTER_SECONDS)
         self.agent.answer(received.request, received.flow, 503, (retry,))
 
     # What calls tell
 
-    def _admitted(self, record: Record) -> None:
+    def _admitted(self, call: Call, record: Record) -> None:
         for line_id in record.line_ids:
-            self._line_calls[line_id] = self._line_calls.get(line_id, 0) + 1
+            self._line_calls.setdefault(line_id, {})[call.id] = call
         if record.account is not None:
-            calls = self._account_calls.setdefault(record.account, {})
-            calls[record.call_id] = self.calls[record.call_id]
+            self._account_calls.setdefault(record.account, {})[call.id] = call
 
     def _ended(self, call: Call, end: Ending) -> None:
         self.calls.pop(call.id, None)
-        for line_id in call.record.line_ids:
-            left = self._line_calls.get(line_id, 0) - 1
-            if left > 0:
-                self._line_calls[line_id] = left
-            else:
-                self._line_calls.pop(line_id, None)
-        calls = self._account_calls.get(call.record.account or 0)
-        if calls is not None:
-            calls.pop(call.id, None)
-            if not calls:
-                del self._account_calls[call.record.account or 0]
+        for record in call.records:
+            for line_id in record.line_ids:
+                _leave(self._line_calls, line_id, call)
+            if record.account is not None:
+                _leave(self._account_calls, record.account, call)
         self._log.info(
             "call ended",
             call=call.id,
@@ -247,9 +296,11 @@ class Switch:
         return call is not None
 
     def proofs_of_life(self) -> list[tuple[str, int]]:
-        """Each call that the store knows, and now: the journal of live calls."""
+        """Each paid leg that the store knows, and now: the journal of live calls."""
         now = self._wall_ms()
-        return [(call.id, now) for call in self.calls.values() if call.open]
+        return [
+            (meter.key, now) for call in self.calls.values() for meter in call.meters if meter.open
+        ]
 
     def expire(self) -> None:
         """Forget registrations and nonces that ran out."""
@@ -283,10 +334,19 @@ class Switch:
         return tuple(self.registrar.lookup(line.login, self.wall_seconds()))
 
     def _calls_of(self, line: Line) -> int:
-        return self._line_calls.get(line.id, 0)
+        return len(self._line_calls.get(line.id, ()))
 
     def _sent_by(self, flow: Flow) -> Address:
         advertised = self._config.sip.advertise
         if advertised is None:
             return flow.local
         return advertised.host, advertised.port or flow.local[1]
+
+
+def _leave(calls_of: dict[int, dict[str, Call]], key: int, call: Call) -> None:
+    """Take a call out of an index that keeps no empty entry."""
+    calls = calls_of.get(key)
+    if calls is not None:
+        calls.pop(call.id, None)
+        if not calls:
+            del calls_of[key]

@@ -27,6 +27,7 @@ class Stages:
     Args:
         bindings_of: the phones at which a line can be reached now.
         calls_of: how many calls a line takes part in now.
+        parks: a call to a line without phones waits for one to register.
         tariff_of: account id to tariff name.
     """
 
@@ -36,6 +37,7 @@ class Stages:
     tariff_of: Mapping[int, str]
     bindings_of: Callable[[Line], tuple[Binding, ...]]
     calls_of: Callable[[Line], int]
+    parks: bool = False
 
     def number(self, dialled: str) -> Dialled:
         """Read what was dialled.
@@ -54,7 +56,7 @@ class Stages:
         if dialled.kind == "e164":
             line = self.directory.line_by_number(dialled.number)
         bindings = None if line is None else self.bindings_of(line)
-        destination = route(caller, dialled, self.directory, bindings)
+        destination = route(caller, dialled, self.directory, bindings, parks=self.parks)
         self._limit(caller, destination)
         return destination
 

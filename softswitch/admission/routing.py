@@ -37,8 +37,13 @@ def route(
     dialled: Dialled,
     directory: Directory,
     bindings: tuple[Binding, ...] | None,
+    *,
+    parks: bool = False,
 ) -> Route:
     """Choose the route; `bindings` are those of the dialled line, None if it isn't a line.
+
+    Args:
+        parks: a call to a line without phones waits for one to register.
 
     Raises:
         Refusal: 403 barred, 404 no such number or no trunk for it, 480 not registered.
@@ -51,7 +56,7 @@ def route(
         raise Refusal(404, f"routing: no service answers {dialled.number} in this version")
     line = directory.line_by_number(dialled.number)
     if line is not None:
-        return _to_line(line, bindings or ())
+        return _to_line(line, bindings or (), parks)
     if not isinstance(caller, LineCaller):
         # A trunk that could call out through us would do so at nobody's expense.
         raise Refusal(404, "routing: the number called from a trunk is no line of ours")
@@ -61,10 +66,10 @@ def route(
     return ToTrunk(dialled.number, tuple(trunks))
 
 
-def _to_line(line: Line, bindings: tuple[Binding, ...]) -> ToLine:
+def _to_line(line: Line, bindings: tuple[Binding, ...], parks: bool) -> ToLine:
     if not line.is_active:
         raise Refusal(480, "routing: the called line is suspended")
-    if not bindings:
+    if not bindings and not parks:
         raise Refusal(480, "routing: the called line is not registered", cause=SUBSCRIBER_ABSENT)
     return ToLine(line.number, line, bindings)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from billing.authorization import CloseCall, Settlement, WriteCdr
-from billing.cdr import Cdr, MediaFigures, SideMedia
+from billing.cdr import Cdr, MediaFigures, SideMedia, leg_key
 from billing.group_commit import GroupCommit
 from billing.store import StoreError
 from rtp.control import SessionFigures, SideFigures
@@ -41,14 +41,23 @@ class Record:
         "called",
         "calling",
         "direction",
+        "leg",
         "line",
         "line_ids",
         "setup_at",
         "trunk",
     )
 
-    def __init__(self, call_id: str, request: Request, now: int) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        request: Request,
+        now: int,
+        leg: str = "a",
+        dialled: str | None = None,
+    ) -> None:
         self.call_id = call_id
+        self.leg = leg
         self.account: int | None = None
         self.line: str | None = None
         self.line_ids: tuple[int, ...] = ()
@@ -56,7 +65,8 @@ class Record:
         self.called = ""
         self.trunk: str | None = None
         self._sip_call_id = request.call_id
-        self._dialled = (request.uri.user or "")[:MAX_DIALLED]
+        wanted = (request.uri.user or "") if dialled is None else dialled
+        self._dialled = wanted[:MAX_DIALLED]
         self.direction = "outgoing"
         self._type = "special"
         self._presented: str | None = None
@@ -92,6 +102,11 @@ class Record:
                 self.line = presented.route.number
         self.line_ids = tuple(lines)
 
+    def onward(self, shown: str | None) -> None:
+        """The leg was added to a call by the line that pays for it."""
+        self.direction = "forwarded"
+        self._presented = shown
+
     # The call's life
 
     def rang(self, now: int) -> None:
@@ -104,6 +119,11 @@ class Record:
     @property
     def answered_at(self) -> int | None:
         return self._answered_at
+
+    @property
+    def key(self) -> str:
+        """By which the store knows the leg while it lives."""
+        return leg_key(self.call_id, self.leg)
 
     def draft(self) -> bytes:
         """The CDR as it stands, for the journal of live calls."""
@@ -123,7 +143,7 @@ class Record:
         ring_ms = 0 if self._ringing_at is None else max(0, until - self._ringing_at)
         return Cdr(
             call_id=self.call_id,
-            leg="a",
+            leg=self.leg,
             direction=self.direction,
             type=self._type,
             account=self.account,
@@ -184,7 +204,7 @@ class SettlementDesk:
 
     async def settle(self, cdr: Cdr, *, opened: bool) -> Cdr:
         """Have a call rated and recorded; tried until it works, since nothing may be lost."""
-        command = CloseCall(cdr.call_id, cdr) if opened else WriteCdr(cdr)
+        command = CloseCall(cdr.key, cdr) if opened else WriteCdr(cdr)
         try:
             settlement: Settlement = await self._money.submit(command)
         except StoreError as error:

@@ -2,80 +2,47 @@
 
 Everything that happens to the call is a letter in its mailbox; this task alone changes its state,
 and each wait has a deadline. Whatever goes wrong ends in :meth:`Call._close`, which leaves no leg,
-port, reservation or timer behind and writes exactly one CDR.
+port, reservation or timer behind and writes exactly one CDR for each payer.
 """
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
+import string
+from collections.abc import Iterable
 from typing import Any
 
-from billing.authorization import (
-    AccountBlocked,
-    AnswerCall,
-    Authorization,
-    ExtendCall,
-    InsufficientFunds,
-    OpenCall,
-)
+from billing.authorization import AccountBlocked, InsufficientFunds
 from billing.store import StoreError
 from rtp.session import MediaError, MediaSession
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
-from sip.message import Request
+from sip.message import Request, Response
 from sip.sdp import SessionDescription
 from sip.session import Session
-from softswitch.admission.authentication import Caller
+from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
 from softswitch.call.accounting import Record
 from softswitch.call.context import CallContext
+from softswitch.call.diversion import check_diversions
 from softswitch.call.ending import Ending
-from softswitch.call.forking import Attempt, Branches, no_answer
+from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media import CallMedia, Side, other, try_read
-from softswitch.call.renegotiation import Renegotiation
+from softswitch.call.meter import Extended, Meter
+from softswitch.call.renegotiation import Asker, Renegotiation
+from softswitch.call.ringing import Ringing, Winner
+from softswitch.call.transfer import GiveLeg, Given, Transfer
+from softswitch.directory import Line
 
 DTMF_TYPES = frozenset({"application/dtmf-relay", "application/dtmf"})
 """INFO bodies that pass from leg to leg; nothing else does."""
 MAX_INFO_BYTES = 512
-SETUP_SECONDS = 180.0
-"""However long phones ring, an unanswered call ends here."""
 CLOSE_SECONDS = 2.0
 """How long a call waits for its worker's figures."""
-
-
-@dataclass(frozen=True, slots=True)
-class Silent:
-    """The relay hears nothing from either side; `last_packet_at` is the loop's time."""
-
-    last_packet_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class MediaLost:
-    """The call's media worker died."""
-
-
-@dataclass(frozen=True, slots=True)
-class BalanceChanged:
-    """Somebody paid, or another call of the account gave something back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extended:
-    """What the store said to a request for more paid time; None if it had nothing to give."""
-
-    authorization: Authorization | None
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """The operator, or the end of the switch, ends the call."""
-
-    ended_by: str
+MAX_LEGS = len(string.ascii_lowercase)
+"""Payers of one call, over all its forwardings and transfers."""
 
 
 class Call:
@@ -84,49 +51,56 @@ class Call:
     def __init__(
         self, context: CallContext, caller: Caller, request: Request, session: Session
     ) -> None:
-        self._context = context
-        self._caller = caller
-        self._request = request
-        self._a = session
-        self._b: Session | None = None
-        self._branches: Branches | None = None
-        self._mailbox = Mailbox(context.loop)
+        self.id = context.agent.token()
+        self.context = context
+        self.caller = caller
+        self.request = request
+        self.mailbox = Mailbox(context.loop)
+        self.record = Record(self.id, request, context.wall_ms())
+        self.meters = [Meter(context, self, self.record)]
+        """One for each payer; the caller's own stands first, unless another call took it."""
+        self.records = [self.record]
+        """Of all legs that were ever admitted."""
+        self.talks = Renegotiation(self)
+        self._transfer = Transfer(self)
+        self._legs: dict[Side, Session] = {"a": session}
+        self._lines: dict[Side, Line | None] = {
+            "a": caller.line if isinstance(caller, LineCaller) else None
+        }
+        self._legs_begun = 1
+        self._ringing: Ringing | None = None
         self._media: CallMedia | None = None
         self._relay: MediaSession | None = None
-        self._opened = False
-        self._answered_at: float | None = None
-        self._authorization: Authorization | None = None
-        self._extending = False
         self._offer: SessionDescription | None = None
-        self._talks = Renegotiation(self)
-        self.id = context.agent.token()
-        self.record = Record(self.id, request, context.wall_ms())
+        self._early: SessionDescription | None = None
+        self._answered_at: float | None = None
+        self.caller_shown: tuple[str | None, str] = (None, "")
+        """What is shown of the caller: number, None when withheld, and display name."""
+        self.over = False
+        """It closes, and takes nothing on any more."""
 
     def post(self, letter: Any) -> None:
         """Tell the call something; it is dealt with in its own task."""
-        self._mailbox.post(letter)
+        self.mailbox.post(letter)
 
-    @property
-    def account(self) -> int | None:
-        """Whose balance the call lives on."""
-        return self.record.account
+    # What an operator sees
 
     @property
     def state(self) -> str:
-        """What an operator sees: setup, ringing or talking."""
+        """setup, ringing or talking."""
         if self._answered_at is not None:
             return "talking"
-        return "ringing" if self._branches is not None else "setup"
+        return "ringing" if self._ringing is not None else "setup"
 
     @property
     def talk_seconds(self) -> int:
         """Since the answer."""
-        return 0 if self._answered_at is None else int(self._now() - self._answered_at)
+        return 0 if self._answered_at is None else int(self.now() - self._answered_at)
 
     @property
     def paid_seconds(self) -> int | None:
-        """Talk time that the reservation pays for; None without a limit."""
-        return None if self._authorization is None else self._authorization.paid_seconds
+        """Talk time that the first payer's reservation pays for; None without a limit."""
+        return self.meters[0].paid_seconds if self.meters else None
 
     @property
     def codec(self) -> str | None:
@@ -134,13 +108,8 @@ class Call:
 
     @property
     def wants_balance(self) -> bool:
-        """Whether there was nothing left to reserve when the call asked last."""
-        return self._authorization is not None and self._authorization.final
-
-    @property
-    def open(self) -> bool:
-        """Whether the store knows the call, so that it wants proofs of life."""
-        return self._opened
+        """Whether there was nothing left to reserve when it asked last."""
+        return any(meter.wants_balance for meter in self.meters)
 
     # The call's life
 
@@ -154,208 +123,185 @@ class Call:
         except AccountBlocked as error:
             end = Ending.refused(Refusal(403, f"credit: {error}", ended_by="operator"))
         except StoreError as error:
-            self._context.log.error("call refused, the database failed", error=str(error))
+            self.context.log.error("call refused, the database failed", error=str(error))
             end = Ending.refused(Refusal(503, f"store: {error}", ended_by="operator"))
         except MediaError as error:
-            self._context.log.error("call refused, no media", error=str(error))
+            self.context.log.error("call refused, no media", error=str(error))
             end = Ending.refused(Refusal(503, f"media: {error}", ended_by="operator"))
         except SipError as error:
             end = Ending.refused(Refusal(error.status, f"media: {error.reason}", error.reason))
         except Exception:
-            self._context.log.exception("call failed", call=self.id)
+            self.context.log.exception("call failed", call=self.id)
             end = Ending.refused(Refusal(500, "call: internal error", ended_by="operator"))
         await self._close(end)
 
     async def _live(self) -> Ending:
         priced = self._admit()
         await self._authorize(priced)
-        attempts = self._context.attempts(priced, self._request)
-        ended = await self._ring(attempts)
-        return ended or await self._talk()
+        self._ringing = Ringing(self, self.context.attempts(priced, self.request))
+        outcome = await self._ringing.until_answered()
+        if isinstance(outcome, Ending):
+            return outcome
+        await self._answer(outcome)
+        return await self._talk()
 
     def _admit(self) -> PricedRoute:
         """The stages of admission up to credit; each may refuse."""
-        if self._request.body:
-            self._offer = CallMedia.read(self._request.body)
-        return self._context.admit(self._caller, self._request, self.record)
+        if self.request.body:
+            self._offer = CallMedia.read(self.request.body)
+        check_diversions(self.request)
+        digits = self.request.uri.user or ""
+        priced = self.context.admit(self.caller, digits, self.request, self.record)
+        self.context.admitted(self, self.record)
+        presented = priced.presented
+        self.caller_shown = presented.presented, presented.display_name
+        return priced
 
     async def _authorize(self, priced: PricedRoute) -> None:
         """Have the money reserved and the ports opened, both before the callee's phone hears."""
-        context = self._context
-        opening = context.media.open(self._a.dialog.flow.remote[0], None)
+        opening = self.context.media.open(self.leg("a").dialog.flow.remote[0], None)
         try:
-            self._authorization = await context.money.submit(
-                OpenCall(
-                    self.id,
-                    priced.account_id,
-                    priced.rate,
-                    self.record.draft(),
-                    context.wall_ms(),
-                    context.limits.reservation_seconds,
-                )
-            )
-            self._opened = True
+            await self.meters[0].reserve(priced)
         finally:
             # Also when the money said no: the ports are there, or soon will be, and must go back.
             self._relay = await opening
         self._relay.owner = self
-        addresses: dict[Side, str] = {"a": context.media_address, "b": context.media_address}
-        self._media = CallMedia(self._relay, addresses, context.agent.pick(1 << 31))
+        address = self.context.media_address
+        origin = self.context.agent.pick(1 << 31)
+        self._media = CallMedia(self._relay, {"a": address, "b": address}, origin)
         if self._offer is not None:
             self.learn("a", self._offer)
 
     # Ringing
 
-    async def _ring(self, attempts: list[Attempt]) -> Ending | None:
-        """Ring until somebody answers (None) or the caller gives up.
+    def offer_to_called(self) -> bytes:
+        """Our offer to whoever is rung; empty when the caller made none."""
+        return b"" if self._offer is None else self.media.describe("b", self._offer)
 
-        Raises:
-            Refusal: nobody did.
-        """
-        end = self._context.loop.time() + SETUP_SECONDS
-        refusal = no_answer()
-        for index, attempt in enumerate(attempts):
-            last = index == len(attempts) - 1
-            if attempt.trunk is not None:
-                self.record.trunk = attempt.trunk.name
-            self._branches = branches = Branches(self._context.agent, attempt)
-            body = b"" if self._offer is None else self._description("b", self._offer)
-            branches.invite(self, body, self._now())
-            self._context.drain()
-            try:
-                return await self._await_answer(branches, last, end)
-            except Refusal as failed:
-                refusal = failed
-                if last or not branches.tries_next():
-                    raise
-        raise refusal
-
-    async def _await_answer(self, branches: Branches, last: bool, end: float) -> Ending | None:
-        started = self._now()
-        patience = branches.attempt.silence_seconds
-        deadline = min(started + branches.attempt.seconds, end)
-        while True:
-            impatient = patience is not None and not last and not branches.heard
-            wait_until = min(deadline, started + patience) if impatient and patience else deadline
-            letter = await self._mailbox.next(wait_until)
-            if letter is None and self._now() >= wait_until:
-                branches.cancel(self._now())
-                self._context.drain()
-                if wait_until < deadline:
-                    branches.timed_out()
-                    raise branches.refusal()
-                raise no_answer()
-            ended = await self._while_ringing(branches, letter)
-            self._context.drain()
-            if ended is not None or self._b is not None:
-                return ended
-
-    async def _while_ringing(self, branches: Branches, letter: Any) -> Ending | None:
-        match letter:
-            case sip_events.Progress(session, response) if session in branches:
-                branches.heard = True
-                self._progress(session, response.status, try_read(response.body))
-            case sip_events.Answered(session, response) if session in branches:
-                await self._answer(branches, session, response.body)
-            case sip_events.Refused(session, status, response) if session in branches:
-                branches.heard = True
-                if branches.failed(session, status, response, self._now()):
-                    raise branches.refusal()
-            case sip_events.Cancelled():
-                branches.cancel(self._now())
-                return Ending("caller", 487, 16)
-            case sip_events.HungUp(session) if session is self._a:
-                branches.cancel(self._now())
-                return Ending("caller", 487, 16)
-            case HangUp(ended_by):
-                branches.cancel(self._now())
-                return Ending(ended_by, 480, 41, rule="call: ended while ringing")
-            case MediaLost():
-                branches.cancel(self._now())
-                raise Refusal(503, "media: the worker died", ended_by="operator")
-        return None
-
-    def _progress(self, session: Session, status: int, early: SessionDescription | None) -> None:
+    def progress(self, session: Session, response: Response) -> None:
         """Pass a provisional response on; with SDP in it the caller hears early media."""
-        self.record.rang(self._context.wall_ms())
+        for meter in self.meters:
+            meter.record.rang(self.context.wall_ms())
         body = b""
-        if early is not None and self._offer is not None and self._media is not None:
-            self._media.learn("b", early, session.dialog.flow.remote[0])
-            body = self._description("a", early)
-        self._a.progress(status if status in (180, 181, 182, 183) else 183, self._now(), body)
+        early = try_read(response.body)
+        if early is not None and self._offer is not None:
+            self._early = early
+            self.media.learn("b", early, session.dialog.flow.remote[0])
+            body = self.media.describe("a", early)
+        status = response.status if response.status in (180, 181, 182, 183) else 183
+        self.leg("a").progress(status, self.now(), body)
 
-    async def _answer(self, branches: Branches, winner: Session, body: bytes) -> None:
+    def update_early(self, session: Session, body: bytes) -> None:
+        """An UPDATE before the answer: the relay stands between, so the other side needn't
+        hear that this one moved."""
+        side: Side = "a" if session is self.leg("a") else "b"
+        theirs = self._early if side == "a" else self._offer
+        heard = try_read(body)
+        if theirs is None or heard is None:
+            session.answer_update(488, b"", self.now())
+            return
+        self.media.learn(side, heard, session.dialog.flow.remote[0])
+        session.answer_update(200, self.media.describe(side, theirs), self.now())
+
+    async def _answer(self, winner: Winner) -> None:
         """The first answer wins; it is on disk before the caller hears of it."""
-        assert self._media is not None
-        self._b = winner
-        answered, wall = self._now(), self._context.wall_ms()
-        branches.won(winner, answered)
-        self._context.drain()
-        description = CallMedia.read(body)
+        phones = winner.attempt.phones
+        self._legs["b"] = winner.session
+        self._lines["b"] = None if phones is None else phones.line
+        answered, wall = self.now(), self.context.wall_ms()
+        description = CallMedia.read(winner.description)
         if self._offer is not None:
-            self._media.answered(self._offer, description)
+            self.media.answered(self._offer, description)
         self.learn("b", description)
-        await self._context.money.submit(AnswerCall(self.id, wall))
+        for meter in self.meters:
+            await meter.answer(answered, wall)
         self._answered_at = answered
-        self.record.answered(wall)
-        self._a.accept(self._description("a", description), self._now())
-        self._talks.begin(self._offer, description)
-
-    def _description(self, side: Side, heard: SessionDescription) -> bytes:
-        assert self._media is not None
-        return self._media.describe(side, heard)
+        self.leg("a").accept(self.media.describe("a", description), self.now())
+        self.talks.begin(self._offer, description)
+        self.context.drain()
 
     # Talking
 
     async def _talk(self) -> Ending:
         assert self._answered_at is not None
-        cap = self._answered_at + self._context.limits.max_duration_seconds
+        cap = self._answered_at + self.context.limits.max_duration_seconds
         while True:
-            paid_until = self._paid_until()
-            extend_at = self._extend_at(paid_until)
-            letter = await self._mailbox.next(min(cap, paid_until, extend_at))
+            letter = await self.mailbox.next(self._next_deadline(cap))
+            ended = None
             if letter is not None:
-                ended = self._while_talking(letter)
-                self._context.drain()
-                if ended is not None:
-                    return ended
-            now = self._now()
-            if now >= paid_until:
-                return endings.credit_used_up(paid_until)
-            if now >= cap:
-                return endings.cap_reached(cap)
-            if now >= extend_at:
-                self._extend()
+                ended = await self._hear(letter)
+            ended = ended or await self._expire(cap)
+            self.context.drain()
+            if ended is not None:
+                return ended
 
-    def _while_talking(self, letter: Any) -> Ending | None:
+    def _next_deadline(self, cap: float) -> float:
+        deadline = min(cap, self._transfer.until, self.talks.retry_at)
+        for meter in self.meters:
+            deadline = min(deadline, meter.paid_until(), meter.extend_at())
+        return deadline
+
+    async def _expire(self, cap: float) -> Ending | None:
+        """What is due now."""
+        now = self.now()
+        for meter in self.meters:
+            if now >= meter.paid_until():
+                return endings.credit_used_up(meter.paid_until())
+            if now >= meter.extend_at():
+                meter.extend()
+        if now >= cap:
+            return endings.cap_reached(cap)
+        if now >= self.talks.retry_at:
+            self.talks.retry(now)
+        if now >= self._transfer.until:
+            return await self._transfer.expire()
+        return None
+
+    async def _hear(self, letter: Any) -> Ending | None:
+        if self._transfer.concerns(letter):
+            return await self._transfer.take(letter)
         match letter:
-            case sip_events.HungUp(session, status, _):
-                by = "caller" if session is self._a else "callee"
-                return endings.unreachable(by) if status else endings.hung_up(by)
+            case sip_events.HungUp():
+                return self._hung_up(letter)
             case sip_events.InfoReceived(session, request):
                 self._pass_info(session, request)
-            case Extended(authorization):
-                self._extending = False
-                if authorization is not None:
-                    self._authorization = authorization
+            case sip_events.Referred(session, request, flow):
+                return await self._transfer.asked(session, request, flow)
+            case GiveLeg():
+                return self._give(letter)
+            case Extended(meter, authorization):
+                meter.extended(authorization)
             case BalanceChanged():
-                if self.wants_balance:
-                    self._extend()
+                for meter in self.meters:
+                    if meter.wants_balance:
+                        meter.extend()
             case Silent(last_packet_at):
-                return endings.media_silent(last_packet_at or self._answered_at or self._now())
+                return endings.media_silent(last_packet_at or self._answered_at or self.now())
             case MediaLost():
                 return Ending("media_timeout", 200, 41, rule="media: the worker died")
             case HangUp(ended_by):
                 return Ending(ended_by, 200, 16, rule="call: ended by the operator")
+            case Asker():
+                self.talks.ask(letter, letter.offer, self.now())
             case _:
                 return self._renegotiate(letter)
         return None
+
+    def _hung_up(self, letter: sip_events.HungUp) -> Ending | None:
+        if letter.session not in self._legs.values():
+            return None  # a newcomer who gave up, or a leg that was replaced meanwhile
+        if self._transfer.leaves(letter.session):
+            return None
+        if letter.expired:
+            return endings.not_refreshed()
+        by = "caller" if letter.session is self.leg("a") else "callee"
+        return endings.unreachable(by) if letter.status else endings.hung_up(by)
 
     def _renegotiate(self, letter: Any) -> Ending | None:
         """Offers and answers after the first; one that can't be understood ends nothing but
         itself, unless a delayed first answer is what is missing."""
         try:
-            self._talks.take(letter, self._now())
+            self.talks.take(letter, self.now())
         except (ParseError, SipError) as error:
             return Ending("callee", 200, 65, rule=f"media: {error.reason}")
         return None
@@ -364,82 +310,133 @@ class Call:
         content_type = request.content_type or ""
         if content_type in DTMF_TYPES and len(request.body) <= MAX_INFO_BYTES:
             peer = self.leg(other(self.side_of(session)))
-            peer.info(content_type.encode("ascii"), request.body, self._now())
+            peer.info(content_type.encode("ascii"), request.body, self.now())
 
-    # Paid time
+    # Payers
 
-    def _paid_until(self) -> float:
-        """The loop's time of the paid second."""
-        paid = self.paid_seconds
-        if paid is None or self._answered_at is None:
-            return float("inf")
-        return self._answered_at + paid
+    async def add_meter(self, line: Line, digits: str, shown: tuple[str | None, str]) -> Meter:
+        """Admit and reserve a leg that a line adds to the call and pays for.
 
-    def _extend_at(self, paid_until: float) -> float:
-        """When to reserve more: well before the paid second, and not while an answer is due."""
-        authorization = self._authorization
-        if self._extending or authorization is None or authorization.final:
-            return float("inf")
-        return paid_until - self._context.limits.extension_lead_seconds
+        Raises:
+            Refusal, BillingError, StoreError: it may not, or can't pay.
+        """
+        if self._legs_begun >= MAX_LEGS:
+            raise Refusal(482, "call: it has too many legs")
+        name = string.ascii_lowercase[self._legs_begun]
+        self._legs_begun += 1
+        record = Record(self.id, self.request, self.context.wall_ms(), name, digits)
+        meter = Meter(self.context, self, record)
+        self.meters.append(meter)
+        self.records.append(record)
+        priced = self.context.admit_onward(line, digits, self.request, record, shown)
+        self.context.admitted(self, record)
+        await meter.reserve(priced)
+        return meter
 
-    def _extend(self) -> None:
-        if self._extending or self._authorization is None:
-            return
-        self._extending = True
-        future = self._context.money.submit(
-            ExtendCall(self.id, self._context.wall_ms(), self._context.limits.reservation_seconds)
-        )
-        future.add_done_callback(self._on_extended)
+    async def drop_meter(self, meter: Meter, end: Ending) -> None:
+        """A leg that came to nothing has its record at once."""
+        self.meters.remove(meter)
+        await meter.settle(end, self.now(), self.context.wall_ms(), None, None)
 
-    def _on_extended(self, future: asyncio.Future[Authorization]) -> None:
-        failed = future.cancelled() or future.exception() is not None
-        self.post(Extended(None if failed else future.result()))
+    def adopt(self, meters: Iterable[Meter]) -> None:
+        """Go on with what another call's payers pay."""
+        for meter in meters:
+            meter.belongs_to(self)
+            self.meters.append(meter)
+            self.records.append(meter.record)
+            self.context.admitted(self, meter.record)
+
+    def _give(self, letter: GiveLeg) -> Ending | None:
+        """Let another call have the person whom one of our legs talks to."""
+        side = self.side_of(letter.session)
+        kept = other(side)
+        busy = self._transfer.under_way or self.talks.busy
+        if busy or letter.taker.over or self._legs.get(side) is not letter.session:
+            letter.taker.post(Given(None))
+            return None
+        session = self._legs.pop(kept)
+        session.owner = None
+        meters, self.meters = tuple(self.meters), []
+        letter.taker.post(Given(session, self._lines[kept], meters))
+        return endings.hung_up("caller")
 
     # The end
 
     async def _close(self, end: Ending) -> None:
         """Leave nothing behind, whatever state the call was in."""
-        now = self._now()
+        self.over = True
+        self._return_what_came_late()
+        now = self.now()
         ended_at = now if end.at is None else min(end.at, now)
-        ended_wall = self._context.wall_ms() - round((now - ended_at) * 1000)
+        ended_wall = self.context.wall_ms() - round((now - ended_at) * 1000)
         self._hang_up(end, now)
-        self._context.drain()
+        self.context.drain()
         figures = None
         if self._relay is not None:
             self._relay.owner = None
-            figures = await self._context.figures(self._relay, CLOSE_SECONDS)
-        duration = 0.0 if self._answered_at is None else max(0.0, ended_at - self._answered_at)
-        cdr = self.record.cdr(
-            end,
-            ended_wall,
-            round(duration * 1000),
-            figures,
-            self.codec,
-        )
+            figures = await self.context.figures(self._relay, CLOSE_SECONDS)
         try:
-            await self._context.desk.settle(cdr, opened=self._opened)
+            for meter in self.meters:
+                await meter.settle(end, ended_at, ended_wall, figures, self.codec)
         finally:
-            self._context.ended(self, end)
+            self.context.ended(self, end)
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
-        if self._branches is not None:
-            self._branches.cancel(now)
+        if self._ringing is not None:
+            self._ringing.stop(now)
+        self._transfer.stop(now)
         if self._answered_at is None:
-            self._a.reject(max(end.status, 400), now, end.reason, extra)
-        self._a.bye(now, extra)
-        if self._b is not None:
-            self._b.bye(now, extra)
+            self.leg("a").reject(max(end.status, 400), now, end.reason, extra)
+        for leg in self._legs.values():
+            leg.bye(now, extra)
+
+    def _return_what_came_late(self) -> None:
+        """Another call's leg, or a wish for one of ours, that came when this call was over."""
+        for letter in self.mailbox.rest():
+            match letter:
+                case GiveLeg(taker):
+                    taker.post(Given(None))
+                case Given(session, _, meters) if session is not None:
+                    session.bye(self.now())
+                    self.adopt(meters)
+                case Asker():
+                    letter.reject(481, self.now())
 
     # For the parts
 
     def leg(self, side: Side) -> Session:
-        leg = self._a if side == "a" else self._b
-        assert leg is not None
-        return leg
+        return self._legs[side]
+
+    def line_of(self, side: Side) -> Line | None:
+        """Whose phone a leg is; None for a trunk's."""
+        return self._lines.get(side)
+
+    def is_held_by(self, session: Session, line: Line) -> bool:
+        """Whether a leg is a phone of this line."""
+        return any(
+            leg is session and (owner := self._lines.get(side)) is not None and owner.id == line.id
+            for side, leg in self._legs.items()
+        )
+
+    def replace_leg(self, side: Side, session: Session, line: Line | None) -> Session:
+        """Put another in the place of a leg; the one who was there."""
+        gone = self._legs[side]
+        session.owner = self
+        self._legs[side], self._lines[side] = session, line
+        return gone
 
     def side_of(self, session: Session) -> Side:
-        return "a" if session is self._a else "b"
+        return "a" if session is self._legs.get("a") else "b"
+
+    def shown(self, side: Side) -> tuple[str | None, str]:
+        """What is shown of the person on a side to one whom the call is transferred to."""
+        if side == "a":
+            return self.caller_shown
+        line = self._lines.get("b")
+        if line is not None:
+            return line.number, line.display_name
+        return self.record.called or None, ""
 
     def learn(self, side: Side, heard: SessionDescription) -> None:
         """Teach the relay what a leg said."""
@@ -450,5 +447,5 @@ class Call:
         assert self._media is not None
         return self._media
 
-    def _now(self) -> float:
-        return self._context.loop.time()
+    def now(self) -> float:
+        return self.context.loop.time()

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
 from billing.group_commit import GroupCommit
 from rtp.control import SessionFigures
 from rtp.session import MediaError, MediaSession
 from sip.flow import Flow
-from sip.invite import Credentials
+from sip.invite import Credentials, Fields
 from sip.message import Request
 from sip.uri import Uri
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.admission import Stages
-from softswitch.admission.authentication import Caller
+from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import from_field
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine, ToTrunk, direction_of_call, type_of_call
 from softswitch.call.accounting import Record, SettlementDesk
-from softswitch.call.forking import Attempt
-from softswitch.directory import Trunk
+from softswitch.call.forking import Attempt, PhoneRinger
+from softswitch.directory import Line, Trunk
 
 if TYPE_CHECKING:
     from softswitch.call.call import Call
@@ -59,6 +60,12 @@ class Limits:
     trunk_failover_seconds: float
     reservation_seconds: int
     """How much talk time is reserved at once."""
+    park_seconds: float = 0.0
+    """How long a call waits for a phone to register where none is; 0: it doesn't."""
+    serial_ring_seconds: float = 20.0
+    """How long phones of a higher q ring before those of a lower one."""
+    follows_redirects: bool = True
+    """Whether a phone's 3xx sends the call on, as its line's own call."""
 
     @property
     def extension_lead_seconds(self) -> float:
@@ -74,6 +81,7 @@ class CallContext:
         drain: writes what the user agent wants written; called after commands to it.
         wall_ms: epoch milliseconds.
         flow_to: finds how to reach a trunk; None while its name can't be resolved.
+        admitted: told that a call has a leg of these lines and this payer.
         ended: told when a call is over and settled.
     """
 
@@ -90,10 +98,12 @@ class CallContext:
     drain: Callable[[], None]
     wall_ms: Callable[[], int]
     flow_to: Callable[[Trunk], Flow | None]
-    admitted: Callable[[Record], None]
+    admitted: Callable[[Call, Record], None]
     ended: Callable[[Call, Ending], None]
 
-    def admit(self, caller: Caller, request: Request, record: Record) -> PricedRoute:
+    def admit(
+        self, caller: Caller, dialled_digits: str, request: Request, record: Record
+    ) -> PricedRoute:
         """Walk the stages of admission and note in the record how far the call came.
 
         Raises:
@@ -101,7 +111,7 @@ class CallContext:
         """
         stages = self.stages
         record.caller(caller)
-        dialled = stages.number(request.uri.user or "")
+        dialled = stages.number(dialled_digits)
         record.dialled(dialled)
         destination = stages.route(caller, dialled)
         record.routed(
@@ -109,39 +119,89 @@ class CallContext:
         )
         priced = stages.price(caller, destination, request, self.wall_ms())
         record.priced(caller, priced)
-        self.admitted(record)
         return priced
 
-    def attempts(self, priced: PricedRoute, request: Request) -> list[Attempt]:
-        """What is rung, in order.
+    def admit_onward(
+        self,
+        line: Line,
+        digits: str,
+        request: Request,
+        record: Record,
+        shown: tuple[str | None, str],
+    ) -> PricedRoute:
+        """Admit a leg that a line of ours adds to somebody's call, by forwarding or transferring
+        it: a call of that line's own, at its expense and under its limits.
+
+        Args:
+            shown: the number and display name of the person who will talk; None withholds it.
 
         Raises:
-            Refusal: 503, no trunk can be reached.
+            Refusal: a stage refused.
+        """
+        caller = LineCaller(line)
+        priced = self.admit(caller, digits, request, record)
+        number, name = shown
+        presented = replace(priced.presented, presented=number, display_name=name)
+        record.onward(number)
+        return replace(priced, presented=presented)
+
+    def attempts(
+        self, priced: PricedRoute, request: Request, extra: Fields = (), hops: int = 1
+    ) -> list[Attempt]:
+        """What is rung, in order.
+
+        Args:
+            extra: further fields of the INVITEs.
+            hops: how many the call has made inside the switch, this one included.
+
+        Raises:
+            Refusal: 503, no trunk can be reached; 483, too many hops.
         """
         presented = priced.presented
         destination = presented.route
         from_ = from_field(presented.presented, presented.display_name, self.domain)
         forwards = request.max_forwards
-        left = (DEFAULT_MAX_FORWARDS if forwards is None else min(forwards, 255)) - 1
+        left = (DEFAULT_MAX_FORWARDS if forwards is None else forwards) - hops
+        if left < 0:
+            raise Refusal(483, "routing: too many hops")
         if isinstance(destination, ToLine):
-            return [self._ring_line(destination, from_, left)]
-        return self._ring_trunks(destination, from_, left)
+            return self._ring_line(destination, from_, left, extra)
+        return self._ring_trunks(destination, from_, left, extra)
 
-    def _ring_line(self, destination: ToLine, from_: bytes, max_forwards: int) -> Attempt:
-        to = b"<sip:%s@%s>" % (destination.number.encode("ascii"), self.domain)
-        invitations = tuple(
-            Invitation(binding.flow, binding.contact, from_, to, max_forwards)
-            for binding in destination.bindings
-        )
-        seconds = destination.line.no_answer_seconds or self.limits.no_answer_seconds
-        return Attempt(invitations, seconds)
+    def _ring_line(
+        self, destination: ToLine, from_: bytes, max_forwards: int, extra: Fields
+    ) -> list[Attempt]:
+        """All phones of the highest q at once, then those of the next (RFC 3261 section 16.6);
+        nearly always that is one attempt."""
+        line = destination.line
+        seconds: float = line.no_answer_seconds or self.limits.no_answer_seconds
+        phones = PhoneRinger(line, self.to_field(destination.number), from_, max_forwards, extra)
+        groups = [list(group) for _, group in groupby(destination.bindings, lambda b: b.q)]
+        if not groups:
+            return [Attempt((), self.limits.park_seconds, phones=phones, rings_seconds=seconds)]
+        serial = min(seconds, self.limits.serial_ring_seconds)
+        return [
+            Attempt(
+                tuple(phones.invitation(binding) for binding in group),
+                seconds if group is groups[-1] else serial,
+                phones=phones,
+                rings_seconds=seconds,
+            )
+            for group in groups
+        ]
 
-    def _ring_trunks(self, destination: ToTrunk, from_: bytes, left: int) -> list[Attempt]:
+    def to_field(self, number: str) -> bytes:
+        """The To of a call to one of our lines."""
+        return b"<sip:%s@%s>" % (number.encode("ascii"), self.domain)
+
+    def _ring_trunks(
+        self, destination: ToTrunk, from_: bytes, left: int, extra: Fields
+    ) -> list[Attempt]:
         attempts = []
         for trunk in destination.trunks:
             flow = self.flow_to(trunk)
             if flow is not None:
-                invitation = _trunk_invitation(trunk, flow, destination.number, from_, left)
+                invitation = _trunk_invitation(trunk, flow, destination.number, from_, left, extra)
                 attempts.append(
                     Attempt(
                         (invitation,),
@@ -164,7 +224,7 @@ class CallContext:
 
 
 def _trunk_invitation(
-    trunk: Trunk, flow: Flow, number: str, from_: bytes, max_forwards: int
+    trunk: Trunk, flow: Flow, number: str, from_: bytes, max_forwards: int, extra: Fields
 ) -> Invitation:
     host = Uri.parse(trunk.target.encode("utf-8"))
     target = bytes(
@@ -187,6 +247,7 @@ def _trunk_invitation(
         from_,
         b"<" + target + b">",
         max_forwards,
+        extra,
         credentials=credentials,
         pinned=False,
     )

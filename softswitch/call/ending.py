@@ -35,6 +35,11 @@ class Ending:
         )
 
 
+def given_up() -> Ending:
+    """The caller did, before anybody answered."""
+    return Ending("caller", 487, NORMAL_CLEARING)
+
+
 def hung_up(by: str) -> Ending:
     return Ending(by, 200, NORMAL_CLEARING)
 
@@ -42,6 +47,10 @@ def hung_up(by: str) -> Ending:
 def unreachable(by: str) -> Ending:
     """An in-dialog request of ours found nobody."""
     return Ending(by, 200, RECOVERY_ON_TIMER, rule="call: the peer stopped answering")
+
+
+def not_refreshed() -> Ending:
+    return Ending("timer", 200, RECOVERY_ON_TIMER, rule="call: the session timer ran out")
 
 
 def credit_used_up(at: float) -> Ending:

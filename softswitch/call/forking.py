@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sip.flow import Flow
 from sip.invite import Fields
 from sip.message import Response
+from sip.registrar import Binding
 from sip.session import Session
 from sip.user_agent import Invitation, UserAgent
-from softswitch.admission.refusal import NO_ANSWER, Refusal, cause_of
-from softswitch.directory import Trunk
+from softswitch.admission.refusal import NO_ANSWER, SUBSCRIBER_ABSENT, Refusal, cause_of
+from softswitch.directory import Line, Trunk
 
 COMPLETED_ELSEWHERE: Fields = ((b"Reason", b'SIP;cause=200;text="Call completed elsewhere"'),)
 """RFC 3326; said only when it is true, since phones keep it out of their missed calls."""
@@ -23,40 +25,80 @@ ABOUT_THE_CALLED = frozenset({1, 16, 17, 18, 19, 21, 22, 28})
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneRinger:
+    """How phones of a line are invited to a call, also those that register while it rings."""
+
+    line: Line
+    to: bytes
+    from_: bytes
+    max_forwards: int
+    extra: Fields = ()
+
+    def invitation(self, binding: Binding) -> Invitation:
+        return Invitation(
+            binding.flow, binding.contact, self.from_, self.to, self.max_forwards, self.extra
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """What is rung together.
 
     Args:
-        invitations: one a phone, or a single one for a trunk.
+        invitations: one a phone, or a single one for a trunk; none while the call waits for a
+            phone to register.
         seconds: until it is given up without an answer.
         silence_seconds: until it is given up without any response, if another attempt remains.
         trunk: None for the phones of a line.
+        phones: None for a trunk.
+        rings_seconds: how long a phone rings that registers late.
     """
 
     invitations: tuple[Invitation, ...]
     seconds: float
     silence_seconds: float | None = None
     trunk: Trunk | None = None
+    phones: PhoneRinger | None = None
+    rings_seconds: float = 0.0
 
 
 class Branches:
     """The INVITEs of one attempt, until one is answered or all have failed."""
 
-    __slots__ = ("_agent", "_failures", "_ringing", "attempt", "heard")
+    __slots__ = ("_agent", "_failures", "_invited", "_ringing", "attempt", "deadline", "heard")
 
     def __init__(self, agent: UserAgent, attempt: Attempt) -> None:
         self._agent = agent
         self._ringing: list[Session] = []
+        self._invited: set[tuple[Flow, bytes]] = set()
         self._failures: list[tuple[int, Response | None]] = []
         self.attempt = attempt
         self.heard = False
         """Whether any response came."""
+        self.deadline = float("inf")
+        """The loop's time at which the attempt is given up."""
 
     def invite(self, owner: object, body: bytes, now: float) -> None:
+        self.deadline = now + self.attempt.seconds
         for invitation in self.attempt.invitations:
-            session = self._agent.invite(invitation, body, now)
-            session.owner = owner
-            self._ringing.append(session)
+            self._invite(invitation, owner, body, now)
+
+    def _invite(self, invitation: Invitation, owner: object, body: bytes, now: float) -> None:
+        session = self._agent.invite(invitation, body, now)
+        session.owner = owner
+        self._ringing.append(session)
+        self._invited.add((invitation.flow, invitation.uri))
+
+    def late(self, binding: Binding, owner: object, body: bytes, now: float) -> None:
+        """Ring a phone that registered while the call rings, unless it rings already."""
+        phones = self.attempt.phones
+        if phones is None or phones.line.login != binding.aor:
+            return
+        if (binding.flow, binding.contact) in self._invited:
+            return
+        if not self._ringing:  # the call was parked for it
+            self.deadline = now + self.attempt.rings_seconds
+        self._invite(phones.invitation(binding), owner, body, now)
 
     def __contains__(self, session: object) -> bool:
         return session in self._ringing
@@ -90,11 +132,18 @@ class Branches:
         for session in sessions:
             session.bye(now, reason)  # one may have been answered while another won
 
+    def redirection(self) -> Response | None:
+        """A phone's wish that the call go elsewhere; nobody else took it or declined it."""
+        if self.attempt.phones is None or any(status >= 600 for status, _ in self._failures):
+            return None
+        return next((r for status, r in self._failures if 300 <= status < 400), None)
+
     def tries_next(self) -> bool:
-        """Whether the failure is the trunk's, so that the next one should be tried."""
-        if self.attempt.trunk is None:
-            return False
+        """Whether the failure is the trunk's, so that the next one should be tried; or whether
+        phones of a lower q may still take the call."""
         status, response = self._worst()
+        if self.attempt.trunk is None:
+            return status < 600
         if response is not None and _q850(response) in ABOUT_THE_CALLED:
             return False
         return status in TRY_NEXT_TRUNK
@@ -103,6 +152,8 @@ class Branches:
         """What to tell the caller."""
         status, response = self._worst()
         cause = _q850(response) if response is not None else None
+        if not self._failures:
+            return no_answer() if self._invited else not_registered()
         if self.attempt.trunk is not None:
             return _trunk_refusal(status, cause, self.attempt.trunk)
         if status == 408:
@@ -136,6 +187,10 @@ def _trunk_refusal(status: int, cause: int | None, trunk: Trunk) -> Refusal:
     if status == 408:
         return Refusal(504, rule, cause=cause)
     return Refusal(503, rule, cause=cause)
+
+
+def not_registered() -> Refusal:
+    return Refusal(480, "routing: the called line is not registered", cause=SUBSCRIBER_ABSENT)
 
 
 def no_answer() -> Refusal:

@@ -21,6 +21,12 @@ class Mailbox:
         self._letters.append(letter)
         self._wake()
 
+    def rest(self) -> list[Any]:
+        """What nobody has read yet; the mailbox is empty afterwards."""
+        letters = list(self._letters)
+        self._letters.clear()
+        return letters
+
     async def next(self, deadline: float) -> Any | None:
         """The next letter, or None when `deadline` (the loop's time) has come."""
         if not self._letters and deadline > self._loop.time():

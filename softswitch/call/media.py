@@ -52,8 +52,14 @@ class CallMedia:
             raise SipError(488, "Not Acceptable Here")
         return description
 
-    def describe(self, side: Side, heard: SessionDescription) -> bytes:
-        """Our description for `side`, made from what the other side said."""
+    def describe(
+        self, side: Side, heard: SessionDescription, direction: Direction | None = None
+    ) -> bytes:
+        """Our description for `side`, made from what the other side said.
+
+        Args:
+            direction: overrides the one that was said, as for a newcomer to a call on hold.
+        """
         self._versions[side] += 1
         port = self._session.a_port if side == "a" else self._session.b_port
         return bytes(
@@ -64,6 +70,7 @@ class CallMedia:
                 address=self._addresses[side],
                 port=port,
                 allowed=None,
+                hold_direction=direction,
             )
         )
 

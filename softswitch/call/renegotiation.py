@@ -1,36 +1,92 @@
 """Offers and answers while a call talks: hold, resume, a changed address, in both directions.
 
-A re-INVITE goes through end to end: the other leg gets an offer made from this one's, and this one
-gets the answer made from the other's. The relay learns of both only when both have agreed, so a
-refused re-INVITE leaves the sound as it was (RFC 3261 section 14.1).
+An offer goes through end to end: the other leg gets one made from this one's, and this one gets
+the answer made from the other's. The relay learns of both only when both have agreed, so a refused
+re-INVITE leaves the sound as it was (RFC 3261 section 14.1).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sip import events as sip_events
 from sip.errors import SipError
 from sip.sdp import SessionDescription
-from sip.session import Glare, Session
+from sip.session import Glare, Session, State
 from softswitch.call.media import CallMedia, Side, other
 
 if TYPE_CHECKING:
     from softswitch.call.call import Call
+    from softswitch.directory import Line
+
+RETRY_SECONDS = 2.0
+"""An offer of our own that crossed another is sent again after this (RFC 3261 section 14.1)."""
+MAX_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who waits for the answer to an offer: a leg by re-INVITE or UPDATE, or a newcomer whose
+    INVITE takes a leg's place (RFC 3891)."""
+
+    side: Side
+    session: Session
+    update: bool = False
+    line: Line | None = None
+    """Of a newcomer."""
+
+    @property
+    def offer(self) -> bytes:
+        """What a newcomer's INVITE offers."""
+        incoming = self.session.incoming
+        return b"" if incoming is None else incoming.request.body
+
+    def accept(self, body: bytes, now: float) -> None:
+        if self.update:
+            self.session.answer_update(200, body, now)
+        else:
+            self.session.accept(body, now)
+
+    def reject(self, status: int, now: float, reason: str | None = None) -> None:
+        if self.update:
+            self.session.answer_update(status, b"", now)
+        else:
+            self.session.reject(status, now, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """An offer of our own to one side, made from what the other said last.
+
+    Args:
+        onward: the answer is then offered to the other side.
+    """
+
+    side: Side
+    onward: bool
+    tries: int = 0
 
 
 class Renegotiation:
     """At most one offer under way between the legs of a call."""
 
-    __slots__ = ("_answer_due", "_asked_by", "_call", "_offer")
+    __slots__ = ("_alignment", "_answer_due", "_asked_by", "_call", "_offer", "retry_at")
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._asked_by: Side | None = None
-        """Whose re-INVITE waits for the other leg."""
+        self._asked_by: Asker | None = None
+        """Whose offer waits for the other leg."""
         self._offer: SessionDescription | None = None
         self._answer_due: Side | None = None
         """Who must still answer a delayed offer in its ACK."""
+        self._alignment: Alignment | None = None
+        self.retry_at = float("inf")
+        """The loop's time at which an offer of our own is to be tried again."""
+
+    @property
+    def busy(self) -> bool:
+        return self._asked_by is not None or self._answer_due is not None
 
     def begin(self, offer: SessionDescription | None, description: SessionDescription) -> None:
         """The call was answered; without an offer in the INVITE the description is one, and the
@@ -46,42 +102,47 @@ class Renegotiation:
             ParseError, SipError: an answer in an ACK is missing or wrong, so that the legs don't
                 know how to talk to each other.
         """
+        call = self._call
         match letter:
             case sip_events.Reinvited(session, request):
-                self._asked(session, request.body, now)
+                self.ask(Asker(call.side_of(session), session), request.body, now)
+            case sip_events.Updated(session, request):
+                self.ask(Asker(call.side_of(session), session, True), request.body, now)
             case sip_events.ReinviteAnswered(session, response):
                 self._answered(session, response.body, now)
-            case sip_events.ReinviteRefused(_, status):
-                self._refused(status, now)
+            case sip_events.ReinviteRefused(session, status):
+                self._refused(session, status, now)
             case sip_events.Acknowledged(session, request):
                 self._acknowledged(session, request.body, now)
 
-    def _asked(self, session: Session, body: bytes, now: float) -> None:
-        call = self._call
-        side = call.side_of(session)
-        if self._asked_by is not None or self._answer_due is not None:
-            session.reject(491, now)
+    def ask(self, asker: Asker, body: bytes, now: float) -> None:
+        """Pass an offer to the other leg; without one that leg is asked for an offer."""
+        call, side = self._call, asker.side
+        if self.busy or self._alignment is not None:
+            asker.reject(491, now)
             return
         try:
             offer = CallMedia.read(body) if body else None
             ours = b"" if offer is None else call.media.describe(other(side), offer)
             call.leg(other(side)).reinvite(ours, now)
         except Glare:
-            session.reject(491, now)
+            asker.reject(491, now)
         except SipError as error:
-            session.reject(error.status, now, error.reason)
+            asker.reject(error.status, now, error.reason)
         else:
-            self._asked_by, self._offer = side, offer
+            self._asked_by, self._offer = asker, offer
 
     def _answered(self, session: Session, body: bytes, now: float) -> None:
         """The other leg agreed: teach the relay and answer the one who asked."""
-        call, side = self._call, self._asked_by
-        if side is None:
+        call, asker = self._call, self._asked_by
+        if self._alignment is not None and session is call.leg(self._alignment.side):
+            self._aligned(self._alignment, body, now)
+            return
+        if asker is None:
             return
         self._asked_by = None
-        asker = call.leg(side)
         if self._offer is None:
-            self._pass_delayed_offer(session, asker, side, body, now)
+            self._pass_delayed_offer(session, asker, body, now)
             return
         offer, self._offer = self._offer, None
         try:
@@ -90,13 +151,16 @@ class Renegotiation:
         except SipError as error:
             asker.reject(488, now, error.reason)
             return
-        call.learn(side, offer)
-        call.learn(other(side), answer)
-        asker.accept(call.media.describe(side, answer), now)
+        if asker.session.state is State.ENDED:  # a newcomer who has given up
+            self.align(other(asker.side), now)
+            return
+        if asker.session is not call.leg(asker.side):
+            call.replace_leg(asker.side, asker.session, asker.line).bye(now)
+        call.learn(asker.side, offer)
+        call.learn(other(asker.side), answer)
+        asker.accept(call.media.describe(asker.side, answer), now)
 
-    def _pass_delayed_offer(
-        self, session: Session, asker: Session, side: Side, body: bytes, now: float
-    ) -> None:
+    def _pass_delayed_offer(self, session: Session, asker: Asker, body: bytes, now: float) -> None:
         """An empty re-INVITE: the 2xx has the offer, the asker's ACK will have the answer."""
         try:
             offer = CallMedia.read(body)
@@ -104,14 +168,18 @@ class Renegotiation:
             asker.reject(488, now, error.reason)
             session.bye(now)
             raise
-        self._offer, self._answer_due = offer, side
-        asker.accept(self._call.media.describe(side, offer), now)
+        self._offer, self._answer_due = offer, asker.side
+        asker.accept(self._call.media.describe(asker.side, offer), now)
 
-    def _refused(self, status: int, now: float) -> None:
-        side, self._asked_by, self._offer = self._asked_by, None, None
-        if side is not None:
+    def _refused(self, session: Session, status: int, now: float) -> None:
+        alignment = self._alignment
+        if alignment is not None and session is self._call.leg(alignment.side):
+            self._not_aligned(alignment, status, now)
+            return
+        asker, self._asked_by, self._offer = self._asked_by, None, None
+        if asker is not None:
             # 401 and 407 are between the switch and that leg alone.
-            self._call.leg(side).reject(488 if status in (401, 407) else status, now)
+            asker.reject(488 if status in (401, 407) else status, now)
 
     def _acknowledged(self, session: Session, body: bytes, now: float) -> None:
         call = self._call
@@ -124,3 +192,46 @@ class Renegotiation:
         call.learn(side, answer)
         call.learn(other(side), offer)
         call.leg(other(side)).acknowledge(call.media.describe(other(side), answer), now)
+
+    # Offers of our own, when a leg was replaced by another
+
+    def align(self, side: Side, now: float, *, onward: bool = False) -> None:
+        """Offer to one side what the other has to offer, without hold: they haven't met before.
+
+        Args:
+            onward: the answer is then offered to the other side, who may know another's codecs.
+        """
+        self._try_to_align(Alignment(side, onward), now)
+
+    def retry(self, now: float) -> None:
+        """The time for another try has come."""
+        alignment, self._alignment = self._alignment, None
+        self.retry_at = float("inf")
+        if alignment is not None:
+            self._try_to_align(alignment, now)
+
+    def _try_to_align(self, alignment: Alignment, now: float) -> None:
+        call, side = self._call, alignment.side
+        self._alignment = alignment
+        try:
+            heard = CallMedia.read(call.leg(other(side)).remote_description)
+            call.leg(side).reinvite(call.media.describe(side, heard, "sendrecv"), now)
+        except Glare:
+            self._not_aligned(alignment, 491, now)
+        except SipError:
+            self._alignment = None
+
+    def _aligned(self, alignment: Alignment, body: bytes, now: float) -> None:
+        self._alignment = None
+        call = self._call
+        call.learn(alignment.side, CallMedia.read(body))
+        if alignment.onward:
+            self._try_to_align(Alignment(other(alignment.side), False), now)
+
+    def _not_aligned(self, alignment: Alignment, status: int, now: float) -> None:
+        """A crossing offer passes, so ours is repeated; who refuses it for good keeps the codecs
+        that it has."""
+        self._alignment = None
+        if status == 491 and alignment.tries < MAX_TRIES:
+            self._alignment = Alignment(alignment.side, alignment.onward, alignment.tries + 1)
+            self.retry_at = now + RETRY_SECONDS

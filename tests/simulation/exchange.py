@@ -35,7 +35,7 @@ from sip.session import Session
 from sip.uri import Uri
 from sip.user_agent import Invitation, UserAgent
 from softswitch.call.accounting import SettlementDesk
-from softswitch.call.call import Silent
+from softswitch.call.letters import Silent
 from softswitch.config import parse
 from softswitch.directory import Directory, Line, Source, Trunk
 from softswitch.switch import Switch

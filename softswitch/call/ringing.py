@@ -1,0 +1,150 @@
+"""From the first INVITE to the called side until somebody answers."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sip import events as sip_events
+from sip.message import Response
+from sip.registrar import Binding
+from softswitch.admission.refusal import Refusal
+from softswitch.call import ending as endings
+from softswitch.call.ending import Ending
+from softswitch.call.forking import Attempt, Branches
+from softswitch.call.forwarding import Forwarding
+from softswitch.call.letters import HangUp, MediaLost, Registered
+
+if TYPE_CHECKING:
+    from sip.session import Session
+    from softswitch.call.call import Call
+
+SETUP_SECONDS = 180.0
+"""However long phones ring, an unanswered call ends here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """Who answered, and with which description."""
+
+    session: Session
+    description: bytes
+    attempt: Attempt
+
+
+class Ringing:
+    """The attempts of one call, one after another."""
+
+    __slots__ = ("_attempts", "_branches", "_call", "_end", "_forwarding")
+
+    def __init__(self, call: Call, attempts: list[Attempt]) -> None:
+        self._call = call
+        self._attempts = deque(attempts)
+        self._forwarding = Forwarding(call)
+        self._branches: Branches | None = None
+        self._end = call.now() + SETUP_SECONDS
+
+    async def until_answered(self) -> Winner | Ending:
+        """Ring until somebody answers or the caller gives up.
+
+        Raises:
+            Refusal: nobody did.
+        """
+        while True:
+            branches = self._begin(self._attempts.popleft())
+            try:
+                return await self._await_answer(branches)
+            except Refusal:
+                onward = await self._onward(branches)
+                if not onward:
+                    raise
+                self._attempts = onward
+
+    def stop(self, now: float) -> None:
+        """Nobody needs to answer any more."""
+        if self._branches is not None:
+            self._branches.cancel(now)
+
+    def _begin(self, attempt: Attempt) -> Branches:
+        call = self._call
+        if attempt.trunk is not None:
+            call.meters[-1].record.trunk = attempt.trunk.name
+        self._branches = branches = Branches(call.context.agent, attempt)
+        branches.invite(call, call.offer_to_called(), call.now())
+        call.context.drain()
+        return branches
+
+    async def _onward(self, branches: Branches) -> deque[Attempt] | None:
+        """What to try after an attempt failed: where a phone sent the call, or the next trunk."""
+        redirection = branches.redirection()
+        if redirection is not None and branches.attempt.phones is not None:
+            return deque(await self._forwarding.follow(branches.attempt.phones.line, redirection))
+        return self._attempts if branches.tries_next() else None
+
+    async def _await_answer(self, branches: Branches) -> Winner | Ending:
+        call = self._call
+        patience = branches.attempt.silence_seconds
+        impatient_at = None if patience is None else call.now() + patience
+        while True:
+            deadline = min(branches.deadline, self._end)
+            wait_until = deadline
+            if impatient_at is not None and self._attempts and not branches.heard:
+                wait_until = min(deadline, impatient_at)
+            letter = await call.mailbox.next(wait_until)
+            if letter is None and call.now() >= wait_until:
+                branches.cancel(call.now())
+                call.context.drain()
+                if wait_until < deadline:
+                    branches.timed_out()
+                raise branches.refusal()
+            outcome = self._hear(branches, letter)
+            call.context.drain()
+            if outcome is not None:
+                return outcome
+
+    def _hear(self, branches: Branches, letter: Any) -> Winner | Ending | None:
+        call = self._call
+        match letter:
+            case sip_events.Progress(session, response) if session in branches:
+                branches.heard = True
+                call.progress(session, response)
+            case sip_events.Answered(session, response) if session in branches:
+                branches.won(session, call.now())
+                return Winner(session, self._description(session, response), branches.attempt)
+            case sip_events.Refused(session, status, response) if session in branches:
+                branches.heard = True
+                if branches.failed(session, status, response, call.now()):
+                    raise branches.refusal()
+            case sip_events.Updated(session, request):
+                call.update_early(session, request.body)
+            case Registered(binding):
+                self._ring_late(branches, binding)
+            case _:
+                return self._give_up(branches, letter)
+        return None
+
+    def _description(self, session: Session, response: Response) -> bytes:
+        """The answer stands in the 2xx, or stood in a reliable provisional response before it
+        (RFC 3262 section 5, RFC 3261 section 13.2.1)."""
+        return response.body or session.remote_description
+
+    def _ring_late(self, branches: Branches, binding: Binding) -> None:
+        branches.late(binding, self._call, self._call.offer_to_called(), self._call.now())
+
+    def _give_up(self, branches: Branches, letter: Any) -> Ending | None:
+        call = self._call
+        match letter:
+            case sip_events.Cancelled():
+                end = endings.given_up()
+            case sip_events.HungUp(session) if session is call.leg("a"):
+                end = endings.given_up()
+            case HangUp(ended_by):
+                end = Ending(ended_by, 480, 41, rule="call: ended while ringing")
+            case MediaLost():
+                branches.cancel(call.now())
+                raise Refusal(503, "media: the worker died", ended_by="operator")
+            case _:
+                return None
+        branches.cancel(call.now())
+        return end

@@ -1,0 +1,256 @@
+"""REFER: the one who sends it leaves, and the other talks to somebody else (RFC 5589).
+
+A blind transfer is a call that the transferring line makes for the other person: admitted, priced
+and paid as any other of that line. An attended one joins two calls of the line, whose payers go on
+paying. Until the new person has answered the old ones talk; if he doesn't, they go on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from billing.authorization import BillingError
+from billing.store import StoreError
+from sip import events as sip_events
+from sip.errors import ParseError, SipError
+from sip.flow import Flow
+from sip.message import Request, Response
+from sip.referral import ReferTo
+from sip.session import Session
+from softswitch.admission.refusal import Refusal
+from softswitch.call.ending import Ending, hung_up
+from softswitch.call.forking import Attempt, Branches, no_answer
+from softswitch.call.media import CallMedia, Side, other
+from softswitch.directory import Line
+
+if TYPE_CHECKING:
+    from softswitch.call.call import Call
+    from softswitch.call.meter import Meter
+
+SURRENDER_SECONDS = 5.0
+"""How long the other call of an attended transfer has to give up its leg."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveLeg:
+    """Asks a call for the person whom `session`'s phone talks to."""
+
+    taker: Call
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """That person's leg, and who pays for it; None: it can't be had now."""
+
+    session: Session | None
+    line: Line | None = None
+    meters: tuple[Meter, ...] = ()
+
+
+class Transfer:
+    """At most one transfer under way in a call."""
+
+    __slots__ = ("_attempts", "_branches", "_call", "_left", "_meter", "_side", "_target", "until")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._side: Side | None = None
+        """Of the one who transfers; None while nobody does."""
+        self._left = False
+        """He has hung up already, and waits for nothing."""
+        self._meter: Meter | None = None
+        self._attempts: deque[Attempt] = deque()
+        self._branches: Branches | None = None
+        self._target: Line | None = None
+        self.until = float("inf")
+        """The loop's time at which what is under way is given up."""
+
+    @property
+    def under_way(self) -> bool:
+        return self._side is not None
+
+    async def asked(self, session: Session, request: Request, flow: Flow) -> Ending | None:
+        """A REFER came."""
+        call = self._call
+        now = call.now()
+        side = call.side_of(session)
+        line = call.line_of(side)
+        if self.under_way or call.talks.busy:
+            session.refuse_refer(491, flow, now)
+            return None
+        if line is None:  # a trunk's peer would have us call at nobody's expense
+            session.refuse_refer(403, flow, now)
+            return None
+        try:
+            refer_to = ReferTo.parse(request)
+        except ParseError as error:
+            session.refuse_refer(error.status, flow, now)
+            return None
+        session.accept_refer(flow, now)
+        call.context.drain()
+        self._side, self._left = side, False
+        if refer_to.replaces is not None:
+            return await self._ask_for_leg(refer_to, line)
+        return await self._invite(line, refer_to.uri.user or "")
+
+    # Blind
+
+    async def _invite(self, line: Line, digits: str) -> Ending | None:
+        """Admit and reserve the call to the target, and ring it."""
+        call = self._call
+        assert self._side is not None
+        try:
+            self._meter = await call.add_meter(line, digits, call.shown(other(self._side)))
+            self._attempts = deque(call.context.attempts(self._meter.priced, call.request))
+        except Refusal as refusal:
+            return await self._fail(refusal)
+        except (BillingError, StoreError) as error:
+            return await self._fail(Refusal(402, f"transfer: {error}", ended_by="credit"))
+        return await self._ring()
+
+    async def _ring(self) -> Ending | None:
+        call = self._call
+        assert self._side is not None
+        attempt = self._attempts.popleft()
+        if attempt.trunk is not None and self._meter is not None:
+            self._meter.record.trunk = attempt.trunk.name
+        self._target = None if attempt.phones is None else attempt.phones.line
+        self._branches = Branches(call.context.agent, attempt)
+        try:
+            heard = CallMedia.read(call.leg(other(self._side)).remote_description)
+            offer = call.media.describe(self._side, heard, "sendrecv")
+        except SipError as error:
+            return await self._fail(Refusal(error.status, "transfer: no description to offer"))
+        self._branches.invite(call, offer, call.now())
+        self.until = self._branches.deadline
+        return None
+
+    def concerns(self, letter: Any) -> bool:
+        """Whether a letter is about the one who is being called."""
+        if isinstance(letter, Given):
+            return self.under_way
+        session = getattr(letter, "session", None)
+        return self._branches is not None and session in self._branches
+
+    async def take(self, letter: Any) -> Ending | None:
+        """Deal with a letter that concerns it."""
+        call = self._call
+        match letter:
+            case sip_events.Progress(_, response):
+                self._tell(response.status, response.reason)
+            case sip_events.Answered(session, response):
+                return await self._answered(session, response)
+            case sip_events.Refused(session, status, response) if self._branches is not None:
+                if self._branches.failed(session, status, response, call.now()):
+                    return await self._next()
+            case Given():
+                return await self._given(letter)
+        return None
+
+    async def expire(self) -> Ending | None:
+        """Nobody answered in time."""
+        if self._branches is None:
+            return await self._fail(no_answer())
+        self._branches.cancel(self._call.now())
+        return await self._next()
+
+    async def _next(self) -> Ending | None:
+        assert self._branches is not None
+        if self._attempts and self._branches.tries_next():
+            return await self._ring()
+        return await self._fail(self._branches.refusal())
+
+    async def _answered(self, session: Session, response: Response) -> Ending | None:
+        call, side = self._call, self._side
+        assert self._branches is not None and self._meter is not None and side is not None
+        now = call.now()
+        self._branches.won(session, now)
+        try:
+            answer = CallMedia.read(response.body or session.remote_description)
+        except SipError:
+            session.bye(now)
+            return await self._fail(Refusal(488, "transfer: the target's answer can't be used"))
+        await self._meter.answer(now, call.context.wall_ms())
+        self._replace(session, self._target)
+        call.learn(side, answer)
+        call.talks.align(other(side), call.now())
+        return None
+
+    # Attended
+
+    async def _ask_for_leg(self, refer_to: ReferTo, line: Line) -> Ending | None:
+        """Ask the other call for its other person; only a call of the same line may be asked."""
+        call = self._call
+        assert refer_to.replaces is not None
+        held = call.context.agent.session(refer_to.replaces)
+        owner = None if held is None else held.owner
+        if held is None or owner is None or owner is call:
+            return await self._fail(Refusal(481, "transfer: no such call to join"))
+        if not owner.is_held_by(held, line):
+            return await self._fail(Refusal(403, "transfer: the call to join is another line's"))
+        if owner.state != "talking":
+            # It still rings there, so that person is called anew when the phone gives up.
+            return await self._invite(line, refer_to.uri.user or "")
+        owner.post(GiveLeg(call, held))
+        self.until = call.now() + SURRENDER_SECONDS
+        return None
+
+    async def _given(self, given: Given) -> Ending | None:
+        call, side = self._call, self._side
+        if given.session is None or side is None:
+            return await self._fail(Refusal(491, "transfer: the other call is busy"))
+        call.adopt(given.meters)
+        given.session.owner = call
+        self._replace(given.session, given.line)
+        call.talks.align(side, call.now(), onward=True)
+        return None
+
+    # How it ends
+
+    def _replace(self, session: Session, line: Line | None) -> None:
+        """The new person takes the place of the one who transferred."""
+        call = self._call
+        assert self._side is not None
+        now = call.now()
+        self._tell(200, "OK")
+        call.replace_leg(self._side, session, line).bye(now)
+        self._clear()
+
+    async def _fail(self, refusal: Refusal) -> Ending | None:
+        """Tell the one who transferred; the call goes on as it was, unless he has left."""
+        call = self._call
+        self._tell(refusal.status, refusal.reason)
+        if self._meter is not None:
+            await call.drop_meter(self._meter, Ending.refused(refusal))
+        left, side = self._left, self._side
+        self._clear()
+        if not left:
+            return None
+        return hung_up("caller" if side == "a" else "callee")
+
+    def _tell(self, status: int, reason: str) -> None:
+        assert self._side is not None
+        referral = self._call.leg(self._side).referral
+        if referral is not None and status > 100:
+            referral.tell(status, self._call.now(), reason)
+
+    def _clear(self) -> None:
+        self._side = self._meter = self._branches = self._target = None
+        self._attempts.clear()
+        self.until = float("inf")
+
+    def leaves(self, session: Session) -> bool:
+        """Whether a leg that hung up is the one who transferred: the other waits for the new
+        person then."""
+        if self._side is None or session is not self._call.leg(self._side):
+            return False
+        self._left = True
+        return True
+
+    def stop(self, now: float) -> None:
+        """The call ends."""
+        if self._branches is not None:
+            self._branches.cancel(now)

@@ -15,11 +15,8 @@ from sip.endpoint import Endpoint
 from sip.errors import ParseError, SipError
 from sip.events import Event, Received, Replied, Resubscribed, SubscriptionEnded
 from sip.flow import Address, Flow
-<<<<<<< HEAD
 from sip.message import Request
-=======
 from sip.referral import parse_replaces
->>>>>>> 84bdca6 (Transfer, forward and join calls, each leg at its payer's expense; ring late phones)
 from sip.registrar import Binding, Registrar, RegistrarLimits, Registration
 from sip.user_agent import UserAgent
 from softswitch.admission.admission import Stages

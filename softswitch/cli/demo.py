@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import os
+import queue
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +22,29 @@ from softswitch.config import Config, load
 from softswitch.control_client import call as control_call
 from softswitch.control_client import is_running
 
-TALK_SECONDS = 6
+TALK_SECONDS = 5
+PATIENCE_SECONDS = 30.0
+"""For the whole call; one that goes well takes ten."""
+POLL_SECONDS = 0.1
 TONES = (440, 620)
+"""What the caller and the called phone send, Hz."""
+NEAR_HERTZ = 10
+AUDIBLE = 10
+"""Below this level (of 127) nothing was heard."""
 PHONE = Path(__file__).with_name("demo_phone.py")
-SIP_PORTS = (15_062, 15_064)
-RTP_PORTS = (16_100, 16_200)
+
+SENTENCES = {
+    "registered": "{person}'s phone registers",
+    "calling": "{person} calls {number}",
+    "ringing": "{person}'s phone rings",
+    "answered": "{person} talks, and sends a tone of {sends} Hz",
+    "heard": "{person} heard a tone of {hertz} Hz, level {level} of 127",
+    "hung up": "{person} hangs up",
+    "ended": "{person}'s phone says that the call is over",
+    "failed": "{person}: {why}",
+}
+LAST = frozenset({"hung up", "ended", "failed"})
+"""After these a phone says nothing more."""
 
 
 def run(config_path: Path) -> int:
@@ -38,8 +59,9 @@ def run(config_path: Path) -> int:
                   file=sys.stderr)  # fmt: skip
             return 1
         seen = {row["id"] for row in _ask(config, "cdr_list")}
-        heard = _call(config, lines[0], lines[1])
-        return _show(config, seen, heard)
+        before = _balances(config)
+        heard = Demo(config, lines[0], lines[1]).run()
+        return _show(config, seen, before, heard)
 
 
 @contextlib.contextmanager
@@ -48,7 +70,7 @@ def _switch(config_path: Path) -> Iterator[Config]:
     if config_path.exists():
         config = load(config_path)
         if is_running(config.control_socket):
-            print(f"using the running switch of {config_path}")
+            print(f"using the running switch of {config_path}\n")
             yield config
             return
     with tempfile.TemporaryDirectory(prefix="softswitch-demo-") as folder:
@@ -56,13 +78,13 @@ def _switch(config_path: Path) -> Iterator[Config]:
 
 
 def _temporary(folder: Path) -> Iterator[Config]:
-    print("no switch runs here: starting a temporary one")
+    print("no switch runs here: starting a temporary one\n", flush=True)
     path = folder / "softswitch.toml"
     program = [sys.executable, "-m", "softswitch", "-c", str(path)]
-    environment = {**os.environ, "SOFTSWITCH_SIP__LISTEN": "udp:127.0.0.1:15060"}
-    environment["SOFTSWITCH_MEDIA__PORTS"] = "15100-15999"
-    os.environ.update(environment)
-    subprocess.run([*program, "init", "--demo"], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    port = str(_free_port())
+    subprocess.run(  # noqa: S603
+        [*program, "init", "--demo", "--port", port], check=True, stdout=subprocess.DEVNULL
+    )
     server = subprocess.Popen([*program, "serve"], stdout=subprocess.PIPE, text=True)  # noqa: S603
     assert server.stdout is not None
     try:
@@ -76,79 +98,179 @@ def _temporary(folder: Path) -> Iterator[Config]:
         server.stdout.close()
 
 
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def _ask(config: Config, operation: str, **arguments: Any) -> Any:
     return control_call(config.control_socket, operation, arguments)
 
 
-def _call(config: Config, caller: demo_data.DemoLine, called: demo_data.DemoLine) -> dict[str, int]:
-    """Run both phones; person to the frequency heard."""
-    started = time.monotonic()
-    answering = _phone(config, called, 1)
-    _follow(answering, called, started, until="registered")
-    calling = _phone(config, caller, 0, called.login)
-    _follow(calling, caller, started, until="registered")
-    assert calling.stdin is not None
-    calling.stdin.write("go\n")
-    calling.stdin.flush()
-    heard = {caller.person: _follow(calling, caller, started)}
-    heard[called.person] = _follow(answering, called, started)
-    for phone in (calling, answering):
+def _balances(config: Config) -> dict[str, str]:
+    return {row["name"]: f"{row['balance']} {row['currency']}"
+            for row in _ask(config, "account_list")}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a phone told, and when."""
+
+    phone: Phone
+    at: float
+    event: str
+    facts: dict[str, Any]
+
+
+class Phone:
+    """One of the two: a process that tells what happens to it."""
+
+    def __init__(
+        self, config: Config, line: demo_data.DemoLine, said: queue.Queue[Said], *target: str
+    ) -> None:
+        listen = next(item for item in config.sip.listen if item.transport == "udp")
+        self.person = line.person
+        self.sends = TONES[0] if target else TONES[1]
+        facts = [line.login, line.password, listen.host, listen.port, _free_port(), _free_port()]
+        facts += [self.sends, TALK_SECONDS, *target]
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, str(PHONE), *map(str, facts)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._said = said
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for text in self.process.stdout:
+            if text.startswith("{"):
+                facts = json.loads(text)
+                self._said.put(Said(self, time.monotonic(), facts.pop("event"), facts))
+
+    def go(self) -> None:
+        """Tell the caller that the other phone is ready."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+
+    def close(self) -> None:
+        """It has unregistered by now, or never will."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            phone.wait(5)
-        phone.kill()
-        phone.wait()
-    return heard
+            self.process.wait(3)
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
-def _phone(
-    config: Config, line: demo_data.DemoLine, index: int, *target: str
-) -> subprocess.Popen[str]:
-    listen = config.sip.listen[0]
-    facts = [line.login, line.password, listen.host, listen.port, SIP_PORTS[index]]
-    facts += [RTP_PORTS[index], TONES[index], TALK_SECONDS, *target]
-    return subprocess.Popen(  # noqa: S603
-        [sys.executable, str(PHONE), *map(str, facts)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+class Demo:
+    """The call, told as it goes by both phones and by the switch."""
+
+    def __init__(
+        self, config: Config, caller: demo_data.DemoLine, called: demo_data.DemoLine
+    ) -> None:
+        self._config = config
+        self._caller, self._called = caller, called
+        self._said: queue.Queue[Said] = queue.Queue()
+        self._started = time.monotonic()
+        self._end = self._started + PATIENCE_SECONDS
+        self._state = ""
+
+    def run(self) -> dict[str, int]:
+        """Person to the frequency heard; 0 for nothing."""
+        phones: list[Phone] = []
+        try:
+            phones.append(Phone(self._config, self._called, self._said))
+            self._follow(until={"registered": 1})
+            number = self._called.login
+            phones.append(Phone(self._config, self._caller, self._said, number))
+            self._follow(until={"registered": 1})
+            phones[-1].go()
+            heard = self._follow(until=dict.fromkeys(LAST, 2))
+        finally:
+            for phone in phones:
+                phone.close()
+        return {line.person: heard.get(line.person, 0) for line in (self._caller, self._called)}
+
+    def _follow(self, until: dict[str, int]) -> dict[str, int]:
+        """Print what is said until so many of these events have come."""
+        heard: dict[str, int] = {}
+        count = 0
+        while time.monotonic() < self._end:
+            try:
+                said = self._said.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                self._look()
+                continue
+            self._print(said.at, _sentence(said))
+            if said.event == "failed":
+                self._end = time.monotonic()
+            if said.event == "heard" and said.facts["level"] > AUDIBLE:
+                heard[said.phone.person] = said.facts["hertz"]
+            count += said.event in until
+            if count == until.get(said.event):
+                break
+        return heard
+
+    def _look(self) -> None:
+        """Print what the switch says of the call, when it says something new."""
+        calls = [row for row in _ask(self._config, "call_list")
+                 if row["called"] == self._called.number]  # fmt: skip
+        if not calls or calls[0]["state"] == self._state:
+            return
+        self._state = calls[0]["state"]
+        facts = f"the switch: call {calls[0]['id']} is {self._state}"
+        if calls[0]["paid_seconds"] is not None:
+            facts += f", {calls[0]['paid_seconds']} s are reserved"
+        self._print(time.monotonic(), facts)
+
+    def _print(self, at: float, text: str) -> None:
+        print(f"{at - self._started:6.2f} s  {text}", flush=True)
 
 
-def _follow(
-    phone: subprocess.Popen[str], line: demo_data.DemoLine, started: float, until: str = ""
-) -> int:
-    """Print what a phone says; the frequency that it heard."""
-    assert phone.stdout is not None
-    hertz = 0
-    for text in phone.stdout:
-        if not text.startswith("{"):
-            continue
-        said = json.loads(text)
-        event = said.pop("event")
-        facts = "  ".join(f"{key} {value}" for key, value in said.items())
-        print(f"{time.monotonic() - started:6.2f} s  {line.person:<6} {event}  {facts}")
-        hertz = said.get("hertz", hertz) if said.get("level", 0) > 10 else hertz
-        if event == until:
-            break
-    return hertz
+def _sentence(said: Said) -> str:
+    sentence = SENTENCES.get(said.event, "{person}: " + said.event)
+    return sentence.format(person=said.phone.person, sends=said.phone.sends, **said.facts)
 
 
-def _show(config: Config, seen: set[str], heard: dict[str, int]) -> int:
+def _show(config: Config, seen: set[str], before: dict[str, str], heard: dict[str, int]) -> int:
     new = [row for row in _ask(config, "cdr_list") if row["id"] not in seen]
     if len(new) != 1:
         print(f"expected one record of the call, found {len(new)}", file=sys.stderr)
         return 1
     record = new[0]
-    print("\nthe record:")
-    for key, value in record.items():
+    print("\nThe record (CDR):")
+    for key, value in _flat(record):
         print(f"  {key:<15} {value}")
-    print(f"\nprice: {record['price']} {record['currency']} for {record['billed_seconds']} s")
-    for account in _ask(config, "account_list")[:2]:
-        print(f"{account['name']}: balance {account['balance']} {account['currency']}")
-    (a, first), (b, second) = heard.items()
-    good = abs(first - TONES[1]) <= 10 and abs(second - TONES[0]) <= 10
-    good = good and record["sip_status"] == 200
-    print(f"\n{a} heard {first} Hz ({b} sent {TONES[1]}), {b} heard {second} Hz "
-          f"({a} sent {TONES[0]}): {'sound both ways' if good else 'NOT as sent'}")  # fmt: skip
+    print(f"\nPrice: {record['price']} {record['currency']} for {record['billed_seconds']} s, "
+          f"by prefix {record['prefix']} of tariff {record['tariff']}.")  # fmt: skip
+    after = _balances(config)
+    for person in heard:
+        print(
+            f"{person}'s balance: {before.get(person, '?')} before, {after.get(person, '?')} now."
+        )
+    good = record["sip_status"] == 200
+    for (person, hertz), (other, sent) in zip(
+        heard.items(), zip(reversed(heard), reversed(TONES), strict=True), strict=True
+    ):
+        good = good and abs(hertz - sent) <= NEAR_HERTZ
+        print(f"{person} heard {hertz or 'no'} Hz, {other} sent {sent} Hz.")
+    print("Sound went both ways." if good else "The sound is NOT as it was sent.")
     return 0 if good else 1
+
+
+def _flat(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Rows for people: what isn't there is left out, each side's media is one row."""
+    for key, value in record.items():
+        if isinstance(value, dict):
+            for side, figures in value.items():
+                facts = ", ".join(f"{name} {figure}" for name, figure in figures.items())
+                yield f"{key} {side}", facts
+        elif value is not None:
+            yield key, str(value)

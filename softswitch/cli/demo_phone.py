@@ -6,6 +6,7 @@ with a NUMBER it calls, without one it answers. Says what happens as lines of JS
 
 import json
 import math
+import os
 import sys
 import threading
 import time
@@ -89,8 +90,7 @@ def main(arguments: list[str]) -> None:
         time.sleep(0.05)
     if phone.get_status() != PhoneStatus.REGISTERED:
         say("failed", why=f"{login} could not register at {server}:{port}")
-        phone.stop()
-        return
+        os._exit(1)
     say("registered", login=login)
     if target is None:
         done.wait(seconds + 20)
@@ -109,7 +109,8 @@ def main(arguments: list[str]) -> None:
         else:
             say("failed", why=f"{target} did not answer")
     time.sleep(0.5)
-    phone.stop()
+    phone.stop()  # unregisters
+    os._exit(0)  # pyVoIP's threads would go on for seconds
 
 
 if __name__ == "__main__":

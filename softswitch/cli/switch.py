@@ -170,6 +170,8 @@ def _places(config: Config) -> str:
             f"  {program} account list",
             f"  {program} --help",
             "",
+            "Ctrl-C ends the switch; everything is kept for the next time.",
+            "",
         ]
     )
 

@@ -11,7 +11,7 @@ import string
 from collections.abc import Iterable
 from typing import Any
 
-from billing.authorization import AccountBlocked, InsufficientFunds
+from billing.authorization import AccountBlocked, BillingError
 from billing.store import StoreError
 from rtp.session import MediaError, MediaSession
 from sip import events as sip_events
@@ -118,10 +118,8 @@ class Call:
             end = await self._live()
         except Refusal as refusal:
             end = Ending.refused(refusal)
-        except InsufficientFunds as error:
-            end = Ending.refused(Refusal(402, f"credit: {error}", ended_by="credit"))
-        except AccountBlocked as error:
-            end = Ending.refused(Refusal(403, f"credit: {error}", ended_by="operator"))
+        except BillingError as error:
+            end = Ending.refused(_unpaid(error))
         except StoreError as error:
             self.context.log.error("call refused, the database failed", error=str(error))
             end = Ending.refused(Refusal(503, f"store: {error}", ended_by="operator"))
@@ -318,7 +316,7 @@ class Call:
         """Admit and reserve a leg that a line adds to the call and pays for.
 
         Raises:
-            Refusal, BillingError, StoreError: it may not, or can't pay.
+            Refusal, BillingError, StoreError: it may not, or can't pay; its CDR is written.
         """
         if self._legs_begun >= MAX_LEGS:
             raise Refusal(482, "call: it has too many legs")
@@ -328,9 +326,16 @@ class Call:
         meter = Meter(self.context, self, record)
         self.meters.append(meter)
         self.records.append(record)
-        priced = self.context.admit_onward(line, digits, self.request, record, shown)
-        self.context.admitted(self, record)
-        await meter.reserve(priced)
+        try:
+            priced = self.context.admit_onward(line, digits, self.request, record, shown)
+            self.context.admitted(self, record)
+            await meter.reserve(priced)
+        except Refusal as refusal:
+            await self.drop_meter(meter, Ending.refused(refusal))
+            raise
+        except BillingError as error:
+            await self.drop_meter(meter, Ending.refused(_unpaid(error)))
+            raise
         return meter
 
     async def drop_meter(self, meter: Meter, end: Ending) -> None:
@@ -449,3 +454,10 @@ class Call:
 
     def now(self) -> float:
         return self.context.loop.time()
+
+
+def _unpaid(error: BillingError) -> Refusal:
+    """The books refuse a call: no money, or an account that may not spend any."""
+    if isinstance(error, AccountBlocked):
+        return Refusal(403, f"credit: {error}", ended_by="operator")
+    return Refusal(402, f"credit: {error}", ended_by="credit")

@@ -31,6 +31,7 @@ from sip.events import (
 )
 from sip.flow import Flow
 from sip.invite import Credentials
+from sip.message import Request, parse_message
 from sip.session import Session
 from sip.uri import Uri
 from sip.user_agent import Invitation, UserAgent
@@ -63,6 +64,12 @@ def sdp(address: str, port: int, direction: str = "sendrecv") -> bytes:
     ).encode()
 
 
+def port_of(description: bytes) -> int:
+    """Of the first audio stream; 0 if there is none."""
+    lines = description.decode().split("\r\n")
+    return next((int(line.split()[1]) for line in lines if line.startswith("m=audio")), 0)
+
+
 class SilentLog:
     """Keeps what was logged as an error, so that a test can look at it."""
 
@@ -91,7 +98,10 @@ class MediaNetwork:
 class Exchange:
     """One switch with everything around it, on a wire with faults."""
 
-    def __init__(self, seed: int, *, loss=0.0, duplicates=0.0, store: Store | None = None):
+    def __init__(
+        self, seed: int, *, loss=0.0, duplicates=0.0, store: Store | None = None, config: str = ""
+    ):
+        self.config = parse(CONFIG + config, Path("softswitch.toml"))
         self.rng = random.Random(seed)
         self.loop = VirtualLoop()
         asyncio.set_event_loop(self.loop)
@@ -128,7 +138,7 @@ class Exchange:
 
     def _switch(self) -> Switch:
         return Switch(
-            parse(CONFIG, Path("softswitch.toml")),
+            self.config,
             self.loop,
             directory=self.directory,
             tariffs=self.tariffs,
@@ -263,6 +273,8 @@ class Behaviour:
     talks: float | None = None
     """Seconds until it hangs up; None: it leaves that to the other."""
     early_media: bool = False
+    redirect: str | None = None
+    """The number in the Contact of a 3xx."""
 
 
 class Phone:
@@ -288,23 +300,41 @@ class Phone:
         self.events: list[str] = []
         self.sends_rtp = True
         self.heard = 0
+        self._remote_port: dict[Session, int] = {}
         self._next_port = 40_000
         self._sequence = 0
-        self.offer_after_answer = False
+        self.told: list[tuple[int, int]] = []
+        """CSeq and status of each NOTIFY about a REFER."""
 
     @property
     def now(self) -> float:
         return self.exchange.loop.time()
 
     def _receive(self, data: bytes, source: Address) -> None:
-        self.endpoint.receive(data, Flow("udp", self.address, source))
+        flow = Flow("udp", self.address, source)
+        if not data.startswith(b"NOTIFY ") or not self._notified(data, flow):
+            self.endpoint.receive(data, flow)
+
+    def _notified(self, data: bytes, flow: Flow) -> bool:
+        """News of a REFER: our stack sends none itself, so it is taken and answered here."""
+        request = parse_message(data)
+        assert isinstance(request, Request)
+        if not (request.get(b"event") or b"").startswith(b"refer"):
+            return False
+        news = (request.cseq.number, int(request.body.split()[1]))
+        if news not in self.told:
+            self.told.append(news)
+        request.stamp_source(*flow.remote)
+        self.agent.answer(request, flow, 200)
+        self.endpoint.drain()
+        return True
 
     def _on_fault(self, error: Exception) -> None:
         raise error
 
     # Verbs
 
-    def register(self, expires: int = 3600) -> None:
+    def register(self, expires: int = 3600, q: str | None = None) -> None:
         me = f"<sip:{self.login}@example.org>".encode()
         dialog = Dialog(
             call_id=self.agent.token(),
@@ -319,6 +349,8 @@ class Phone:
             pinned=True,
         )
         contact = f"<sip:{self.login}@{self.address[0]}:{self.address[1]}>".encode()
+        if q is not None:
+            contact += b";q=" + q.encode()
         fields = [(b"Contact", contact), (b"Expires", b"%d" % expires)]
         self.agent.send_in_dialog(dialog, "REGISTER", fields, b"", self.credentials, self.now, self)
         self.endpoint.drain()
@@ -329,12 +361,13 @@ class Phone:
     def on_failure(self, transaction, status, now) -> None:
         self.registered = status
 
-    def call(self, number: str, body: bytes | None = None) -> Session:
+    def call(self, number: str, body: bytes | None = None, extra=()) -> Session:
         invitation = Invitation(
             self.flow,
             f"sip:{number}@example.org".encode(),
             f"<sip:{self.login}@example.org>".encode(),
             f"<sip:{number}@example.org>".encode(),
+            extra=extra,
             credentials=self.credentials,
         )
         offer = self._description() if body is None else body
@@ -346,6 +379,14 @@ class Phone:
     def hang_up(self, session: Session) -> None:
         session.bye(self.now)
         self._over(session)
+        self.endpoint.drain()
+
+    def refer(self, session: Session, refer_to: bytes) -> None:
+        """Ask the switch to have the other one talk to somebody else."""
+        fields = ((b"Refer-To", refer_to), (b"Contact", session.dialog.contact))
+        self.agent.send_in_dialog(
+            session.dialog, "REFER", fields, b"", session.credentials, self.now, self
+        )
         self.endpoint.drain()
 
     def hold(self, session: Session, direction: str = "sendonly") -> None:
@@ -380,7 +421,8 @@ class Phone:
                 self.status = status
             case Acknowledged(session) if session not in self.talking:
                 self._talk(session, event.request.body or session.incoming.request.body)
-            case Reinvited(session):
+            case Reinvited(session, request):
+                self._remote_port[session] = port_of(request.body) or self._remote_port[session]
                 session.accept(sdp(self.address[0], self._next_port), self.now)
             case HungUp(session) | Cancelled(session):
                 self._over(session)
@@ -396,39 +438,43 @@ class Phone:
         session.progress(183 if early else 180, self.now, early)
         if self.behaviour.answer:
             self.exchange.loop.call_later(
-                self.behaviour.rings, self._decide, session, self.behaviour.answer
+                self.behaviour.rings, self._decide, session, self.behaviour
             )
 
-    def _decide(self, session: Session, answer: int) -> None:
+    def _decide(self, session: Session, behaviour: Behaviour) -> None:
+        answer = behaviour.answer
         if session.owner is None or session.incoming is None or session.incoming.answered:
             return
         if answer == 200:
             session.accept(self._description(), self.now)
         else:
-            session.reject(answer, self.now)
+            contact = f"<sip:{behaviour.redirect}@example.org>".encode()
+            extra = () if behaviour.redirect is None else ((b"Contact", contact),)
+            session.reject(answer, self.now, None, extra)
         self.endpoint.drain()
 
     def _talk(self, session: Session, remote: bytes) -> None:
         self.talking.append(session)
         if self.behaviour.talks is not None:
             self.exchange.loop.call_later(self.behaviour.talks, self._hang_up_if, session)
-        if self.sends_rtp and b"m=audio" in remote:
-            lines = remote.decode().split("\r\n")
-            port = next(int(line.split()[1]) for line in lines if line.startswith("m=audio"))
-            self._send_rtp(session, port, self._next_port)
+        self._remote_port[session] = port_of(remote)
+        if self.sends_rtp:
+            self._send_rtp(session, self._next_port)
 
     def _hang_up_if(self, session: Session) -> None:
         if session in self.talking:
             self.hang_up(session)
 
-    def _send_rtp(self, session: Session, port: int, own: int) -> None:
+    def _send_rtp(self, session: Session, own: int) -> None:
         """A packet now and then, so that the relay doesn't take the call for dead."""
         if session not in self.talking or not self.sends_rtp:
             return
         self._sequence = (self._sequence + 1) & 0xFFFF
         packet = b"\x80\x00" + self._sequence.to_bytes(2, "big") + bytes(4) + b"ssrc" + bytes(160)
-        self.exchange.wire.send(packet, (self.address[0], own), (SWITCH[0], port))
-        self.exchange.loop.call_later(5.0, self._send_rtp, session, port, own)
+        port = self._remote_port[session]
+        if port:
+            self.exchange.wire.send(packet, (self.address[0], own), (SWITCH[0], port))
+        self.exchange.loop.call_later(5.0, self._send_rtp, session, own)
 
     def _over(self, session: Session) -> None:
         if session in self.talking:

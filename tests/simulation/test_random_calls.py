@@ -33,9 +33,14 @@ def build(seed: int) -> tuple[Exchange, list]:
 
 
 def random_behaviour(rng) -> Behaviour:
-    answer = rng.choices([200, 486, 603, 503, 0], [70, 10, 5, 5, 10])[0]
+    answer = rng.choices([200, 486, 603, 503, 302, 0], [68, 9, 5, 5, 5, 8])[0]
     talks = rng.choice([None, 0.0, rng.uniform(0.1, 5), rng.uniform(5, 90)])
-    return Behaviour(rng.uniform(0, 4), answer, talks, rng.random() < 0.2)
+    redirect = random_number(rng) if answer == 302 else None
+    return Behaviour(rng.uniform(0, 4), answer, talks, rng.random() < 0.2, redirect)
+
+
+def random_number(rng) -> str:
+    return rng.choice([f"+9953221{rng.randrange(LINES + 2):05d}", "0044201234567"])
 
 
 def one_call(exchange, phones) -> None:
@@ -55,8 +60,25 @@ def one_call(exchange, phones) -> None:
     else:
         exchange.loop.call_later(rng.uniform(1, 60), caller._hang_up_if, session)
     if rng.random() < 0.2:
+        exchange.loop.call_later(rng.uniform(1, 20), transfer, rng, rng.choice(exchange.phones))
+    if rng.random() < 0.2:
         exchange.loop.call_later(rng.uniform(2, 20), caller.hold, session)
         exchange.loop.call_later(rng.uniform(2, 30), caller.hold, session, "sendrecv")
+
+
+def transfer(rng, phone) -> None:
+    """One who talks sends the other on: to a number, or to his other call."""
+    if not phone.talking:
+        return
+    session = rng.choice(phone.talking)
+    held = rng.choice(phone.talking).dialog
+    target = f"<sip:{random_number(rng)}@example.org>"
+    if rng.random() < 0.4:
+        target = (f"<sip:x@example.org?Replaces={held.call_id}%3Bto-tag%3D{held.remote_tag}"
+                  f"%3Bfrom-tag%3D{held.local_tag}>")  # fmt: skip
+    phone.refer(session, target.encode())
+    if rng.random() < 0.3:
+        phone.hang_up(session)
 
 
 def give_up(caller, session) -> None:
@@ -78,7 +100,8 @@ def test_a_thousand_random_calls(seed):
     left = exchange.left()
     assert left == dict.fromkeys(left, 0)
     assert exchange.store.verify() == []
-    assert len({cdr.call_id for cdr in cdrs}) == len(cdrs) == len(exchange.cdrs) > CALLS * 0.8
+    assert len({cdr.id for cdr in cdrs}) == len(cdrs) == len(exchange.cdrs) > CALLS * 0.8
+    assert {cdr.direction for cdr in cdrs} == {"internal", "outgoing", "incoming", "forwarded"}
     assert {cdr.ended_by for cdr in cdrs} >= {"caller", "callee", "credit", "timer"}
     for account in exchange.store.accounts():
         assert account.balance_micros >= 0

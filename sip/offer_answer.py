@@ -122,6 +122,7 @@ def relayed(
     port: int,
     allowed: frozenset[str] | None = None,
     hold_direction: str | None = None,
+    answering: SessionDescription | None = None,
 ) -> SessionDescription:
     """Our own description, made from another leg's.
 
@@ -132,6 +133,8 @@ def relayed(
     Args:
         allowed: codec names (upper case) that may cross; None for all.
         hold_direction: overrides the direction.
+        answering: the offer that this answers; streams of it that the other leg left out keep
+            their places.
 
     Raises:
         SipError: 488, nothing that we could relay is left.
@@ -140,6 +143,8 @@ def relayed(
     if index is None:
         raise SipError(488)
     media = [_refused(stream) for stream in description.media]
+    if answering is not None:
+        media += [_refused(stream) for stream in answering.media[len(media) :]]
     audio = description.media[index]
     formats = _allowed_formats(audio, allowed)
     target = media_target(description)

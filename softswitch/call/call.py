@@ -185,7 +185,7 @@ class Call:
         if early is not None and self._offer is not None:
             self._early = early
             self.media.learn("b", early, session.dialog.flow.remote[0])
-            body = self.media.describe("a", early)
+            body = self.media.describe("a", early, answering=self._offer)
         status = response.status if response.status in (180, 181, 182, 183) else 183
         self.leg("a").progress(status, self.now(), body)
 
@@ -199,7 +199,8 @@ class Call:
             session.answer_update(488, b"", self.now())
             return
         self.media.learn(side, heard, session.dialog.flow.remote[0])
-        session.answer_update(200, self.media.describe(side, theirs), self.now())
+        answer = self.media.describe(side, theirs, answering=heard)
+        session.answer_update(200, answer, self.now())
 
     async def _answer(self, winner: Winner) -> None:
         """The first answer wins; it is on disk before the caller hears of it."""
@@ -214,7 +215,8 @@ class Call:
         for meter in self.meters:
             await meter.answer(answered, wall)
         self._answered_at = answered
-        self.leg("a").accept(self.media.describe("a", description), self.now())
+        answer = self.media.describe("a", description, answering=self._offer)
+        self.leg("a").accept(answer, self.now())
         self.talks.begin(self._offer, description)
         self.context.drain()
 

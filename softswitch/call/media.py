@@ -53,12 +53,17 @@ class CallMedia:
         return description
 
     def describe(
-        self, side: Side, heard: SessionDescription, direction: Direction | None = None
+        self,
+        side: Side,
+        heard: SessionDescription,
+        direction: Direction | None = None,
+        answering: SessionDescription | None = None,
     ) -> bytes:
         """Our description for `side`, made from what the other side said.
 
         Args:
             direction: overrides the one that was said, as for a newcomer to a call on hold.
+            answering: this side's offer that it answers.
         """
         self._versions[side] += 1
         port = self._session.a_port if side == "a" else self._session.b_port
@@ -71,6 +76,7 @@ class CallMedia:
                 port=port,
                 allowed=None,
                 hold_direction=direction,
+                answering=answering,
             )
         )
 

@@ -158,7 +158,7 @@ class Renegotiation:
             call.replace_leg(asker.side, asker.session, asker.line).bye(now)
         call.learn(asker.side, offer)
         call.learn(other(asker.side), answer)
-        asker.accept(call.media.describe(asker.side, answer), now)
+        asker.accept(call.media.describe(asker.side, answer, answering=offer), now)
 
     def _pass_delayed_offer(self, session: Session, asker: Asker, body: bytes, now: float) -> None:
         """An empty re-INVITE: the 2xx has the offer, the asker's ACK will have the answer."""

@@ -331,6 +331,14 @@ class CodesSection(_Section):
         return self
 
 
+class EventsSection(_Section):
+    """[events]: what phones may subscribe to."""
+
+    watch_lines: Literal["account", "all", "nobody"] = "account"
+    """Who may watch a line's calls: lines of its account, every line, or nobody. Whom the line
+    talks to is shown to lines of its account alone."""
+
+
 class DatabaseSection(_Section):
     """[database]: lines, accounts, ledger and CDRs; SQLite or PostgreSQL."""
 
@@ -362,6 +370,7 @@ class Config(_Section):
     calls: CallsSection = CallsSection()
     numbers: NumbersSection = NumbersSection()
     codes: CodesSection = CodesSection()
+    events: EventsSection = EventsSection()
     database: DatabaseSection = Field(default_factory=dict, validate_default=True)
     portal: PortalSection = PortalSection()
     log: LogSection = LogSection()

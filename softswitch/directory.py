@@ -10,13 +10,23 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from sip.digest import Algorithm
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Status = Literal["active", "suspended"]
+
+
+class Waiting(NamedTuple):
+    """Voice messages of a mailbox."""
+
+    new: int
+    old: int
+
+    def __str__(self) -> str:
+        return f"{self.new}/{self.old}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,8 @@ class Line:
     """None: the switch's own setting."""
     max_calls: int | None = None
     """Calls at once, in both directions together. None: no limit of its own."""
+    waiting: Waiting | None = None
+    """What the line's mailbox holds, as its voicemail system said last; None: it has none."""
 
     @property
     def is_active(self) -> bool:

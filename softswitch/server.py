@@ -283,6 +283,7 @@ class Server:
             self._tariffs[tariff.name] = tariff
         for account in reload.accounts:
             self._tariff_of[account.id] = account.tariff
+        self.switch.lines_changed([*(line.id for line in reload.lines), *reload.removed_lines])
 
     def _reload_all(self) -> None:
         """SIGHUP: read the configuration and the directory anew; a broken file changes nothing."""
@@ -291,7 +292,9 @@ class Server:
         except ConfigError as error:
             self._log.error("the configuration wasn't reloaded", why=str(error))
             return
+        known = [line.id for line in self.switch.directory.lines()]
         self.switch.directory.replace(self._directory_store.lines(), self._directory_store.trunks())
+        self.switch.lines_changed(known)
         self._tariffs.clear()
         self._tariffs.update((tariff.name, tariff) for tariff in self._store.tariffs())
         self._tariff_of.update((a.id, a.tariff) for a in self._store.accounts())

@@ -32,7 +32,7 @@ from billing.schema import metadata
 from sip.digest import Algorithm
 from sip.flow import Flow
 from sip.registrar import Binding
-from softswitch.directory import Directory, Line, Source, Trunk
+from softswitch.directory import Directory, Line, Source, Trunk, Waiting
 
 HA1_COLUMNS = {
     Algorithm("MD5"): "ha1_md5",
@@ -52,6 +52,8 @@ lines_table = Table(
     Column("algorithms", String(64)),
     Column("no_answer_seconds", Integer),
     Column("max_calls", Integer),
+    Column("waiting_new", Integer),
+    Column("waiting_old", Integer),
     Column("ha1_md5", String(32), nullable=False),
     Column("ha1_sha256", String(64), nullable=False),
     Column("ha1_sha512_256", String(64), nullable=False),
@@ -250,6 +252,7 @@ def _line(row: Row[Any]) -> Line:
         ),
         no_answer_seconds=row.no_answer_seconds,
         max_calls=row.max_calls,
+        waiting=None if row.waiting_new is None else Waiting(row.waiting_new, row.waiting_old),
     )
 
 
@@ -263,6 +266,8 @@ def _line_row(line: Line) -> dict[str, Any]:
         "algorithms": " ".join(item.value for item in line.algorithms or ()) or None,
         "no_answer_seconds": line.no_answer_seconds,
         "max_calls": line.max_calls,
+        "waiting_new": None if line.waiting is None else line.waiting.new,
+        "waiting_old": None if line.waiting is None else line.waiting.old,
     }
     row.update((column, line.ha1[algorithm]) for algorithm, column in HA1_COLUMNS.items())
     return row

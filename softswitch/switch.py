@@ -30,6 +30,9 @@ from softswitch.call.letters import BalanceChanged, HangUp, Registered
 from softswitch.call.renegotiation import Asker
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
+from softswitch.services.dialog_info import LineDialog
+from softswitch.services.line_calls import dialogs_in
+from softswitch.services.watchers import Watchers
 
 SERVER = "softswitch"
 RETRY_AFTER_SECONDS = 10
@@ -114,6 +117,15 @@ class Switch:
             self._calls_of,
             parks=config.calls.park_seconds > 0,
         )
+        self.watchers = Watchers(
+            self.agent,
+            directory,
+            bindings_of=self._bindings_of,
+            dialogs_of=self._dialogs_of,
+            domain=config.switch.domain,
+            audience=config.events.watch_lines,
+            wall_seconds=self.wall_seconds,
+        )
         self.context = CallContext(
             loop=loop,
             agent=self.agent,
@@ -137,6 +149,7 @@ class Switch:
             wall_ms=wall_ms,
             flow_to=flow_to,
             admitted=self._admitted,
+            changed=self._changed,
             ended=self._ended,
         )
 
@@ -148,8 +161,8 @@ class Switch:
                 self._on_request(event)
             case Replied(on_reply):
                 on_reply(event)
-            case SubscriptionEnded():
-                pass
+            case SubscriptionEnded(subscription):
+                self.watchers.ended(subscription)
             case _:
                 if event.session.owner is not None:
                     event.session.owner.post(event)
@@ -165,8 +178,15 @@ class Switch:
                 case Received(Request(method="OPTIONS")):
                     status = 503 if self.draining else 200
                     self.agent.answer(request, flow, status, self.agent.capabilities)
+                case Received(Request(method="SUBSCRIBE")):
+                    self._subscribe(event)
+                case Resubscribed():
+                    now = self._loop.time()
+                    self.watchers.resubscribe(
+                        event, self.authenticator.subscriber(request, now), now
+                    )
                 case _:
-                    raise SipError(489 if request.method == "SUBSCRIBE" else 405)
+                    raise SipError(405)
         except ParseError as error:
             self.agent.answer(request, flow, error.status, error.headers, error.reason)
         except SipError as error:
@@ -200,6 +220,17 @@ class Switch:
                 for call in calls.values():
                     if call.state == "ringing":
                         call.post(Registered(binding))
+        if registration.added or registration.removed:
+            self.watchers.registered(line, registration, now)
+
+    def _subscribe(self, received: Received) -> None:
+        now = self._loop.time()
+        watcher = self.authenticator.subscriber(received.request, now)
+        user = received.request.uri.user
+        target = watcher if user is None else self.directory.line_by_login(user)
+        if user is not None and target is None:
+            target = self.directory.line_by_number(self.stages.number(user).number)
+        self.watchers.subscribe(received, watcher, target, now)
 
     def _invite(self, received: Received) -> None:
         """Authenticate, then give the call a task of its own."""
@@ -254,18 +285,27 @@ class Switch:
     # What calls tell
 
     def _admitted(self, call: Call, record: Record) -> None:
-        for line_id in record.line_ids:
-            self._line_calls.setdefault(line_id, {})[call.id] = call
+        call.line_ids.update(record.line_ids)
         if record.account is not None:
             self._account_calls.setdefault(record.account, {})[call.id] = call
+        self._changed(call)
+
+    def _changed(self, call: Call) -> None:
+        """A call's state is another, or its lines are: who watches them is told."""
+        for line_id in call.line_ids:
+            self._line_calls.setdefault(line_id, {})[call.id] = call
+        if self.watchers.calls_changed(call.line_ids, self._loop.time()):
+            self.endpoint.drain()
 
     def _ended(self, call: Call, end: Ending) -> None:
         self.calls.pop(call.id, None)
+        for line_id in call.line_ids:
+            _leave(self._line_calls, line_id, call)
         for record in call.records:
-            for line_id in record.line_ids:
-                _leave(self._line_calls, line_id, call)
             if record.account is not None:
                 _leave(self._account_calls, record.account, call)
+        if self.watchers.calls_changed(call.line_ids, self._loop.time()):
+            self.endpoint.drain()
         self._log.info(
             "call ended",
             call=call.id,
@@ -301,8 +341,17 @@ class Switch:
 
     def expire(self) -> None:
         """Forget registrations and nonces that ran out."""
-        self.registrar.expire(self.wall_seconds())
-        self.authenticator.forget(self._loop.time())
+        now = self._loop.time()
+        gone = {binding.aor for binding in self.registrar.expire(self.wall_seconds())}
+        self.authenticator.forget(now)
+        lines = [line.id for aor in gone if (line := self.directory.line_by_login(aor))]
+        if self.watchers.registrations_ended(lines, now):
+            self.endpoint.drain()
+
+    def lines_changed(self, lines: Iterable[int]) -> None:
+        """An operator changed or removed these lines, and the directory knows it."""
+        self.watchers.lines_changed(lines, self._loop.time())
+        self.endpoint.drain()
 
     def wall_seconds(self) -> float:
         """Epoch seconds, by which registrations live."""
@@ -332,6 +381,12 @@ class Switch:
 
     def _calls_of(self, line: Line) -> int:
         return len(self._line_calls.get(line.id, ()))
+
+    def _dialogs_of(self, line: Line, with_remote: bool) -> list[LineDialog]:
+        """What watchers of a line see of its calls."""
+        calls = self._line_calls.get(line.id, {}).values()
+        domain = self._config.switch.domain
+        return [d for call in calls for d in dialogs_in(call, line, domain, with_remote)]
 
     def _sent_by(self, flow: Flow) -> Address:
         advertised = self._config.sip.advertise

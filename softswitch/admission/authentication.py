@@ -91,6 +91,14 @@ class Authenticator:
             raise Refusal(403, "authentication: registers another line's address")
         return line
 
+    def subscriber(self, request: Request, now: float) -> Line:
+        """Which line sends this SUBSCRIBE; trunks watch nothing.
+
+        Raises:
+            Challenge, Refusal: as :meth:`caller`.
+        """
+        return self._line(request, self._credentials(request), 401, now)
+
     def forget(self, now: float) -> None:
         """Drop what is kept of nonces that are too old to be used."""
         self._verifier.forget(now)

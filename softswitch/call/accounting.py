@@ -121,6 +121,10 @@ class Record:
         return self._answered_at
 
     @property
+    def ringing_at(self) -> int | None:
+        return self._ringing_at
+
+    @property
     def key(self) -> str:
         """By which the store knows the leg while it lives."""
         return leg_key(self.call_id, self.leg)

@@ -61,6 +61,8 @@ class Call:
         """One for each payer; the caller's own stands first, unless another call took it."""
         self.records = [self.record]
         """Of all legs that were ever admitted."""
+        self.line_ids: set[int] = set()
+        """Of all lines that ever took part."""
         self.talks = Renegotiation(self)
         self._transfer = Transfer(self)
         self._legs: dict[Side, Session] = {"a": session}
@@ -180,6 +182,7 @@ class Call:
         """Pass a provisional response on; with SDP in it the caller hears early media."""
         for meter in self.meters:
             meter.record.rang(self.context.wall_ms())
+        self.context.changed(self)
         body = b""
         early = try_read(response.body)
         if early is not None and self._offer is not None:
@@ -215,6 +218,7 @@ class Call:
         for meter in self.meters:
             await meter.answer(answered, wall)
         self._answered_at = answered
+        self.context.changed(self)
         answer = self.media.describe("a", description, answering=self._offer)
         self.leg("a").accept(answer, self.now())
         self.talks.begin(self._offer, description)
@@ -419,6 +423,13 @@ class Call:
         """Whose phone a leg is; None for a trunk's."""
         return self._lines.get(side)
 
+    @property
+    def rung(self) -> Line | None:
+        """The line whose phones ring now."""
+        if self._ringing is None or self._answered_at is not None:
+            return None
+        return self._ringing.line
+
     def is_held_by(self, session: Session, line: Line) -> bool:
         """Whether a leg is a phone of this line."""
         return any(
@@ -431,6 +442,9 @@ class Call:
         gone = self._legs[side]
         session.owner = self
         self._legs[side], self._lines[side] = session, line
+        if line is not None:
+            self.line_ids.add(line.id)
+        self.context.changed(self)
         return gone
 
     def side_of(self, session: Session) -> Side:

@@ -82,6 +82,7 @@ class CallContext:
         wall_ms: epoch milliseconds.
         flow_to: finds how to reach a trunk; None while its name can't be resolved.
         admitted: told that a call has a leg of these lines and this payer.
+        changed: told that a call rings, was answered, or has another person on one of its sides.
         ended: told when a call is over and settled.
     """
 
@@ -99,6 +100,7 @@ class CallContext:
     wall_ms: Callable[[], int]
     flow_to: Callable[[Trunk], Flow | None]
     admitted: Callable[[Call, Record], None]
+    changed: Callable[[Call], None]
     ended: Callable[[Call, Ending], None]
 
     def admit(

@@ -19,6 +19,7 @@ from softswitch.call.letters import HangUp, MediaLost, Registered
 if TYPE_CHECKING:
     from sip.session import Session
     from softswitch.call.call import Call
+    from softswitch.directory import Line
 
 SETUP_SECONDS = 180.0
 """However long phones ring, an unanswered call ends here."""
@@ -44,6 +45,12 @@ class Ringing:
         self._forwarding = Forwarding(call)
         self._branches: Branches | None = None
         self._end = call.now() + SETUP_SECONDS
+
+    @property
+    def line(self) -> Line | None:
+        """Whose phones ring."""
+        phones = None if self._branches is None else self._branches.attempt.phones
+        return None if phones is None else phones.line
 
     async def until_answered(self) -> Winner | Ending:
         """Ring until somebody answers or the caller gives up.
@@ -72,6 +79,7 @@ class Ringing:
             call.meters[-1].record.trunk = attempt.trunk.name
         self._branches = branches = Branches(call.context.agent, attempt)
         branches.invite(call, call.offer_to_called(), call.now())
+        call.context.changed(call)
         call.context.drain()
         return branches
 

@@ -88,8 +88,8 @@ def set_(
         str, typer.Argument(metavar="VALUE", help='"" goes back to the switch\'s own setting.')
     ],
 ) -> None:
-    """Change one setting: account, algorithms, display_name, max_calls, no_answer_seconds or
-    password."""
+    """Change one setting: account, algorithms, display_name, max_calls, no_answer_seconds,
+    password or waiting (messages in the line's mailbox, new/old, for the lamps of its phones)."""
     Session.of(context).run("line_set", number=number, key=key, value=value)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from billing.account import Account
 from sip.digest import Algorithm, ha1
-from softswitch.directory import Line
+from softswitch.directory import Line, Waiting
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 
@@ -233,10 +233,12 @@ def _row(line: Line, account_name: str) -> Row:
     }
 
 
-_SETTINGS_SHOWN = ("display_name", "algorithms", "no_answer_seconds", "max_calls")
+_SETTINGS_SHOWN = ("display_name", "algorithms", "no_answer_seconds", "max_calls", "waiting")
 
 
 def _setting(value: object) -> object:
+    if isinstance(value, Waiting):
+        return str(value)
     if isinstance(value, tuple):
         return [item.value for item in value]
     return value
@@ -275,6 +277,17 @@ def _set_max_calls(_context: Context, line: Line, value: str) -> Line:
     return replace(line, max_calls=_optional_integer("max_calls", value, 0, 10_000))
 
 
+def _set_waiting(_context: Context, line: Line, value: str) -> Line:
+    if not value:
+        return replace(line, waiting=None)
+    match = re.fullmatch(r"([0-9]{1,5})(?:/([0-9]{1,5}))?", value)
+    if match is None:
+        raise OperationError(
+            f"waiting must look like 2/5: new messages and old ones, not {value!r}"
+        )
+    return replace(line, waiting=Waiting(int(match[1]), int(match[2] or 0)))
+
+
 def _optional_integer(key: str, value: str, low: int, high: int) -> int | None:
     if not value:
         return None
@@ -290,4 +303,5 @@ _KEYS: Mapping[str, Callable[[Context, Line, str], Line]] = {
     "max_calls": _set_max_calls,
     "no_answer_seconds": _set_no_answer,
     "password": _set_password,
+    "waiting": _set_waiting,
 }

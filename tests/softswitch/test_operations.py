@@ -309,6 +309,15 @@ class TestLines:
         for key, value in (("max_calls", "two"), ("no_answer_seconds", "0"), ("algorithms", "X")):
             refusal(set_, context, "322000001", key, value)
 
+    def test_messages_in_the_mailbox(self, context: Context) -> None:
+        lines.line_add(context, "+995322000001", "Ana", "x")
+        assert lines.line_show(context, "322000001")["waiting"] is None
+        for value, shown in (("2/5", "2/5"), ("3", "3/0"), ("", None)):
+            lines.line_set(context, "322000001", "waiting", value)
+            assert lines.line_show(context, "322000001")["waiting"] == shown
+        for value in ("yes", "2/", "-1", "2/5/1", "٣", "100000"):
+            refusal(lines.line_set, context, "322000001", "waiting", value)
+
     def test_a_new_password_replaces_every_digest(self, context: Context) -> None:
         lines.line_add(context, "+995322000001", "Ana", "x")
         lines.line_set(context, "+995322000001", "password", "y")

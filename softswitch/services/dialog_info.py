@@ -1,0 +1,59 @@
+"""The dialog package (RFC 4235): what a busy lamp shows of a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sip.subscription import Package
+from softswitch.services.markup import characters, document, element
+
+PACKAGE = Package(
+    b"dialog",
+    b"application/dialog-info+xml",
+    default_expires=3600,  # section 3.4
+    rest_seconds=1.0,  # section 3.10
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LineDialog:
+    """A line's part in a call.
+
+    Call-ID and tags are left out: with them a watcher could take the call over (RFC 4235 section
+    6), and nothing here needs them.
+    """
+
+    id: str
+    direction: Literal["initiator", "recipient"]
+    state: Literal["trying", "early", "confirmed"]
+    remote: str | None
+    """URI of the other side; None when it is withheld, or no business of the watcher's."""
+
+
+def dialog_info(entity: str, dialogs: Sequence[LineDialog], version: int) -> bytes:
+    """The full state of a line. An idle line has one dialog that is over, since there are phones
+    that turn no lamp off for an empty list."""
+    idle = element("dialog", {"id": "idle"}, element("state", {}, "terminated"))
+    shown = [_dialog(entity, dialog) for dialog in dialogs] or [idle]
+    attributes = {
+        "xmlns": "urn:ietf:params:xml:ns:dialog-info",
+        "version": str(version),
+        "state": "full",
+        "entity": entity,
+    }
+    return document(element("dialog-info", attributes, *shown))
+
+
+def _dialog(entity: str, dialog: LineDialog) -> str:
+    parts = [element("state", {}, dialog.state), _participant("local", entity)]
+    if dialog.remote is not None:
+        parts.append(_participant("remote", dialog.remote))
+    return element("dialog", {"id": dialog.id, "direction": dialog.direction}, *parts)
+
+
+def _participant(which: str, uri: str) -> str:
+    return element(
+        which, {}, element("identity", {}, characters(uri)), element("target", {"uri": uri})
+    )

@@ -1,0 +1,32 @@
+"""A line's parts in calls, as whoever watches the line may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from softswitch.call.call import Call
+from softswitch.call.media import Side, other
+from softswitch.directory import Line
+from softswitch.services.dialog_info import LineDialog
+
+_SIDES: tuple[tuple[Side, Literal["initiator", "recipient"]], ...] = (
+    ("a", "initiator"),
+    ("b", "recipient"),
+)
+
+
+def dialogs_in(call: Call, line: Line, domain: str, with_remote: bool) -> Iterator[LineDialog]:
+    """The line's dialogs in one call: as caller, as called line, or as both."""
+    for side, direction in _SIDES:
+        held_by = call.line_of(side) or (call.rung if side == "b" else None)
+        if held_by is not None and held_by.id == line.id:
+            number = call.shown(other(side))[0] if with_remote else None
+            remote = None if number is None else f"sip:{number}@{domain}"
+            yield LineDialog(f"{call.id}-{side}", direction, _state(call), remote)
+
+
+def _state(call: Call) -> Literal["trying", "early", "confirmed"]:
+    if call.state == "talking":
+        return "confirmed"
+    return "early" if call.record.ringing_at is not None else "trying"

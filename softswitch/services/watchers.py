@@ -1,0 +1,237 @@
+"""Who watches what: subscriptions of our lines to their mailbox, to other lines' calls and to
+their own registrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from sip.errors import SipError
+from sip.events import Received, Replied, Resubscribed
+from sip.registrar import Binding, Registration
+from sip.standalone import StandaloneRequest
+from sip.subscription import EventField, Package, Subscription
+from sip.user_agent import UserAgent
+from softswitch.admission.refusal import Refusal
+from softswitch.directory import Directory, Line, Waiting
+from softswitch.services import dialog_info, message_summary, reg_info
+from softswitch.services.dialog_info import LineDialog
+
+MAX_SUBSCRIPTIONS_OF_LINE = 200
+"""Ten phones with a lamp for each of twenty colleagues."""
+NOBODY_WAITS = Waiting(0, 0)
+
+MWI, DIALOG, REG = message_summary.PACKAGE, dialog_info.PACKAGE, reg_info.PACKAGE
+PACKAGES: Mapping[bytes, Package] = {package.name: package for package in (MWI, DIALOG, REG)}
+ALLOW_EVENTS = (b"Allow-Events", b", ".join(PACKAGES))
+
+Audience = Literal["account", "all", "nobody"]
+
+
+class BadEvent(SipError):
+    """An event package that we don't have (RFC 6665 section 7.3.2)."""
+
+    def __init__(self) -> None:
+        super().__init__(489, headers=(ALLOW_EVENTS,))
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Whose subscription it is, and to what."""
+
+    watcher: int
+    watched: int
+    """Ids of lines."""
+
+
+class Watchers:
+    """Grants subscriptions, and tells them what changed.
+
+    Args:
+        bindings_of: the phones of a line.
+        dialogs_of: a line's parts in calls; the flag says whether remote identities are shown.
+        domain: of our lines' addresses.
+        audience: who may watch a line's calls: lines of its account, all lines, or nobody.
+    """
+
+    def __init__(
+        self,
+        agent: UserAgent,
+        directory: Directory,
+        *,
+        bindings_of: Callable[[Line], Sequence[Binding]],
+        dialogs_of: Callable[[Line, bool], Sequence[LineDialog]],
+        domain: str,
+        audience: Audience,
+        wall_seconds: Callable[[], float],
+    ) -> None:
+        self._agent = agent
+        self._directory = directory
+        self._bindings_of = bindings_of
+        self._dialogs_of = dialogs_of
+        self._domain = domain
+        self._audience = audience
+        self._wall_seconds = wall_seconds
+        self._of_watched: dict[tuple[bytes, int], set[Subscription]] = {}
+        self._of_watcher: dict[int, set[Subscription]] = {}
+
+    # Requests
+
+    def subscribe(self, received: Received, watcher: Line, target: Line | None, now: float) -> None:
+        """Grant a SUBSCRIBE of an authenticated line.
+
+        Args:
+            target: the line that its Request-URI names.
+
+        Raises:
+            SipError: 489 no such package, and what Subscriptions.open raises.
+            Refusal: 404 nothing there for this watcher, 403 too many.
+        """
+        package = PACKAGES.get(EventField.of(received.request).package)
+        if package is None:
+            raise BadEvent
+        # One answer for lines that aren't there and lines that are none of the watcher's
+        # business, so that nobody can list our lines by asking.
+        if target is None or not self._may(package, watcher, target):
+            raise Refusal(404, f"services: nothing to watch by {package.name.decode()}")
+        if len(self._of_watcher.get(watcher.id, ())) >= MAX_SUBSCRIPTIONS_OF_LINE:
+            raise Refusal(403, "services: the line has its limit of subscriptions")
+        watch = Watch(watcher.id, target.id)
+        subscription = self._agent.subscriptions.open(
+            received, package, partial(self._state, package, watch), now, pinned=True
+        )
+        subscription.owner = watch
+        if not subscription.over:
+            self._of_watched.setdefault((package.name, watch.watched), set()).add(subscription)
+            self._of_watcher.setdefault(watch.watcher, set()).add(subscription)
+
+    def resubscribe(self, again: Resubscribed, watcher: Line, now: float) -> None:
+        """Refresh or end a subscription.
+
+        Raises:
+            SipError: 423, too short.
+            Refusal: 403, it is another line's.
+        """
+        if again.subscription.owner.watcher != watcher.id:
+            raise Refusal(403, "services: refreshes another line's subscription")
+        again.subscription.refresh(again.request, again.flow, now)
+
+    def ended(self, subscription: Subscription) -> None:
+        """The user agent told that a subscription is over."""
+        watch: Watch = subscription.owner
+        _discard(self._of_watched, (subscription.package.name, watch.watched), subscription)
+        _discard(self._of_watcher, watch.watcher, subscription)
+
+    def _may(self, package: Package, watcher: Line, watched: Line) -> bool:
+        if not watcher.is_active:
+            return False
+        if package is not DIALOG:
+            return watcher.id == watched.id
+        if self._audience == "all":
+            return True
+        return self._audience == "account" and watcher.account_id == watched.account_id
+
+    # States
+
+    def _state(self, package: Package, watch: Watch, number: int) -> bytes:
+        line = self._directory.line(watch.watched)
+        watcher = self._directory.line(watch.watcher)
+        if line is None or watcher is None:
+            return b""
+        if package is MWI:
+            return message_summary.message_summary(
+                f"sip:{line.login}@{self._domain}", line.waiting or NOBODY_WAITS
+            )
+        if package is REG:
+            aor = f"sip:{line.login}@{self._domain}"
+            return reg_info.reg_info(aor, self._bindings_of(line), number, self._wall_seconds())
+        dialogs = self._dialogs_of(line, watcher.account_id == line.account_id)
+        return dialog_info.dialog_info(f"sip:{line.number}@{self._domain}", dialogs, number)
+
+    # What changes
+
+    def calls_changed(self, lines: Iterable[int], now: float) -> bool:
+        """Calls of these lines are set up, ring, are answered or end. Whether anybody is told."""
+        return self._tell(DIALOG, lines, now)
+
+    def registered(self, line: Line, registration: Registration, now: float) -> None:
+        """Phones of a line came or went."""
+        self._tell(REG, (line.id,), now)
+        if line.waiting is not None and registration.added:
+            self._light_lamps(line, registration.added, now)
+
+    def registrations_ended(self, lines: Iterable[int], now: float) -> bool:
+        """Registrations ran out or lost their connection. Whether anybody is told."""
+        return self._tell(REG, lines, now)
+
+    def lines_changed(self, lines: Iterable[int], now: float) -> None:
+        """An operator changed or removed these lines."""
+        for line_id in lines:
+            for subscription in [*self._concerned(line_id)]:
+                if not self._still_may(subscription):
+                    subscription.end(b"rejected", now)
+            line = self._directory.line(line_id)
+            if line is not None and line.waiting is not None:
+                self._tell(MWI, (line_id,), now)
+                self._light_lamps(line, self._bindings_of(line), now)
+
+    def _concerned(self, line_id: int) -> Iterator[Subscription]:
+        yield from self._of_watcher.get(line_id, ())
+        for package in PACKAGES:
+            yield from self._of_watched.get((package, line_id), ())
+
+    def _still_may(self, subscription: Subscription) -> bool:
+        watch: Watch = subscription.owner
+        watcher = self._directory.line(watch.watcher)
+        watched = self._directory.line(watch.watched)
+        if watcher is None or watched is None:
+            return False
+        return self._may(subscription.package, watcher, watched)
+
+    def _tell(self, package: Package, lines: Iterable[int], now: float) -> bool:
+        told = False
+        for line_id in lines:
+            for subscription in [*self._of_watched.get((package.name, line_id), ())]:
+                subscription.changed(now)
+                told = True
+        return told
+
+    # Lamps of phones that never subscribed (RFC 3842 leaves that open, and many phones need it)
+
+    def _light_lamps(self, line: Line, bindings: Iterable[Binding], now: float) -> None:
+        subscribed = {
+            subscription.dialog.flow
+            for subscription in self._of_watched.get((MWI.name, line.id), ())
+        }
+        for binding in bindings:
+            if binding.flow not in subscribed:
+                self._light_lamp(line, binding, now)
+
+    def _light_lamp(self, line: Line, binding: Binding, now: float) -> None:
+        account = f"sip:{line.login}@{self._domain}"
+        address = b"<%s>" % account.encode("ascii")
+        fields = (
+            (b"Event", MWI.name),
+            (b"Subscription-State", b"terminated;reason=noresource"),
+            (b"Contact", self._agent.contact(binding.flow)),
+            (b"Content-Type", MWI.content_type),
+        )
+        body = message_summary.message_summary(account, line.waiting or NOBODY_WAITS)
+        notify = StandaloneRequest(
+            "NOTIFY", binding.flow, binding.contact, address, address, extra=fields, body=body
+        )
+        self._agent.send_standalone(notify, _never_mind, now)
+
+
+def _never_mind(reply: Replied) -> None:
+    """A phone that has no lamp says so; nothing follows from it."""
+
+
+def _discard(index: dict[Any, set[Subscription]], key: Any, gone: Subscription) -> None:
+    held = index.get(key)
+    if held is not None:
+        held.discard(gone)
+        if not held:
+            del index[key]

@@ -23,3 +23,9 @@ class Flow(NamedTuple):
     def reliable(self) -> bool:
         """Whether the transport retransmits by itself (RFC 3261 section 17)."""
         return self.transport != "udp"
+
+
+def show_address(address: Address) -> str:
+    """Host and port as people write them."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -32,7 +32,16 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
         now = switch.wall_seconds()
         return registration_rows(switch.registrar.all(now), switch.directory, now)
 
-    handlers: list[Callable[..., Any]] = [call_list, call_show, call_hangup, registration_list]
+    def subscription_list() -> list[Row]:
+        return switch.watchers.rows(switch.now())
+
+    handlers: list[Callable[..., Any]] = [
+        call_list,
+        call_show,
+        call_hangup,
+        registration_list,
+        subscription_list,
+    ]
     return {handler.__name__: handler for handler in handlers}
 
 

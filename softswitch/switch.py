@@ -14,7 +14,7 @@ from sip.digest import Algorithm, DigestVerifier, Nonces
 from sip.endpoint import Endpoint
 from sip.errors import ParseError, SipError
 from sip.events import Event, Received, Replied, Resubscribed, SubscriptionEnded
-from sip.flow import Address, Flow
+from sip.flow import Address, Flow, show_address
 from sip.message import Request
 from sip.referral import parse_replaces
 from sip.registrar import Binding, Registrar, RegistrarLimits, Registration
@@ -195,7 +195,7 @@ class Switch:
             self._log.info(
                 "request refused",
                 method=request.method,
-                source=f"{flow.remote[0]}:{flow.remote[1]}",
+                source=show_address(flow.remote),
                 status=refusal.status,
                 rule=refusal.rule,
             )
@@ -286,9 +286,10 @@ class Switch:
 
     def _admitted(self, call: Call, record: Record) -> None:
         call.line_ids.update(record.line_ids)
+        for line_id in record.line_ids:
+            self._line_calls.setdefault(line_id, {})[call.id] = call
         if record.account is not None:
             self._account_calls.setdefault(record.account, {})[call.id] = call
-        self._changed(call)
 
     def _changed(self, call: Call) -> None:
         """A call's state is another, or its lines are: who watches them is told."""
@@ -352,6 +353,10 @@ class Switch:
         """An operator changed or removed these lines, and the directory knows it."""
         self.watchers.lines_changed(lines, self._loop.time())
         self.endpoint.drain()
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._loop.time()
 
     def wall_seconds(self) -> float:
         """Epoch seconds, by which registrations live."""

@@ -1,4 +1,4 @@
-"""softswitch call, registration and explain: what goes on, and what would."""
+"""softswitch call, registration, subscription and explain: what goes on, and what would."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from softswitch.cli.session import Session
 
 calls = typer.Typer(help="Calls that are under way.", no_args_is_help=True)
 registrations = typer.Typer(help="Phones that can be reached.", no_args_is_help=True)
+subscriptions = typer.Typer(help="Lamps of phones, and what they show.", no_args_is_help=True)
 explanations = typer.Typer(help="What the switch would do, and why.", no_args_is_help=True)
 
 CallId = Annotated[str, typer.Argument(metavar="ID")]
@@ -18,6 +19,7 @@ CallId = Annotated[str, typer.Argument(metavar="ID")]
 def add_to(root: typer.Typer) -> None:
     root.add_typer(calls, name="call")
     root.add_typer(registrations, name="registration")
+    root.add_typer(subscriptions, name="subscription")
     root.add_typer(explanations, name="explain")
 
 
@@ -53,6 +55,13 @@ def call_trace(context: typer.Context, call_id: CallId) -> None:
 def registration_list(context: typer.Context) -> None:
     """Every binding of a line to a phone."""
     Session.of(context).run("registration_list")
+
+
+@subscriptions.command("list")
+def subscription_list(context: typer.Context) -> None:
+    """Every subscription of a line to a mailbox, a line's calls or its registrations."""
+    session = Session.of(context)
+    session.show(session.perform_in_switch("subscription_list"))
 
 
 @explanations.command("call")

@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterable
 from typing import Any
 
+from sip.flow import show_address
 from sip.registrar import Binding
 from softswitch.directory import Directory
 from softswitch.operations.context import Context
@@ -26,14 +27,13 @@ def registration_rows(bindings: Iterable[Binding], directory: Directory, now: fl
 
 def _row(binding: Binding, directory: Directory, now: float) -> Row:
     line = directory.line_by_login(binding.aor)
-    host, port = binding.flow.remote
     registered = datetime.datetime.fromtimestamp(binding.registered_at, datetime.UTC)
     return {
         "login": binding.aor,
         "number": line.number if line is not None else None,
         "contact": binding.contact.decode(errors="replace"),
         "transport": binding.flow.transport,
-        "source": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "source": show_address(binding.flow.remote),
         "q": binding.q,
         "expires_in_seconds": max(0, round(binding.expires_at - now)),
         "registered_at": registered.isoformat(timespec="seconds").replace("+00:00", "Z"),

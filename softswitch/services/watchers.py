@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from sip.errors import SipError
 from sip.events import Received, Replied, Resubscribed
+from sip.flow import show_address
 from sip.registrar import Binding, Registration
 from sip.standalone import StandaloneRequest
 from sip.subscription import EventField, Package, Subscription
@@ -149,6 +150,23 @@ class Watchers:
             return reg_info.reg_info(aor, self._bindings_of(line), number, self._wall_seconds())
         dialogs = self._dialogs_of(line, watcher.account_id == line.account_id)
         return dialog_info.dialog_info(f"sip:{line.number}@{self._domain}", dialogs, number)
+
+    def rows(self, now: float) -> list[dict[str, Any]]:
+        """Every subscription, for people and scripts."""
+        return [self._row(one, now) for held in self._of_watcher.values() for one in held]
+
+    def _row(self, subscription: Subscription, now: float) -> dict[str, Any]:
+        watch: Watch = subscription.owner
+        watcher, watched = self._directory.line(watch.watcher), self._directory.line(watch.watched)
+        flow = subscription.dialog.flow
+        return {
+            "line": None if watcher is None else watcher.number,
+            "package": subscription.package.name.decode("ascii"),
+            "watched": None if watched is None else watched.number,
+            "transport": flow.transport,
+            "source": show_address(flow.remote),
+            "expires_in_seconds": max(0, round(subscription.expires_at - now)),
+        }
 
     # What changes
 

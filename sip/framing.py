@@ -24,6 +24,8 @@ class StreamFramer:
     def __init__(self, max_message: int) -> None:
         self._max_message = max_message
         self._buffer = b""
+        self._at = 0
+        """Where in the buffer the next item begins."""
         self._wanted = 0
         """Octets without which looking again is in vain."""
 
@@ -35,39 +37,42 @@ class StreamFramer:
         """
         self._buffer += data
         found: list[bytes | Ping] = []
-        while len(self._buffer) >= max(self._wanted, 1):
+        while len(self._buffer) - self._at >= max(self._wanted, 1):
             item = self._next()
             if item is None:
                 break
             if item:
                 found.append(item)
+        # Cut once: cutting for each of many small items would copy the rest as often.
+        self._buffer = self._buffer[self._at :]
+        self._at = 0
         return found
 
     def _next(self) -> bytes | Ping | None:
         """The next message, a ping, b"" for a single CRLF that was skipped, None for not yet."""
-        buffer = self._buffer
+        buffer, at = self._buffer, self._at
         self._wanted = 0
-        if buffer[:2] == b"\r\n":
-            if buffer[:4] == Ping.PING.value:
-                self._buffer = buffer[4:]
+        if buffer.startswith(b"\r\n", at):
+            if buffer.startswith(Ping.PING.value, at):
+                self._at += 4
                 return Ping.PING
-            if len(buffer) < 4 and Ping.PING.value.startswith(buffer):
+            if Ping.PING.value.startswith(buffer[at : at + 4]):
                 self._wanted = 4
                 return None
-            self._buffer = buffer[2:]
+            self._at += 2
             return b""
-        end = buffer.find(b"\r\n\r\n")
+        end = buffer.find(b"\r\n\r\n", at, at + MAX_HEAD_BYTES)
         if end < 0:
-            if len(buffer) > MAX_HEAD_BYTES:
+            if len(buffer) - at >= MAX_HEAD_BYTES:
                 raise ParseError("Header too long", 413)
-            self._wanted = len(buffer) + 1
+            self._wanted = len(buffer) - at + 1
             return None
-        size = end + 4 + self._content_length(buffer[: end + 2])
-        if len(buffer) < size:
+        size = end + 4 - at + self._content_length(buffer[at : end + 2])
+        if len(buffer) - at < size:
             self._wanted = size
             return None
-        self._buffer = buffer[size:]
-        return buffer[:size]
+        self._at += size
+        return buffer[at : at + size]
 
     def _content_length(self, head: bytes) -> int:
         """Of a message; one without the field has no body that could be told from what follows."""

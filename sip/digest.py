@@ -54,8 +54,9 @@ _BY_NAME = {algorithm.value.upper(): algorithm for algorithm in Algorithm}
 
 _AUTH_PARAM = re.compile(
     rb"[ \t]*(" + grammar.TOKEN + rb")[ \t]*=[ \t]*(" + grammar.QUOTED_STRING + rb"|[^\s,\"]+)"
-    rb"[ \t]*(?:,|$)"
+    rb"[ \t]*(?:,|\Z)"
 )
+_SCHEME = re.compile(rb"[ \t]*digest[ \t]+", re.IGNORECASE)
 
 
 def ha1(algorithm: Algorithm, username: str, realm: str, password: str) -> str:
@@ -65,9 +66,10 @@ def ha1(algorithm: Algorithm, username: str, realm: str, password: str) -> str:
 
 def _parameters(value: bytes) -> dict[str, str]:
     """auth-params after the scheme; a name that stands twice is an error."""
-    scheme, _, rest = value.strip(grammar.LWS).partition(b" ")
-    if scheme.lower() != b"digest" or len(value) > MAX_CREDENTIALS_BYTES:
+    scheme = _SCHEME.match(value)
+    if scheme is None or len(value) > MAX_CREDENTIALS_BYTES:
         raise ParseError("Malformed credentials")
+    rest = value[scheme.end() :].rstrip(grammar.LWS)
     parameters: dict[str, str] = {}
     position = 0
     while position < len(rest):
@@ -80,6 +82,12 @@ def _parameters(value: bytes) -> dict[str, str]:
         parameters[name] = unquote(raw) if raw[:1] == b'"' else text(raw)
         position = found.end()
     return parameters
+
+
+def _algorithm(given: dict[str, str]) -> Algorithm | None:
+    """What the parameter names, MD5 without one; None if we don't know it."""
+    name = given.get("algorithm", "MD5")
+    return _BY_NAME.get(name.upper()) if name.isascii() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,7 @@ class Credentials:
                 given["nonce"],
                 given["uri"],
                 given["response"].lower(),
-                _BY_NAME.get(given.get("algorithm", "MD5").upper()),
+                _algorithm(given),
                 given.get("qop"),
                 given.get("nc"),
                 given.get("cnonce"),
@@ -179,6 +187,10 @@ class Nonces:
         return hashlib.blake2s(data, key=self._key, digest_size=12).hexdigest()
 
 
+_Use = tuple[str, str]
+"""A nonce and who used it: nobody can use up another's counts."""
+
+
 class Verdict(Enum):
     """What became of credentials."""
 
@@ -196,8 +208,10 @@ class DigestVerifier:
     def __init__(self, nonces: Nonces, realm: str) -> None:
         self._nonces = nonces
         self.realm = realm
-        self._counts: dict[str, int] = {}
-        self._counted: deque[str] = deque()
+        self._counts: dict[_Use, int] = {}
+        self._counted: deque[_Use] = deque()
+        self._forgotten = ""
+        """The latest nonce whose count was let go before its time."""
         self._dummy = {algorithm: algorithm.digest(b"nobody") for algorithm in Algorithm}
 
     def challenge(
@@ -258,24 +272,32 @@ class DigestVerifier:
             return Verdict.WRONG
         if freshness == "stale":
             return Verdict.STALE
-        return Verdict.OK if self._count(credentials.nonce, _count_of(nc)) else Verdict.REPLAY
+        use = (credentials.nonce, credentials.username)
+        return Verdict.OK if self._count(use, _count_of(nc)) else Verdict.REPLAY
 
-    def _count(self, nonce: str, count: int | None) -> bool:
+    def _count(self, use: _Use, count: int | None) -> bool:
         """Whether this use of the nonce is later than all before; without qop there is but one."""
-        last = self._counts.get(nonce)
+        last = self._counts.get(use)
         if last is None:
-            if len(self._counted) >= MAX_COUNTED_NONCES:
-                self._counts.pop(self._counted.popleft(), None)
-            self._counted.append(nonce)
+            if use[0] <= self._forgotten:
+                return False  # it may have been used before
+            self._make_room()
+            self._counted.append(use)
         elif count is None or count <= last:
             return False
-        self._counts[nonce] = count or 0
+        self._counts[use] = count or 0
         return True
+
+    def _make_room(self) -> None:
+        if len(self._counted) >= MAX_COUNTED_NONCES:
+            oldest = self._counted.popleft()
+            self._counts.pop(oldest, None)
+            self._forgotten = max(self._forgotten, oldest[0])
 
     def forget(self, now: float) -> None:
         """Drop the counts of nonces that are stale by now."""
         oldest = round(now * 1000) - self._nonces.lifetime_ms
-        while self._counted and int(self._counted[0][:12], 16) < oldest:
+        while self._counted and int(self._counted[0][0][:12], 16) < oldest:
             self._counts.pop(self._counted.popleft(), None)
 
 
@@ -315,7 +337,7 @@ def answer(
             given = _parameters(challenge)
         except ParseError:
             continue
-        algorithm = _BY_NAME.get(given.get("algorithm", "MD5").upper())
+        algorithm = _algorithm(given)
         if algorithm is None or algorithm not in allowed or not {"realm", "nonce"} <= given.keys():
             continue
         qops = {qop.strip().lower() for qop in given.get("qop", "").split(",")} - {""}

@@ -99,7 +99,7 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
         return None
     media = description.media[index]
     address = description.address_of(media) or ""
-    held = address in ("0.0.0.0", "::")
+    held = not address.strip("0:.")  # 0.0.0.0 or :: in any spelling
     rtcp = media.attribute("rtcp")
     rtcp_port = grammar.number(octets(rtcp.partition(" ")[0]), 65535) if rtcp else None
     mux = media.attribute("rtcp-mux") is not None
@@ -189,10 +189,11 @@ def check_answer(offer: SessionDescription, answer: SessionDescription) -> None:
     """Whether this can answer that (RFC 3264 section 6).
 
     Raises:
-        SipError: 488; another number of streams, or no codec of the offer.
+        SipError: 488; more streams, another audio stream than the one offered, or no codec of
+            the offer.
     """
     index = audio_of(answer)
-    if index is None or index >= len(offer.media) or len(answer.media) > len(offer.media):
+    if index is None or index != audio_of(offer) or len(answer.media) > len(offer.media):
         raise SipError(488)
     offered = {(c.name, c.clock_rate) for c in codecs(offer.media[index])}
     if not any((c.name, c.clock_rate) in offered for c in codecs(answer.media[index])):

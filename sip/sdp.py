@@ -15,11 +15,12 @@ MAX_LINES = 512
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
-_LINE = re.compile(rb"([a-z])=(.*)", re.DOTALL)
+_LINE = re.compile(rb"([a-z])=([^\x00\r\n]*)\r?")
+"""byte-string = 1*(%x01-09/%x0B-0C/%x0E-FF); an empty one is met in practice."""
 _ADDRESS = re.compile(rb"[0-9A-Za-z.:%_-]{1,253}")
 _MEDIA = re.compile(
     rb"([A-Za-z0-9!#$%&'*+.^_`{|}~-]+) ([0-9]{1,5})(?:/([0-9]{1,5}))?"
-    rb" ([A-Za-z0-9/!#$%&'*+.^_`{|}~-]+)((?: [^ ]+)+)"
+    rb" ([A-Za-z0-9/!#$%&'*+.^_`{|}~-]+)((?: [A-Za-z0-9!#$%&'*+.^_`{|}~-]+)+)"
 )
 
 Attribute = tuple[str, str | None]
@@ -138,7 +139,7 @@ def _split(line: bytes) -> tuple[bytes, bytes]:
     found = _LINE.fullmatch(line)
     if found is None:
         raise ParseError("Malformed SDP")
-    return found[1], found[2].rstrip(b"\r")
+    return found[1], found[2]
 
 
 Lines = list[tuple[bytes, bytes]]
@@ -205,7 +206,7 @@ def _media(lines: Lines) -> Media:
         text(found[1]),
         port,
         text(found[4]),
-        tuple(text(found[5]).split()),
+        tuple(text(value) for value in found[5][1:].split(b" ")),
         None if found[3] is None else int(found[3]),
         connection,
         tuple(attributes),
@@ -214,7 +215,7 @@ def _media(lines: Lines) -> Media:
 
 
 def _origin(value: bytes) -> Origin:
-    parts = value.split(b" ")
+    parts = value.strip(b" ").rsplit(b" ", 5)  # a user name with spaces is met in practice
     if len(parts) != 6 or parts[3] != b"IN" or _ADDRESS.fullmatch(parts[5]) is None:
         raise ParseError("Malformed o=")
     return Origin(text(parts[0]), text(parts[1]), text(parts[2]), text(parts[5]))

@@ -191,7 +191,8 @@ class Renegotiation:
         call.media.answered(offer, answer)
         call.learn(side, answer)
         call.learn(other(side), offer)
-        call.leg(other(side)).acknowledge(call.media.describe(other(side), answer), now)
+        ours = call.media.describe(other(side), answer, answering=offer)
+        call.leg(other(side)).acknowledge(ours, now)
 
     # Offers of our own, when a leg was replaced by another
 

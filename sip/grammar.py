@@ -11,8 +11,8 @@ import re
 TOKEN = rb"[A-Za-z0-9.!%*_+`'~-]+"
 """token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~" )"""
 
-QUOTED_STRING = rb'"(?:[^"\\\r\n]|\\[\x00-\x09\x0b\x0c\x0e-\x7f])*"'
-"""quoted-string = SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE"""
+QUOTED_STRING = rb'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\x00-\x09\x0b\x0c\x0e-\x7f])*"'
+"""quoted-string = SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE; a control character only as a pair"""
 
 LWS = b" \t"
 """White space within a line; folding is undone before."""
@@ -25,7 +25,9 @@ digits = re.compile(rb"[0-9]{1,10}")
 scheme = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*")
 """scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )"""
 
-host = re.compile(rb"\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?")
+host = re.compile(
+    rb"\[[0-9A-Fa-f.]{0,4}:[0-9A-Fa-f:.]{1,42}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?"
+)
 """host = hostname / IPv4address / IPv6reference; underscores are met in practice."""
 
 hostport = re.compile(rb"(" + host.pattern + rb")(?:[ \t]*:[ \t]*([0-9]{1,5}))?")

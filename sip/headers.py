@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,6 +12,12 @@ from sip.grammar import octets, text
 from sip.uri import Uri
 
 Params = dict[str, str | None]
+
+_CSEQ = re.compile(rb"([0-9]{1,10})[ \t]+(" + grammar.TOKEN + rb")")
+_PLAIN_VALUE = re.compile(rb'[^;,"<>=\\\s\x00-\x1f\x7f]+')
+"""What :data:`grammar.parameter` reads without quotes."""
+_ESCAPED = re.compile(rb'["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
+_SPACES = re.compile(rb"[ \t]+")
 
 
 class CSeq(NamedTuple):
@@ -22,13 +29,14 @@ class CSeq(NamedTuple):
     @classmethod
     def parse(cls, value: bytes) -> CSeq:
         """CSeq = 1*DIGIT LWS Method; the number is below 2**31 (section 8.1.1.5)."""
-        parts = value.split()
-        if len(parts) != 2 or grammar.token.fullmatch(parts[1]) is None:
+        found = _CSEQ.fullmatch(value)
+        number = None if found is None else grammar.number(found[1])
+        if found is None or number is None:
             raise ParseError("Malformed CSeq")
-        number = grammar.number(parts[0])
-        if number is None:
-            raise ParseError("Malformed CSeq")
-        return cls(number, parts[1].decode("ascii"))
+        return cls(number, found[2].decode("ascii"))
+
+    def __bytes__(self) -> bytes:
+        return b"%d %s" % (self.number, self.method.encode("ascii"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +82,7 @@ class NameAddr:
     def __bytes__(self) -> bytes:
         name = b""
         if self.display_name is not None:
-            quoted = self.display_name.replace("\\", "\\\\").replace('"', '\\"')
-            name = b'"%s" ' % octets(quoted)
+            name = quote(self.display_name) + b" "
         return b"%s<%s>%s" % (name, bytes(self.uri), write_params(self.params))
 
 
@@ -89,7 +96,7 @@ def _display_name(value: bytes) -> tuple[str | None, bytes]:
     start = value.find(b"<")
     if start <= 0:
         return None, value
-    words = value[:start].split()
+    words = _SPACES.split(value[:start].rstrip(grammar.LWS))
     if any(grammar.token.fullmatch(word) is None for word in words):
         raise ParseError("Malformed display name")
     return " ".join(word.decode("ascii") for word in words), value[start:]
@@ -188,14 +195,14 @@ def write_params(params: Params) -> bytes:
         out.append(b";" + octets(name))
         if value is not None:
             raw = octets(value)
-            plain = grammar.token.fullmatch(raw) or raw[:1] == b"["
+            plain = _PLAIN_VALUE.fullmatch(raw)
             out.append(b"=" + (raw if plain else quote(value)))
     return b"".join(out)
 
 
 def quote(value: str) -> bytes:
-    """A quoted-string."""
-    return b'"%s"' % octets(value.replace("\\", "\\\\").replace('"', '\\"'))
+    """A quoted-string; what may not stand in one plainly is escaped."""
+    return b'"%s"' % _ESCAPED.sub(rb"\\\g<0>", octets(value))
 
 
 def unquote(value: bytes) -> str:

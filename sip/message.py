@@ -21,6 +21,9 @@ MAX_MESSAGE_BYTES = 65_535
 MAX_HEADERS = 256
 """Far more than any honest message has; each one costs us memory."""
 MAX_VALUE_BYTES = 8_192
+MAX_NAME_BYTES = 128
+MAX_CONTACTS = 64
+"""More than a line may register; each is read as a whole."""
 _MAX_NAMES = 1_024
 
 Field = tuple[bytes, bytes]
@@ -47,11 +50,13 @@ _PLAIN_TAG = re.compile(rb'(?:"[^"\\<>]*" ?)?<[^<>"]+>;tag=([0-9A-Za-z.\-_]+)')
 _PLAIN_UNTAGGED = re.compile(rb'(?:"[^"\\<>]*" ?)?<[^<>"]+>')
 _PLAIN_CSEQ = re.compile(rb"([0-9]{1,9}) ([A-Z]+)")
 _CALL_ID = re.compile(rb"[^\s,;\x00-\x1f\x7f]+")
-_UNSAFE = re.compile(rb"[\r\n\x00]")
+_LINE_END = re.compile(rb"[\r\n]")
 
 _ONCE = (b"from", b"to", b"call-id", b"cseq")
 """Needed exactly once; Via may stand several times (RFC 3261 section 8.1.1)."""
 _NO_TAGS: frozenset[bytes] = frozenset()
+_COPIED_ONCE = ((b"From", b"from"), (b"To", b"to"), (b"Call-ID", b"call-id"), (b"CSeq", b"cseq"))
+"""Into a response, besides Via (section 8.2.6.2)."""
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
 
 
@@ -66,13 +71,18 @@ def parse_message(data: bytes) -> Request | Response:
     if data[:1] in (b"\r", b"\n"):
         data = data.lstrip(b"\r\n")  # keep-alives may stand before a message (section 7.5)
     end = data.find(b"\r\n\r\n")
-    if end < 0:
-        raise ParseError("Missing end of headers")
-    lines = data[:end].split(b"\r\n")
-    message = _parse_start(lines[0])
+    head = data[:end] if end >= 0 else data.removesuffix(b"\r\n")
+    lines = head.split(b"\r\n")
+    message, fault = _parse_start(lines[0])
     message._raw = data
     try:
+        if fault is not None:
+            raise fault
+        if head.count(b"\n") >= len(lines) or head.count(b"\r") >= len(lines):
+            raise ParseError("Stray line end")  # what we took for one field, others take for two
         message._values = _index(lines)
+        if end < 0:
+            raise ParseError("Missing end of headers")
         message.body = _body(message, data, end + 4)
     except ParseError as error:
         _attach(error, message, lines)
@@ -80,29 +90,27 @@ def parse_message(data: bytes) -> Request | Response:
     return message
 
 
-def _parse_start(line: bytes) -> Request | Response:
+def _parse_start(line: bytes) -> tuple[Request | Response, ParseError | None]:
+    """The message that a start line begins, and what is wrong with it so far."""
     if line[:4] == b"SIP/":
         status = _STATUS_LINE.fullmatch(line)
         if status is None:
             raise ParseError("Malformed Status-Line")
-        return Response(int(status[1]), text(status[2] or b""))
+        return Response(int(status[1]), text(status[2] or b"")), None
     found = _REQUEST_LINE.fullmatch(line)
     if found is None:
         return _malformed_request(line)
     request = Request(found[1].decode("ascii"), found[2])
-    if found[3] != b"SIP/2.0":
-        request._fault = ParseError(status=505)
-    return request
+    return request, None if found[3].upper() == b"SIP/2.0" else ParseError(status=505)
 
 
-def _malformed_request(line: bytes) -> Request:
+def _malformed_request(line: bytes) -> tuple[Request, ParseError]:
     """A request line that can't be read, kept so that the request can be answered with 400."""
     method, _, rest = line.partition(b" ")
     if grammar.token.fullmatch(method) is None or b"SIP/" not in rest:
         raise ParseError("Malformed Request-Line")
     request = Request(method.decode("ascii"), rest.rpartition(b" ")[0].strip(grammar.LWS))
-    request._fault = ParseError("Malformed Request-Line")
-    return request
+    return request, ParseError("Malformed Request-Line")
 
 
 def _index(lines: list[bytes]) -> dict[bytes, list[bytes]]:
@@ -118,6 +126,8 @@ def _index(lines: list[bytes]) -> dict[bytes, list[bytes]]:
             if last is None:
                 raise ParseError("Malformed header field")
             last[-1] = (last[-1] + b" " + line.strip(grammar.LWS)).strip(grammar.LWS)
+            if len(last[-1]) > MAX_VALUE_BYTES:
+                raise ParseError("Header field too long")
             continue
         name, colon, value = line.partition(b":")
         key = known.get(name)
@@ -138,13 +148,23 @@ def _index(lines: list[bytes]) -> dict[bytes, list[bytes]]:
 def _learn(name: bytes) -> bytes:
     """The long lower-case form of a header name as it stands on the wire."""
     bare = name.rstrip(grammar.LWS)  # HCOLON allows white space before the colon
-    if len(bare) > 128 or grammar.token.fullmatch(bare) is None:
+    if len(bare) > MAX_NAME_BYTES or grammar.token.fullmatch(bare) is None:
         raise ParseError("Malformed header name")
     lower = bare.lower()
     key = _COMPACT.get(lower, lower)
     if len(_known_names) < _MAX_NAMES:
         _known_names[name] = key
     return key
+
+
+_USUAL_NAMES = """
+    Accept Allow Authorization Call-ID Contact Content-Length Content-Type CSeq Expires From
+    Max-Forwards Min-Expires Path Proxy-Authenticate Proxy-Authorization RAck Reason Record-Route
+    Refer-To Replaces Require Route RSeq Server Session-Expires Supported To User-Agent Via
+    WWW-Authenticate i m l c f k t v x
+"""
+for _name in _USUAL_NAMES.encode("ascii").split():
+    _learn(_name)  # names that a stranger makes up can't keep these out
 
 
 def _body(message: Message, data: bytes, start: int) -> bytes:
@@ -167,14 +187,18 @@ def _attach(error: ParseError, message: Message, lines: list[bytes]) -> None:
     if not isinstance(message, Request):
         return
     if message._values is None:
-        sound = [lines[0]]
-        for line in lines[1:MAX_HEADERS]:
-            name = line.partition(b":")[0]
-            if len(line) <= MAX_VALUE_BYTES and grammar.token.fullmatch(name.rstrip(b" \t")):
-                sound.append(line)
-        message._values = _index(sound)
-    if all(message._values.get(name) for name in (*_ONCE, b"via")):
+        message._values = _index([lines[0], *filter(_is_sound, lines[1:MAX_HEADERS])])
+    if message.answerable:
         error.request = message
+
+
+def _is_sound(line: bytes) -> bool:
+    """Whether a header line can be read by itself."""
+    name, colon, value = line.partition(b":")
+    if not colon or len(value) > MAX_VALUE_BYTES or _LINE_END.search(line) is not None:
+        return False
+    name = name.rstrip(grammar.LWS)
+    return len(name) <= MAX_NAME_BYTES and grammar.token.fullmatch(name) is not None
 
 
 class Message:
@@ -183,6 +207,7 @@ class Message:
     __slots__ = (
         "_branch",
         "_call_id",
+        "_contacts",
         "_cseq",
         "_fields",
         "_from",
@@ -196,7 +221,7 @@ class Message:
     )
 
     def __init__(self) -> None:
-        self._raw: bytes | None = None
+        self._raw = b""
         self._values: dict[bytes, list[bytes]] | None = None
         self._fields: Sequence[Field] | None = None
         self._via: Via | None = None
@@ -207,6 +232,7 @@ class Message:
         self._to: NameAddr | None = None
         self._from_tag: str | None = ""
         self._to_tag: str | None = ""
+        self._contacts: list[NameAddr] | None = None
         self.body = b""
 
     # Raw values
@@ -246,7 +272,7 @@ class Message:
     def fields(self) -> list[Field]:
         """All fields in order, named as they were written."""
         if self._fields is None:
-            head = (self._raw or b"").partition(b"\r\n\r\n")[0]
+            head = self._raw.partition(b"\r\n\r\n")[0]
             fields: list[Field] = []
             for line in head.split(b"\r\n")[1:]:
                 if line[:1] in (b" ", b"\t") and fields:
@@ -342,8 +368,12 @@ class Message:
     @property
     def contacts(self) -> list[NameAddr]:
         """Contact values; "*" gives none."""
-        elements = self.get_list(b"contact")
-        return [] if elements == [b"*"] else NameAddr.parse_list(elements)
+        if self._contacts is None:
+            elements = self.get_list(b"contact")
+            if len(elements) > MAX_CONTACTS:
+                raise ParseError("Too many contacts")
+            self._contacts = [] if elements == [b"*"] else NameAddr.parse_list(elements)
+        return self._contacts
 
     def _number(self, name: bytes, limit: int = 2**32 - 1) -> int | None:
         value = self.get(name)
@@ -386,7 +416,7 @@ class Message:
                 raise ParseError(f"Duplicate {name.decode()}")
         if self.cseq.number >= 2**31:
             raise ParseError("CSeq out of range")
-        _ = (self.call_id, self.from_, self.to, self.via, self.max_forwards)
+        _ = (self.call_id, self.from_tag, self.to_tag, self.branch)
 
     # The wire
 
@@ -394,34 +424,31 @@ class Message:
         raise NotImplementedError
 
     def __bytes__(self) -> bytes:
-        if self._raw is None:
-            lines = [self._start_line()]
-            lines += [name + b": " + value for name, value in self._fields or ()]
-            lines.append(b"Content-Length: %d\r\n\r\n" % len(self.body))
-            self._raw = b"\r\n".join(lines) + self.body
         return self._raw
 
     def _take(self, fields: Iterable[Field], body: bytes) -> None:
-        taken = list(fields)
-        for name, value in taken:
-            if _UNSAFE.search(value) is not None or _UNSAFE.search(name) is not None:
-                raise ValueError("a header field can't hold CR, LF or NUL")
-        self._fields = taken
+        """Write the message; nothing in it may begin a line of its own."""
+        self._fields = list(fields)
         self.body = body
+        lines = [self._start_line()]
+        lines += [name + b": " + value for name, value in self._fields]
+        lines.append(b"Content-Length: %d" % len(body))
+        head = b"\r\n".join(lines)
+        if head.count(b"\r") >= len(lines) or head.count(b"\n") >= len(lines):
+            raise ValueError("a header field can't hold CR or LF")
+        self._raw = head + b"\r\n\r\n" + body
 
 
 class Request(Message):
     """A request; `raw_uri` is the Request-URI as it stands on the wire."""
 
-    __slots__ = ("_fault", "_received", "_uri", "method", "raw_uri")
+    __slots__ = ("_uri", "method", "raw_uri")
 
     def __init__(self, method: str, raw_uri: bytes) -> None:
         super().__init__()
         self.method = method
         self.raw_uri = raw_uri
         self._uri: Uri | None = None
-        self._fault: ParseError | None = None
-        self._received: bytes | None = None
 
     @property
     def uri(self) -> Uri:
@@ -434,7 +461,7 @@ class Request(Message):
         """Make a request; Content-Length is added.
 
         Raises:
-            ValueError: a field holds CR, LF or NUL.
+            ValueError: a field or the URI holds CR or LF.
         """
         request = cls(method, uri)
         request._take(fields, body)
@@ -442,17 +469,18 @@ class Request(Message):
 
     def validate(self) -> None:
         """As for every message; and the method in CSeq is this one, and the URI is one of ours."""
-        try:
-            if self._fault is not None:
-                raise self._fault
-            super().validate()
-            if self.cseq.method != self.method:
-                raise ParseError("CSeq method mismatch")
-            self._validate_uri()
-        except ParseError as error:
-            if all(self._indexed().get(name) for name in (*_ONCE, b"via")):
-                error.request = self
-            raise
+        super().validate()
+        _ = (self.from_, self.to, self.max_forwards)
+        if self.cseq.method != self.method:
+            raise ParseError("CSeq method mismatch")
+        if self.method == "REGISTER" and self.to.uri.scheme not in ("sip", "sips"):
+            raise ParseError("Not an address of record")
+        self._validate_uri()
+
+    @property
+    def answerable(self) -> bool:
+        """Whether there is a Via to answer by; what else a response copies may be missing."""
+        return bool(self.get_all(b"via"))
 
     def _validate_uri(self) -> None:
         if self.raw_uri[:4].lower() == b"sip:" or self.raw_uri[:5].lower() == b"sips:":
@@ -494,19 +522,17 @@ class Request(Message):
         """A response with what section 8.2.6.2 copies; `to_tag` is added if To has none.
 
         Raises:
-            ValueError: a field holds CR, LF or NUL.
+            ValueError: a field or the reason holds CR or LF.
         """
         values = self._indexed()
         copied: list[Field] = [(b"Via", value) for value in values[b"via"]]
         if 100 < status < 300:
             copied += [(b"Record-Route", value) for value in values.get(b"record-route", ())]
-        copied.append((b"From", values[b"from"][0]))
-        to = values[b"to"][0]
-        if to_tag is not None and self._untagged(to):
-            to = to + b";tag=" + to_tag.encode("ascii")
-        copied.append((b"To", to))
-        copied.append((b"Call-ID", values[b"call-id"][0]))
-        copied.append((b"CSeq", values[b"cseq"][0]))
+        for name, key in _COPIED_ONCE:
+            for value in values.get(key, ())[:1]:
+                if key == b"to" and to_tag is not None and self._untagged(value):
+                    value += b";tag=" + to_tag.encode("ascii")
+                copied.append((name, value))
         if status == 100 and b"timestamp" in values:
             copied.append((b"Timestamp", values[b"timestamp"][0]))
         response = Response(status, reason if reason is not None else REASONS.get(status, ""))
@@ -540,11 +566,18 @@ class Response(Message):
         """Make a response; Content-Length is added.
 
         Raises:
-            ValueError: a field holds CR, LF or NUL.
+            ValueError: a field or the reason holds CR or LF.
         """
         response = cls(status, reason)
         response._take(fields, body)
         return response
+
+    def validate(self) -> None:
+        """As for every message; and what a session reads of it can be read, so that a response
+        takes effect whole or not at all."""
+        super().validate()
+        if self.cseq.method == "INVITE" and self.status < 400:
+            _ = self.contacts
 
     def _start_line(self) -> bytes:
         return b"SIP/2.0 %d %s" % (self.status, octets(self.reason))

@@ -1,5 +1,6 @@
 """Digest authentication, both sides (RFC 7616, RFC 8760)."""
 
+import contextlib
 import hashlib
 
 import pytest
@@ -294,8 +295,10 @@ def test_counts_of_stale_nonces_are_forgotten():
 @pytest.mark.parametrize(
     "value",
     [
-        b"", b"Digest", b"Digest ", b"Basic YTpi", b"NoOneKnowsThisScheme opaque-data=here", b"Digest ,,",
-        b'Digest username="a"', b'Digest username="a", username="b"', b'Digest username="a" realm="b"',
+        b"", b"Digest", b"Digest ", b"Basic YTpi", b"NoOneKnowsThisScheme opaque-data=here",
+        b"Digest ,,",
+        b'Digest username="a"', b'Digest username="a", username="b"',
+        b'Digest username="a" realm="b"',
         b'Digest username="a', b"Digest username=", b"Digest =a", b'Digest user name="a"',
         b'Digest username="a"\n, realm="b"', b"Digest " + b"a=b, " * 2000, b"Digestusername=a",
     ],
@@ -326,10 +329,8 @@ def test_only_ascii_spells_an_algorithm():
 def test_credentials_and_challenges_never_fail_otherwise(data):
     realm_of(data)
     answer([data], "u", "p", "INVITE", b"sip:h", cnonce="c")
-    try:
+    with contextlib.suppress(ParseError):
         Credentials.parse(data)
-    except ParseError:
-        pass
 
 
 def test_what_a_peer_puts_into_its_challenge_stays_inside_the_quotes():

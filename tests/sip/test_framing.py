@@ -1,5 +1,7 @@
 """A stream's octets to messages, however they are cut (RFC 3261 section 18.3)."""
 
+import contextlib
+import itertools
 import time
 
 import pytest
@@ -33,7 +35,7 @@ def test_a_message_octet_by_octet():
 def test_where_the_stream_is_cut_doesnt_matter(cuts):
     stream = b"\r\n" + FIRST + b"\r\n\r\n" + SECOND + b"\r\n" + THIRD
     ends = [0, *sorted(cuts), len(stream)]
-    pieces = [stream[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    pieces = [stream[a:b] for a, b in itertools.pairwise(ends)]
     assert fed(*pieces) == [FIRST, Ping.PING, SECOND, THIRD]
 
 
@@ -59,8 +61,8 @@ def test_what_only_looks_like_a_content_length_does_not_count():
 @pytest.mark.parametrize(
     "value",
     [
-        b"1000000000000", b"65536", b"-1", b"+3", b"", b"3 3", b"3,3", b"0x3", b"1_0", b"\xd9\xa3", b"9" * 5000,
-        b"4294967295", b"3;x=y",
+        b"1000000000000", b"65536", b"-1", b"+3", b"", b"3 3", b"3,3", b"0x3", b"1_0", b"\xd9\xa3",
+        b"9" * 5000, b"4294967295", b"3;x=y",
     ],
 )  # fmt: skip
 def test_a_length_that_cant_be_or_is_too_much_ends_the_stream_at_once(value):
@@ -100,10 +102,8 @@ def test_nothing_is_kept_of_what_came_out():
 )
 def test_a_full_read_of_small_things_takes_no_time(stream):
     started = time.process_time()
-    try:
+    with contextlib.suppress(ParseError):
         fed(stream[: 256 * 1024])
-    except ParseError:
-        pass
     assert time.process_time() - started < 0.25
 
 

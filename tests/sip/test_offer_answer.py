@@ -129,8 +129,9 @@ def test_codecs_by_number_and_by_map():
 @pytest.mark.parametrize(
     "line",
     [
-        b"a=rtpmap:96 x/99999999999", b"a=rtpmap:96 x/-1", b"a=rtpmap:96 x/8000/0x2", b"a=rtpmap:96 /8000",
-        b"a=rtpmap:96 x/\xd9\xa3", b"a=rtpmap:96", b"a=rtpmap:96 x", b"a=rtpmap:96 x/",
+        b"a=rtpmap:96 x/99999999999", b"a=rtpmap:96 x/-1", b"a=rtpmap:96 x/8000/0x2",
+        b"a=rtpmap:96 /8000", b"a=rtpmap:96 x/\xd9\xa3", b"a=rtpmap:96", b"a=rtpmap:96 x",
+        b"a=rtpmap:96 x/",
     ],
 )  # fmt: skip
 def test_a_map_that_cant_be_read_is_no_codec(line):
@@ -216,11 +217,9 @@ def test_streams_that_an_answer_forgot_are_refused_in_ours():
 
 @given(descriptions)
 def test_our_description_never_says_nowhere_and_has_one_live_stream(heard):
-    try:
-        made = ours(heard)
-    except SipError as error:
-        assert error.status == 488
-        return
+    if media_target(heard) is None:
+        return  # 488, as above
+    made = ours(heard)
     assert len(made.media) == len(heard.media)
     assert sum(m.port != 0 for m in made.media) == 1
     addresses = {made.address_of(m) for m in made.media} | {made.origin.address}

@@ -77,11 +77,13 @@ def test_an_origin_with_spaces_and_a_missing_name_are_tolerated():
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"v=0", b"v=1\r\n", b"v=0\r\ns=-\r\n", b"o=- 1 1 IN IP4 h\r\nv=0\r\n", b"hello", b"\x00" * 50,
+        b"", b"v=0", b"v=1\r\n", b"v=0\r\ns=-\r\n", b"o=- 1 1 IN IP4 h\r\nv=0\r\n", b"hello",
+        b"\x00" * 50,
         WHOLE.replace(b"IN IP4 192.0.2.1\r\ns", b"IN IP4\r\ns"), WHOLE.replace(b"c=IN", b"c=XX"),
         WHOLE.replace(b"c=IN IP4 192.0.2.1", b"c=IN IP4 "), WHOLE + b"a", WHOLE + b"A=x\r\n",
         WHOLE + b"abc=x\r\n", WHOLE + b"a=x\x00y\r\n", WHOLE + b"a=x\ry\r\n",
-        WHOLE.replace(b"4000", b"70000"), WHOLE.replace(b"4000", b"-1"), WHOLE.replace(b"4000", b"x"),
+        WHOLE.replace(b"4000", b"70000"), WHOLE.replace(b"4000", b"-1"), WHOLE.replace(b"4000",
+        b"x"),
         WHOLE.replace(b"4000", b"\xd9\xa3"), WHOLE.replace(b"RTP/AVP 0", b"RTP/AVP"),
         WHOLE.replace(b"AVP 0", b"AVP 0 \xc2\x85 8"), WHOLE.replace(b"AVP 0", b"AVP 0\x0b8"),
         WHOLE.replace(b"audio", b"au dio"), WHOLE.replace(b"192.0.2.1", b"<script>"),

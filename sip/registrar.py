@@ -86,7 +86,7 @@ class Registrar:
         known = self._valid(aor, now)
         if request.contact_star:
             return self._unregister_all(aor, known, request)
-        wishes = [self._wish(contact, request) for contact in request.contacts]
+        wishes = self._wishes(request)
         if not wishes:
             return Registration(tuple(self._ordered(known)))
         self._check_order(known, wishes, request)
@@ -123,6 +123,11 @@ class Registrar:
         self._bindings.pop(aor, None)
         return Registration((), removed=tuple(known.values()))
 
+    def _wishes(self, request: Request) -> list[_Wish]:
+        """The last wish for each URI."""
+        wishes = [self._wish(contact, request) for contact in request.contacts]
+        return list({wish.uri: wish for wish in wishes}.values())
+
     def _wish(self, contact: NameAddr, request: Request) -> _Wish:
         uri = bytes(contact.uri)
         if len(uri) > MAX_CONTACT_BYTES or contact.uri.scheme not in ("sip", "sips"):
@@ -144,11 +149,10 @@ class Registrar:
     ) -> None:
         """Of one Call-ID, only a higher CSeq may change a binding (section 10.3 step 7)."""
         for wish in wishes:
-            binding = known.get(wish.uri)
-            if binding is None or binding.call_id != request.call_id:
-                continue
-            if request.cseq.number <= binding.cseq:
-                raise SipError(500, "CSeq Out Of Order")
+            for key in self._replaced(known, wish):
+                binding = known[key]
+                if binding.call_id == request.call_id and request.cseq.number <= binding.cseq:
+                    raise SipError(500, "CSeq Out Of Order")
 
     def _replaced(self, bindings: dict[bytes, Binding], wish: _Wish) -> list[bytes]:
         """Bindings that a Contact stands for: the same URI, or the same phone at another address

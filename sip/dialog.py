@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from sip.errors import ParseError
 from sip.flow import Flow
 from sip.message import Message, Request, Response
 from sip.uri import Uri
@@ -107,7 +110,7 @@ class Dialog:
     def fields(self, method: str, cseq: int, via: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
         """Request-URI and the fields that every request of the dialog carries (12.2.1.1)."""
         target, routes = self.remote_target, list(self.route_set)
-        if routes and b";lr" not in routes[0].lower():
+        if routes and not _is_loose(routes[0]):
             # A strict router: it wants itself in the Request-URI and the target last.
             target = name_addr_uri(routes[0])
             routes = [*routes[1:], b"<" + self.remote_target + b">"]
@@ -132,9 +135,33 @@ def name_addr_uri(value: bytes) -> bytes:
     return value[start + 1 : end] if 0 <= start < end else value
 
 
+def _is_loose(route: bytes) -> bool:
+    """Whether a route's URI has the lr parameter; one that can't be read is left alone."""
+    try:
+        return "lr" in Uri.parse(name_addr_uri(route)).params
+    except ParseError:
+        return True
+
+
 def numeric_hop(uri: Uri) -> tuple[str, int] | None:
     """Host and port of a URI that needs no name resolution; None if it does."""
-    host = uri.host
-    if ":" in host or (host and host[-1].isdigit() and host.replace(".", "").isdigit()):
-        return host, uri.port or 5060
-    return None
+    return None if _address(uri.host) is None else (uri.host, uri.port or 5060)
+
+
+def may_follow(hop: tuple[str, int], flow: Flow) -> bool:
+    """Whether a request may go where a peer's Contact or Record-Route points: to one host that the
+    flow's socket can reach, never to a group or to everybody."""
+    address = _address(hop[0])
+    if address is None or (address.version == 6) != (":" in flow.local[0]):
+        return False
+    return not (address.is_multicast or address.is_unspecified or address == _BROADCAST)
+
+
+_BROADCAST = ip_address("255.255.255.255")
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None

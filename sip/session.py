@@ -133,7 +133,7 @@ class Session:
             return
         self._respond(status, reason, b"", extra, now)
         if self.state is State.EARLY:
-            self._end()
+            self._end(now)
 
     def _respond(
         self, status: int, reason: str | None, body: bytes, extra: Fields, now: float
@@ -256,7 +256,7 @@ class Session:
         if self.outgoing is not None:
             self.outgoing.expire(now)
         self.agent.send_bye(self.dialog, self.credentials, extra, now)
-        self._end()
+        self._end(now)
 
     # What the INVITE that we sent says
 
@@ -310,7 +310,7 @@ class Session:
     def invite_refused(self, status: int, response: Response | None, now: float) -> None:
         if self.state is State.EARLY:
             self._tell(Refused(self, status, response))
-            self._end()
+            self._end(now)
         elif self.state is State.CONFIRMED:
             # The peer no longer knows the dialog, or is gone (RFC 3261 section 12.2.1.2).
             if status in (408, 481) or response is None:
@@ -333,7 +333,7 @@ class Session:
         dialog.remote_cseq = number
         handler = _HANDLERS.get(request.method)
         if handler is None:
-            self.agent.reply(request, flow, 405, now)
+            self.agent.reply(request, flow, 405, now, (self.agent.allow,))
         else:
             handler(self, request, flow, now)
 
@@ -382,7 +382,7 @@ class Session:
         self._respond(504, None, b"", (), now)
         if self.incoming is not None and self.incoming.initial:
             self._tell(HungUp(self, 408, None))
-            self._end()
+            self._end(now)
 
     def invite_unacknowledged(self, now: float) -> None:
         """Our 2xx was never acknowledged: hang up (RFC 3261 section 13.3.1.4)."""
@@ -401,7 +401,7 @@ class Session:
         if self.outgoing is not None:
             self.outgoing.expire(now)
         self._tell(HungUp(self, 0, request))
-        self._end()
+        self._end(now)
 
     def invite_cancelled(self, request: Request, now: float) -> None:
         """A CANCEL of an INVITE that we haven't answered (RFC 3261 section 9.2)."""
@@ -409,10 +409,10 @@ class Session:
         self._respond(487, None, b"", (), now)
         if self.state is State.EARLY:
             self._tell(Cancelled(self, request))
-            self._end()
+            self._end(now)
         elif self.incoming.initial:  # our 200 still waited for a PRACK
             self._tell(HungUp(self, 0, request))
-            self._end()
+            self._end(now)
 
     def _on_options(self, request: Request, flow: Flow, now: float) -> None:
         self.agent.reply(request, flow, 200, now, self.agent.capabilities)
@@ -512,8 +512,9 @@ class Session:
         if self.owner is not None:
             self.agent.tell(event)
 
-    def _end(self) -> None:
+    def _end(self, now: float) -> None:
         """Leave the dialogs, and let go of what refers back here."""
+        self.answer_update(487, b"", now)  # nobody else will (RFC 3261 section 15.1.2)
         self.state = State.ENDED
         self.referral = None
         self.agent.forget(self)

@@ -281,7 +281,7 @@ _FIRE = {timer: _fire(timer) for timer in Input}
 def _server_key(request: Request, method: str) -> Key:
     """RFC 3261 section 17.2.3: branch, sent-by and method, or the RFC 2543 comparison."""
     via = request.via
-    if via.branch is not None and via.branch.startswith(MAGIC_COOKIE):
+    if via.branch is not None and via.branch[:7] == MAGIC_COOKIE != via.branch:
         return (via.branch, via.host, via.port, method)
     number = request.cseq.number
     return (request.raw_uri.decode("latin-1"), request.call_id, request.from_tag, number, method)

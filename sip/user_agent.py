@@ -8,11 +8,12 @@ The contract of every pure machine here: :meth:`UserAgent.receive` what arrived,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sip.dialog import Dialog, DialogId, numeric_hop
+from sip.dialog import Dialog, DialogId, may_follow, numeric_hop
 from sip.errors import ParseError, SipError
 from sip.events import Event, Received, Replied
 from sip.flow import Address, Flow
@@ -21,7 +22,7 @@ from sip.message import Request, Response, parse_message
 from sip.session import Session
 from sip.session_timer import SessionInterval, TimerWheel, agree
 from sip.standalone import Errand, StandaloneRequest
-from sip.subscription import Subscriptions
+from sip.subscription import Subscription, Subscriptions
 from sip.timers import Timers
 from sip.transaction_layer import (
     MAGIC_COOKIE,
@@ -41,6 +42,7 @@ OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE")
 """What the user is asked about when it comes outside any dialog."""
 SUPPORTED = frozenset({b"100rel", b"replaces", b"timer"})
 """Option tags that a request may require."""
+ACCEPT = (b"Accept", b"application/sdp")
 MAX_SESSIONS = 50_000
 """Legs at once; above it new INVITEs get 503. Memory, not speed, sets it."""
 
@@ -101,7 +103,7 @@ class UserAgent:
         self.session_interval = session_interval
         self.capabilities: Fields = (
             ALLOW,
-            (b"Accept", b"application/sdp"),
+            ACCEPT,
             (b"Supported", b", ".join(sorted(SUPPORTED))),
         )
         self._without_offer: Fields = (*self.capabilities[:2], (b"Supported", b"replaces, timer"))
@@ -111,17 +113,20 @@ class UserAgent:
         self.subscriptions = Subscriptions(self)
         self.counters = Counters()
 
+    allow = ALLOW
+
     # The contract
 
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
         """Take one message. Never raises: what can't be read is refused or dropped."""
         try:
             message = parse_message(data)
-            if isinstance(message, Response):
+            if isinstance(message, Request):
+                self._receive_request(message, flow, now)
+            else:
+                message.validate()
                 if not self.layer.receive_response(message, now):
                     self.counters.stray_responses += 1
-            else:
-                self._receive_request(message, flow, now)
         except ParseError as error:
             self._refuse_malformed(error, flow)
 
@@ -153,6 +158,13 @@ class UserAgent:
     # Requests that come in
 
     def _receive_request(self, request: Request, flow: Flow, now: float) -> None:
+        try:
+            self._sort_request(request, flow, now)
+        except ParseError as error:
+            error.request = request if request.answerable else None
+            raise
+
+    def _sort_request(self, request: Request, flow: Flow, now: float) -> None:
         request.stamp_source(*flow.remote)
         if self.layer.receive_request(request, now):
             return
@@ -164,17 +176,22 @@ class UserAgent:
             self._in_dialog(request, flow, now)
         elif method == "ACK":
             return  # to a stateless challenge, or long over
-        elif self.layer.is_merged(request):
-            self.answer(request, flow, 482)
-        elif method not in OUT_OF_DIALOG:
-            status = 405 if method.encode("ascii", "replace") in METHODS else 501
-            self.answer(request, flow, status, (ALLOW,))
-        elif unknown := request.option_tags(b"require") - SUPPORTED:
-            self.answer(request, flow, 420, ((b"Unsupported", b", ".join(sorted(unknown))),))
-        elif request.max_forwards == 0 and method != "REGISTER":
-            self.answer(request, flow, 483)
+        elif (refusal := self._refusal(request)) is not None:
+            self.answer(request, flow, refusal.status, refusal.headers)
         else:
             self.tell(Received(request, flow))
+
+    def _refusal(self, request: Request) -> SipError | None:
+        """Why a request outside any dialog can't be served, whoever sends it (section 8.2)."""
+        method = request.method
+        if self.layer.is_merged(request):
+            return SipError(482)
+        if method not in OUT_OF_DIALOG:
+            known = method.encode("ascii", "replace") in METHODS
+            return SipError(405 if known else 501, headers=(ALLOW,))
+        if request.max_forwards == 0 and method != "REGISTER":
+            return SipError(483)
+        return _not_understood(request)
 
     def _on_cancel(self, request: Request, flow: Flow, now: float) -> None:
         invite = self.layer.find_server(request)
@@ -189,11 +206,7 @@ class UserAgent:
         dialog_id = (request.call_id, request.to_tag, request.from_tag)
         usage = self._sessions.get(dialog_id) or self.subscriptions.get(dialog_id)
         if usage is not None:
-            try:
-                usage.receive(request, flow, now)
-            except ParseError as error:
-                error.request = request
-                raise
+            self._to_usage(usage, request, flow, now)
         elif request.method != "ACK":
             self.answer(request, flow, 481)
         else:
@@ -209,11 +222,21 @@ class UserAgent:
         if (ours.call_id, ours.from_tag) == (request.call_id, request.from_tag):
             invite.user.on_ack(request, now)
 
+    def _to_usage(
+        self, usage: Session | Subscription, request: Request, flow: Flow, now: float
+    ) -> None:
+        refusal = None if request.method == "ACK" else _not_understood(request)
+        if refusal is None:
+            usage.receive(request, flow, now)
+        else:
+            self.reply(request, flow, refusal.status, now, refusal.headers)
+
     def _refuse_malformed(self, error: ParseError, flow: Flow) -> None:
         self.counters.malformed += 1
         request = error.request
         if request is not None and request.method != "ACK":
-            request.stamp_source(*flow.remote)
+            with contextlib.suppress(ParseError):  # a Via that can't be read goes back as it came
+                request.stamp_source(*flow.remote)
             self.answer(request, flow, error.status, error.headers, error.reason)
 
     # Answers without a session
@@ -228,9 +251,12 @@ class UserAgent:
         body: bytes = b"",
     ) -> None:
         """Answer and keep nothing (RFC 3261 section 8.2.7): the same request gets it anew."""
-        tag = request.to_tag or self._stateless_tag(request)
         response = request.respond(
-            status, reason, to_tag=tag, fields=(*fields, self._server), body=body
+            status,
+            reason,
+            to_tag=self._stateless_tag(request),
+            fields=(*fields, self._server),
+            body=body,
         )
         self.send(bytes(response), flow)
 
@@ -272,7 +298,7 @@ class UserAgent:
 
     def _stateless_tag(self, request: Request) -> str:
         """The same request gets the same tag (section 8.2.7), and nobody else can guess it."""
-        seed = f"{request.call_id}\0{request.branch}".encode("utf-8", "surrogateescape")
+        seed = (request.get(b"call-id") or b"") + b"\0" + request.get_all(b"via")[0]
         return hashlib.blake2s(seed, key=self._tag_key, digest_size=8).hexdigest()
 
     # Sessions
@@ -419,7 +445,9 @@ class UserAgent:
             hop = numeric_hop(Uri.parse(dialog.next_hop()))
         except ParseError:
             return dialog.flow
-        return dialog.flow if hop is None else dialog.flow._replace(remote=hop)
+        if hop is None or not may_follow(hop, dialog.flow):
+            return dialog.flow
+        return dialog.flow._replace(remote=hop)
 
     # Small things
 
@@ -486,6 +514,31 @@ class _Sender:
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
         if self._user is not None:
             self._user.on_failure(transaction, status, now)
+
+
+def _not_understood(request: Request) -> SipError | None:
+    """What a request needs of us that we don't have (RFC 3261 sections 8.2.2.3 and 8.2.3)."""
+    wanted = [*request.get_list(b"require"), *request.get_list(b"proxy-require")]
+    unknown = [tag for tag in wanted if tag.lower() not in SUPPORTED]
+    if unknown:
+        return SipError(420, headers=((b"Unsupported", b", ".join(unknown)),))
+    if request.method != "INVITE":
+        return None
+    if request.body and not _readable(request):
+        return SipError(415, headers=(ACCEPT, (b"Accept-Encoding", b"identity")))
+    ranges = [value.partition(b";")[0].rstrip().lower() for value in request.get_list(b"accept")]
+    if ranges and not _SDP_RANGES.intersection(ranges):
+        return SipError(406, headers=(ACCEPT,))
+    return None
+
+
+_SDP_RANGES = frozenset({b"application/sdp", b"application/*", b"*/*"})
+
+
+def _readable(request: Request) -> bool:
+    """Whether the body of an INVITE is a description; one without a type is taken for it."""
+    encoding = request.get(b"content-encoding") or b"identity"
+    return request.content_type in (None, "application/sdp") and encoding.lower() == b"identity"
 
 
 def _bracket(host: str) -> bytes:

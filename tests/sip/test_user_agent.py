@@ -1,0 +1,471 @@
+"""What a user agent answers to whom, before anybody above it is asked."""
+
+import pytest
+from conversation import ALICE, ANSWER, BOB, OFFER, Conversation
+from mangling import mangled
+from sip_messages import raw, request, response
+
+from sip.errors import SipError
+from sip.events import HungUp, Received, Refused, ReinviteRefused
+from sip.flow import Flow
+from sip.message import Request, Response, parse_message
+from sip.session import State
+
+STRANGER = ("203.0.113.66", 4444)
+
+
+class Door:
+    """Bob's user agent, and what it answers to a stranger."""
+
+    def __init__(self) -> None:
+        self.talk = Conversation()
+        self.agent = self.talk.bob
+
+    def knock(self, data: bytes, source=STRANGER) -> Response | None:
+        """The answer; there is never more than one, and only to the source."""
+        self.agent.receive(data, Flow("udp", BOB, source), self.talk.now)
+        sent = self.agent.to_send()
+        assert len(sent) <= 1
+        assert all(flow.remote == source for _, flow in sent)
+        return parse_message(sent[0][0]) if sent else None
+
+    def asked(self) -> list[str]:
+        """Methods of the requests that the user was asked about."""
+        return [
+            event.request.method for event in self.agent.events() if isinstance(event, Received)
+        ]
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+@pytest.mark.parametrize("method", ["INVITE", "REGISTER", "OPTIONS"])
+def test_requests_that_the_user_is_asked_about(door, method):
+    assert door.knock(request(method)) is None
+    assert door.asked() == [method]
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["PUBLISH", "FOO", "invite", "RE%47ISTER", "!odd-Method0123456789_*+`.%indeed'~"],
+)
+def test_unknown_methods_get_501_and_hear_what_is_known(door, method):
+    answer = door.knock(request(method))
+    assert answer.status == 501
+    assert b"INVITE" in answer.get_list(b"allow")
+    assert door.asked() == []
+
+
+@pytest.mark.parametrize("method", ["BYE", "INFO", "CANCEL", "UPDATE", "PRACK", "NOTIFY", "REFER"])
+def test_methods_of_a_dialog_are_refused_without_one(door, method):
+    assert door.knock(request(method)).status in (405, 481, 501)
+    assert door.knock(request(method, To=b"<sip:bob@example.org>;tag=guess")).status == 481
+    assert door.asked() == []
+
+
+def test_an_invite_into_a_dialog_that_isnt_there_is_481_and_never_a_new_call(door):
+    assert door.knock(request("INVITE", To=b"<sip:bob@example.org>;tag=x")).status == 481
+    assert door.knock(request("INVITE", To=b"<sip:bob@example.org>;tag")) is None  # no tag at all
+    assert door.asked() == ["INVITE"]
+
+
+def test_an_ack_is_never_answered(door):
+    ack = request("ACK", To=b"<sip:bob@example.org>;tag=x")
+    for data in (ack, request("ACK"), *[data for _, data in mangled(ack)]):
+        assert door.knock(data) is None
+    assert door.asked() == []
+
+
+def test_max_forwards(door):
+    assert door.knock(request("INVITE", Max_Forwards=b"0")).status == 483
+    assert door.knock(request("OPTIONS", Max_Forwards=b"000")).status == 483
+    assert door.knock(request("OPTIONS", Max_Forwards=b"1")) is None
+    assert door.knock(request("INVITE", Max_Forwards=None)) is None
+    assert door.asked() == ["OPTIONS", "INVITE"]
+
+
+def test_required_extensions_are_listed(door):
+    answer = door.knock(
+        request("OPTIONS", Require=b"nothingSupportsThis, nor-this", Proxy_Require=b"noProxies")
+    )
+    assert answer.status == 420
+    assert answer.get_list(b"unsupported") == [b"nothingSupportsThis", b"nor-this", b"noProxies"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"Content_Type": b"application/unknownformat"}, 415),
+        ({"Content_Type": b"multipart/mixed;boundary=x"}, 415),
+        ({"Content_Type": b"application/sdp", "Content_Encoding": b"gzip"}, 415),
+        ({"Content_Type": b"application/sdp", "Accept": b"text/nobodyKnowsThis"}, 406),
+        ({"Content_Type": b"application/sdp", "Accept": b"text/plain, application/*;q=0.1"}, None),
+        ({"Content_Type": b"Application/SDP ;charset=x", "Accept": b"*/*"}, None),
+        ({"Content_Type": b"application/sdp", "Content_Encoding": b"Identity"}, None),
+        ({}, None),
+    ],
+)
+def test_bodies_and_answers_that_an_invite_may_have(door, fields, status):
+    answer = door.knock(request("INVITE", body=OFFER, **fields))
+    assert (answer and answer.status) == status
+    if answer is not None:
+        assert answer.get(b"accept") == b"application/sdp"
+
+
+def test_a_register_is_for_an_address_of_record(door):
+    answer = door.knock(request("REGISTER", To=b"isbn:2983792873"))
+    assert (answer.status, answer.reason) == (400, "Not an address of record")
+
+
+# Loops, repetitions, cancellations
+
+
+def test_the_same_invite_by_another_path_is_482_while_the_first_lives(door):
+    talk = door.talk
+    talk.call()
+    b = talk.take()
+    talk.run(0.1)
+    again = bytes(b.incoming.request).replace(b"branch=z9hG4bK", b"branch=z9hG4bKother")
+    assert door.knock(again).status == 482
+    b.reject(486, talk.now)
+    talk.run(40.0)
+    door.agent.events()
+    assert door.knock(again) is None
+    assert door.asked() == ["INVITE"]
+
+
+def test_a_refusal_keeps_nothing_and_repeats_itself_exactly(door):
+    data = request("INVITE", Require=b"x")
+    answers = {bytes(door.knock(data)) for _ in range(5)}
+    assert len(answers) == 1
+    assert len(door.agent.layer) == 0 and door.agent.next_deadline() is None
+    other = door.knock(request("INVITE", Require=b"x", Call_ID=b"other"))
+    assert other.to_tag != parse_message(answers.pop()).to_tag
+
+
+def test_another_instance_gives_other_tags():
+    data = request("INVITE", Require=b"x")
+    talk = Conversation()
+    tags = set()
+    for agent in (talk.alice, talk.bob):
+        agent.receive(data, Flow("udp", BOB, STRANGER), 0.0)
+        tags.add(parse_message(agent.to_send()[0][0]).to_tag)
+    assert len(tags) == 2
+
+
+def test_a_cancel_that_matches_nothing_is_481_and_ends_nothing(door):
+    talk = door.talk
+    talk.call()
+    b = talk.take()
+    talk.run(0.1)
+    invite = bytes(b.incoming.request)
+    cancel = invite.replace(b"INVITE", b"CANCEL").partition(b"\r\nContent")[0] + b"\r\n\r\n"
+    assert door.knock(cancel.replace(b"z9hG4bK", b"z9hG4bKx")).status == 481
+    assert door.knock(cancel.replace(b"192.0.2.1:5060", b"192.0.2.1:5061")).status == 481
+    assert b.state is State.EARLY and not b.incoming.answered
+    talk.bob.receive(cancel, talk.flow(BOB, ALICE), talk.now)
+    assert b.state is State.ENDED
+
+
+def test_a_branch_that_is_only_the_cookie_makes_no_two_requests_one(door):
+    via = b"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK"
+    assert door.knock(request("INVITE", Via=via)) is None
+    (received,) = door.agent.events()
+    door.agent.open_session(received, 0.0, pinned=True)
+    door.agent.to_send()
+    assert door.knock(request("INVITE", Via=via, Call_ID=b"other")) is None
+    assert door.asked() == ["INVITE"]
+
+
+def test_a_client_of_the_old_rfc_is_served_and_its_repetitions_are_recognised(door):
+    old = raw(
+        b"INVITE sip:bob@example.org SIP/2.0", b"Via: SIP/2.0/UDP iftgw.example.com",
+        b"To: sip:bob@example.org", b"From: <sip:+13035551111@ift.example.net;user=phone>",
+        b"Call-ID: inv2543", b"CSeq: 56 INVITE", b"Contact: <sip:a@ift.example.net>",
+    )  # fmt: skip
+    assert door.knock(old) is None
+    (received,) = door.agent.events()
+    session = door.agent.open_session(received, 0.0, pinned=True)
+    assert door.agent.to_send()
+    assert door.knock(old).status == 100
+    session.reject(486, 0.0)
+    (refusal,) = [parse_message(data) for data, _ in door.agent.to_send()]
+    ack = old.replace(b"INVITE", b"ACK").replace(
+        b"To: sip:bob@example.org", b"To: " + refusal.get(b"to")
+    )
+    door.knock(ack)
+    assert [t.state.name for t in door.agent.layer._servers.values()] == ["CONFIRMED"]
+
+
+# Where answers go, and how much
+
+
+@pytest.mark.parametrize(
+    "via",
+    [
+        b"SIP/2.0/UDP 255.255.255.255;branch=z9hG4bKx", b"SIP/2.0/UDP 224.0.1.75;maddr=224.0.1.75",
+        b"SIP/2.0/UDP h;maddr=255.255.255.255;ttl=255;branch=z9hG4bKx",
+        b"SIP/2.0/UDP h;received=198.51.100.1;rport=53;branch=z9hG4bKx",
+        b"SIP/2.0/TCP [ff02::1];branch=z9hG4bKx", b"SIP/2.0/UNKNOWN h:1;branch=z9hG4bKx",
+    ],
+)  # fmt: skip
+def test_answers_go_to_where_the_request_came_from_whatever_via_says(door, via):
+    assert door.knock(request("BYE", Via=via, To=b"<sip:bob@example.org>;tag=x")).status == 481
+
+
+def test_a_stray_response_is_never_passed_on(door):
+    via = b"SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKx, SIP/2.0/UDP 255.255.255.255;branch=z9hG4bKy"
+    assert door.knock(response(200, "INVITE", Via=via)) is None
+    assert door.agent.counters.stray_responses == 1
+
+
+def test_what_cant_be_read_is_answered_once_with_little_or_not_at_all(door):
+    whole = request("OPTIONS", Contact=b"<sip:a@h>", Subject=b"x", body=b"")
+    for name, data in mangled(whole):
+        answer = door.knock(data)
+        if answer is not None:
+            assert answer.status == 400, name
+            assert len(bytes(answer)) < len(data) + 150, name
+            parse_message(bytes(answer))
+    assert len(door.agent.layer) == 0
+
+
+def test_an_answer_to_nonsense_copies_no_nonsense_line(door):
+    data = raw(
+        b"INVITE sip:bob@example.org SIP/2.0", b"Via: SIP/2.0/UDP 192.0.2.15;;,;,,",
+        b"From: <sip:a@b>;tag=1\nX-Evil: 1", b"To: <sip:b@c>\r", b"CSeq: 1 INVITE", b"Call-ID: x",
+    )  # fmt: skip
+    answer = door.knock(data)
+    assert answer.status == 400
+    assert b"X-Evil" not in bytes(answer)
+    assert answer.get(b"from") is None and answer.get(b"to") is None
+    assert answer.get(b"call-id") == b"x"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\r\n\r\n", b"\x00" * 40, b"SIP/2.0 200 OK\r\n\r\n", b"\xff" * 2000]
+)
+def test_what_is_no_sip_is_dropped(door, data):
+    assert door.knock(data) is None
+
+
+# Every header of every request, in every state
+
+
+METHODS = (
+    "INVITE", "ACK", "BYE", "CANCEL", "INFO", "OPTIONS", "REGISTER", "UPDATE", "PRACK", "REFER",
+    "SUBSCRIBE", "NOTIFY", "NONSENSE",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_damaged_request_outside_a_dialog_does_harm(method):
+    whole = request(
+        method, body=OFFER, Contact=b"<sip:a@h>", Route=b"<sip:p;lr>", Record_Route=b"<sip:q;lr>",
+        Expires=b"600", Require=b"", Supported=b"timer", User_Agent=b"x", Accept=b"application/sdp",
+        Content_Type=b"application/sdp", Authorization=b'Digest username="a"', Timestamp=b"54",
+    )  # fmt: skip
+    for _, data in mangled(whole):
+        door = Door()
+        answer = door.knock(data)
+        taken = door.agent.events()
+        assert len(taken) + (answer is not None) <= 1
+        for event in taken:
+            if event.request.method == "INVITE":
+                _take_or_refuse(door, event)
+        door.talk.run(80.0)
+        assert (len(door.agent.layer), door.agent.sessions) == (0, 0)
+
+
+def _take_or_refuse(door: Door, event: Received) -> None:
+    """As a user does, who answers a request that raises when it is read."""
+    try:
+        session = door.agent.open_session(event, door.talk.now, pinned=True)
+    except SipError as error:
+        door.agent.answer(event.request, event.flow, error.status)
+        assert len(door.agent.layer) == 0
+    else:
+        session.accept(ANSWER, door.talk.now)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("state", ["early", "confirmed", "held by a re-INVITE"])
+def test_no_damaged_request_of_a_dialog_does_harm(method, state):
+    names = [name for name, _ in mangled(_in_dialog(state, method)[2])]
+    for index in range(len(names)):
+        talk, sessions, whole = _in_dialog(state, method)
+        name, data = list(mangled(whole))[index]
+        talk.run(0.1)
+        before = len(talk.trace)
+        talk.bob.receive(data, talk.flow(BOB, ALICE), talk.now)
+        answers = [
+            m for sent, _ in talk.bob.to_send() if isinstance(m := parse_message(sent), Response)
+        ]
+        finals = [m.status for m in answers if m.status >= 200]
+        assert len(finals) <= 2, name  # 200 to the CANCEL and 487 to its INVITE
+        assert method != "ACK" or not finals, name
+        for session in sessions:
+            session.bye(talk.now)
+        talk.run(110.0)
+        assert len(talk.trace) - before < 80, name
+        assert [len(a.layer) for a in talk.agents.values()] == [0, 0], name
+        assert [a.sessions for a in talk.agents.values()] == [0, 0], name
+
+
+def _in_dialog(state: str, method: str):
+    """A conversation in that state, and a request of Alice's in its dialog that wasn't sent."""
+    talk = Conversation()
+    if state == "early":
+        a = talk.call()
+        b = talk.take()
+        b.progress(180, talk.now)
+        talk.run(0.1)
+        a.dialog.remote += b";tag=" + b.dialog.local_tag.encode()
+    else:
+        a, b = talk.established()
+    if state.startswith("held"):
+        a.reinvite(OFFER, talk.now)
+        talk.run(0.1)
+    if method == "CANCEL" and not b.incoming.answered:
+        invite = b.incoming.request
+        fields = [
+            (name, value.replace(b"INVITE", b"CANCEL"))
+            for name, value in invite.fields
+            if not name.startswith(b"Content")
+        ]
+        return talk, (a, b), bytes(Request.build("CANCEL", invite.raw_uri, fields))
+    extra = [(b"Contact", a.dialog.contact), (b"Content-Type", b"application/sdp")]
+    return talk, (a, b), bytes(talk.alice.in_dialog(a.dialog, method, extra, OFFER))
+
+
+# Every header of every response
+
+
+@pytest.mark.parametrize("what", ["INVITE", "re-INVITE", "BYE", "INFO", "CANCEL"])
+@pytest.mark.parametrize("status", [180, 200, 401, 486])
+def test_no_damaged_response_leaves_anything_behind(what, status):
+    for index in range(len(list(mangled(_answer_to(what, status)[2])))):
+        talk, sessions, whole = _answer_to(what, status)
+        name, data = list(mangled(whole))[index]
+        talk.alice.receive(data, talk.flow(ALICE, BOB), talk.now)
+        talk.run(1.0)
+        for session in sessions:
+            session.bye(talk.now)
+        talk.run(150.0)
+        assert len(talk.alice.layer) == talk.alice.sessions == 0, name
+        assert len(talk.alice.events()) <= 1, name
+
+
+def _answer_to(what: str, status: int):
+    """A conversation in which Alice waits for an answer, and that answer."""
+    talk = Conversation()
+    if what in ("INVITE", "CANCEL"):
+        a = talk.call()
+        sessions = [a]
+        if what == "CANCEL":
+            b = talk.take()
+            talk.run(0.1)
+            sessions.append(b)
+    else:
+        a, b = talk.established()
+        sessions = [a, b]
+    talk.drop = lambda label: label.split(" ", 1)[1].startswith("B>A")
+    if what == "re-INVITE":
+        a.reinvite(OFFER, talk.now)
+    elif what == "BYE":
+        a.bye(talk.now)
+    elif what == "INFO":
+        a.info(b"application/dtmf", b"1", talk.now)
+    elif what == "CANCEL":
+        a.cancel(talk.now)
+    sent = [parse_message(data) for data, _ in talk.alice.to_send()][-1]
+    talk.drop = lambda label: False
+    fields = [
+        (b"Contact", b"<sip:bob@192.0.2.2>"), (b"Record-Route", b"<sip:192.0.2.2;lr>"),
+        (b"WWW-Authenticate", b'Digest realm="r", nonce="n"'), (b"Retry-After", b"5"),
+        (b"Content-Type", b"application/sdp"),
+    ]  # fmt: skip
+    return talk, sessions, bytes(sent.respond(status, to_tag="bob", fields=fields, body=ANSWER))
+
+
+def test_an_answer_that_cant_be_read_is_waited_for_again():
+    talk = Conversation()
+    talk.call()
+    b = talk.take()
+    talk.run(0.1)
+    good = bytes(b.incoming.request.respond(200, to_tag="t", fields=[(b"Contact", b"<sip:b@h>")]))
+    bad = good.replace(b"<sip:b@h>", b"<sip:b@h")
+    talk.alice.receive(bad, talk.flow(ALICE, BOB), talk.now)
+    assert talk.alice.to_send() == [] and talk.told(ALICE) == []
+    talk.alice.receive(good, talk.flow(ALICE, BOB), talk.now)
+    assert [type(event).__name__ for event in talk.alice.events()] == ["Answered"]
+
+
+# In a dialog
+
+
+def test_a_method_that_a_dialog_doesnt_know_is_405_with_allow():
+    talk = Conversation()
+    a, _ = talk.established()
+    talk.alice.send_in_dialog(a.dialog, "REGISTER", (), b"", None, talk.now)
+    talk.run(0.1)
+    assert "B>A 405 REGISTER" in talk.messages()
+
+
+def test_an_extension_that_a_reinvite_requires_is_420_and_the_call_goes_on():
+    talk = Conversation()
+    a, b = talk.established()
+    a.reinvite(OFFER, talk.now, extra=((b"Require", b"x"),))
+    talk.run(1.0)
+    assert "B>A 420 INVITE" in talk.messages()
+    assert [e.status for e in talk.events[ALICE] if isinstance(e, ReinviteRefused)] == [420]
+    assert a.state is b.state is State.CONFIRMED
+
+
+def test_a_request_out_of_order_is_500():
+    talk = Conversation()
+    a, b = talk.established()
+    a.info(b"application/dtmf", b"1", talk.now)
+    talk.run(0.1)
+    a.dialog.local_cseq -= 2
+    talk.alice.send_in_dialog(a.dialog, "OPTIONS", (), b"", None, talk.now)
+    talk.run(0.1)
+    assert "B>A 500 OPTIONS" in talk.messages()
+    assert b.state is State.CONFIRMED
+
+
+@pytest.mark.parametrize("wrong", [b"tag=", b"Call-ID: "])
+def test_a_bye_of_somebody_who_doesnt_know_the_dialog_ends_nothing(wrong):
+    talk = Conversation()
+    a, b = talk.established()
+    bye = bytes(talk.alice.in_dialog(a.dialog, "BYE", ()))
+    at = bye.index(wrong) + len(wrong)
+    guessed = bye[:at] + b"0" + bye[at + 1 :]
+    guessed = guessed if guessed != bye else bye[:at] + b"1" + bye[at + 1 :]
+    talk.bob.receive(guessed, Flow("udp", BOB, STRANGER), talk.now)
+    ((answer, _),) = talk.bob.to_send()
+    assert parse_message(answer).status == 481
+    assert b.state is State.CONFIRMED
+    assert not [e for e in talk.bob.events() if isinstance(e, HungUp)]
+
+
+def test_a_refused_call_with_a_control_character_in_its_callers_name_ends_well():
+    """A quoted NUL is legal, and must not keep us from writing that dialog's requests."""
+    talk = Conversation()
+    a = talk.call()
+    name = b'"NUL:\\\x00" <sip:alice@example.org>'
+    a.dialog.local = name + b";tag=" + a.dialog.local_tag.encode()
+    again = bytes(a.outgoing._request).replace(b"<sip:alice@example.org>", name)
+    talk.alice.to_send()
+    talk.bob.receive(again, talk.flow(BOB, ALICE), talk.now)
+    (received,) = talk.bob.events()
+    b = talk.bob.open_session(received, talk.now, pinned=True)
+    b.owner = "bob"
+    b.accept(ANSWER, talk.now)
+    talk.run(0.1)
+    b.bye(talk.now)
+    talk.run(0.1)
+    assert "B>A BYE" in talk.messages() and "A>B 200 BYE" in talk.messages()
+    assert not [e for e in talk.events[ALICE] if isinstance(e, Refused)]

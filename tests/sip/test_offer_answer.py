@@ -208,7 +208,7 @@ def test_an_answer_takes_the_stream_that_was_offered_not_another_one():
 
 def test_streams_that_an_answer_forgot_are_refused_in_ours():
     short = described(b"m=audio 5000 RTP/AVP 0")
-    made = ours(short, answers=OFFER)
+    made = ours(short, answering=OFFER)
     assert [(m.kind, m.port) for m in made.media] == [("audio", 20000), ("video", 0)]
 
 

@@ -74,6 +74,7 @@ class OpenCall:
     Args:
         facts: the CDR as far as it is known, as JSON, for the case of a crash.
         at: epoch milliseconds.
+        packages: subscriptions that may pay for it before money does, in the order of use.
     """
 
     call_id: str
@@ -82,6 +83,7 @@ class OpenCall:
     facts: bytes
     at: int
     slice_seconds: int = SLICE_SECONDS
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ class ExtendCall:
 
 @dataclass(frozen=True, slots=True)
 class AnswerCall:
-    """The call was answered; its charge runs from here."""
+    """The call was answered; its charge runs from here. Answered by an Authorization if packages
+    may pay for it, since a term may have ended while it rang; else by None."""
 
     call_id: str
     at: int

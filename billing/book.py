@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from billing import covered_calls, packages
 from billing.account import Account
 from billing.authorization import (
     AccountBlocked,
@@ -31,10 +32,12 @@ from billing.authorization import (
     WriteCdr,
 )
 from billing.cdr import Cdr
+from billing.coverage import Coverage, charge_covered
 from billing.ledger import Entry, call_transaction, payment_transaction, posting
 from billing.money import format_amount
 from billing.rating import charge
 from billing.reservation import FREE, Slice, first_slice, next_slice
+from billing.sales import Sales
 from billing.tariff import Rate
 
 SETTABLE = frozenset({"status", "tariff", "name", "credit_limit_micros"})
@@ -53,6 +56,8 @@ class LiveCall:
     answered_at: int | None
     last_alive_at: int
     facts: bytes
+    coverage: Coverage | None = None
+    """Packages that may pay for it; None: only money does."""
 
 
 class Book:
@@ -72,9 +77,11 @@ class Book:
         self.changed_calls: set[str] = set()
         self.closed_calls: set[str] = set()
         self.cdrs = {cdr.id: cdr for cdr in cdrs}
-        self.new_cdrs: list[tuple[Cdr, Rate | None]] = []
+        self.new_cdrs: list[tuple[Cdr, Rate | None, Coverage | None]] = []
         self.payments = {entry.transaction_id: entry for entry in payments}
         self.new_entries: list[Entry] = []
+        self.sales = Sales()
+        """What is sold, as far as the batch has to do with it."""
 
     @property
     def changed_accounts(self) -> list[Account]:
@@ -94,9 +101,9 @@ class Book:
         known = self.calls.get(command.call_id)
         if known is not None:
             return Authorization(command.call_id, known.reserved_micros, known.paid_seconds)
-        held = FREE
+        held, coverage = FREE, None
         if command.rate is not None and not command.rate.free:
-            held = self._reserve_first(command, command.rate)
+            held, coverage = self._reserve_first(command, command.rate)
         self.calls[command.call_id] = LiveCall(
             command.call_id,
             command.account_id,
@@ -107,13 +114,17 @@ class Book:
             None,
             command.at,
             command.facts,
+            coverage,
         )
         self.changed_calls.add(command.call_id)
         return Authorization(command.call_id, held.reserved_micros, held.paid_seconds, held.final)
 
-    def _reserve_first(self, command: OpenCall, rate: Rate) -> Slice:
-        account = self._spender(command.account_id, rate)
-        held = first_slice(rate, account.available_micros, command.slice_seconds)
+    def _reserve_first(self, command: OpenCall, rate: Rate) -> tuple[Slice, Coverage | None]:
+        account, coverage = self._spender(command.account_id, rate), None
+        if command.packages:
+            held, coverage = covered_calls.first_slice(self, command, rate, account)
+        else:
+            held = first_slice(rate, account.available_micros, command.slice_seconds)
         if held is None:
             raise InsufficientFunds(
                 f"account {account.id} has {format_amount(account.available_micros or 0)} "
@@ -121,10 +132,10 @@ class Book:
                 f"{rate.initial_increment_seconds} s to {rate.destination or rate.prefix}"
             )
         self._reserve(account, held.reserved_micros)
-        return held
+        return held, coverage
 
     def _spender(self, account_id: int | None, rate: Rate) -> Account:
-        account = self._account(account_id)
+        account = self.account(account_id)
         if not account.is_active:
             raise AccountBlocked(f"account {account.id} is {account.status}")
         if rate.currency and rate.currency != account.currency:
@@ -134,7 +145,12 @@ class Book:
             )
         return account
 
-    def _account(self, account_id: int | None) -> Account:
+    def account(self, account_id: int | None) -> Account:
+        """As the batch left it so far.
+
+        Raises:
+            UnknownAccount: there is none.
+        """
         account = None if account_id is None else self.accounts.get(account_id)
         if account is None:
             raise UnknownAccount(f"there is no account {account_id}")
@@ -152,9 +168,11 @@ class Book:
 
     def _extend(self, command: ExtendCall) -> Authorization:
         call = self._call(command.call_id)
+        if call.coverage is not None:
+            return covered_calls.extend(self, call, command)
         if call.rate is None or call.paid_seconds is None:
             return Authorization(call.call_id, call.reserved_micros, call.paid_seconds)
-        account = self._account(call.account_id)
+        account = self.account(call.account_id)
         more = None
         if account.is_active:
             more = next_slice(
@@ -166,18 +184,27 @@ class Book:
             )
         if more is None:
             return Authorization(call.call_id, call.reserved_micros, call.paid_seconds, True)
-        self._reserve(account, more.reserved_micros - call.reserved_micros)
-        call.reserved_micros = more.reserved_micros
-        call.paid_seconds = more.paid_seconds
-        self.changed_calls.add(call.call_id)
-        return Authorization(call.call_id, more.reserved_micros, more.paid_seconds, more.final)
+        return self.hold(call, more, None)
 
-    def _answer(self, command: AnswerCall) -> None:
+    def hold(self, call: LiveCall, held: Slice, coverage: Coverage | None) -> Authorization:
+        """Let a call have this reservation in the place of the one it has."""
+        self._reserve(self.account(call.account_id), held.reserved_micros - call.reserved_micros)
+        call.reserved_micros = held.reserved_micros
+        call.paid_seconds = held.paid_seconds
+        call.coverage = coverage
+        self.changed_calls.add(call.call_id)
+        return Authorization(call.call_id, held.reserved_micros, held.paid_seconds, held.final)
+
+    def _answer(self, command: AnswerCall) -> Authorization | None:
         call = self._call(command.call_id)
-        if call.answered_at is None:
-            call.answered_at = command.at
-            call.last_alive_at = max(call.last_alive_at, command.at)
-            self.changed_calls.add(call.call_id)
+        if call.answered_at is not None:
+            return None
+        call.answered_at = command.at
+        call.last_alive_at = max(call.last_alive_at, command.at)
+        self.changed_calls.add(call.call_id)
+        if call.coverage is not None:
+            return covered_calls.answer(self, call, command.at)
+        return None
 
     def _prove(self, command: ProveAlive) -> None:
         """A call that was closed meanwhile needs no proof any more."""
@@ -191,6 +218,8 @@ class Book:
         call = self.calls.get(command.call_id)
         if call is None:
             return self._closed_before(command)
+        if call.coverage is not None:
+            call.coverage = covered_calls.settle(self, call, command.cdr)
         cdr = rated(command.cdr, call)
         account = None if call.account_id is None else self.accounts.get(call.account_id)
         if account is not None:
@@ -199,7 +228,7 @@ class Book:
         del self.calls[call.call_id]
         self.closed_calls.add(call.call_id)
         self.changed_calls.discard(call.call_id)
-        self._record(cdr, call.rate)
+        self._record(cdr, call.rate, call.coverage if cdr.package is not None else None)
         return Settlement(cdr, self._balance(call.account_id))
 
     def _closed_before(self, command: CloseCall) -> Settlement:
@@ -211,30 +240,35 @@ class Book:
     def _charge(self, call: LiveCall, cdr: Cdr) -> None:
         if cdr.price_micros == 0 or call.account_id is None:
             return
-        account = self.accounts[call.account_id]
-        self.new_entries += posting(
+        self.post(
             call_transaction(call.call_id),
-            account.id,
-            account.currency,
+            call.account_id,
             -cdr.price_micros,
             "call",
             "revenue",
             cdr.ended_at,
         )
-        self.accounts[account.id] = replace(
-            account, balance_micros=account.balance_micros - cdr.price_micros
-        )
+
+    def post(
+        self, transaction: str, account_id: int, micros: int, kind: str, against: str, at: int
+    ) -> tuple[Entry, Entry]:
+        """Move an amount to an account (from it, if negative), against a book of our own."""
+        account = self.account(account_id)
+        made = posting(transaction, account.id, account.currency, micros, kind, against, at)
+        self.new_entries += made
+        self.accounts[account.id] = replace(account, balance_micros=account.balance_micros + micros)
+        return made
 
     def _write_cdr(self, command: WriteCdr) -> Settlement:
         stored = self.cdrs.get(command.cdr.id)
         if stored is None:
             stored = command.cdr
-            self._record(stored, None)
+            self._record(stored, None, None)
         return Settlement(stored, self._balance(stored.account))
 
-    def _record(self, cdr: Cdr, rate: Rate | None) -> None:
+    def _record(self, cdr: Cdr, rate: Rate | None, coverage: Coverage | None) -> None:
         self.cdrs[cdr.id] = cdr
-        self.new_cdrs.append((cdr, rate))
+        self.new_cdrs.append((cdr, rate, coverage))
 
     def _balance(self, account_id: int | None) -> int | None:
         account = None if account_id is None else self.accounts.get(account_id)
@@ -243,7 +277,7 @@ class Book:
     # Accounts
 
     def _top_up(self, command: TopUp) -> Account:
-        account = self._account(command.account_id)
+        account = self.account(command.account_id)
         transaction = payment_transaction(command.payment_id)
         before = self.payments.get(transaction)
         if before is not None:
@@ -254,23 +288,14 @@ class Book:
                     f"{before.account_id}"
                 )
             return account
-        entries = posting(
-            transaction,
-            account.id,
-            account.currency,
-            command.amount_micros,
-            "topup",
-            "cash",
-            command.at,
+        self.payments[transaction], _ = self.post(
+            transaction, account.id, command.amount_micros, "topup", "cash", command.at
         )
-        self.payments[transaction] = entries[0]
-        self.new_entries += entries
-        account = replace(account, balance_micros=account.balance_micros + command.amount_micros)
-        self.accounts[account.id] = account
-        return account
+        packages.after_payment(self, account.id, command.at)
+        return self.account(account.id)
 
     def _set_account(self, command: SetAccount) -> Account:
-        account = self._account(command.account_id)
+        account = self.account(command.account_id)
         unknown = command.changes.keys() - SETTABLE
         if unknown:
             raise BillingError(f"an account's {', '.join(sorted(unknown))} can't be set")
@@ -291,9 +316,14 @@ def rated(cdr: Cdr, call: LiveCall) -> Cdr:
         return cdr
     if call.paid_seconds is not None:
         duration = min(duration, call.paid_seconds * 1000)
-    price = charge(rate, duration)
+    coverage = call.coverage
+    if coverage is None:
+        price = charge(rate, duration)
+    else:
+        price = charge_covered(rate, coverage, duration)
     return replace(
         cdr,
+        package=coverage.covers[0].product if coverage is not None and coverage.covers else None,
         duration_ms=duration,
         tariff=rate.tariff,
         prefix=rate.prefix,

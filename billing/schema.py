@@ -21,6 +21,7 @@ from sqlalchemy import (
 from billing.account import Account
 from billing.book import LiveCall
 from billing.cdr import Cdr, MediaFigures
+from billing.coverage import Coverage
 from billing.ledger import Entry
 from billing.tariff import Rate
 
@@ -68,6 +69,7 @@ live_calls = Table(
     Column("answered_at", BigInteger),
     Column("last_alive_at", BigInteger, nullable=False),
     Column("facts", LargeBinary, nullable=False),
+    Column("coverage", LargeBinary),
 )
 
 cdrs = Table(
@@ -105,10 +107,12 @@ cdrs = Table(
     Column("currency", String(3)),
     Column("package", String(64)),
     Column("rate", LargeBinary),
+    Column("coverage", LargeBinary),
     Index("cdrs_by_time", "setup_at"),
     Index("cdrs_by_account", "account", "setup_at"),
 )
-"""`rate` is kept so that a price can be computed again long after the tariff has changed."""
+"""`rate` and `coverage` are kept so that a price can be computed again long after the tariff and
+the packages have changed."""
 
 tariffs = Table(
     "tariffs",
@@ -133,11 +137,14 @@ rates = Table(
 
 _encode = msgspec.msgpack.encode
 _decode_rate = msgspec.msgpack.Decoder(Rate).decode
+_decode_coverage = msgspec.msgpack.Decoder(Coverage).decode
 _decode_media = msgspec.msgpack.Decoder(MediaFigures).decode
 
 ACCOUNT_COLUMNS = tuple(column.name for column in accounts.columns)
 ENTRY_COLUMNS = tuple(column.name for column in entries.columns)
-_CDR_FACTS = tuple(c.name for c in cdrs.columns if c.name not in ("id", "media", "rate"))
+_CDR_FACTS = tuple(
+    c.name for c in cdrs.columns if c.name not in ("id", "media", "rate", "coverage")
+)
 
 
 def account_of(row: Any) -> Account:
@@ -154,6 +161,7 @@ def entry_row(entry: Entry) -> dict[str, Any]:
 
 def call_of(row: Any) -> LiveCall:
     call_id, account_id, rate, *rest = row
+    rest[-1] = coverage_from_blob(rest[-1])
     return LiveCall(call_id, account_id, None if rate is None else _decode_rate(rate), *rest)
 
 
@@ -168,6 +176,7 @@ def call_row(call: LiveCall) -> dict[str, Any]:
         "answered_at": call.answered_at,
         "last_alive_at": call.last_alive_at,
         "facts": call.facts,
+        "coverage": coverage_blob(call.coverage),
     }
 
 
@@ -179,6 +188,14 @@ def rate_from_blob(blob: bytes | None) -> Rate | None:
     return None if blob is None else _decode_rate(blob)
 
 
+def coverage_blob(coverage: Coverage | None) -> bytes | None:
+    return None if coverage is None else _encode(coverage)
+
+
+def coverage_from_blob(blob: bytes | None) -> Coverage | None:
+    return None if blob is None else _decode_coverage(blob)
+
+
 def cdr_of(row: Any) -> Cdr:
     """From a row with all columns of `cdrs`, by name."""
     facts = {name: row[name] for name in _CDR_FACTS}
@@ -186,11 +203,12 @@ def cdr_of(row: Any) -> Cdr:
     return Cdr(**facts, media=None if media is None else _decode_media(media))
 
 
-def cdr_row(cdr: Cdr, rate: Rate | None) -> dict[str, Any]:
+def cdr_row(cdr: Cdr, rate: Rate | None, coverage: Coverage | None = None) -> dict[str, Any]:
     row = {name: getattr(cdr, name) for name in _CDR_FACTS}
     row["id"] = cdr.id
     row["media"] = None if cdr.media is None else _encode(cdr.media)
     row["rate"] = rate_blob(rate)
+    row["coverage"] = coverage_blob(coverage)
     for name, length in _FROM_THE_WIRE.items():
         row[name] = storable(row[name], length)
     return row

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from billing import schema
+from billing import sales_store, schema
 from billing.account import ACTIVE, Account
 from billing.authorization import (
     AddAccount,
@@ -38,8 +38,11 @@ from billing.authorization import (
 )
 from billing.book import Book, LiveCall, recovered
 from billing.cdr import Cdr, leg_key
+from billing.coverage import charge_covered
+from billing.decisions import decide
 from billing.ledger import Difference, Entry, call_transaction, payment_transaction, unbalanced
 from billing.rating import charge
+from billing.sales import RenewPackage, SalesCommand
 from billing.schema import metadata
 from billing.tariff import Rate, Tariff
 
@@ -144,8 +147,11 @@ class Store:
                     results.append(self._add_account(connection, book, command))
                 elif isinstance(command, ReplaceTariff):
                     results.append(_replace_tariff(connection, command))
+                elif type(command) in sales_store.DEFINITIONS:
+                    define = sales_store.DEFINITIONS[type(command)]
+                    results.append(define(connection, command))
                 else:
-                    results.append(book.decide(command))
+                    results.append(decide(book, command))
             except BillingError as refused:
                 results.append(refused)
         _write(connection, book)
@@ -158,6 +164,12 @@ class Store:
             schema.call_of(row)
             for row in _by_keys(connection, _LIVE, schema.live_calls.c.call_id, wanted.calls)
         ]
+        if wanted.renewing:
+            covered = _LIVE.where(schema.live_calls.c.coverage.is_not(None))
+            column = schema.live_calls.c.account_id
+            seen = {call.call_id for call in calls}
+            found = map(schema.call_of, _by_keys(connection, covered, column, wanted.renewing))
+            calls += [call for call in found if call.call_id not in seen]
         known = {call.call_id for call in calls}
         missing = [key for call_id, key in wanted.closing.items() if call_id not in known]
         cdrs = [
@@ -168,7 +180,11 @@ class Store:
         account_ids |= {cdr.account for cdr in cdrs if cdr.account is not None}
         accounts = _by_keys(connection, _LOCK_ACCOUNTS, schema.accounts.c.id, sorted(account_ids))
         payments = _by_keys(connection, _PAYMENTS, schema.entries.c.transaction_id, wanted.payments)
-        return Book(map(schema.account_of, accounts), calls, cdrs, map(schema.entry_of, payments))
+        book = Book(map(schema.account_of, accounts), calls, cdrs, map(schema.entry_of, payments))
+        sales = sales_store.load(connection, commands, calls)
+        if sales is not None:
+            book.sales = sales
+        return book
 
     def _add_account(self, connection: Connection, book: Book, command: AddAccount) -> Account:
         row: dict[str, Any] = {
@@ -252,6 +268,10 @@ class Store:
         with self._reading() as connection:
             return [schema.entry_of(row) for row in connection.execute(query)]
 
+    def reading(self) -> Connection:
+        """A connection of one moment, for :mod:`billing.sales_store`'s questions."""
+        return self._reader.connect()
+
     def live_calls(self) -> list[LiveCall]:
         """Calls that aren't over, or whose process died."""
         with self._reading() as connection:
@@ -284,6 +304,7 @@ class Store:
                 *_verify_balances(connection),
                 *_verify_reservations(connection),
                 *_verify_prices(connection),
+                *sales_store.verify(connection),
             ]
 
 
@@ -296,6 +317,8 @@ class _Keys:
         self.closing: dict[str, str] = {}
         self.cdrs: list[str] = []
         self.payments: list[str] = []
+        self.renewing: list[int] = []
+        """Accounts whose calls go on under a new term of a package."""
         for command in commands:
             self._add(command)
 
@@ -319,7 +342,10 @@ class _Keys:
             case TopUp(account_id=account_id, payment_id=payment_id):
                 self.accounts.add(account_id)
                 self.payments.append(payment_transaction(payment_id))
-            case SetAccount(account_id=account_id):
+            case RenewPackage(account_id=account_id):
+                self.accounts.add(account_id)
+                self.renewing.append(account_id)
+            case SetAccount(account_id=account_id) | SalesCommand(account_id=account_id):
                 self.accounts.add(account_id)
 
 
@@ -341,6 +367,7 @@ _UPDATE_CALLS = (
         paid_seconds=bindparam("paid_seconds"),
         answered_at=bindparam("answered_at"),
         last_alive_at=bindparam("last_alive_at"),
+        coverage=bindparam("coverage"),
     )
 )
 _DELETE_CALLS = delete(schema.live_calls).where(schema.live_calls.c.call_id == bindparam("key"))
@@ -391,8 +418,9 @@ def _write(connection: Connection, book: Book) -> None:
     _many(connection, _INSERT_CALLS, [schema.call_row(call) for call in new])
     _many(connection, _UPDATE_CALLS, [_call_changes(call) for call in old])
     _many(connection, _DELETE_CALLS, [{"key": key} for key in gone])
-    _many(connection, _INSERT_CDRS, [schema.cdr_row(cdr, rate) for cdr, rate in book.new_cdrs])
+    _many(connection, _INSERT_CDRS, [schema.cdr_row(*record) for record in book.new_cdrs])
     _many(connection, _INSERT_ENTRIES, [schema.entry_row(entry) for entry in book.new_entries])
+    sales_store.write(connection, book.sales)
     changed = book.changed_accounts
     if changed:
         written = connection.execute(_UPDATE_ACCOUNTS, [_account_changes(a) for a in changed])
@@ -412,6 +440,7 @@ def _call_changes(call: LiveCall) -> dict[str, Any]:
         "paid_seconds": call.paid_seconds,
         "answered_at": call.answered_at,
         "last_alive_at": call.last_alive_at,
+        "coverage": schema.coverage_blob(call.coverage),
     }
 
 
@@ -499,11 +528,17 @@ def _verify_prices(connection: Connection) -> list[Difference]:
         schema.cdrs.c.duration_ms,
         schema.cdrs.c.price_micros,
         schema.cdrs.c.rate,
+        schema.cdrs.c.coverage,
     )
-    for call_id, leg, duration_ms, price, blob in connection.execute(wanted):
+    for call_id, leg, duration_ms, price, rate_blob, coverage_blob in connection.execute(wanted):
         key = leg_key(call_id, leg)
-        rate = schema.rate_from_blob(blob)
-        right = 0 if rate is None else charge(rate, duration_ms).price_micros
+        rate = schema.rate_from_blob(rate_blob)
+        coverage = schema.coverage_from_blob(coverage_blob)
+        right = 0
+        if rate is not None and coverage is not None:
+            right = charge_covered(rate, coverage, duration_ms).price_micros
+        elif rate is not None:
+            right = charge(rate, duration_ms).price_micros
         if price != right:
             found.append(Difference("price", f"of call {key}", right, price))
         taken = -posted.pop(call_transaction(key), 0)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from billing import sales_store
+from billing.coverage import Coverage, affordable_covered_ms, charge_covered, grown
 from billing.money import format_amount
-from billing.rating import affordable_seconds, charge
+from billing.product import Destinations
 from billing.tariff import describe
 from sip.message import Request
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import LineCaller
 from softswitch.admission.credit import PricedRoute
+from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine, direction_of_call, type_of_call
 from softswitch.directory import Line
@@ -48,7 +51,7 @@ def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int)
     priced = stages.price(caller, destination, Request.build("INVITE", b"sip:x", ()), at_ms)
     shown = priced.presented.presented
     rows.append(_row("caller_id", f"shows {shown}" if shown else "withheld"))
-    return [*rows, *_credit(context, priced, seconds)]
+    return [*rows, *_credit(context, priced, at_ms, seconds)]
 
 
 def _build(context: Context, at_ms: int) -> Stages:
@@ -64,16 +67,26 @@ def _build(context: Context, at_ms: int) -> Stages:
         {account.id: account.tariff for account in context.billing.accounts()},
         lambda line: tuple(by_login.get(line.login, ())),
         lambda line: 0,
+        _entitlements(context),
     )
 
 
-def _credit(context: Context, priced: PricedRoute, seconds: int) -> list[Row]:
+def _entitlements(context: Context) -> Entitlements:
+    with context.billing.reading() as connection:
+        return Entitlements(
+            sales_store.subscriptions(connection, None),
+            Destinations(sales_store.destinations(connection)),
+        )
+
+
+def _credit(context: Context, priced: PricedRoute, at_ms: int, seconds: int) -> list[Row]:
     rate = priced.rate
     if rate is None or rate.free:
         return [_row("tariff", "free of charge"), _row("longest call", "without a limit")]
     account = context.account(priced.account_id)
-    price = charge(rate, seconds * 1000)
-    rows = [
+    coverage, rows = _coverage(context, priced, at_ms, seconds)
+    price = charge_covered(rate, coverage, seconds * 1000)
+    rows += [
         _row("tariff", f"{rate.tariff}: {describe(rate)}"),
         _row(
             "price",
@@ -87,13 +100,30 @@ def _credit(context: Context, priced: PricedRoute, seconds: int) -> list[Row]:
     elif available is None:
         rows.append(_row("longest call", "without a limit (postpaid)"))
     else:
-        longest = affordable_seconds(rate, available)
+        longest_ms = affordable_covered_ms(rate, coverage, available)
+        longest = None if longest_ms is None else longest_ms // 1000
         if longest == 0:
             rows.append(_row("credit", "refused with 402: the balance pays for no part of it"))
         else:
             paid = "without a limit" if longest is None else f"{longest} s"
             rows.append(_row("longest call", f"{paid} for {format_amount(available)} available"))
     return rows
+
+
+def _coverage(
+    context: Context, priced: PricedRoute, at_ms: int, seconds: int
+) -> tuple[Coverage, list[Row]]:
+    """What packages would pay for, and a row for each."""
+    with context.billing.reading() as connection:
+        owned = sales_store.subscriptions(connection, [priced.account_id])
+    known = {item.id: item for item in owned}
+    candidates = [known[key] for key in priced.packages]
+    coverage, _ = grown(Coverage(priced.packages), candidates, at_ms, seconds * 1000)
+    rows = [
+        _row("package", f"{cover.product}: pays for {cover.held_ms // 1000} s")
+        for cover in coverage.covers
+    ]
+    return coverage, rows
 
 
 def _row(stage: str, decision: str) -> Row:

@@ -9,13 +9,16 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
+from billing import sales_store
 from billing.authorization import ProveAlive
 from billing.group_commit import GroupCommit
+from billing.product import Destinations
 from billing.store import Store, StoreError
 from rtp.client import MediaWorkers
 from rtp.session import MediaError, MediaSession, MediaSettings
@@ -23,11 +26,13 @@ from sip.endpoint import Listen, ListenError
 from sip.flow import Flow
 from sip.resolver import Resolver
 from sip.uri import Uri
+from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import MediaLost, Silent
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
 from softswitch.directory import Directory, Trunk
+from softswitch.due import run_due
 from softswitch.keeping import BindingKeeper, JournalKeeper
 from softswitch.live import live_handlers
 from softswitch.operations.context import Context, Reload, submitting
@@ -41,6 +46,8 @@ GC_THRESHOLD = 50_000
 """Allocations between collections of the youngest generation. The call path makes no cycles, so
 collecting often would only stop the loop."""
 HOUSEKEEPING_SECONDS = 10.0
+DUE_SECONDS = 1.0
+"""How late a renewal or a bonus may be."""
 
 FATAL = (ListenError, AlreadyRunning, StoreError, MediaError, OperationError, ConfigError)
 """What ends the start with one line that names the thing."""
@@ -85,6 +92,7 @@ class Server:
         self._stopped = asyncio.Event()
         self._hurry = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._refused_work: set[str] = set()
         # Durations go by the monotonic clock, stamps by the wall clock: both are read here only.
         self._store = Store(config.database.url)
         self._directory_store = DirectoryStore(self._store.engine)
@@ -107,6 +115,9 @@ class Server:
         )
         self._tariffs = {tariff.name: tariff for tariff in self._store.tariffs()}
         self._tariff_of = {account.id: account.tariff for account in self._store.accounts()}
+        self._entitlements = Entitlements()
+        self._reload_destinations()
+        self._reload_entitlements(None)
         self.switch = self._build_switch(self._directory_store.load())
         self._control = ControlServer(config.control_socket, self._handlers())
 
@@ -117,6 +128,7 @@ class Server:
             directory=directory,
             tariffs=self._tariffs,
             tariff_of=self._tariff_of,
+            entitlements=self._entitlements,
             nonce_secret=nonce_secret(self._config),
             randbits=secrets.randbits,
             wall_ms=epoch_ms,
@@ -162,6 +174,7 @@ class Server:
         self._install_signals()
         self._every(self._config.calls.journal_seconds, self._prove_life)
         self._every(HOUSEKEEPING_SECONDS, self._keep_house)
+        self._every(DUE_SECONDS, self._do_due_work)
         _calm_garbage_collector()
         where = " ".join(f"{x.transport}:{x.host}:{x.port}" for x in self.switch.endpoint.listening)
         self._log.info("ready", listen=where)
@@ -244,6 +257,35 @@ class Server:
         self.switch.expire()
         self._journal.retry()
 
+    async def _do_due_work(self) -> None:
+        """Renewals, rents and bonuses; first of all what a downtime left undone."""
+        zone = self._config.switch.time_zone
+        apply = submitting(self._loop, self._money.submit)
+        try:
+            report = await asyncio.to_thread(run_due, self._store, apply, epoch_ms(), zone)
+        except (StoreError, SQLAlchemyError) as error:
+            self._log.error("due work waits for the database", why=str(error))
+            return
+        for work, refusal in report.failures:
+            if work.key not in self._refused_work:
+                self._refused_work.add(work.key)
+                self._log.error("due work was refused", work=work.key, why=str(refusal))
+        if report.done:
+            self._log.info("due work done", works=report.done, accounts=len(report.accounts))
+            await asyncio.to_thread(self._reload_entitlements, sorted(report.accounts))
+            self.switch.accounts_changed(report.accounts)
+
+    def _reload_entitlements(self, accounts: Sequence[int] | None) -> None:
+        with self._store.reading() as connection:
+            found = sales_store.subscriptions(connection, accounts)
+        if accounts is None:
+            self._entitlements.clear()
+        self._entitlements.put(found, accounts or ())
+
+    def _reload_destinations(self) -> None:
+        with self._store.reading() as connection:
+            self._entitlements.destinations = Destinations(sales_store.destinations(connection))
+
     # What others tell
 
     def _silent(self, session: MediaSession, last_packet_at: int | None) -> None:
@@ -284,6 +326,11 @@ class Server:
         for account in reload.accounts:
             self._tariff_of[account.id] = account.tariff
         self.switch.lines_changed([*(line.id for line in reload.lines), *reload.removed_lines])
+        if reload.subscriptions is not None:
+            accounts = (account.id for account in reload.accounts)
+            self._entitlements.put(reload.subscriptions, accounts)
+        if reload.destinations is not None:
+            self._entitlements.destinations = reload.destinations
 
     def _reload_all(self) -> None:
         """SIGHUP: read the configuration and the directory anew; a broken file changes nothing."""
@@ -298,6 +345,8 @@ class Server:
         self._tariffs.clear()
         self._tariffs.update((tariff.name, tariff) for tariff in self._store.tariffs())
         self._tariff_of.update((a.id, a.tariff) for a in self._store.accounts())
+        self._reload_destinations()
+        self._reload_entitlements(None)
         self._log.info("reloaded", needs_restart=fresh != self._config)
 
 

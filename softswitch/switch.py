@@ -21,6 +21,7 @@ from sip.registrar import Binding, Registrar, RegistrarLimits, Registration
 from sip.user_agent import UserAgent
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Authenticator, Caller, LineCaller
+from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.refusal import Refusal
 from softswitch.call.accounting import Record, SettlementDesk
 from softswitch.call.call import Call
@@ -62,6 +63,7 @@ class Switch:
         directory: Directory,
         tariffs: dict[str, Any],
         tariff_of: dict[int, str],
+        entitlements: Entitlements,
         nonce_secret: bytes,
         randbits: Callable[[int], int],
         wall_ms: Callable[[], int],
@@ -115,6 +117,7 @@ class Switch:
             tariff_of,
             self._bindings_of,
             self._calls_of,
+            entitlements,
             parks=config.calls.park_seconds > 0,
         )
         self.watchers = Watchers(

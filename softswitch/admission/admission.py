@@ -14,6 +14,7 @@ from sip.registrar import Binding
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import present
 from softswitch.admission.credit import PricedRoute, price
+from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.numbering import Dialled, NumberError, NumberPlan
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import Route, ToLine, route
@@ -29,6 +30,7 @@ class Stages:
         calls_of: how many calls a line takes part in now.
         parks: a call to a line without phones waits for one to register.
         tariff_of: account id to tariff name.
+        entitlements: the packages that accounts have.
     """
 
     directory: Directory
@@ -37,6 +39,7 @@ class Stages:
     tariff_of: Mapping[int, str]
     bindings_of: Callable[[Line], tuple[Binding, ...]]
     calls_of: Callable[[Line], int]
+    entitlements: Entitlements
     parks: bool = False
 
     def number(self, dialled: str) -> Dialled:
@@ -72,4 +75,4 @@ class Stages:
     def price(self, caller: Caller, destination: Route, request: Request, at: int) -> PricedRoute:
         """Decide caller id and price."""
         presented = present(caller, destination, request, self.plan)
-        return price(caller, presented, self.tariffs, self.tariff_of, at)
+        return price(caller, presented, self.tariffs, self.tariff_of, self.entitlements, at)

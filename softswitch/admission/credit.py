@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from billing.tariff import Rate, Tariff
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import PresentedRoute
+from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine, ToTrunk
 
@@ -21,6 +22,8 @@ class PricedRoute:
     """Whose call it is in the CDR; who pays if there is a rate."""
     rate: Rate | None
     """None: free of charge, and possible at any balance."""
+    packages: tuple[str, ...] = ()
+    """Subscriptions that may pay for it before money does, in the order of use."""
 
 
 def price(
@@ -28,6 +31,7 @@ def price(
     presented: PresentedRoute,
     tariffs: Mapping[str, Tariff],
     tariff_of: Mapping[int, str],
+    entitlements: Entitlements,
     at: int,
 ) -> PricedRoute:
     """Find the rate.
@@ -38,6 +42,7 @@ def price(
 
     Args:
         tariff_of: account id to tariff name.
+        entitlements: the packages that accounts have.
         at: epoch milliseconds.
 
     Raises:
@@ -59,4 +64,9 @@ def price(
         rate = rate or tariff.find(destination.number[1:], at)
     if rate is None and isinstance(destination, ToTrunk):
         raise Refusal(403, f"credit: tariff {name} has no price for {destination.number}")
-    return PricedRoute(presented, account_id, rate)
+    packages: tuple[str, ...] = ()
+    if rate is not None and not rate.free:
+        packages = entitlements.for_call(
+            account_id, caller.line.number, destination.number, isinstance(destination, ToLine)
+        )
+    return PricedRoute(presented, account_id, rate, packages)

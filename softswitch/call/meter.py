@@ -91,13 +91,16 @@ class Meter:
                 self.record.draft(),
                 context.wall_ms(),
                 context.limits.reservation_seconds,
+                priced.packages,
             )
         )
         self._opened = True
 
     async def answer(self, answered_at: float, wall: int) -> None:
         """Note the answer; on disk before the caller hears of it."""
-        await self._context.money.submit(AnswerCall(self.key, wall))
+        authorization = await self._context.money.submit(AnswerCall(self.key, wall))
+        if authorization is not None:
+            self._authorization = authorization
         self.answered_at = answered_at
         self.record.answered(wall)
 

@@ -85,6 +85,12 @@ def set_(
 
 
 @app.command()
+def notices(context: typer.Context, account: Account) -> None:
+    """What the subscriber is to be told: packages that ended, debts."""
+    Session.of(context).run("account_notices", account=account)
+
+
+@app.command()
 def ledger(context: typer.Context, account: Account) -> None:
     """The account's postings, oldest first."""
     Session.of(context).run("account_ledger", account=account)

@@ -10,7 +10,17 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from softswitch.cli import accounts, calls, lines, records, switch, tariffs, trunks
+from softswitch.cli import (
+    accounts,
+    bonuses,
+    calls,
+    lines,
+    packages,
+    records,
+    switch,
+    tariffs,
+    trunks,
+)
 from softswitch.cli.session import DONE, REFUSED, USAGE, Failure, Session
 
 app = typer.Typer(
@@ -23,7 +33,7 @@ app = typer.Typer(
     epilog="-c and -o may stand anywhere in a command.",
 )
 switch.add_to(app)
-for noun in (accounts, lines, trunks, tariffs, calls, records):
+for noun in (accounts, bonuses, lines, packages, trunks, tariffs, calls, records):
     noun.add_to(app)
 
 

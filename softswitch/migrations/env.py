@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-import softswitch.store  # adds the directory's tables to the metadata
+import softswitch.store
 from billing.schema import metadata
 
 assert softswitch.store.lines_table.metadata is metadata

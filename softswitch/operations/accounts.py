@@ -39,7 +39,7 @@ def account_add(
         AddAccount(
             name=_name(name),
             kind=kind,
-            currency=_currency(currency or context.config.switch.currency),
+            currency=read_currency(currency or context.config.switch.currency),
             credit_limit_micros=_credit_limit(limit),
             tariff=tariff_name(tariff),
             at=context.now_ms(),
@@ -51,13 +51,15 @@ def account_add(
 
 def account_topup(context: Context, account: str, amount: str, payment_id: str) -> Row:
     """Add a payment to the balance; the same payment id again changes nothing."""
-    micros = _amount(amount)
+    micros = read_amount(amount)
     if micros <= 0:
         raise OperationError(f"a payment must be above zero, not {amount}")
     if _PAYMENT_ID.fullmatch(payment_id) is None:
         raise OperationError("a payment id has 1 to 128 visible ASCII characters without spaces")
     owner = context.account(account)
-    return account_row(context.do(TopUp(owner.id, micros, payment_id, context.now_ms())))
+    paid = context.do(TopUp(owner.id, micros, payment_id, context.now_ms()))
+    context.changes.accounts.add(owner.id)  # it may have renewed a package
+    return account_row(paid)
 
 
 def account_show(context: Context, account: str) -> Row:
@@ -137,13 +139,15 @@ def _name(text: str) -> str:
     return name
 
 
-def _currency(text: str) -> str:
+def read_currency(text: str) -> str:
+    """ISO 4217 as typed. Raises OperationError."""
     if _CURRENCY.fullmatch(text.upper()) is None:
         raise OperationError(f"currency {text!r} must be three letters (ISO 4217)")
     return text.upper()
 
 
-def _amount(text: str) -> int:
+def read_amount(text: str) -> int:
+    """Micros of an amount as typed. Raises OperationError."""
     try:
         micros = parse_amount(text)
     except MoneyError as error:
@@ -157,7 +161,7 @@ def _credit_limit(text: str) -> int | None:
     """ "" and "unlimited" are postpaid without a bound."""
     if text in ("", "unlimited"):
         return None
-    micros = _amount(text)
+    micros = read_amount(text)
     if micros < 0:
         raise OperationError(f"a credit limit is not negative: {text}")
     return micros

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from billing import sales_store
 from billing.account import Account
+from billing.product import Destinations, Subscription
 from billing.store import Store
 from billing.tariff import Tariff
 from softswitch.admission.numbering import NumberError, NumberPlan
@@ -30,9 +32,10 @@ class Changes:
     accounts: set[int] = field(default_factory=set)
     tariffs: set[str] = field(default_factory=set)
     trunks: bool = False
+    destinations: bool = False
 
     def any(self) -> bool:
-        return bool(self.lines or self.accounts or self.tariffs or self.trunks)
+        return bool(self.lines or self.accounts or self.tariffs or self.trunks or self.destinations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,9 @@ class Reload:
     """All of them, or None when none changed."""
     tariffs: tuple[Tariff, ...]
     accounts: tuple[Account, ...]
+    subscriptions: tuple[Subscription, ...] | None = None
+    """What these accounts have; None when no account changed."""
+    destinations: Destinations | None = None
 
     def put_into(self, directory: Directory) -> None:
         """Bring the directory up to date."""
@@ -128,12 +134,22 @@ class Context:
         lines = self.directory.lines(sorted(changes.lines)) if changes.lines else []
         present = {line.id for line in lines}
         accounts = (self.billing.account(account_id) for account_id in sorted(changes.accounts))
+        subscriptions, destinations = None, None
+        if changes.accounts or changes.destinations:
+            with self.billing.reading() as connection:
+                if changes.accounts:
+                    found = sales_store.subscriptions(connection, sorted(changes.accounts))
+                    subscriptions = tuple(found)
+                if changes.destinations:
+                    destinations = Destinations(sales_store.destinations(connection))
         return Reload(
             lines=tuple(lines),
             removed_lines=tuple(sorted(changes.lines - present)),
             trunks=tuple(self.directory.trunks()) if changes.trunks else None,
             tariffs=tuple(self.billing.tariff(name) for name in sorted(changes.tariffs)),
             accounts=tuple(account for account in accounts if account is not None),
+            subscriptions=subscriptions,
+            destinations=destinations,
         )
 
 

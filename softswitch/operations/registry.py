@@ -8,7 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from softswitch.config import Config
-from softswitch.operations import accounts, explain, lines, records, registrations, tariffs, trunks
+from softswitch.operations import (
+    accounts,
+    bonuses,
+    explain,
+    lines,
+    packages,
+    records,
+    registrations,
+    tariffs,
+    trunks,
+)
 from softswitch.operations.context import Changes, Context, Reload
 from softswitch.operations.errors import OperationError
 from softswitch.operations.setup import naming_database_errors, opened
@@ -24,9 +34,13 @@ OPERATIONS: Mapping[str, Operation] = {
         accounts.account_add,
         accounts.account_ledger,
         accounts.account_list,
+        packages.account_notices,
         accounts.account_set,
         accounts.account_show,
         accounts.account_topup,
+        bonuses.bonus_list,
+        bonuses.bonus_rates,
+        bonuses.bonus_set,
         explain.explain_call,
         lines.line_add,
         lines.line_import,
@@ -36,6 +50,14 @@ OPERATIONS: Mapping[str, Operation] = {
         lines.line_set,
         lines.line_show,
         lines.line_suspend,
+        packages.destination_list,
+        packages.destination_set,
+        packages.package_auto_renew,
+        packages.package_buy,
+        packages.package_define,
+        packages.package_list,
+        packages.package_show,
+        packages.package_withdraw,
         records.cdr_export,
         records.cdr_list,
         records.ledger_verify,

@@ -44,6 +44,14 @@ def close() -> None:
         _open.pop().close()
 
 
+def one(books: Store, command):
+    """The answer to a command; a refusal is raised."""
+    (result,) = books.apply([command])
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
 def account(books: Store, balance: int, credit_limit: int | None = 0) -> int:
     (made,) = books.apply([AddAccount("somebody", "person", "GEL", credit_limit, "default", 0)])
     if balance:

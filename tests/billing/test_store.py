@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from books import RATE, account, cdr, close, reopen, store
+from books import RATE, account, cdr, close, one, reopen, store
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -47,13 +47,6 @@ from billing.journal import CdrJournal
 from billing.rating import charge
 from billing.store import Store, StoreError
 from billing.tariff import Rate
-
-
-def one(books: Store, command):
-    (result,) = books.apply([command])
-    if isinstance(result, Exception):
-        raise result
-    return result
 
 
 @pytest.mark.usefixtures("database")

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from world import Address, VirtualLoop, Wire, WireSocket
 
+from billing import sales_store
 from billing.authorization import AddAccount, ProveAlive, ReplaceTariff, TopUp
 from billing.group_commit import GroupCommit
+from billing.product import Product, Subscription
+from billing.sales import BuyPackage, DefineProduct
 from billing.store import Store
 from billing.tariff import Rate
 from rtp.local import LocalMedia
@@ -35,10 +38,12 @@ from sip.message import Request, parse_message
 from sip.session import Session
 from sip.uri import Uri
 from sip.user_agent import Invitation, UserAgent
+from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import Silent
 from softswitch.config import parse
 from softswitch.directory import Directory, Line, Source, Trunk
+from softswitch.due import run_due
 from softswitch.switch import Switch
 
 SWITCH: Address = ("192.0.2.1", 5060)
@@ -117,6 +122,7 @@ class Exchange:
         )
         self.tariffs = {}
         self.tariff_of: dict[int, str] = {}
+        self.entitlements = Entitlements()
         self.media = LocalMedia(
             self.loop,
             MediaNetwork(self.wire),
@@ -135,6 +141,7 @@ class Exchange:
         for port in range(PORTS[0], PORTS[1] + 1):
             self.wire.attach((SWITCH[0], port), self._media_receiver(port))
         self.loop.call_later(5.0, self._journal)
+        self.loop.call_later(1.0, self._do_due_work)
 
     def _switch(self) -> Switch:
         return Switch(
@@ -143,6 +150,7 @@ class Exchange:
             directory=self.directory,
             tariffs=self.tariffs,
             tariff_of=self.tariff_of,
+            entitlements=self.entitlements,
             nonce_secret=b"n" * 32,
             randbits=self.rng.getrandbits,
             wall_ms=self.wall_ms,
@@ -181,7 +189,36 @@ class Exchange:
             self.money.submit(ProveAlive(calls))
         self.loop.call_later(5.0, self._journal)
 
+    def _do_due_work(self) -> None:
+        """As the server does it each second."""
+        report = run_due(self.store, self.store.apply, self.wall_ms(), "Asia/Tbilisi")
+        assert report.failures == []
+        if report.done:
+            with self.store.reading() as connection:
+                found = sales_store.subscriptions(connection, sorted(report.accounts))
+            self.entitlements.put(found, report.accounts)
+            self.switch.accounts_changed(report.accounts)
+        self.loop.call_later(1.0, self._do_due_work)
+
     # Setting up
+
+    def package(self, product: Product, account: int, ends_in: float, **more) -> Subscription:
+        """Sell a package that ends in so many seconds, whatever its term."""
+        now = self.wall_ms()
+        bought = now + round(ends_in * 1000) - (product.term.boundary(now, 1, "UTC") - now)
+        command = BuyPackage(
+            account_id=account,
+            at=bought,
+            purchase_id=f"{product.name} {account}",
+            product=product.name,
+            line=None,
+            zone="UTC",
+            **more,
+        )
+        self.store.apply([DefineProduct(product)])
+        (purchase,) = self.store.apply([command])
+        self.entitlements.put([purchase.subscription])
+        return purchase.subscription
 
     def account(self, balance_micros: int) -> int:
         command = AddAccount(f"account {self.rng.random()}", "person", "GEL", 0, "default", 0)

@@ -127,6 +127,48 @@ def test_lines_and_tariffs_from_files(softswitch: Softswitch, folder: Path) -> N
     assert names == ["default", "gold"]
 
 
+def test_a_package_from_its_scope_to_its_renewal(softswitch: Softswitch) -> None:
+    assert softswitch("destination", "set", "georgia", "995", "!9959", "-o", "json").json == {
+        "name": "georgia",
+        "prefixes": ["995", "!9959"],
+    }
+    unknown = softswitch(
+        "package", "define", "x", "--price", "1", "--term", "1 day", "--scope", "y"
+    )
+    assert "there is no destination set 'y'" in unknown.err
+    made = softswitch(
+        "package", "define", "month", "--price", "3", "--term", "30 days", "--scope",
+        "georgia,on_net", "--free-minutes", "100", "--grace", "3 days", "-o", "json",
+    )  # fmt: skip
+    assert (made.status, made.json["term"], made.json["free_minutes"]) == (0, "30 days", 100)
+    bought = softswitch(
+        "package", "buy", "Ana", "month", "--line", "+995322000001", "--auto-renew",
+        "--purchase-id", "p-1", "-o", "json",
+    )  # fmt: skip
+    assert (bought.json["charged"], bought.json["left_seconds"]) == ("3.00", 6000)
+    again = softswitch("package", "buy", "Ana", "month", "--purchase-id", "p-1", "-o", "json")
+    assert again.json["charged"] == "0.00"
+    off = softswitch("package", "auto-renew", "Ana", "p-1", "off", "-o", "json")
+    assert off.json["auto_renew"] is False
+    (shown,) = softswitch("package", "show", "Ana", "-o", "json").json
+    assert shown["state"] == "active"
+    told = softswitch(
+        "explain", "call", "--from", "+995322000001", "--to", "+995322000002", "-o", "json"
+    )
+    stages = {row["stage"]: row["decision"] for row in told.json}
+    if "package" in stages:  # the called line has to be registered for it to come so far
+        assert stages["package"] == "month: pays for 60 s"
+    assert softswitch("package", "withdraw", "month", "-o", "json").json["sold"] is False
+    refused = softswitch("package", "buy", "Beka", "month")
+    assert (refused.status, "no product month on sale" in refused.err) == (1, True)
+
+
+def test_a_bonus_is_set_and_shown(softswitch: Softswitch) -> None:
+    assert softswitch("bonus", "set", "0.01", "-o", "json").json["per_minute"] == "0.01"
+    assert len(softswitch("bonus", "rates", "-o", "json").json) == 1
+    assert softswitch("bonus", "list", "Ana", "-o", "json").json == []
+
+
 def test_a_broken_file_names_its_lines(softswitch: Softswitch, folder: Path) -> None:
     (folder / "prices.csv").write_text(HEADER + "995,Georgia,0,cheap,1,1\n")
     refused = softswitch("tariff", "import", "prices.csv")

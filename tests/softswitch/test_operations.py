@@ -604,7 +604,8 @@ class TestServer:
 
         asyncio.run(serve())
         assert threads == {threading.main_thread().name}
-        added_account, added_line, added_trunk, imported, removed = reloads
+        added_account, added_line, topped_up, added_trunk, imported, removed = reloads
+        assert [account.id for account in topped_up.accounts] == [1]
         assert [account.name for account in added_account.accounts] == ["Ana"]
         assert [line.number for line in added_line.lines] == ["+995322000001"]
         assert added_trunk.trunks is not None

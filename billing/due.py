@@ -1,0 +1,117 @@
+"""Work that is due at an instant: renewals, rents, bonuses.
+
+A row says what is due and when. Doing it is a command that is decided in the books like any
+other: it looks whether it was done already, and moves its own row on in the same transaction. So
+it may be done twice, by two processes at once, or days late after a downtime: what it posts has
+the date at which it was due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_WORKS = 500
+"""Rows read at once; more wait for the next round."""
+MAX_ROUNDS = 10_000
+"""A bound for a row that would never move on; 500 accounts catch up a year in 366 rounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueWork:
+    """What is due.
+
+    Args:
+        kind: which handler does it.
+        subject: what it is about, unique within the kind.
+        account_id: whose work it is; the works of one account are done in the order of their
+            dates.
+        due_at: epoch milliseconds.
+    """
+
+    kind: str
+    subject: str
+    account_id: int | None
+    due_at: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.subject}"
+
+
+@dataclass(slots=True)
+class DueReport:
+    """What a run did."""
+
+    done: int = 0
+    accounts: set[int] = field(default_factory=set)
+    """Whose money or services may have changed."""
+    failures: list[tuple[DueWork, Exception]] = field(default_factory=list)
+    """Works that were refused; they stay due."""
+
+
+Apply = Callable[[Sequence[Any]], Sequence[Any]]
+Handler = Callable[[DueWork], Sequence[Any]]
+"""From a work to the commands that do it, the one that moves its row the last."""
+
+
+def run(
+    due: Callable[[int, int], Sequence[DueWork]],
+    handlers: dict[str, Handler],
+    apply: Apply,
+    now: int,
+) -> DueReport:
+    """Do everything that is due, in the order of its dates.
+
+    Args:
+        due: the works that are due by an instant, the earliest first, at most so many.
+        apply: commands to results, in order, refusals among them as exceptions.
+        now: epoch milliseconds.
+    """
+    report = DueReport()
+    refused: set[str] = set()
+    for _ in range(MAX_ROUNDS):
+        works = due(now, MAX_WORKS + len(refused))
+        for work in works:
+            if work.kind not in handlers and work.key not in refused:
+                refused.add(work.key)
+                report.failures.append((work, KeyError(f"nothing does {work.kind} work")))
+        works = first_of_each_account(work for work in works if work.key not in refused)
+        if not works:
+            break
+        for work, results in _apply_all(works, handlers, apply):
+            failed = next((result for result in results if isinstance(result, Exception)), None)
+            if failed is not None:
+                refused.add(work.key)
+                report.failures.append((work, failed))
+                continue
+            report.done += 1
+            if work.account_id is not None:
+                report.accounts.add(work.account_id)
+    return report
+
+
+def first_of_each_account(works: Iterable[DueWork]) -> list[DueWork]:
+    """Works that may be done together. What an account's first work leads to may come before its
+    second; of works that belong to nobody only the first is taken, for the same reason."""
+    seen: set[int | None] = set()
+    first = []
+    for work in works:
+        if work.account_id not in seen:
+            seen.add(work.account_id)
+            first.append(work)
+    return first
+
+
+def _apply_all(
+    works: Sequence[DueWork], handlers: dict[str, Handler], apply: Apply
+) -> list[tuple[DueWork, Sequence[Any]]]:
+    """All works' commands in one batch."""
+    commands = [list(handlers[work.kind](work)) for work in works]
+    results = list(apply([command for each in commands for command in each]))
+    found: list[tuple[DueWork, Sequence[Any]]] = []
+    for work, own in zip(works, commands, strict=True):
+        found.append((work, results[: len(own)]))
+        del results[: len(own)]
+    return found

@@ -1,0 +1,85 @@
+"""Which packages may pay for a call: what lines are entitled to, held in memory.
+
+Only a proposal: whether a package still has a second left is decided where money is, by the books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from billing.product import Destinations, Subscription, in_scope
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """A subscription, as admission needs it."""
+
+    subscription: str
+    line: str | None
+    """None: every line of the account."""
+    scope: tuple[str, ...]
+    service: str | None
+    ends_at: int
+
+    @classmethod
+    def of(cls, subscription: Subscription) -> Entitlement:
+        return cls(
+            subscription.id,
+            subscription.line,
+            subscription.terms.scope,
+            subscription.terms.service,
+            subscription.ends_at,
+        )
+
+
+class Entitlements:
+    """Index by account; changed in place when something was bought, renewed or ended."""
+
+    def __init__(
+        self, subscriptions: Iterable[Subscription] = (), destinations: Destinations | None = None
+    ) -> None:
+        self.destinations = destinations or Destinations()
+        self._by_account: dict[int, tuple[Entitlement, ...]] = {}
+        self.put(subscriptions)
+
+    def put(self, subscriptions: Iterable[Subscription], accounts: Iterable[int] = ()) -> None:
+        """Put these in the place of everything that their accounts, and `accounts`, had."""
+        fresh: dict[int, list[Subscription]] = {account: [] for account in accounts}
+        for item in subscriptions:
+            fresh.setdefault(item.account_id, []).append(item)
+        for account, items in fresh.items():
+            if items:
+                ordered = sorted(items, key=lambda item: item.order)
+                self._by_account[account] = tuple(map(Entitlement.of, ordered))
+            else:
+                self._by_account.pop(account, None)
+
+    def clear(self) -> None:
+        self._by_account.clear()
+
+    def for_call(self, account: int, line: str, number: str, on_net: bool) -> tuple[str, ...]:
+        """Subscriptions whose scope includes a call, in the order of use.
+
+        Args:
+            line: the calling line's number.
+            number: the called one, E.164 with "+".
+        """
+        mine = self._by_account.get(account)
+        if not mine:
+            return ()
+        groups = self.destinations.of(number[1:])
+        return tuple(
+            item.subscription
+            for item in mine
+            if item.line in (None, line) and in_scope(item.scope, groups, on_net)
+        )
+
+    def service_ends_at(self, account: int, line: str, service: str, at: int) -> int | None:
+        """When a service that a line has now ends; None if it hasn't got it."""
+        ends = [
+            item.ends_at
+            for item in self._by_account.get(account, ())
+            if item.service == service and item.line in (None, line) and item.ends_at > at
+        ]
+        return max(ends, default=None)

@@ -1,0 +1,42 @@
+"""softswitch bonus: money for incoming calls."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from softswitch.cli.accounts import Account
+from softswitch.cli.session import Session
+
+app = typer.Typer(
+    help="The bonus: money for incoming calls from other networks.", no_args_is_help=True
+)
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="bonus")
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="For each whole minute.")],
+    currency: Annotated[
+        str | None, typer.Option(help="ISO 4217. Default: the switch's own.")
+    ] = None,
+) -> None:
+    """Set what a minute brings, from today on. What a day brought is posted at midnight."""
+    Session.of(context).run("bonus_set", amount=amount, currency=currency)
+
+
+@app.command()
+def rates(context: typer.Context) -> None:
+    """What a minute brings, and since when."""
+    Session.of(context).run("bonus_rates")
+
+
+@app.command("list")
+def list_(context: typer.Context, account: Account) -> None:
+    """What an account got, day by day."""
+    Session.of(context).run("bonus_list", account=account)

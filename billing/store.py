@@ -14,14 +14,13 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
-    func,
     insert,
     select,
     update,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from billing import sales_store, schema
+from billing import sales_store, schema, verification
 from billing.account import ACTIVE, Account
 from billing.authorization import (
     AddAccount,
@@ -37,11 +36,9 @@ from billing.authorization import (
     WriteCdr,
 )
 from billing.book import Book, LiveCall, recovered
-from billing.cdr import Cdr, leg_key
-from billing.coverage import charge_covered
+from billing.cdr import Cdr
 from billing.decisions import decide
-from billing.ledger import Difference, Entry, call_transaction, payment_transaction, unbalanced
-from billing.rating import charge
+from billing.ledger import Difference, Entry, payment_transaction
 from billing.sales import RenewPackage, SalesCommand
 from billing.schema import metadata
 from billing.tariff import Rate, Tariff
@@ -299,13 +296,7 @@ class Store:
         """Compute everything again that is kept as a sum, and every price; empty when all is
         right."""
         with self._reading() as connection:
-            return [
-                *_verify_transactions(connection),
-                *_verify_balances(connection),
-                *_verify_reservations(connection),
-                *_verify_prices(connection),
-                *sales_store.verify(connection),
-            ]
+            return verification.differences(connection)
 
 
 class _Keys:
@@ -468,84 +459,6 @@ def _replace_tariff(connection: Connection, command: ReplaceTariff) -> int:
 
 def _rate_row(rate: Rate) -> dict[str, Any]:
     return {column.name: getattr(rate, column.name) for column in schema.rates.columns}
-
-
-def _verify_transactions(connection: Connection) -> list[Difference]:
-    columns = schema.entries.c
-    query = select(
-        columns.transaction_id, columns.currency, func.sum(columns.amount_micros)
-    ).group_by(columns.transaction_id, columns.currency)
-    return unbalanced(
-        (key, currency, int(total)) for key, currency, total in connection.execute(query)
-    )
-
-
-def _verify_balances(connection: Connection) -> list[Difference]:
-    columns = schema.entries.c
-    query = (
-        select(columns.account_id, func.sum(columns.amount_micros))
-        .where(columns.account_id.is_not(None))
-        .group_by(columns.account_id)
-    )
-    sums = {account_id: int(total) for account_id, total in connection.execute(query)}
-    found = []
-    for row in connection.execute(_ACCOUNTS):
-        expected = sums.pop(row.id, 0)
-        if row.balance_micros != expected:
-            found.append(
-                Difference("balance", f"of account {row.id}", expected, row.balance_micros)
-            )
-    return found
-
-
-def _verify_reservations(connection: Connection) -> list[Difference]:
-    columns = schema.live_calls.c
-    query = select(columns.account_id, func.sum(columns.reserved_micros)).group_by(
-        columns.account_id
-    )
-    sums = {account_id: int(total) for account_id, total in connection.execute(query)}
-    found = []
-    for row in connection.execute(_ACCOUNTS):
-        expected = sums.get(row.id, 0)
-        if row.reserved_micros != expected:
-            found.append(
-                Difference("reserved", f"of account {row.id}", expected, row.reserved_micros)
-            )
-    return found
-
-
-def _verify_prices(connection: Connection) -> list[Difference]:
-    """Each CDR costs what its rate says, and has exactly the posting of its price."""
-    columns = schema.entries.c
-    query = select(columns.transaction_id, columns.amount_micros).where(
-        columns.kind == "call", columns.account_id.is_not(None)
-    )
-    posted: dict[str, int] = dict(tuple(row) for row in connection.execute(query))
-    found = []
-    wanted = select(
-        schema.cdrs.c.call_id,
-        schema.cdrs.c.leg,
-        schema.cdrs.c.duration_ms,
-        schema.cdrs.c.price_micros,
-        schema.cdrs.c.rate,
-        schema.cdrs.c.coverage,
-    )
-    for call_id, leg, duration_ms, price, rate_blob, coverage_blob in connection.execute(wanted):
-        key = leg_key(call_id, leg)
-        rate = schema.rate_from_blob(rate_blob)
-        coverage = schema.coverage_from_blob(coverage_blob)
-        right = 0
-        if rate is not None and coverage is not None:
-            right = charge_covered(rate, coverage, duration_ms).price_micros
-        elif rate is not None:
-            right = charge(rate, duration_ms).price_micros
-        if price != right:
-            found.append(Difference("price", f"of call {key}", right, price))
-        taken = -posted.pop(call_transaction(key), 0)
-        if taken != price:
-            found.append(Difference("cdr", f"of call {key}", price, taken))
-    found += [Difference("cdr", f"for {key}", 0, -amount) for key, amount in posted.items()]
-    return found
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

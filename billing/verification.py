@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from billing import sales_store, schema
+from billing.cdr import leg_key
 from billing.coverage import charge_covered
-from billing.ledger import Difference, unbalanced
+from billing.ledger import Difference, call_transaction, unbalanced
 from billing.rating import charge
 
 
@@ -75,12 +76,14 @@ def _verify_prices(connection: Connection) -> list[Difference]:
     found = []
     wanted = select(
         schema.cdrs.c.call_id,
+        schema.cdrs.c.leg,
         schema.cdrs.c.duration_ms,
         schema.cdrs.c.price_micros,
         schema.cdrs.c.rate,
         schema.cdrs.c.coverage,
     )
-    for call_id, duration_ms, price, rate_blob, coverage_blob in connection.execute(wanted):
+    for call_id, leg, duration_ms, price, rate_blob, coverage_blob in connection.execute(wanted):
+        key = leg_key(call_id, leg)
         rate = schema.rate_from_blob(rate_blob)
         coverage = schema.coverage_from_blob(coverage_blob)
         right = 0
@@ -89,9 +92,9 @@ def _verify_prices(connection: Connection) -> list[Difference]:
         elif rate is not None:
             right = charge(rate, duration_ms).price_micros
         if price != right:
-            found.append(Difference("price", f"of call {call_id}", right, price))
-        taken = -posted.pop(f"call:{call_id}", 0)
+            found.append(Difference("price", f"of call {key}", right, price))
+        taken = -posted.pop(call_transaction(key), 0)
         if taken != price:
-            found.append(Difference("cdr", f"of call {call_id}", price, taken))
+            found.append(Difference("cdr", f"of call {key}", price, taken))
     found += [Difference("cdr", f"for {key}", 0, -amount) for key, amount in posted.items()]
     return found

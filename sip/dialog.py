@@ -107,6 +107,17 @@ class Dialog:
             return name_addr_uri(self.route_set[0])
         return self.remote_target
 
+    def names_host(self, host: str) -> bool:
+        """Whether the peer said that its requests come from this address, by Contact or route."""
+        for uri in (self.remote_target, self.next_hop()):
+            try:
+                hop = numeric_hop(Uri.parse(uri))
+            except ParseError:
+                continue
+            if hop is not None and hop[0] == host:
+                return True
+        return False
+
     def fields(self, method: str, cseq: int, via: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
         """Request-URI and the fields that every request of the dialog carries (12.2.1.1)."""
         target, routes = self.remote_target, list(self.route_set)

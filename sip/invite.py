@@ -7,7 +7,7 @@ races, and the answer to a challenge.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sip import digest
@@ -65,6 +65,7 @@ class OutgoingUser(Protocol):
 
     agent: UserAgent
     dialog: Dialog
+    credentials: Credentials | None
 
     def invite_progress(self, response: Response, now: float) -> None: ...
 
@@ -168,7 +169,7 @@ class OutgoingInvite:
         dialog = copy_dialog(self._session.dialog)
         dialog.confirm(response)
         agent.send(*self._build_ack(dialog, b""))
-        agent.send_bye(dialog, self._credentials, (), now)
+        agent.send_bye(dialog, self._session.credentials, (), now)
         if first and not self.over:
             self.over = True
             self._session.invite_refused(487, None, now)
@@ -181,7 +182,11 @@ class OutgoingInvite:
         changed: Fields | None = None
         if response.status in (401, 407) and self._credentials is not None:
             field = self._credentials.answer(agent, self._request, response)
-            changed = None if field is None else (field,)
+            if field is not None:
+                changed = (field,)
+                self._session.credentials = replace(
+                    self._credentials, realm=digest.realm_of(field[1])
+                )
         elif response.status == 422:
             changed = longer_interval(response)
         if changed is None:

@@ -7,6 +7,7 @@ with telephone verbs and hears of it by the events of :mod:`sip.events`; after :
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,10 @@ from sip.transaction_layer import ClientTransaction, ServerTransaction
 if TYPE_CHECKING:
     from sip.user_agent import UserAgent
 
+MAX_OFFERS = 20
+"""re-INVITEs of a peer within ..."""
+OFFERS_SECONDS = 10
+"""... these seconds: each troubles the other leg and the relay."""
 SDP = (b"Content-Type", b"application/sdp")
 
 
@@ -62,6 +67,9 @@ class Session:
 
     __slots__ = (
         "_deferred_bye",
+        "_offers",
+        "_offers_since",
+        "_trusts",
         "_update",
         "agent",
         "credentials",
@@ -76,10 +84,18 @@ class Session:
         "state",
     )
 
-    def __init__(self, agent: UserAgent, dialog: Dialog, credentials: Credentials | None) -> None:
+    def __init__(
+        self, agent: UserAgent, dialog: Dialog, trusts: Callable[[Flow], bool] | None = None
+    ) -> None:
         self.agent = agent
         self.dialog = dialog
-        self.credentials = credentials
+        self.credentials: Credentials | None = None
+        """For challenges within the dialog: those that its INVITE was authenticated with, and
+        only for that realm. A peer that didn't challenge the INVITE gets none, for it may ask in
+        another's name."""
+        self._trusts = trusts
+        self._offers = 0
+        self._offers_since = 0.0
         self.state = State.EARLY
         self.incoming: IncomingInvite | None = None
         self.outgoing: OutgoingInvite | None = None
@@ -170,8 +186,10 @@ class Session:
 
     # Commands: the calling side
 
-    def send_invite(self, request: Request, now: float) -> None:
-        self.outgoing = OutgoingInvite(self, request, self.credentials)
+    def send_invite(
+        self, request: Request, now: float, credentials: Credentials | None = None
+    ) -> None:
+        self.outgoing = OutgoingInvite(self, request, credentials or self.credentials)
         self.outgoing.send(now)
 
     def acknowledge(self, body: bytes, now: float) -> None:
@@ -323,6 +341,10 @@ class Session:
     def receive(self, request: Request, flow: Flow, now: float) -> None:
         """A request of this dialog that is no repetition."""
         dialog = self.dialog
+        if flow.remote[0] != dialog.flow.remote[0] and not self._is_trusted(flow):
+            if request.method != "ACK":
+                self.agent.answer(request, flow, 403)
+            return
         if request.method == "ACK":
             self.invite_acknowledged(request, now)
             return
@@ -357,6 +379,9 @@ class Session:
             # RFC 3261 section 14.2: Retry-After between 0 and 10 seconds.
             retry = (b"Retry-After", b"%d" % self.agent.pick(11))
             self.agent.reply(request, flow, 500, now, (retry,))
+        elif self._offers_too_often(now):
+            retry = (b"Retry-After", b"%d" % OFFERS_SECONDS)
+            self.agent.reply(request, flow, 500, now, (retry,))
         elif self.refresher.suits(request, flow, now):
             self.dialog.refresh_target(request)
             self.dialog.flow = flow
@@ -366,6 +391,19 @@ class Session:
                 self.accept(self.local_description, now)
             else:
                 self._tell(Reinvited(self, request))
+
+    def _is_trusted(self, flow: Flow) -> bool:
+        """Whether a request from another host than before may be the peer's: whoever has learnt
+        the tags could hang up otherwise."""
+        if self._trusts is None or self._trusts(flow):
+            return True
+        return not self.dialog.pinned and self.dialog.names_host(flow.remote[0])
+
+    def _offers_too_often(self, now: float) -> bool:
+        if now - self._offers_since > OFFERS_SECONDS:
+            self._offers, self._offers_since = 0, now
+        self._offers += 1
+        return self._offers > MAX_OFFERS
 
     def _changes_nothing(self, request: Request) -> bool:
         """Whether it only refreshes the session: the other leg needn't hear of it."""

@@ -62,6 +62,9 @@ class Invitation:
     credentials: Credentials | None = None
     pinned: bool = True
     """The peer is reached by `flow` whatever its Contact says."""
+    trusts: Callable[[Flow], bool] | None = None
+    """Whether requests of the dialog may come from there, when it isn't the host that `flow`
+    leads to; None: from anywhere."""
 
 
 @dataclass(slots=True)
@@ -303,8 +306,18 @@ class UserAgent:
 
     # Sessions
 
-    def open_session(self, received: Received, now: float, *, pinned: bool) -> Session:
+    def open_session(
+        self,
+        received: Received,
+        now: float,
+        *,
+        pinned: bool,
+        trusts: Callable[[Flow], bool] | None = None,
+    ) -> Session:
         """Take on a received INVITE; 100 Trying goes out at once.
+
+        Args:
+            pinned, trusts: as in :class:`Invitation`.
 
         Raises:
             SipError: 503, too many sessions; 422, a session interval that is too short.
@@ -315,7 +328,7 @@ class UserAgent:
         if self.session_interval is not None:
             agree(request, self.session_interval)
         dialog = Dialog.from_request(request, flow, self.token(), self.contact(flow), pinned=pinned)
-        session = Session(self, dialog, None)
+        session = Session(self, dialog, trusts)
         session.refresher.note_peer(request)
         session.open_incoming(self.layer.open_server(request, flow), now)
         self.remember(session)
@@ -336,7 +349,7 @@ class UserAgent:
             flow=invitation.flow,
             pinned=invitation.pinned,
         )
-        session = Session(self, dialog, invitation.credentials)
+        session = Session(self, dialog, invitation.trusts)
         target, fields = dialog.fields("INVITE", dialog.next_cseq(), self.via(invitation.flow))
         fields[1] = (b"Max-Forwards", b"%d" % invitation.max_forwards)
         # An offer in a reliable provisional response would have to be answered in its PRACK.
@@ -347,7 +360,8 @@ class UserAgent:
         fields += invitation.extra
         if body:
             fields.append((b"Content-Type", b"application/sdp"))
-        session.send_invite(Request.build("INVITE", target, fields, body), now)
+        request = Request.build("INVITE", target, fields, body)
+        session.send_invite(request, now, invitation.credentials)
         return session
 
     def contact(self, flow: Flow) -> bytes:

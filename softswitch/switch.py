@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Protocol
 
 from sip.digest import Algorithm, DigestVerifier, Nonces
@@ -151,6 +152,7 @@ class Switch:
             drain=self.endpoint.drain,
             wall_ms=wall_ms,
             flow_to=flow_to,
+            trusts=self._trusts,
             admitted=self._admitted,
             changed=self._changed,
             ended=self._ended,
@@ -247,7 +249,9 @@ class Switch:
         if replaces is not None:
             self._replace(received, caller, replaces, now)
             return
-        session = self.agent.open_session(received, now, pinned=pinned)
+        owner = caller.line if isinstance(caller, LineCaller) else caller.trunk
+        trusts = partial(self._trusts, owner)
+        session = self.agent.open_session(received, now, pinned=pinned, trusts=trusts)
         call = Call(self.context, caller, received.request, session)
         session.owner = call
         self.calls[call.id] = call
@@ -277,7 +281,8 @@ class Switch:
             raise Refusal(403, "replaces: the call is another account's")
         if early_only:
             raise Refusal(486, "replaces: the call is answered already")
-        session = self.agent.open_session(received, now, pinned=True)
+        trusts = partial(self._trusts, caller.line)
+        session = self.agent.open_session(received, now, pinned=True, trusts=trusts)
         session.owner = call
         call.post(Asker(side, session, line=caller.line))
 
@@ -386,6 +391,15 @@ class Switch:
 
     def _bindings_of(self, line: Line) -> tuple[Binding, ...]:
         return tuple(self.registrar.lookup(line.login, self.wall_seconds()))
+
+    def _trusts(self, owner: Line | Trunk, flow: Flow) -> bool:
+        """Whether requests of a call may come from there: a phone moves to another network when
+        it has registered from it, a trunk has the addresses that it was given."""
+        if isinstance(owner, Trunk):
+            trunk = self.directory.trunk_by_source(*flow.remote)
+            return trunk is not None and trunk.id == owner.id
+        bindings = self._bindings_of(owner)
+        return any(binding.flow.remote[0] == flow.remote[0] for binding in bindings)
 
     def _calls_of(self, line: Line) -> int:
         return len(self._line_calls.get(line.id, ()))

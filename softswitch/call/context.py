@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -81,6 +82,7 @@ class CallContext:
         drain: writes what the user agent wants written; called after commands to it.
         wall_ms: epoch milliseconds.
         flow_to: finds how to reach a trunk; None while its name can't be resolved.
+        trusts: whether requests of a line's or trunk's call may come from there.
         admitted: told that a call has a leg of these lines and this payer.
         changed: told that a call rings, was answered, or has another person on one of its sides.
         ended: told when a call is over and settled.
@@ -99,6 +101,7 @@ class CallContext:
     drain: Callable[[], None]
     wall_ms: Callable[[], int]
     flow_to: Callable[[Trunk], Flow | None]
+    trusts: Callable[[Line | Trunk, Flow], bool]
     admitted: Callable[[Call, Record], None]
     changed: Callable[[Call], None]
     ended: Callable[[Call, Ending], None]
@@ -177,7 +180,14 @@ class CallContext:
         nearly always that is one attempt."""
         line = destination.line
         seconds: float = line.no_answer_seconds or self.limits.no_answer_seconds
-        phones = PhoneRinger(line, self.to_field(destination.number), from_, max_forwards, extra)
+        phones = PhoneRinger(
+            line,
+            self.to_field(destination.number),
+            from_,
+            max_forwards,
+            extra,
+            partial(self.trusts, line),
+        )
         groups = [list(group) for _, group in groupby(destination.bindings, lambda b: b.q)]
         if not groups:
             return [Attempt((), self.limits.park_seconds, phones=phones, rings_seconds=seconds)]
@@ -203,7 +213,10 @@ class CallContext:
         for trunk in destination.trunks:
             flow = self.flow_to(trunk)
             if flow is not None:
-                invitation = _trunk_invitation(trunk, flow, destination.number, from_, left, extra)
+                trusts = partial(self.trusts, trunk)
+                invitation = _trunk_invitation(
+                    trunk, flow, destination.number, from_, left, extra, trusts
+                )
                 attempts.append(
                     Attempt(
                         (invitation,),
@@ -226,7 +239,13 @@ class CallContext:
 
 
 def _trunk_invitation(
-    trunk: Trunk, flow: Flow, number: str, from_: bytes, max_forwards: int, extra: Fields
+    trunk: Trunk,
+    flow: Flow,
+    number: str,
+    from_: bytes,
+    max_forwards: int,
+    extra: Fields,
+    trusts: Callable[[Flow], bool],
 ) -> Invitation:
     host = Uri.parse(trunk.target.encode("utf-8"))
     target = bytes(
@@ -252,4 +271,5 @@ def _trunk_invitation(
         extra,
         credentials=credentials,
         pinned=False,
+        trusts=trusts,
     )

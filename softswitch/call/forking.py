@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sip.flow import Flow
@@ -33,10 +33,17 @@ class PhoneRinger:
     from_: bytes
     max_forwards: int
     extra: Fields = ()
+    trusts: Callable[[Flow], bool] | None = None
 
     def invitation(self, binding: Binding) -> Invitation:
         return Invitation(
-            binding.flow, binding.contact, self.from_, self.to, self.max_forwards, self.extra
+            binding.flow,
+            binding.contact,
+            self.from_,
+            self.to,
+            self.max_forwards,
+            self.extra,
+            trusts=self.trusts,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from world import Address, VirtualLoop, Wire, WireSocket
@@ -265,6 +265,12 @@ class Exchange:
         self.phones.append(phone)
         return phone
 
+    def set_trunk_credentials(self, name: str, username: str, password: str) -> None:
+        self.directory.set_trunks(
+            replace(trunk, username=username, password=password) if trunk.name == name else trunk
+            for trunk in list(self.directory.trunks())
+        )
+
     # Running
 
     def run(self, seconds: float) -> None:
@@ -371,8 +377,14 @@ class Phone:
 
     # Verbs
 
-    def register(self, expires: int = 3600, q: str | None = None) -> None:
-        me = f"<sip:{self.login}@example.org>".encode()
+    def register(
+        self,
+        expires: int = 3600,
+        q: str | None = None,
+        contact: str | None = None,
+        aor: str | None = None,
+    ) -> None:
+        me = f"<sip:{aor or self.login}@example.org>".encode()
         dialog = Dialog(
             call_id=self.agent.token(),
             local=me + b";tag=r",
@@ -385,10 +397,10 @@ class Phone:
             flow=self.flow,
             pinned=True,
         )
-        contact = f"<sip:{self.login}@{self.address[0]}:{self.address[1]}>".encode()
+        here = contact or f"<sip:{self.login}@{self.address[0]}:{self.address[1]}>"
         if q is not None:
-            contact += b";q=" + q.encode()
-        fields = [(b"Contact", contact), (b"Expires", b"%d" % expires)]
+            here += f";q={q}"
+        fields = [(b"Contact", here.encode()), (b"Expires", b"%d" % expires)]
         self.agent.send_in_dialog(dialog, "REGISTER", fields, b"", self.credentials, self.now, self)
         self.endpoint.drain()
 

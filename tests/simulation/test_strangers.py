@@ -26,10 +26,11 @@ def request(method: str, tag: str = "") -> bytes:
         "Event: dialog",
         "Refer-To: <sip:+442012345678@example.org>",
         "Subscription-State: active",
-        "Content-Type: text/plain",
-        "Content-Length: 5",
     ]
-    return ("\r\n".join(lines) + "\r\n\r\nhello").encode()
+    if method == "MESSAGE":
+        lines += ["Content-Type: text/plain", "", "hello"]
+        return "\r\n".join(lines).encode()
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 @pytest.fixture

@@ -166,9 +166,10 @@ class Switchboard:
 
     def ask(self, *arguments: str) -> object:
         """What a command of the product answers, as JSON."""
+        command = [sys.executable, "-m", "softswitch", "-o", "json"]
+        command += ["-c", str(self.folder / "softswitch.toml"), *arguments]
         done = subprocess.run(
-            [sys.executable, "-m", "softswitch", "-c", str(self.folder / "softswitch.toml")]
-            + ["-o", "json", *arguments],
+            command,
             env=self._environment,
             capture_output=True,
             text=True,

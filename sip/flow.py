@@ -6,23 +6,40 @@ from typing import NamedTuple
 
 Address = tuple[str, int]
 
+SECURE = frozenset({"tls", "wss"})
+
 
 class Flow(NamedTuple):
     """One direction pair of a transport: RFC 5626 section 2 calls it a flow.
 
     Hosts are numeric; IPv6 stands without brackets. For UDP a flow is a local socket and a
-    remote address; for TCP it names one connection, and sending opens it when it is gone.
+    remote address; for the others it is one connection.
     """
 
     transport: str
-    """"udp" or "tcp"."""
+    """"udp", "tcp", "tls", "ws" or "wss"."""
     local: Address
+    """The socket that the flow goes through; of a connection, the one that we listen on."""
     remote: Address
+    name: str | None = None
+    """The host that we wanted to reach, for a connection that we open ourselves: sending opens it
+    when it is gone, and over TLS its certificate must show this name. None for a connection that
+    the peer opened: when it is gone, nobody can be reached by it. None for UDP, too."""
 
     @property
     def reliable(self) -> bool:
         """Whether the transport retransmits by itself (RFC 3261 section 17)."""
         return self.transport != "udp"
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is encrypted, as `sips:` demands (RFC 3261 section 26.2.2)."""
+        return self.transport in SECURE
+
+    @property
+    def can_reopen(self) -> bool:
+        """Whether we can send by it though no connection is there."""
+        return self.transport == "udp" or self.name is not None
 
 
 def show_address(address: Address) -> str:

@@ -1,0 +1,452 @@
+"""Whose messages are read at all: buckets, bans, and what an answer may cost.
+
+Before a message is parsed, its source must have a token left; sources that go on all the same are
+blocked for a while, and scanners that say so themselves are never heard. Guessed passwords count
+for a line *and* a source, so that nobody can lock out a line's owner elsewhere. A source is
+*proven* once a right password came from it: it gets larger buckets and is never blocked as a whole,
+for behind its address may sit an office.
+
+Sources are IPv4 addresses and IPv6 networks of 64 bits, which is what one customer gets. `now` is
+monotonic, in seconds.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MAX_SOURCES = 50_000
+MAX_PAIRS = 50_000
+"""Lines with a source each; of these and of sources the oldest are forgotten first."""
+MAX_KEYS = 10_000
+MAX_LOGIN = 64
+GLANCE_BYTES = 4_096
+"""Where User-Agent stands, if a scanner says what it is."""
+_PLAIN_USER_AGENT = re.compile(rb"\r\nUser-Agent: ([^\r\n]{1,128})")
+_USER_AGENT = re.compile(rb"\r\nuser-agent[ \t]*:[ \t]*([^\r\n]{1,128})", re.IGNORECASE)
+MAX_TRUSTED = 10_000
+PROVEN_FACTOR = 8
+"""An office behind one address has that many times a stranger's tokens."""
+PROVEN_SECONDS = 7_200.0
+FLOOD_SECONDS = 10.0
+FLOOD_FACTOR = 10
+"""Who loses in ten seconds what a source may send in that many is no phone that repeats itself."""
+SPRAY_FACTOR = 5
+"""So many times the guesses at one line, over all lines of a source."""
+FIRST_CREDIT_BYTES = 4_096
+MAX_CREDIT_BYTES = 65_536
+CREDIT_PER_SECOND = 64.0
+"""A source that has proven nothing gets no more octets than it sends, but for these: whoever writes
+a victim's address on his datagrams gains nothing by us."""
+IDLE_SECONDS = 300.0
+"""What is known of a source that was silent for so long is forgotten."""
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """Defaults let an office of some hundred phones come back at once after a power cut.
+
+    Args:
+        requests_per_second: messages of one source, and `burst` at once.
+        block_seconds: for a source that goes far beyond.
+        line_requests_per_second: authenticated requests of one line, and `line_burst` at once.
+        guesses: wrong passwords for one line from one source within `guess_window_seconds`; then
+            that pair is banned for `ban_seconds`.
+        scanner_ban_seconds: for a source whose User-Agent is one of `scanners` (lower case).
+    """
+
+    requests_per_second: float = 100.0
+    burst: int = 500
+    block_seconds: float = 60.0
+    line_requests_per_second: float = 10.0
+    line_burst: int = 50
+    guesses: int = 10
+    guess_window_seconds: float = 300.0
+    ban_seconds: float = 600.0
+    scanner_ban_seconds: float = 3600.0
+    scanners: tuple[str, ...] = (
+        "friendly-scanner", "friendly-request", "sipvicious", "sipcli", "sip-scan", "siparmyknife",
+        "sundayddr", "iwar", "smap", "svmap", "svwar", "svcrack", "pplsip", "vaxasip",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """Somebody whose messages aren't read, or whose passwords aren't looked at."""
+
+    source: str
+    login: str | None
+    """The line that was guessed at; None: everything from the source."""
+    why: str
+    until: float
+
+
+class _Bucket:
+    """Tokens that come back by time."""
+
+    __slots__ = ("at", "tokens")
+
+    def __init__(self, tokens: float, now: float) -> None:
+        self.tokens = tokens
+        self.at = now
+
+    def take(self, rate: float, burst: float, now: float) -> bool:
+        tokens = min(burst, self.tokens + (now - self.at) * rate)
+        self.at = now
+        self.tokens = tokens - 1.0 if tokens >= 1.0 else tokens
+        return tokens >= 1.0
+
+
+class _Failures:
+    """Wrong passwords in a window of time."""
+
+    __slots__ = ("count", "since")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.since = 0.0
+
+    def add(self, window: float, now: float) -> int:
+        if now - self.since > window:
+            self.count, self.since = 0, now
+        self.count += 1
+        return self.count
+
+    def recent(self, window: float, now: float) -> int:
+        return self.count if now - self.since <= window else 0
+
+
+class _Source:
+    """What is known of an address."""
+
+    __slots__ = (
+        "bucket",
+        "credit",
+        "credit_at",
+        "dropped",
+        "exempt",
+        "failures",
+        "key",
+        "proven_until",
+        "shut_until",
+        "window_at",
+    )
+
+    def __init__(self, key: str, exempt: bool, burst: float, now: float) -> None:
+        self.key = key
+        self.exempt = exempt
+        self.bucket = _Bucket(burst, now)
+        self.failures = _Failures()
+        self.proven_until = 0.0
+        self.shut_until = 0.0
+        self.dropped = 0
+        self.window_at = now
+        self.credit = float(FIRST_CREDIT_BYTES)
+        self.credit_at = now
+
+    def matters(self, now: float) -> bool:
+        """Whether forgetting it would change what it may do."""
+        held = max(self.proven_until, self.shut_until, self.bucket.at + IDLE_SECONDS)
+        return now < max(held, self.failures.since + IDLE_SECONDS)
+
+
+class _Pair:
+    """A line and a source."""
+
+    __slots__ = ("banned_until", "failures", "proven_until")
+
+    def __init__(self) -> None:
+        self.failures = _Failures()
+        self.proven_until = 0.0
+        self.banned_until = 0.0
+
+    def matters(self, now: float) -> bool:
+        held = max(self.proven_until, self.banned_until)
+        return now < max(held, self.failures.since + IDLE_SECONDS)
+
+
+@dataclass(slots=True)
+class GuardCounters:
+    """Since the start."""
+
+    over_rate: int = 0
+    """Messages of sources without a token."""
+    shut_out: int = 0
+    """Messages of sources that are blocked or banned."""
+    refused_guesses: int = 0
+    """Credentials that nobody looked at."""
+    withheld: int = 0
+    """Answers that would have been more than what was asked with."""
+
+
+class Guard:
+    """All of it, in memory: a restart forgives."""
+
+    def __init__(self, limits: GuardLimits, exempt: Iterable[Network] = ()) -> None:
+        self._limits = limits
+        self._exempt = tuple(exempt)
+        self._trusted: set[str] = set()
+        self._sources: dict[str, _Source] = {}
+        self._pairs: dict[tuple[str, str], _Pair] = {}
+        self._lines: dict[str, _Bucket] = {}
+        self._bans: dict[tuple[str, str | None], Ban] = {}
+        self._news: list[Ban] = []
+        self._keys: dict[str, str] = {}
+        names = b"|".join(re.escape(name.encode("ascii")) for name in limits.scanners)
+        self._scanner = re.compile(names or b"(?!)", re.IGNORECASE)
+        self.counters = GuardCounters()
+
+    # Before parsing
+
+    def admits(self, host: str, data: bytes, now: float) -> bool:
+        """Whether a message from there is read."""
+        key = host if ":" not in host else self._network(host)
+        source = self._sources.get(key) or self._meet(key, now)
+        if source.exempt:
+            return True
+        if source.shut_until > now:
+            self.counters.shut_out += 1
+            return False
+        limits = self._limits
+        factor = PROVEN_FACTOR if source.proven_until > now else 1
+        rate, burst = limits.requests_per_second * factor, limits.burst * factor
+        if not source.bucket.take(rate, burst, now):
+            self._over_rate(source, now)
+            return False
+        if factor == 1 and self._scans(data):
+            self._shut(source, "scanner", limits.scanner_ban_seconds, now)
+            self.counters.shut_out += 1
+            return False
+        source.credit = min(MAX_CREDIT_BYTES, source.credit + len(data))
+        return True
+
+    def may_answer(self, host: str, data: bytes, now: float) -> bool:
+        """Whether a datagram may go there: not when it answers somebody who has proven nothing and
+        would get more than he sent."""
+        source = self._known(host)
+        if source is None or source.exempt or source.proven_until > now:
+            return True
+        if not data.startswith(b"SIP/2.0 ") and data[0] >= 2:
+            return True  # neither a response nor STUN
+        credit = source.credit + (now - source.credit_at) * CREDIT_PER_SECOND
+        source.credit_at = now
+        if credit < len(data):
+            source.credit = credit
+            self.counters.withheld += 1
+            return False
+        source.credit = min(MAX_CREDIT_BYTES, credit) - len(data)
+        return True
+
+    def _over_rate(self, source: _Source, now: float) -> None:
+        self.counters.over_rate += 1
+        if now - source.window_at > FLOOD_SECONDS:
+            source.window_at, source.dropped = now, 0
+        source.dropped += 1
+        flood = FLOOD_FACTOR * self._limits.requests_per_second
+        if source.dropped > flood and source.proven_until <= now:
+            self._shut(source, "flood", self._limits.block_seconds, now)
+
+    def _scans(self, data: bytes) -> bool:
+        """Whether a message says that a scanner sent it."""
+        found = _PLAIN_USER_AGENT.search(data) or _USER_AGENT.search(data, 0, GLANCE_BYTES)
+        return found is not None and self._scanner.search(found[1]) is not None
+
+    # Passwords
+
+    def prove(self, host: str, login: str, now: float) -> None:
+        """A right password came from there."""
+        source = self._known(host) or self._meet(_key(host), now)
+        if source.exempt:
+            return
+        source.proven_until = now + PROVEN_SECONDS
+        pair = self._pair(source, login, now)
+        pair.proven_until = now + PROVEN_SECONDS
+        pair.failures.count = 0
+
+    def fail(self, host: str, login: str, now: float) -> None:
+        """A wrong password came from there; whether the line exists makes no difference."""
+        source = self._known(host) or self._meet(_key(host), now)
+        if source.exempt:
+            return
+        limits = self._limits
+        source.failures.add(limits.guess_window_seconds, now)
+        pair = self._pair(source, login, now)
+        if pair.failures.add(limits.guess_window_seconds, now) >= limits.guesses:
+            pair.banned_until = now + limits.ban_seconds
+            login = login[:MAX_LOGIN]
+            self._note(Ban(source.key, login, "guessed passwords", pair.banned_until))
+
+    def may_try(self, host: str, login: str, now: float) -> bool:
+        """Whether a password from there for this line is looked at."""
+        source = self._known(host)
+        if source is None or source.exempt:
+            return True
+        pair = self._pairs.get((source.key, login[:MAX_LOGIN]))
+        if pair is not None and pair.banned_until > now:
+            self.counters.refused_guesses += 1
+            return False
+        limits = self._limits
+        guesses = source.failures.recent(limits.guess_window_seconds, now)
+        if guesses >= SPRAY_FACTOR * limits.guesses and (pair is None or pair.proven_until <= now):
+            self.counters.refused_guesses += 1
+            return False
+        return True
+
+    def line_admits(self, host: str, login: str, now: float) -> bool:
+        """Whether an authenticated line may have this request served."""
+        if self.is_exempt(host):
+            return True
+        limits = self._limits
+        bucket = self._lines.get(login)
+        if bucket is None:
+            bucket = self._lines[login] = _Bucket(limits.line_burst, now)
+        return bucket.take(limits.line_requests_per_second, limits.line_burst, now)
+
+    # Who is exempt
+
+    def is_exempt(self, host: str) -> bool:
+        source = self._known(host)
+        return source.exempt if source is not None else self._is_exempt(_key(host))
+
+    def set_exempt(self, networks: Iterable[Network]) -> None:
+        """These networks, in the place of those of before, are never limited."""
+        self._exempt = tuple(networks)
+        self._judge_again()
+
+    def trust(self, host: str) -> None:
+        """Never limit this address: we call there ourselves."""
+        key = _key(host)
+        if key not in self._trusted and len(self._trusted) < MAX_TRUSTED:
+            self._trusted.add(key)
+            self._judge_again()
+
+    def _judge_again(self) -> None:
+        for key, source in self._sources.items():
+            source.exempt = self._is_exempt(key)
+
+    def _is_exempt(self, key: str) -> bool:
+        if key in self._trusted:
+            return True
+        source = ipaddress.ip_network(key)
+        # A network of the other IP version overlaps with nothing.
+        return any(source.version == n.version and source.overlaps(n) for n in self._exempt)
+
+    # Bans
+
+    def bans(self, now: float) -> list[Ban]:
+        """Those that hold, the last to end first."""
+        held = [ban for ban in self._bans.values() if ban.until > now]
+        return sorted(held, key=lambda ban: -ban.until)
+
+    def unban(self, source: str, login: str | None = None) -> int:
+        """Lift the bans of a source, or of a source for one line; how many there were."""
+        key = _key(source)
+        lifted = [
+            ban for ban in self._bans.values() if ban.source == key and login in (None, ban.login)
+        ]
+        for ban in lifted:
+            self._lift(ban)
+        return len(lifted)
+
+    def _lift(self, ban: Ban) -> None:
+        del self._bans[ban.source, ban.login]
+        source = self._sources.get(ban.source)
+        if source is not None:
+            source.failures = _Failures()
+            if ban.login is None:
+                source.shut_until = 0.0
+                source.dropped = 0
+        if ban.login is not None:
+            self._pairs.pop((ban.source, ban.login), None)
+
+    def news(self) -> list[Ban]:
+        """Bans since the last time that somebody asked."""
+        news, self._news = self._news, []
+        return news
+
+    def _shut(self, source: _Source, why: str, seconds: float, now: float) -> None:
+        source.shut_until = now + seconds
+        self._note(Ban(source.key, None, why, source.shut_until))
+
+    def _note(self, ban: Ban) -> None:
+        self._bans.pop((ban.source, ban.login), None)
+        if len(self._bans) >= MAX_PAIRS:
+            del self._bans[next(iter(self._bans))]
+        self._bans[ban.source, ban.login] = ban
+        if len(self._news) < MAX_PAIRS:
+            self._news.append(ban)
+
+    # What is known
+
+    def _known(self, host: str) -> _Source | None:
+        return self._sources.get(host if ":" not in host else self._network(host))
+
+    def _network(self, host: str) -> str:
+        """The key of an IPv6 address, remembered: to work it out takes longer than all the rest."""
+        key = self._keys.get(host)
+        if key is None:
+            if len(self._keys) >= MAX_KEYS:
+                self._keys.clear()
+            key = self._keys[host] = _key(host)
+        return key
+
+    def _meet(self, key: str, now: float) -> _Source:
+        """A source that wasn't seen lately."""
+        _make_room(self._sources, MAX_SOURCES, now)
+        source = _Source(key, self._is_exempt(key), self._limits.burst, now)
+        self._sources[key] = source
+        return source
+
+    def _pair(self, source: _Source, login: str, now: float) -> _Pair:
+        key = (source.key, login[:MAX_LOGIN])
+        pair = self._pairs.get(key)
+        if pair is None:
+            _make_room(self._pairs, MAX_PAIRS, now)
+            pair = self._pairs[key] = _Pair()
+        return pair
+
+    def forget(self, now: float) -> None:
+        """Drop what matters no more; call it now and then."""
+        self._sources = {key: s for key, s in self._sources.items() if s.matters(now)}
+        self._pairs = {key: pair for key, pair in self._pairs.items() if pair.matters(now)}
+        self._bans = {key: ban for key, ban in self._bans.items() if ban.until > now}
+        refilled = self._limits.line_burst / self._limits.line_requests_per_second
+        self._lines = {k: b for k, b in self._lines.items() if now - b.at < refilled}
+
+    def __len__(self) -> int:
+        """How many sources are remembered."""
+        return len(self._sources)
+
+
+Key = TypeVar("Key")
+Known = TypeVar("Known", _Source, _Pair)
+
+
+def _make_room(known: dict[Key, Known], limit: int, now: float) -> None:
+    """Forget the oldest; what is proven or banned gets a second turn, as long as there is other."""
+    for _ in range(_TRIES):
+        if len(known) < limit:
+            return
+        key = next(iter(known))
+        oldest = known.pop(key)
+        if max(oldest.proven_until, _held(oldest)) > now:
+            known[key] = oldest
+    if len(known) >= limit:
+        del known[next(iter(known))]
+
+
+def _held(known: _Source | _Pair) -> float:
+    return known.shut_until if isinstance(known, _Source) else known.banned_until
+
+
+def _key(host: str) -> str:
+    """An IPv4 address as it is; of an IPv6 address the 64 bits that one customer has."""
+    if ":" not in host:
+        return host
+    return str(ipaddress.ip_network((host, 64), strict=False))

@@ -1,36 +1,33 @@
 """A user agent on real sockets: one loop that receives, expires, writes and tells.
 
-The only place of this library that knows asyncio. UDP and TCP, IPv4 and IPv6.
+UDP, TCP, TLS and WebSocket, IPv4 and IPv6. The sockets themselves are in :mod:`sip.transport`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
-from sip.errors import ParseError
+from sip import stun
 from sip.events import Event
-from sip.flow import Address, Flow
-from sip.framing import StreamFramer
+from sip.flow import SECURE, Address, Flow
+from sip.guard import Guard
+from sip.intake import Intake, Precedence
+from sip.transport.connections import ConnectionLimits, Connections
+from sip.transport.tls import Tls
+from sip.transport.udp import DatagramSocket, bind_tcp, bind_udp
 from sip.user_agent import UserAgent
 
-RECEIVE_BUFFER_BYTES = 8 << 20
-"""A burst of registrations after a power cut must not be lost while Python is busy."""
-SO_RCVBUFFORCE = 33
-"""Linux: beyond the system's limit, for a process that may (socket(7)); not in `socket`."""
-MAX_CONNECTIONS = 2_000
-IDLE_SECONDS = 240.0
-"""A TCP connection that says nothing for so long is closed; keep-alives count (RFC 5626)."""
-FIRST_MESSAGE_SECONDS = 30.0
-"""A stranger's connection must bring a message within this time."""
-CONNECT_SECONDS = 5.0
-MAX_MESSAGE_BYTES = 65_535
-MAX_UNSENT_BYTES = 1 << 20
-"""A TCP peer that doesn't read loses its connection at this much."""
+BACKLOG = 1_000
+"""Connections that the kernel holds for us: phones that come back after a power cut."""
+TURN_SECONDS = 0.005
+"""How long messages are read before timers, calls and other sockets have their turn."""
+LAG_SECONDS = 0.25
+"""How often the loop's own lateness is measured."""
+RETRY_AFTER_SECONDS = (5, 30)
+"""When to come back, at random between these, so that nobody comes back with everybody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,26 @@ class ListenError(OSError):
     """A listening socket can't be opened; the text names it and says why."""
 
 
+class Datagrams(Protocol):
+    """What sends datagrams from one address."""
+
+    def sendto(self, data: bytes, addr: Address, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Pressure:
+    """How busy it is, and what that led to."""
+
+    lag_seconds: float = 0.0
+    """By how much the loop was late when it was measured last."""
+    waited_seconds: float = 0.0
+    """How long the message that was read last had waited."""
+    turned_away: int = 0
+    """Requests that got a 503 for it."""
+
+
 class Endpoint:
     """Sockets and one timer around a :class:`UserAgent`.
 
@@ -53,6 +70,14 @@ class Endpoint:
         on_event: called for each event, at once, before anything else is read.
         on_fault: called with an exception that a message provoked; the message is lost, nothing
             else is.
+        on_closed: called with the flow of a connection that is gone.
+        patience: how long a connection may be silent because a registration or a dialog needs it,
+            in seconds; None if nothing needs it.
+        guard: decides whose messages are read at all; None: everybody's.
+        tls: needed to listen on, and to call by, "tls" and "wss".
+        origins: web pages that may open a WebSocket; None: all.
+        emergency: numbers whose calls go first when it is busy.
+        busy_seconds: who waits longer for something that isn't under way yet gets 503.
     """
 
     def __init__(
@@ -61,17 +86,34 @@ class Endpoint:
         loop: asyncio.AbstractEventLoop,
         on_event: Callable[[Event], None],
         on_fault: Callable[[Exception], None],
+        *,
+        on_closed: Callable[[Flow], None] | None = None,
+        patience: Callable[[Flow], float | None] | None = None,
+        guard: Guard | None = None,
+        tls: Tls | None = None,
+        limits: ConnectionLimits | None = None,
+        origins: Iterable[str] | None = None,
+        emergency: Iterable[str] = (),
+        busy_seconds: float = 0.25,
     ) -> None:
         self._agent = agent
         self._loop = loop
         self._on_event = on_event
         self._on_fault = on_fault
-        self._datagrams: dict[Address, asyncio.DatagramTransport] = {}
-        self._streams: dict[tuple[Address, Address], _Stream] = {}
+        self._on_closed = on_closed
+        self._patience = patience
+        self._guard = guard
+        self._tls = tls
+        self._busy_seconds = busy_seconds
+        self._datagrams: dict[Address, Datagrams] = {}
         self._servers: list[asyncio.Server] = []
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = 0.0
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._lag_timer: asyncio.TimerHandle | None = None
+        self._turn_end: float | None = None
+        self.intake = Intake(emergency)
+        self.pressure = Pressure()
+        self.connections = Connections(loop, self, limits or ConnectionLimits(), tls, origins)
         self.listening: list[Listen] = []
 
     # Sockets
@@ -84,70 +126,116 @@ class Endpoint:
         """
         try:
             if wanted.transport == "udp":
-                address = await self._listen_udp(wanted)
+                address = self._listen_udp(wanted)
             else:
-                address = await self._listen_tcp(wanted)
+                address = await self._listen_stream(wanted)
         except OSError as error:
             where = f"{wanted.transport}:{wanted.host}:{wanted.port}"
             raise ListenError(f"can't listen on {where}: {error.strerror or error}") from error
         self.listening.append(Listen(wanted.transport, *address))
+        if self._lag_timer is None:
+            self._measure_lag(self._loop.time())
 
-    async def _listen_udp(self, wanted: Listen) -> Address:
-        family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            sock.setblocking(False)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-                sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
-            sock.bind((wanted.host, wanted.port))
-        except OSError:
-            sock.close()
-            raise
-        local: Address = sock.getsockname()[:2]
-        transport, _ = await self._loop.create_datagram_endpoint(
-            lambda: _Datagrams(self, local), sock=sock
-        )
-        # asyncio's own loop allocates this much for each datagram; uvloop ignores it.
-        if hasattr(transport, "max_size"):
-            transport.max_size = MAX_MESSAGE_BYTES
-        self._datagrams[local] = transport
-        return local
+    def _listen_udp(self, wanted: Listen) -> Address:
+        bound = bind_udp(wanted.host, wanted.port)
+        opened = DatagramSocket(self._loop, bound, self.arrived, self.failed)
+        self._datagrams[opened.local] = opened
+        return opened.local
 
-    async def _listen_tcp(self, wanted: Listen) -> Address:
+    async def _listen_stream(self, wanted: Listen) -> Address:
+        context = None
+        if wanted.transport in SECURE:
+            if self._tls is None:
+                raise OSError("there is no certificate")
+            context = self._tls.server_context
         server = await self._loop.create_server(
-            lambda: _Stream(self), wanted.host, wanted.port, reuse_address=True
+            lambda: self.connections.accept(wanted.transport, context),
+            sock=bind_tcp(wanted.host, wanted.port),
+            backlog=BACKLOG,
         )
         self._servers.append(server)
         return cast(Address, server.sockets[0].getsockname()[:2])
 
-    def attach(self, local: Address, transport: asyncio.DatagramTransport) -> None:
+    def attach(self, local: Address, transport: Datagrams) -> None:
         """Use a datagram transport that somebody else opened, as a simulation does."""
         self._datagrams[local] = transport
         self.listening.append(Listen("udp", *local))
 
     async def close(self) -> None:
         """Close every socket."""
-        if self._wake is not None:
-            self._wake.cancel()
-        for task in self._connecting:
-            task.cancel()
+        for timer in (self._wake, self._lag_timer):
+            if timer is not None:
+                timer.cancel()
         for server in self._servers:
             server.close()
-        for stream in list(self._streams.values()):
-            stream.close()
-        for transport in self._datagrams.values():
-            transport.close()
-        await asyncio.sleep(0)
+        await self.connections.close()
+        for datagrams in self._datagrams.values():
+            datagrams.close()
+
+    # What comes
+
+    def arrived(self, data: bytes, flow: Flow) -> None:
+        """A socket brings a message: read it now, or have it wait for its turn."""
+        now = self._loop.time()
+        if self._guard is not None and not self._guard.admits(flow.remote[0], data, now):
+            return
+        if stun.is_stun(data):
+            self._answer_stun(data, flow)
+            return
+        if self._turn_end is None:
+            self._turn_end = now + TURN_SECONDS
+            self._loop.call_soon(self._end_turn)
+        if now >= self._turn_end or self.intake:
+            self.intake.put(data, flow, now)
+        elif self.pressure.lag_seconds > self._busy_seconds:
+            self._read(data, flow, self.intake.precedence(data), self.pressure.lag_seconds)
+        else:
+            self.receive(data, flow)
+
+    def _end_turn(self) -> None:
+        """Everybody else had a turn: go on with what waits."""
+        now = self._loop.time()
+        self._turn_end = None
+        end = now + TURN_SECONDS
+        while now < end:
+            waiting = self.intake.take()
+            if waiting is None:
+                self.pressure.waited_seconds = 0.0
+                self.connections.resume()
+                return
+            self.pressure.waited_seconds = now - waiting.since
+            self._read(waiting.data, waiting.flow, waiting.precedence, now - waiting.since)
+            now = self._loop.time()
+        self._turn_end = now
+        self._loop.call_soon(self._end_turn)
+
+    def _read(self, data: bytes, flow: Flow, precedence: Precedence, waited: float) -> None:
+        """Serve a message, or turn it away if it comes too late for something new."""
+        if precedence < Precedence.CALL or waited <= self._busy_seconds:
+            self.receive(data, flow)
+            return
+        self.pressure.turned_away += 1
+        first, last = RETRY_AFTER_SECONDS
+        self.receive(data, flow, retry_after=first + self._agent.pick(last - first + 1))
+
+    def _measure_lag(self, due: float) -> None:
+        now = self._loop.time()
+        self.pressure.lag_seconds = now - due
+        self._lag_timer = self._loop.call_at(
+            now + LAG_SECONDS, self._measure_lag, now + LAG_SECONDS
+        )
+
+    def _answer_stun(self, data: bytes, flow: Flow) -> None:
+        answer = stun.answer(data, flow.remote) if flow.transport == "udp" else None
+        if answer is not None:
+            self._send_datagram(answer, flow)
 
     # The loop
 
-    def receive(self, data: bytes, flow: Flow) -> None:
-        """A message arrived."""
+    def receive(self, data: bytes, flow: Flow, *, retry_after: int | None = None) -> None:
+        """Read a message; `retry_after` turns away what it asks for, unless that is under way."""
         try:
-            self._agent.receive(data, flow, self._loop.time())
+            self._agent.receive(data, flow, self._loop.time(), retry_after=retry_after)
         except Exception as error:  # one message's fault must not be another's
             self._agent.counters.faults += 1
             self._on_fault(error)
@@ -187,127 +275,35 @@ class Endpoint:
 
     def _send(self, message: bytes, flow: Flow) -> None:
         if flow.transport == "udp":
-            transport = self._datagrams.get(flow.local)
-            if transport is not None:
-                transport.sendto(message, flow.remote)
-            return
-        stream = self._streams.get((flow.local, flow.remote))
-        if stream is not None:
-            stream.write(message)
+            self._send_datagram(message, flow)
         else:
-            task = self._loop.create_task(self._connect(message, flow))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+            self.connections.send(message, flow)
 
-    async def _connect(self, message: bytes, flow: Flow) -> None:
-        """Open the connection that a message needs; what else waits for it finds it open."""
-        key = (flow.local, flow.remote)
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self._loop.create_connection(
-                    lambda: _Stream(self, flow), flow.remote[0], flow.remote[1]
-                )
-            self._streams[key].write(message)
-        except (OSError, TimeoutError):
-            self.failed(flow)
+    def _send_datagram(self, data: bytes, flow: Flow) -> None:
+        datagrams = self._datagrams.get(flow.local)
+        if datagrams is None:
+            return
+        if self._guard is None or self._guard.may_answer(flow.remote[0], data, self._loop.time()):
+            datagrams.sendto(data, flow.remote)
 
     def failed(self, flow: Flow) -> None:
-        """A flow is broken."""
+        """Nothing can be sent by a flow."""
         self._agent.transport_failed(flow, self._loop.time())
         self.drain()
 
-    # For streams
+    # For connections
 
-    def opened(self, flow: Flow, stream: _Stream) -> bool:
-        """Whether another connection may live."""
-        if len(self._streams) >= MAX_CONNECTIONS:
-            return False
-        self._streams[(flow.local, flow.remote)] = stream
-        return True
+    @property
+    def congested(self) -> bool:
+        return self.intake.congested
 
-    def closed(self, flow: Flow, stream: _Stream) -> None:
-        key = (flow.local, flow.remote)
-        if self._streams.get(key) is stream:
-            del self._streams[key]
-            self.failed(flow)
+    def flow_closed(self, flow: Flow) -> None:
+        if self._on_closed is not None:
+            self._on_closed(flow)
+        self.failed(flow)
 
-    def later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
-        return self._loop.call_later(seconds, callback)
+    def patience(self, flow: Flow) -> float | None:
+        return None if self._patience is None else self._patience(flow)
 
-
-class _Datagrams(asyncio.DatagramProtocol):
-    """A UDP socket."""
-
-    def __init__(self, endpoint: Endpoint, local: Address) -> None:
-        self._endpoint = endpoint
-        self._local = local
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if len(data) > 4:  # CRLF and STUN keep-alives are shorter or no SIP (RFC 5626 4.4)
-            self._endpoint.receive(data, Flow("udp", self._local, addr[:2]))
-
-    def error_received(self, exc: Exception) -> None:
-        """An ICMP error says nothing of which message it concerns; timers decide."""
-
-
-class _Stream(asyncio.Protocol):
-    """A TCP connection; `flow` is given for one that we open."""
-
-    def __init__(self, endpoint: Endpoint, flow: Flow | None = None) -> None:
-        self._endpoint = endpoint
-        self._flow = flow
-        self._framer = StreamFramer(MAX_MESSAGE_BYTES)
-        self._transport: asyncio.Transport | None = None
-        self._idle: asyncio.TimerHandle | None = None
-        self._heard = True
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        limit = IDLE_SECONDS
-        if self._flow is None:
-            local = transport.get_extra_info("sockname")[:2]
-            remote = transport.get_extra_info("peername")[:2]
-            self._flow = Flow("tcp", local, remote)
-            limit = FIRST_MESSAGE_SECONDS
-        if not self._endpoint.opened(self._flow, self):
-            self.close()
-            return
-        self._heard = False
-        self._idle = self._endpoint.later(limit, self._check_idle)
-
-    def _check_idle(self) -> None:
-        if not self._heard:
-            self.close()
-            return
-        self._heard = False
-        self._idle = self._endpoint.later(IDLE_SECONDS, self._check_idle)
-
-    def data_received(self, data: bytes) -> None:
-        assert self._flow is not None
-        self._heard = True
-        try:
-            for item in self._framer.feed(data):
-                if isinstance(item, bytes):
-                    self._endpoint.receive(item, self._flow)
-                else:
-                    self.write(b"\r\n")  # the pong of RFC 5626 section 4.4.1
-        except ParseError:
-            self.close()  # where the next message begins is no longer known
-
-    def write(self, data: bytes) -> None:
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        transport.write(data)
-        if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-            transport.abort()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-        if self._flow is not None:
-            self._endpoint.closed(self._flow, self)
+    def unlimited(self, host: str) -> bool:
+        return self._guard is not None and self._guard.is_exempt(host)

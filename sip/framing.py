@@ -48,6 +48,26 @@ class StreamFramer:
         self._at = 0
         return found
 
+    over = False
+    """A stream has no end of its own; see :class:`sip.transport.connection.Framing`."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something has begun that isn't whole."""
+        return bool(self._buffer)
+
+    def wrap(self, message: bytes) -> bytes:
+        """A message as it stands in the stream: as it is."""
+        return message
+
+    def own_octets(self) -> bytes:
+        """Nothing: a stream has no octets but messages and what keeps it alive."""
+        return b""
+
+    def probe(self) -> bytes:
+        """Nothing: TCP asks by itself (SO_KEEPALIVE)."""
+        return b""
+
     def _next(self) -> bytes | Ping | None:
         """The next message, a ping, b"" for a single CRLF that was skipped, None for not yet."""
         buffer, at = self._buffer, self._at

@@ -37,7 +37,8 @@ class ClientUser(Protocol):
     ) -> None: ...
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
-        """No answer came: `status` is 408 after a time-out, 503 after a transport error."""
+        """No answer came: `status` is 408 after a time-out, 503 after a transport error,
+        430 if the connection was the peer's, so that only the peer can open another."""
 
 
 class ServerUser(Protocol):
@@ -114,11 +115,7 @@ class TransactionLayer:
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
         self._merged: dict[Key, ServerTransaction] = {}
-        # One function for each timer, so that arming makes neither closure nor tuple.
-        self._fire = {timer: self._firing(timer) for timer in Input}
-
-    def _firing(self, timer: Input) -> Callable[[Transaction, float], None]:
-        return lambda transaction, now: self._step(transaction, timer, now)
+        self._on_connection: dict[Flow, set[Transaction]] = {}
 
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
@@ -131,6 +128,7 @@ class TransactionLayer:
         """Send a request whose topmost Via carries a branch of our own."""
         transaction = ClientTransaction((request.branch, request.method), request, flow, user)
         self._clients[transaction.key] = transaction
+        self._note_connection(transaction)
         self._send(transaction.message, flow)
         invite = request.method == "INVITE"
         for timer in (Input.A, Input.B) if invite else (Input.E, Input.F):
@@ -174,6 +172,7 @@ class TransactionLayer:
         """Take a new request under a transaction; it is the caller's to respond."""
         transaction = ServerTransaction(_server_key(request, request.method), request, flow)
         self._servers[transaction.key] = transaction
+        self._note_connection(transaction)
         if request.method == "INVITE" and request.to_tag is None:
             transaction.merge_key = _merge_key(request)
             self._merged[transaction.merge_key] = transaction
@@ -192,14 +191,24 @@ class TransactionLayer:
 
     def transport_failed(self, flow: Flow, now: float) -> None:
         """A connection broke, or a message couldn't be sent (RFC 3261 section 17.1.4)."""
-        broken = [
+        for transaction in self._on(flow):
+            self._step(transaction, Input.TRANSPORT_ERROR, now)
+
+    def _on(self, flow: Flow) -> list[Transaction]:
+        """The transactions of a flow. Connections break often, and many at once, so that theirs are
+        known; a datagram that can't be sent is rare."""
+        if flow.reliable:
+            return list(self._on_connection.get(flow, ()))
+        return [
             transaction
             for transactions in (self._clients, self._servers)
             for transaction in transactions.values()
             if transaction.flow == flow
         ]
-        for transaction in broken:
-            self._step(transaction, Input.TRANSPORT_ERROR, now)
+
+    def _note_connection(self, transaction: Transaction) -> None:
+        if transaction.flow.reliable:
+            self._on_connection.setdefault(transaction.flow, set()).add(transaction)
 
     def _step(
         self,
@@ -238,7 +247,9 @@ class TransactionLayer:
         elif action is Action.TIMED_OUT:
             transaction.user.on_failure(transaction, 408, now)
         elif action is Action.FAILED:
-            transaction.user.on_failure(transaction, 503, now)
+            # 430: it may be reached by another flow (RFC 5626 section 5.3.1).
+            status = 503 if transaction.flow.can_reopen else 430
+            transaction.user.on_failure(transaction, status, now)
 
     def _act_server(
         self, transaction: ServerTransaction, action: Action, now: float, response: Response | None
@@ -257,9 +268,11 @@ class TransactionLayer:
         if seconds == 0.0:
             self._step(transaction, timer, now)
         elif seconds is not None:
-            self._timers.arm(seconds, now, self._fire[timer], transaction)
+            self._timers.arm(seconds, now, _FIRE[timer], (self, transaction))
 
     def _forget(self, transaction: Transaction) -> None:
+        if transaction.flow.reliable:
+            self._forget_connection(transaction)
         if isinstance(transaction, ClientTransaction):
             self._clients.pop(transaction.key, None)
             transaction.message = b""
@@ -269,12 +282,32 @@ class TransactionLayer:
                 self._merged.pop(transaction.merge_key, None)
             transaction.message = None
 
+    def _forget_connection(self, transaction: Transaction) -> None:
+        others = self._on_connection.get(transaction.flow)
+        if others is not None:
+            others.discard(transaction)
+            if not others:
+                del self._on_connection[transaction.flow]
+
+
+def _fire(timer: Input) -> Callable[[tuple[TransactionLayer, Transaction], float], None]:
+    """One function for each timer, so that arming makes no closure."""
+
+    def fire(armed: tuple[TransactionLayer, Transaction], now: float) -> None:
+        layer, transaction = armed
+        layer._step(transaction, timer, now)
+
+    return fire
+
+
+_FIRE = {timer: _fire(timer) for timer in Input}
+
 
 def _server_key(request: Request, method: str) -> Key:
     """RFC 3261 section 17.2.3: branch, sent-by and method, or the RFC 2543 comparison."""
-    sent_by, branch = request.sent_by, request.branch
-    if branch is not None and branch[:7] == MAGIC_COOKIE != branch:
-        return (branch, *sent_by, method)
+    via = request.via
+    if via.branch is not None and via.branch[:7] == MAGIC_COOKIE != via.branch:
+        return (via.branch, via.host, via.port, method)
     number = request.cseq.number
     return (request.raw_uri.decode("latin-1"), request.call_id, request.from_tag, number, method)
 

@@ -35,10 +35,10 @@ from sip.uri import Uri
 
 METHODS = (
     b"INVITE", b"ACK", b"CANCEL", b"BYE", b"OPTIONS", b"INFO", b"REGISTER", b"PRACK", b"UPDATE",
-    b"REFER", b"SUBSCRIBE", b"MESSAGE",
+    b"REFER", b"SUBSCRIBE",
 )  # fmt: skip
 ALLOW = (b"Allow", b", ".join(METHODS))
-OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE")
+OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE")
 """What the user is asked about when it comes outside any dialog."""
 SUPPORTED = frozenset({b"100rel", b"replaces", b"timer"})
 """Option tags that a request may require."""
@@ -99,6 +99,7 @@ class UserAgent:
         self._server = (b"Server", server.encode("ascii"))
         self._agent_field = (b"User-Agent", server.encode("ascii"))
         self._tag_key = b"%016x" % randbits(64)
+        self._retry_after: int | None = None
         self._out: list[tuple[bytes, Flow]] = []
         self._events: list[Event] = []
         self._sessions: dict[DialogId, Session] = {}
@@ -120,8 +121,14 @@ class UserAgent:
 
     # The contract
 
-    def receive(self, data: bytes, flow: Flow, now: float) -> None:
-        """Take one message. Never raises: what can't be read is refused or dropped."""
+    def receive(
+        self, data: bytes, flow: Flow, now: float, *, retry_after: int | None = None
+    ) -> None:
+        """Take one message. Never raises: what can't be read is refused or dropped.
+
+        With `retry_after` seconds we are too busy for anything that isn't under way already.
+        """
+        self._retry_after = retry_after
         try:
             message = parse_message(data)
             if isinstance(message, Request):
@@ -153,6 +160,10 @@ class UserAgent:
         """A connection is gone, or a datagram couldn't be sent."""
         self.layer.transport_failed(flow, now)
 
+    def uses(self, flow: Flow) -> bool:
+        """Whether a dialog lives on a flow; looks at all of them."""
+        return any(session.dialog.flow == flow for session in self._sessions.values())
+
     @property
     def sessions(self) -> int:
         """How many dialogs live."""
@@ -179,6 +190,8 @@ class UserAgent:
             self._in_dialog(request, flow, now)
         elif method == "ACK":
             return  # to a stateless challenge, or long over
+        elif self._retry_after is not None:
+            self.answer(request, flow, 503, ((b"Retry-After", b"%d" % self._retry_after),))
         elif (refusal := self._refusal(request)) is not None:
             self.answer(request, flow, refusal.status, refusal.headers)
         else:
@@ -280,10 +293,6 @@ class UserAgent:
         """
         self.conclude(self.layer.open_server(request, flow), status, now, fields, tag=tag)
 
-    def postpone(self, received: Received) -> ServerTransaction:
-        """Put a request under a transaction; :meth:`conclude` answers it, within 32 s."""
-        return self.layer.open_server(received.request, received.flow)
-
     def conclude(
         self,
         transaction: ServerTransaction,
@@ -371,7 +380,9 @@ class UserAgent:
     def contact(self, flow: Flow) -> bytes:
         """Our Contact for whom this flow reaches."""
         host, port = self._sent_by(flow)
-        transport = b";transport=tcp" if flow.transport == "tcp" else b""
+        transport = b""
+        if flow.reliable:
+            transport = b";transport=" + _CONTACT_TRANSPORT[flow.transport]
         return b"<sip:%s:%d%s>" % (_bracket(host), port, transport)
 
     def session(self, dialog: DialogId) -> Session | None:
@@ -465,7 +476,7 @@ class UserAgent:
             return dialog.flow
         if hop is None or not may_follow(hop, dialog.flow):
             return dialog.flow
-        return dialog.flow._replace(remote=hop)
+        return _redirected(dialog.flow, hop)
 
     # Small things
 
@@ -557,6 +568,22 @@ def _readable(request: Request) -> bool:
     """Whether the body of an INVITE is a description; one without a type is taken for it."""
     encoding = request.get(b"content-encoding") or b"identity"
     return request.content_type in (None, "application/sdp") and encoding.lower() == b"identity"
+
+
+def _redirected(flow: Flow, hop: Address) -> Flow:
+    """Where a dialog's peer wants its requests: for a connection, one that we open ourselves.
+
+    What was proven by a certificate stays where it is (RFC 5923 section 9): elsewhere sits another.
+    """
+    if flow.remote == hop or flow.transport not in ("udp", "tcp"):
+        return flow
+    return flow._replace(remote=hop, name=hop[0] if flow.reliable else None)
+
+
+_CONTACT_TRANSPORT = {"tcp": b"tcp", "tls": b"tls", "ws": b"ws", "wss": b"ws"}
+"""The transport parameter of our Contact. "tls" is deprecated (RFC 5630 section 3.1.4) and the only
+thing that phones understand; a `sips:` URI would forbid the caller to reach us otherwise. "ws"
+stands for both WebSocket transports (RFC 7118 section 5.2)."""
 
 
 def _bracket(host: str) -> bytes:

@@ -1,0 +1,254 @@
+"""One connection: TCP, TLS or WebSocket, opened by us or by the peer."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Protocol, cast
+
+from sip.certificate import identities
+from sip.errors import ParseError
+from sip.flow import Address, Flow
+from sip.framing import Ping
+
+MAX_UNSENT_BYTES = 1 << 20
+"""A peer that doesn't read loses its connection at this much."""
+HANDSHAKE_SECONDS = 10.0
+"""A TLS handshake of phones over a bad network takes two; a stranger may hold a slot this long."""
+SHUTDOWN_SECONDS = 2.0
+"""How long the end of a TLS connection may take."""
+KEEPALIVE = (
+    (socket.TCP_KEEPIDLE, 60),
+    (socket.TCP_KEEPINTVL, 15),
+    (socket.TCP_KEEPCNT, 4),
+)
+"""Seconds of silence before the kernel asks, between its questions, and how many it asks."""
+PONG = b"\r\n"
+"""The answer to a double CRLF (RFC 5626 section 4.4.1)."""
+
+
+class Framing(Protocol):
+    """How messages lie in the octets of a connection; one for each connection."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something has begun that isn't whole."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be read or written."""
+
+    def feed(self, data: bytes) -> list[bytes | Ping]:
+        """What has become whole; raises ParseError when nothing more can be read."""
+
+    def wrap(self, message: bytes) -> bytes:
+        """A message as it stands on the wire."""
+
+    def own_octets(self) -> bytes:
+        """What the framing itself has to say: the answer to a handshake, or to a ping."""
+
+    def probe(self) -> bytes:
+        """What makes a living peer say something; empty if the framing has no such thing."""
+
+
+class Pool(Protocol):
+    """Who keeps the connections."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def may_open(self, host: str) -> bool:
+        """Whether a peer may have one more; counts it until :meth:`gone`."""
+
+    def gone(self, host: str) -> None: ...
+
+    def opened(self, flow: Flow, connection: Connection) -> None: ...
+
+    def closed(self, flow: Flow, connection: Connection) -> None: ...
+
+    def arrived(self, message: bytes, flow: Flow, connection: Connection) -> None: ...
+
+    def start(self, connection: Connection, transport: asyncio.Transport) -> None:
+        """Have :meth:`Connection.secure` run in a task."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection from the first octet to the last.
+
+    Args:
+        transport: the flow's name of it.
+        flow: of a connection that we open; None for the peer's.
+        context: for TLS by a peer's connection. For ours, the loop does TLS before it tells us.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        transport: str,
+        framing: Framing,
+        *,
+        flow: Flow | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._pool = pool
+        self._name = transport
+        self._framing = framing
+        self._context = context
+        self._transport: asyncio.Transport | None = None
+        self._counted: str | None = None
+        self._early = b""
+        self.flow = flow
+        self.names: frozenset[str] = frozenset()
+        """Of the peer's certificate, if it showed one that an authority vouches for."""
+        self.heard_at = 0.0
+        """When the last octet came."""
+        self.message_at: float | None = None
+        """When the last whole message came."""
+        self.began_at: float | None = None
+        """When what isn't whole yet began, or the connection if nothing has come."""
+        self.closing_at: float | None = None
+
+    # What asyncio tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        raw = cast(asyncio.Transport, transport)
+        if self.flow is None:
+            local, remote = raw.get_extra_info("sockname"), raw.get_extra_info("peername")
+            if not remote or not self._pool.may_open(remote[0]):
+                raw.abort()
+                return
+            self._counted = remote[0]
+            _ask_whether_it_lives(raw)
+            self.flow = Flow(self._name, _address(local), _address(remote))
+        if self._context is None:
+            self._begin(raw)
+        else:
+            raw.pause_reading()
+            self._pool.start(self, raw)
+
+    async def secure(self, raw: asyncio.Transport) -> None:
+        """Shake hands as a TLS server, and begin."""
+        assert self._context is not None
+        try:
+            secured = await self._pool.loop.start_tls(
+                raw,
+                self,
+                self._context,
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            )
+        except (OSError, TimeoutError):
+            raw.abort()
+            return
+        if secured is None or raw.is_closing():
+            raw.abort()
+        else:
+            self._begin(secured)
+
+    def _begin(self, transport: asyncio.Transport) -> None:
+        assert self.flow is not None
+        self._transport = transport
+        self.heard_at = self.began_at = self._pool.loop.time()
+        secured = transport.get_extra_info("ssl_object")
+        if secured is not None:
+            self.names = identities(secured.getpeercert(binary_form=True) or b"")
+        self._pool.opened(self.flow, self)
+        if self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is None:
+            self._early += data  # what came with the end of the handshake
+            return
+        if self.closing_at is not None:
+            return
+        assert self.flow is not None
+        self.heard_at = now = self._pool.loop.time()
+        try:
+            items = self._framing.feed(data)
+        except ParseError:
+            self._answer()
+            self.close()  # where the next message begins is no longer known
+            return
+        self._answer()
+        for item in items:
+            if isinstance(item, bytes):
+                self.message_at = now
+                self._pool.arrived(item, self.flow, self)
+            else:
+                self._put(self._framing.wrap(PONG))
+        self._note_progress(now)
+        if self._framing.over:
+            self.close()
+
+    def _note_progress(self, now: float) -> None:
+        if not self._framing.waiting and self.message_at is not None:
+            self.began_at = None
+        elif self.began_at is None:
+            self.began_at = now
+
+    def _answer(self) -> None:
+        own = self._framing.own_octets()
+        if own:
+            self._put(own)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._counted is not None:
+            self._pool.gone(self._counted)
+            self._counted = None
+        if self._transport is not None and self.flow is not None:
+            self._pool.closed(self.flow, self)
+
+    # What the pool asks
+
+    def send(self, message: bytes) -> None:
+        self._put(self._framing.wrap(message))
+
+    def probe(self) -> None:
+        """Have the peer show that it lives, if there is a way to ask."""
+        octets = self._framing.probe()
+        if octets:
+            self._put(octets)
+
+    def _put(self, octets: bytes) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(octets)
+        if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            transport.abort()
+
+    def pause(self) -> None:
+        """Read nothing for now."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Send what is waiting, then close."""
+        self.closing_at = self._pool.loop.time()
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _ask_whether_it_lives(transport: asyncio.Transport) -> None:
+    """A phone that lost its power says no goodbye: let the kernel find out."""
+    connected: socket.socket = transport.get_extra_info("socket")
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE:
+        connected.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _address(endpoint: tuple[str, int]) -> Address:
+    """Host and port; IPv6 adds flow label and scope, which name nothing here."""
+    host, port = endpoint[:2]
+    return host.partition("%")[0], port

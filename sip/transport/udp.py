@@ -1,0 +1,104 @@
+"""UDP sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+from sip.flow import Address, Flow
+
+RECEIVE_BUFFER_BYTES = 8 << 20
+"""A burst of registrations after a power cut must not be lost while Python is busy."""
+SO_RCVBUFFORCE = 33
+"""Linux: beyond the system's limit, for a process that may (socket(7)); not in `socket`."""
+MAX_DATAGRAM_BYTES = 65_535
+READ_AT_ONCE = 500
+"""Datagrams taken out of the kernel before anything else has its turn. Many: what waits here is
+served by precedence and counted, what waits in the kernel is neither."""
+LEAST_BYTES = 5
+"""CRLF keep-alives are shorter than that, and so is no message (RFC 5626 section 4.4)."""
+
+
+class DatagramSocket:
+    """A bound UDP socket.
+
+    Args:
+        receive: called with each datagram and its flow.
+        failed: called, later, with a flow by which nothing can be sent.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        bound: socket.socket,
+        receive: Callable[[bytes, Flow], None],
+        failed: Callable[[Flow], None],
+    ) -> None:
+        self._loop = loop
+        self._socket = bound
+        self._receive = receive
+        self._failed = failed
+        self.local: Address = bound.getsockname()[:2]
+        loop.add_reader(bound.fileno(), self._readable)
+
+    def _readable(self) -> None:
+        local, receive = self.local, self._receive
+        try:
+            for _ in range(READ_AT_ONCE):
+                data, source = self._socket.recvfrom(MAX_DATAGRAM_BYTES)
+                if len(data) >= LEAST_BYTES:
+                    receive(data, Flow("udp", local, source[:2]))
+        except BlockingIOError:
+            pass
+        except OSError:
+            pass  # an ICMP error says nothing of which message it concerns; timers decide
+
+    def sendto(self, data: bytes, remote: Address) -> None:
+        try:
+            self._socket.sendto(data, remote)
+        except BlockingIOError:
+            pass  # the wire is full: lost, as any datagram may be
+        except OSError:
+            self._loop.call_soon(self._failed, Flow("udp", self.local, remote))
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+
+
+def bind_udp(host: str, port: int) -> socket.socket:
+    """A bound socket; raises OSError."""
+    bound = _socket(host, socket.SOCK_DGRAM)
+    try:
+        with contextlib.suppress(OSError):
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            bound.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER_BYTES)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def bind_tcp(host: str, port: int) -> socket.socket:
+    """A bound socket, not yet listening; raises OSError."""
+    bound = _socket(host, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _socket(host: str, kind: socket.SocketKind) -> socket.socket:
+    """IPv4 and IPv6 never share a socket: the address of a flow would not be what it seems."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, kind)
+    made.setblocking(False)
+    if family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return made

@@ -138,8 +138,6 @@ class Replied:
     on_reply: Callable[[Replied], None]
     status: int
     response: Response | None
-    at: float
-    """Monotonic seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,25 @@
-"""Bindings of addresses of record to phones (RFC 3261 section 10)."""
+"""Bindings of addresses of record to phones (RFC 3261 section 10, RFC 5626 section 6)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sip import grammar
 from sip.errors import ParseError, SipError
 from sip.flow import Flow
 from sip.grammar import octets, text
-from sip.headers import NameAddr
+from sip.headers import NameAddr, quote
 from sip.message import Request
+from sip.uri import Uri
 
 MAX_CONTACT_BYTES = 512
 MAX_USER_AGENT = 128
+FLOW_TIMER_SECONDS = 90
+"""How often a phone that can outbound is told to keep its flow alive (RFC 5626 section 5.4); NATs
+forget UDP after two minutes or less."""
+FLOW_GRACE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,24 @@ class Binding:
     user_agent: str
     registered_at: float
     path: tuple[bytes, ...] = ()
+    reg_id: int | None = None
+    """Which of the phone's flows this is, of a phone that keeps several (RFC 5626); else None."""
+
+    @property
+    def key(self) -> bytes:
+        """What a later Contact of the same flow has in common with this one."""
+        return _key(self.contact, self.instance, self.reg_id)
+
+    def by_contact(self) -> Binding | None:
+        """The same phone without its connection: reached by a connection of our own, if its
+        Contact is a port of the very host that registered; None if it can't be."""
+        uri = Uri.parse(self.contact)
+        if self.flow.transport != "tcp" or uri.transport != "tcp":
+            return None
+        if uri.host != self.flow.remote[0]:
+            return None
+        flow = Flow("tcp", self.flow.local, (uri.host, uri.port or 5060), uri.host)
+        return replace(self, flow=flow, reg_id=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +78,10 @@ class Registration:
     added: tuple[Binding, ...] = ()
     refreshed: tuple[Binding, ...] = ()
     removed: tuple[Binding, ...] = ()
+    released: tuple[Flow, ...] = ()
+    """Connections that no binding needs any more, since the phone came by another."""
+    outbound: bool = False
+    """Whether the phone keeps its flow alive itself (RFC 5626), so that we say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +92,11 @@ class _Wish:
     expires: int
     q: float
     instance: str | None
+    reg_id: int | None
+
+    @property
+    def key(self) -> bytes:
+        return _key(self.uri, self.instance, self.reg_id)
 
 
 class Registrar:
@@ -72,6 +105,8 @@ class Registrar:
     def __init__(self, limits: RegistrarLimits) -> None:
         self._limits = limits
         self._bindings: dict[str, dict[bytes, Binding]] = {}
+        self._on_connection: dict[Flow, set[str]] = {}
+        """Addresses of record that are reached by a connection."""
 
     def __len__(self) -> int:
         return sum(map(len, self._bindings.values()))
@@ -81,7 +116,7 @@ class Registrar:
 
         Raises:
             SipError: 400 malformed, 403 too many contacts, 423 interval too brief, 500 out of
-                order.
+                order, 439 outbound through a proxy that can't.
         """
         known = self._valid(aor, now)
         if request.contact_star:
@@ -97,20 +132,25 @@ class Registrar:
         for wish in wishes:
             for key in self._replaced(after, wish):
                 gone = after.pop(key)
-                if key != wish.uri:
+                if key != wish.key:
                     removed.append(gone)
             if wish.expires == 0:
-                if wish.uri in known:
-                    removed.append(known[wish.uri])
+                if wish.key in known:
+                    removed.append(known[wish.key])
                 continue
             binding = self._binding(aor, wish, request, flow, now)
-            (refreshed if wish.uri in known else added).append(binding)
-            after[wish.uri] = binding
+            (refreshed if wish.key in known else added).append(binding)
+            after[wish.key] = binding
         if len(after) > self._limits.max_contacts:
             raise SipError(403, "Too Many Contacts")
         self._keep(aor, after)
         return Registration(
-            tuple(self._ordered(after)), tuple(added), tuple(refreshed), tuple(removed)
+            tuple(self._ordered(after)),
+            tuple(added),
+            tuple(refreshed),
+            tuple(removed),
+            self._released(known.values()),
+            any(wish.reg_id is not None for wish in wishes),
         )
 
     def _unregister_all(
@@ -119,9 +159,11 @@ class Registrar:
         """Contact: * (section 10.2.2); only alone, and only with Expires: 0."""
         if request.expires != 0:
             raise ParseError("Contact * needs Expires 0")
-        self._check_order(known, [_Wish(uri, 0, 1.0, None) for uri in known], request)
-        self._bindings.pop(aor, None)
-        return Registration((), removed=tuple(known.values()))
+        gone = tuple(known.values())
+        wishes = [_Wish(b.contact, 0, 1.0, b.instance, b.reg_id) for b in gone]
+        self._check_order(known, wishes, request)
+        self._keep(aor, {})
+        return Registration((), removed=gone, released=self._released(gone))
 
     def _wishes(self, request: Request) -> list[_Wish]:
         """The last wish for each URI."""
@@ -142,7 +184,8 @@ class Registrar:
             minimum = b"%d" % self._limits.min_expires
             raise SipError(423, headers=((b"Min-Expires", minimum),))
         instance = contact.params.get("+sip.instance")
-        return _Wish(uri, min(expires, self._limits.max_expires), _q(contact), instance)
+        reg_id = _reg_id(contact, request) if instance is not None else None
+        return _Wish(uri, min(expires, self._limits.max_expires), _q(contact), instance, reg_id)
 
     def _check_order(
         self, known: dict[bytes, Binding], wishes: list[_Wish], request: Request
@@ -156,12 +199,9 @@ class Registrar:
 
     def _replaced(self, bindings: dict[bytes, Binding], wish: _Wish) -> list[bytes]:
         """Bindings that a Contact stands for: the same URI, or the same phone at another address
-        (RFC 5626 section 6), so that a phone which moved isn't rung twice."""
-        return [
-            key
-            for key, binding in bindings.items()
-            if key == wish.uri or (wish.instance is not None and binding.instance == wish.instance)
-        ]
+        (RFC 5626 section 6), so that a phone which moved isn't rung twice; only another flow of
+        a phone that numbers its flows is something of its own."""
+        return [key for key, binding in bindings.items() if _is_same(wish, binding)]
 
     def _binding(self, aor: str, wish: _Wish, request: Request, flow: Flow, now: float) -> Binding:
         return Binding(
@@ -176,9 +216,19 @@ class Registrar:
             text(request.get(b"user-agent") or b"")[:MAX_USER_AGENT],
             now,
             tuple(request.get_list(b"path")),
+            wish.reg_id,
         )
 
     def _keep(self, aor: str, bindings: dict[bytes, Binding]) -> None:
+        for binding in self._bindings.get(aor, {}).values():
+            users = self._on_connection.get(binding.flow)
+            if users is not None:
+                users.discard(aor)
+                if not users:
+                    del self._on_connection[binding.flow]
+        for binding in bindings.values():
+            if binding.flow.reliable:
+                self._on_connection.setdefault(binding.flow, set()).add(aor)
         if bindings:
             self._bindings[aor] = bindings
         else:
@@ -187,6 +237,26 @@ class Registrar:
     def lookup(self, aor: str, now: float) -> list[Binding]:
         """Valid bindings: highest q first, then the newest."""
         return self._ordered(self._valid(aor, now))
+
+    def reach(self, aor: str, now: float) -> list[Binding]:
+        """As :meth:`lookup`, but a phone with several flows only by its newest one: it rings once
+        (RFC 5626 section 6)."""
+        found: list[Binding] = []
+        for binding in sorted(self._valid(aor, now).values(), key=lambda b: -b.registered_at):
+            seen = {other.instance for other in found} - {None}
+            if binding.instance not in seen:
+                found.append(binding)
+        return self._ordered({binding.key: binding for binding in found})
+
+    def patience(self, flow: Flow) -> float | None:
+        """How long a connection may be silent; None if no binding needs it."""
+        users = self._on_connection.get(flow)
+        if users is None:
+            return None
+        bindings = [b for aor in users for b in self._bindings[aor].values() if b.flow == flow]
+        if all(binding.reg_id is not None for binding in bindings):
+            return FLOW_TIMER_SECONDS + FLOW_GRACE_SECONDS
+        return math.inf  # it was told nothing of keep-alives; the kernel asks
 
     def all(self, now: float) -> list[Binding]:
         """Every valid binding."""
@@ -206,17 +276,31 @@ class Registrar:
     def restore(self, bindings: Iterable[Binding]) -> None:
         """Take over bindings of the time before a restart."""
         for binding in bindings:
-            self._bindings.setdefault(binding.aor, {})[binding.contact] = binding
+            kept = binding if binding.flow.can_reopen else binding.by_contact()
+            if kept is not None:
+                held = self._bindings.get(kept.aor, {})
+                self._keep(kept.aor, {**held, kept.key: kept})
 
-    def drop_flow(self, flow: Flow) -> list[Binding]:
-        """Remove what was registered over a connection that is gone."""
-        gone = []
-        for aor, held in list(self._bindings.items()):
-            kept = {uri: binding for uri, binding in held.items() if binding.flow != flow}
-            gone += [binding for binding in held.values() if binding.flow == flow]
-            if len(kept) != len(held):
-                self._keep(aor, kept)
-        return gone
+    def drop_flow(self, flow: Flow, now: float) -> dict[str, Registration]:
+        """A connection is gone, and with it what was registered over it (RFC 5626 section 5.3),
+        unless a phone can be reached by its Contact; what became of each address of record."""
+        changed = {}
+        for aor in list(self._on_connection.get(flow, ())):
+            kept: dict[bytes, Binding] = {}
+            gone = []
+            for binding in self._valid(aor, now).values():
+                left = binding if binding.flow != flow else binding.by_contact()
+                if left is None:
+                    gone.append(binding)
+                else:
+                    kept[left.key] = left
+            self._keep(aor, kept)
+            changed[aor] = Registration(tuple(self._ordered(kept)), removed=tuple(gone))
+        return changed
+
+    def _released(self, bindings: Iterable[Binding]) -> tuple[Flow, ...]:
+        flows = {binding.flow for binding in bindings if binding.flow.reliable}
+        return tuple(flow for flow in flows if flow not in self._on_connection)
 
     def _valid(self, aor: str, now: float) -> dict[bytes, Binding]:
         held = self._bindings.get(aor)
@@ -235,8 +319,49 @@ class Registrar:
             value = b"<%s>;expires=%d" % (binding.contact, left)
             if binding.q != 1.0:
                 value += b";q=%s" % f"{binding.q:.3g}".encode("ascii")
+            if binding.instance is not None:
+                value += b";+sip.instance=" + quote(binding.instance)
+            if binding.reg_id is not None:
+                value += b";reg-id=%d" % binding.reg_id
             fields.append((b"Contact", value))
+        if registration.outbound:
+            fields.append((b"Require", b"outbound"))
+            fields.append((b"Flow-Timer", b"%d" % FLOW_TIMER_SECONDS))
         return fields
+
+
+def _key(contact: bytes, instance: str | None, reg_id: int | None) -> bytes:
+    if instance is None or reg_id is None:
+        return contact
+    return b"%s;reg-id=%d" % (octets(instance), reg_id)
+
+
+def _is_same(wish: _Wish, binding: Binding) -> bool:
+    """Whether a Contact stands for this binding."""
+    if wish.key == binding.key:
+        return True
+    if wish.instance is None or binding.instance is None:
+        return wish.uri == binding.contact
+    if wish.instance != binding.instance:
+        return False
+    return wish.reg_id is None or binding.reg_id is None
+
+
+def _reg_id(contact: NameAddr, request: Request) -> int | None:
+    """Which flow of the phone this is, if it and all proxies between can do outbound.
+
+    Raises:
+        SipError: 439, it came through a proxy that can't (RFC 5626 section 6).
+    """
+    asked = contact.params.get("reg-id")
+    number = None if asked is None else grammar.number(octets(asked), 2**31 - 1)
+    options = {option.lower() for option in request.get_list(b"supported")}
+    if not number or b"outbound" not in options:
+        return None
+    hops = request.get_list(b"path")
+    if len(request.get_list(b"via")) > 1 and not (hops and b";ob" in hops[-1].lower()):
+        raise SipError(439, "First Hop Lacks Outbound Support")
+    return number
 
 
 def _q(contact: NameAddr) -> float:

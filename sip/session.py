@@ -11,7 +11,6 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from sip import in_dialog
 from sip.dialog import Dialog
 from sip.errors import SipError
 from sip.events import (
@@ -20,10 +19,14 @@ from sip.events import (
     Cancelled,
     Event,
     HungUp,
+    InfoReceived,
     Progress,
+    Referred,
     Refused,
     ReinviteAnswered,
+    Reinvited,
     ReinviteRefused,
+    Updated,
 )
 from sip.flow import Flow
 from sip.invite import Credentials, Fields, IncomingInvite, OutgoingInvite, copy_dialog
@@ -67,6 +70,7 @@ class Session:
         "_offers",
         "_offers_since",
         "_trusts",
+        "_update",
         "agent",
         "credentials",
         "dialog",
@@ -78,7 +82,6 @@ class Session:
         "refresher",
         "remote_description",
         "state",
-        "update",
     )
 
     def __init__(
@@ -104,8 +107,7 @@ class Session:
         """What the peer said, by which a mere refresh is known."""
         self.referral: Referral | None = None
         self.refresher = Refresher(self)
-        self.update: ServerTransaction | None = None
-        """An UPDATE whose offer the owner hasn't answered yet."""
+        self._update: ServerTransaction | None = None
         self._deferred_bye: Fields | None = None
 
     # Commands: the called side
@@ -122,7 +124,7 @@ class Session:
         if incoming is None or incoming.answered or incoming.waiting_for_ack:
             return
         if body:
-            self.agreed(body, incoming.request.body)
+            self._agreed(body, incoming.request.body)
 
         def build(more: Fields) -> Response:
             return self._response(status, None, body, (*extra, *more))
@@ -136,8 +138,8 @@ class Session:
             return
         if self.state is State.EARLY:
             self.state = State.CONFIRMED
-        self.agreed(body, incoming.request.body)
-        self.respond(200, None, body, (*extra, *self.refresher.agree(incoming.request, now)), now)
+        self._agreed(body, incoming.request.body)
+        self._respond(200, None, body, (*extra, *self.refresher.agree(incoming.request, now)), now)
 
     def reject(
         self, status: int, now: float, reason: str | None = None, extra: Fields = ()
@@ -145,11 +147,11 @@ class Session:
         """Refuse the INVITE, which ends the session, or the re-INVITE, which doesn't."""
         if self.incoming is None or self.incoming.answered:
             return
-        self.respond(status, reason, b"", extra, now)
+        self._respond(status, reason, b"", extra, now)
         if self.state is State.EARLY:
-            self.end(now)
+            self._end(now)
 
-    def respond(
+    def _respond(
         self, status: int, reason: str | None, body: bytes, extra: Fields, now: float
     ) -> None:
         assert self.incoming is not None
@@ -178,7 +180,7 @@ class Session:
             status, reason, to_tag=self.dialog.local_tag, fields=fields, body=body
         )
 
-    def agreed(self, local: bytes, remote: bytes) -> None:
+    def _agreed(self, local: bytes, remote: bytes) -> None:
         if local and remote:
             self.local_description, self.remote_description = local, remote
 
@@ -193,7 +195,7 @@ class Session:
     def acknowledge(self, body: bytes, now: float) -> None:
         """ACK a 2xx that carried the offer, with the answer."""
         if self.outgoing is not None:
-            self.agreed(body, self.remote_description)
+            self._agreed(body, self.remote_description)
             self.outgoing.acknowledge(body, now)
 
     def cancel(self, now: float, extra: Fields = ()) -> None:
@@ -222,18 +224,9 @@ class Session:
         self.send_invite(self.agent.in_dialog(self.dialog, "INVITE", fields, body), now)
 
     @property
-    def confirmed(self) -> bool:
-        return self.state is State.CONFIRMED
-
-    @property
-    def offers(self) -> bool:
-        """Whether an INVITE of ours awaits its final response."""
-        return self.outgoing is not None and not self.outgoing.over
-
-    @property
     def pending(self) -> bool:
         """Whether an INVITE of either direction awaits its final response or its ACK."""
-        if self.offers:
+        if self.outgoing is not None and not self.outgoing.over:
             return True
         incoming = self.incoming
         return incoming is not None and (not incoming.answered or incoming.waiting_for_ack)
@@ -275,13 +268,13 @@ class Session:
 
     def _send_bye(self, extra: Fields, now: float) -> None:
         if self.incoming is not None and not self.incoming.answered:
-            self.respond(487, None, b"", (), now)  # a re-INVITE that nobody will answer
+            self._respond(487, None, b"", (), now)  # a re-INVITE that nobody will answer
         if self.outgoing is not None and self.outgoing.awaits_acknowledgement:
             self.outgoing.acknowledge(b"", now)  # its offer will never be answered
         if self.outgoing is not None:
             self.outgoing.expire(now)
         self.agent.send_bye(self.dialog, self.credentials, extra, now)
-        self.end(now)
+        self._end(now)
 
     # What the INVITE that we sent says
 
@@ -290,7 +283,7 @@ class Session:
             return
         if rseq_of(response) is not None:
             self._acknowledge_provisional(response, now)
-        self.tell(Progress(self, response))
+        self._tell(Progress(self, response))
 
     def _acknowledge_provisional(self, response: Response, now: float) -> None:
         """PRACK in the early dialog; the first one that answers so is the dialog that the session
@@ -307,7 +300,7 @@ class Session:
         acknowledge_provisional(self.agent, early, response, b"", now)
         self.dialog.local_cseq = max(self.dialog.local_cseq, early.local_cseq)
         if response.body and self.outgoing.offered:
-            self.agreed(self.outgoing.offer, response.body)
+            self._agreed(self.outgoing.offer, response.body)
 
     def invite_answered(self, response: Response, now: float) -> None:
         assert self.outgoing is not None
@@ -325,23 +318,23 @@ class Session:
         self.refresher.note_peer(response)
         self.refresher.learn(response, now)
         if self.outgoing.offered:
-            self.agreed(self.outgoing.offer, response.body)
+            self._agreed(self.outgoing.offer, response.body)
             self.outgoing.acknowledge(b"", now)
         else:
             self.remote_description = response.body
         if not self.refresher.by_reinvite:
-            self.tell(ReinviteAnswered(self, response) if again else Answered(self, response))
+            self._tell(ReinviteAnswered(self, response) if again else Answered(self, response))
 
     def invite_refused(self, status: int, response: Response | None, now: float) -> None:
         if self.state is State.EARLY:
-            self.tell(Refused(self, status, response))
-            self.end(now)
+            self._tell(Refused(self, status, response))
+            self._end(now)
         elif self.state is State.CONFIRMED:
             # The peer no longer knows the dialog, or is gone (RFC 3261 section 12.2.1.2).
             if status in (408, 481) or response is None:
                 self.lost(status, now)
             elif not self.refresher.by_reinvite:
-                self.tell(ReinviteRefused(self, status))
+                self._tell(ReinviteRefused(self, status))
 
     # What comes in
 
@@ -360,7 +353,11 @@ class Session:
             self.agent.reply(request, flow, 500, now)
             return
         dialog.remote_cseq = number
-        in_dialog.take(self, request, flow, now)
+        handler = _HANDLERS.get(request.method)
+        if handler is None:
+            self.agent.reply(request, flow, 405, now, (self.agent.allow,))
+        else:
+            handler(self, request, flow, now)
 
     def invite_acknowledged(self, request: Request, now: float) -> None:
         """The ACK to our 2xx, unless it is a copy or another INVITE's."""
@@ -371,9 +368,29 @@ class Session:
             return
         incoming.acknowledged()
         if not incoming.offered:
-            self.agreed(self.local_description, request.body)
+            self._agreed(self.local_description, request.body)
         if not self._send_deferred_bye(now):
-            self.tell(Acknowledged(self, request))
+            self._tell(Acknowledged(self, request))
+
+    def _on_invite(self, request: Request, flow: Flow, now: float) -> None:
+        if self.outgoing is not None and not self.outgoing.over:
+            self.agent.reply(request, flow, 491, now)
+        elif self.pending or self.state is not State.CONFIRMED:
+            # RFC 3261 section 14.2: Retry-After between 0 and 10 seconds.
+            retry = (b"Retry-After", b"%d" % self.agent.pick(11))
+            self.agent.reply(request, flow, 500, now, (retry,))
+        elif self._offers_too_often(now):
+            retry = (b"Retry-After", b"%d" % OFFERS_SECONDS)
+            self.agent.reply(request, flow, 500, now, (retry,))
+        elif self.refresher.suits(request, flow, now):
+            self.dialog.refresh_target(request)
+            self.dialog.flow = flow
+            self.refresher.note_peer(request)
+            self.open_incoming(self.agent.layer.open_server(request, flow), now)
+            if self._changes_nothing(request):
+                self.accept(self.local_description, now)
+            else:
+                self._tell(Reinvited(self, request))
 
     def _is_trusted(self, flow: Flow) -> bool:
         """Whether a request from another host than before may be the peer's: whoever has learnt
@@ -382,13 +399,13 @@ class Session:
             return True
         return not self.dialog.pinned and self.dialog.names_host(flow.remote[0])
 
-    def offers_too_often(self, now: float) -> bool:
+    def _offers_too_often(self, now: float) -> bool:
         if now - self._offers_since > OFFERS_SECONDS:
             self._offers, self._offers_since = 0, now
         self._offers += 1
         return self._offers > MAX_OFFERS
 
-    def changes_nothing(self, request: Request) -> bool:
+    def _changes_nothing(self, request: Request) -> bool:
         """Whether it only refreshes the session: the other leg needn't hear of it."""
         return bool(request.body) and request.body == self.remote_description
 
@@ -400,10 +417,10 @@ class Session:
 
     def invite_unheard(self, now: float) -> None:
         """Our reliable provisional response was never acknowledged (RFC 3262 section 3)."""
-        self.respond(504, None, b"", (), now)
+        self._respond(504, None, b"", (), now)
         if self.incoming is not None and self.incoming.initial:
-            self.tell(HungUp(self, 408, None))
-            self.end(now)
+            self._tell(HungUp(self, 408, None))
+            self._end(now)
 
     def invite_unacknowledged(self, now: float) -> None:
         """Our 2xx was never acknowledged: hang up (RFC 3261 section 13.3.1.4)."""
@@ -413,34 +430,94 @@ class Session:
         """The peer can't be reached any more: say BYE all the same, and tell the owner."""
         if self.state is State.CONFIRMED:
             self._send_bye(self._deferred_bye or (), now)
-            self.tell(HungUp(self, status, None, expired))
+            self._tell(HungUp(self, status, None, expired))
+
+    def _on_bye(self, request: Request, flow: Flow, now: float) -> None:
+        self.agent.reply(request, flow, 200, now)
+        if self.incoming is not None and not self.incoming.answered:
+            self._respond(487, None, b"", (), now)
+        if self.outgoing is not None:
+            self.outgoing.expire(now)
+        self._tell(HungUp(self, 0, request))
+        self._end(now)
 
     def invite_cancelled(self, request: Request, now: float) -> None:
         """A CANCEL of an INVITE that we haven't answered (RFC 3261 section 9.2)."""
         assert self.incoming is not None
-        self.respond(487, None, b"", (), now)
+        self._respond(487, None, b"", (), now)
         if self.state is State.EARLY:
-            self.tell(Cancelled(self, request))
-            self.end(now)
+            self._tell(Cancelled(self, request))
+            self._end(now)
         elif self.incoming.initial:  # our 200 still waited for a PRACK
-            self.tell(HungUp(self, 0, request))
-            self.end(now)
+            self._tell(HungUp(self, 0, request))
+            self._end(now)
+
+    def _on_options(self, request: Request, flow: Flow, now: float) -> None:
+        self.agent.reply(request, flow, 200, now, self.agent.capabilities)
+
+    def _on_info(self, request: Request, flow: Flow, now: float) -> None:
+        self.agent.reply(request, flow, 200, now)
+        self._tell(InfoReceived(self, request))
+
+    def _on_prack(self, request: Request, flow: Flow, now: float) -> None:
+        """PRACK: our provisional response arrived (RFC 3262 section 3). An offer in it isn't
+        taken: what there was to agree on is agreed."""
+        reliable = None if self.incoming is None else self.incoming.reliable
+        if reliable is None or not reliable.awaits(request):
+            self.agent.reply(request, flow, 481, now)
+            return
+        self.agent.reply(request, flow, 488 if request.body else 200, now)
+        reliable.proceed(now)
+
+    def _on_update(self, request: Request, flow: Flow, now: float) -> None:
+        """UPDATE: a refresh, or an offer outside of an INVITE (RFC 3311 section 5.2)."""
+        if not self.refresher.suits(request, flow, now):
+            return
+        self.refresher.note_peer(request)
+        self.dialog.refresh_target(request)
+        if request.body and not self._changes_nothing(request):
+            self._on_update_offer(request, flow, now)
+            return
+        transaction = self.agent.layer.open_server(request, flow)
+        body = self.local_description if request.body else b""
+        self._answer_update(transaction, 200, body, now)
+
+    def _on_update_offer(self, request: Request, flow: Flow, now: float) -> None:
+        ours = self.outgoing is not None and not self.outgoing.over
+        if self.state is State.CONFIRMED and ours:
+            self.agent.reply(request, flow, 491, now)
+        elif self._update is not None or (self.state is State.CONFIRMED and self.pending):
+            retry = (b"Retry-After", b"%d" % self.agent.pick(11))
+            self.agent.reply(request, flow, 500, now, (retry,))
+        else:
+            self._update = self.agent.layer.open_server(request, flow)
+            self._tell(Updated(self, request))
 
     def answer_update(self, status: int, body: bytes, now: float) -> None:
         """Answer the offer of an UPDATE: 200 with this SDP, or a refusal."""
-        transaction, self.update = self.update, None
+        transaction, self._update = self._update, None
         if transaction is not None:
             if status == 200:
-                self.agreed(body, transaction.request.body)
-            self.finish_update(transaction, status, body, now)
+                self._agreed(body, transaction.request.body)
+            self._answer_update(transaction, status, body, now)
 
-    def finish_update(
+    def _answer_update(
         self, transaction: ServerTransaction, status: int, body: bytes, now: float
     ) -> None:
         request = transaction.request
         extra = self.refresher.agree(request, now) if status == 200 else ()
         response = self._response(status, None, body, extra, request)
         self.agent.layer.respond(transaction, response, now)
+
+    def _on_refer(self, request: Request, flow: Flow, now: float) -> None:
+        """REFER: the owner accepts or refuses it; one at a time."""
+        if self.state is not State.CONFIRMED or self.owner is None:
+            self.agent.reply(request, flow, 403, now)
+        elif self.referral is not None:
+            self.agent.reply(request, flow, 491, now)
+        else:
+            self.referral = Referral(self, request, self._referral_over)
+            self._tell(Referred(self, request, flow))
 
     def accept_refer(self, flow: Flow, now: float) -> None:
         """Answer a REFER with 202; :attr:`referral` tells the peer how it goes."""
@@ -454,7 +531,7 @@ class Session:
             self.agent.reply(self.referral.request, flow, status, now)
             self.referral = None
 
-    def referral_over(self, now: float) -> None:
+    def _referral_over(self, now: float) -> None:
         self.referral = None
         self._send_deferred_bye(now)
 
@@ -469,14 +546,11 @@ class Session:
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
         self.lost(status, now)
 
-    # For its parts
-
-    def tell(self, event: Event) -> None:
-        """Tell the owner, if there still is one."""
+    def _tell(self, event: Event) -> None:
         if self.owner is not None:
             self.agent.tell(event)
 
-    def end(self, now: float) -> None:
+    def _end(self, now: float) -> None:
         """Leave the dialogs, and let go of what refers back here."""
         self.answer_update(487, b"", now)  # nobody else will (RFC 3261 section 15.1.2)
         self.state = State.ENDED
@@ -485,3 +559,14 @@ class Session:
         self.refresher.stop()
         if self.incoming is not None:
             self.incoming.release()
+
+
+_HANDLERS = {
+    "INVITE": Session._on_invite,
+    "BYE": Session._on_bye,
+    "INFO": Session._on_info,
+    "OPTIONS": Session._on_options,
+    "PRACK": Session._on_prack,
+    "UPDATE": Session._on_update,
+    "REFER": Session._on_refer,
+}

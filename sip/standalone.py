@@ -71,12 +71,12 @@ class Errand:
                 )
                 self.send(again, now)
                 return
-        self._conclude(response.status, response, now)
+        self._conclude(response.status, response)
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
-        self._conclude(status, None, now)
+        self._conclude(status, None)
 
-    def _conclude(self, status: int, response: Response | None, now: float) -> None:
+    def _conclude(self, status: int, response: Response | None) -> None:
         if self._on_reply is not None:
-            self._agent.tell(Replied(self._on_reply, status, response, now))
+            self._agent.tell(Replied(self._on_reply, status, response))
             self._on_reply = None

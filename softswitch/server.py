@@ -310,7 +310,8 @@ class Server:
         family = ":" in address[0]
         for listen in self.switch.endpoint.listening:
             if listen.transport == transport and (":" in listen.host) == family:
-                return Flow(transport, (listen.host, listen.port), address)
+                name = uri.host if transport != "udp" else None
+                return Flow(transport, (listen.host, listen.port), address, name)
         self._log.error(
             "no socket of ours reaches the trunk", trunk=trunk.name, target=trunk.target
         )

@@ -206,9 +206,9 @@ class DirectoryStore:
         """Replace all bindings of each address of record, in one transaction."""
         if not by_aor:
             return
-        rows = [
-            row for bindings in by_aor.values() for row in map(_binding_row, bindings) if _fits(row)
-        ]
+        # A phone may use one Contact on several flows; after a restart it tells them apart anew.
+        unique = {(b.aor, b.contact): b for bindings in by_aor.values() for b in bindings}
+        rows = [row for row in map(_binding_row, unique.values()) if _fits(row)]
         with self._engine.begin() as connection:
             connection.execute(_DELETE_BINDINGS, [{"address": aor} for aor in by_aor])
             if rows:

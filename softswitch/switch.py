@@ -7,6 +7,7 @@ simulation. Everything here runs in one event loop.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Protocol
@@ -34,7 +35,6 @@ from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
 from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in
-from softswitch.services.messaging import Messaging
 from softswitch.services.watchers import Watchers
 
 SERVER = "softswitch"
@@ -95,7 +95,15 @@ class Switch:
             server=SERVER,
             session_interval=config.session_interval(),
         )
-        self.endpoint = Endpoint(self.agent, loop, self._on_event, self._on_fault)
+        self.endpoint = Endpoint(
+            self.agent,
+            loop,
+            self._on_event,
+            self._on_fault,
+            on_closed=self._flow_closed,
+            patience=self._patience,
+            emergency=config.numbers.emergency,
+        )
         sip = config.sip
         self.registrar = Registrar(
             RegistrarLimits(
@@ -131,7 +139,6 @@ class Switch:
             audience=config.events.watch_lines,
             wall_seconds=self.wall_seconds,
         )
-        self.messaging = Messaging(self.agent, self.stages, config.switch.domain.encode("ascii"))
         self.context = CallContext(
             loop=loop,
             agent=self.agent,
@@ -187,10 +194,6 @@ class Switch:
                     self.agent.answer(request, flow, status, self.agent.capabilities)
                 case Received(Request(method="SUBSCRIBE")):
                     self._subscribe(event)
-                case Received(Request(method="MESSAGE")):
-                    now = self._loop.time()
-                    caller = self.authenticator.caller(request, flow, now)
-                    self.messaging.pass_on(event, caller, now)
                 case Resubscribed():
                     now = self._loop.time()
                     self.watchers.resubscribe(
@@ -233,6 +236,34 @@ class Switch:
                         call.post(Registered(binding))
         if registration.added or registration.removed:
             self.watchers.registered(line, registration, now)
+        self._release(registration.released, flow)
+
+    def _release(self, flows: Iterable[Flow], used: Flow | None = None) -> None:
+        """Close the connections that a phone has left behind, except the one that it uses now."""
+        for flow in flows:
+            if flow != used:
+                self.endpoint.connections.release(flow)
+
+    def _flow_closed(self, flow: Flow) -> None:
+        """A phone's connection is gone; what was registered by it can't be reached."""
+        if flow.can_reopen:
+            return
+        changed = self.registrar.drop_flow(flow, self.wall_seconds())
+        for aor, left in changed.items():
+            self._bindings.changed(aor, left)
+        self._registrations_ended(changed)
+
+    def _registrations_ended(self, aors: Iterable[str]) -> None:
+        lines = [line.id for aor in aors if (line := self.directory.line_by_login(aor))]
+        if self.watchers.registrations_ended(lines, self._loop.time()):
+            self.endpoint.drain()
+
+    def _patience(self, flow: Flow) -> float | None:
+        """How long a connection may be silent before it is closed; see :class:`Endpoint`."""
+        registered = self.registrar.patience(flow)
+        if registered is not None:
+            return registered
+        return math.inf if self.agent.uses(flow) else None
 
     def _subscribe(self, received: Received) -> None:
         now = self._loop.time()
@@ -356,12 +387,10 @@ class Switch:
 
     def expire(self) -> None:
         """Forget registrations and nonces that ran out."""
-        now = self._loop.time()
-        gone = {binding.aor for binding in self.registrar.expire(self.wall_seconds())}
-        self.authenticator.forget(now)
-        lines = [line.id for aor in gone if (line := self.directory.line_by_login(aor))]
-        if self.watchers.registrations_ended(lines, now):
-            self.endpoint.drain()
+        self.authenticator.forget(self._loop.time())
+        gone = self.registrar.expire(self.wall_seconds())
+        self._release(binding.flow for binding in gone)
+        self._registrations_ended({binding.aor for binding in gone})
 
     def lines_changed(self, lines: Iterable[int]) -> None:
         """An operator changed or removed these lines, and the directory knows it."""
@@ -396,7 +425,7 @@ class Switch:
     # For the parts
 
     def _bindings_of(self, line: Line) -> tuple[Binding, ...]:
-        return tuple(self.registrar.lookup(line.login, self.wall_seconds()))
+        return tuple(self.registrar.reach(line.login, self.wall_seconds()))
 
     def _trusts(self, owner: Line | Trunk, flow: Flow) -> bool:
         """Whether requests of a call may come from there: a phone moves to another network when

@@ -239,10 +239,12 @@ def test_a_refresh_from_another_address_moves_the_flow_and_keeps_the_path():
 def test_a_lost_connection_takes_its_bindings_along():
     desk = Desk()
     desk.register(b"<sip:a@h>")
-    desk.register(b"<sip:b@h>", flow=OTHER)
-    assert [b.contact for b in desk.registrar.drop_flow(OTHER)] == [b"sip:b@h"]
+    lost = OTHER._replace(transport="tcp")
+    desk.register(b"<sip:b@h>", flow=lost)
+    (left,) = desk.registrar.drop_flow(lost, desk.now).values()
+    assert [b.contact for b in left.removed] == [b"sip:b@h"]
     assert [uri for uri, _ in desk.contacts()] == [b"sip:a@h"]
-    assert desk.registrar.drop_flow(OTHER) == []
+    assert desk.registrar.drop_flow(lost, desk.now) == {}
 
 
 # Over time

@@ -1,1 +1,0 @@
-"""Measurements of the switch on this machine; see README.md."""

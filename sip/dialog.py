@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from sip import grammar
 from sip.errors import ParseError
 from sip.flow import Flow
 from sip.message import Message, Request, Response
-from sip.uri import Uri
+from sip.uri import MAX_URI_BYTES, Uri
 
 DialogId = tuple[str, str | None, str | None]
 """Call-ID, local tag, remote tag."""
@@ -134,8 +136,18 @@ class Dialog:
         return target, fields
 
 
+_PLAIN_TARGET = re.compile(
+    rb"<(" + grammar.PLAIN_URI + rb"(?:;transport=(?:udp|tcp|tls|ws|wss))?(?:;ob)?)>"
+)
+
+
 def target_of(message: Message) -> bytes | None:
     """The URI of a message's Contact, if it has exactly one."""
+    values = message.get_all(b"contact")
+    if len(values) == 1 and len(values[0]) <= MAX_URI_BYTES:
+        plain = _PLAIN_TARGET.fullmatch(values[0])
+        if plain is not None:
+            return plain[1]
     contacts = message.contacts
     return bytes(contacts[0].uri) if len(contacts) == 1 else None
 

@@ -138,6 +138,8 @@ class Replied:
     on_reply: Callable[[Replied], None]
     status: int
     response: Response | None
+    at: float
+    """Monotonic seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,29 @@ parameter = re.compile(
 """generic-param = token [ EQUAL gen-value ]; gen-value = token / host / quoted-string"""
 
 
+# Plain forms: what nearly every URI and address on the wire looks like. Each matches only what the
+# full grammar reads as the same, so that one match replaces the reading; all else is read in full.
+
+PLAIN_HOSTPORT = (
+    rb"([0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?)"
+    rb"(?::([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}))?"
+)
+"""A name or an IPv4 address, and a port below 65000."""
+
+PLAIN_URI = rb"(sips?):(?:([A-Za-z0-9_.!~*'()&=+$,-]+)@)?" + PLAIN_HOSTPORT
+"""No password, escapes, parameters or headers."""
+
+PLAIN_NAME_ADDR = (
+    rb'(?:"([^"\\<>\x00-\x1f\x7f]*)" ?)?<' + PLAIN_URI + rb">(?:;tag=([0-9A-Za-z._-]+))?"
+)
+"""A plain URI in <>, a quoted display name at most before it and a tag at most behind it."""
+
+PLAIN_VIA = (
+    rb"SIP/2\.0/([A-Z]+) " + PLAIN_HOSTPORT + rb"(;rport)?;branch=([0-9A-Za-z._-]+)(?(4)|(;rport)?)"
+)
+"""One hop as its sender wrote it, before the receiver added to it."""
+
+
 def number(text: bytes, limit: int = 2**32 - 1) -> int | None:
     """A decimal number on the wire, or None."""
     if digits.fullmatch(text) is None:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from sip import grammar
 from sip.errors import ParseError
 from sip.grammar import octets, text
-from sip.uri import Uri
+from sip.uri import MAX_URI_BYTES, Uri
 
 Params = dict[str, str | None]
 
+_PLAIN = re.compile(grammar.PLAIN_NAME_ADDR)
 _CSEQ = re.compile(rb"([0-9]{1,10})[ \t]+(" + grammar.TOKEN + rb")")
 _PLAIN_VALUE = re.compile(rb'[^;,"<>=\\\s\x00-\x1f\x7f]+')
 """What :data:`grammar.parameter` reads without quotes."""
@@ -58,21 +59,15 @@ class NameAddr:
         Raises:
             ParseError: 400.
         """
-        name, rest = _display_name(value)
-        if rest[:1] == b"<":
-            end = rest.find(b">")
-            if end < 0:
-                raise ParseError("Malformed address")
-            return cls(name, Uri.parse(rest[1:end]), parse_params(rest[end + 1 :]))
-        if name is not None:
-            raise ParseError("Malformed address")
-        # Without <> what follows ";" or "?" belongs to the header field, and no "," may stand in
-        # the URI (section 20).
-        uri, semicolon, params = rest.partition(b";")
-        uri = uri.rstrip(b" \t")
-        if b"?" in uri or b"," in uri:
-            raise ParseError("Malformed address")
-        return cls(None, Uri.parse(uri), parse_params(semicolon + params))
+        plain = plain_name_addr(value)
+        if plain is None:
+            return _parse_name_addr(value)
+        name, scheme, user, host, port, tag = plain.groups()
+        return cls(
+            None if name is None else text(name),
+            Uri.of_plain(scheme, user, host, port),
+            {} if tag is None else {"tag": tag.decode("ascii")},
+        )
 
     @classmethod
     def parse_list(cls, values: list[bytes]) -> list[NameAddr]:
@@ -84,6 +79,30 @@ class NameAddr:
         if self.display_name is not None:
             name = quote(self.display_name) + b" "
         return b"%s<%s>%s" % (name, bytes(self.uri), write_params(self.params))
+
+
+def plain_name_addr(value: bytes) -> re.Match[bytes] | None:
+    """The groups of a plain address, :data:`sip.grammar.PLAIN_NAME_ADDR`, which is sound."""
+    return _PLAIN.fullmatch(value) if len(value) <= MAX_URI_BYTES else None
+
+
+def _parse_name_addr(value: bytes) -> NameAddr:
+    """Any address."""
+    name, rest = _display_name(value)
+    if rest[:1] == b"<":
+        end = rest.find(b">")
+        if end < 0:
+            raise ParseError("Malformed address")
+        return NameAddr(name, Uri.parse(rest[1:end]), parse_params(rest[end + 1 :]))
+    if name is not None:
+        raise ParseError("Malformed address")
+    # Without <> what follows ";" or "?" belongs to the header field, and no "," may stand in the
+    # URI (section 20).
+    uri, semicolon, params = rest.partition(b";")
+    uri = uri.rstrip(b" \t")
+    if b"?" in uri or b"," in uri:
+        raise ParseError("Malformed address")
+    return NameAddr(None, Uri.parse(uri), parse_params(semicolon + params))
 
 
 def _display_name(value: bytes) -> tuple[str | None, bytes]:

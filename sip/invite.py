@@ -60,6 +60,12 @@ class Credentials:
         return (b"Proxy-Authorization" if proxy else b"Authorization", value) if value else None
 
 
+_CREDENTIALS = (
+    (b"Authorization", b"authorization"),
+    (b"Proxy-Authorization", b"proxy-authorization"),
+)
+
+
 class OutgoingUser(Protocol):
     """The session, as an INVITE that it sent sees it."""
 
@@ -219,9 +225,8 @@ class OutgoingInvite:
         flow = agent.next_flow(dialog)
         target, fields = dialog.fields("ACK", self._request.cseq.number, agent.via(flow))
         # An ACK carries the INVITE's credentials (RFC 3261 section 22.1).
-        for name, value in self._request.fields:
-            if name in (b"Authorization", b"Proxy-Authorization"):
-                fields.append((name, value))
+        for name, key in _CREDENTIALS:
+            fields += [(name, value) for value in self._request.get_all(key)]
         if body:
             fields.append((b"Content-Type", b"application/sdp"))
         return bytes(Request.build("ACK", target, fields, body)), flow

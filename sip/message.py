@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from sip import grammar
 from sip.errors import REASONS, ParseError
 from sip.grammar import octets, text
-from sip.headers import CSeq, NameAddr, Via, split_list
+from sip.headers import CSeq, NameAddr, Via, plain_name_addr, split_list
 from sip.uri import Uri
 
 MAX_MESSAGE_BYTES = 65_535
@@ -46,10 +46,10 @@ _PLAIN_VIA_BRANCH = re.compile(
     rb"SIP/2\.0/[A-Z]+ [0-9A-Za-z.\-\[\]:]+(?:;(?!branch)[a-z]+(?:=[0-9A-Za-z.]+)?)*"
     rb";branch=([0-9A-Za-z.\-_]+)(?:;(?!branch)[a-z]+(?:=[0-9A-Za-z.]+)?)*"
 )
-_PLAIN_TAG = re.compile(rb'(?:"[^"\\<>]*" ?)?<[^<>"]+>;tag=([0-9A-Za-z.\-_]+)')
-_PLAIN_UNTAGGED = re.compile(rb'(?:"[^"\\<>]*" ?)?<[^<>"]+>')
+_PLAIN_VIA = re.compile(grammar.PLAIN_VIA)
 _PLAIN_CSEQ = re.compile(rb"([0-9]{1,9}) ([A-Z]+)")
 _CALL_ID = re.compile(rb"[^\s,;\x00-\x1f\x7f]+")
+_FOLD = re.compile(rb"\r\n[ \t]")
 _LINE_END = re.compile(rb"[\r\n]")
 
 _ONCE = (b"from", b"to", b"call-id", b"cseq")
@@ -80,7 +80,11 @@ def parse_message(data: bytes) -> Request | Response:
             raise fault
         if head.count(b"\n") >= len(lines) or head.count(b"\r") >= len(lines):
             raise ParseError("Stray line end")  # what we took for one field, others take for two
-        message._values = _index(lines)
+        if len(lines) > MAX_HEADERS:
+            raise ParseError("Too many header fields")
+        if _FOLD.search(head) is not None:
+            lines = _unfold(lines)
+        _index(message, lines)
         if end < 0:
             raise ParseError("Missing end of headers")
         message.body = _body(message, data, end + 4)
@@ -113,22 +117,16 @@ def _malformed_request(line: bytes) -> tuple[Request, ParseError]:
     return request, ParseError("Malformed Request-Line")
 
 
-def _index(lines: list[bytes]) -> dict[bytes, list[bytes]]:
-    """Header values by name; folded lines are joined (section 7.3.1)."""
-    if len(lines) > MAX_HEADERS:
-        raise ParseError("Too many header fields")
-    values: dict[bytes, list[bytes]] = {}
+def _index(message: Message, lines: list[bytes]) -> None:
+    """Note the message's header values by name.
+
+    Nearly every field stands once, and a dict of octets alone is nothing that the garbage
+    collector looks into; so the few that stand several times are kept apart.
+    """
+    values: dict[bytes, bytes] = {}
+    repeated: dict[bytes, list[bytes]] = {}
     known = _known_names
-    last: list[bytes] | None = None
-    for position in range(1, len(lines)):
-        line = lines[position]
-        if line[:1] in (b" ", b"\t"):
-            if last is None:
-                raise ParseError("Malformed header field")
-            last[-1] = (last[-1] + b" " + line.strip(grammar.LWS)).strip(grammar.LWS)
-            if len(last[-1]) > MAX_VALUE_BYTES:
-                raise ParseError("Header field too long")
-            continue
+    for line in lines[1:]:
         name, colon, value = line.partition(b":")
         key = known.get(name)
         if key is None:
@@ -137,12 +135,28 @@ def _index(lines: list[bytes]) -> dict[bytes, list[bytes]]:
             raise ParseError("Malformed header field")
         if len(value) > MAX_VALUE_BYTES:
             raise ParseError("Header field too long")
-        last = values.get(key)
-        if last is None:
-            values[key] = last = [value.strip(grammar.LWS)]
+        value = value.strip(b" \t")
+        if key not in values:
+            values[key] = value
+        elif key in repeated:
+            repeated[key].append(value)
         else:
-            last.append(value.strip(grammar.LWS))
-    return values
+            repeated[key] = [values[key], value]
+    message._values = values
+    message._repeated = repeated or None
+
+
+def _unfold(lines: list[bytes]) -> list[bytes]:
+    """Each header field on one line (section 7.3.1)."""
+    whole: list[bytes] = []
+    for line in lines:
+        if line[:1] not in (b" ", b"\t"):
+            whole.append(line)
+        elif len(whole) < 2:  # what it would continue is the start line
+            raise ParseError("Malformed header field")
+        else:
+            whole[-1] = whole[-1] + b" " + line.strip(b" \t")
+    return whole
 
 
 def _learn(name: bytes) -> bytes:
@@ -169,12 +183,12 @@ for _name in _USUAL_NAMES.encode("ascii").split():
 
 def _body(message: Message, data: bytes, start: int) -> bytes:
     """The body by Content-Length; what follows it in a datagram is dropped (section 18.3)."""
-    values = message._values.get(b"content-length") if message._values else None
-    if not values:
+    value = message.get(b"content-length")
+    if value is None:
         return data[start:]
-    if len(values) > 1:
+    if message._repeated and b"content-length" in message._repeated:
         raise ParseError("Duplicate Content-Length")
-    length = grammar.number(values[0])
+    length = grammar.number(value)
     if length is None:
         raise ParseError("Malformed Content-Length")
     if length > len(data) - start:
@@ -187,7 +201,7 @@ def _attach(error: ParseError, message: Message, lines: list[bytes]) -> None:
     if not isinstance(message, Request):
         return
     if message._values is None:
-        message._values = _index([lines[0], *filter(_is_sound, lines[1:MAX_HEADERS])])
+        _index(message, [lines[0], *filter(_is_sound, lines[1:MAX_HEADERS])])
     if message.answerable:
         error.request = message
 
@@ -209,10 +223,10 @@ class Message:
         "_call_id",
         "_contacts",
         "_cseq",
-        "_fields",
         "_from",
         "_from_tag",
         "_raw",
+        "_repeated",
         "_to",
         "_to_tag",
         "_values",
@@ -222,8 +236,8 @@ class Message:
 
     def __init__(self) -> None:
         self._raw = b""
-        self._values: dict[bytes, list[bytes]] | None = None
-        self._fields: Sequence[Field] | None = None
+        self._values: dict[bytes, bytes] | None = None
+        self._repeated: dict[bytes, list[bytes]] | None = None
         self._via: Via | None = None
         self._branch: str | None = None
         self._call_id: str | None = None
@@ -237,30 +251,30 @@ class Message:
 
     # Raw values
 
-    def _indexed(self) -> dict[bytes, list[bytes]]:
+    def _indexed(self) -> dict[bytes, bytes]:
         values = self._values
         if values is None:
-            values = self._values = {}
-            for name, value in self._fields or ():
-                key = _known_names.get(name) or _learn(name)
-                values.setdefault(key, []).append(value)
+            _index(self, self._raw.partition(b"\r\n\r\n")[0].split(b"\r\n"))
+            values = self._values
+            assert values is not None
         return values
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of a field; `name` is lower case and long."""
-        values = self._indexed().get(name)
-        return values[0] if values else None
+        return (self._values or self._indexed()).get(name)
 
     def get_all(self, name: bytes) -> list[bytes]:
         """A value for each line of a field, in order."""
-        return self._indexed().get(name) or []
+        value = (self._values or self._indexed()).get(name)
+        if value is None:
+            return []
+        if self._repeated is not None and name in self._repeated:
+            return list(self._repeated[name])
+        return [value]
 
     def get_list(self, name: bytes) -> list[bytes]:
         """Elements of a comma-separated field, over all its lines; empty ones are left out."""
-        values = self._indexed().get(name)
-        if not values:
-            return []
-        return [element for value in values for element in split_list(value) if element]
+        return [element for value in self.get_all(name) for element in split_list(value) if element]
 
     def option_tags(self, name: bytes) -> frozenset[bytes]:
         """Option tags of Require, Supported and the like, or the methods of Allow; lower case."""
@@ -270,19 +284,16 @@ class Message:
 
     @property
     def fields(self) -> list[Field]:
-        """All fields in order, named as they were written."""
-        if self._fields is None:
-            head = self._raw.partition(b"\r\n\r\n")[0]
-            fields: list[Field] = []
-            for line in head.split(b"\r\n")[1:]:
-                if line[:1] in (b" ", b"\t") and fields:
-                    name, value = fields[-1]
-                    fields[-1] = (name, (value + b" " + line.strip(b" \t")).strip(b" \t"))
-                else:
-                    name, _, value = line.partition(b":")
-                    fields.append((name.rstrip(b" \t"), value.strip(b" \t")))
-            self._fields = fields
-        return list(self._fields)
+        """All fields in order, named as they stand on the wire."""
+        fields: list[Field] = []
+        for line in self._raw.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
+            if line[:1] in (b" ", b"\t") and fields:
+                name, value = fields[-1]
+                fields[-1] = (name, (value + b" " + line.strip(b" \t")).strip(b" \t"))
+            else:
+                name, _, value = line.partition(b":")
+                fields.append((name.rstrip(b" \t"), value.strip(b" \t")))
+        return fields
 
     # Values that the stack reads
 
@@ -326,20 +337,18 @@ class Message:
 
     @property
     def from_tag(self) -> str | None:
+        """Asking for it proves the field sound."""
         if self._from_tag == "":
-            plain = _PLAIN_TAG.fullmatch(self._needed(b"from"))
-            self._from_tag = plain[1].decode("ascii") if plain else self.from_.tag
+            plain = plain_name_addr(self._needed(b"from"))
+            self._from_tag = self.from_.tag if plain is None else _text_of(plain[6])
         return self._from_tag
 
     @property
     def to_tag(self) -> str | None:
+        """Asking for it proves the field sound."""
         if self._to_tag == "":
-            value = self._needed(b"to")
-            plain = _PLAIN_TAG.fullmatch(value)
-            if plain is not None:
-                self._to_tag = plain[1].decode("ascii")
-            else:
-                self._to_tag = None if _PLAIN_UNTAGGED.fullmatch(value) else self.to.tag
+            plain = plain_name_addr(self._needed(b"to"))
+            self._to_tag = self.to.tag if plain is None else _text_of(plain[6])
         return self._to_tag
 
     @property
@@ -359,6 +368,11 @@ class Message:
             plain = _PLAIN_VIA_BRANCH.fullmatch(self._needed(b"via"))
             self._branch = plain[1].decode("ascii") if plain else self.via.branch
         return self._branch
+
+    @property
+    def sent_by(self) -> tuple[str, int | None]:
+        """Host and port of the topmost Via. Asking for it proves the field sound."""
+        return self.via.host, self.via.port
 
     @property
     def contact_star(self) -> bool:
@@ -404,16 +418,14 @@ class Message:
         Raises:
             ParseError: 400, 505, 416.
         """
-        values = self._indexed()
+        values, repeated = self._indexed(), self._repeated
         for name in _ONCE:
-            found = values.get(name)
-            if found is None:
+            if name not in values:
                 raise ParseError(f"Missing {name.decode()}")
-            if len(found) > 1:
-                raise ParseError(f"Duplicate {name.decode()}")
-        for name in _AT_MOST_ONCE:
-            if len(values.get(name, ())) > 1:
-                raise ParseError(f"Duplicate {name.decode()}")
+        if repeated is not None:
+            for name in (*_ONCE, *_AT_MOST_ONCE):
+                if name in repeated:
+                    raise ParseError(f"Duplicate {name.decode()}")
         if self.cseq.number >= 2**31:
             raise ParseError("CSeq out of range")
         _ = (self.call_id, self.from_tag, self.to_tag, self.branch)
@@ -426,29 +438,33 @@ class Message:
     def __bytes__(self) -> bytes:
         return self._raw
 
-    def _take(self, fields: Iterable[Field], body: bytes) -> None:
+    def _write(self, fields: Iterable[Field], body: bytes) -> None:
         """Write the message; nothing in it may begin a line of its own."""
-        self._fields = list(fields)
         self.body = body
         lines = [self._start_line()]
-        lines += [name + b": " + value for name, value in self._fields]
+        lines += [name + b": " + value for name, value in fields]
         lines.append(b"Content-Length: %d" % len(body))
         head = b"\r\n".join(lines)
         if head.count(b"\r") >= len(lines) or head.count(b"\n") >= len(lines):
             raise ValueError("a header field can't hold CR or LF")
-        self._raw = head + b"\r\n\r\n" + body
+        self._raw = b"%s\r\n\r\n%s" % (head, body)
+
+
+def _text_of(group: bytes | None) -> str | None:
+    return None if group is None else group.decode("ascii")
 
 
 class Request(Message):
     """A request; `raw_uri` is the Request-URI as it stands on the wire."""
 
-    __slots__ = ("_uri", "method", "raw_uri")
+    __slots__ = ("_sent_by", "_uri", "method", "raw_uri")
 
     def __init__(self, method: str, raw_uri: bytes) -> None:
         super().__init__()
         self.method = method
         self.raw_uri = raw_uri
         self._uri: Uri | None = None
+        self._sent_by: tuple[str, int | None] | None = None
 
     @property
     def uri(self) -> Uri:
@@ -457,20 +473,24 @@ class Request(Message):
         return self._uri
 
     @classmethod
-    def build(cls, method: str, uri: bytes, fields: Iterable[Field], body: bytes = b"") -> Request:
+    def build(cls, method: str, uri: bytes, fields: Sequence[Field], body: bytes = b"") -> Request:
         """Make a request; Content-Length is added.
 
         Raises:
             ValueError: a field or the URI holds CR or LF.
         """
         request = cls(method, uri)
-        request._take(fields, body)
+        request._write(fields, body)
+        if fields and fields[0][0] == b"Via":
+            plain = _PLAIN_VIA_BRANCH.fullmatch(fields[0][1])
+            if plain is not None:  # its transaction will ask for it at once
+                request._branch = plain[1].decode("ascii")
         return request
 
     def validate(self) -> None:
         """As for every message; and the method in CSeq is this one, and the URI is one of ours."""
         super().validate()
-        _ = (self.from_, self.to, self.max_forwards)
+        _ = (self.sent_by, self.max_forwards)
         if self.cseq.method != self.method:
             raise ParseError("CSeq method mismatch")
         if self.method == "REGISTER" and self.to.uri.scheme not in ("sip", "sips"):
@@ -491,24 +511,52 @@ class Request(Message):
         elif self.uri.scheme != "tel":
             raise ParseError(status=416)
 
+    @property
+    def sent_by(self) -> tuple[str, int | None]:
+        found = self._sent_by
+        if found is None:
+            plain = _PLAIN_VIA.fullmatch(self._needed(b"via"))
+            found = super().sent_by if plain is None else self._read_via(plain)
+            self._sent_by = found
+        return found
+
+    def _read_via(self, plain: re.Match[bytes]) -> tuple[str, int | None]:
+        """Sent-by, and on the way the branch."""
+        self._branch = plain[5].decode("ascii")
+        return plain[2].decode("ascii").lower(), None if plain[3] is None else int(plain[3])
+
     def stamp_source(self, host: str, port: int) -> None:
         """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581)."""
+        value = self._needed(b"via")
+        plain = _PLAIN_VIA.fullmatch(value)
+        if plain is None or ":" in host:
+            self._stamp_any(host, port)
+            return
+        self._sent_by = self._read_via(plain)
+        stamp = b";received=" + octets(host)
+        if plain[4] or plain[6]:
+            value = value.replace(b";rport", b";rport=%d" % port) + stamp
+        elif self._sent_by[0] != host:
+            value += stamp
+        self._replace_via(value)
+
+    def _stamp_any(self, host: str, port: int) -> None:
         first, *rest = split_list(self._needed(b"via"))
-        plain = first.partition(b";")[0].rpartition(b" ")[2].lower()
-        address = octets(host)
-        sent_by_host = plain.rpartition(b":")[0] or plain
-        if b"rport" in first:
-            via = self.via
-            if "rport" in via.params:
-                via.params["rport"] = str(port)
-                via.params["received"] = host
-                first = bytes(via)
-        elif sent_by_host.strip(b"[]") != address:
-            via = self.via
+        via = self.via
+        if "rport" in via.params:
+            via.params["rport"] = str(port)
             via.params["received"] = host
             first = bytes(via)
-        values = self.get_all(b"via")
-        values[0] = b", ".join([first, *rest]) if rest else first
+        elif via.host != host:
+            via.params["received"] = host
+            first = bytes(via)
+        self._replace_via(b", ".join([first, *rest]) if rest else first)
+
+    def _replace_via(self, value: bytes) -> None:
+        """Put another in the place of the topmost Via's line."""
+        self._indexed()[b"via"] = value
+        if self._repeated is not None and b"via" in self._repeated:
+            self._repeated[b"via"][0] = value
 
     def respond(
         self,
@@ -525,18 +573,20 @@ class Request(Message):
             ValueError: a field or the reason holds CR or LF.
         """
         values = self._indexed()
-        copied: list[Field] = [(b"Via", value) for value in values[b"via"]]
+        copied: list[Field] = [(b"Via", value) for value in self.get_all(b"via")]
         if 100 < status < 300:
-            copied += [(b"Record-Route", value) for value in values.get(b"record-route", ())]
+            copied += [(b"Record-Route", value) for value in self.get_all(b"record-route")]
         for name, key in _COPIED_ONCE:
-            for value in values.get(key, ())[:1]:
-                if key == b"to" and to_tag is not None and self._untagged(value):
-                    value += b";tag=" + to_tag.encode("ascii")
-                copied.append((name, value))
+            value = values.get(key)
+            if value is None:
+                continue
+            if key == b"to" and to_tag is not None and self._untagged(value):
+                value += b";tag=" + to_tag.encode("ascii")
+            copied.append((name, value))
         if status == 100 and b"timestamp" in values:
-            copied.append((b"Timestamp", values[b"timestamp"][0]))
+            copied.append((b"Timestamp", values[b"timestamp"]))
         response = Response(status, reason if reason is not None else REASONS.get(status, ""))
-        response._take([*copied, *fields], body)
+        response._write([*copied, *fields], body)
         return response
 
     def _untagged(self, to: bytes) -> bool:
@@ -569,7 +619,7 @@ class Response(Message):
             ValueError: a field or the reason holds CR or LF.
         """
         response = cls(status, reason)
-        response._take(fields, body)
+        response._write(fields, body)
         return response
 
     def validate(self) -> None:

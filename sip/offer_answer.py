@@ -7,6 +7,7 @@ its ptime. Addresses, origin and everything else are ours.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sip import grammar
 from sip.errors import SipError
@@ -16,6 +17,7 @@ from sip.sdp import DIRECTIONS, Attribute, Connection, Media, Origin, SessionDes
 _CROSSING = frozenset({"rtpmap", "fmtp", "ptime", "maxptime", *DIRECTIONS})
 """Attributes of a stream that pass from leg to leg; all others are between us and that leg."""
 _RTP = "RTP/AVP"
+_PAYLOAD_TYPES = {str(number): number for number in range(128)}
 
 STATIC_CODECS: dict[str, tuple[str, int, int]] = {
     "0": ("PCMU", 8000, 1),
@@ -74,7 +76,7 @@ def codecs(media: Media) -> list[Codec]:
         (maps if name == "rtpmap" else formats).setdefault(payload_type, rest.strip(" "))
     found = []
     for payload_type in media.formats:
-        number = grammar.number(octets(payload_type), 127)
+        number = _PAYLOAD_TYPES.get(payload_type)
         mapped = _encoding(maps[payload_type]) if payload_type in maps else None
         mapped = mapped or STATIC_CODECS.get(payload_type)
         if number is not None and mapped is not None:
@@ -82,6 +84,7 @@ def codecs(media: Media) -> list[Codec]:
     return found
 
 
+@lru_cache(maxsize=256)  # phones know few codecs
 def _encoding(value: str) -> tuple[str, int, int] | None:
     """encoding name "/" clock rate [ "/" channels ]"""
     name, *rest = value.split("/")
@@ -99,18 +102,29 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
         return None
     media = description.media[index]
     address = description.address_of(media) or ""
-    held = not address.strip("0:.")  # 0.0.0.0 or :: in any spelling
     rtcp = media.attribute("rtcp")
     rtcp_port = grammar.number(octets(rtcp.partition(" ")[0]), 65535) if rtcp else None
     mux = media.attribute("rtcp-mux") is not None
     return MediaTarget(
-        "" if held else address,
+        "" if _is_nowhere(address) else address,
         media.port,
         media.port if mux else (rtcp_port or min(media.port + 1, 65535)),
         mux,
-        "inactive" if held else description.direction_of(media),
+        direction_of(description, media),
         tuple(codecs(media)),
     )
+
+
+def direction_of(description: SessionDescription, media: Media) -> str:
+    """A stream's direction as the peer sees it; "inactive" also for one that goes nowhere."""
+    if _is_nowhere(description.address_of(media) or ""):
+        return "inactive"
+    return description.direction_of(media)
+
+
+def _is_nowhere(address: str) -> bool:
+    """0.0.0.0 or :: in any spelling: how RFC 2543 put a stream on hold."""
+    return not address.strip("0:.")
 
 
 def relayed(
@@ -147,8 +161,7 @@ def relayed(
         media += [_refused(stream) for stream in answering.media[len(media) :]]
     audio = description.media[index]
     formats = _allowed_formats(audio, allowed)
-    target = media_target(description)
-    direction = hold_direction or (target.direction if target is not None else "sendrecv")
+    direction = hold_direction or direction_of(description, audio)
     media[index] = Media(
         "audio", port, _RTP, formats, attributes=_crossing(audio, formats, direction)
     )

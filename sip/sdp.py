@@ -230,8 +230,8 @@ def _connection(value: bytes) -> Connection:
 
 
 def _attribute(value: bytes) -> Attribute:
-    name, colon, rest = value.partition(b":")
-    return text(name), text(rest) if colon else None
+    name, colon, rest = text(value).partition(":")
+    return name, rest if colon else None
 
 
 def _net_type(address: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from sip import in_dialog
 from sip.dialog import Dialog
 from sip.errors import SipError
 from sip.events import (
@@ -19,14 +20,10 @@ from sip.events import (
     Cancelled,
     Event,
     HungUp,
-    InfoReceived,
     Progress,
-    Referred,
     Refused,
     ReinviteAnswered,
-    Reinvited,
     ReinviteRefused,
-    Updated,
 )
 from sip.flow import Flow
 from sip.invite import Credentials, Fields, IncomingInvite, OutgoingInvite, copy_dialog
@@ -70,7 +67,6 @@ class Session:
         "_offers",
         "_offers_since",
         "_trusts",
-        "_update",
         "agent",
         "credentials",
         "dialog",
@@ -82,6 +78,7 @@ class Session:
         "refresher",
         "remote_description",
         "state",
+        "update",
     )
 
     def __init__(
@@ -107,7 +104,8 @@ class Session:
         """What the peer said, by which a mere refresh is known."""
         self.referral: Referral | None = None
         self.refresher = Refresher(self)
-        self._update: ServerTransaction | None = None
+        self.update: ServerTransaction | None = None
+        """An UPDATE whose offer the owner hasn't answered yet."""
         self._deferred_bye: Fields | None = None
 
     # Commands: the called side
@@ -124,7 +122,7 @@ class Session:
         if incoming is None or incoming.answered or incoming.waiting_for_ack:
             return
         if body:
-            self._agreed(body, incoming.request.body)
+            self.agreed(body, incoming.request.body)
 
         def build(more: Fields) -> Response:
             return self._response(status, None, body, (*extra, *more))
@@ -138,8 +136,8 @@ class Session:
             return
         if self.state is State.EARLY:
             self.state = State.CONFIRMED
-        self._agreed(body, incoming.request.body)
-        self._respond(200, None, body, (*extra, *self.refresher.agree(incoming.request, now)), now)
+        self.agreed(body, incoming.request.body)
+        self.respond(200, None, body, (*extra, *self.refresher.agree(incoming.request, now)), now)
 
     def reject(
         self, status: int, now: float, reason: str | None = None, extra: Fields = ()
@@ -147,11 +145,11 @@ class Session:
         """Refuse the INVITE, which ends the session, or the re-INVITE, which doesn't."""
         if self.incoming is None or self.incoming.answered:
             return
-        self._respond(status, reason, b"", extra, now)
+        self.respond(status, reason, b"", extra, now)
         if self.state is State.EARLY:
-            self._end(now)
+            self.end(now)
 
-    def _respond(
+    def respond(
         self, status: int, reason: str | None, body: bytes, extra: Fields, now: float
     ) -> None:
         assert self.incoming is not None
@@ -180,7 +178,7 @@ class Session:
             status, reason, to_tag=self.dialog.local_tag, fields=fields, body=body
         )
 
-    def _agreed(self, local: bytes, remote: bytes) -> None:
+    def agreed(self, local: bytes, remote: bytes) -> None:
         if local and remote:
             self.local_description, self.remote_description = local, remote
 
@@ -195,7 +193,7 @@ class Session:
     def acknowledge(self, body: bytes, now: float) -> None:
         """ACK a 2xx that carried the offer, with the answer."""
         if self.outgoing is not None:
-            self._agreed(body, self.remote_description)
+            self.agreed(body, self.remote_description)
             self.outgoing.acknowledge(body, now)
 
     def cancel(self, now: float, extra: Fields = ()) -> None:
@@ -224,9 +222,18 @@ class Session:
         self.send_invite(self.agent.in_dialog(self.dialog, "INVITE", fields, body), now)
 
     @property
+    def confirmed(self) -> bool:
+        return self.state is State.CONFIRMED
+
+    @property
+    def offers(self) -> bool:
+        """Whether an INVITE of ours awaits its final response."""
+        return self.outgoing is not None and not self.outgoing.over
+
+    @property
     def pending(self) -> bool:
         """Whether an INVITE of either direction awaits its final response or its ACK."""
-        if self.outgoing is not None and not self.outgoing.over:
+        if self.offers:
             return True
         incoming = self.incoming
         return incoming is not None and (not incoming.answered or incoming.waiting_for_ack)
@@ -268,13 +275,13 @@ class Session:
 
     def _send_bye(self, extra: Fields, now: float) -> None:
         if self.incoming is not None and not self.incoming.answered:
-            self._respond(487, None, b"", (), now)  # a re-INVITE that nobody will answer
+            self.respond(487, None, b"", (), now)  # a re-INVITE that nobody will answer
         if self.outgoing is not None and self.outgoing.awaits_acknowledgement:
             self.outgoing.acknowledge(b"", now)  # its offer will never be answered
         if self.outgoing is not None:
             self.outgoing.expire(now)
         self.agent.send_bye(self.dialog, self.credentials, extra, now)
-        self._end(now)
+        self.end(now)
 
     # What the INVITE that we sent says
 
@@ -283,7 +290,7 @@ class Session:
             return
         if rseq_of(response) is not None:
             self._acknowledge_provisional(response, now)
-        self._tell(Progress(self, response))
+        self.tell(Progress(self, response))
 
     def _acknowledge_provisional(self, response: Response, now: float) -> None:
         """PRACK in the early dialog; the first one that answers so is the dialog that the session
@@ -300,7 +307,7 @@ class Session:
         acknowledge_provisional(self.agent, early, response, b"", now)
         self.dialog.local_cseq = max(self.dialog.local_cseq, early.local_cseq)
         if response.body and self.outgoing.offered:
-            self._agreed(self.outgoing.offer, response.body)
+            self.agreed(self.outgoing.offer, response.body)
 
     def invite_answered(self, response: Response, now: float) -> None:
         assert self.outgoing is not None
@@ -318,23 +325,23 @@ class Session:
         self.refresher.note_peer(response)
         self.refresher.learn(response, now)
         if self.outgoing.offered:
-            self._agreed(self.outgoing.offer, response.body)
+            self.agreed(self.outgoing.offer, response.body)
             self.outgoing.acknowledge(b"", now)
         else:
             self.remote_description = response.body
         if not self.refresher.by_reinvite:
-            self._tell(ReinviteAnswered(self, response) if again else Answered(self, response))
+            self.tell(ReinviteAnswered(self, response) if again else Answered(self, response))
 
     def invite_refused(self, status: int, response: Response | None, now: float) -> None:
         if self.state is State.EARLY:
-            self._tell(Refused(self, status, response))
-            self._end(now)
+            self.tell(Refused(self, status, response))
+            self.end(now)
         elif self.state is State.CONFIRMED:
             # The peer no longer knows the dialog, or is gone (RFC 3261 section 12.2.1.2).
             if status in (408, 481) or response is None:
                 self.lost(status, now)
             elif not self.refresher.by_reinvite:
-                self._tell(ReinviteRefused(self, status))
+                self.tell(ReinviteRefused(self, status))
 
     # What comes in
 
@@ -353,11 +360,7 @@ class Session:
             self.agent.reply(request, flow, 500, now)
             return
         dialog.remote_cseq = number
-        handler = _HANDLERS.get(request.method)
-        if handler is None:
-            self.agent.reply(request, flow, 405, now, (self.agent.allow,))
-        else:
-            handler(self, request, flow, now)
+        in_dialog.take(self, request, flow, now)
 
     def invite_acknowledged(self, request: Request, now: float) -> None:
         """The ACK to our 2xx, unless it is a copy or another INVITE's."""
@@ -368,29 +371,9 @@ class Session:
             return
         incoming.acknowledged()
         if not incoming.offered:
-            self._agreed(self.local_description, request.body)
+            self.agreed(self.local_description, request.body)
         if not self._send_deferred_bye(now):
-            self._tell(Acknowledged(self, request))
-
-    def _on_invite(self, request: Request, flow: Flow, now: float) -> None:
-        if self.outgoing is not None and not self.outgoing.over:
-            self.agent.reply(request, flow, 491, now)
-        elif self.pending or self.state is not State.CONFIRMED:
-            # RFC 3261 section 14.2: Retry-After between 0 and 10 seconds.
-            retry = (b"Retry-After", b"%d" % self.agent.pick(11))
-            self.agent.reply(request, flow, 500, now, (retry,))
-        elif self._offers_too_often(now):
-            retry = (b"Retry-After", b"%d" % OFFERS_SECONDS)
-            self.agent.reply(request, flow, 500, now, (retry,))
-        elif self.refresher.suits(request, flow, now):
-            self.dialog.refresh_target(request)
-            self.dialog.flow = flow
-            self.refresher.note_peer(request)
-            self.open_incoming(self.agent.layer.open_server(request, flow), now)
-            if self._changes_nothing(request):
-                self.accept(self.local_description, now)
-            else:
-                self._tell(Reinvited(self, request))
+            self.tell(Acknowledged(self, request))
 
     def _is_trusted(self, flow: Flow) -> bool:
         """Whether a request from another host than before may be the peer's: whoever has learnt
@@ -399,13 +382,13 @@ class Session:
             return True
         return not self.dialog.pinned and self.dialog.names_host(flow.remote[0])
 
-    def _offers_too_often(self, now: float) -> bool:
+    def offers_too_often(self, now: float) -> bool:
         if now - self._offers_since > OFFERS_SECONDS:
             self._offers, self._offers_since = 0, now
         self._offers += 1
         return self._offers > MAX_OFFERS
 
-    def _changes_nothing(self, request: Request) -> bool:
+    def changes_nothing(self, request: Request) -> bool:
         """Whether it only refreshes the session: the other leg needn't hear of it."""
         return bool(request.body) and request.body == self.remote_description
 
@@ -417,10 +400,10 @@ class Session:
 
     def invite_unheard(self, now: float) -> None:
         """Our reliable provisional response was never acknowledged (RFC 3262 section 3)."""
-        self._respond(504, None, b"", (), now)
+        self.respond(504, None, b"", (), now)
         if self.incoming is not None and self.incoming.initial:
-            self._tell(HungUp(self, 408, None))
-            self._end(now)
+            self.tell(HungUp(self, 408, None))
+            self.end(now)
 
     def invite_unacknowledged(self, now: float) -> None:
         """Our 2xx was never acknowledged: hang up (RFC 3261 section 13.3.1.4)."""
@@ -430,94 +413,34 @@ class Session:
         """The peer can't be reached any more: say BYE all the same, and tell the owner."""
         if self.state is State.CONFIRMED:
             self._send_bye(self._deferred_bye or (), now)
-            self._tell(HungUp(self, status, None, expired))
-
-    def _on_bye(self, request: Request, flow: Flow, now: float) -> None:
-        self.agent.reply(request, flow, 200, now)
-        if self.incoming is not None and not self.incoming.answered:
-            self._respond(487, None, b"", (), now)
-        if self.outgoing is not None:
-            self.outgoing.expire(now)
-        self._tell(HungUp(self, 0, request))
-        self._end(now)
+            self.tell(HungUp(self, status, None, expired))
 
     def invite_cancelled(self, request: Request, now: float) -> None:
         """A CANCEL of an INVITE that we haven't answered (RFC 3261 section 9.2)."""
         assert self.incoming is not None
-        self._respond(487, None, b"", (), now)
+        self.respond(487, None, b"", (), now)
         if self.state is State.EARLY:
-            self._tell(Cancelled(self, request))
-            self._end(now)
+            self.tell(Cancelled(self, request))
+            self.end(now)
         elif self.incoming.initial:  # our 200 still waited for a PRACK
-            self._tell(HungUp(self, 0, request))
-            self._end(now)
-
-    def _on_options(self, request: Request, flow: Flow, now: float) -> None:
-        self.agent.reply(request, flow, 200, now, self.agent.capabilities)
-
-    def _on_info(self, request: Request, flow: Flow, now: float) -> None:
-        self.agent.reply(request, flow, 200, now)
-        self._tell(InfoReceived(self, request))
-
-    def _on_prack(self, request: Request, flow: Flow, now: float) -> None:
-        """PRACK: our provisional response arrived (RFC 3262 section 3). An offer in it isn't
-        taken: what there was to agree on is agreed."""
-        reliable = None if self.incoming is None else self.incoming.reliable
-        if reliable is None or not reliable.awaits(request):
-            self.agent.reply(request, flow, 481, now)
-            return
-        self.agent.reply(request, flow, 488 if request.body else 200, now)
-        reliable.proceed(now)
-
-    def _on_update(self, request: Request, flow: Flow, now: float) -> None:
-        """UPDATE: a refresh, or an offer outside of an INVITE (RFC 3311 section 5.2)."""
-        if not self.refresher.suits(request, flow, now):
-            return
-        self.refresher.note_peer(request)
-        self.dialog.refresh_target(request)
-        if request.body and not self._changes_nothing(request):
-            self._on_update_offer(request, flow, now)
-            return
-        transaction = self.agent.layer.open_server(request, flow)
-        body = self.local_description if request.body else b""
-        self._answer_update(transaction, 200, body, now)
-
-    def _on_update_offer(self, request: Request, flow: Flow, now: float) -> None:
-        ours = self.outgoing is not None and not self.outgoing.over
-        if self.state is State.CONFIRMED and ours:
-            self.agent.reply(request, flow, 491, now)
-        elif self._update is not None or (self.state is State.CONFIRMED and self.pending):
-            retry = (b"Retry-After", b"%d" % self.agent.pick(11))
-            self.agent.reply(request, flow, 500, now, (retry,))
-        else:
-            self._update = self.agent.layer.open_server(request, flow)
-            self._tell(Updated(self, request))
+            self.tell(HungUp(self, 0, request))
+            self.end(now)
 
     def answer_update(self, status: int, body: bytes, now: float) -> None:
         """Answer the offer of an UPDATE: 200 with this SDP, or a refusal."""
-        transaction, self._update = self._update, None
+        transaction, self.update = self.update, None
         if transaction is not None:
             if status == 200:
-                self._agreed(body, transaction.request.body)
-            self._answer_update(transaction, status, body, now)
+                self.agreed(body, transaction.request.body)
+            self.finish_update(transaction, status, body, now)
 
-    def _answer_update(
+    def finish_update(
         self, transaction: ServerTransaction, status: int, body: bytes, now: float
     ) -> None:
         request = transaction.request
         extra = self.refresher.agree(request, now) if status == 200 else ()
         response = self._response(status, None, body, extra, request)
         self.agent.layer.respond(transaction, response, now)
-
-    def _on_refer(self, request: Request, flow: Flow, now: float) -> None:
-        """REFER: the owner accepts or refuses it; one at a time."""
-        if self.state is not State.CONFIRMED or self.owner is None:
-            self.agent.reply(request, flow, 403, now)
-        elif self.referral is not None:
-            self.agent.reply(request, flow, 491, now)
-        else:
-            self.referral = Referral(self, request, self._referral_over)
-            self._tell(Referred(self, request, flow))
 
     def accept_refer(self, flow: Flow, now: float) -> None:
         """Answer a REFER with 202; :attr:`referral` tells the peer how it goes."""
@@ -531,7 +454,7 @@ class Session:
             self.agent.reply(self.referral.request, flow, status, now)
             self.referral = None
 
-    def _referral_over(self, now: float) -> None:
+    def referral_over(self, now: float) -> None:
         self.referral = None
         self._send_deferred_bye(now)
 
@@ -546,11 +469,14 @@ class Session:
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
         self.lost(status, now)
 
-    def _tell(self, event: Event) -> None:
+    # For its parts
+
+    def tell(self, event: Event) -> None:
+        """Tell the owner, if there still is one."""
         if self.owner is not None:
             self.agent.tell(event)
 
-    def _end(self, now: float) -> None:
+    def end(self, now: float) -> None:
         """Leave the dialogs, and let go of what refers back here."""
         self.answer_update(487, b"", now)  # nobody else will (RFC 3261 section 15.1.2)
         self.state = State.ENDED
@@ -559,14 +485,3 @@ class Session:
         self.refresher.stop()
         if self.incoming is not None:
             self.incoming.release()
-
-
-_HANDLERS = {
-    "INVITE": Session._on_invite,
-    "BYE": Session._on_bye,
-    "INFO": Session._on_info,
-    "OPTIONS": Session._on_options,
-    "PRACK": Session._on_prack,
-    "UPDATE": Session._on_update,
-    "REFER": Session._on_refer,
-}

@@ -71,12 +71,12 @@ class Errand:
                 )
                 self.send(again, now)
                 return
-        self._conclude(response.status, response)
+        self._conclude(response.status, response, now)
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
-        self._conclude(status, None)
+        self._conclude(status, None, now)
 
-    def _conclude(self, status: int, response: Response | None) -> None:
+    def _conclude(self, status: int, response: Response | None, now: float) -> None:
         if self._on_reply is not None:
-            self._agent.tell(Replied(self._on_reply, status, response))
+            self._agent.tell(Replied(self._on_reply, status, response, now))
             self._on_reply = None

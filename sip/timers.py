@@ -19,10 +19,11 @@ Callback = Callable[[Any, float], None]
 class Timers:
     """Deadlines in seconds of whatever clock the caller uses."""
 
-    __slots__ = ("_queues",)
+    __slots__ = ("_next", "_queues")
 
     def __init__(self) -> None:
         self._queues: dict[float, deque[tuple[float, Callback, Any]]] = {}
+        self._next: float | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -32,18 +33,23 @@ class Timers:
         queue = self._queues.get(seconds)
         if queue is None:
             queue = self._queues[seconds] = deque()
-        queue.append((now + seconds, callback, argument))
+        deadline = now + seconds
+        queue.append((deadline, callback, argument))
+        if self._next is None or deadline < self._next:
+            self._next = deadline
 
     def next_deadline(self) -> float | None:
         """When :meth:`due` has something to give; None if nothing is armed."""
-        heads = [queue[0][0] for queue in self._queues.values() if queue]
-        return min(heads) if heads else None
+        return self._next
 
     def due(self, now: float) -> Iterator[tuple[float, Callback, Any]]:
         """Take out, one at a time, what is due."""
+        if self._next is None or self._next > now:
+            return
         for queue in list(self._queues.values()):
             while queue and queue[0][0] <= now:
                 yield queue.popleft()
+        self._next = min((queue[0][0] for queue in self._queues.values() if queue), default=None)
 
     def expire(self, now: float) -> None:
         """Call back everything that is due."""

@@ -116,6 +116,11 @@ class TransactionLayer:
         self._servers: dict[Key, ServerTransaction] = {}
         self._merged: dict[Key, ServerTransaction] = {}
         self._on_connection: dict[Flow, set[Transaction]] = {}
+        # One function for each timer, so that arming makes neither closure nor tuple.
+        self._fire = {timer: self._firing(timer) for timer in Input}
+
+    def _firing(self, timer: Input) -> Callable[[Transaction, float], None]:
+        return lambda transaction, now: self._step(transaction, timer, now)
 
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
@@ -268,7 +273,7 @@ class TransactionLayer:
         if seconds == 0.0:
             self._step(transaction, timer, now)
         elif seconds is not None:
-            self._timers.arm(seconds, now, _FIRE[timer], (self, transaction))
+            self._timers.arm(seconds, now, self._fire[timer], transaction)
 
     def _forget(self, transaction: Transaction) -> None:
         if transaction.flow.reliable:
@@ -290,24 +295,11 @@ class TransactionLayer:
                 del self._on_connection[transaction.flow]
 
 
-def _fire(timer: Input) -> Callable[[tuple[TransactionLayer, Transaction], float], None]:
-    """One function for each timer, so that arming makes no closure."""
-
-    def fire(armed: tuple[TransactionLayer, Transaction], now: float) -> None:
-        layer, transaction = armed
-        layer._step(transaction, timer, now)
-
-    return fire
-
-
-_FIRE = {timer: _fire(timer) for timer in Input}
-
-
 def _server_key(request: Request, method: str) -> Key:
     """RFC 3261 section 17.2.3: branch, sent-by and method, or the RFC 2543 comparison."""
-    via = request.via
-    if via.branch is not None and via.branch[:7] == MAGIC_COOKIE != via.branch:
-        return (via.branch, via.host, via.port, method)
+    sent_by, branch = request.sent_by, request.branch
+    if branch is not None and branch[:7] == MAGIC_COOKIE != branch:
+        return (branch, *sent_by, method)
     number = request.cseq.number
     return (request.raw_uri.decode("latin-1"), request.call_id, request.from_tag, number, method)
 

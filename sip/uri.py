@@ -12,6 +12,7 @@ from sip.grammar import octets, text
 
 MAX_URI_BYTES = 2048
 
+_PLAIN = re.compile(grammar.PLAIN_URI)
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _USER = re.compile(rb"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+")
@@ -51,20 +52,21 @@ class Uri:
         """
         if len(data) > MAX_URI_BYTES:
             raise ParseError("URI Too Long", 414)
-        colon = data.find(b":")
-        name = data[:colon]
-        if colon < 1 or grammar.scheme.fullmatch(name) is None:
-            raise ParseError("Malformed URI")
-        scheme = name.decode("ascii").lower()
-        rest = data[colon + 1 :]
-        if scheme in ("sip", "sips"):
-            return _parse_sip(scheme, rest)
-        if any(octet <= 0x20 or octet == 0x7F for octet in rest) or not rest:
-            raise ParseError("Malformed URI")
-        if scheme == "tel":
-            number, *params = rest.split(b";")
-            return cls(scheme, text(number), None, "", None, _params(params))
-        return cls(scheme, None, None, text(rest), None)
+        plain = _PLAIN.fullmatch(data)
+        if plain is not None:
+            return cls.of_plain(*plain.groups())
+        return _parse(data)
+
+    @classmethod
+    def of_plain(cls, scheme: bytes, user: bytes | None, host: bytes, port: bytes | None) -> Uri:
+        """From the groups of :data:`sip.grammar.PLAIN_URI`."""
+        return cls(
+            scheme.decode("ascii"),
+            None if user is None else user.decode("ascii"),
+            None,
+            host.decode("ascii").lower(),
+            None if port is None else int(port),
+        )
 
     def __bytes__(self) -> bytes:
         if self.scheme == "tel":
@@ -104,6 +106,24 @@ class Uri:
             if not there and name in _COMPARED:
                 return False
         return sorted((self.headers or "").split("&")) == sorted((other.headers or "").split("&"))
+
+
+def _parse(data: bytes) -> Uri:
+    """Any URI."""
+    colon = data.find(b":")
+    name = data[:colon]
+    if colon < 1 or grammar.scheme.fullmatch(name) is None:
+        raise ParseError("Malformed URI")
+    scheme = name.decode("ascii").lower()
+    rest = data[colon + 1 :]
+    if scheme in ("sip", "sips"):
+        return _parse_sip(scheme, rest)
+    if any(octet <= 0x20 or octet == 0x7F for octet in rest) or not rest:
+        raise ParseError("Malformed URI")
+    if scheme == "tel":
+        number, *params = rest.split(b";")
+        return Uri(scheme, text(number), None, "", None, _params(params))
+    return Uri(scheme, None, None, text(rest), None)
 
 
 def _parse_sip(scheme: str, rest: bytes) -> Uri:

@@ -35,10 +35,10 @@ from sip.uri import Uri
 
 METHODS = (
     b"INVITE", b"ACK", b"CANCEL", b"BYE", b"OPTIONS", b"INFO", b"REGISTER", b"PRACK", b"UPDATE",
-    b"REFER", b"SUBSCRIBE",
+    b"REFER", b"SUBSCRIBE", b"MESSAGE",
 )  # fmt: skip
 ALLOW = (b"Allow", b", ".join(METHODS))
-OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE")
+OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE")
 """What the user is asked about when it comes outside any dialog."""
 SUPPORTED = frozenset({b"100rel", b"replaces", b"timer"})
 """Option tags that a request may require."""
@@ -292,6 +292,10 @@ class UserAgent:
             tag: of a dialog that the answer makes.
         """
         self.conclude(self.layer.open_server(request, flow), status, now, fields, tag=tag)
+
+    def postpone(self, received: Received) -> ServerTransaction:
+        """Put a request under a transaction; :meth:`conclude` answers it, within 32 s."""
+        return self.layer.open_server(received.request, received.flow)
 
     def conclude(
         self,

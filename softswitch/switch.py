@@ -35,6 +35,7 @@ from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
 from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in
+from softswitch.services.messaging import Messaging
 from softswitch.services.watchers import Watchers
 
 SERVER = "softswitch"
@@ -139,6 +140,7 @@ class Switch:
             audience=config.events.watch_lines,
             wall_seconds=self.wall_seconds,
         )
+        self.messaging = Messaging(self.agent, self.stages, config.switch.domain.encode("ascii"))
         self.context = CallContext(
             loop=loop,
             agent=self.agent,
@@ -194,6 +196,10 @@ class Switch:
                     self.agent.answer(request, flow, status, self.agent.capabilities)
                 case Received(Request(method="SUBSCRIBE")):
                     self._subscribe(event)
+                case Received(Request(method="MESSAGE")):
+                    now = self._loop.time()
+                    caller = self.authenticator.caller(request, flow, now)
+                    self.messaging.pass_on(event, caller, now)
                 case Resubscribed():
                     now = self._loop.time()
                     self.watchers.resubscribe(

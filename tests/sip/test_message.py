@@ -393,8 +393,9 @@ def test_a_response_copies_what_it_must_and_nothing_else():
         b"Subject: secret", b"Contact: <sip:a@h>",
     )  # fmt: skip
     message = parse_message(raw(START, *NEEDED, *lines))
-    names = [name for name, _ in message.respond(200, to_tag="t").fields]
+    *names, last = [name for name, _ in message.respond(200, to_tag="t").fields]
     assert names == [b"Via", b"Via", b"Record-Route", b"From", b"To", b"Call-ID", b"CSeq"]
+    assert last == b"Content-Length"
     assert message.respond(200, to_tag="t").to_tag == "t"
     assert b"record-route" not in bytes(message.respond(404)).lower()
     assert message.respond(100).get(b"timestamp") == b"54"
@@ -410,7 +411,10 @@ def test_a_tag_is_added_only_where_there_is_none():
 
 def test_a_refusal_of_an_incomplete_request_copies_what_is_there():
     bare = parse_message(raw(START, NEEDED[0]))
-    assert [name for name, _ in bare.respond(400, to_tag="t").fields] == [b"Via"]
+    assert [name for name, _ in bare.respond(400, to_tag="t").fields] == [
+        b"Via",
+        b"Content-Length",
+    ]
 
 
 def test_quoted_control_characters_go_back_as_they_came():

@@ -1,0 +1,1 @@
+"""Measurements of the switch on this machine; see README.md."""

@@ -1,0 +1,61 @@
+"""The switch as it is served, and how long its garbage collector stopped it.
+
+`python -m benchmarks.served FOLDER` runs the switch of that folder; when it has ended it prints a
+line of JSON after whatever the switch itself prints.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from pathlib import Path
+
+from softswitch import config, log, server
+from softswitch.operations import setup
+
+
+class Watch:
+    """Times collections. Those at the start, which :mod:`softswitch.server` asks for before it is
+    ready, are full ones asked for by hand: they are told apart by nobody having called yet."""
+
+    def __init__(self) -> None:
+        self._started = 0.0
+        self._frozen = False
+        self.collections = [0, 0, 0]
+        self.longest_ms = [0.0, 0.0, 0.0]
+
+    def __call__(self, phase: str, info: dict[str, int]) -> None:
+        now = time.perf_counter()
+        if phase == "start":
+            self._started = now
+            return
+        if not self._frozen:
+            self._frozen = gc.get_freeze_count() > 0
+        if self._frozen:
+            generation = info["generation"]
+            self.collections[generation] += 1
+            took = (now - self._started) * 1000
+            self.longest_ms[generation] = max(self.longest_ms[generation], took)
+
+
+def main(folder: Path) -> int:
+    """Serve; returns the exit status."""
+    chosen = config.load(folder / "softswitch.toml")
+    setup.prepare(chosen)
+    log.set_up(chosen.log.level, chosen.log.format, chosen.log_file)
+    watch = Watch()
+    gc.callbacks.append(watch)
+    status = server.run(chosen)
+    gc.callbacks.remove(watch)
+    figures = {
+        "collections": watch.collections,
+        "longest_ms": [round(took, 3) for took in watch.longest_ms],
+    }
+    print(json.dumps(figures))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

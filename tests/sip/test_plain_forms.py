@@ -1,0 +1,110 @@
+"""What the plain patterns take is read as the full grammar reads it."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sip import grammar, headers, uri
+from sip.errors import ParseError
+from sip.headers import NameAddr, Via
+from sip.message import Request, parse_message
+from sip.uri import Uri
+
+PLAIN_URI = re.compile(grammar.PLAIN_URI)
+PLAIN_VIA = re.compile(grammar.PLAIN_VIA)
+
+near_uris = st.from_regex(
+    rb"(sips?|SIP|tel):([A-Za-z0-9+.%;:@-]{0,6}@)?[A-Za-z0-9.-]{1,8}(:[0-9]{0,6})?(;[a-z]{1,3})?",
+    fullmatch=True,
+)
+near_addresses = st.builds(
+    lambda name, inner, tail: name + b"<" + inner + b">" + tail,
+    st.sampled_from([b"", b'"Ana" ', b'"Ana"', b'"A\\"n" ', b"Ana ", b'"\x07" ', b'""']),
+    near_uris,
+    st.sampled_from([b"", b";tag=1a", b";tag=1;tag=2", b";tag=a%b", b";x=1;tag=2", b" ;tag=1"]),
+)
+near_vias = st.builds(
+    lambda start, host, parameters: start + host + b"".join(parameters),
+    st.sampled_from([b"SIP/2.0/UDP ", b"SIP/2.0/udp ", b"SIP / 2.0 / TCP ", b"SIP/2.0/UDP  "]),
+    st.from_regex(rb"[A-Za-z0-9.\[\]:-]{1,9}(:[0-9]{1,5})?", fullmatch=True),
+    st.lists(
+        st.sampled_from([b";rport", b";branch=z9hG4bKa", b";rport=1", b";received=h", b", x"])
+    ),
+)
+
+
+def read(parse, value):
+    """What a parser makes of a value, or that it refuses it."""
+    try:
+        return parse(value)
+    except ParseError:
+        return None
+
+
+@given(near_uris)
+def test_uris(value):
+    assert read(Uri.parse, value) == read(uri._parse, value)
+
+
+@given(near_addresses)
+def test_addresses(value):
+    assert read(NameAddr.parse, value) == read(headers._parse_name_addr, value)
+
+
+@given(near_vias)
+def test_vias(value):
+    plain = PLAIN_VIA.fullmatch(value)
+    if plain is None:
+        return
+    via = Via.parse(value)
+    assert (via.transport, via.host) == (plain[1].decode(), plain[2].decode().lower())
+    assert (via.port, via.branch) == (plain[3] and int(plain[3]), plain[5].decode())
+    assert ("rport" in via.params) == bool(plain[4] or plain[6])
+
+
+@given(near_vias, st.sampled_from(["192.0.2.1", "h", "2001:db8::1"]))
+def test_the_source_is_stamped_alike(value, host):
+    """By the plain pattern and, after a parameter that it doesn't know, in full."""
+    stamped = [read(lambda via: stamp(via, host), via) for via in (value, value + b";x=1")]
+    if stamped[0] is not None and b"," not in value:
+        plain, full = (Via.parse(via) for via in stamped)
+        full.params.pop("x")
+        assert plain == full
+
+
+def stamp(via, host):
+    request = request_with(b"Via: " + via)
+    request.stamp_source(host, 5070)
+    return request.get(b"via")
+
+
+def request_with(*lines) -> Request:
+    return parse_message(b"\r\n".join([b"OPTIONS sip:a SIP/2.0", *lines, b"", b""]))
+
+
+def test_an_ipv6_source_has_no_quotes():
+    value = stamp(b"SIP/2.0/UDP h;rport;branch=z9hG4bKa", "2001:db8::1")
+    assert value == b"SIP/2.0/UDP h;rport=5070;branch=z9hG4bKa;received=2001:db8::1"
+
+
+def test_a_long_plain_uri_is_refused_like_any():
+    long = b"sip:" + b"a" * uri.MAX_URI_BYTES + b"@h"
+    for parse, value in ((Uri.parse, long), (NameAddr.parse, b"<" + long + b">")):
+        with pytest.raises(ParseError) as refused:
+            parse(value)
+        assert refused.value.status == 414
+
+
+def test_a_fold_continues_the_field_above_it_and_only_a_field():
+    request = request_with(b"Subject: a", b"\tb ", b" c", b"Via: SIP/2.0/UDP h")
+    assert request.get(b"subject") == b"a b c"
+    with pytest.raises(ParseError):
+        request_with(b" Subject: a")
+
+
+@pytest.mark.parametrize("value", [b"a\rb", b"a\nb", b"a\r\nX: b"])
+def test_nothing_breaks_out_of_a_field_that_is_built(value):
+    with pytest.raises(ValueError, match="can't hold"):
+        Request.build("OPTIONS", b"sip:a", [(b"Subject", value)])

@@ -75,7 +75,7 @@ class OutgoingUser(Protocol):
 
     def invite_progress(self, response: Response, now: float) -> None: ...
 
-    def invite_answered(self, response: Response, now: float) -> None: ...
+    def invite_answered(self, invite: OutgoingInvite, response: Response, now: float) -> None: ...
 
     def invite_refused(self, status: int, response: Response | None, now: float) -> None: ...
 
@@ -163,7 +163,7 @@ class OutgoingInvite:
         else:
             self.over = True
             self.answered_tag = response.to_tag
-            self._session.invite_answered(response, now)
+            self._session.invite_answered(self, response, now)
 
     def _refuse_late_success(self, response: Response, now: float) -> None:
         """A second fork answered, or the 200 crossed our CANCEL: ACK it, then BYE it.

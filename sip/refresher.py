@@ -12,15 +12,19 @@ from sip.session_timer import SessionTimer, agree, learn
 if TYPE_CHECKING:
     from sip.invite import Fields
     from sip.session import Session
+    from sip.user_agent import UserAgent
 
 
 class Refresher:
-    """The session timer of one session, and the way in which it is refreshed."""
+    """The session timer of one session, and the way in which it is refreshed.
 
-    __slots__ = ("_allows_update", "_session", "_timer", "by_reinvite")
+    The session is handed in where it is needed, since it is the one who holds this.
+    """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    __slots__ = ("_agent", "_allows_update", "_timer", "by_reinvite")
+
+    def __init__(self, agent: UserAgent) -> None:
+        self._agent = agent
         self._timer: SessionTimer | None = None
         self._allows_update = False
         self.by_reinvite = False
@@ -34,7 +38,7 @@ class Refresher:
     def suits(self, request: Request, flow: Flow, now: float) -> bool:
         """Whether the interval that a re-INVITE or UPDATE asks for is long enough; refuses it if
         not (section 9)."""
-        agent = self._session.agent
+        agent = self._agent
         try:
             if agent.session_interval is not None:
                 agree(request, agent.session_interval)
@@ -43,36 +47,36 @@ class Refresher:
             return False
         return True
 
-    def agree(self, request: Request, now: float) -> Fields:
+    def agree(self, session: Session, request: Request, now: float) -> Fields:
         """Count anew, for a request of the peer's that we accept; what our 2xx says of it."""
-        ours = self._session.agent.session_interval
+        ours = self._agent.session_interval
         if ours is None:
             return ()
         terms, fields = agree(request, ours)
-        self._running().start(terms, now)
+        self._running(session).start(terms, now)
         return fields
 
-    def learn(self, response: Response, now: float) -> None:
+    def learn(self, session: Session, response: Response, now: float) -> None:
         """Count anew, after a 2xx to a request of ours."""
-        ours = self._session.agent.session_interval
+        ours = self._agent.session_interval
         terms = None if ours is None else learn(response)
         if terms is not None:
-            self._running().start(terms, now)
+            self._running(session).start(terms, now)
         else:
             self.stop()
 
     def request_fields(self) -> Fields:
         """Of our re-INVITE or UPDATE: the roles stay as they are (section 7.4)."""
-        ours = self._session.agent.session_interval
+        ours = self._agent.session_interval
         if ours is None:
             return ()
         return ours.request_fields(we_refresh=self._timer is None or self._timer.terms.we_refresh)
 
-    def update_answered(self, response: Response, now: float) -> None:
+    def update_answered(self, session: Session, response: Response, now: float) -> None:
         """Our UPDATE got its answer; what else failed is tried again before the time is over."""
         if response.status < 300:
-            self._session.dialog.refresh_target(response)
-            self.learn(response, now)
+            session.dialog.refresh_target(response)
+            self.learn(session, response, now)
         elif response.status in (405, 501):
             self._allows_update = False
 
@@ -81,19 +85,18 @@ class Refresher:
             self._timer.stop()
             self._timer = None
 
-    def _running(self) -> SessionTimer:
+    def _running(self, session: Session) -> SessionTimer:
         if self._timer is None:
-            self._timer = SessionTimer(self._session.agent.wheel, self._refresh, self._expired)
+            self._timer = SessionTimer(self._agent.wheel, session.refresh, session.expired)
         return self._timer
 
-    def _refresh(self, now: float) -> None:
+    def refresh(self, session: Session, now: float) -> None:
         """Show that we are there without touching the sound: UPDATE, or the same offer again."""
-        session = self._session
         if session.pending:
             return
         if self._allows_update:
-            fields = ((b"Contact", session.dialog.contact), *session.agent.capabilities)
-            session.agent.send_in_dialog(
+            fields = ((b"Contact", session.dialog.contact), *self._agent.capabilities)
+            self._agent.send_in_dialog(
                 session.dialog,
                 "UPDATE",
                 (*fields, *self.request_fields()),
@@ -105,6 +108,3 @@ class Refresher:
         elif session.local_description:
             session.reinvite(session.local_description, now)
             self.by_reinvite = True
-
-    def _expired(self, now: float) -> None:
-        self._session.lost(408, now, expired=True)

@@ -103,7 +103,7 @@ class Session:
         self.remote_description = b""
         """What the peer said, by which a mere refresh is known."""
         self.referral: Referral | None = None
-        self.refresher = Refresher(self)
+        self.refresher = Refresher(agent)
         self.update: ServerTransaction | None = None
         """An UPDATE whose offer the owner hasn't answered yet."""
         self._deferred_bye: Fields | None = None
@@ -137,7 +137,9 @@ class Session:
         if self.state is State.EARLY:
             self.state = State.CONFIRMED
         self.agreed(body, incoming.request.body)
-        self.respond(200, None, body, (*extra, *self.refresher.agree(incoming.request, now)), now)
+        self.respond(
+            200, None, body, (*extra, *self.refresher.agree(self, incoming.request, now)), now
+        )
 
     def reject(
         self, status: int, now: float, reason: str | None = None, extra: Fields = ()
@@ -309,10 +311,9 @@ class Session:
         if response.body and self.outgoing.offered:
             self.agreed(self.outgoing.offer, response.body)
 
-    def invite_answered(self, response: Response, now: float) -> None:
-        assert self.outgoing is not None
+    def invite_answered(self, invite: OutgoingInvite, response: Response, now: float) -> None:
         if self.state is State.ENDED:  # a re-INVITE that our BYE overtook
-            self.outgoing.acknowledge(b"", now)
+            invite.acknowledge(b"", now)
             return
         again = self.state is State.CONFIRMED
         if again:
@@ -323,10 +324,10 @@ class Session:
             self.state = State.CONFIRMED
             self.agent.remember(self)
         self.refresher.note_peer(response)
-        self.refresher.learn(response, now)
-        if self.outgoing.offered:
-            self.agreed(self.outgoing.offer, response.body)
-            self.outgoing.acknowledge(b"", now)
+        self.refresher.learn(self, response, now)
+        if invite.offered:
+            self.agreed(invite.offer, response.body)
+            invite.acknowledge(b"", now)
         else:
             self.remote_description = response.body
         if not self.refresher.by_reinvite:
@@ -438,7 +439,7 @@ class Session:
         self, transaction: ServerTransaction, status: int, body: bytes, now: float
     ) -> None:
         request = transaction.request
-        extra = self.refresher.agree(request, now) if status == 200 else ()
+        extra = self.refresher.agree(self, request, now) if status == 200 else ()
         response = self._response(status, None, body, extra, request)
         self.agent.layer.respond(transaction, response, now)
 
@@ -458,13 +459,21 @@ class Session:
         self.referral = None
         self._send_deferred_bye(now)
 
+    # What the session timer says
+
+    def refresh(self, now: float) -> None:
+        self.refresher.refresh(self, now)
+
+    def expired(self, now: float) -> None:
+        self.lost(408, now, expired=True)
+
     # In-dialog requests of ours that aren't INVITEs
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if response.status in (408, 481):
             self.lost(response.status, now)
         elif transaction.request.method == "UPDATE" and self.state is State.CONFIRMED:
-            self.refresher.update_answered(response, now)
+            self.refresher.update_answered(self, response, now)
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
         self.lost(status, now)
@@ -483,5 +492,6 @@ class Session:
         self.referral = None
         self.agent.forget(self)
         self.refresher.stop()
+        self.outgoing = None
         if self.incoming is not None:
             self.incoming.release()

@@ -228,15 +228,15 @@ class TransactionLayer:
         transaction.state = step.state
         if what in _RETRANSMIT:
             transaction.repeats += 1
-        for timer in step.timers:
-            self._arm(transaction, timer, now)
-        if transaction.state is State.TERMINATED:
-            self._forget(transaction)
         for action in step.actions:
             if isinstance(transaction, ClientTransaction):
                 self._act_client(transaction, action, now, response)
             else:
                 self._act_server(transaction, action, now, response)
+        for timer in step.timers:
+            self._arm(transaction, timer, now)
+        if step.state is State.TERMINATED:
+            self._forget(transaction)
 
     def _act_client(
         self, transaction: ClientTransaction, action: Action, now: float, response: Response | None
@@ -276,6 +276,7 @@ class TransactionLayer:
             self._timers.arm(seconds, now, self._fire[timer], transaction)
 
     def _forget(self, transaction: Transaction) -> None:
+        """Let go of it, and of its user, who refers back to it."""
         if transaction.flow.reliable:
             self._forget_connection(transaction)
         if isinstance(transaction, ClientTransaction):
@@ -286,6 +287,7 @@ class TransactionLayer:
             if transaction.merge_key is not None:
                 self._merged.pop(transaction.merge_key, None)
             transaction.message = None
+        transaction.user = None
 
     def _forget_connection(self, transaction: Transaction) -> None:
         others = self._on_connection.get(transaction.flow)

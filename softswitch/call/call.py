@@ -391,6 +391,14 @@ class Call:
                 await meter.settle(end, ended_at, ended_wall, figures, self.codec)
         finally:
             self.context.ended(self, end)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Of the parts that refer back to the call: else only the garbage collector could free
+        them, and it would have to look through everything that lives to find them."""
+        self.meters = []
+        self._ringing = None
+        del self.talks, self._transfer
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from billing import covered_calls, packages
+from billing import covered_calls, packages, rentals
 from billing.account import Account
 from billing.authorization import (
     AccountBlocked,
@@ -292,6 +292,7 @@ class Book:
             transaction, account.id, command.amount_micros, "topup", "cash", command.at
         )
         packages.after_payment(self, account.id, command.at)
+        rentals.after_rise(self, account.id)
         return self.account(account.id)
 
     def _set_account(self, command: SetAccount) -> Account:

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from billing import bonus, packages
+from billing import bonus, packages, rentals
 from billing.book import Book
+from billing.rental import (
+    BurnNumber,
+    BuySmsNumber,
+    ChargeRental,
+    GiveUpNumber,
+    ReleaseNumber,
+    RentNumber,
+    RestoreNumber,
+    TryNumber,
+    WaitForNumber,
+)
 from billing.sales import BuyPackage, PostBonus, RenewPackage, SetAutoRenew
 
 _SALES: dict[type, Callable[[Book, Any], Any]] = {
@@ -14,6 +25,15 @@ _SALES: dict[type, Callable[[Book, Any], Any]] = {
     RenewPackage: packages.renew,
     SetAutoRenew: packages.set_auto_renew,
     PostBonus: bonus.post,
+    RentNumber: rentals.rent,
+    ChargeRental: rentals.charge,
+    GiveUpNumber: rentals.give_up,
+    TryNumber: rentals.try_out,
+    ReleaseNumber: rentals.release,
+    RestoreNumber: rentals.restore,
+    BuySmsNumber: rentals.buy_sms,
+    BurnNumber: rentals.burn,
+    WaitForNumber: rentals.wait_for,
 }
 
 

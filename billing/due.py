@@ -80,7 +80,7 @@ def run(
         works = first_of_each_account(work for work in works if work.key not in refused)
         if not works:
             break
-        for work, results in _apply_all(works, handlers, apply):
+        for work, touched, results in _apply_all(works, handlers, apply):
             failed = next((result for result in results if isinstance(result, Exception)), None)
             if failed is not None:
                 refused.add(work.key)
@@ -89,6 +89,7 @@ def run(
             report.done += 1
             if work.account_id is not None:
                 report.accounts.add(work.account_id)
+            report.accounts |= touched
     return report
 
 
@@ -106,12 +107,13 @@ def first_of_each_account(works: Iterable[DueWork]) -> list[DueWork]:
 
 def _apply_all(
     works: Sequence[DueWork], handlers: dict[str, Handler], apply: Apply
-) -> list[tuple[DueWork, Sequence[Any]]]:
-    """All works' commands in one batch."""
+) -> list[tuple[DueWork, set[int], Sequence[Any]]]:
+    """All works' commands in one batch; each work with the accounts that its commands touch."""
     commands = [list(handlers[work.kind](work)) for work in works]
     results = list(apply([command for each in commands for command in each]))
-    found: list[tuple[DueWork, Sequence[Any]]] = []
+    found: list[tuple[DueWork, set[int], Sequence[Any]]] = []
     for work, own in zip(works, commands, strict=True):
-        found.append((work, results[: len(own)]))
+        accounts = {command.account_id for command in own if hasattr(command, "account_id")}
+        found.append((work, accounts, results[: len(own)]))
         del results[: len(own)]
     return found

@@ -7,10 +7,14 @@ of it, with the accounts, in one transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
 
 from billing.due import DueWork
 from billing.product import Product, Subscription
+
+if TYPE_CHECKING:
+    from billing.rental import Number, Rental, Wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +150,12 @@ class Changes:
     bonuses: dict[tuple[int, str], Bonus] = field(default_factory=dict)
     due: dict[str, DueWork | None] = field(default_factory=dict)
     notices: dict[str, Notice] = field(default_factory=dict)
+    numbers: dict[str, Number] = field(default_factory=dict)
+    rentals: dict[str, Rental] = field(default_factory=dict)
+    waits: dict[str, Wait | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.subscriptions or self.bonuses or self.due or self.notices)
+        return any(getattr(self, item.name) for item in fields(self))
 
 
 class Sales:
@@ -164,6 +171,12 @@ class Sales:
         self.subscriptions = {item.id: item for item in subscriptions}
         self.stored = frozenset(self.subscriptions)
         self.bonuses = {(bonus.account_id, bonus.day): bonus for bonus in bonuses}
+        self.numbers: dict[str, Number] = {}
+        self.rentals: dict[str, Rental] = {}
+        self.stored_rentals: frozenset[str] = frozenset()
+        self.waits: dict[str, Wait] = {}
+        self.told: set[str] = set()
+        """Notices that were given before, of those that a command asks for."""
         self.changes = Changes()
 
     def of_account(self, account_id: int) -> list[Subscription]:
@@ -179,6 +192,19 @@ class Sales:
         self.bonuses[bonus.account_id, bonus.day] = bonus
         self.changes.bonuses[bonus.account_id, bonus.day] = bonus
 
+    def put_number(self, number: Number) -> None:
+        self.numbers[number.number] = self.changes.numbers[number.number] = number
+
+    def put_rental(self, rental: Rental) -> None:
+        self.rentals[rental.id] = self.changes.rentals[rental.id] = rental
+
+    def put_wait(self, wait: Wait) -> None:
+        self.waits[wait.id] = self.changes.waits[wait.id] = wait
+
+    def end_wait(self, wait: Wait) -> None:
+        del self.waits[wait.id]
+        self.changes.waits[wait.id] = None
+
     def schedule(self, work: DueWork) -> None:
         """From now on it is due then."""
         self.changes.due[work.key] = work
@@ -187,4 +213,5 @@ class Sales:
         self.changes.due[f"{kind}:{subject}"] = None
 
     def tell(self, notice: Notice) -> None:
+        self.told.add(notice.id)
         self.changes.notices[notice.id] = notice

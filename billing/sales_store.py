@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
+from billing import rental_store
 from billing import sales_schema as schema
 from billing.authorization import OpenCall, TopUp
-from billing.book import LiveCall
+from billing.book import Book, LiveCall
 from billing.coverage import Coverage
 from billing.due import DueWork
 from billing.ledger import Difference
@@ -63,13 +64,16 @@ def load(
     for call in calls:
         if call.coverage is not None:
             keys.update(call.coverage.candidates)
-    if not (keys or owners or bonuses):
+    nothing = not (keys or owners or bonuses)
+    if nothing and not any(type(command) in rental_store.DEFINITIONS for command in commands):
         return None
-    return Sales(
+    sales = Sales(
         products(connection) if owners or renewing else {},
         _subscriptions(connection, keys, owners),
         _bonuses(connection, bonuses),
     )
+    rental_store.load(connection, commands, sales)
+    return sales
 
 
 def products(connection: Connection) -> dict[str, Product]:
@@ -114,6 +118,7 @@ def write(connection: Connection, sales: Sales) -> None:
             connection.execute(update(table).where(table.c.id == key).values(row))
         else:
             connection.execute(insert(schema.subscriptions), row)
+    rental_store.write(connection, sales)
     _write_bonuses(connection, changes)
     _write_due(connection, changes)
     _write_notices(connection, changes)
@@ -145,7 +150,7 @@ def _write_notices(connection: Connection, changes: Changes) -> None:
     connection.execute(insert(table), [schema.notice_row(n) for n in changes.notices.values()])
 
 
-def _move_due(connection: Connection, command: MoveDue) -> bool:
+def _move_due(connection: Connection, _: Book, command: MoveDue) -> bool:
     table = schema.due_work
     mine = (table.c.key == command.work.key) & (table.c.due_at == command.work.due_at)
     if command.to is None:
@@ -153,7 +158,7 @@ def _move_due(connection: Connection, command: MoveDue) -> bool:
     return connection.execute(update(table).where(mine).values(due_at=command.to)).rowcount > 0
 
 
-def _define_product(connection: Connection, command: DefineProduct) -> Product:
+def _define_product(connection: Connection, _: Book, command: DefineProduct) -> Product:
     table, product = schema.products, command.product
     connection.execute(delete(table).where(table.c.name == product.name))
     row = {"name": product.name, "facts": schema.product_blob(product)}
@@ -161,7 +166,7 @@ def _define_product(connection: Connection, command: DefineProduct) -> Product:
     return product
 
 
-def _define_destination(connection: Connection, command: DefineDestination) -> int:
+def _define_destination(connection: Connection, _: Book, command: DefineDestination) -> int:
     table = schema.destinations
     connection.execute(delete(table).where(table.c.name == command.name))
     rows = [{"name": command.name, "prefix": prefix} for prefix in command.prefixes]
@@ -170,7 +175,7 @@ def _define_destination(connection: Connection, command: DefineDestination) -> i
     return len(rows)
 
 
-def _define_bonus(connection: Connection, command: DefineBonus) -> None:
+def _define_bonus(connection: Connection, _: Book, command: DefineBonus) -> None:
     table, due = schema.bonus_rates, schema.due_work
     same = (table.c.currency == command.currency) & (table.c.day == command.day)
     connection.execute(delete(table).where(same))
@@ -186,7 +191,8 @@ def _define_bonus(connection: Connection, command: DefineBonus) -> None:
         connection.execute(insert(due), schema.due_row(command.work))
 
 
-DEFINITIONS: dict[type, Callable[[Connection, Any], Any]] = {
+DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {
+    **rental_store.DEFINITIONS,
     MoveDue: _move_due,
     DefineProduct: _define_product,
     DefineDestination: _define_destination,

@@ -146,7 +146,7 @@ class Store:
                     results.append(_replace_tariff(connection, command))
                 elif type(command) in sales_store.DEFINITIONS:
                     define = sales_store.DEFINITIONS[type(command)]
-                    results.append(define(connection, command))
+                    results.append(define(connection, book, command))
                 else:
                     results.append(decide(book, command))
             except BillingError as refused:

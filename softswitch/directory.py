@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from softswitch.rented import RentedNumbers
+
 if TYPE_CHECKING:
     from sip.digest import Algorithm
 
@@ -118,6 +120,7 @@ class Directory:
         self._by_id: dict[int, Line] = {}
         self._by_login: dict[str, Line] = {}
         self._by_number: dict[str, Line] = {}
+        self.rented = RentedNumbers()
         self.put_lines(lines)
         self.set_trunks(trunks)
 
@@ -129,12 +132,14 @@ class Directory:
         return self._by_login.get(login)
 
     def line_by_number(self, number: str) -> Line | None:
-        """`number` is E.164 with "+"."""
-        return self._by_number.get(number)
+        """`number` is E.164 with "+": the line's own, or a rented one that rings there."""
+        line = self._by_number.get(number)
+        rented = None if line is not None else self.rented.get(number)
+        return line if rented is None else self._by_number.get(rented.line)
 
     def is_line(self, number: str) -> bool:
         """What NumberPlan.read asks."""
-        return number in self._by_number
+        return number in self._by_number or self.rented.get(number) is not None
 
     def lines(self) -> Iterator[Line]:
         return iter(self._by_id.values())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from billing import bonus, packages, sales_store
+from billing import bonus, packages, rentals, sales_store
 from billing.due import Apply, DueReport, DueWork, Handler, run
+from billing.rental import ChargeRental, ReleaseNumber
 from billing.sales import RenewPackage
 from billing.store import Store
 
@@ -40,9 +41,24 @@ def _handlers(store: Store, zone: str) -> dict[str, Handler]:
             rates = sales_store.bonus_rates(connection)
         return bonus.commands(work, minutes, rates, zone)
 
-    return {bonus.DUE_KIND: post_bonus, packages.DUE_KIND: _renew}
+    return {
+        bonus.DUE_KIND: post_bonus,
+        packages.DUE_KIND: _renew,
+        rentals.FEE_KIND: _charge,
+        rentals.NUMBER_KIND: _release,
+    }
 
 
 def _renew(work: DueWork) -> list[object]:
     assert work.account_id is not None
     return [RenewPackage(account_id=work.account_id, at=work.due_at, subscription=work.subject)]
+
+
+def _charge(work: DueWork) -> list[object]:
+    assert work.account_id is not None
+    return [ChargeRental(account_id=work.account_id, at=work.due_at, rental=work.subject)]
+
+
+def _release(work: DueWork) -> list[object]:
+    assert work.account_id is not None
+    return [ReleaseNumber(account_id=work.account_id, at=work.due_at, number=work.subject)]

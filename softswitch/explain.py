@@ -17,7 +17,7 @@ from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine, direction_of_call, type_of_call
 from softswitch.directory import Line
-from softswitch.operations.context import Context
+from softswitch.operations.context import Context, rented_numbers
 
 Row = dict[str, Any]
 
@@ -56,6 +56,8 @@ def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int)
 
 def _build(context: Context, at_ms: int) -> Stages:
     directory = context.directory.load()
+    with context.billing.reading() as connection:
+        directory.rented.put(rented_numbers(connection))
     bindings = context.directory.bindings(at_ms / 1000)
     by_login: dict[str, list[Any]] = {}
     for binding in bindings:

@@ -9,7 +9,8 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -35,7 +36,13 @@ from softswitch.directory import Directory, Trunk
 from softswitch.due import run_due
 from softswitch.keeping import BindingKeeper, JournalKeeper
 from softswitch.live import live_handlers
-from softswitch.operations.context import Context, Reload, submitting
+from softswitch.operations.context import (
+    Changes,
+    Context,
+    Reload,
+    rented_numbers,
+    submitting,
+)
 from softswitch.operations.errors import OperationError
 from softswitch.operations.registry import server_handlers
 from softswitch.operations.setup import epoch_ms, nonce_secret
@@ -116,9 +123,16 @@ class Server:
         self._tariffs = {tariff.name: tariff for tariff in self._store.tariffs()}
         self._tariff_of = {account.id: account.tariff for account in self._store.accounts()}
         self._entitlements = Entitlements()
-        self._reload_destinations()
-        self._reload_entitlements(None)
-        self.switch = self._build_switch(self._directory_store.load())
+        directory = self._directory_store.load()
+        self._load_sales(directory)
+        self.switch = self._build_switch(directory)
+        self._context = Context(
+            config,
+            self._store,
+            self._directory_store,
+            submitting(self._loop, self._money.submit),
+            epoch_ms,
+        )
         self._control = ControlServer(config.control_socket, self._handlers())
 
     def _build_switch(self, directory: Directory) -> Switch:
@@ -141,14 +155,7 @@ class Server:
         )
 
     def _handlers(self) -> dict[str, Callable[..., Any]]:
-        context = Context(
-            self._config,
-            self._store,
-            self._directory_store,
-            submitting(self._loop, self._money.submit),
-            epoch_ms,
-        )
-        handlers = dict(server_handlers(context, self._reload))
+        handlers = dict(server_handlers(self._context, self._reload))
         handlers.update(live_handlers(self.switch))
         return handlers
 
@@ -260,7 +267,7 @@ class Server:
     async def _do_due_work(self) -> None:
         """Renewals, rents and bonuses; first of all what a downtime left undone."""
         zone = self._config.switch.time_zone
-        apply = submitting(self._loop, self._money.submit)
+        apply = self._context.apply
         try:
             report = await asyncio.to_thread(run_due, self._store, apply, epoch_ms(), zone)
         except (StoreError, SQLAlchemyError) as error:
@@ -272,19 +279,20 @@ class Server:
                 self._log.error("due work was refused", work=work.key, why=str(refusal))
         if report.done:
             self._log.info("due work done", works=report.done, accounts=len(report.accounts))
-            await asyncio.to_thread(self._reload_entitlements, sorted(report.accounts))
+            changed = replace(self._context, changes=Changes(accounts=set(report.accounts)))
+            self._reload(await asyncio.to_thread(changed.reload))
             self.switch.accounts_changed(report.accounts)
 
-    def _reload_entitlements(self, accounts: Sequence[int] | None) -> None:
+    def _load_sales(self, directory: Directory) -> None:
+        """What accounts bought and rent, all of it."""
         with self._store.reading() as connection:
-            found = sales_store.subscriptions(connection, accounts)
-        if accounts is None:
-            self._entitlements.clear()
-        self._entitlements.put(found, accounts or ())
-
-    def _reload_destinations(self) -> None:
-        with self._store.reading() as connection:
+            subscriptions = sales_store.subscriptions(connection, None)
+            rented = rented_numbers(connection)
             self._entitlements.destinations = Destinations(sales_store.destinations(connection))
+        self._entitlements.clear()
+        self._entitlements.put(subscriptions)
+        directory.rented.clear()
+        directory.rented.put(rented)
 
     # What others tell
 
@@ -346,8 +354,7 @@ class Server:
         self._tariffs.clear()
         self._tariffs.update((tariff.name, tariff) for tariff in self._store.tariffs())
         self._tariff_of.update((a.id, a.tariff) for a in self._store.accounts())
-        self._reload_destinations()
-        self._reload_entitlements(None)
+        self._load_sales(self.switch.directory)
         self._log.info("reloaded", needs_restart=fresh != self._config)
 
 

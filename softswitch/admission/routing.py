@@ -55,6 +55,9 @@ def route(
     if dialled.kind == "code":
         raise Refusal(404, f"routing: no service answers {dialled.number} in this version")
     line = directory.line_by_number(dialled.number)
+    rented = directory.rented.get(dialled.number)
+    if rented is not None and rented.shut:
+        raise Refusal(480, "routing: the rented number takes no calls until its fee is paid")
     if line is not None:
         return _to_line(line, bindings or (), parks)
     if not isinstance(caller, LineCaller):

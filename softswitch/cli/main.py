@@ -15,6 +15,7 @@ from softswitch.cli import (
     bonuses,
     calls,
     lines,
+    numbers,
     packages,
     records,
     switch,
@@ -33,7 +34,7 @@ app = typer.Typer(
     epilog="-c and -o may stand anywhere in a command.",
 )
 switch.add_to(app)
-for noun in (accounts, bonuses, lines, packages, trunks, tariffs, calls, records):
+for noun in (accounts, bonuses, lines, numbers, packages, trunks, tariffs, calls, records):
     noun.add_to(app)
 
 

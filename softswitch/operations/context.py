@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from billing import sales_store
+from sqlalchemy import Connection
+
+from billing import rental_store, sales_store
 from billing.account import Account
 from billing.product import Destinations, Subscription
 from billing.store import Store
@@ -18,6 +20,7 @@ from softswitch.admission.numbering import NumberError, NumberPlan
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
 from softswitch.operations.errors import OperationError
+from softswitch.rented import RentedNumber
 from softswitch.store import DirectoryStore
 
 Apply = Callable[[Sequence[Any]], Sequence[Any]]
@@ -50,6 +53,8 @@ class Reload:
     accounts: tuple[Account, ...]
     subscriptions: tuple[Subscription, ...] | None = None
     """What these accounts have; None when no account changed."""
+    rented: tuple[RentedNumber, ...] = ()
+    """The numbers that these accounts rent."""
     destinations: Destinations | None = None
 
     def put_into(self, directory: Directory) -> None:
@@ -59,6 +64,7 @@ class Reload:
         directory.put_lines(self.lines)
         if self.trunks is not None:
             directory.set_trunks(self.trunks)
+        directory.rented.put(self.rented, (account.id for account in self.accounts))
 
 
 @dataclass
@@ -135,11 +141,13 @@ class Context:
         present = {line.id for line in lines}
         accounts = (self.billing.account(account_id) for account_id in sorted(changes.accounts))
         subscriptions, destinations = None, None
+        rented: list[RentedNumber] = []
         if changes.accounts or changes.destinations:
             with self.billing.reading() as connection:
                 if changes.accounts:
                     found = sales_store.subscriptions(connection, sorted(changes.accounts))
                     subscriptions = tuple(found)
+                    rented = rented_numbers(connection, sorted(changes.accounts))
                 if changes.destinations:
                     destinations = Destinations(sales_store.destinations(connection))
         return Reload(
@@ -149,8 +157,16 @@ class Context:
             tariffs=tuple(self.billing.tariff(name) for name in sorted(changes.tariffs)),
             accounts=tuple(account for account in accounts if account is not None),
             subscriptions=subscriptions,
+            rented=tuple(rented),
             destinations=destinations,
         )
+
+
+def rented_numbers(
+    connection: Connection, accounts: Sequence[int] | None = None
+) -> list[RentedNumber]:
+    """The numbers that accounts rent or try; None means all accounts."""
+    return [RentedNumber(*facts) for facts in rental_store.ringing(connection, accounts)]
 
 
 def submitting(loop: asyncio.AbstractEventLoop, submit: Callable[[Any], Awaitable[Any]]) -> Apply:

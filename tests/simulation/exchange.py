@@ -44,6 +44,7 @@ from softswitch.call.letters import Silent
 from softswitch.config import parse
 from softswitch.directory import Directory, Line, Source, Trunk
 from softswitch.due import run_due
+from softswitch.operations.context import rented_numbers
 from softswitch.switch import Switch
 
 SWITCH: Address = ("192.0.2.1", 5060)
@@ -194,11 +195,17 @@ class Exchange:
         report = run_due(self.store, self.store.apply, self.wall_ms(), "Asia/Tbilisi")
         assert report.failures == []
         if report.done:
-            with self.store.reading() as connection:
-                found = sales_store.subscriptions(connection, sorted(report.accounts))
-            self.entitlements.put(found, report.accounts)
-            self.switch.accounts_changed(report.accounts)
+            self.reload(sorted(report.accounts))
         self.loop.call_later(1.0, self._do_due_work)
+
+    def reload(self, accounts: list[int]) -> None:
+        """What an operation that changed these accounts makes the switch read again."""
+        with self.store.reading() as connection:
+            found = sales_store.subscriptions(connection, accounts)
+            rented = rented_numbers(connection, accounts)
+        self.entitlements.put(found, accounts)
+        self.directory.rented.put(rented, accounts)
+        self.switch.accounts_changed(accounts)
 
     # Setting up
 

@@ -163,6 +163,42 @@ def test_a_package_from_its_scope_to_its_renewal(softswitch: Softswitch) -> None
     assert (refused.status, "no product month on sale" in refused.err) == (1, True)
 
 
+def test_a_number_from_the_stock_to_quarantine_and_back(
+    softswitch: Softswitch, folder: Path
+) -> None:
+    (folder / "numbers.csv").write_text(
+        "number,country,city,kind,supplier,documents,service,monthly\n"
+        "+4930000001,DE,Berlin,landline,kpn,,,2.00\n"
+        "+4930000002,DE,Berlin,landline,kpn,address,,1.50\n"
+        "+447700000001,GB,,sms,x,,mail,0.50\n"
+    )
+    assert softswitch("number", "import", "numbers.csv", "-o", "json").json["imported"] == 3
+    assert softswitch("rental", "discounts", "--3-months", "10", "-o", "json").json[0] == {
+        "for": "3 months",
+        "percent": 10,
+    }
+    order = ("rental", "order", "Ana", "--line", "+995322000001", "-o", "json")
+    (first,) = softswitch(*order, "+4930000001", "--months", "3", "--order-id", "o1").json
+    assert (first["fee"], first["state"], first["owing"]) == ("5.40", "active", False)
+    (again,) = softswitch(*order, "+4930000001", "--months", "3", "--order-id", "o1").json
+    assert again == first
+    (held,) = softswitch(*order, "+4930000002", "--order-id", "o2").json
+    assert held["state"] == "documents"
+    (second,) = softswitch(*order, "+4930000002", "--order-id", "o2", "--approved", "address").json
+    assert second["fee"] == "1.50"
+    assert "0 such numbers are in stock" in softswitch(*order, "--country", "DE").err
+    assert softswitch("number", "wait", "Beka", "--country", "DE", "-o", "json").status == 0
+    assert softswitch("number", "sms", "Ana", "mail", "-o", "json").json["state"] == "lent"
+    assert softswitch("rental", "give-up", "+4930000001", "-o", "json").json["state"] == "ended"
+    states = [row["state"] for row in softswitch("number", "list", "-o", "json").json]
+    assert sorted(states) == ["lent", "quarantine", "rented"]
+    back = softswitch("number", "restore", "+4930000001", "--line", "+995322000001", "-o", "json")
+    assert (back.status, back.json["months"]) == (0, 1)
+    told = [row["what"] for row in softswitch("account", "notices", "Ana", "-o", "json").json]
+    assert told.count("number_connected") >= 2
+    assert softswitch("ledger", "verify").status == 0
+
+
 def test_a_bonus_is_set_and_shown(softswitch: Softswitch) -> None:
     assert softswitch("bonus", "set", "0.01", "-o", "json").json["per_minute"] == "0.01"
     assert len(softswitch("bonus", "rates", "-o", "json").json) == 1

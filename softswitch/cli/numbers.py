@@ -1,0 +1,191 @@
+"""softswitch number and rental: numbers for rent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from softswitch.cli.accounts import Account
+from softswitch.cli.session import Session, read_file
+
+numbers = typer.Typer(help="The inventory of numbers for rent.", no_args_is_help=True)
+rentals = typer.Typer(help="Rented numbers and their fees.", no_args_is_help=True)
+
+Number = Annotated[str, typer.Argument(metavar="NUMBER")]
+Country = Annotated[str, typer.Option(help="ISO 3166 alpha-2.")]
+Kind = Annotated[Literal["landline", "mobile", "tollfree", "sms"], typer.Option()]
+City = Annotated[str | None, typer.Option()]
+RingsAt = Annotated[str, typer.Option("--line", help="The line at which it rings.")]
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(numbers, name="number")
+    root.add_typer(rentals, name="rental")
+
+
+@numbers.command()
+def add(
+    context: typer.Context,
+    number: Number,
+    country: Country,
+    monthly: Annotated[str, typer.Option(metavar="AMOUNT", help="The rent of a month.")],
+    kind: Kind = "landline",
+    city: City = None,
+    supplier: Annotated[str, typer.Option()] = "own",
+    documents: Annotated[str, typer.Option(help="The class of documents it needs.")] = "",
+    service: Annotated[str | None, typer.Option(help="Of an SMS number: whose message.")] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217.")] = None,
+) -> None:
+    """Put a number into the stock."""
+    Session.of(context).run(
+        "number_add",
+        number=number,
+        country=country,
+        kind=kind,
+        monthly=monthly,
+        city=city,
+        supplier=supplier,
+        documents=documents,
+        service=service,
+        currency=currency,
+    )
+
+
+@numbers.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv")],
+    currency: Annotated[str | None, typer.Option(help="ISO 4217.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, change nothing.")] = False,
+) -> None:
+    """Put numbers from CSV into the stock: number,country,city,kind,supplier,documents,service,
+    monthly. All of them or none."""
+    Session.of(context).run(
+        "number_import", text=read_file(file), currency=currency, dry_run=dry_run
+    )
+
+
+@numbers.command("list")
+def list_(
+    context: typer.Context,
+    state: Annotated[str | None, typer.Option(help="stock, rented, quarantine, ...")] = None,
+    country: Annotated[str | None, typer.Option()] = None,
+    city: City = None,
+    kind: Annotated[str | None, typer.Option()] = None,
+) -> None:
+    """The inventory."""
+    Session.of(context).run("number_list", state=state, country=country, city=city, kind=kind)
+
+
+@numbers.command("try")
+def try_(context: typer.Context, account: Account, number: Number, line: RingsAt) -> None:
+    """Lend a number in stock for an hour, free of charge."""
+    Session.of(context).run("number_try", account=account, number=number, line=line)
+
+
+@numbers.command()
+def wait(
+    context: typer.Context,
+    account: Account,
+    country: Country,
+    kind: Kind = "landline",
+    city: City = None,
+) -> None:
+    """Have an account told when such a number appears."""
+    Session.of(context).run("number_wait", account=account, country=country, kind=kind, city=city)
+
+
+@numbers.command()
+def waits(context: typer.Context) -> None:
+    """The wait list."""
+    Session.of(context).run("number_waits")
+
+
+@numbers.command()
+def restore(context: typer.Context, number: Number, line: RingsAt) -> None:
+    """Give a number that rests back to who had it."""
+    Session.of(context).run("number_restore", number=number, line=line)
+
+
+@numbers.command()
+def sms(
+    context: typer.Context,
+    account: Account,
+    service: Annotated[str, typer.Argument(metavar="SERVICE")],
+    country: Annotated[str | None, typer.Option()] = None,
+) -> None:
+    """Buy a number for exactly one message of a service."""
+    Session.of(context).run("number_sms", account=account, service=service, country=country)
+
+
+@rentals.command()
+def order(
+    context: typer.Context,
+    account: Account,
+    line: RingsAt,
+    numbers: Annotated[
+        list[str] | None, typer.Argument(metavar="[NUMBER]...", help="Default: from the stock.")
+    ] = None,
+    country: Annotated[str | None, typer.Option(help="ISO 3166 alpha-2.")] = None,
+    city: City = None,
+    kind: Kind = "landline",
+    count: Annotated[int, typer.Option(min=1, max=100)] = 1,
+    months: Annotated[int, typer.Option(help="Paid at once: 1, 3, 6 or 12.")] = 1,
+    approved: Annotated[
+        list[str] | None, typer.Option(help="A class of documents that was approved.")
+    ] = None,
+    order_id: Annotated[
+        str | None, typer.Option(help="The order's own id: repeating it changes nothing.")
+    ] = None,
+) -> None:
+    """Rent numbers; they are connected and charged at once."""
+    Session.of(context).run(
+        "rental_order",
+        account=account,
+        line=line,
+        numbers=numbers,
+        country=country,
+        city=city,
+        kind=kind,
+        count=count,
+        months=months,
+        approved=approved,
+        order_id=order_id,
+    )
+
+
+@rentals.command("list")
+def list_rentals(
+    context: typer.Context,
+    account: Annotated[str | None, typer.Option(help="Id or name.")] = None,
+    ended: Annotated[bool, typer.Option("--ended", help="Also what is over.")] = False,
+) -> None:
+    """What is rented, until when it is paid, and what is owed."""
+    Session.of(context).run("rental_list", account=account, ended=ended)
+
+
+@rentals.command("give-up")
+def give_up(context: typer.Context, number: Number) -> None:
+    """End a rental. Less than a day before the debit the next fee is due nevertheless."""
+    Session.of(context).run("rental_give_up", number=number)
+
+
+@rentals.command()
+def discounts(
+    context: typer.Context,
+    months_3: Annotated[int | None, typer.Option("--3-months", metavar="PERCENT")] = None,
+    months_6: Annotated[int | None, typer.Option("--6-months", metavar="PERCENT")] = None,
+    months_12: Annotated[int | None, typer.Option("--12-months", metavar="PERCENT")] = None,
+    numbers_5: Annotated[int | None, typer.Option("--5-numbers", metavar="PERCENT")] = None,
+) -> None:
+    """Show the discounts, or set those that are named."""
+    named = {
+        "3 months": months_3,
+        "6 months": months_6,
+        "12 months": months_12,
+        "5 numbers": numbers_5,
+    }
+    percents = {what: percent for what, percent in named.items() if percent is not None}
+    Session.of(context).run("rental_discounts", percents=percents)

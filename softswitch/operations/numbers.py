@@ -1,0 +1,389 @@
+"""Numbers for rent: the inventory, orders, rentals, trials, the wait list."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import secrets
+from typing import Any
+
+from billing import rental_store
+from billing.cdr import show_stamp
+from billing.money import format_amount
+from billing.rental import (
+    KINDS,
+    SMS,
+    STOCK,
+    TERMS,
+    VOLUME,
+    AddNumbers,
+    BuySmsNumber,
+    GiveUpNumber,
+    Number,
+    Rental,
+    RentNumber,
+    RestoreNumber,
+    SetDiscounts,
+    TryNumber,
+    Wait,
+    WaitForNumber,
+    discount,
+)
+from softswitch.operations.accounts import read_amount, read_currency
+from softswitch.operations.context import Context
+from softswitch.operations.errors import OperationError
+
+Row = dict[str, Any]
+
+_WORD = re.compile(r"[^\x00-\x1f\x7f-\x9f,]{1,64}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+COLUMNS = ("number", "country", "city", "kind", "supplier", "documents", "service", "monthly")
+MAX_IMPORT = 100_000
+"""One import is one transaction."""
+MAX_SHOWN_ERRORS = 50
+
+
+def number_add(
+    context: Context,
+    number: str,
+    country: str,
+    kind: str,
+    monthly: str,
+    city: str | None = None,
+    supplier: str = "own",
+    documents: str = "",
+    service: str | None = None,
+    currency: str | None = None,
+) -> Row:
+    """Put a number into the stock."""
+    made = _number_of(
+        context,
+        currency,
+        {
+            "number": number,
+            "country": country,
+            "city": city or "",
+            "kind": kind,
+            "supplier": supplier,
+            "documents": documents,
+            "service": service or "",
+            "monthly": monthly,
+        },
+    )
+    if not context.do(AddNumbers((made,), context.now_ms())):
+        raise OperationError(f"{made.number} is in the inventory already")
+    return number_row(made)
+
+
+def number_import(
+    context: Context, text: str, currency: str | None = None, dry_run: bool = False
+) -> Row:
+    """Put all numbers of a CSV file into the stock, or none when a line is wrong. Numbers that
+    are there already stay as they are."""
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    header = [name.strip().lower() for name in reader.fieldnames or ()]
+    if missing := [name for name in ("number", "country", "kind", "monthly") if name not in header]:
+        raise OperationError(f"column {missing[0]} is missing; known: {','.join(COLUMNS)}")
+    reader.fieldnames = header
+    found: list[Number] = []
+    errors: list[str] = []
+    for row in reader:
+        try:
+            cells = {key: (row.get(key) or "").strip() for key in COLUMNS}
+            found.append(_number_of(context, currency, cells))
+        except OperationError as error:
+            errors.append(f"line {reader.line_num}: {error}")
+        if len(found) > MAX_IMPORT:
+            raise OperationError(f"more than {MAX_IMPORT} lines; split the file")
+    if errors:
+        message = f"nothing was imported: {len(errors)} faults; mend them and import again"
+        raise OperationError(message, tuple(errors[:MAX_SHOWN_ERRORS]))
+    added = [] if dry_run else context.do(AddNumbers(tuple(found), context.now_ms()))
+    return {"numbers": len(found), "imported": len(added)}
+
+
+def number_list(
+    context: Context,
+    state: str | None = None,
+    country: str | None = None,
+    city: str | None = None,
+    kind: str | None = None,
+) -> list[Row]:
+    """The inventory."""
+    with context.billing.reading() as connection:
+        found = rental_store.numbers(connection, state, country, city, kind)
+    return [number_row(item) for item in found]
+
+
+def number_try(context: Context, account: str, number: str, line: str) -> Row:
+    """Lend a number in stock for an hour, free of charge."""
+    owner = context.account(account)
+    command = TryNumber(
+        account_id=owner.id,
+        at=context.now_ms(),
+        number=context.number(number),
+        line=_line(context, owner.id, line),
+    )
+    lent: Number = context.do(command)
+    context.changes.accounts.add(owner.id)
+    return number_row(lent)
+
+
+def number_wait(
+    context: Context, account: str, country: str, kind: str = "landline", city: str | None = None
+) -> Row:
+    """Have the account told when such a number appears in stock."""
+    owner = context.account(account)
+    wait: Wait = context.do(
+        WaitForNumber(
+            account_id=owner.id,
+            at=context.now_ms(),
+            country=_country(country),
+            city=city,
+            kind=_kind(kind),
+        )
+    )
+    return _wait_row(wait)
+
+
+def number_waits(context: Context) -> list[Row]:
+    """The wait list, who waits longest first."""
+    with context.billing.reading() as connection:
+        return [_wait_row(wait) for wait in rental_store.waiting(connection)]
+
+
+def number_restore(context: Context, number: str, line: str) -> Row:
+    """Give a number that rests back to who had it; a new month begins now."""
+    key = context.number(number)
+    with context.billing.reading() as connection:
+        found = rental_store.number(connection, key)
+    if found is None or found.account_id is None:
+        raise OperationError(f"{key} doesn't rest for anybody")
+    rental: Rental = context.do(
+        RestoreNumber(
+            account_id=found.account_id,
+            at=context.now_ms(),
+            rental_id=secrets.token_hex(8),
+            number=key,
+            line=_line(context, found.account_id, line),
+            zone=context.config.switch.time_zone,
+        )
+    )
+    context.changes.accounts.add(found.account_id)
+    return rental_row(rental)
+
+
+def number_sms(context: Context, account: str, service: str, country: str | None = None) -> Row:
+    """Buy a number for exactly one message of a service."""
+    owner = context.account(account)
+    with context.billing.reading() as connection:
+        stock = rental_store.numbers(connection, STOCK, country, None, SMS)
+    for candidate in (item for item in stock if item.service == service):
+        bought: Number = context.do(
+            BuySmsNumber(
+                account_id=owner.id,
+                at=context.now_ms(),
+                purchase_id=f"sms:{candidate.number}",
+                number=candidate.number,
+            )
+        )
+        return number_row(bought)
+    raise OperationError(f"no SMS number for {service} is in stock; `softswitch number wait` waits")
+
+
+def rental_order(
+    context: Context,
+    account: str,
+    line: str,
+    numbers: list[str] | None = None,
+    country: str | None = None,
+    city: str | None = None,
+    kind: str = "landline",
+    count: int = 1,
+    months: int = 1,
+    approved: list[str] | None = None,
+    order_id: str | None = None,
+) -> list[Row]:
+    """Rent numbers: chosen ones, or any from the stock of a country and city. Each rings at
+    `line`. The same order id again changes nothing.
+
+    `approved` names the classes of documents that were approved for the account; a number that
+    wants another class is held until the order is repeated with it."""
+    owner = context.account(account)
+    if months not in TERMS:
+        raise OperationError(f"months must be {', '.join(map(str, TERMS))}, not {months}")
+    key = order_id or secrets.token_hex(6)
+    known = _ordered(context, owner.id, key)
+    if known:
+        return [rental_row(item) for item in known]
+    target = _line(context, owner.id, line)
+    chosen = [context.number(text) for text in numbers or ()]
+    chosen = chosen or _from_stock(context, country, city, kind, count)
+    with context.billing.reading() as connection:
+        percent = discount(rental_store.discounts(connection), months, len(chosen))
+    rows = []
+    for number in chosen:
+        rental: Rental | None = context.do(
+            RentNumber(
+                account_id=owner.id,
+                at=context.now_ms(),
+                rental_id=f"{key}:{number}",
+                number=number,
+                line=target,
+                months=months,
+                discount_percent=percent,
+                zone=context.config.switch.time_zone,
+                approved=frozenset(approved or ()),
+            )
+        )
+        context.changes.accounts.add(owner.id)
+        if rental is not None:
+            rows.append(rental_row(rental))
+        else:
+            rows.append({"number": number, "state": "documents", "order": key})
+    return rows
+
+
+def rental_list(context: Context, account: str | None = None, ended: bool = False) -> list[Row]:
+    owners = None if account is None else [context.account(account).id]
+    with context.billing.reading() as connection:
+        return [rental_row(item) for item in rental_store.rented(connection, owners, ended)]
+
+
+def rental_give_up(context: Context, number: str) -> Row:
+    """End a rental. Less than a day before the debit the next fee is due nevertheless; nothing is
+    refunded."""
+    key = context.number(number)
+    with context.billing.reading() as connection:
+        found = [r for r in rental_store.rented(connection) if r.number == key]
+    if not found:
+        raise OperationError(f"{key} isn't rented; `softswitch rental list` shows what is")
+    rental = found[-1]
+    ended: Rental = context.do(
+        GiveUpNumber(account_id=rental.account_id, at=context.now_ms(), rental=rental.id)
+    )
+    context.changes.accounts.add(rental.account_id)
+    return rental_row(ended)
+
+
+def rental_discounts(context: Context, percents: dict[str, int] | None = None) -> list[Row]:
+    """Show the discounts, or set some: by "3 months", "6 months", "12 months", "5 numbers"."""
+    known = [*(f"{months} months" for months in TERMS[1:]), f"{VOLUME} numbers"]
+    for what, percent in (percents or {}).items():
+        if what not in known or not 0 <= percent <= 100:
+            raise OperationError(f"a discount is from 0 to 100 percent for {', '.join(known)}")
+    if percents:
+        context.do(SetDiscounts(percents))
+    with context.billing.reading() as connection:
+        found = rental_store.discounts(connection)
+    return [{"for": what, "percent": found.get(what, 0)} for what in known]
+
+
+def number_row(item: Number) -> Row:
+    return {
+        "number": item.number,
+        "country": item.country,
+        "city": item.city,
+        "kind": item.kind,
+        "supplier": item.supplier,
+        "documents": item.documents or None,
+        "service": item.service,
+        "monthly": format_amount(item.monthly_micros),
+        "currency": item.currency,
+        "state": item.state,
+        "account": item.account_id,
+        "line": item.line,
+        "until": None if item.until is None else show_stamp(item.until),
+    }
+
+
+def rental_row(item: Rental) -> Row:
+    return {
+        "id": item.id,
+        "number": item.number,
+        "account": item.account_id,
+        "state": item.state,
+        "fee": format_amount(item.fee_micros),
+        "currency": item.currency,
+        "months": item.months,
+        "connected_at": show_stamp(item.anchor_at),
+        "paid_until": show_stamp(item.paid_until),
+        "owing": item.owing,
+    }
+
+
+def _wait_row(wait: Wait) -> Row:
+    return {
+        "account": wait.account_id,
+        "country": wait.country,
+        "city": wait.city,
+        "kind": wait.kind,
+        "since": show_stamp(wait.since),
+    }
+
+
+def _ordered(context: Context, account_id: int, order: str) -> list[Rental]:
+    with context.billing.reading() as connection:
+        mine = rental_store.rented(connection, [account_id], ended=True)
+    return [item for item in mine if item.id.startswith(f"{order}:")]
+
+
+def _from_stock(
+    context: Context, country: str | None, city: str | None, kind: str, count: int
+) -> list[str]:
+    if country is None:
+        raise OperationError("say which: numbers, or a country (and a city)")
+    with context.billing.reading() as connection:
+        stock = rental_store.numbers(connection, STOCK, _country(country), city, _kind(kind))
+    if len(stock) < count:
+        raise OperationError(
+            f"{len(stock)} such numbers are in stock, not {count}; "
+            "`softswitch number wait` tells when one appears"
+        )
+    return [item.number for item in stock[:count]]
+
+
+def _line(context: Context, account_id: int, text: str) -> str:
+    line = context.line(text)
+    if line.account_id != account_id:
+        raise OperationError(f"line {line.number} isn't of account {account_id}")
+    return line.number
+
+
+def _number_of(context: Context, currency: str | None, cells: Row) -> Number:
+    kind = _kind(cells["kind"])
+    service = cells["service"] or None
+    if (kind == SMS) != (service is not None):
+        raise OperationError("an SMS number, and only that, needs the service it is for")
+    monthly = read_amount(cells["monthly"])
+    if monthly < 0:
+        raise OperationError(f"monthly {cells['monthly']} must not be negative")
+    for key in ("city", "supplier", "documents", "service"):
+        if cells[key] and _WORD.fullmatch(cells[key]) is None:
+            raise OperationError(f"{key} {cells[key]!r} has at most 64 characters and no commas")
+    if len(cells["documents"]) > 32:
+        raise OperationError("a class of documents has at most 32 characters")
+    return Number(
+        number=context.number(cells["number"]),
+        country=_country(cells["country"]),
+        city=cells["city"] or None,
+        kind=kind,
+        supplier=cells["supplier"] or "own",
+        documents=cells["documents"],
+        service=service,
+        currency=read_currency(currency or context.config.switch.currency),
+        monthly_micros=monthly,
+    )
+
+
+def _country(text: str) -> str:
+    if _COUNTRY.fullmatch(text.upper()) is None:
+        raise OperationError(f"country {text!r} must be two letters (ISO 3166)")
+    return text.upper()
+
+
+def _kind(text: str) -> str:
+    if text not in KINDS:
+        raise OperationError(f"kind must be {', '.join(KINDS)}, not {text!r}")
+    return text

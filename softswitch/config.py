@@ -27,6 +27,7 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -298,6 +299,20 @@ class CallsSection(_Section):
     """What a phone's 3xx does: send the call on at its line's expense, or nothing."""
 
 
+class TrunksSection(_Section):
+    """[trunks]: what holds for every trunk that says nothing else."""
+
+    ping_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
+    """Between two OPTIONS to a trunk; 0: none."""
+
+    @field_validator("ping_seconds")
+    @classmethod
+    def _not_too_often(cls, value: int) -> int:
+        if 0 < value < 10:
+            raise ValueError("must be 0 (none) or at least 10")
+        return value
+
+
 class NumbersSection(_Section):
     """[numbers]: what the country's plan doesn't say."""
 
@@ -368,6 +383,7 @@ class Config(_Section):
     sip: SipSection = SipSection()
     media: MediaSection = MediaSection()
     calls: CallsSection = CallsSection()
+    trunks: TrunksSection = TrunksSection()
     numbers: NumbersSection = NumbersSection()
     codes: CodesSection = CodesSection()
     events: EventsSection = EventsSection()

@@ -107,6 +107,11 @@ class Trunk:
     """Requests from there are this trunk's. Empty: it doesn't call us."""
     status: Status = "active"
     max_calls: int | None = None
+    ping_seconds: int | None = None
+    """Between two OPTIONS to it; 0: none. None: the switch's own setting."""
+    trusted: bool = False
+    """Whether it is in our trust domain (RFC 3325): it asserts identities, and gets to know those
+    that are withheld from everybody else."""
 
     @property
     def is_active(self) -> bool:

@@ -7,8 +7,10 @@ from typing import Any
 
 from billing.cdr import show_stamp
 from softswitch.call.call import Call
+from softswitch.directory import Trunk
 from softswitch.operations.errors import OperationError
 from softswitch.operations.registrations import registration_rows
+from softswitch.operations.trunks import no_trunk, trunk_row
 from softswitch.switch import Switch
 
 Row = dict[str, Any]
@@ -32,6 +34,15 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
         now = switch.wall_seconds()
         return registration_rows(switch.registrar.all(now), switch.directory, now)
 
+    def trunk_list() -> list[Row]:
+        return [_trunk_row(switch, trunk) for trunk in switch.directory.trunks()]
+
+    def trunk_show(name: str) -> Row:
+        for trunk in switch.directory.trunks():
+            if trunk.name == name:
+                return _trunk_row(switch, trunk)
+        raise no_trunk(name)
+
     def subscription_list() -> list[Row]:
         return switch.watchers.rows(switch.now())
 
@@ -41,8 +52,14 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
         call_hangup,
         registration_list,
         subscription_list,
+        trunk_list,
+        trunk_show,
     ]
     return {handler.__name__: handler for handler in handlers}
+
+
+def _trunk_row(switch: Switch, trunk: Trunk) -> Row:
+    return trunk_row(trunk) | switch.trunk_monitor.row(trunk)
 
 
 def _call(switch: Switch, call_id: str) -> Call:

@@ -178,6 +178,7 @@ class Server:
             await self.switch.endpoint.listen(Listen(listen.transport, listen.host, listen.port))
         self.switch.accounts_changed(())
         self._money.on_accounts_changed = self.switch.accounts_changed
+        self.switch.start()
         self._install_signals()
         self._every(self._config.calls.journal_seconds, self._prove_life)
         self._every(HOUSEKEEPING_SECONDS, self._keep_house)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Connection,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    false,
     insert,
     select,
     update,
@@ -72,6 +74,8 @@ trunks_table = Table(
     Column("inbound_from", String, nullable=False),
     Column("status", String(16), nullable=False),
     Column("max_calls", Integer),
+    Column("ping_seconds", Integer),
+    Column("trusted", Boolean, nullable=False, server_default=false()),
 )
 
 bindings_table = Table(
@@ -285,6 +289,8 @@ def _trunk(row: Row[Any]) -> Trunk:
         inbound_from=tuple(Source.parse(text) for text in row.inbound_from.split()),
         status=row.status,
         max_calls=row.max_calls,
+        ping_seconds=row.ping_seconds,
+        trusted=row.trusted,
     )
 
 
@@ -299,6 +305,8 @@ def _trunk_row(trunk: Trunk) -> dict[str, Any]:
         "inbound_from": " ".join(map(str, trunk.inbound_from)),
         "status": trunk.status,
         "max_calls": trunk.max_calls,
+        "ping_seconds": trunk.ping_seconds,
+        "trusted": trunk.trusted,
     }
 
 

@@ -35,8 +35,9 @@ from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
 from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in
-from softswitch.services.messaging import Messaging
-from softswitch.services.watchers import Watchers
+from softswitch.services.messaging import ACCEPT, Messaging
+from softswitch.services.trunk_monitor import TrunkMonitor
+from softswitch.services.watchers import ALLOW_EVENTS, Watchers
 
 SERVER = "softswitch"
 RETRY_AFTER_SECONDS = 10
@@ -130,6 +131,16 @@ class Switch:
             self._calls_of,
             entitlements,
             parks=config.calls.park_seconds > 0,
+            is_down=self._is_down,
+        )
+        self.trunk_monitor = TrunkMonitor(
+            self.agent,
+            directory,
+            flow_to=flow_to,
+            ping_seconds=config.trunks.ping_seconds,
+            domain=config.switch.domain.encode("ascii"),
+            wall_seconds=self.wall_seconds,
+            log=log,
         )
         self.watchers = Watchers(
             self.agent,
@@ -192,8 +203,7 @@ class Switch:
                 case Received(Request(method="INVITE")):
                     self._invite(event)
                 case Received(Request(method="OPTIONS")):
-                    status = 503 if self.draining else 200
-                    self.agent.answer(request, flow, status, self.agent.capabilities)
+                    self._options(event)
                 case Received(Request(method="SUBSCRIBE")):
                     self._subscribe(event)
                 case Received(Request(method="MESSAGE")):
@@ -270,6 +280,16 @@ class Switch:
         if registered is not None:
             return registered
         return math.inf if self.agent.uses(flow) else None
+
+    def _options(self, received: Received) -> None:
+        """Say what we can do; or, to a load balancer in front, that we take no more calls."""
+        if self.draining:
+            self._refuse_while_draining(received)
+            return
+        accepted = (b"Accept", b", ".join((b"application/sdp", ACCEPT[1])))
+        abilities = [field for field in self.agent.capabilities if field[0] != b"Accept"]
+        fields = (*abilities, accepted, ALLOW_EVENTS)
+        self.agent.answer(received.request, received.flow, 200, fields)
 
     def _subscribe(self, received: Received) -> None:
         now = self._loop.time()
@@ -375,6 +395,11 @@ class Switch:
                 if call.wants_balance:
                     call.post(BalanceChanged())
 
+    def start(self) -> None:
+        """Begin what goes on by itself."""
+        self.trunk_monitor.start(self._loop.time())
+        self.endpoint.drain()
+
     # What operators ask
 
     def hang_up(self, call_id: str, ended_by: str = "operator") -> bool:
@@ -444,6 +469,9 @@ class Switch:
 
     def _calls_of(self, line: Line) -> int:
         return len(self._line_calls.get(line.id, ()))
+
+    def _is_down(self, trunk: Trunk) -> bool:
+        return self.trunk_monitor.is_down(trunk)
 
     def _dialogs_of(self, line: Line, with_remote: bool) -> list[LineDialog]:
         """What watchers of a line see of its calls."""

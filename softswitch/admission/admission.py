@@ -17,8 +17,8 @@ from softswitch.admission.credit import PricedRoute, price
 from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.numbering import Dialled, NumberError, NumberPlan
 from softswitch.admission.refusal import Refusal
-from softswitch.admission.routing import Route, ToLine, route
-from softswitch.directory import Directory, Line
+from softswitch.admission.routing import Route, ToLine, all_up, route
+from softswitch.directory import Directory, Line, Trunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Stages:
         bindings_of: the phones at which a line can be reached now.
         calls_of: how many calls a line takes part in now.
         parks: a call to a line without phones waits for one to register.
+        is_down: whether a trunk had better not be tried.
         tariff_of: account id to tariff name.
         entitlements: the packages that accounts have.
     """
@@ -41,6 +42,7 @@ class Stages:
     calls_of: Callable[[Line], int]
     entitlements: Entitlements
     parks: bool = False
+    is_down: Callable[[Trunk], bool] = all_up
 
     def number(self, dialled: str) -> Dialled:
         """Read what was dialled.
@@ -59,7 +61,9 @@ class Stages:
         if dialled.kind == "e164":
             line = self.directory.line_by_number(dialled.number)
         bindings = None if line is None else self.bindings_of(line)
-        destination = route(caller, dialled, self.directory, bindings, parks=self.parks)
+        destination = route(
+            caller, dialled, self.directory, bindings, parks=self.parks, is_down=self.is_down
+        )
         self._limit(caller, destination)
         return destination
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sip.registrar import Binding
@@ -32,6 +33,11 @@ class ToTrunk:
 Route = ToLine | ToTrunk
 
 
+def all_up(trunk: Trunk) -> bool:
+    """For who knows nothing of the trunks' health: none is down."""
+    return False
+
+
 def route(
     caller: Caller,
     dialled: Dialled,
@@ -39,17 +45,19 @@ def route(
     bindings: tuple[Binding, ...] | None,
     *,
     parks: bool = False,
+    is_down: Callable[[Trunk], bool] = all_up,
 ) -> Route:
     """Choose the route; `bindings` are those of the dialled line, None if it isn't a line.
 
     Args:
         parks: a call to a line without phones waits for one to register.
+        is_down: trunks that are passed over as long as another one is up.
 
     Raises:
         Refusal: 403 barred, 404 no such number or no trunk for it, 480 not registered.
     """
     if dialled.kind == "emergency":
-        return _emergency(dialled.number, directory)
+        return _emergency(dialled.number, directory, is_down)
     if isinstance(caller, LineCaller) and not caller.line.is_active:
         raise Refusal(403, "routing: the calling line is suspended")
     if dialled.kind == "code":
@@ -66,7 +74,7 @@ def route(
     trunks = directory.trunks_for(dialled.number[1:])
     if not trunks:
         raise Refusal(404, "routing: no trunk takes this number")
-    return ToTrunk(dialled.number, tuple(trunks))
+    return ToTrunk(dialled.number, tuple(_alive(trunks, is_down)))
 
 
 def _to_line(line: Line, bindings: tuple[Binding, ...], parks: bool) -> ToLine:
@@ -77,13 +85,19 @@ def _to_line(line: Line, bindings: tuple[Binding, ...], parks: bool) -> ToLine:
     return ToLine(line.number, line, bindings)
 
 
-def _emergency(number: str, directory: Directory) -> ToTrunk:
-    """Trunks that take the number first, then every other: an emergency call tries them all."""
+def _alive(trunks: list[Trunk], is_down: Callable[[Trunk], bool]) -> list[Trunk]:
+    """Without those that are down, unless all are: then one may have come back just now."""
+    return [trunk for trunk in trunks if not is_down(trunk)] or trunks
+
+
+def _emergency(number: str, directory: Directory, is_down: Callable[[Trunk], bool]) -> ToTrunk:
+    """Trunks that take the number first, then every other, and last those that are down: an
+    emergency call tries them all."""
     trunks = directory.trunks_for(number)
     trunks += [trunk for trunk in directory.trunks() if trunk.is_active and trunk not in trunks]
     if not trunks:
         raise Refusal(503, "routing: there is no trunk for emergency calls")
-    return ToTrunk(number, tuple(trunks), emergency=True)
+    return ToTrunk(number, tuple(sorted(trunks, key=is_down)), emergency=True)
 
 
 def type_of_call(destination: Route, plan: NumberPlan) -> str:

@@ -34,6 +34,10 @@ def add(
     ] = None,
     priority: Annotated[int, typer.Option(help="Lower is tried first.")] = 100,
     max_calls: Annotated[int | None, typer.Option(help="Calls at once.")] = None,
+    trusted: Annotated[
+        bool,
+        typer.Option("--trusted", help="It asserts identities, and may know withheld ones."),
+    ] = False,
 ) -> None:
     """Add a trunk."""
     Session.of(context).run(
@@ -46,13 +50,33 @@ def add(
         inbound_from=inbound_from or [],
         priority=priority,
         max_calls=max_calls,
+        trusted=trusted,
     )
 
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
-    """Every trunk."""
+    """Every trunk; the running switch knows their health."""
     Session.of(context).run("trunk_list")
+
+
+@app.command()
+def show(context: typer.Context, name: Name) -> None:
+    """One trunk; the running switch knows its health."""
+    Session.of(context).run("trunk_show", name=name)
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    name: Name,
+    key: Annotated[str, typer.Argument(metavar="KEY")],
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help='"" goes back to the switch\'s own setting.')
+    ],
+) -> None:
+    """Change one setting: max_calls, ping_seconds (0: never), priority or trusted (yes, no)."""
+    Session.of(context).run("trunk_set", name=name, key=key, value=value)
 
 
 @app.command()

@@ -270,11 +270,11 @@ def _set_algorithms(_context: Context, line: Line, value: str) -> Line:
 
 
 def _set_no_answer(_context: Context, line: Line, value: str) -> Line:
-    return replace(line, no_answer_seconds=_optional_integer("no_answer_seconds", value, 1, 600))
+    return replace(line, no_answer_seconds=optional_integer("no_answer_seconds", value, 1, 600))
 
 
 def _set_max_calls(_context: Context, line: Line, value: str) -> Line:
-    return replace(line, max_calls=_optional_integer("max_calls", value, 0, 10_000))
+    return replace(line, max_calls=optional_integer("max_calls", value, 0, 10_000))
 
 
 def _set_waiting(_context: Context, line: Line, value: str) -> Line:
@@ -288,7 +288,7 @@ def _set_waiting(_context: Context, line: Line, value: str) -> Line:
     return replace(line, waiting=Waiting(int(match[1]), int(match[2] or 0)))
 
 
-def _optional_integer(key: str, value: str, low: int, high: int) -> int | None:
+def optional_integer(key: str, value: str, low: int, high: int) -> int | None:
     if not value:
         return None
     if re.fullmatch(r"[0-9]{1,9}", value) is None or not low <= int(value) <= high:

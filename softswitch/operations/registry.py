@@ -83,6 +83,8 @@ OPERATIONS: Mapping[str, Operation] = {
         trunks.trunk_list,
         trunks.trunk_remove,
         trunks.trunk_resume,
+        trunks.trunk_set,
+        trunks.trunk_show,
         trunks.trunk_suspend,
     )
 }

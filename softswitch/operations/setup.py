@@ -47,6 +47,9 @@ ports = "20000-29999"           # UDP, four for each call
 [database]
 url = "sqlite:///var/softswitch.db" # or postgresql://user:password@host/database
 
+[trunks]
+ping_seconds = 30               # how often each is asked whether it lives; 0: never
+
 [numbers]
 emergency = ["112"]             # always routed, never charged
 """

@@ -1,9 +1,10 @@
-"""Trunks: add, list, suspend, remove."""
+"""Trunks: add, list, show, set, suspend, remove."""
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +15,13 @@ from sip.uri import Uri
 from softswitch.directory import Source, Status, Trunk
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.operations.lines import optional_integer
 
 Row = dict[str, Any]
+
+MIN_PING_SECONDS = 10
+"""A trunk that is asked more often would take it for an attack."""
+MAX_PING_SECONDS = 3600
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _PREFIX = re.compile(r"\+?([0-9]{1,15})")
@@ -31,6 +37,7 @@ def trunk_add(
     inbound_from: Sequence[str] = (),
     priority: int = 100,
     max_calls: int | None = None,
+    trusted: bool = False,
 ) -> Row:
     if _NAME.fullmatch(name) is None:
         raise OperationError(f"trunk name {name!r} must be 1 to 64 letters, digits, . _ or -")
@@ -46,17 +53,32 @@ def trunk_add(
         password=password,
         inbound_from=tuple(map(_source, inbound_from)),
         max_calls=max_calls,
+        trusted=trusted,
     )
     try:
         trunk_id = context.directory.add_trunk(trunk)
     except IntegrityError:
         raise OperationError(f"there is a trunk {name!r} already") from None
     context.changes.trunks = True
-    return _row(replace(trunk, id=trunk_id))
+    return trunk_row(replace(trunk, id=trunk_id))
 
 
 def trunk_list(context: Context) -> list[Row]:
-    return [_row(trunk) for trunk in context.directory.trunks()]
+    return [trunk_row(trunk) for trunk in context.directory.trunks()]
+
+
+def trunk_show(context: Context, name: str) -> Row:
+    return trunk_row(_trunk(context, name))
+
+
+def trunk_set(context: Context, name: str, key: str, value: str) -> Row:
+    trunk = _trunk(context, name)
+    change = _KEYS.get(key)
+    if change is None:
+        near = difflib.get_close_matches(key, _KEYS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_KEYS)}"
+        raise OperationError(f"a trunk has no setting {key!r}; {hint}")
+    return _save(context, change(trunk, value))
 
 
 def trunk_suspend(context: Context, name: str) -> Row:
@@ -74,17 +96,24 @@ def trunk_remove(context: Context, name: str) -> Row:
 
 
 def _set_status(context: Context, name: str, status: Status) -> Row:
-    trunk = replace(_trunk(context, name), status=status)
+    return _save(context, replace(_trunk(context, name), status=status))
+
+
+def _save(context: Context, trunk: Trunk) -> Row:
     context.directory.save_trunk(trunk)
     context.changes.trunks = True
-    return _row(trunk)
+    return trunk_row(trunk)
 
 
 def _trunk(context: Context, name: str) -> Trunk:
     for trunk in context.directory.trunks():
         if trunk.name == name:
             return trunk
-    raise OperationError(f"there is no trunk {name!r}; `softswitch trunk list` shows them")
+    raise no_trunk(name)
+
+
+def no_trunk(name: str) -> OperationError:
+    return OperationError(f"there is no trunk {name!r}; `softswitch trunk list` shows them")
 
 
 def _target(text: str) -> str:
@@ -113,7 +142,40 @@ def _source(text: str) -> Source:
         raise OperationError(f"--inbound-from {error}") from None
 
 
-def _row(trunk: Trunk) -> Row:
+def _set_max_calls(trunk: Trunk, value: str) -> Trunk:
+    return replace(trunk, max_calls=optional_integer("max_calls", value, 0, 100_000))
+
+
+def _set_ping_seconds(trunk: Trunk, value: str) -> Trunk:
+    seconds = optional_integer("ping_seconds", value, 0, MAX_PING_SECONDS)
+    if seconds is not None and 0 < seconds < MIN_PING_SECONDS:
+        raise OperationError(f"ping_seconds must be 0 (none) or at least {MIN_PING_SECONDS}")
+    return replace(trunk, ping_seconds=seconds)
+
+
+def _set_priority(trunk: Trunk, value: str) -> Trunk:
+    priority = optional_integer("priority", value, 0, 1_000_000)
+    if priority is None:
+        raise OperationError("priority must be a whole number; the lower is tried first")
+    return replace(trunk, priority=priority)
+
+
+def _set_trusted(trunk: Trunk, value: str) -> Trunk:
+    if value not in ("yes", "no"):
+        raise OperationError(f"trusted must be yes or no, not {value!r}")
+    return replace(trunk, trusted=value == "yes")
+
+
+_KEYS: Mapping[str, Callable[[Trunk, str], Trunk]] = {
+    "max_calls": _set_max_calls,
+    "ping_seconds": _set_ping_seconds,
+    "priority": _set_priority,
+    "trusted": _set_trusted,
+}
+
+
+def trunk_row(trunk: Trunk) -> Row:
+    """A trunk as people read it; never its password."""
     return {
         "id": trunk.id,
         "name": trunk.name,
@@ -123,5 +185,7 @@ def _row(trunk: Trunk) -> Row:
         "username": trunk.username,
         "inbound_from": [str(source) for source in trunk.inbound_from],
         "max_calls": trunk.max_calls,
+        "ping_seconds": trunk.ping_seconds,
+        "trusted": trunk.trusted,
         "status": trunk.status,
     }

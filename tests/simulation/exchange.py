@@ -85,6 +85,8 @@ class SilentLog:
     def info(self, event, **values):
         pass
 
+    warning = info
+
     def error(self, event, **values):
         self.errors.append((event, values))
 

@@ -421,6 +421,24 @@ class TestTrunks:
         assert trunks.trunk_list(context) == []
         assert "there is no trunk 'all'" in refusal(trunks.trunk_remove, context, "all").message
 
+    def test_settings_of_a_trunk(self, context: Context) -> None:
+        added = trunks.trunk_add(context, "all", "sip:gw.example.net", password="p", username="u")
+        assert (added["trusted"], added["ping_seconds"]) == (False, None)
+        for key, value, shown in (
+            ("trusted", "yes", True), ("ping_seconds", "0", 0), ("ping_seconds", "", None),
+            ("priority", "7", 7), ("max_calls", "30", 30), ("max_calls", "", None),
+        ):  # fmt: skip
+            context.changes.trunks = False
+            assert trunks.trunk_set(context, "all", key, value)[key] == shown
+            assert context.changes.trunks and trunks.trunk_show(context, "all")[key] == shown
+        (trunk,) = context.directory.load().trunks()
+        assert (trunk.trusted, trunk.priority, trunk.password) == (True, 7, "p")
+        assert "password" not in trunks.trunk_show(context, "all")
+        for key, value in (("trusted", "1"), ("ping_seconds", "9"), ("priority", ""), ("max", "1")):
+            refusal(trunks.trunk_set, context, "all", key, value)
+        refusal(trunks.trunk_set, context, "none", "priority", "1")
+        refusal(trunks.trunk_show, context, "none")
+
     @pytest.mark.parametrize(
         "broken",
         [{"target": "gw.example.net"}, {"target": "tel:+995"}, {"target": "sips:gw.example.net"},

@@ -1,0 +1,84 @@
+"""Whether a trunk is alive: what its answers to OPTIONS say, and how slowly we change our mind.
+
+up --2 of the last 10 bad--> degraded --3 lost in a row--> down
+up <--5 good in a row------- degraded <--2 answered in a row-- down
+up ----------------------3 lost in a row-----------------> down
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Literal
+
+Health = Literal["up", "degraded", "down"]
+
+DOWN_AFTER_LOST = 3
+"""Lost pings in a row. Fewer would take a trunk away for a burst of loss."""
+BACK_AFTER_ANSWERED = 2
+DEGRADED_AT_BAD = 2
+"""Lost or slow ones of the last `WINDOW`."""
+WINDOW = 10
+UP_AFTER_GOOD = 5
+SLOW_SECONDS = 1.0
+"""An answer that takes longer was repeated on its way, or comes from a gateway out of breath."""
+
+
+class TrunkHealth:
+    """One trunk's; `now` is epoch seconds and only noted."""
+
+    __slots__ = ("_answered", "_good", "_lost", "_recent", "round_trip", "since", "state")
+
+    def __init__(self, now: float) -> None:
+        self.state: Health = "up"
+        """Innocent until proven guilty: a trunk that was never asked is up."""
+        self.since = now
+        self.round_trip: float | None = None
+        """Seconds, of the last answer; None when none came."""
+        self._recent: deque[bool] = deque(maxlen=WINDOW)
+        """Whether each of the last pings was good."""
+        self._answered = self._good = self._lost = 0
+        """In a row."""
+
+    @property
+    def lost(self) -> int:
+        """Lost or slow ones of the last `WINDOW` pings."""
+        return self._recent.count(False)
+
+    def answered(self, round_trip: float, now: float) -> bool:
+        """A ping was answered after so many seconds. Whether the state is another."""
+        good = round_trip <= SLOW_SECONDS
+        self.round_trip = round_trip
+        self._recent.append(good)
+        self._lost = 0
+        self._answered += 1
+        self._good = self._good + 1 if good else 0
+        return self._become(self._after_answer(), now)
+
+    def failed(self, now: float) -> bool:
+        """A ping was lost, or the trunk said that it takes no calls. Whether the state is
+        another."""
+        self.round_trip = None
+        self._recent.append(False)
+        self._answered = self._good = 0
+        self._lost += 1
+        return self._become(self._after_loss(), now)
+
+    def _after_answer(self) -> Health:
+        if self.state == "down":
+            return "degraded" if self._answered >= BACK_AFTER_ANSWERED else "down"
+        if self.state == "degraded":
+            return "up" if self._good >= UP_AFTER_GOOD else "degraded"
+        return "degraded" if self.lost >= DEGRADED_AT_BAD else "up"
+
+    def _after_loss(self) -> Health:
+        if self.state == "down" or self._lost >= DOWN_AFTER_LOST:
+            return "down"
+        return "degraded" if self.lost >= DEGRADED_AT_BAD else self.state
+
+    def _become(self, state: Health, now: float) -> bool:
+        if state == self.state:
+            return False
+        self.state, self.since = state, now
+        if state == "up":
+            self._recent.clear()  # what made it degraded is forgiven
+        return True

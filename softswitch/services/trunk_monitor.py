@@ -1,0 +1,167 @@
+"""Asks each trunk again and again whether it is alive (OPTIONS, RFC 3261 section 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from billing.cdr import show_stamp
+from sip.events import Replied
+from sip.flow import Flow
+from sip.standalone import Errand, StandaloneRequest
+from sip.user_agent import UserAgent
+from softswitch.directory import Directory, Trunk
+from softswitch.services.trunk_health import TrunkHealth
+
+TICK_SECONDS = 1.0
+PATIENCE_SECONDS = 5.0
+"""A ping that isn't answered by then is lost; shorter than any interval."""
+
+
+AGAIN_SECONDS = 5.0
+"""After a lost ping the trunk is asked again so soon, that callers don't wait for its end."""
+
+
+class TrunkMonitor:
+    """Pings, and what they say.
+
+    Args:
+        flow_to: how to reach a trunk; None while its name can't be resolved.
+        ping_seconds: between two pings of a trunk that has no interval of its own; 0: none.
+        domain: ours.
+        wall_seconds: epoch.
+    """
+
+    def __init__(
+        self,
+        agent: UserAgent,
+        directory: Directory,
+        *,
+        flow_to: Callable[[Trunk], Flow | None],
+        ping_seconds: int,
+        domain: bytes,
+        wall_seconds: Callable[[], float],
+        log: Any,
+    ) -> None:
+        self._agent = agent
+        self._directory = directory
+        self._flow_to = flow_to
+        self._ping_seconds = ping_seconds
+        self._address = b"<sip:%s>" % domain
+        self._wall_seconds = wall_seconds
+        self._log = log
+        self._health: dict[int, TrunkHealth] = {}
+        self._due: dict[int, float] = {}
+        """When each trunk is asked next."""
+
+    def start(self, now: float) -> None:
+        """Begin to ask."""
+        self._agent.timers.arm(TICK_SECONDS, now, _tick, self)
+
+    def is_down(self, trunk: Trunk) -> bool:
+        """Whether a call had better take another trunk."""
+        health = self._health.get(trunk.id)
+        return health is not None and health.state == "down"
+
+    def row(self, trunk: Trunk) -> dict[str, Any]:
+        """What is known of a trunk, for people and scripts."""
+        health = self._health.get(trunk.id)
+        if health is None:
+            return {"health": None, "health_since": None, "round_trip_ms": None, "lost_of_10": None}
+        trip = health.round_trip
+        return {
+            "health": health.state,
+            "health_since": show_stamp(round(health.since * 1000)),
+            "round_trip_ms": None if trip is None else round(trip * 1000),
+            "lost_of_10": health.lost,
+        }
+
+    def tick(self, now: float) -> None:
+        """Ask whoever is due."""
+        self._agent.timers.arm(TICK_SECONDS, now, _tick, self)
+        asked: dict[int, Trunk] = {
+            trunk.id: trunk
+            for trunk in self._directory.trunks()
+            if trunk.is_active and self._interval(trunk)
+        }
+        for known in [*self._due]:
+            if known not in asked:
+                del self._due[known]
+                self._health.pop(known, None)
+        for trunk in asked.values():
+            interval = self._interval(trunk)
+            due = self._due.get(trunk.id)
+            if due is None:
+                # Spread, so that a hundred trunks aren't asked at the same moment for ever.
+                self._due[trunk.id] = now + self._agent.pick(interval * 1000) / 1000
+            elif due <= now:
+                self._due[trunk.id] = due + interval if due + interval > now else now + interval
+                self._ping(trunk, now)
+
+    def _interval(self, trunk: Trunk) -> int:
+        return self._ping_seconds if trunk.ping_seconds is None else trunk.ping_seconds
+
+    def _ping(self, trunk: Trunk, now: float) -> None:
+        self._health.setdefault(trunk.id, TrunkHealth(self._wall_seconds()))
+        flow = self._flow_to(trunk)
+        if flow is None:
+            self.note(trunk, None, now)
+            return
+        target = trunk.target.encode("utf-8")
+        # Without credentials: any answer proves life, and a password proves it no better.
+        options = StandaloneRequest(
+            "OPTIONS", flow, target, self._address, b"<" + target + b">",
+            extra=((b"Accept", b"application/sdp"), (b"Contact", self._agent.contact(flow))),
+        )  # fmt: skip
+        ping = _Ping(self, trunk, now)
+        ping.errand = self._agent.send_standalone(options, ping.heard, now)
+        self._agent.timers.arm(PATIENCE_SECONDS, now, _lose_patience, ping)
+
+    def note(self, trunk: Trunk, round_trip: float | None, now: float) -> None:
+        """What came of a ping; None for a lost one."""
+        health = self._health.get(trunk.id)
+        if health is None:  # suspended or removed meanwhile
+            return
+        before, wall = health.state, self._wall_seconds()
+        changed = health.failed(wall) if round_trip is None else health.answered(round_trip, wall)
+        if round_trip is None and trunk.id in self._due:
+            self._due[trunk.id] = min(self._due[trunk.id], now + AGAIN_SECONDS)
+        if changed:
+            tell = self._log.info if health.state == "up" else self._log.warning
+            tell("trunk health", trunk=trunk.name, health=health.state, before=before)
+
+
+class _Ping:
+    """One OPTIONS under way."""
+
+    __slots__ = ("_monitor", "_over", "_sent_at", "_trunk", "errand")
+
+    def __init__(self, monitor: TrunkMonitor, trunk: Trunk, now: float) -> None:
+        self._monitor = monitor
+        self._trunk = trunk
+        self._sent_at = now
+        self._over = False
+        self.errand: Errand | None = None
+
+    def heard(self, reply: Replied) -> None:
+        """Whatever it answers, it lives; but 503 says that it takes no calls now."""
+        if not self._over:
+            self._over = True
+            alive = reply.response is not None and reply.status != 503
+            round_trip = reply.at - self._sent_at if alive else None
+            self._monitor.note(self._trunk, round_trip, reply.at)
+
+    def lose_patience(self, now: float) -> None:
+        if not self._over:
+            self._over = True
+            if self.errand is not None:
+                self.errand.give_up()
+            self._monitor.note(self._trunk, None, now)
+
+
+def _tick(monitor: TrunkMonitor, now: float) -> None:
+    monitor.tick(now)
+
+
+def _lose_patience(ping: _Ping, now: float) -> None:
+    ping.lose_patience(now)

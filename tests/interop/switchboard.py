@@ -17,6 +17,7 @@ from softswitch import control_client
 from softswitch.cli.main import run
 
 HERE = Path(__file__).parent
+TALK_MS = 1200
 PATIENCE_SECONDS = 3
 """A switch without calls stops in less; one with calls waits for a second signal."""
 ANA, BEKA, CIRA, POOR = (f"+99532200010{digit}" for digit in "1234")
@@ -165,7 +166,7 @@ class Switchboard:
         address = f"[{self.host}]" if ":" in self.host else self.host
         command = ["sipp", f"{address}:{self.port}", "-sf", str(HERE / scenario)]
         command += ["-i", address, "-p", str(port), "-m", "1", "-nostdin", "-timeout", "20s"]
-        command += ["-trace_err", "-timeout_error", *more]
+        command += ["-d", str(TALK_MS), "-trace_err", "-timeout_error", *more]
         if "login" in keys:
             command += ["-au", keys["login"], "-ap", keys.get("password", "")]
         for key, value in keys.items():

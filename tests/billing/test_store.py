@@ -12,16 +12,6 @@ from pathlib import Path
 
 import pytest
 from books import RATE, account, cdr, close, one, reopen, store
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    consumes,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
 from sqlalchemy import event
 
 import billing
@@ -34,7 +24,6 @@ from billing.authorization import (
     InsufficientFunds,
     OpenCall,
     PaymentConflict,
-    ProveAlive,
     SetAccount,
     TopUp,
     UnknownCall,
@@ -44,7 +33,6 @@ from billing.cdr import Cdr
 from billing.export import export
 from billing.group_commit import GroupCommit
 from billing.journal import CdrJournal
-from billing.rating import charge
 from billing.store import Store, StoreError
 from billing.tariff import Rate
 
@@ -171,116 +159,6 @@ def test_verify_finds_each_kind_of_damage():
         with books.engine.begin() as connection:
             connection.exec_driver_sql(statement)
         assert what in {difference.what for difference in books.verify()}
-
-
-class Ledger(RuleBasedStateMachine):
-    """The books against exact arithmetic, whatever happens in whatever order."""
-
-    calls = Bundle("calls")
-
-    def __init__(self):
-        super().__init__()
-        self.books = store()
-        self.who = account(self.books, 500_000)
-        self.balance = 500_000
-        self.held: dict[str, tuple[int, int | None]] = {}
-        self.answered: dict[str, int] = {}
-        self.alive: dict[str, int] = {}
-        self.records = 0
-        self.count = 0
-
-    @rule(micros=st.integers(1, 300_000))
-    def top_up(self, micros):
-        self.count += 1
-        for _ in range(2):
-            one(self.books, TopUp(self.who, micros, f"p{self.count}", 0))
-        self.balance += micros
-
-    @rule(target=calls, free=st.booleans())
-    def open(self, free):
-        self.count += 1
-        key = f"c{self.count}"
-        command = OpenCall(
-            key, self.who, None if free else RATE, cdr(key, self.who, 0, None).to_json(), 0
-        )
-        try:
-            opened = one(self.books, command)
-        except InsufficientFunds:
-            assert self.available < 1_000
-            return key
-        assert one(self.books, command).reserved_micros == opened.reserved_micros
-        self.held[key] = (opened.reserved_micros, opened.paid_seconds)
-        self.alive[key] = 0
-        return key
-
-    @rule(key=calls)
-    def extend(self, key):
-        if key in self.held:
-            more = one(self.books, ExtendCall(key, 0))
-            assert more.reserved_micros >= self.held[key][0]
-            self.held[key] = (more.reserved_micros, more.paid_seconds)
-
-    @rule(key=calls)
-    def answer(self, key):
-        if key in self.held and key not in self.answered:
-            one(self.books, AnswerCall(key, 1000))
-            self.answered[key] = 1000
-            self.alive[key] = max(self.alive[key], 1000)
-
-    @rule(key=calls, at=st.integers(1000, 100_000))
-    def prove(self, key, at):
-        one(self.books, ProveAlive([(key, at)]))
-        if key in self.held:
-            self.alive[key] = max(self.alive[key], at)
-
-    @rule(key=consumes(calls), duration_ms=st.integers(0, 200_000))
-    def close(self, key, duration_ms):
-        if key in self.held:
-            self._settled(
-                key, duration_ms, one(self.books, CloseCall(key, cdr(key, self.who, duration_ms)))
-            )
-
-    def _settled(self, key, duration_ms, settlement):
-        reserved, paid = self.held.pop(key)
-        price = 0
-        if paid is not None:
-            price = charge(RATE, min(duration_ms, paid * 1000)).price_micros
-        assert settlement.cdr.price_micros == price <= max(reserved, 0)
-        self.balance -= price
-        self.records += 1
-
-    @rule()
-    def crash(self):
-        """The process dies; the next one ends every call at its last proof of life."""
-        for record in self.books.recover():
-            key = record.call_id
-            lived = self.alive[key] - self.answered[key] if key in self.answered else 0
-            _, paid = self.held.pop(key)
-            limit = lived if paid is None else min(lived, paid * 1000)
-            assert record.recovered and record.duration_ms == limit
-            if paid is not None:
-                self.balance -= charge(RATE, limit).price_micros
-            self.records += 1
-        assert self.held == {}
-
-    @property
-    def available(self):
-        return self.balance - sum(reserved for reserved, _ in self.held.values())
-
-    @invariant()
-    def adds_up(self):
-        now = self.books.account(self.who)
-        assert now.balance_micros == self.balance
-        assert now.available_micros == self.available >= 0
-        assert len(self.books.cdrs()) == self.records
-        assert self.books.verify() == []
-
-
-@pytest.mark.usefixtures("database")
-def test_the_ledger_agrees_with_exact_arithmetic():
-    run_state_machine_as_test(
-        Ledger, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
-    )
 
 
 @pytest.mark.usefixtures("database")

@@ -1,0 +1,250 @@
+"""The books against exact arithmetic, whatever happens in whatever order."""
+
+import os
+from dataclasses import dataclass, replace
+
+import pytest
+from books import RATE, account, cdr, store
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from billing.authorization import (
+    AccountBlocked,
+    AnswerCall,
+    CloseCall,
+    ExtendCall,
+    InsufficientFunds,
+    OpenCall,
+    ProveAlive,
+    ReplaceTariff,
+    SetAccount,
+    TopUp,
+)
+from billing.rating import charge
+from billing.store import StoreError
+from billing.tariff import Rate
+
+SEQUENCES = int(os.environ.get("SOFTSWITCH_LEDGER_SEQUENCES", "40"))
+RATES = (
+    RATE,
+    replace(RATE, per_minute_micros=120_000, connect_fee_micros=5_000),
+    replace(RATE, initial_increment_seconds=60, increment_seconds=6, grace_seconds=3),
+)
+
+
+@dataclass
+class Live:
+    """What the model knows of a call that isn't over."""
+
+    rate: Rate | None
+    reserved: int
+    paid: int | None
+    answered: int | None = None
+    alive: int = 0
+
+    def price(self, duration_ms: int) -> int:
+        return (
+            0 if self.rate is None else charge(self.rate, self.billable(duration_ms)).price_micros
+        )
+
+    def billable(self, duration_ms: int) -> int:
+        return duration_ms if self.paid is None else min(duration_ms, self.paid * 1000)
+
+
+class Ledger(RuleBasedStateMachine):
+    """One account; its calls, payments, prices, and everything that goes wrong."""
+
+    @initialize(balance=st.integers(0, 500_000))
+    def begin(self, balance):
+        self.books = store()
+        self.who = account(self.books, balance)
+        self.balance = balance
+        self.live: dict[str, Live] = {}
+        self.over: list[str] = []
+        self.blocked = False
+        self.records = 0
+        self.count = 0
+
+    def do(self, command):
+        (result,) = self.books.apply([command])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    # Money
+
+    @rule(micros=st.integers(1, 300_000))
+    def top_up(self, micros):
+        self.count += 1
+        for _ in range(2):
+            self.do(TopUp(self.who, micros, f"p{self.count}", 0))
+        self.balance += micros
+
+    @rule()
+    def block_or_unblock(self):
+        self.blocked = not self.blocked
+        status = "suspended" if self.blocked else "active"
+        self.do(SetAccount(self.who, {"status": status}))
+        for key in self.live:
+            self._extend(key)
+
+    @rule(micros=st.integers(1, 10**6))
+    def prices_change(self, micros):
+        """Calls that are under way keep the price that they began with."""
+        fresh = replace(RATE, per_minute_micros=micros)
+        self.do(ReplaceTariff(RATE.tariff, "GEL", [fresh]))
+
+    # Calls
+
+    @rule(rate=st.sampled_from([None, *RATES]), seconds=st.sampled_from([6, 60]))
+    def open(self, rate, seconds):
+        self.count += 1
+        key = f"c{self.count}"
+        command = OpenCall(key, self.who, rate, cdr(key, self.who, 0, None).to_json(), 0, seconds)
+        try:
+            opened = self.do(command)
+        except InsufficientFunds:
+            assert self.available < charge(rate, (rate.grace_seconds + 1) * 1000).price_micros
+        except AccountBlocked:
+            assert self.blocked
+        else:
+            assert rate is None or not self.blocked
+            assert self.do(command).reserved_micros == opened.reserved_micros
+            self.live[key] = Live(rate, opened.reserved_micros, opened.paid_seconds)
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data())
+    def extend(self, data):
+        self._extend(self.any_call(data)[0])
+
+    def _extend(self, key: str) -> None:
+        call = self.live[key]
+        before = call.reserved
+        more = self.do(ExtendCall(key, 0))
+        assert more.reserved_micros >= before
+        assert more.reserved_micros == before or not self.blocked
+        call.reserved, call.paid = more.reserved_micros, more.paid_seconds
+
+    def any_call(self, data) -> tuple[str, Live]:
+        key = data.draw(st.sampled_from(sorted(self.live)))
+        return key, self.live[key]
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data(), at=st.integers(0, 50_000))
+    def answer(self, data, at):
+        key, call = self.any_call(data)
+        self.do(AnswerCall(key, at))
+        if call.answered is None:
+            call.answered = at
+            call.alive = max(call.alive, at)
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data(), stamps=st.lists(st.integers(0, 200_000), min_size=1, max_size=3))
+    def prove_alive(self, data, stamps):
+        """The wall clock may jump, also backwards."""
+        key, call = self.any_call(data)
+        for at in stamps:
+            self.do(ProveAlive([(key, at)]))
+        call.alive = max(call.alive, *stamps)
+
+    @precondition(lambda self: self.live)
+    @rule(data=st.data(), duration_ms=st.integers(0, 200_000))
+    def hang_up(self, data, duration_ms):
+        key, call = self.any_call(data)
+        settled = self.do(CloseCall(key, cdr(key, self.who, duration_ms)))
+        price = call.price(duration_ms)
+        assert settled.cdr.price_micros == price <= call.reserved
+        del self.live[key]
+        self.over.append(key)
+        self.balance -= price
+        self.records += 1
+
+    @precondition(lambda self: self.over)
+    @rule(data=st.data(), duration_ms=st.integers(0, 200_000))
+    def hang_up_again(self, data, duration_ms):
+        key = data.draw(st.sampled_from(self.over))
+        self.do(CloseCall(key, cdr(key, self.who, duration_ms)))
+        self.do(ProveAlive([(key, duration_ms)]))
+
+    # Faults
+
+    @rule()
+    def crash(self):
+        """The process dies; the next one ends every call at its last proof of life."""
+        for record in self.books.recover():
+            call = self.live.pop(record.call_id)
+            lived = 0 if call.answered is None else call.alive - call.answered
+            assert record.recovered and record.duration_ms == call.billable(lived)
+            self.over.append(record.call_id)
+            self.balance -= call.price(lived)
+            self.records += 1
+        assert self.live == {}
+
+    @rule(micros=st.integers(1, 300_000))
+    def disk_full(self, micros):
+        """Nothing of the batch remains, and the next one finds the books as they were."""
+
+        def fail(connection):
+            raise OperationalError("COMMIT", {}, Exception("disk full"))
+
+        self.count += 1
+        event.listen(self.books.engine, "commit", fail)
+        try:
+            with pytest.raises(StoreError, match="disk full"):
+                self.books.apply(
+                    [
+                        TopUp(self.who, micros, f"p{self.count}", 0),
+                        OpenCall(f"c{self.count}", self.who, RATE, b"{}", 0),
+                        *(CloseCall(key, cdr(key, self.who, 1_000)) for key in self.live),
+                    ]
+                )
+        finally:
+            event.remove(self.books.engine, "commit", fail)
+
+    # What always holds
+
+    @property
+    def available(self):
+        return self.balance - sum(call.reserved for call in self.live.values())
+
+    @invariant()
+    def adds_up(self):
+        now = self.books.account(self.who)
+        assert now.balance_micros == self.balance
+        assert now.available_micros == self.available >= 0
+        assert self.live == {
+            call.call_id: Live(
+                call.rate,
+                call.reserved_micros,
+                call.paid_seconds,
+                call.answered_at,
+                call.last_alive_at,
+            )
+            for call in self.books.live_calls()
+        }
+        records = self.books.cdrs()
+        assert len({record.id for record in records}) == len(records) == self.records
+        assert self.books.verify() == []
+
+
+@pytest.mark.usefixtures("database")
+def test_the_ledger_agrees_with_exact_arithmetic():
+    run_state_machine_as_test(
+        Ledger,
+        settings=settings(
+            max_examples=SEQUENCES,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

@@ -135,11 +135,13 @@ class Phone:
         self.sends = TONES[0] if target else TONES[1]
         facts = [line.login, line.password, listen.host, listen.port, _free_port(), _free_port()]
         facts += [self.sends, TALK_SECONDS, *target]
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
         self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, str(PHONE), *map(str, facts)],
+            # -P: what lies beside the phone's file mustn't stand for modules of its libraries.
+            [sys.executable, "-P", str(PHONE), *map(str, facts)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
         )
         self._said = said
@@ -159,11 +161,15 @@ class Phone:
         self.process.stdin.flush()
 
     def close(self) -> None:
-        """It has unregistered by now, or never will."""
+        """It has unregistered by now, or never will; then say what it complained of."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(3)
         self.process.kill()
-        self.process.wait()
+        if self.process.wait() != 0:
+            self._errors.seek(0)
+            for complaint in self._errors.read().splitlines()[-1:]:
+                print(f"{self.person}'s phone: {complaint}", file=sys.stderr)
+        self._errors.close()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()

@@ -1,19 +1,44 @@
-"""Which caller id the called side sees: what the switch allows, never what the caller claims."""
+"""Which caller id the called side sees: what the switch allows, never what the caller claims.
+
+Trusted trunks are in our trust domain (RFC 3325): only they assert who calls, and only they learn
+who a caller is that withholds its number. Lines are never in it.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from sip.headers import NameAddr
+from sip.invite import Fields
 from sip.message import Request
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.numbering import NumberError, NumberPlan
 from softswitch.admission.routing import Route
+from softswitch.directory import Trunk
 
 ANONYMOUS = b'"Anonymous" <sip:anonymous@anonymous.invalid>'
 """RFC 3323 section 4.1.1.3."""
 
 _USER = re.compile(rb"[0-9A-Za-z.+_-]{1,64}")
+
+
+WITHHELD: Fields = ((b"Privacy", b"id"),)
+"""RFC 3325 section 9.3."""
+
+
+class Identity(NamedTuple):
+    """Who a person is, and what of it is shown."""
+
+    presented: str | None
+    """The number that is shown; None when withheld or unknown."""
+    display_name: str
+    asserted: str
+    """The true number, for who is in our trust domain; "" when unknown."""
+
+
+NOBODY = Identity(None, "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +48,13 @@ class PresentedRoute:
     route: Route
     calling: str
     """Who really calls: E.164, or what the trunk sent."""
-    presented: str | None
-    """What is shown; None when withheld."""
-    display_name: str = ""
+    identity: Identity
+    """Who is presented to the called side: the caller, or whose call was sent on."""
+
+    @property
+    def presented(self) -> str | None:
+        """What is shown; None when withheld."""
+        return self.identity.presented
 
 
 def present(
@@ -35,25 +64,31 @@ def present(
     if isinstance(caller, LineCaller):
         line = caller.line
         shown = None if _withheld(request) else line.number
-        return PresentedRoute(destination, line.number, shown, line.display_name)
-    calling = _trunk_number(request, plan)
+        identity = Identity(shown, line.display_name, line.number)
+        return PresentedRoute(destination, line.number, identity)
+    calling = _trunk_number(caller.trunk, request, plan)
     shown = None if _withheld(request) or not calling else calling
-    return PresentedRoute(destination, calling, shown)
+    return PresentedRoute(destination, calling, Identity(shown, "", calling))
 
 
 def _withheld(request: Request) -> bool:
-    """RFC 3323 section 4.2: "id" and "user" in Privacy, in any case, ask for it."""
+    """RFC 3323 section 4.2: "id" and "user" in Privacy, in any case, ask for it; so does whoever
+    calls as Anonymous."""
+    uri = request.from_.uri
+    if uri.host == "anonymous.invalid" or (uri.user or "").lower() == "anonymous":
+        return True
     values = b";".join(request.get_all(b"privacy")).lower()
     asked = {value.strip() for value in re.split(rb"[;,]", values)}
     return bool(asked & {b"id", b"user", b"full"})
 
 
-def _trunk_number(request: Request, plan: NumberPlan) -> str:
+def _trunk_number(trunk: Trunk, request: Request, plan: NumberPlan) -> str:
     """The caller's number as a trunk gave it, in E.164 if it can be read so; "" if there is none.
 
-    A trunk is inside the trust domain, so P-Asserted-Identity comes before From (RFC 3325).
+    A trusted trunk's P-Asserted-Identity comes before From; another's is worth nothing.
     """
-    user = _asserted_user(request) or request.from_.uri.user or ""
+    asserted = _asserted_user(request) if trunk.trusted else None
+    user = asserted or request.from_.uri.user or ""
     try:
         dialled = plan.read(user)
     except NumberError:
@@ -66,19 +101,33 @@ def _asserted_user(request: Request) -> str | None:
     identities = request.get_list(b"p-asserted-identity")
     if not identities:
         return None
-    from sip.headers import NameAddr
-
     return NameAddr.parse(identities[0]).uri.user
 
 
-def from_field(presented: str | None, display_name: str, domain: bytes) -> bytes:
+def from_field(identity: Identity, domain: bytes) -> bytes:
     """The From of the outgoing leg, without tag, built from what admission decided alone."""
-    if presented is None:
+    if identity.presented is None:
         return ANONYMOUS
-    uri = b"<sip:%s@%s>" % (presented.encode("ascii"), domain)
-    if not display_name:
+    uri = _uri(identity.presented, domain)
+    if not identity.display_name:
         return uri
-    return b'"%s" %s' % (_quoted(display_name), uri)
+    return b'"%s" %s' % (_quoted(identity.display_name), uri)
+
+
+def privacy_fields(identity: Identity) -> Fields:
+    """What tells everybody that the number is withheld."""
+    return WITHHELD if identity.presented is None else ()
+
+
+def asserting_fields(identity: Identity, domain: bytes) -> Fields:
+    """What a trusted trunk is told besides: who it is, whatever is shown (RFC 3325 section 5)."""
+    if not identity.asserted:
+        return ()
+    return ((b"P-Asserted-Identity", _uri(identity.asserted, domain)),)
+
+
+def _uri(number: str, domain: bytes) -> bytes:
+    return b"<sip:%s@%s>" % (number.encode("ascii"), domain)
 
 
 def _quoted(text: str) -> bytes:

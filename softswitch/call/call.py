@@ -20,6 +20,7 @@ from sip.message import Request, Response
 from sip.sdp import SessionDescription
 from sip.session import Session
 from softswitch.admission.authentication import Caller, LineCaller
+from softswitch.admission.caller_id import NOBODY, Identity
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
@@ -76,8 +77,8 @@ class Call:
         self._offer: SessionDescription | None = None
         self._early: SessionDescription | None = None
         self._answered_at: float | None = None
-        self.caller_shown: tuple[str | None, str] = (None, "")
-        """What is shown of the caller: number, None when withheld, and display name."""
+        self.caller_identity = NOBODY
+        """Who the caller is, and what of it is shown."""
         self.over = False
         """It closes, and takes nothing on any more."""
 
@@ -153,8 +154,7 @@ class Call:
         digits = self.request.uri.user or ""
         priced = self.context.admit(self.caller, digits, self.request, self.record)
         self.context.admitted(self, self.record)
-        presented = priced.presented
-        self.caller_shown = presented.presented, presented.display_name
+        self.caller_identity = priced.presented.identity
         return priced
 
     async def _authorize(self, priced: PricedRoute) -> None:
@@ -318,7 +318,7 @@ class Call:
 
     # Payers
 
-    async def add_meter(self, line: Line, digits: str, shown: tuple[str | None, str]) -> Meter:
+    async def add_meter(self, line: Line, digits: str, person: Identity) -> Meter:
         """Admit and reserve a leg that a line adds to the call and pays for.
 
         Raises:
@@ -333,7 +333,7 @@ class Call:
         self.meters.append(meter)
         self.records.append(record)
         try:
-            priced = self.context.admit_onward(line, digits, self.request, record, shown)
+            priced = self.context.admit_onward(line, digits, self.request, record, person)
             self.context.admitted(self, record)
             await meter.reserve(priced)
         except Refusal as refusal:
@@ -458,14 +458,14 @@ class Call:
     def side_of(self, session: Session) -> Side:
         return "a" if session is self._legs.get("a") else "b"
 
-    def shown(self, side: Side) -> tuple[str | None, str]:
-        """What is shown of the person on a side to one whom the call is transferred to."""
+    def identity(self, side: Side) -> Identity:
+        """Who is on a side, for one whom the call is transferred to."""
         if side == "a":
-            return self.caller_shown
+            return self.caller_identity
         line = self._lines.get("b")
         if line is not None:
-            return line.number, line.display_name
-        return self.record.called or None, ""
+            return Identity(line.number, line.display_name, line.number)
+        return Identity(self.record.called or None, "", self.record.called)
 
     def learn(self, side: Side, heard: SessionDescription) -> None:
         """Teach the relay what a leg said."""

@@ -19,7 +19,12 @@ from sip.uri import Uri
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Caller, LineCaller
-from softswitch.admission.caller_id import from_field
+from softswitch.admission.caller_id import (
+    Identity,
+    asserting_fields,
+    from_field,
+    privacy_fields,
+)
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine, ToTrunk, direction_of_call, type_of_call
@@ -134,23 +139,21 @@ class CallContext:
         digits: str,
         request: Request,
         record: Record,
-        shown: tuple[str | None, str],
+        person: Identity,
     ) -> PricedRoute:
         """Admit a leg that a line of ours adds to somebody's call, by forwarding or transferring
         it: a call of that line's own, at its expense and under its limits.
 
         Args:
-            shown: the number and display name of the person who will talk; None withholds it.
+            person: who will talk.
 
         Raises:
             Refusal: a stage refused.
         """
         caller = LineCaller(line)
         priced = self.admit(caller, digits, request, record)
-        number, name = shown
-        presented = replace(priced.presented, presented=number, display_name=name)
-        record.onward(number)
-        return replace(priced, presented=presented)
+        record.onward(person.presented)
+        return replace(priced, presented=replace(priced.presented, identity=person))
 
     def attempts(
         self, priced: PricedRoute, request: Request, extra: Fields = (), hops: int = 1
@@ -164,19 +167,18 @@ class CallContext:
         Raises:
             Refusal: 503, no trunk can be reached; 483, too many hops.
         """
-        presented = priced.presented
-        destination = presented.route
-        from_ = from_field(presented.presented, presented.display_name, self.domain)
+        destination, identity = priced.presented.route, priced.presented.identity
+        extra = (*privacy_fields(identity), *extra)
         forwards = request.max_forwards
         left = (DEFAULT_MAX_FORWARDS if forwards is None else forwards) - hops
         if left < 0:
             raise Refusal(483, "routing: too many hops")
         if isinstance(destination, ToLine):
-            return self._ring_line(destination, from_, left, extra)
-        return self._ring_trunks(destination, from_, left, extra)
+            return self._ring_line(destination, identity, left, extra)
+        return self._ring_trunks(destination, identity, left, extra)
 
     def _ring_line(
-        self, destination: ToLine, from_: bytes, max_forwards: int, extra: Fields
+        self, destination: ToLine, identity: Identity, max_forwards: int, extra: Fields
     ) -> list[Attempt]:
         """All phones of the highest q at once, then those of the next (RFC 3261 section 16.6);
         nearly always that is one attempt."""
@@ -185,7 +187,7 @@ class CallContext:
         phones = PhoneRinger(
             line,
             self.to_field(destination.number),
-            from_,
+            from_field(identity, self.domain),
             max_forwards,
             extra,
             partial(self.trusts, line),
@@ -209,15 +211,18 @@ class CallContext:
         return b"<sip:%s@%s>" % (number.encode("ascii"), self.domain)
 
     def _ring_trunks(
-        self, destination: ToTrunk, from_: bytes, left: int, extra: Fields
+        self, destination: ToTrunk, identity: Identity, left: int, extra: Fields
     ) -> list[Attempt]:
         attempts = []
+        from_ = from_field(identity, self.domain)
+        asserting = asserting_fields(identity, self.domain)
         for trunk in destination.trunks:
             flow = self.flow_to(trunk)
             if flow is not None:
                 trusts = partial(self.trusts, trunk)
+                fields = (*asserting, *extra) if trunk.trusted else extra
                 invitation = _trunk_invitation(
-                    trunk, flow, destination.number, from_, left, extra, trusts
+                    trunk, flow, destination.number, from_, left, fields, trusts
                 )
                 attempts.append(
                     Attempt(

@@ -56,7 +56,7 @@ class Forwarding:
 
     async def _reserve(self, line: Line, digits: str, status: int) -> list[Attempt]:
         call = self._call
-        meter = await call.add_meter(line, digits, call.caller_shown)
+        meter = await call.add_meter(line, digits, call.caller_identity)
         diversion = Diversion(line.number, status)
         fields = diversion.fields(meter.record.called, call.context.domain)
         hops = 1 + len(self._lines)

@@ -103,7 +103,7 @@ class Transfer:
         call = self._call
         assert self._side is not None
         try:
-            self._meter = await call.add_meter(line, digits, call.shown(other(self._side)))
+            self._meter = await call.add_meter(line, digits, call.identity(other(self._side)))
             self._attempts = deque(call.context.attempts(self._meter.priced, call.request))
         except Refusal as refusal:
             return await self._fail(refusal)

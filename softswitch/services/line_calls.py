@@ -21,7 +21,7 @@ def dialogs_in(call: Call, line: Line, domain: str, with_remote: bool) -> Iterat
     for side, direction in _SIDES:
         held_by = call.line_of(side) or (call.rung if side == "b" else None)
         if held_by is not None and held_by.id == line.id:
-            number = call.shown(other(side))[0] if with_remote else None
+            number = call.identity(other(side)).presented if with_remote else None
             remote = None if number is None else f"sip:{number}@{domain}"
             yield LineDialog(f"{call.id}-{side}", direction, _state(call), remote)
 

@@ -20,7 +20,7 @@ from sip.transaction_layer import ServerTransaction
 from sip.user_agent import UserAgent
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Caller, LineCaller
-from softswitch.admission.caller_id import from_field, present
+from softswitch.admission.caller_id import from_field, present, privacy_fields
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine
 from softswitch.directory import Line
@@ -106,10 +106,10 @@ class Messaging:
         presented = present(caller, ToLine(line.number, line, bindings), request, self._stages.plan)
         forwards = MAX_FORWARDS if request.max_forwards is None else request.max_forwards
         return Text(
-            from_field(presented.presented, presented.display_name, self._domain),
+            from_field(presented.identity, self._domain),
             b"<sip:%s@%s>" % (line.number.encode("ascii"), self._domain),
             bindings,
-            ((b"Content-Type", content_type),),
+            (*privacy_fields(presented.identity), (b"Content-Type", content_type)),
             min(MAX_FORWARDS, forwards - 1),
             request.body,
         )

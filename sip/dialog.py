@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -149,7 +150,22 @@ def target_of(message: Message) -> bytes | None:
         if plain is not None:
             return plain[1]
     contacts = message.contacts
-    return bytes(contacts[0].uri) if len(contacts) == 1 else None
+    return bytes(_without_headers(contacts[0].uri)) if len(contacts) == 1 else None
+
+
+def request_uri(target: bytes) -> bytes:
+    """A URI as a Request-URI, where no headers may stand (section 19.1.1). What a phone asks for
+    there, such as a Route, is ignored: section 19.1.5 leaves it to us."""
+    if b"?" not in target:
+        return target
+    try:
+        return bytes(_without_headers(Uri.parse(target)))
+    except ParseError:
+        return target
+
+
+def _without_headers(uri: Uri) -> Uri:
+    return uri if uri.headers is None else dataclasses.replace(uri, headers=None)
 
 
 def name_addr_uri(value: bytes) -> bytes:

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sip.dialog import Dialog, DialogId, may_follow, numeric_hop
+from sip.dialog import Dialog, DialogId, may_follow, numeric_hop, request_uri
 from sip.errors import ParseError, SipError
 from sip.events import Event, Received, Replied
 from sip.flow import Address, Flow
@@ -360,7 +360,7 @@ class UserAgent:
             local_tag=tag,
             remote=invitation.to,
             remote_tag=None,
-            remote_target=invitation.uri,
+            remote_target=request_uri(invitation.uri),
             route_set=(),
             contact=self.contact(invitation.flow),
             flow=invitation.flow,

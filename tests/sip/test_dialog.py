@@ -3,7 +3,7 @@
 import pytest
 from sip_messages import request, response
 
-from sip.dialog import Dialog, may_follow, numeric_hop
+from sip.dialog import Dialog, may_follow, numeric_hop, request_uri
 from sip.flow import Flow
 from sip.message import parse_message
 from sip.uri import Uri
@@ -95,6 +95,13 @@ def test_a_peer_moves_only_with_exactly_one_contact():
     for contact in (None, b"*", b"<sip:x@h>, <sip:y@h>"):
         dialog.refresh_target(parse_message(request("INVITE", Contact=contact)))
         assert dialog.remote_target == b"sip:bob@203.0.113.10"
+
+
+def test_headers_of_a_contact_are_not_asked_for():
+    contact = b"<sip:bo?b@203.0.113.9;x=y?Route=%3Csip:z%3E&Subject=hi>"
+    assert calling(Contact=contact).remote_target == b"sip:bo?b@203.0.113.9;x=y"
+    for target in (b"sip:bo?b@h", b"sip:h", b"?"):
+        assert request_uri(target) == target
 
 
 def test_an_old_client_without_a_contact_is_reached_by_its_from():

@@ -79,6 +79,9 @@ class Wire:
     def attach(self, address: Address, receiver: Callable[[bytes, Address], None]) -> None:
         self._receivers[address] = receiver
 
+    def receiver(self, address: Address) -> Callable[[bytes, Address], None] | None:
+        return self._receivers.get(address)
+
     def detach(self, address: Address) -> None:
         self._receivers.pop(address, None)
 

@@ -38,7 +38,7 @@ class CdrJournal:
         """
         for cdr in cdrs:
             line = json.dumps(cdr.to_row(), ensure_ascii=False, separators=(",", ":"))
-            self._waiting.append((_file_name(cdr.ended_at), line.encode() + b"\n"))
+            self._waiting.append((_file_name(cdr.ended_at), line.encode(errors="replace") + b"\n"))
         try:
             while self._waiting:
                 self._write_day()

@@ -210,7 +210,7 @@ def cdr_row(cdr: Cdr, rate: Rate | None, coverage: Coverage | None = None) -> di
     row["rate"] = rate_blob(rate)
     row["coverage"] = coverage_blob(coverage)
     for name, length in _FROM_THE_WIRE.items():
-        row[name] = storable(row[name], length)
+        row[name] = None if row[name] is None else storable(row[name], length)
     return row
 
 
@@ -224,9 +224,9 @@ _FROM_THE_WIRE = {
 """Columns whose text strangers choose, and how much of it they hold."""
 
 
-def storable(text: str | None, length: int) -> str | None:
-    """Text as every database takes it: strangers choose it, and PostgreSQL refuses a NUL, a lone
-    surrogate and a character too many, and with it the whole batch."""
-    if text is None or (text.isprintable() and len(text) <= length):
+def storable(text: str, length: int) -> str:
+    """Text as every database and file takes it: strangers choose it, and PostgreSQL refuses a NUL,
+    a lone surrogate and a character too many, and with it the whole batch."""
+    if text.isprintable() and len(text) <= length:
         return text
     return "".join(x if x.isprintable() else "\ufffd" for x in text[:length])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
 from sip import grammar
 from sip.errors import ParseError
-from sip.flow import Flow
+from sip.flow import Flow, host_address
 from sip.message import Message, Request, Response
 from sip.uri import MAX_URI_BYTES, Uri
 
@@ -184,23 +184,15 @@ def _is_loose(route: bytes) -> bool:
 
 def numeric_hop(uri: Uri) -> tuple[str, int] | None:
     """Host and port of a URI that needs no name resolution; None if it does."""
-    return None if _address(uri.host) is None else (uri.host, uri.port or 5060)
+    try:
+        ip_address(uri.host)
+    except ValueError:
+        return None
+    return uri.host, uri.port or 5060
 
 
 def may_follow(hop: tuple[str, int], flow: Flow) -> bool:
     """Whether a request may go where a peer's Contact or Record-Route points: to one host that the
     flow's socket can reach, never to a group or to everybody."""
-    address = _address(hop[0])
-    if address is None or (address.version == 6) != (":" in flow.local[0]):
-        return False
-    return not (address.is_multicast or address.is_unspecified or address == _BROADCAST)
-
-
-_BROADCAST = ip_address("255.255.255.255")
-
-
-def _address(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
+    address = host_address(hop[0])
+    return address is not None and (address.version == 6) == (":" in flow.local[0])

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 Address = tuple[str, int]
+
+_EVERYBODY = ip_address("255.255.255.255")
+
+
+@lru_cache(maxsize=1024)
+def host_address(host: str) -> IPv4Address | IPv6Address | None:
+    """The address of one host that can be sent to; None for a name, a group, everybody, nowhere,
+    and an address that is good on one link only."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    if address.is_multicast or address.is_unspecified or address == _EVERYBODY or "%" in host:
+        return None
+    return address
+
 
 SECURE = frozenset({"tls", "wss"})
 

@@ -6,11 +6,13 @@ its ptime. Addresses, origin and everything else are ours.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
 from sip import grammar
 from sip.errors import SipError
+from sip.flow import host_address
 from sip.grammar import octets
 from sip.sdp import DIRECTIONS, Attribute, Connection, Media, Origin, SessionDescription
 
@@ -18,6 +20,9 @@ _CROSSING = frozenset({"rtpmap", "fmtp", "ptime", "maxptime", *DIRECTIONS})
 """Attributes of a stream that pass from leg to leg; all others are between us and that leg."""
 _RTP = "RTP/AVP"
 _PAYLOAD_TYPES = {str(number): number for number in range(128)}
+
+_ENCODING_NAME = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
+"""encoding-name = token; no codec's is so long."""
 
 STATIC_CODECS: dict[str, tuple[str, int, int]] = {
     "0": ("PCMU", 8000, 1),
@@ -49,6 +54,7 @@ class MediaTarget:
     """Where and what a peer wants to hear."""
 
     address: str
+    """"" when the peer names no single host: then only its own packets show where it is."""
     rtp_port: int
     rtcp_port: int
     rtcp_mux: bool
@@ -90,7 +96,7 @@ def _encoding(value: str) -> tuple[str, int, int] | None:
     name, *rest = value.split("/")
     rate = grammar.number(octets(rest[0]), 1_000_000) if rest else None
     channels = grammar.number(octets(rest[1]), 255) if len(rest) > 1 else 1
-    if not name or rate is None or channels is None:
+    if rate is None or channels is None or _ENCODING_NAME.fullmatch(octets(name)) is None:
         return None
     return name.upper(), rate, channels
 
@@ -106,7 +112,7 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
     rtcp_port = grammar.number(octets(rtcp.partition(" ")[0]), 65535) if rtcp else None
     mux = media.attribute("rtcp-mux") is not None
     return MediaTarget(
-        "" if _is_nowhere(address) else address,
+        "" if host_address(address) is None else address,
         media.port,
         media.port if mux else (rtcp_port or min(media.port + 1, 65535)),
         mux,

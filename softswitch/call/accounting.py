@@ -10,6 +10,7 @@ from typing import Any
 from billing.authorization import CloseCall, Settlement, WriteCdr
 from billing.cdr import Cdr, MediaFigures, SideMedia, leg_key
 from billing.group_commit import GroupCommit
+from billing.schema import storable
 from billing.store import StoreError
 from rtp.control import SessionFigures, SideFigures
 from sip.message import Request
@@ -64,9 +65,10 @@ class Record:
         self.calling = ""
         self.called = ""
         self.trunk: str | None = None
-        self._sip_call_id = request.call_id
+        # A journal takes no octets that are no text, whoever put them there.
+        self._sip_call_id = storable(request.call_id, MAX_CALL_ID)
         wanted = (request.uri.user or "") if dialled is None else dialled
-        self._dialled = wanted[:MAX_DIALLED]
+        self._dialled = storable(wanted, MAX_DIALLED)
         self.direction = "outgoing"
         self._type = "special"
         self._presented: str | None = None
@@ -168,7 +170,7 @@ class Record:
             ended_by=end.ended_by,
             codec=codec,
             media=media_figures(figures),
-            sip_call_id=self._sip_call_id[:MAX_CALL_ID],
+            sip_call_id=self._sip_call_id,
         )
 
 

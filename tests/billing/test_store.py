@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import dataclasses
 import os
 import random
 import signal
@@ -339,6 +340,14 @@ def test_the_journal_keeps_whole_lines_and_what_a_full_disk_refused(tmp_path):
     assert journal.append([cdr("c2", 1, 5_000)]) is None
     lines = (folder / "cdr-1970-01-01.jsonl").read_text().splitlines()
     assert ['"c1-a"' in lines[0], '"c2-a"' in lines[1], len(lines)] == [True, True, 2]
+
+
+def test_the_journal_goes_on_after_text_that_is_none(tmp_path):
+    journal = CdrJournal(tmp_path)
+    odd = dataclasses.replace(cdr("c1", 1, 5_000), called_dialled="\udcff")
+    assert journal.append([odd, cdr("c2", 1, 5_000)]) is None
+    (lines,) = [path.read_text().splitlines() for path in tmp_path.iterdir()]
+    assert len(lines) == 2
 
 
 def test_a_record_survives_json_and_shows_stamps_and_price():

@@ -70,6 +70,14 @@ def test_the_old_way_of_hold_never_crosses_as_an_address(address):
     assert address not in bytes(made) and b"203.0.113.5" in bytes(made)
 
 
+@pytest.mark.parametrize(
+    "address", [b"host.example.org", b"255.255.255.255", b"224.2.1.1", b"ff02::1", b"fe80::1%eth0"]
+)
+def test_sound_is_never_sent_to_a_name_a_group_or_everybody(address):
+    target = media_target(described(AUDIO, address=address))
+    assert (target.address, target.direction) == ("", "sendrecv")
+
+
 def test_refused_streams_keep_their_place_with_port_0():
     heard = described(
         b"m=video 6000 RTP/AVP 31 34", b"a=rtpmap:31 H261/90000", b"m=audio 0 RTP/AVP 0",
@@ -130,7 +138,8 @@ def test_codecs_by_number_and_by_map():
     "line",
     [
         b"a=rtpmap:96 x/99999999999", b"a=rtpmap:96 x/-1", b"a=rtpmap:96 x/8000/0x2",
-        b"a=rtpmap:96 /8000", b"a=rtpmap:96 x/\xd9\xa3", b"a=rtpmap:96", b"a=rtpmap:96 x",
+        b"a=rtpmap:96 /8000", b"a=rtpmap:96 x/\xd9\xa3", b"a=rtpmap:96 \xff/8000",
+        b"a=rtpmap:96 " + b"x" * 33 + b"/8000", b"a=rtpmap:96", b"a=rtpmap:96 x",
         b"a=rtpmap:96 x/",
     ],
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -140,11 +142,22 @@ _decode_rate = msgspec.msgpack.Decoder(Rate).decode
 _decode_coverage = msgspec.msgpack.Decoder(Coverage).decode
 _decode_media = msgspec.msgpack.Decoder(MediaFigures).decode
 
-ACCOUNT_COLUMNS = tuple(column.name for column in accounts.columns)
-ENTRY_COLUMNS = tuple(column.name for column in entries.columns)
-_CDR_FACTS = tuple(
-    c.name for c in cdrs.columns if c.name not in ("id", "media", "rate", "coverage")
+# Rows are tuples; these are the columns that they stand for.
+ACCOUNT_CHANGES = (
+    "name",
+    "balance_micros",
+    "reserved_micros",
+    "credit_limit_micros",
+    "status",
+    "tariff",
+    "version",
 )
+ENTRY_COLUMNS = tuple(column.name for column in entries.columns)
+CALL_COLUMNS = tuple(column.name for column in live_calls.columns)
+CALL_CHANGES = ("reserved_micros", "paid_seconds", "answered_at", "last_alive_at", "coverage")
+_CDR_BLOBS = ("media", "rate", "coverage")
+_CDR_FACTS = tuple(c.name for c in cdrs.columns if c.name not in ("id", *_CDR_BLOBS))
+CDR_COLUMNS = ("id", *_CDR_FACTS, *_CDR_BLOBS)
 
 
 def account_of(row: Any) -> Account:
@@ -155,8 +168,22 @@ def entry_of(row: Any) -> Entry:
     return Entry(*row)
 
 
-def entry_row(entry: Entry) -> dict[str, Any]:
-    return {name: getattr(entry, name) for name in ENTRY_COLUMNS}
+def account_changes(account: Account) -> tuple[Any, ...]:
+    """Which account, and as it was known, stand last."""
+    return (
+        account.name,
+        account.balance_micros,
+        account.reserved_micros,
+        account.credit_limit_micros,
+        account.status,
+        account.tariff,
+        account.version + 1,
+        account.id,
+        account.version,
+    )
+
+
+entry_row: Callable[[Entry], tuple[Any, ...]] = attrgetter(*ENTRY_COLUMNS)
 
 
 def call_of(row: Any) -> LiveCall:
@@ -165,19 +192,31 @@ def call_of(row: Any) -> LiveCall:
     return LiveCall(call_id, account_id, None if rate is None else _decode_rate(rate), *rest)
 
 
-def call_row(call: LiveCall) -> dict[str, Any]:
-    return {
-        "call_id": call.call_id,
-        "account_id": call.account_id,
-        "rate": rate_blob(call.rate),
-        "reserved_micros": call.reserved_micros,
-        "paid_seconds": call.paid_seconds,
-        "opened_at": call.opened_at,
-        "answered_at": call.answered_at,
-        "last_alive_at": call.last_alive_at,
-        "facts": call.facts,
-        "coverage": coverage_blob(call.coverage),
-    }
+def call_row(call: LiveCall) -> tuple[Any, ...]:
+    return (
+        call.call_id,
+        call.account_id,
+        rate_blob(call.rate),
+        call.reserved_micros,
+        call.paid_seconds,
+        call.opened_at,
+        call.answered_at,
+        call.last_alive_at,
+        call.facts,
+        coverage_blob(call.coverage),
+    )
+
+
+def call_changes(call: LiveCall) -> tuple[Any, ...]:
+    """Which call stands last."""
+    return (
+        call.reserved_micros,
+        call.paid_seconds,
+        call.answered_at,
+        call.last_alive_at,
+        coverage_blob(call.coverage),
+        call.call_id,
+    )
 
 
 def rate_blob(rate: Rate | None) -> bytes | None:
@@ -199,28 +238,31 @@ def coverage_from_blob(blob: bytes | None) -> Coverage | None:
 def cdr_of(row: Any) -> Cdr:
     """From a row with all columns of `cdrs`, by name."""
     facts = {name: row[name] for name in _CDR_FACTS}
+    facts["recovered"] = bool(facts["recovered"])
     media = row["media"]
     return Cdr(**facts, media=None if media is None else _decode_media(media))
 
 
-def cdr_row(cdr: Cdr, rate: Rate | None, coverage: Coverage | None = None) -> dict[str, Any]:
-    row = {name: getattr(cdr, name) for name in _CDR_FACTS}
-    row["id"] = cdr.id
-    row["media"] = None if cdr.media is None else _encode(cdr.media)
-    row["rate"] = rate_blob(rate)
-    row["coverage"] = coverage_blob(coverage)
-    for name, length in _FROM_THE_WIRE.items():
-        row[name] = None if row[name] is None else storable(row[name], length)
-    return row
+def cdr_row(cdr: Cdr, rate: Rate | None, coverage: Coverage | None = None) -> tuple[Any, ...]:
+    facts = list(_cdr_facts(cdr))
+    for position, length in _FROM_THE_WIRE:
+        value = facts[position]
+        facts[position] = None if value is None else storable(value, length)
+    media = None if cdr.media is None else _encode(cdr.media)
+    return cdr.id, *facts, media, rate_blob(rate), coverage_blob(coverage)
 
 
-_FROM_THE_WIRE = {
-    "calling": 64,
-    "called": 64,
-    "called_dialled": 64,
-    "presented": 64,
-    "sip_call_id": 256,
-}
+_cdr_facts: Callable[[Cdr], tuple[Any, ...]] = attrgetter(*_CDR_FACTS)
+_FROM_THE_WIRE = tuple(
+    (_CDR_FACTS.index(name), length)
+    for name, length in (
+        ("calling", 64),
+        ("called", 64),
+        ("called_dialled", 64),
+        ("presented", 64),
+        ("sip_call_id", 256),
+    )
+)
 """Columns whose text strangers choose, and how much of it they hold."""
 
 

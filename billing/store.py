@@ -18,7 +18,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from billing import sales_store, schema, verification
 from billing.account import ACTIVE, Account
@@ -41,6 +41,7 @@ from billing.decisions import decide
 from billing.ledger import Difference, Entry, payment_transaction
 from billing.sales import RenewPackage, SalesCommand
 from billing.schema import metadata
+from billing.statements import MAX_KEYS, Lookup, Statement
 from billing.tariff import Rate, Tariff
 
 __all__ = ["CdrFilter", "Store", "StoreError", "metadata"]
@@ -48,8 +49,6 @@ __all__ = ["CdrFilter", "Store", "StoreError", "metadata"]
 BUSY_SECONDS = 5
 CONFLICT_RETRIES = 5
 """How often a batch is decided anew because another process changed an account meanwhile."""
-MAX_KEYS = 500
-"""Keys in one IN list; SQLite takes 32,766 parameters, older ones 999."""
 
 
 class StoreError(Exception):
@@ -98,6 +97,7 @@ class Store:
             self.engine: Engine = create_engine(url, **options)
         except ImportError:
             raise StoreError("PostgreSQL needs its driver: pip install psycopg[binary]") from None
+        self._driver: Any = self.engine.dialect.dbapi
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _set_up_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -129,9 +129,9 @@ class Store:
                     return self._apply(connection, commands)
             except _Conflict:
                 continue
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, self._driver.Error) as error:
                 last = self._error(error)
-                if not _is_conflict(error):
+                if not self._is_conflict(error):
                     raise last from error
         raise last
 
@@ -150,33 +150,26 @@ class Store:
                 else:
                     results.append(decide(book, command))
             except BillingError as refused:
-                results.append(refused)
+                results.append(refused.with_traceback(None))  # whose frames hold the results
         _write(connection, book)
         return results
 
     def _load(self, connection: Connection, commands: Sequence[Any]) -> Book:
         """Read what the batch touches, each table once."""
         wanted = _Keys(commands)
-        calls = [
-            schema.call_of(row)
-            for row in _by_keys(connection, _LIVE, schema.live_calls.c.call_id, wanted.calls)
-        ]
+        calls = [schema.call_of(row) for row in _LIVE_BY_ID.rows(connection, wanted.calls)]
         if wanted.renewing:
-            covered = _LIVE.where(schema.live_calls.c.coverage.is_not(None))
-            column = schema.live_calls.c.account_id
             seen = {call.call_id for call in calls}
-            found = map(schema.call_of, _by_keys(connection, covered, column, wanted.renewing))
+            found = map(schema.call_of, _COVERED_BY_ACCOUNT.rows(connection, wanted.renewing))
             calls += [call for call in found if call.call_id not in seen]
         known = {call.call_id for call in calls}
         missing = [key for call_id, key in wanted.closing.items() if call_id not in known]
-        cdrs = [
-            schema.cdr_of(row._mapping)
-            for row in _by_keys(connection, _CDRS, schema.cdrs.c.id, [*missing, *wanted.cdrs])
-        ]
+        found_cdrs = _CDRS_BY_ID.rows(connection, [*missing, *wanted.cdrs])
+        cdrs = [schema.cdr_of(dict(zip(_CDR_COLUMNS, row, strict=True))) for row in found_cdrs]
         account_ids = wanted.accounts | {c.account_id for c in calls if c.account_id is not None}
         account_ids |= {cdr.account for cdr in cdrs if cdr.account is not None}
-        accounts = _by_keys(connection, _LOCK_ACCOUNTS, schema.accounts.c.id, sorted(account_ids))
-        payments = _by_keys(connection, _PAYMENTS, schema.entries.c.transaction_id, wanted.payments)
+        accounts = _ACCOUNTS_BY_ID.rows(connection, sorted(account_ids))
+        payments = _PAYMENTS_BY_ID.rows(connection, wanted.payments)
         book = Book(map(schema.account_of, accounts), calls, cdrs, map(schema.entry_of, payments))
         sales = sales_store.load(connection, commands, calls)
         if sales is not None:
@@ -202,9 +195,16 @@ class Store:
         book.accounts[account.id] = book.loaded[account.id] = account
         return account
 
-    def _error(self, error: SQLAlchemyError) -> StoreError:
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        return StoreError(f"database {self._name}: {' '.join(str(cause).split())}")
+    def _error(self, error: Exception) -> StoreError:
+        return StoreError(f"database {self._name}: {' '.join(str(_cause(error)).split())}")
+
+    def _is_conflict(self, error: Exception) -> bool:
+        """Whether another process was in the way: a row that both wanted to write first, a
+        deadlock."""
+        cause = _cause(error)
+        if isinstance(cause, self._driver.IntegrityError):
+            return True
+        return getattr(cause, "sqlstate", "") in _CONFLICTS
 
     # Reading
 
@@ -341,50 +341,48 @@ class _Keys:
 
 
 _ACCOUNTS = select(schema.accounts)
-# Where several processes write (PostgreSQL), an account belongs to one batch at a time; locked in
-# one order, so that two batches never wait for each other. SQLite has one writer anyway.
-_LOCK_ACCOUNTS = _ACCOUNTS.order_by(schema.accounts.c.id).with_for_update()
 _ENTRIES = select(schema.entries)
 _LIVE = select(schema.live_calls)
-_CDRS = select(schema.cdrs)
-_PAYMENTS = select(schema.entries).where(schema.entries.c.account_id.is_not(None))
 
-_INSERT_CALLS = insert(schema.live_calls)
-_UPDATE_CALLS = (
+_LIVE_BY_ID = Lookup(_LIVE, schema.live_calls.c.call_id)
+_COVERED_BY_ACCOUNT = Lookup(
+    _LIVE.where(schema.live_calls.c.coverage.is_not(None)), schema.live_calls.c.account_id
+)
+# Where several processes write (PostgreSQL), an account belongs to one batch at a time; locked in
+# one order, so that two batches never wait for each other. SQLite has one writer anyway.
+_ACCOUNTS_BY_ID = Lookup(
+    _ACCOUNTS.order_by(schema.accounts.c.id).with_for_update(), schema.accounts.c.id
+)
+_CDR_COLUMNS = tuple(column.name for column in schema.cdrs.columns)
+_CDRS_BY_ID = Lookup(select(schema.cdrs), schema.cdrs.c.id)
+_PAYMENTS_BY_ID = Lookup(
+    _ENTRIES.where(schema.entries.c.account_id.is_not(None)), schema.entries.c.transaction_id
+)
+
+_INSERT_CALLS = Statement(insert(schema.live_calls), schema.CALL_COLUMNS)
+_UPDATE_CALLS = Statement(
     update(schema.live_calls)
     .where(schema.live_calls.c.call_id == bindparam("key"))
-    .values(
-        reserved_micros=bindparam("reserved_micros"),
-        paid_seconds=bindparam("paid_seconds"),
-        answered_at=bindparam("answered_at"),
-        last_alive_at=bindparam("last_alive_at"),
-        coverage=bindparam("coverage"),
-    )
+    .values({name: bindparam(name) for name in schema.CALL_CHANGES}),
+    (*schema.CALL_CHANGES, "key"),
 )
-_DELETE_CALLS = delete(schema.live_calls).where(schema.live_calls.c.call_id == bindparam("key"))
-_INSERT_CDRS = insert(schema.cdrs)
-_INSERT_ENTRIES = insert(schema.entries)
-_UPDATE_ACCOUNTS = (
+_DELETE_CALLS = Statement(
+    delete(schema.live_calls).where(schema.live_calls.c.call_id == bindparam("key")), ("key",)
+)
+_INSERT_CDRS = Statement(insert(schema.cdrs), schema.CDR_COLUMNS)
+_INSERT_ENTRIES = Statement(insert(schema.entries), schema.ENTRY_COLUMNS)
+_UPDATE_ACCOUNTS = Statement(
     update(schema.accounts)
     .where(schema.accounts.c.id == bindparam("key"))
     .where(schema.accounts.c.version == bindparam("known_version"))
-    .values(
-        name=bindparam("name"),
-        balance_micros=bindparam("balance_micros"),
-        reserved_micros=bindparam("reserved_micros"),
-        credit_limit_micros=bindparam("credit_limit_micros"),
-        status=bindparam("status"),
-        tariff=bindparam("tariff"),
-        version=bindparam("known_version") + 1,
-    )
+    .values({name: bindparam(f"new_{name}") for name in schema.ACCOUNT_CHANGES}),
+    (*(f"new_{name}" for name in schema.ACCOUNT_CHANGES), "key", "known_version"),
 )
 
 
-def _is_conflict(error: SQLAlchemyError) -> bool:
-    """Whether another process was in the way: a row that both wanted to write first, a deadlock."""
-    if not isinstance(error, DBAPIError):
-        return False
-    return isinstance(error, IntegrityError) or getattr(error.orig, "sqlstate", "") in _CONFLICTS
+def _cause(error: Exception) -> BaseException:
+    """The driver's own error, whether SQLAlchemy has wrapped it or not."""
+    return error.orig or error if isinstance(error, DBAPIError) else error
 
 
 _CONFLICTS = frozenset({"40001", "40P01"})
@@ -392,60 +390,21 @@ _CONFLICTS = frozenset({"40001", "40P01"})
 _PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]*@")
 
 
-def _by_keys(connection: Connection, query: Any, column: Any, keys: Sequence[Any]) -> list[Any]:
-    """Rows whose column is one of the keys."""
-    rows: list[Any] = []
-    for start in range(0, len(keys), MAX_KEYS):
-        part = keys[start : start + MAX_KEYS]
-        rows += connection.execute(query.where(column.in_(part)))
-    return rows
-
-
 def _write(connection: Connection, book: Book) -> None:
     """Everything that the batch changed, one statement a table."""
-    new = [book.calls[key] for key in book.changed_calls if key not in book.stored_calls]
-    old = [book.calls[key] for key in book.changed_calls if key in book.stored_calls]
-    gone = [key for key in book.closed_calls if key in book.stored_calls]
-    _many(connection, _INSERT_CALLS, [schema.call_row(call) for call in new])
-    _many(connection, _UPDATE_CALLS, [_call_changes(call) for call in old])
-    _many(connection, _DELETE_CALLS, [{"key": key} for key in gone])
-    _many(connection, _INSERT_CDRS, [schema.cdr_row(*record) for record in book.new_cdrs])
-    _many(connection, _INSERT_ENTRIES, [schema.entry_row(entry) for entry in book.new_entries])
+    changed = [book.calls[key] for key in book.changed_calls]
+    new = [schema.call_row(call) for call in changed if call.call_id not in book.stored_calls]
+    old = [schema.call_changes(call) for call in changed if call.call_id in book.stored_calls]
+    gone = [(key,) for key in book.closed_calls if key in book.stored_calls]
+    _INSERT_CALLS.run(connection, new)
+    _UPDATE_CALLS.run(connection, old)
+    _DELETE_CALLS.run(connection, gone)
+    _INSERT_CDRS.run(connection, [schema.cdr_row(*record) for record in book.new_cdrs])
+    _INSERT_ENTRIES.run(connection, [schema.entry_row(entry) for entry in book.new_entries])
     sales_store.write(connection, book.sales)
-    changed = book.changed_accounts
-    if changed:
-        written = connection.execute(_UPDATE_ACCOUNTS, [_account_changes(a) for a in changed])
-        if written.rowcount != len(changed):
-            raise _Conflict
-
-
-def _many(connection: Connection, statement: Any, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(statement, rows)
-
-
-def _call_changes(call: LiveCall) -> dict[str, Any]:
-    return {
-        "key": call.call_id,
-        "reserved_micros": call.reserved_micros,
-        "paid_seconds": call.paid_seconds,
-        "answered_at": call.answered_at,
-        "last_alive_at": call.last_alive_at,
-        "coverage": schema.coverage_blob(call.coverage),
-    }
-
-
-def _account_changes(account: Account) -> dict[str, Any]:
-    return {
-        "key": account.id,
-        "known_version": account.version,
-        "name": account.name,
-        "balance_micros": account.balance_micros,
-        "reserved_micros": account.reserved_micros,
-        "credit_limit_micros": account.credit_limit_micros,
-        "status": account.status,
-        "tariff": account.tariff,
-    }
+    accounts = [schema.account_changes(account) for account in book.changed_accounts]
+    if _UPDATE_ACCOUNTS.run(connection, accounts) != len(accounts):
+        raise _Conflict
 
 
 def _replace_tariff(connection: Connection, command: ReplaceTariff) -> int:
@@ -453,7 +412,8 @@ def _replace_tariff(connection: Connection, command: ReplaceTariff) -> int:
     connection.execute(delete(schema.tariffs).where(schema.tariffs.c.name == command.name))
     connection.execute(insert(schema.tariffs), {"name": command.name, "currency": command.currency})
     rows = [_rate_row(replace(rate, tariff=command.name)) for rate in command.rates]
-    _many(connection, insert(schema.rates), rows)
+    if rows:
+        connection.execute(insert(schema.rates), rows)
     return len(rows)
 
 

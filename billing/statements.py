@@ -1,0 +1,111 @@
+"""Statements that every batch needs, compiled once for a database and handed to its driver.
+
+A batch is a dozen statements, always the same ones. Finding each in SQLAlchemy's cache, binding its
+parameters and dressing its result anew cost several times the database's own work; here that is
+done once, and rows are tuples as the driver has them. What the driver raises comes as it is, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Dialect, Executable, Select, bindparam
+
+Row = tuple[Any, ...]
+
+MAX_KEYS = 512
+"""Keys in one IN list; SQLite takes 32,766 parameters, older ones 999."""
+
+
+class _Compiled:
+    """A statement as one database's driver takes it.
+
+    Args:
+        names: the parameters in the order in which they are given.
+    """
+
+    __slots__ = ("arrange", "text")
+
+    def __init__(self, statement: Executable, dialect: Dialect, names: Sequence[str]) -> None:
+        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        self.text: str = str(compiled)
+        self.arrange: Callable[[Row], Any] | None = None
+        """To what the driver wants; None for a row that is so already."""
+        wanted = compiled.positiontup
+        if wanted is None:
+            self.arrange = lambda row: dict(zip(names, row, strict=True))
+        elif tuple(wanted) != tuple(names):
+            self.arrange = itemgetter(*map(list(names).index, wanted))
+
+    def parameters(self, rows: Sequence[Row]) -> list[Any]:
+        return list(rows) if self.arrange is None else list(map(self.arrange, rows))
+
+
+class Statement:
+    """Something done to many rows.
+
+    Args:
+        names: the statement's parameters, in the order of a row.
+    """
+
+    def __init__(self, statement: Executable, names: Sequence[str]) -> None:
+        self._statement = statement
+        self._names = tuple(names)
+        self._compiled: dict[str, _Compiled] = {}
+
+    def run(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Do it to each row; how many rows of the table it touched."""
+        if not rows:
+            return 0
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = _Compiled(self._statement, dialect, self._names)
+            self._compiled[dialect.name] = compiled
+        cursor = connection.connection.cursor()
+        try:
+            cursor.executemany(compiled.text, compiled.parameters(rows))
+            return int(cursor.rowcount)
+        finally:
+            cursor.close()
+
+
+class Lookup:
+    """Rows whose column is one of some keys. No type of SQLAlchemy's changes their values, so a
+    truth value may be a number."""
+
+    def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
+        self._query = query
+        self._column = column
+        self._compiled: dict[tuple[str, int], _Compiled] = {}
+
+    def rows(self, connection: Connection, keys: Sequence[Any]) -> list[Row]:
+        found: list[Row] = []
+        for start in range(0, len(keys), MAX_KEYS):
+            found += self._part(connection, list(keys[start : start + MAX_KEYS]))
+        return found
+
+    def _part(self, connection: Connection, keys: list[Any]) -> Sequence[Row]:
+        """One IN list. Its length is a power of two, the last key repeated, so that a handful of
+        texts does for all."""
+        length = 1 << (len(keys) - 1).bit_length()
+        keys += [keys[-1]] * (length - len(keys))
+        compiled = self._compile(connection.dialect, length)
+        (parameters,) = compiled.parameters([tuple(keys)])
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(compiled.text, parameters)
+            return cursor.fetchall()
+        finally:
+            cursor.close()
+
+    def _compile(self, dialect: Dialect, length: int) -> _Compiled:
+        compiled = self._compiled.get((dialect.name, length))
+        if compiled is None:
+            names = [f"key_{number}" for number in range(length)]
+            parameters = [bindparam(name, type_=self._column.type) for name in names]
+            query = self._query.where(self._column.in_(parameters))
+            compiled = self._compiled[dialect.name, length] = _Compiled(query, dialect, names)
+        return compiled

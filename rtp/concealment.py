@@ -1,0 +1,97 @@
+"""Fills the places of lost packets, after the idea of G.711 appendix I.
+
+The last period of the voice is repeated, fading away over 60 ms; a longer silence is a silence.
+Where sound comes again it is faded in. Unlike there nothing is delayed for it, so the way into the
+repetition isn't overlapped; the period is chosen so that it joins.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtp.samples import FRAME_SAMPLES, Samples, saturated
+
+HISTORY = 400
+"""Samples that are kept: twice the longest period, and what is matched."""
+SHORTEST_PERIOD, LONGEST_PERIOD = 40, 120
+"""Samples: a voice of 200 to 66 Hz, and half as high again."""
+_MATCHED = 160
+FADE_SAMPLES = 80
+"""10 ms: from one gap to the sound that ends it."""
+FULL_SAMPLES = 80
+GONE_SAMPLES = 480
+"""Repeated unchanged for 10 ms, gone after 60."""
+
+_RISE = (np.arange(FADE_SAMPLES) + 0.5) / FADE_SAMPLES
+_FALL = 1 - _RISE
+_LOUDNESS = np.interp(
+    np.arange(GONE_SAMPLES + FRAME_SAMPLES), [FULL_SAMPLES, GONE_SAMPLES], [1.0, 0.0]
+)
+
+
+class Concealer:
+    """One stream's; told every frame that is played."""
+
+    __slots__ = ("_gap", "_last", "_period")
+
+    def __init__(self) -> None:
+        self._last: list[Samples] = []
+        self._gap = 0
+        self._period: NDArray[np.float64] | None = None
+
+    @property
+    def gone(self) -> bool:
+        """The gap is so long that nothing is left to hear."""
+        return self._gap >= GONE_SAMPLES
+
+    def keep(self, frame: Samples) -> Samples:
+        """A frame that came; the same, faded in if it ends a gap. It is kept, not copied."""
+        if self._gap:
+            frame = self._faded_in(frame)
+            self._gap = 0
+            self._period = None
+        last = self._last
+        last.append(frame)
+        if len(last) > 3:
+            del last[0]
+        return frame
+
+    def conceal(self, samples: int = FRAME_SAMPLES) -> Samples:
+        """What to play instead of a lost frame, or of a part of it."""
+        if self._gap >= GONE_SAMPLES or not self._last:
+            self._gap = GONE_SAMPLES
+            return np.zeros(samples, np.int16)
+        result = saturated(self._repeated(samples) * _LOUDNESS[self._gap : self._gap + samples])
+        self._gap += samples
+        return result
+
+    def _faded_in(self, frame: Samples) -> Samples:
+        repeated = np.zeros(FADE_SAMPLES)
+        if not self.gone:
+            loudness = _LOUDNESS[self._gap : self._gap + FADE_SAMPLES]
+            repeated = self._repeated(FADE_SAMPLES) * loudness
+        frame = frame.copy()
+        frame[:FADE_SAMPLES] = saturated(frame[:FADE_SAMPLES] * _RISE + repeated * _FALL)
+        return frame
+
+    def _repeated(self, samples: int) -> NDArray[np.float64]:
+        """The last period again and again, from where the gap has got to."""
+        if self._period is None:
+            history = np.concatenate(self._last)[-HISTORY:].astype(np.float64)
+            self._period = history[-_period_of(history) :]
+        place = (self._gap + np.arange(samples)) % len(self._period)
+        return self._period[place]
+
+
+def _period_of(history: NDArray[np.float64]) -> int:
+    """The lag at which the end of the history looks most like what was before it."""
+    if len(history) < _MATCHED + LONGEST_PERIOD:
+        return min(LONGEST_PERIOD, len(history))
+    end = history[-_MATCHED:]
+    lags = np.lib.stride_tricks.sliding_window_view(
+        history[-_MATCHED - LONGEST_PERIOD : -SHORTEST_PERIOD], _MATCHED
+    )
+    # Row 0 is the longest lag.
+    norm = np.sqrt((lags**2).sum(axis=1)) + 1.0
+    return LONGEST_PERIOD - int((lags @ end / norm).argmax())

@@ -1,0 +1,242 @@
+"""Evens out when a stream's packets arrive, with as little delay as that takes.
+
+The buffer is a ring of octets by timestamp, one octet a sample: packets of any length fall into
+their places, whatever order they come in, and a frame of 20 ms is read from wherever playing is.
+How many packets there were doesn't matter.
+
+It begins with one frame in reserve. When packets come too late to be played the reserve grows, when
+it was never needed for a while it shrinks, and it never gets longer than its bound: what is older
+is dropped, for people talk over each other when sound is late.
+"""
+
+from __future__ import annotations
+
+from rtp.samples import FRAME_SAMPLES, samples_in
+
+RING = 1 << 14
+"""Octets; two seconds."""
+DEFAULT_MAX_DELAY_MS = 200
+RESERVE = FRAME_SAMPLES
+"""Samples that wait beyond the frame being played, at first and when nothing disturbs."""
+SHRINK_FRAMES = 200
+"""The reserve must have been too long for so many frames (4 s) before it shrinks."""
+LATE_PACKETS = 3
+"""So many overtaken packets that couldn't be played any more make the reserve a frame longer."""
+ASTRAY_PACKETS = 3
+"""So many in a row far from where playing is are the sender's clock, begun anew."""
+
+_MASK = RING - 1
+_HALF = FRAME_SAMPLES // 2
+_MISSING, _WAITING, _PLAYED = 0, 1, 2
+_FRAME_MISSING = bytes(FRAME_SAMPLES)
+_FRAME_PLAYED = bytes([_PLAYED]) * FRAME_SAMPLES
+
+Halves = tuple[bytes | None, bytes | None]
+"""The first and the second 10 ms of a frame."""
+
+
+class JitterBuffer:
+    """One stream's octets between arriving and being played.
+
+    Args:
+        max_delay_ms: the longest that sound may wait here.
+    """
+
+    __slots__ = (
+        "_astray",
+        "_end",
+        "_fewest",
+        "_frames",
+        "_hold",
+        "_late_packets",
+        "_max_delay",
+        "_next",
+        "_octets",
+        "_started",
+        "_state",
+        "duplicates",
+        "excessive",
+        "late",
+    )
+
+    def __init__(self, max_delay_ms: int = DEFAULT_MAX_DELAY_MS) -> None:
+        self._max_delay = samples_in(max_delay_ms)
+        self._octets = bytearray(RING)
+        self._state = bytearray(RING)
+        self._started = False
+        self._next = 0
+        self._end = 0
+        self._hold = 0
+        self._late_packets = 0
+        self._astray = 0
+        self._frames = 0
+        self._fewest = RING
+        self.excessive = False
+        """With the frame just taken: one more is waiting than is needed, so the player may take it
+        at once and make one of the two."""
+        self.late = 0
+        """Packets that came too late."""
+        self.duplicates = 0
+
+    @property
+    def waiting(self) -> int:
+        """Samples from where playing is to the newest; the delay that the buffer adds."""
+        return max(0, _signed(self._end - self._next)) if self._started else 0
+
+    @property
+    def starving(self) -> bool:
+        """Nothing waits; nothing was heard yet, or the stream pauses."""
+        return not self._started or _signed(self._end - self._next) <= 0
+
+    def restart(self) -> None:
+        """Another stream follows."""
+        self._started = False
+
+    # In
+
+    def put(self, timestamp: int, payload: bytes) -> None:
+        """Take a packet's payload, at most half a second of it."""
+        size = len(payload)
+        if not 0 < size <= RING // 4:
+            return
+        if not self._started:
+            self._anchor(timestamp)
+        ahead = _signed(timestamp - self._next)
+        if ahead + size > RING // 2 or ahead < -RING // 2:
+            if not self._is_new_clock():
+                return
+            self._anchor(timestamp)
+        elif ahead + size <= 0 and not self._makes_room(timestamp, ahead):
+            return
+        self._astray = 0
+        self._write(timestamp & _MASK, payload, size)
+        end = (timestamp + size) & 0xFFFFFFFF
+        if _signed(end - self._end) > 0:
+            self._end = end
+            excess = _signed(end - self._next) - self._max_delay
+            if excess > 0:
+                self._drop(excess)
+
+    def _anchor(self, timestamp: int) -> None:
+        """Begin with this packet, after the reserve."""
+        self._state[:] = bytes(RING)
+        self._next = (timestamp - RESERVE) & 0xFFFFFFFF
+        self._end = timestamp
+        self._hold = self._late_packets = self._astray = 0
+        self._started = True
+        self._watch()
+
+    def _is_new_clock(self) -> bool:
+        """Whether a timestamp from far away is to be believed."""
+        self._astray += 1
+        return self.starving or self._astray >= ASTRAY_PACKETS
+
+    def _makes_room(self, timestamp: int, ahead: int) -> bool:
+        """Whether a packet whose time has passed is played all the same, later than was meant."""
+        if self._state[timestamp & _MASK] == _PLAYED:
+            self.duplicates += 1
+            return False
+        self.late += 1
+        if _signed(self._end - self._next) > 0:
+            # Others overtook it and are being played.
+            self._late_packets += 1
+            if self._late_packets >= LATE_PACKETS and self.waiting < self._max_delay:
+                self._late_packets = 0
+                self._hold += 1
+            return False
+        if -ahead > self._max_delay:
+            self._anchor(timestamp)
+        else:
+            self._next = timestamp
+            self._watch()
+        return True
+
+    def _write(self, at: int, payload: bytes, size: int) -> None:
+        end = at + size
+        if end <= RING:
+            self._octets[at:end] = payload
+            self._state[at:end] = b"\x01" * size
+            return
+        first = RING - at
+        self._write(at, payload[:first], first)
+        self._write(0, payload[first:], size - first)
+
+    def _drop(self, samples: int) -> None:
+        """Go on further ahead."""
+        samples += -samples % FRAME_SAMPLES
+        for at in range(0, samples, FRAME_SAMPLES):
+            self._mark(self._next + at & _MASK, _FRAME_MISSING)
+        self._next = (self._next + samples) & 0xFFFFFFFF
+        self._watch()
+
+    # Out
+
+    def pop(self) -> bytes | Halves | None:
+        """The next 20 ms: its octets, None if nothing of it is there, or what is there of it."""
+        if not self._started:
+            return None
+        if self._hold:
+            self._hold -= 1
+            self._watch()
+            return None
+        at = self._next & _MASK
+        self._next = (self._next + FRAME_SAMPLES) & 0xFFFFFFFF
+        end = at + FRAME_SAMPLES
+        if end > RING or self._state.count(_WAITING, at, end) != FRAME_SAMPLES:
+            return self._pop_piecewise(at)
+        self._state[at:end] = _FRAME_PLAYED
+        self._measure()
+        return bytes(self._octets[at:end])
+
+    def _pop_piecewise(self, at: int) -> bytes | Halves | None:
+        first, second = self._half(at), self._half(at + _HALF & _MASK)
+        self._measure()
+        if first is None:
+            return None if second is None else (None, second)
+        return (first, None) if second is None else first + second
+
+    def _half(self, at: int) -> bytes | None:
+        """10 ms, if every sample of them is there."""
+        end = at + _HALF
+        state, octets = self._state[at:end], self._octets[at:end]
+        if end > RING:
+            state += self._state[: end - RING]
+            octets += self._octets[: end - RING]
+        whole = state.count(_WAITING) == _HALF
+        self._mark(at, _FRAME_PLAYED[:_HALF] if whole else _FRAME_MISSING[:_HALF])
+        return bytes(octets) if whole else None
+
+    def _mark(self, at: int, states: bytes) -> None:
+        end = at + len(states)
+        if end <= RING:
+            self._state[at:end] = states
+            return
+        first = RING - at
+        self._state[at:] = states[:first]
+        self._state[: end - RING] = states[first:]
+
+    # The reserve
+
+    def _watch(self) -> None:
+        """Begin a new span of watching how much of the reserve is needed."""
+        self._frames = 0
+        self._fewest = RING
+        self.excessive = False
+
+    def _measure(self) -> None:
+        waiting = _signed(self._end - self._next)
+        if waiting < self._fewest:
+            self._fewest = waiting
+        self._frames += 1
+        self.excessive = False
+        if self._frames < SHRINK_FRAMES:
+            return
+        excessive = self._fewest >= RESERVE + FRAME_SAMPLES
+        self._watch()
+        self._late_packets = 0
+        self.excessive = excessive
+
+
+def _signed(difference: int) -> int:
+    """A difference of timestamps, which are of 32 bits."""
+    return (difference + 0x80000000 & 0xFFFFFFFF) - 0x80000000

@@ -1,0 +1,192 @@
+"""Digits as telephone events (RFC 4733).
+
+What is received is taken more widely than what is sent is written: phones are met that set no
+marker, count no duration, or leave long gaps within an event. What makes an event one event is its
+timestamp.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from rtp.packet import PacketError
+from rtp.samples import FRAME_SAMPLES, samples_in
+
+DIGITS = "0123456789*#ABCD"
+"""By event code (section 3.2)."""
+END_PACKETS = 3
+"""The last packet is repeated, as section 2.5.1.4 asks for."""
+DEFAULT_DIGIT_MS = 100
+PAUSE_MS = 60
+"""Between two digits; receivers ask for 40 at least."""
+MAX_DIGITS_TO_SEND = 64
+"""Waiting at a side; longer than any number."""
+VOLUME = 10
+"""-10 dBm0, as usual."""
+_MAX_DURATION = 0xFFFF
+_MAX_LATE = 5 * 8000
+"""A timestamp from further back is of a clock that began anew."""
+
+_PAYLOAD = struct.Struct(">BBH")
+
+
+@dataclass(frozen=True, slots=True)
+class TelephoneEvent:
+    """::
+
+         0                   1                   2                   3
+         0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+        +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+        |     event     |E|R| volume    |          duration             |
+        +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+
+    Args:
+        volume: in dBm0 without the sign.
+        duration: in timestamp units, since the event's timestamp.
+    """
+
+    code: int
+    end: bool
+    duration: int
+    volume: int = VOLUME
+
+    @classmethod
+    def parse(cls, payload: bytes) -> TelephoneEvent:
+        """Read a payload; what follows the first event (section 2.5.2.2) is passed over.
+
+        Raises:
+            PacketError: shorter than four octets.
+        """
+        if len(payload) < _PAYLOAD.size:
+            raise PacketError(f"{len(payload)} octets are no telephone event")
+        code, flags, duration = _PAYLOAD.unpack_from(payload)
+        return cls(code, flags >= 0x80, duration, flags & 0x3F)
+
+    def __bytes__(self) -> bytes:
+        return _PAYLOAD.pack(self.code, self.end << 7 | self.volume, self.duration)
+
+    @property
+    def digit(self) -> str | None:
+        """None for events that aren't keys, such as a flash."""
+        return DIGITS[self.code] if self.code < len(DIGITS) else None
+
+
+class EventReceiver:
+    """Makes one digit of the packets of one event. One for each synchronization source."""
+
+    __slots__ = ("_code", "_duration", "_ended", "_timestamp")
+
+    def __init__(self) -> None:
+        self._timestamp: int | None = None
+        self._code = 0
+        self._duration = 0
+        self._ended = False
+
+    def receive(self, timestamp: int, payload: bytes) -> str | None:
+        """A digit, when its first packet comes, whichever that is.
+
+        The marker is not asked for: it may be lost, and some never set it. A packet that is older
+        than the last event was overtaken on the way, and its digit is known.
+
+        Raises:
+            PacketError: not a telephone event.
+        """
+        event = TelephoneEvent.parse(payload)
+        if self._follows(timestamp, event):
+            self._duration = event.duration
+            self._ended = self._ended or event.end
+            return None
+        if self._timestamp is not None and (self._timestamp - timestamp) & 0xFFFFFFFF < _MAX_LATE:
+            return None
+        self._timestamp = timestamp
+        self._code, self._duration, self._ended = event.code, event.duration, event.end
+        return event.digit
+
+    def _follows(self, timestamp: int, event: TelephoneEvent) -> bool:
+        """Whether the packet belongs to the last event, or to its next segment: an event that is
+        longer than its field can say goes on under a new timestamp (section 2.5.1.3)."""
+        if self._timestamp is None or event.code != self._code:
+            return False
+        if timestamp == self._timestamp:
+            return True
+        if self._ended or not self._duration:
+            return False
+        if timestamp != (self._timestamp + self._duration) & 0xFFFFFFFF:
+            return False
+        self._timestamp = timestamp
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class EventPacket:
+    """What the packet of a tick has that sound has not."""
+
+    timestamp: int
+    marker: bool
+    payload: bytes
+
+
+class EventSender:
+    """Sends digits one after the other, a packet for each 20 ms while one lasts.
+
+    While it sends, no sound is sent (section 2.5.1.2 allows both; receivers understand this).
+    """
+
+    __slots__ = ("_digits", "_ends", "_length", "_pause", "_started_at")
+
+    def __init__(self) -> None:
+        self._digits: list[tuple[int, int]] = []
+        self._started_at: int | None = None
+        self._length = 0
+        self._ends = 0
+        self._pause = 0
+
+    def press(self, digit: str, duration_ms: int = DEFAULT_DIGIT_MS) -> bool:
+        """Send a digit after those that wait.
+
+        Returns:
+            Whether there was room.
+
+        Raises:
+            ValueError: not a digit.
+        """
+        code = DIGITS.index(digit)
+        if len(self._digits) >= MAX_DIGITS_TO_SEND:
+            return False
+        length = min(max(samples_in(duration_ms), FRAME_SAMPLES), _MAX_DURATION)
+        self._digits.append((code, length))
+        return True
+
+    def next_packet(self, timestamp: int) -> EventPacket | None:
+        """What to send in the frame of media time `timestamp`; None: sound."""
+        if self._started_at is None:
+            if self._pause > 0:
+                self._pause -= FRAME_SAMPLES
+                return None
+            if not self._digits:
+                return None
+            self._started_at = timestamp
+            self._length = 0
+            self._ends = 0
+            return self._packet(marker=True)
+        return self._packet(marker=False)
+
+    def _packet(self, *, marker: bool) -> EventPacket:
+        assert self._started_at is not None
+        code, length = self._digits[0]
+        self._length = min(self._length + FRAME_SAMPLES, length)
+        end = self._length == length and not marker
+        packet = EventPacket(
+            self._started_at, marker, bytes(TelephoneEvent(code, end, self._length))
+        )
+        self._ends += end
+        if self._ends == END_PACKETS:
+            del self._digits[0]
+            self._started_at = None
+            self._pause = samples_in(PAUSE_MS)
+        return packet
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._digits)

@@ -1,0 +1,50 @@
+"""Both laws, sample by sample against the C module that Python came with."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from rtp.g711 import A_TO_U, LAWS, PCMA, PCMU, U_TO_A
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import audioop
+
+EVERY_OCTET = bytes(range(256))
+EVERY_SAMPLE = np.arange(-32768, 32768).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    ("law", "oracle"), [(PCMU, audioop.ulaw2lin), (PCMA, audioop.alaw2lin)], ids=["u", "A"]
+)
+def test_every_octet_is_decoded_exactly(law, oracle):
+    assert law.decode(EVERY_OCTET).tobytes() == oracle(EVERY_OCTET, 2)
+
+
+@pytest.mark.parametrize(
+    ("law", "oracle"), [(PCMU, audioop.lin2ulaw), (PCMA, audioop.lin2alaw)], ids=["u", "A"]
+)
+def test_every_sample_is_encoded_exactly(law, oracle):
+    assert law.encode(EVERY_SAMPLE) == oracle(EVERY_SAMPLE.tobytes(), 2)
+
+
+def test_octets_are_changed_from_law_to_law():
+    assert EVERY_OCTET.translate(U_TO_A) == audioop.lin2alaw(audioop.ulaw2lin(EVERY_OCTET, 2), 2)
+    assert EVERY_OCTET.translate(A_TO_U) == audioop.lin2ulaw(audioop.alaw2lin(EVERY_OCTET, 2), 2)
+
+
+@pytest.mark.parametrize("law", [PCMU, PCMA], ids=["u", "A"])
+def test_what_was_decoded_is_encoded_to_the_same_sound(law):
+    once = law.decode(EVERY_OCTET)
+    assert (law.decode(law.encode(once)) == once).all()
+
+
+def test_many_frames_are_encoded_at_once():
+    frames = EVERY_SAMPLE.reshape(-1, 256)
+    assert PCMU.encode(frames) == b"".join(PCMU.encode(frame) for frame in frames)
+
+
+def test_silence_is_a_sample_of_nearly_nothing():
+    assert [abs(int(law.decode(law.silence)[0])) for law in (PCMU, PCMA)] == [0, 8]
+    assert {kind: law.name for kind, law in LAWS.items()} == {0: "PCMU", 8: "PCMA"}

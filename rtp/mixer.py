@@ -1,0 +1,148 @@
+"""Conferences: everybody hears the sum of the others. All rooms of a tick are mixed at once.
+
+What fits is added up exactly. When the sum of loud voices doesn't fit, who hears it hears it
+quieter for a while: the loudness changes along the frame and comes back slowly, so nothing clicks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtp.samples import FRAME_SAMPLES, Samples
+
+MAX_MEMBERS = 500
+"""Of one room; N voices at once are noise long before."""
+FULL_SCALE = 32767
+_RECOVERY = 0.02
+"""Of full loudness comes back in a frame: from half in half a second."""
+_DUCK_SAMPLES = 40
+"""5 ms: how fast loudness goes down."""
+_MUTE_RAMP = np.linspace(1.0, 0.0, FRAME_SAMPLES, dtype=np.float32)
+
+_SPEAKING_RMS = 10 ** (-42 / 20) * 32768
+"""-42 dBov: a voice, not a breath."""
+_SPEAKER_SMOOTHING = 0.1
+_SPEAKER_LEAD = 2.0
+"""Somebody takes the floor by being so much louder, in power, than who has it."""
+
+
+class Member:
+    """Somebody in a room.
+
+    Args:
+        key: who it is, for whoever reads `Room.speaker`.
+    """
+
+    __slots__ = ("_was_muted", "gain", "key", "muted", "power")
+
+    def __init__(self, key: object, *, muted: bool = False) -> None:
+        self.key = key
+        self.muted = muted
+        self.gain = 1.0
+        """Of what is heard."""
+        self.power = 0.0
+        self._was_muted = muted
+
+    def spoken(self, frame: Samples) -> Samples:
+        """What the others are given; a change of `muted` is a fade of a frame."""
+        if self.muted and self._was_muted:
+            return np.zeros(FRAME_SAMPLES, np.int16)
+        if self.muted == self._was_muted:
+            return frame
+        self._was_muted = self.muted
+        ramp = _MUTE_RAMP if self.muted else _MUTE_RAMP[::-1]
+        return (frame * ramp).astype(np.int16)
+
+    @property
+    def quiet(self) -> bool:
+        """Needs :meth:`spoken`."""
+        return self.muted or self._was_muted
+
+
+class Room:
+    """Members and who of them speaks."""
+
+    __slots__ = ("announcement", "id", "members", "speaker")
+
+    def __init__(self, room: int) -> None:
+        self.id = room
+        self.members: list[Member] = []
+        self.announcement: Samples | None = None
+        """A frame that all hear in the next tick, as of a tone that somebody came."""
+        self.speaker: Member | None = None
+
+    def find_speaker(self) -> bool:
+        """Choose who has the floor; whether it is somebody else now."""
+        loudest = max(self.members, key=lambda member: member.power, default=None)
+        speaker = self.speaker if self.speaker in self.members else None
+        if loudest is None or loudest.power < _SPEAKING_RMS**2:
+            changed = speaker is not self.speaker
+            self.speaker = speaker
+            return changed
+        if speaker is None or loudest.power > _SPEAKER_LEAD * speaker.power:
+            speaker = loudest
+        changed = speaker is not self.speaker
+        self.speaker = speaker
+        return changed
+
+
+def mix(rooms: Sequence[Room], frames: Samples) -> Samples:
+    """A tick.
+
+    Args:
+        rooms: none of them empty.
+        frames: what each member said, in the order of the rooms and of their members; it may be
+            written to.
+
+    Returns:
+        What each hears, in the same order.
+    """
+    if not rooms:
+        return frames
+    members = [member for room in rooms for member in room.members]
+    for row, member in enumerate(members):
+        if member.quiet:
+            frames[row] = member.spoken(frames[row])
+    _measure(members, frames)
+    counts = np.array([len(room.members) for room in rooms])
+    spoken = frames.astype(np.int32)
+    sums = np.add.reduceat(spoken, np.cumsum(counts) - counts, axis=0)
+    for row, room in enumerate(rooms):
+        if room.announcement is not None:
+            sums[row] += room.announcement
+            room.announcement = None
+    heard = sums.repeat(counts, axis=0)
+    heard -= spoken
+    return _fitted(members, heard)
+
+
+def _measure(members: list[Member], frames: Samples) -> None:
+    """Each member's power, smoothed."""
+    values = frames.astype(np.float32)
+    powers = np.einsum("ij,ij->i", values, values) / FRAME_SAMPLES
+    for member, power in zip(members, powers.tolist(), strict=True):
+        member.power += _SPEAKER_SMOOTHING * (power - member.power)
+
+
+def _fitted(members: list[Member], heard: NDArray[np.int32]) -> Samples:
+    """Turn down what is too loud; others are left as they are, to the sample."""
+    peaks = np.maximum(heard.max(axis=1), -heard.min(axis=1))
+    gains = np.array([member.gain for member in members])
+    for row in np.flatnonzero((peaks > FULL_SCALE) | (gains < 1.0)).tolist():
+        heard[row] = _turned_down(members[row], heard[row], int(peaks[row]))
+    return heard.astype(np.int16)
+
+
+def _turned_down(member: Member, heard: NDArray[np.int32], peak: int) -> NDArray[np.int32]:
+    before = member.gain
+    fits = FULL_SCALE / max(peak, 1)
+    after = min(1.0, fits, before + _RECOVERY)
+    member.gain = after
+    if after < before:
+        ramp = np.interp(np.arange(FRAME_SAMPLES), [0, _DUCK_SAMPLES], [before, after])
+    else:
+        ramp = np.linspace(before, after, FRAME_SAMPLES)
+    return np.clip(np.rint(heard * ramp), -FULL_SCALE - 1, FULL_SCALE).astype(np.int32)

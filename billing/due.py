@@ -77,7 +77,7 @@ def run(
             if work.kind not in handlers and work.key not in refused:
                 refused.add(work.key)
                 report.failures.append((work, KeyError(f"nothing does {work.kind} work")))
-        works = first_of_each_account(work for work in works if work.key not in refused)
+        works = together(work for work in works if work.key not in refused)
         if not works:
             break
         for work, touched, results in _apply_all(works, handlers, apply):
@@ -93,12 +93,18 @@ def run(
     return report
 
 
-def first_of_each_account(works: Iterable[DueWork]) -> list[DueWork]:
-    """Works that may be done together. What an account's first work leads to may come before its
-    second; of works that belong to nobody only the first is taken, for the same reason."""
-    seen: set[int | None] = set()
-    first = []
+def together(works: Iterable[DueWork]) -> list[DueWork]:
+    """The first works, as far as they may be done together.
+
+    What an account's first work leads to may come before its second, so only its first is taken.
+    A work of nobody's account may touch every account: it is done alone, after all that is due
+    before it.
+    """
+    seen: set[int] = set()
+    first: list[DueWork] = []
     for work in works:
+        if work.account_id is None:
+            return first or [work]
         if work.account_id not in seen:
             seen.add(work.account_id)
             first.append(work)

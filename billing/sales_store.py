@@ -9,7 +9,17 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from billing import rental_store
 from billing import sales_schema as schema
-from billing.authorization import OpenCall, TopUp
+from billing.authorization import (
+    AddAccount,
+    AnswerCall,
+    CloseCall,
+    ExtendCall,
+    OpenCall,
+    ProveAlive,
+    SetAccount,
+    TopUp,
+    WriteCdr,
+)
 from billing.book import Book, LiveCall
 from billing.coverage import Coverage
 from billing.due import DueWork
@@ -36,6 +46,12 @@ LONGEST_CALL_MS = 2 * 86_400_000
 """No call lasts longer, so one that ended on a day was set up at most so long before."""
 
 
+_OF_CALLS = frozenset(
+    {ExtendCall, AnswerCall, ProveAlive, CloseCall, WriteCdr, SetAccount, AddAccount}
+)
+"""Commands that have nothing to do with what is sold."""
+
+
 # Loading
 
 
@@ -44,6 +60,10 @@ def load(
 ) -> Sales | None:
     """What the commands of a batch touch beside calls and accounts; None for nothing, as in most
     batches."""
+    commands = [command for command in commands if _about_sales(command)]
+    calls = [call for call in calls if call.coverage is not None]
+    if not commands and not calls:
+        return None
     keys: set[str] = set()
     owners: set[int] = set()
     bonuses: set[tuple[int, str]] = set()
@@ -62,8 +82,7 @@ def load(
             case TopUp(account_id=account_id) | SalesCommand(account_id=account_id):
                 owners.add(account_id)
     for call in calls:
-        if call.coverage is not None:
-            keys.update(call.coverage.candidates)
+        keys.update(call.coverage.candidates if call.coverage is not None else ())
     nothing = not (keys or owners or bonuses)
     if nothing and not any(type(command) in rental_store.DEFINITIONS for command in commands):
         return None
@@ -74,6 +93,12 @@ def load(
     )
     rental_store.load(connection, commands, sales)
     return sales
+
+
+def _about_sales(command: Any) -> bool:
+    if isinstance(command, OpenCall):
+        return bool(command.packages)
+    return type(command) not in _OF_CALLS
 
 
 def products(connection: Connection) -> dict[str, Product]:

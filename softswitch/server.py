@@ -30,6 +30,7 @@ from sip.uri import Uri
 from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import MediaLost, Silent
+from softswitch.claim import DatabaseClaim
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
 from softswitch.directory import Directory, Trunk
@@ -102,6 +103,7 @@ class Server:
         self._refused_work: set[str] = set()
         # Durations go by the monotonic clock, stamps by the wall clock: both are read here only.
         self._store = Store(config.database.url)
+        self._claim = DatabaseClaim(self._store.engine, config.database_file, config.database_name)
         self._directory_store = DirectoryStore(self._store.engine)
         self._money = GroupCommit(self._store.apply, self._loop)
         self._journal = JournalKeeper(config.journal_dir, self._loop, self._log)
@@ -168,7 +170,8 @@ class Server:
             ListenError, AlreadyRunning, StoreError, MediaError: what can't be had, by name.
         """
         _raise_file_limit()
-        await self._control.start()  # first: it keeps two switches off one database
+        self._claim.take()  # before recovery, which ends the calls of a switch that died
+        await self._control.start()
         self._recover()
         await self._media.start()
         self.switch.restore(self._directory_store.bindings(time.time()))
@@ -240,6 +243,7 @@ class Server:
         await self._bindings.close()
         await self._journal.close()
         await self._money.close()
+        self._claim.release()
         self._store.close()
         self._log.info("stopped")
 

@@ -27,7 +27,7 @@ def make_board(tmp_path, fresh):
 
     def make(**settings):
         folder = tmp_path / f"switch{len(boards)}"
-        shutil.copytree(fresh, folder)
+        shutil.copytree(fresh, folder, dirs_exist_ok=True)
         boards.append(Switchboard(folder, **settings))
         return boards[-1]
 

@@ -15,7 +15,7 @@ class Entry:
         transaction_id: entries of one transaction sum to zero.
         account_id: the subscriber's account; None for one of our own.
         book: the account's name in the books: "account:12", "cash:GEL", "revenue:GEL".
-        kind: topup, call, correction.
+        kind: topup, call, package, rent, sms_number, bonus, correction.
         at: epoch milliseconds.
     """
 

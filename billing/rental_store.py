@@ -154,8 +154,10 @@ def numbers(
     country: str | None = None,
     city: str | None = None,
     kind: str | None = None,
-    limit: int = 1000,
+    service: str | None = None,
+    limit: int | None = None,
 ) -> list[Number]:
+    """The inventory, or the part of it with these properties."""
     columns = schema.numbers.c
     query = select(schema.numbers).order_by(columns.country, columns.city, columns.number)
     for column, value in (
@@ -163,6 +165,7 @@ def numbers(
         (columns.country, country),
         (columns.city, city),
         (columns.kind, kind),
+        (columns.service, service),
     ):
         if value is not None:
             query = query.where(column == value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
 
 from billing import rental_store
 from billing import sales_schema as schema
@@ -40,7 +40,7 @@ from billing.sales import (
     SalesCommand,
     SetAutoRenew,
 )
-from billing.schema import accounts, cdrs, coverage_from_blob, live_calls
+from billing.schema import accounts, cdrs, coverage_from_blob, entries, live_calls
 
 LONGEST_CALL_MS = 2 * 86_400_000
 """No call lasts longer, so one that ended on a day was set up at most so long before."""
@@ -300,7 +300,7 @@ def incoming_minutes(connection: Connection, start: int, end: int) -> dict[int, 
 
 def verify(connection: Connection) -> list[Difference]:
     """Talk time of packages: what ended calls used of the present terms and what running calls
-    hold; and that every bonus is posted."""
+    hold; and that what every account got as a bonus is posted."""
     used: dict[tuple[str, int], int] = {}
     held: dict[tuple[str, int], int] = {}
     _fold(connection.execute(select(cdrs.c.coverage).where(cdrs.c.coverage.is_not(None))), used)
@@ -318,7 +318,29 @@ def verify(connection: Connection) -> list[Difference]:
         ):
             if expected != kept:
                 found.append(Difference(what, f"of {item.id}, in ms", expected, kept))
-    return found
+    return [*found, *_verify_bonuses(connection)]
+
+
+def _verify_bonuses(connection: Connection) -> list[Difference]:
+    amount = func.sum(schema.bonuses.c.amount_micros)
+    owner = schema.bonuses.c.account_id
+    expected = _sums(connection, select(owner, amount).group_by(owner))
+    columns = entries.c
+    posted = _sums(
+        connection,
+        select(columns.account_id, func.sum(columns.amount_micros))
+        .where(columns.kind == "bonus", columns.account_id.is_not(None))
+        .group_by(columns.account_id),
+    )
+    return [
+        Difference("bonus", f"of account {key}", expected.get(key, 0), posted.get(key, 0))
+        for key in sorted(expected.keys() | posted.keys())
+        if expected.get(key, 0) != posted.get(key, 0)
+    ]
+
+
+def _sums(connection: Connection, query: Select[Any]) -> dict[int, int]:
+    return {key: int(total) for key, total in connection.execute(query)}
 
 
 def _fold(blobs: Iterable[Any], sums: dict[tuple[str, int], int]) -> None:

@@ -9,6 +9,7 @@ import secrets
 from typing import Any
 
 from billing import rental_store
+from billing.account import Account
 from billing.cdr import show_stamp
 from billing.money import format_amount
 from billing.rental import (
@@ -29,6 +30,7 @@ from billing.rental import (
     Wait,
     WaitForNumber,
     discount,
+    fee,
 )
 from softswitch.operations.accounts import read_amount, read_currency
 from softswitch.operations.context import Context
@@ -178,18 +180,15 @@ def number_sms(context: Context, account: str, service: str, country: str | None
     """Buy a number for exactly one message of a service."""
     owner = context.account(account)
     with context.billing.reading() as connection:
-        stock = rental_store.numbers(connection, STOCK, country, None, SMS)
-    for candidate in (item for item in stock if item.service == service):
-        bought: Number = context.do(
-            BuySmsNumber(
-                account_id=owner.id,
-                at=context.now_ms(),
-                purchase_id=f"sms:{candidate.number}",
-                number=candidate.number,
-            )
-        )
-        return number_row(bought)
-    raise OperationError(f"no SMS number for {service} is in stock; `softswitch number wait` waits")
+        stock = rental_store.numbers(connection, STOCK, country, None, SMS, service, limit=1)
+    if not stock:
+        raise OperationError(f"no SMS number for {service} is in stock")
+    key = stock[0].number
+    command = BuySmsNumber(
+        account_id=owner.id, at=context.now_ms(), purchase_id=f"sms:{key}", number=key
+    )
+    bought: Number = context.do(command)
+    return number_row(bought)
 
 
 def rental_order(
@@ -214,35 +213,43 @@ def rental_order(
     if months not in TERMS:
         raise OperationError(f"months must be {', '.join(map(str, TERMS))}, not {months}")
     key = order_id or secrets.token_hex(6)
-    known = _ordered(context, owner.id, key)
-    if known:
-        return [rental_row(item) for item in known]
     target = _line(context, owner.id, line)
+    had = [item.number for item in _ordered(context, owner.id, key)]
     chosen = [context.number(text) for text in numbers or ()]
-    chosen = chosen or _from_stock(context, country, city, kind, count)
+    if not chosen:
+        chosen = had + _from_stock(context, country, city, kind, count - len(had))
+    fresh = [number for number in chosen if number not in had]
     with context.billing.reading() as connection:
         percent = discount(rental_store.discounts(connection), months, len(chosen))
-    rows = []
-    for number in chosen:
-        rental: Rental | None = context.do(
-            RentNumber(
-                account_id=owner.id,
-                at=context.now_ms(),
-                rental_id=f"{key}:{number}",
-                number=number,
-                line=target,
-                months=months,
-                discount_percent=percent,
-                zone=context.config.switch.time_zone,
-                approved=frozenset(approved or ()),
-            )
+    _check_funds(context, owner, fresh, months, percent)
+    commands = [
+        RentNumber(
+            account_id=owner.id,
+            at=context.now_ms(),
+            rental_id=f"{key}:{number}",
+            number=number,
+            line=target,
+            months=months,
+            discount_percent=percent,
+            zone=context.config.switch.time_zone,
+            approved=frozenset(approved or ()),
         )
-        context.changes.accounts.add(owner.id)
-        if rental is not None:
-            rows.append(rental_row(rental))
-        else:
-            rows.append({"number": number, "state": "documents", "order": key})
-    return rows
+        for number in chosen
+    ]
+    results = context.apply(commands)
+    context.changes.accounts.add(owner.id)
+    refused = [str(result) for result in results if isinstance(result, Exception)]
+    if refused:
+        raise OperationError(
+            f"order {key}: {len(refused)} of {len(chosen)} numbers weren't connected",
+            tuple(refused),
+        )
+    return [
+        {"number": number, "state": "documents", "order": key}
+        if rental is None
+        else rental_row(rental)
+        for number, rental in zip(chosen, results, strict=True)
+    ]
 
 
 def rental_list(context: Context, account: str | None = None, ended: bool = False) -> list[Row]:
@@ -323,6 +330,21 @@ def _wait_row(wait: Wait) -> Row:
     }
 
 
+def _check_funds(
+    context: Context, owner: Account, numbers: list[str], months: int, percent: int
+) -> None:
+    """An order that can't be paid for as a whole connects nothing."""
+    with context.billing.reading() as connection:
+        found = [rental_store.number(connection, number) for number in numbers]
+    total = sum(fee(item.monthly_micros, months, percent) for item in found if item is not None)
+    available = owner.available_micros
+    if available is not None and total > max(available, 0):
+        raise OperationError(
+            f"the order costs {format_amount(total)} {owner.currency}; account {owner.id} has "
+            f"{format_amount(available)} available"
+        )
+
+
 def _ordered(context: Context, account_id: int, order: str) -> list[Rental]:
     with context.billing.reading() as connection:
         mine = rental_store.rented(connection, [account_id], ended=True)
@@ -332,6 +354,8 @@ def _ordered(context: Context, account_id: int, order: str) -> list[Rental]:
 def _from_stock(
     context: Context, country: str | None, city: str | None, kind: str, count: int
 ) -> list[str]:
+    if count <= 0:
+        return []
     if country is None:
         raise OperationError("say which: numbers, or a country (and a city)")
     with context.billing.reading() as connection:

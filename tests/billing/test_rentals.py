@@ -42,7 +42,7 @@ HOUR, DAY = 3_600_000, 86_400_000
 BERLIN = Number("+4930000001", "DE", "Berlin", "landline", "kpn", "", None, "GEL", 5 * EURO)
 SMS_NUMBER = Number("+447700000001", "GB", None, "sms", "x", "", "mail", "GEL", EURO)
 
-pytestmark = pytest.mark.usefixtures("database")
+database = pytest.mark.usefixtures("database")
 
 
 def at(text: str) -> int:
@@ -87,6 +87,7 @@ def debits(books, who):
     return [entry.at for entry in books.ledger(who) if entry.kind == "rent"]
 
 
+@database
 def test_E13_the_fee_is_debited_monthly_on_the_day_of_connection():
     books, who = stocked(BERLIN, balance=100 * EURO)
     assert rent(books, who).state == ACTIVE
@@ -98,6 +99,7 @@ def test_E13_the_fee_is_debited_monthly_on_the_day_of_connection():
     assert books.verify() == []
 
 
+@database
 def test_E13_an_anchor_on_the_31st_falls_on_the_last_day_and_returns():
     books, who = stocked(BERLIN, balance=1000 * EURO)
     rent(books, who, when=at("2028-01-31T10:00+04:00"))
@@ -109,6 +111,7 @@ def test_E13_an_anchor_on_the_31st_falls_on_the_last_day_and_returns():
     ]  # fmt: skip
 
 
+@database
 def test_E13_without_money_it_is_not_connected():
     books, who = stocked(BERLIN, balance=5 * EURO - 1)
     with pytest.raises(InsufficientFunds, match=r"costs 5\.00"):
@@ -116,6 +119,7 @@ def test_E13_without_money_it_is_not_connected():
     assert number(books).state == STOCK
 
 
+@database
 def test_E14_E15_the_fee_goes_into_the_minus_and_the_debit_stays_on_its_day():
     books, who = stocked(BERLIN, balance=7 * EURO)
     rent(books, who)
@@ -133,6 +137,7 @@ def test_E14_E15_the_fee_goes_into_the_minus_and_the_debit_stays_on_its_day():
     assert books.verify() == []
 
 
+@database
 def test_E14_a_balance_that_pays_exactly_owes_nothing():
     books, who = stocked(BERLIN, balance=10 * EURO)
     rent(books, who)
@@ -141,6 +146,7 @@ def test_E14_a_balance_that_pays_exactly_owes_nothing():
     assert not rental(books).owing
 
 
+@database
 def test_E13_each_period_is_debited_once_however_often_and_late_it_is_run():
     books, who = stocked(BERLIN, balance=100 * EURO)
     rent(books, who)
@@ -153,6 +159,7 @@ def test_E13_each_period_is_debited_once_however_often_and_late_it_is_run():
     assert debits(books, who) == [at(f"2027-0{month}-20T15:30+04:00") for month in range(1, 6)]
 
 
+@database
 def test_E16_given_up_a_day_before_the_debit_nothing_more_is_due_and_nothing_refunded():
     books, who = stocked(BERLIN, balance=100 * EURO)
     rent(books, who)
@@ -163,6 +170,7 @@ def test_E16_given_up_a_day_before_the_debit_nothing_more_is_due_and_nothing_ref
     assert books.account(who).balance_micros == 95 * EURO
 
 
+@database
 def test_E16_given_up_later_the_next_fee_is_due_and_only_that():
     books, who = stocked(BERLIN, balance=100 * EURO)
     rent(books, who)
@@ -175,6 +183,7 @@ def test_E16_given_up_later_the_next_fee_is_due_and_only_that():
     assert books.verify() == []
 
 
+@database
 def test_A11_a_number_rests_and_is_restored_or_comes_back_into_stock():
     books, who = stocked(BERLIN, balance=100 * EURO)
     rent(books, who)
@@ -196,6 +205,7 @@ def test_A11_a_number_rests_and_is_restored_or_comes_back_into_stock():
     assert rent(books, other, key="r4", when=START + 95 * DAY).account_id == other
 
 
+@database
 def test_E10_who_waits_longest_is_told_when_a_number_appears():
     books, first = stocked(balance=10 * EURO)
     second = account(books, 10 * EURO)
@@ -210,6 +220,7 @@ def test_E10_who_waits_longest_is_told_when_a_number_appears():
     assert told(books, second) == ["number_in_stock"]
 
 
+@database
 def test_E11_a_trial_lasts_an_hour_costs_nothing_and_is_had_once():
     books, who = stocked(BERLIN, SMS_NUMBER)
     lent = one(books, TryNumber(account_id=who, at=START, number=BERLIN.number, line="+1"))
@@ -225,6 +236,7 @@ def test_E11_a_trial_lasts_an_hour_costs_nothing_and_is_had_once():
     assert books.account(who).balance_micros == 0
 
 
+@database
 def test_E11_who_tries_a_number_may_rent_it_at_once():
     books, who = stocked(BERLIN, balance=5 * EURO)
     other = account(books, 5 * EURO)
@@ -236,6 +248,7 @@ def test_E11_who_tries_a_number_may_rent_it_at_once():
     assert number(books).state == RENTED
 
 
+@database
 def test_E12_an_sms_number_takes_exactly_one_message_and_is_never_issued_again():
     books, who = stocked(SMS_NUMBER, balance=3 * EURO)
     buy = BuySmsNumber(account_id=who, at=START, purchase_id="s1", number=SMS_NUMBER.number)
@@ -255,6 +268,7 @@ def test_E12_an_sms_number_takes_exactly_one_message_and_is_never_issued_again()
     assert number(books, SMS_NUMBER.number).state == BURNED
 
 
+@database
 def test_E4_a_number_with_documents_waits_for_them_and_is_held_meanwhile():
     papers = replace(BERLIN, documents="address")
     books, who = stocked(papers, balance=20 * EURO)
@@ -267,6 +281,7 @@ def test_E4_a_number_with_documents_waits_for_them_and_is_held_meanwhile():
     assert number(books).state == RENTED
 
 
+@database
 def test_E20_discounts_for_months_paid_at_once_and_for_five_numbers():
     books, who = stocked(BERLIN, balance=100 * EURO)
     one(books, SetDiscounts({"3 months": 5, "12 months": 20, "5 numbers": 10}))
@@ -282,6 +297,7 @@ def test_E20_discounts_for_months_paid_at_once_and_for_five_numbers():
     assert next_due(books) == at("2027-04-20T15:30+04:00")
 
 
+@database
 def test_two_clients_never_get_the_same_number():
     books, who = stocked(BERLIN, balance=50 * EURO)
     other = account(books, 50 * EURO)
@@ -302,3 +318,41 @@ def test_two_clients_never_get_the_same_number():
     assert first.account_id == who
     assert isinstance(second, BillingError)
     assert books.account(other).balance_micros == 50 * EURO
+
+
+def test_two_nodes_that_do_what_is_due_at_once_debit_each_period_once(postgresql):
+    import threading
+
+    import books as own
+
+    own.URL, before = postgresql, own.URL
+    try:
+        books, first = stocked(balance=100 * EURO)
+        everyone = [first, *(account(books, 100 * EURO) for _ in range(9))]
+        for who in everyone:
+            key = f"+49300000{who:03}"
+            one(books, AddNumbers((replace(BERLIN, number=key),), START))
+            rent(books, who, replace(BERLIN, number=key), key=f"r{who}")
+        nodes = [own.reopen(postgresql), own.reopen(postgresql)]
+        late = at("2027-06-25T09:00+04:00")
+        reports = []
+        threads = [
+            threading.Thread(
+                target=lambda node=node: reports.append(run_due(node, node.apply, late, TBILISI))
+            )
+            for node in nodes
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert [report.failures for report in reports] == [[], []]
+        for who in everyone:
+            assert debits(books, who) == [
+                at(f"2027-0{month}-20T15:30+04:00") for month in range(1, 7)
+            ]
+            assert books.account(who).balance_micros == 70 * EURO
+        assert books.verify() == []
+    finally:
+        own.close()
+        own.URL = before

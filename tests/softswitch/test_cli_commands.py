@@ -186,6 +186,8 @@ def test_a_number_from_the_stock_to_quarantine_and_back(
     assert held["state"] == "documents"
     (second,) = softswitch(*order, "+4930000002", "--order-id", "o2", "--approved", "address").json
     assert second["fee"] == "1.50"
+    dear = softswitch(*order, "+4930000001", "+4930000002", "--months", "12")
+    assert "the order costs 42.00 GEL" in dear.err
     assert "0 such numbers are in stock" in softswitch(*order, "--country", "DE").err
     assert softswitch("number", "wait", "Beka", "--country", "DE", "-o", "json").status == 0
     assert softswitch("number", "sms", "Ana", "mail", "-o", "json").json["state"] == "lent"

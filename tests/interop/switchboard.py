@@ -165,11 +165,23 @@ class Switchboard:
             pytest.skip("SIPp isn't installed (Debian package sip-tester)")
         address = f"[{self.host}]" if ":" in self.host else self.host
         command = ["sipp", f"{address}:{self.port}", "-sf", str(HERE / scenario)]
-        command += ["-i", address, "-p", str(port), "-m", "1", "-nostdin", "-timeout", "20s"]
+        command += [
+            "-i",
+            address,
+            "-mi",
+            self.host,
+            "-p",
+            str(port),
+            "-m",
+            "1",
+            "-nostdin",
+            "-timeout",
+            "20s",
+        ]
         command += ["-d", str(TALK_MS), "-trace_err", "-timeout_error", *more]
         if "login" in keys:
             command += ["-au", keys["login"], "-ap", keys.get("password", "")]
-        for key, value in keys.items():
+        for key, value in ({"contact": f"{address}:{port}"} | keys).items():
             command += ["-key", key, value]
         return subprocess.Popen(
             command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

@@ -10,8 +10,10 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from sip.uri import Uri
 from softswitch.rented import RentedNumbers
 
 if TYPE_CHECKING:
@@ -114,8 +116,18 @@ class Trunk:
     that are withheld from everybody else."""
 
     @property
+    def uri(self) -> Uri:
+        """The target, read."""
+        return _uri(self.target)
+
+    @property
     def is_active(self) -> bool:
         return self.status == "active"
+
+
+@lru_cache(maxsize=1024)
+def _uri(target: str) -> Uri:
+    return Uri.parse(target.encode("utf-8"))
 
 
 class Directory:

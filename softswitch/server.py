@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
-import secrets
 import signal
 import sys
 import time
@@ -26,10 +25,10 @@ from rtp.session import MediaError, MediaSession, MediaSettings
 from sip.endpoint import Listen, ListenError
 from sip.flow import Flow
 from sip.resolver import Resolver
-from sip.uri import Uri
 from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import MediaLost, Silent
+from softswitch.chance import Chance
 from softswitch.claim import DatabaseClaim
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
@@ -146,7 +145,7 @@ class Server:
             tariff_of=self._tariff_of,
             entitlements=self._entitlements,
             nonce_secret=nonce_secret(self._config),
-            randbits=secrets.randbits,
+            randbits=Chance().bits,
             wall_ms=epoch_ms,
             media=self._media,
             money=self._money,
@@ -176,7 +175,7 @@ class Server:
         await self._media.start()
         self.switch.restore(self._directory_store.bindings(time.time()))
         for trunk in self.switch.directory.trunks():
-            await self._resolver.prepare(_target(trunk))
+            await self._resolver.prepare(trunk.uri)
         for listen in self._config.sip.listen:
             await self.switch.endpoint.listen(Listen(listen.transport, listen.host, listen.port))
         self.switch.accounts_changed(())
@@ -315,7 +314,7 @@ class Server:
 
     def _flow_to(self, trunk: Trunk) -> Flow | None:
         """How to reach a trunk: by the transport of its URI, from our socket of the same family."""
-        uri = _target(trunk)
+        uri = trunk.uri
         address = self._resolver.address(uri)
         if address is None:
             return None
@@ -365,10 +364,6 @@ class Server:
 
 async def _wait(event: asyncio.Event) -> None:
     await event.wait()
-
-
-def _target(trunk: Trunk) -> Uri:
-    return Uri.parse(trunk.target.encode("utf-8"))
 
 
 def _raise_file_limit() -> None:

@@ -207,9 +207,13 @@ class Switchboard:
 
     def cdr(self) -> dict:
         """The only record, which may take a moment to be written."""
-        until(lambda: not self.ask("call_list"), "the call is over")
-        (record,) = self.ask("cdr_list")
+        (record,) = self.cdrs()
         return record
+
+    def cdrs(self) -> list[dict]:
+        """All records, when all calls are over."""
+        until(lambda: not self.ask("call_list"), "the calls are over")
+        return self.ask("cdr_list")
 
 
 def _is_bound(host: str, port: int) -> bool:

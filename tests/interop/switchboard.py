@@ -193,8 +193,8 @@ class Switchboard:
         until(lambda: _is_bound(self.host, port), f"SIPp listens on {port}")
         return run
 
-    def ends_well(self, run: subprocess.Popen) -> None:
-        _, errors = run.communicate(timeout=40)
+    def ends_well(self, run: subprocess.Popen, seconds: float = 40.0) -> None:
+        _, errors = run.communicate(timeout=seconds)
         traces = "".join(path.read_text() for path in self.folder.glob("*_errors.log"))
         assert run.returncode == 0, errors + traces
 

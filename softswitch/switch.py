@@ -410,10 +410,12 @@ class Switch:
         return call is not None
 
     def proofs_of_life(self) -> list[tuple[str, int]]:
-        """Each paid leg that the store knows, and now: the journal of live calls."""
-        now = self._wall_ms()
+        """Each paid leg that the store knows, and until when: the journal of live calls."""
         return [
-            (meter.key, now) for call in self.calls.values() for meter in call.meters if meter.open
+            (meter.key, meter.alive_at())
+            for call in self.calls.values()
+            for meter in call.meters
+            if meter.open
         ]
 
     def expire(self) -> None:

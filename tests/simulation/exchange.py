@@ -117,6 +117,8 @@ class Exchange:
         self.store = store or Store("sqlite://")
         self.store.create()
         self.log = SilentLog()
+        self.clock_step_ms = 0
+        """By how much somebody has set the wall clock."""
         self.cdrs: list = []
         self.phones: list[Phone] = []
         self.directory = Directory()
@@ -166,7 +168,7 @@ class Exchange:
         )
 
     def wall_ms(self) -> int:
-        return EPOCH_MS + round((self.loop.time() - 1000.0) * 1000)
+        return EPOCH_MS + self.clock_step_ms + round((self.loop.time() - 1000.0) * 1000)
 
     def changed(self, aor, registration) -> None:
         """Bindings aren't kept here."""

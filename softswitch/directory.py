@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from sip.uri import Uri
+from softswitch.admission.caps import CapsWatch
 from softswitch.rented import RentedNumbers
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ class Directory:
         self._by_login: dict[str, Line] = {}
         self._by_number: dict[str, Line] = {}
         self.rented = RentedNumbers()
+        self.caps = CapsWatch()
         self.put_lines(lines)
         self.set_trunks(trunks)
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billing import sales_store
 from billing.authorization import ProveAlive
+from billing.cdr import Cdr
 from billing.group_commit import GroupCommit
 from billing.product import Destinations
 from billing.store import Store, StoreError
@@ -40,6 +41,7 @@ from softswitch.operations.context import (
     Changes,
     Context,
     Reload,
+    capped,
     rented_numbers,
     submitting,
 )
@@ -149,11 +151,15 @@ class Server:
             wall_ms=epoch_ms,
             media=self._media,
             money=self._money,
-            desk=SettlementDesk(self._money, self._log, self._journal.append),
+            desk=SettlementDesk(self._money, self._log, self._settled),
             bindings=self._bindings,
             flow_to=self._flow_to,
             log=self._log,
         )
+
+    def _settled(self, cdr: Cdr) -> None:
+        self._journal.append(cdr)
+        self.switch.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
 
     def _handlers(self) -> dict[str, Callable[..., Any]]:
         handlers = dict(server_handlers(self._context, self._reload))
@@ -297,6 +303,8 @@ class Server:
         self._entitlements.put(subscriptions)
         directory.rented.clear()
         directory.rented.put(rented)
+        for caps, spent in capped(self._store, self._directory_store, epoch_ms()):
+            directory.caps.put(caps, spent)
 
     # What others tell
 

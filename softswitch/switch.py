@@ -132,6 +132,7 @@ class Switch:
             entitlements,
             parks=config.calls.park_seconds > 0,
             is_down=self._is_down,
+            outgoing_of=self._outgoing_of,
         )
         self.trunk_monitor = TrunkMonitor(
             self.agent,
@@ -468,6 +469,13 @@ class Switch:
             return trunk is not None and trunk.id == owner.id
         bindings = self._bindings_of(owner)
         return any(binding.flow.remote[0] == flow.remote[0] for binding in bindings)
+
+    def _outgoing_of(self, account: int) -> int:
+        return sum(
+            record.account == account and record.direction != "incoming"
+            for call in self._account_calls.get(account, {}).values()
+            for record in call.records
+        )
 
     def _calls_of(self, line: Line) -> int:
         return len(self._line_calls.get(line.id, ()))

@@ -161,7 +161,7 @@ class Exchange:
             wall_ms=self.wall_ms,
             media=self.media,
             money=self.money,
-            desk=SettlementDesk(self.money, self.log, self.cdrs.append),
+            desk=SettlementDesk(self.money, self.log, self._settled),
             bindings=self,
             flow_to=self._flow_to,
             log=self.log,
@@ -201,6 +201,10 @@ class Exchange:
         if report.done:
             self.reload(sorted(report.accounts))
         self.loop.call_later(1.0, self._do_due_work)
+
+    def _settled(self, cdr) -> None:
+        self.cdrs.append(cdr)
+        self.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
 
     def reload(self, accounts: list[int]) -> None:
         """What an operation that changed these accounts makes the switch read again."""

@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check style types imports bench clean
+.PHONY: help run demo test check style types imports bench fuzz clean
 
 help:
 	@echo "make run     install, create a demo switch once, and serve it"
@@ -17,6 +17,7 @@ help:
 	@echo "make test    run every test"
 	@echo "make check   style, types and the arrows between packages"
 	@echo "make bench   measure"
+	@echo "make fuzz    look for octets that are a fault, for SECONDS=60 or longer"
 
 # Stamps: a second make starts at once, and a changed pyproject.toml installs again.
 $(VENV)/bin/python:
@@ -64,6 +65,11 @@ imports: $(VENV)/installed-for-tests
 
 bench: $(VENV)/installed-for-tests
 	@$(BIN)/python -m benchmarks
+
+SECONDS ?= 60
+fuzz: $(VENV)/installed-for-tests
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install -e '.[fuzz]'
+	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

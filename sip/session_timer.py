@@ -79,8 +79,12 @@ def agree(request: Request, ours: SessionInterval) -> tuple[Terms, Fields]:
 
 
 def learn(response: Response) -> Terms | None:
-    """What a 2xx to our INVITE or UPDATE agrees to; None for a peer without timers."""
-    found = _session_expires(response)
+    """What a 2xx to our INVITE or UPDATE agrees to; None for a peer without timers, and for one
+    that says it so that it can't be read: its 2xx holds all the same."""
+    try:
+        found = _session_expires(response)
+    except ParseError:
+        return None
     if found is None:
         return None
     interval, refresher = found

@@ -22,7 +22,7 @@ _FAMILY = {4: 1, 6: 2}
 
 def is_stun(data: bytes) -> bool:
     """Whether a datagram is STUN: its first two bits are zero, which no SIP message's are."""
-    return data[0] < 2 and len(data) >= _HEADER.size
+    return len(data) >= _HEADER.size and data[0] < 2
 
 
 def answer(data: bytes, source: Address) -> bytes | None:

@@ -228,15 +228,17 @@ class TransactionLayer:
         transaction.state = step.state
         if what in _RETRANSMIT:
             transaction.repeats += 1
-        for action in step.actions:
-            if isinstance(transaction, ClientTransaction):
-                self._act_client(transaction, action, now, response)
-            else:
-                self._act_server(transaction, action, now, response)
-        for timer in step.timers:
-            self._arm(transaction, timer, now)
-        if step.state is State.TERMINATED:
-            self._forget(transaction)
+        try:
+            for action in step.actions:
+                if isinstance(transaction, ClientTransaction):
+                    self._act_client(transaction, action, now, response)
+                else:
+                    self._act_server(transaction, action, now, response)
+        finally:  # whatever the user does wrong, the transaction ends in its time
+            for timer in step.timers:
+                self._arm(transaction, timer, now)
+            if step.state is State.TERMINATED:
+                self._forget(transaction)
 
     def _act_client(
         self, transaction: ClientTransaction, action: Action, now: float, response: Response | None

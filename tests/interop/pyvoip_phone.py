@@ -1,14 +1,11 @@
-"""pyVoIP or rfcvoip as a phone, in a process of its own: its threads end with it, and its licence
-is another.
+"""pyVoIP as a phone, in a process of its own: its threads end with it, and its licence is another.
 
 As a program it takes verbs from standard input and says what happens as lines of JSON; `PyVoip` is
 the test's end of that.
 """
 
-import importlib
 import json
 import os
-import ssl
 import subprocess
 import sys
 import threading
@@ -22,29 +19,16 @@ POLL_SECONDS = FRAME / RATE
 
 
 class PyVoip:
-    """One registered phone; `hertz` is the tone that it sends in every call.
+    """One registered phone; `hertz` is the tone that it sends in every call."""
 
-    Args:
-        library: pyVoIP, or rfcvoip, which took over its interface and knows more transports.
-    """
-
-    def __init__(
-        self,
-        board,
-        login: str,
-        hertz: int = 440,
-        *,
-        library: str = "pyVoIP",
-        transport: str = "udp",
-        port: int | None = None,
-    ) -> None:
+    def __init__(self, board, login: str, hertz: int = 440) -> None:
         from switchboard import free_ports
 
         # pyVoIP takes any port of its range, also an odd one and its neighbour.
         sip, rtp = free_ports(2)
-        arguments = [library, transport, login, port or board.port, sip, rtp, hertz]
+        arguments = [login, str(board.port), str(sip), str(rtp), str(hertz)]
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__)), *map(str, arguments)],
+            [sys.executable, str(Path(__file__)), *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._events: list[dict] = []
@@ -72,7 +56,7 @@ class PyVoip:
                     return said
             time.sleep(0.02)
         self._process.kill()
-        raise AssertionError(f"no {event!r} from it:\n{self._process.communicate()[1]}")
+        raise AssertionError(f"no {event!r} from pyVoIP:\n{self._process.communicate()[1]}")
 
     def close(self) -> None:
         """It may hang in its own threads when it ends, so it gets no time for that."""
@@ -94,20 +78,15 @@ def say(event: str, **facts: Any) -> None:
 class Phone:
     """The process's end: one call at a time."""
 
-    def __init__(self, library: str, transport: str, login: str, *numbers: str) -> None:
-        self._voip = importlib.import_module(f"{library}.VoIP")
-        port, sip_port, rtp_port, hertz = map(int, numbers)
+    def __init__(self, login: str, port: str, sip_port: str, rtp_port: str, hertz: str) -> None:
+        from pyVoIP.VoIP import VoIPPhone
+
         self._call: Any = None
-        self._tone = tone(hertz, 30)
-        more: dict[str, Any] = {}
-        if library == "rfcvoip":
-            more["transport"] = transport
-            if transport == "tls":  # the test's certificate is its own
-                more["tls_context"] = ssl._create_unverified_context()
-        self._phone = self._voip.VoIPPhone(
-            "127.0.0.1", port, login, "secret", myIP="127.0.0.1",
-            callCallback=self._incoming, sipPort=sip_port,
-            rtpPortLow=rtp_port, rtpPortHigh=rtp_port, **more,
+        self._tone = tone(int(hertz), 30)
+        self._phone = VoIPPhone(
+            "127.0.0.1", int(port), login, "secret", myIP="127.0.0.1",
+            callCallback=self._incoming, sipPort=int(sip_port),
+            rtpPortLow=int(rtp_port), rtpPortHigh=int(rtp_port),
         )  # fmt: skip
         self._phone.start()
         say("registered")
@@ -120,7 +99,8 @@ class Phone:
 
     def _watch(self, call: Any) -> None:
         """Say what becomes of the call, and send and hear while it talks."""
-        CallState = self._voip.CallState
+        from pyVoIP.VoIP import CallState
+
         state, heard = call.state, []
         while state != CallState.ENDED:
             time.sleep(POLL_SECONDS)

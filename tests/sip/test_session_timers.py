@@ -2,10 +2,11 @@
 
 import pytest
 from conversation import ALICE, ANSWER, BOB, OFFER, Conversation
+from sip_messages import response
 
 from sip.errors import SipError
 from sip.events import Answered, HungUp, Updated
-from sip.message import Request, Response
+from sip.message import Request, Response, parse_message
 from sip.session_timer import SessionInterval, Terms, agree, learn, longer_interval
 
 OURS = SessionInterval(1800, 90)
@@ -183,3 +184,9 @@ def test_the_same_offer_again_is_answered_without_the_owner():
     assert talk.messages() == ["A>B INVITE", "B>A 100 INVITE", "B>A 200 INVITE", "A>B ACK"]
     assert "Reinvited" not in talk.told(BOB)
     assert (b.local_description, b.remote_description) == (ANSWER, OFFER)
+
+
+def test_a_2xx_whose_interval_cant_be_read_holds_without_a_timer():
+    for value in (b"soon", b"", b"1800;refresher=uas;refresher=uac", b"1800;\xff"):
+        answer = parse_message(response(200, "INVITE", Session_Expires=value))
+        assert learn(answer) is None

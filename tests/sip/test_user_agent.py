@@ -385,7 +385,8 @@ def _answer_to(what: str, status: int):
     fields = [
         (b"Contact", b"<sip:bob@192.0.2.2>"), (b"Record-Route", b"<sip:192.0.2.2;lr>"),
         (b"WWW-Authenticate", b'Digest realm="r", nonce="n"'), (b"Retry-After", b"5"),
-        (b"Content-Type", b"application/sdp"),
+        (b"Content-Type", b"application/sdp"), (b"Require", b"100rel"), (b"RSeq", b"7"),
+        (b"Session-Expires", b"1800;refresher=uac"), (b"Min-SE", b"90"),
     ]  # fmt: skip
     return talk, sessions, bytes(sent.respond(status, to_tag="bob", fields=fields, body=ANSWER))
 
@@ -401,6 +402,23 @@ def test_an_answer_that_cant_be_read_is_waited_for_again():
     assert talk.alice.to_send() == [] and talk.told(ALICE) == []
     talk.alice.receive(good, talk.flow(ALICE, BOB), talk.now)
     assert [type(event).__name__ for event in talk.alice.events()] == ["Answered"]
+
+
+def test_a_fault_of_its_user_leaves_no_transaction_behind():
+    class Faulty:
+        def on_response(self, transaction, answer, now):
+            raise RuntimeError
+
+    talk = Conversation()
+    for status in (200, 486):
+        data = request("INVITE", Via=talk.alice.via(talk.flow(ALICE, BOB)))
+        invite = parse_message(data)
+        talk.alice.layer.send_request(invite, talk.flow(ALICE, BOB), Faulty(), talk.now)
+        answer = bytes(invite.respond(status, to_tag="t"))
+        with pytest.raises(RuntimeError):
+            talk.alice.receive(answer, talk.flow(ALICE, BOB), talk.now)
+    talk.run(40.0)
+    assert len(talk.alice.layer) == 0
 
 
 # In a dialog

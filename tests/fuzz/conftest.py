@@ -1,0 +1,6 @@
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+for name in (".", "../sip", "../simulation", "../torture"):
+    sys.path.insert(0, str((HERE / name).resolve()))

@@ -1,0 +1,275 @@
+"""Sound inputs for the fuzzers to spoil, and the situations in which a user agent hears them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+
+import cases
+from conversation import ALICE, ANSWER, BOB, OFFER, Conversation
+
+from rtp import rtcp
+from rtp.packet import HeaderExtension, RtpPacket
+from sip.errors import SipError
+from sip.events import (
+    Acknowledged,
+    Answered,
+    Cancelled,
+    Event,
+    HungUp,
+    InfoReceived,
+    Received,
+    Referred,
+    Reinvited,
+    Updated,
+)
+from sip.flow import Flow
+from sip.message import Request, parse_message
+from sip.session import Session
+from sip.session_timer import SessionInterval
+from sip.stun import MAGIC_COOKIE
+from sip.user_agent import Invitation
+
+PARTING = b"\n--next--\n"
+"""Between the messages of a conversation."""
+
+
+def messages() -> Iterator[bytes]:
+    for case in (*cases.own(), *cases.verbatim()):
+        yield case.data
+    for sample in conversations():
+        yield from sample[1:].split(PARTING)
+    yield from EXTENSIONS
+
+
+EXTENSIONS = [
+    b"REFER sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
+    b"To: <sip:b@h>;tag=2\r\nCall-ID: 1\r\nCSeq: 2 REFER\r\nr: <sip:c@h?Replaces=12%40h%3Bto-tag%3D"
+    b"1%3Bfrom-tag%3D2>\r\nReferred-By: <sip:a@h>\r\nRefer-Sub: false\r\n\r\n",
+    b"INVITE sip:b@h SIP/2.0\r\nv: SIP/2.0/TCP h;branch=z9hG4bK1;rport\r\nf: <sip:a@h>;tag=1\r\n"
+    b"t: <sip:b@h>\r\ni: 1\r\nCSeq: 2 INVITE\r\nx: 1800;refresher=uac\r\nMin-SE: 90\r\n"
+    b"k: timer, 100rel\r\nReplaces: 1@h;to-tag=1;from-tag=2;early-only\r\nPrivacy: id\r\n"
+    b"P-Asserted-Identity: \"A\" <sip:+1@h>, <tel:+1>\r\n"
+    b"Diversion: <sip:d@h>;reason=unconditional\r\n"
+    b"Reason: SIP;cause=200;text=\"x\", Q.850;cause=16\r\n"
+    b"m: <sip:a@h;ob>;+sip.instance=\"<urn:x>\"\r\n\r\n",
+    b"SUBSCRIBE sip:b@h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
+    b"To: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 2 SUBSCRIBE\r\no: dialog;id=7\r\nExpires: 60\r\n"
+    b"Accept: application/dialog-info+xml\r\nContact: <sip:a@h>\r\n\r\n",
+    b"REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
+    b"To: <sip:a@h>\r\nCall-ID: 1\r\nCSeq: 2 REGISTER\r\n"
+    b"Contact: <sip:a@h>;q=0.7;expires=60;reg-id=1;+sip.instance=\"<urn:uuid:1>\", <sip:b@h>\r\n"
+    b"Path: <sip:p;lr>\r\nSupported: path, outbound\r\n\r\n",
+]  # fmt: skip
+
+
+def _values(*names: bytes) -> Iterator[bytes]:
+    """Of these fields, in every message that can be read."""
+    for data in messages():
+        try:
+            read = parse_message(data)
+        except SipError:
+            continue
+        yield from itertools.chain.from_iterable(map(read.get_list, names))
+
+
+def uris() -> Iterable[bytes]:
+    return [
+        b"sip:a@h", b"sips:a:b@[2001:db8::1]:5061;transport=tls;lr?x=y&z=%20", b"tel:+1-2;ext=3",
+        b"sip:+995322;phone-context=x@h:5060", b"SIP:%61%00@h.", b"soap.beep://h", b"sip:[::1]",
+    ]  # fmt: skip
+
+
+def addresses() -> Iterable[bytes]:
+    return {*_values(b"from", b"to", b"contact", b"record-route", b"p-asserted-identity")}
+
+
+def vias() -> Iterable[bytes]:
+    return {*_values(b"via")}
+
+
+def parts() -> Iterable[bytes]:
+    return [b'1 INVITE\n;a=b;c="d;e";f', b'00017  ACK\n;tag=x, ;received=[::1];rport , ;x="\\""']
+
+
+def streams() -> Iterable[bytes]:
+    first = EXTENSIONS[0].replace(b"\r\n\r\n", b"\r\nl: 3\r\n\r\nabc")
+    yield b"\r\n\r\n" + first + b"\r\n" + EXTENSIONS[2] + b"\r\n\r\n" + first
+    yield first.replace(b"l: 3", b"Content-Length : 99999")
+
+
+def descriptions() -> Iterable[bytes]:
+    for data in messages():
+        body = data.partition(b"\r\n\r\n")[2]
+        if body.startswith(b"v=0"):
+            yield body
+    yield (
+        b"v=0\r\no=- 1 2 IN IP6 ::1\r\ns=x\r\ni=y\r\nb=AS:1\r\nt=0 0\r\nz=1 2\r\na=sendonly\r\n"
+        b"m=audio 9/2 RTP/AVP 0 96 101\r\nc=IN IP4 224.0.0.1/3\r\na=rtpmap:96 opus/48000/2\r\n"
+        b"a=fmtp:96 x=1\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\na=rtcp:9 IN IP4 h\r\n"
+        b"a=rtcp-mux\r\na=inactive\r\nm=image 0 udptl t38\r\n"
+        b"m=audio 7 RTP/SAVP 8\r\na=crypto:1 x inline:y"
+    )
+
+
+def credentials() -> Iterable[bytes]:
+    start = b'Digest username="a\\"", realm="example.org", nonce="0123", uri="sip:h", response="ab"'
+    return [
+        start, start + b', algorithm=SHA-256, qop=auth, nc=00000001, cnonce="c", opaque="o"',
+        b'Digest realm="r", nonce="n", qop="auth,auth-int", algorithm=MD5, stale=TRUE, domain="x"',
+        b"Basic eDp5", b"digest\trealm=r ,nonce=n,",
+    ]  # fmt: skip
+
+
+def datagrams() -> Iterable[bytes]:
+    yield b"\x00\x01\x00\x00" + MAGIC_COOKIE.to_bytes(4, "big") + b"transaction!"
+    yield from itertools.islice(messages(), 3)
+    yield b"INVITE sip:112@h SIP/2.0\r\nt: <sip:112@h>;tag=1\r\nAuthorization: Digest\r\n\r\n"
+
+
+# Conversations
+
+
+class Scene:
+    """Bob, who is fuzzed, in the middle of something with Alice."""
+
+    def __init__(self) -> None:
+        self.talk = Conversation(session_interval=SessionInterval(1800, 90))
+        self.sessions: list[Session] = []
+
+    @property
+    def now(self) -> float:
+        return self.talk.now
+
+    def called(self) -> None:
+        """Alice called, and Bob's phone rings."""
+        self.talk.call(extra=((b"Supported", b"100rel, timer"),))
+        session = self.talk.take()
+        session.progress(183, self.now, ANSWER)
+        self.sessions.append(session)
+        self.talk.run(0.1)
+
+    def answered(self) -> None:
+        """Bob answered, but Alice's ACK got lost."""
+        self.talk.call()
+        session = self.talk.take()
+        self.sessions.append(session)
+        session.accept(ANSWER, self.now)
+        self.talk.drop = lambda label: "ACK" in label
+        self.talk.run(0.1)
+
+    def talking(self) -> None:
+        self.sessions += self.talk.established()[1:]
+
+    def calling(self) -> None:
+        """Bob calls, and hears nothing yet."""
+        invitation = Invitation(
+            Flow("udp", BOB, ALICE), b"sip:alice@192.0.2.1", b"<sip:bob@h>", b"<sip:alice@h>"
+        )
+        session = self.talk.bob.invite(invitation, OFFER, self.now)
+        session.owner = "bob"
+        self.sessions.append(session)
+        self.talk.run(0.1)
+
+    def reinviting(self) -> None:
+        """Bob put the call on hold, and waits for the answer."""
+        self.talking()
+        self.sessions[0].reinvite(ANSWER + b"a=sendonly\r\n", self.now)
+        self.talk.run(0.1)
+
+    def react(self, event: Event) -> None:
+        """As a user does, simply."""
+        match event:
+            case Received(request, flow) if request.method == "INVITE":
+                self._take(event)
+            case Received(request, flow):
+                self.talk.bob.reply(request, flow, 200, self.now)
+            case Reinvited(session):
+                session.accept(ANSWER, self.now)
+            case Updated(session):
+                session.answer_update(200, ANSWER, self.now)
+            case Referred(session, _, flow):
+                session.accept_refer(flow, self.now)
+                session.referral.tell(200, self.now)
+            case Answered(session) if not session.outgoing.offered:
+                session.acknowledge(ANSWER, self.now)
+            case Acknowledged() | InfoReceived() | Cancelled() | HungUp():
+                pass
+
+    def _take(self, received: Received) -> None:
+        try:
+            session = self.talk.bob.open_session(received, self.now, pinned=False)
+        except SipError as error:
+            self.talk.bob.answer(received.request, received.flow, error.status)
+            return
+        session.owner = "bob"
+        self.sessions.append(session)
+        session.progress(180, self.now)
+        session.accept(ANSWER, self.now)
+
+
+SITUATIONS: tuple[Callable[[Scene], None], ...] = (
+    lambda scene: None,
+    Scene.called,
+    Scene.answered,
+    Scene.talking,
+    Scene.calling,
+    Scene.reinviting,
+)
+
+
+def conversations() -> Iterator[bytes]:
+    """The number of a situation, and what Alice could say in it."""
+    for number, prepare in enumerate(SITUATIONS):
+        scene = Scene()
+        prepare(scene)
+        yield bytes((number,)) + PARTING.join(_next_words(scene))
+
+
+def _next_words(scene: Scene) -> Iterator[bytes]:
+    talk = scene.talk
+    alice = talk.alice
+    for session in list(alice._sessions.values()):
+        extra = [(b"Contact", session.dialog.contact), (b"Content-Type", b"application/sdp")]
+        for method in ("INFO", "UPDATE", "PRACK", "INVITE", "ACK", "REFER", "BYE"):
+            more = [(b"RAck", b"1 1 INVITE"), (b"Refer-To", b"<sip:c@h>")]
+            yield bytes(alice.in_dialog(session.dialog, method, [*extra, *more], OFFER))
+    for request in _heard_by(talk, ALICE):
+        for status in (180, 200, 401, 422, 486):
+            yield bytes(request.respond(status, to_tag="alice", fields=_ANSWERING, body=ANSWER))
+    invite = scene.sessions[0].incoming if scene.sessions else None
+    if invite is not None:
+        yield bytes(invite.request)
+        yield bytes(invite.request).replace(b"INVITE", b"CANCEL").replace(OFFER, b"")
+
+
+_ANSWERING = [
+    (b"Contact", b"<sip:alice@192.0.2.1>"), (b"Record-Route", b"<sip:192.0.2.1;lr>"),
+    (b"Require", b"100rel"), (b"RSeq", b"1"), (b"Session-Expires", b"1800;refresher=uas"),
+    (b"Min-SE", b"1800"), (b"WWW-Authenticate", b'Digest realm="r", nonce="n"'),
+]  # fmt: skip
+
+
+def _heard_by(talk: Conversation, who: tuple[str, int]) -> list[Request]:
+    """Requests of Bob's that wait for an answer."""
+    waiting = talk.bob.layer._clients.values()
+    return [transaction.request for transaction in waiting if transaction.flow.remote == who]
+
+
+# RTP
+
+
+def rtp_packets() -> Iterable[bytes]:
+    yield bytes(RtpPacket(0, 1, 160, 7, bytes(160)))
+    extension = HeaderExtension(0xBEDE, b"\x10\x00\x00\x00")
+    yield bytes(RtpPacket(101, 65535, 2**32 - 1, 1, b"\x01\x0a\x00\xa0", True, (1, 2), extension))
+    yield bytes(RtpPacket(8, 1, 1, 1, b"", padding=b"\x00\x00\x00\x04"))
+
+
+def rtcp_packets() -> Iterable[bytes]:
+    block = rtcp.ReportBlock(1, 2, -3, 4, 5, 6, 7)
+    report = rtcp.SenderReport(1, 2, 3, 4, 5, (block,))
+    names = rtcp.SourceDescription(((1, ((1, b"user@host"), (6, b"tool"))),))
+    yield rtcp.compound_bytes([report, names])
+    yield rtcp.compound_bytes([rtcp.ReceiverReport(1, (block, block)), rtcp.Goodbye((1, 2))])
+    yield rtcp.compound_bytes([rtcp.OtherPacket(205, 1, bytes(8))])

@@ -1,0 +1,274 @@
+"""What reads the network, each as a function of the octets that came.
+
+A target may refuse octets by the errors that its docstring names; any other exception is a fault,
+and so is a reading that its own writing contradicts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import samples
+from conversation import ALICE, BOB
+
+from rtp import rtcp
+from rtp.packet import PacketError, RtpPacket, is_rtcp, is_rtp
+from sip import digest, headers, message, sdp, stun, uri
+from sip.errors import ParseError, SipError
+from sip.flow import Flow
+from sip.framing import Ping, StreamFramer
+from sip.intake import Intake
+from sip.message import Request, Response, parse_message
+from sip.offer_answer import check_answer, media_target, relayed
+from sip.referral import ReferTo, parse_replaces
+from sip.registrar import Registrar, RegistrarLimits
+from sip.sdp import SessionDescription
+from sip.session_timer import SessionInterval, agree
+from sip.subscription import EventField
+from sip.user_agent import UserAgent
+
+FLOW = Flow("udp", BOB, ALICE)
+MAX_STREAM_MESSAGE = 65_535
+MAX_PIECES = 200
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something to be fuzzed.
+
+    Args:
+        refusals: exceptions by which it may refuse what it reads.
+        seeds: sound inputs to begin with.
+    """
+
+    read: Callable[[bytes], object]
+    refusals: tuple[type[Exception], ...]
+    seeds: Callable[[], Iterable[bytes]]
+
+    def __call__(self, data: bytes) -> None:
+        with contextlib.suppress(*self.refusals):
+            self.read(data)
+
+
+# SIP
+
+
+def read_message(data: bytes) -> None:
+    """Everything that anybody asks of a message; what can be answered gets a sound answer."""
+    try:
+        read = parse_message(data)
+        read.validate()
+    except ParseError as error:
+        if error.request is not None:
+            _answer(error.request)
+        raise
+    _touch(read)
+    if isinstance(read, Request):
+        with contextlib.suppress(ParseError):
+            read.stamp_source("192.0.2.1", 5060)
+        _answer(read)
+        _read_features(read)
+
+
+def _answer(request: Request) -> None:
+    answer = parse_message(bytes(request.respond(400, to_tag="tag")))
+    assert isinstance(answer, Response)
+    assert len(answer.get_all(b"via")) == len(request.get_all(b"via"))
+
+
+_ASKED = (
+    "call_id", "cseq", "from_", "to", "from_tag", "to_tag", "via", "branch", "sent_by", "contacts",
+    "contact_star", "max_forwards", "expires", "content_type", "fields",
+)  # fmt: skip
+
+
+def _touch(read: Request | Response) -> None:
+    for name in _ASKED:
+        with contextlib.suppress(ParseError):
+            getattr(read, name)
+    for name in (b"contact", b"route", b"require", b"absent"):
+        read.get_list(name)
+        read.option_tags(name)
+
+
+def _read_features(request: Request) -> None:
+    """Fields of extensions."""
+    interval = SessionInterval(1800, 90)
+    readers: tuple[Callable[[], object], ...] = (
+        lambda: EventField.of(request),
+        lambda: ReferTo.parse(request),
+        lambda: parse_replaces(request.get(b"replaces") or b""),
+        lambda: agree(request, interval),
+        lambda: _register(request),
+    )
+    for reader in readers:
+        with contextlib.suppress(SipError):
+            reader()
+
+
+def _register(request: Request) -> None:
+    registrar = Registrar(RegistrarLimits())
+    made = registrar.register("aor", request, FLOW, 0.0)
+    registrar.ok_fields(made, 1.0)
+    registrar.register("aor", request, FLOW, 2.0)
+
+
+def read_uri(data: bytes) -> None:
+    read = uri.Uri.parse(data)
+    assert uri.Uri.parse(bytes(read)) == read
+    assert uri._parse(data) == read, "the plain form is read otherwise than in full"
+    assert read.equivalent(read)
+
+
+def read_address(data: bytes) -> None:
+    read = headers.NameAddr.parse(data)
+    assert headers.NameAddr.parse(bytes(read)) == read
+    assert headers._parse_name_addr(data) == read, "the plain form is read otherwise than in full"
+
+
+def read_via(data: bytes) -> None:
+    read = headers.Via.parse(data)
+    assert headers.Via.parse(bytes(read)) == read
+    plain = message._PLAIN_VIA.fullmatch(data)
+    if plain is not None:
+        sent_by = (plain[2].decode().lower(), None if plain[3] is None else int(plain[3]))
+        assert sent_by == (read.host, read.port), "the plain form is read otherwise than in full"
+        assert plain[5].decode() == read.branch
+    quick = message._PLAIN_VIA_BRANCH.fullmatch(data)
+    assert quick is None or quick[1].decode() == read.branch
+
+
+def read_parts(data: bytes) -> None:
+    """Lists, parameters and CSeq, split by line feeds."""
+    first, _, rest = data.partition(b"\n")
+    for element in headers.split_list(rest):
+        with contextlib.suppress(ParseError):
+            params = headers.parse_params(element)
+            assert headers.parse_params(headers.write_params(params)) == params
+    read = headers.CSeq.parse(first)
+    assert headers.CSeq.parse(bytes(read)) == read
+
+
+def read_stream(data: bytes) -> None:
+    """However a stream is cut, the same comes out of it."""
+    whole, whole_failed = _framed([data])
+    size = max(1 + data[0] % 64 if data else 1, len(data) // MAX_PIECES)
+    cut, cut_failed = _framed([data[at : at + size] for at in range(0, len(data), size)])
+    assert whole == cut[: len(whole)], "cutting the stream changes what comes out of it"
+    assert whole_failed or (not cut_failed and whole == cut)
+
+
+def _framed(pieces: list[bytes]) -> tuple[list[bytes | Ping], bool]:
+    framer = StreamFramer(MAX_STREAM_MESSAGE)
+    items: list[bytes | Ping] = []
+    for piece in pieces:
+        try:
+            items += framer.feed(piece)
+        except ParseError:
+            return items, True
+    return items, False
+
+
+def read_description(data: bytes) -> None:
+    read = SessionDescription.parse(data)
+    written = bytes(read)  # in the RFC's order, whatever order it came in
+    assert bytes(SessionDescription.parse(written)) == written
+    target = media_target(read)
+    if target is None:
+        return
+    ours = relayed(read, origin_id=1, version=1, address="192.0.2.1", port=20_000, answering=read)
+    assert SessionDescription.parse(bytes(ours)) == ours
+    assert bytes(ours).count(b"\nm=") == len(read.media)
+    assert sdp.Connection("192.0.2.1") == ours.connection
+    with contextlib.suppress(SipError):
+        check_answer(read, read)
+
+
+_NONCES = digest.Nonces(b"fuzz")
+_VERIFIER = digest.DigestVerifier(_NONCES, "example.org")
+
+
+def read_credentials(data: bytes) -> None:
+    digest.realm_of(data)
+    digest.answer([data, data], "u", "p", "INVITE", b"sip:b@h", cnonce="c")
+    given = digest.Credentials.parse(data)
+    secret = "0" * 32
+    verdict = _VERIFIER.verify(given, "INVITE", lambda algorithm: secret, 1_000_000.0)
+    assert verdict is not digest.Verdict.OK
+
+
+def read_datagram(data: bytes) -> None:
+    """What a UDP socket looks at before anything is parsed."""
+    if stun.is_stun(data):
+        stun.answer(data, ("192.0.2.1", 5060))
+        stun.answer(data, ("2001:db8::1", 5060))
+    intake = Intake(["112"])
+    intake.put(data, FLOW, 0.0)
+    assert intake.take() is not None and len(intake) == 0
+
+
+# A whole user agent, in the middle of things
+
+
+def converse(data: bytes) -> None:
+    """Messages to a user agent in the situation that the first octet chooses. Whatever they are,
+    nothing is left of them when all has run out."""
+    scene = samples.Scene()
+    samples.SITUATIONS[data[0] % len(samples.SITUATIONS) if data else 0](scene)
+    bob = scene.talk.bob
+    for part in data[1:].split(samples.PARTING):
+        bob.receive(part, FLOW, scene.now)
+        for event in bob.events():
+            scene.react(event)
+        answers = [m for out, _ in bob.to_send() if isinstance(m := parse_message(out), Response)]
+        assert len([m for m in answers if m.status >= 200]) <= MAX_FINALS
+    for session in scene.sessions:
+        session.bye(scene.now)
+    _let_run_out(bob, scene.now + ALL_TIMERS_SECONDS)
+    assert len(bob.layer) == 0 and bob.sessions == 0, "something is left"
+
+
+def _let_run_out(agent: UserAgent, end: float) -> None:
+    """Nobody answers any more."""
+    while (deadline := agent.next_deadline()) is not None and deadline <= end:
+        agent.expire(deadline)
+        agent.to_send()
+        agent.events()
+
+
+MAX_FINALS = 3
+"""A 200 to a BYE or CANCEL, a 487 to the INVITE and one to the UPDATE that it ends."""
+ALL_TIMERS_SECONDS = 300.0
+
+
+# RTP
+
+
+def read_rtp(data: bytes) -> None:
+    is_rtp(data)
+    assert bytes(RtpPacket.parse(data)) == data
+
+
+def read_rtcp(data: bytes) -> None:
+    is_rtcp(data)
+    packets = rtcp.parse_compound(data)
+    again = rtcp.parse_compound(rtcp.compound_bytes(packets))
+    assert again == packets
+
+
+TARGETS = {
+    "message": Target(read_message, (ParseError,), samples.messages),
+    "uri": Target(read_uri, (ParseError,), samples.uris),
+    "address": Target(read_address, (ParseError,), samples.addresses),
+    "via": Target(read_via, (ParseError,), samples.vias),
+    "parts": Target(read_parts, (ParseError,), samples.parts),
+    "stream": Target(read_stream, (), samples.streams),
+    "description": Target(read_description, (ParseError, SipError), samples.descriptions),
+    "credentials": Target(read_credentials, (ParseError,), samples.credentials),
+    "datagram": Target(read_datagram, (), samples.datagrams),
+    "conversation": Target(converse, (), samples.conversations),
+    "rtp": Target(read_rtp, (PacketError,), samples.rtp_packets),
+    "rtcp": Target(read_rtcp, (PacketError,), samples.rtcp_packets),
+}

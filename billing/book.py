@@ -200,7 +200,8 @@ class Book:
         if call.answered_at is not None:
             return None
         call.answered_at = command.at
-        call.last_alive_at = max(call.last_alive_at, command.at)
+        # Also if it was proven later while it rang: then the wall clock has been set back since.
+        call.last_alive_at = command.at
         self.changed_calls.add(call.call_id)
         if call.coverage is not None:
             return covered_calls.answer(self, call, command.at)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
+from functools import lru_cache
 from ipaddress import ip_address
 
-from sip import grammar
 from sip.errors import ParseError
 from sip.flow import Flow, host_address
 from sip.message import Message, Request, Response
-from sip.uri import MAX_URI_BYTES, Uri
+from sip.uri import Uri
 
 DialogId = tuple[str, str | None, str | None]
 """Call-ID, local tag, remote tag."""
@@ -137,18 +136,10 @@ class Dialog:
         return target, fields
 
 
-_PLAIN_TARGET = re.compile(
-    rb"<(" + grammar.PLAIN_URI + rb"(?:;transport=(?:udp|tcp|tls|ws|wss))?(?:;ob)?)>"
-)
-
-
 def target_of(message: Message) -> bytes | None:
     """The URI of a message's Contact, if it has exactly one."""
-    values = message.get_all(b"contact")
-    if len(values) == 1 and len(values[0]) <= MAX_URI_BYTES:
-        plain = _PLAIN_TARGET.fullmatch(values[0])
-        if plain is not None:
-            return plain[1]
+    if message.plain_target is not None:
+        return message.plain_target
     contacts = message.contacts
     return bytes(_without_headers(contacts[0].uri)) if len(contacts) == 1 else None
 
@@ -184,11 +175,16 @@ def _is_loose(route: bytes) -> bool:
 
 def numeric_hop(uri: Uri) -> tuple[str, int] | None:
     """Host and port of a URI that needs no name resolution; None if it does."""
+    return (uri.host, uri.port or 5060) if _is_numeric(uri.host) else None
+
+
+@lru_cache(maxsize=1024)
+def _is_numeric(host: str) -> bool:
     try:
-        ip_address(uri.host)
+        ip_address(host)
     except ValueError:
-        return None
-    return uri.host, uri.port or 5060
+        return False
+    return True
 
 
 def may_follow(hop: tuple[str, int], flow: Flow) -> bool:

@@ -14,7 +14,7 @@ from sip import grammar
 from sip.errors import REASONS, ParseError
 from sip.grammar import octets, text
 from sip.headers import CSeq, NameAddr, Via, plain_name_addr, split_list
-from sip.uri import Uri
+from sip.uri import MAX_URI_BYTES, Uri
 
 MAX_MESSAGE_BYTES = 65_535
 """A UDP datagram can't be longer; a stream needn't be."""
@@ -47,6 +47,9 @@ _PLAIN_VIA_BRANCH = re.compile(
     rb";branch=([0-9A-Za-z.\-_]+)(?:;(?!branch)[a-z]+(?:=[0-9A-Za-z.]+)?)*"
 )
 _PLAIN_VIA = re.compile(grammar.PLAIN_VIA)
+_PLAIN_TARGET = re.compile(
+    rb"<(" + grammar.PLAIN_URI + rb"(?:;transport=(?:udp|tcp|tls|ws|wss))?(?:;ob)?)>"
+)
 _PLAIN_CSEQ = re.compile(rb"([0-9]{1,9}) ([A-Z]+)")
 _CALL_ID = re.compile(rb"[^\s,;\x00-\x1f\x7f]+")
 _FOLD = re.compile(rb"\r\n[ \t]")
@@ -380,6 +383,18 @@ class Message:
         return self.get_list(b"contact") == [b"*"]
 
     @property
+    def plain_target(self) -> bytes | None:
+        """The URI of the Contact as it stands on the wire, where one plain URI is all that there
+        is; :attr:`contacts` has the others."""
+        value = self.get(b"contact")
+        if value is None or len(value) > MAX_URI_BYTES:
+            return None
+        plain = _PLAIN_TARGET.fullmatch(value)
+        if plain is None or (self._repeated is not None and b"contact" in self._repeated):
+            return None
+        return plain[1]
+
+    @property
     def contacts(self) -> list[NameAddr]:
         """Contact values; "*" gives none."""
         if self._contacts is None:
@@ -626,7 +641,7 @@ class Response(Message):
         """As for every message; and what a session reads of it can be read, so that a response
         takes effect whole or not at all."""
         super().validate()
-        if self.cseq.method == "INVITE" and self.status < 400:
+        if self.cseq.method == "INVITE" and self.status < 400 and self.plain_target is None:
             _ = self.contacts
 
     def _start_line(self) -> bytes:

@@ -71,26 +71,30 @@ def audio_of(description: SessionDescription) -> int | None:
     return None
 
 
-def codecs(media: Media) -> list[Codec]:
+def codecs(media: Media) -> tuple[Codec, ...]:
     """The formats of a stream, in its order; unknown ones without rtpmap are left out."""
+    return _codecs(media.formats, media.attributes)
+
+
+@lru_cache(maxsize=256)  # every call of a phone says the same, and is asked several times
+def _codecs(payload_types: tuple[str, ...], attributes: tuple[Attribute, ...]) -> tuple[Codec, ...]:
     maps: dict[str, str] = {}
     formats: dict[str, str] = {}
-    for name, value in media.attributes:
+    for name, value in attributes:
         if value is None or name not in ("rtpmap", "fmtp"):
             continue
         payload_type, _, rest = value.partition(" ")
         (maps if name == "rtpmap" else formats).setdefault(payload_type, rest.strip(" "))
     found = []
-    for payload_type in media.formats:
+    for payload_type in payload_types:
         number = _PAYLOAD_TYPES.get(payload_type)
         mapped = _encoding(maps[payload_type]) if payload_type in maps else None
         mapped = mapped or STATIC_CODECS.get(payload_type)
         if number is not None and mapped is not None:
             found.append(Codec(number, *mapped, formats.get(payload_type)))
-    return found
+    return tuple(found)
 
 
-@lru_cache(maxsize=256)  # phones know few codecs
 def _encoding(value: str) -> tuple[str, int, int] | None:
     """encoding name "/" clock rate [ "/" channels ]"""
     name, *rest = value.split("/")
@@ -117,7 +121,7 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
         media.port if mux else (rtcp_port or min(media.port + 1, 65535)),
         mux,
         direction_of(description, media),
-        tuple(codecs(media)),
+        codecs(media),
     )
 
 

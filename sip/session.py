@@ -237,8 +237,12 @@ class Session:
         """Whether an INVITE of either direction awaits its final response or its ACK."""
         if self.offers:
             return True
-        incoming = self.incoming
-        return incoming is not None and (not incoming.answered or incoming.waiting_for_ack)
+        return self.waits_for_ack or (self.incoming is not None and not self.incoming.answered)
+
+    @property
+    def waits_for_ack(self) -> bool:
+        """Whether our 2xx isn't acknowledged yet."""
+        return self.incoming is not None and self.incoming.waiting_for_ack
 
     def info(self, content_type: bytes, body: bytes, now: float) -> None:
         """Send an INFO (RFC 6086); nothing comes of its answer."""
@@ -265,7 +269,7 @@ class Session:
     @property
     def _bye_must_wait(self) -> bool:
         """Not before the ACK to our 2xx (section 15), nor may it overtake the news of a REFER."""
-        if self.incoming is not None and self.incoming.waiting_for_ack:
+        if self.waits_for_ack:
             return True
         return self.referral is not None and self.referral.telling
 

@@ -40,7 +40,7 @@ METHODS = (
 ALLOW = (b"Allow", b", ".join(METHODS))
 OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE")
 """What the user is asked about when it comes outside any dialog."""
-SUPPORTED = frozenset({b"100rel", b"replaces", b"timer"})
+SUPPORTED = frozenset({b"100rel", b"path", b"replaces", b"timer"})
 """Option tags that a request may require."""
 ACCEPT = (b"Accept", b"application/sdp")
 MAX_SESSIONS = 50_000

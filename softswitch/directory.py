@@ -10,8 +10,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from sip.uri import Uri
+from softswitch.admission.caps import CapsWatch
 from softswitch.rented import RentedNumbers
 
 if TYPE_CHECKING:
@@ -114,8 +117,18 @@ class Trunk:
     that are withheld from everybody else."""
 
     @property
+    def uri(self) -> Uri:
+        """The target, read."""
+        return _uri(self.target)
+
+    @property
     def is_active(self) -> bool:
         return self.status == "active"
+
+
+@lru_cache(maxsize=1024)
+def _uri(target: str) -> Uri:
+    return Uri.parse(target.encode("utf-8"))
 
 
 class Directory:
@@ -126,6 +139,7 @@ class Directory:
         self._by_login: dict[str, Line] = {}
         self._by_number: dict[str, Line] = {}
         self.rented = RentedNumbers()
+        self.caps = CapsWatch()
         self.put_lines(lines)
         self.set_trunks(trunks)
 

@@ -17,9 +17,12 @@ from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine, direction_of_call, type_of_call
 from softswitch.directory import Line
-from softswitch.operations.context import Context, rented_numbers
+from softswitch.operations.context import Context, capped, rented_numbers
 
 Row = dict[str, Any]
+
+_ASKING = Request.build("INVITE", b"sip:x", ((b"From", b"<sip:x@x>"),))
+"""What a phone sends that doesn't ask for anything special."""
 
 
 def explain_call(
@@ -48,7 +51,7 @@ def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int)
     else:
         where = "trunks " + ", ".join(trunk.name for trunk in destination.trunks)
     rows.append(_row("routing", f"{where}; {direction}, {kind}"))
-    priced = stages.price(caller, destination, Request.build("INVITE", b"sip:x", ()), at_ms)
+    priced = stages.price(caller, destination, _ASKING, at_ms)
     shown = priced.presented.presented
     rows.append(_row("caller_id", f"shows {shown}" if shown else "withheld"))
     return [*rows, *_credit(context, priced, at_ms, seconds)]
@@ -58,6 +61,8 @@ def _build(context: Context, at_ms: int) -> Stages:
     directory = context.directory.load()
     with context.billing.reading() as connection:
         directory.rented.put(rented_numbers(connection))
+    for caps, spent in capped(context.billing, context.directory, at_ms):
+        directory.caps.put(caps, spent)
     bindings = context.directory.bindings(at_ms / 1000)
     by_login: dict[str, list[Any]] = {}
     for binding in bindings:

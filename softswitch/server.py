@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
-import secrets
 import signal
 import sys
 import time
@@ -18,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billing import sales_store
 from billing.authorization import ProveAlive
+from billing.cdr import Cdr
 from billing.group_commit import GroupCommit
 from billing.product import Destinations
 from billing.store import Store, StoreError
@@ -26,10 +26,10 @@ from rtp.session import MediaError, MediaSession, MediaSettings
 from sip.endpoint import Listen, ListenError
 from sip.flow import Flow
 from sip.resolver import Resolver
-from sip.uri import Uri
 from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import MediaLost, Silent
+from softswitch.chance import Chance
 from softswitch.claim import DatabaseClaim
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
@@ -41,6 +41,7 @@ from softswitch.operations.context import (
     Changes,
     Context,
     Reload,
+    capped,
     rented_numbers,
     submitting,
 )
@@ -146,15 +147,19 @@ class Server:
             tariff_of=self._tariff_of,
             entitlements=self._entitlements,
             nonce_secret=nonce_secret(self._config),
-            randbits=secrets.randbits,
+            randbits=Chance().bits,
             wall_ms=epoch_ms,
             media=self._media,
             money=self._money,
-            desk=SettlementDesk(self._money, self._log, self._journal.append),
+            desk=SettlementDesk(self._money, self._log, self._settled),
             bindings=self._bindings,
             flow_to=self._flow_to,
             log=self._log,
         )
+
+    def _settled(self, cdr: Cdr) -> None:
+        self._journal.append(cdr)
+        self.switch.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
 
     def _handlers(self) -> dict[str, Callable[..., Any]]:
         handlers = dict(server_handlers(self._context, self._reload))
@@ -176,7 +181,7 @@ class Server:
         await self._media.start()
         self.switch.restore(self._directory_store.bindings(time.time()))
         for trunk in self.switch.directory.trunks():
-            await self._resolver.prepare(_target(trunk))
+            await self._resolver.prepare(trunk.uri)
         for listen in self._config.sip.listen:
             await self.switch.endpoint.listen(Listen(listen.transport, listen.host, listen.port))
         self.switch.accounts_changed(())
@@ -298,6 +303,8 @@ class Server:
         self._entitlements.put(subscriptions)
         directory.rented.clear()
         directory.rented.put(rented)
+        for caps, spent in capped(self._store, self._directory_store, epoch_ms()):
+            directory.caps.put(caps, spent)
 
     # What others tell
 
@@ -315,7 +322,7 @@ class Server:
 
     def _flow_to(self, trunk: Trunk) -> Flow | None:
         """How to reach a trunk: by the transport of its URI, from our socket of the same family."""
-        uri = _target(trunk)
+        uri = trunk.uri
         address = self._resolver.address(uri)
         if address is None:
             return None
@@ -365,10 +372,6 @@ class Server:
 
 async def _wait(event: asyncio.Event) -> None:
     await event.wait()
-
-
-def _target(trunk: Trunk) -> Uri:
-    return Uri.parse(trunk.target.encode("utf-8"))
 
 
 def _raise_file_limit() -> None:

@@ -34,6 +34,7 @@ from billing.schema import metadata
 from sip.digest import Algorithm
 from sip.flow import Flow
 from sip.registrar import Binding
+from softswitch.admission.caps import Caps
 from softswitch.directory import Directory, Line, Source, Trunk, Waiting
 
 HA1_COLUMNS = {
@@ -103,6 +104,19 @@ settings_table = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("value", String, nullable=False),
+)
+
+
+caps_table = Table(
+    "account_caps",
+    metadata,
+    Column("account_id", Integer, ForeignKey("accounts.id"), primary_key=True),
+    Column("calls", Integer),
+    Column("calls_per_minute", Integer),
+    Column("spend_hour_micros", BigInteger),
+    Column("spend_day_micros", BigInteger),
+    Column("countries", String),
+    Column("high_risk", Boolean, nullable=False),
 )
 
 
@@ -218,6 +232,23 @@ class DirectoryStore:
             if rows:
                 connection.execute(insert(bindings_table), rows)
 
+    def caps(self, accounts: Sequence[int] | None = None) -> list[Caps]:
+        """The caps of accounts that have any; None means all accounts."""
+        query = select(caps_table).order_by(caps_table.c.account_id)
+        if accounts is not None:
+            query = query.where(caps_table.c.account_id.in_(accounts))
+        with self._reading() as connection:
+            return [_caps(row) for row in connection.execute(query)]
+
+    def save_caps(self, caps: Caps) -> None:
+        """Put an account's caps in the place of the ones it has."""
+        countries = None if caps.countries is None else " ".join(caps.countries)
+        with self._engine.begin() as connection:
+            mine = caps_table.c.account_id == caps.account_id
+            connection.execute(delete(caps_table).where(mine))
+            row = {column.name: getattr(caps, column.name) for column in caps_table.columns}
+            connection.execute(insert(caps_table), row | {"countries": countries})
+
     def setting(self, name: str) -> str | None:
         query = select(settings_table.c.value).where(settings_table.c.name == name)
         with self._reading() as connection:
@@ -240,6 +271,12 @@ def _ids_of(connection: Connection, numbers: Sequence[str]) -> list[int]:
         )
         ids.update((number, line_id) for number, line_id in connection.execute(query))
     return [ids[number] for number in numbers]
+
+
+def _caps(row: Row[Any]) -> Caps:
+    facts = dict(row._mapping)
+    countries = facts["countries"]
+    return Caps(**facts | {"countries": None if countries is None else tuple(countries.split())})
 
 
 def _line(row: Row[Any]) -> Line:

@@ -132,6 +132,7 @@ class Switch:
             entitlements,
             parks=config.calls.park_seconds > 0,
             is_down=self._is_down,
+            outgoing_of=self._outgoing_of,
         )
         self.trunk_monitor = TrunkMonitor(
             self.agent,
@@ -410,10 +411,12 @@ class Switch:
         return call is not None
 
     def proofs_of_life(self) -> list[tuple[str, int]]:
-        """Each paid leg that the store knows, and now: the journal of live calls."""
-        now = self._wall_ms()
+        """Each paid leg that the store knows, and until when: the journal of live calls."""
         return [
-            (meter.key, now) for call in self.calls.values() for meter in call.meters if meter.open
+            (meter.key, meter.alive_at())
+            for call in self.calls.values()
+            for meter in call.meters
+            if meter.open
         ]
 
     def expire(self) -> None:
@@ -466,6 +469,13 @@ class Switch:
             return trunk is not None and trunk.id == owner.id
         bindings = self._bindings_of(owner)
         return any(binding.flow.remote[0] == flow.remote[0] for binding in bindings)
+
+    def _outgoing_of(self, account: int) -> int:
+        return sum(
+            record.account == account and record.direction != "incoming"
+            for call in self._account_calls.get(account, {}).values()
+            for record in call.records
+        )
 
     def _calls_of(self, line: Line) -> int:
         return len(self._line_calls.get(line.id, ()))

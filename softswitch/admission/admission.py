@@ -17,8 +17,12 @@ from softswitch.admission.credit import PricedRoute, price
 from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.numbering import Dialled, NumberError, NumberPlan
 from softswitch.admission.refusal import Refusal
-from softswitch.admission.routing import Route, ToLine, all_up, route
+from softswitch.admission.routing import Route, ToLine, ToTrunk, all_up, route
 from softswitch.directory import Directory, Line, Trunk
+
+
+def _none(_account: int) -> int:
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Stages:
     entitlements: Entitlements
     parks: bool = False
     is_down: Callable[[Trunk], bool] = all_up
+    outgoing_of: Callable[[int], int] = _none
+    """How many calls an account pays for now."""
 
     def number(self, dialled: str) -> Dialled:
         """Read what was dialled.
@@ -76,7 +82,18 @@ class Stages:
     def _full(self, line: Line) -> bool:
         return line.max_calls is not None and self.calls_of(line) >= line.max_calls
 
+    def _cap(self, caller: Caller, destination: Route, at: int) -> None:
+        """Hold a line's call against its account's caps; emergency calls always pass."""
+        on_net = isinstance(destination, ToLine)
+        emergency = isinstance(destination, ToTrunk) and destination.emergency
+        if not isinstance(caller, LineCaller) or emergency:
+            return
+        account, number = caller.line.account_id, destination.number[1:]
+        groups = self.entitlements.destinations.of(number)
+        self.directory.caps.check(account, number, groups, self.outgoing_of, at, on_net)
+
     def price(self, caller: Caller, destination: Route, request: Request, at: int) -> PricedRoute:
         """Decide caller id and price."""
         presented = present(caller, destination, request, self.plan)
+        self._cap(caller, destination, at)
         return price(caller, presented, self.tariffs, self.tariff_of, self.entitlements, at)

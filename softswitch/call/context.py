@@ -15,7 +15,6 @@ from rtp.session import MediaError, MediaSession
 from sip.flow import Flow
 from sip.invite import Credentials, Fields
 from sip.message import Request
-from sip.uri import Uri
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Caller, LineCaller
@@ -254,18 +253,7 @@ def _trunk_invitation(
     extra: Fields,
     trusts: Callable[[Flow], bool],
 ) -> Invitation:
-    host = Uri.parse(trunk.target.encode("utf-8"))
-    target = bytes(
-        Uri(
-            scheme=host.scheme,
-            user=number,
-            password=None,
-            host=host.host,
-            port=host.port,
-            params=host.params,
-            headers=None,
-        )
-    )
+    target = bytes(replace(trunk.uri, user=number, password=None, headers=None))
     credentials = None
     if trunk.username is not None:
         credentials = Credentials(trunk.username, trunk.password or "")

@@ -36,13 +36,15 @@ class PhoneRinger:
     trusts: Callable[[Flow], bool] | None = None
 
     def invitation(self, binding: Binding) -> Invitation:
+        """To one phone, by way of the proxies that its REGISTER came through (RFC 3327)."""
+        routes = tuple((b"Route", hop) for hop in binding.path)
         return Invitation(
             binding.flow,
             binding.contact,
             self.from_,
             self.to,
             self.max_forwards,
-            self.extra,
+            (*routes, *self.extra),
             trusts=self.trusts,
         )
 

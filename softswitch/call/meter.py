@@ -110,6 +110,14 @@ class Meter:
 
     # While it runs
 
+    def alive_at(self) -> int:
+        """Epoch milliseconds until which the leg has lived for certain: the answer's stamp and the
+        talk time since, so that a crash bills the same when the wall clock was set meanwhile."""
+        context, answered_wall = self._context, self.record.answered_at
+        if self.answered_at is None or answered_wall is None:
+            return context.wall_ms()
+        return answered_wall + round((context.loop.time() - self.answered_at) * 1000)
+
     def paid_until(self) -> float:
         """The loop's time of the paid second."""
         paid = self.paid_seconds

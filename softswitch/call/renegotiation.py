@@ -71,7 +71,15 @@ class Alignment:
 class Renegotiation:
     """At most one offer under way between the legs of a call."""
 
-    __slots__ = ("_alignment", "_answer_due", "_asked_by", "_call", "_offer", "retry_at")
+    __slots__ = (
+        "_alignment",
+        "_answer_due",
+        "_asked_by",
+        "_call",
+        "_deferred",
+        "_offer",
+        "retry_at",
+    )
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -80,6 +88,8 @@ class Renegotiation:
         self._offer: SessionDescription | None = None
         self._answer_due: Side | None = None
         """Who must still answer a delayed offer in its ACK."""
+        self._deferred: tuple[Asker, bytes] | None = None
+        """An offer that came between our answer to the other leg and its ACK."""
         self._alignment: Alignment | None = None
         self.retry_at = float("inf")
         """The loop's time at which an offer of our own is to be tried again."""
@@ -114,6 +124,9 @@ class Renegotiation:
                 self._refused(session, status, now)
             case sip_events.Acknowledged(session, request):
                 self._acknowledged(session, request.body, now)
+                if self._deferred is not None:
+                    deferred, self._deferred = self._deferred, None
+                    self.ask(*deferred, now)
 
     def ask(self, asker: Asker, body: bytes, now: float) -> None:
         """Pass an offer to the other leg; without one that leg is asked for an offer."""
@@ -126,7 +139,10 @@ class Renegotiation:
             ours = b"" if offer is None else call.media.describe(other(side), offer)
             call.leg(other(side)).reinvite(ours, now)
         except Glare:
-            asker.reject(491, now)
+            if call.leg(other(side)).waits_for_ack:
+                self._deferred = asker, body  # it comes in a moment
+            else:
+                asker.reject(491, now)
         except SipError as error:
             asker.reject(error.status, now, error.reason)
         else:

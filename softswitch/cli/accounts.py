@@ -85,6 +85,30 @@ def set_(
 
 
 @app.command()
+def caps(context: typer.Context, account: Account) -> None:
+    """What the account may call and spend."""
+    Session.of(context).run("account_caps", account=account)
+
+
+@app.command()
+def cap(
+    context: typer.Context,
+    account: Account,
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY",
+            help="calls (at once), calls_per_minute, spend_hour, spend_day, countries (calling "
+            "codes that may be called), high_risk (yes, no: the set high_risk of `destination`).",
+        ),
+    ],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help='"" takes the cap away.')],
+) -> None:
+    """Cap what an account may call and spend, whoever has its password."""
+    Session.of(context).run("account_cap", account=account, key=key, value=value)
+
+
+@app.command()
 def notices(context: typer.Context, account: Account) -> None:
     """What the subscriber is to be told: packages that ended, debts."""
     Session.of(context).run("account_notices", account=account)

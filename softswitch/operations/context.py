@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from billing import rental_store, sales_store
 from billing.account import Account
 from billing.product import Destinations, Subscription
-from billing.store import Store
+from billing.store import CdrFilter, Store
 from billing.tariff import Tariff
+from softswitch.admission.caps import DAY_MS, Caps
 from softswitch.admission.numbering import NumberError, NumberPlan
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
@@ -23,6 +24,8 @@ from softswitch.operations.errors import OperationError
 from softswitch.rented import RentedNumber
 from softswitch.store import DirectoryStore
 
+Capped = tuple[Caps, tuple[tuple[int, int], ...]]
+"""An account's caps, and what it spent: (epoch milliseconds, micros)."""
 Apply = Callable[[Sequence[Any]], Sequence[Any]]
 """Billing commands to their results, in order; a refused command's result is its exception."""
 
@@ -53,6 +56,7 @@ class Reload:
     accounts: tuple[Account, ...]
     subscriptions: tuple[Subscription, ...] | None = None
     """What these accounts have; None when no account changed."""
+    caps: tuple[Capped, ...] = ()
     rented: tuple[RentedNumber, ...] = ()
     """The numbers that these accounts rent."""
     destinations: Destinations | None = None
@@ -64,6 +68,8 @@ class Reload:
         directory.put_lines(self.lines)
         if self.trunks is not None:
             directory.set_trunks(self.trunks)
+        for caps, spent in self.caps:
+            directory.caps.put(caps, spent)
         directory.rented.put(self.rented, (account.id for account in self.accounts))
 
 
@@ -158,8 +164,26 @@ class Context:
             accounts=tuple(account for account in accounts if account is not None),
             subscriptions=subscriptions,
             rented=tuple(rented),
+            caps=tuple(
+                capped(self.billing, self.directory, self.now_ms(), sorted(changes.accounts))
+                if changes.accounts
+                else ()
+            ),
             destinations=destinations,
         )
+
+
+def capped(
+    billing: Store, directory: DirectoryStore, now: int, accounts: Sequence[int] | None = None
+) -> list[Capped]:
+    """The caps of accounts (None: of all), each with the ends and prices of its last day's
+    calls."""
+    found: list[Capped] = []
+    for caps in directory.caps(accounts):
+        cdrs = billing.cdrs(CdrFilter(start=now - 2 * DAY_MS, account=caps.account_id))
+        spent = tuple((c.ended_at, c.price_micros) for c in cdrs if c.ended_at > now - DAY_MS)
+        found.append((caps, spent))
+    return found
 
 
 def rented_numbers(

@@ -11,6 +11,7 @@ from softswitch.config import Config
 from softswitch.operations import (
     accounts,
     bonuses,
+    caps,
     explain,
     lines,
     numbers,
@@ -40,6 +41,8 @@ OPERATIONS: Mapping[str, Operation] = {
         accounts.account_show,
         accounts.account_topup,
         bonuses.bonus_list,
+        caps.account_cap,
+        caps.account_caps,
         bonuses.bonus_rates,
         bonuses.bonus_set,
         explain.explain_call,

@@ -51,6 +51,7 @@ class Baresip:
     Args:
         folder: an empty one of its own.
         said: a WAV file that it plays into calls; when it ends, baresip hangs up.
+        port: of the server, if that isn't the switch itself.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Baresip:
         *,
         answers: bool = True,
         transport: str = "udp",
+        port: int | None = None,
     ) -> None:
         if shutil.which("baresip") is None or not MODULES:
             pytest.skip("baresip isn't installed (Debian package baresip)")
@@ -79,7 +81,7 @@ class Baresip:
             )
         )  # fmt: skip
         (folder / "accounts").write_text(
-            f"<sip:{login}@127.0.0.1:{board.port};transport={transport}>;auth_pass=secret;"
+            f"<sip:{login}@127.0.0.1:{port or board.port};transport={transport}>;auth_pass=secret;"
             f"audio_codecs=pcmu;regint=60;answermode={'auto' if answers else 'manual'}\n"
         )
         self._log = open(folder / "log", "w")  # noqa: SIM115 - closed in close()

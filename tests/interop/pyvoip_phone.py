@@ -1,11 +1,14 @@
-"""pyVoIP as a phone, in a process of its own: its threads end with it, and its licence is another.
+"""pyVoIP or rfcvoip as a phone, in a process of its own: its threads end with it, and its licence
+is another.
 
 As a program it takes verbs from standard input and says what happens as lines of JSON; `PyVoip` is
 the test's end of that.
 """
 
+import importlib
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -19,16 +22,29 @@ POLL_SECONDS = FRAME / RATE
 
 
 class PyVoip:
-    """One registered phone; `hertz` is the tone that it sends in every call."""
+    """One registered phone; `hertz` is the tone that it sends in every call.
 
-    def __init__(self, board, login: str, hertz: int = 440) -> None:
+    Args:
+        library: pyVoIP, or rfcvoip, which took over its interface and knows more transports.
+    """
+
+    def __init__(
+        self,
+        board,
+        login: str,
+        hertz: int = 440,
+        *,
+        library: str = "pyVoIP",
+        transport: str = "udp",
+        port: int | None = None,
+    ) -> None:
         from switchboard import free_ports
 
         # pyVoIP takes any port of its range, also an odd one and its neighbour.
         sip, rtp = free_ports(2)
-        arguments = [login, str(board.port), str(sip), str(rtp), str(hertz)]
+        arguments = [library, transport, login, port or board.port, sip, rtp, hertz]
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__)), *arguments],
+            [sys.executable, str(Path(__file__)), *map(str, arguments)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         self._events: list[dict] = []
@@ -56,7 +72,7 @@ class PyVoip:
                     return said
             time.sleep(0.02)
         self._process.kill()
-        raise AssertionError(f"no {event!r} from pyVoIP:\n{self._process.communicate()[1]}")
+        raise AssertionError(f"no {event!r} from it:\n{self._process.communicate()[1]}")
 
     def close(self) -> None:
         """It may hang in its own threads when it ends, so it gets no time for that."""
@@ -78,15 +94,20 @@ def say(event: str, **facts: Any) -> None:
 class Phone:
     """The process's end: one call at a time."""
 
-    def __init__(self, login: str, port: str, sip_port: str, rtp_port: str, hertz: str) -> None:
-        from pyVoIP.VoIP import VoIPPhone
-
+    def __init__(self, library: str, transport: str, login: str, *numbers: str) -> None:
+        self._voip = importlib.import_module(f"{library}.VoIP")
+        port, sip_port, rtp_port, hertz = map(int, numbers)
         self._call: Any = None
-        self._tone = tone(int(hertz), 30)
-        self._phone = VoIPPhone(
-            "127.0.0.1", int(port), login, "secret", myIP="127.0.0.1",
-            callCallback=self._incoming, sipPort=int(sip_port),
-            rtpPortLow=int(rtp_port), rtpPortHigh=int(rtp_port),
+        self._tone = tone(hertz, 30)
+        more: dict[str, Any] = {}
+        if library == "rfcvoip":
+            more["transport"] = transport
+            if transport == "tls":  # the test's certificate is its own
+                more["tls_context"] = ssl._create_unverified_context()
+        self._phone = self._voip.VoIPPhone(
+            "127.0.0.1", port, login, "secret", myIP="127.0.0.1",
+            callCallback=self._incoming, sipPort=sip_port,
+            rtpPortLow=rtp_port, rtpPortHigh=rtp_port, **more,
         )  # fmt: skip
         self._phone.start()
         say("registered")
@@ -99,8 +120,7 @@ class Phone:
 
     def _watch(self, call: Any) -> None:
         """Say what becomes of the call, and send and hear while it talks."""
-        from pyVoIP.VoIP import CallState
-
+        CallState = self._voip.CallState
         state, heard = call.state, []
         while state != CallState.ENDED:
             time.sleep(POLL_SECONDS)

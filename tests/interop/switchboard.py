@@ -193,8 +193,8 @@ class Switchboard:
         until(lambda: _is_bound(self.host, port), f"SIPp listens on {port}")
         return run
 
-    def ends_well(self, run: subprocess.Popen) -> None:
-        _, errors = run.communicate(timeout=40)
+    def ends_well(self, run: subprocess.Popen, seconds: float = 40.0) -> None:
+        _, errors = run.communicate(timeout=seconds)
         traces = "".join(path.read_text() for path in self.folder.glob("*_errors.log"))
         assert run.returncode == 0, errors + traces
 
@@ -207,9 +207,13 @@ class Switchboard:
 
     def cdr(self) -> dict:
         """The only record, which may take a moment to be written."""
-        until(lambda: not self.ask("call_list"), "the call is over")
-        (record,) = self.ask("cdr_list")
+        (record,) = self.cdrs()
         return record
+
+    def cdrs(self) -> list[dict]:
+        """All records, when all calls are over."""
+        until(lambda: not self.ask("call_list"), "the calls are over")
+        return self.ask("cdr_list")
 
 
 def _is_bound(host: str, port: int) -> bool:

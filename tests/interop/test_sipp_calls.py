@@ -37,6 +37,22 @@ def test_line_to_line(lines):
     assert record["codec"] == "PCMU"
 
 
+def test_early_media_that_must_be_acknowledged(lines):
+    record = call(lines, "call.xml", ("answers_reliably.xml", lines.phones[1]))
+    assert (record["sip_status"], record["codec"]) == (200, "PCMU")
+
+
+def test_a_long_call_is_refreshed_by_update_in_time(lines):
+    """A minute in earnest: 90 seconds is the shortest interval there is."""
+    patience = ("-timeout", "90s")
+    callee = lines.answers("answers_with_timer.xml", lines.phones[1], *patience)
+    caller = lines.sipp("call.xml", lines.phones[0], *patience, "-d", "58000", login="ana",
+                        password="secret", number=BEKA)  # fmt: skip
+    for run in (caller, callee):
+        lines.ends_well(run, 90)
+    assert lines.cdr()["duration_ms"] > 57_000
+
+
 def test_hold_and_resume(lines):
     record = call(lines, "hold.xml", ("is_held.xml", lines.phones[1]))
     assert (record["sip_status"], record["ended_by"]) == (200, "caller")

@@ -117,6 +117,8 @@ class Exchange:
         self.store = store or Store("sqlite://")
         self.store.create()
         self.log = SilentLog()
+        self.clock_step_ms = 0
+        """By how much somebody has set the wall clock."""
         self.cdrs: list = []
         self.phones: list[Phone] = []
         self.directory = Directory()
@@ -159,14 +161,14 @@ class Exchange:
             wall_ms=self.wall_ms,
             media=self.media,
             money=self.money,
-            desk=SettlementDesk(self.money, self.log, self.cdrs.append),
+            desk=SettlementDesk(self.money, self.log, self._settled),
             bindings=self,
             flow_to=self._flow_to,
             log=self.log,
         )
 
     def wall_ms(self) -> int:
-        return EPOCH_MS + round((self.loop.time() - 1000.0) * 1000)
+        return EPOCH_MS + self.clock_step_ms + round((self.loop.time() - 1000.0) * 1000)
 
     def changed(self, aor, registration) -> None:
         """Bindings aren't kept here."""
@@ -199,6 +201,10 @@ class Exchange:
         if report.done:
             self.reload(sorted(report.accounts))
         self.loop.call_later(1.0, self._do_due_work)
+
+    def _settled(self, cdr) -> None:
+        self.cdrs.append(cdr)
+        self.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
 
     def reload(self, accounts: list[int]) -> None:
         """What an operation that changed these accounts makes the switch read again."""

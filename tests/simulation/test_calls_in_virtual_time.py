@@ -271,3 +271,17 @@ def test_an_invite_without_an_offer(exchange):
     assert a.heard > 1 and b.heard > 1
     nothing_left(exchange)
     assert only_cdr(exchange).sip_status == 200
+
+
+def test_a_hold_right_after_the_answer_waits_for_the_callers_ack(exchange):
+    a, b = two_phones(exchange)
+    exchange.wire.delay = (0.05, 0.05)
+    session = a.call("+995322000002")
+    while not b.talking:
+        exchange.run(0.01)
+    b.hold(b.talking[0])  # the caller's phone gets its 200 only now
+    exchange.run(2.0)
+    assert "Reinvited" in a.events and "ReinviteAnswered" in b.events
+    assert "ReinviteRefused" not in b.events
+    a.hang_up(session)
+    nothing_left(exchange)

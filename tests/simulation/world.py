@@ -75,6 +75,8 @@ class Wire:
         self.sent = 0
         self.lost = 0
         self.log: list[tuple[float, Address, Address, bytes]] | None = None
+        self.drops: Callable[[bytes, Address, Address], bool] = lambda data, source, target: False
+        """Chooses what is lost, beside what chance takes."""
 
     def attach(self, address: Address, receiver: Callable[[bytes, Address], None]) -> None:
         self._receivers[address] = receiver
@@ -89,7 +91,7 @@ class Wire:
         self.sent += 1
         if self.log is not None:
             self.log.append((self._loop.time(), source, target, data))
-        if self._rng.random() < self.loss:
+        if self._rng.random() < self.loss or self.drops(data, source, target):
             self.lost += 1
             return
         copies = 2 if self._rng.random() < self.duplicates else 1

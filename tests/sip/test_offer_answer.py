@@ -127,11 +127,11 @@ def test_codecs_by_number_and_by_map():
         b"a=rtpmap:0 PCMU/8000", b"a=fmtp:18 annexb=no", b"a=rtpmap:99 broken",
         b"a=rtpmap:97 second/1", b"a=rtpmap", b"a=fmtp:96",
     ).media  # fmt: skip
-    assert codecs(stream) == [
+    assert codecs(stream) == (
         Codec(0, "PCMU", 8000), Codec(9, "G722", 8000), Codec(96, "OPUS", 48000, 2, ""),
         Codec(97, "ILBC", 8000), Codec(101, "TELEPHONE-EVENT", 8000, 1, "0-16"),
         Codec(18, "G729", 8000, 1, "annexb=no"),
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_codecs_by_number_and_by_map():
     ],
 )  # fmt: skip
 def test_a_map_that_cant_be_read_is_no_codec(line):
-    assert codecs(described(b"m=audio 4000 RTP/AVP 96 200", line).media[0]) == []
+    assert codecs(described(b"m=audio 4000 RTP/AVP 96 200", line).media[0]) == ()
 
 
 @pytest.mark.parametrize(

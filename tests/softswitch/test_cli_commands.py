@@ -201,6 +201,24 @@ def test_a_number_from_the_stock_to_quarantine_and_back(
     assert softswitch("ledger", "verify").status == 0
 
 
+def test_caps_are_set_shown_and_explained(softswitch: Softswitch) -> None:
+    softswitch("destination", "set", "high_risk", "49")
+    softswitch("trunk", "add", "carrier", "--target", "sip:192.0.2.1")
+    explain = ("explain", "call", "--from", "+995322000001", "--to", "+4930123456", "-o", "json")
+    assert "high-risk numbers are off" in softswitch(*explain).json[-1]["decision"]
+    for key, value in (("high_risk", "yes"), ("calls", "2"), ("spend_day", "5.00")):
+        assert softswitch("account", "cap", "Ana", key, value).status == 0
+    shown = softswitch("account", "caps", "Ana", "-o", "json").json
+    assert (shown["calls"], shown["spend_day"], shown["high_risk"]) == (2, "5.00", True)
+    assert "refused" not in softswitch(*explain).json[-1]["decision"]
+    softswitch("account", "cap", "Ana", "countries", "+995, 44")
+    assert "new country" in softswitch(*explain).json[-1]["decision"]
+    assert (
+        softswitch("account", "cap", "Ana", "countries", "", "-o", "json").json["countries"] is None
+    )
+    assert "no cap 'speed'" in softswitch("account", "cap", "Ana", "speed", "1").err
+
+
 def test_a_bonus_is_set_and_shown(softswitch: Softswitch) -> None:
     assert softswitch("bonus", "set", "0.01", "-o", "json").json["per_minute"] == "0.01"
     assert len(softswitch("bonus", "rates", "-o", "json").json) == 1

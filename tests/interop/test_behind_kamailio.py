@@ -1,0 +1,77 @@
+"""Phones that reach the switch through a proxy: Kamailio as the edge in front of it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import sound
+from baresip import Baresip
+from switchboard import BEKA, HERE, free_ports, until
+
+MODULES = sorted(Path("/usr/lib").glob("**/kamailio/modules"))
+
+
+@pytest.fixture
+def edge(board, tmp_path):
+    """The port of a Kamailio in front of the switch."""
+    if shutil.which("kamailio") is None or not MODULES:
+        pytest.skip("Kamailio isn't installed (Debian package kamailio)")
+    (port,) = free_ports(1)
+    text = (HERE / "kamailio.cfg").read_text()
+    for name, value in (("EDGE_PORT", port), ("SWITCH_PORT", board.port), ("MODULES", MODULES[0])):
+        text = text.replace(name, str(value))
+    (tmp_path / "kamailio.cfg").write_text(text)
+    log = open(tmp_path / "kamailio.log", "w")  # noqa: SIM115 - closed below
+    process = subprocess.Popen(
+        ["kamailio", "-f", str(tmp_path / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "8",
+         "-Y", str(tmp_path)],
+        stdout=log, stderr=log,
+    )  # fmt: skip
+    until(lambda: f":{port:04X}" in Path("/proc/net/udp").read_text(), "Kamailio listens")
+    yield port
+    process.terminate()
+    process.wait(10)
+    log.close()
+
+
+@pytest.fixture
+def phones(board, edge, tmp_path):
+    made = []
+    for seed, login in enumerate(("ana", "beka"), 1):
+        said = sound.write_wav(tmp_path / f"{login}.wav", sound.speech(30.0, seed))
+        made.append(Baresip(board, tmp_path / login, login, said, port=edge))
+    yield made
+    for phone in made:
+        phone.close()
+
+
+def test_a_call_with_hold_passes_the_edge(board, edge, phones):
+    ana, beka = phones
+    assert {row["source"] for row in board.ask("registration_list")} == {f"127.0.0.1:{edge}"}
+    ana.command("dial", BEKA)
+    for phone in phones:
+        phone.hears("CALL_ESTABLISHED")
+    ana.command("hold")
+    beka.hears("CALL_REMOTE_SDP")
+    ana.command("resume")
+    beka.hears("CALL_REMOTE_SDP")
+    board.talk(1.0)
+    beka.command("hangup")
+    ana.hears("CALL_CLOSED")
+    record = board.cdr()
+    assert (record["sip_status"], record["ended_by"]) == (200, "callee")
+    assert record["media"]["caller"]["packets"] > 30 and record["media"]["callee"]["packets"] > 30
+
+
+def test_cancelled_through_the_edge(board, edge, tmp_path):
+    said = sound.write_wav(tmp_path / "said.wav", sound.speech(5.0, 1))
+    ana = Baresip(board, tmp_path / "ana", "ana", said, port=edge)
+    beka = Baresip(board, tmp_path / "beka", "beka", said, port=edge, answers=False)
+    ana.command("dial", BEKA)
+    ana.hears("CALL_RINGING")
+    ana.command("hangup")
+    beka.hears("CALL_CLOSED")
+    assert board.cdr()["sip_status"] == 487
+    for phone in (ana, beka):
+        phone.close()

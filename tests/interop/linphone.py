@@ -94,10 +94,14 @@ class Linphone:
         os.close(theirs)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
-        self.says("linphonec>")
-        self.do("soundcard use files")
-        self.do(f"play {said}")
-        until(lambda: self._is_registered(board, login), f"{login} registers")
+        try:
+            self.says("linphonec>")
+            self.do("soundcard use files")
+            self.do(f"play {said}")
+            until(lambda: self._is_registered(board, login), f"{login} registers")
+        except AssertionError:
+            self.close()
+            raise
 
     def _listen(self) -> None:
         with contextlib.suppress(OSError):  # the other end is gone

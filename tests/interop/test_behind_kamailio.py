@@ -1,5 +1,6 @@
 """Phones that reach the switch through a proxy: Kamailio as the edge in front of it."""
 
+import contextlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -36,22 +37,25 @@ def edge(board, tmp_path):
 
 
 @pytest.fixture
-def phones(board, edge, tmp_path):
-    made = []
-    for seed, login in enumerate(("ana", "beka"), 1):
-        said = sound.write_wav(tmp_path / f"{login}.wav", sound.speech(30.0, seed))
-        made.append(Baresip(board, tmp_path / login, login, said, port=edge))
-    yield made
-    for phone in made:
-        phone.close()
+def phone(board, edge, tmp_path):
+    """Makes phones behind the edge."""
+    with contextlib.ExitStack() as made:
+
+        def make(login, seed, **options):
+            said = sound.write_wav(tmp_path / f"{login}.wav", sound.speech(30.0, seed))
+            new = Baresip(board, tmp_path / login, login, said, port=edge, **options)
+            made.callback(new.close)
+            return new
+
+        yield make
 
 
-def test_a_call_with_hold_passes_the_edge(board, edge, phones):
-    ana, beka = phones
+def test_a_call_with_hold_passes_the_edge(board, edge, phone):
+    ana, beka = phone("ana", 1), phone("beka", 2)
     assert {row["source"] for row in board.ask("registration_list")} == {f"127.0.0.1:{edge}"}
     ana.command("dial", BEKA)
-    for phone in phones:
-        phone.hears("CALL_ESTABLISHED")
+    for made in (ana, beka):
+        made.hears("CALL_ESTABLISHED")
     ana.command("hold")
     beka.hears("CALL_REMOTE_SDP")
     ana.command("resume")
@@ -64,14 +68,10 @@ def test_a_call_with_hold_passes_the_edge(board, edge, phones):
     assert record["media"]["caller"]["packets"] > 30 and record["media"]["callee"]["packets"] > 30
 
 
-def test_cancelled_through_the_edge(board, edge, tmp_path):
-    said = sound.write_wav(tmp_path / "said.wav", sound.speech(5.0, 1))
-    ana = Baresip(board, tmp_path / "ana", "ana", said, port=edge)
-    beka = Baresip(board, tmp_path / "beka", "beka", said, port=edge, answers=False)
+def test_cancelled_through_the_edge(board, phone):
+    ana, beka = phone("ana", 1), phone("beka", 2, answers=False)
     ana.command("dial", BEKA)
     ana.hears("CALL_RINGING")
     ana.command("hangup")
     beka.hears("CALL_CLOSED")
     assert board.cdr()["sip_status"] == 487
-    for phone in (ana, beka):
-        phone.close()

@@ -1,5 +1,7 @@
 """Transfers asked for by real phones: who talks in the end, and who pays for it."""
 
+import contextlib
+
 import pytest
 import sound
 from baresip import Baresip
@@ -10,13 +12,13 @@ from switchboard import ANA, BEKA, CIRA
 @pytest.fixture
 def baresips(board, tmp_path):
     """Ana's, Beka's and Cira's phones."""
-    made = {}
-    for seed, login in enumerate(("ana", "beka", "cira"), 1):
-        said = sound.write_wav(tmp_path / f"{login}.wav", sound.speech(30.0, seed))
-        made[login] = Baresip(board, tmp_path / login, login, said)
-    yield made
-    for phone in made.values():
-        phone.close()
+    with contextlib.ExitStack() as made:
+        phones = {}
+        for seed, login in enumerate(("ana", "beka", "cira"), 1):
+            said = sound.write_wav(tmp_path / f"{login}.wav", sound.speech(30.0, seed))
+            phones[login] = Baresip(board, tmp_path / login, login, said)
+            made.callback(phones[login].close)
+        yield phones
 
 
 def records(board):
@@ -48,10 +50,12 @@ def test_baresip_transfers_blindly(board, baresips):
 def linphones(board, tmp_path):
     """Ana's, Beka's and Cira's phones."""
     said = sound.write_wav(tmp_path / "said.wav", sound.speech(30.0, 1))
-    made = [Linphone(board, tmp_path / login, login, said) for login in ("ana", "beka", "cira")]
-    yield made
-    for phone in made:
-        phone.close()
+    with contextlib.ExitStack() as made:
+        phones = []
+        for login in ("ana", "beka", "cira"):
+            phones.append(Linphone(board, tmp_path / login, login, said))
+            made.callback(phones[-1].close)
+        yield phones
 
 
 def answers(phone):

@@ -13,6 +13,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sip.capabilities import (
+    ACCEPT,
+    ALLOW,
+    METHODS,
+    OUT_OF_DIALOG,
+    SUPPORTED,
+    not_understood,
+)
 from sip.dialog import Dialog, DialogId, may_follow, numeric_hop, request_uri
 from sip.errors import ParseError, SipError
 from sip.events import Event, Received, Replied
@@ -33,16 +41,6 @@ from sip.transaction_layer import (
 )
 from sip.uri import Uri
 
-METHODS = (
-    b"INVITE", b"ACK", b"CANCEL", b"BYE", b"OPTIONS", b"INFO", b"REGISTER", b"PRACK", b"UPDATE",
-    b"REFER", b"SUBSCRIBE", b"MESSAGE",
-)  # fmt: skip
-ALLOW = (b"Allow", b", ".join(METHODS))
-OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE")
-"""What the user is asked about when it comes outside any dialog."""
-SUPPORTED = frozenset({b"100rel", b"path", b"replaces", b"timer"})
-"""Option tags that a request may require."""
-ACCEPT = (b"Accept", b"application/sdp")
 MAX_SESSIONS = 50_000
 """Legs at once; above it new INVITEs get 503. Memory, not speed, sets it."""
 
@@ -207,7 +205,7 @@ class UserAgent:
             return SipError(405 if known else 501, headers=(ALLOW,))
         if request.max_forwards == 0 and method != "REGISTER":
             return SipError(483)
-        return _not_understood(request)
+        return not_understood(request)
 
     def _on_cancel(self, request: Request, flow: Flow, now: float) -> None:
         invite = self.layer.find_server(request)
@@ -241,7 +239,7 @@ class UserAgent:
     def _to_usage(
         self, usage: Session | Subscription, request: Request, flow: Flow, now: float
     ) -> None:
-        refusal = None if request.method == "ACK" else _not_understood(request)
+        refusal = None if request.method == "ACK" else not_understood(request)
         if refusal is None:
             usage.receive(request, flow, now)
         else:
@@ -547,31 +545,6 @@ class _Sender:
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
         if self._user is not None:
             self._user.on_failure(transaction, status, now)
-
-
-def _not_understood(request: Request) -> SipError | None:
-    """What a request needs of us that we don't have (RFC 3261 sections 8.2.2.3 and 8.2.3)."""
-    wanted = [*request.get_list(b"require"), *request.get_list(b"proxy-require")]
-    unknown = [tag for tag in wanted if tag.lower() not in SUPPORTED]
-    if unknown:
-        return SipError(420, headers=((b"Unsupported", b", ".join(unknown)),))
-    if request.method != "INVITE":
-        return None
-    if request.body and not _readable(request):
-        return SipError(415, headers=(ACCEPT, (b"Accept-Encoding", b"identity")))
-    ranges = [value.partition(b";")[0].rstrip().lower() for value in request.get_list(b"accept")]
-    if ranges and not _SDP_RANGES.intersection(ranges):
-        return SipError(406, headers=(ACCEPT,))
-    return None
-
-
-_SDP_RANGES = frozenset({b"application/sdp", b"application/*", b"*/*"})
-
-
-def _readable(request: Request) -> bool:
-    """Whether the body of an INVITE is a description; one without a type is taken for it."""
-    encoding = request.get(b"content-encoding") or b"identity"
-    return request.content_type in (None, "application/sdp") and encoding.lower() == b"identity"
 
 
 def _redirected(flow: Flow, hop: Address) -> Flow:

@@ -18,9 +18,12 @@ from rtp.control import (
     FromWorker,
     Ping,
     Pong,
+    SideSpec,
     Start,
     Started,
     StartFailed,
+    TellTick,
+    TickFigures,
     ToWorker,
     decode_from_worker,
     encode,
@@ -143,6 +146,16 @@ class MediaWorkers:
 
         The future fails with MediaError if there are no ports, descriptors or workers.
         """
+        return self._open(SideSpec(a_signalling), SideSpec(b_signalling))
+
+    def open_alone(self, signalling: str | None) -> asyncio.Future[MediaSession]:
+        """Open a port pair for a caller whom the switch itself talks with, as side a.
+
+        The future fails as that of :meth:`open`.
+        """
+        return self._open(SideSpec(signalling), None)
+
+    def _open(self, side_a: SideSpec, side_b: SideSpec | None) -> asyncio.Future[MediaSession]:
         ready = [worker for worker in self._workers if worker.ready]
         if not ready:
             future: asyncio.Future[MediaSession] = asyncio.get_running_loop().create_future()
@@ -150,11 +163,17 @@ class MediaWorkers:
             return future
         self._last_session += 1
         worker = min(ready, key=len) if len(ready) > 1 else ready[0]
-        return worker.book.open(self._last_session, a_signalling, b_signalling)
+        return worker.book.open(self._last_session, side_a, side_b)
 
     def monotonic(self, epoch_ms: int) -> float:
         """A time stamp of a worker as seconds of the event loop's clock."""
         return (epoch_ms - self._epoch_offset_ms) / 1000
+
+    async def tick_figures(self) -> list[TickFigures]:
+        """How late the workers' ticks are; of those that answer."""
+        asked = [worker.tick_figures() for worker in self._workers if worker.ready]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return [answer for answer in answers if isinstance(answer, TickFigures)]
 
     @property
     def sessions(self) -> int:
@@ -189,6 +208,7 @@ class _Worker:
         self._channel: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._started: asyncio.Future[None] | None = None
+        self._ticks_asked: deque[asyncio.Future[TickFigures]] = deque()
         self._replacing: asyncio.Task[None] | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
         self._unanswered_pings = 0
@@ -267,6 +287,8 @@ class _Worker:
         channel.close()
         self._queue.clear()
         self._backlog.clear()
+        while self._ticks_asked:
+            self._ticks_asked.popleft().cancel()
         for session in self.book.lost():
             self._on_lost(session)
 
@@ -300,6 +322,13 @@ class _Worker:
         self._ping_timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ping)
 
     # Messages
+
+    def tick_figures(self) -> asyncio.Future[TickFigures]:
+        """Ask for them; cancelled if the process dies first."""
+        future: asyncio.Future[TickFigures] = asyncio.get_running_loop().create_future()
+        self._ticks_asked.append(future)
+        self.send(TellTick())
+        return future
 
     def send(self, message: ToWorker) -> None:
         """Queue a message; all of one turn of the event loop leave together."""
@@ -352,6 +381,10 @@ class _Worker:
         match message:
             case Pong():
                 self._unanswered_pings = 0
+            case TickFigures():
+                asked = self._ticks_asked.popleft()
+                if not asked.done():
+                    asked.set_result(message)
             case Started():
                 if self._started is not None and not self._started.done():
                     self._started.set_result(None)
@@ -372,7 +405,8 @@ def _spawn(channel: socket.socket) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "rtp.worker", "--fd", str(channel.fileno())],
         pass_fds=[channel.fileno()],
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path},
+        # One thread: numpy's linear algebra would start as many as there are cores.
+        env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
     )
 
 

@@ -43,7 +43,7 @@ class Concealer:
     @property
     def gone(self) -> bool:
         """The gap is so long that nothing is left to hear."""
-        return self._gap >= GONE_SAMPLES
+        return self._gap >= GONE_SAMPLES or not self._last
 
     def keep(self, frame: Samples) -> Samples:
         """A frame that came; the same, faded in if it ends a gap. It is kept, not copied."""
@@ -59,8 +59,7 @@ class Concealer:
 
     def conceal(self, samples: int = FRAME_SAMPLES) -> Samples:
         """What to play instead of a lost frame, or of a part of it."""
-        if self._gap >= GONE_SAMPLES or not self._last:
-            self._gap = GONE_SAMPLES
+        if self.gone:
             return np.zeros(samples, np.int16)
         result = saturated(self._repeated(samples) * _LOUDNESS[self._gap : self._gap + samples])
         self._gap += samples

@@ -59,11 +59,15 @@ class SideSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Open(msgspec.Struct, tag=1, array_like=True, frozen=True, gc=False):
-    """Open two port pairs; answered by Opened or OpenFailed."""
+    """Open two port pairs; answered by Opened or OpenFailed.
+
+    Args:
+        side_b: None for a session in which the switch itself is who was called: one pair.
+    """
 
     session: int
     side_a: SideSpec
-    side_b: SideSpec
+    side_b: SideSpec | None
 
 
 class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
@@ -76,6 +80,9 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
         telephone_event_payload_type: of RFC 4733 events from that peer, None without.
         signalling_address: replaces the hint given in Open, unless None.
         clock_rate: Hz of the RTP timestamps that the peer sends, for its jitter.
+        law_payload_type: 0 (PCMU) or 8 (PCMA), as that peer wants to be sent; None if it has
+            neither, so that it can't be spoken to by the switch itself.
+        packet_ms: how much sound that peer wants in a packet.
     """
 
     session: int
@@ -87,6 +94,8 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
     telephone_event_payload_type: int | None = None
     signalling_address: str | None = None
     clock_rate: int = 8000
+    law_payload_type: int | None = 0
+    packet_ms: int = 20
 
 
 class Close(msgspec.Struct, tag=3, array_like=True, frozen=True, gc=False):
@@ -97,6 +106,143 @@ class Close(msgspec.Struct, tag=3, array_like=True, frozen=True, gc=False):
 
 class Ping(msgspec.Struct, tag=4, array_like=True, frozen=True, gc=False):
     """Answered by Pong."""
+
+
+# The sound tier: what the switch itself says and hears.
+
+Source = Literal["peer", "prompts", "echo", "room"]
+"""What a side hears: the other side, only what is played to it, itself, or a conference."""
+DigitMethod = Literal["event", "tone", "info"]
+"""RFC 4733, in the sound, or in signalling."""
+PlayedReason = Literal["end", "stopped", "key", "failed"]
+RecordedSides = Literal["a", "b", "both"]
+RecordedReason = Literal["limit", "silence", "digit", "stopped", "closed", "failed"]
+
+
+class Hear(msgspec.Struct, tag=40, array_like=True, frozen=True, gc=False):
+    """Choose what a side hears. While something is played to it, it hears that instead.
+
+    Args:
+        room: with "room"; who hears a room is heard in it.
+        muted: from the start.
+        tones: the room is told that somebody came, and later that they left.
+    """
+
+    session: int
+    side: Side
+    source: Source
+    room: int = 0
+    muted: bool = False
+    tones: bool = False
+
+
+class Mute(msgspec.Struct, tag=41, array_like=True, frozen=True, gc=False):
+    """A side isn't heard in its room any more, or is again."""
+
+    session: int
+    side: Side
+    muted: bool
+
+
+class PlayItem(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A file, a tone, or without either a pause.
+
+    Args:
+        file: path of a WAV file that :mod:`rtp.wav` reads.
+        tone: a name of :mod:`rtp.tones`.
+        country: whose tone (ISO 3166 alpha-2).
+        milliseconds: of a tone or pause; None for one period of the tone.
+    """
+
+    file: str | None = None
+    tone: str | None = None
+    country: str = ""
+    milliseconds: int | None = None
+
+
+class Play(msgspec.Struct, tag=42, array_like=True, frozen=True, gc=False):
+    """Play to a side, after what is queued; answered by Played.
+
+    Args:
+        playing: an id of the switch's.
+        barge_in: a key stops it, and all that waits behind it.
+        repeat: again and again until it is stopped.
+    """
+
+    session: int
+    side: Side
+    playing: int
+    items: tuple[PlayItem, ...]
+    barge_in: bool = False
+    repeat: bool = False
+
+
+class StopPlaying(msgspec.Struct, tag=43, array_like=True, frozen=True, gc=False):
+    """Stop what is played to a side, and all that waits."""
+
+    session: int
+    side: Side
+
+
+class Listen(msgspec.Struct, tag=44, array_like=True, frozen=True, gc=False):
+    """Tell what keys a side presses, or no more.
+
+    Args:
+        in_band: listen for tones in the sound, too, for phones without RFC 4733.
+    """
+
+    session: int
+    side: Side
+    digits: bool
+    in_band: bool = False
+
+
+class Press(msgspec.Struct, tag=45, array_like=True, frozen=True, gc=False):
+    """A side's phone said in signalling that a key was pressed."""
+
+    session: int
+    side: Side
+    digit: str
+
+
+class SendDigits(msgspec.Struct, tag=46, array_like=True, frozen=True, gc=False):
+    """Send keys to a side as RFC 4733 events, or as tones if it has none."""
+
+    session: int
+    side: Side
+    digits: str
+    milliseconds: int = 100
+
+
+class Record(msgspec.Struct, tag=47, array_like=True, frozen=True, gc=False):
+    """Record what comes from one side or both; answered by Recorded when it ends.
+
+    Args:
+        recording: an id of the switch's, the only one of its kind.
+        path: of the file, which isn't there yet.
+        sides: both are kept in stereo, `a` left.
+        silence_seconds: of which it ends; 0 for never.
+        end_digits: keys that end it.
+    """
+
+    session: int
+    recording: int
+    path: str
+    sides: RecordedSides
+    max_seconds: float
+    silence_seconds: float = 0.0
+    end_digits: str = ""
+
+
+class StopRecording(msgspec.Struct, tag=48, array_like=True, frozen=True, gc=False):
+    """End a recording."""
+
+    session: int
+    recording: int
+
+
+class TellTick(msgspec.Struct, tag=49, array_like=True, frozen=True, gc=False):
+    """Answered by TickFigures."""
 
 
 class Started(msgspec.Struct, tag=20, array_like=True, frozen=True, gc=False):
@@ -110,11 +256,11 @@ class StartFailed(msgspec.Struct, tag=21, array_like=True, frozen=True, gc=False
 
 
 class Opened(msgspec.Struct, tag=22, array_like=True, frozen=True, gc=False):
-    """RTP ports, both even; RTCP is one above (RFC 3550 section 11)."""
+    """RTP ports, both even; RTCP is one above (RFC 3550 section 11). 0: no such side."""
 
     session: int
     a_rtp_port: int
-    b_rtp_port: int
+    b_rtp_port: int = 0
 
 
 class OpenFailed(msgspec.Struct, tag=23, array_like=True, frozen=True, gc=False):
@@ -189,8 +335,77 @@ class Pong(msgspec.Struct, tag=27, array_like=True, frozen=True, gc=False):
     """The answer to Ping."""
 
 
-ToWorker = Start | Open | SetRemote | Close | Ping
-FromWorker = Started | StartFailed | Opened | OpenFailed | Closed | Silent | Latched | Pong
+class Digit(msgspec.Struct, tag=60, array_like=True, frozen=True, gc=False):
+    """A key was pressed on a side that is listened to; told once, however it was said."""
+
+    session: int
+    side: Side
+    digit: str
+    method: DigitMethod
+
+
+class Played(msgspec.Struct, tag=61, array_like=True, frozen=True, gc=False):
+    """A playing is over; `problem` names the file and the cause if it failed."""
+
+    session: int
+    side: Side
+    playing: int
+    reason: PlayedReason
+    problem: str = ""
+
+
+class Recorded(msgspec.Struct, tag=62, array_like=True, frozen=True, gc=False):
+    """A recording is over and, unless it failed, its file complete."""
+
+    session: int
+    recording: int
+    duration_ms: int
+    reason: RecordedReason
+    problem: str = ""
+
+
+class Speaker(msgspec.Struct, tag=63, array_like=True, frozen=True, gc=False):
+    """Somebody else has the floor in a room."""
+
+    room: int
+    session: int
+    side: Side
+
+
+class TickFigures(msgspec.Struct, tag=64, array_like=True, frozen=True, gc=False):
+    """How late the last ticks began; milliseconds. All 0 before there was one.
+
+    Args:
+        ticks: since the start.
+        skipped: of them left out, because the worker was behind by too much.
+        sides: that sound is made or listened for now.
+    """
+
+    ticks: int
+    skipped: int
+    sides: int
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    worst_ms: float
+
+
+ToSound = Hear | Mute | Play | StopPlaying | Listen | Press | SendDigits | Record | StopRecording
+"""About one session."""
+ToWorker = Start | Open | SetRemote | Close | Ping | TellTick | ToSound
+FromSound = Digit | Played | Recorded | Speaker
+FromWorker = (
+    Started
+    | StartFailed
+    | Opened
+    | OpenFailed
+    | Closed
+    | Silent
+    | Latched
+    | Pong
+    | TickFigures
+    | FromSound
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(list[ToWorker])

@@ -23,11 +23,16 @@ from rtp.control import (
     Side,
     Silent,
     Start,
+    TellTick,
+    ToSound,
     ToWorker,
 )
+from rtp.disk import Result
 from rtp.latch import Address
 from rtp.ports import PortPool, PortsExhausted
-from rtp.relay import SIDE_A, SIDE_B, Component, Relay
+from rtp.relay import SIDE_A, Component, Relay
+from rtp.sound import Outgoing, SoundTier
+from rtp.sound_side import SoundSession
 
 MAX_BIND_TRIES = 64
 """Pairs tried for one side, if other programs sit on ports of the range."""
@@ -50,15 +55,16 @@ class Sockets(Protocol):
 
 
 class Session:
-    """A relay and its ports."""
+    """A relay, its ports, and what the switch itself says in it."""
 
-    __slots__ = ("id", "ports", "relay", "reported_at")
+    __slots__ = ("id", "ports", "relay", "reported_at", "sound")
 
-    def __init__(self, session: int, relay: Relay, ports: tuple[int, int]) -> None:
+    def __init__(self, session: int, relay: Relay, ports: tuple[int, ...]) -> None:
         self.id = session
         self.relay = relay
         self.ports = ports
-        """Even RTP ports of side a and b."""
+        """Even RTP ports of side a and, if there is one, b."""
+        self.sound = SoundSession(session, relay, ports)
         self.reported_at: float | None = None
         """Since when the silence lasts that was reported."""
 
@@ -81,12 +87,14 @@ class Engine:
         start: the settings.
         pool: the ports.
         sockets: opens and closes them.
+        sound: what the switch itself says and hears.
     """
 
-    def __init__(self, start: Start, pool: PortPool, sockets: Sockets) -> None:
+    def __init__(self, start: Start, pool: PortPool, sockets: Sockets, sound: SoundTier) -> None:
         self._start = start
         self._pool = pool
         self._sockets = sockets
+        self._sound = sound
         self._sessions: dict[int, Session] = {}
         self._ports: dict[int, _Port] = {}
         self._messages: list[FromWorker] = []
@@ -112,12 +120,24 @@ class Engine:
                 self._close(session, now)
             case Ping():
                 self._messages.append(Pong())
+            case TellTick():
+                self._messages.append(self._sound.figures())
+            case Start():
+                raise TypeError("an engine is started once")
+            case _:
+                self._sound_message(message, now)
+
+    def _sound_message(self, message: ToSound, now: float) -> None:
+        session = self._sessions.get(message.session)
+        if session is not None:
+            self._sound.handle(message, session.sound, now)
+            self._watch_from(session, now)
 
     def _open(self, message: Open, now: float) -> None:
         taken: list[int] = []
         try:
-            taken.append(self._bind(now))
-            taken.append(self._bind(now))
+            for _ in range(1 if message.side_b is None else 2):
+                taken.append(self._bind(now))
         except (PortsExhausted, OSError) as error:
             for port in taken:
                 self._release(port, now)
@@ -125,15 +145,15 @@ class Engine:
             return
         relay = Relay(
             message.side_a.signalling_address,
-            message.side_b.signalling_address,
+            None if message.side_b is None else message.side_b.signalling_address,
             self._start.latch_seconds,
         )
-        session = Session(message.session, relay, (taken[SIDE_A], taken[SIDE_B]))
+        session = Session(message.session, relay, tuple(taken))
         self._sessions[session.id] = session
         for side, port in enumerate(taken):
             self._ports[port] = _Port(session, side, Component.RTP)
             self._ports[port + 1] = _Port(session, side, Component.RTCP)
-        self._messages.append(Opened(session.id, taken[SIDE_A], taken[SIDE_B]))
+        self._messages.append(Opened(session.id, *taken))
 
     def _bind(self, now: float) -> int:
         """A free port pair that nobody else has."""
@@ -161,17 +181,23 @@ class Engine:
         if session is None:
             return
         session.relay.set_remote(message, now)
+        self._sound.negotiated(session.sound)
         session.reported_at = None
+        self._watch_from(session, now)
+        self._changed.append(session)
+
+    def _watch_from(self, session: Session, now: float) -> None:
+        """See to it that a session's silence is noticed."""
         if session.relay.negotiated_at is not None:
             due = now + self._limit(session)
             if self._sweep_at is None or due < self._sweep_at:
                 self._sweep_at = due
-        self._changed.append(session)
 
     def _close(self, session_id: int, now: float) -> None:
         session = self._sessions.pop(session_id, None)
         if session is None:
             return
+        self._sound.close(session.sound)
         for port in session.ports:
             del self._ports[port], self._ports[port + 1]
             self._release(port, now)
@@ -204,6 +230,24 @@ class Engine:
     def next_deadline(self) -> float | None:
         """When expire wants to be called."""
         return self._sweep_at
+
+    @property
+    def tick_due_at(self) -> float | None:
+        """When tick wants to be called; None while the relay alone does everything."""
+        return self._sound.due_at
+
+    def tick(self, now: float) -> list[Outgoing]:
+        """Say, hear and record what is due; what is to be sent."""
+        return self._sound.tick(now)
+
+    def end(self, now: float) -> None:
+        """Close every session, so that recordings are complete."""
+        for session in list(self._sessions):
+            self._close(session, now)
+
+    def disk_told(self, result: Result, now: float) -> None:
+        """A file was read or written."""
+        self._sound.disk_told(result, now)
 
     def expire(self, now: float) -> None:
         """Report sessions that fell silent."""
@@ -246,12 +290,16 @@ class Engine:
     def take_messages(self) -> list[FromWorker]:
         """What the switch should know; each message once."""
         messages, self._messages = self._messages, []
+        messages += self._sound.take_messages()
         return messages
 
     def take_changed(self) -> list[Session]:
         """Sessions whose addresses or directions changed since the last time, perhaps closed by
         now; a worker replumbs their sockets."""
         changed, self._changed = self._changed, []
+        for session in self._sound.take_changed():
+            if session in self._sessions:
+                changed.append(self._sessions[session])
         return changed
 
 

@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from rtp.control import Start, ToWorker
+from rtp.control import SideSpec, Start, ToWorker
+from rtp.disk import Disk, Result
 from rtp.engine import Engine
 from rtp.latch import Address
 from rtp.ports import PortPool
 from rtp.session import LostCallback, MediaSession, MediaSettings, SessionBook, SilentCallback
+from rtp.sound import SoundTier
 
 
 class Datagrams(Protocol):
@@ -41,6 +43,7 @@ class LocalMedia:
         ports: first and last UDP port.
         epoch_offset_ms: epoch milliseconds at which the loop's clock was 0.
         shuffle: shuffles a list in place.
+        draw: random numbers of so many bits.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class LocalMedia:
         address: str = "127.0.0.1",
         epoch_offset_ms: int = 0,
         shuffle: Callable[[list[int]], None] = lambda _: None,
+        draw: Callable[[int], int] = lambda _: 1,
         on_silent: SilentCallback | None = None,
         on_lost: LostCallback | None = None,
     ) -> None:
@@ -70,7 +74,8 @@ class LocalMedia:
         self._datagrams = datagrams
         self._epoch_offset_ms = epoch_offset_ms
         self._pool = PortPool(ports[0], ports[1], shuffle, settings.quarantine_seconds)
-        self._engine = Engine(start, self._pool, _NoSockets())
+        sound = SoundTier(Disk(self._disk_told), draw)
+        self._engine = Engine(start, self._pool, _NoSockets(), sound)
         self._book = SessionBook(self._send, self._silent)
         self._timer: asyncio.TimerHandle | None = None
         self._last_session = 0
@@ -85,8 +90,15 @@ class LocalMedia:
         self, a_signalling: str | None, b_signalling: str | None
     ) -> asyncio.Future[MediaSession]:
         """As :meth:`rtp.client.MediaWorkers.open`."""
+        return self._open(SideSpec(a_signalling), SideSpec(b_signalling))
+
+    def open_alone(self, signalling: str | None) -> asyncio.Future[MediaSession]:
+        """As :meth:`rtp.client.MediaWorkers.open_alone`."""
+        return self._open(SideSpec(signalling), None)
+
+    def _open(self, side_a: SideSpec, side_b: SideSpec | None) -> asyncio.Future[MediaSession]:
         self._last_session += 1
-        return self._book.open(self._last_session, a_signalling, b_signalling)
+        return self._book.open(self._last_session, side_a, side_b)
 
     def receive(self, local_port: int, data: bytes, source: Address) -> None:
         """A datagram came to one of our ports."""
@@ -125,6 +137,9 @@ class LocalMedia:
         for message in self._engine.take_messages():
             self._loop.call_soon(self._book.take, message)
         deadline = self._engine.next_deadline()
+        tick = self._engine.tick_due_at
+        if tick is not None and (deadline is None or tick < deadline):
+            deadline = tick
         if self._timer is not None and self._timer.when() == deadline:
             return
         if self._timer is not None:
@@ -133,7 +148,18 @@ class LocalMedia:
 
     def _expire(self) -> None:
         self._timer = None
-        self._engine.expire(self._loop.time())
+        now = self._loop.time()
+        self._engine.expire(now)
+        for port, data, target in self._engine.tick(now):
+            self._datagrams.send(port, data, target)
+        self._settle()
+
+    def _disk_told(self, result: Result) -> None:
+        """Later, as from a thread."""
+        self._loop.call_soon(self._take_from_disk, result)
+
+    def _take_from_disk(self, result: Result) -> None:
+        self._engine.disk_told(result, self._loop.time())
         self._settle()
 
     def _silent(self, session: MediaSession, last_packet_at: int | None) -> None:

@@ -7,6 +7,7 @@ quieter for a while: the loudness changes along the frame and comes back slowly,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,10 @@ _SPEAKER_LEAD = 2.0
 """Somebody takes the floor by being so much louder, in power, than who has it."""
 
 
-class Member:
+Key = TypeVar("Key")
+
+
+class Member(Generic[Key]):
     """Somebody in a room.
 
     Args:
@@ -38,7 +42,7 @@ class Member:
 
     __slots__ = ("_was_muted", "gain", "key", "muted", "power")
 
-    def __init__(self, key: object, *, muted: bool = False) -> None:
+    def __init__(self, key: Key, *, muted: bool = False) -> None:
         self.key = key
         self.muted = muted
         self.gain = 1.0
@@ -62,17 +66,17 @@ class Member:
         return self.muted or self._was_muted
 
 
-class Room:
+class Room(Generic[Key]):
     """Members and who of them speaks."""
 
     __slots__ = ("announcement", "id", "members", "speaker")
 
     def __init__(self, room: int) -> None:
         self.id = room
-        self.members: list[Member] = []
+        self.members: list[Member[Key]] = []
         self.announcement: Samples | None = None
         """A frame that all hear in the next tick, as of a tone that somebody came."""
-        self.speaker: Member | None = None
+        self.speaker: Member[Key] | None = None
 
     def find_speaker(self) -> bool:
         """Choose who has the floor; whether it is somebody else now."""
@@ -89,7 +93,7 @@ class Room:
         return changed
 
 
-def mix(rooms: Sequence[Room], frames: Samples) -> Samples:
+def mix(rooms: Sequence[Room[Any]], frames: Samples) -> Samples:
     """A tick.
 
     Args:
@@ -119,7 +123,7 @@ def mix(rooms: Sequence[Room], frames: Samples) -> Samples:
     return _fitted(members, heard)
 
 
-def _measure(members: list[Member], frames: Samples) -> None:
+def _measure(members: list[Member[Any]], frames: Samples) -> None:
     """Each member's power, smoothed."""
     values = frames.astype(np.float32)
     powers = np.einsum("ij,ij->i", values, values) / FRAME_SAMPLES
@@ -127,7 +131,7 @@ def _measure(members: list[Member], frames: Samples) -> None:
         member.power += _SPEAKER_SMOOTHING * (power - member.power)
 
 
-def _fitted(members: list[Member], heard: NDArray[np.int32]) -> Samples:
+def _fitted(members: list[Member[Any]], heard: NDArray[np.int32]) -> Samples:
     """Turn down what is too loud; others are left as they are, to the sample."""
     peaks = np.maximum(heard.max(axis=1), -heard.min(axis=1))
     gains = np.array([member.gain for member in members])
@@ -136,7 +140,7 @@ def _fitted(members: list[Member], heard: NDArray[np.int32]) -> Samples:
     return heard.astype(np.int16)
 
 
-def _turned_down(member: Member, heard: NDArray[np.int32], peak: int) -> NDArray[np.int32]:
+def _turned_down(member: Member[Any], heard: NDArray[np.int32], peak: int) -> NDArray[np.int32]:
     before = member.gain
     fits = FULL_SCALE / max(peak, 1)
     after = min(1.0, fits, before + _RECOVERY)

@@ -5,13 +5,10 @@ Voicemail keeps one side. A call is kept in stereo, the caller left and the call
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
+from rtp.control import RecordedReason, RecordedSides
 from rtp.samples import CLOCK_RATE, FRAME_SAMPLES, FRAME_SECONDS, Samples
-
-Sides = Literal["a", "b", "both"]
 
 FRAMES_IN_BLOCK = 25
 """Half a second goes to the disk at once: what a crash costs."""
@@ -46,7 +43,7 @@ class Recording:
     def __init__(
         self,
         recording: int,
-        sides: Sides,
+        sides: RecordedSides,
         *,
         max_seconds: float = MAX_SECONDS,
         silence_seconds: float = 0.0,
@@ -55,7 +52,7 @@ class Recording:
         self.id = recording
         self.sides = sides
         self.end_digits = end_digits
-        self.reason: str | None = None
+        self.reason: RecordedReason | None = None
         """Why it ended; None while it goes on."""
         self._max_frames = int(min(max_seconds, MAX_SECONDS) / FRAME_SECONDS)
         self._silence_frames = int(silence_seconds / FRAME_SECONDS)

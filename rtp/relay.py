@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from rtp.control import SessionFigures, SetRemote, SideFigures
+from rtp.inbound import InboundSound
 from rtp.latch import Address, Latch, is_unspecified, numeric_host
 from rtp.packet import HEADER, is_rtcp, is_rtp
 from rtp.source import ReceivedStream
@@ -31,10 +32,15 @@ class RelaySide:
         "_rtcp_announced",
         "_rtcp_source",
         "direction",
+        "event_payload_type",
         "held",
+        "inbound",
         "latch",
+        "law_payload_type",
         "multiplexes",
         "negotiated",
+        "packet_ms",
+        "spoken_to",
         "strays",
         "stream",
     )
@@ -49,6 +55,13 @@ class RelaySide:
         self.multiplexes = False
         """RTCP comes and goes on the RTP port (RFC 5761)."""
         self.negotiated = False
+        self.event_payload_type: int | None = None
+        self.law_payload_type: int | None = None
+        self.packet_ms = 20
+        self.inbound: InboundSound | None = None
+        """The sound tier listens to what comes, too."""
+        self.spoken_to = False
+        """The sound tier sends to this peer; what the other one sends isn't passed on."""
         self._rtcp_announced: Address | None = None
         self._rtcp_source: Address | None = None
 
@@ -57,6 +70,9 @@ class RelaySide:
         self.negotiated = True
         self.direction = remote.direction
         self.stream.clock_rate = remote.clock_rate
+        self.event_payload_type = remote.telephone_event_payload_type
+        self.law_payload_type = remote.law_payload_type
+        self.packet_ms = remote.packet_ms
         if remote.signalling_address is not None:
             self.latch.signalling_host = numeric_host(remote.signalling_address)
         host = numeric_host(remote.address)
@@ -141,12 +157,18 @@ class Relay:
         side = SIDE_A if remote.side == "a" else SIDE_B
         mine, others = self.sides[side], self.sides[1 - side]
         mine.negotiate(remote)
-        if not others.negotiated:
+        if not others.negotiated and not mine.spoken_to:
             return
         self.negotiated_at = now
         mine.latch.open(now)
-        if not others.latch.opened:
+        if others.negotiated and not others.latch.opened:
             others.latch.open(now)
+
+    def begin_speaking(self, side: RelaySide, now: float) -> None:
+        """The switch itself talks with a peer: what that one said is all there is to negotiate."""
+        if side.negotiated and not side.latch.opened:
+            self.negotiated_at = now
+            side.latch.open(now)
 
     def receive(
         self, side: int, component: Component, data: bytes, source: Address, now: float
@@ -160,7 +182,10 @@ class Relay:
             _, _, sequence, timestamp, ssrc = HEADER.unpack_from(data)
             if mine.latch.accept(source, sequence, ssrc, now):
                 mine.stream.count(sequence, timestamp, ssrc, len(data), now)
-                target = self.sides[1 - side].rtp_destination
+                if mine.inbound is not None:
+                    mine.inbound.receive(data)
+                theirs = self.sides[1 - side]
+                target = None if theirs.spoken_to else theirs.rtp_destination
                 return None if target is None else (1 - side, Component.RTP, target)
         elif source == mine.latch.source:
             return None  # a NAT keep-alive, STUN or the like of the peer's own
@@ -170,7 +195,7 @@ class Relay:
     def _rtcp_to(self, side: int) -> Forward | None:
         theirs = self.sides[side]
         target = theirs.rtcp_destination
-        if target is None:
+        if target is None or theirs.spoken_to:
             return None
         return side, Component.RTP if theirs.multiplexes else Component.RTCP, target
 

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rtp.control import (
     Close,
     Closed,
+    Digit,
     Direction,
     FromWorker,
+    Hear,
     Latched,
+    Listen,
+    Mute,
     Open,
     Opened,
     OpenFailed,
+    Play,
+    Played,
+    PlayItem,
+    Press,
+    Record,
+    Recorded,
+    RecordedSides,
+    SendDigits,
     SessionFigures,
     SetRemote,
     Side,
     SideSpec,
     Silent,
+    Source,
+    Speaker,
+    StopPlaying,
+    StopRecording,
+    ToSound,
     ToWorker,
 )
 
@@ -54,10 +71,21 @@ class MediaSession:
     """A relay session: a port pair for each side of a call.
 
     Args:
-        a_port, b_port: the RTP ports; RTCP is one above.
+        a_port, b_port: the RTP ports; RTCP is one above. `b_port` is 0 where the switch itself is
+            who was called.
     """
 
-    __slots__ = ("_book", "_closing", "a_port", "b_port", "id", "latched", "owner")
+    __slots__ = (
+        "_book",
+        "_closing",
+        "a_port",
+        "b_port",
+        "id",
+        "latched",
+        "on_digit",
+        "on_speaker",
+        "owner",
+    )
 
     def __init__(self, session: int, book: SessionBook, a_port: int, b_port: int) -> None:
         self.id = session
@@ -65,6 +93,10 @@ class MediaSession:
         self.b_port = b_port
         self.owner: Any = None
         """Whoever uses the session; not touched here."""
+        self.on_digit: Callable[[Digit], None] | None = None
+        """Told of keys, on sides that are listened to."""
+        self.on_speaker: Callable[[Speaker], None] | None = None
+        """Told when a side of this session takes the floor of its room."""
         self.latched: dict[Side, tuple[str, int]] = {}
         """Where each side's packets come from, as far as known."""
         self._book = book
@@ -81,6 +113,8 @@ class MediaSession:
         *,
         signalling_address: str | None = None,
         clock_rate: int = 8000,
+        law_payload_type: int | None = 0,
+        packet_ms: int = 20,
     ) -> None:
         """Tell the relay what a side said in its offer or answer; see :class:`SetRemote`."""
         if self._closing is not None:
@@ -96,8 +130,90 @@ class MediaSession:
                 telephone_event_payload_type,
                 signalling_address,
                 clock_rate,
+                law_payload_type,
+                packet_ms,
             )
         )
+
+    # The sound tier
+
+    def hear(
+        self,
+        side: Side,
+        source: Source,
+        room: int = 0,
+        *,
+        muted: bool = False,
+        tones: bool = False,
+    ) -> None:
+        """Choose what a side hears; see :class:`Hear`."""
+        self._send(Hear(self.id, side, source, room, muted, tones))
+
+    def mute(self, side: Side, muted: bool) -> None:
+        """Whether a side is heard in its room."""
+        self._send(Mute(self.id, side, muted))
+
+    def play(
+        self,
+        side: Side,
+        items: Sequence[PlayItem],
+        *,
+        barge_in: bool = False,
+        repeat: bool = False,
+    ) -> asyncio.Future[Played]:
+        """Play to a side, after what is queued; the result says how it ended.
+
+        It fails with WorkerLost if the worker died.
+        """
+        return self._book.play(self, side, tuple(items), barge_in=barge_in, repeat=repeat)
+
+    def stop_playing(self, side: Side) -> None:
+        """Stop all that is played to a side."""
+        self._send(StopPlaying(self.id, side))
+
+    def listen(self, side: Side, *, digits: bool = True, in_band: bool = False) -> None:
+        """Have `on_digit` told of keys, or no more; see :class:`Listen`."""
+        self._send(Listen(self.id, side, digits, in_band))
+
+    def press(self, side: Side, digit: str) -> None:
+        """A side's phone said in signalling that a key was pressed."""
+        self._send(Press(self.id, side, digit))
+
+    def send_digits(self, side: Side, digits: str, milliseconds: int = 100) -> None:
+        """Press keys for a side's peer."""
+        self._send(SendDigits(self.id, side, digits, milliseconds))
+
+    def record(
+        self,
+        path: str,
+        sides: RecordedSides,
+        *,
+        max_seconds: float,
+        silence_seconds: float = 0.0,
+        end_digits: str = "",
+    ) -> tuple[int, asyncio.Future[Recorded]]:
+        """Record to a file that isn't there yet; see :class:`Record`.
+
+        Returns:
+            An id to stop it by, and what will say how it ended. That fails with WorkerLost if the
+            worker died; what it wrote until then :func:`rtp.disk.recover` completes.
+        """
+        return self._book.record(
+            self,
+            path,
+            sides,
+            max_seconds=max_seconds,
+            silence_seconds=silence_seconds,
+            end_digits=end_digits,
+        )
+
+    def stop_recording(self, recording: int) -> None:
+        """End a recording."""
+        self._send(StopRecording(self.id, recording))
+
+    def _send(self, message: ToSound) -> None:
+        if self._closing is None:
+            self._book.send(message)
 
     def close(self) -> asyncio.Future[SessionFigures]:
         """Close the ports; the result are the last figures. Repeated: the same future.
@@ -122,7 +238,16 @@ class SessionBook:
         on_silent: called when a session hears nothing from either side any more.
     """
 
-    __slots__ = ("_closing", "_on_silent", "_opening", "_sessions", "send")
+    __slots__ = (
+        "_closing",
+        "_last_id",
+        "_on_silent",
+        "_opening",
+        "_playings",
+        "_recordings",
+        "_sessions",
+        "send",
+    )
 
     def __init__(self, send: Callable[[ToWorker], None], on_silent: SilentCallback) -> None:
         self.send = send
@@ -130,17 +255,60 @@ class SessionBook:
         self._opening: dict[int, asyncio.Future[MediaSession]] = {}
         self._sessions: dict[int, MediaSession] = {}
         self._closing: dict[int, asyncio.Future[SessionFigures]] = {}
+        self._last_id = 0
+        self._playings: dict[int, tuple[int, asyncio.Future[Played]]] = {}
+        self._recordings: dict[int, asyncio.Future[Recorded]] = {}
 
     def __len__(self) -> int:
         return len(self._opening) + len(self._sessions)
 
     def open(
-        self, session: int, a_signalling: str | None, b_signalling: str | None
+        self, session: int, side_a: SideSpec, side_b: SideSpec | None
     ) -> asyncio.Future[MediaSession]:
         future: asyncio.Future[MediaSession] = asyncio.get_running_loop().create_future()
         self._opening[session] = future
-        self.send(Open(session, SideSpec(a_signalling), SideSpec(b_signalling)))
+        self.send(Open(session, side_a, side_b))
         return future
+
+    def play(
+        self,
+        session: MediaSession,
+        side: Side,
+        items: tuple[PlayItem, ...],
+        *,
+        barge_in: bool,
+        repeat: bool,
+    ) -> asyncio.Future[Played]:
+        future: asyncio.Future[Played] = asyncio.get_running_loop().create_future()
+        self._last_id += 1
+        if session.id not in self._sessions:
+            future.set_result(Played(session.id, side, self._last_id, "stopped"))
+            return future
+        self._playings[self._last_id] = (session.id, future)
+        self.send(Play(session.id, side, self._last_id, items, barge_in, repeat))
+        return future
+
+    def record(
+        self,
+        session: MediaSession,
+        path: str,
+        sides: RecordedSides,
+        *,
+        max_seconds: float,
+        silence_seconds: float,
+        end_digits: str,
+    ) -> tuple[int, asyncio.Future[Recorded]]:
+        future: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
+        self._last_id += 1
+        recording = self._last_id
+        if session.id not in self._sessions:
+            future.set_result(Recorded(session.id, recording, 0, "closed", "the session is closed"))
+            return recording, future
+        self._recordings[recording] = future
+        self.send(
+            Record(session.id, recording, path, sides, max_seconds, silence_seconds, end_digits)
+        )
+        return recording, future
 
     def close(self, session: MediaSession) -> asyncio.Future[SessionFigures]:
         future: asyncio.Future[SessionFigures] = asyncio.get_running_loop().create_future()
@@ -148,8 +316,17 @@ class SessionBook:
             future.set_exception(WorkerLost("the media worker of this call died"))
             return future
         self._closing[session.id] = future
+        self._stop_waiting(session.id)
         self.send(Close(session.id))
         return future
+
+    def _stop_waiting(self, session: int) -> None:
+        """What was played to a session that closes ends with it; recordings say so themselves."""
+        for playing, (where, future) in list(self._playings.items()):
+            if where == session:
+                del self._playings[playing]
+                if not future.done():
+                    future.set_result(Played(session, "a", playing, "stopped"))
 
     def take(self, message: FromWorker) -> None:
         """Deal with what the engine says of a session."""
@@ -168,6 +345,22 @@ class SessionBook:
                 found = self._sessions.get(session)
                 if found is not None:
                     self._on_silent(found, last_packet_at)
+            case Played():
+                _, playing = self._playings.pop(message.playing, (0, None))
+                if playing is not None and not playing.done():
+                    playing.set_result(message)
+            case Recorded():
+                recording = self._recordings.pop(message.recording, None)
+                if recording is not None and not recording.done():
+                    recording.set_result(message)
+            case Digit(session):
+                found = self._sessions.get(session)
+                if found is not None and found.on_digit is not None:
+                    found.on_digit(message)
+            case Speaker(_, session):
+                found = self._sessions.get(session)
+                if found is not None and found.on_speaker is not None:
+                    found.on_speaker(message)
             case OpenFailed(session, reason):
                 opening = self._opening.pop(session)
                 if not opening.done():
@@ -186,7 +379,12 @@ class SessionBook:
     def lost(self) -> list[MediaSession]:
         """The engine is gone: fail what is awaited; returns the sessions that were open."""
         error = WorkerLost("the media worker of this call died")
-        awaited: list[asyncio.Future[Any]] = [*self._opening.values(), *self._closing.values()]
+        awaited: list[asyncio.Future[Any]] = [
+            *self._opening.values(),
+            *self._closing.values(),
+            *(future for _, future in self._playings.values()),
+            *self._recordings.values(),
+        ]
         for future in awaited:
             if not future.done():
                 future.set_exception(error)
@@ -194,5 +392,7 @@ class SessionBook:
         sessions = list(self._sessions.values())
         self._opening.clear()
         self._closing.clear()
+        self._playings.clear()
+        self._recordings.clear()
         self._sessions.clear()
         return sessions

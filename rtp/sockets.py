@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import struct
+from collections.abc import Callable
 
 from rtp.latch import Address
 
@@ -65,12 +66,14 @@ class UdpSockets:
 
     Args:
         host: numeric address to bind on.
+        closes: told of a descriptor before it is closed, and its number given to another one.
     """
 
-    def __init__(self, host: str, epoll: select.epoll) -> None:
+    def __init__(self, host: str, epoll: select.epoll, closes: Callable[[int], None]) -> None:
         self._host = host
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._epoll = epoll
+        self._closes = closes
         self.by_fd: dict[int, MediaSocket] = {}
         self.by_port: dict[int, MediaSocket] = {}
 
@@ -100,4 +103,5 @@ class UdpSockets:
         for port in (rtp_port, rtp_port + 1):
             media_socket = self.by_port.pop(port)
             del self.by_fd[media_socket.fd]
+            self._closes(media_socket.fd)
             media_socket.socket.close()

@@ -32,10 +32,13 @@ from rtp.control import (
     decode_to_worker,
     encode,
 )
+from rtp.disk import DiskThread
 from rtp.engine import Engine, Session
+from rtp.inbound import InboundSound
 from rtp.packet import HEADER
 from rtp.ports import PortPool
 from rtp.sockets import MediaSocket, UdpSockets
+from rtp.sound import SoundTier
 from rtp.source import ReceivedStream
 
 MAX_DATAGRAM = 2048
@@ -50,6 +53,10 @@ TICK_FROM_PACKETS = 4
 """Load means so many packets in a tick ..."""
 TICK_FROM_CONTROL_SECONDS = 0.002
 """... or news from the switch twice in so long."""
+POLL_SECONDS = 0.001
+"""What epoll can't wait for exactly."""
+DISK_SECONDS = 2.0
+"""For recordings to be written when the worker ends."""
 
 
 class Lane:
@@ -59,6 +66,16 @@ class Lane:
 
     def __init__(self, out_fd: int, stream: ReceivedStream) -> None:
         self.out_fd = out_fd
+        self.stream = stream
+
+
+class Ear:
+    """The fast way of what the sound tier alone hears: who takes packets, and who counts them."""
+
+    __slots__ = ("inbound", "stream")
+
+    def __init__(self, inbound: InboundSound, stream: ReceivedStream) -> None:
+        self.inbound = inbound
         self.stream = stream
 
 
@@ -124,9 +141,14 @@ class Worker:
         self._start = start
         self._epoll = epoll
         self._control = control
-        self._sockets = UdpSockets(start.address, epoll)
-        self._engine = Engine(start, pool, self._sockets)
+        self._sockets = UdpSockets(start.address, epoll, self._close_lanes)
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        epoll.register(self._wake_fd, select.EPOLLIN)
+        self._disk = DiskThread(self._wake)
+        sound = SoundTier(self._disk, random.SystemRandom().getrandbits)
+        self._engine = Engine(start, pool, self._sockets, sound)
         self._lanes: dict[int, Lane] = {}
+        self._ears: dict[int, Ear] = {}
         self._unsettled: deque[tuple[float, int]] = deque()
         self._controlled_at = 0.0
         self._ticks = False
@@ -142,6 +164,8 @@ class Worker:
         self._control.send([Started()])
         while self._running:
             self._turn()
+        self._engine.end(time.monotonic())
+        self._disk.stop(DISK_SECONDS)
 
     # The loop
 
@@ -151,7 +175,12 @@ class Worker:
         events = self._epoll.poll(timeout, MAX_EVENTS)
         now = time.monotonic()
         self._ticks = len(events) >= TICK_FROM_PACKETS
-        self._forward(events, now)
+        if self._engine.tick_due_at is None:
+            self._forward(events, now)
+        else:
+            self._tick(now, 0.0)
+            self._forward(events, now)
+            self._tick(time.monotonic(), POLL_SECONDS)
         self._housekeep(now)
         if self._ticks:
             time.sleep(max(0.0, now + TICK_SECONDS - time.monotonic()))
@@ -161,7 +190,31 @@ class Worker:
         if self._unsettled:
             due = self._unsettled[0][0]
             deadline = due if deadline is None else min(due, deadline)
+        due_at = self._engine.tick_due_at
+        if due_at is not None:
+            # epoll waits for whole milliseconds, rounded up; the rest is slept off before the tick.
+            due_at -= POLL_SECONDS
+            deadline = due_at if deadline is None else min(due_at, deadline)
         return -1.0 if deadline is None else max(0.0, deadline - now)
+
+    def _tick(self, now: float, soon: float) -> None:
+        """Do what is due, or will be in `soon` seconds, at its time."""
+        due_at = self._engine.tick_due_at
+        if due_at is None or due_at > now + soon:
+            return
+        if due_at > now:
+            time.sleep(due_at - now)
+            now = time.monotonic()
+        by_port, write = self._sockets.by_port, os.write
+        for port, data, target in self._engine.tick(now):
+            out = by_port[port]
+            try:
+                if out.peer == target:
+                    write(out.fd, data)
+                else:
+                    out.socket.sendto(data, target)
+            except OSError:
+                continue  # no route, or a full buffer, or an ICMP error: lost, as on any network
 
     def _forward(self, events: list[tuple[int, int]], now: float) -> None:
         lanes = self._lanes
@@ -191,9 +244,37 @@ class Worker:
         if fd == self._control.fd:
             self._control_event(mask, now)
             return
+        ear = self._ears.get(fd)
+        if ear is not None:
+            self._hear(ear, fd, now)
+            return
         media_socket = self._sockets.by_fd.get(fd)
         if media_socket is not None:
             self._receive(media_socket, now)
+        elif fd == self._wake_fd:
+            self._disk_event(now)
+
+    def _hear(self, ear: Ear, fd: int, now: float) -> None:
+        """What :meth:`_forward` does, where nothing is passed on."""
+        try:
+            data = os.read(fd, MAX_DATAGRAM)
+        except OSError:
+            return
+        if len(data) < HEADER.size or data[0] >> 6 != 2 or 192 <= data[1] <= 223:
+            self._careful(self._sockets.by_fd[fd], data, now)
+            return
+        _, _, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        ear.stream.count(sequence, timestamp, ssrc, len(data), now)
+        ear.inbound.receive(data)
+
+    def _wake(self) -> None:
+        """From the disk's thread: it has results."""
+        os.eventfd_write(self._wake_fd, 1)
+
+    def _disk_event(self, now: float) -> None:
+        os.eventfd_read(self._wake_fd)
+        for result in self._disk.results():
+            self._engine.disk_told(result, now)
 
     def _receive(self, media_socket: MediaSocket, now: float) -> bool:
         """Take one packet with its source; whether there was one."""
@@ -271,26 +352,41 @@ class Worker:
     def _plumb(self, session: Session, now: float) -> None:
         """Connect what is latched, and open the fast lanes that can be."""
         sockets = [self._sockets.by_port[port] for port in session.ports]
-        for media_socket, side in zip(sockets, session.relay.sides, strict=True):
+        for media_socket, side in zip(sockets, session.relay.sides, strict=False):
             latch = side.latch
             settled = latch.settled(now)
             self._connect(media_socket, latch.source if settled else None, now)
             if latch.source is not None and not settled:
                 self._unsettled.append((now + self._start.latch_seconds, session.id))
         for index, media_socket in enumerate(sockets):
-            out = sockets[1 - index]
-            target = session.relay.sides[1 - index].rtp_destination
-            if media_socket.peer is not None and out.peer is not None and out.peer == target:
-                stream = session.relay.sides[index].stream
-                self._lanes[media_socket.fd] = Lane(out.fd, stream)
-            else:
-                self._lanes.pop(media_socket.fd, None)
+            self._close_lanes(media_socket.fd)
+            if media_socket.peer is not None:
+                self._open_lane(session, index, sockets)
+
+    def _open_lane(self, session: Session, index: int, sockets: list[MediaSocket]) -> None:
+        """Let packets of a connected side take a fast way, if there is one."""
+        mine, theirs = session.relay.sides[index], session.relay.sides[1 - index]
+        fd = sockets[index].fd
+        alone = len(sockets) == 1 or theirs.spoken_to
+        if mine.inbound is not None:
+            if alone:
+                self._ears[fd] = Ear(mine.inbound, mine.stream)
+            return
+        if alone:
+            return
+        out = sockets[1 - index]
+        if out.peer is not None and out.peer == theirs.rtp_destination:
+            self._lanes[fd] = Lane(out.fd, mine.stream)
+
+    def _close_lanes(self, fd: int) -> None:
+        self._lanes.pop(fd, None)
+        self._ears.pop(fd, None)
 
     def _connect(self, media_socket: MediaSocket, peer: tuple[str, int] | None, now: float) -> None:
         """Connect, then read what strangers may have queued before: its sources still tell."""
         if media_socket.peer == peer:
             return
-        self._lanes.pop(media_socket.fd, None)
+        self._close_lanes(media_socket.fd)
         if media_socket.connect(peer) and peer is not None:
             for _ in range(MAX_DRAIN):
                 if not self._receive(media_socket, now):

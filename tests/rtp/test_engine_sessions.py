@@ -21,8 +21,10 @@ from rtp.control import (
     decode_to_worker,
     encode,
 )
+from rtp.disk import Disk
 from rtp.engine import Engine
 from rtp.ports import PortPool
+from rtp.sound import SoundTier
 
 ALICE, BOB = ("192.0.2.1", 4000), ("198.51.100.2", 5000)
 
@@ -48,7 +50,8 @@ class Host:
 
 def engine_on(host, first=20000, last=20019):
     start = Start("127.0.0.1", first, last, 1_000_000, 3.0, 60.0, 300.0, 5.0)
-    return Engine(start, PortPool(first, last, lambda ports: None, 5.0), host)
+    pool = PortPool(first, last, lambda ports: None, 5.0)
+    return Engine(start, pool, host, SoundTier(Disk(lambda result: None), lambda bits: 1))
 
 
 def opened(engine, session=1, now=0.0):

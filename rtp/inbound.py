@@ -1,0 +1,132 @@
+"""What comes from one side, from packets to frames of 20 ms and digits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtp import comfort_noise
+from rtp.comfort_noise import ComfortNoise
+from rtp.concealment import Concealer
+from rtp.g711 import LAWS, PCMU, Law
+from rtp.jitter_buffer import Halves, JitterBuffer
+from rtp.packet import HEADER, HEADER_BYTES, PacketError, RtpPacket
+from rtp.samples import FRAME_SAMPLES, SILENT_FRAME, Samples, saturated
+from rtp.telephone_event import EventReceiver
+
+_PLAIN = 0x80
+"""The first octet of a packet without padding, extension and contributing sources."""
+_RISE = (np.arange(FRAME_SAMPLES) + 0.5) / FRAME_SAMPLES
+
+
+class InboundSound:
+    """One side's stream; the relay's latch has seen to whose packets they are."""
+
+    __slots__ = (
+        "_concealer",
+        "_events",
+        "_made",
+        "_noise",
+        "_noisy",
+        "_ssrc",
+        "buffer",
+        "digits",
+        "event_payload_type",
+        "law",
+    )
+
+    def __init__(self) -> None:
+        self.buffer = JitterBuffer()
+        self.law: Law = PCMU
+        """Of what is being played."""
+        self.event_payload_type: int | None = None
+        self.digits = ""
+        """Told by events, since somebody took them."""
+        self._ssrc: int | None = None
+        self._events = EventReceiver()
+        self._concealer = Concealer()
+        self._noise = ComfortNoise()
+        self._noisy = False
+        self._made: Samples = SILENT_FRAME
+
+    # In
+
+    def receive(self, data: bytes) -> None:
+        """Take an RTP packet; what it can't be is passed over."""
+        first, second, _, timestamp, ssrc = HEADER.unpack_from(data)
+        try:
+            payload = data[HEADER_BYTES:] if first == _PLAIN else RtpPacket.parse(data).payload
+            if ssrc != self._ssrc:
+                self._restart(ssrc)
+            self._take(second & 0x7F, timestamp, payload)
+        except PacketError:
+            return
+
+    def _restart(self, ssrc: int) -> None:
+        self._ssrc = ssrc
+        self.buffer.restart()
+        self._events = EventReceiver()
+
+    def _take(self, payload_type: int, timestamp: int, payload: bytes) -> None:
+        law = LAWS.get(payload_type)
+        if law is not None:
+            if law is not self.law:
+                self.law = law
+                self.buffer.restart()
+            self._noisy = False
+            self.buffer.put(timestamp, payload)
+        elif payload_type == self.event_payload_type:
+            self.digits += self._events.receive(timestamp, payload) or ""
+        elif payload_type == comfort_noise.PAYLOAD_TYPE:
+            self._quieten(payload)
+
+    def _quieten(self, payload: bytes) -> None:
+        level = comfort_noise.level_db(payload)
+        if level is not None:
+            self._noise.set_level(level)
+            self._noisy = True
+
+    # Out
+
+    def octets(self) -> bytes | None:
+        """The next frame in `law`. None: it had to be made, and is had by :meth:`made`."""
+        octets = self.buffer.pop()
+        if type(octets) is bytes and not self.buffer.excessive:
+            return octets
+        self._made = self._make(octets)
+        return None
+
+    def came(self, frame: Samples) -> Samples:
+        """A frame decoded from :meth:`octets`; the same, faded in after a gap."""
+        return self._concealer.keep(frame)
+
+    @property
+    def made(self) -> Samples:
+        return self._made
+
+    def _make(self, octets: bytes | Halves | None) -> Samples:
+        if octets is None:
+            return self._missing()
+        if isinstance(octets, bytes):
+            return self._concealer.keep(self._shortened(octets))
+        halves = [self._half(half) for half in octets]
+        return np.concatenate(halves)
+
+    def _missing(self) -> Samples:
+        if self._noisy and self.buffer.starving:
+            return self._noise.frame()
+        if self._concealer.gone:
+            return SILENT_FRAME
+        return self._concealer.conceal()
+
+    def _half(self, octets: bytes | None) -> Samples:
+        if octets is None:
+            return self._concealer.conceal(FRAME_SAMPLES // 2)
+        return self._concealer.keep(self.law.decode(octets))
+
+    def _shortened(self, octets: bytes) -> Samples:
+        """Of two frames one, which goes over from the first to the second: the delay shrinks."""
+        frame = self.law.decode(octets)
+        following = self.buffer.pop()
+        if not isinstance(following, bytes):
+            return frame
+        return saturated(frame * (1 - _RISE) + self.law.decode(following) * _RISE)

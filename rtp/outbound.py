@@ -1,0 +1,93 @@
+"""What the switch itself sends to one side, from frames of 20 ms to packets."""
+
+from __future__ import annotations
+
+from rtp.packet import HEADER
+from rtp.samples import FRAME_SAMPLES, samples_in
+from rtp.telephone_event import EventPacket
+
+PACKET_MS = (10, 20, 30, 40, 60)
+"""Lengths of packets that are made; a peer that asks for another one gets 20 ms."""
+_MARKER = 0x80
+
+
+class OutboundSound:
+    """A stream with a source identifier of its own.
+
+    Timestamps go by the number of the tick, whether anything was sent or not; only after a pause a
+    packet is marked as the first of a talkspurt (RFC 3551 section 4.1).
+
+    Args:
+        ssrc, sequence, timestamp: to begin with, by chance (RFC 3550 section 5.1).
+    """
+
+    __slots__ = (
+        "_due",
+        "_held",
+        "_held_at",
+        "_marker",
+        "_offset",
+        "octets",
+        "packets",
+        "sequence",
+        "ssrc",
+        "timestamp",
+    )
+
+    def __init__(self, ssrc: int, sequence: int, timestamp: int) -> None:
+        self.ssrc = ssrc
+        self.sequence = sequence
+        self.timestamp = timestamp
+        """Of the last packet."""
+        self.packets = 0
+        self.octets = 0
+        self._offset = timestamp
+        self._due = -1
+        self._marker = 0
+        self._held = b""
+        self._held_at = 0
+
+    def time(self, tick: int) -> int:
+        """The timestamp of a tick's frame."""
+        return (self._offset + tick * FRAME_SAMPLES) & 0xFFFFFFFF
+
+    def frame(self, tick: int, octets: bytes, payload_type: int, packet_ms: int) -> list[bytes]:
+        """The packets to send for a tick's frame; with longer packets often none."""
+        timestamp = self.time(tick)
+        if tick != self._due:
+            self._marker = _MARKER
+            self._held = b""
+        self._due = tick + 1
+        if packet_ms == 20 or packet_ms not in PACKET_MS:
+            return [self._sound(payload_type, timestamp, octets)]
+        if not self._held:
+            self._held_at = timestamp
+        self._held += octets
+        return self._whole_packets(payload_type, samples_in(packet_ms))
+
+    def _whole_packets(self, payload_type: int, size: int) -> list[bytes]:
+        packets = []
+        while len(self._held) >= size:
+            packets.append(self._sound(payload_type, self._held_at, self._held[:size]))
+            self._held = self._held[size:]
+            self._held_at = (self._held_at + size) & 0xFFFFFFFF
+        return packets
+
+    def _sound(self, payload_type: int, timestamp: int, octets: bytes) -> bytes:
+        second = payload_type | self._marker
+        self._marker = 0
+        return self._packet(second, timestamp, octets)
+
+    def event(self, tick: int, event: EventPacket, payload_type: int) -> bytes:
+        """The packet of a telephone event, sent in place of a tick's frame."""
+        self._due = tick + 1
+        self._held = b""
+        marker = _MARKER if event.marker else 0
+        return self._packet(payload_type | marker, event.timestamp, event.payload)
+
+    def _packet(self, second: int, timestamp: int, payload: bytes) -> bytes:
+        self.sequence = (self.sequence + 1) & 0xFFFF
+        self.timestamp = timestamp
+        self.packets += 1
+        self.octets += len(payload)
+        return HEADER.pack(0x80, second, self.sequence, timestamp, self.ssrc) + payload

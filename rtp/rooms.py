@@ -1,0 +1,81 @@
+"""Conference rooms of a worker: who is in them, what they are told, who speaks."""
+
+from __future__ import annotations
+
+from rtp.control import Hear
+from rtp.mixer import MAX_MEMBERS, Member, Room, mix
+from rtp.player import Piece, Player, Playing
+from rtp.samples import Samples
+from rtp.sound_side import NOBODY, SoundSide
+from rtp.tones import tone
+
+ENTRY_TONE, LEAVING_TONE = "entry", "leaving"
+
+
+class Rooms:
+    """By their numbers; there while somebody is in them."""
+
+    __slots__ = ("_players", "_rooms")
+
+    def __init__(self) -> None:
+        self._rooms: dict[int, Room[SoundSide]] = {}
+        self._players: dict[int, Player] = {}
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def enter(self, side: SoundSide, message: Hear) -> bool:
+        """Somebody comes; whether there is room."""
+        room = self._rooms.get(message.room)
+        if room is None:
+            room = self._rooms[message.room] = Room(message.room)
+            self._players[message.room] = Player()
+        if len(room.members) >= MAX_MEMBERS:
+            return False
+        side.room = message.room
+        side.tones = message.tones
+        side.member = Member(side, muted=message.muted)
+        room.members.append(side.member)
+        self._tell(side, ENTRY_TONE)
+        return True
+
+    def leave(self, side: SoundSide) -> None:
+        """Somebody goes; the last one takes the room along."""
+        member, side.member = side.member, None
+        if member is None:
+            return
+        room = self._rooms[side.room]
+        room.members.remove(member)
+        if room.members:
+            self._tell(side, LEAVING_TONE)
+            return
+        del self._rooms[side.room], self._players[side.room]
+
+    def _tell(self, side: SoundSide, name: str) -> None:
+        if side.tones:
+            playing = Playing(NOBODY)
+            playing.set_pieces([Piece(tone(name))])
+            self._players[side.room].play(playing)
+
+    def mixed(self, frames: Samples) -> dict[SoundSide, Samples]:
+        """What everybody in a room hears of it.
+
+        Args:
+            frames: what each side said, by its row.
+        """
+        if not self._rooms:
+            return {}
+        rooms = list(self._rooms.values())
+        for room in rooms:
+            room.announcement = self._players[room.id].frame()
+        sides = [member.key for room in rooms for member in room.members]
+        mixed = mix(rooms, frames[[side.row for side in sides]])
+        return dict(zip(sides, mixed, strict=True))
+
+    def new_speakers(self) -> list[SoundSide]:
+        """Who took the floor of a room in this tick."""
+        return [
+            room.speaker.key
+            for room in self._rooms.values()
+            if room.find_speaker() and room.speaker is not None
+        ]

@@ -1,0 +1,493 @@
+"""The sound tier: every 20 ms what came is decoded, mixed, recorded, and what is said is sent.
+
+All sides of a worker are done together, so that numpy is called a few times in a tick and not a few
+times for each side. A side is here only while the switch itself says something to it or listens to
+it; before and after its packets go by the relay alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import singledispatchmethod
+from typing import Protocol
+
+import numpy as np
+
+from rtp.control import (
+    Digit,
+    DigitMethod,
+    FromSound,
+    Hear,
+    Listen,
+    Mute,
+    Play,
+    Played,
+    PlayedReason,
+    PlayItem,
+    Press,
+    Record,
+    Recorded,
+    RecordedReason,
+    SendDigits,
+    Side,
+    Speaker,
+    StopPlaying,
+    StopRecording,
+    TickFigures,
+    ToSound,
+)
+from rtp.disk import Loaded, Result, Written
+from rtp.dtmf import DtmfDetector
+from rtp.g711 import PCMA, PCMU
+from rtp.latch import Address
+from rtp.outbound import OutboundSound
+from rtp.player import Piece, Playing
+from rtp.recording import Recording
+from rtp.relay import SIDE_A, SIDE_B
+from rtp.rooms import Rooms
+from rtp.samples import FRAME_SAMPLES, SILENT_FRAME, Samples
+from rtp.sound_side import NOBODY, SoundSession, SoundSide, silence
+from rtp.telephone_event import DIGITS
+from rtp.tick import TickClock
+from rtp.tones import tone
+
+Outgoing = tuple[int, bytes, Address]
+"""Out of which port, what, and where to."""
+
+_LAWS = (PCMU, PCMA)
+_DECODING = np.concatenate([law.decoding for law in _LAWS])
+_ENCODING = np.concatenate([law.encoding for law in _LAWS])
+_DECODING_STEP, _ENCODING_STEP = 1 << 8, 1 << 16
+"""From one law's table to the next one's."""
+_LAW_INDEX = {law.payload_type: index for index, law in enumerate(_LAWS)}
+_NOTHING_CAME = bytes(FRAME_SAMPLES)
+
+
+class Files(Protocol):
+    """Where prompts are and recordings go; results come to :meth:`SoundTier.disk_told`."""
+
+    def load(self, path: str) -> None: ...
+    def open(self, recording: int, path: str, channels: int) -> None: ...
+    def write(self, recording: int, data: bytes) -> None: ...
+    def close(self, recording: int) -> None: ...
+
+
+class _Waiting:
+    """A playing whose files are being read."""
+
+    __slots__ = ("files", "message", "missing", "playing", "side")
+
+    def __init__(self, side: SoundSide, playing: Playing, message: Play) -> None:
+        self.side = side
+        self.playing = playing
+        self.message = message
+        self.files: dict[str, Samples] = {}
+        self.missing = {item.file for item in message.items if item.file is not None}
+
+
+class SoundTier:
+    """Sides, rooms and recordings of one worker.
+
+    Args:
+        draw: random numbers of so many bits.
+    """
+
+    def __init__(self, files: Files, draw: Callable[[int], int]) -> None:
+        self._files = files
+        self._draw = draw
+        self._sides: list[SoundSide] = []
+        self._rooms = Rooms()
+        self._recordings: dict[int, tuple[SoundSession, Recording]] = {}
+        self._ending: dict[int, Recorded] = {}
+        self._waiting: list[_Waiting] = []
+        self._clock = TickClock()
+        self._messages: list[FromSound] = []
+        self._changed: list[int] = []
+
+    def __len__(self) -> int:
+        """Sides in use."""
+        return len(self._sides)
+
+    # What the switch says
+
+    def handle(self, message: ToSound, session: SoundSession, now: float) -> None:
+        """Do what a message asks for."""
+        self._handle(message, session, now)
+        for side in session.sides:
+            if side is not None:
+                self._settle(side, now)
+
+    @singledispatchmethod
+    def _handle(self, message: ToSound, session: SoundSession, now: float) -> None:
+        raise TypeError(f"{message!r}")
+
+    @_handle.register
+    def _hear(self, message: Hear, session: SoundSession, now: float) -> None:
+        side = self._side(session, message.side)
+        if side is None:
+            return
+        self._rooms.leave(side)
+        side.hears = message.source
+        if message.source == "room" and not self._rooms.enter(side, message):
+            side.hears = "prompts"
+
+    @_handle.register
+    def _mute(self, message: Mute, session: SoundSession, now: float) -> None:
+        side = self._side(session, message.side)
+        if side is not None and side.member is not None:
+            side.member.muted = message.muted
+
+    @_handle.register
+    def _play(self, message: Play, session: SoundSession, now: float) -> None:
+        side = self._side(session, message.side)
+        if side is None:
+            return
+        playing = Playing(message.playing, barge_in=message.barge_in, repeat=message.repeat)
+        if not side.player.play(playing):
+            self._failed(side, message.playing, "too much waits to be played")
+            return
+        waiting = _Waiting(side, playing, message)
+        if not waiting.missing:
+            self._start_playing(waiting)
+            return
+        self._waiting.append(waiting)
+        for path in waiting.missing:
+            self._files.load(path)
+
+    @_handle.register
+    def _stop_playing(self, message: StopPlaying, session: SoundSession, now: float) -> None:
+        side = self._side(session, message.side)
+        if side is not None:
+            self._stopped(side, side.player.stop(), "stopped")
+
+    @_handle.register
+    def _listen(self, message: Listen, session: SoundSession, now: float) -> None:
+        side = self._side(session, message.side)
+        if side is None:
+            return
+        side.listens = message.digits
+        side.detector = DtmfDetector() if message.digits and message.in_band else None
+        side.inbound.digits = ""
+
+    @_handle.register
+    def _press(self, message: Press, session: SoundSession, now: float) -> None:
+        side = self._side(session, message.side)
+        if side is not None and len(message.digit) == 1 and message.digit in DIGITS:
+            self._pressed(side, message.digit, "info", now)
+
+    @_handle.register
+    def _send_digits(self, message: SendDigits, session: SoundSession, now: float) -> None:
+        side = self._side(session, message.side)
+        if side is not None:
+            side.send_digits(message.digits, message.milliseconds)
+
+    @_handle.register
+    def _record(self, message: Record, session: SoundSession, now: float) -> None:
+        if message.recording in self._recordings:
+            return
+        recording = Recording(
+            message.recording,
+            message.sides,
+            max_seconds=message.max_seconds,
+            silence_seconds=message.silence_seconds,
+            end_digits=message.end_digits,
+        )
+        self._recordings[recording.id] = (session, recording)
+        session.recordings.append(recording)
+        self._side(session, "a")
+        self._side(session, "b")
+        self._files.open(recording.id, message.path, recording.channels)
+
+    @_handle.register
+    def _stop_recording(self, message: StopRecording, session: SoundSession, now: float) -> None:
+        found = self._recordings.get(message.recording)
+        if found is not None and found[0] is session:
+            self._end_recording(found[1], "stopped")
+
+    def close(self, session: SoundSession) -> None:
+        """A session ends, and what belongs to it."""
+        for recording in list(session.recordings):
+            self._end_recording(recording, "closed")
+        self._waiting = [item for item in self._waiting if item.side.session is not session]
+        for side in session.sides:
+            if side is None:
+                continue
+            self._rooms.leave(side)
+            if side.relay_side.inbound is not None:
+                self._sides.remove(side)
+                side.relay_side.inbound = None
+
+    def negotiated(self, session: SoundSession) -> None:
+        """A side said what it wants to hear."""
+        for side in session.sides:
+            if side is not None:
+                side.inbound.event_payload_type = side.relay_side.event_payload_type
+
+    # Sides
+
+    def _side(self, session: SoundSession, letter: Side) -> SoundSide | None:
+        """A side of a session, made when it is needed first; None if there is none."""
+        index = SIDE_A if letter == "a" else SIDE_B
+        if index >= len(session.ports):
+            return None
+        side = session.sides[index]
+        if side is None:
+            outbound = OutboundSound(self._draw(32), self._draw(15), self._draw(32))
+            side = SoundSide(session, letter, session.relay.sides[index], outbound)
+            side.inbound.event_payload_type = side.relay_side.event_payload_type
+            session.sides[index] = side
+        return side
+
+    def _settle(self, side: SoundSide, now: float) -> None:
+        """Have the relay leave to us what we do, and give back what we don't any more."""
+        relay_side = side.relay_side
+        spoken_to, in_use = side.spoken_to, side.in_use
+        if relay_side.spoken_to != spoken_to:
+            relay_side.spoken_to = spoken_to
+            self._changed.append(side.session.id)
+            if spoken_to:
+                side.session.relay.begin_speaking(relay_side, now)
+        if in_use == (relay_side.inbound is not None):
+            return
+        self._changed.append(side.session.id)
+        if not in_use:
+            relay_side.inbound = None
+            self._sides.remove(side)
+            return
+        if not self._sides:
+            self._clock.start(now)
+        side.inbound.buffer.restart()
+        relay_side.inbound = side.inbound
+        self._sides.append(side)
+
+    # Playing
+
+    def _start_playing(self, waiting: _Waiting) -> None:
+        try:
+            pieces = [_piece(item, waiting.files) for item in waiting.message.items]
+        except KeyError as error:
+            waiting.side.player.drop(waiting.playing)
+            self._failed(waiting.side, waiting.playing.id, f"no tone {error}")
+            return
+        waiting.playing.set_pieces(pieces)
+
+    def _failed(self, side: SoundSide, playing: int, problem: str) -> None:
+        self._messages.append(Played(side.session.id, side.letter, playing, "failed", problem))
+
+    def _stopped(self, side: SoundSide, playings: list[int], reason: PlayedReason) -> None:
+        self._messages += [
+            Played(side.session.id, side.letter, playing, reason)
+            for playing in playings
+            if playing != NOBODY
+        ]
+
+    def disk_told(self, result: Result, now: float) -> None:
+        """A file was read or written."""
+        match result:
+            case Loaded(path, samples, reason):
+                for waiting in [w for w in self._waiting if path in w.missing]:
+                    self._loaded(waiting, path, samples, reason)
+                    self._settle(waiting.side, now)
+            case Written(recording, reason):
+                self._written(recording, reason, now)
+
+    def _loaded(self, waiting: _Waiting, path: str, samples: Samples | None, reason: str) -> None:
+        if samples is None:
+            self._waiting.remove(waiting)
+            waiting.side.player.drop(waiting.playing)
+            self._failed(waiting.side, waiting.playing.id, f"{path}: {reason}")
+            return
+        waiting.missing.discard(path)
+        waiting.files[path] = samples
+        if not waiting.missing:
+            self._waiting.remove(waiting)
+            self._start_playing(waiting)
+
+    # Digits
+
+    def _pressed(self, side: SoundSide, digit: str, method: DigitMethod, now: float) -> None:
+        if not side.is_new(digit, method, now):
+            return
+        if side.listens:
+            self._messages.append(Digit(side.session.id, side.letter, digit, method))
+            self._stopped(side, side.player.barge_in(), "key")
+        for recording in side.session.recordings:
+            if recording.sides in (side.letter, "both"):
+                recording.press(digit)
+
+    # Recordings
+
+    def _end_recording(self, recording: Recording, reason: RecordedReason) -> None:
+        session, _ = self._recordings.pop(recording.id)
+        session.recordings.remove(recording)
+        self._ending[recording.id] = Recorded(
+            session.id, recording.id, recording.duration_ms, reason
+        )
+        rest = recording.take_block()
+        if rest:
+            self._files.write(recording.id, rest)
+        self._files.close(recording.id)
+
+    def _written(self, recording: int, problem: str, now: float) -> None:
+        found = self._recordings.pop(recording, None)
+        if found is not None:  # it failed while it went on
+            session, it = found
+            session.recordings.remove(it)
+            self._messages.append(
+                Recorded(session.id, recording, it.duration_ms, "failed", problem)
+            )
+            for side in session.sides:
+                if side is not None:
+                    self._settle(side, now)
+            return
+        ended = self._ending.pop(recording, None)
+        if ended is None:
+            return
+        if problem:
+            ended = Recorded(ended.session, recording, ended.duration_ms, "failed", problem)
+        self._messages.append(ended)
+
+    # The tick
+
+    @property
+    def due_at(self) -> float | None:
+        """When the next tick is due; None while nothing is to be done."""
+        return self._clock.due_at if self._sides else None
+
+    def tick(self, now: float) -> list[Outgoing]:
+        """Do the ticks that are due, and say what is to be sent."""
+        outgoing: list[Outgoing] = []
+        if self._sides:
+            for number in self._clock.due(now):
+                self._tick(number, now, outgoing)
+        return outgoing
+
+    def figures(self) -> TickFigures:
+        return self._clock.figures(len(self._sides))
+
+    def _tick(self, number: int, now: float, outgoing: list[Outgoing]) -> None:
+        sides = list(self._sides)
+        frames = _frames_of(sides)
+        for side in sides:
+            self._take_digits(side, frames[side.row], now)
+        self._record_frames(sides, frames)
+        spoken_to = [side for side in sides if side.relay_side.spoken_to]
+        if spoken_to:
+            self._speak(number, spoken_to, self._to_hear(spoken_to, frames), outgoing)
+        for side in sides:
+            if side.player.finished:
+                self._tell_finished(side)
+            if not side.in_use or side.relay_side.spoken_to != side.spoken_to:
+                self._settle(side, now)
+
+    def _take_digits(self, side: SoundSide, frame: Samples, now: float) -> None:
+        inbound = side.inbound
+        if inbound.digits:
+            digits, inbound.digits = inbound.digits, ""
+            for digit in digits:
+                self._pressed(side, digit, "event", now)
+        if side.detector is not None:
+            for digit in side.detector.feed(frame):
+                self._pressed(side, digit, "tone", now)
+
+    def _record_frames(self, sides: list[SoundSide], frames: Samples) -> None:
+        if not self._recordings:
+            return
+        for session, recording in list(self._recordings.values()):
+            a, b = (SILENT_FRAME if side is None else frames[side.row] for side in session.sides)
+            block = recording.add(a, b)
+            if block is not None:
+                self._files.write(recording.id, block)
+            if recording.reason is not None:
+                self._end_recording(recording, recording.reason)
+
+    def _to_hear(self, spoken_to: list[SoundSide], frames: Samples) -> Samples:
+        """What each of these sides is given to hear."""
+        heard = np.zeros((len(spoken_to), FRAME_SAMPLES), np.int16)
+        mixed = self._rooms.mixed(frames)
+        self._messages += [
+            Speaker(side.room, side.session.id, side.letter) for side in self._rooms.new_speakers()
+        ]
+        for row, side in enumerate(spoken_to):
+            frame = side.player.frame() if side.player.busy else None
+            if frame is not None:
+                heard[row] = frame
+            elif side.hears == "room":
+                heard[row] = mixed[side]
+            elif side.hears == "echo":
+                heard[row] = frames[side.row]
+        return heard
+
+    def _speak(
+        self, number: int, sides: list[SoundSide], heard: Samples, outgoing: list[Outgoing]
+    ) -> None:
+        """Encode and packetise what the sides hear."""
+        laws = np.array([_LAW_INDEX.get(s.relay_side.law_payload_type or 0, 0) for s in sides])
+        indices = heard.view(np.uint16).astype(np.int32)
+        indices += (laws * _ENCODING_STEP)[:, None]
+        octets = _ENCODING[indices].tobytes()
+        for row, side in enumerate(sides):
+            relay_side = side.relay_side
+            target = relay_side.rtp_destination
+            law = relay_side.law_payload_type
+            if target is None or law is None:
+                continue
+            port = side.session.ports[SIDE_A if side.letter == "a" else SIDE_B]
+            if side.events.busy:
+                event = side.events.next_packet(side.outbound.time(number))
+                if event is not None and relay_side.event_payload_type is not None:
+                    packet = side.outbound.event(number, event, relay_side.event_payload_type)
+                    outgoing.append((port, packet, target))
+                    continue
+            frame = octets[row * FRAME_SAMPLES : (row + 1) * FRAME_SAMPLES]
+            for packet in side.outbound.frame(number, frame, law, relay_side.packet_ms):
+                outgoing.append((port, packet, target))
+
+    def _tell_finished(self, side: SoundSide) -> None:
+        self._messages += [
+            Played(side.session.id, side.letter, playing, "end")
+            for playing in side.player.finished
+            if playing != NOBODY
+        ]
+        side.player.finished.clear()
+
+    # What goes out
+
+    def take_messages(self) -> list[FromSound]:
+        """What the switch should know; each message once."""
+        messages, self._messages = self._messages, []
+        return messages
+
+    def take_changed(self) -> list[int]:
+        """Sessions whose packets go another way now."""
+        changed, self._changed = self._changed, []
+        return changed
+
+
+def _frames_of(sides: list[SoundSide]) -> Samples:
+    """The tick's frame of every side, decoded together; sets their rows."""
+    parts = [side.inbound.octets() for side in sides]
+    laws = np.array([_LAW_INDEX[side.inbound.law.payload_type] for side in sides])
+    joined = b"".join([_NOTHING_CAME if part is None else part for part in parts])
+    indices = np.frombuffer(joined, np.uint8).reshape(-1, FRAME_SAMPLES).astype(np.int32)
+    indices += (laws * _DECODING_STEP)[:, None]
+    frames: Samples = _DECODING[indices]
+    for row, (side, part) in enumerate(zip(sides, parts, strict=True)):
+        side.row = row
+        if part is None:
+            frames[row] = side.inbound.made
+            continue
+        frame = frames[row]
+        came = side.inbound.came(frame)
+        if came is not frame:
+            frames[row] = came
+    return frames
+
+
+def _piece(item: PlayItem, files: dict[str, Samples]) -> Piece:
+    if item.file is not None:
+        return Piece(files[item.file])
+    if item.tone is None:
+        return silence(item.milliseconds or 0)
+    length = None if item.milliseconds is None else item.milliseconds * 8
+    return Piece(tone(item.tone, item.country), length)

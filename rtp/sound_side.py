@@ -1,0 +1,126 @@
+"""One side of a session whose sound the switch makes or listens to."""
+
+from __future__ import annotations
+
+from rtp.control import DigitMethod, Side, Source
+from rtp.dtmf import DtmfDetector, digit_tone
+from rtp.inbound import InboundSound
+from rtp.mixer import Member
+from rtp.outbound import OutboundSound
+from rtp.player import Piece, Player, Playing
+from rtp.recording import Recording
+from rtp.relay import Relay, RelaySide
+from rtp.samples import samples_in
+from rtp.telephone_event import DIGITS, PAUSE_MS, EventSender
+
+SAME_KEY_SECONDS = 0.5
+"""A key told twice in so long, but in different ways, was pressed once: some phones say it as an
+event, in the sound and in signalling."""
+NOBODY = -1
+"""The id of a playing of which nobody is told."""
+
+
+class SoundSide:
+    """What is said to and heard from one peer.
+
+    Args:
+        relay_side: the relay's half of it, which is told what to leave to us.
+    """
+
+    __slots__ = (
+        "_last_digit",
+        "detector",
+        "events",
+        "hears",
+        "inbound",
+        "letter",
+        "listens",
+        "member",
+        "outbound",
+        "player",
+        "relay_side",
+        "room",
+        "row",
+        "session",
+        "tones",
+    )
+
+    def __init__(
+        self, session: SoundSession, letter: Side, relay_side: RelaySide, outbound: OutboundSound
+    ) -> None:
+        self.session = session
+        self.letter: Side = letter
+        self.relay_side = relay_side
+        self.outbound = outbound
+        self.inbound = InboundSound()
+        self.player = Player()
+        self.events = EventSender()
+        self.hears: Source = "peer"
+        self.listens = False
+        self.detector: DtmfDetector | None = None
+        self.room = 0
+        self.member: Member[SoundSide] | None = None
+        """In its room."""
+        self.tones = False
+        """Its room is told when it leaves."""
+        self.row = 0
+        """In the tick's frames."""
+        self._last_digit: tuple[str, DigitMethod, float] | None = None
+
+    @property
+    def spoken_to(self) -> bool:
+        """By us; what the other side says isn't passed on meanwhile."""
+        return self.hears != "peer" or self.player.busy or self.events.busy
+
+    @property
+    def in_use(self) -> bool:
+        return self.spoken_to or self.listens or bool(self.session.recordings)
+
+    def is_new(self, digit: str, method: DigitMethod, now: float) -> bool:
+        """Whether a digit isn't the last one, told in another way."""
+        last = self._last_digit
+        if last is not None:
+            known, how, at = last
+            if known == digit and how != method and now - at < SAME_KEY_SECONDS:
+                return False
+        self._last_digit = (digit, method, now)
+        return True
+
+    def send_digits(self, digits: str, milliseconds: int) -> None:
+        """Press keys for the peer, as it understands them."""
+        known = [digit for digit in digits if digit in DIGITS]
+        if self.relay_side.event_payload_type is not None:
+            for digit in known:
+                self.events.press(digit, milliseconds)
+            return
+        pause = Piece(digit_tone("1", PAUSE_MS) * 0)
+        playing = Playing(NOBODY)
+        playing.set_pieces(
+            [piece for digit in known for piece in (Piece(digit_tone(digit, milliseconds)), pause)]
+        )
+        self.player.play(playing)
+
+
+class SoundSession:
+    """The sound tier's part of a session.
+
+    Args:
+        ports: RTP ports of its one or two sides.
+    """
+
+    __slots__ = ("id", "ports", "recordings", "relay", "sides")
+
+    def __init__(self, session: int, relay: Relay, ports: tuple[int, ...]) -> None:
+        self.id = session
+        self.relay = relay
+        self.ports = ports
+        self.sides: list[SoundSide | None] = [None, None]
+        self.recordings: list[Recording] = []
+
+
+def silence(milliseconds: int) -> Piece:
+    """A pause between two prompts."""
+    return Piece(_ONE_SAMPLE, samples_in(milliseconds))
+
+
+_ONE_SAMPLE = digit_tone("1", 1)[:1] * 0

@@ -1,0 +1,69 @@
+"""When sound is due: every 20 ms by the clock, not 20 ms after the last time."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from rtp.control import TickFigures
+from rtp.samples import FRAME_SECONDS
+
+MAX_CATCH_UP = 5
+"""Ticks made up for at once after a delay: 100 ms, what jitter buffers bear. What was missed beyond
+is left out, for late sound would stay late."""
+REMEMBERED = 15_000
+"""Ticks of which the lateness is kept: five minutes."""
+
+
+class TickClock:
+    """Numbers the ticks, by which media timestamps go, and measures how late they are.
+
+    Tick n is due at n times 20 ms of the monotonic clock, so all sessions of a machine agree.
+    """
+
+    __slots__ = ("_late", "number", "skipped", "ticks")
+
+    def __init__(self) -> None:
+        self._late: deque[float] = deque(maxlen=REMEMBERED)
+        self.number = 0
+        """Of the next tick."""
+        self.ticks = 0
+        self.skipped = 0
+
+    @property
+    def due_at(self) -> float:
+        return self.number * FRAME_SECONDS
+
+    def start(self, now: float) -> None:
+        """Begin, or go on after nothing was to be done for a while."""
+        self.number = math.floor(now / FRAME_SECONDS) + 1
+
+    def due(self, now: float) -> range:
+        """The ticks to be done now, mostly one or none."""
+        late = now - self.due_at
+        if late < 0:
+            return range(0)
+        self._late.append(late)
+        last = math.floor(now / FRAME_SECONDS + 1e-9)
+        first = max(self.number, last + 1 - MAX_CATCH_UP)
+        self.skipped += first - self.number
+        self.ticks += last + 1 - self.number
+        self.number = last + 1
+        return range(first, last + 1)
+
+    def figures(self, sides: int) -> TickFigures:
+        """The lateness of the last five minutes."""
+        late = sorted(self._late)
+
+        def part(share: float) -> float:
+            return round(1000 * late[min(len(late) - 1, int(share * len(late)))], 3) if late else 0
+
+        return TickFigures(
+            ticks=self.ticks,
+            skipped=self.skipped,
+            sides=sides,
+            p50_ms=part(0.5),
+            p99_ms=part(0.99),
+            p999_ms=part(0.999),
+            worst_ms=part(1.0),
+        )

@@ -281,6 +281,10 @@ class Subscriptions:
     def get(self, dialog_id: DialogId) -> Subscription | None:
         return self._by_dialog.get(dialog_id)
 
+    def use(self, flow: Flow) -> bool:
+        """Whether a subscription lives on a flow; looks at all of them."""
+        return any(one.dialog.flow == flow for one in self._by_dialog.values())
+
     def open(
         self, received: Received, package: Package, state: State, now: float, *, pinned: bool
     ) -> Subscription:

@@ -45,6 +45,10 @@ MAX_SESSIONS = 50_000
 """Legs at once; above it new INVITEs get 503. Memory, not speed, sets it."""
 
 
+Tap = Callable[[bytes, Flow, bool], None]
+"""Sees every message that is read or sent, and its flow; the flag says that we sent it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Invitation:
     """What an INVITE of ours says."""
@@ -114,6 +118,7 @@ class UserAgent:
         self.layer = TransactionLayer(self.send, self.timers)
         self.subscriptions = Subscriptions(self)
         self.counters = Counters()
+        self.tap: Tap | None = None
 
     allow = ALLOW
 
@@ -127,6 +132,8 @@ class UserAgent:
         With `retry_after` seconds we are too busy for anything that isn't under way already.
         """
         self._retry_after = retry_after
+        if self.tap is not None:
+            self.tap(data, flow, False)
         try:
             message = parse_message(data)
             if isinstance(message, Request):
@@ -160,7 +167,9 @@ class UserAgent:
 
     def uses(self, flow: Flow) -> bool:
         """Whether a dialog lives on a flow; looks at all of them."""
-        return any(session.dialog.flow == flow for session in self._sessions.values())
+        return self.subscriptions.use(flow) or any(
+            session.dialog.flow == flow for session in self._sessions.values()
+        )
 
     @property
     def sessions(self) -> int:
@@ -507,6 +516,8 @@ class UserAgent:
         return self._randbits(32) % limit
 
     def send(self, message: bytes, flow: Flow) -> None:
+        if self.tap is not None:
+            self.tap(message, flow, True)
         self._out.append((message, flow))
 
     def tell(self, event: Event) -> None:

@@ -73,6 +73,14 @@ class Advertised(NamedTuple):
     """None: the port of the socket."""
 
 
+class Collector(NamedTuple):
+    """Where HEP goes."""
+
+    host: str
+    """A name or a numeric address."""
+    port: int
+
+
 class PortRange(NamedTuple):
     """UDP ports for media, both ends included."""
 
@@ -120,6 +128,16 @@ def _listeners(value: object) -> object:
 
 def _advertised(value: object) -> object:
     return Advertised(*_split_address(value)) if isinstance(value, str) else value
+
+
+def _collector(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    transport, _, address = value.partition(":")
+    host, port = _split_address(address) if transport == "udp" else ("", None)
+    if port is None:
+        raise ValueError(f"{value!r} must look like udp:192.0.2.9:9060")
+    return Collector(host, port)
 
 
 def _port_range(value: object) -> object:
@@ -367,6 +385,17 @@ class PortalSection(_Section):
     listen: str = "127.0.0.1:8080"
 
 
+class TraceSection(_Section):
+    """[trace]: messages of calls, kept for `call trace` and sent to a collector."""
+
+    megabytes: Annotated[int, Field(ge=0, le=4096)] = 16
+    """For the messages of live and recent calls; 0: none are kept."""
+    hep: Annotated[Collector | None, BeforeValidator(_collector)] = None
+    """Where each message is sent to as HEP version 3: "udp:HOST:PORT"."""
+    hep_agent_id: Annotated[int, Field(ge=1, le=2**32 - 1)] = 2001
+    """By which the collector tells its sources apart."""
+
+
 class LogSection(_Section):
     """[log]: see softswitch.log."""
 
@@ -389,6 +418,7 @@ class Config(_Section):
     events: EventsSection = EventsSection()
     database: DatabaseSection = Field(default_factory=dict, validate_default=True)
     portal: PortalSection = PortalSection()
+    trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
     _path: Path = PrivateAttr(default=DEFAULT_PATH)
 

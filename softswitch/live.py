@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from softswitch.operations.errors import OperationError
 from softswitch.operations.registrations import registration_rows
 from softswitch.operations.trunks import no_trunk, trunk_row
 from softswitch.switch import Switch
+from softswitch.trace.ladder import row
+from softswitch.trace.recorder import CallTrace, Message
 
 Row = dict[str, Any]
 
@@ -29,6 +32,26 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
         call = _call(switch, call_id)
         switch.hang_up(call.id)
         return {"id": call.id, "result": "hung up"}
+
+    async def call_trace(call_id: str) -> Row:
+        trace, messages = _trace(switch, call_id)
+        live = switch.calls.get(trace.call_id)
+        if live is not None:
+            trace.calling, trace.called = live.record.calling, live.record.called
+        ahead_us = round((switch.wall_seconds() - switch.now()) * 1e6)
+        # Masking a thousand messages takes longer than a call may wait for it.
+        rows = await asyncio.to_thread(
+            lambda: [row(message, round(message.at * 1e6) + ahead_us) for message in messages]
+        )
+        return {
+            "id": trace.call_id,
+            "state": "ended" if live is None else live.state,
+            "calling": trace.calling,
+            "called": trace.called,
+            "sip_call_ids": [key.decode("utf-8", "replace") for key in trace.sip_call_ids],
+            "dropped": trace.dropped,
+            "messages": rows,
+        }
 
     def registration_list() -> list[Row]:
         now = switch.wall_seconds()
@@ -50,6 +73,7 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
         call_list,
         call_show,
         call_hangup,
+        call_trace,
         registration_list,
         subscription_list,
         trunk_list,
@@ -60,6 +84,19 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
 
 def _trunk_row(switch: Switch, trunk: Trunk) -> Row:
     return trunk_row(trunk) | switch.trunk_monitor.row(trunk)
+
+
+def _trace(switch: Switch, call_id: str) -> tuple[CallTrace, list[Message]]:
+    """What is kept of a live or recent call, by the beginning of its id."""
+    if switch.recorder is None:
+        raise OperationError("no messages are kept: [trace] megabytes is 0")
+    found = switch.recorder.find(call_id)
+    if len(found) != 1:
+        why = "several calls begin with" if found else "no messages are kept of a call"
+        raise OperationError(f"{why} {call_id!r}; `softswitch cdr list` shows ids of calls")
+    kept = switch.recorder.trace(found[0])
+    assert kept is not None
+    return kept
 
 
 def _call(switch: Switch, call_id: str) -> Call:

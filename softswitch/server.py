@@ -50,6 +50,7 @@ from softswitch.operations.registry import server_handlers
 from softswitch.operations.setup import epoch_ms, nonce_secret
 from softswitch.store import DirectoryStore
 from softswitch.switch import Switch
+from softswitch.trace.hep import HepSender
 
 GC_THRESHOLD = 50_000
 """Allocations between collections of the youngest generation. The call path makes no cycles, so
@@ -98,6 +99,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._log: Any = structlog.get_logger("softswitch")
         self._stops = 0
+        self._hep: HepSender | None = None
         self._stopped = asyncio.Event()
         self._hurry = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -186,6 +188,7 @@ class Server:
             await self.switch.endpoint.listen(Listen(listen.transport, listen.host, listen.port))
         self.switch.accounts_changed(())
         self._money.on_accounts_changed = self.switch.accounts_changed
+        await self._send_to_collector()
         self.switch.start()
         self._install_signals()
         self._every(self._config.calls.journal_seconds, self._prove_life)
@@ -244,6 +247,8 @@ class Server:
         await self._control.close()
         await self.switch.endpoint.close()
         self._resolver.close()
+        if self._hep is not None:
+            self._hep.close()
         await self._media.close()
         await self._bindings.close()
         await self._journal.close()
@@ -270,7 +275,26 @@ class Server:
         if calls:
             await self._money.submit(ProveAlive(calls))
 
+    async def _send_to_collector(self) -> None:
+        """Begin to send messages as HEP; a collector that can't be had is asked for again."""
+        collector = self._config.trace.hep
+        if collector is None or self._hep is not None:
+            return
+        try:
+            self._hep = await asyncio.to_thread(
+                HepSender,
+                collector,
+                agent=self._config.trace.hep_agent_id,
+                call_of=self.switch.call_of,
+                wall_us=lambda: time.time_ns() // 1000,
+            )
+        except OSError as error:
+            self._log.warning("no way to the collector", host=collector.host, why=str(error))
+        else:
+            self.switch.add_tap(self._hep)
+
     async def _keep_house(self) -> None:
+        await self._send_to_collector()
         self.switch.expire()
         self._journal.retry()
 

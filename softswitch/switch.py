@@ -20,7 +20,8 @@ from sip.flow import Address, Flow, show_address
 from sip.message import Request
 from sip.referral import parse_replaces
 from sip.registrar import Binding, Registrar, RegistrarLimits, Registration
-from sip.user_agent import UserAgent
+from sip.session import Session
+from sip.user_agent import Tap, UserAgent
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Authenticator, Caller, LineCaller
 from softswitch.admission.entitlement import Entitlements
@@ -38,6 +39,7 @@ from softswitch.services.line_calls import dialogs_in
 from softswitch.services.messaging import ACCEPT, Messaging
 from softswitch.services.trunk_monitor import TrunkMonitor
 from softswitch.services.watchers import ALLOW_EVENTS, Watchers
+from softswitch.trace.recorder import Recorder
 
 SERVER = "softswitch"
 RETRY_AFTER_SECONDS = 10
@@ -152,6 +154,10 @@ class Switch:
             audience=config.events.watch_lines,
             wall_seconds=self.wall_seconds,
         )
+        self.recorder: Recorder | None = None
+        if config.trace.megabytes:
+            self.recorder = Recorder(config.trace.megabytes << 20, loop.time)
+            self.agent.tap = self.recorder
         self.messaging = Messaging(self.agent, self.stages, config.switch.domain.encode("ascii"))
         self.context = CallContext(
             loop=loop,
@@ -177,6 +183,7 @@ class Switch:
             flow_to=flow_to,
             trusts=self._trusts,
             admitted=self._admitted,
+            joined=self._joined,
             changed=self._changed,
             ended=self._ended,
         )
@@ -319,6 +326,7 @@ class Switch:
         call = Call(self.context, caller, received.request, session)
         session.owner = call
         self.calls[call.id] = call
+        self._joined(call, session)
         task = self._loop.create_task(call.run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -363,6 +371,10 @@ class Switch:
         if record.account is not None:
             self._account_calls.setdefault(record.account, {})[call.id] = call
 
+    def _joined(self, call: Call, session: Session) -> None:
+        if self.recorder is not None:
+            self.recorder.join(call.id, session.dialog.call_id)
+
     def _changed(self, call: Call) -> None:
         """A call's state is another, or its lines are: who watches them is told."""
         for line_id in call.line_ids:
@@ -372,6 +384,8 @@ class Switch:
 
     def _ended(self, call: Call, end: Ending) -> None:
         self.calls.pop(call.id, None)
+        if self.recorder is not None:
+            self.recorder.end(call.id, call.record.calling, call.record.called)
         for line_id in call.line_ids:
             _leave(self._line_calls, line_id, call)
         for record in call.records:
@@ -395,6 +409,23 @@ class Switch:
             for call in self._account_calls.get(account, {}).values():
                 if call.wants_balance:
                     call.post(BalanceChanged())
+
+    def add_tap(self, tap: Tap) -> None:
+        """Have one more see every message."""
+        first = self.agent.tap
+        if first is None:
+            self.agent.tap = tap
+            return
+
+        def both(data: bytes, flow: Flow, sent: bool) -> None:
+            first(data, flow, sent)
+            tap(data, flow, sent)
+
+        self.agent.tap = both
+
+    def call_of(self, message: bytes) -> str | None:
+        """The call that a message belongs to, if that is known."""
+        return None if self.recorder is None else self.recorder.call_of(message)
 
     def start(self) -> None:
         """Begin what goes on by itself."""

@@ -445,10 +445,15 @@ class Call:
             for side, leg in self._legs.items()
         )
 
+    def joined(self, session: Session) -> None:
+        """A leg begins, or comes over from another call."""
+        self.context.joined(self, session)
+
     def replace_leg(self, side: Side, session: Session, line: Line | None) -> Session:
         """Put another in the place of a leg; the one who was there."""
         gone = self._legs[side]
         session.owner = self
+        self.joined(session)
         self._legs[side], self._lines[side] = session, line
         if line is not None:
             self.line_ids.add(line.id)

@@ -32,6 +32,7 @@ from softswitch.call.forking import Attempt, PhoneRinger
 from softswitch.directory import Line, Trunk
 
 if TYPE_CHECKING:
+    from sip.session import Session
     from softswitch.call.call import Call
     from softswitch.call.ending import Ending
 
@@ -90,6 +91,7 @@ class CallContext:
         flow_to: finds how to reach a trunk; None while its name can't be resolved.
         trusts: whether requests of a line's or trunk's call may come from there.
         admitted: told that a call has a leg of these lines and this payer.
+        joined: told of each leg of a call when it begins.
         changed: told that a call rings, was answered, or has another person on one of its sides.
         ended: told when a call is over and settled.
     """
@@ -109,6 +111,7 @@ class CallContext:
     flow_to: Callable[[Trunk], Flow | None]
     trusts: Callable[[Line | Trunk, Flow], bool]
     admitted: Callable[[Call, Record], None]
+    joined: Callable[[Call, Session], None]
     changed: Callable[[Call], None]
     ended: Callable[[Call, Ending], None]
 

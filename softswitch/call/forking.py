@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from sip.flow import Flow
 from sip.invite import Fields
@@ -71,6 +72,13 @@ class Attempt:
     rings_seconds: float = 0.0
 
 
+class Owner(Protocol):
+    """The call whose phones ring."""
+
+    def joined(self, session: Session) -> None:
+        """A leg begins that is the call's."""
+
+
 class Branches:
     """The INVITEs of one attempt, until one is answered or all have failed."""
 
@@ -87,18 +95,19 @@ class Branches:
         self.deadline = float("inf")
         """The loop's time at which the attempt is given up."""
 
-    def invite(self, owner: object, body: bytes, now: float) -> None:
+    def invite(self, owner: Owner, body: bytes, now: float) -> None:
         self.deadline = now + self.attempt.seconds
         for invitation in self.attempt.invitations:
             self._invite(invitation, owner, body, now)
 
-    def _invite(self, invitation: Invitation, owner: object, body: bytes, now: float) -> None:
+    def _invite(self, invitation: Invitation, owner: Owner, body: bytes, now: float) -> None:
         session = self._agent.invite(invitation, body, now)
         session.owner = owner
+        owner.joined(session)
         self._ringing.append(session)
         self._invited.add((invitation.flow, invitation.uri))
 
-    def late(self, binding: Binding, owner: object, body: bytes, now: float) -> None:
+    def late(self, binding: Binding, owner: Owner, body: bytes, now: float) -> None:
         """Ring a phone that registered while the call rings, unless it rings already."""
         phones = self.attempt.phones
         if phones is None or phones.line.login != binding.aor:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from softswitch.cli.session import Session
+from softswitch.cli.session import Session, write_file
 
 calls = typer.Typer(help="Calls that are under way.", no_args_is_help=True)
 registrations = typer.Typer(help="Phones that can be reached.", no_args_is_help=True)
@@ -45,10 +46,32 @@ def call_hangup(context: typer.Context, call_id: CallId) -> None:
 
 
 @calls.command("trace")
-def call_trace(context: typer.Context, call_id: CallId) -> None:
-    """The SIP messages of a call."""
+def call_trace(
+    context: typer.Context,
+    call_id: CallId,
+    pcap: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a capture file for tshark, Wireshark or sngrep."),
+    ] = None,
+) -> None:
+    """The SIP messages of a live or recent call, as a ladder; secrets are masked."""
+    from softswitch.trace import pcap as capture
+    from softswitch.trace.ladder import ladder
+
     session = Session.of(context)
-    session.show(session.perform_in_switch("call_trace", call_id=call_id))
+    trace = session.perform_in_switch("call_trace", call_id=call_id)
+    if pcap is not None:
+        write_file(pcap, capture.capture_file(map(capture.captured, trace["messages"])))
+    if not session.is_plain:
+        session.show(trace["messages"] if session.output == "csv" else trace)
+        return
+    print(
+        f"call {trace['id']} ({trace['state']}): {trace['calling']} to {trace['called']}, "
+        f"{len(trace['messages'])} messages"
+        + (f" and {trace['dropped']} that weren't kept" if trace["dropped"] else "")
+    )
+    for line in ladder(trace["messages"]):
+        print(line)
 
 
 @registrations.command("list")

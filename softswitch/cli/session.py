@@ -89,6 +89,19 @@ class Session:
         """Whether remarks beside the result are welcome on standard output."""
         return output.choose(self.output, sys.stdout) == "table"
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the result is to be read as text, by people or line by line."""
+        return output.choose(self.output, sys.stdout) in ("table", "tsv")
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """A file the user named; what was there is replaced. Raises Failure."""
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise Failure(f"{path} can't be written: {error.strerror}") from None
+
 
 def read_file(path: Path) -> str:
     """A text file the user named. Raises Failure."""

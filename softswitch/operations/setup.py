@@ -47,6 +47,10 @@ ports = "20000-29999"           # UDP, four for each call
 [database]
 url = "sqlite:///var/softswitch.db" # or postgresql://user:password@host/database
 
+[trace]
+megabytes = 16                  # for `call trace`; 0: none
+# hep = "udp:192.0.2.9:9060"    # where every message is copied to, for Homer
+
 [trunks]
 ping_seconds = 30               # how often each is asked whether it lives; 0: never
 

@@ -119,6 +119,15 @@ class Switchboard:
             return done.stderr.strip()
         return json.loads(done.stdout) if done.stdout.strip() else None
 
+    def text(self, *arguments: str) -> str:
+        """What a command prints into a pipe."""
+        done = subprocess.run(
+            [sys.executable, "-m", "softswitch", *arguments],
+            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=30,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def ask(self, operation: str, **arguments: Any) -> Any:
         """The same as the command line asks the running switch, without starting a program."""
         return control_client.call(self.folder / "var" / "control.sock", operation, arguments)

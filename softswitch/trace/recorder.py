@@ -1,0 +1,209 @@
+"""The SIP messages of live and recent calls, within a fixed amount of memory.
+
+On the way of a message this costs an append. Messages of all kinds wait in one ring; when it is
+full its older half is filed: what belongs to a known call goes to that call, all else is let go.
+So a flood of strangers' requests pushes nothing out that belongs to a call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from sip.flow import Flow
+
+RING_MESSAGES = 4_096
+"""Some tenths of a second at full load: longer than a call needs from its INVITE until it is
+known."""
+RING_BYTES = 8 << 20
+"""A flood of large messages fills no more than that."""
+FIRST_OF_CALL = 200
+"""Messages of a call that are kept from its beginning ..."""
+LAST_OF_CALL = 200
+"""... and from its end; a call that lasts a day refreshes its sessions in between."""
+LONGEST = FIRST_OF_CALL + LAST_OF_CALL + 100
+"""A call with so many is shortened; not one by one, for that costs more."""
+ENDED_CALLS = 2_000
+"""So many are kept, if the memory suffices."""
+ENTRY_BYTES = 300
+"""What an entry takes beside its message."""
+
+_CALL_ID = re.compile(rb"\r\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
+
+_Entry = tuple[float, bool, Flow, bytes]
+"""A :class:`Message` before anybody looks at it: a plain tuple costs a quarter."""
+
+
+class Message(NamedTuple):
+    """One message as it was received or sent."""
+
+    at: float
+    """Monotonic seconds."""
+    sent: bool
+    """By us."""
+    flow: Flow
+    data: bytes
+
+
+class CallTrace:
+    """What is kept of one call."""
+
+    __slots__ = ("call_id", "called", "calling", "dropped", "entries", "octets", "sip_call_ids")
+
+    def __init__(self, call_id: str) -> None:
+        self.call_id = call_id
+        self.sip_call_ids: list[bytes] = []
+        """Of its legs, the caller's first."""
+        self.calling = ""
+        self.called = ""
+        self.entries: list[_Entry] = []
+        self.octets = 0
+        """What they take."""
+        self.dropped = 0
+        """Messages of it that weren't kept."""
+
+    def shorten(self) -> int:
+        """Let its middle go; the octets that this gives back."""
+        middle = self.entries[FIRST_OF_CALL:-LAST_OF_CALL]
+        del self.entries[FIRST_OF_CALL:-LAST_OF_CALL]
+        return self._gone(middle)
+
+    def clear(self) -> int:
+        """Let everything go; the octets that this gives back."""
+        gone, self.entries = self.entries, []
+        return self._gone(gone)
+
+    def _gone(self, entries: list[_Entry]) -> int:
+        octets = sum(len(entry[3]) + ENTRY_BYTES for entry in entries)
+        self.dropped += len(entries)
+        self.octets -= octets
+        return octets
+
+    def messages(self) -> Iterator[Message]:
+        return (Message(*entry) for entry in self.entries)
+
+
+class Recorder:
+    """Keeps messages, and finds those of a call.
+
+    Args:
+        max_bytes: of all calls together, besides `RING_BYTES`.
+        monotonic: the clock.
+    """
+
+    def __init__(self, max_bytes: int, monotonic: Callable[[], float]) -> None:
+        self._max_bytes = max_bytes
+        self._monotonic = monotonic
+        self._ring: deque[_Entry] = deque()
+        self._ring_octets = 0
+        self._octets = 0
+        self._live: dict[str, CallTrace] = {}
+        self._ended: dict[str, CallTrace] = {}
+        self._by_sip_call_id: dict[bytes, tuple[CallTrace, ...]] = {}
+
+    # On the way of a message
+
+    def __call__(self, data: bytes, flow: Flow, sent: bool) -> None:
+        """A message is received or sent."""
+        ring = self._ring
+        ring.append((self._monotonic(), sent, flow, data))
+        self._ring_octets += len(data)
+        if len(ring) >= RING_MESSAGES or self._ring_octets > RING_BYTES:
+            self._file_older_half()
+
+    # What calls tell
+
+    def join(self, call_id: str, sip_call_id: str) -> None:
+        """A leg with this Call-ID belongs to the call."""
+        key = sip_call_id.encode("utf-8", "surrogateescape")
+        trace = self._live.get(call_id)
+        if trace is None:
+            trace = self._live[call_id] = CallTrace(call_id)
+        known = self._by_sip_call_id.get(key, ())
+        if trace not in known:
+            trace.sip_call_ids.append(key)
+            self._by_sip_call_id[key] = (*known, trace)  # a transferred leg had another call
+
+    def end(self, call_id: str, calling: str, called: str) -> None:
+        """The call is over; it is kept until the memory is needed."""
+        trace = self._live.pop(call_id, None)
+        if trace is None:
+            return
+        trace.calling, trace.called = calling, called
+        self._ended[call_id] = trace
+        if len(self._ended) > ENDED_CALLS:
+            self._forget_oldest()
+
+    # What operators ask
+
+    def find(self, beginning: str) -> list[str]:
+        """Ids of calls that begin so."""
+        return [key for calls in (self._live, self._ended) for key in calls
+                if key.startswith(beginning)]  # fmt: skip
+
+    def trace(self, call_id: str) -> tuple[CallTrace, list[Message]] | None:
+        """A call and its messages, in order."""
+        trace = self._live.get(call_id) or self._ended.get(call_id)
+        if trace is None:
+            return None
+        wanted = frozenset(trace.sip_call_ids)
+        waiting = [Message(*entry) for entry in self._ring if call_id_of(entry[3]) in wanted]
+        return trace, [*trace.messages(), *waiting]
+
+    def call_of(self, data: bytes) -> str | None:
+        """The call that a message belongs to; None while that isn't known."""
+        traces = self._by_sip_call_id.get(call_id_of(data))
+        return None if traces is None else traces[-1].call_id
+
+    @property
+    def octets(self) -> int:
+        """Memory that calls and the ring take, more or less."""
+        return self._octets + self._ring_octets + ENTRY_BYTES * len(self._ring)
+
+    # Filing
+
+    def _file_older_half(self) -> None:
+        ring, known = self._ring, self._by_sip_call_id
+        for _ in range(max(1, len(ring) // 2)):
+            entry = ring.popleft()
+            size = len(entry[3])
+            self._ring_octets -= size
+            for trace in known.get(call_id_of(entry[3]), ()):
+                trace.entries.append(entry)
+                trace.octets += size + ENTRY_BYTES
+                self._octets += size + ENTRY_BYTES
+                if len(trace.entries) >= LONGEST:
+                    self._octets -= trace.shorten()
+        while self._octets > self._max_bytes:
+            if self._ended:
+                self._forget_oldest()
+            else:
+                self._empty_oldest()
+
+    def _forget_oldest(self) -> None:
+        """Let go of the call that ended first."""
+        trace = self._ended.pop(next(iter(self._ended)))
+        self._octets -= trace.octets
+        for key in trace.sip_call_ids:
+            left = tuple(t for t in self._by_sip_call_id.get(key, ()) if t is not trace)
+            if left:
+                self._by_sip_call_id[key] = left
+            else:
+                self._by_sip_call_id.pop(key, None)
+
+    def _empty_oldest(self) -> None:
+        """Nothing but live calls: the one that began first loses what it has."""
+        trace = next(trace for trace in self._live.values() if trace.octets)
+        self._octets -= trace.clear()
+
+
+def call_id_of(data: bytes) -> bytes:
+    """The Call-ID of a message that nobody has parsed; b"" if it has none."""
+    start = data.find(b"\r\nCall-ID: ")  # as nearly everybody writes it
+    if start >= 0:
+        return data[start + 11 : data.find(b"\r\n", start + 11)].strip(b" \t")
+    found = _CALL_ID.search(data)
+    return b"" if found is None else found[1].strip(b" \t")

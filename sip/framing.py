@@ -6,7 +6,6 @@ import re
 from enum import Enum
 
 from sip import grammar
-from sip.errors import ParseError
 
 MAX_HEAD_BYTES = 32_768
 _CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
@@ -28,28 +27,26 @@ class StreamFramer:
         """Where in the buffer the next item begins."""
         self._wanted = 0
         """Octets without which looking again is in vain."""
+        self.over = False
+        """Where the next message would begin can't be known any more: close."""
 
     def feed(self, data: bytes) -> list[bytes | Ping]:
-        """What has become whole.
-
-        Raises:
-            ParseError: where the next message begins can't be known any more; close.
-        """
+        """What has become whole. The head of a message whose length can't be known, or is too much,
+        comes as it is, so that it is refused, and is the last."""
+        if self.over:
+            return []
         self._buffer += data
         found: list[bytes | Ping] = []
-        while len(self._buffer) - self._at >= max(self._wanted, 1):
+        while not self.over and len(self._buffer) - self._at >= max(self._wanted, 1):
             item = self._next()
             if item is None:
                 break
             if item:
                 found.append(item)
         # Cut once: cutting for each of many small items would copy the rest as often.
-        self._buffer = self._buffer[self._at :]
+        self._buffer = b"" if self.over else self._buffer[self._at :]
         self._at = 0
         return found
-
-    over = False
-    """A stream has no end of its own; see :class:`sip.transport.connection.Framing`."""
 
     @property
     def waiting(self) -> bool:
@@ -83,25 +80,24 @@ class StreamFramer:
             return b""
         end = buffer.find(b"\r\n\r\n", at, at + MAX_HEAD_BYTES)
         if end < 0:
-            if len(buffer) - at >= MAX_HEAD_BYTES:
-                raise ParseError("Header too long", 413)
+            self.over = len(buffer) - at >= MAX_HEAD_BYTES
             self._wanted = len(buffer) - at + 1
             return None
-        size = end + 4 - at + self._content_length(buffer[at : end + 2])
+        length = self._content_length(buffer[at : end + 2])
+        self.over = length is None
+        size = end + 4 - at + (length or 0)
         if len(buffer) - at < size:
             self._wanted = size
             return None
         self._at += size
         return buffer[at : at + size]
 
-    def _content_length(self, head: bytes) -> int:
-        """Of a message; one without the field has no body that could be told from what follows."""
+    def _content_length(self, head: bytes) -> int | None:
+        """Of a message; one without the field has no body that could be told from what follows.
+        None if it stands twice, is no number or too much."""
         values = _CONTENT_LENGTH.findall(head)
         if not values:
             return 0
-        length = grammar.number(values[0].strip(grammar.LWS))
-        if len(values) > 1 or length is None:
-            raise ParseError("Malformed Content-Length")
-        if length > self._max_message:
-            raise ParseError("Message too long", 413)
-        return length
+        if len(values) > 1:
+            return None
+        return grammar.number(values[0].strip(grammar.LWS), self._max_message)

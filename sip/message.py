@@ -194,6 +194,8 @@ def _body(message: Message, data: bytes, start: int) -> bytes:
     length = grammar.number(value)
     if length is None:
         raise ParseError("Malformed Content-Length")
+    if length > MAX_MESSAGE_BYTES:
+        raise ParseError(status=413)
     if length > len(data) - start:
         raise ParseError("Body shorter than Content-Length")
     return data[start : start + length]

@@ -38,13 +38,14 @@ def test_a_double_line_end_is_answered_by_a_single_one(loop):
     assert line.written == b"\r\n"
 
 
-def test_what_cant_be_framed_ends_the_connection(loop):
+def test_what_cant_be_framed_is_still_refused_and_ends_the_connection(loop):
     exchange = Exchange(loop)
     connection, line = exchange.connect()
-    connection.data_received(b"INVITE sip:a SIP/2.0\r\nContent-Length: 1000000000000\r\n\r\n")
+    broken = b"INVITE sip:a SIP/2.0\r\nContent-Length: 1000000000000\r\n\r\n"
+    connection.data_received(OPTIONS + broken + OPTIONS)
     assert line.closed
     connection.data_received(OPTIONS)
-    assert exchange.messages == []
+    assert exchange.messages == [(OPTIONS, flow_of()), (broken, flow_of())]
 
 
 def test_who_says_nothing_is_closed_after_thirty_seconds(loop):

@@ -145,7 +145,7 @@ def test_without_content_length_a_datagram_is_all_body():
         (b"4", "Body shorter"), (b"-1", "Malformed"), (b"+3", "Malformed"), (b"3 3", "Malformed"),
         (b"", "Malformed"), (b"0x3", "Malformed"), (b"1_0", "Malformed"), (b"\xd9\xa3",
         "Malformed"), (b"\xc2\xb3", "Malformed"), (b"3\x0b", "Malformed"), (b"9" * 5000,
-        "Malformed"), (b"99999999999", "Malformed"), (b"4294967296", "Malformed"), (b"4294967295",
+        "Malformed"), (b"99999999999", "Malformed"), (b"4294967296", "Malformed"), (b"65535",
         "Body shorter"),
     ],
 )  # fmt: skip
@@ -153,6 +153,11 @@ def test_a_content_length_that_is_no_length_is_answered_with_400(value, reason):
     error = refused(raw(START, *NEEDED, b"Content-Length: " + value, body=b"abc"))
     assert error.status == 400 and reason in error.reason
     assert error.request is not None and error.request.call_id == "abc"
+
+
+def test_a_body_that_is_promised_to_be_too_long_is_413():
+    error = refused(raw(START, *NEEDED, b"Content-Length: 4294967295", body=b"abc"))
+    assert error.status == 413 and error.request is not None
 
 
 @pytest.mark.parametrize("name", [b"Content-Length", b"l", b"CONTENT-LENGTH "])

@@ -52,6 +52,7 @@ class Baresip:
         folder: an empty one of its own.
         said: a WAV file that it plays into calls; when it ends, baresip hangs up.
         port: of the server, if that isn't the switch itself.
+        modules: of baresip, beside those that every phone has.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Baresip:
         answers: bool = True,
         transport: str = "udp",
         port: int | None = None,
+        modules: tuple[str, ...] = (),
     ) -> None:
         if shutil.which("baresip") is None or not MODULES:
             pytest.skip("baresip isn't installed (Debian package baresip)")
@@ -79,6 +81,7 @@ class Baresip:
                 sip=self.sip_port, control=control, rtp=rtp, last_rtp=rtp + 40, folder=folder,
                 login=login, modules=MODULES[-1],
             )
+            + "".join(f"module_app {module}.so\n" for module in modules)
         )  # fmt: skip
         (folder / "accounts").write_text(
             f"<sip:{login}@127.0.0.1:{port or board.port};transport={transport}>;auth_pass=secret;"

@@ -1,6 +1,7 @@
 """Lamps through a whole switch: who may watch what, and what is shown when."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from exchange import Behaviour, Exchange
@@ -92,6 +93,26 @@ def test_a_withheld_number_is_not_shown_to_watchers(exchange, office):
     assert "<remote>" not in watching.seen[-1] and ANA not in watching.seen[-1]
 
 
+def test_a_lamp_follows_a_call_to_the_line_that_it_is_transferred_to(exchange, office):
+    a, b, c = office
+    account = exchange.directory.line_by_number(ANA).account_id
+    gia = exchange.directory.line_by_number(GIA)
+    exchange.directory.put_lines([replace(gia, account_id=account)])
+    lamps = [lamp(exchange, ANA, 6001 + i) for i in range(3)]
+    for watching, number in zip(lamps, (ANA, BEKA, GIA), strict=True):
+        watching.subscribe("dialog", number)
+    session = a.call(BEKA)
+    exchange.run(5.0)
+    assert [told(one)[-1][0][1] for one in lamps] == ["confirmed", "confirmed", "terminated"]
+    b.refer(b.talking[0], f"<sip:{GIA}@example.org>".encode())
+    exchange.run(10.0)
+    assert len(c.talking) == 1
+    assert [told(one)[-1][0][1] for one in lamps] == ["confirmed", "terminated", "confirmed"]
+    a.hang_up(session)
+    exchange.run(5.0)
+    assert [told(one)[-1] for one in lamps] == [IDLE, IDLE, IDLE]
+
+
 def test_another_accounts_line_is_as_if_it_were_not_there(exchange, office):
     of_other, of_nobody = lamp(exchange, GIA, 6001), lamp(exchange, GIA, 6002)
     assert (
@@ -169,8 +190,6 @@ def test_a_line_has_a_limit_of_subscriptions(exchange, office, monkeypatch):
 
 
 def test_a_suspended_or_removed_line_watches_nothing_more(exchange, office):
-    from dataclasses import replace
-
     watching, watched = lamp(exchange, ANA, 6001), lamp(exchange, BEKA, 6002)
     watching.subscribe("dialog", BEKA)
     watched.subscribe("dialog", ANA)
@@ -189,8 +208,6 @@ def test_a_suspended_or_removed_line_watches_nothing_more(exchange, office):
 
 
 def set_waiting(exchange, number, waiting):
-    from dataclasses import replace
-
     line = exchange.directory.line_by_number(number)
     exchange.directory.put_lines([replace(line, waiting=waiting)])
     exchange.switch.lines_changed([line.id])

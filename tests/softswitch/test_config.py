@@ -136,3 +136,29 @@ def test_every_section_refuses_what_it_does_not_know(file: Path) -> None:
     for section in ("sip", "media", "calls", "numbers", "codes", "database", "portal", "log"):
         message = refusal(file, f"{MINIMAL}[{section}]\nnonsense_xyz = 1\n")
         assert message.startswith(f"softswitch.toml:6: [{section}] nonsense_xyz: there is no such")
+
+
+def test_where_messages_are_copied_to(file: Path) -> None:
+    assert read(file, MINIMAL).trace.hep is None
+    config = read(file, MINIMAL + '[trace]\nhep = "udp:homer.example.org:9060"\n')
+    assert config.trace.hep == ("homer.example.org", 9060)
+    config = read(file, MINIMAL, SOFTSWITCH_TRACE__HEP="udp:[2001:db8::9]:9060")
+    assert config.trace.hep == ("2001:db8::9", 9060)
+    for broken in ("homer:9060", "udp:homer", "tcp:homer:9060", "udp:homer:70000"):
+        assert "[trace] hep" in refusal(file, MINIMAL + f'[trace]\nhep = "{broken}"\n')
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("trunks", "ping_seconds = 9"),
+        ("trunks", "ping_seconds = -1"),
+        ("trunks", "ping_seconds = 3601"),
+        ("trace", "megabytes = -1"),
+        ("events", 'watch_lines = "everybody"'),
+    ],
+)
+def test_limits_of_watching(file: Path, section: str, line: str) -> None:
+    key = line.partition(" ")[0]
+    assert f"[{section}] {key}" in refusal(file, MINIMAL + f"[{section}]\n{line}\n")
+    assert read(file, MINIMAL + "[trunks]\nping_seconds = 0\n").trunks.ping_seconds == 0

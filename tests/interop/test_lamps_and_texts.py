@@ -1,0 +1,42 @@
+"""Lamps and texts of phones that nobody here wrote."""
+
+import pytest
+import sound
+from baresip import Baresip
+from linphone import Linphone
+from switchboard import ANA, BEKA, until
+
+
+@pytest.fixture
+def phone(board, tmp_path):
+    made = []
+    said = sound.write_wav(tmp_path / "said.wav", sound.speech(1.0, 1))
+
+    def start(login, *modules):
+        made.append(Baresip(board, tmp_path / login, login, said, modules=modules))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+def test_its_lamp_follows_the_mailbox(board, phone):
+    board.ask("line_set", number=ANA, key="waiting", value="1/0")
+    ana = phone("ana", "mwi")
+    until(lambda: board.ask("subscription_list"), "it subscribes", 30)
+    until(lambda: "Voice-Message: 1/0 (0/0)" in ana.log, "it is told")
+    board.ask("line_set", number=ANA, key="waiting", value="2/5")
+    until(lambda: "Voice-Message: 2/5 (0/0)" in ana.log, "it is told of the change")
+
+
+def test_a_text_from_linphone_to_linphone(board, tmp_path):
+    said = sound.write_wav(tmp_path / "said.wav", sound.speech(1.0, 1))
+    ana, beka = (Linphone(board, tmp_path / login, login, said) for login in ("ana", "beka"))
+    try:
+        ana.do(f"chat sip:{BEKA}@127.0.0.1 shall we meet")
+        beka.says(r"shall we meet")
+        assert ANA in beka.output
+    finally:
+        ana.close()
+        beka.close()

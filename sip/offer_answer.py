@@ -24,6 +24,8 @@ _PAYLOAD_TYPES = {str(number): number for number in range(128)}
 _ENCODING_NAME = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
 """encoding-name = token; no codec's is so long."""
 
+DEFAULT_PACKET_MS = 20
+"""RFC 3551 section 4.2."""
 STATIC_CODECS: dict[str, tuple[str, int, int]] = {
     "0": ("PCMU", 8000, 1),
     "3": ("GSM", 8000, 1),
@@ -61,6 +63,8 @@ class MediaTarget:
     direction: str
     """As the peer sees it; "inactive" also for a stream held by 0.0.0.0."""
     codecs: tuple[Codec, ...]
+    packet_ms: int
+    """How much sound the peer wants in a packet (RFC 8866 section 6.4)."""
 
 
 def audio_of(description: SessionDescription) -> int | None:
@@ -122,6 +126,7 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
         mux,
         direction_of(description, media),
         codecs(media),
+        grammar.number(octets(media.attribute("ptime") or ""), 1000) or DEFAULT_PACKET_MS,
     )
 
 

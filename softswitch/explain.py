@@ -15,9 +15,10 @@ from softswitch.admission.authentication import LineCaller
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.refusal import Refusal
-from softswitch.admission.routing import ToLine, direction_of_call, type_of_call
+from softswitch.admission.routing import ToLine, ToService, direction_of_call, type_of_call
 from softswitch.directory import Line
 from softswitch.operations.context import Context, capped, rented_numbers
+from softswitch.services.answering import answering
 
 Row = dict[str, Any]
 
@@ -48,6 +49,8 @@ def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int)
     direction = direction_of_call(caller, destination)
     if isinstance(destination, ToLine):
         where = f"line {destination.number}, {len(destination.bindings)} phones registered"
+    elif isinstance(destination, ToService):
+        where = f"the switch itself: {destination.name}"
     else:
         where = "trunks " + ", ".join(trunk.name for trunk in destination.trunks)
     rows.append(_row("routing", f"{where}; {direction}, {kind}"))
@@ -75,6 +78,7 @@ def _build(context: Context, at_ms: int) -> Stages:
         lambda line: tuple(by_login.get(line.login, ())),
         lambda line: 0,
         _entitlements(context),
+        services=answering(context.config.codes.by_code()),
     )
 
 

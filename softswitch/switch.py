@@ -32,8 +32,10 @@ from softswitch.call.context import CallContext, Limits, Media
 from softswitch.call.ending import Ending
 from softswitch.call.letters import BalanceChanged, HangUp, Registered
 from softswitch.call.renegotiation import Asker
+from softswitch.call.service_call import ServiceCall
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
+from softswitch.services.answering import SERVICES, answering
 from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in
 from softswitch.services.messaging import ACCEPT, Messaging
@@ -135,6 +137,7 @@ class Switch:
             parks=config.calls.park_seconds > 0,
             is_down=self._is_down,
             outgoing_of=self._outgoing_of,
+            services=answering(config.codes.by_code()),
         )
         self.trunk_monitor = TrunkMonitor(
             self.agent,
@@ -323,13 +326,20 @@ class Switch:
         owner = caller.line if isinstance(caller, LineCaller) else caller.trunk
         trusts = partial(self._trusts, owner)
         session = self.agent.open_session(received, now, pinned=pinned, trusts=trusts)
-        call = Call(self.context, caller, received.request, session)
+        call = self._begin(caller, received.request, session)
         session.owner = call
         self.calls[call.id] = call
         self._joined(call, session)
         task = self._loop.create_task(call.run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _begin(self, caller: Caller, request: Request, session: Session) -> Call:
+        """The call that an INVITE asks for: with somebody, or with the switch itself."""
+        name = self.stages.services.get(request.uri.user or "")
+        if name is None:
+            return Call(self.context, caller, request, session)
+        return ServiceCall(self.context, caller, request, session, SERVICES[name])
 
     def _replace(self, received: Received, caller: Caller, value: bytes, now: float) -> None:
         """An INVITE that takes the place of a phone in a call that talks (RFC 3891): only another

@@ -6,7 +6,7 @@ A call and `explain` both walk it, so that what is explained is what happens.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from billing.tariff import Tariff
 from sip.message import Request
@@ -17,7 +17,7 @@ from softswitch.admission.credit import PricedRoute, price
 from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.numbering import Dialled, NumberError, NumberPlan
 from softswitch.admission.refusal import Refusal
-from softswitch.admission.routing import Route, ToLine, ToTrunk, all_up, route
+from softswitch.admission.routing import Route, ToLine, ToService, ToTrunk, all_up, route
 from softswitch.directory import Directory, Line, Trunk
 
 
@@ -49,6 +49,8 @@ class Stages:
     is_down: Callable[[Trunk], bool] = all_up
     outgoing_of: Callable[[int], int] = _none
     """How many calls an account pays for now."""
+    services: Mapping[str, str] = field(default_factory=dict)
+    """Codes to the names of what answers them."""
 
     def number(self, dialled: str) -> Dialled:
         """Read what was dialled.
@@ -68,7 +70,13 @@ class Stages:
             line = self.directory.line_by_number(dialled.number)
         bindings = None if line is None else self.bindings_of(line)
         destination = route(
-            caller, dialled, self.directory, bindings, parks=self.parks, is_down=self.is_down
+            caller,
+            dialled,
+            self.directory,
+            bindings,
+            parks=self.parks,
+            is_down=self.is_down,
+            services=self.services,
         )
         self._limit(caller, destination)
         return destination
@@ -83,10 +91,11 @@ class Stages:
         return line.max_calls is not None and self.calls_of(line) >= line.max_calls
 
     def _cap(self, caller: Caller, destination: Route, at: int) -> None:
-        """Hold a line's call against its account's caps; emergency calls always pass."""
+        """Hold a line's call against its account's caps; emergency calls always pass, and what
+        the switch answers itself costs nobody anything."""
         on_net = isinstance(destination, ToLine)
         emergency = isinstance(destination, ToTrunk) and destination.emergency
-        if not isinstance(caller, LineCaller) or emergency:
+        if not isinstance(caller, LineCaller) or emergency or isinstance(destination, ToService):
             return
         account, number = caller.line.account_id, destination.number[1:]
         groups = self.entitlements.destinations.of(number)

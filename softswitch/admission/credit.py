@@ -10,7 +10,7 @@ from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import PresentedRoute
 from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.refusal import Refusal
-from softswitch.admission.routing import ToLine, ToTrunk
+from softswitch.admission.routing import ToLine, ToService, ToTrunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ def price(
 ) -> PricedRoute:
     """Find the rate.
 
-    Calls from a trunk are free for the called line, emergency calls for everyone. A call between
+    Calls from a trunk are free for the called line; emergency calls, and what the switch answers
+    itself, for everyone. A call between
     our lines goes by the tariff's "on_net" row; without one by its number like any other, and
     is free if the tariff doesn't know the number.
 
@@ -54,6 +55,8 @@ def price(
             raise Refusal(403, "credit: a trunk pays for nothing")
         return PricedRoute(presented, destination.line.account_id, None)
     account_id = caller.line.account_id
+    if isinstance(destination, ToService):
+        return PricedRoute(presented, account_id, None)
     if isinstance(destination, ToTrunk) and destination.emergency:
         return PricedRoute(presented, account_id, None)
     name = tariff_of.get(account_id, "default")

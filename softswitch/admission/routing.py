@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sip.registrar import Binding
 from softswitch.admission.authentication import Caller, LineCaller
@@ -30,7 +31,16 @@ class ToTrunk:
     emergency: bool = False
 
 
-Route = ToLine | ToTrunk
+@dataclass(frozen=True, slots=True)
+class ToService:
+    """The switch answers itself, free of charge."""
+
+    number: str
+    """The code, as it was dialled."""
+    name: str
+
+
+Route = ToLine | ToTrunk | ToService
 
 
 def all_up(trunk: Trunk) -> bool:
@@ -46,12 +56,14 @@ def route(
     *,
     parks: bool = False,
     is_down: Callable[[Trunk], bool] = all_up,
+    services: Mapping[str, str] = MappingProxyType({}),
 ) -> Route:
     """Choose the route; `bindings` are those of the dialled line, None if it isn't a line.
 
     Args:
         parks: a call to a line without phones waits for one to register.
         is_down: trunks that are passed over as long as another one is up.
+        services: codes to the names of what answers them.
 
     Raises:
         Refusal: 403 barred, 404 no such number or no trunk for it, 480 not registered.
@@ -61,7 +73,7 @@ def route(
     if isinstance(caller, LineCaller) and not caller.line.is_active:
         raise Refusal(403, "routing: the calling line is suspended")
     if dialled.kind == "code":
-        raise Refusal(404, f"routing: no service answers {dialled.number} in this version")
+        return _to_service(caller, dialled.number, services)
     line = directory.line_by_number(dialled.number)
     rented = directory.rented.get(dialled.number)
     if rented is not None and rented.shut:
@@ -75,6 +87,13 @@ def route(
     if not trunks:
         raise Refusal(404, "routing: no trunk takes this number")
     return ToTrunk(dialled.number, tuple(_alive(trunks, is_down)))
+
+
+def _to_service(caller: Caller, code: str, services: Mapping[str, str]) -> ToService:
+    name = services.get(code)
+    if name is None or not isinstance(caller, LineCaller):
+        raise Refusal(404, f"routing: no service answers {code} in this version")
+    return ToService(code, name)
 
 
 def _to_line(line: Line, bindings: tuple[Binding, ...], parks: bool) -> ToLine:
@@ -104,6 +123,8 @@ def type_of_call(destination: Route, plan: NumberPlan) -> str:
     """The CDR's `type`."""
     if isinstance(destination, ToLine):
         return "on_net"
+    if isinstance(destination, ToService):
+        return "service"
     kind: NumberType = "special" if destination.emergency else plan.type_of(destination.number)
     return kind
 
@@ -112,4 +133,6 @@ def direction_of_call(caller: Caller, destination: Route) -> str:
     """The CDR's `direction`."""
     if not isinstance(caller, LineCaller):
         return "incoming"
+    if isinstance(destination, ToService):
+        return "service"
     return "internal" if isinstance(destination, ToLine) else "outgoing"

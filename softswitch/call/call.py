@@ -7,6 +7,7 @@ port, reservation or timer behind and writes exactly one CDR for each payer.
 
 from __future__ import annotations
 
+import asyncio
 import string
 from collections.abc import Iterable
 from typing import Any
@@ -159,7 +160,7 @@ class Call:
 
     async def _authorize(self, priced: PricedRoute) -> None:
         """Have the money reserved and the ports opened, both before the callee's phone hears."""
-        opening = self.context.media.open(self.leg("a").dialog.flow.remote[0], None)
+        opening = self._open_media(self.leg("a").dialog.flow.remote[0])
         try:
             await self.meters[0].reserve(priced)
         finally:
@@ -171,6 +172,9 @@ class Call:
         self._media = CallMedia(self._relay, {"a": address, "b": address}, origin)
         if self._offer is not None:
             self.learn("a", self._offer)
+
+    def _open_media(self, signalling: str) -> asyncio.Future[MediaSession]:
+        return self.context.media.open(signalling, None)
 
     # Ringing
 

@@ -26,7 +26,7 @@ from softswitch.admission.caller_id import (
 )
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.refusal import Refusal
-from softswitch.admission.routing import ToLine, ToTrunk, direction_of_call, type_of_call
+from softswitch.admission.routing import ToLine, ToService, ToTrunk, direction_of_call, type_of_call
 from softswitch.call.accounting import Record, SettlementDesk
 from softswitch.call.forking import Attempt, PhoneRinger
 from softswitch.directory import Line, Trunk
@@ -45,6 +45,8 @@ class Media(Protocol):
     def open(
         self, a_signalling: str | None, b_signalling: str | None
     ) -> asyncio.Future[MediaSession]: ...
+
+    def open_alone(self, signalling: str | None) -> asyncio.Future[MediaSession]: ...
 
 
 class Log(Protocol):
@@ -175,6 +177,8 @@ class CallContext:
         left = (DEFAULT_MAX_FORWARDS if forwards is None else forwards) - hops
         if left < 0:
             raise Refusal(483, "routing: too many hops")
+        if isinstance(destination, ToService):
+            raise Refusal(404, "routing: a service answers only who dials it")
         if isinstance(destination, ToLine):
             return self._ring_line(destination, identity, left, extra)
         return self._ring_trunks(destination, identity, left, extra)

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Literal, TypedDict, cast
 
 from rtp.control import Direction
 from rtp.session import MediaSession
+from sip import own_description
 from sip.errors import ParseError, SipError
-from sip.offer_answer import check_answer, media_target, relayed
+from sip.offer_answer import Codec, check_answer, media_target, relayed
 from sip.sdp import SessionDescription
 
 Side = Literal["a", "b"]
 """The caller's side and the called side of the relay."""
 
 
+OWN_CODECS = (Codec(0, "PCMU", 8000, 1, None), Codec(8, "PCMA", 8000, 1, None))
+"""What the sound tier speaks."""
+_LAWS = {(codec.name, codec.payload_type) for codec in OWN_CODECS}
+
+
 def other(side: Side) -> Side:
     return "b" if side == "a" else "a"
+
+
+class _Place(TypedDict):
+    """Whose description it is, and where."""
+
+    origin_id: int
+    version: int
+    address: str
+    port: int
 
 
 class CallMedia:
@@ -80,6 +95,32 @@ class CallMedia:
             )
         )
 
+    def answer_itself(self, side: Side, offer: SessionDescription) -> bytes:
+        """The switch's own answer to a side that it talks with itself.
+
+        Raises:
+            SipError: 488, there is no codec that both speak.
+        """
+        self._versions[side] += 1
+        description, codec = own_description.answer(
+            offer, [codec.name for codec in OWN_CODECS], **self._place(side)
+        )
+        self.codec = codec.name
+        return bytes(description)
+
+    def offer_itself(self, side: Side) -> bytes:
+        """The switch's own offer, to a side that made none."""
+        self._versions[side] += 1
+        return bytes(own_description.offer(OWN_CODECS, **self._place(side)))
+
+    def _place(self, side: Side) -> _Place:
+        return {
+            "origin_id": self._origin_id,
+            "version": self._versions[side],
+            "address": self._addresses[side],
+            "port": self._session.a_port if side == "a" else self._session.b_port,
+        }
+
     def learn(self, side: Side, heard: SessionDescription, signalling: str) -> None:
         """Have the relay send to where this side says it listens.
 
@@ -90,6 +131,7 @@ class CallMedia:
         if target is None:
             raise SipError(488, "Not Acceptable Here")
         events = [c.payload_type for c in target.codecs if c.name == "TELEPHONE-EVENT"]
+        laws = [c.payload_type for c in target.codecs if (c.name, c.payload_type) in _LAWS]
         self._session.set_remote(
             side,
             target.address or None,
@@ -99,6 +141,8 @@ class CallMedia:
             events[0] if events else None,
             signalling_address=signalling,
             clock_rate=target.codecs[0].clock_rate if target.codecs else 8000,
+            law_payload_type=laws[0] if laws else None,
+            packet_ms=target.packet_ms,
         )
 
     def answered(self, offer: SessionDescription, answer: SessionDescription) -> None:

@@ -66,6 +66,7 @@ class Baresip:
         transport: str = "udp",
         port: int | None = None,
         modules: tuple[str, ...] = (),
+        codec: str = "pcmu",
     ) -> None:
         if shutil.which("baresip") is None or not MODULES:
             pytest.skip("baresip isn't installed (Debian package baresip)")
@@ -85,7 +86,7 @@ class Baresip:
         )  # fmt: skip
         (folder / "accounts").write_text(
             f"<sip:{login}@127.0.0.1:{port or board.port};transport={transport}>;auth_pass=secret;"
-            f"audio_codecs=pcmu;regint=60;answermode={'auto' if answers else 'manual'}\n"
+            f"audio_codecs={codec};regint=60;answermode={'auto' if answers else 'manual'}\n"
         )
         self._log = open(folder / "log", "w")  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(

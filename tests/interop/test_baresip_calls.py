@@ -45,6 +45,24 @@ def test_what_each_says_is_what_the_other_hears(board, phone, transport):
     assert record["media"]["caller"]["lost"] == record["media"]["callee"]["lost"] == 0
 
 
+@pytest.mark.parametrize("codec", ["pcmu", "pcma"])
+def test_the_echo_test_gives_back_what_was_said(board, phone, codec):
+    ana = phone("ana", 3.0, codec=codec)
+    ana.command("dial", "*43")
+    ana.hears("CALL_ESTABLISHED")
+    ana.hears("CALL_CLOSED")  # when its file is played to the end
+    said, heard = (sound.read_wav(path) for path in (ana.folder / "said.wav", ana.heard))
+    found = sound.match(said, heard)
+    assert found.correlation > 0.99 and abs(found.level_db) < 0.2, found
+    record = board.cdr()
+    assert (record["type"], record["direction"], record["codec"]) == (
+        "service",
+        "service",
+        codec.upper(),
+    )
+    assert record["called"] == "*43" and record["media"]["caller"]["packets"] > 140
+
+
 def test_keys_pass(board, phone):
     ana, beka = phone("ana"), phone("beka")
     ana.command("dial", BEKA)

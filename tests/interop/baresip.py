@@ -73,13 +73,12 @@ class Baresip:
         self.folder = folder
         self.events: list[dict] = []
         # The port above the one for SIP is taken for TLS.
-        ((self.sip_port, _, control),) = free_port_groups(1, 3)
-        rtp = 10_000 + self.sip_port % 9_000
+        ((self.sip_port, _, control, *rtp),) = free_port_groups(1, 15)
         folder.mkdir()
         shutil.copy(said, folder / "said.wav")
         (folder / "config").write_text(
             CONFIG.format(
-                sip=self.sip_port, control=control, rtp=rtp, last_rtp=rtp + 40, folder=folder,
+                sip=self.sip_port, control=control, rtp=rtp[0], last_rtp=rtp[-1], folder=folder,
                 login=login, modules=MODULES[-1],
             )
             + "".join(f"module_app {module}.so\n" for module in modules)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -46,14 +47,12 @@ def free_port_groups(count: int, size: int, host: str = "127.0.0.1") -> list[ran
 
 
 def _hold_group(held: contextlib.ExitStack, size: int, host: str) -> range:
-    first = 0
-    for offset in range(size):
+    """Below the ports that the system gives to whoever asks, or somebody would be given them."""
+    first = random.randrange(10_000, 19_000)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in range(first, first + size):
         for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-            sock = held.enter_context(
-                socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
-            )
-            sock.bind((host, first + offset if first else 0))
-            first = first or sock.getsockname()[1]
+            held.enter_context(socket.socket(family, kind)).bind((host, port))
     return range(first, first + size)
 
 
@@ -205,7 +204,7 @@ class Switchboard:
     def ends_well(self, run: subprocess.Popen, seconds: float = 40.0) -> None:
         _, errors = run.communicate(timeout=seconds)
         traces = "".join(path.read_text() for path in self.folder.glob("*_errors.log"))
-        assert run.returncode == 0, errors + traces
+        assert run.returncode == 0, f"SIPp ended with {run.returncode}: {errors}{traces}"
 
     def register(self, login: str, port: int, *more: str) -> None:
         self.ends_well(self.sipp("register.xml", port, *more, login=login, password="secret"))

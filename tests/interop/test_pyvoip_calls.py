@@ -3,7 +3,7 @@
 import pytest
 import sound
 from baresip import Baresip
-from pyvoip_phone import PyVoip
+from pyvoip_phone import AUDIBLE, PyVoip
 from switchboard import ANA, BEKA
 
 pytest.importorskip("pyVoIP", reason="pyVoIP isn't installed")
@@ -40,7 +40,7 @@ def test_two_of_them_hear_each_others_tone(board, phones):
     ana.do("hangup")
     for phone, hertz in ((ana, 620), (beka, 440)):
         heard = phone.says("ended")
-        assert abs(heard["hertz"] - hertz) <= 10 and heard["level"] > 40, heard
+        assert abs(heard["hertz"] - hertz) <= 10 and heard["level"] > AUDIBLE, heard
     record = board.cdr()
     assert (record["sip_status"], record["ended_by"]) == (200, "caller")
     assert record["billed_seconds"] in (2, 3)

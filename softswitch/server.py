@@ -68,6 +68,9 @@ def run(config: Config) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(config))
+    except ListenError as error:
+        print(f"softswitch: {error}; [sip] listen in {config.path} chooses", file=sys.stderr)
+        return 1
     except FATAL as error:
         print(f"softswitch: {error}", file=sys.stderr)
         return 1

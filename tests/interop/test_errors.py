@@ -27,7 +27,8 @@ def test_a_port_that_another_program_has(make_board, transport, kind):
         if kind is socket.SOCK_STREAM:
             other.listen()
         said = board.does_not_start()
-    one_line(said, f"{transport}:127.0.0.1:{board.port}", "in use")
+    one_line(said, f"{transport}:127.0.0.1:{board.port}", "in use", "[sip] listen",
+             "softswitch.toml")  # fmt: skip
     board.start()  # nothing of the failed start is in the way
 
 

@@ -12,23 +12,42 @@ import ipaddress
 import os
 import re
 import tomllib
-import zoneinfo
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
+)
+
+from sip.flow import SECURE
+from softswitch.config_network import GuardSection, TlsSection
+from softswitch.config_values import (
+    Advertised,
+    Algorithms,
+    Collector,
+    Dialable,
+    Listen,
+    PortRange,
+    Seconds,
+    Section,
+    advertised_addresses,
+    below_config,
+    collector_address,
+    comma_list,
+    database_url,
+    known_time_zone,
+    listeners,
+    numeric_address,
+    port_range,
+    without_password,
 )
 
 if TYPE_CHECKING:
@@ -40,195 +59,12 @@ if TYPE_CHECKING:
 DEFAULT_PATH = Path("softswitch.toml")
 ENVIRONMENT_PREFIX = "SOFTSWITCH_"
 
-Transport = Literal["udp", "tcp"]
-_TRANSPORTS: dict[str, Transport] = {"udp": "udp", "tcp": "tcp"}
-
-AlgorithmName = Literal["MD5", "SHA-256", "SHA-512-256"]
-"""Digest algorithms by their names on the wire (RFC 8760)."""
-
 
 class ConfigError(Exception):
     """The configuration can't be used. The message is one line that names file, line and key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """One socket to open: `udp:127.0.0.1:5060`, `tcp:[::1]:5060`."""
-
-    transport: Transport
-    host: str
-    """Numeric; IPv6 without brackets."""
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.transport}:{host}:{self.port}"
-
-
-class Advertised(NamedTuple):
-    """The address in our Via and Contact, when it isn't the socket's own."""
-
-    host: str
-    port: int | None
-    """None: the port of the socket."""
-
-
-class Collector(NamedTuple):
-    """Where HEP goes."""
-
-    host: str
-    """A name or a numeric address."""
-    port: int
-
-
-class PortRange(NamedTuple):
-    """UDP ports for media, both ends included."""
-
-    first: int
-    last: int
-
-
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
-
-
-def _split_address(text: str) -> tuple[str, int | None]:
-    """ "host", "host:port", "[v6]" or "[v6]:port"; raises ValueError."""
-    match = _ADDRESS.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not an address like 192.0.2.1:5060 or [2001:db8::1]:5060")
-    port = int(match[2]) if match[2] else None
-    if port is not None and port > 65535:
-        raise ValueError(f"port {port} is above 65535")
-    return match[1].strip("[]").lower(), port
-
-
-def _listen(text: object) -> object:
-    if not isinstance(text, str):
-        return text
-    transport, colon, address = text.partition(":")
-    if transport in ("tls", "ws", "wss"):
-        raise ValueError(f"this version serves udp and tcp, not {transport} ({text!r})")
-    if not colon or transport not in _TRANSPORTS:
-        raise ValueError(f"{text!r} must look like udp:127.0.0.1:5060 or tcp:[::1]:5060")
-    host, port = _split_address(address)
-    if port is None:
-        raise ValueError(f"{text!r} needs a port, such as udp:{address}:5060")
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        raise ValueError(f"{host!r} in {text!r} must be a numeric IP address") from None
-    return Listen(_TRANSPORTS[transport], host, port)
-
-
-def _listeners(value: object) -> object:
-    if isinstance(value, list | tuple):
-        return [_listen(item) for item in value]
-    return value
-
-
-def _advertised(value: object) -> object:
-    return Advertised(*_split_address(value)) if isinstance(value, str) else value
-
-
-def _collector(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    transport, _, address = value.partition(":")
-    host, port = _split_address(address) if transport == "udp" else ("", None)
-    if port is None:
-        raise ValueError(f"{value!r} must look like udp:192.0.2.9:9060")
-    return Collector(host, port)
-
-
-def _port_range(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"\s*([0-9]{1,5})\s*-\s*([0-9]{1,5})\s*", value)
-    if match is None:
-        raise ValueError(f'{value!r} must look like "20000-29999"')
-    first, last = int(match[1]), int(match[2])
-    if not 1024 <= first <= last <= 65535:
-        raise ValueError(f"{value!r} must lie between 1024 and 65535, the lower port first")
-    if last - first < 3:
-        raise ValueError(f"{value!r} is too small: one call needs four ports")
-    return PortRange(first, last)
-
-
-def _comma_list(value: object) -> object:
-    """A list is written with commas in the environment."""
-    if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
-
-def _numeric_address(value: str) -> str:
-    try:
-        address = ipaddress.ip_address(value)
-    except ValueError:
-        raise ValueError(f"{value!r} must be a numeric IP address") from None
-    if address.is_unspecified:
-        raise ValueError(f"{value!r} is no address that a phone could send to")
-    return str(address)
-
-
-def _time_zone(value: str) -> str:
-    try:
-        zoneinfo.ZoneInfo(value)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        raise ValueError(f"{value!r} is no time zone; write it like Asia/Tbilisi or UTC") from None
-    return value
-
-
-def _folder(info: ValidationInfo) -> Path:
-    return Path((info.context or {}).get("folder", Path.cwd()))
-
-
-def _below_config(value: Path, info: ValidationInfo) -> Path:
-    """Relative paths are meant from the folder that holds the configuration file."""
-    return (_folder(info) / value.expanduser()).absolute()
-
-
-_POSTGRESQL = re.compile(r"postgresql://[^\s/]*/[^\s/?]+(\?\S*)?$")
-_PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]*@")
-
-
-def without_password(url: str) -> str:
-    """A database URL as it may be printed."""
-    return _PASSWORD.sub(r"\1@", url)
-
-
-def _database_url(value: str, info: ValidationInfo) -> str:
-    if _POSTGRESQL.match(value):
-        return value
-    name = value.removeprefix("sqlite:///")
-    if name == value or not name:
-        raise ValueError(
-            f"{without_password(value)!r} must look like sqlite:///var/softswitch.db "
-            "or postgresql://user:password@host/database"
-        )
-    return f"sqlite:///{_below_config(Path(name), info)}"
-
-
-def _unrepeated(values: tuple[str, ...]) -> tuple[str, ...]:
-    if not values or len(set(values)) != len(values):
-        raise ValueError("needs at least one entry, and none twice")
-    return values
-
-
-Algorithms = Annotated[
-    tuple[AlgorithmName, ...], BeforeValidator(_comma_list), AfterValidator(_unrepeated)
-]
-Dialable = Annotated[str, Field(pattern=r"^[0-9*#]{1,10}$")]
-Seconds = Annotated[int, Field(ge=1, le=86_400)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, arbitrary_types_allowed=True
-    )
-
-
-class SwitchSection(_Section):
+class SwitchSection(Section):
     """[switch]: whose switch this is."""
 
     domain: Annotated[str, Field(pattern=r"^[0-9A-Za-z.:\-]{1,253}$")]
@@ -237,22 +73,30 @@ class SwitchSection(_Section):
     """ISO 3166 alpha-2: how numbers without a country code are read."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     """ISO 4217, for accounts and tariffs that don't say their own."""
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+    time_zone: Annotated[str, AfterValidator(known_time_zone)] = "UTC"
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
-    data_dir: Annotated[Path, AfterValidator(_below_config)] = Path("var")
+    data_dir: Annotated[Path, AfterValidator(below_config)] = Path("var")
     """Holds the control socket, secrets, CDR journal and log. Absolute once read."""
 
 
-class SipSection(_Section):
+class SipSection(Section):
     """[sip]: sockets, digest and registration."""
 
     listen: Annotated[
         tuple[Listen, ...],
-        BeforeValidator(_listeners),
-        BeforeValidator(_comma_list),
+        BeforeValidator(listeners),
+        BeforeValidator(comma_list),
         Field(min_length=1),
     ] = (Listen("udp", "127.0.0.1", 5060), Listen("tcp", "127.0.0.1", 5060))
-    advertise: Annotated[Advertised | None, BeforeValidator(_advertised)] = None
+    advertise: Annotated[
+        tuple[Advertised, ...], BeforeValidator(advertised_addresses), BeforeValidator(comma_list)
+    ] = ()
+    """What phones reach us by, when it isn't the sockets' own: one for each IP version, or one."""
+    large_requests: Literal["tcp", "udp"] = "tcp"
+    """How requests over 1,300 octets go to trunks on UDP: by TCP where they take it (RFC 3261
+    section 18.1.1), or by UDP like all others."""
+    websocket_origins: Annotated[tuple[str, ...], BeforeValidator(comma_list)] | None = None
+    """Web pages that may open a WebSocket ("https://phone.example.org"). None: all."""
     realm: str = ""
     """Digest realm. Empty: the domain; see Config.realm. Changing it voids every password."""
     algorithms: Algorithms = ("SHA-256", "MD5")
@@ -269,6 +113,13 @@ class SipSection(_Section):
     min_session_expires_seconds: Annotated[int, Field(ge=90, le=86_400)] = 90
     """Shorter intervals are refused with 422."""
 
+    def advertised_for(self, transport: str, host: str) -> Advertised | None:
+        """What stands in Via and Contact for a socket; None: its own address."""
+        for found in self.advertise:
+            if found.stands_for(host):
+                return found if transport in ("udp", "tcp") else found._replace(port=None)
+        return None
+
     @model_validator(mode="after")
     def _expires_in_order(self) -> Self:
         if not (
@@ -281,12 +132,12 @@ class SipSection(_Section):
         return self
 
 
-class MediaSection(_Section):
+class MediaSection(Section):
     """[media]: the relay."""
 
-    address: Annotated[str, AfterValidator(_numeric_address)] | None = None
+    address: Annotated[str, AfterValidator(numeric_address)] | None = None
     """IP address in our SDP. None: the one of the SIP sockets; see Config.media_address."""
-    ports: Annotated[PortRange, BeforeValidator(_port_range)] = PortRange(20000, 29999)
+    ports: Annotated[PortRange, BeforeValidator(port_range)] = PortRange(20000, 29999)
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     fast_path: Literal["auto", "off"] = "auto"
     silence_seconds: Seconds = 60
@@ -298,7 +149,7 @@ class MediaSection(_Section):
     """How long a used port rests before the next call gets it."""
 
 
-class CallsSection(_Section):
+class CallsSection(Section):
     """[calls]: limits of every call."""
 
     max_duration_seconds: Seconds = 14_400
@@ -317,7 +168,7 @@ class CallsSection(_Section):
     """What a phone's 3xx does: send the call on at its line's expense, or nothing."""
 
 
-class TrunksSection(_Section):
+class TrunksSection(Section):
     """[trunks]: what holds for every trunk that says nothing else."""
 
     ping_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
@@ -331,16 +182,16 @@ class TrunksSection(_Section):
         return value
 
 
-class NumbersSection(_Section):
+class NumbersSection(Section):
     """[numbers]: what the country's plan doesn't say."""
 
-    emergency: Annotated[tuple[Dialable, ...], BeforeValidator(_comma_list)] = ("112",)
+    emergency: Annotated[tuple[Dialable, ...], BeforeValidator(comma_list)] = ("112",)
     """Always routed, never charged."""
     area_code: Annotated[str, Field(pattern=r"^[0-9]{1,6}$")] | None = None
     """The area whose numbers may be dialled without it, and are of the type "local"."""
 
 
-class CodesSection(_Section):
+class CodesSection(Section):
     """[codes]: service codes as they are dialled."""
 
     balance: Dialable = "1111"
@@ -364,7 +215,7 @@ class CodesSection(_Section):
         return self
 
 
-class EventsSection(_Section):
+class EventsSection(Section):
     """[events]: what phones may subscribe to."""
 
     watch_lines: Literal["account", "all", "nobody"] = "account"
@@ -372,31 +223,31 @@ class EventsSection(_Section):
     talks to is shown to lines of its account alone."""
 
 
-class DatabaseSection(_Section):
+class DatabaseSection(Section):
     """[database]: lines, accounts, ledger and CDRs; SQLite or PostgreSQL."""
 
-    url: Annotated[str, AfterValidator(_database_url)] = "sqlite:///var/softswitch.db"
+    url: Annotated[str, AfterValidator(database_url)] = "sqlite:///var/softswitch.db"
     """Absolute once read."""
 
 
-class PortalSection(_Section):
+class PortalSection(Section):
     """[portal]: kept for the web portal, which this version doesn't have."""
 
     listen: str = "127.0.0.1:8080"
 
 
-class TraceSection(_Section):
+class TraceSection(Section):
     """[trace]: messages of calls, kept for `call trace` and sent to a collector."""
 
     megabytes: Annotated[int, Field(ge=0, le=4096)] = 16
     """For the messages of live and recent calls; 0: none are kept."""
-    hep: Annotated[Collector | None, BeforeValidator(_collector)] = None
+    hep: Annotated[Collector | None, BeforeValidator(collector_address)] = None
     """Where each message is sent to as HEP version 3: "udp:HOST:PORT"."""
     hep_agent_id: Annotated[int, Field(ge=1, le=2**32 - 1)] = 2001
     """By which the collector tells its sources apart."""
 
 
-class LogSection(_Section):
+class LogSection(Section):
     """[log]: see softswitch.log."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -405,11 +256,13 @@ class LogSection(_Section):
     """Relative to the data folder. Empty: standard error."""
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration, checked."""
 
     switch: SwitchSection
     sip: SipSection = SipSection()
+    tls: TlsSection = TlsSection()
+    guard: GuardSection = GuardSection()
     media: MediaSection = MediaSection()
     calls: CallsSection = CallsSection()
     trunks: TrunksSection = TrunksSection()
@@ -469,15 +322,15 @@ class Config(_Section):
         """The numeric address in our SDP."""
         if self.media.address is not None:
             return self.media.address
-        if self.sip.advertise is not None:
-            return self.sip.advertise.host
+        if self.sip.advertise:
+            return self.sip.advertise[0].host
         return self.sip.listen[0].host
 
     @property
     def media_bind_address(self) -> str:
         """The numeric address of our own that media ports are bound on: behind a NAT it isn't the
         one in our SDP."""
-        if self.sip.advertise is not None:
+        if self.sip.advertise:
             return self.sip.listen[0].host
         return self.media_address
 
@@ -509,9 +362,12 @@ class Config(_Section):
     def _reachable(self) -> Self:
         """A socket bound to every address doesn't say where phones should answer to."""
         everywhere = [
-            listen for listen in self.sip.listen if ipaddress.ip_address(listen.host).is_unspecified
+            listen
+            for listen in self.sip.listen
+            if ipaddress.ip_address(listen.host).is_unspecified
+            and self.sip.advertised_for(listen.transport, listen.host) is None
         ]
-        if everywhere and self.sip.advertise is None:
+        if everywhere:
             raise ValueError(
                 f"[sip] listen {everywhere[0]} needs [sip] advertise: the address that phones reach"
             )
@@ -522,6 +378,13 @@ class Config(_Section):
                 raise ValueError(
                     "[media] address is needed (an IP address), since [sip] advertise is a name"
                 ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _has_certificates(self) -> Self:
+        for listen in self.sip.listen:
+            if listen.transport in SECURE and not self.tls.certificates:
+                raise ValueError(f"[sip] listen {listen} needs [tls] certificates")
         return self
 
     @model_validator(mode="after")

@@ -531,7 +531,7 @@ class Switch:
         return [d for call in calls for d in dialogs_in(call, line, domain, with_remote)]
 
     def _sent_by(self, flow: Flow) -> Address:
-        advertised = self._config.sip.advertise
+        advertised = self._config.sip.advertised_for(flow.transport, flow.local[0])
         if advertised is None:
             return flow.local
         return advertised.host, advertised.port or flow.local[1]

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from softswitch import control_client
-from softswitch.config import Config, ConfigError, Listen
+from softswitch.config import Config, ConfigError
+from softswitch.config_values import Listen
 from softswitch.operations.errors import OperationError
 from softswitch.operations.setup import nonce_secret, opened
 

@@ -95,8 +95,10 @@ class UserAgent:
         sent_by: Callable[[Flow], Address],
         server: str,
         session_interval: SessionInterval | None = None,
+        max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self._randbits = randbits
+        self._max_sessions = max_sessions
         self._sent_by = sent_by
         self._server = (b"Server", server.encode("ascii"))
         self._agent_field = (b"User-Agent", server.encode("ascii"))
@@ -346,7 +348,7 @@ class UserAgent:
         Raises:
             SipError: 503, too many sessions; 422, a session interval that is too short.
         """
-        if len(self._sessions) >= MAX_SESSIONS:
+        if len(self._sessions) >= self._max_sessions:
             raise SipError(503, "Too Many Calls")
         request, flow = received.request, received.flow
         if self.session_interval is not None:

@@ -8,20 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 from sip import stun
 from sip.events import Event
 from sip.flow import SECURE, Address, Flow
 from sip.guard import Guard
 from sip.intake import Intake, Precedence
-from sip.transport.connections import ConnectionLimits, Connections
+from sip.transport.connections import Connections
+from sip.transport.listener import Listener
+from sip.transport.settings import ConnectionLimits
 from sip.transport.tls import Tls
 from sip.transport.udp import DatagramSocket, bind_tcp, bind_udp
 from sip.user_agent import UserAgent
 
-BACKLOG = 1_000
-"""Connections that the kernel holds for us: phones that come back after a power cut."""
 TURN_SECONDS = 0.005
 """How long messages are read before timers, calls and other sockets have their turn."""
 LAG_SECONDS = 0.25
@@ -106,7 +106,7 @@ class Endpoint:
         self._tls = tls
         self._busy_seconds = busy_seconds
         self._datagrams: dict[Address, Datagrams] = {}
-        self._servers: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = 0.0
         self._lag_timer: asyncio.TimerHandle | None = None
@@ -128,7 +128,7 @@ class Endpoint:
             if wanted.transport == "udp":
                 address = self._listen_udp(wanted)
             else:
-                address = await self._listen_stream(wanted)
+                address = self._listen_stream(wanted)
         except OSError as error:
             where = f"{wanted.transport}:{wanted.host}:{wanted.port}"
             raise ListenError(f"can't listen on {where}: {error.strerror or error}") from error
@@ -142,19 +142,19 @@ class Endpoint:
         self._datagrams[opened.local] = opened
         return opened.local
 
-    async def _listen_stream(self, wanted: Listen) -> Address:
+    def _listen_stream(self, wanted: Listen) -> Address:
         context = None
         if wanted.transport in SECURE:
             if self._tls is None:
                 raise OSError("there is no certificate")
             context = self._tls.server_context
-        server = await self._loop.create_server(
-            lambda: self.connections.accept(wanted.transport, context),
-            sock=bind_tcp(wanted.host, wanted.port),
-            backlog=BACKLOG,
+        listener = Listener(
+            self._loop,
+            bind_tcp(wanted.host, wanted.port),
+            lambda accepted: self.connections.accept(accepted, wanted.transport, context),
         )
-        self._servers.append(server)
-        return cast(Address, server.sockets[0].getsockname()[:2])
+        self._listeners.append(listener)
+        return listener.local
 
     def attach(self, local: Address, transport: Datagrams) -> None:
         """Use a datagram transport that somebody else opened, as a simulation does."""
@@ -166,8 +166,8 @@ class Endpoint:
         for timer in (self._wake, self._lag_timer):
             if timer is not None:
                 timer.cancel()
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            listener.close()
         await self.connections.close()
         for datagrams in self._datagrams.values():
             datagrams.close()

@@ -345,8 +345,12 @@ class Guard:
         return sorted(held, key=lambda ban: -ban.until)
 
     def unban(self, source: str, login: str | None = None) -> int:
-        """Lift the bans of a source, or of a source for one line; how many there were."""
-        key = _key(source)
+        """Lift the bans of an address or network, or only for one line; how many there were.
+
+        Raises:
+            ValueError: it is no address.
+        """
+        key = source if "/" in source else _key(source)
         lifted = [
             ban for ban in self._bans.values() if ban.source == key and login in (None, ban.login)
         ]
@@ -448,5 +452,5 @@ def _held(known: _Source | _Pair) -> float:
 def _key(host: str) -> str:
     """An IPv4 address as it is; of an IPv6 address the 64 bits that one customer has."""
     if ":" not in host:
-        return host
+        return str(ipaddress.ip_address(host))
     return str(ipaddress.ip_network((host, 64), strict=False))

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from sip.guard import GuardLimits, Network
-from sip.transport.connections import ConnectionLimits
-from sip.transport.tls import KeyPair, TlsSettings
+from sip.transport.settings import ConnectionLimits, KeyPair, TlsSettings
 from softswitch.config_values import Seconds, Section, below_config, comma_list
 
 _GUARD = GuardLimits()

@@ -107,7 +107,7 @@ class Trunk:
     password: str | None = None
     """For its digest challenges. Never printed."""
     inbound_from: tuple[Source, ...] = ()
-    """Requests from there are this trunk's. Empty: it doesn't call us."""
+    """Requests from there are this trunk's. Empty: it isn't known by its address."""
     status: Status = "active"
     max_calls: int | None = None
     ping_seconds: int | None = None
@@ -115,6 +115,9 @@ class Trunk:
     trusted: bool = False
     """Whether it is in our trust domain (RFC 3325): it asserts identities, and gets to know those
     that are withheld from everybody else."""
+    inbound_certificates: tuple[str, ...] = ()
+    """Names (lower case) in the certificate by which it proves itself over TLS, wherever it calls
+    from."""
 
     @property
     def uri(self) -> Uri:
@@ -190,6 +193,10 @@ class Directory:
                 return trunk
         return None
 
+    def trunk_by_certificate(self, name: str) -> Trunk | None:
+        """The active trunk whose certificates show this name (lower case)."""
+        return self._by_certificate.get(name)
+
     def put_lines(self, lines: Iterable[Line]) -> None:
         """Add lines, or replace the ones with the same id."""
         for line in lines:
@@ -226,11 +233,14 @@ class Directory:
         self._by_prefix: dict[str, list[Trunk]] = {}
         self._by_address: dict[tuple[str, int | None], Trunk] = {}
         self._by_network: list[tuple[Source, Trunk]] = []
+        self._by_certificate: dict[str, Trunk] = {}
         for trunk in active:
             for prefix in trunk.prefixes:
                 self._by_prefix.setdefault(prefix, []).append(trunk)
             for source in trunk.inbound_from:
                 self._put_source(source, trunk)
+            for name in trunk.inbound_certificates:
+                self._by_certificate.setdefault(name, trunk)
         self._prefix_lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
         self._by_network.sort(key=lambda item: (-item[0].network.prefixlen, item[0].port is None))
 

@@ -1,4 +1,4 @@
-"""What operators ask of the running switch: calls and registrations as they are now."""
+"""What operators ask of the running switch: calls, registrations and bans as they are now."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from softswitch.directory import Trunk
 from softswitch.operations.errors import OperationError
 from softswitch.operations.registrations import registration_rows
 from softswitch.operations.trunks import no_trunk, trunk_row
+from softswitch.protection import ban_rows, figures
 from softswitch.switch import Switch
 from softswitch.trace.ladder import row
 from softswitch.trace.recorder import CallTrace, Message
@@ -69,6 +70,21 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
     def subscription_list() -> list[Row]:
         return switch.watchers.rows(switch.now())
 
+    def guard_list() -> list[Row]:
+        return ban_rows(switch.guard, switch.now())
+
+    def guard_show() -> Row:
+        return figures(switch.guard, switch.endpoint)
+
+    def guard_unban(source: str, line: str | None = None) -> Row:
+        try:
+            lifted = switch.guard.unban(source, line)
+        except ValueError:
+            raise OperationError(f"{source!r} is no address or network") from None
+        if not lifted:
+            raise OperationError(f"{source} isn't banned; `softswitch guard list` shows who is")
+        return {"source": source, "lifted": lifted}
+
     handlers: list[Callable[..., Any]] = [
         call_list,
         call_show,
@@ -78,6 +94,9 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
         subscription_list,
         trunk_list,
         trunk_show,
+        guard_list,
+        guard_show,
+        guard_unban,
     ]
     return {handler.__name__: handler for handler in handlers}
 

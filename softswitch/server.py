@@ -26,6 +26,7 @@ from rtp.session import MediaError, MediaSession, MediaSettings
 from sip.endpoint import Listen, ListenError
 from sip.flow import Flow
 from sip.resolver import Resolver
+from sip.transport.tls import Tls, TlsError
 from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import MediaLost, Silent
@@ -59,7 +60,9 @@ HOUSEKEEPING_SECONDS = 10.0
 DUE_SECONDS = 1.0
 """How late a renewal or a bonus may be."""
 
-FATAL = (ListenError, AlreadyRunning, StoreError, MediaError, OperationError, ConfigError)
+FATAL = (
+    ListenError, AlreadyRunning, StoreError, MediaError, OperationError, ConfigError, TlsError,
+)  # fmt: skip
 """What ends the start with one line that names the thing."""
 
 
@@ -115,6 +118,8 @@ class Server:
         self._journal = JournalKeeper(config.journal_dir, self._loop, self._log)
         self._bindings = BindingKeeper(self._directory_store, self._loop, self._log)
         self._resolver = Resolver(self._loop, self._name_failed)
+        settings = config.tls.settings()
+        self._tls = None if settings is None else Tls(settings)
         self._media = MediaWorkers(
             config.media_bind_address,
             config.media.ports,
@@ -160,6 +165,7 @@ class Server:
             bindings=self._bindings,
             flow_to=self._flow_to,
             log=self._log,
+            tls=self._tls,
         )
 
     def _settled(self, cdr: Cdr) -> None:
@@ -299,6 +305,7 @@ class Server:
     async def _keep_house(self) -> None:
         await self._send_to_collector()
         self.switch.expire()
+        self._refresh_certificates()
         self._journal.retry()
 
     async def _do_due_work(self) -> None:
@@ -353,11 +360,12 @@ class Server:
         address = self._resolver.address(uri)
         if address is None:
             return None
-        transport = uri.transport or "udp"
+        transport = "tls" if uri.scheme == "sips" else uri.transport or "udp"
         family = ":" in address[0]
         for listen in self.switch.endpoint.listening:
             if listen.transport == transport and (":" in listen.host) == family:
                 name = uri.host if transport != "udp" else None
+                self.switch.guard.trust(address[0])
                 return Flow(transport, (listen.host, listen.port), address, name)
         self._log.error(
             "no socket of ours reaches the trunk", trunk=trunk.name, target=trunk.target
@@ -365,6 +373,14 @@ class Server:
         return None
 
     # Changes while serving
+
+    def _refresh_certificates(self, *, force: bool = False) -> None:
+        """Take up certificates that were renewed; broken ones change nothing."""
+        try:
+            if self._tls is not None and self._tls.refresh(force=force):
+                self._log.info("certificates read")
+        except TlsError as error:
+            self._log.error("the certificates weren't reloaded", why=str(error))
 
     def _reload(self, reload: Reload) -> None:
         """Take over what an operation changed."""
@@ -374,6 +390,8 @@ class Server:
         for account in reload.accounts:
             self._tariff_of[account.id] = account.tariff
         self.switch.lines_changed([*(line.id for line in reload.lines), *reload.removed_lines])
+        if reload.trunks is not None:
+            self.switch.trunks_changed()
         if reload.subscriptions is not None:
             accounts = (account.id for account in reload.accounts)
             self._entitlements.put(reload.subscriptions, accounts)
@@ -390,6 +408,8 @@ class Server:
         known = [line.id for line in self.switch.directory.lines()]
         self.switch.directory.replace(self._directory_store.lines(), self._directory_store.trunks())
         self.switch.lines_changed(known)
+        self.switch.trunks_changed()
+        self._refresh_certificates(force=True)
         self._tariffs.clear()
         self._tariffs.update((tariff.name, tariff) for tariff in self._store.tariffs())
         self._tariff_of.update((a.id, a.tariff) for a in self._store.accounts())

@@ -77,6 +77,7 @@ trunks_table = Table(
     Column("max_calls", Integer),
     Column("ping_seconds", Integer),
     Column("trusted", Boolean, nullable=False, server_default=false()),
+    Column("inbound_certificates", String, nullable=False, server_default=""),
 )
 
 bindings_table = Table(
@@ -328,6 +329,7 @@ def _trunk(row: Row[Any]) -> Trunk:
         max_calls=row.max_calls,
         ping_seconds=row.ping_seconds,
         trusted=row.trusted,
+        inbound_certificates=tuple(row.inbound_certificates.split()),
     )
 
 
@@ -344,6 +346,7 @@ def _trunk_row(trunk: Trunk) -> dict[str, Any]:
         "max_calls": trunk.max_calls,
         "ping_seconds": trunk.ping_seconds,
         "trusted": trunk.trusted,
+        "inbound_certificates": " ".join(trunk.inbound_certificates),
     }
 
 

@@ -7,20 +7,21 @@ simulation. Everything here runs in one event loop.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from sip.digest import Algorithm, DigestVerifier, Nonces
 from sip.endpoint import Endpoint
 from sip.errors import ParseError, SipError
 from sip.events import Event, Received, Replied, Resubscribed, SubscriptionEnded
 from sip.flow import Address, Flow, show_address
+from sip.guard import Guard
 from sip.message import Request
 from sip.referral import parse_replaces
-from sip.registrar import Binding, Registrar, RegistrarLimits, Registration
+from sip.registrar import Binding, Registrar, RegistrarLimits
 from sip.session import Session
+from sip.transport.tls import Tls
 from sip.user_agent import Tap, UserAgent
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Authenticator, Caller, LineCaller
@@ -30,11 +31,13 @@ from softswitch.call.accounting import Record, SettlementDesk
 from softswitch.call.call import Call
 from softswitch.call.context import CallContext, Limits, Media
 from softswitch.call.ending import Ending
-from softswitch.call.letters import BalanceChanged, HangUp, Registered
+from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.renegotiation import Asker
 from softswitch.call.service_call import ServiceCall
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
+from softswitch.protection import exempt_networks, log_bans
+from softswitch.registration import Bindings, RegistrationDesk
 from softswitch.services.answering import SERVICES, answering
 from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in
@@ -47,12 +50,6 @@ SERVER = "softswitch"
 RETRY_AFTER_SECONDS = 10
 
 
-class Bindings(Protocol):
-    """Where bindings are kept over a restart; writing may lag behind."""
-
-    def changed(self, aor: str, registration: Registration) -> None: ...
-
-
 class Switch:
     """Everything between the sockets and the store.
 
@@ -61,6 +58,7 @@ class Switch:
         wall_ms: epoch milliseconds.
         flow_to: see :class:`CallContext`.
         money: the single writer; `desk` settles calls through it.
+        tls: for [sip] listen with tls or wss.
     """
 
     def __init__(
@@ -81,11 +79,11 @@ class Switch:
         bindings: Bindings,
         flow_to: Callable[[Trunk], Flow | None],
         log: Any,
+        tls: Tls | None = None,
     ) -> None:
         self._config = config
         self._loop = loop
         self._wall_ms = wall_ms
-        self._bindings = bindings
         self._log = log
         self._money = money
         self._desk = desk
@@ -100,7 +98,9 @@ class Switch:
             sent_by=self._sent_by,
             server=SERVER,
             session_interval=config.session_interval(),
+            max_sessions=config.guard.max_dialogs,
         )
+        self.guard = Guard(config.guard.guard_limits(), exempt_networks(config, directory))
         self.endpoint = Endpoint(
             self.agent,
             loop,
@@ -108,7 +108,12 @@ class Switch:
             self._on_fault,
             on_closed=self._flow_closed,
             patience=self._patience,
+            guard=self.guard,
+            tls=tls,
+            limits=config.guard.connection_limits(),
+            origins=config.sip.websocket_origins,
             emergency=config.numbers.emergency,
+            busy_seconds=config.guard.busy_ms / 1000,
         )
         sip = config.sip
         self.registrar = Registrar(
@@ -125,6 +130,8 @@ class Switch:
             domain=config.switch.domain,
             algorithms=tuple(Algorithm(name) for name in sip.algorithms),
             invite_status=sip.invite_challenge,
+            guard=self.guard,
+            names_of=self.endpoint.connections.identities,
         )
         self.stages = Stages(
             directory,
@@ -161,6 +168,16 @@ class Switch:
         if config.trace.megabytes:
             self.recorder = Recorder(config.trace.megabytes << 20, loop.time)
             self.agent.tap = self.recorder
+        self.registrations = RegistrationDesk(
+            self.registrar,
+            directory,
+            bindings,
+            self.agent,
+            self.watchers,
+            calls_of=self._calls_with,
+            release=self.endpoint.connections.release,
+            wall_seconds=self.wall_seconds,
+        )
         self.messaging = Messaging(self.agent, self.stages, config.switch.domain.encode("ascii"))
         self.context = CallContext(
             loop=loop,
@@ -224,7 +241,7 @@ class Switch:
                 case Resubscribed():
                     now = self._loop.time()
                     self.watchers.resubscribe(
-                        event, self.authenticator.subscriber(request, now), now
+                        event, self.authenticator.subscriber(request, flow, now), now
                     )
                 case _:
                     raise SipError(405)
@@ -246,51 +263,16 @@ class Switch:
         self._log.error("a message provoked a fault", error=repr(error), exc_info=error)
 
     def _register(self, received: Received) -> None:
-        request, flow = received.request, received.flow
         now = self._loop.time()
-        line = self.authenticator.registrant(request, now)
-        wall = self.wall_seconds()
-        registration = self.registrar.register(line.login, request, flow, wall)
-        fields = tuple(self.registrar.ok_fields(registration, wall))
-        self.agent.reply(request, flow, 200, now, fields)
-        if registration.added or registration.refreshed or registration.removed:
-            self._bindings.changed(line.login, registration)
-        calls = self._line_calls.get(line.id)
-        if calls:
-            for binding in (*registration.added, *registration.refreshed):
-                for call in calls.values():
-                    if call.state == "ringing":
-                        call.post(Registered(binding))
-        if registration.added or registration.removed:
-            self.watchers.registered(line, registration, now)
-        self._release(registration.released, flow)
-
-    def _release(self, flows: Iterable[Flow], used: Flow | None = None) -> None:
-        """Close the connections that a phone has left behind, except the one that it uses now."""
-        for flow in flows:
-            if flow != used:
-                self.endpoint.connections.release(flow)
+        line = self.authenticator.registrant(received.request, received.flow, now)
+        self.registrations.register(received, line, now)
 
     def _flow_closed(self, flow: Flow) -> None:
-        """A phone's connection is gone; what was registered by it can't be reached."""
-        if flow.can_reopen:
-            return
-        changed = self.registrar.drop_flow(flow, self.wall_seconds())
-        for aor, left in changed.items():
-            self._bindings.changed(aor, left)
-        self._registrations_ended(changed)
-
-    def _registrations_ended(self, aors: Iterable[str]) -> None:
-        lines = [line.id for aor in aors if (line := self.directory.line_by_login(aor))]
-        if self.watchers.registrations_ended(lines, self._loop.time()):
+        if self.registrations.flow_closed(flow, self._loop.time()):
             self.endpoint.drain()
 
     def _patience(self, flow: Flow) -> float | None:
-        """How long a connection may be silent before it is closed; see :class:`Endpoint`."""
-        registered = self.registrar.patience(flow)
-        if registered is not None:
-            return registered
-        return math.inf if self.agent.uses(flow) else None
+        return self.registrations.patience(flow)
 
     def _options(self, received: Received) -> None:
         """Say what we can do; or, to a load balancer in front, that we take no more calls."""
@@ -304,7 +286,7 @@ class Switch:
 
     def _subscribe(self, received: Received) -> None:
         now = self._loop.time()
-        watcher = self.authenticator.subscriber(received.request, now)
+        watcher = self.authenticator.subscriber(received.request, received.flow, now)
         user = received.request.uri.user
         target = watcher if user is None else self.directory.line_by_login(user)
         if user is not None and target is None:
@@ -461,16 +443,22 @@ class Switch:
         ]
 
     def expire(self) -> None:
-        """Forget registrations and nonces that ran out."""
-        self.authenticator.forget(self._loop.time())
-        gone = self.registrar.expire(self.wall_seconds())
-        self._release(binding.flow for binding in gone)
-        self._registrations_ended({binding.aor for binding in gone})
+        """Forget registrations, nonces and bans that ran out."""
+        now = self._loop.time()
+        self.authenticator.forget(now)
+        self.guard.forget(now)
+        log_bans(self.guard, self._log)
+        if self.registrations.expire(now):
+            self.endpoint.drain()
 
     def lines_changed(self, lines: Iterable[int]) -> None:
         """An operator changed or removed these lines, and the directory knows it."""
         self.watchers.lines_changed(lines, self._loop.time())
         self.endpoint.drain()
+
+    def trunks_changed(self) -> None:
+        """An operator changed trunks, and the directory knows it."""
+        self.guard.set_exempt(exempt_networks(self._config, self.directory))
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -482,7 +470,10 @@ class Switch:
 
     def restore(self, bindings: Iterable[Binding]) -> None:
         """Take over the registrations of the time before a restart."""
-        self.registrar.restore(bindings)
+        now = self._loop.time()
+        for binding in bindings:
+            self.registrar.restore([binding])
+            self.guard.prove(binding.flow.remote[0], binding.aor, now)
 
     async def finish(self, ended_by: str = "restart") -> None:
         """End every call and wait until each is settled."""
@@ -500,13 +491,13 @@ class Switch:
     # For the parts
 
     def _bindings_of(self, line: Line) -> tuple[Binding, ...]:
-        return tuple(self.registrar.reach(line.login, self.wall_seconds()))
+        return self.registrations.reach(line)
 
     def _trusts(self, owner: Line | Trunk, flow: Flow) -> bool:
         """Whether requests of a call may come from there: a phone moves to another network when
         it has registered from it, a trunk has the addresses that it was given."""
         if isinstance(owner, Trunk):
-            trunk = self.directory.trunk_by_source(*flow.remote)
+            trunk = self.authenticator.trunk(flow)
             return trunk is not None and trunk.id == owner.id
         bindings = self._bindings_of(owner)
         return any(binding.flow.remote[0] == flow.remote[0] for binding in bindings)
@@ -517,6 +508,9 @@ class Switch:
             for call in self._account_calls.get(account, {}).values()
             for record in call.records
         )
+
+    def _calls_with(self, line: Line) -> list[Call]:
+        return list(self._line_calls.get(line.id, {}).values())
 
     def _calls_of(self, line: Line) -> int:
         return len(self._line_calls.get(line.id, ()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from typing import Protocol, cast
 
 from sip.certificate import identities
@@ -57,19 +56,11 @@ class Pool(Protocol):
 
     loop: asyncio.AbstractEventLoop
 
-    def may_open(self, host: str) -> bool:
-        """Whether a peer may have one more; counts it until :meth:`gone`."""
-
-    def gone(self, host: str) -> None: ...
-
     def opened(self, flow: Flow, connection: Connection) -> None: ...
 
     def closed(self, flow: Flow, connection: Connection) -> None: ...
 
     def arrived(self, message: bytes, flow: Flow, connection: Connection) -> None: ...
-
-    def start(self, connection: Connection, transport: asyncio.Transport) -> None:
-        """Have :meth:`Connection.secure` run in a task."""
 
 
 class Connection(asyncio.Protocol):
@@ -78,7 +69,6 @@ class Connection(asyncio.Protocol):
     Args:
         transport: the flow's name of it.
         flow: of a connection that we open; None for the peer's.
-        context: for TLS by a peer's connection. For ours, the loop does TLS before it tells us.
     """
 
     def __init__(
@@ -86,17 +76,12 @@ class Connection(asyncio.Protocol):
         pool: Pool,
         transport: str,
         framing: Framing,
-        *,
         flow: Flow | None = None,
-        context: ssl.SSLContext | None = None,
     ) -> None:
         self._pool = pool
         self._name = transport
         self._framing = framing
-        self._context = context
         self._transport: asyncio.Transport | None = None
-        self._counted: str | None = None
-        self._early = b""
         self.flow = flow
         self.names: frozenset[str] = frozenset()
         """Of the peer's certificate, if it showed one that an authority vouches for."""
@@ -111,57 +96,25 @@ class Connection(asyncio.Protocol):
     # What asyncio tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        raw = cast(asyncio.Transport, transport)
+        """After the handshake, if there is one."""
+        self._transport = cast(asyncio.Transport, transport)
         if self.flow is None:
-            local, remote = raw.get_extra_info("sockname"), raw.get_extra_info("peername")
-            if not remote or not self._pool.may_open(remote[0]):
-                raw.abort()
-                return
-            self._counted = remote[0]
-            _ask_whether_it_lives(raw)
-            self.flow = Flow(self._name, _address(local), _address(remote))
-        if self._context is None:
-            self._begin(raw)
-        else:
-            raw.pause_reading()
-            self._pool.start(self, raw)
-
-    async def secure(self, raw: asyncio.Transport) -> None:
-        """Shake hands as a TLS server, and begin."""
-        assert self._context is not None
-        try:
-            secured = await self._pool.loop.start_tls(
-                raw,
-                self,
-                self._context,
-                server_side=True,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+            local, remote = (
+                transport.get_extra_info("sockname"),
+                transport.get_extra_info("peername"),
             )
-        except (OSError, TimeoutError):
-            raw.abort()
-            return
-        if secured is None or raw.is_closing():
-            raw.abort()
-        else:
-            self._begin(secured)
-
-    def _begin(self, transport: asyncio.Transport) -> None:
-        assert self.flow is not None
-        self._transport = transport
+            if not remote:
+                self._transport.abort()  # gone while it came
+                return
+            self.flow = Flow(self._name, address_of(local), address_of(remote))
+        _ask_whether_it_lives(self._transport)
         self.heard_at = self.began_at = self._pool.loop.time()
         secured = transport.get_extra_info("ssl_object")
         if secured is not None:
             self.names = identities(secured.getpeercert(binary_form=True) or b"")
         self._pool.opened(self.flow, self)
-        if self._early:
-            early, self._early = self._early, b""
-            self.data_received(early)
 
     def data_received(self, data: bytes) -> None:
-        if self._transport is None:
-            self._early += data  # what came with the end of the handshake
-            return
         if self.closing_at is not None:
             return
         assert self.flow is not None
@@ -195,10 +148,7 @@ class Connection(asyncio.Protocol):
             self._put(own)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._counted is not None:
-            self._pool.gone(self._counted)
-            self._counted = None
-        if self._transport is not None and self.flow is not None:
+        if self.flow is not None:
             self._pool.closed(self.flow, self)
 
     # What the pool asks
@@ -248,7 +198,7 @@ def _ask_whether_it_lives(transport: asyncio.Transport) -> None:
         connected.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def _address(endpoint: tuple[str, int]) -> Address:
+def address_of(endpoint: tuple[str, int]) -> Address:
     """Host and port; IPv6 adds flow label and scope, which name nothing here."""
     host, port = endpoint[:2]
     return host.partition("%")[0], port

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sip.certificate import shows
@@ -17,7 +17,9 @@ from sip.transport.connection import (
     SHUTDOWN_SECONDS,
     Connection,
     Framing,
+    address_of,
 )
+from sip.transport.settings import ConnectionLimits
 from sip.transport.tls import Tls
 from sip.transport.websocket import WebSocketFramer
 
@@ -33,26 +35,6 @@ CLOSE_SECONDS = 5.0
 PROBE_AFTER_SECONDS = 60.0
 """A WebSocket that was silent for so long is pinged (RFC 7118 section 6): browsers send nothing of
 their own, and a NAT forgets."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """What strangers may take of us.
-
-    Args:
-        connections: of peers, in all.
-        connections_per_address: an office behind one address has a phone on every desk.
-        first_message_seconds: until the first message must have come, and any other that has
-            begun: who sends an octet a second holds a connection no longer.
-        idle_seconds: without a message, if neither a registration nor a dialog needs it.
-        sweep_seconds: how often all this is looked at.
-    """
-
-    connections: int = 10_000
-    connections_per_address: int = 500
-    first_message_seconds: float = 30.0
-    idle_seconds: float = 120.0
-    sweep_seconds: float = 2.0
 
 
 class Keeper(Protocol):
@@ -107,35 +89,61 @@ class Connections:
 
     # Connections that peers open
 
-    def accept(self, transport: str, context: ssl.SSLContext | None) -> Connection:
-        """A protocol for a connection that has just come."""
-        return Connection(self, transport, self._framing(transport), context=context)
+    def accept(
+        self, accepted: socket.socket, transport: str, context: ssl.SSLContext | None
+    ) -> None:
+        """Serve a connection that has just come, unless its peer has too many: whatever costs us
+        something, a handshake above all, comes after that."""
+        try:
+            host, _ = address_of(accepted.getpeername())
+        except OSError:
+            accepted.close()  # gone while it came
+            return
+        if self.admit(host):
+            self._spawn(self._serve(accepted, host, transport, context))
+        else:
+            accepted.close()
 
-    def _framing(self, transport: str) -> Framing:
-        if transport in ("ws", "wss"):
-            return WebSocketFramer(MAX_MESSAGE_BYTES, self._origins)
-        return StreamFramer(MAX_MESSAGE_BYTES)
-
-    def may_open(self, host: str) -> bool:
+    def admit(self, host: str) -> bool:
+        """Whether a peer may open one more; it counts until :meth:`closed`."""
         held = self._of_host.get(host, 0)
         full = held >= self._limits.connections_per_address and not self._keeper.unlimited(host)
         if full or self._accepted >= self._limits.connections:
             self.refused += 1
             return False
-        self._of_host[host] = held + 1
-        self._accepted += 1
+        self._count(host, 1)
         return True
 
-    def gone(self, host: str) -> None:
-        self._accepted -= 1
-        left = self._of_host.get(host, 0) - 1
-        if left > 0:
-            self._of_host[host] = left
+    async def _serve(
+        self, accepted: socket.socket, host: str, transport: str, context: ssl.SSLContext | None
+    ) -> None:
+        secure = context is not None
+        try:
+            _, connection = await self.loop.connect_accepted_socket(
+                lambda: Connection(self, transport, self._framing(transport)),
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if secure else None,
+                ssl_shutdown_timeout=SHUTDOWN_SECONDS if secure else None,
+            )
+        except OSError:
+            self._count(host, -1)  # no handshake came of it
+        else:
+            if connection.flow is None:
+                self._count(host, -1)
+
+    def _count(self, host: str, change: int) -> None:
+        self._accepted += change
+        held = self._of_host.get(host, 0) + change
+        if held > 0:
+            self._of_host[host] = held
         else:
             self._of_host.pop(host, None)
 
-    def start(self, connection: Connection, transport: asyncio.Transport) -> None:
-        self._spawn(connection.secure(transport))
+    def _framing(self, transport: str) -> Framing:
+        if transport in ("ws", "wss"):
+            return WebSocketFramer(MAX_MESSAGE_BYTES, self._origins)
+        return StreamFramer(MAX_MESSAGE_BYTES)
 
     # What connections tell
 
@@ -150,6 +158,8 @@ class Connections:
             self._sweeping = self.loop.call_later(self._limits.sweep_seconds, self._sweep)
 
     def closed(self, flow: Flow, connection: Connection) -> None:
+        if flow.name is None:
+            self._count(flow.remote[0], -1)
         if self._open.get(flow) is connection:
             del self._open[flow]
             self._keeper.flow_closed(flow)

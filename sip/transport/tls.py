@@ -8,47 +8,16 @@ effect with the next handshake, and a connection that stands isn't touched.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
 from sip.certificate import Certificate
+from sip.transport.settings import KeyPair, TlsSettings
 
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 class TlsError(Exception):
     """TLS can't be had. The message is one line that names the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPair:
-    """A certificate with its chain, and its key, which may stand in the same file."""
-
-    certificate: Path
-    key: Path
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """Where everything is.
-
-    Args:
-        pairs: at least one; the first one serves clients that name nobody we know, and is shown
-            to peers that we call and that want a certificate of ours.
-        client_ca: authorities (PEM) for certificates of clients; None: they aren't asked for any.
-        trusted_ca: authorities (PEM) for the peers that we call; None: those of the system.
-        minimum_version: "1.2" or "1.3".
-    """
-
-    pairs: tuple[KeyPair, ...]
-    client_ca: Path | None = None
-    trusted_ca: Path | None = None
-    minimum_version: str = "1.2"
-
-    @property
-    def files(self) -> list[Path]:
-        found = [path for pair in self.pairs for path in (pair.certificate, pair.key)]
-        return [*found, *filter(None, (self.client_ca, self.trusted_ca))]
 
 
 class Tls:

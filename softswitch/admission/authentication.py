@@ -1,19 +1,22 @@
-"""Who calls: a line, proven by digest, or a trunk, known by its address.
+"""Who calls: a line, proven by digest, or a trunk, known by its address or certificate.
 
 An identity in From is a claim and nothing more; it only helps to choose whom to challenge and how.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sip.digest import Algorithm, Credentials, DigestVerifier, Verdict
 from sip.errors import ParseError, SipError
 from sip.flow import Flow
+from sip.guard import Guard
 from sip.message import Request
 from softswitch.admission.refusal import Refusal
 from softswitch.directory import Directory, Line, Trunk
+
+LINE_RETRY_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class LineCaller:
 
 @dataclass(frozen=True, slots=True)
 class TrunkCaller:
-    """A trunk, by the address that its request came from."""
+    """A trunk, by the address that its request came from or the certificate that it showed."""
 
     trunk: Trunk
 
@@ -43,12 +46,14 @@ class Challenge(SipError):
 
 
 class Authenticator:
-    """Proves lines by digest and knows trunks by address.
+    """Proves lines by digest and knows trunks by address or certificate.
 
     Args:
         domain: the domain of our lines' addresses.
         algorithms: offered in this order unless a line has an order of its own.
         invite_status: 401 or 407, for requests other than REGISTER.
+        guard: counts wrong passwords, and refuses to look at too many; None: looks at all.
+        names_of: the names in the certificate that the peer of a connection has shown.
     """
 
     def __init__(
@@ -59,12 +64,16 @@ class Authenticator:
         domain: str,
         algorithms: tuple[Algorithm, ...],
         invite_status: int = 407,
+        guard: Guard | None = None,
+        names_of: Callable[[Flow], frozenset[str]] | None = None,
     ) -> None:
         self._directory = directory
         self._verifier = verifier
         self._domain = domain
         self._algorithms = algorithms
         self._invite_status = invite_status
+        self._guard = guard
+        self._names_of = names_of
 
     def caller(self, request: Request, flow: Flow, now: float) -> Caller:
         """Who sends this INVITE.
@@ -75,29 +84,38 @@ class Authenticator:
         """
         proven = self._credentials(request)
         if proven is None:
-            trunk = self._directory.trunk_by_source(*flow.remote)
+            trunk = self.trunk(flow)
             if trunk is not None and not self._claims_line(request):
                 return TrunkCaller(trunk)
-        return LineCaller(self._line(request, proven, self._invite_status, now))
+        return LineCaller(self._line(request, flow, proven, self._invite_status, now))
 
-    def registrant(self, request: Request, now: float) -> Line:
+    def trunk(self, flow: Flow) -> Trunk | None:
+        """The trunk that sends by this flow: by its certificate, or by its address."""
+        if flow.secure and self._names_of is not None:
+            for name in self._names_of(flow):
+                trunk = self._directory.trunk_by_certificate(name)
+                if trunk is not None:
+                    return trunk
+        return self._directory.trunk_by_source(*flow.remote)
+
+    def registrant(self, request: Request, flow: Flow, now: float) -> Line:
         """Whose binding this REGISTER may change: the address of record's own line only.
 
         Raises:
             Challenge, Refusal: as :meth:`caller`; 403 also for another line's address.
         """
-        line = self._line(request, self._credentials(request), 401, now)
+        line = self._line(request, flow, self._credentials(request), 401, now)
         if request.to.uri.user != line.login:
             raise Refusal(403, "authentication: registers another line's address")
         return line
 
-    def subscriber(self, request: Request, now: float) -> Line:
+    def subscriber(self, request: Request, flow: Flow, now: float) -> Line:
         """Which line sends this SUBSCRIBE; trunks watch nothing.
 
         Raises:
             Challenge, Refusal: as :meth:`caller`.
         """
-        return self._line(request, self._credentials(request), 401, now)
+        return self._line(request, flow, self._credentials(request), 401, now)
 
     def forget(self, now: float) -> None:
         """Drop what is kept of nonces that are too old to be used."""
@@ -128,11 +146,17 @@ class Authenticator:
         return None
 
     def _line(
-        self, request: Request, credentials: Credentials | None, status: int, now: float
+        self,
+        request: Request,
+        flow: Flow,
+        credentials: Credentials | None,
+        status: int,
+        now: float,
     ) -> Line:
         if credentials is None:
             claimed = self._directory.line_by_login(request.from_.uri.user or "")
             raise self._challenge(claimed, status, now)
+        self._admit_guess(flow.remote[0], credentials.username, now)
         line = self._directory.line_by_login(credentials.username)
         allowed = self._allowed(line)
 
@@ -141,12 +165,29 @@ class Authenticator:
 
         verdict = self._verifier.verify(credentials, request.method, ha1_of, now, request.body)
         if verdict is Verdict.OK and line is not None:
+            self._note_proof(flow.remote[0], line.login, now)
             return line
         if verdict is Verdict.WRONG:
+            if self._guard is not None:
+                self._guard.fail(flow.remote[0], credentials.username, now)
             # The same answer whether the password or the line is wrong, so that nobody can list
             # our lines by asking.
             raise Refusal(403, "authentication: wrong credentials")
         raise self._challenge(line, status, now, stale=True)
+
+    def _admit_guess(self, host: str, login: str, now: float) -> None:
+        """Too many wrong passwords from there: the next gets the answer of a wrong one, and isn't
+        logged any more."""
+        if self._guard is not None and not self._guard.may_try(host, login, now):
+            raise SipError(403)
+
+    def _note_proof(self, host: str, login: str, now: float) -> None:
+        """A right password; but a line that asks for too much is served later."""
+        if self._guard is None:
+            return
+        self._guard.prove(host, login, now)
+        if not self._guard.line_admits(host, login, now):
+            raise SipError(503, headers=((b"Retry-After", b"%d" % LINE_RETRY_SECONDS),))
 
     def _allowed(self, line: Line | None) -> tuple[Algorithm, ...]:
         return self._algorithms if line is None or line.algorithms is None else line.algorithms

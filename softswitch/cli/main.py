@@ -14,6 +14,7 @@ from softswitch.cli import (
     accounts,
     bonuses,
     calls,
+    guard,
     lines,
     numbers,
     packages,
@@ -34,7 +35,9 @@ app = typer.Typer(
     epilog="-c and -o may stand anywhere in a command.",
 )
 switch.add_to(app)
-for noun in (accounts, bonuses, lines, numbers, packages, trunks, tariffs, calls, records):
+for noun in (
+    accounts, bonuses, lines, numbers, packages, trunks, tariffs, calls, records, guard,
+):  # fmt: skip
     noun.add_to(app)
 
 

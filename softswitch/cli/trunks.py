@@ -32,6 +32,10 @@ def add(
         list[str] | None,
         typer.Option(metavar="CIDR", help="Where its calls come from; repeatable, or HOST:PORT."),
     ] = None,
+    inbound_certificate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="In the certificate that it shows; repeatable."),
+    ] = None,
     priority: Annotated[int, typer.Option(help="Lower is tried first.")] = 100,
     max_calls: Annotated[int | None, typer.Option(help="Calls at once.")] = None,
     trusted: Annotated[
@@ -48,6 +52,7 @@ def add(
         username=username,
         password=password,
         inbound_from=inbound_from or [],
+        inbound_certificates=inbound_certificate or [],
         priority=priority,
         max_calls=max_calls,
         trusted=trusted,

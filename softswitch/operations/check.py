@@ -12,6 +12,8 @@ import zoneinfo
 from collections.abc import Iterator
 from typing import Any
 
+from sip.transport.settings import KeyPair
+from sip.transport.tls import Tls, TlsError, read_certificate
 from softswitch import control_client
 from softswitch.config import Config, ConfigError
 from softswitch.config_values import Listen
@@ -24,6 +26,8 @@ LEAST_FREE_BYTES = 200 * 1024 * 1024
 """Below it a day's CDRs and log may not fit."""
 FILES_PER_CALL = 4
 FILES_BESIDE_CALLS = 100
+CERTIFICATE_DAYS = 14
+"""So long before its end a certificate should have been renewed."""
 EARLIEST_YEAR = 2025
 """A clock before the program was written is wrong."""
 
@@ -39,6 +43,7 @@ def check(config: Config) -> list[Row]:
         _secrets(config),
     ]
     rows += [_listen(listen, running) for listen in config.sip.listen]
+    rows += [*_certificates(config), _guard(config, running)]
     rows += [_media_ports(config, running), _open_files(config), _numbers(config), _clock(config)]
     rows += [
         _row(
@@ -106,6 +111,47 @@ def _listen(listen: Listen, running: bool) -> Row:
         return _row(
             what, False, f"{error.strerror}: stop the other program, or change [sip] listen"
         )
+
+
+def _certificates(config: Config) -> list[Row]:
+    """One row a certificate; a single one if they can't be used at all."""
+    settings = config.tls.settings()
+    if settings is None:
+        return [_row("certificates", None, "none: [sip] listen has neither tls nor wss")]
+    try:
+        Tls(settings)
+    except TlsError as error:
+        return [_row("certificates", False, str(error))]
+    return [_certificate(pair) for pair in settings.pairs]
+
+
+def _certificate(pair: KeyPair) -> Row:
+    found = read_certificate(pair.certificate)
+    what = f"certificate {pair.certificate.name}"
+    expires = found.expires_at.isoformat(timespec="minutes")
+    days = (found.expires_at - datetime.datetime.now(datetime.UTC)).days
+    detail = f"{', '.join(sorted(found.names)) or 'no name'}; expires {expires}"
+    if days < 0:
+        return _row(what, False, f"{detail}: it has expired, renew it")
+    if pair.key.stat().st_mode & 0o077:
+        return _row(what, False, f"{pair.key} is readable for others: chmod 600 it")
+    if days < CERTIFICATE_DAYS:
+        return _row(what, False, f"{detail}, in {days} days: renew it")
+    return _row(what, True, detail)
+
+
+def _guard(config: Config, running: bool) -> Row:
+    """What the running switch has turned away."""
+    if not running:
+        exempt = ", ".join(map(str, config.guard.exempt)) or "nobody"
+        return _row("guard", None, f"no switch runs; exempt beside trunks: {exempt}")
+    try:
+        figures = control_client.call(config.control_socket, "guard_show", {})
+        bans = control_client.call(config.control_socket, "guard_list", {})
+    except (control_client.NotRunning, OperationError) as error:
+        return _row("guard", False, str(error))
+    turned_away = ", ".join(f"{name} {count}" for name, count in figures.items() if count)
+    return _row("guard", True, f"{len(bans)} bans; {turned_away or 'nothing turned away'}")
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ MIN_PING_SECONDS = 10
 MAX_PING_SECONDS = 3600
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_CERTIFICATE_NAME = re.compile(r"[a-z0-9][a-z0-9.:_-]{0,253}")
 _PREFIX = re.compile(r"\+?([0-9]{1,15})")
 
 
@@ -38,6 +39,7 @@ def trunk_add(
     priority: int = 100,
     max_calls: int | None = None,
     trusted: bool = False,
+    inbound_certificates: Sequence[str] = (),
 ) -> Row:
     if _NAME.fullmatch(name) is None:
         raise OperationError(f"trunk name {name!r} must be 1 to 64 letters, digits, . _ or -")
@@ -54,6 +56,7 @@ def trunk_add(
         inbound_from=tuple(map(_source, inbound_from)),
         max_calls=max_calls,
         trusted=trusted,
+        inbound_certificates=tuple(map(_certificate_name, inbound_certificates)),
     )
     try:
         trunk_id = context.directory.add_trunk(trunk)
@@ -121,10 +124,13 @@ def _target(text: str) -> str:
         uri = Uri.parse(text.encode())
     except SipError as error:
         raise OperationError(f"--target {text!r} is no SIP address: {error}") from None
-    if uri.scheme != "sip" or not uri.host:
+    if uri.scheme not in ("sip", "sips") or not uri.host:
         raise OperationError(f"--target {text!r} must look like sip:gw.example.org:5060")
-    if (uri.transport or "udp").lower() not in ("udp", "tcp"):
-        raise OperationError(f"--target {text!r}: this version speaks udp and tcp")
+    allowed = ("tcp", "tls") if uri.scheme == "sips" else ("udp", "tcp", "tls")
+    if uri.transport is not None and uri.transport not in allowed:
+        raise OperationError(
+            f"--target {text!r}: the transport of {uri.scheme}: must be {' or '.join(allowed)}"
+        )
     return text
 
 
@@ -140,6 +146,13 @@ def _source(text: str) -> Source:
         return Source.parse(text.strip())
     except ValueError as error:
         raise OperationError(f"--inbound-from {error}") from None
+
+
+def _certificate_name(text: str) -> str:
+    name = text.strip().lower().rstrip(".")
+    if _CERTIFICATE_NAME.fullmatch(name) is None:
+        raise OperationError(f"--inbound-certificate {text!r} must be a host name")
+    return name
 
 
 def _set_max_calls(trunk: Trunk, value: str) -> Trunk:
@@ -184,6 +197,7 @@ def trunk_row(trunk: Trunk) -> Row:
         "priority": trunk.priority,
         "username": trunk.username,
         "inbound_from": [str(source) for source in trunk.inbound_from],
+        "inbound_certificates": list(trunk.inbound_certificates),
         "max_calls": trunk.max_calls,
         "ping_seconds": trunk.ping_seconds,
         "trusted": trunk.trusted,

@@ -3,7 +3,9 @@
 import math
 
 from sip.flow import Flow
-from sip.transport.connections import ConnectionLimits, Connections
+from sip.transport.connection import Connection
+from sip.transport.connections import Connections
+from sip.transport.settings import ConnectionLimits
 
 LISTENING = ("192.0.2.1", 5060)
 
@@ -76,10 +78,11 @@ class Exchange:
     def connect(self, host="192.0.2.9", port=40_000, transport="tcp"):
         """A peer connects; the connection and its line."""
         line = Line((host, port))
-        connection = self.pool.accept(transport, None)
-        connection.connection_made(line)
-        if line.closed:
-            connection.connection_lost(None)
+        connection = Connection(self.pool, transport, self.pool._framing(transport))
+        if self.pool.admit(host):
+            connection.connection_made(line)
+        else:
+            line.close()
         return connection, line
 
     def settle(self, *pairs):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from softswitch.config import Config, ConfigError, Listen, PortRange, load
+from sip.transport.settings import KeyPair
+from softswitch.config import Config, ConfigError, load
+from softswitch.config_values import Advertised, Listen, PortRange
 
 MINIMAL = '[switch]\ndomain = "sip.example.org"\ncountry = "GE"\ncurrency = "GEL"\n'
 
@@ -90,8 +92,17 @@ def test_environment_stands_above_the_file(file: Path) -> None:
          " 'sip'?"),
         ("\n[calls]\n# so long\njournal_seconds = 0\n", "softswitch.toml:8: [calls] journal_second"
          "s: input should be greater than or equal to 1, not 0"),
-        ('[sip]\nlisten = ["tls:127.0.0.1:5061"]\n', "softswitch.toml:6: [sip] listen: this version"
-         " serves udp and tcp, not tls ('tls:127.0.0.1:5061')"),
+        ('[sip]\nlisten = ["sctp:127.0.0.1:5061"]\n', "softswitch.toml:6: [sip] listen: "
+         "'sctp:127.0.0.1:5061' must look like udp:127.0.0.1:5060 or tls:[::1]:5061; transports are"
+         " udp, tcp, tls, ws, wss"),
+        ('[sip]\nlisten = ["tls:127.0.0.1:5061"]\n', "softswitch.toml:1: [sip] listen"
+         " tls:127.0.0.1:5061 needs [tls] certificates"),
+        ('[tls]\ncertificates = [":key.pem"]\n', "softswitch.toml:6: [tls] certificates: "
+         "':key.pem' must look like tls/fullchain.pem:tls/privkey.pem"),
+        ('[guard]\nexempt = ["10.0.0.1/8"]\n', "softswitch.toml:6: [guard] exempt: '10.0.0.1/8' is"
+         " no network like 192.0.2.0/24: 10.0.0.1/8 has host bits set"),
+        ('[guard]\nburst = 0\n', "softswitch.toml:6: [guard] burst: input should be greater than or"
+         " equal to 1, not 0"),
         ('[sip]\nlisten = ["udp:switch.example:5060"]\n', "softswitch.toml:6: [sip] listen: "
          "'switch.example' in 'udp:switch.example:5060' must be a numeric IP address"),
         ('[media]\nports = "20000-20002"\n', "softswitch.toml:6: [media] ports: '20000-20002' is "
@@ -119,8 +130,32 @@ def test_a_socket_on_every_address_needs_an_advertised_one(file: Path) -> None:
     assert "[media] address is needed" in refusal(file, everywhere + 'advertise = "sip.test"\n')
     config = read(file, everywhere + 'advertise = "192.0.2.1:5099"\n')
     assert config.media_address == "192.0.2.1"
-    assert config.sip.advertise is not None
-    assert config.sip.advertise.port == 5099
+    assert config.sip.advertise == (Advertised("192.0.2.1", 5099),)
+
+
+def test_each_ip_version_may_have_its_advertised_address(file: Path) -> None:
+    both = MINIMAL + '[sip]\nlisten = ["udp:0.0.0.0:5060", "udp:[::]:5060"]\n'
+    assert "listen udp:[::]:5060 needs" in refusal(file, both + 'advertise = "192.0.2.1"\n')
+    sip = read(file, both + 'advertise = ["192.0.2.1:5099", "[2001:db8::1]"]\n').sip
+    assert sip.advertised_for("udp", "0.0.0.0") == ("192.0.2.1", 5099)
+    assert sip.advertised_for("tls", "0.0.0.0") == ("192.0.2.1", None)
+    assert sip.advertised_for("udp", "::") == ("2001:db8::1", None)
+    named = read(file, both + 'advertise = "sip.test"\n[media]\naddress = "192.0.2.1"\n').sip
+    assert named.advertised_for("udp", "::") == named.advertised_for("udp", "1.2.3.4")
+
+
+def test_certificates_are_meant_from_the_files_folder(file: Path) -> None:
+    text = MINIMAL + '[sip]\nlisten = ["tls:127.0.0.1:5061"]\n[tls]\n'
+    config = read(file, text + 'certificates = ["tls/chain.pem:tls/key.pem", "/etc/both.pem"]\n')
+    folder = file.parent
+    settings = config.tls.settings()
+    assert settings is not None
+    assert settings.pairs == (
+        KeyPair(folder / "tls/chain.pem", folder / "tls/key.pem"),
+        KeyPair(Path("/etc/both.pem"), Path("/etc/both.pem")),
+    )
+    again = read(file, text, SOFTSWITCH_TLS__CERTIFICATES="a.pem:b.pem,c.pem")
+    assert len(again.tls.certificates) == 2
 
 
 def test_missing_broken_and_incomplete_files(file: Path) -> None:

@@ -441,9 +441,9 @@ class TestTrunks:
 
     @pytest.mark.parametrize(
         "broken",
-        [{"target": "gw.example.net"}, {"target": "tel:+995"}, {"target": "sips:gw.example.net"},
-         {"target": "sip:gw;transport=tls"}, {"prefixes": ["99a"]}, {"inbound_from": ["gw"]},
-         {"username": "u"}, {"name": "a b"}],
+        [{"target": "gw.example.net"}, {"target": "tel:+995"}, {"target": "sips:gw;transport=udp"},
+         {"target": "sip:gw;transport=ws"}, {"inbound_certificates": ["a b"]},
+         {"prefixes": ["99a"]}, {"inbound_from": ["gw"]}, {"username": "u"}, {"name": "a b"}],
     )  # fmt: skip
     def test_broken_trunks(self, context: Context, broken: dict[str, Any]) -> None:
         refusal(trunks.trunk_add, context, **({"name": "t", "target": "sip:gw"} | broken))

@@ -84,6 +84,7 @@ class Switchboard:
             "SIP__ALGORITHMS": "MD5",
             "MEDIA__PORTS": f"{media}-{media + 900}",
             "CALLS__JOURNAL_SECONDS": "1",
+            "GUARD__BUSY_MS": "10000",  # other tests keep the machine busy
             "TRUNKS__PING_SECONDS": "0",  # a scenario takes no OPTIONS
         }
         chosen = {f"SOFTSWITCH_{key}": value for key, value in (defaults | settings).items()}

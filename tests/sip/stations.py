@@ -30,6 +30,8 @@ class Station:
             sent_by=lambda flow: flow.local,
             server="test",
         )
+        # A test machine that is busy with other tests must not be refused for that.
+        options = {"busy_seconds": 10.0, **options}
         self.endpoint = Endpoint(
             self.agent, self.loop, self._on_event, self.faults.append,
             on_closed=self._on_closed, **options,

@@ -20,7 +20,9 @@ def leg_key(call_id: str, leg: str) -> str:
 class SideMedia:
     """What came from one side (RFC 3550); `lost` may be below zero when packets came twice.
 
-    `jitter_us` is in microseconds, `mos_hundredths` the MOS times 100, None without packets.
+    `jitter_us` is in microseconds, `mos_hundredths` the MOS times 100, None without packets;
+    `round_trip_us` to that side's peer and back, None if RTCP didn't tell. `one_way`: for some
+    seconds nothing came from it though it was spoken to.
     """
 
     packets: int = 0
@@ -29,6 +31,8 @@ class SideMedia:
     jitter_us: int = 0
     mos_hundredths: int | None = None
     strays: int = 0
+    round_trip_us: int | None = None
+    one_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class Cdr:
         for item in fields(self):
             value = getattr(self, item.name)
             if item.name == "media":
-                row["media"] = None if value is None else _media_row(value)
+                row["media"] = None if value is None else media_row(value)
             elif item.name.endswith("_at"):
                 row[item.name] = None if value is None else show_stamp(value)
             elif item.name == "price_micros":
@@ -121,7 +125,8 @@ def show_stamp(epoch_ms: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime(f"%Y-%m-%dT%H:%M:%S.{ms:03d}Z")
 
 
-def _media_row(media: MediaFigures) -> dict[str, Any]:
+def media_row(media: MediaFigures) -> dict[str, Any]:
+    """Both sides as people and scripts see them."""
     return {"caller": _side_row(media.caller), "callee": _side_row(media.callee)}
 
 
@@ -131,7 +136,13 @@ def _side_row(side: SideMedia) -> dict[str, Any]:
         "packets": side.packets,
         "octets": side.octets,
         "lost": side.lost,
-        "jitter_ms": f"{side.jitter_us // 1000}.{side.jitter_us % 1000:03d}",
+        "jitter_ms": _milliseconds(side.jitter_us),
         "mos": None if mos is None else f"{mos // 100}.{mos % 100:02d}",
         "strays": side.strays,
+        "round_trip_ms": None if side.round_trip_us is None else _milliseconds(side.round_trip_us),
+        "one_way": side.one_way,
     }
+
+
+def _milliseconds(microseconds: int) -> str:
+    return f"{microseconds // 1000}.{microseconds % 1000:03d}"

@@ -18,6 +18,7 @@ from rtp.control import (
     FromWorker,
     Ping,
     Pong,
+    Side,
     SideSpec,
     Start,
     Started,
@@ -33,6 +34,7 @@ from rtp.session import (
     MediaError,
     MediaSession,
     MediaSettings,
+    OneWayCallback,
     SessionBook,
     SilentCallback,
     WorkerLost,
@@ -79,6 +81,7 @@ class MediaWorkers:
         ports: first and last UDP port.
         workers: how many processes.
         on_silent: called when a session hears nothing from either side any more.
+        on_one_way: called when a side isn't heard though it is spoken to, or is again.
         on_lost: called for each session of a worker that died; its ports are gone.
     """
 
@@ -90,9 +93,11 @@ class MediaWorkers:
         settings: MediaSettings = MediaSettings(),
         *,
         on_silent: SilentCallback | None = None,
+        on_one_way: OneWayCallback | None = None,
         on_lost: LostCallback | None = None,
     ) -> None:
         self.on_silent = on_silent
+        self.on_one_way = on_one_way
         self.on_lost = on_lost
         self._epoch_offset_ms = round((time.time() - time.monotonic()) * 1000)
         self._last_session = 0
@@ -109,6 +114,7 @@ class MediaWorkers:
                     quarantine_seconds=settings.quarantine_seconds,
                 ),
                 self._silent,
+                self._one_way,
                 self._lost,
             )
             for first, last in split_ports(ports, workers)
@@ -118,6 +124,10 @@ class MediaWorkers:
         """Told from the loop, so that a fault in there doesn't lose the messages that follow."""
         if self.on_silent is not None:
             asyncio.get_running_loop().call_soon(self.on_silent, session, last_packet_at)
+
+    def _one_way(self, session: MediaSession, side: Side, heard: bool) -> None:
+        if self.on_one_way is not None:
+            asyncio.get_running_loop().call_soon(self.on_one_way, session, side, heard)
 
     def _lost(self, session: MediaSession) -> None:
         if self.on_lost is not None:
@@ -198,7 +208,13 @@ class MediaWorkers:
 class _Worker:
     """One process, its control socket and its sessions."""
 
-    def __init__(self, start: Start, on_silent: SilentCallback, on_lost: LostCallback) -> None:
+    def __init__(
+        self,
+        start: Start,
+        on_silent: SilentCallback,
+        on_one_way: OneWayCallback,
+        on_lost: LostCallback,
+    ) -> None:
         self._start = start
         self._on_lost = on_lost
         self._queue: list[ToWorker] = []
@@ -214,7 +230,7 @@ class _Worker:
         self._unanswered_pings = 0
         self._stopping = False
         self.ready = False
-        self.book = SessionBook(self.send, on_silent)
+        self.book = SessionBook(self.send, on_silent, on_one_way)
 
     def __len__(self) -> int:
         return len(self.book)

@@ -245,6 +245,12 @@ class TellTick(msgspec.Struct, tag=49, array_like=True, frozen=True, gc=False):
     """Answered by TickFigures."""
 
 
+class TellFigures(msgspec.Struct, tag=50, array_like=True, frozen=True, gc=False):
+    """Answered by Figures."""
+
+    session: int
+
+
 class Started(msgspec.Struct, tag=20, array_like=True, frozen=True, gc=False):
     """The worker is ready."""
 
@@ -283,6 +289,8 @@ class SideFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
         first_packet_at, last_packet_at: epoch milliseconds; None without packets.
         strays: packets from elsewhere that were dropped. A latched port is closed to strangers by
             the kernel, which doesn't count.
+        round_trip_ms: to that side's peer and back, by RTCP; None if it wasn't measured.
+        one_way: for some seconds nothing came from it though it was spoken to.
     """
 
     packets: int = 0
@@ -294,6 +302,8 @@ class SideFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
     first_packet_at: int | None = None
     last_packet_at: int | None = None
     strays: int = 0
+    round_trip_ms: float | None = None
+    one_way: bool = False
 
 
 class SessionFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -372,6 +382,21 @@ class Speaker(msgspec.Struct, tag=63, array_like=True, frozen=True, gc=False):
     side: Side
 
 
+class Figures(msgspec.Struct, tag=65, array_like=True, frozen=True, gc=False):
+    """A session's figures as they stand; None if there is no such session any more."""
+
+    session: int
+    figures: SessionFigures | None
+
+
+class OneWay(msgspec.Struct, tag=66, array_like=True, frozen=True, gc=False):
+    """A side isn't heard though it is spoken to, or (`heard`) is again."""
+
+    session: int
+    side: Side
+    heard: bool
+
+
 class TickFigures(msgspec.Struct, tag=64, array_like=True, frozen=True, gc=False):
     """How late the last ticks began; milliseconds. All 0 before there was one.
 
@@ -392,7 +417,7 @@ class TickFigures(msgspec.Struct, tag=64, array_like=True, frozen=True, gc=False
 
 ToSound = Hear | Mute | Play | StopPlaying | Listen | Press | SendDigits | Record | StopRecording
 """About one session."""
-ToWorker = Start | Open | SetRemote | Close | Ping | TellTick | ToSound
+ToWorker = Start | Open | SetRemote | Close | Ping | TellTick | TellFigures | ToSound
 FromSound = Digit | Played | Recorded | Speaker
 FromWorker = (
     Started
@@ -404,6 +429,8 @@ FromWorker = (
     | Latched
     | Pong
     | TickFigures
+    | Figures
+    | OneWay
     | FromSound
 )
 

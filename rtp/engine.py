@@ -12,8 +12,10 @@ from typing import Protocol
 from rtp.control import (
     Close,
     Closed,
+    Figures,
     FromWorker,
     Latched,
+    OneWay,
     Open,
     Opened,
     OpenFailed,
@@ -23,12 +25,14 @@ from rtp.control import (
     Side,
     Silent,
     Start,
+    TellFigures,
     TellTick,
     ToSound,
     ToWorker,
 )
 from rtp.disk import Result
 from rtp.latch import Address
+from rtp.one_way import Rounds, changed_sides
 from rtp.ports import PortPool, PortsExhausted
 from rtp.relay import SIDE_A, Component, Relay
 from rtp.sound import Outgoing, SoundTier
@@ -100,6 +104,7 @@ class Engine:
         self._messages: list[FromWorker] = []
         self._sweep_at: float | None = None
         self._changed: list[Session] = []
+        self._rounds = Rounds()
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -120,6 +125,12 @@ class Engine:
                 self._close(session, now)
             case Ping():
                 self._messages.append(Pong())
+            case TellFigures(session):
+                found = self._sessions.get(session)
+                figures = None
+                if found is not None:
+                    figures = found.relay.figures(self._start.epoch_offset_ms)
+                self._messages.append(Figures(session, figures))
             case TellTick():
                 self._messages.append(self._sound.figures())
             case Start():
@@ -153,6 +164,7 @@ class Engine:
         for side, port in enumerate(taken):
             self._ports[port] = _Port(session, side, Component.RTP)
             self._ports[port + 1] = _Port(session, side, Component.RTCP)
+        self._rounds.opened(now)
         self._messages.append(Opened(session.id, *taken))
 
     def _bind(self, now: float) -> int:
@@ -230,6 +242,21 @@ class Engine:
     def next_deadline(self) -> float | None:
         """When expire wants to be called."""
         return self._sweep_at
+
+    @property
+    def watch_due_at(self) -> float | None:
+        """When watch wants to be called; None while there are no sessions."""
+        return self._rounds.due_at
+
+    def watch(self, now: float) -> None:
+        """Look whether both sides are heard, in some of the sessions."""
+        for session_id in self._rounds.turn(self._sessions, now):
+            session = self._sessions.get(session_id)
+            if session is None:
+                continue
+            for side in changed_sides(session.relay, now):
+                heard = not session.relay.sides[side].one_way
+                self._messages.append(OneWay(session_id, _letter(side), heard))
 
     @property
     def tick_due_at(self) -> float | None:

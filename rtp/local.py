@@ -10,12 +10,19 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from rtp.control import SideSpec, Start, ToWorker
+from rtp.control import Side, SideSpec, Start, ToWorker
 from rtp.disk import Disk, Result
 from rtp.engine import Engine
 from rtp.latch import Address
 from rtp.ports import PortPool
-from rtp.session import LostCallback, MediaSession, MediaSettings, SessionBook, SilentCallback
+from rtp.session import (
+    LostCallback,
+    MediaSession,
+    MediaSettings,
+    OneWayCallback,
+    SessionBook,
+    SilentCallback,
+)
 from rtp.sound import SoundTier
 
 
@@ -58,6 +65,7 @@ class LocalMedia:
         shuffle: Callable[[list[int]], None] = lambda _: None,
         draw: Callable[[int], int] = lambda _: 1,
         on_silent: SilentCallback | None = None,
+        on_one_way: OneWayCallback | None = None,
         on_lost: LostCallback | None = None,
     ) -> None:
         start = Start(
@@ -74,12 +82,13 @@ class LocalMedia:
         self._datagrams = datagrams
         self._epoch_offset_ms = epoch_offset_ms
         self._pool = PortPool(ports[0], ports[1], shuffle, settings.quarantine_seconds)
-        sound = SoundTier(Disk(self._disk_told), draw)
+        sound = SoundTier(Disk(self._disk_told), draw, epoch_offset_ms)
         self._engine = Engine(start, self._pool, _NoSockets(), sound)
-        self._book = SessionBook(self._send, self._silent)
+        self._book = SessionBook(self._send, self._silent, self._one_way)
         self._timer: asyncio.TimerHandle | None = None
         self._last_session = 0
         self.on_silent = on_silent
+        self.on_one_way = on_one_way
         self.on_lost = on_lost
         """Never called: an engine in this process doesn't die alone."""
 
@@ -137,9 +146,9 @@ class LocalMedia:
         for message in self._engine.take_messages():
             self._loop.call_soon(self._book.take, message)
         deadline = self._engine.next_deadline()
-        tick = self._engine.tick_due_at
-        if tick is not None and (deadline is None or tick < deadline):
-            deadline = tick
+        for due_at in (self._engine.tick_due_at, self._engine.watch_due_at):
+            if due_at is not None and (deadline is None or due_at < deadline):
+                deadline = due_at
         if self._timer is not None and self._timer.when() == deadline:
             return
         if self._timer is not None:
@@ -150,6 +159,7 @@ class LocalMedia:
         self._timer = None
         now = self._loop.time()
         self._engine.expire(now)
+        self._engine.watch(now)
         for port, data, target in self._engine.tick(now):
             self._datagrams.send(port, data, target)
         self._settle()
@@ -161,6 +171,10 @@ class LocalMedia:
     def _take_from_disk(self, result: Result) -> None:
         self._engine.disk_told(result, self._loop.time())
         self._settle()
+
+    def _one_way(self, session: MediaSession, side: Side, heard: bool) -> None:
+        if self.on_one_way is not None:
+            self.on_one_way(session, side, heard)
 
     def _silent(self, session: MediaSession, last_packet_at: int | None) -> None:
         if self.on_silent is not None:

@@ -102,10 +102,12 @@ class Player:
         self._queue.append(playing)
         return True
 
-    def drop(self, playing: Playing) -> None:
-        """Take out what can't be played."""
-        if playing in self._queue:
+    def drop(self, playing: Playing) -> bool:
+        """Take out what can't be played; whether it was there."""
+        waits = playing in self._queue
+        if waits:
             self._queue.remove(playing)
+        return waits
 
     def stop(self) -> list[int]:
         """Stop everything; the ids of what wasn't played to its end."""

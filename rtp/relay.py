@@ -7,7 +7,9 @@ from enum import IntEnum
 from rtp.control import SessionFigures, SetRemote, SideFigures
 from rtp.inbound import InboundSound
 from rtp.latch import Address, Latch, is_unspecified, numeric_host
-from rtp.packet import HEADER, is_rtcp, is_rtp
+from rtp.packet import HEADER, PacketError, is_rtcp, is_rtp
+from rtp.reports import PeerReports
+from rtp.rtcp import parse_compound
 from rtp.source import ReceivedStream
 
 SIDE_A, SIDE_B = 0, 1
@@ -39,10 +41,13 @@ class RelaySide:
         "law_payload_type",
         "multiplexes",
         "negotiated",
+        "one_way",
         "packet_ms",
+        "reports",
         "spoken_to",
         "strays",
         "stream",
+        "was_one_way",
     )
 
     def __init__(self, signalling_address: str | None, latch_seconds: float) -> None:
@@ -55,6 +60,10 @@ class RelaySide:
         self.multiplexes = False
         """RTCP comes and goes on the RTP port (RFC 5761)."""
         self.negotiated = False
+        self.reports = PeerReports()
+        self.one_way = False
+        """It isn't heard now, though it is spoken to."""
+        self.was_one_way = False
         self.event_payload_type: int | None = None
         self.law_payload_type: int | None = None
         self.packet_ms = 20
@@ -177,7 +186,9 @@ class Relay:
         mine = self.sides[side]
         if is_rtcp(data):
             if mine.accepts_rtcp(component, source):
-                return self._rtcp_to(1 - side)
+                forward = self._rtcp_to(1 - side)
+                self._note(side, data, passed_on=forward is not None, now=now)
+                return forward
         elif component is Component.RTP and is_rtp(data):
             _, _, sequence, timestamp, ssrc = HEADER.unpack_from(data)
             if mine.latch.accept(source, sequence, ssrc, now):
@@ -191,6 +202,16 @@ class Relay:
             return None  # a NAT keep-alive, STUN or the like of the peer's own
         mine.strays += 1
         return None
+
+    def _note(self, side: int, data: bytes, *, passed_on: bool, now: float) -> None:
+        """Read reports on their way; what can't be read goes on all the same."""
+        try:
+            packets = parse_compound(data)
+        except PacketError:
+            return
+        self.sides[side].reports.comes_from(packets, now)
+        if passed_on:
+            self.sides[1 - side].reports.passes_to(packets, now)
 
     def _rtcp_to(self, side: int) -> Forward | None:
         theirs = self.sides[side]
@@ -218,4 +239,6 @@ class Relay:
 
 
 def side_figures(side: RelaySide, epoch_offset_ms: int) -> SideFigures:
-    return side.stream.figures(epoch_offset_ms, side.strays)
+    return side.stream.figures(
+        epoch_offset_ms, side.strays, side.reports.round_trip_ms, side.was_one_way
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,13 @@ from rtp.control import (
     Closed,
     Digit,
     Direction,
+    Figures,
     FromWorker,
     Hear,
     Latched,
     Listen,
     Mute,
+    OneWay,
     Open,
     Opened,
     OpenFailed,
@@ -37,6 +40,7 @@ from rtp.control import (
     Speaker,
     StopPlaying,
     StopRecording,
+    TellFigures,
     ToSound,
     ToWorker,
 )
@@ -85,6 +89,7 @@ class MediaSession:
         "on_digit",
         "on_speaker",
         "owner",
+        "unheard",
     )
 
     def __init__(self, session: int, book: SessionBook, a_port: int, b_port: int) -> None:
@@ -99,6 +104,8 @@ class MediaSession:
         """Told when a side of this session takes the floor of its room."""
         self.latched: dict[Side, tuple[str, int]] = {}
         """Where each side's packets come from, as far as known."""
+        self.unheard: set[Side] = set()
+        """Sides from which nothing comes now, though they are spoken to."""
         self._book = book
         self._closing: asyncio.Future[SessionFigures] | None = None
 
@@ -215,6 +222,10 @@ class MediaSession:
         if self._closing is None:
             self._book.send(message)
 
+    def figures(self) -> asyncio.Future[SessionFigures | None]:
+        """The figures as they stand; None if the session is closed. Fails with WorkerLost."""
+        return self._book.figures(self)
+
     def close(self) -> asyncio.Future[SessionFigures]:
         """Close the ports; the result are the last figures. Repeated: the same future.
 
@@ -227,6 +238,8 @@ class MediaSession:
 
 SilentCallback = Callable[[MediaSession, int | None], None]
 """The session, and when its last packet came: epoch milliseconds, None for never."""
+OneWayCallback = Callable[[MediaSession, Side, bool], None]
+"""The session, which side, and whether it is heard (again)."""
 LostCallback = Callable[[MediaSession], None]
 
 
@@ -236,11 +249,14 @@ class SessionBook:
     Args:
         send: carries a message to the engine.
         on_silent: called when a session hears nothing from either side any more.
+        on_one_way: called when a side isn't heard though it is spoken to, or is again.
     """
 
     __slots__ = (
+        "_asked",
         "_closing",
         "_last_id",
+        "_on_one_way",
         "_on_silent",
         "_opening",
         "_playings",
@@ -249,9 +265,16 @@ class SessionBook:
         "send",
     )
 
-    def __init__(self, send: Callable[[ToWorker], None], on_silent: SilentCallback) -> None:
+    def __init__(
+        self,
+        send: Callable[[ToWorker], None],
+        on_silent: SilentCallback,
+        on_one_way: OneWayCallback,
+    ) -> None:
         self.send = send
         self._on_silent = on_silent
+        self._on_one_way = on_one_way
+        self._asked: deque[asyncio.Future[SessionFigures | None]] = deque()
         self._opening: dict[int, asyncio.Future[MediaSession]] = {}
         self._sessions: dict[int, MediaSession] = {}
         self._closing: dict[int, asyncio.Future[SessionFigures]] = {}
@@ -268,6 +291,15 @@ class SessionBook:
         future: asyncio.Future[MediaSession] = asyncio.get_running_loop().create_future()
         self._opening[session] = future
         self.send(Open(session, side_a, side_b))
+        return future
+
+    def figures(self, session: MediaSession) -> asyncio.Future[SessionFigures | None]:
+        future: asyncio.Future[SessionFigures | None] = asyncio.get_running_loop().create_future()
+        if session.id not in self._sessions:
+            future.set_result(None)
+            return future
+        self._asked.append(future)
+        self.send(TellFigures(session.id))
         return future
 
     def play(
@@ -345,6 +377,15 @@ class SessionBook:
                 found = self._sessions.get(session)
                 if found is not None:
                     self._on_silent(found, last_packet_at)
+            case Figures(_, asked_figures):
+                asked = self._asked.popleft()  # answers come in the order of the questions
+                if not asked.done():
+                    asked.set_result(asked_figures)
+            case OneWay(session, side, heard):
+                found = self._sessions.get(session)
+                if found is not None:
+                    (found.unheard.discard if heard else found.unheard.add)(side)
+                    self._on_one_way(found, side, heard)
             case Played():
                 _, playing = self._playings.pop(message.playing, (0, None))
                 if playing is not None and not playing.done():
@@ -382,6 +423,7 @@ class SessionBook:
         awaited: list[asyncio.Future[Any]] = [
             *self._opening.values(),
             *self._closing.values(),
+            *self._asked,
             *(future for _, future in self._playings.values()),
             *self._recordings.values(),
         ]
@@ -392,6 +434,7 @@ class SessionBook:
         sessions = list(self._sessions.values())
         self._opening.clear()
         self._closing.clear()
+        self._asked.clear()
         self._playings.clear()
         self._recordings.clear()
         self._sessions.clear()

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rtp.batch import decoded, encoded
 from rtp.control import (
     Digit,
     DigitMethod,
@@ -23,7 +24,6 @@ from rtp.control import (
     Play,
     Played,
     PlayedReason,
-    PlayItem,
     Press,
     Record,
     Recorded,
@@ -38,29 +38,23 @@ from rtp.control import (
 )
 from rtp.disk import Loaded, Result, Written
 from rtp.dtmf import DtmfDetector
-from rtp.g711 import PCMA, PCMU
 from rtp.latch import Address
 from rtp.outbound import OutboundSound
-from rtp.player import Piece, Playing
+from rtp.prompts import Prompts
 from rtp.recording import Recording
 from rtp.relay import SIDE_A, SIDE_B
+from rtp.reports import OwnReports
 from rtp.rooms import Rooms
 from rtp.samples import FRAME_SAMPLES, SILENT_FRAME, Samples
-from rtp.sound_side import NOBODY, SoundSession, SoundSide, silence
+from rtp.sound_side import NOBODY, SoundSession, SoundSide
 from rtp.telephone_event import DIGITS
 from rtp.tick import TickClock
-from rtp.tones import tone
 
 Outgoing = tuple[int, bytes, Address]
 """Out of which port, what, and where to."""
 
-_LAWS = (PCMU, PCMA)
-_DECODING = np.concatenate([law.decoding for law in _LAWS])
-_ENCODING = np.concatenate([law.encoding for law in _LAWS])
-_DECODING_STEP, _ENCODING_STEP = 1 << 8, 1 << 16
-"""From one law's table to the next one's."""
-_LAW_INDEX = {law.payload_type: index for index, law in enumerate(_LAWS)}
-_NOTHING_CAME = bytes(FRAME_SAMPLES)
+REPORT_TICKS = 250
+"""5 s between reports, give or take half of it."""
 
 
 class Files(Protocol):
@@ -72,34 +66,23 @@ class Files(Protocol):
     def close(self, recording: int) -> None: ...
 
 
-class _Waiting:
-    """A playing whose files are being read."""
-
-    __slots__ = ("files", "message", "missing", "playing", "side")
-
-    def __init__(self, side: SoundSide, playing: Playing, message: Play) -> None:
-        self.side = side
-        self.playing = playing
-        self.message = message
-        self.files: dict[str, Samples] = {}
-        self.missing = {item.file for item in message.items if item.file is not None}
-
-
 class SoundTier:
     """Sides, rooms and recordings of one worker.
 
     Args:
         draw: random numbers of so many bits.
+        epoch_offset_ms: epoch milliseconds at which the monotonic clock was 0.
     """
 
-    def __init__(self, files: Files, draw: Callable[[int], int]) -> None:
+    def __init__(self, files: Files, draw: Callable[[int], int], epoch_offset_ms: int = 0) -> None:
         self._files = files
         self._draw = draw
+        self._epoch_offset_ms = epoch_offset_ms
         self._sides: list[SoundSide] = []
         self._rooms = Rooms()
         self._recordings: dict[int, tuple[SoundSession, Recording]] = {}
         self._ending: dict[int, Recorded] = {}
-        self._waiting: list[_Waiting] = []
+        self._prompts = Prompts(files.load, self._failed)
         self._clock = TickClock()
         self._messages: list[FromSound] = []
         self._changed: list[int] = []
@@ -140,19 +123,8 @@ class SoundTier:
     @_handle.register
     def _play(self, message: Play, session: SoundSession, now: float) -> None:
         side = self._side(session, message.side)
-        if side is None:
-            return
-        playing = Playing(message.playing, barge_in=message.barge_in, repeat=message.repeat)
-        if not side.player.play(playing):
-            self._failed(side, message.playing, "too much waits to be played")
-            return
-        waiting = _Waiting(side, playing, message)
-        if not waiting.missing:
-            self._start_playing(waiting)
-            return
-        self._waiting.append(waiting)
-        for path in waiting.missing:
-            self._files.load(path)
+        if side is not None:
+            self._prompts.play(side, message)
 
     @_handle.register
     def _stop_playing(self, message: StopPlaying, session: SoundSession, now: float) -> None:
@@ -208,7 +180,7 @@ class SoundTier:
         """A session ends, and what belongs to it."""
         for recording in list(session.recordings):
             self._end_recording(recording, "closed")
-        self._waiting = [item for item in self._waiting if item.side.session is not session]
+        self._prompts.forget(session)
         for side in session.sides:
             if side is None:
                 continue
@@ -233,7 +205,8 @@ class SoundTier:
         side = session.sides[index]
         if side is None:
             outbound = OutboundSound(self._draw(32), self._draw(15), self._draw(32))
-            side = SoundSide(session, letter, session.relay.sides[index], outbound)
+            reports = OwnReports(b"%024x" % self._draw(96))
+            side = SoundSide(session, letter, session.relay.sides[index], outbound, reports)
             side.inbound.event_payload_type = side.relay_side.event_payload_type
             session.sides[index] = side
         return side
@@ -262,15 +235,6 @@ class SoundTier:
 
     # Playing
 
-    def _start_playing(self, waiting: _Waiting) -> None:
-        try:
-            pieces = [_piece(item, waiting.files) for item in waiting.message.items]
-        except KeyError as error:
-            waiting.side.player.drop(waiting.playing)
-            self._failed(waiting.side, waiting.playing.id, f"no tone {error}")
-            return
-        waiting.playing.set_pieces(pieces)
-
     def _failed(self, side: SoundSide, playing: int, problem: str) -> None:
         self._messages.append(Played(side.session.id, side.letter, playing, "failed", problem))
 
@@ -284,24 +248,11 @@ class SoundTier:
     def disk_told(self, result: Result, now: float) -> None:
         """A file was read or written."""
         match result:
-            case Loaded(path, samples, reason):
-                for waiting in [w for w in self._waiting if path in w.missing]:
-                    self._loaded(waiting, path, samples, reason)
-                    self._settle(waiting.side, now)
+            case Loaded():
+                for side in self._prompts.loaded(result):
+                    self._settle(side, now)
             case Written(recording, reason):
                 self._written(recording, reason, now)
-
-    def _loaded(self, waiting: _Waiting, path: str, samples: Samples | None, reason: str) -> None:
-        if samples is None:
-            self._waiting.remove(waiting)
-            waiting.side.player.drop(waiting.playing)
-            self._failed(waiting.side, waiting.playing.id, f"{path}: {reason}")
-            return
-        waiting.missing.discard(path)
-        waiting.files[path] = samples
-        if not waiting.missing:
-            self._waiting.remove(waiting)
-            self._start_playing(waiting)
 
     # Digits
 
@@ -374,6 +325,9 @@ class SoundTier:
         spoken_to = [side for side in sides if side.relay_side.spoken_to]
         if spoken_to:
             self._speak(number, spoken_to, self._to_hear(spoken_to, frames), outgoing)
+            for side in spoken_to:
+                if number >= side.report_at:
+                    self._report(side, number, now, outgoing)
         for side in sides:
             if side.player.finished:
                 self._tell_finished(side)
@@ -422,10 +376,7 @@ class SoundTier:
         self, number: int, sides: list[SoundSide], heard: Samples, outgoing: list[Outgoing]
     ) -> None:
         """Encode and packetise what the sides hear."""
-        laws = np.array([_LAW_INDEX.get(s.relay_side.law_payload_type or 0, 0) for s in sides])
-        indices = heard.view(np.uint16).astype(np.int32)
-        indices += (laws * _ENCODING_STEP)[:, None]
-        octets = _ENCODING[indices].tobytes()
+        octets = encoded(heard, [side.relay_side.law_payload_type or 0 for side in sides])
         for row, side in enumerate(sides):
             relay_side = side.relay_side
             target = relay_side.rtp_destination
@@ -442,6 +393,25 @@ class SoundTier:
             frame = octets[row * FRAME_SAMPLES : (row + 1) * FRAME_SAMPLES]
             for packet in side.outbound.frame(number, frame, law, relay_side.packet_ms):
                 outgoing.append((port, packet, target))
+
+    def _report(self, side: SoundSide, number: int, now: float, outgoing: list[Outgoing]) -> None:
+        """Send RTCP, at intervals of chance (RFC 3550 section 6.2)."""
+        first = side.report_at == 0
+        side.report_at = number + REPORT_TICKS // 2 + self._draw(16) * REPORT_TICKS // (1 << 16)
+        relay_side = side.relay_side
+        target = relay_side.rtcp_destination
+        if first or target is None:
+            return
+        port = side.session.ports[SIDE_A if side.letter == "a" else SIDE_B]
+        data = side.reports.report(
+            side.outbound,
+            side.outbound.time(number),
+            relay_side.stream,
+            relay_side.reports,
+            now,
+            self._epoch_offset_ms + round(now * 1000),
+        )
+        outgoing.append((port if relay_side.multiplexes else port + 1, data, target))
 
     def _tell_finished(self, side: SoundSide) -> None:
         self._messages += [
@@ -467,11 +437,7 @@ class SoundTier:
 def _frames_of(sides: list[SoundSide]) -> Samples:
     """The tick's frame of every side, decoded together; sets their rows."""
     parts = [side.inbound.octets() for side in sides]
-    laws = np.array([_LAW_INDEX[side.inbound.law.payload_type] for side in sides])
-    joined = b"".join([_NOTHING_CAME if part is None else part for part in parts])
-    indices = np.frombuffer(joined, np.uint8).reshape(-1, FRAME_SAMPLES).astype(np.int32)
-    indices += (laws * _DECODING_STEP)[:, None]
-    frames: Samples = _DECODING[indices]
+    frames = decoded(parts, [side.inbound.law.payload_type for side in sides])
     for row, (side, part) in enumerate(zip(sides, parts, strict=True)):
         side.row = row
         if part is None:
@@ -482,12 +448,3 @@ def _frames_of(sides: list[SoundSide]) -> Samples:
         if came is not frame:
             frames[row] = came
     return frames
-
-
-def _piece(item: PlayItem, files: dict[str, Samples]) -> Piece:
-    if item.file is not None:
-        return Piece(files[item.file])
-    if item.tone is None:
-        return silence(item.milliseconds or 0)
-    length = None if item.milliseconds is None else item.milliseconds * 8
-    return Piece(tone(item.tone, item.country), length)

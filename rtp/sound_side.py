@@ -10,6 +10,7 @@ from rtp.outbound import OutboundSound
 from rtp.player import Piece, Player, Playing
 from rtp.recording import Recording
 from rtp.relay import Relay, RelaySide
+from rtp.reports import OwnReports
 from rtp.samples import samples_in
 from rtp.telephone_event import DIGITS, PAUSE_MS, EventSender
 
@@ -39,6 +40,8 @@ class SoundSide:
         "outbound",
         "player",
         "relay_side",
+        "report_at",
+        "reports",
         "room",
         "row",
         "session",
@@ -46,12 +49,20 @@ class SoundSide:
     )
 
     def __init__(
-        self, session: SoundSession, letter: Side, relay_side: RelaySide, outbound: OutboundSound
+        self,
+        session: SoundSession,
+        letter: Side,
+        relay_side: RelaySide,
+        outbound: OutboundSound,
+        reports: OwnReports,
     ) -> None:
         self.session = session
         self.letter: Side = letter
         self.relay_side = relay_side
         self.outbound = outbound
+        self.reports = reports
+        self.report_at = 0
+        """The tick of the next report."""
         self.inbound = InboundSound()
         self.player = Player()
         self.events = EventSender()

@@ -99,13 +99,29 @@ class ReceivedStream:
         return (self._jitter >> 4) / self._clock_rate
 
     @property
+    def jitter(self) -> int:
+        """In timestamp units."""
+        return self._jitter >> 4
+
+    @property
+    def extended_highest(self) -> int:
+        """Sequence number, with the cycles in front (section 6.4.1)."""
+        return 0 if self._sequence is None else self._sequence.extended_highest
+
+    @property
     def expected(self) -> int:
         return 0 if self._sequence is None else self._sequence.expected
 
-    def figures(self, epoch_offset_ms: int, strays: int) -> SideFigures:
+    def figures(
+        self,
+        epoch_offset_ms: int,
+        strays: int,
+        round_trip_ms: float | None = None,
+        one_way: bool = False,
+    ) -> SideFigures:
         """What to report; `epoch_offset_ms` turns monotonic into epoch milliseconds."""
         if self.first_at is None or self.last_at is None:
-            return SideFigures(strays=strays)
+            return SideFigures(strays=strays, round_trip_ms=round_trip_ms, one_way=one_way)
         expected = self.expected
         lost = expected - self.packets
         jitter_ms = self.jitter_seconds * 1000
@@ -115,23 +131,28 @@ class ReceivedStream:
             expected=expected,
             lost=lost,
             jitter_ms=round(jitter_ms, 3),
-            mos=round(mean_opinion_score(max(0, lost) / expected, jitter_ms), 2),
+            mos=round(
+                mean_opinion_score(max(0, lost) / expected, jitter_ms, round_trip_ms or 0.0), 2
+            ),
             first_packet_at=epoch_offset_ms + round(self.first_at * 1000),
             last_packet_at=epoch_offset_ms + round(self.last_at * 1000),
             strays=strays,
+            round_trip_ms=round_trip_ms,
+            one_way=one_way,
         )
 
 
-def mean_opinion_score(loss: float, jitter_ms: float) -> float:
+def mean_opinion_score(loss: float, jitter_ms: float, round_trip_ms: float = 0.0) -> float:
     """Quality from 1 (bad) to 4.5 by the E-model (ITU-T G.107), for G.711.
 
-    Simplified as usual where only one end is seen: random loss, and a delay made of a base and of
-    the jitter buffer that such jitter asks for.
+    Simplified as usual where only one end is seen: random loss, and a delay made of a base, of the
+    way as far as it was measured, and of the jitter buffer that such jitter asks for.
 
     Args:
         loss: lost part of the packets, 0 to 1.
+        round_trip_ms: between the peer and us; 0 if nobody measured it.
     """
-    delay_ms = _BASE_DELAY_MS + _JITTER_BUFFER_OF_JITTER * jitter_ms
+    delay_ms = _BASE_DELAY_MS + _JITTER_BUFFER_OF_JITTER * jitter_ms + round_trip_ms / 2
     delay_impairment = 0.024 * delay_ms + 0.11 * max(0.0, delay_ms - 177.3)
     percent = 100.0 * loss
     loss_impairment = _EQUIPMENT_IMPAIRMENT + (95.0 - _EQUIPMENT_IMPAIRMENT) * percent / (

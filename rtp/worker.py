@@ -145,7 +145,7 @@ class Worker:
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         epoll.register(self._wake_fd, select.EPOLLIN)
         self._disk = DiskThread(self._wake)
-        sound = SoundTier(self._disk, random.SystemRandom().getrandbits)
+        sound = SoundTier(self._disk, random.SystemRandom().getrandbits, start.epoch_offset_ms)
         self._engine = Engine(start, pool, self._sockets, sound)
         self._lanes: dict[int, Lane] = {}
         self._ears: dict[int, Ear] = {}
@@ -190,6 +190,9 @@ class Worker:
         if self._unsettled:
             due = self._unsettled[0][0]
             deadline = due if deadline is None else min(due, deadline)
+        watch_at = self._engine.watch_due_at
+        if watch_at is not None:
+            deadline = watch_at if deadline is None else min(watch_at, deadline)
         due_at = self._engine.tick_due_at
         if due_at is not None:
             # epoll waits for whole milliseconds, rounded up; the rest is slept off before the tick.
@@ -336,6 +339,7 @@ class Worker:
     def _housekeep(self, now: float) -> None:
         """Deadlines, sockets to connect anew, and news for the switch."""
         self._engine.expire(now)
+        self._engine.watch(now)
         while self._unsettled and self._unsettled[0][0] <= now:
             session = self._engine.session(self._unsettled.popleft()[1])
             if session is not None:

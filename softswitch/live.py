@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from billing.cdr import show_stamp
+from billing.cdr import media_row, show_stamp
+from rtp.session import MediaError
+from softswitch.call.accounting import media_figures
 from softswitch.call.call import Call
 from softswitch.directory import Trunk
 from softswitch.operations.errors import OperationError
@@ -18,6 +20,8 @@ from softswitch.trace.ladder import row
 from softswitch.trace.recorder import CallTrace, Message
 
 Row = dict[str, Any]
+FIGURES_SECONDS = 2.0
+"""How long an operator waits for a worker's figures."""
 
 
 def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
@@ -26,8 +30,9 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
     def call_list() -> list[Row]:
         return [call_row(call) for call in switch.calls.values()]
 
-    def call_show(call_id: str) -> Row:
-        return call_row(_call(switch, call_id))
+    async def call_show(call_id: str) -> Row:
+        call = _call(switch, call_id)
+        return call_row(call) | {"media": await _media(call)}
 
     def call_hangup(call_id: str) -> Row:
         call = _call(switch, call_id)
@@ -125,6 +130,18 @@ def _call(switch: Switch, call_id: str) -> Call:
         why = "several calls begin with" if found else "there is no call"
         raise OperationError(f"{why} {call_id!r}; `softswitch call list` shows them")
     return found[0]
+
+
+async def _media(call: Call) -> Row | None:
+    """What the relay has counted so far, as the CDR will show it."""
+    if call.sound_session is None:
+        return None
+    try:
+        async with asyncio.timeout(FIGURES_SECONDS):
+            figures = media_figures(await call.sound_session.figures())
+    except (TimeoutError, MediaError):
+        return None
+    return None if figures is None else media_row(figures)
 
 
 def call_row(call: Call) -> Row:

@@ -22,6 +22,7 @@ from billing.group_commit import GroupCommit
 from billing.product import Destinations
 from billing.store import Store, StoreError
 from rtp.client import MediaWorkers
+from rtp.control import Side
 from rtp.session import MediaError, MediaSession, MediaSettings
 from sip.endpoint import Listen, ListenError
 from sip.flow import Flow
@@ -131,6 +132,7 @@ class Server:
                 config.media.quarantine_seconds,
             ),
             on_silent=self._silent,
+            on_one_way=self._one_way,
             on_lost=self._lost,
         )
         self._tariffs = {tariff.name: tariff for tariff in self._store.tariffs()}
@@ -346,6 +348,13 @@ class Server:
         if session.owner is not None:
             last = None if last_packet_at is None else self._media.monotonic(last_packet_at)
             session.owner.post(Silent(last))
+
+    def _one_way(self, session: MediaSession, side: Side, heard: bool) -> None:
+        call = session.owner
+        if call is not None:
+            news = "a side is heard again" if heard else "one-way audio: a side isn't heard"
+            person = "caller" if side == "a" else "callee"
+            self._log.warning(news, call=call.id, side=person)
 
     def _lost(self, session: MediaSession) -> None:
         if session.owner is not None:

@@ -189,6 +189,8 @@ def _side(side: SideFigures) -> SideMedia:
         round(side.jitter_ms * 1000),
         None if side.mos is None else round(side.mos * 100),
         side.strays,
+        None if side.round_trip_ms is None else round(side.round_trip_ms * 1000),
+        side.one_way,
     )
 
 

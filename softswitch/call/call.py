@@ -111,6 +111,11 @@ class Call:
         return None if self._media is None else self._media.codec
 
     @property
+    def sound_session(self) -> MediaSession | None:
+        """Its relay session, once there is one."""
+        return self._relay
+
+    @property
     def wants_balance(self) -> bool:
         """Whether there was nothing left to reserve when it asked last."""
         return any(meter.wants_balance for meter in self.meters)

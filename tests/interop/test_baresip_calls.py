@@ -3,7 +3,7 @@
 import pytest
 import sound
 from baresip import Baresip
-from switchboard import ANA, BEKA
+from switchboard import ANA, BEKA, until
 
 SAID = {"ana": 1, "beka": 2}
 """Each says something of its own."""
@@ -45,11 +45,17 @@ def test_what_each_says_is_what_the_other_hears(board, phone, transport):
     assert record["media"]["caller"]["lost"] == record["media"]["callee"]["lost"] == 0
 
 
+def live(board, call):
+    return board.ask("call_show", call_id=call["id"])
+
+
 @pytest.mark.parametrize("codec", ["pcmu", "pcma"])
 def test_the_echo_test_gives_back_what_was_said(board, phone, codec):
     ana = phone("ana", 3.0, codec=codec)
     ana.command("dial", "*43")
     ana.hears("CALL_ESTABLISHED")
+    (call,) = board.ask("call_list")
+    until(lambda: live(board, call)["media"]["caller"]["packets"] > 10, "sound is counted live")
     ana.hears("CALL_CLOSED")  # when its file is played to the end
     said, heard = (sound.read_wav(path) for path in (ana.folder / "said.wav", ana.heard))
     found = sound.match(said, heard)
@@ -61,6 +67,7 @@ def test_the_echo_test_gives_back_what_was_said(board, phone, codec):
         codec.upper(),
     )
     assert record["called"] == "*43" and record["media"]["caller"]["packets"] > 140
+    assert record["media"]["caller"]["one_way"] is False
 
 
 def test_keys_pass(board, phone):

@@ -6,8 +6,9 @@ from rtp.control import Close, Hear, Open, SetRemote, SideSpec, Start, TickFigur
 from rtp.disk import Loaded, Written
 from rtp.engine import Engine
 from rtp.g711 import LAWS, PCMU
-from rtp.packet import HEADER, RtpPacket
+from rtp.packet import HEADER, RtpPacket, is_rtcp
 from rtp.ports import PortPool
+from rtp.rtcp import parse_compound
 from rtp.sound import SoundTier
 from rtp.telephone_event import EventReceiver
 
@@ -102,7 +103,7 @@ class Studio:
         pool = PortPool(20_000, 29_999, lambda ports: None, 5.0)
         self.engine = Engine(start, pool, Ports(), self.tier)
         self.phones = {}
-        self.relayed = []
+        self.reports = []
         self.told = []
         self.sessions = 0
 
@@ -164,9 +165,13 @@ class Studio:
     def tick(self, late=0.0):
         """Go on to the next 20 ms."""
         self.now = (round(self.now / TICK) + 1) * TICK + late
-        for _, data, target in self.engine.tick(self.now):
-            self._deliver(data, target)
+        for port, data, target in self.engine.tick(self.now):
+            if is_rtcp(data):
+                self.reports.append((self.now, port, target, parse_compound(data)))
+            else:
+                self._deliver(data, target)
         self.engine.expire(self.now)
+        self.engine.watch(self.now)
         self.listen()
 
     def run(self, frames, *speaking):

@@ -1,0 +1,81 @@
+"""Notices when one side isn't heard though the other one is: the commonest fault of a telephone
+network, of which people only say that it doesn't work.
+
+A phone that sends nothing while its user is silent looks the same after a while. That is why it is
+told and written down, and no call is ended for it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+
+from rtp.relay import SIDE_A, SIDE_B, Relay, RelaySide
+
+UNHEARD_SECONDS = 3.75
+"""Without a packet. With the time until a session's turn comes that is five seconds."""
+TALKING_SECONDS = 1.0
+"""The other side sent something within so long."""
+ROUND_SECONDS = 1.0
+"""Every session has its turn once in so long ..."""
+STEP_SECONDS = 0.25
+"""... a part of them at a time, so that looking delays nobody's sound."""
+
+
+def changed_sides(relay: Relay, now: float) -> Iterator[int]:
+    """Sides that are not heard any more, or are again; `RelaySide.one_way` says which."""
+    for index in (SIDE_A, SIDE_B):
+        side = relay.sides[index]
+        one_way = side.negotiated and _is_one_way(relay, side, relay.sides[1 - index], now)
+        if one_way != side.one_way:
+            side.one_way = one_way
+            side.was_one_way = side.was_one_way or one_way
+            yield index
+
+
+def _is_one_way(relay: Relay, side: RelaySide, other: RelaySide, now: float) -> bool:
+    since = relay.negotiated_at
+    if since is None or side.on_hold:
+        return False
+    if side.stream.last_at is not None:
+        since = max(since, side.stream.last_at)
+    if now - since < UNHEARD_SECONDS:
+        return False
+    if side.spoken_to:
+        return True
+    heard_at = other.stream.last_at
+    return not other.on_hold and heard_at is not None and now - heard_at <= TALKING_SECONDS
+
+
+class Rounds:
+    """Whose turn it is."""
+
+    __slots__ = ("_due_at", "_waiting")
+
+    def __init__(self) -> None:
+        self._due_at: float | None = None
+        self._waiting: deque[int] = deque()
+
+    @property
+    def due_at(self) -> float | None:
+        """None while there are no sessions."""
+        return self._due_at
+
+    def opened(self, now: float) -> None:
+        """There is a session."""
+        if self._due_at is None:
+            self._due_at = now + STEP_SECONDS
+
+    def turn(self, sessions: Mapping[int, object], now: float) -> list[int]:
+        """The sessions to be looked at now, some of which may have gone."""
+        if self._due_at is None or now < self._due_at:
+            return []
+        if not sessions:
+            self._due_at = None
+            self._waiting.clear()
+            return []
+        self._due_at = now + STEP_SECONDS
+        if not self._waiting:
+            self._waiting.extend(sessions)
+        count = -(-len(sessions) * STEP_SECONDS // ROUND_SECONDS)
+        return [self._waiting.popleft() for _ in range(min(int(count), len(self._waiting)))]

@@ -1,0 +1,133 @@
+"""RTCP as the switch reads it on its way, and writes it where it talks itself (RFC 3550 section 6).
+
+The way to a peer and back is timed by the sender reports that it was sent, whoever made them: its
+next reception report says which one it got last, and how long ago (section 6.4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtp.outbound import OutboundSound
+from rtp.rtcp import (
+    ReceiverReport,
+    ReportBlock,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    compound_bytes,
+)
+from rtp.source import ReceivedStream
+
+NTP_EPOCH_SECONDS = 2_208_988_800
+"""From 1900 to 1970."""
+MAX_ROUND_TRIP_SECONDS = 10.0
+"""What takes longer is a peer's mistake."""
+CNAME = 1
+_MAX_LOST = 0x7FFFFF
+_UNITS = 65_536
+"""Of a second, in which delays are said."""
+
+
+class PeerReports:
+    """What one peer's reports tell of the way to it."""
+
+    __slots__ = ("_came", "_sent", "round_trip_ms")
+
+    def __init__(self) -> None:
+        self._sent: tuple[int, float] | None = None
+        self._came: tuple[int, float] | None = None
+        self.round_trip_ms: float | None = None
+        """From us to the peer and back, as measured last."""
+
+    def passes_to(self, packets: Sequence[RtcpPacket], now: float) -> None:
+        """The peer is sent these."""
+        for packet in packets:
+            if isinstance(packet, SenderReport):
+                self._sent = (_middle(packet.ntp_timestamp), now)
+
+    def comes_from(self, packets: Sequence[RtcpPacket], now: float) -> None:
+        """The peer sent these."""
+        for packet in packets:
+            if isinstance(packet, SenderReport):
+                self._came = (_middle(packet.ntp_timestamp), now)
+            if isinstance(packet, SenderReport | ReceiverReport):
+                for block in packet.blocks:
+                    self._measure(block, now)
+
+    def _measure(self, block: ReportBlock, now: float) -> None:
+        if self._sent is None or block.last_sender_report != self._sent[0]:
+            return
+        round_trip = now - self._sent[1] - block.delay_since / _UNITS
+        if 0 <= round_trip <= MAX_ROUND_TRIP_SECONDS:
+            self.round_trip_ms = round(1000 * round_trip, 1)
+
+    def last_came(self, now: float) -> tuple[int, int]:
+        """Which sender report came last, and how long ago, as a report block says it."""
+        if self._came is None:
+            return 0, 0
+        return self._came[0], min(round((now - self._came[1]) * _UNITS), 0xFFFFFFFF)
+
+
+class OwnReports:
+    """Reports about what we send to a peer, and about what we get of it.
+
+    Args:
+        name: of ourselves in this session, by chance (RFC 7022).
+    """
+
+    __slots__ = ("_expected", "_name", "_packets")
+
+    def __init__(self, name: bytes) -> None:
+        self._name = name
+        self._expected = 0
+        self._packets = 0
+
+    def report(
+        self,
+        outbound: OutboundSound,
+        timestamp: int,
+        stream: ReceivedStream,
+        peer: PeerReports,
+        now: float,
+        epoch_ms: int,
+    ) -> bytes:
+        """A compound to send; `timestamp` is the media's at this time."""
+        ntp = ((epoch_ms + NTP_EPOCH_SECONDS * 1000) << 32) // 1000
+        blocks = () if stream.ssrc is None else (self._block(stream.ssrc, stream, peer, now),)
+        packets: list[RtcpPacket] = [
+            SenderReport(
+                outbound.ssrc,
+                ntp & 0xFFFFFFFFFFFFFFFF,
+                timestamp,
+                outbound.packets & 0xFFFFFFFF,
+                outbound.octets & 0xFFFFFFFF,
+                blocks,
+            ),
+            SourceDescription(((outbound.ssrc, ((CNAME, self._name),)),)),
+        ]
+        peer.passes_to(packets, now)
+        return compound_bytes(packets)
+
+    def _block(
+        self, ssrc: int, stream: ReceivedStream, peer: PeerReports, now: float
+    ) -> ReportBlock:
+        expected, packets = stream.expected, stream.packets
+        new_expected, new_packets = expected - self._expected, packets - self._packets
+        self._expected, self._packets = expected, packets
+        lost = max(0, new_expected - new_packets)
+        last, delay = peer.last_came(now)
+        return ReportBlock(
+            ssrc,
+            min(255, (lost << 8) // new_expected) if new_expected > 0 else 0,
+            max(-_MAX_LOST - 1, min(_MAX_LOST, expected - packets)),
+            stream.extended_highest & 0xFFFFFFFF,
+            stream.jitter & 0xFFFFFFFF,
+            last,
+            delay,
+        )
+
+
+def _middle(ntp: int) -> int:
+    """The part of an NTP time stamp by which reports name each other."""
+    return ntp >> 16 & 0xFFFFFFFF

@@ -2,5 +2,5 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-for name in (".", "../sip", "../simulation", "../torture"):
+for name in (".", "../rtp", "../sip", "../simulation", "../torture"):
     sys.path.insert(0, str((HERE / name).resolve()))

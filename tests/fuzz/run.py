@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-for folder in (HERE, HERE.parent / "sip", HERE.parent / "torture"):
-    sys.path.insert(0, str(folder))
+for name in ("fuzz", "rtp", "sip", "torture"):
+    sys.path.insert(0, str(HERE.parent / name))
 
 KEPT = Path("var") / "fuzz"
 MAX_SECONDS = 0.5

@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 import cases
+import numpy as np
 from conversation import ALICE, ANSWER, BOB, OFFER, Conversation
 
-from rtp import rtcp
+from rtp import rtcp, wav
 from rtp.packet import HeaderExtension, RtpPacket
 from sip.errors import SipError
 from sip.events import (
@@ -273,3 +274,27 @@ def rtcp_packets() -> Iterable[bytes]:
     yield rtcp.compound_bytes([report, names])
     yield rtcp.compound_bytes([rtcp.ReceiverReport(1, (block, block)), rtcp.Goodbye((1, 2))])
     yield rtcp.compound_bytes([rtcp.OtherPacket(205, 1, bytes(8))])
+
+
+def events() -> Iterable[bytes]:
+    return [b"\x05\x0a\x00\xa0", b"\x10\x8a\x03\x20" * 3]
+
+
+def sounds() -> Iterable[bytes]:
+    yield PARTING.join(
+        bytes(RtpPacket(0, number, 160 * number, 7, bytes((number,)) * 160, not number))
+        for number in range(8)
+    )
+    yield PARTING.join(
+        bytes(RtpPacket(101, number, 0, 7, b"\x05%c\x00%c" % (0x8A if number > 3 else 10, number)))
+        for number in range(6)
+    )
+    yield PARTING.join((*rtp_packets(), *rtcp_packets()))
+
+
+def wavs() -> Iterable[bytes]:
+    sound = np.arange(400, dtype=np.int16)
+    yield wav.file_bytes(sound)
+    yield wav.header(2**32 - 64) + bytes(40)
+    whole = wav.file_bytes(sound)
+    yield whole[:36] + b"LIST\x05\x00\x00\x00abcde\x00" + whole[36:]

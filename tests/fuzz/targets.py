@@ -12,9 +12,13 @@ from dataclasses import dataclass
 
 import samples
 from conversation import ALICE, BOB
+from studio import Studio
 
-from rtp import rtcp
+from rtp import rtcp, wav
+from rtp.control import Listen, Record
+from rtp.g711 import PCMA
 from rtp.packet import PacketError, RtpPacket, is_rtcp, is_rtp
+from rtp.telephone_event import EventReceiver, TelephoneEvent
 from sip import digest, headers, message, sdp, stun, uri
 from sip.errors import ParseError, SipError
 from sip.flow import Flow
@@ -32,6 +36,7 @@ from sip.user_agent import UserAgent
 FLOW = Flow("udp", BOB, ALICE)
 MAX_STREAM_MESSAGE = 65_535
 MAX_PIECES = 200
+MAX_PARTS = 20
 
 
 @dataclass(frozen=True)
@@ -252,6 +257,42 @@ def read_rtcp(data: bytes) -> None:
     assert again == packets
 
 
+def read_event(data: bytes) -> None:
+    event = TelephoneEvent.parse(data)
+    assert TelephoneEvent.parse(bytes(event)) == event
+    receiver = EventReceiver()
+    for at in range(0, min(len(data), 400), 4):
+        receiver.receive(at, data[at:])
+
+
+def read_wav(data: bytes) -> None:
+    read = wav.parse(data)
+    again = wav.parse(wav.file_bytes(read.samples))
+    assert (again.samples == read.samples).all()
+
+
+def listen(data: bytes) -> None:
+    """Datagrams to phones that talk with each other, with the switch, and in a room."""
+    studio = Studio()
+    a, b = studio.call()
+    lonely = studio.caller()
+    guests = [studio.caller(law=PCMA), studio.caller()]
+    for guest in guests:
+        studio.hear(guest, "room", room=1)
+    studio.tell(Listen(lonely.session, "a", True, True))
+    studio.tell(Record(lonely.session, 1, "x.wav", "a", 60.0))
+    for number, part in enumerate(data.split(samples.PARTING)[:MAX_PARTS]):
+        for phone in (a, b, lonely, *guests):
+            for port in (phone.port, phone.port + 1):
+                studio.engine.receive(port, part, phone.address, studio.now)
+        if number % 2:
+            studio.tick()
+    for _ in range(5):
+        studio.tick()
+    studio.engine.end(studio.now)
+    assert len(studio.engine) == 0
+
+
 TARGETS = {
     "message": Target(read_message, (ParseError,), samples.messages),
     "uri": Target(read_uri, (ParseError,), samples.uris),
@@ -265,4 +306,7 @@ TARGETS = {
     "conversation": Target(converse, (), samples.conversations),
     "rtp": Target(read_rtp, (PacketError,), samples.rtp_packets),
     "rtcp": Target(read_rtcp, (PacketError,), samples.rtcp_packets),
+    "event": Target(read_event, (PacketError,), samples.events),
+    "sound": Target(listen, (), samples.sounds),
+    "wav": Target(read_wav, (wav.WavError,), samples.wavs),
 }

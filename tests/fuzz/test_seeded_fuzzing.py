@@ -10,7 +10,7 @@ from mutation import mutated
 from targets import TARGETS, Target
 
 SEED = int(os.environ.get("SOFTSWITCH_FUZZ_SEED", "1"))
-TRIES = {"conversation": 150, "message": 1_500}
+TRIES = {"conversation": 150, "message": 1_500, "sound": 150}
 MANY_TRIES = 2_000
 MAX_SECONDS = 0.05
 """Of CPU, for one input."""

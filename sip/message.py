@@ -39,6 +39,13 @@ _COMPACT = {
 _known_names: dict[bytes, bytes] = {}
 """Names as met on the wire, to their lower-case long form; bounded by `_MAX_NAMES`."""
 
+_METHODS = {
+    name.encode("ascii"): name
+    for name in ("INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "PRACK", "UPDATE",
+                 "INFO", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE")
+}  # fmt: skip
+"""Those that need no reading."""
+_SPACE = re.compile(rb"[ \t\r\n]")
 _REQUEST_LINE = re.compile(rb"(" + grammar.TOKEN + rb") ([^ \t\r\n]+) (SIP/[0-9]+\.[0-9]+)")
 _STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?")
 # Forms that nearly every message has; what doesn't match is read by the full grammar.
@@ -58,7 +65,12 @@ _LINE_END = re.compile(rb"[\r\n]")
 _ONCE = (b"from", b"to", b"call-id", b"cseq")
 """Needed exactly once; Via may stand several times (RFC 3261 section 8.1.1)."""
 _NO_TAGS: frozenset[bytes] = frozenset()
-_COPIED_ONCE = ((b"From", b"from"), (b"To", b"to"), (b"Call-ID", b"call-id"), (b"CSeq", b"cseq"))
+_COPIED_ONCE = (
+    (b"From: ", b"from"),
+    (b"To: ", b"to"),
+    (b"Call-ID: ", b"call-id"),
+    (b"CSeq: ", b"cseq"),
+)
 """Into a response, besides Via (section 8.2.6.2)."""
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
 
@@ -85,9 +97,10 @@ def parse_message(data: bytes) -> Request | Response:
             raise ParseError("Stray line end")  # what we took for one field, others take for two
         if len(lines) > MAX_HEADERS:
             raise ParseError("Too many header fields")
-        if _FOLD.search(head) is not None:
-            lines = _unfold(lines)
-        _index(message, lines)
+        if len(head) > MAX_VALUE_BYTES or not _index_plain(message, lines):
+            if _FOLD.search(head) is not None:
+                lines = _unfold(lines)
+            _index(message, lines)
         if end < 0:
             raise ParseError("Missing end of headers")
         message.body = _body(message, data, end + 4)
@@ -104,6 +117,11 @@ def _parse_start(line: bytes) -> tuple[Request | Response, ParseError | None]:
         if status is None:
             raise ParseError("Malformed Status-Line")
         return Response(int(status[1]), text(status[2] or b"")), None
+    name, _, rest = line.partition(b" ")
+    uri, _, version = rest.rpartition(b" ")
+    method = _METHODS.get(name)
+    if method is not None and version == b"SIP/2.0" and uri and _SPACE.search(uri) is None:
+        return Request(method, uri), None
     found = _REQUEST_LINE.fullmatch(line)
     if found is None:
         return _malformed_request(line)
@@ -118,6 +136,24 @@ def _malformed_request(line: bytes) -> tuple[Request, ParseError]:
         raise ParseError("Malformed Request-Line")
     request = Request(method.decode("ascii"), rest.rpartition(b" ")[0].strip(grammar.LWS))
     return request, ParseError("Malformed Request-Line")
+
+
+def _index_plain(message: Message, lines: list[bytes]) -> bool:
+    """Note the header values if each field stands once, on one line and by a name that we know."""
+    values: dict[bytes, bytes] = {}
+    known = _known_names
+    try:
+        for line in lines[1:]:
+            name, colon, value = line.partition(b":")
+            if not colon:
+                return False
+            values[known[name]] = value.strip(b" \t")
+    except KeyError:
+        return False
+    if len(values) != len(lines) - 1:
+        return False
+    message._values = values
+    return True
 
 
 def _index(message: Message, lines: list[bytes]) -> None:
@@ -449,22 +485,23 @@ class Message:
 
     # The wire
 
-    def _start_line(self) -> bytes:
-        raise NotImplementedError
-
     def __bytes__(self) -> bytes:
         return self._raw
 
-    def _write(self, fields: Iterable[Field], body: bytes) -> None:
-        """Write the message; nothing in it may begin a line of its own."""
-        self.body = body
-        lines = [self._start_line()]
+    def _join(self, lines: list[bytes], fields: Iterable[Field], body: bytes) -> None:
+        """Write the message from its first lines and further fields; nothing in it may begin a
+        line of its own."""
         lines += [name + b": " + value for name, value in fields]
         lines.append(b"Content-Length: %d" % len(body))
         head = b"\r\n".join(lines)
         if head.count(b"\r") >= len(lines) or head.count(b"\n") >= len(lines):
             raise ValueError("a header field can't hold CR or LF")
+        self.body = body
         self._raw = b"%s\r\n\r\n%s" % (head, body)
+
+
+def _reason(status: int, reason: str | None) -> str:
+    return REASONS.get(status, "") if reason is None else reason
 
 
 def _text_of(group: bytes | None) -> str | None:
@@ -497,7 +534,7 @@ class Request(Message):
             ValueError: a field or the URI holds CR or LF.
         """
         request = cls(method, uri)
-        request._write(fields, body)
+        request._join([b"%s %s SIP/2.0" % (method.encode("ascii"), uri)], fields, body)
         if fields and fields[0][0] == b"Via":
             plain = _PLAIN_VIA_BRANCH.fullmatch(fields[0][1])
             if plain is not None:  # its transaction will ask for it at once
@@ -590,20 +627,21 @@ class Request(Message):
             ValueError: a field or the reason holds CR or LF.
         """
         values = self._indexed()
-        copied: list[Field] = [(b"Via", value) for value in self.get_all(b"via")]
+        lines = [b"SIP/2.0 %d %s" % (status, octets(_reason(status, reason)))]
+        lines += [b"Via: " + value for value in self.get_all(b"via")]
         if 100 < status < 300:
-            copied += [(b"Record-Route", value) for value in self.get_all(b"record-route")]
-        for name, key in _COPIED_ONCE:
+            lines += [b"Record-Route: " + value for value in self.get_all(b"record-route")]
+        for start, key in _COPIED_ONCE:
             value = values.get(key)
             if value is None:
                 continue
             if key == b"to" and to_tag is not None and self._untagged(value):
                 value += b";tag=" + to_tag.encode("ascii")
-            copied.append((name, value))
+            lines.append(start + value)
         if status == 100 and b"timestamp" in values:
-            copied.append((b"Timestamp", values[b"timestamp"]))
-        response = Response(status, reason if reason is not None else REASONS.get(status, ""))
-        response._write([*copied, *fields], body)
+            lines.append(b"Timestamp: " + values[b"timestamp"])
+        response = Response(status, _reason(status, reason))
+        response._join(lines, fields, body)
         return response
 
     def _untagged(self, to: bytes) -> bool:
@@ -611,9 +649,6 @@ class Request(Message):
             return self.to_tag is None
         except ParseError:
             return b"tag=" not in to  # answering a request that can't be read
-
-    def _start_line(self) -> bytes:
-        return b"%s %s SIP/2.0" % (self.method.encode("ascii"), self.raw_uri)
 
 
 class Response(Message):
@@ -636,7 +671,7 @@ class Response(Message):
             ValueError: a field or the reason holds CR or LF.
         """
         response = cls(status, reason)
-        response._write(fields, body)
+        response._join([b"SIP/2.0 %d %s" % (status, octets(reason))], fields, body)
         return response
 
     def validate(self) -> None:
@@ -645,6 +680,3 @@ class Response(Message):
         super().validate()
         if self.cseq.method == "INVITE" and self.status < 400 and self.plain_target is None:
             _ = self.contacts
-
-    def _start_line(self) -> bytes:
-        return b"SIP/2.0 %d %s" % (self.status, octets(self.reason))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -106,23 +108,21 @@ class Cdr:
         """As people and scripts see it: RFC 3339 stamps in UTC with milliseconds, the price as
         a decimal string."""
         row: dict[str, Any] = {"id": self.id}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.name == "media":
-                row["media"] = None if value is None else media_row(value)
-            elif item.name.endswith("_at"):
-                row[item.name] = None if value is None else show_stamp(value)
-            elif item.name == "price_micros":
-                row["price"] = format_amount(value)
-            else:
-                row[item.name] = value
+        for name, shown, show in _SHOWN:
+            value = getattr(self, name)
+            row[shown] = value if value is None or show is None else show(value)
         return row
 
 
 def show_stamp(epoch_ms: int) -> str:
     """RFC 3339, UTC, with milliseconds."""
     seconds, ms = divmod(epoch_ms, 1000)
-    return datetime.fromtimestamp(seconds, UTC).strftime(f"%Y-%m-%dT%H:%M:%S.{ms:03d}Z")
+    return f"{_show_second(seconds)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=64)  # records of a moment share their seconds
+def _show_second(epoch_seconds: int) -> str:
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def media_row(media: MediaFigures) -> dict[str, Any]:
@@ -146,3 +146,15 @@ def _side_row(side: SideMedia) -> dict[str, Any]:
 
 def _milliseconds(microseconds: int) -> str:
     return f"{microseconds // 1000}.{microseconds % 1000:03d}"
+
+
+def _shown(name: str) -> tuple[str, str, Callable[[Any], Any] | None]:
+    """A field, its name for people, and how its value is shown; None: as it is."""
+    if name == "price_micros":
+        return name, "price", format_amount
+    if name.endswith("_at"):
+        return name, name, show_stamp
+    return name, name, media_row if name == "media" else None
+
+
+_SHOWN = tuple(_shown(item.name) for item in fields(Cdr))

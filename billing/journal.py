@@ -11,7 +11,10 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
+
+import msgspec
 
 from billing.cdr import Cdr
 
@@ -37,8 +40,7 @@ class CdrJournal:
         Blocks for the disk: to be called from a thread of its own.
         """
         for cdr in cdrs:
-            line = json.dumps(cdr.to_row(), ensure_ascii=False, separators=(",", ":"))
-            self._waiting.append((_file_name(cdr.ended_at), line.encode(errors="replace") + b"\n"))
+            self._waiting.append((_file_name(cdr.ended_at), _line(cdr)))
         try:
             while self._waiting:
                 self._write_day()
@@ -69,5 +71,19 @@ class CdrJournal:
             self._waiting.popleft()
 
 
+def _line(cdr: Cdr) -> bytes:
+    row = cdr.to_row()
+    try:
+        return msgspec.json.encode(row) + b"\n"
+    except UnicodeEncodeError:  # what a stranger chose is no text
+        line = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+        return line.encode(errors="replace") + b"\n"
+
+
+@lru_cache(maxsize=4)
+def _day(days: int) -> str:
+    return f"cdr-{datetime.fromtimestamp(days * 86_400, UTC):%Y-%m-%d}.jsonl"
+
+
 def _file_name(epoch_ms: int) -> str:
-    return f"cdr-{datetime.fromtimestamp(epoch_ms // 1000, UTC):%Y-%m-%d}.jsonl"
+    return _day(epoch_ms // 86_400_000)

@@ -7,6 +7,7 @@ thread, gather while they write, and keep what a full disk refuses.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from softswitch.store import DirectoryStore
 
 GATHER_SECONDS = 0.5
 """What a crash may cost of registrations; phones refresh them anyway."""
+JOURNAL_SECONDS = 0.1
+"""How long lines gather for the CDR journal: one write and one sync then do for many calls."""
 
 
 class BindingKeeper:
@@ -74,7 +77,8 @@ class JournalKeeper:
         self._loop = loop
         self._log = log
         self._gathered: list[Cdr] = []
-        self._writing: asyncio.Future[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
     def append(self, cdr: Cdr) -> None:
@@ -89,6 +93,7 @@ class JournalKeeper:
 
     async def close(self) -> None:
         """Write what is left."""
+        self._hurry.set()
         while self._writing is not None:
             await self._writing
             await asyncio.sleep(0)
@@ -100,6 +105,8 @@ class JournalKeeper:
 
     async def _write(self) -> None:
         while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), JOURNAL_SECONDS)
             cdrs, self._gathered = self._gathered, []
             error = await self._loop.run_in_executor(self._executor, self._journal.append, cdrs)
             if error is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import lru_cache
 from ipaddress import ip_address
+
+from msgspec import structs
 
 from sip.errors import ParseError
 from sip.flow import Flow, host_address
@@ -156,7 +157,7 @@ def request_uri(target: bytes) -> bytes:
 
 
 def _without_headers(uri: Uri) -> Uri:
-    return uri if uri.headers is None else dataclasses.replace(uri, headers=None)
+    return uri if uri.headers is None else structs.replace(uri, headers=None)
 
 
 def name_addr_uri(value: bytes) -> bytes:

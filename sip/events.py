@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from sip.flow import Flow
 from sip.message import Request, Response
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from sip.subscription import Subscription
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """A request outside any dialog, not yet answered: no transaction holds it.
 
     It is answered at once by :meth:`UserAgent.answer` or :meth:`UserAgent.reply`, or, an
@@ -26,16 +26,14 @@ class Received:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """A provisional response above 100 to our INVITE."""
 
     session: Session
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """The first 2xx to our INVITE. Without an offer in the INVITE, the body is the offer and
     :meth:`Session.acknowledge` must bring the answer; otherwise the ACK has been sent."""
 
@@ -43,8 +41,7 @@ class Answered:
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """Our INVITE failed; the session is over. `response` is None for a time-out (408), a
     transport error (503) or a CANCEL that was never answered (487)."""
 
@@ -53,64 +50,56 @@ class Refused:
     response: Response | None
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Struct, frozen=True):
     """The caller gave up before we answered; 487 has been sent and the session is over."""
 
     session: Session
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(Struct, frozen=True):
     """The ACK to our 2xx; its body answers our delayed offer."""
 
     session: Session
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Reinvited:
+class Reinvited(Struct, frozen=True):
     """A re-INVITE; answer by :meth:`Session.accept` or :meth:`Session.reject`."""
 
     session: Session
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class ReinviteAnswered:
+class ReinviteAnswered(Struct, frozen=True):
     """2xx to our re-INVITE; as with :class:`Answered` as to the ACK."""
 
     session: Session
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
-class ReinviteRefused:
+class ReinviteRefused(Struct, frozen=True):
     """Our re-INVITE failed and the session goes on as it was."""
 
     session: Session
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class InfoReceived:
+class InfoReceived(Struct, frozen=True):
     """An INFO of the session; it has been answered with 200."""
 
     session: Session
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Updated:
+class Updated(Struct, frozen=True):
     """An UPDATE with an offer; answer by :meth:`Session.answer_update`."""
 
     session: Session
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Referred:
+class Referred(Struct, frozen=True):
     """A REFER; answer by :meth:`Session.accept_refer` or :meth:`Session.refuse_refer`."""
 
     session: Session
@@ -118,8 +107,7 @@ class Referred:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class HungUp:
+class HungUp(Struct, frozen=True):
     """The session is over: a BYE came (`status` 0), or the peer can no longer be reached: an
     in-dialog request failed with `status`, our 2xx got no ACK (408), or nobody refreshed it in
     time (`expired`)."""
@@ -130,8 +118,7 @@ class HungUp:
     expired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Replied:
+class Replied(Struct, frozen=True):
     """The final answer to a standalone request of ours, for the `on_reply` that was given with
     it. `response` is None for a time-out (408) or a transport error (503)."""
 
@@ -142,8 +129,7 @@ class Replied:
     """Monotonic seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resubscribed:
+class Resubscribed(Struct, frozen=True):
     """A SUBSCRIBE that refreshes or ends a subscription, not yet answered: by
     :meth:`Subscription.refresh`, or by :meth:`UserAgent.answer` with a refusal."""
 
@@ -152,8 +138,7 @@ class Resubscribed:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionEnded:
+class SubscriptionEnded(Struct, frozen=True):
     """A subscription is over, for whatever reason."""
 
     subscription: Subscription

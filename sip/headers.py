@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from sip import grammar
 from sip.errors import ParseError
@@ -40,8 +41,7 @@ class CSeq(NamedTuple):
         return b"%d %s" % (self.number, self.method.encode("ascii"))
 
 
-@dataclass(frozen=True, slots=True)
-class NameAddr:
+class NameAddr(Struct, frozen=True, gc=False):
     """name-addr or addr-spec with its parameters: From, To, Contact and their like."""
 
     display_name: str | None
@@ -121,8 +121,7 @@ def _display_name(value: bytes) -> tuple[str | None, bytes]:
     return " ".join(word.decode("ascii") for word in words), value[start:]
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(Struct, frozen=True, gc=False):
     """One hop (section 20.42)."""
 
     transport: str

@@ -93,7 +93,7 @@ def parse_message(data: bytes) -> Request | Response:
     try:
         if fault is not None:
             raise fault
-        if head.count(b"\n") >= len(lines) or head.count(b"\r") >= len(lines):
+        if _breaks(lines):
             raise ParseError("Stray line end")  # what we took for one field, others take for two
         if len(lines) > MAX_HEADERS:
             raise ParseError("Too many header fields")
@@ -108,6 +108,12 @@ def parse_message(data: bytes) -> Request | Response:
         _attach(error, message, lines)
         raise
     return message
+
+
+def _breaks(lines: list[bytes]) -> bool:
+    """Whether there is a line end within a line."""
+    text = b"".join(lines)
+    return b"\n" in text or b"\r" in text
 
 
 def _parse_start(line: bytes) -> tuple[Request | Response, ParseError | None]:
@@ -493,11 +499,10 @@ class Message:
         line of its own."""
         lines += [name + b": " + value for name, value in fields]
         lines.append(b"Content-Length: %d" % len(body))
-        head = b"\r\n".join(lines)
-        if head.count(b"\r") >= len(lines) or head.count(b"\n") >= len(lines):
+        if _breaks(lines):
             raise ValueError("a header field can't hold CR or LF")
         self.body = body
-        self._raw = b"%s\r\n\r\n%s" % (head, body)
+        self._raw = b"%s\r\n\r\n%s" % (b"\r\n".join(lines), body)
 
 
 def _reason(status: int, reason: str | None) -> str:

@@ -7,8 +7,9 @@ its ptime. Addresses, origin and everything else are ours.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from sip import grammar
 from sip.errors import SipError
@@ -39,8 +40,7 @@ STATIC_CODECS: dict[str, tuple[str, int, int]] = {
 """Payload types that need no rtpmap (RFC 3551 section 6)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
+class Codec(Struct, frozen=True, gc=False):
     """One format of a stream."""
 
     payload_type: int
@@ -51,8 +51,7 @@ class Codec:
     fmtp: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MediaTarget:
+class MediaTarget(Struct, frozen=True, gc=False):
     """Where and what a peer wants to hear."""
 
     address: str

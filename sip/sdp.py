@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from sip import grammar
 from sip.errors import ParseError
@@ -26,8 +27,7 @@ _MEDIA = re.compile(
 Attribute = tuple[str, str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True, gc=False):
     """o= : who made the description, and which version it is."""
 
     username: str
@@ -36,8 +36,7 @@ class Origin:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(Struct, frozen=True, gc=False):
     """c= : where media goes."""
 
     address: str
@@ -47,8 +46,7 @@ class Connection:
         return ":" in self.address
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Struct, frozen=True, gc=False):
     """m= and the lines that belong to it."""
 
     kind: str
@@ -77,8 +75,7 @@ class Media:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDescription:
+class SessionDescription(Struct, frozen=True, gc=False):
     """A whole description."""
 
     origin: Origin
@@ -87,7 +84,7 @@ class SessionDescription:
     timing: tuple[str, ...] = ("0 0",)
     attributes: tuple[Attribute, ...] = ()
     media: tuple[Media, ...] = ()
-    other: tuple[tuple[str, str], ...] = field(default=())
+    other: tuple[tuple[str, str], ...] = ()
     """Further session lines (i, u, e, p, b, k, r, z), kept as they are."""
 
     @classmethod
@@ -99,10 +96,12 @@ class SessionDescription:
         """
         if len(data) > MAX_SDP_BYTES:
             raise ParseError("SDP too long", 413)
-        lines = data.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
+        data = data.replace(b"\r\n", b"\n").rstrip(b"\n")
+        lines = data.split(b"\n")
         if len(lines) > MAX_LINES or lines[0] != b"v=0":
             raise ParseError("Malformed SDP")
-        head, blocks = _blocks([_split(line) for line in lines[1:] if line])
+        split = _split if b"\r" in data or b"\0" in data else _split_plain
+        head, blocks = _blocks([split(line) for line in lines[1:] if line])
         return _session(head, tuple(_media(block) for block in blocks))
 
     def __bytes__(self) -> bytes:
@@ -133,6 +132,13 @@ class SessionDescription:
         """Where a stream goes."""
         connection = media.connection or self.connection
         return None if connection is None else connection.address
+
+
+def _split_plain(line: bytes) -> tuple[bytes, bytes]:
+    kind = line[:1]
+    if line[1:2] != b"=" or not b"a" <= kind <= b"z":
+        raise ParseError("Malformed SDP")
+    return kind, line[2:]
 
 
 def _split(line: bytes) -> tuple[bytes, bytes]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from sip import grammar
 from sip.errors import ParseError
@@ -30,8 +31,7 @@ _COMPARED = ("user", "ttl", "method", "maddr", "transport")
 """Parameters that matter even if only one URI has them (RFC 3261 section 19.1.4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Uri:
+class Uri(Struct, frozen=True, gc=False):
     """A URI; text parts are unescaped. Other schemes keep everything after the colon in `host`."""
 
     scheme: str

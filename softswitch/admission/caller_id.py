@@ -77,6 +77,8 @@ def _withheld(request: Request) -> bool:
     uri = request.from_.uri
     if uri.host == "anonymous.invalid" or (uri.user or "").lower() == "anonymous":
         return True
+    if request.get(b"privacy") is None:
+        return False
     values = b";".join(request.get_all(b"privacy")).lower()
     asked = {value.strip() for value in re.split(rb"[;,]", values)}
     return bool(asked & {b"id", b"user", b"full"})

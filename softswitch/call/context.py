@@ -9,6 +9,8 @@ from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec import structs
+
 from billing.group_commit import GroupCommit
 from rtp.control import SessionFigures
 from rtp.session import MediaError, MediaSession
@@ -260,7 +262,7 @@ def _trunk_invitation(
     extra: Fields,
     trusts: Callable[[Flow], bool],
 ) -> Invitation:
-    target = bytes(replace(trunk.uri, user=number, password=None, headers=None))
+    target = bytes(structs.replace(trunk.uri, user=number, password=None, headers=None))
     credentials = None
     if trunk.username is not None:
         credentials = Credentials(trunk.username, trunk.password or "")

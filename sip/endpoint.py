@@ -56,7 +56,7 @@ class Pressure:
     """How busy it is, and what that led to."""
 
     lag_seconds: float = 0.0
-    """By how much the loop was late when it was measured last."""
+    """By how much the loop was late at least, both times that it was measured last."""
     waited_seconds: float = 0.0
     """How long the message that was read last had waited."""
     turned_away: int = 0
@@ -94,7 +94,7 @@ class Endpoint:
         limits: ConnectionLimits | None = None,
         origins: Iterable[str] | None = None,
         emergency: Iterable[str] = (),
-        busy_seconds: float = 0.25,
+        busy_seconds: float = 0.5,
     ) -> None:
         self._agent = agent
         self._loop = loop
@@ -110,6 +110,7 @@ class Endpoint:
         self._wake: asyncio.TimerHandle | None = None
         self._wake_at = 0.0
         self._lag_timer: asyncio.TimerHandle | None = None
+        self._late = 0.0
         self._turn_end: float | None = None
         self.intake = Intake(emergency)
         self.pressure = Pressure()
@@ -219,8 +220,11 @@ class Endpoint:
         self.receive(data, flow, retry_after=first + self._agent.pick(last - first + 1))
 
     def _measure_lag(self, due: float) -> None:
+        """One stall is no overload: of two measurements the smaller one counts."""
         now = self._loop.time()
-        self.pressure.lag_seconds = now - due
+        late = now - due
+        self.pressure.lag_seconds = min(late, self._late)
+        self._late = late
         self._lag_timer = self._loop.call_at(
             now + LAG_SECONDS, self._measure_lag, now + LAG_SECONDS
         )

@@ -247,7 +247,10 @@ class OutgoingInvite:
         fields.append((b"CSeq", b"%d CANCEL" % request.cseq.number))
         fields += self._cancel_fields
         cancel = Request.build("CANCEL", request.raw_uri, fields)
-        agent.layer.send_request(cancel, self._session.dialog.flow, None, now)
+        flow = self._session.dialog.flow
+        if self._transaction is not None:
+            flow = self._transaction.flow  # where the INVITE went
+        agent.layer.send_request(cancel, flow, None, now)
         agent.timers.arm(TIMEOUT, now, _never_finished, self)
 
 

@@ -617,6 +617,14 @@ class Request(Message):
         if self._repeated is not None and b"via" in self._repeated:
             self._repeated[b"via"][0] = value
 
+    def send_by(self, via: bytes) -> None:
+        """Give a request of ours another topmost Via, with the same branch: it goes by another
+        transport (RFC 3261 section 18.1.1)."""
+        old = self._needed(b"via")
+        self._raw = self._raw.replace(b"\r\nVia: " + old, b"\r\nVia: " + via, 1)
+        self._replace_via(via)
+        self._via = None
+
     def respond(
         self,
         status: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from sip.flow import Flow
+from sip.flow import Address, Flow
 from sip.message import Request, Response
 from sip.timers import Timers
 from sip.transaction import (
@@ -25,6 +25,13 @@ MAGIC_COOKIE = "z9hG4bK"
 """Begins every branch made by RFC 3261 (section 8.1.1.7)."""
 
 _RETRANSMIT = frozenset({Input.A, Input.E, Input.G})
+
+MAX_UDP_REQUEST_BYTES = 1_300
+"""A bigger one is cut into fragments on its way, which many firewalls drop."""
+UDP_ONLY_SECONDS = 600.0
+MAX_UDP_ONLY = 1_000
+
+Enlarge = Callable[[Flow], Flow | None]
 
 Key = tuple[str | int | None, ...]
 
@@ -56,7 +63,17 @@ class ServerUser(Protocol):
 class ClientTransaction:
     """A request that we sent."""
 
-    __slots__ = ("flow", "key", "message", "repeats", "request", "state", "table", "user")
+    __slots__ = (
+        "fallback",
+        "flow",
+        "key",
+        "message",
+        "repeats",
+        "request",
+        "state",
+        "table",
+        "user",
+    )
 
     def __init__(self, key: Key, request: Request, flow: Flow, user: ClientUser | None) -> None:
         invite = request.method == "INVITE"
@@ -65,6 +82,8 @@ class ClientTransaction:
         self.state = State.CALLING if invite else State.TRYING
         self.request = request
         self.flow = flow
+        self.fallback: Flow | None = None
+        """By UDP, for a request that was too big for it and finds nobody by TCP."""
         self.message: bytes = bytes(request)
         self.user = user
         self.repeats = 0
@@ -107,15 +126,31 @@ Transaction = ClientTransaction | ServerTransaction
 
 
 class TransactionLayer:
-    """All transactions of a user agent; sends by `send(message, flow)`."""
+    """All transactions of a user agent.
 
-    def __init__(self, send: Callable[[bytes, Flow], None], timers: Timers) -> None:
+    Args:
+        send: sends a message by a flow.
+        via: the topmost Via of a request of ours that goes by a flow.
+    """
+
+    enlarge: Enlarge | None = None
+    """By which stream a big request may go to where a UDP flow leads; None: by none."""
+
+    def __init__(
+        self,
+        send: Callable[[bytes, Flow], None],
+        timers: Timers,
+        via: Callable[[Flow, Request], bytes],
+    ) -> None:
         self._send = send
         self._timers = timers
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
         self._merged: dict[Key, ServerTransaction] = {}
         self._on_connection: dict[Flow, set[Transaction]] = {}
+        self._via = via
+        self._udp_only: dict[Address, float] = {}
+        """Peers that took no stream, and until when they aren't asked again."""
         # One function for each timer, so that arming makes neither closure nor tuple.
         self._fire = {timer: self._firing(timer) for timer in Input}
 
@@ -133,12 +168,39 @@ class TransactionLayer:
         """Send a request whose topmost Via carries a branch of our own."""
         transaction = ClientTransaction((request.branch, request.method), request, flow, user)
         self._clients[transaction.key] = transaction
+        if len(transaction.message) > MAX_UDP_REQUEST_BYTES and self.enlarge is not None:
+            self._enlarge(transaction, self.enlarge, now)
         self._note_connection(transaction)
-        self._send(transaction.message, flow)
+        self._send(transaction.message, transaction.flow)
         invite = request.method == "INVITE"
         for timer in (Input.A, Input.B) if invite else (Input.E, Input.F):
             self._arm(transaction, timer, now)
         return transaction
+
+    def _enlarge(self, transaction: ClientTransaction, enlarge: Enlarge, now: float) -> None:
+        """Send a big request by a stream, if its peer may take it so (RFC 3261 section 18.1.1)."""
+        udp = transaction.flow
+        stream = enlarge(udp)
+        if stream is None or self._udp_only.get(udp.remote, 0.0) > now:
+            return
+        transaction.fallback = udp
+        self._readdress(transaction, stream)
+
+    def _fall_back(self, transaction: ClientTransaction, udp: Flow, now: float) -> None:
+        """Nobody took the stream: the same request by UDP after all, and others for a while."""
+        if len(self._udp_only) >= MAX_UDP_ONLY:
+            self._udp_only.clear()
+        self._udp_only[udp.remote] = now + UDP_ONLY_SECONDS
+        self._forget_connection(transaction)
+        transaction.fallback = None
+        self._readdress(transaction, udp)
+        self._send(transaction.message, udp)
+        self._arm(transaction, Input.A if transaction.request.method == "INVITE" else Input.E, now)
+
+    def _readdress(self, transaction: ClientTransaction, flow: Flow) -> None:
+        transaction.request.send_by(self._via(flow, transaction.request))
+        transaction.flow = flow
+        transaction.message = bytes(transaction.request)
 
     def receive_response(self, response: Response, now: float) -> bool:
         """Whether the response belonged to a transaction (RFC 3261 section 17.1.3)."""
@@ -197,7 +259,11 @@ class TransactionLayer:
     def transport_failed(self, flow: Flow, now: float) -> None:
         """A connection broke, or a message couldn't be sent (RFC 3261 section 17.1.4)."""
         for transaction in self._on(flow):
-            self._step(transaction, Input.TRANSPORT_ERROR, now)
+            unheard = transaction.state in (State.CALLING, State.TRYING)
+            if isinstance(transaction, ClientTransaction) and transaction.fallback and unheard:
+                self._fall_back(transaction, transaction.fallback, now)
+            else:
+                self._step(transaction, Input.TRANSPORT_ERROR, now)
 
     def _on(self, flow: Flow) -> list[Transaction]:
         """The transactions of a flow. Connections break often, and many at once, so that theirs are

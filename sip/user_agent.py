@@ -117,7 +117,7 @@ class UserAgent:
         self._without_offer: Fields = (*self.capabilities[:2], (b"Supported", b"replaces, timer"))
         self.timers = Timers()
         self.wheel = TimerWheel(self.timers)
-        self.layer = TransactionLayer(self.send, self.timers)
+        self.layer = TransactionLayer(self.send, self.timers, self._via_again)
         self.subscriptions = Subscriptions(self)
         self.counters = Counters()
         self.tap: Tap | None = None
@@ -495,6 +495,14 @@ class UserAgent:
 
     def via(self, flow: Flow) -> bytes:
         """A topmost Via with a new branch; rport asks for the address we came from (RFC 3581)."""
+        return self._via_prefix(flow) + b"%016x" % self._randbits(64)
+
+    def _via_again(self, flow: Flow, request: Request) -> bytes:
+        """The Via of a request that goes by another flow than it was made for."""
+        branch = (request.branch or MAGIC_COOKIE).encode("ascii")
+        return self._via_prefix(flow).removesuffix(MAGIC_COOKIE.encode("ascii")) + branch
+
+    def _via_prefix(self, flow: Flow) -> bytes:
         prefix = self._vias.get(flow)
         if prefix is None:
             if len(self._vias) > 10_000:  # flows come and go; the cache must not
@@ -507,7 +515,7 @@ class UserAgent:
                 MAGIC_COOKIE.encode("ascii"),
             )
             self._vias[flow] = prefix
-        return prefix + b"%016x" % self._randbits(64)
+        return prefix
 
     def token(self) -> str:
         """A tag, a Call-ID or a cnonce: 64 bits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
+import secrets
 import signal
 import sys
 import time
@@ -25,7 +26,6 @@ from rtp.client import MediaWorkers
 from rtp.control import Side
 from rtp.session import MediaError, MediaSession, MediaSettings
 from sip.endpoint import Listen, ListenError
-from sip.flow import Flow
 from sip.resolver import Resolver
 from sip.transport.tls import Tls, TlsError
 from softswitch.admission.entitlement import Entitlements
@@ -35,7 +35,7 @@ from softswitch.chance import Chance
 from softswitch.claim import DatabaseClaim
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
-from softswitch.directory import Directory, Trunk
+from softswitch.directory import Directory
 from softswitch.due import run_due
 from softswitch.keeping import BindingKeeper, JournalKeeper
 from softswitch.live import live_handlers
@@ -53,6 +53,7 @@ from softswitch.operations.setup import epoch_ms, nonce_secret
 from softswitch.store import DirectoryStore
 from softswitch.switch import Switch
 from softswitch.trace.hep import HepSender
+from softswitch.trunk_flows import ResolvedFlows, reach_of
 
 GC_THRESHOLD = 5_000
 """Allocations between collections of the young: looking through so few takes a millisecond or two.
@@ -120,7 +121,18 @@ class Server:
         self._money = GroupCommit(self._store.apply, self._loop)
         self._journal = JournalKeeper(config.journal_dir, self._loop, self._log)
         self._bindings = BindingKeeper(self._directory_store, self._loop, self._log)
-        self._resolver = Resolver(self._loop, self._name_failed)
+        self._resolver = Resolver(
+            self._loop,
+            lambda: reach_of(self.switch.endpoint.listening),
+            secrets.randbelow,
+            self._name_failed,
+        )
+        self._trunk_flows = ResolvedFlows(
+            self._resolver,
+            lambda: self.switch.endpoint.listening,
+            lambda host: self.switch.guard.trust(host),
+            self._log,
+        )
         settings = config.tls.settings()
         self._tls = None if settings is None else Tls(settings)
         self._media = MediaWorkers(
@@ -167,7 +179,7 @@ class Server:
             money=self._money,
             desk=SettlementDesk(self._money, self._log, self._settled),
             bindings=self._bindings,
-            flow_to=self._flow_to,
+            trunk_flows=self._trunk_flows,
             log=self._log,
             tls=self._tls,
         )
@@ -195,10 +207,9 @@ class Server:
         self._recover()
         await self._media.start()
         self.switch.restore(self._directory_store.bindings(time.time()))
-        for trunk in self.switch.directory.trunks():
-            await self._resolver.prepare(trunk.uri)
         for listen in self._config.sip.listen:
             await self.switch.endpoint.listen(Listen(listen.transport, listen.host, listen.port))
+        await self._trunk_flows.prepare(self.switch.directory.trunks())
         self.switch.accounts_changed(())
         self._money.on_accounts_changed = self.switch.accounts_changed
         await self._send_to_collector()
@@ -376,25 +387,12 @@ class Server:
     def _name_failed(self, host: str, why: str) -> None:
         self._log.warning("a trunk's name can't be resolved", host=host, why=why)
 
-    def _flow_to(self, trunk: Trunk) -> Flow | None:
-        """How to reach a trunk: by the transport of its URI, from our socket of the same family."""
-        uri = trunk.uri
-        address = self._resolver.address(uri)
-        if address is None:
-            return None
-        transport = "tls" if uri.scheme == "sips" else uri.transport or "udp"
-        family = ":" in address[0]
-        for listen in self.switch.endpoint.listening:
-            if listen.transport == transport and (":" in listen.host) == family:
-                name = uri.host if transport != "udp" else None
-                self.switch.guard.trust(address[0])
-                return Flow(transport, (listen.host, listen.port), address, name)
-        self._log.error(
-            "no socket of ours reaches the trunk", trunk=trunk.name, target=trunk.target
-        )
-        return None
-
     # Changes while serving
+
+    def _trunks_changed(self) -> None:
+        self.switch.trunks_changed()
+        for trunk in self.switch.directory.trunks():
+            self._trunk_flows.known(trunk)  # asks for names that are new
 
     def _refresh_certificates(self, *, force: bool = False) -> None:
         """Take up certificates that were renewed; broken ones change nothing."""
@@ -413,7 +411,7 @@ class Server:
             self._tariff_of[account.id] = account.tariff
         self.switch.lines_changed([*(line.id for line in reload.lines), *reload.removed_lines])
         if reload.trunks is not None:
-            self.switch.trunks_changed()
+            self._trunks_changed()
         if reload.subscriptions is not None:
             accounts = (account.id for account in reload.accounts)
             self._entitlements.put(reload.subscriptions, accounts)
@@ -430,7 +428,7 @@ class Server:
         known = [line.id for line in self.switch.directory.lines()]
         self.switch.directory.replace(self._directory_store.lines(), self._directory_store.trunks())
         self.switch.lines_changed(known)
-        self.switch.trunks_changed()
+        self._trunks_changed()
         self._refresh_certificates(force=True)
         self._tariffs.clear()
         self._tariffs.update((tariff.name, tariff) for tariff in self._store.tariffs())

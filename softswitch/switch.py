@@ -29,7 +29,7 @@ from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.refusal import Refusal
 from softswitch.call.accounting import Record, SettlementDesk
 from softswitch.call.call import Call
-from softswitch.call.context import CallContext, Limits, Media
+from softswitch.call.context import CallContext, Limits, Media, TrunkFlows
 from softswitch.call.ending import Ending
 from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.renegotiation import Asker
@@ -56,7 +56,7 @@ class Switch:
     Args:
         randbits: unguessable in production.
         wall_ms: epoch milliseconds.
-        flow_to: see :class:`CallContext`.
+        trunk_flows: see :class:`CallContext`.
         money: the single writer; `desk` settles calls through it.
         tls: for [sip] listen with tls or wss.
     """
@@ -77,7 +77,7 @@ class Switch:
         money: Any,
         desk: SettlementDesk,
         bindings: Bindings,
-        flow_to: Callable[[Trunk], Flow | None],
+        trunk_flows: TrunkFlows,
         log: Any,
         tls: Tls | None = None,
     ) -> None:
@@ -100,6 +100,8 @@ class Switch:
             session_interval=config.session_interval(),
             max_sessions=config.guard.max_dialogs,
         )
+        if config.sip.large_requests == "tcp":
+            self.agent.layer.enlarge = trunk_flows.enlarge
         self.guard = Guard(config.guard.guard_limits(), exempt_networks(config, directory))
         self.endpoint = Endpoint(
             self.agent,
@@ -149,7 +151,7 @@ class Switch:
         self.trunk_monitor = TrunkMonitor(
             self.agent,
             directory,
-            flow_to=flow_to,
+            flow_to=trunk_flows.first,
             ping_seconds=config.trunks.ping_seconds,
             domain=config.switch.domain.encode("ascii"),
             wall_seconds=self.wall_seconds,
@@ -200,7 +202,7 @@ class Switch:
             media_address=config.media_address,
             drain=self.endpoint.drain,
             wall_ms=wall_ms,
-            flow_to=flow_to,
+            trunk_flows=trunk_flows,
             trusts=self._trusts,
             admitted=self._admitted,
             joined=self._joined,

@@ -145,7 +145,7 @@ class Call:
     async def _live(self) -> Ending:
         priced = self._admit()
         await self._authorize(priced)
-        self._ringing = Ringing(self, self.context.attempts(priced, self.request))
+        self._ringing = Ringing(self, await self.context.attempts(priced, self.request))
         outcome = await self._ringing.until_answered()
         if isinstance(outcome, Ending):
             return outcome

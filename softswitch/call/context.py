@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -39,6 +39,19 @@ if TYPE_CHECKING:
     from softswitch.call.ending import Ending
 
 DEFAULT_MAX_FORWARDS = 70
+
+
+class TrunkFlows(Protocol):
+    """Who knows by which flows a trunk is reached."""
+
+    async def find(self, trunk: Trunk) -> Sequence[Flow]:
+        """In the order in which they are to be tried; waits only a little."""
+
+    def first(self, trunk: Trunk) -> Flow | None:
+        """The one to be tried first, by what is known now."""
+
+    def enlarge(self, flow: Flow) -> Flow | None:
+        """By which TCP flow big requests may go to where a UDP flow leads; None: by none."""
 
 
 class Media(Protocol):
@@ -92,7 +105,7 @@ class CallContext:
     Args:
         drain: writes what the user agent wants written; called after commands to it.
         wall_ms: epoch milliseconds.
-        flow_to: finds how to reach a trunk; None while its name can't be resolved.
+        trunk_flows: finds how to reach a trunk; nothing if its name can't be resolved.
         trusts: whether requests of a line's or trunk's call may come from there.
         admitted: told that a call has a leg of these lines and this payer.
         joined: told of each leg of a call when it begins.
@@ -112,7 +125,7 @@ class CallContext:
     media_address: str
     drain: Callable[[], None]
     wall_ms: Callable[[], int]
-    flow_to: Callable[[Trunk], Flow | None]
+    trunk_flows: TrunkFlows
     trusts: Callable[[Line | Trunk, Flow], bool]
     admitted: Callable[[Call, Record], None]
     joined: Callable[[Call, Session], None]
@@ -161,7 +174,7 @@ class CallContext:
         record.onward(person.presented)
         return replace(priced, presented=replace(priced.presented, identity=person))
 
-    def attempts(
+    async def attempts(
         self, priced: PricedRoute, request: Request, extra: Fields = (), hops: int = 1
     ) -> list[Attempt]:
         """What is rung, in order.
@@ -183,7 +196,7 @@ class CallContext:
             raise Refusal(404, "routing: a service answers only who dials it")
         if isinstance(destination, ToLine):
             return self._ring_line(destination, identity, left, extra)
-        return self._ring_trunks(destination, identity, left, extra)
+        return await self._ring_trunks(destination, identity, left, extra)
 
     def _ring_line(
         self, destination: ToLine, identity: Identity, max_forwards: int, extra: Fields
@@ -218,15 +231,14 @@ class CallContext:
         """The To of a call to one of our lines."""
         return b"<sip:%s@%s>" % (number.encode("ascii"), self.domain)
 
-    def _ring_trunks(
+    async def _ring_trunks(
         self, destination: ToTrunk, identity: Identity, left: int, extra: Fields
     ) -> list[Attempt]:
         attempts = []
         from_ = from_field(identity, self.domain)
         asserting = asserting_fields(identity, self.domain)
         for trunk in destination.trunks:
-            flow = self.flow_to(trunk)
-            if flow is not None:
+            for flow in await self.trunk_flows.find(trunk):
                 trusts = partial(self.trusts, trunk)
                 fields = (*asserting, *extra) if trunk.trusted else extra
                 invitation = _trunk_invitation(

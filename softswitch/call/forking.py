@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,9 @@ COMPLETED_ELSEWHERE: Fields = ((b"Reason", b'SIP;cause=200;text="Call completed 
 
 TRY_NEXT_TRUNK = frozenset({401, 402, 403, 407, 408, 430, 500, 502, 503, 504})
 """Statuses that tell of the trunk and not of the called person: another trunk may do better."""
+
+UNREACHABLE = frozenset({408, 430, 503})
+"""Statuses that tell of one address of a trunk: another one of its addresses may do better."""
 
 ABOUT_THE_CALLED = frozenset({1, 16, 17, 18, 19, 21, 22, 28})
 """Q.850 causes that settle it on any trunk, whatever the status."""
@@ -165,6 +168,13 @@ class Branches:
         if response is not None and _q850(response) in ABOUT_THE_CALLED:
             return False
         return status in TRY_NEXT_TRUNK
+
+    def left_of(self, attempts: Iterable[Attempt]) -> list[Attempt]:
+        """What may still be tried: another address of the same trunk only if nobody answered at
+        this one, or nobody there has time (RFC 3263 section 4.3)."""
+        if self._worst()[0] in UNREACHABLE:
+            return list(attempts)
+        return [other for other in attempts if other.trunk is not self.attempt.trunk]
 
     def refusal(self) -> Refusal:
         """What to tell the caller."""

@@ -60,7 +60,7 @@ class Forwarding:
         diversion = Diversion(line.number, status)
         fields = diversion.fields(meter.record.called, call.context.domain)
         hops = 1 + len(self._lines)
-        return call.context.attempts(meter.priced, call.request, fields, hops)
+        return await call.context.attempts(meter.priced, call.request, fields, hops)
 
 
 def _wanted(redirection: Response) -> str | None:

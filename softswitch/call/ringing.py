@@ -88,7 +88,7 @@ class Ringing:
         redirection = branches.redirection()
         if redirection is not None and branches.attempt.phones is not None:
             return deque(await self._forwarding.follow(branches.attempt.phones.line, redirection))
-        return self._attempts if branches.tries_next() else None
+        return deque(branches.left_of(self._attempts)) if branches.tries_next() else None
 
     async def _await_answer(self, branches: Branches) -> Winner | Ending:
         call = self._call

@@ -104,7 +104,7 @@ class Transfer:
         assert self._side is not None
         try:
             self._meter = await call.add_meter(line, digits, call.identity(other(self._side)))
-            self._attempts = deque(call.context.attempts(self._meter.priced, call.request))
+            self._attempts = deque(await call.context.attempts(self._meter.priced, call.request))
         except Refusal as refusal:
             return await self._fail(refusal)
         except (BillingError, StoreError) as error:
@@ -159,6 +159,7 @@ class Transfer:
 
     async def _next(self) -> Ending | None:
         assert self._branches is not None
+        self._attempts = deque(self._branches.left_of(self._attempts))
         if self._attempts and self._branches.tries_next():
             return await self._ring()
         return await self._fail(self._branches.refusal())

@@ -127,6 +127,7 @@ class Exchange:
         )
         self.tariffs = {}
         self.tariff_of: dict[int, str] = {}
+        self.hosts: dict[str, list[str]] = {}
         self.entitlements = Entitlements()
         self.media = LocalMedia(
             self.loop,
@@ -163,7 +164,7 @@ class Exchange:
             money=self.money,
             desk=SettlementDesk(self.money, self.log, self._settled),
             bindings=self,
-            flow_to=self._flow_to,
+            trunk_flows=self,
             log=self.log,
         )
 
@@ -184,9 +185,20 @@ class Exchange:
             at = None if last_packet_at is None else self.media.monotonic(last_packet_at)
             session.owner.post(Silent(at))
 
-    def _flow_to(self, trunk: Trunk) -> Flow:
+    def first(self, trunk: Trunk) -> Flow:
+        return self.addresses(trunk)[0]
+
+    async def find(self, trunk: Trunk) -> list[Flow]:
+        return self.addresses(trunk)
+
+    def enlarge(self, flow: Flow) -> None:
+        """The wire carries datagrams only."""
+
+    def addresses(self, trunk: Trunk) -> list[Flow]:
+        """Where a trunk is: at the host of its URI, or at those that `hosts` has for its name."""
         uri = Uri.parse(trunk.target.encode())
-        return Flow("udp", SWITCH, (uri.host, uri.port or 5060))
+        hosts = self.hosts.get(uri.host, [uri.host])
+        return [Flow("udp", SWITCH, (host, uri.port or 5060)) for host in hosts]
 
     def _journal(self) -> None:
         calls = self.switch.proofs_of_life()

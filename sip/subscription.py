@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sip.user_agent import UserAgent
 
 MAX_SUBSCRIPTIONS = 20_000
-"""In all; some 3 kB each. Above it new ones get 503."""
+"""In all; some 2 kB each. Above it new ones get 503."""
 MIN_EXPIRES = 60
 """Seconds; a phone that asks for less would load us more than its calls do."""
 MAX_EXPIRES = 7_200

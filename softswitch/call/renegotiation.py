@@ -14,7 +14,7 @@ from sip import events as sip_events
 from sip.errors import SipError
 from sip.sdp import SessionDescription
 from sip.session import Glare, Session, State
-from softswitch.call.media import CallMedia, Side, other
+from softswitch.call.media import CallMedia, Side, other, try_read
 
 if TYPE_CHECKING:
     from softswitch.call.call import Call
@@ -232,7 +232,10 @@ class Renegotiation:
         self._alignment = alignment
         try:
             heard = CallMedia.read(call.leg(other(side)).remote_description)
-            call.leg(side).reinvite(call.media.describe(side, heard, "sendrecv"), now)
+            # As many streams as this leg has had (RFC 3264 section 8).
+            before = try_read(call.leg(side).local_description)
+            ours = call.media.describe(side, heard, "sendrecv", answering=before)
+            call.leg(side).reinvite(ours, now)
         except Glare:
             self._not_aligned(alignment, 491, now)
         except SipError:

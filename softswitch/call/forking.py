@@ -172,9 +172,10 @@ class Branches:
     def left_of(self, attempts: Iterable[Attempt]) -> list[Attempt]:
         """What may still be tried: another address of the same trunk only if nobody answered at
         this one, or nobody there has time (RFC 3263 section 4.3)."""
-        if self._worst()[0] in UNREACHABLE:
+        trunk = self.attempt.trunk
+        if trunk is None or self._worst()[0] in UNREACHABLE:
             return list(attempts)
-        return [other for other in attempts if other.trunk is not self.attempt.trunk]
+        return [other for other in attempts if other.trunk is not trunk]
 
     def refusal(self) -> Refusal:
         """What to tell the caller."""

@@ -8,7 +8,7 @@ import os
 import pytest
 from exchange import Behaviour, Exchange
 
-SEEDS = int(os.environ.get("SOFTSWITCH_SEEDS", "4"))
+SEEDS = int(os.environ.get("SOFTSWITCH_SEEDS", "5"))
 CALLS = 1_000
 LINES = 24
 

@@ -26,6 +26,8 @@ ASTRAY_PACKETS = 3
 """So many in a row far from where playing is are the sender's clock, begun anew."""
 
 _MASK = RING - 1
+_CLOCK, _HALF_CLOCK = 0xFFFFFFFF, 0x80000000
+"""Timestamps are of 32 bits and go round; places in here only go on, and mean the same octet."""
 _HALF = FRAME_SAMPLES // 2
 _MISSING, _WAITING, _PLAYED = 0, 1, 2
 _FRAME_MISSING = bytes(FRAME_SAMPLES)
@@ -81,12 +83,12 @@ class JitterBuffer:
     @property
     def waiting(self) -> int:
         """Samples from where playing is to the newest; the delay that the buffer adds."""
-        return max(0, _signed(self._end - self._next)) if self._started else 0
+        return max(0, self._end - self._next) if self._started else 0
 
     @property
     def starving(self) -> bool:
         """Nothing waits; nothing was heard yet, or the stream pauses."""
-        return not self._started or _signed(self._end - self._next) <= 0
+        return not self._started or self._end <= self._next
 
     def restart(self) -> None:
         """Another stream follows."""
@@ -101,26 +103,28 @@ class JitterBuffer:
             return
         if not self._started:
             self._anchor(timestamp)
-        ahead = _signed(timestamp - self._next)
+        ahead = (timestamp - self._next + _HALF_CLOCK & _CLOCK) - _HALF_CLOCK
+        place = self._next + ahead
         if ahead + size > RING // 2 or ahead < -RING // 2:
             if not self._is_new_clock():
                 return
             self._anchor(timestamp)
-        elif ahead + size <= 0 and not self._makes_room(timestamp, ahead):
+            place = timestamp
+        elif ahead + size <= 0 and not self._makes_room(place, -ahead):
             return
         self._astray = 0
-        self._write(timestamp & _MASK, payload, size)
-        end = (timestamp + size) & 0xFFFFFFFF
-        if _signed(end - self._end) > 0:
+        self._write(place & _MASK, payload, size)
+        end = place + size
+        if end > self._end:
             self._end = end
-            excess = _signed(end - self._next) - self._max_delay
+            excess = end - self._next - self._max_delay
             if excess > 0:
                 self._drop(excess)
 
     def _anchor(self, timestamp: int) -> None:
         """Begin with this packet, after the reserve."""
         self._state[:] = bytes(RING)
-        self._next = (timestamp - RESERVE) & 0xFFFFFFFF
+        self._next = timestamp - RESERVE
         self._end = timestamp
         self._hold = self._late_packets = self._astray = 0
         self._started = True
@@ -131,23 +135,23 @@ class JitterBuffer:
         self._astray += 1
         return self.starving or self._astray >= ASTRAY_PACKETS
 
-    def _makes_room(self, timestamp: int, ahead: int) -> bool:
+    def _makes_room(self, place: int, late: int) -> bool:
         """Whether a packet whose time has passed is played all the same, later than was meant."""
-        if self._state[timestamp & _MASK] == _PLAYED:
+        if self._state[place & _MASK] == _PLAYED:
             self.duplicates += 1
             return False
         self.late += 1
-        if _signed(self._end - self._next) > 0:
+        if self._end > self._next:
             # Others overtook it and are being played.
             self._late_packets += 1
             if self._late_packets >= LATE_PACKETS and self.waiting < self._max_delay:
                 self._late_packets = 0
                 self._hold += 1
             return False
-        if -ahead > self._max_delay:
-            self._anchor(timestamp)
+        if late > self._max_delay:
+            self._anchor(place)
         else:
-            self._next = timestamp
+            self._next = place
             self._watch()
         return True
 
@@ -166,7 +170,7 @@ class JitterBuffer:
         samples += -samples % FRAME_SAMPLES
         for at in range(0, samples, FRAME_SAMPLES):
             self._mark(self._next + at & _MASK, _FRAME_MISSING)
-        self._next = (self._next + samples) & 0xFFFFFFFF
+        self._next += samples
         self._watch()
 
     # Out
@@ -180,7 +184,7 @@ class JitterBuffer:
             self._watch()
             return None
         at = self._next & _MASK
-        self._next = (self._next + FRAME_SAMPLES) & 0xFFFFFFFF
+        self._next += FRAME_SAMPLES
         end = at + FRAME_SAMPLES
         if end > RING or self._state.count(_WAITING, at, end) != FRAME_SAMPLES:
             return self._pop_piecewise(at)
@@ -224,7 +228,7 @@ class JitterBuffer:
         self.excessive = False
 
     def _measure(self) -> None:
-        waiting = _signed(self._end - self._next)
+        waiting = self._end - self._next
         if waiting < self._fewest:
             self._fewest = waiting
         self._frames += 1
@@ -235,8 +239,3 @@ class JitterBuffer:
         self._watch()
         self._late_packets = 0
         self.excessive = excessive
-
-
-def _signed(difference: int) -> int:
-    """A difference of timestamps, which are of 32 bits."""
-    return (difference + 0x80000000 & 0xFFFFFFFF) - 0x80000000

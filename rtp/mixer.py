@@ -21,6 +21,9 @@ _RECOVERY = 0.02
 """Of full loudness comes back in a frame: from half in half a second."""
 _DUCK_SAMPLES = 40
 """5 ms: how fast loudness goes down."""
+_DOWN = np.minimum(np.arange(FRAME_SAMPLES) / _DUCK_SAMPLES, 1.0)
+_UP = np.arange(1, FRAME_SAMPLES + 1) / FRAME_SAMPLES
+"""How far a frame's loudness has come from what it was to what it will be."""
 _MUTE_RAMP = np.linspace(1.0, 0.0, FRAME_SAMPLES, dtype=np.float32)
 
 _SPEAKING_RMS = 10 ** (-42 / 20) * 32768
@@ -135,18 +138,20 @@ def _fitted(members: list[Member[Any]], heard: NDArray[np.int32]) -> Samples:
     """Turn down what is too loud; others are left as they are, to the sample."""
     peaks = np.maximum(heard.max(axis=1), -heard.min(axis=1))
     gains = np.array([member.gain for member in members])
-    for row in np.flatnonzero((peaks > FULL_SCALE) | (gains < 1.0)).tolist():
-        heard[row] = _turned_down(members[row], heard[row], int(peaks[row]))
+    rows = np.flatnonzero((peaks > FULL_SCALE) | (gains < 1.0))
+    if len(rows):
+        before = gains[rows]
+        after = np.minimum(FULL_SCALE / np.maximum(peaks[rows], 1), before + _RECOVERY)
+        after = np.minimum(after, 1.0)
+        heard[rows] = _turned_down(heard[rows], before[:, None], after[:, None])
+        for row, gain in zip(rows.tolist(), after.tolist(), strict=True):
+            members[row].gain = gain
     return heard.astype(np.int16)
 
 
-def _turned_down(member: Member[Any], heard: NDArray[np.int32], peak: int) -> NDArray[np.int32]:
-    before = member.gain
-    fits = FULL_SCALE / max(peak, 1)
-    after = min(1.0, fits, before + _RECOVERY)
-    member.gain = after
-    if after < before:
-        ramp = np.interp(np.arange(FRAME_SAMPLES), [0, _DUCK_SAMPLES], [before, after])
-    else:
-        ramp = np.linspace(before, after, FRAME_SAMPLES)
-    return np.clip(np.rint(heard * ramp), -FULL_SCALE - 1, FULL_SCALE).astype(np.int32)
+def _turned_down(
+    heard: NDArray[np.int32], before: NDArray[np.float64], after: NDArray[np.float64]
+) -> NDArray[np.int32]:
+    way = np.where(after < before, _DOWN, _UP)
+    louder = np.rint(heard * (before + (after - before) * way))
+    return np.clip(louder, -FULL_SCALE - 1, FULL_SCALE).astype(np.int32)

@@ -320,7 +320,8 @@ class SoundTier:
         sides = list(self._sides)
         frames = _frames_of(sides)
         for side in sides:
-            self._take_digits(side, frames[side.row], now)
+            if side.inbound.digits or side.detector is not None:
+                self._take_digits(side, frames[side.row], now)
         self._record_frames(sides, frames)
         spoken_to = [side for side in sides if side.relay_side.spoken_to]
         if spoken_to:
@@ -331,7 +332,7 @@ class SoundTier:
         for side in sides:
             if side.player.finished:
                 self._tell_finished(side)
-            if not side.in_use or side.relay_side.spoken_to != side.spoken_to:
+            if side.hears == "peer":  # others stay until the switch says otherwise
                 self._settle(side, now)
 
     def _take_digits(self, side: SoundSide, frame: Samples, now: float) -> None:

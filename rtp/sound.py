@@ -188,6 +188,8 @@ class SoundTier:
             if side.relay_side.inbound is not None:
                 self._sides.remove(side)
                 side.relay_side.inbound = None
+        # They know each other; a worker has no garbage collector that would find that out.
+        session.sides = [None, None]
 
     def negotiated(self, session: SoundSession) -> None:
         """A side said what it wants to hear."""

@@ -112,6 +112,7 @@ class Studio:
         self.listen()
 
     def listen(self):
+        self.engine.take_changed()
         for message in self.engine.take_messages():
             self.told.append(message)
             if type(message).__name__ == "Opened":

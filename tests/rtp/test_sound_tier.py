@@ -1,5 +1,6 @@
 """What the switch itself says, hears and records; in virtual time, sample by sample."""
 
+import gc
 import itertools
 
 import numpy as np
@@ -480,6 +481,27 @@ def test_late_ticks_are_made_up_for_and_too_late_ones_left_out(studio):
     assert figures.worst_ms == pytest.approx(1001, abs=0.1) and figures.p50_ms < 1
     steps = {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in pairs(caller.packets)}
     assert steps == {FRAME, 47 * FRAME}
+
+
+def test_a_session_that_is_over_leaves_nothing_to_the_garbage_collector(studio):
+    """Workers run without one."""
+    gc.collect()
+    gc.disable()
+    try:
+        caller = studio.caller()
+        studio.hear(caller, "room", room=3, tones=True)
+        studio.tell(play(caller, PlayItem(tone="busy"), PlayItem(file="never.wav"), repeat=True))
+        studio.tell(Record(caller.session, 9, "9.wav", "a", 60.0))
+        studio.run(10, (caller, sine(300, 10)))
+        studio.close(caller)
+        studio.writes(9)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert [thing for thing in gc.garbage if type(thing).__module__.startswith("rtp.")] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
 
 
 def test_messages_about_nothing_change_nothing(studio):

@@ -29,6 +29,7 @@ from softswitch.call.accounting import Record
 from softswitch.call.context import CallContext
 from softswitch.call.diversion import check_diversions
 from softswitch.call.ending import Ending
+from softswitch.call.keys import INFO_TYPES, MAX_INFO_BYTES
 from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media import CallMedia, Side, other, try_read
@@ -38,9 +39,6 @@ from softswitch.call.ringing import Ringing, Winner
 from softswitch.call.transfer import GiveLeg, Given, Transfer
 from softswitch.directory import Line
 
-DTMF_TYPES = frozenset({"application/dtmf-relay", "application/dtmf"})
-"""INFO bodies that pass from leg to leg; nothing else does."""
-MAX_INFO_BYTES = 512
 CLOSE_SECONDS = 2.0
 """How long a call waits for its worker's figures."""
 MAX_LEGS = len(string.ascii_lowercase)
@@ -320,8 +318,9 @@ class Call:
         return None
 
     def _pass_info(self, session: Session, request: Request) -> None:
+        """Keys pass from leg to leg; nothing else does."""
         content_type = request.content_type or ""
-        if content_type in DTMF_TYPES and len(request.body) <= MAX_INFO_BYTES:
+        if content_type in INFO_TYPES and len(request.body) <= MAX_INFO_BYTES:
             peer = self.leg(other(self.side_of(session)))
             peer.info(content_type.encode("ascii"), request.body, self.now())
 

@@ -18,6 +18,7 @@ from sip.sdp import SessionDescription
 from softswitch.call import ending as endings
 from softswitch.call.call import Call
 from softswitch.call.ending import Ending
+from softswitch.call.keys import key_in
 from softswitch.call.letters import HangUp, MediaLost, Silent
 from softswitch.call.media import CallMedia
 
@@ -129,6 +130,10 @@ class ServiceCall(Call):
                 self._renegotiated(session, request, update=False)
             case sip_events.Updated(session, request):
                 self._renegotiated(session, request, update=True)
+            case sip_events.InfoReceived(_, request):
+                key = key_in(request.content_type or "", request.body)
+                if key is not None:
+                    self.sound.press("a", key)
             case sip_events.Acknowledged(_, request):
                 return self._acknowledged(request)
             case sip_events.Referred(session, _, flow):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sip.errors import SipError
 from sip.events import Received, Replied, Resubscribed
-from sip.flow import show_address
+from sip.flow import Flow, show_address
 from sip.registrar import Binding, Registration
 from sip.standalone import StandaloneRequest
 from sip.subscription import EventField, Package, Subscription
@@ -22,6 +22,9 @@ from softswitch.services.dialog_info import LineDialog
 
 MAX_SUBSCRIPTIONS_OF_LINE = 200
 """Ten phones with a lamp for each of twenty colleagues."""
+LAMP_SECONDS = 2.0
+"""A phone that has registered may subscribe so long before it is told unasked. A NOTIFY that
+crosses its SUBSCRIBE makes one of them (baresip 1.0) subscribe a thousand times a second."""
 NOBODY_WAITS = Waiting(0, 0)
 
 MWI, DIALOG, REG = message_summary.PACKAGE, dialog_info.PACKAGE, reg_info.PACKAGE
@@ -178,7 +181,8 @@ class Watchers:
         """Phones of a line came or went."""
         self._tell(REG, (line.id,), now)
         if line.waiting is not None and registration.added:
-            self._light_lamps(line, registration.added, now)
+            flows = {binding.flow for binding in registration.added}
+            self._agent.timers.arm(LAMP_SECONDS, now, self._light_new_lamps, (line.id, flows))
 
     def registrations_ended(self, lines: Iterable[int], now: float) -> bool:
         """Registrations ran out or lost their connection. Whether anybody is told."""
@@ -217,6 +221,13 @@ class Watchers:
         return told
 
     # Lamps of phones that never subscribed (RFC 3842 leaves that open, and many phones need it)
+
+    def _light_new_lamps(self, armed: tuple[int, set[Flow]], now: float) -> None:
+        line_id, flows = armed
+        line = self._directory.line(line_id)
+        if line is not None and line.waiting is not None:
+            bindings = [one for one in self._bindings_of(line) if one.flow in flows]
+            self._light_lamps(line, bindings, now)
 
     def _light_lamps(self, line: Line, bindings: Iterable[Binding], now: float) -> None:
         subscribed = {

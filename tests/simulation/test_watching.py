@@ -234,7 +234,7 @@ def test_phones_that_never_subscribed_are_told_when_they_register_and_at_each_ch
     exchange.wire.log = []
     set_waiting(exchange, ANA, Waiting(1, 0))
     exchange.phone(line, "198.51.100.50").register()
-    exchange.run(1.0)
+    exchange.run(3.0)
     notifies = [(to[0], data) for _, _, to, data in exchange.wire.log if data[:6] == b"NOTIFY"]
     assert [host for host, _ in notifies] == ["198.51.100.1", "198.51.100.50"]
     for _, data in notifies:
@@ -250,6 +250,18 @@ def test_a_phone_that_subscribed_is_not_told_twice(exchange, office):
     watching.subscribe("message-summary", ANA)
     set_waiting(exchange, ANA, Waiting(1, 0))
     assert len(watching.seen) == 2
+
+
+def test_a_phone_that_subscribes_when_it_has_registered_is_told_once(exchange, office):
+    line = exchange.directory.line_by_number(ANA)
+    set_waiting(exchange, ANA, Waiting(1, 0))
+    exchange.wire.log = []
+    exchange.phone(line, "198.51.100.50").register()
+    exchange.run(0.2)
+    Lamp(exchange, line.login, ("198.51.100.50", 5060)).subscribe("message-summary", ANA)
+    exchange.run(5.0)
+    notifies = [data for _, _, to, data in exchange.wire.log if data[:6] == b"NOTIFY"]
+    assert len(notifies) == 1 and b"Subscription-State: active" in notifies[0]
 
 
 def test_lines_without_a_mailbox_get_nothing_unasked(exchange):

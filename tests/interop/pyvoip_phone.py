@@ -64,6 +64,15 @@ class PyVoip:
         self._process.stdin.write(" ".join(words) + "\n")
         self._process.stdin.flush()
 
+    def has_said(self, event: str, seconds: float) -> bool:
+        """Whether it says so within this time; it may still be waited for by `says`."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if any(said["event"] == event for said in self._events):
+                return True
+            time.sleep(0.02)
+        return False
+
     def says(self, event: str, seconds: float = 10.0) -> dict:
         """Wait for an event that wasn't waited for before."""
         end = time.monotonic() + seconds

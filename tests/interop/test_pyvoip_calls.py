@@ -65,7 +65,10 @@ def test_baresip_calls_it_and_sends_keys(board, phones):
     ana.do("answer")
     beka.hears("CALL_RTPESTAB")
     for digit in "5#":  # pyVoIP takes digits that follow each other closely for one
-        beka.command("sndcode", digit)
+        for _ in range(3):  # and overlooks one now and then when the machine is busy
+            beka.command("sndcode", digit)
+            if ana.has_said("digit", 3.0):
+                break
         assert ana.says("digit")["digit"] == digit
     ana.do("hangup")
     beka.hears("CALL_CLOSED")

@@ -70,6 +70,7 @@ def board(make_board):
     return made
 
 
+@pytest.mark.timeout(400)  # twenty starts of a real process, on a machine that may be busy
 def test_twenty_kills_in_the_middle_of_twenty_calls(board):
     moments = random.Random(1)
     store = Store(f"sqlite:///{board.folder}/var/softswitch.db")

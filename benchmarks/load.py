@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.machine import cpu_seconds
+from benchmarks.machine import Cores, cpu_seconds, describe
 from benchmarks.sipp import Run
 
 RETRIES = 2
@@ -16,6 +17,9 @@ SETTLE_SECONDS = 1.0
 STEP = 1.4
 CLOSE_ENOUGH = 1.06
 """The search ends when the lowest rate that failed is so near the highest that passed."""
+
+QUICK_SECONDS = 3.0
+FULL_REPEATS = 3
 
 Say = Callable[[str], None]
 
@@ -81,3 +85,28 @@ class Loader:
                 rate = (passed * failed) ** 0.5
             else:
                 rate = rate * STEP if passed else rate / STEP
+
+    def judge(self, rate: float, seconds: float, *, quick: bool) -> tuple[float, float]:
+        """CPU microseconds of each and the highest rate; 0 for the latter when `quick`, which
+        measures at `rate` only. Otherwise the cost is that at half of the highest rate."""
+        warm = self.trial(rate, QUICK_SECONDS)
+        if quick:
+            return self.cost(rate, seconds, 1), 0.0
+        highest = self.highest(0.7e6 / warm.cpu_us, seconds)
+        return self.cost(max(highest / 2, 1.0), seconds, FULL_REPEATS), highest
+
+
+def run_alone(measure: Callable[..., object], text: str | None) -> None:
+    """The command line of one measurement."""
+    parser = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="seconds instead of minutes")
+    parser.add_argument("--rate", type=float, help="measure at this rate, and look for no maximum")
+    arguments = parser.parse_args()
+    print(describe(), flush=True)
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    print(measure(Cores.pick(), say, quick=arguments.quick, rate=arguments.rate))

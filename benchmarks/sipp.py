@@ -85,6 +85,7 @@ class Sipp:
         if shutil.which("sipp") is None:
             raise SippMissing("SIPp isn't installed: apt-get install sip-tester")
         self._pinned = [] if core is None else ["taskset", "-c", str(core)]
+        self._running: set[subprocess.Popen[bytes]] = set()
 
     def run(
         self,
@@ -96,6 +97,7 @@ class Sipp:
         *,
         hold_ms: int = 0,
         proven: bool = True,
+        patience_seconds: float = ANSWER_SECONDS,
         also: Iterable[subprocess.Popen[bytes]] = (),
     ) -> Run:
         """Start `rate` times a second for so long, and wait for the last to end.
@@ -103,6 +105,7 @@ class Sipp:
         Args:
             target: the UDP port of who is measured.
             proven: whether the callers have passwords.
+            patience_seconds: how late a message may be.
             also: other generators whose work counts as this one's.
         """
         wanted = max(1, round(rate * seconds))
@@ -111,8 +114,8 @@ class Sipp:
             users.write_text(_users(logins, proven))
             command = [
                 *("-r", str(round(rate)), "-m", str(wanted), "-d", str(hold_ms)),
-                *("-recv_timeout", str(round(ANSWER_SECONDS * 1000))),
-                *("-timeout", f"{round(seconds + hold_ms / 1000 + 3 * ANSWER_SECONDS)}s"),
+                *("-recv_timeout", str(round(patience_seconds * 1000))),
+                *("-timeout", f"{round(seconds + hold_ms / 1000 + 3 * patience_seconds)}s"),
                 *("-inf", str(users), "-key", "dialled", DIALLED_PREFIX),
                 *("-trace_stat", "-stf", "figures.csv", "-fd", "1"),
             ]
@@ -120,9 +123,11 @@ class Sipp:
             before = cpu_seconds(other.pid for other in others)
             started = time.monotonic()
             process = self._start(scenario, target, free_port(), command, folder)
+            self._running.add(process)
             _, _, used = os.wait4(process.pid, 0)
             elapsed = time.monotonic() - started
             process.returncode = 0
+            self._running.discard(process)
             busy = cpu_seconds(other.pid for other in others) - before
             busy += used.ru_utime + used.ru_stime
             figures = _figures(Path(folder) / "figures.csv")
@@ -137,6 +142,11 @@ class Sipp:
                 busy / elapsed,
                 _complaint(Path(folder)),
             )
+
+    def end_all(self) -> None:
+        """End every run that another thread waits for."""
+        for process in list(self._running):
+            process.kill()
 
     @contextlib.contextmanager
     def answering(self, port: int, ring_ms: int) -> Iterator[subprocess.Popen[bytes]]:

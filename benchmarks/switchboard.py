@@ -23,6 +23,8 @@ DIALLED_PREFIX = "+99559"
 """Numbers that begin so go to the trunk."""
 FIRST_NUMBER = 995_322_100_000
 BALANCE = "1000000"
+ACCOUNTS = 100
+"""Of ten lines each."""
 STOP_SECONDS = 60.0
 TARIFF = """\
 prefix,destination,connect_fee,per_minute,initial_increment,increment
@@ -33,10 +35,8 @@ on_net,Between our lines,0,0.06,1,1
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """What the switch's process saw of its own garbage collector.
-
-    `longest_ms` by generation, since it was ready.
-    """
+    """What the switch's process saw of its own garbage collector since it was ready, by generation;
+    milliseconds of the processor's time."""
 
     collections: list[int]
     longest_ms: list[float]
@@ -60,11 +60,11 @@ def number(index: int) -> str:
 
 
 class Switchboard:
-    """A running switch, with lines that have money each, and a trunk; a context manager.
+    """A running switch, with lines whose accounts have money, and a trunk; a context manager.
 
     Args:
         core: pinned there, with its media worker; None for wherever the system puts it.
-        count: how many lines, each with an account of its own.
+        count: how many lines.
         settings: environment that overrides the configuration, as `SIP__ALGORITHMS`.
     """
 
@@ -116,12 +116,14 @@ class Switchboard:
 
     def _fill(self, context: Context) -> None:
         tariffs.tariff_import(context, TARIFF)
+        payers = []
+        for index in range(ACCOUNTS):
+            payers.append(str(accounts.account_add(context, f"account {index}")["id"]))
+            accounts.account_topup(context, payers[-1], BALANCE, payment_id=f"first-{index}")
         rows = ["number,login,password,account"]
         for index in range(self.count):
-            name = login(index)
-            account = str(accounts.account_add(context, name)["id"])
-            accounts.account_topup(context, account, BALANCE, payment_id=name)
-            rows.append(f"{number(index)},{name},{PASSWORD},{account}")
+            payer = payers[index % ACCOUNTS]
+            rows.append(f"{number(index)},{login(index)},{PASSWORD},{payer}")
         lines.line_import(context, "\n".join(rows))
         target = f"sip:{HOST}:{self.trunk_port}"
         trunks.trunk_add(context, "generator", target, [DIALLED_PREFIX])
@@ -161,6 +163,11 @@ class Switchboard:
     def pids(self) -> list[int]:
         """The switch and its media worker."""
         return self._pids
+
+    @property
+    def longest_pause_ms(self) -> float:
+        """Of its garbage collector; known when it has stopped."""
+        return max(self.pauses.longest_ms) if self.pauses is not None else float("nan")
 
     # Its command line
 

@@ -1,7 +1,7 @@
 """The SIP messages of live and recent calls, within a fixed amount of memory.
 
 On the way of a message this costs an append. Messages of all kinds wait in one ring; when it is
-full its older half is filed: what belongs to a known call goes to that call, all else is let go.
+full its oldest are filed: what belongs to a known call goes to that call, all else is let go.
 So a flood of strangers' requests pushes nothing out that belongs to a call.
 """
 
@@ -19,6 +19,8 @@ RING_MESSAGES = 4_096
 known."""
 RING_BYTES = 8 << 20
 """A flood of large messages fills no more than that."""
+FILED_AT_ONCE = 128
+"""Of the ring, so that filing stops nobody for a millisecond."""
 FIRST_OF_CALL = 200
 """Messages of a call that are kept from its beginning ..."""
 LAST_OF_CALL = 200
@@ -112,7 +114,7 @@ class Recorder:
         ring.append((self._monotonic(), sent, flow, data))
         self._ring_octets += len(data)
         if len(ring) >= RING_MESSAGES or self._ring_octets > RING_BYTES:
-            self._file_older_half()
+            self._file_oldest()
 
     # What calls tell
 
@@ -165,9 +167,9 @@ class Recorder:
 
     # Filing
 
-    def _file_older_half(self) -> None:
+    def _file_oldest(self) -> None:
         ring, known = self._ring, self._by_sip_call_id
-        for _ in range(max(1, len(ring) // 2)):
+        for _ in range(min(len(ring), FILED_AT_ONCE)):
             entry = ring.popleft()
             size = len(entry[3])
             self._ring_octets -= size

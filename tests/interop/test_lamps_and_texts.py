@@ -37,7 +37,7 @@ def subscribed(board, phone):
             assert board.ask("subscription_list")
             return ana
         ana.close()
-    pytest.skip("baresip's module mwi subscribes in a busy loop and never authenticates")
+    pytest.fail("three baresips subscribed in a busy loop and never authenticated")
 
 
 def test_its_lamp_follows_the_mailbox(board, phone):

@@ -155,8 +155,9 @@ class Nonces:
     """Nonces that need no memory: time and algorithm, sealed by a key of the switch.
 
     A nonce is `time-count-seal` in hexadecimal: milliseconds of issue, a counter that tells apart
-    nonces of one millisecond, and an HMAC over both and the algorithm. So it can't be made up,
-    isn't good for another algorithm, and outlives a restart if the secret does.
+    nonces of one millisecond, and an HMAC over both, the algorithm and the address it was given to.
+    So it can't be made up, isn't good for another algorithm or from elsewhere, and outlives a
+    restart if the secret does.
     """
 
     def __init__(self, secret: bytes, lifetime_seconds: float = 60.0) -> None:
@@ -168,22 +169,25 @@ class Nonces:
     def lifetime_ms(self) -> int:
         return self._lifetime_ms
 
-    def issue(self, algorithm: Algorithm, now: float) -> str:
-        """A new nonce; `now` in seconds of any clock that goes on over restarts of this object."""
+    def issue(self, algorithm: Algorithm, now: float, source: str = "") -> str:
+        """A new nonce for a peer at `source`; `now` in seconds of any clock that goes on over
+        restarts of this object."""
         self._count = (self._count + 1) & 0xFFFFFFFF
         stamp = f"{round(now * 1000):012x}{self._count:08x}"
-        return stamp + self._seal(stamp, algorithm)
+        return stamp + self._seal(stamp, algorithm, source)
 
-    def check(self, nonce: str, algorithm: Algorithm, now: float) -> str:
+    def check(self, nonce: str, algorithm: Algorithm, now: float, source: str = "") -> str:
         """ "fresh", "stale" (ours, but too old) or "invalid"."""
         stamp, seal = nonce[:20], nonce[20:]
-        if not nonce.isascii() or not hmac.compare_digest(seal, self._seal(stamp, algorithm)):
+        if not nonce.isascii():
+            return "invalid"
+        if not hmac.compare_digest(seal, self._seal(stamp, algorithm, source)):
             return "invalid"
         age = round(now * 1000) - int(stamp[:12], 16)
         return "fresh" if -1000 <= age <= self._lifetime_ms else "stale"
 
-    def _seal(self, stamp: str, algorithm: Algorithm) -> str:
-        data = (stamp + algorithm.value).encode("ascii")
+    def _seal(self, stamp: str, algorithm: Algorithm, source: str) -> str:
+        data = f"{stamp}{algorithm.value} {source}".encode("ascii")
         return hashlib.blake2s(data, key=self._key, digest_size=12).hexdigest()
 
 
@@ -215,16 +219,21 @@ class DigestVerifier:
         self._dummy = {algorithm: algorithm.digest(b"nobody") for algorithm in Algorithm}
 
     def challenge(
-        self, algorithms: Sequence[Algorithm], now: float, stale: bool = False
+        self,
+        algorithms: Sequence[Algorithm],
+        now: float,
+        stale: bool = False,
+        source: str = "",
     ) -> list[bytes]:
-        """A challenge for each algorithm, in this order, each with a nonce of its own."""
+        """A challenge for each algorithm, in this order, each with a nonce of its own that is good
+        for a peer at `source`."""
         realm = quote(self.realm)
         extra = b", stale=true" if stale else b""
         return [
             b'Digest realm=%s, nonce="%s", algorithm=%s, qop="auth"%s'
             % (
                 realm,
-                self._nonces.issue(algorithm, now).encode("ascii"),
+                self._nonces.issue(algorithm, now, source).encode("ascii"),
                 algorithm.value.encode("ascii"),
                 extra,
             )
@@ -238,6 +247,7 @@ class DigestVerifier:
         ha1_of: Callable[[Algorithm], str | None],
         now: float,
         body: bytes = b"",
+        source: str = "",
     ) -> Verdict:
         """Hold credentials against a secret; an unknown user costs the same work as a known one.
 
@@ -247,7 +257,7 @@ class DigestVerifier:
         algorithm = credentials.algorithm
         if algorithm is None:
             return Verdict.STALE
-        freshness = self._nonces.check(credentials.nonce, algorithm, now)
+        freshness = self._nonces.check(credentials.nonce, algorithm, now, source)
         if freshness == "invalid":
             return Verdict.STALE
         qop, nc, cnonce = credentials.qop, credentials.nc, credentials.cnonce

@@ -17,6 +17,7 @@ from softswitch.admission.refusal import Refusal
 from softswitch.directory import Directory, Line, Trunk
 
 LINE_RETRY_SECONDS = 10
+_NOBODY = Line(0, "", "", 0, {algorithm: algorithm.digest(b"nobody") for algorithm in Algorithm})
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,27 +154,30 @@ class Authenticator:
         status: int,
         now: float,
     ) -> Line:
+        source = flow.remote[0]
         if credentials is None:
-            claimed = self._directory.line_by_login(request.from_.uri.user or "")
-            raise self._challenge(claimed, status, now)
-        self._admit_guess(flow.remote[0], credentials.username, now)
-        line = self._directory.line_by_login(credentials.username)
+            claimed = self._line_or_nobody(request.from_.uri.user or "")
+            raise self._challenge(claimed, status, now, source)
+        self._admit_guess(source, credentials.username, now)
+        line = self._line_or_nobody(credentials.username)
         allowed = self._allowed(line)
 
         def ha1_of(algorithm: Algorithm) -> str | None:
-            return line.ha1.get(algorithm) if line is not None and algorithm in allowed else None
+            return line.ha1.get(algorithm) if algorithm in allowed else None
 
-        verdict = self._verifier.verify(credentials, request.method, ha1_of, now, request.body)
-        if verdict is Verdict.OK and line is not None:
-            self._note_proof(flow.remote[0], line.login, now)
+        verdict = self._verifier.verify(
+            credentials, request.method, ha1_of, now, request.body, source
+        )
+        if verdict is Verdict.OK and line is not _NOBODY:
+            self._note_proof(source, line.login, now)
             return line
-        if verdict is Verdict.WRONG:
+        if verdict in (Verdict.OK, Verdict.WRONG):
             if self._guard is not None:
-                self._guard.fail(flow.remote[0], credentials.username, now)
+                self._guard.fail(source, credentials.username, now)
             # The same answer whether the password or the line is wrong, so that nobody can list
             # our lines by asking.
             raise Refusal(403, "authentication: wrong credentials")
-        raise self._challenge(line, status, now, stale=True)
+        raise self._challenge(line, status, now, source, stale=True)
 
     def _admit_guess(self, host: str, login: str, now: float) -> None:
         """Too many wrong passwords from there: the next gets the answer of a wrong one, and isn't
@@ -189,10 +193,15 @@ class Authenticator:
         if not self._guard.line_admits(host, login, now):
             raise SipError(503, headers=((b"Retry-After", b"%d" % LINE_RETRY_SECONDS),))
 
-    def _allowed(self, line: Line | None) -> tuple[Algorithm, ...]:
-        return self._algorithms if line is None or line.algorithms is None else line.algorithms
+    def _line_or_nobody(self, login: str) -> Line:
+        """The line of a login, or one that nobody can prove: from here on both cost the same."""
+        return self._directory.line_by_login(login) or _NOBODY
+
+    def _allowed(self, line: Line) -> tuple[Algorithm, ...]:
+        return self._algorithms if line.algorithms is None else line.algorithms
 
     def _challenge(
-        self, line: Line | None, status: int, now: float, *, stale: bool = False
+        self, line: Line, status: int, now: float, source: str, *, stale: bool = False
     ) -> Challenge:
-        return Challenge(status, self._verifier.challenge(self._allowed(line), now, stale))
+        challenges = self._verifier.challenge(self._allowed(line), now, stale, source)
+        return Challenge(status, challenges)

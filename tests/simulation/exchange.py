@@ -81,11 +81,13 @@ class SilentLog:
 
     def __init__(self) -> None:
         self.errors: list[tuple[str, dict]] = []
+        self.warnings: list[tuple[str, dict]] = []
 
     def info(self, event, **values):
         pass
 
-    warning = info
+    def warning(self, event, **values):
+        self.warnings.append((event, values))
 
     def error(self, event, **values):
         self.errors.append((event, values))

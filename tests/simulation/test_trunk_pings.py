@@ -188,7 +188,9 @@ def test_we_say_what_we_can_do(exchange):
     assert set(answer.get_list(b"allow")) >= {b"INVITE", b"MESSAGE", b"SUBSCRIBE", b"REFER"}
     assert answer.get_list(b"allow-events") == [b"message-summary", b"dialog", b"reg"]
     assert answer.get_list(b"accept")[:2] == [b"application/sdp", b"text/plain"]
-    assert answer.get_list(b"supported") == [b"100rel", b"path", b"replaces", b"timer"]
+    assert answer.get_list(b"supported") == [
+        b"100rel", b"outbound", b"path", b"replaces", b"timer",
+    ]  # fmt: skip
 
 
 def test_while_draining_we_say_so(exchange):

@@ -215,6 +215,14 @@ def test_nonces_outlive_a_restart_with_the_same_secret_only():
     assert Nonces(b"j" * 32).check(nonce, MD5, NOW + 1) == "invalid"
 
 
+def test_a_nonce_is_good_only_for_the_address_that_it_was_given_to():
+    nonces = Nonces(b"k" * 32)
+    nonce = nonces.issue(MD5, NOW, "192.0.2.1")
+    assert nonces.check(nonce, MD5, NOW, "192.0.2.1") == "fresh"
+    assert nonces.check(nonce, MD5, NOW, "192.0.2.2") == "invalid"
+    assert nonces.check(nonce, MD5, NOW) == "invalid"
+
+
 def test_every_challenge_has_a_nonce_of_its_own():
     gate = Gate()
     nonces = [realm_and_nonce(c) for _ in range(100) for c in gate.challenge()]

@@ -241,7 +241,7 @@ class Server:
     def _stop(self) -> None:
         """The first signal drains, the second ends at once."""
         self._stops += 1
-        self.switch.draining = True
+        self.switch.reception.draining = True
         self._stopped.set()
         if self._stops > 1:
             self._hurry.set()

@@ -8,46 +8,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 from sip.digest import Algorithm, DigestVerifier, Nonces
 from sip.endpoint import Endpoint
-from sip.errors import ParseError, SipError
 from sip.events import Event, Received, Replied, Resubscribed, SubscriptionEnded
-from sip.flow import Address, Flow, show_address
+from sip.flow import Address, Flow
 from sip.guard import Guard
-from sip.message import Request
-from sip.referral import parse_replaces
 from sip.registrar import Binding, Registrar, RegistrarLimits
 from sip.session import Session
 from sip.transport.tls import Tls
 from sip.user_agent import Tap, UserAgent
 from softswitch.admission.admission import Stages
-from softswitch.admission.authentication import Authenticator, Caller, LineCaller
+from softswitch.admission.authentication import Authenticator
 from softswitch.admission.entitlement import Entitlements
-from softswitch.admission.refusal import Refusal
-from softswitch.call.accounting import Record, SettlementDesk
+from softswitch.call.accounting import SettlementDesk
 from softswitch.call.call import Call
 from softswitch.call.context import CallContext, Limits, Media, TrunkFlows
 from softswitch.call.ending import Ending
 from softswitch.call.letters import BalanceChanged, HangUp
-from softswitch.call.renegotiation import Asker
-from softswitch.call.service_call import ServiceCall
+from softswitch.call.live_calls import LiveCalls
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
 from softswitch.protection import exempt_networks, log_bans
+from softswitch.reception import Reception
 from softswitch.registration import Bindings, RegistrationDesk
-from softswitch.services.answering import SERVICES, answering
+from softswitch.services.answering import answering
 from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in
-from softswitch.services.messaging import ACCEPT, Messaging
+from softswitch.services.messaging import Messaging
 from softswitch.services.trunk_monitor import TrunkMonitor
-from softswitch.services.watchers import ALLOW_EVENTS, Watchers
+from softswitch.services.watchers import Watchers
 from softswitch.trace.recorder import Recorder
 
 SERVER = "softswitch"
-RETRY_AFTER_SECONDS = 10
 
 
 class Switch:
@@ -87,12 +81,9 @@ class Switch:
         self._log = log
         self._money = money
         self._desk = desk
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._line_calls: dict[int, dict[str, Call]] = {}
-        self._account_calls: dict[int, dict[str, Call]] = {}
         self.directory = directory
-        self.calls: dict[str, Call] = {}
-        self.draining = False
+        self.live_calls = LiveCalls(loop)
+        self.calls = self.live_calls.by_id
         self.agent = UserAgent(
             randbits=randbits,
             sent_by=self._sent_by,
@@ -141,11 +132,11 @@ class Switch:
             tariffs,
             tariff_of,
             self._bindings_of,
-            self._calls_of,
+            self.live_calls.count_of_line,
             entitlements,
             parks=config.calls.park_seconds > 0,
             is_down=self._is_down,
-            outgoing_of=self._outgoing_of,
+            outgoing_of=self.live_calls.outgoing_of_account,
             services=answering(config.codes.by_code()),
         )
         self.trunk_monitor = TrunkMonitor(
@@ -176,7 +167,7 @@ class Switch:
             bindings,
             self.agent,
             self.watchers,
-            calls_of=self._calls_with,
+            calls_of=self.live_calls.of_line,
             release=self.endpoint.connections.release,
             wall_seconds=self.wall_seconds,
         )
@@ -204,10 +195,18 @@ class Switch:
             wall_ms=wall_ms,
             trunk_flows=trunk_flows,
             trusts=self._trusts,
-            admitted=self._admitted,
+            admitted=self.live_calls.admitted,
             joined=self._joined,
             changed=self._changed,
             ended=self._ended,
+        )
+        self.reception = Reception(
+            self.context,
+            self.authenticator,
+            self.registrations,
+            self.watchers,
+            self.messaging,
+            self.live_calls,
         )
 
     # What the user agent tells
@@ -215,7 +214,7 @@ class Switch:
     def _on_event(self, event: Event) -> None:
         match event:
             case Received() | Resubscribed():
-                self._on_request(event)
+                self.reception.receive(event)
             case Replied(on_reply):
                 on_reply(event)
             case SubscriptionEnded(subscription):
@@ -224,50 +223,8 @@ class Switch:
                 if event.session.owner is not None:
                     event.session.owner.post(event)
 
-    def _on_request(self, event: Received | Resubscribed) -> None:
-        request, flow = event.request, event.flow
-        try:
-            match event:
-                case Received(Request(method="REGISTER")):
-                    self._register(event)
-                case Received(Request(method="INVITE")):
-                    self._invite(event)
-                case Received(Request(method="OPTIONS")):
-                    self._options(event)
-                case Received(Request(method="SUBSCRIBE")):
-                    self._subscribe(event)
-                case Received(Request(method="MESSAGE")):
-                    now = self._loop.time()
-                    caller = self.authenticator.caller(request, flow, now)
-                    self.messaging.pass_on(event, caller, now)
-                case Resubscribed():
-                    now = self._loop.time()
-                    self.watchers.resubscribe(
-                        event, self.authenticator.subscriber(request, flow, now), now
-                    )
-                case _:
-                    raise SipError(405)
-        except ParseError as error:
-            self.agent.answer(request, flow, error.status, error.headers, error.reason)
-        except SipError as error:
-            self.agent.answer(request, flow, error.status, error.headers, error.reason)
-        except Refusal as refusal:
-            self._log.info(
-                "request refused",
-                method=request.method,
-                source=show_address(flow.remote),
-                status=refusal.status,
-                rule=refusal.rule,
-            )
-            self.agent.answer(request, flow, refusal.status, (), refusal.reason)
-
     def _on_fault(self, error: Exception) -> None:
         self._log.error("a message provoked a fault", error=repr(error), exc_info=error)
-
-    def _register(self, received: Received) -> None:
-        now = self._loop.time()
-        line = self.authenticator.registrant(received.request, received.flow, now)
-        self.registrations.register(received, line, now)
 
     def _flow_closed(self, flow: Flow) -> None:
         if self.registrations.flow_closed(flow, self._loop.time()):
@@ -276,94 +233,7 @@ class Switch:
     def _patience(self, flow: Flow) -> float | None:
         return self.registrations.patience(flow)
 
-    def _options(self, received: Received) -> None:
-        """Say what we can do; or, to a load balancer in front, that we take no more calls."""
-        if self.draining:
-            self._refuse_while_draining(received)
-            return
-        accepted = (b"Accept", b", ".join((b"application/sdp", ACCEPT[1])))
-        abilities = [field for field in self.agent.capabilities if field[0] != b"Accept"]
-        fields = (*abilities, accepted, ALLOW_EVENTS)
-        self.agent.answer(received.request, received.flow, 200, fields)
-
-    def _subscribe(self, received: Received) -> None:
-        now = self._loop.time()
-        watcher = self.authenticator.subscriber(received.request, received.flow, now)
-        user = received.request.uri.user
-        target = watcher if user is None else self.directory.line_by_login(user)
-        if user is not None and target is None:
-            target = self.directory.line_by_number(self.stages.number(user).number)
-        self.watchers.subscribe(received, watcher, target, now)
-
-    def _invite(self, received: Received) -> None:
-        """Authenticate, then give the call a task of its own."""
-        now = self._loop.time()
-        if self.draining:
-            self._refuse_while_draining(received)
-            return
-        caller = self.authenticator.caller(received.request, received.flow, now)
-        pinned = isinstance(caller, LineCaller)
-        replaces = received.request.get(b"replaces")
-        if replaces is not None:
-            self._replace(received, caller, replaces, now)
-            return
-        owner = caller.line if isinstance(caller, LineCaller) else caller.trunk
-        trusts = partial(self._trusts, owner)
-        session = self.agent.open_session(received, now, pinned=pinned, trusts=trusts)
-        call = self._begin(caller, received.request, session)
-        session.owner = call
-        self.calls[call.id] = call
-        self._joined(call, session)
-        task = self._loop.create_task(call.run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _begin(self, caller: Caller, request: Request, session: Session) -> Call:
-        """The call that an INVITE asks for: with somebody, or with the switch itself."""
-        name = self.stages.services.get(request.uri.user or "")
-        if name is None:
-            return Call(self.context, caller, request, session)
-        return ServiceCall(self.context, caller, request, session, SERVICES[name])
-
-    def _replace(self, received: Received, caller: Caller, value: bytes, now: float) -> None:
-        """An INVITE that takes the place of a phone in a call that talks (RFC 3891): only another
-        phone of the same account may.
-
-        Raises:
-            Refusal: 403, 481, 486.
-        """
-        wanted, early_only = parse_replaces(value)
-        held = self.agent.session(wanted)
-        call = None if held is None else held.owner
-        if held is None or not isinstance(call, Call) or call.state != "talking":
-            raise Refusal(481, "replaces: there is no such call")
-        side = call.side_of(held)
-        line = call.line_of(side)
-        if (
-            not isinstance(caller, LineCaller)
-            or line is None
-            or caller.line.account_id != line.account_id
-        ):
-            raise Refusal(403, "replaces: the call is another account's")
-        if early_only:
-            raise Refusal(486, "replaces: the call is answered already")
-        trusts = partial(self._trusts, caller.line)
-        session = self.agent.open_session(received, now, pinned=True, trusts=trusts)
-        session.owner = call
-        call.post(Asker(side, session, line=caller.line))
-
-    def _refuse_while_draining(self, received: Received) -> None:
-        retry = (b"Retry-After", b"%d" % RETRY_AFTER_SECONDS)
-        self.agent.answer(received.request, received.flow, 503, (retry,))
-
     # What calls tell
-
-    def _admitted(self, call: Call, record: Record) -> None:
-        call.line_ids.update(record.line_ids)
-        for line_id in record.line_ids:
-            self._line_calls.setdefault(line_id, {})[call.id] = call
-        if record.account is not None:
-            self._account_calls.setdefault(record.account, {})[call.id] = call
 
     def _joined(self, call: Call, session: Session) -> None:
         if self.recorder is not None:
@@ -371,20 +241,14 @@ class Switch:
 
     def _changed(self, call: Call) -> None:
         """A call's state is another, or its lines are: who watches them is told."""
-        for line_id in call.line_ids:
-            self._line_calls.setdefault(line_id, {})[call.id] = call
+        self.live_calls.joined_lines(call)
         if self.watchers.calls_changed(call.line_ids, self._loop.time()):
             self.endpoint.drain()
 
     def _ended(self, call: Call, end: Ending) -> None:
-        self.calls.pop(call.id, None)
+        self.live_calls.ended(call)
         if self.recorder is not None:
             self.recorder.end(call.id, call.record.calling, call.record.called)
-        for line_id in call.line_ids:
-            _leave(self._line_calls, line_id, call)
-        for record in call.records:
-            if record.account is not None:
-                _leave(self._account_calls, record.account, call)
         if self.watchers.calls_changed(call.line_ids, self._loop.time()):
             self.endpoint.drain()
         self._log.info(
@@ -400,7 +264,7 @@ class Switch:
     def accounts_changed(self, accounts: Iterable[int]) -> None:
         """Balances changed: calls that ran out of money to reserve ask again."""
         for account in accounts:
-            for call in self._account_calls.get(account, {}).values():
+            for call in self.live_calls.of_account(account):
                 if call.wants_balance:
                     call.post(BalanceChanged())
 
@@ -479,16 +343,14 @@ class Switch:
 
     async def finish(self, ended_by: str = "restart") -> None:
         """End every call and wait until each is settled."""
-        self.draining = True
-        for call in list(self.calls.values()):
+        self.reception.draining = True
+        for call in self.calls.values():
             call.post(HangUp(ended_by))
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self.live_calls.all_ended()
 
     async def drained(self) -> None:
         """Wait until the last call has ended by itself."""
-        while self._tasks:
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        await self.live_calls.all_ended()
 
     # For the parts
 
@@ -504,25 +366,12 @@ class Switch:
         bindings = self._bindings_of(owner)
         return any(binding.flow.remote[0] == flow.remote[0] for binding in bindings)
 
-    def _outgoing_of(self, account: int) -> int:
-        return sum(
-            record.account == account and record.direction != "incoming"
-            for call in self._account_calls.get(account, {}).values()
-            for record in call.records
-        )
-
-    def _calls_with(self, line: Line) -> list[Call]:
-        return list(self._line_calls.get(line.id, {}).values())
-
-    def _calls_of(self, line: Line) -> int:
-        return len(self._line_calls.get(line.id, ()))
-
     def _is_down(self, trunk: Trunk) -> bool:
         return self.trunk_monitor.is_down(trunk)
 
     def _dialogs_of(self, line: Line, with_remote: bool) -> list[LineDialog]:
         """What watchers of a line see of its calls."""
-        calls = self._line_calls.get(line.id, {}).values()
+        calls = self.live_calls.of_line(line)
         domain = self._config.switch.domain
         return [d for call in calls for d in dialogs_in(call, line, domain, with_remote)]
 
@@ -531,12 +380,3 @@ class Switch:
         if advertised is None:
             return flow.local
         return advertised.host, advertised.port or flow.local[1]
-
-
-def _leave(calls_of: dict[int, dict[str, Call]], key: int, call: Call) -> None:
-    """Take a call out of an index that keeps no empty entry."""
-    calls = calls_of.get(key)
-    if calls is not None:
-        calls.pop(call.id, None)
-        if not calls:
-            del calls_of[key]

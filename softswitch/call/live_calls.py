@@ -1,0 +1,80 @@
+"""The calls that live now: by id, by the lines that take part, by the accounts that pay."""
+
+from __future__ import annotations
+
+import asyncio
+
+from softswitch.call.accounting import Record
+from softswitch.call.call import Call
+from softswitch.directory import Line
+
+
+class LiveCalls:
+    """Each call from its INVITE until it is settled; each in a task of its own.
+
+    A call is found by a line or an account only once it was admitted as theirs.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._of_line: dict[int, dict[str, Call]] = {}
+        self._of_account: dict[int, dict[str, Call]] = {}
+        self.by_id: dict[str, Call] = {}
+
+    def begin(self, call: Call) -> None:
+        self.by_id[call.id] = call
+        task = self._loop.create_task(call.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def admitted(self, call: Call, record: Record) -> None:
+        """A leg of these lines and this payer belongs to the call."""
+        call.line_ids.update(record.line_ids)
+        self.joined_lines(call)
+        if record.account is not None:
+            self._of_account.setdefault(record.account, {})[call.id] = call
+
+    def joined_lines(self, call: Call) -> None:
+        """More lines may take part in the call than before."""
+        for line_id in call.line_ids:
+            self._of_line.setdefault(line_id, {})[call.id] = call
+
+    def ended(self, call: Call) -> None:
+        self.by_id.pop(call.id, None)
+        for line_id in call.line_ids:
+            _leave(self._of_line, line_id, call)
+        for record in call.records:
+            if record.account is not None:
+                _leave(self._of_account, record.account, call)
+
+    def of_line(self, line: Line) -> list[Call]:
+        return list(self._of_line.get(line.id, {}).values())
+
+    def count_of_line(self, line: Line) -> int:
+        return len(self._of_line.get(line.id, ()))
+
+    def of_account(self, account: int) -> list[Call]:
+        return list(self._of_account.get(account, {}).values())
+
+    def outgoing_of_account(self, account: int) -> int:
+        """How many legs an account pays for now."""
+        return sum(
+            record.account == account and record.direction != "incoming"
+            for call in self.of_account(account)
+            for record in call.records
+        )
+
+    async def all_ended(self) -> None:
+        """Wait until the last call has ended and is settled."""
+        while self._tasks:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _leave(calls_of: dict[int, dict[str, Call]], key: int, call: Call) -> None:
+    """Take a call out of an index that keeps no empty entry."""
+    calls = calls_of.get(key)
+    if calls is not None:
+        calls.pop(call.id, None)
+        if not calls:
+            del calls_of[key]

@@ -1,0 +1,164 @@
+"""Requests outside dialogs: who sends them is proven first, then the room that serves them gets
+them. What a room refuses is answered here and nowhere else; an unknown method fails closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from sip.errors import SipError
+from sip.events import Received, Resubscribed
+from sip.flow import show_address
+from sip.message import Request
+from sip.referral import parse_replaces
+from sip.session import Session
+from softswitch.admission.authentication import Authenticator, Caller, LineCaller
+from softswitch.admission.refusal import Refusal
+from softswitch.call.call import Call
+from softswitch.call.context import CallContext
+from softswitch.call.live_calls import LiveCalls
+from softswitch.call.renegotiation import Asker
+from softswitch.call.service_call import ServiceCall
+from softswitch.registration import RegistrationDesk
+from softswitch.services.answering import SERVICES
+from softswitch.services.messaging import ACCEPT, Messaging
+from softswitch.services.watchers import ALLOW_EVENTS, Watchers
+
+RETRY_AFTER_SECONDS = 10
+
+
+@dataclass(slots=True)
+class Reception:
+    """Serves what reaches the switch outside a dialog, and renewals of subscriptions.
+
+    Args:
+        context: what the calls that begin here work with.
+        draining: no call begins any more; those that live go on.
+    """
+
+    context: CallContext
+    authenticator: Authenticator
+    registrations: RegistrationDesk
+    watchers: Watchers
+    messaging: Messaging
+    calls: LiveCalls
+    draining: bool = False
+
+    def receive(self, event: Received | Resubscribed) -> None:
+        """Serve a request, or answer why not."""
+        request, flow = event.request, event.flow
+        agent = self.context.agent
+        try:
+            self._serve(event)
+        except SipError as error:
+            agent.answer(request, flow, error.status, error.headers, error.reason)
+        except Refusal as refusal:
+            self.context.log.info(
+                "request refused",
+                method=request.method,
+                source=show_address(flow.remote),
+                status=refusal.status,
+                rule=refusal.rule,
+            )
+            agent.answer(request, flow, refusal.status, (), refusal.reason)
+
+    def _serve(self, event: Received | Resubscribed) -> None:
+        now = self.context.loop.time()
+        match event:
+            case Received(Request(method="REGISTER")):
+                self._register(event, now)
+            case Received(Request(method="INVITE")):
+                self._invite(event, now)
+            case Received(Request(method="OPTIONS")):
+                self._options(event)
+            case Received(Request(method="SUBSCRIBE")):
+                self._subscribe(event, now)
+            case Received(Request(method="MESSAGE")):
+                caller = self.authenticator.caller(event.request, event.flow, now)
+                self.messaging.pass_on(event, caller, now)
+            case Resubscribed():
+                watcher = self.authenticator.subscriber(event.request, event.flow, now)
+                self.watchers.resubscribe(event, watcher, now)
+            case _:
+                raise SipError(405)
+
+    def _register(self, received: Received, now: float) -> None:
+        line = self.authenticator.registrant(received.request, received.flow, now)
+        self.registrations.register(received, line, now)
+
+    def _options(self, received: Received) -> None:
+        """Say what we can do; or, to a load balancer in front, that we take no more calls."""
+        self._refuse_while_draining()
+        agent = self.context.agent
+        accepted = (b"Accept", b", ".join((b"application/sdp", ACCEPT[1])))
+        abilities = [field for field in agent.capabilities if field[0] != b"Accept"]
+        fields = (*abilities, accepted, ALLOW_EVENTS)
+        agent.answer(received.request, received.flow, 200, fields)
+
+    def _subscribe(self, received: Received, now: float) -> None:
+        watcher = self.authenticator.subscriber(received.request, received.flow, now)
+        user = received.request.uri.user
+        stages = self.context.stages
+        target = watcher if user is None else stages.directory.line_by_login(user)
+        if user is not None and target is None:
+            target = stages.directory.line_by_number(stages.number(user).number)
+        self.watchers.subscribe(received, watcher, target, now)
+
+    def _invite(self, received: Received, now: float) -> None:
+        """Authenticate, then give the call a task of its own."""
+        self._refuse_while_draining()
+        caller = self.authenticator.caller(received.request, received.flow, now)
+        replaces = received.request.get(b"replaces")
+        if replaces is not None:
+            self._replace(received, caller, replaces, now)
+            return
+        session = self._open_session(received, caller, now)
+        call = self._call(caller, received.request, session)
+        session.owner = call
+        call.joined(session)
+        self.calls.begin(call)
+
+    def _open_session(self, received: Received, caller: Caller, now: float) -> Session:
+        """The leg of who calls. A phone is reached where its INVITE came from; a trunk where its
+        Contact says."""
+        pinned = isinstance(caller, LineCaller)
+        owner = caller.line if isinstance(caller, LineCaller) else caller.trunk
+        trusts = partial(self.context.trusts, owner)
+        return self.context.agent.open_session(received, now, pinned=pinned, trusts=trusts)
+
+    def _call(self, caller: Caller, request: Request, session: Session) -> Call:
+        """The call that an INVITE asks for: with somebody, or with the switch itself."""
+        name = self.context.stages.services.get(request.uri.user or "")
+        if name is None:
+            return Call(self.context, caller, request, session)
+        return ServiceCall(self.context, caller, request, session, SERVICES[name])
+
+    def _replace(self, received: Received, caller: Caller, value: bytes, now: float) -> None:
+        """An INVITE that takes the place of a phone in a call that talks (RFC 3891): only another
+        phone of the same account may.
+
+        Raises:
+            Refusal: 403, 481, 486.
+        """
+        wanted, early_only = parse_replaces(value)
+        held = self.context.agent.session(wanted)
+        call = None if held is None else held.owner
+        if held is None or not isinstance(call, Call) or call.state != "talking":
+            raise Refusal(481, "replaces: there is no such call")
+        side = call.side_of(held)
+        line = call.line_of(side)
+        if (
+            not isinstance(caller, LineCaller)
+            or line is None
+            or caller.line.account_id != line.account_id
+        ):
+            raise Refusal(403, "replaces: the call is another account's")
+        if early_only:
+            raise Refusal(486, "replaces: the call is answered already")
+        session = self._open_session(received, caller, now)
+        session.owner = call
+        call.post(Asker(side, session, line=caller.line))
+
+    def _refuse_while_draining(self) -> None:
+        if self.draining:
+            raise SipError(503, headers=((b"Retry-After", b"%d" % RETRY_AFTER_SECONDS),))

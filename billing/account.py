@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-ACTIVE = "active"
-SUSPENDED = "suspended"
+Status = Literal["registered", "approved", "active", "suspended", "disconnected", "closed"]
+
+REGISTERED: Status = "registered"
+"""Somebody applied; who it is wasn't verified yet."""
+APPROVED: Status = "approved"
+"""Verified, and not yet connected."""
+ACTIVE: Status = "active"
+SUSPENDED: Status = "suspended"
+"""Barred by the operator, for a debt above all."""
+DISCONNECTED: Status = "disconnected"
+"""Disconnected at the subscriber's own wish."""
+CLOSED: Status = "closed"
+"""Over, for good."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,18 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from billing.account import ACTIVE, Status
 from sip.uri import Uri
 from softswitch.admission.caps import CapsWatch
+from softswitch.admission.standing import Kind, passes
 from softswitch.rented import RentedNumbers
 
 if TYPE_CHECKING:
     from sip.digest import Algorithm
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Status = Literal["active", "suspended"]
 
 
 class Waiting(NamedTuple):
@@ -46,7 +47,7 @@ class Line:
     account_id: int
     ha1: Mapping[Algorithm, str]
     """Digest secret of each algorithm (RFC 7616 section 3.4.2), lower-case hexadecimal."""
-    status: Status = "active"
+    status: Status = ACTIVE
     display_name: str = ""
     algorithms: tuple[Algorithm, ...] | None = None
     """Offered to this line's phones, in order. None: the switch's own setting."""
@@ -56,10 +57,6 @@ class Line:
     """Calls at once, in both directions together. None: no limit of its own."""
     waiting: Waiting | None = None
     """What the line's mailbox holds, as its voicemail system said last; None: it has none."""
-
-    @property
-    def is_active(self) -> bool:
-        return self.status == "active"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ class Trunk:
     """For its digest challenges. Never printed."""
     inbound_from: tuple[Source, ...] = ()
     """Requests from there are this trunk's. Empty: it isn't known by its address."""
-    status: Status = "active"
+    status: Status = ACTIVE
     max_calls: int | None = None
     ping_seconds: int | None = None
     """Between two OPTIONS to it; 0: none. None: the switch's own setting."""
@@ -126,7 +123,7 @@ class Trunk:
 
     @property
     def is_active(self) -> bool:
-        return self.status == "active"
+        return self.status == ACTIVE
 
 
 @lru_cache(maxsize=1024)
@@ -143,6 +140,8 @@ class Directory:
         self._by_number: dict[str, Line] = {}
         self.rented = RentedNumbers()
         self.caps = CapsWatch()
+        self.account_status: dict[int, str] = {}
+        """Account id to its status; one that isn't here is active."""
         self.put_lines(lines)
         self.set_trunks(trunks)
 
@@ -165,6 +164,13 @@ class Directory:
 
     def lines(self) -> Iterator[Line]:
         return iter(self._by_id.values())
+
+    def bar(self, line: Line, kind: Kind) -> str | None:
+        """The status, of the line or of its account, that doesn't let this pass; None: it may."""
+        for status in (line.status, self.account_status.get(line.account_id, ACTIVE)):
+            if not passes(status, kind):
+                return status
+        return None
 
     def trunk(self, trunk_id: int) -> Trunk | None:
         """Also suspended ones."""

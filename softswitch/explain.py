@@ -66,6 +66,8 @@ def _build(context: Context, at_ms: int) -> Stages:
         directory.rented.put(rented_numbers(connection))
     for caps, spent in capped(context.billing, context.directory, at_ms):
         directory.caps.put(caps, spent)
+    accounts = context.billing.accounts()
+    directory.account_status.update((account.id, account.status) for account in accounts)
     bindings = context.directory.bindings(at_ms / 1000)
     by_login: dict[str, list[Any]] = {}
     for binding in bindings:
@@ -74,7 +76,7 @@ def _build(context: Context, at_ms: int) -> Stages:
         directory,
         context.plan,
         {tariff.name: tariff for tariff in context.billing.tariffs()},
-        {account.id: account.tariff for account in context.billing.accounts()},
+        {account.id: account.tariff for account in accounts},
         lambda line: tuple(by_login.get(line.login, ())),
         lambda line: 0,
         _entitlements(context),

@@ -363,6 +363,7 @@ class Server:
         self._entitlements.put(subscriptions)
         directory.rented.clear()
         directory.rented.put(rented)
+        directory.account_status.update((a.id, a.status) for a in self._store.accounts())
         for caps, spent in capped(self._store, self._directory_store, epoch_ms()):
             directory.caps.put(caps, spent)
 

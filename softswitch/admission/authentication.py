@@ -108,6 +108,8 @@ class Authenticator:
         line = self._line(request, flow, self._credentials(request), 401, now)
         if request.to.uri.user != line.login:
             raise Refusal(403, "authentication: registers another line's address")
+        if (status := self._directory.bar(line, "registration")) is not None:
+            raise Refusal(403, f"authentication: the line is {status}")
         return line
 
     def subscriber(self, request: Request, flow: Flow, now: float) -> Line:

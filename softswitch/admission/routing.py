@@ -10,6 +10,7 @@ from sip.registrar import Binding
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.numbering import Dialled, NumberPlan, NumberType
 from softswitch.admission.refusal import SUBSCRIBER_ABSENT, Refusal
+from softswitch.admission.standing import Kind
 from softswitch.directory import Directory, Line, Trunk
 
 
@@ -70,8 +71,10 @@ def route(
     """
     if dialled.kind == "emergency":
         return _emergency(dialled.number, directory, is_down)
-    if isinstance(caller, LineCaller) and not caller.line.is_active:
-        raise Refusal(403, "routing: the calling line is suspended")
+    if isinstance(caller, LineCaller):
+        wants: Kind = "service" if dialled.kind == "code" else "outgoing"
+        if (status := directory.bar(caller.line, wants)) is not None:
+            raise Refusal(403, f"routing: the calling line is {status}")
     if dialled.kind == "code":
         return _to_service(caller, dialled.number, services)
     line = directory.line_by_number(dialled.number)
@@ -79,6 +82,8 @@ def route(
     if rented is not None and rented.shut:
         raise Refusal(480, "routing: the rented number takes no calls until its fee is paid")
     if line is not None:
+        if (status := directory.bar(line, "incoming")) is not None:
+            raise Refusal(480, f"routing: the called line is {status}")
         return _to_line(line, bindings or (), parks)
     if not isinstance(caller, LineCaller):
         # A trunk that could call out through us would do so at nobody's expense.
@@ -97,8 +102,6 @@ def _to_service(caller: Caller, code: str, services: Mapping[str, str]) -> ToSer
 
 
 def _to_line(line: Line, bindings: tuple[Binding, ...], parks: bool) -> ToLine:
-    if not line.is_active:
-        raise Refusal(480, "routing: the called line is suspended")
     if not bindings and not parks:
         raise Refusal(480, "routing: the called line is not registered", cause=SUBSCRIBER_ABSENT)
     return ToLine(line.number, line, bindings)

@@ -71,6 +71,7 @@ class Reload:
         for caps, spent in self.caps:
             directory.caps.put(caps, spent)
         directory.rented.put(self.rented, (account.id for account in self.accounts))
+        directory.account_status.update((account.id, account.status) for account in self.accounts)
 
 
 @dataclass

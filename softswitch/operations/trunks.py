@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
+from billing.account import Status
 from sip.errors import SipError
 from sip.uri import Uri
-from softswitch.directory import Source, Status, Trunk
+from softswitch.directory import Source, Trunk
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 from softswitch.operations.lines import optional_integer

@@ -98,8 +98,8 @@ class Messaging:
         request = received.request
         if not isinstance(caller, LineCaller):
             raise Refusal(403, "messaging: trunks send no texts")
-        if not caller.line.is_active:
-            raise Refusal(403, "messaging: the line is suspended")
+        if (status := self._stages.directory.bar(caller.line, "outgoing")) is not None:
+            raise Refusal(403, f"messaging: the line is {status}")
         self._take_turn(caller.line, now)
         content_type = _content_type(request)
         line, bindings = self._called(request, received)
@@ -126,8 +126,8 @@ class Messaging:
         line = self._stages.directory.line_by_number(dialled.number)
         if line is None:
             raise Refusal(404, "messaging: no line of ours has this number")
-        if not line.is_active:
-            raise Refusal(480, "messaging: the called line is suspended")
+        if (status := self._stages.directory.bar(line, "incoming")) is not None:
+            raise Refusal(480, f"messaging: the called line is {status}")
         bindings = tuple(b for b in self._stages.bindings_of(line) if b.flow != received.flow)
         if not bindings:
             raise Refusal(480, "messaging: the called line is not registered")

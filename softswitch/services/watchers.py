@@ -129,7 +129,7 @@ class Watchers:
         _discard(self._of_watcher, watch.watcher, subscription)
 
     def _may(self, package: Package, watcher: Line, watched: Line) -> bool:
-        if not watcher.is_active:
+        if self._directory.bar(watcher, "outgoing") is not None:
             return False
         if package is not DIALOG:
             return watcher.id == watched.id

@@ -17,7 +17,9 @@ from billing.account import ACTIVE, Status
 from sip.uri import Uri
 from softswitch.admission.caps import CapsWatch
 from softswitch.admission.standing import Kind, passes
+from softswitch.last_calls import LastCalls
 from softswitch.rented import RentedNumbers
+from softswitch.supplementary import NO_SERVICES, Supplementary
 
 if TYPE_CHECKING:
     from sip.digest import Algorithm
@@ -57,6 +59,7 @@ class Line:
     """Calls at once, in both directions together. None: no limit of its own."""
     waiting: Waiting | None = None
     """What the line's mailbox holds, as its voicemail system said last; None: it has none."""
+    services: Supplementary = NO_SERVICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ class Directory:
         self.caps = CapsWatch()
         self.account_status: dict[int, str] = {}
         """Account id to its status; one that isn't here is active."""
+        self.last_calls = LastCalls()
         self.put_lines(lines)
         self.set_trunks(trunks)
 

@@ -36,6 +36,8 @@ from sip.flow import Flow
 from sip.registrar import Binding
 from softswitch.admission.caps import Caps
 from softswitch.directory import Directory, Line, Source, Trunk, Waiting
+from softswitch.service_store import forget_services, services_of
+from softswitch.supplementary import NO_SERVICES, Supplementary
 
 HA1_COLUMNS = {
     Algorithm("MD5"): "ha1_md5",
@@ -139,11 +141,14 @@ class DirectoryStore:
         query = select(lines_table).order_by(lines_table.c.number)
         with self._reading() as connection:
             if ids is None:
-                return [_line(row) for row in connection.execute(query)]
+                services = services_of(connection)
+                return [_line(row, services) for row in connection.execute(query)]
             found: list[Line] = []
             for start in range(0, len(ids), 500):
-                chunk = query.where(lines_table.c.id.in_(ids[start : start + 500]))
-                found += map(_line, connection.execute(chunk))
+                some = ids[start : start + 500]
+                services = services_of(connection, some)
+                chunk = query.where(lines_table.c.id.in_(some))
+                found += [_line(row, services) for row in connection.execute(chunk)]
             return found
 
     def line_by_number(self, number: str) -> Line | None:
@@ -159,7 +164,9 @@ class DirectoryStore:
     def _line_where(self, condition: ColumnElement[bool]) -> Line | None:
         with self._reading() as connection:
             row = connection.execute(select(lines_table).where(condition)).one_or_none()
-        return _line(row) if row is not None else None
+            if row is None:
+                return None
+            return _line(row, services_of(connection, [row.id]))
 
     def taken(self) -> tuple[set[str], set[str]]:
         """All numbers and all logins that lines have."""
@@ -186,6 +193,7 @@ class DirectoryStore:
     def remove_line(self, line: Line) -> None:
         with self._engine.begin() as connection:
             connection.execute(delete(bindings_table).where(bindings_table.c.aor == line.login))
+            forget_services(connection, line.id)
             connection.execute(delete(lines_table).where(lines_table.c.id == line.id))
 
     def trunks(self) -> list[Trunk]:
@@ -280,7 +288,7 @@ def _caps(row: Row[Any]) -> Caps:
     return Caps(**facts | {"countries": None if countries is None else tuple(countries.split())})
 
 
-def _line(row: Row[Any]) -> Line:
+def _line(row: Row[Any], services: Mapping[int, Supplementary]) -> Line:
     return Line(
         id=row.id,
         number=row.number,
@@ -295,6 +303,7 @@ def _line(row: Row[Any]) -> Line:
         no_answer_seconds=row.no_answer_seconds,
         max_calls=row.max_calls,
         waiting=None if row.waiting_new is None else Waiting(row.waiting_new, row.waiting_old),
+        services=services.get(row.id, NO_SERVICES),
     )
 
 

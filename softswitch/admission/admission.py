@@ -17,8 +17,19 @@ from softswitch.admission.credit import PricedRoute, price
 from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.numbering import Dialled, NumberError, NumberPlan
 from softswitch.admission.refusal import Refusal
-from softswitch.admission.routing import Route, ToLine, ToService, ToTrunk, all_up, route
+from softswitch.admission.routing import (
+    Route,
+    ToLine,
+    ToService,
+    ToTrunk,
+    all_up,
+    route,
+    type_of_call,
+)
 from softswitch.directory import Directory, Line, Trunk
+
+PREMIUM = "premium"
+"""The destination set whose numbers are of premium rate, beside those of the country's plan."""
 
 
 def _none(_account: int) -> int:
@@ -77,15 +88,31 @@ class Stages:
             parks=self.parks,
             is_down=self.is_down,
             services=self.services,
+            why_busy=None if line is None else self._why_busy(line),
         )
-        self._limit(caller, destination)
+        if isinstance(caller, LineCaller):
+            self._limit(caller.line, destination)
         return destination
 
-    def _limit(self, caller: Caller, destination: Route) -> None:
-        if isinstance(caller, LineCaller) and self._full(caller.line):
+    def _limit(self, line: Line, destination: Route) -> None:
+        """What a line may not call, and when it may call nobody but for help."""
+        if isinstance(destination, ToTrunk) and destination.emergency:
+            return
+        if self._full(line):
             raise Refusal(480, "routing: the calling line has its max_calls", cause=42)
-        if isinstance(destination, ToLine) and self._full(destination.line):
-            raise Refusal(486, "routing: the called line has its max_calls")
+        if isinstance(destination, ToService):
+            return
+        premium = isinstance(destination, ToTrunk) and self._is_premium(destination.number)
+        line.services.bar(type_of_call(destination, self.plan), premium)
+
+    def _is_premium(self, number: str) -> bool:
+        groups = self.entitlements.destinations.of(number[1:])
+        return PREMIUM in groups or self.plan.is_premium(number)
+
+    def _why_busy(self, line: Line) -> str | None:
+        if self._full(line):
+            return "the called line has its max_calls"
+        return line.services.why_busy(self.calls_of(line))
 
     def _full(self, line: Line) -> bool:
         return line.max_calls is not None and self.calls_of(line) >= line.max_calls
@@ -102,7 +129,9 @@ class Stages:
         self.directory.caps.check(account, number, groups, self.outgoing_of, at, on_net)
 
     def price(self, caller: Caller, destination: Route, request: Request, at: int) -> PricedRoute:
-        """Decide caller id and price."""
+        """Decide caller id and price, and whether the called line wants the caller."""
         presented = present(caller, destination, request, self.plan)
+        if isinstance(destination, ToLine):
+            destination.line.services.screen(presented.calling, presented.presented)
         self._cap(caller, destination, at)
         return price(caller, presented, self.tariffs, self.tariff_of, self.entitlements, at)

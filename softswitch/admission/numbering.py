@@ -210,6 +210,13 @@ class NumberPlan:
             return "local"
         return "national"
 
+    def is_premium(self, number: str) -> bool:
+        """Whether a number of this plan's country (E.164 with "+") is of premium rate."""
+        if not number.startswith("+" + self.country_code):
+            return False
+        national = number[1 + len(self.country_code) :]
+        return self._is_own(national) and self._own_region.is_type(national, "premium_rate")
+
     def _is_own(self, national: str) -> bool:
         if not self._neighbours:
             return True

@@ -12,15 +12,17 @@ from softswitch.admission.numbering import Dialled, NumberPlan, NumberType
 from softswitch.admission.refusal import SUBSCRIBER_ABSENT, Refusal
 from softswitch.admission.standing import Kind
 from softswitch.directory import Directory, Line, Trunk
+from softswitch.supplementary import ForwardKind
 
 
 @dataclass(frozen=True, slots=True)
 class ToLine:
-    """Rings all phones of a line of ours at once."""
+    """Rings all phones of a line of ours at once, or none: its forwarding takes the call."""
 
     number: str
     line: Line
     bindings: tuple[Binding, ...]
+    forward: ForwardKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ def route(
     parks: bool = False,
     is_down: Callable[[Trunk], bool] = all_up,
     services: Mapping[str, str] = MappingProxyType({}),
+    why_busy: str | None = None,
 ) -> Route:
     """Choose the route; `bindings` are those of the dialled line, None if it isn't a line.
 
@@ -65,9 +68,10 @@ def route(
         parks: a call to a line without phones waits for one to register.
         is_down: trunks that are passed over as long as another one is up.
         services: codes to the names of what answers them.
+        why_busy: why the dialled line takes no other call now.
 
     Raises:
-        Refusal: 403 barred, 404 no such number or no trunk for it, 480 not registered.
+        Refusal: 403 barred, 404 no such number or no trunk for it, 480 not registered, 486 busy.
     """
     if dialled.kind == "emergency":
         return _emergency(dialled.number, directory, is_down)
@@ -84,7 +88,7 @@ def route(
     if line is not None:
         if (status := directory.bar(line, "incoming")) is not None:
             raise Refusal(480, f"routing: the called line is {status}")
-        return _to_line(line, bindings or (), parks)
+        return _to_line(line, bindings or (), parks, why_busy)
     if not isinstance(caller, LineCaller):
         # A trunk that could call out through us would do so at nobody's expense.
         raise Refusal(404, "routing: the number called from a trunk is no line of ours")
@@ -101,7 +105,15 @@ def _to_service(caller: Caller, code: str, services: Mapping[str, str]) -> ToSer
     return ToService(code, name)
 
 
-def _to_line(line: Line, bindings: tuple[Binding, ...], parks: bool) -> ToLine:
+def _to_line(
+    line: Line, bindings: tuple[Binding, ...], parks: bool, why_busy: str | None
+) -> ToLine:
+    reachable = bool(bindings) or parks
+    forward = line.services.forwards_at_once(why_busy is not None, reachable)
+    if forward is not None:
+        return ToLine(line.number, line, (), forward)
+    if why_busy is not None:
+        raise Refusal(486, f"routing: {why_busy}")
     if not bindings and not parks:
         raise Refusal(480, "routing: the called line is not registered", cause=SUBSCRIBER_ABSENT)
     return ToLine(line.number, line, bindings)

@@ -32,6 +32,7 @@ from softswitch.admission.routing import ToLine, ToService, ToTrunk, direction_o
 from softswitch.call.accounting import Record, SettlementDesk
 from softswitch.call.forking import Attempt, PhoneRinger
 from softswitch.directory import Line, Trunk
+from softswitch.last_calls import LastCall
 
 if TYPE_CHECKING:
     from sip.session import Session
@@ -150,6 +151,7 @@ class CallContext:
         )
         priced = stages.price(caller, destination, request, self.wall_ms())
         record.priced(caller, priced)
+        self._note_last_call(priced, record)
         return priced
 
     def admit_onward(
@@ -172,7 +174,18 @@ class CallContext:
         caller = LineCaller(line)
         priced = self.admit(caller, digits, request, record)
         record.onward(person.presented)
-        return replace(priced, presented=replace(priced.presented, identity=person))
+        priced = replace(priced, presented=replace(priced.presented, identity=person))
+        self._note_last_call(priced, record)
+        return priced
+
+    def _note_last_call(self, priced: PricedRoute, record: Record) -> None:
+        route, identity = priced.presented.route, priced.presented.identity
+        if isinstance(route, ToLine):
+            calling = identity.asserted or priced.presented.calling
+            last = LastCall(
+                record.call_id, calling, record.called, identity.presented, self.wall_ms()
+            )
+            self.stages.directory.last_calls.note(route.line.id, last)
 
     async def attempts(
         self, priced: PricedRoute, request: Request, extra: Fields = (), hops: int = 1
@@ -204,7 +217,8 @@ class CallContext:
         """All phones of the highest q at once, then those of the next (RFC 3261 section 16.6);
         nearly always that is one attempt."""
         line = destination.line
-        seconds: float = line.no_answer_seconds or self.limits.no_answer_seconds
+        own = line.services.ring_seconds or line.no_answer_seconds
+        seconds: float = own or self.limits.no_answer_seconds
         phones = PhoneRinger(
             line,
             self.to_field(destination.number),
@@ -213,6 +227,8 @@ class CallContext:
             extra,
             partial(self.trusts, line),
         )
+        if destination.forward is not None:
+            return [Attempt((), 0.0, phones=phones, forward=destination.forward)]
         groups = [list(group) for _, group in groupby(destination.bindings, lambda b: b.q)]
         if not groups:
             return [Attempt((), self.limits.park_seconds, phones=phones, rings_seconds=seconds)]

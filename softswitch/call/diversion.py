@@ -19,6 +19,7 @@ REASONS = {
     380: "unknown",
     408: "no-answer",
     486: "user-busy",
+    503: "unavailable",
 }
 """Of the status that sent the call on (RFC 5806 section 4.1)."""
 

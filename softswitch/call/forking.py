@@ -14,6 +14,7 @@ from sip.session import Session
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.refusal import NO_ANSWER, SUBSCRIBER_ABSENT, Refusal, cause_of
 from softswitch.directory import Line, Trunk
+from softswitch.supplementary import ForwardKind
 
 COMPLETED_ELSEWHERE: Fields = ((b"Reason", b'SIP;cause=200;text="Call completed elsewhere"'),)
 """RFC 3326; said only when it is true, since phones keep it out of their missed calls."""
@@ -65,6 +66,8 @@ class Attempt:
         trunk: None for the phones of a line.
         phones: None for a trunk.
         rings_seconds: how long a phone rings that registers late.
+        forward: by which of the line's services the call goes on when this attempt is over; None:
+            that depends on what became of it.
     """
 
     invitations: tuple[Invitation, ...]
@@ -73,6 +76,7 @@ class Attempt:
     trunk: Trunk | None = None
     phones: PhoneRinger | None = None
     rings_seconds: float = 0.0
+    forward: ForwardKind | None = None
 
 
 class Owner(Protocol):

@@ -1,6 +1,7 @@
-"""A phone sends a call on (3xx): admitted, priced and paid as a call of that phone's line.
+"""A line sends a call on, by a phone's 3xx or by its own forwarding: admitted, priced and paid as a
+call of that line.
 
-Only the number in the redirection counts; it is dialled as if the line had dialled it, so that no
+Only the number in a redirection counts; it is dialled as if the line had dialled it, so that no
 request ever goes to an address that a phone named.
 """
 
@@ -20,34 +21,45 @@ if TYPE_CHECKING:
     from softswitch.call.call import Call
 
 MAX_FORWARDS = 5
-"""A call that phones sent on more often goes in a circle."""
+"""A call that lines sent on more often goes in a circle."""
 
 
 class Forwarding:
-    """What phones did to one call."""
+    """How often, and by whom, one call was sent on."""
 
     __slots__ = ("_call", "_lines")
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._lines: list[Line] = []
+        self._lines: list[int] = []
 
     async def follow(self, line: Line, redirection: Response) -> list[Attempt]:
-        """Reserve the leg to where the line wants its calls to go, and say what to ring.
+        """Reserve the leg to where a phone of the line wants the call to go, and say what to ring.
 
         Raises:
             Refusal: it can't be followed; the caller is told that the line isn't to be had.
         """
         if not self._call.context.limits.follows_redirects:
             raise Refusal(480, "forwarding: redirections aren't followed")
-        if line in self._lines or len(self._lines) >= MAX_FORWARDS:
-            raise Refusal(482, "forwarding: the call goes in a circle")
-        self._lines.append(line)
         digits = _wanted(redirection)
         if digits is None:
             raise Refusal(480, "forwarding: the redirection names no number")
+        return await self.send_on(line, digits, redirection.status)
+
+    async def send_on(self, line: Line, digits: str, status: int) -> list[Attempt]:
+        """Reserve the leg to what the line would dial by these digits, and say what to ring.
+
+        Args:
+            status: why, as the SIP status that says so.
+
+        Raises:
+            Refusal: as for :meth:`follow`.
+        """
+        if line.id in self._lines or len(self._lines) >= MAX_FORWARDS:
+            raise Refusal(482, "forwarding: the call goes in a circle")
+        self._lines.append(line.id)
         try:
-            return await self._reserve(line, digits, redirection.status)
+            return await self._reserve(line, digits, status)
         except Refusal as refusal:
             # The caller did nothing wrong: whatever is amiss is between the line and us.
             raise Refusal(480, f"forwarding: {refusal.rule}", cause=refusal.cause) from refusal

@@ -15,6 +15,7 @@ from softswitch.call.ending import Ending
 from softswitch.call.forking import Attempt, Branches
 from softswitch.call.forwarding import Forwarding
 from softswitch.call.letters import HangUp, MediaLost, Registered
+from softswitch.supplementary import DIVERSION_STATUS
 
 if TYPE_CHECKING:
     from sip.session import Session
@@ -62,8 +63,8 @@ class Ringing:
             branches = self._begin(self._attempts.popleft())
             try:
                 return await self._await_answer(branches)
-            except Refusal:
-                onward = await self._onward(branches)
+            except Refusal as refusal:
+                onward = await self._onward(branches, refusal)
                 if not onward:
                     raise
                 self._attempts = onward
@@ -83,12 +84,23 @@ class Ringing:
         call.context.drain()
         return branches
 
-    async def _onward(self, branches: Branches) -> deque[Attempt] | None:
-        """What to try after an attempt failed: where a phone sent the call, or the next trunk."""
+    async def _onward(self, branches: Branches, refusal: Refusal) -> deque[Attempt] | None:
+        """What to try after an attempt failed: where a phone sent the call, the next trunk or
+        phones of a lower q, or where the line has its calls forwarded."""
+        phones = branches.attempt.phones
         redirection = branches.redirection()
-        if redirection is not None and branches.attempt.phones is not None:
-            return deque(await self._forwarding.follow(branches.attempt.phones.line, redirection))
-        return deque(branches.left_of(self._attempts)) if branches.tries_next() else None
+        if redirection is not None and phones is not None:
+            return deque(await self._forwarding.follow(phones.line, redirection))
+        left = branches.left_of(self._attempts) if branches.tries_next() else []
+        if left or phones is None:
+            return deque(left)
+        services = phones.line.services
+        kind = branches.attempt.forward or services.forwards_after(refusal)
+        forward = None if kind is None else services.forward(kind)
+        if kind is None or forward is None:
+            return None
+        status = DIVERSION_STATUS[kind]
+        return deque(await self._forwarding.send_on(phones.line, forward.numbers[0], status))
 
     async def _await_answer(self, branches: Branches) -> Winner | Ending:
         call = self._call

@@ -31,6 +31,12 @@ def call_list(context: typer.Context) -> None:
     session.show(session.perform_in_switch("call_list"))
 
 
+@calls.command("malicious")
+def call_malicious(context: typer.Context) -> None:
+    """Calls that lines marked as malicious, with the true caller."""
+    Session.of(context).run("call_malicious")
+
+
 @calls.command("show")
 def call_show(context: typer.Context, call_id: CallId) -> None:
     """One call with both legs and its media."""

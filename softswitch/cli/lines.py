@@ -15,10 +15,13 @@ FROM_STANDARD_INPUT = "-"
 
 app = typer.Typer(help="Lines: who can call.", no_args_is_help=True)
 
+services = typer.Typer(help="What a line has switched on.", no_args_is_help=True)
+
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="E.164, or as dialled here.")]
 
 
 def add_to(root: typer.Typer) -> None:
+    app.add_typer(services, name="service")
     root.add_typer(app, name="line")
 
 
@@ -97,3 +100,42 @@ def set_(
 def remove(context: typer.Context, number: Number) -> None:
     """Take a line out of service for good. Its CDRs stay."""
     Session.of(context).run("line_remove", number=number)
+
+
+@app.command()
+def mark(context: typer.Context, number: Number) -> None:
+    """Mark the last call to a line as malicious; `call malicious` shows who it was."""
+    Session.of(context).run("line_mark", number=number)
+
+
+Service = Annotated[str, typer.Argument(metavar="SERVICE", help="As `line service list` has it.")]
+
+
+@services.command("list")
+def list_services(context: typer.Context, number: Number) -> None:
+    """Every supplementary service, and how it stands for a line."""
+    Session.of(context).run("line_service_list", number=number)
+
+
+@services.command("set")
+def set_service(
+    context: typer.Context,
+    number: Number,
+    service: Service,
+    value: Annotated[
+        list[str], typer.Argument(metavar="on|off|NUMBER...", help="A number also switches it on.")
+    ],
+    seconds: Annotated[
+        int | None, typer.Option(help="Of forward_no_answer: how long the phones ring.")
+    ] = None,
+) -> None:
+    """Switch a service on or off, or give it its number."""
+    Session.of(context).run(
+        "line_service_set", number=number, service=service, value=value, seconds=seconds
+    )
+
+
+@services.command("clear")
+def clear_service(context: typer.Context, number: Number, service: Service) -> None:
+    """Forget what a service was given: it stands as for a new line."""
+    Session.of(context).run("line_service_clear", number=number, service=service)

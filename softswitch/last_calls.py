@@ -1,0 +1,35 @@
+"""Who called each line last: for calling back, and for tracing malicious calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LastCall:
+    """The last call to a line.
+
+    Args:
+        calling: who it really was; for the operator alone.
+        shown: what the called line was shown; None when withheld or unknown.
+        at: epoch milliseconds.
+    """
+
+    call_id: str
+    calling: str
+    called: str
+    shown: str | None
+    at: int
+
+
+class LastCalls:
+    """By line id; one entry a line."""
+
+    def __init__(self) -> None:
+        self._by_line: dict[int, LastCall] = {}
+
+    def note(self, line_id: int, call: LastCall) -> None:
+        self._by_line[line_id] = call
+
+    def of(self, line_id: int) -> LastCall | None:
+        return self._by_line.get(line_id)

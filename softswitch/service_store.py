@@ -63,9 +63,7 @@ def services_of(
 
 
 def forget_services(connection: Connection, line_id: int) -> None:
-    connection.execute(
-        delete(line_services_table).where(line_services_table.c.line_id == line_id)
-    )
+    connection.execute(delete(line_services_table).where(line_services_table.c.line_id == line_id))
 
 
 class ServiceStore:

@@ -38,6 +38,7 @@ from softswitch.call.renegotiation import Asker, Renegotiation
 from softswitch.call.ringing import Ringing, Winner
 from softswitch.call.transfer import GiveLeg, Given, Transfer
 from softswitch.directory import Line
+from softswitch.supplementary import NO_SERVICES
 
 CLOSE_SECONDS = 2.0
 """How long a call waits for its worker's figures."""
@@ -155,11 +156,17 @@ class Call:
         if self.request.body:
             self._offer = CallMedia.read(self.request.body)
         check_diversions(self.request)
-        digits = self.request.uri.user or ""
+        digits = self.request.uri.user or self._hot_line()
         priced = self.context.admit(self.caller, digits, self.request, self.record)
         self.context.admitted(self, self.record)
         self.caller_identity = priced.presented.identity
         return priced
+
+    def _hot_line(self) -> str:
+        """Whom a call that names nobody is for."""
+        services = NO_SERVICES if self._lines["a"] is None else self._lines["a"].services
+        hot_line = services["hot_line"]
+        return hot_line.numbers[0] if hot_line.active else ""
 
     async def _authorize(self, priced: PricedRoute) -> None:
         """Have the money reserved and the ports opened, both before the callee's phone hears."""

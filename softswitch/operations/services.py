@@ -56,9 +56,7 @@ def line_mark(context: Context, number: str) -> Row:
     found = _last_call(context, line)
     if found is None:
         raise OperationError(f"nobody called {line.number} in the last seven days")
-    fresh = ServiceStore(context.billing.engine).mark(
-        line.id, line.number, found, context.now_ms()
-    )
+    fresh = ServiceStore(context.billing.engine).mark(line.id, line.number, found, context.now_ms())
     # Who it was is for the operator's list alone: this may be run for the subscriber.
     return {
         "line": line.number,

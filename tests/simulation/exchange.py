@@ -439,10 +439,12 @@ class Phone:
     def on_failure(self, transaction, status, now) -> None:
         self.registered = status
 
-    def call(self, number: str, body: bytes | None = None, extra=(), from_=b"") -> Session:
+    def call(
+        self, number: str, body: bytes | None = None, extra=(), from_=b"", target=b""
+    ) -> Session:
         invitation = Invitation(
             self.flow,
-            f"sip:{number}@example.org".encode(),
+            target or f"sip:{number}@example.org".encode(),
             from_ or f"<sip:{self.login}@example.org>".encode(),
             f"<sip:{number}@example.org>".encode(),
             extra=extra,

@@ -17,9 +17,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from billing.authorization import WriteCdr
+from billing.cdr import Cdr
 from softswitch.cli import output
 from softswitch.cli.main import hoist, run
+from softswitch.config import load
 from softswitch.control import ControlServer
+from softswitch.operations.setup import opened
 
 HEADER = "prefix,destination,connect_fee,per_minute,initial_increment,increment\n"
 
@@ -217,6 +221,51 @@ def test_caps_are_set_shown_and_explained(softswitch: Softswitch) -> None:
         softswitch("account", "cap", "Ana", "countries", "", "-o", "json").json["countries"] is None
     )
     assert "no cap 'speed'" in softswitch("account", "cap", "Ana", "speed", "1").err
+
+
+def test_c2_services_of_a_line_are_listed_set_and_cleared(softswitch: Softswitch) -> None:
+    line = softswitch("line", "list", "-o", "json").json[0]["number"]
+    listed = softswitch("line", "service", "list", line, "-o", "json").json
+    assert {row["service"] for row in listed if row["on"]} == {"call_waiting", "call_completion"}
+    set_ = ("line", "service", "set", line)
+    row = softswitch(*set_, "forward_no_answer", "+442012345678", "--seconds", "20", "-o", "json")
+    assert row.json == {
+        "line": line, "service": "forward_no_answer", "on": True,
+        "numbers": ["+442012345678"], "seconds": 20,
+    }  # fmt: skip
+    assert softswitch(*set_, "forward_no_answer", "off", "-o", "json").json["on"] is False
+    assert softswitch(*set_, "forward_no_answer", "on", "-o", "json").json["seconds"] == 20
+    cleared = softswitch("line", "service", "clear", line, "forward_no_answer", "-o", "json").json
+    assert (cleared["on"], cleared["numbers"]) == (False, [])
+    for wrong, why in (
+        (("forward_busy", "on"), "needs a number"),
+        (("forward_bussy", "on"), "did you mean 'forward_busy'"),
+        (("do_not_disturb", "+442012345678"), "on or off"),
+        (("hot_line", "112"), "service code"),
+    ):
+        result = softswitch(*set_, *wrong)
+        assert (result.status, result.err.count("\n"), why in result.err) == (1, 1, True)
+
+
+def test_c6_a_call_is_marked_and_shown_to_the_operator_with_its_true_caller(
+    softswitch: Softswitch, folder: Path
+) -> None:
+    line = softswitch("line", "list", "-o", "json").json[0]["number"]
+    assert "nobody called" in softswitch("line", "mark", line).err
+    with opened(load(folder / "softswitch.toml")) as context:
+        now = context.now_ms()
+        cdr = Cdr(
+            call_id="c1", leg="a", direction="incoming", type="on_net", account=1, line=line,
+            calling="+442012345678", called=line, called_dialled=line, presented=None,
+            trunk="in", setup_at=now, ringing_at=None, answered_at=None, ended_at=now, ring_ms=0,
+            duration_ms=0, sip_status=200, cause=16, ended_by="caller",
+        )  # fmt: skip
+        context.apply([WriteCdr(cdr)])
+    marked = softswitch("line", "mark", line, "-o", "json")
+    assert marked.json["result"] == "marked" and "442012345678" not in marked.out
+    assert softswitch("line", "mark", line, "-o", "json").json["result"] == "was marked before"
+    (row,) = softswitch("call", "malicious", "-o", "json").json
+    assert (row["calling"], row["withheld"], row["call"]) == ("+442012345678", True, "c1")
 
 
 def test_a_bonus_is_set_and_shown(softswitch: Softswitch) -> None:

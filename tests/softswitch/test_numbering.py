@@ -151,3 +151,11 @@ def test_countries_that_share_a_code(country: str, number: str, kind: str) -> No
 def test_an_unknown_country_has_no_plan() -> None:
     with pytest.raises(ValueError, match="no numbering plan"):
         NumberPlan("XX")
+
+
+def test_a_number_of_premium_rate_is_known_where_the_plan_tells_of_it() -> None:
+    russia = PLANS["RU"]
+    assert russia.is_premium("+78091234567")
+    assert not russia.is_premium("+74951234567")
+    assert not russia.is_premium("+441234567890")
+    assert not GEORGIA.is_premium("+995900123456")

@@ -241,6 +241,14 @@ class StopRecording(msgspec.Struct, tag=48, array_like=True, frozen=True, gc=Fal
     recording: int
 
 
+class Bridge(msgspec.Struct, tag=51, array_like=True, frozen=True, gc=False):
+    """Whether sides that hear each other do so by way of decoded sound, since they share no codec;
+    keys pass between them, each as the other side understands them."""
+
+    session: int
+    bridged: bool
+
+
 class TellTick(msgspec.Struct, tag=49, array_like=True, frozen=True, gc=False):
     """Answered by TickFigures."""
 
@@ -415,7 +423,9 @@ class TickFigures(msgspec.Struct, tag=64, array_like=True, frozen=True, gc=False
     worst_ms: float
 
 
-ToSound = Hear | Mute | Play | StopPlaying | Listen | Press | SendDigits | Record | StopRecording
+ToSound = (
+    Hear | Mute | Play | StopPlaying | Listen | Press | SendDigits | Record | StopRecording | Bridge
+)
 """About one session."""
 ToWorker = Start | Open | SetRemote | Close | Ping | TellTick | TellFigures | ToSound
 FromSound = Digit | Played | Recorded | Speaker

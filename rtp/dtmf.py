@@ -130,6 +130,11 @@ class DtmfDetector:
             for projection, energy in zip(projections, energies, strict=True)
         )
 
+    @property
+    def sounding(self) -> bool:
+        """A digit that was told lasts still."""
+        return self._now is not None
+
     def _take(self, projection: NDArray[np.complex128], energy: float) -> str:
         self._before.append(energy)
         block = None if energy < _MIN_POWER else _candidate(projection, energy)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtp.control import (
+    Bridge,
     Close,
     Closed,
     Digit,
@@ -155,6 +156,10 @@ class MediaSession:
     ) -> None:
         """Choose what a side hears; see :class:`Hear`."""
         self._send(Hear(self.id, side, source, room, muted, tones))
+
+    def bridge(self, bridged: bool) -> None:
+        """Whether the sides hear each other's decoded sound; see :class:`Bridge`."""
+        self._send(Bridge(self.id, bridged))
 
     def mute(self, side: Side, muted: bool) -> None:
         """Whether a side is heard in its room."""

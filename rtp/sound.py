@@ -15,6 +15,7 @@ import numpy as np
 
 from rtp.batch import decoded, encoded
 from rtp.control import (
+    Bridge,
     Digit,
     DigitMethod,
     FromSound,
@@ -37,7 +38,6 @@ from rtp.control import (
     ToSound,
 )
 from rtp.disk import Loaded, Result, Written
-from rtp.dtmf import DtmfDetector
 from rtp.latch import Address
 from rtp.outbound import OutboundSound
 from rtp.prompts import Prompts
@@ -47,12 +47,13 @@ from rtp.reports import OwnReports
 from rtp.rooms import Rooms
 from rtp.samples import FRAME_SAMPLES, SILENT_FRAME, Samples
 from rtp.sound_side import NOBODY, SoundSession, SoundSide
-from rtp.telephone_event import DIGITS
+from rtp.telephone_event import DEFAULT_DIGIT_MS, DIGITS
 from rtp.tick import TickClock
 
 Outgoing = tuple[int, bytes, Address]
 """Out of which port, what, and where to."""
 
+_SIDES: tuple[Side, Side] = ("a", "b")
 REPORT_TICKS = 250
 """5 s between reports, give or take half of it."""
 
@@ -138,7 +139,8 @@ class SoundTier:
         if side is None:
             return
         side.listens = message.digits
-        side.detector = DtmfDetector() if message.digits and message.in_band else None
+        side.listens_in_band = message.digits and message.in_band
+        side.choose_detector()
         side.inbound.digits = ""
 
     @_handle.register
@@ -176,6 +178,15 @@ class SoundTier:
         if found is not None and found[0] is session:
             self._end_recording(found[1], "stopped")
 
+    @_handle.register
+    def _bridge(self, message: Bridge, session: SoundSession, now: float) -> None:
+        if len(session.ports) < len(session.sides):
+            return
+        session.bridged = message.bridged
+        for side in [self._side(session, letter) for letter in _SIDES]:
+            if side is not None:
+                side.choose_detector()
+
     def close(self, session: SoundSession) -> None:
         """A session ends, and what belongs to it."""
         for recording in list(session.recordings):
@@ -196,6 +207,7 @@ class SoundTier:
         for side in session.sides:
             if side is not None:
                 side.inbound.event_payload_type = side.relay_side.event_payload_type
+                side.choose_detector()
 
     # Sides
 
@@ -264,6 +276,9 @@ class SoundTier:
         if side.listens:
             self._messages.append(Digit(side.session.id, side.letter, digit, method))
             self._stopped(side, side.player.barge_in(), "key")
+        peer = side.peer
+        if side.session.bridged and peer is not None and peer.hears == "peer":
+            peer.send_digits(digit, DEFAULT_DIGIT_MS)
         for recording in side.session.recordings:
             if recording.sides in (side.letter, "both"):
                 recording.press(digit)
@@ -373,6 +388,8 @@ class SoundTier:
                 heard[row] = mixed[side]
             elif side.hears == "echo":
                 heard[row] = frames[side.row]
+            elif side.session.bridged and side.hears == "peer":
+                heard[row] = _bridged(side, frames)
         return heard
 
     def _speak(
@@ -435,6 +452,18 @@ class SoundTier:
         """Sessions whose packets go another way now."""
         changed, self._changed = self._changed, []
         return changed
+
+
+def _bridged(side: SoundSide, frames: Samples) -> Samples:
+    """What the other side said; but a key that is told as an event isn't heard besides."""
+    peer = side.peer
+    if peer is None or peer.hears != "peer":
+        return SILENT_FRAME
+    told = side.relay_side.event_payload_type is not None
+    if told and peer.detector is not None and peer.detector.sounding:
+        return SILENT_FRAME
+    said: Samples = frames[peer.row]
+    return said
 
 
 def _frames_of(sides: list[SoundSide]) -> Samples:

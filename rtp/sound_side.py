@@ -36,6 +36,7 @@ class SoundSide:
         "inbound",
         "letter",
         "listens",
+        "listens_in_band",
         "member",
         "outbound",
         "player",
@@ -68,6 +69,7 @@ class SoundSide:
         self.events = EventSender()
         self.hears: Source = "peer"
         self.listens = False
+        self.listens_in_band = False
         self.detector: DtmfDetector | None = None
         self.room = 0
         self.member: Member[SoundSide] | None = None
@@ -81,11 +83,29 @@ class SoundSide:
     @property
     def spoken_to(self) -> bool:
         """By us; what the other side says isn't passed on meanwhile."""
-        return self.hears != "peer" or self.player.busy or self.events.busy
+        return self.hears != "peer" or self.session.bridged or self.player.busy or self.events.busy
+
+    @property
+    def peer(self) -> SoundSide | None:
+        """The other side, if sound is made for it or listened to."""
+        return self.session.sides[1 if self.letter == "a" else 0]
 
     @property
     def in_use(self) -> bool:
         return self.spoken_to or self.listens or bool(self.session.recordings)
+
+    def choose_detector(self) -> None:
+        """Listen for tones if somebody wants keys that come so: the switch, or the other side's
+        phone, which understands events alone."""
+        peer = self.peer
+        wanted = self.listens_in_band or (
+            self.session.bridged
+            and peer is not None
+            and self.relay_side.event_payload_type is None
+            and peer.relay_side.event_payload_type is not None
+        )
+        if wanted != (self.detector is not None):
+            self.detector = DtmfDetector() if wanted else None
 
     def is_new(self, digit: str, method: DigitMethod, now: float) -> bool:
         """Whether a digit isn't the last one, told in another way."""
@@ -119,7 +139,7 @@ class SoundSession:
         ports: RTP ports of its one or two sides.
     """
 
-    __slots__ = ("id", "ports", "recordings", "relay", "sides")
+    __slots__ = ("bridged", "id", "ports", "recordings", "relay", "sides")
 
     def __init__(self, session: int, relay: Relay, ports: tuple[int, ...]) -> None:
         self.id = session
@@ -127,6 +147,8 @@ class SoundSession:
         self.ports = ports
         self.sides: list[SoundSide | None] = [None, None]
         self.recordings: list[Recording] = []
+        self.bridged = False
+        """Its sides hear each other by way of us."""
 
 
 def silence(milliseconds: int) -> Piece:

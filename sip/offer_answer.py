@@ -7,6 +7,7 @@ its ptime. Addresses, origin and everything else are ours.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from msgspec import Struct
@@ -49,6 +50,16 @@ class Codec(Struct, frozen=True, gc=False):
     clock_rate: int
     channels: int = 1
     fmtp: str | None = None
+
+
+_NO_SOUND = frozenset({"TELEPHONE-EVENT", "CN"})
+"""Formats that only stand beside a codec (RFC 4733, RFC 3389)."""
+
+
+def share_codec(one: Sequence[Codec], other: Sequence[Codec]) -> bool:
+    """Whether two sides have a codec in common in which they can talk."""
+    known = {(codec.name, codec.clock_rate) for codec in one if codec.name not in _NO_SOUND}
+    return any((codec.name, codec.clock_rate) in known for codec in other)
 
 
 class MediaTarget(Struct, frozen=True, gc=False):
@@ -151,6 +162,7 @@ def relayed(
     allowed: frozenset[str] | None = None,
     hold_direction: str | None = None,
     answering: SessionDescription | None = None,
+    added: Sequence[Codec] = (),
 ) -> SessionDescription:
     """Our own description, made from another leg's.
 
@@ -163,6 +175,7 @@ def relayed(
         hold_direction: overrides the direction.
         answering: the offer that this answers; streams of it that the other leg left out keep
             their places.
+        added: codecs that are offered after the other leg's own, since we can transcode them.
 
     Raises:
         SipError: 488, nothing that we could relay is left.
@@ -176,8 +189,14 @@ def relayed(
     audio = description.media[index]
     formats = _allowed_formats(audio, allowed)
     direction = hold_direction or direction_of(description, audio)
+    attributes = _crossing(audio, formats, direction)
+    free = [codec for codec in added if str(codec.payload_type) not in formats]
     media[index] = Media(
-        "audio", port, _RTP, formats, attributes=_crossing(audio, formats, direction)
+        "audio",
+        port,
+        _RTP,
+        (*formats, *(str(codec.payload_type) for codec in free)),
+        attributes=(*(_map(codec) for codec in free), *attributes),
     )
     return SessionDescription(
         Origin("-", str(origin_id), str(version), address),
@@ -208,12 +227,21 @@ def _crossing(audio: Media, formats: tuple[str, ...], direction: str) -> tuple[A
     return tuple(attributes)
 
 
+def _map(codec: Codec) -> Attribute:
+    return "rtpmap", f"{codec.payload_type} {codec.name}/{codec.clock_rate}"
+
+
 def _refused(stream: Media) -> Media:
     return Media(stream.kind, 0, stream.protocol, stream.formats[:1])
 
 
-def check_answer(offer: SessionDescription, answer: SessionDescription) -> None:
+def check_answer(
+    offer: SessionDescription, answer: SessionDescription, added: Sequence[Codec] = ()
+) -> None:
     """Whether this can answer that (RFC 3264 section 6).
+
+    Args:
+        added: codecs that were offered besides; see :func:`relayed`.
 
     Raises:
         SipError: 488; more streams, another audio stream than the one offered, or no codec of
@@ -222,6 +250,6 @@ def check_answer(offer: SessionDescription, answer: SessionDescription) -> None:
     index = audio_of(answer)
     if index is None or index != audio_of(offer) or len(answer.media) > len(offer.media):
         raise SipError(488)
-    offered = {(c.name, c.clock_rate) for c in codecs(offer.media[index])}
-    if not any((c.name, c.clock_rate) in offered for c in codecs(answer.media[index])):
+    offered = (*codecs(offer.media[index]), *added)
+    if not share_codec(offered, codecs(answer.media[index])):
         raise SipError(488)

@@ -28,11 +28,13 @@ def answer(
     version: int,
     address: str,
     port: int,
+    direction: str | None = None,
 ) -> tuple[SessionDescription, Codec]:
     """Answer an offer, and say with which codec.
 
     Args:
         known: encoding names (upper case) that we speak; the peer's order decides.
+        direction: where somebody else stands behind us; else the offer's is mirrored.
 
     Raises:
         SipError: 488, we speak nothing of what is offered.
@@ -46,9 +48,10 @@ def answer(
     if chosen is None:
         raise SipError(488)
     events = (c for c in offered if c.name == EVENTS and c.clock_rate == chosen.clock_rate)
-    direction = direction_of(offer, stream)
+    offered_direction = direction_of(offer, stream)
+    direction = direction or _MIRRORED.get(offered_direction, offered_direction)
     media = [Media(other.kind, 0, other.protocol, other.formats[:1]) for other in offer.media]
-    media[index] = _audio(port, [chosen, *list(events)[:1]], _MIRRORED.get(direction, direction))
+    media[index] = _audio(port, [chosen, *list(events)[:1]], direction)
     return _description(media, origin_id, version, address), chosen
 
 

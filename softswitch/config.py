@@ -147,6 +147,9 @@ class MediaSection(Section):
     """How long after an offer or answer a side may be learned from its packets."""
     quarantine_seconds: Annotated[int, Field(ge=0, le=600)] = 1
     """How long a used port rests before the next call gets it."""
+    transcode: bool = True
+    """Whether two who share no codec may talk, by way of the sound tier; else the call is refused
+    with 488."""
 
 
 class CallsSection(Section):

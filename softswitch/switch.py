@@ -187,6 +187,7 @@ class Switch:
                 config.calls.park_seconds,
                 config.calls.serial_ring_seconds,
                 config.calls.redirects == "follow",
+                config.media.transcode,
             ),
             log=log,
             domain=config.switch.domain.encode("ascii"),

@@ -29,7 +29,7 @@ from softswitch.call.accounting import Record
 from softswitch.call.context import CallContext
 from softswitch.call.diversion import check_diversions
 from softswitch.call.ending import Ending
-from softswitch.call.keys import INFO_TYPES, MAX_INFO_BYTES
+from softswitch.call.keys import INFO_TYPES, MAX_INFO_BYTES, key_in
 from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media import CallMedia, Side, other, try_read
@@ -179,7 +179,12 @@ class Call:
         self._relay.owner = self
         address = self.context.media_address
         origin = self.context.agent.pick(1 << 31)
-        self._media = CallMedia(self._relay, {"a": address, "b": address}, origin)
+        self._media = CallMedia(
+            self._relay,
+            {"a": address, "b": address},
+            origin,
+            transcodes=self.context.limits.transcodes,
+        )
         if self._offer is not None:
             self.learn("a", self._offer)
 
@@ -191,6 +196,13 @@ class Call:
     def offer_to_called(self) -> bytes:
         """Our offer to whoever is rung; empty when the caller made none."""
         return b"" if self._offer is None else self.media.describe("b", self._offer)
+
+    def wider_offer(self) -> bytes:
+        """What to offer to somebody who speaks none of the caller's codecs; empty if we know no
+        others."""
+        if self._offer is None or not self.media.widens(self._offer):
+            return b""
+        return self.media.describe("b", self._offer, wide=True)
 
     def progress(self, session: Session, response: Response) -> None:
         """Pass a provisional response on; with SDP in it the caller hears early media."""
@@ -233,7 +245,7 @@ class Call:
             await meter.answer(answered, wall)
         self._answered_at = answered
         self.context.changed(self)
-        answer = self.media.describe("a", description, answering=self._offer)
+        answer = self.media.describe("a", description, answering=self._offer, wide=True)
         self.leg("a").accept(answer, self.now())
         self.talks.begin(self._offer, description)
         self.context.drain()
@@ -326,9 +338,12 @@ class Call:
 
     def _pass_info(self, session: Session, request: Request) -> None:
         """Keys pass from leg to leg; nothing else does."""
-        content_type = request.content_type or ""
+        content_type, side = request.content_type or "", self.side_of(session)
+        key = key_in(content_type, request.body)
+        if key is not None and self.media.press(side, key):
+            return
         if content_type in INFO_TYPES and len(request.body) <= MAX_INFO_BYTES:
-            peer = self.leg(other(self.side_of(session)))
+            peer = self.leg(other(side))
             peer.info(content_type.encode("ascii"), request.body, self.now())
 
     # Payers

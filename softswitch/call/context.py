@@ -92,6 +92,8 @@ class Limits:
     """How long phones of a higher q ring before those of a lower one."""
     follows_redirects: bool = True
     """Whether a phone's 3xx sends the call on, as its line's own call."""
+    transcodes: bool = True
+    """Whether sides that share no codec may talk all the same."""
 
     @property
     def extension_lead_seconds(self) -> float:

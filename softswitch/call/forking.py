@@ -22,6 +22,9 @@ COMPLETED_ELSEWHERE: Fields = ((b"Reason", b'SIP;cause=200;text="Call completed 
 TRY_NEXT_TRUNK = frozenset({401, 402, 403, 407, 408, 430, 500, 502, 503, 504})
 """Statuses that tell of the trunk and not of the called person: another trunk may do better."""
 
+NO_COMMON_CODEC = frozenset({415, 488, 606})
+"""Statuses of those who may take the call with other codecs."""
+
 UNREACHABLE = frozenset({408, 430, 503})
 """Statuses that tell of one address of a trunk: another one of its addresses may do better."""
 
@@ -89,13 +92,24 @@ class Owner(Protocol):
 class Branches:
     """The INVITEs of one attempt, until one is answered or all have failed."""
 
-    __slots__ = ("_agent", "_failures", "_invited", "_ringing", "attempt", "deadline", "heard")
+    __slots__ = (
+        "_agent",
+        "_failures",
+        "_first_offers",
+        "_invited",
+        "_ringing",
+        "attempt",
+        "deadline",
+        "heard",
+    )
 
     def __init__(self, agent: UserAgent, attempt: Attempt) -> None:
         self._agent = agent
         self._ringing: list[Session] = []
         self._invited: set[tuple[Flow, bytes]] = set()
         self._failures: list[tuple[int, Response | None]] = []
+        self._first_offers: dict[Session, Invitation] = {}
+        """Of those who weren't offered anything but the caller's codecs yet."""
         self.attempt = attempt
         self.heard = False
         """Whether any response came."""
@@ -107,12 +121,24 @@ class Branches:
         for invitation in self.attempt.invitations:
             self._invite(invitation, owner, body, now)
 
-    def _invite(self, invitation: Invitation, owner: Owner, body: bytes, now: float) -> None:
+    def invite_again(self, session: Session, owner: Owner, body: bytes, now: float) -> bool:
+        """Ring somebody once more who refused the offer, with a wider one; whether that is worth
+        trying."""
+        invitation = self._first_offers.pop(session, None)
+        if invitation is None or not body:
+            return False
+        self._ringing.remove(session)
+        self._first_offers.pop(self._invite(invitation, owner, body, now))
+        return True
+
+    def _invite(self, invitation: Invitation, owner: Owner, body: bytes, now: float) -> Session:
         session = self._agent.invite(invitation, body, now)
         session.owner = owner
         owner.joined(session)
         self._ringing.append(session)
         self._invited.add((invitation.flow, invitation.uri))
+        self._first_offers[session] = invitation
+        return session
 
     def late(self, binding: Binding, owner: Owner, body: bytes, now: float) -> None:
         """Ring a phone that registered while the call rings, unless it rings already."""

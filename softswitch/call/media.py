@@ -8,7 +8,7 @@ from rtp.control import Direction
 from rtp.session import MediaSession
 from sip import own_description
 from sip.errors import ParseError, SipError
-from sip.offer_answer import Codec, check_answer, media_target, relayed
+from sip.offer_answer import Codec, check_answer, media_target, relayed, share_codec
 from sip.sdp import SessionDescription
 
 Side = Literal["a", "b"]
@@ -39,17 +39,39 @@ class CallMedia:
     Args:
         addresses: where each side's phone sends to: the switch's IP on that side.
         origin_id: the session id of our own descriptions (RFC 8866 section 5.2).
+        transcodes: whether sides that share no codec may talk by way of the sound tier.
     """
 
-    __slots__ = ("_addresses", "_origin_id", "_session", "_versions", "codec")
+    __slots__ = (
+        "_addresses",
+        "_codecs",
+        "_may_transcode",
+        "_origin_id",
+        "_session",
+        "_versions",
+        "codec",
+        "transcodes",
+    )
 
-    def __init__(self, session: MediaSession, addresses: dict[Side, str], origin_id: int) -> None:
+    def __init__(
+        self,
+        session: MediaSession,
+        addresses: dict[Side, str],
+        origin_id: int,
+        *,
+        transcodes: bool = True,
+    ) -> None:
         self._session = session
         self._addresses = addresses
         self._origin_id = origin_id
+        self._may_transcode = transcodes
         self._versions: dict[Side, int] = {"a": 0, "b": 0}
+        self._codecs: dict[Side, tuple[Codec, ...]] = {}
+        """What each side said last that it wants to hear."""
+        self.transcodes = False
+        """The sides share no codec, so the sound tier stands between them."""
         self.codec: str | None = None
-        """Of the last answer, as the CDR names it."""
+        """Of the last answer, as the CDR names it; the caller's and the callee's if they differ."""
 
     @property
     def session(self) -> MediaSession:
@@ -73,26 +95,63 @@ class CallMedia:
         heard: SessionDescription,
         direction: Direction | None = None,
         answering: SessionDescription | None = None,
+        before: SessionDescription | None = None,
+        wide: bool = False,
     ) -> bytes:
         """Our description for `side`, made from what the other side said.
 
         Args:
             direction: overrides the one that was said, as for a newcomer to a call on hold.
             answering: this side's offer that it answers.
+            before: what an offer of ours said to this side last.
+            wide: offer what we can transcode, too; always done to a side that needs it.
         """
+        said = _codecs_of(heard)
+        if answering is not None and self._needs_transcoding(_codecs_of(answering), said):
+            return self._answer_with_own(side, heard, answering)
+        wide = answering is None and (wide or self.transcodes)
         self._versions[side] += 1
-        port = self._session.a_port if side == "a" else self._session.b_port
         return bytes(
             relayed(
                 heard,
-                origin_id=self._origin_id,
-                version=self._versions[side],
-                address=self._addresses[side],
-                port=port,
-                allowed=None,
+                **self._place(side),
                 hold_direction=direction,
-                answering=answering,
+                answering=answering or before,
+                added=self._added(said) if wide else (),
             )
+        )
+
+    def _answer_with_own(
+        self, side: Side, heard: SessionDescription, offer: SessionDescription
+    ) -> bytes:
+        """An answer with one codec of the offer that the sound tier speaks; only the direction is
+        the other side's."""
+        self._versions[side] += 1
+        target = media_target(heard)
+        description, _ = own_description.answer(
+            offer,
+            [codec.name for codec in OWN_CODECS],
+            **self._place(side),
+            direction=None if target is None else target.direction,
+        )
+        return bytes(description)
+
+    def widens(self, heard: SessionDescription) -> bool:
+        """Whether an offer that was refused can be repeated with more codecs."""
+        return bool(self._added(_codecs_of(heard)))
+
+    def _added(self, said: tuple[Codec, ...]) -> tuple[Codec, ...]:
+        """What can be offered beside a side's own codecs: whatever we can make of one of them."""
+        if not self._may_transcode or not share_codec(OWN_CODECS, said):
+            return ()
+        return tuple(codec for codec in OWN_CODECS if not share_codec((codec,), said))
+
+    def _needs_transcoding(self, a: tuple[Codec, ...], b: tuple[Codec, ...]) -> bool:
+        return (
+            self._may_transcode
+            and not share_codec(a, b)
+            and share_codec(OWN_CODECS, a)
+            and share_codec(OWN_CODECS, b)
         )
 
     def answer_itself(self, side: Side, offer: SessionDescription) -> bytes:
@@ -144,6 +203,33 @@ class CallMedia:
             law_payload_type=laws[0] if laws else None,
             packet_ms=target.packet_ms,
         )
+        self._codecs[side] = target.codecs
+        self._choose_way()
+
+    def _choose_way(self) -> None:
+        """Have the relay pass packets on as they are, unless the sides share no codec."""
+        a, b = self._codecs.get("a"), self._codecs.get("b")
+        if a is None or b is None:
+            return
+        transcodes = self._needs_transcoding(a, b)
+        if transcodes != self.transcodes:
+            self.transcodes = transcodes
+            self._session.bridge(transcodes)
+        if transcodes:
+            self.codec = f"{_own_of(a)}/{_own_of(b)}"
+
+    def press(self, side: Side, key: str) -> bool:
+        """Pass a key on that a side's phone told in signalling, as sound or as an event; whether
+        that is how the other side wants it."""
+        if self.transcodes:
+            self._session.press(side, key)
+            return True
+        if _knows_events(self._codecs.get(side)) or not _knows_events(
+            self._codecs.get(other(side))
+        ):
+            return False
+        self._session.send_digits(other(side), key)
+        return True
 
     def answered(self, offer: SessionDescription, answer: SessionDescription) -> None:
         """Hold an answer against its offer, and note the codec.
@@ -151,10 +237,24 @@ class CallMedia:
         Raises:
             SipError: 488, it answers something else.
         """
-        check_answer(offer, answer)
+        check_answer(offer, answer, self._added(_codecs_of(offer)))
         target = media_target(answer)
         if target is not None and target.codecs:
             self.codec = target.codecs[0].name
+
+
+def _codecs_of(description: SessionDescription) -> tuple[Codec, ...]:
+    target = media_target(description)
+    return () if target is None else target.codecs
+
+
+def _own_of(codecs: tuple[Codec, ...]) -> str:
+    """The codec in which the sound tier talks with a side."""
+    return next(codec.name for codec in codecs if share_codec(OWN_CODECS, (codec,)))
+
+
+def _knows_events(codecs: tuple[Codec, ...] | None) -> bool:
+    return any(codec.name == own_description.EVENTS for codec in codecs or ())
 
 
 def try_read(body: bytes) -> SessionDescription | None:

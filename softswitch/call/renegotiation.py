@@ -185,7 +185,7 @@ class Renegotiation:
             session.bye(now)
             raise
         self._offer, self._answer_due = offer, asker.side
-        asker.accept(self._call.media.describe(asker.side, offer), now)
+        asker.accept(self._call.media.describe(asker.side, offer, wide=True), now)
 
     def _refused(self, session: Session, status: int, now: float) -> None:
         alignment = self._alignment
@@ -234,7 +234,7 @@ class Renegotiation:
             heard = CallMedia.read(call.leg(other(side)).remote_description)
             # As many streams as this leg has had (RFC 3264 section 8).
             before = try_read(call.leg(side).local_description)
-            ours = call.media.describe(side, heard, "sendrecv", answering=before)
+            ours = call.media.describe(side, heard, "sendrecv", before=before, wide=True)
             call.leg(side).reinvite(ours, now)
         except Glare:
             self._not_aligned(alignment, 491, now)

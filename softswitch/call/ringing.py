@@ -12,7 +12,7 @@ from sip.registrar import Binding
 from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
 from softswitch.call.ending import Ending
-from softswitch.call.forking import Attempt, Branches
+from softswitch.call.forking import NO_COMMON_CODEC, Attempt, Branches
 from softswitch.call.forwarding import Forwarding
 from softswitch.call.letters import HangUp, MediaLost, Registered
 from softswitch.supplementary import DIVERSION_STATUS
@@ -134,6 +134,9 @@ class Ringing:
                 return Winner(session, self._description(session, response), branches.attempt)
             case sip_events.Refused(session, status, response) if session in branches:
                 branches.heard = True
+                wider = call.wider_offer() if status in NO_COMMON_CODEC else b""
+                if branches.invite_again(session, call, wider, call.now()):
+                    return None
                 if branches.failed(session, status, response, call.now()):
                     raise branches.refusal()
             case sip_events.Updated(session, request):

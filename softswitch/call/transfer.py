@@ -121,7 +121,7 @@ class Transfer:
         self._branches = Branches(call.context.agent, attempt)
         try:
             heard = CallMedia.read(call.leg(other(self._side)).remote_description)
-            offer = call.media.describe(self._side, heard, "sendrecv")
+            offer = call.media.describe(self._side, heard, "sendrecv", wide=True)
         except SipError as error:
             return await self._fail(Refusal(error.status, "transfer: no description to offer"))
         self._branches.invite(call, offer, call.now())

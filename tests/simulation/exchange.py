@@ -62,10 +62,14 @@ algorithms = ["MD5"]
 """
 
 
-def sdp(address: str, port: int, direction: str = "sendrecv") -> bytes:
+CODECS = {"PCMU": 0, "PCMA": 8, "G729": 18}
+
+
+def sdp(address: str, port: int, direction: str = "sendrecv", codec: str = "PCMU") -> bytes:
+    number = CODECS[codec]
     return (
         f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
-        f"m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n"
+        f"m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {codec}/8000\r\n"
         f"a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
     ).encode()
 
@@ -371,6 +375,8 @@ class Phone:
         self.ended: list[float] = []
         self.events: list[str] = []
         self.sends_rtp = True
+        self.codec = "PCMU"
+        """The only one that it knows."""
         self.heard = 0
         self._remote_port: dict[Session, int] = {}
         self._next_port = 40_000
@@ -471,14 +477,15 @@ class Phone:
 
     def hold(self, session: Session, direction: str = "sendonly") -> None:
         if session in self.talking and not session.pending:
-            session.reinvite(sdp(self.address[0], self._next_port, direction), self.now)
+            offer = sdp(self.address[0], self._next_port, direction, self.codec)
+            session.reinvite(offer, self.now)
             self.endpoint.drain()
 
     def _description(self) -> bytes:
         self._next_port += 2
         port = (self.address[0], self._next_port)
         self.exchange.wire.attach(port, self._hear)
-        return sdp(self.address[0], self._next_port)
+        return sdp(self.address[0], self._next_port, codec=self.codec)
 
     def _hear(self, data: bytes, source: Address) -> None:
         self.heard += 1
@@ -503,17 +510,30 @@ class Phone:
                 self._talk(session, event.request.body or session.incoming.request.body)
             case Reinvited(session, request):
                 self._remote_port[session] = port_of(request.body) or self._remote_port[session]
-                session.accept(sdp(self.address[0], self._next_port), self.now)
+                self._renegotiate(session, request)
             case HungUp(session) | Cancelled(session):
                 self._over(session)
             case ReinviteAnswered(session) if not session.outgoing.offered:
-                session.acknowledge(sdp(self.address[0], self._next_port), self.now)
+                answer = sdp(self.address[0], self._next_port, codec=self.codec)
+                session.acknowledge(answer, self.now)
             case ReinviteRefused():
                 pass
+
+    def _renegotiate(self, session: Session, request: Request) -> None:
+        if not self._understands(request.body):
+            session.reject(488, self.now)
+            return
+        session.accept(sdp(self.address[0], self._next_port, codec=self.codec), self.now)
+
+    def _understands(self, offer: bytes) -> bool:
+        return not offer or b"%s/8000" % self.codec.encode() in offer
 
     def _ring(self, received: Received) -> None:
         session = self.agent.open_session(received, self.now, pinned=True)
         session.owner = self
+        if not self._understands(received.request.body):
+            session.reject(488, self.now)
+            return
         early = self._description() if self.behaviour.early_media else b""
         session.progress(183 if early else 180, self.now, early)
         if self.behaviour.answer:
@@ -550,7 +570,8 @@ class Phone:
         if session not in self.talking or not self.sends_rtp:
             return
         self._sequence = (self._sequence + 1) & 0xFFFF
-        packet = b"\x80\x00" + self._sequence.to_bytes(2, "big") + bytes(4) + b"ssrc" + bytes(160)
+        first = bytes([0x80, CODECS[self.codec]]) + self._sequence.to_bytes(2, "big")
+        packet = first + bytes(4) + b"ssrc" + bytes(160)
         port = self._remote_port[session]
         if port:
             self.exchange.wire.send(packet, (self.address[0], own), (SWITCH[0], port))

@@ -1,0 +1,157 @@
+"""Calls between phones that share no codec, through a whole switch."""
+
+import pytest
+from exchange import Behaviour, Exchange
+
+from sip.offer_answer import media_target
+from sip.sdp import SessionDescription
+
+
+@pytest.fixture
+def exchange():
+    made = build()
+    yield made
+    assert made.log.errors == []
+    assert made.store.verify() == []
+    made.close()
+
+
+def build(config=""):
+    made = Exchange(seed=1, config=config)
+    made.tariff(("995", 60_000, 1, 1))
+    return made
+
+
+def phones(exchange, *codecs):
+    found = []
+    for index, codec in enumerate(codecs, 1):
+        line = exchange.line(f"+99532200000{index}", exchange.account(10_000_000))
+        phone = exchange.phone(line, f"198.51.100.{index}")
+        phone.codec = codec
+        phone.register()
+        found.append(phone)
+    exchange.run(1.0)
+    return found
+
+
+def said_to(session):
+    """The codecs that the switch told this phone last."""
+    target = media_target(SessionDescription.parse(session.remote_description))
+    return [codec.name for codec in target.codecs]
+
+
+def nothing_left(exchange):
+    exchange.run_until_idle()
+    left = exchange.left()
+    assert left == dict.fromkeys(left, 0)
+
+
+def media_of(exchange):
+    (call,) = exchange.switch.calls.values()
+    return call.media
+
+
+def test_sides_without_a_common_codec_talk_each_in_its_own(exchange):
+    a, b = phones(exchange, "PCMU", "PCMA")
+    session = a.call("+995322000002")
+    exchange.run(10.0)
+    assert a.status == 200 and len(a.talking) == len(b.talking) == 1
+    assert said_to(session) == ["PCMU", "TELEPHONE-EVENT"]
+    assert "PCMA" in said_to(b.talking[0])
+    assert media_of(exchange).transcodes
+    # One packet in five seconds came; each side is spoken to every 20 ms.
+    assert a.heard > 300 and b.heard > 300
+    a.hang_up(session)
+    nothing_left(exchange)
+    (cdr,) = exchange.store.cdrs()
+    assert (cdr.codec, cdr.sip_status) == ("PCMU/PCMA", 200)
+
+
+def test_the_callee_is_offered_our_codecs_only_after_refusing_the_callers(exchange):
+    a, b = phones(exchange, "PCMA", "PCMA")
+    a.call("+995322000002")
+    exchange.run(5.0)
+    assert said_to(b.talking[0]) == ["PCMA", "TELEPHONE-EVENT"]
+    assert not media_of(exchange).transcodes
+    assert b.heard < 5  # passed on as they come
+    a.hang_up(a.talking[0])
+    nothing_left(exchange)
+
+
+@pytest.mark.parametrize("holder", ["a", "b"])
+def test_hold_and_resume_in_a_transcoded_call(exchange, holder):
+    a, b = phones(exchange, "PCMU", "PCMA")
+    session = a.call("+995322000002")
+    exchange.run(5.0)
+    phone, peer = (a, b) if holder == "a" else (b, a)
+    phone.hold(phone.talking[0])
+    exchange.run(2.0)
+    assert "ReinviteAnswered" in phone.events
+    before = peer.heard
+    phone.hold(phone.talking[0], "sendrecv")
+    exchange.run(2.0)
+    assert peer.heard - before > 50 and media_of(exchange).transcodes
+    a.hang_up(session)
+    nothing_left(exchange)
+
+
+def test_an_invite_without_an_offer_is_offered_what_can_be_transcoded(exchange):
+    a, _ = phones(exchange, "PCMU", "PCMA")
+    session = a.call("+995322000002", b"")
+    exchange.run(5.0)
+    assert a.status == 200 and media_of(exchange).transcodes
+    (call,) = exchange.switch.calls.values()
+    answer = media_target(SessionDescription.parse(call.leg("b").local_description))
+    assert [codec.name for codec in answer.codecs] == ["PCMA", "TELEPHONE-EVENT"]
+    a.hang_up(session)
+    nothing_left(exchange)
+
+
+def test_a_codec_that_we_dont_speak_is_passed_on_or_refused(exchange):
+    a, b, c = phones(exchange, "G729", "G729", "PCMA")
+    session = a.call("+995322000002")
+    exchange.run(5.0)
+    assert len(b.talking) == 1 and not media_of(exchange).transcodes
+    a.hang_up(session)
+    exchange.run(2.0)
+    a.call("+995322000003")
+    nothing_left(exchange)
+    assert a.status == 488 and not c.talking
+
+
+def test_who_is_transferred_to_a_phone_with_another_codec_is_transcoded(exchange):
+    a, b, c = phones(exchange, "PCMU", "PCMU", "PCMA")
+    session = a.call("+995322000002")
+    exchange.run(5.0)
+    assert not media_of(exchange).transcodes
+    b.refer(b.talking[0], b"<sip:+995322000003@example.org>")
+    exchange.run(5.0)
+    assert len(c.talking) == 1 and media_of(exchange).transcodes
+    before = c.heard
+    exchange.run(2.0)
+    assert c.heard - before > 80
+    a.hang_up(session)
+    nothing_left(exchange)
+
+
+def test_transcoding_can_be_switched_off():
+    exchange = build("[media]\ntranscode = false\n")
+    a, _ = phones(exchange, "PCMU", "PCMA")
+    a.call("+995322000002")
+    nothing_left(exchange)
+    assert a.status == 488
+    exchange.close()
+
+
+def test_of_several_phones_each_is_offered_what_it_needs(exchange):
+    a, b, _ = phones(exchange, "PCMU", "PCMA", "PCMU")
+    twin = exchange.phone(exchange.directory.line_by_login("995322000002"), "198.51.100.9")
+    twin.register()
+    exchange.run(1.0)
+    b.behaviour, twin.behaviour = Behaviour(rings=2.0), Behaviour(answer=0)
+    session = a.call("+995322000002")
+    exchange.run(6.0)
+    assert len(b.talking) == 1 and not twin.talking
+    assert media_of(exchange).transcodes
+    a.hang_up(session)
+    nothing_left(exchange)

@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from sip.flow import SECURE
+from softswitch.config_mail import MailSection
 from softswitch.config_network import GuardSection, TlsSection
 from softswitch.config_values import (
     Advertised,
@@ -273,6 +274,7 @@ class Config(Section):
     codes: CodesSection = CodesSection()
     events: EventsSection = EventsSection()
     database: DatabaseSection = Field(default_factory=dict, validate_default=True)
+    mail: MailSection = MailSection()
     portal: PortalSection = PortalSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()

@@ -71,7 +71,7 @@ class PortRange(NamedTuple):
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?")
 
 
-def _split_address(text: str) -> tuple[str, int | None]:
+def split_address(text: str) -> tuple[str, int | None]:
     """ "host", "host:port", "[v6]" or "[v6]:port"; raises ValueError."""
     match = _ADDRESS.fullmatch(text)
     if match is None:
@@ -91,7 +91,7 @@ def _listen(text: object) -> object:
             f"{text!r} must look like udp:127.0.0.1:5060 or tls:[::1]:5061; "
             f"transports are {', '.join(_TRANSPORTS)}"
         )
-    host, port = _split_address(address)
+    host, port = split_address(address)
     if port is None:
         raise ValueError(f"{text!r} needs a port, such as udp:{address}:5060")
     try:
@@ -110,14 +110,14 @@ def listeners(value: object) -> object:
 def advertised_addresses(value: object) -> object:
     if not isinstance(value, list | tuple):
         return value
-    return [Advertised(*_split_address(item)) if isinstance(item, str) else item for item in value]
+    return [Advertised(*split_address(item)) if isinstance(item, str) else item for item in value]
 
 
 def collector_address(value: object) -> object:
     if not isinstance(value, str):
         return value
     transport, _, address = value.partition(":")
-    host, port = _split_address(address) if transport == "udp" else ("", None)
+    host, port = split_address(address) if transport == "udp" else ("", None)
     if port is None:
         raise ValueError(f"{value!r} must look like udp:192.0.2.9:9060")
     return Collector(host, port)

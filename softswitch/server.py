@@ -39,6 +39,8 @@ from softswitch.directory import Directory
 from softswitch.due import run_due
 from softswitch.keeping import BindingKeeper, JournalKeeper
 from softswitch.live import live_handlers
+from softswitch.mail.outbox import Outbox
+from softswitch.mail.postman import Postman
 from softswitch.operations.context import (
     Changes,
     Context,
@@ -62,6 +64,8 @@ GC_NEVER = 1 << 30
 HOUSEKEEPING_SECONDS = 10.0
 DUE_SECONDS = 1.0
 """How late a renewal or a bonus may be."""
+MAIL_SECONDS = 5.0
+"""How often the outbox is looked into."""
 
 FATAL = (
     ListenError, AlreadyRunning, StoreError, MediaError, OperationError, ConfigError, TlsError,
@@ -119,6 +123,15 @@ class Server:
         self._claim = DatabaseClaim(self._store.engine, config.database_file, config.database_name)
         self._directory_store = DirectoryStore(self._store.engine)
         self._money = GroupCommit(self._store.apply, self._loop)
+        self._outbox = Outbox(self._store.engine)
+        self._postman = Postman(
+            config.mail,
+            self._outbox,
+            config.data_dir,
+            config.switch.domain,
+            epoch_ms,
+            self._log,
+        )
         self._journal = JournalKeeper(config.journal_dir, self._loop, self._log)
         self._bindings = BindingKeeper(self._directory_store, self._loop, self._log)
         self._resolver = Resolver(
@@ -218,6 +231,7 @@ class Server:
         self._every(self._config.calls.journal_seconds, self._prove_life)
         self._every(HOUSEKEEPING_SECONDS, self._keep_house)
         self._every(DUE_SECONDS, self._do_due_work)
+        self._every(MAIL_SECONDS, self._carry_mails)
         _calm_garbage_collector()
         where = " ".join(f"{x.transport}:{x.host}:{x.port}" for x in self.switch.endpoint.listening)
         self._log.info("ready", listen=where)
@@ -352,6 +366,9 @@ class Server:
             changed = replace(self._context, changes=Changes(accounts=set(report.accounts)))
             self._reload(await asyncio.to_thread(changed.reload))
             self.switch.accounts_changed(report.accounts)
+
+    async def _carry_mails(self) -> None:
+        await self._postman.carry()
 
     def _load_sales(self, directory: Directory) -> None:
         """What accounts bought and rent, all of it."""

@@ -16,6 +16,7 @@ from softswitch.cli import (
     calls,
     guard,
     lines,
+    mails,
     numbers,
     packages,
     records,
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 switch.add_to(app)
 for noun in (
-    accounts, bonuses, lines, numbers, packages, trunks, tariffs, calls, records, guard,
+    accounts, bonuses, lines, mails, numbers, packages, trunks, tariffs, calls, records, guard,
 ):  # fmt: skip
     noun.add_to(app)
 

@@ -54,6 +54,10 @@ megabytes = 16                  # for `call trace`; 0: none
 [trunks]
 ping_seconds = 30               # how often each is asked whether it lives; 0: never
 
+# [mail]
+# server = "smtp.example.org:587"
+# sender = "switch@{domain}"
+
 [numbers]
 emergency = ["112"]             # always routed, never charged
 """

@@ -476,3 +476,16 @@ def test_it_starts_fast_and_survives_a_reader_that_leaves(folder: Path) -> None:
         check=False,
     )
     assert left.stderr == ""
+
+
+def test_a_mail_is_queued_listed_and_tried_again(softswitch: Softswitch, folder: Path) -> None:
+    assert "[mail] server isn't set" in softswitch("mail", "test", "a@example.org").err
+    settings = '[mail]\nserver = "127.0.0.1:9"\nsecurity = "none"\nsender = "s@example.org"\n'
+    file = folder / "softswitch.toml"
+    file.write_text(file.read_text() + settings)
+    assert "no e-mail address" in softswitch("mail", "test", "nobody").err
+    assert softswitch("mail", "test", "a@example.org", "-o", "json").json["state"] == "waiting"
+    (row,) = softswitch("mail", "list", "--state", "waiting", "-o", "json").json
+    assert (row["to"], row["attempts"]) == ("a@example.org", 0)
+    assert softswitch("mail", "retry", str(row["id"])).status == 0
+    assert "there is no mail 99" in softswitch("mail", "retry", "99").err

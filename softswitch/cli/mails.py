@@ -1,0 +1,39 @@
+"""softswitch mail: what the switch tells by e-mail."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from softswitch.cli.session import Session
+
+app = typer.Typer(help="Mails that the switch sends.", no_args_is_help=True)
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="mail")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    state: Annotated[
+        Literal["waiting", "sent", "failed"] | None, typer.Option(help="Only those.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+) -> None:
+    """The newest mails, and what became of them."""
+    Session.of(context).run("mail_list", state=state, limit=limit)
+
+
+@app.command()
+def retry(context: typer.Context, mail: Annotated[int, typer.Argument(metavar="ID")]) -> None:
+    """Try a mail again now; one that was sent goes out a second time."""
+    Session.of(context).run("mail_retry", mail=mail)
+
+
+@app.command()
+def test(context: typer.Context, to: Annotated[str, typer.Argument(metavar="ADDRESS")]) -> None:
+    """Queue a mail that shows whether [mail] is right."""
+    Session.of(context).run("mail_test", to=to)

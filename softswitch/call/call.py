@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import string
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from billing.authorization import AccountBlocked, BillingError
@@ -36,6 +36,7 @@ from softswitch.call.media import CallMedia, Side, other, try_read
 from softswitch.call.meter import Extended, Meter
 from softswitch.call.renegotiation import Asker, Renegotiation
 from softswitch.call.ringing import Ringing, Winner
+from softswitch.call.serving import Serving
 from softswitch.call.transfer import GiveLeg, Given, Transfer
 from softswitch.directory import Line
 from softswitch.supplementary import NO_SERVICES
@@ -44,6 +45,10 @@ CLOSE_SECONDS = 2.0
 """How long a call waits for its worker's figures."""
 MAX_LEGS = len(string.ascii_lowercase)
 """Payers of one call, over all its forwardings and transfers."""
+
+
+_OF_EVERY_CALL = (Extended, BalanceChanged, Silent, MediaLost, HangUp)
+"""Letters that mean the same whoever talks with the caller."""
 
 
 class Call:
@@ -72,6 +77,7 @@ class Call:
         }
         self._legs_begun = 1
         self._ringing: Ringing | None = None
+        self._serving: Serving | None = None
         self._media: CallMedia | None = None
         self._relay: MediaSession | None = None
         self._offer: SessionDescription | None = None
@@ -250,6 +256,32 @@ class Call:
         self.talks.begin(self._offer, description)
         self.context.drain()
 
+    # Talking with the switch itself
+
+    @property
+    def sound(self) -> MediaSession:
+        """What a service plays to, and listens to; the caller is side a."""
+        return self.media.session
+
+    async def until_hung_up(self) -> None:
+        """Wait for the caller to hang up, which ends the service."""
+        await self.context.loop.create_future()
+
+    async def _serve(self, service: Callable[[], Awaitable[None]]) -> Ending:
+        """Have a service of ours answer, and talk with the caller until either has enough."""
+        self._serving = Serving(self, self._offer, service)
+        await self._serving.answer()
+        return await self._talk()
+
+    async def answered_by_switch(self, description: bytes) -> None:
+        """Note our own answer, then give it to the caller."""
+        answered, wall = self.now(), self.context.wall_ms()
+        await self.meters[0].answer(answered, wall)
+        self._answered_at = answered
+        self.context.changed(self)
+        self.leg("a").accept(description, self.now())
+        self.context.drain()
+
     # Talking
 
     async def _talk(self) -> Ending:
@@ -288,11 +320,13 @@ class Call:
         return None
 
     async def _hear(self, letter: Any) -> Ending | None:
+        if self._serving is not None and not isinstance(letter, _OF_EVERY_CALL):
+            return self._serving.hear(letter)
         if self._transfer.concerns(letter):
             return await self._transfer.take(letter)
         match letter:
             case sip_events.HungUp():
-                return self._hung_up(letter)
+                return self.hung_up(letter)
             case sip_events.InfoReceived(session, request):
                 self._pass_info(session, request)
             case sip_events.Referred(session, request, flow):
@@ -317,7 +351,8 @@ class Call:
                 return self._renegotiate(letter)
         return None
 
-    def _hung_up(self, letter: sip_events.HungUp) -> Ending | None:
+    def hung_up(self, letter: sip_events.HungUp) -> Ending | None:
+        """Whether a leg that hung up ends the call, and how."""
         if letter.session not in self._legs.values():
             return None  # a newcomer who gave up, or a leg that was replaced meanwhile
         if self._transfer.leaves(letter.session):
@@ -428,12 +463,15 @@ class Call:
         them, and it would have to look through everything that lives to find them."""
         self.meters = []
         self._ringing = None
+        self._serving = None
         del self.talks, self._transfer
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
         if self._ringing is not None:
             self._ringing.stop(now)
+        if self._serving is not None:
+            self._serving.stop()
         self._transfer.stop(now)
         if self._answered_at is None:
             self.leg("a").reject(max(end.status, 400), now, end.reason, extra)

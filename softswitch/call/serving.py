@@ -1,0 +1,160 @@
+"""The switch itself talks with the caller: it answers, runs a service, and hears what comes.
+
+A service is an ordinary coroutine, which ends when the call does; when it ends by itself, the call
+does, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sip import events as sip_events
+from sip.errors import ParseError, SipError
+from sip.sdp import SessionDescription
+from softswitch.call import ending as endings
+from softswitch.call.ending import Ending
+from softswitch.call.keys import key_in
+from softswitch.call.media import CallMedia
+from softswitch.call.renegotiation import Asker
+from softswitch.call.transfer import GiveLeg, Given
+
+if TYPE_CHECKING:
+    from sip.message import Request
+    from sip.session import Session
+    from softswitch.call.call import Call
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOver:
+    """The service has nothing more to say; `error` if it failed."""
+
+    error: BaseException | None
+
+
+class Serving:
+    """What a call does whose called side is the switch.
+
+    Args:
+        service: what answers; begun when the caller can be spoken to.
+    """
+
+    __slots__ = ("_call", "_offer", "_service", "_task")
+
+    def __init__(
+        self, call: Call, offer: SessionDescription | None, service: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._call = call
+        self._offer = offer
+        self._service = service
+        self._task: asyncio.Task[None] | None = None
+
+    async def answer(self) -> None:
+        """Answer the caller, and begin; without an offer of theirs, when they have answered ours.
+
+        Raises:
+            SipError: 488, there is no codec that both speak.
+        """
+        call = self._call
+        if self._offer is None:
+            description = call.media.offer_itself("a")
+        else:
+            description = call.media.answer_itself("a", self._offer)
+        await call.answered_by_switch(description)
+        if self._offer is not None:
+            self._serve()
+
+    def stop(self) -> None:
+        """The call ends, and the service with it."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _serve(self) -> None:
+        self._task = self._call.context.loop.create_task(_run(self._service()))
+        self._task.add_done_callback(self._served)
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self._call.post(ServiceOver(task.exception()))
+
+    def hear(self, letter: Any) -> Ending | None:
+        """What the caller does meanwhile."""
+        call = self._call
+        match letter:
+            case sip_events.HungUp():
+                return call.hung_up(letter)
+            case sip_events.Cancelled():
+                return endings.given_up()
+            case sip_events.Reinvited(session, request):
+                self._renegotiated(session, request, update=False)
+            case sip_events.Updated(session, request):
+                self._renegotiated(session, request, update=True)
+            case sip_events.InfoReceived(_, request):
+                key = key_in(request.content_type or "", request.body)
+                if key is not None:
+                    call.sound.press("a", key)
+            case sip_events.Acknowledged(_, request):
+                return self._acknowledged(request)
+            case sip_events.Referred(session, _, flow):
+                session.refuse_refer(403, flow, call.now())
+            case ServiceOver(error):
+                return self._over(error)
+            case GiveLeg(taker):
+                taker.post(Given(None))  # nobody is here but the caller
+            case Asker():
+                letter.reject(481, call.now())
+        return None
+
+    def _over(self, error: BaseException | None) -> Ending:
+        if error is None:
+            return endings.hung_up("callee")
+        call = self._call
+        call.context.log.error("a service failed", call=call.id, exc_info=error)
+        return Ending("operator", 200, 41, rule="service: internal error")
+
+    def _renegotiated(self, session: Session, request: Request, *, update: bool) -> None:
+        """Hold, resume, a changed address: between the caller and us alone."""
+        now = self._call.now()
+        try:
+            offer = CallMedia.read(request.body) if request.body else None
+            body = self._description(offer)
+        except (ParseError, SipError) as error:
+            if update:
+                session.answer_update(error.status, b"", now)
+            else:
+                session.reject(error.status, now)
+            return
+        if update:
+            session.answer_update(200, body, now)
+        else:
+            session.accept(body, now)
+
+    def _description(self, offer: SessionDescription | None) -> bytes:
+        """Our answer, by which sound goes from now on; or our offer, answered in the ACK."""
+        media = self._call.media
+        if offer is None:
+            return media.offer_itself("a")
+        answer = media.answer_itself("a", offer)
+        self._call.learn("a", offer)
+        return answer
+
+    def _acknowledged(self, request: Request) -> Ending | None:
+        """An ACK brings the answer to an offer of ours, and to nothing else."""
+        if not request.body:
+            return None
+        call = self._call
+        try:
+            description = CallMedia.read(request.body)
+            call.media.answer_itself("a", description)  # whether there is a codec for both
+        except (ParseError, SipError) as error:
+            return Ending("callee", 200, 65, rule=f"media: {error.reason}")
+        call.learn("a", description)
+        if self._task is None:
+            self._serve()
+        return None
+
+
+async def _run(service: Awaitable[None]) -> None:
+    await service

@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from sip.flow import SECURE
+from softswitch.config_codes import StarCodeKeys, double_code
 from softswitch.config_mail import MailSection
 from softswitch.config_network import GuardSection, TlsSection
 from softswitch.config_values import (
@@ -195,7 +196,7 @@ class NumbersSection(Section):
     """The area whose numbers may be dialled without it, and are of the type "local"."""
 
 
-class CodesSection(Section):
+class CodesSection(StarCodeKeys):
     """[codes]: service codes as they are dialled."""
 
     balance: Dialable = "1111"
@@ -204,18 +205,26 @@ class CodesSection(Section):
     conference_buy: Dialable = "1199"
     voicemail: Dialable = "*97"
     echo: Dialable = "*43"
+    last_caller: Dialable = "*69"
+    """Calls back whoever called last."""
+    malicious: Dialable = "*57"
+    """Marks the last incoming call, for the operator to trace."""
 
     def by_code(self) -> dict[str, str]:
-        """What is dialled -> the name of the service."""
-        return {code: name for name, code in self.model_dump().items()}
+        """What is dialled -> the name of the service; without star codes."""
+        return {code: name for name, code in self._split()[0].items()}
+
+    def _split(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Keys of codes that are dialled as they stand, and of star codes."""
+        keys = self.model_dump()
+        stars = {name: keys.pop(name) for name in StarCodeKeys.model_fields}
+        return keys, stars
 
     @model_validator(mode="after")
     def _unique(self) -> Self:
-        seen: dict[str, str] = {}
-        for name, code in self.model_dump().items():
-            if code in seen:
-                raise ValueError(f"{seen[code]} and {name} have the same code {code!r}")
-            seen[code] = name
+        for keys in self._split():
+            if (why := double_code(keys)) is not None:
+                raise ValueError(why)
         return self
 
 

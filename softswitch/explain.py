@@ -42,7 +42,7 @@ def explain_call(
 def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int) -> list[Row]:
     stages = _build(context, at_ms)
     caller = LineCaller(line)
-    dialled = stages.number(number)
+    dialled = stages.number(stages.wanted(line, number))
     rows = [_row("numbering", f"{dialled.number} ({dialled.kind})")]
     destination = stages.route(caller, dialled)
     kind = type_of_call(destination, stages.plan)
@@ -54,7 +54,7 @@ def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int)
     else:
         where = "trunks " + ", ".join(trunk.name for trunk in destination.trunks)
     rows.append(_row("routing", f"{where}; {direction}, {kind}"))
-    priced = stages.price(caller, destination, _ASKING, at_ms)
+    priced = stages.price(caller, destination, _ASKING, at_ms, dialled.withheld)
     shown = priced.presented.presented
     rows.append(_row("caller_id", f"shows {shown}" if shown else "withheld"))
     return [*rows, *_credit(context, priced, at_ms, seconds)]
@@ -81,6 +81,8 @@ def _build(context: Context, at_ms: int) -> Stages:
         lambda line: 0,
         _entitlements(context),
         services=answering(context.config.codes.by_code()),
+        stars=context.config.codes.star_codes(),
+        last_caller=context.config.codes.last_caller,
     )
 
 

@@ -128,7 +128,7 @@ class Reception:
 
     def _call(self, caller: Caller, request: Request, session: Session) -> Call:
         """The call that an INVITE asks for: with somebody, or with the switch itself."""
-        name = self.context.stages.services.get(request.uri.user or "")
+        name = self.context.stages.answering(request.uri.user or "")
         if name is None:
             return Call(self.context, caller, request, session)
         return ServiceCall(self.context, caller, request, session, SERVICES[name])

@@ -52,6 +52,8 @@ from softswitch.operations.context import (
 from softswitch.operations.errors import OperationError
 from softswitch.operations.registry import server_handlers
 from softswitch.operations.setup import epoch_ms, nonce_secret
+from softswitch.service_desk import ServiceDesk
+from softswitch.service_store import ServiceStore
 from softswitch.store import DirectoryStore
 from softswitch.switch import Switch
 from softswitch.trace.hep import HepSender
@@ -192,6 +194,9 @@ class Server:
             money=self._money,
             desk=SettlementDesk(self._money, self._log, self._settled),
             bindings=self._bindings,
+            service_desk=ServiceDesk(
+                ServiceStore(self._store.engine), directory, asyncio.to_thread
+            ),
             trunk_flows=self._trunk_flows,
             log=self._log,
             tls=self._tls,

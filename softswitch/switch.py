@@ -33,6 +33,7 @@ from softswitch.directory import Directory, Line, Trunk
 from softswitch.protection import exempt_networks, log_bans
 from softswitch.reception import Reception
 from softswitch.registration import Bindings, RegistrationDesk
+from softswitch.service_desk import ServiceDesk
 from softswitch.services.answering import answering
 from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in
@@ -71,6 +72,7 @@ class Switch:
         money: Any,
         desk: SettlementDesk,
         bindings: Bindings,
+        service_desk: ServiceDesk,
         trunk_flows: TrunkFlows,
         log: Any,
         tls: Tls | None = None,
@@ -138,6 +140,8 @@ class Switch:
             is_down=self._is_down,
             outgoing_of=self.live_calls.outgoing_of_account,
             services=answering(config.codes.by_code()),
+            stars=config.codes.star_codes(),
+            last_caller=config.codes.last_caller,
         )
         self.trunk_monitor = TrunkMonitor(
             self.agent,
@@ -195,6 +199,7 @@ class Switch:
             drain=self.endpoint.drain,
             wall_ms=wall_ms,
             trunk_flows=trunk_flows,
+            service_desk=service_desk,
             trusts=self._trusts,
             admitted=self.live_calls.admitted,
             joined=self._joined,

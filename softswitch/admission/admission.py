@@ -6,7 +6,7 @@ A call and `explain` both walk it, so that what is explained is what happens.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from billing.tariff import Tariff
 from sip.message import Request
@@ -27,7 +27,13 @@ from softswitch.admission.routing import (
     type_of_call,
 )
 from softswitch.directory import Directory, Line, Trunk
+from softswitch.star_codes import StarCodes
 
+DEFAULT_STARS = StarCodes({}, "", "")
+"""For who serves no star codes."""
+STAR_CODE = "star_code"
+"""The name of what answers star codes."""
+_STARS = ("*", "#")
 PREMIUM = "premium"
 """The destination set whose numbers are of premium rate, beside those of the country's plan."""
 
@@ -62,6 +68,32 @@ class Stages:
     """How many calls an account pays for now."""
     services: Mapping[str, str] = field(default_factory=dict)
     """Codes to the names of what answers them."""
+    stars: StarCodes = DEFAULT_STARS
+    last_caller: str = ""
+    """The code that calls back whoever called last."""
+
+    def answering(self, dialled: str) -> str | None:
+        """The name of what answers a code; None if nothing does."""
+        name = self.services.get(dialled)
+        if name is None and dialled[:1] in _STARS and self.stars.parse(dialled) is not None:
+            return STAR_CODE
+        return name
+
+    def wanted(self, line: Line | None, dialled: str) -> str:
+        """What a line means that dials nothing, or the code for its last caller.
+
+        Raises:
+            Refusal: 404, nobody called, or who did withheld the number.
+        """
+        if line is None or (dialled and dialled != self.last_caller):
+            return dialled
+        if not dialled:
+            hot_line = line.services["hot_line"]
+            return hot_line.numbers[0] if hot_line.active else ""
+        last = self.directory.last_calls.of(line.id)
+        if last is None or last.shown is None:
+            raise Refusal(404, "services: there is no last caller, or the number was withheld")
+        return last.shown
 
     def number(self, dialled: str) -> Dialled:
         """Read what was dialled.
@@ -69,8 +101,14 @@ class Stages:
         Raises:
             Refusal: 484 incomplete, 404 no number.
         """
+        number, withheld = dialled, None
+        if dialled[:1] in _STARS and dialled not in self.services:
+            if self.stars.parse(dialled) is not None:
+                return Dialled("code", dialled, dialled)
+            number, withheld = self.stars.once(dialled)
         try:
-            return self.plan.read(dialled, self.directory.is_line)
+            read = self.plan.read(number, self.directory.is_line)
+            return read if withheld is None else replace(read, withheld=withheld)
         except NumberError as error:
             raise Refusal(error.status, f"numbering: {error.reason}") from None
 
@@ -87,7 +125,7 @@ class Stages:
             bindings,
             parks=self.parks,
             is_down=self.is_down,
-            services=self.services,
+            service=self.answering(dialled.number) if dialled.kind == "code" else None,
             why_busy=None if line is None else self._why_busy(line),
         )
         if isinstance(caller, LineCaller):
@@ -128,9 +166,20 @@ class Stages:
         groups = self.entitlements.destinations.of(number)
         self.directory.caps.check(account, number, groups, self.outgoing_of, at, on_net)
 
-    def price(self, caller: Caller, destination: Route, request: Request, at: int) -> PricedRoute:
-        """Decide caller id and price, and whether the called line wants the caller."""
-        presented = present(caller, destination, request, self.plan)
+    def price(
+        self,
+        caller: Caller,
+        destination: Route,
+        request: Request,
+        at: int,
+        withheld: bool | None = None,
+    ) -> PricedRoute:
+        """Decide caller id and price, and whether the called line wants the caller.
+
+        Args:
+            withheld: what the caller dialled of its own number; None: nothing.
+        """
+        presented = present(caller, destination, request, self.plan, withheld)
         if isinstance(destination, ToLine):
             destination.line.services.screen(presented.calling, presented.presented)
         self._cap(caller, destination, at)

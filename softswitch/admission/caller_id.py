@@ -15,8 +15,8 @@ from sip.invite import Fields
 from sip.message import Request
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.numbering import NumberError, NumberPlan
-from softswitch.admission.routing import Route
-from softswitch.directory import Trunk
+from softswitch.admission.routing import Route, ToTrunk
+from softswitch.directory import Line, Trunk
 
 ANONYMOUS = b'"Anonymous" <sip:anonymous@anonymous.invalid>'
 """RFC 3323 section 4.1.1.3."""
@@ -58,17 +58,37 @@ class PresentedRoute:
 
 
 def present(
-    caller: Caller, destination: Route, request: Request, plan: NumberPlan
+    caller: Caller,
+    destination: Route,
+    request: Request,
+    plan: NumberPlan,
+    withheld: bool | None = None,
 ) -> PresentedRoute:
-    """Decide the caller id."""
+    """Decide the caller id.
+
+    Args:
+        withheld: what the caller dialled of its own number; None: nothing.
+    """
     if isinstance(caller, LineCaller):
         line = caller.line
-        shown = None if _withheld(request) else line.number
+        shown = None if _line_withholds(line, destination, request, withheld) else line.number
         identity = Identity(shown, line.display_name, line.number)
         return PresentedRoute(destination, line.number, identity)
     calling = _trunk_number(caller.trunk, request, plan)
     shown = None if _withheld(request) or not calling else calling
     return PresentedRoute(destination, calling, Identity(shown, "", calling))
+
+
+def _line_withholds(
+    line: Line, destination: Route, request: Request, withheld: bool | None
+) -> bool:
+    """What a line said of this call comes before what it has set. Help always learns who calls:
+    whoever dials an emergency number may not be able to say where they are."""
+    if isinstance(destination, ToTrunk) and destination.emergency:
+        return False
+    if withheld is not None:
+        return withheld
+    return _withheld(request) or line.services.is_on("withhold_number")
 
 
 def _withheld(request: Request) -> bool:

@@ -64,6 +64,8 @@ class Dialled:
     number: str
     """E.164 with "+" for kind "e164", otherwise the emergency number or code as it stands."""
     as_dialled: str
+    withheld: bool | None = None
+    """Whether the caller's own number is withheld for this call; None: as always."""
 
 
 def _never(_number: str) -> bool:

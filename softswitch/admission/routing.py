@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from sip.registrar import Binding
 from softswitch.admission.authentication import Caller, LineCaller
@@ -59,7 +58,7 @@ def route(
     *,
     parks: bool = False,
     is_down: Callable[[Trunk], bool] = all_up,
-    services: Mapping[str, str] = MappingProxyType({}),
+    service: str | None = None,
     why_busy: str | None = None,
 ) -> Route:
     """Choose the route; `bindings` are those of the dialled line, None if it isn't a line.
@@ -67,7 +66,7 @@ def route(
     Args:
         parks: a call to a line without phones waits for one to register.
         is_down: trunks that are passed over as long as another one is up.
-        services: codes to the names of what answers them.
+        service: the name of what answers the dialled code.
         why_busy: why the dialled line takes no other call now.
 
     Raises:
@@ -80,7 +79,7 @@ def route(
         if (status := directory.bar(caller.line, wants)) is not None:
             raise Refusal(403, f"routing: the calling line is {status}")
     if dialled.kind == "code":
-        return _to_service(caller, dialled.number, services)
+        return _to_service(caller, dialled.number, service)
     line = directory.line_by_number(dialled.number)
     rented = directory.rented.get(dialled.number)
     if rented is not None and rented.shut:
@@ -98,8 +97,7 @@ def route(
     return ToTrunk(dialled.number, tuple(_alive(trunks, is_down)))
 
 
-def _to_service(caller: Caller, code: str, services: Mapping[str, str]) -> ToService:
-    name = services.get(code)
+def _to_service(caller: Caller, code: str, name: str | None) -> ToService:
     if name is None or not isinstance(caller, LineCaller):
         raise Refusal(404, f"routing: no service answers {code} in this version")
     return ToService(code, name)

@@ -39,7 +39,6 @@ from softswitch.call.ringing import Ringing, Winner
 from softswitch.call.serving import Serving
 from softswitch.call.transfer import GiveLeg, Given, Transfer
 from softswitch.directory import Line
-from softswitch.supplementary import NO_SERVICES
 
 CLOSE_SECONDS = 2.0
 """How long a call waits for its worker's figures."""
@@ -162,17 +161,11 @@ class Call:
         if self.request.body:
             self._offer = CallMedia.read(self.request.body)
         check_diversions(self.request)
-        digits = self.request.uri.user or self._hot_line()
+        digits = self.context.stages.wanted(self._lines["a"], self.request.uri.user or "")
         priced = self.context.admit(self.caller, digits, self.request, self.record)
         self.context.admitted(self, self.record)
         self.caller_identity = priced.presented.identity
         return priced
-
-    def _hot_line(self) -> str:
-        """Whom a call that names nobody is for."""
-        services = NO_SERVICES if self._lines["a"] is None else self._lines["a"].services
-        hot_line = services["hot_line"]
-        return hot_line.numbers[0] if hot_line.active else ""
 
     async def _authorize(self, priced: PricedRoute) -> None:
         """Have the money reserved and the ports opened, both before the callee's phone hears."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sip.session import Session
     from softswitch.call.call import Call
     from softswitch.call.ending import Ending
+    from softswitch.service_desk import ServiceDesk
 
 DEFAULT_MAX_FORWARDS = 70
 
@@ -109,6 +110,7 @@ class CallContext:
         drain: writes what the user agent wants written; called after commands to it.
         wall_ms: epoch milliseconds.
         trunk_flows: finds how to reach a trunk; nothing if its name can't be resolved.
+        service_desk: keeps what lines set by phone.
         trusts: whether requests of a line's or trunk's call may come from there.
         admitted: told that a call has a leg of these lines and this payer.
         joined: told of each leg of a call when it begins.
@@ -129,6 +131,7 @@ class CallContext:
     drain: Callable[[], None]
     wall_ms: Callable[[], int]
     trunk_flows: TrunkFlows
+    service_desk: ServiceDesk
     trusts: Callable[[Line | Trunk, Flow], bool]
     admitted: Callable[[Call, Record], None]
     joined: Callable[[Call, Session], None]
@@ -151,7 +154,7 @@ class CallContext:
         record.routed(
             direction_of_call(caller, destination), type_of_call(destination, stages.plan)
         )
-        priced = stages.price(caller, destination, request, self.wall_ms())
+        priced = stages.price(caller, destination, request, self.wall_ms(), dialled.withheld)
         record.priced(caller, priced)
         self._note_last_call(priced, record)
         return priced

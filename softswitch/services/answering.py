@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from softswitch.admission.admission import STAR_CODE
 from softswitch.call.service_call import Service
 from softswitch.services.echo import echo
+from softswitch.services.star_codes import malicious, star_code
 
-SERVICES: Mapping[str, Service] = {"echo": echo}
+SERVICES: Mapping[str, Service] = {
+    "echo": echo,
+    "malicious": malicious,
+    STAR_CODE: star_code,
+}
 
 
 def answering(codes: Mapping[str, str]) -> dict[str, str]:

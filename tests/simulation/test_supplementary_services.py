@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import pytest
 from exchange import Behaviour, Exchange
+from sqlalchemy.exc import OperationalError
 
 from billing.product import Destinations
+from softswitch.service_store import ServiceStore
+from softswitch.store import DirectoryStore
 from softswitch.supplementary import Setting, Supplementary
 
 A, B, C = (f"+99532200000{i}" for i in (1, 2, 3))
@@ -248,4 +251,101 @@ class TestIncoming:
         call(exchange, phones[0], B, extra=((b"Privacy", b"id"),))
         last = exchange.directory.last_calls.of(2)
         assert (last.calling, last.shown, last.called) == (A, None, B)
+        settled(exchange)
+
+
+class TestByPhone:
+    """Star codes and their like, dialled by a phone that escapes "#" or not at all."""
+
+    def set_by(self, exchange, phone, code):
+        assert call(exchange, phone, code.replace("#", "%23")) == 200
+
+    def test_c2_a_star_code_is_kept_and_holds_for_the_next_call(self, exchange, phones, invites):
+        self.set_by(exchange, phones[1], "*21*0322000003#")
+        assert call(exchange, phones[0], B) == 200
+        assert B[1:] not in invites and len(invites[C[1:]]) == 1
+        kept = DirectoryStore(exchange.store.engine).line_by_number(B).services
+        assert kept["forward_always"] == Setting(True, (C,))
+        self.set_by(exchange, phones[1], "##002#")
+        assert call(exchange, phones[0], B) == 200
+        assert len(invites[B[1:]]) == 1
+        cdrs = [c for c in exchange.store.cdrs() if c.type == "service"]
+        assert [c.called_dialled for c in cdrs] == ["*21*0322000003#", "##002#"]
+        assert [c.price_micros for c in cdrs] == [0, 0]
+        settled(exchange)
+
+    def test_c2_codes_are_served_though_everything_is_barred_and_no_money_is_left(self, exchange):
+        line = exchange.line("+995322000008", exchange.account(0))
+        phone = exchange.phone(line, "198.51.100.8")
+        phone.register()
+        exchange.run(1.0)
+        having(exchange, "+995322000008", bar_all=True)
+        self.set_by(exchange, phone, "*26#")
+        assert exchange.directory.line(line.id).services.is_on("do_not_disturb")
+        settled(exchange)
+
+    def test_c2_the_number_is_withheld_or_shown_for_one_call(self, exchange, phones, invites):
+        def shown():
+            request = invites[B[1:]][-1]
+            everything = bytes(request)
+            head = everything.partition(b"\r\n\r\n")[0]
+            assert (A[1:].encode() in head) == (request.get(b"privacy") is None)
+            return request.from_.uri.user
+
+        for prefix, user in (("", A), ("%2331%23", "anonymous"), ("*67", "anonymous")):
+            call(exchange, phones[0], prefix + B)
+            assert shown() == user
+        having(exchange, A, withhold_number=True)
+        for prefix, user in (("", "anonymous"), ("*31%23", A), ("*82", A)):
+            call(exchange, phones[0], prefix + B)
+            assert shown() == user
+        settled(exchange)
+
+    def test_emergency_calls_show_the_number_whatever_is_withheld(self, exchange, phones, invites):
+        exchange.trunk("out", "203.0.113.1")
+        having(exchange, A, withhold_number=True)
+        for number in ("112", "%2331%23112", "*67112"):
+            call(exchange, phones[0], number, extra=((b"Privacy", b"id"),))
+            assert invites["out"][-1].from_.uri.user == A
+            assert invites["out"][-1].get(b"privacy") is None
+        settled(exchange)
+
+    def test_c2_the_last_caller_is_called_back_unless_the_number_was_withheld(
+        self, exchange, phones, invites
+    ):
+        assert call(exchange, phones[1], "*69") == 404
+        call(exchange, phones[0], B)
+        assert call(exchange, phones[1], "*69") == 200
+        assert len(invites[A[1:]]) == 1
+        call(exchange, phones[2], "*67" + B)
+        assert call(exchange, phones[1], "*69") == 404
+        assert C[1:] not in invites
+        settled(exchange)
+
+    def test_c6_a_malicious_call_is_traced_by_code_also_when_withheld(self, exchange, phones):
+        call(exchange, phones[0], "*67" + B)
+        for _ in range(2):
+            assert call(exchange, phones[1], "*57") == 200
+        (row,) = ServiceStore(exchange.store.engine).marked()
+        assert (row.line, row.calling, row.withheld) == (B, A, True)
+        traced = next(c for c in exchange.store.cdrs() if c.call_id == row.call_id)
+        assert (traced.calling, traced.presented) == (A, None)
+        settled(exchange)
+
+    def test_a_code_from_a_trunk_is_served_to_nobody(self, exchange, phones):
+        trunk = exchange.trunk("in", "203.0.113.1")
+        for code in ("*21*0322000003%23", "*57", "*69"):
+            assert call(exchange, trunk, code) == 404
+        settled(exchange)
+
+    def test_a_database_that_fails_changes_nothing_and_is_logged(
+        self, exchange, phones, monkeypatch
+    ):
+        def broken(*_):
+            raise OperationalError("disk full", None, Exception("disk full"))
+
+        monkeypatch.setattr(ServiceStore, "save", broken)
+        self.set_by(exchange, phones[1], "*26#")
+        assert not exchange.directory.line(2).services.is_on("do_not_disturb")
+        assert exchange.log.errors.pop()[0] == "a service can't be set"
         settled(exchange)

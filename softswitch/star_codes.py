@@ -213,7 +213,7 @@ def _register(
     number = read_number(text)
     if number is None:
         return services, "number_wrong"
-    numbers = (number,)
+    numbers: tuple[str, ...] = (number,)
     if KINDS[name].needs == "numbers":
         numbers = (*services[name].numbers, number)
     if seconds and not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 3):

@@ -160,6 +160,15 @@ def _without_headers(uri: Uri) -> Uri:
     return uri if uri.headers is None else structs.replace(uri, headers=None)
 
 
+def wants_sips(request: Request) -> bool:
+    """Whether the sender wants every hop encrypted (section 26.2.2), or to be reached by nothing
+    less: our Contact is then a `sips:` URI, too (section 12.1.1)."""
+    if request.uri.scheme == "sips":
+        return True
+    written = any(b"sips:" in value.lower() for value in request.get_all(b"contact"))
+    return written and any(contact.uri.scheme == "sips" for contact in request.contacts)
+
+
 def name_addr_uri(value: bytes) -> bytes:
     """The URI inside a Route or Record-Route element, which always stands in <>."""
     start, end = value.find(b"<"), value.rfind(b">")

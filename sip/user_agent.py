@@ -21,7 +21,7 @@ from sip.capabilities import (
     SUPPORTED,
     not_understood,
 )
-from sip.dialog import Dialog, DialogId, may_follow, numeric_hop, request_uri
+from sip.dialog import Dialog, DialogId, may_follow, numeric_hop, request_uri, wants_sips
 from sip.errors import ParseError, SipError
 from sip.events import Event, Received, Replied
 from sip.flow import Address, Flow
@@ -353,7 +353,8 @@ class UserAgent:
         request, flow = received.request, received.flow
         if self.session_interval is not None:
             agree(request, self.session_interval)
-        dialog = Dialog.from_request(request, flow, self.token(), self.contact(flow), pinned=pinned)
+        contact = self.contact(flow, sips=flow.secure and wants_sips(request))
+        dialog = Dialog.from_request(request, flow, self.token(), contact, pinned=pinned)
         session = Session(self, dialog, trusts)
         session.refresher.note_peer(request)
         session.open_incoming(self.layer.open_server(request, flow), now)
@@ -390,13 +391,16 @@ class UserAgent:
         session.send_invite(request, now, invitation.credentials)
         return session
 
-    def contact(self, flow: Flow) -> bytes:
+    def contact(self, flow: Flow, *, sips: bool = False) -> bytes:
         """Our Contact for whom this flow reaches."""
         host, port = self._sent_by(flow)
-        transport = b""
-        if flow.reliable:
-            transport = b";transport=" + _CONTACT_TRANSPORT[flow.transport]
-        return b"<sip:%s:%d%s>" % (_bracket(host), port, transport)
+        named = _SIPS_TRANSPORT if sips else _CONTACT_TRANSPORT
+        return b"%s:%s:%d%s>" % (
+            b"<sips" if sips else b"<sip",
+            _bracket(host),
+            port,
+            named.get(flow.transport, b""),
+        )
 
     def session(self, dialog: DialogId) -> Session | None:
         """The session of a dialog: Call-ID, our tag, the peer's."""
@@ -578,10 +582,15 @@ def _redirected(flow: Flow, hop: Address) -> Flow:
     return flow._replace(remote=hop, name=hop[0] if flow.reliable else None)
 
 
-_CONTACT_TRANSPORT = {"tcp": b"tcp", "tls": b"tls", "ws": b"ws", "wss": b"ws"}
+_CONTACT_TRANSPORT = {
+    "tcp": b";transport=tcp", "tls": b";transport=tls", "ws": b";transport=ws",
+    "wss": b";transport=ws",
+}  # fmt: skip
 """The transport parameter of our Contact. "tls" is deprecated (RFC 5630 section 3.1.4) and the only
 thing that phones understand; a `sips:` URI would forbid the caller to reach us otherwise. "ws"
 stands for both WebSocket transports (RFC 7118 section 5.2)."""
+_SIPS_TRANSPORT = {"wss": b";transport=ws"}
+"""In a `sips:` URI, which says by itself that it is TLS."""
 
 
 def _bracket(host: str) -> bytes:

@@ -34,6 +34,7 @@ from softswitch.config_network import GuardSection, TlsSection
 from softswitch.config_values import (
     Advertised,
     Algorithms,
+    Alias,
     Collector,
     Dialable,
     Listen,
@@ -94,6 +95,8 @@ class SipSection(Section):
         tuple[Advertised, ...], BeforeValidator(advertised_addresses), BeforeValidator(comma_list)
     ] = ()
     """What phones reach us by, when it isn't the sockets' own: one for each IP version, or one."""
+    aliases: Annotated[tuple[Alias, ...], BeforeValidator(comma_list)] = ()
+    """Further names and addresses by which phones and proxies call us; see Config.own_hosts."""
     large_requests: Literal["tcp", "udp"] = "tcp"
     """How requests over 1,300 octets go to trunks on UDP: by TCP where they take it (RFC 3261
     section 18.1.1), or by UDP like all others."""
@@ -347,6 +350,23 @@ class Config(Section):
         if self.sip.advertise:
             return self.sip.listen[0].host
         return self.media_address
+
+    def own_hosts(self) -> frozenset[str]:
+        """Whose requests are for us: the domain and its aliases, the sockets' addresses, and what
+        we advertise."""
+        hosts = {self.switch.domain, *self.sip.aliases}
+        hosts.update(advertised.host for advertised in self.sip.advertise)
+        for listen in self.sip.listen:
+            address = ipaddress.ip_address(listen.host)
+            if not address.is_unspecified:
+                hosts.add(listen.host)
+            if address.is_loopback or address.is_unspecified:
+                hosts.add("localhost")
+        return frozenset(hosts)
+
+    def listens_everywhere(self) -> bool:
+        """Whether a socket has all of this machine's addresses."""
+        return any(ipaddress.ip_address(listen.host).is_unspecified for listen in self.sip.listen)
 
     def session_interval(self) -> SessionInterval | None:
         """Of the session timers; None when they are off."""

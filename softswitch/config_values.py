@@ -137,6 +137,16 @@ def port_range(value: object) -> object:
     return PortRange(first, last)
 
 
+_HOST = re.compile(r"\[?[0-9A-Fa-f:.]+\]?|[0-9A-Za-z_.\-]{1,253}")
+
+
+def other_name(value: str) -> str:
+    """A name or numeric address of ours."""
+    if _HOST.fullmatch(value) is None:
+        raise ValueError(f"{value!r} must be a host like sip.example.com, without sip: and port")
+    return value
+
+
 def comma_list(value: object) -> object:
     """A list is written with commas in the environment."""
     if isinstance(value, str):
@@ -209,6 +219,7 @@ def unrepeated(values: tuple[str, ...]) -> tuple[str, ...]:
 Algorithms = Annotated[
     tuple[AlgorithmName, ...], BeforeValidator(comma_list), AfterValidator(unrepeated)
 ]
+Alias = Annotated[str, AfterValidator(other_name)]
 Dialable = Annotated[str, Field(pattern=r"^[0-9*#]{1,10}$")]
 Seconds = Annotated[int, Field(ge=1, le=86_400)]
 

@@ -1,5 +1,6 @@
-"""Requests outside dialogs: who sends them is proven first, then the room that serves them gets
-them. What a room refuses is answered here and nowhere else; an unknown method fails closed."""
+"""Requests outside dialogs: when they are from somebody proven and meant for us, the room that
+serves them gets them. What a room refuses is answered here and nowhere else; an unknown method
+fails closed."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from sip.flow import show_address
 from sip.message import Request
 from sip.referral import parse_replaces
 from sip.session import Session
+from softswitch.admission.addressing import Addressing, check_way
 from softswitch.admission.authentication import Authenticator, Caller, LineCaller
 from softswitch.admission.refusal import Refusal
 from softswitch.call.call import Call
@@ -37,6 +39,7 @@ class Reception:
     """
 
     context: CallContext
+    addressing: Addressing
     authenticator: Authenticator
     registrations: RegistrationDesk
     watchers: Watchers
@@ -64,6 +67,7 @@ class Reception:
 
     def _serve(self, event: Received | Resubscribed) -> None:
         now = self.context.loop.time()
+        check_way(event.request, event.flow)
         match event:
             case Received(Request(method="REGISTER")):
                 self._register(event, now)
@@ -74,7 +78,7 @@ class Reception:
             case Received(Request(method="SUBSCRIBE")):
                 self._subscribe(event, now)
             case Received(Request(method="MESSAGE")):
-                caller = self.authenticator.caller(event.request, event.flow, now)
+                caller = self._caller(event, now)
                 self.messaging.pass_on(event, caller, now)
             case Resubscribed():
                 watcher = self.authenticator.subscriber(event.request, event.flow, now)
@@ -82,12 +86,22 @@ class Reception:
             case _:
                 raise SipError(405)
 
+    def _caller(self, received: Received, now: float) -> Caller:
+        """Who calls or writes, after it is known that he means us."""
+        caller = self.authenticator.caller(received.request, received.flow, now)
+        if isinstance(caller, LineCaller):
+            self.addressing.check(received.request, received.flow)
+        return caller
+
     def _register(self, received: Received, now: float) -> None:
         line = self.authenticator.registrant(received.request, received.flow, now)
+        self.addressing.check(received.request, received.flow)
         self.registrations.register(received, line, now)
 
     def _options(self, received: Received) -> None:
-        """Say what we can do; or, to a load balancer in front, that we take no more calls."""
+        """Say what we can do; or, to a load balancer in front, that we take no more calls.
+
+        It is asked by whatever name the balancer has for us."""
         self._refuse_while_draining()
         agent = self.context.agent
         accepted = (b"Accept", b", ".join((b"application/sdp", ACCEPT[1])))
@@ -97,6 +111,7 @@ class Reception:
 
     def _subscribe(self, received: Received, now: float) -> None:
         watcher = self.authenticator.subscriber(received.request, received.flow, now)
+        self.addressing.check(received.request, received.flow)
         user = received.request.uri.user
         stages = self.context.stages
         target = watcher if user is None else stages.directory.line_by_login(user)
@@ -107,7 +122,7 @@ class Reception:
     def _invite(self, received: Received, now: float) -> None:
         """Authenticate, then give the call a task of its own."""
         self._refuse_while_draining()
-        caller = self.authenticator.caller(received.request, received.flow, now)
+        caller = self._caller(received, now)
         replaces = received.request.get(b"replaces")
         if replaces is not None:
             self._replace(received, caller, replaces, now)

@@ -28,6 +28,7 @@ from rtp.session import MediaError, MediaSession, MediaSettings
 from sip.endpoint import Listen, ListenError
 from sip.resolver import Resolver
 from sip.transport.tls import Tls, TlsError
+from softswitch.admission.addressing import no_address
 from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import MediaLost, Silent
@@ -39,6 +40,7 @@ from softswitch.directory import Directory
 from softswitch.due import run_due
 from softswitch.keeping import BindingKeeper, JournalKeeper
 from softswitch.live import live_handlers
+from softswitch.local_addresses import is_local_address
 from softswitch.mail.outbox import Outbox
 from softswitch.mail.postman import Postman
 from softswitch.operations.context import (
@@ -200,6 +202,7 @@ class Server:
             trunk_flows=self._trunk_flows,
             log=self._log,
             tls=self._tls,
+            is_local=is_local_address if self._config.listens_everywhere() else no_address,
         )
 
     def _settled(self, cdr: Cdr) -> None:

@@ -19,6 +19,7 @@ from sip.registrar import Binding, Registrar, RegistrarLimits
 from sip.session import Session
 from sip.transport.tls import Tls
 from sip.user_agent import Tap, UserAgent
+from softswitch.admission.addressing import Addressing, no_address
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Authenticator
 from softswitch.admission.entitlement import Entitlements
@@ -54,6 +55,7 @@ class Switch:
         trunk_flows: see :class:`CallContext`.
         money: the single writer; `desk` settles calls through it.
         tls: for [sip] listen with tls or wss.
+        is_local: whether this machine has an address.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Switch:
         trunk_flows: TrunkFlows,
         log: Any,
         tls: Tls | None = None,
+        is_local: Callable[[str], bool] = no_address,
     ) -> None:
         self._config = config
         self._loop = loop
@@ -208,6 +211,7 @@ class Switch:
         )
         self.reception = Reception(
             self.context,
+            Addressing(config.own_hosts(), is_local),
             self.authenticator,
             self.registrations,
             self.watchers,

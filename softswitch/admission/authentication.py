@@ -70,7 +70,7 @@ class Authenticator:
     ) -> None:
         self._directory = directory
         self._verifier = verifier
-        self._domain = domain
+        self._domain = domain.lower()
         self._algorithms = algorithms
         self._invite_status = invite_status
         self._guard = guard

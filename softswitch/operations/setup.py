@@ -38,6 +38,7 @@ data_dir = "var"                # from this file's folder: control socket, secre
 [sip]
 listen = ["udp:{address}:{port}", "tcp:{address}:{port}"]
 # advertise = "198.51.100.7"    # when phones reach the switch by another address
+# aliases = ["sip.example.com"] # what else phones call the switch; other hosts' calls get 404
 algorithms = ["SHA-256", "MD5"] # digest, the preferred one first; `line set` changes it for a phone
 
 [media]

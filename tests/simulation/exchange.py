@@ -430,6 +430,7 @@ class Phone:
         q: str | None = None,
         contact: str | None = None,
         aor: str | None = None,
+        host: str = "example.org",
     ) -> None:
         me = f"<sip:{aor or self.login}@example.org>".encode()
         dialog = Dialog(
@@ -438,7 +439,7 @@ class Phone:
             local_tag="r",
             remote=me,
             remote_tag=None,
-            remote_target=b"sip:example.org",
+            remote_target=f"sip:{host}".encode(),
             route_set=(),
             contact=b"",
             flow=self.flow,

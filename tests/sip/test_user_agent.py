@@ -41,6 +41,24 @@ def door() -> Door:
     return Door()
 
 
+@pytest.mark.parametrize(
+    ("transport", "uri", "theirs", "ours"),
+    [
+        ("tls", b"sip:bob@example.org", b"<sip:a@h>", b"<sip:192.0.2.2:5060;transport=tls>"),
+        ("tls", b"sips:bob@example.org", b"<sip:a@h>", b"<sips:192.0.2.2:5060>"),
+        ("tls", b"sip:bob@example.org", b"<sips:a@h>", b"<sips:192.0.2.2:5060>"),
+        ("wss", b"sips:bob@example.org", b"<sip:a@h>", b"<sips:192.0.2.2:5060;transport=ws>"),
+        ("udp", b"sips:bob@example.org", b"<sip:a@h>", b"<sip:192.0.2.2:5060>"),
+    ],
+)
+def test_who_calls_a_sips_address_reaches_us_by_one(door, transport, uri, theirs, ours):
+    """RFC 3261 section 12.1.1."""
+    data = request("INVITE", body=OFFER, uri=uri, Contact=theirs)
+    door.agent.receive(data, Flow(transport, BOB, STRANGER), 0.0)
+    (received,) = door.agent.events()
+    assert door.agent.open_session(received, 0.0, pinned=True).dialog.contact == ours
+
+
 @pytest.mark.parametrize("method", ["INVITE", "REGISTER", "OPTIONS"])
 def test_requests_that_the_user_is_asked_about(door, method):
     assert door.knock(request(method)) is None

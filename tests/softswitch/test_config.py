@@ -109,6 +109,8 @@ def test_environment_stands_above_the_file(file: Path) -> None:
          "too small: one call needs four ports"),
         ('[sip]\nalgorithms = ["MD5", "MD5"]\n', "softswitch.toml:6: [sip] algorithms: needs at "
          "least one entry, and none twice"),
+        ('[sip]\naliases = ["sip:other.example"]\n', "softswitch.toml:6: [sip] aliases:"
+         " 'sip:other.example' must be a host like sip.example.com, without sip: and port"),
         ('[codes]\necho = "112"\n', "softswitch.toml:1: [codes] echo = '112' is an emergency"
          " number"),
     ],

@@ -1,0 +1,95 @@
+"""Whether a request is meant for this switch at all (RFC 3261 section 8.2.2.1).
+
+It is a user agent and no proxy: what a line sends to another host is refused, and nothing is ever
+passed on to where a Request-URI or a Route leads. Strangers are challenged first, so that they
+don't learn our names by asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from ipaddress import ip_address
+
+from sip.dialog import name_addr_uri, wants_sips
+from sip.errors import SipError
+from sip.flow import Flow
+from sip.message import Request
+from sip.uri import Uri
+from softswitch.admission.refusal import Refusal
+
+SIPS_NOT_ALLOWED = b'380 softswitch "SIPS Not Allowed"'
+"""Warning of RFC 5630."""
+
+
+@lru_cache(maxsize=1024)
+def host_key(host: str) -> str:
+    """A host as it is compared: lower case, without a root dot, IPv6 in its shortest form."""
+    name = host.strip("[]").lower()
+    if ":" in name:
+        try:
+            return str(ip_address(name))
+        except ValueError:
+            return name
+    return name.removesuffix(".")
+
+
+def no_address(_host: str) -> bool:
+    """For sockets that name the address that they are bound to."""
+    return False
+
+
+class Addressing:
+    """Knows by which hosts the switch is called.
+
+    Args:
+        own: names and addresses: the domain, its aliases, sockets, what is advertised.
+        is_local: whether this machine has an address, for sockets that are bound to all of them.
+    """
+
+    def __init__(self, own: Iterable[str], is_local: Callable[[str], bool] = no_address) -> None:
+        self._own = frozenset(map(host_key, own))
+        self._is_local = is_local
+
+    def check(self, request: Request, flow: Flow) -> None:
+        """Refuse what a line sent here for somebody else.
+
+        Trunks aren't asked: a carrier writes its own domain into Request-URIs.
+
+        Raises:
+            Refusal: 404, the Request-URI's host is another; 403, a Route leads elsewhere.
+            ParseError: 400, a Route can't be read.
+        """
+        if not self._is_ours(request.uri.host, request, flow):
+            raise Refusal(404, f"addressing: {request.uri.host} is another host")
+        for route in request.get_list(b"route"):
+            if not self._is_ours(Uri.parse(name_addr_uri(route)).host, request, flow):
+                raise Refusal(403, "addressing: a Route leads to another host")
+
+    def _is_ours(self, host: str, request: Request, flow: Flow) -> bool:
+        key = host_key(host)
+        return (
+            not key  # a tel: URI has none
+            or key in self._own
+            or key == host_key(flow.local[0])
+            or key in _proxy_names(request, flow)
+            or self._is_local(key)
+        )
+
+
+def _proxy_names(request: Request, flow: Flow) -> tuple[str, ...]:
+    """What a proxy in front of us is called, by which phones behind it may have called us: its
+    address, and what it says of itself. Nothing for a request that came straight from a phone."""
+    if len(request.get_list(b"via")) < 2:
+        return ()
+    return host_key(flow.remote[0]), host_key(request.sent_by[0])
+
+
+def check_way(request: Request, flow: Flow) -> None:
+    """Refuse `sips:` by a way that isn't encrypted, before credentials are asked for.
+
+    Raises:
+        SipError: 480.
+    """
+    if not flow.secure and wants_sips(request):
+        raise SipError(480, headers=((b"Warning", SIPS_NOT_ALLOWED),))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sip import grammar
 from sip.errors import SipError
@@ -233,6 +233,33 @@ def _map(codec: Codec) -> Attribute:
 
 def _refused(stream: Media) -> Media:
     return Media(stream.kind, 0, stream.protocol, stream.formats[:1])
+
+
+def met(offer: SessionDescription, theirs: SessionDescription) -> SessionDescription:
+    """The answer to an offer, of one who made an offer as well: the formats that have the same
+    number and meaning in both.
+
+    Raises:
+        SipError: 488, there are none that carry speech.
+    """
+    here, there = audio_of(offer), audio_of(theirs)
+    if here is None or there is None:
+        raise SipError(488)
+    audio = theirs.media[there]
+    known = {_meaning(codec) for codec in codecs(audio)}
+    common = [codec for codec in codecs(offer.media[here]) if _meaning(codec) in known]
+    if all(codec.name in _NO_SPEECH for codec in common):
+        raise SipError(488)
+    media = [_refused(stream) for stream in offer.media]
+    media[here] = structs.replace(audio, formats=tuple(str(c.payload_type) for c in common))
+    return structs.replace(theirs, media=tuple(media))
+
+
+_NO_SPEECH = ("TELEPHONE-EVENT", "CN")
+
+
+def _meaning(codec: Codec) -> tuple[int, str, int, int]:
+    return codec.payload_type, codec.name, codec.clock_rate, codec.channels
 
 
 def check_answer(

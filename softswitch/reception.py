@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from sip.dialog import DialogId
 from sip.errors import SipError
 from sip.events import Received, Resubscribed
 from sip.flow import show_address
@@ -19,6 +20,8 @@ from softswitch.admission.refusal import Refusal
 from softswitch.call.call import Call
 from softswitch.call.context import CallContext
 from softswitch.call.live_calls import LiveCalls
+from softswitch.call.media import Side
+from softswitch.call.pick_up import PickUp
 from softswitch.call.renegotiation import Asker
 from softswitch.call.service_call import ServiceCall
 from softswitch.registration import RegistrationDesk
@@ -149,30 +152,48 @@ class Reception:
         return ServiceCall(self.context, caller, request, session, SERVICES[name])
 
     def _replace(self, received: Received, caller: Caller, value: bytes, now: float) -> None:
-        """An INVITE that takes the place of a phone in a call that talks (RFC 3891): only another
-        phone of the same account may.
+        """An INVITE that takes the place of a phone in a call that talks, or of one that rings
+        (RFC 3891): only another phone of the same account may.
 
         Raises:
             Refusal: 403, 481, 486.
         """
         wanted, early_only = parse_replaces(value)
-        held = self.context.agent.session(wanted)
-        call = None if held is None else held.owner
-        if held is None or not isinstance(call, Call) or call.state != "talking":
-            raise Refusal(481, "replaces: there is no such call")
-        side = call.side_of(held)
-        line = call.line_of(side)
+        call, side = self._held(wanted)
+        line = call.rung or call.line_of(side)
         if (
             not isinstance(caller, LineCaller)
             or line is None
             or caller.line.account_id != line.account_id
         ):
             raise Refusal(403, "replaces: the call is another account's")
-        if early_only:
+        status = self.context.stages.directory.bar(caller.line, "incoming")
+        if status is not None:
+            raise Refusal(403, f"replaces: the line is {status}")
+        if early_only and call.rung is None:
             raise Refusal(486, "replaces: the call is answered already")
         session = self._open_session(received, caller, now)
         session.owner = call
-        call.post(Asker(side, session, line=caller.line))
+        if call.rung is not None:
+            call.post(PickUp(session, caller.line, early_only))
+        else:
+            call.post(Asker(side, session, line=caller.line))
+
+    def _held(self, dialog: DialogId) -> tuple[Call, Side]:
+        """The call that a dialog belongs to, and on which side. A caller whose call isn't answered
+        can't be replaced: only early dialogs of our own making can (RFC 3891 section 3).
+
+        Raises:
+            Refusal: 481.
+        """
+        ringing = self.calls.ringing_in(dialog)
+        if ringing is not None:
+            return ringing, "b"
+        held = self.context.agent.session(dialog)
+        call = None if held is None else held.owner
+        if held is None or not isinstance(call, Call) or call.state != "talking":
+            raise Refusal(481, "replaces: there is no such call")
+        return call, call.side_of(held)
 
     def _refuse_while_draining(self) -> None:
         if self.draining:

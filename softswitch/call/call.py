@@ -25,6 +25,7 @@ from softswitch.admission.caller_id import NOBODY, Identity
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
+from softswitch.call import pick_up
 from softswitch.call.accounting import Record
 from softswitch.call.context import CallContext
 from softswitch.call.diversion import check_diversions
@@ -34,6 +35,7 @@ from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media import CallMedia, Side, other, try_read
 from softswitch.call.meter import Extended, Meter
+from softswitch.call.pick_up import PickUp
 from softswitch.call.renegotiation import Asker, Renegotiation
 from softswitch.call.ringing import Ringing, Winner
 from softswitch.call.serving import Serving
@@ -75,11 +77,13 @@ class Call:
             "a": caller.line if isinstance(caller, LineCaller) else None
         }
         self._legs_begun = 1
-        self._ringing: Ringing | None = None
+        self.ringing: Ringing | None = None
+        """Who is rung, or was until the answer."""
         self._serving: Serving | None = None
         self._media: CallMedia | None = None
         self._relay: MediaSession | None = None
-        self._offer: SessionDescription | None = None
+        self.offer: SessionDescription | None = None
+        """The caller's first; None if his INVITE made none."""
         self._early: SessionDescription | None = None
         self._answered_at: float | None = None
         self.caller_identity = NOBODY
@@ -98,7 +102,7 @@ class Call:
         """setup, ringing or talking."""
         if self._answered_at is not None:
             return "talking"
-        return "ringing" if self._ringing is not None else "setup"
+        return "ringing" if self.ringing is not None else "setup"
 
     @property
     def talk_seconds(self) -> int:
@@ -149,8 +153,8 @@ class Call:
     async def _live(self) -> Ending:
         priced = self._admit()
         await self._authorize(priced)
-        self._ringing = Ringing(self, await self.context.attempts(priced, self.request))
-        outcome = await self._ringing.until_answered()
+        self.ringing = Ringing(self, await self.context.attempts(priced, self.request))
+        outcome = await self.ringing.until_answered()
         if isinstance(outcome, Ending):
             return outcome
         await self._answer(outcome)
@@ -159,7 +163,7 @@ class Call:
     def _admit(self) -> PricedRoute:
         """The stages of admission up to credit; each may refuse."""
         if self.request.body:
-            self._offer = CallMedia.read(self.request.body)
+            self.offer = CallMedia.read(self.request.body)
         check_diversions(self.request)
         digits = self.context.stages.wanted(self._lines["a"], self.request.uri.user or "")
         priced = self.context.admit(self.caller, digits, self.request, self.record)
@@ -184,8 +188,8 @@ class Call:
             origin,
             transcodes=self.context.limits.transcodes,
         )
-        if self._offer is not None:
-            self.learn("a", self._offer)
+        if self.offer is not None:
+            self.learn("a", self.offer)
 
     def _open_media(self, signalling: str) -> asyncio.Future[MediaSession]:
         return self.context.media.open(signalling, None)
@@ -194,14 +198,14 @@ class Call:
 
     def offer_to_called(self) -> bytes:
         """Our offer to whoever is rung; empty when the caller made none."""
-        return b"" if self._offer is None else self.media.describe("b", self._offer)
+        return b"" if self.offer is None else self.media.describe("b", self.offer)
 
     def wider_offer(self) -> bytes:
         """What to offer to somebody who speaks none of the caller's codecs; empty if we know no
         others."""
-        if self._offer is None or not self.media.widens(self._offer):
+        if self.offer is None or not self.media.widens(self.offer):
             return b""
-        return self.media.describe("b", self._offer, wide=True)
+        return self.media.describe("b", self.offer, wide=True)
 
     def progress(self, session: Session, response: Response) -> None:
         """Pass a provisional response on; with SDP in it the caller hears early media."""
@@ -210,10 +214,10 @@ class Call:
         self.context.changed(self)
         body = b""
         early = try_read(response.body)
-        if early is not None and self._offer is not None:
+        if early is not None and self.offer is not None:
             self._early = early
             self.media.learn("b", early, session.dialog.flow.remote[0])
-            body = self.media.describe("a", early, answering=self._offer)
+            body = self.media.describe("a", early, answering=self.offer)
         status = response.status if response.status in (180, 181, 182, 183) else 183
         self.leg("a").progress(status, self.now(), body)
 
@@ -221,7 +225,7 @@ class Call:
         """An UPDATE before the answer: the relay stands between, so the other side needn't
         hear that this one moved."""
         side: Side = "a" if session is self.leg("a") else "b"
-        theirs = self._early if side == "a" else self._offer
+        theirs = self._early if side == "a" else self.offer
         heard = try_read(body)
         if theirs is None or heard is None:
             session.answer_update(488, b"", self.now())
@@ -232,21 +236,23 @@ class Call:
 
     async def _answer(self, winner: Winner) -> None:
         """The first answer wins; it is on disk before the caller hears of it."""
-        phones = winner.attempt.phones
-        self._legs["b"] = winner.session
-        self._lines["b"] = None if phones is None else phones.line
+        self._legs["b"], self._lines["b"] = winner.session, winner.line
+        if winner.line is not None:
+            self.line_ids.add(winner.line.id)
         answered, wall = self.now(), self.context.wall_ms()
-        description = CallMedia.read(winner.description)
-        if self._offer is not None:
-            self.media.answered(self._offer, description)
+        description = winner.description
+        if self.offer is not None:
+            self.media.answered(self.offer, description)
         self.learn("b", description)
         for meter in self.meters:
             await meter.answer(answered, wall)
         self._answered_at = answered
         self.context.changed(self)
-        answer = self.media.describe("a", description, answering=self._offer, wide=True)
+        answer = self.media.describe("a", description, answering=self.offer, wide=True)
         self.leg("a").accept(answer, self.now())
-        self.talks.begin(self._offer, description)
+        self.talks.begin(self.offer, description)
+        if winner.picked_up:
+            pick_up.answer(self, winner.session)
         self.context.drain()
 
     # Talking with the switch itself
@@ -262,7 +268,7 @@ class Call:
 
     async def _serve(self, service: Callable[[], Awaitable[None]]) -> Ending:
         """Have a service of ours answer, and talk with the caller until either has enough."""
-        self._serving = Serving(self, self._offer, service)
+        self._serving = Serving(self, self.offer, service)
         await self._serving.answer()
         return await self._talk()
 
@@ -318,8 +324,10 @@ class Call:
         if self._transfer.concerns(letter):
             return await self._transfer.take(letter)
         match letter:
-            case sip_events.HungUp():
+            case sip_events.HungUp() | sip_events.Cancelled():
                 return self.hung_up(letter)
+            case PickUp():
+                pick_up.take_late(self, letter)
             case sip_events.InfoReceived(session, request):
                 self._pass_info(session, request)
             case sip_events.Referred(session, request, flow):
@@ -344,15 +352,17 @@ class Call:
                 return self._renegotiate(letter)
         return None
 
-    def hung_up(self, letter: sip_events.HungUp) -> Ending | None:
+    def hung_up(self, letter: sip_events.HungUp | sip_events.Cancelled) -> Ending | None:
         """Whether a leg that hung up ends the call, and how."""
         if letter.session not in self._legs.values():
             return None  # a newcomer who gave up, or a leg that was replaced meanwhile
         if self._transfer.leaves(letter.session):
             return None
+        by = "caller" if letter.session is self.leg("a") else "callee"
+        if isinstance(letter, sip_events.Cancelled):  # as he was being answered
+            return endings.hung_up(by)
         if letter.expired:
             return endings.not_refreshed()
-        by = "caller" if letter.session is self.leg("a") else "callee"
         return endings.unreachable(by) if letter.status else endings.hung_up(by)
 
     def _renegotiate(self, letter: Any) -> Ending | None:
@@ -455,14 +465,14 @@ class Call:
         """Of the parts that refer back to the call: else only the garbage collector could free
         them, and it would have to look through everything that lives to find them."""
         self.meters = []
-        self._ringing = None
+        self.ringing = None
         self._serving = None
         del self.talks, self._transfer
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
-        if self._ringing is not None:
-            self._ringing.stop(now)
+        if self.ringing is not None:
+            self.ringing.stop(now)
         if self._serving is not None:
             self._serving.stop()
         self._transfer.stop(now)
@@ -482,6 +492,8 @@ class Call:
                     self.adopt(meters)
                 case Asker():
                     letter.reject(481, self.now())
+                case PickUp(newcomer):
+                    newcomer.reject(481, self.now())
 
     # For the parts
 
@@ -495,9 +507,9 @@ class Call:
     @property
     def rung(self) -> Line | None:
         """The line whose phones ring now."""
-        if self._ringing is None or self._answered_at is not None:
+        if self.ringing is None or self._answered_at is not None:
             return None
-        return self._ringing.line
+        return self.ringing.line
 
     def is_held_by(self, session: Session, line: Line) -> bool:
         """Whether a leg is a phone of this line."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sip.dialog import DialogId
 from sip.flow import Flow
 from sip.invite import Fields
 from sip.message import Response
@@ -100,6 +101,7 @@ class Branches:
         "_ringing",
         "attempt",
         "deadline",
+        "early",
         "heard",
     )
 
@@ -113,6 +115,8 @@ class Branches:
         self.attempt = attempt
         self.heard = False
         """Whether any response came."""
+        self.early: DialogId | None = None
+        """The dialog of a phone that rings: Call-ID, our tag, its own."""
         self.deadline = float("inf")
         """The loop's time at which the attempt is given up."""
 
@@ -150,6 +154,12 @@ class Branches:
         if not self._ringing:  # the call was parked for it
             self.deadline = now + self.attempt.rings_seconds
         self._invite(phones.invitation(binding), owner, body, now)
+
+    def note_early(self, session: Session, response: Response) -> None:
+        """A phone rings, or says something else on the way."""
+        self.heard = True
+        if response.to_tag:
+            self.early = (session.dialog.call_id, session.dialog.local_tag, response.to_tag)
 
     def __contains__(self, session: object) -> bool:
         return session in self._ringing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from sip.dialog import DialogId
 from softswitch.call.accounting import Record
 from softswitch.call.call import Call
 from softswitch.directory import Line
@@ -47,6 +48,13 @@ class LiveCalls:
         for record in call.records:
             if record.account is not None:
                 _leave(self._of_account, record.account, call)
+
+    def ringing_in(self, dialog: DialogId) -> Call | None:
+        """The call of which a phone rings in this dialog; looks at all of them."""
+        for call in self.by_id.values():
+            if call.rung is not None and call.ringing is not None and call.ringing.has(dialog):
+                return call
+        return None
 
     def of_line(self, line: Line) -> list[Call]:
         return list(self._of_line.get(line.id, {}).values())

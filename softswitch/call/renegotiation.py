@@ -208,7 +208,11 @@ class Renegotiation:
         call.learn(side, answer)
         call.learn(other(side), offer)
         ours = call.media.describe(other(side), answer, answering=offer)
-        call.leg(other(side)).acknowledge(ours, now)
+        peer = call.leg(other(side))
+        if peer.incoming is not None and not peer.incoming.answered:
+            peer.accept(ours, now)  # who picked the call up
+        else:
+            peer.acknowledge(ours, now)
 
     # Offers of our own, when a leg was replaced by another
 

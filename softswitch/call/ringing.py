@@ -11,13 +11,18 @@ from sip.message import Response
 from sip.registrar import Binding
 from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
+from softswitch.call import pick_up
 from softswitch.call.ending import Ending
 from softswitch.call.forking import NO_COMMON_CODEC, Attempt, Branches
 from softswitch.call.forwarding import Forwarding
 from softswitch.call.letters import HangUp, MediaLost, Registered
+from softswitch.call.media import CallMedia
+from softswitch.call.pick_up import PickUp
 from softswitch.supplementary import DIVERSION_STATUS
 
 if TYPE_CHECKING:
+    from sip.dialog import DialogId
+    from sip.sdp import SessionDescription
     from sip.session import Session
     from softswitch.call.call import Call
     from softswitch.directory import Line
@@ -31,8 +36,11 @@ class Winner:
     """Who answered, and with which description."""
 
     session: Session
-    description: bytes
-    attempt: Attempt
+    description: SessionDescription
+    line: Line | None
+    """Whose phone it is; None for a trunk's."""
+    picked_up: bool = False
+    """By an INVITE of his own, which has yet to be answered."""
 
 
 class Ringing:
@@ -52,6 +60,21 @@ class Ringing:
         """Whose phones ring."""
         phones = None if self._branches is None else self._branches.attempt.phones
         return None if phones is None else phones.line
+
+    @property
+    def dialog(self) -> DialogId | None:
+        """Of a phone that rings: by it another one may take the call."""
+        return None if self._branches is None else self._branches.early
+
+    def has(self, dialog: DialogId) -> bool:
+        """Whether one of its phones rings in this dialog. Which tag is whose isn't asked: phones
+        turn them round; and that of a phone of which only one of several answers was heard
+        isn't known."""
+        call_id, *tags = dialog
+        return self._branches is not None and any(
+            session.dialog.call_id == call_id and session.dialog.local_tag in tags
+            for session in self._branches
+        )
 
     async def until_answered(self) -> Winner | Ending:
         """Ring until somebody answers or the caller gives up.
@@ -127,11 +150,13 @@ class Ringing:
         call = self._call
         match letter:
             case sip_events.Progress(session, response) if session in branches:
-                branches.heard = True
+                branches.note_early(session, response)
                 call.progress(session, response)
             case sip_events.Answered(session, response) if session in branches:
                 branches.won(session, call.now())
-                return Winner(session, self._description(session, response), branches.attempt)
+                return Winner(session, self._description(session, response), self.line)
+            case PickUp():
+                return self._picked_up(branches, letter)
             case sip_events.Refused(session, status, response) if session in branches:
                 branches.heard = True
                 wider = call.wider_offer() if status in NO_COMMON_CODEC else b""
@@ -147,10 +172,20 @@ class Ringing:
                 return self._give_up(branches, letter)
         return None
 
-    def _description(self, session: Session, response: Response) -> bytes:
+    def _description(self, session: Session, response: Response) -> SessionDescription:
         """The answer stands in the 2xx, or stood in a reliable provisional response before it
-        (RFC 3262 section 5, RFC 3261 section 13.2.1)."""
-        return response.body or session.remote_description
+        (RFC 3262 section 5, RFC 3261 section 13.2.1).
+
+        Raises:
+            SipError: 488, it can't be used.
+        """
+        return CallMedia.read(response.body or session.remote_description)
+
+    def _picked_up(self, branches: Branches, letter: PickUp) -> Winner | None:
+        description = pick_up.take(self._call, branches, letter)
+        if description is None:
+            return None
+        return Winner(letter.session, description, letter.line, picked_up=True)
 
     def _ring_late(self, branches: Branches, binding: Binding) -> None:
         branches.late(binding, self._call, self._call.offer_to_called(), self._call.now())
@@ -158,9 +193,9 @@ class Ringing:
     def _give_up(self, branches: Branches, letter: Any) -> Ending | None:
         call = self._call
         match letter:
-            case sip_events.Cancelled():
-                end = endings.given_up()
-            case sip_events.HungUp(session) if session is call.leg("a"):
+            case sip_events.Cancelled(session) | sip_events.HungUp(session) if session is call.leg(
+                "a"
+            ):
                 end = endings.given_up()
             case HangUp(ended_by):
                 end = Ending(ended_by, 480, 41, rule="call: ended while ringing")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sip.dialog import DialogId
 from sip.subscription import Package
 from softswitch.services.markup import characters, document, element
 
@@ -19,17 +20,17 @@ PACKAGE = Package(
 
 @dataclass(frozen=True, slots=True)
 class LineDialog:
-    """A line's part in a call.
-
-    Call-ID and tags are left out: with them a watcher could take the call over (RFC 4235 section
-    6), and nothing here needs them.
-    """
+    """A line's part in a call."""
 
     id: str
     direction: Literal["initiator", "recipient"]
     state: Literal["trying", "early", "confirmed"]
     remote: str | None
     """URI of the other side; None when it is withheld, or no business of the watcher's."""
+    ringing: DialogId | None = None
+    """Call-ID, our tag and the phone's, by which a phone of the account may take the call while it
+    rings (RFC 3891). None for whoever may not, and for calls that talk: with them a watcher could
+    take the call over (RFC 4235 section 6)."""
 
 
 def dialog_info(entity: str, dialogs: Sequence[LineDialog], version: int) -> bytes:
@@ -50,7 +51,11 @@ def _dialog(entity: str, dialog: LineDialog) -> str:
     parts = [element("state", {}, dialog.state), _participant("local", entity)]
     if dialog.remote is not None:
         parts.append(_participant("remote", dialog.remote))
-    return element("dialog", {"id": dialog.id, "direction": dialog.direction}, *parts)
+    attributes = {"id": dialog.id, "direction": dialog.direction}
+    if dialog.ringing is not None:
+        call_id, ours, theirs = dialog.ringing
+        attributes |= {"call-id": call_id, "local-tag": theirs or "", "remote-tag": ours or ""}
+    return element("dialog", attributes, *parts)
 
 
 def _participant(which: str, uri: str) -> str:

@@ -23,7 +23,11 @@ def dialogs_in(call: Call, line: Line, domain: str, with_remote: bool) -> Iterat
         if held_by is not None and held_by.id == line.id:
             number = call.identity(other(side)).presented if with_remote else None
             remote = None if number is None else f"sip:{number}@{domain}"
-            yield LineDialog(f"{call.id}-{side}", direction, _state(call), remote)
+            state = _state(call)
+            ringing = None
+            if with_remote and side == "b" and state == "early" and call.ringing is not None:
+                ringing = call.ringing.dialog
+            yield LineDialog(f"{call.id}-{side}", direction, state, remote, ringing)
 
 
 def _state(call: Call) -> Literal["trying", "early", "confirmed"]:

@@ -55,7 +55,8 @@ class Watchers:
 
     Args:
         bindings_of: the phones of a line.
-        dialogs_of: a line's parts in calls; the flag says whether remote identities are shown.
+        dialogs_of: a line's parts in calls; the flag says whether the watcher is of the same
+            account, who sees with whom and may pick up what rings.
         domain: of our lines' addresses.
         audience: who may watch a line's calls: lines of its account, all lines, or nobody.
     """

@@ -43,7 +43,7 @@ def lamp(exchange, number, port=6000, **more) -> Lamp:
 
 def dialogs(body: str) -> list[tuple[str, str]]:
     """(direction, state) of each dialog in a document."""
-    pattern = r'<dialog id="[^"]*"(?: direction="(\w+)")?><state>(\w+)</state>'
+    pattern = r'<dialog id="[^"]*"(?: direction="(\w+)")?[^>]*><state>(\w+)</state>'
     return re.findall(pattern, body)
 
 

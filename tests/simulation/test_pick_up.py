@@ -292,3 +292,20 @@ def test_a_lamp_says_how_to_take_the_call_and_only_to_the_account(exchange, offi
     assert ">confirmed<" in lamp.seen[-1] or ">terminated<" in lamp.seen[-1]
     assert "call-id" not in lamp.seen[-1]
     ana.hang_up(ana.talking[0])
+
+
+def test_a_lamp_of_another_account_sees_that_it_rings_and_no_more():
+    exchange = Exchange(seed=3, config='[events]\nwatch_lines = "all"\n')
+    exchange.tariff(("on_net", 60_000, 1, 1))
+    lines = [exchange.line(number, exchange.account(1_000_000)) for number in (ANA, BEKA, CIRA)]
+    ana, beka, _ = phones = [exchange.phone(line, f"198.51.100.{line.id}") for line in lines]
+    for phone in phones:
+        phone.register()
+    exchange.run(1.0)
+    lamp = Lamp(exchange, CIRA[1:], ("198.51.100.3", 6000))
+    assert lamp.subscribe("dialog", BEKA) == 200
+    rung = ring(exchange, ana, beka)
+    assert ">early<" in lamp.seen[-1]
+    told = "".join(lamp.seen)
+    assert "call-id" not in told and rung.dialog.call_id not in told
+    exchange.close()

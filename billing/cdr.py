@@ -86,6 +86,8 @@ class Cdr:
     price_micros: int = 0
     currency: str | None = None
     package: str | None = None
+    answered_by: str | None = None
+    """What of the switch answered, as "voicemail"; None: the called person's phone, or nobody."""
 
     @property
     def id(self) -> str:

@@ -108,6 +108,7 @@ cdrs = Table(
     Column("price_micros", BigInteger, nullable=False),
     Column("currency", String(3)),
     Column("package", String(64)),
+    Column("answered_by", String(16)),
     Column("rate", LargeBinary),
     Column("coverage", LargeBinary),
     Index("cdrs_by_time", "setup_at"),

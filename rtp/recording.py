@@ -107,3 +107,19 @@ class Recording:
         block = np.concatenate(self._block).astype("<i2").tobytes()
         self._block.clear()
         return block
+
+
+MARGIN_FRAMES = 10
+"""0.2 s of silence stay at each end of what was spoken: words begin and end softly."""
+
+
+def spoken(samples: Samples) -> Samples:
+    """A recording of one side without the silence at its ends; empty if it is silent."""
+    whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
+    frames = samples[:whole].reshape(-1, FRAME_SAMPLES).astype(np.float32)
+    loud = np.flatnonzero(np.einsum("ij,ij->i", frames, frames) > SILENCE_RMS**2 * FRAME_SAMPLES)
+    if not len(loud):
+        return samples[:0]
+    first = max(0, int(loud[0]) - MARGIN_FRAMES)
+    last = int(loud[-1]) + 1 + MARGIN_FRAMES
+    return samples[first * FRAME_SAMPLES : last * FRAME_SAMPLES]

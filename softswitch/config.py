@@ -52,6 +52,8 @@ from softswitch.config_values import (
     port_range,
     without_password,
 )
+from softswitch.config_voicemail import FOLDER as VOICEMAIL_FOLDER
+from softswitch.config_voicemail import VoicemailSection
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -287,6 +289,7 @@ class Config(Section):
     events: EventsSection = EventsSection()
     database: DatabaseSection = Field(default_factory=dict, validate_default=True)
     mail: MailSection = MailSection()
+    voicemail: VoicemailSection = VoicemailSection()
     portal: PortalSection = PortalSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
@@ -324,6 +327,11 @@ class Config(Section):
     def journal_dir(self) -> Path:
         """Where the CDR journal's daily files are."""
         return self.data_dir / "cdr"
+
+    @property
+    def voicemail_dir(self) -> Path:
+        """Where messages and greetings are."""
+        return self.data_dir / VOICEMAIL_FOLDER
 
     @property
     def log_file(self) -> Path | None:

@@ -20,6 +20,7 @@ from softswitch.admission.standing import Kind, passes
 from softswitch.last_calls import LastCalls
 from softswitch.rented import RentedNumbers
 from softswitch.supplementary import NO_SERVICES, Supplementary
+from softswitch.voicemail.mailbox import VoiceMailbox
 
 if TYPE_CHECKING:
     from sip.digest import Algorithm
@@ -58,7 +59,10 @@ class Line:
     max_calls: int | None = None
     """Calls at once, in both directions together. None: no limit of its own."""
     waiting: Waiting | None = None
-    """What the line's mailbox holds, as its voicemail system said last; None: it has none."""
+    """What the line's mailbox holds: ours, or as a voicemail system outside said last; None: it
+    has none."""
+    mailbox: VoiceMailbox | None = None
+    """None: the switch takes no messages for it."""
     services: Supplementary = NO_SERVICES
 
 

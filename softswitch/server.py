@@ -60,6 +60,9 @@ from softswitch.store import DirectoryStore
 from softswitch.switch import Switch
 from softswitch.trace.hep import HepSender
 from softswitch.trunk_flows import ResolvedFlows, reach_of
+from softswitch.voicemail.desk import VoicemailDesk
+from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.store import VoicemailStore
 
 GC_THRESHOLD = 5_000
 """Allocations between collections of the young: looking through so few takes a millisecond or two.
@@ -68,6 +71,8 @@ GC_NEVER = 1 << 30
 HOUSEKEEPING_SECONDS = 10.0
 DUE_SECONDS = 1.0
 """How late a renewal or a bonus may be."""
+EXPIRY_SECONDS = 60.0
+"""How late a message may be deleted whose days are over."""
 MAIL_SECONDS = 5.0
 """How often the outbox is looked into."""
 
@@ -171,6 +176,7 @@ class Server:
         self._entitlements = Entitlements()
         directory = self._directory_store.load()
         self._load_sales(directory)
+        self._voicemail = self._build_voicemail(directory)
         self.switch = self._build_switch(directory)
         self._context = Context(
             config,
@@ -180,6 +186,20 @@ class Server:
             epoch_ms,
         )
         self._control = ControlServer(config.control_socket, self._handlers())
+
+    def _build_voicemail(self, directory: Directory) -> VoicemailDesk:
+        config = self._config
+        return VoicemailDesk(
+            VoicemailStore(self._store.engine),
+            Shelf(config.voicemail_dir),
+            config.voicemail,
+            directory,
+            asyncio.to_thread,
+            randbits=Chance().bits,
+            wall_ms=epoch_ms,
+            zone=config.switch.time_zone,
+            log=self._log,
+        )
 
     def _build_switch(self, directory: Directory) -> Switch:
         return Switch(
@@ -199,6 +219,7 @@ class Server:
             service_desk=ServiceDesk(
                 ServiceStore(self._store.engine), directory, asyncio.to_thread
             ),
+            voicemail=self._voicemail,
             trunk_flows=self._trunk_flows,
             log=self._log,
             tls=self._tls,
@@ -240,6 +261,7 @@ class Server:
         self._every(HOUSEKEEPING_SECONDS, self._keep_house)
         self._every(DUE_SECONDS, self._do_due_work)
         self._every(MAIL_SECONDS, self._carry_mails)
+        self._every(EXPIRY_SECONDS, self._expire_messages)
         _calm_garbage_collector()
         where = " ".join(f"{x.transport}:{x.host}:{x.port}" for x in self.switch.endpoint.listening)
         self._log.info("ready", listen=where)
@@ -252,6 +274,13 @@ class Server:
             self._journal.append(cdr)
         if cdrs:
             self._log.warning("calls of before were ended at their last sign", calls=len(cdrs))
+        try:
+            kept, strangers = self._voicemail.recover()
+        except (OSError, SQLAlchemyError) as error:
+            self._log.error("messages of before can't be finished", why=str(error))
+        else:
+            if kept or strangers:
+                self._log.warning("messages of before were finished", kept=kept, removed=strangers)
 
     def _install_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -295,6 +324,7 @@ class Server:
         self._resolver.close()
         if self._hep is not None:
             self._hep.close()
+        await self._voicemail.close()
         await self._media.close()
         await self._bindings.close()
         await self._journal.close()
@@ -374,6 +404,11 @@ class Server:
             changed = replace(self._context, changes=Changes(accounts=set(report.accounts)))
             self._reload(await asyncio.to_thread(changed.reload))
             self.switch.accounts_changed(report.accounts)
+
+    async def _expire_messages(self) -> None:
+        expired = await self._voicemail.expire()
+        if expired:
+            self._log.info("old messages deleted", messages=expired)
 
     async def _carry_mails(self) -> None:
         await self._postman.carry()

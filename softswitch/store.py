@@ -38,6 +38,8 @@ from softswitch.admission.caps import Caps
 from softswitch.directory import Directory, Line, Source, Trunk, Waiting
 from softswitch.service_store import forget_services, services_of
 from softswitch.supplementary import NO_SERVICES, Supplementary
+from softswitch.voicemail.mailbox import VoiceMailbox
+from softswitch.voicemail.store import forget_mailbox, mailboxes_of
 
 HA1_COLUMNS = {
     Algorithm("MD5"): "ha1_md5",
@@ -141,14 +143,14 @@ class DirectoryStore:
         query = select(lines_table).order_by(lines_table.c.number)
         with self._reading() as connection:
             if ids is None:
-                services = services_of(connection)
-                return [_line(row, services) for row in connection.execute(query)]
+                services, mailboxes = services_of(connection), mailboxes_of(connection)
+                return [_line(row, services, mailboxes) for row in connection.execute(query)]
             found: list[Line] = []
             for start in range(0, len(ids), 500):
                 some = ids[start : start + 500]
-                services = services_of(connection, some)
+                services, mailboxes = services_of(connection, some), mailboxes_of(connection, some)
                 chunk = query.where(lines_table.c.id.in_(some))
-                found += [_line(row, services) for row in connection.execute(chunk)]
+                found += [_line(row, services, mailboxes) for row in connection.execute(chunk)]
             return found
 
     def line_by_number(self, number: str) -> Line | None:
@@ -166,7 +168,8 @@ class DirectoryStore:
             row = connection.execute(select(lines_table).where(condition)).one_or_none()
             if row is None:
                 return None
-            return _line(row, services_of(connection, [row.id]))
+            only = [row.id]
+            return _line(row, services_of(connection, only), mailboxes_of(connection, only))
 
     def taken(self) -> tuple[set[str], set[str]]:
         """All numbers and all logins that lines have."""
@@ -194,6 +197,7 @@ class DirectoryStore:
         with self._engine.begin() as connection:
             connection.execute(delete(bindings_table).where(bindings_table.c.aor == line.login))
             forget_services(connection, line.id)
+            forget_mailbox(connection, line.id)
             connection.execute(delete(lines_table).where(lines_table.c.id == line.id))
 
     def trunks(self) -> list[Trunk]:
@@ -288,7 +292,11 @@ def _caps(row: Row[Any]) -> Caps:
     return Caps(**facts | {"countries": None if countries is None else tuple(countries.split())})
 
 
-def _line(row: Row[Any], services: Mapping[int, Supplementary]) -> Line:
+def _line(
+    row: Row[Any],
+    services: Mapping[int, Supplementary],
+    mailboxes: Mapping[int, VoiceMailbox],
+) -> Line:
     return Line(
         id=row.id,
         number=row.number,
@@ -304,6 +312,7 @@ def _line(row: Row[Any], services: Mapping[int, Supplementary]) -> Line:
         max_calls=row.max_calls,
         waiting=None if row.waiting_new is None else Waiting(row.waiting_new, row.waiting_old),
         services=services.get(row.id, NO_SERVICES),
+        mailbox=mailboxes.get(row.id),
     )
 
 

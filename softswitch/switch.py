@@ -42,6 +42,7 @@ from softswitch.services.messaging import Messaging
 from softswitch.services.trunk_monitor import TrunkMonitor
 from softswitch.services.watchers import Watchers
 from softswitch.trace.recorder import Recorder
+from softswitch.voicemail.desk import VoicemailDesk
 
 SERVER = "softswitch"
 
@@ -75,6 +76,7 @@ class Switch:
         desk: SettlementDesk,
         bindings: Bindings,
         service_desk: ServiceDesk,
+        voicemail: VoicemailDesk,
         trunk_flows: TrunkFlows,
         log: Any,
         tls: Tls | None = None,
@@ -87,6 +89,7 @@ class Switch:
         self._money = money
         self._desk = desk
         self.directory = directory
+        voicemail.lines_changed = self.lines_changed
         self.live_calls = LiveCalls(loop)
         self.calls = self.live_calls.by_id
         self.agent = UserAgent(
@@ -203,6 +206,7 @@ class Switch:
             wall_ms=wall_ms,
             trunk_flows=trunk_flows,
             service_desk=service_desk,
+            voicemail=voicemail,
             trusts=self._trusts,
             admitted=self.live_calls.admitted,
             joined=self._joined,

@@ -12,11 +12,13 @@ from softswitch.admission.refusal import SUBSCRIBER_ABSENT, Refusal
 from softswitch.admission.standing import Kind
 from softswitch.directory import Directory, Line, Trunk
 from softswitch.supplementary import ForwardKind
+from softswitch.voicemail.mailbox import takes_at_once
 
 
 @dataclass(frozen=True, slots=True)
 class ToLine:
-    """Rings all phones of a line of ours at once, or none: its forwarding takes the call."""
+    """Rings all phones of a line of ours at once, or none: its forwarding or mailbox takes the
+    call."""
 
     number: str
     line: Line
@@ -107,7 +109,10 @@ def _to_line(
     line: Line, bindings: tuple[Binding, ...], parks: bool, why_busy: str | None
 ) -> ToLine:
     reachable = bool(bindings) or parks
-    forward = line.services.forwards_at_once(why_busy is not None, reachable)
+    busy = why_busy is not None
+    forward = line.services.forwards_at_once(busy, reachable) or takes_at_once(
+        line.mailbox, busy=busy, reachable=reachable
+    )
     if forward is not None:
         return ToLine(line.number, line, (), forward)
     if why_busy is not None:

@@ -38,6 +38,7 @@ class Record:
         "_sip_call_id",
         "_type",
         "account",
+        "answered_by",
         "call_id",
         "called",
         "calling",
@@ -65,6 +66,8 @@ class Record:
         self.calling = ""
         self.called = ""
         self.trunk: str | None = None
+        self.answered_by: str | None = None
+        """What of the switch takes the call, where that isn't the person who was called."""
         # A journal takes no octets that are no text, whoever put them there.
         self._sip_call_id = storable(request.call_id, MAX_CALL_ID)
         wanted = (request.uri.user or "") if dialled is None else dialled
@@ -171,6 +174,7 @@ class Record:
             codec=codec,
             media=media_figures(figures),
             sip_call_id=self._sip_call_id,
+            answered_by=None if self._answered_at is None else self.answered_by,
         )
 
 

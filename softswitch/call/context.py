@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from softswitch.call.call import Call
     from softswitch.call.ending import Ending
     from softswitch.service_desk import ServiceDesk
+    from softswitch.voicemail.desk import VoicemailDesk
 
 DEFAULT_MAX_FORWARDS = 70
 
@@ -111,6 +112,7 @@ class CallContext:
         wall_ms: epoch milliseconds.
         trunk_flows: finds how to reach a trunk; nothing if its name can't be resolved.
         service_desk: keeps what lines set by phone.
+        voicemail: their mailboxes.
         trusts: whether requests of a line's or trunk's call may come from there.
         admitted: told that a call has a leg of these lines and this payer.
         joined: told of each leg of a call when it begins.
@@ -132,6 +134,7 @@ class CallContext:
     wall_ms: Callable[[], int]
     trunk_flows: TrunkFlows
     service_desk: ServiceDesk
+    voicemail: VoicemailDesk
     trusts: Callable[[Line | Trunk, Flow], bool]
     admitted: Callable[[Call, Record], None]
     joined: Callable[[Call, Session], None]

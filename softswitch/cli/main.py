@@ -23,6 +23,7 @@ from softswitch.cli import (
     switch,
     tariffs,
     trunks,
+    voicemail,
 )
 from softswitch.cli.session import DONE, REFUSED, USAGE, Failure, Session
 
@@ -38,6 +39,7 @@ app = typer.Typer(
 switch.add_to(app)
 for noun in (
     accounts, bonuses, lines, mails, numbers, packages, trunks, tariffs, calls, records, guard,
+    voicemail,
 ):  # fmt: skip
     noun.add_to(app)
 

@@ -18,6 +18,8 @@ from sip.digest import Algorithm, ha1
 from softswitch.directory import Line, Waiting
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.store import VoicemailStore
 
 Row = dict[str, Any]
 
@@ -105,7 +107,10 @@ def line_set(context: Context, number: str, key: str, value: str) -> Row:
 
 def line_remove(context: Context, number: str) -> Row:
     line = context.line(number)
+    sounds = VoicemailStore(context.billing.engine).sounds(line.id)
     context.directory.remove_line(line)
+    for sound in sounds:
+        Shelf(context.config.voicemail_dir).remove(sound)
     context.changes.lines.add(line.id)
     return {"number": line.number, "removed": True}
 
@@ -278,6 +283,8 @@ def _set_max_calls(_context: Context, line: Line, value: str) -> Line:
 
 
 def _set_waiting(_context: Context, line: Line, value: str) -> Line:
+    if line.mailbox is not None:
+        raise OperationError(f"{line.number} has a mailbox here, which says itself what waits")
     if not value:
         return replace(line, waiting=None)
     match = re.fullmatch(r"([0-9]{1,5})(?:/([0-9]{1,5}))?", value)

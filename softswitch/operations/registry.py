@@ -22,6 +22,7 @@ from softswitch.operations import (
     services,
     tariffs,
     trunks,
+    voicemail,
 )
 from softswitch.operations.context import Changes, Context, Reload
 from softswitch.operations.errors import OperationError
@@ -99,6 +100,14 @@ OPERATIONS: Mapping[str, Operation] = {
         trunks.trunk_set,
         trunks.trunk_show,
         trunks.trunk_suspend,
+        voicemail.voicemail_delete,
+        voicemail.voicemail_disable,
+        voicemail.voicemail_enable,
+        voicemail.voicemail_export,
+        voicemail.voicemail_list,
+        voicemail.voicemail_mark,
+        voicemail.voicemail_set,
+        voicemail.voicemail_show,
     )
 }
 

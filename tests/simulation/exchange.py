@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,6 +50,9 @@ from softswitch.service_desk import ServiceDesk
 from softswitch.service_store import ServiceStore
 from softswitch.store import DirectoryStore
 from softswitch.switch import Switch
+from softswitch.voicemail.desk import VoicemailDesk
+from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.store import VoicemailStore
 
 SWITCH: Address = ("192.0.2.1", 5060)
 EPOCH_MS = 1_800_000_000_000
@@ -153,6 +157,18 @@ class Exchange:
             shuffle=self.rng.shuffle,
             on_silent=self._silent,
         )
+        self.folder = tempfile.TemporaryDirectory()
+        self.voicemail = VoicemailDesk(
+            VoicemailStore(self.store.engine),
+            Shelf(Path(self.folder.name)),
+            self.config.voicemail,
+            self.directory,
+            at_once,
+            randbits=self.rng.getrandbits,
+            wall_ms=self.wall_ms,
+            zone=self.config.switch.time_zone,
+            log=self.log,
+        )
         self.switch = self._switch()
         endpoint = self.switch.endpoint
         endpoint.attach(SWITCH, WireSocket(self.wire, SWITCH))
@@ -179,6 +195,7 @@ class Exchange:
             desk=SettlementDesk(self.money, self.log, self._settled),
             bindings=self,
             service_desk=ServiceDesk(ServiceStore(self.store.engine), self.directory, at_once),
+            voicemail=self.voicemail,
             trunk_flows=self,
             log=self.log,
         )
@@ -348,6 +365,7 @@ class Exchange:
         self.loop.run_until_complete(self.media.close())
         asyncio.set_event_loop(None)
         self.store.close()
+        self.folder.cleanup()
 
 
 @dataclass

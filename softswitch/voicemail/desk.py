@@ -1,0 +1,305 @@
+"""Mailboxes while the switch serves: on disk first, then in the directory and on the lamps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from billing.store import StoreError
+from rtp.control import Recorded
+from rtp.session import MediaError
+from softswitch import pins
+from softswitch.config_voicemail import VoicemailSection
+from softswitch.directory import Directory, Line, Waiting
+from softswitch.voicemail.mailbox import VoiceMailbox
+from softswitch.voicemail.notice import notice
+from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.store import Greeting, MailboxFull, Message, State, VoicemailStore
+
+DAY_MS = 86_400_000
+PIN_FAILURES = 5
+"""Wrong tries in a row, over all calls, until no more are heard for a while."""
+LOCKED_MS = 15 * 60_000
+CLOSE_SECONDS = 5.0
+SALT_BITS = 8 * pins.SALT_BYTES
+
+T = TypeVar("T")
+Run = Callable[..., Awaitable[Any]]
+"""Does a thing that waits for the disk, away from the event loop: asyncio.to_thread's shape."""
+
+
+class NoRoom(Exception):
+    """The disk has no space for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who leaves a message.
+
+    Args:
+        calling: the true number.
+        shown: what of it the called line may know; None: nothing.
+    """
+
+    calling: str
+    shown: str | None
+    call_id: str
+
+
+class VoicemailDesk:
+    """What services and the server do with mailboxes.
+
+    Args:
+        run: how store and shelf are asked.
+        token: unguessable ids.
+        randbits: for salts.
+        wall_ms: epoch milliseconds.
+        lines_changed: told of lines whose lamps may have changed.
+        zone: of the times in mails.
+    """
+
+    def __init__(
+        self,
+        store: VoicemailStore,
+        shelf: Shelf,
+        settings: VoicemailSection,
+        directory: Directory,
+        run: Run,
+        *,
+        randbits: Callable[[int], int],
+        wall_ms: Callable[[], int],
+        zone: str,
+        log: Any,
+    ) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._directory = directory
+        self._run = run
+        self._randbits = randbits
+        self._wall_ms = wall_ms
+        self._zone = zone
+        self._log = log
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.settings = settings
+        self.lines_changed: Callable[[list[int]], None] = lambda lines: None
+        """Set by the switch: told of lines whose lamps may have changed."""
+
+    # Messages that come
+
+    async def begin(self, line: Line, mailbox: VoiceMailbox, visitor: Visitor) -> str:
+        """Note a message that is about to be recorded; its id.
+
+        Raises:
+            MailboxFull: it holds as many as it may.
+            NoRoom: the disk has no space for messages.
+            StoreError: the database is out of order.
+        """
+        if not await self._run(self._has_room):
+            self._log.error("no message is taken, the disk is nearly full", line=line.number)
+            raise NoRoom
+        now = self._wall_ms()
+        days = mailbox.days_kept or self.settings.days_kept
+        message = Message(
+            f"{self._randbits(128):032x}",
+            line.id,
+            "recording",
+            visitor.calling if visitor.shown is None else visitor.shown,
+            now,
+            0,
+            visitor.call_id,
+        )
+        most = mailbox.max_messages or self.settings.max_messages
+        withheld = visitor.shown is None
+        await self._ask(self._store.begin, message, withheld, now + days * DAY_MS, most)
+        return message.id
+
+    def path(self, sound_id: str) -> str:
+        """Where a message or greeting is, or is to be recorded."""
+        return str(self._shelf.path(sound_id))
+
+    def keep(self, message_id: str, recorded: asyncio.Future[Recorded]) -> None:
+        """Have a message seen when its recording ends, however that happens: also when the caller
+        hung up, and the call with its service is over."""
+        task = asyncio.get_running_loop().create_task(self._keep(message_id, recorded))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _keep(self, message_id: str, recorded: asyncio.Future[Recorded]) -> None:
+        try:
+            result = await asyncio.shield(recorded)
+            if result.reason == "failed":
+                self._log.error("a message was cut short", message=message_id, why=result.problem)
+        except MediaError as error:
+            self._log.error("a message was cut short", message=message_id, why=str(error))
+        try:
+            await self._finish(message_id)
+        except (StoreError, OSError) as error:
+            # Its row says that it is being recorded: the next start finishes it.
+            self._log.error("a message waits for the next start", message=message_id,
+                            why=str(error))  # fmt: skip
+
+    async def _finish(self, message_id: str) -> None:
+        duration_ms = await self._run(self._shelf.finish, message_id, self.settings.min_seconds)
+        arrived = await self._ask(self._arrive, message_id, duration_ms)
+        if arrived is not None:
+            self._put(*arrived)
+
+    def _arrive(self, message_id: str, duration_ms: int) -> tuple[int, Waiting] | None:
+        unfinished = (one for one in self._store.unfinished() if one.id == message_id)
+        message = next(unfinished, None)
+        if message is None:
+            return None
+        if not duration_ms:
+            self._store.delete(message.line_id, [message_id])
+            return None
+        line = self._directory.line(message.line_id)
+        mail = None
+        if line is not None and line.mailbox is not None and line.mailbox.email is not None:
+            mail = notice(line, line.mailbox.email, message, duration_ms, self._zone)
+        return self._store.arrived(message_id, duration_ms, mail, self._wall_ms())
+
+    async def close(self) -> None:
+        """Wait for what is being finished; what takes too long waits for the next start."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+
+    def recover(self) -> tuple[int, int]:
+        """Before anything records: finish what a crash broke off; how many messages were kept, and
+        how many files that nobody knew were removed. Raises SQLAlchemyError, OSError."""
+        kept = 0
+        for message in self._store.unfinished():
+            duration_ms = self._shelf.finish(message.id, self.settings.min_seconds)
+            arrived = self._arrive(message.id, duration_ms)
+            if arrived is not None:
+                kept += 1
+                self._put(*arrived)
+        return kept, self._shelf.sweep(self._store.sounds())
+
+    async def expire(self) -> int:
+        """Delete what has been kept long enough; how many messages."""
+        expired: list[Message] = await self._ask(self._store.expired, self._wall_ms())
+        for message in expired:
+            await self.delete(message)
+        return len(expired)
+
+    # Messages that are there
+
+    async def messages(self, line: Line, state: State) -> list[Message]:
+        """Raises StoreError, as all of the following do."""
+        found: list[Message] = await self._ask(self._store.messages, line.id, state)
+        return found
+
+    async def mark(self, message: Message, state: State) -> None:
+        self._put(
+            message.line_id, await self._ask(self._store.mark, message.line_id, message.id, state)
+        )
+
+    async def delete(self, message: Message) -> None:
+        waiting = await self._ask(self._store.delete, message.line_id, [message.id])
+        await self._run(self._shelf.remove, message.id)
+        self._put(message.line_id, waiting)
+
+    # PIN
+
+    async def opens(self, line: Line, mailbox: VoiceMailbox, pin: str) -> bool | None:
+        """Whether a PIN opens a mailbox; None: nobody may try now."""
+        return await self._ask(self._try_pin, line, mailbox, pin)
+
+    def _try_pin(self, line: Line, mailbox: VoiceMailbox, pin: str) -> bool | None:
+        failures, locked_until = self._store.pin_state(line.id)
+        now = self._wall_ms()
+        if mailbox.pin is None or now < locked_until:
+            return None
+        if pins.fits(pin, mailbox.pin):
+            if failures:
+                self._store.note_pin(line.id, 0, 0)
+            return True
+        failures += 1
+        locked = now + LOCKED_MS if failures % PIN_FAILURES == 0 else 0
+        self._store.note_pin(line.id, failures, locked)
+        if locked:
+            self._log.warning("a mailbox is locked, its PIN was guessed at", line=line.number)
+        return False
+
+    async def set_pin(self, line: Line, pin: str) -> None:
+        """Raises WeakPin."""
+        pins.check_strength(pin, line.number)
+        salt = self._randbits(SALT_BITS).to_bytes(pins.SALT_BYTES, "big")
+        await self._change(line, pin=await self._run(pins.hashed, pin, salt))
+
+    # Greetings
+
+    def new_sound(self) -> str:
+        """An id for something that is about to be recorded."""
+        return f"{self._randbits(128):032x}"
+
+    async def prepare(self) -> bool:
+        """Whether there is room for a recording."""
+        return bool(await self._run(self._has_room))
+
+    async def finish_greeting(self, sound_id: str) -> int:
+        """Milliseconds of a greeting that was recorded; 0 if there is nothing in it."""
+        duration_ms: int = await self._run(self._shelf.finish, sound_id, self.settings.min_seconds)
+        return duration_ms
+
+    async def keep_greeting(self, line: Line, sound_id: str, duration_ms: int) -> None:
+        """Play it from now on, in the place of one that was recorded by phone before."""
+        now = self._wall_ms()
+        greeting = Greeting(sound_id, line.id, RECORDED, duration_ms, now)
+        former: list[Greeting] = await self._ask(self._store.greetings, line.id)
+        await self._ask(self._store.add_greeting, greeting)
+        await self._change(line, greeting=sound_id)
+        for one in former:
+            if one.name == RECORDED:
+                await self._ask(self._store.delete_greeting, one)
+                await self._run(self._shelf.remove, one.id)
+
+    async def drop_sound(self, sound_id: str) -> None:
+        """A recording that nobody wants."""
+        await self._run(self._shelf.remove, sound_id)
+
+    async def choose_greeting(self, line: Line, greeting_id: str | None) -> None:
+        await self._change(line, greeting=greeting_id)
+
+    # Inside
+
+    async def _change(self, line: Line, **settings: Any) -> None:
+        current = self._directory.line(line.id)
+        if current is None or current.mailbox is None:
+            raise StoreError("the mailbox was taken away")
+        mailbox = replace(current.mailbox, **settings)
+        await self._ask(self._store.save, line.id, mailbox)
+        current = self._directory.line(line.id)
+        if current is not None:
+            self._directory.put_lines([replace(current, mailbox=mailbox)])
+
+    def _has_room(self) -> bool:
+        try:
+            return self._shelf.make_room(self.settings.min_free_megabytes << 20)
+        except OSError as error:
+            self._log.error("messages can't be kept", folder=str(self._shelf.folder),
+                            why=error.strerror)  # fmt: skip
+            return False
+
+    def _put(self, line_id: int, waiting: Waiting) -> None:
+        line = self._directory.line(line_id)
+        if line is not None and line.waiting != waiting:
+            self._directory.put_lines([replace(line, waiting=waiting)])
+            self.lines_changed([line_id])
+
+    async def _ask(self, work: Callable[..., T], *arguments: object) -> T:
+        try:
+            result: T = await self._run(work, *arguments)
+        except SQLAlchemyError as error:
+            raise StoreError(str(error)) from error
+        return result
+
+
+RECORDED = "recorded by phone"
+"""The name of a greeting that was."""
+
+__all__ = ["MailboxFull", "NoRoom", "Visitor", "VoicemailDesk"]

@@ -1,0 +1,397 @@
+"""Mailboxes, messages and greetings in the database.
+
+A message's row is there before the first sound is recorded, and seen by nobody until its file is
+whole. How many messages wait is kept in the line's own row, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    column,
+    delete,
+    func,
+    insert,
+    select,
+    table,
+    update,
+)
+
+from billing.schema import metadata, storable
+from softswitch.directory import Waiting
+from softswitch.mail.letter import Mail
+from softswitch.mail.outbox import queue
+from softswitch.supplementary import ForwardKind
+from softswitch.voicemail.mailbox import CONDITIONS, VoiceMailbox
+
+State = Literal["recording", "new", "saved"]
+
+MAX_CALLING = 64
+
+mailboxes_table = Table(
+    "mailboxes",
+    metadata,
+    Column("line_id", Integer, ForeignKey("lines.id"), primary_key=True),
+    Column("takes", String(64), nullable=False),
+    Column("pin", String(128)),
+    Column("pin_failures", Integer, nullable=False),
+    Column("locked_until", BigInteger, nullable=False),
+    Column("greeting", String(64)),
+    Column("email", String(254)),
+    Column("max_seconds", Integer),
+    Column("max_messages", Integer),
+    Column("days_kept", Integer),
+    Column("ring_seconds", Integer),
+)
+
+messages_table = Table(
+    "voice_messages",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("line_id", Integer, ForeignKey("lines.id"), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("calling", String(MAX_CALLING), nullable=False),
+    Column("withheld", Boolean, nullable=False),
+    Column("call_id", String(64), nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("voice_messages_by_line", "line_id", "received_at"),
+    Index("voice_messages_by_expiry", "expires_at"),
+)
+
+greetings_table = Table(
+    "greetings",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("line_id", Integer, ForeignKey("lines.id"), nullable=False, index=True),
+    Column("name", String(64), nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+_LINES = table("lines", column("id"), column("waiting_new"), column("waiting_old"))
+"""The two columns of the line that are ours; its table knows this module, not the other way."""
+
+
+class MailboxFull(Exception):
+    """It holds as many messages as it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that somebody left. Stamps are epoch milliseconds.
+
+    Args:
+        calling: who left it, as far as the line may know; "" if it is withheld or unknown.
+    """
+
+    id: str
+    line_id: int
+    state: State
+    calling: str
+    received_at: int
+    duration_ms: int
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """A greeting that can be chosen."""
+
+    id: str
+    line_id: int
+    name: str
+    duration_ms: int
+    created_at: int
+
+
+def mailboxes_of(
+    connection: Connection, line_ids: Iterable[int] | None = None
+) -> dict[int, VoiceMailbox]:
+    """By line; None means all lines."""
+    query = select(mailboxes_table)
+    if line_ids is not None:
+        query = query.where(mailboxes_table.c.line_id.in_(list(line_ids)))
+    return {row.line_id: _mailbox(row) for row in connection.execute(query)}
+
+
+def forget_mailbox(connection: Connection, line_id: int) -> None:
+    """The mailbox of a line and all that is in it."""
+    for each in (messages_table, greetings_table, mailboxes_table):
+        connection.execute(delete(each).where(each.c.line_id == line_id))
+
+
+class VoicemailStore:
+    """Every call is a transaction. Errors of the database come as SQLAlchemy raises them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(reading=True)
+
+    # Mailboxes
+
+    def save(self, line_id: int, mailbox: VoiceMailbox) -> None:
+        """Open a mailbox, or change its settings; a new PIN unlocks it."""
+        row = _mailbox_row(mailbox)
+        mine = mailboxes_table.c.line_id == line_id
+        with self._engine.begin() as connection:
+            known = connection.execute(select(mailboxes_table.c.pin).where(mine)).first()
+            if known is None:
+                fresh = {"line_id": line_id, "pin_failures": 0, "locked_until": 0}
+                connection.execute(insert(mailboxes_table).values(row | fresh))
+                _count(connection, line_id)
+                return
+            if known.pin != mailbox.pin:
+                row |= {"pin_failures": 0, "locked_until": 0}
+            connection.execute(update(mailboxes_table).where(mine).values(row))
+
+    def close(self, line_id: int) -> list[str]:
+        """Take a mailbox away with all that is in it; the ids of its files."""
+        with self._engine.begin() as connection:
+            sounds = _sounds(connection, line_id)
+            forget_mailbox(connection, line_id)
+            mine = _LINES.c.id == line_id
+            connection.execute(
+                update(_LINES).where(mine).values(waiting_new=None, waiting_old=None)
+            )
+        return sounds
+
+    def sounds(self, line_id: int | None = None) -> list[str]:
+        """Ids of all files that a line has, or any line."""
+        with self._reader.connect() as connection:
+            return _sounds(connection, line_id)
+
+    def pin_state(self, line_id: int) -> tuple[int, int]:
+        """Wrong tries in a row, and until when no more are heard."""
+        query = select(mailboxes_table.c.pin_failures, mailboxes_table.c.locked_until)
+        with self._reader.connect() as connection:
+            row = connection.execute(
+                query.where(mailboxes_table.c.line_id == line_id)
+            ).one_or_none()
+        return (0, 0) if row is None else (row.pin_failures, row.locked_until)
+
+    def note_pin(self, line_id: int, failures: int, locked_until: int) -> None:
+        """What became of a try."""
+        mine = mailboxes_table.c.line_id == line_id
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(mailboxes_table)
+                .where(mine)
+                .values(pin_failures=failures, locked_until=locked_until)
+            )
+
+    # Messages
+
+    def begin(self, message: Message, withheld: bool, expires_at: int, most: int) -> None:
+        """Note a message that is about to be recorded.
+
+        Raises:
+            MailboxFull: there are `most` already, those being recorded among them.
+        """
+        with self._engine.begin() as connection:
+            count = select(func.count()).where(messages_table.c.line_id == message.line_id)
+            if connection.execute(count).scalar_one() >= most:
+                raise MailboxFull
+            connection.execute(
+                insert(messages_table).values(
+                    id=message.id,
+                    line_id=message.line_id,
+                    state="recording",
+                    calling=storable(message.calling, MAX_CALLING),
+                    withheld=withheld,
+                    call_id=storable(message.call_id, 64),
+                    received_at=message.received_at,
+                    duration_ms=0,
+                    expires_at=expires_at,
+                )
+            )
+
+    def arrived(
+        self, message_id: str, duration_ms: int, mail: Mail | None, now: int
+    ) -> tuple[int, Waiting] | None:
+        """Let a recorded message be seen, and queue the mail about it.
+
+        Returns:
+            Its line, and what that has waiting; None if it isn't being recorded (any more).
+        """
+        mine = messages_table.c.id == message_id
+        with self._engine.begin() as connection:
+            row = connection.execute(
+                select(messages_table).where(mine, messages_table.c.state == "recording")
+            ).one_or_none()
+            if row is None:
+                return None
+            connection.execute(
+                update(messages_table).where(mine).values(state="new", duration_ms=duration_ms)
+            )
+            if mail is not None:
+                queue(connection, mail, now)
+            return row.line_id, _count(connection, row.line_id)
+
+    def mark(self, line_id: int, message_id: str, state: State) -> Waiting:
+        """Note that a message is new or saved; what waits then."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(messages_table)
+                .where(messages_table.c.id == message_id, messages_table.c.state != "recording")
+                .values(state=state)
+            )
+            return _count(connection, line_id)
+
+    def delete(self, line_id: int, message_ids: Sequence[str]) -> Waiting:
+        """Forget messages; what waits then. Their files go afterwards."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                delete(messages_table).where(
+                    messages_table.c.line_id == line_id, messages_table.c.id.in_(message_ids)
+                )
+            )
+            return _count(connection, line_id)
+
+    def messages(self, line_id: int, state: State | None = None) -> list[Message]:
+        """What can be heard, the oldest first."""
+        query = select(messages_table).where(
+            messages_table.c.line_id == line_id, messages_table.c.state != "recording"
+        )
+        if state is not None:
+            query = query.where(messages_table.c.state == state)
+        query = query.order_by(messages_table.c.received_at, messages_table.c.id)
+        return self._read(query)
+
+    def unfinished(self) -> list[Message]:
+        """What was being recorded when the switch died."""
+        return self._read(select(messages_table).where(messages_table.c.state == "recording"))
+
+    def expired(self, now: int, limit: int = 500) -> list[Message]:
+        """What has been kept long enough, the oldest first."""
+        query = select(messages_table).where(
+            messages_table.c.expires_at <= now, messages_table.c.state != "recording"
+        )
+        return self._read(query.order_by(messages_table.c.expires_at).limit(limit))
+
+    def _read(self, query: Any) -> list[Message]:
+        with self._reader.connect() as connection:
+            return [_message(row) for row in connection.execute(query)]
+
+    # Greetings
+
+    def add_greeting(self, greeting: Greeting) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(
+                insert(greetings_table).values(
+                    id=greeting.id,
+                    line_id=greeting.line_id,
+                    name=greeting.name,
+                    duration_ms=greeting.duration_ms,
+                    created_at=greeting.created_at,
+                )
+            )
+
+    def greetings(self, line_id: int) -> list[Greeting]:
+        """The oldest first."""
+        query = select(greetings_table).where(greetings_table.c.line_id == line_id)
+        with self._reader.connect() as connection:
+            rows = connection.execute(
+                query.order_by(greetings_table.c.created_at, greetings_table.c.id)
+            )
+            return [Greeting(**row._mapping) for row in rows]
+
+    def choose_greeting(self, line_id: int, greeting_id: str | None) -> None:
+        """Which is played from now on; None: the switch's own words."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(mailboxes_table)
+                .where(mailboxes_table.c.line_id == line_id)
+                .values(greeting=greeting_id)
+            )
+
+    def delete_greeting(self, greeting: Greeting) -> None:
+        """Forget it, also where it was chosen."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(greetings_table).where(greetings_table.c.id == greeting.id))
+            connection.execute(
+                update(mailboxes_table)
+                .where(mailboxes_table.c.greeting == greeting.id)
+                .values(greeting=None)
+            )
+
+
+def _count(connection: Connection, line_id: int) -> Waiting:
+    """Count what waits, and write it where the lamps look."""
+    query = (
+        select(messages_table.c.state, func.count())
+        .where(messages_table.c.line_id == line_id)
+        .group_by(messages_table.c.state)
+    )
+    counts: Mapping[str, int] = {row[0]: row[1] for row in connection.execute(query)}
+    waiting = Waiting(counts.get("new", 0), counts.get("saved", 0))
+    connection.execute(
+        update(_LINES)
+        .where(_LINES.c.id == line_id)
+        .values(waiting_new=waiting.new, waiting_old=waiting.old)
+    )
+    return waiting
+
+
+def _sounds(connection: Connection, line_id: int | None) -> list[str]:
+    found: list[str] = []
+    for each in (messages_table, greetings_table):
+        query = select(each.c.id)
+        if line_id is not None:
+            query = query.where(each.c.line_id == line_id)
+        found += connection.execute(query).scalars()
+    return found
+
+
+def _mailbox(row: Row[Any]) -> VoiceMailbox:
+    takes: tuple[ForwardKind, ...] = tuple(name for name in CONDITIONS if name in row.takes.split())
+    return VoiceMailbox(
+        takes=takes,
+        pin=row.pin,
+        greeting=row.greeting,
+        email=row.email,
+        max_seconds=row.max_seconds,
+        max_messages=row.max_messages,
+        days_kept=row.days_kept,
+        ring_seconds=row.ring_seconds,
+    )
+
+
+def _mailbox_row(mailbox: VoiceMailbox) -> dict[str, Any]:
+    return {
+        "takes": " ".join(mailbox.takes),
+        "pin": mailbox.pin,
+        "greeting": mailbox.greeting,
+        "email": mailbox.email,
+        "max_seconds": mailbox.max_seconds,
+        "max_messages": mailbox.max_messages,
+        "days_kept": mailbox.days_kept,
+        "ring_seconds": mailbox.ring_seconds,
+    }
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message(
+        row.id,
+        row.line_id,
+        row.state,
+        "" if row.withheld else row.calling,
+        row.received_at,
+        row.duration_ms,
+        row.call_id,
+    )

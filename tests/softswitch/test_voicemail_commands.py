@@ -1,0 +1,159 @@
+"""softswitch voicemail, on a database without a running switch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from rtp.sound_file import load
+from softswitch import config
+from softswitch.cli.main import run
+from softswitch.operations.setup import opened
+from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.store import Message, VoicemailStore
+
+LINE = "+995322000001"
+
+
+class Result(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Softswitch = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("switch")
+    command = ["-c", str(folder / "softswitch.toml")]
+    assert run(["init", "--domain", "example.org", *command]) == 0
+    assert run(["account", "add", "Nino", *command]) == 0
+    assert run(["line", "add", LINE, "--account", "Nino", "--password", "secret", *command]) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "var").mkdir()
+    for file in fresh.rglob("*"):
+        if file.is_file():
+            target = tmp_path / file.relative_to(fresh)
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def softswitch(folder: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
+    capsys.readouterr()
+
+    def call(*arguments: str) -> Result:
+        status = run(["-o", "json", *arguments])
+        captured = capsys.readouterr()
+        assert captured.err.count("\n") <= 1
+        return Result(status, captured.out, captured.err)
+
+    return call
+
+
+def put_message(folder: Path, message_id: str) -> None:
+    """As the running switch leaves one."""
+    with opened(config.load(folder / "softswitch.toml")) as context:
+        line = context.line(LINE)
+        store = VoicemailStore(context.billing.engine)
+        message = Message(message_id, line.id, "recording", "+995322000002", 1_780_000_000_000, 0)
+        store.begin(message, False, 1 << 50, 10)
+        tone = (6000 * np.sin(np.arange(16_000) * 0.3)).astype(np.int16)
+        Shelf(context.config.voicemail_dir).write(message_id, tone)
+        store.arrived(message_id, 2000, None, 0)
+
+
+def test_a_mailbox_is_opened_set_and_closed(softswitch: Softswitch) -> None:
+    refused = softswitch("voicemail", "show", LINE)
+    assert refused.status == 1 and f"softswitch voicemail enable {LINE}" in refused.err
+    row = softswitch("voicemail", "enable", LINE, "--email", "nino@example.org").json
+    assert row["takes"] == ["busy", "no_answer", "unreachable"]
+    assert (row["new"], row["saved"], row["max_messages"], row["pin"]) == (0, 0, 50, "none")
+    assert softswitch("line", "show", LINE).json["waiting"] == "0/0"
+    row = softswitch("voicemail", "enable", LINE, "--on", "always").json
+    assert (row["takes"], row["email"]) == (["always"], "nino@example.org")
+    row = softswitch("voicemail", "set", LINE, "max_messages", "5").json
+    assert row["max_messages"] == 5
+    assert softswitch("voicemail", "set", LINE, "max_messages", "").json["max_messages"] == 50
+    assert softswitch("voicemail", "set", LINE, "pin", "4711").json["pin"] == "set"
+    assert "4711" not in softswitch("voicemail", "show", LINE).out
+    assert [row["number"] for row in softswitch("voicemail", "list").json] == [LINE]
+    assert softswitch("voicemail", "disable", LINE).json["removed"]
+    assert softswitch("voicemail", "list").json == []
+    assert softswitch("line", "show", LINE).json["waiting"] is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("max_seconds", "5", "from 10 to 900"),
+        ("days_kept", "many", "whole number"),
+        ("email", "nobody", "no e-mail address"),
+        ("pin", "1234", "guessed at once"),
+        ("pin", "12", "4 to 10 digits"),
+        ("takes", "sometimes", "not sometimes"),
+        ("colour", "red", "known are"),
+    ],
+)
+def test_what_cant_be_set_is_said(softswitch: Softswitch, key: str, value: str, why: str) -> None:
+    softswitch("voicemail", "enable", LINE)
+    refused = softswitch("voicemail", "set", LINE, key, value)
+    assert refused.status == 1 and why in refused.err
+
+
+def test_a_mailbox_is_here_or_outside(softswitch: Softswitch) -> None:
+    softswitch("line", "set", LINE, "waiting", "2/5")
+    refused = softswitch("voicemail", "enable", LINE)
+    assert refused.status == 1 and "has a mailbox outside" in refused.err
+    softswitch("line", "set", LINE, "waiting", "")
+    assert softswitch("voicemail", "enable", LINE).status == 0
+    refused = softswitch("line", "set", LINE, "waiting", "2/5")
+    assert refused.status == 1 and "has a mailbox here" in refused.err
+
+
+def test_messages_are_listed_exported_marked_and_deleted(
+    softswitch: Softswitch, folder: Path
+) -> None:
+    softswitch("voicemail", "enable", LINE)
+    put_message(folder, "aaaa0000")
+    put_message(folder, "aaaa1111")
+    first, _ = softswitch("voicemail", "list", LINE).json
+    assert (first["id"], first["state"], first["calling"]) == ("aaaa0000", "new", "+995322000002")
+    assert first["seconds"] == 2.0
+    assert softswitch("line", "show", LINE).json["waiting"] == "2/0"
+    exported = softswitch("voicemail", "export", LINE, "aaaa0", str(folder / "out.wav"))
+    assert exported.status == 0 and "wav" not in exported.json
+    assert len(load(folder / "out.wav").samples) == 16_000
+    assert softswitch("voicemail", "mark", LINE, "aaaa0", "saved").status == 0
+    assert softswitch("line", "show", LINE).json["waiting"] == "1/1"
+    assert "several messages begin" in softswitch("voicemail", "delete", LINE, "aaaa").err
+    assert "there is no message" in softswitch("voicemail", "delete", LINE, "bbbb").err
+    assert softswitch("voicemail", "delete", LINE, "aaaa1111").status == 0
+    assert softswitch("line", "show", LINE).json["waiting"] == "0/1"
+    names = [path.name for path in (folder / "var" / "voicemail").iterdir()]
+    assert names == ["aaaa0000.wav"]
+
+
+def test_with_its_line_a_mailbox_goes_too(softswitch: Softswitch, folder: Path) -> None:
+    softswitch("voicemail", "enable", LINE)
+    put_message(folder, "aaaa0000")
+    assert softswitch("line", "remove", LINE).status == 0
+    assert [*(folder / "var" / "voicemail").iterdir()] == []
+    assert softswitch("voicemail", "list").json == []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from billing.cdr import Cdr
 from billing.reservation import SLICE_SECONDS
-from billing.tariff import Rate
+from billing.tariff import Rate, Terms
 
 
 class BillingError(Exception):
@@ -159,11 +159,42 @@ class SetAccount:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceTariff:
-    """Put a price list in the place of the one of this name; answered by the number of rates."""
+    """Put a price list in the place of the one of this name, as its next version; answered by the
+    number of rates.
+
+    Args:
+        terms: None: as they were.
+        at: epoch milliseconds.
+        note: what it is, for people.
+    """
 
     name: str
     currency: str
     rates: Sequence[Rate]
+    terms: Terms | None = None
+    at: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoTariff:
+    """Make the version before the newest one the next version; answered by the Version undone."""
+
+    name: str
+    at: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AssignTariff:
+    """Give an account, or one line of it, another tariff from an instant on; answered by the
+    Assignment."""
+
+    account_id: int
+    line: str | None
+    tariff: str
+    from_at: int
+    at: int
 
 
 Command = (
@@ -177,4 +208,6 @@ Command = (
     | AddAccount
     | SetAccount
     | ReplaceTariff
+    | UndoTariff
+    | AssignTariff
 )

@@ -36,7 +36,7 @@ from billing.coverage import Coverage, charge_covered
 from billing.ledger import Entry, call_transaction, payment_transaction, posting
 from billing.money import format_amount
 from billing.rating import charge
-from billing.reservation import FREE, Slice, first_slice, next_slice
+from billing.reservation import FREE, SLICE_SECONDS, Slice, first_slice, next_slice
 from billing.sales import Sales
 from billing.tariff import Rate
 
@@ -124,7 +124,7 @@ class Book:
         if command.packages:
             held, coverage = covered_calls.first_slice(self, command, rate, account)
         else:
-            held = first_slice(rate, account.available_micros, command.slice_seconds)
+            held = first_slice(rate, account.available_micros, command.slice_seconds, command.at)
         if held is None:
             raise InsufficientFunds(
                 f"account {account.id} has {format_amount(account.available_micros or 0)} "
@@ -181,6 +181,7 @@ class Book:
                 call.paid_seconds,
                 account.available_micros,
                 command.slice_seconds,
+                call.answered_at or command.at,
             )
         if more is None:
             return Authorization(call.call_id, call.reserved_micros, call.paid_seconds, True)
@@ -205,7 +206,18 @@ class Book:
         self.changed_calls.add(call.call_id)
         if call.coverage is not None:
             return covered_calls.answer(self, call, command.at)
+        if call.rate is not None and call.rate.changes:
+            return self._reserve_anew(call, call.rate, command.at)
         return None
+
+    def _reserve_anew(self, call: LiveCall, rate: Rate, at: int) -> Authorization:
+        """The call was reserved for as if it were answered at once; while it rang another interval
+        may have come nearer, or begun."""
+        available = self.account(call.account_id).available_micros
+        budget = None if available is None else available + call.reserved_micros
+        wanted = SLICE_SECONDS if call.paid_seconds is None else call.paid_seconds
+        held = FREE if rate.free else first_slice(rate, budget, wanted, at)
+        return self.hold(call, held or Slice(0, 0, True), None)
 
     def _prove(self, command: ProveAlive) -> None:
         """A call that was closed meanwhile needs no proof any more."""
@@ -229,7 +241,9 @@ class Book:
         del self.calls[call.call_id]
         self.closed_calls.add(call.call_id)
         self.changed_calls.discard(call.call_id)
-        self._record(cdr, call.rate, call.coverage if cdr.package is not None else None)
+        billed_until = (cdr.answered_at or 0) + cdr.billed_seconds * 1000
+        rate = None if call.rate is None else call.rate.until(billed_until)
+        self._record(cdr, rate, call.coverage if cdr.package is not None else None)
         return Settlement(cdr, self._balance(call.account_id))
 
     def _closed_before(self, command: CloseCall) -> Settlement:
@@ -318,11 +332,11 @@ def rated(cdr: Cdr, call: LiveCall) -> Cdr:
         return cdr
     if call.paid_seconds is not None:
         duration = min(duration, call.paid_seconds * 1000)
-    coverage = call.coverage
+    coverage, answered_at = call.coverage, cdr.answered_at or 0
     if coverage is None:
-        price = charge(rate, duration)
+        price = charge(rate, duration, answered_at)
     else:
-        price = charge_covered(rate, coverage, duration)
+        price = charge_covered(rate, coverage, duration, answered_at)
     return replace(
         cdr,
         package=coverage.covers[0].product if coverage is not None and coverage.covers else None,

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from billing.product import Subscription
-from billing.rating import Charge, affordable_seconds, charge
+from billing.rating import Charge, affordable_seconds, answered, charge
 from billing.reservation import Slice
 from billing.tariff import Rate
 
@@ -154,61 +156,91 @@ def _of_term(subscription: Subscription, coverage: Coverage) -> int:
 
 def continued(rate: Rate) -> Rate:
     """The tariff of a call that goes on after its packages: it was connected long ago, so there
-    is neither fee nor first block nor grace any more."""
+    is neither fee nor first block nor grace nor minimum any more."""
     return replace(
         rate,
         connect_fee_micros=0,
         initial_increment_seconds=rate.increment_seconds,
         grace_seconds=0,
+        minimum_micros=0,
+        changes=tuple(
+            structs.replace(
+                change,
+                connect_fee_micros=0,
+                initial_increment_seconds=change.increment_seconds,
+                grace_seconds=0,
+                minimum_micros=0,
+            )
+            for change in rate.changes
+        ),
     )
 
 
-def charge_covered(rate: Rate, coverage: Coverage, duration_ms: int) -> Charge:
+def charge_covered(
+    rate: Rate, coverage: Coverage, duration_ms: int, answered_at: int = 0
+) -> Charge:
     """Price a call of which packages pay for the beginning; see :func:`billing.rating.charge`."""
     free = coverage.free_ms
     if free == 0:
-        return charge(rate, duration_ms)
+        return charge(rate, duration_ms, answered_at)
+    rate = answered(rate, answered_at)
     if duration_ms <= 0 or duration_ms <= rate.grace_seconds * 1000:
         return Charge(0, 0)
-    rest = charge(continued(rate), max(0, duration_ms - free))
-    fee = 0 if coverage.fee_waived else rate.connect_fee_micros
+    rest = charge(continued(rate), max(0, duration_ms - free), answered_at + free)
+    fee, least = _fee(rate, coverage)
     covered_seconds = -(-min(duration_ms, free) // 1000)
-    return Charge(covered_seconds + rest.billed_seconds, fee + rest.price_micros)
+    return Charge(covered_seconds + rest.billed_seconds, max(least, fee + rest.price_micros))
 
 
-def affordable_covered_ms(rate: Rate, coverage: Coverage, budget_micros: int) -> int | None:
+def _fee(rate: Rate, coverage: Coverage) -> tuple[int, int]:
+    """Connection fee and minimum of a call that packages began to pay for."""
+    if coverage.fee_waived:
+        return 0, 0
+    return rate.connect_fee_micros, rate.minimum_micros
+
+
+def affordable_covered_ms(
+    rate: Rate, coverage: Coverage, budget_micros: int, answered_at: int = 0
+) -> int | None:
     """The inverse of :func:`charge_covered`: the longest call that costs no more than the budget;
     None when there is no limit."""
     free = coverage.free_ms
     if free == 0:
-        seconds = affordable_seconds(rate, budget_micros)
+        seconds = affordable_seconds(rate, budget_micros, answered_at)
         return None if seconds is None else seconds * 1000
-    fee = 0 if coverage.fee_waived else rate.connect_fee_micros
-    if budget_micros < fee:
+    rate = answered(rate, answered_at)
+    fee, least = _fee(rate, coverage)
+    if budget_micros < max(fee, least):
         return rate.grace_seconds * 1000
-    seconds = affordable_seconds(continued(rate), budget_micros - fee)
+    seconds = affordable_seconds(continued(rate), budget_micros - fee, answered_at + free)
     return None if seconds is None else max(free + seconds * 1000, rate.grace_seconds * 1000)
 
 
 def covered_slice(
-    rate: Rate, coverage: Coverage, paid_seconds: int, slice_seconds: int, budget: int | None
+    rate: Rate,
+    coverage: Coverage,
+    paid_seconds: int,
+    slice_seconds: int,
+    budget: int | None,
+    answered_at: int,
 ) -> Slice | None:
     """What a call reserves in all to be paid for another slice, or its first one; None if there
     is nothing to be had. `budget` is what the account has for this call; None without a limit.
 
     As long as packages paid for all that was asked for, they may have more."""
+    rate = answered(rate, answered_at)
     wanted = paid_seconds + slice_seconds
     if coverage.free_ms == 0 and paid_seconds == 0:
         wanted = max(wanted, rate.initial_increment_seconds)
     packages_have_more = coverage.free_ms >= wanted * 1000
-    longest = None if budget is None else affordable_covered_ms(rate, coverage, budget)
+    longest = None if budget is None else affordable_covered_ms(rate, coverage, budget, answered_at)
     if longest is not None:
         if longest // 1000 <= max(paid_seconds, rate.grace_seconds):
             return None
         wanted = min(wanted, longest // 1000)
     wanted = max(wanted, coverage.free_ms // 1000)
-    price = charge_covered(rate, coverage, wanted * 1000).price_micros
-    covered = affordable_covered_ms(rate, coverage, price)
+    price = charge_covered(rate, coverage, wanted * 1000, answered_at).price_micros
+    covered = affordable_covered_ms(rate, coverage, price, answered_at)
     if covered is None:
         return Slice(price, None, False)
     final = longest is not None and covered >= longest and not packages_have_more

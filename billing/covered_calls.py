@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from billing.authorization import Authorization, ExtendCall, OpenCall
 from billing.coverage import Coverage, covered_slice, given_back, grown, used
 from billing.product import Product, Subscription
+from billing.rating import answered
 from billing.reservation import Slice
 from billing.tariff import Rate
 
@@ -28,7 +29,9 @@ def first_slice(
         command.at,
         command.slice_seconds * 1000,
     )
-    held = covered_slice(rate, coverage, 0, command.slice_seconds, account.available_micros)
+    held = covered_slice(
+        rate, coverage, 0, command.slice_seconds, account.available_micros, command.at
+    )
     if held is not None:
         _put(book, changed)
     return held, coverage
@@ -46,7 +49,7 @@ def answer(book: Book, call: LiveCall, at: int) -> Authorization:
         at,
         wanted * 1000,
     )
-    held = covered_slice(call.rate, coverage, 0, wanted, _budget(account, call))
+    held = covered_slice(call.rate, coverage, 0, wanted, _budget(account, call), at)
     if held is None:
         held, coverage, changed = Slice(0, 0, True), Coverage(coverage.candidates), []
     _put(book, changed)
@@ -69,7 +72,12 @@ def extend(book: Book, call: LiveCall, command: ExtendCall) -> Authorization:
             (paid + command.slice_seconds) * 1000,
         )
         more = covered_slice(
-            call.rate, coverage, paid, command.slice_seconds, _budget(account, call)
+            call.rate,
+            coverage,
+            paid,
+            command.slice_seconds,
+            _budget(account, call),
+            call.answered_at or command.at,
         )
     if more is None:
         return Authorization(call.call_id, call.reserved_micros, paid, True)
@@ -100,7 +108,9 @@ def go_on_under(book: Book, subscription: Subscription) -> None:
             paid * 1000,
         )
         account = book.account(call.account_id)
-        held = covered_slice(call.rate, coverage, 0, paid, _budget(account, call))
+        held = covered_slice(
+            call.rate, coverage, 0, paid, _budget(account, call), call.answered_at or 0
+        )
         if held is not None and (held.paid_seconds is None or held.paid_seconds >= paid):
             _put(book, changed)
             book.hold(call, held, coverage)
@@ -122,7 +132,10 @@ def _running(book: Book, subscription: Subscription) -> list[LiveCall]:
 
 def _fee(call: LiveCall) -> int:
     assert call.coverage is not None and call.rate is not None
-    return 0 if call.coverage.fee_waived else call.rate.connect_fee_micros
+    if call.coverage.fee_waived:
+        return 0
+    rate = answered(call.rate, call.answered_at or 0)
+    return max(rate.connect_fee_micros, rate.minimum_micros)
 
 
 def settle(book: Book, call: LiveCall, cdr: Cdr) -> Coverage:
@@ -136,7 +149,7 @@ def settle(book: Book, call: LiveCall, cdr: Cdr) -> Coverage:
     if call.paid_seconds is not None:
         duration = min(duration, call.paid_seconds * 1000)
     coverage = call.coverage
-    if answered_at is None or duration <= call.rate.grace_seconds * 1000:
+    if answered_at is None or duration <= answered(call.rate, answered_at).grace_seconds * 1000:
         duration = 0
     else:
         candidates = _candidates(book, coverage.candidates)

@@ -126,6 +126,18 @@ class Destinations:
                 found.update(self._marks.get(number[:length], {}))
         return frozenset(name for name, held in found.items() if held)
 
+    def length_in(self, name: str, number: str) -> int:
+        """How many of a number's digits made it one of a set's; 0 if it isn't."""
+        matched = 0
+        for length in self._lengths:
+            held = self._marks.get(number[:length], {}).get(name)
+            if held is not None and length <= len(number):
+                matched = length if held else 0
+        return matched
+
+
+NO_SETS = Destinations()
+
 
 def in_scope(scope: Iterable[str], groups: frozenset[str], on_net: bool) -> bool:
     """Whether a scope includes a call.

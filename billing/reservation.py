@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from billing.rating import affordable_seconds, charge
+from billing.rating import affordable_seconds, answered, charge
 from billing.tariff import Rate
 
 SLICE_SECONDS = 60
@@ -35,9 +35,16 @@ class Slice:
 FREE = Slice(0, None, False)
 
 
-def first_slice(rate: Rate, available_micros: int | None, slice_seconds: int) -> Slice | None:
-    """What a call reserves before it rings; None if not even its first block can be paid."""
-    return _slice(rate, 0, max(slice_seconds, rate.initial_increment_seconds), available_micros)
+def first_slice(
+    rate: Rate, available_micros: int | None, slice_seconds: int, at: int = 0
+) -> Slice | None:
+    """What a call reserves before it rings; None if not even its first block can be paid.
+
+    Args:
+        at: epoch milliseconds of the answer, or of now while nobody has answered.
+    """
+    wanted = max(slice_seconds, answered(rate, at).initial_increment_seconds)
+    return _slice(rate, 0, wanted, available_micros, at)
 
 
 def next_slice(
@@ -46,23 +53,25 @@ def next_slice(
     paid_seconds: int,
     available_micros: int | None,
     slice_seconds: int,
+    answered_at: int = 0,
 ) -> Slice | None:
     """What the call reserves in all for another slice; None if there is nothing to be had.
 
     `available_micros` is what is free beside the call's own reservation.
     """
     budget = None if available_micros is None else available_micros + reserved_micros
-    return _slice(rate, paid_seconds, paid_seconds + slice_seconds, budget)
+    return _slice(rate, paid_seconds, paid_seconds + slice_seconds, budget, answered_at)
 
 
-def _slice(rate: Rate, paid: int, wanted: int, budget: int | None) -> Slice | None:
+def _slice(rate: Rate, paid: int, wanted: int, budget: int | None, at: int) -> Slice | None:
+    rate = answered(rate, at)
     if budget is None:
-        price = charge(rate, wanted * 1000).price_micros
-        return Slice(price, affordable_seconds(rate, price), False)
-    longest = affordable_seconds(rate, budget)
+        price = charge(rate, wanted * 1000, at).price_micros
+        return Slice(price, affordable_seconds(rate, price, at), False)
+    longest = affordable_seconds(rate, budget, at)
     if longest is not None and longest <= max(paid, rate.grace_seconds):
         return None
     seconds = wanted if longest is None else min(wanted, longest)
-    price = charge(rate, seconds * 1000).price_micros
-    covered = affordable_seconds(rate, price)
+    price = charge(rate, seconds * 1000, at).price_micros
+    covered = affordable_seconds(rate, price, at)
     return Slice(price, covered, longest is not None and covered is not None and covered >= longest)

@@ -117,27 +117,6 @@ cdrs = Table(
 """`rate` and `coverage` are kept so that a price can be computed again long after the tariff and
 the packages have changed."""
 
-tariffs = Table(
-    "tariffs",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("currency", String(3), nullable=False),
-)
-
-rates = Table(
-    "rates",
-    metadata,
-    Column("tariff", String(64), ForeignKey("tariffs.name"), primary_key=True),
-    Column("prefix", String(16), primary_key=True),
-    Column("effective_from", BigInteger, primary_key=True),
-    Column("destination", String(128), nullable=False),
-    Column("connect_fee_micros", BigInteger, nullable=False),
-    Column("per_minute_micros", BigInteger, nullable=False),
-    Column("initial_increment_seconds", Integer, nullable=False),
-    Column("increment_seconds", Integer, nullable=False),
-    Column("grace_seconds", Integer, nullable=False),
-)
-
 _encode = msgspec.msgpack.encode
 _decode_rate = msgspec.msgpack.Decoder(Rate).decode
 _decode_coverage = msgspec.msgpack.Decoder(Coverage).decode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -20,17 +20,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from billing import sales_store, schema, verification
+from billing import sales_store, schema, tariff_store, verification
 from billing.account import ACTIVE, Account
 from billing.authorization import (
     AddAccount,
     AnswerCall,
+    AssignTariff,
     BillingError,
     CloseCall,
     ExtendCall,
     OpenCall,
     ProveAlive,
-    ReplaceTariff,
     SetAccount,
     TopUp,
     WriteCdr,
@@ -42,7 +42,7 @@ from billing.ledger import Difference, Entry, payment_transaction
 from billing.sales import RenewPackage, SalesCommand
 from billing.schema import metadata
 from billing.statements import MAX_KEYS, Lookup, Statement
-from billing.tariff import Rate, Tariff
+from billing.tariff import Tariff
 
 __all__ = ["CdrFilter", "Store", "StoreError", "metadata"]
 
@@ -142,10 +142,8 @@ class Store:
             try:
                 if isinstance(command, AddAccount):
                     results.append(self._add_account(connection, book, command))
-                elif isinstance(command, ReplaceTariff):
-                    results.append(_replace_tariff(connection, command))
-                elif type(command) in sales_store.DEFINITIONS:
-                    define = sales_store.DEFINITIONS[type(command)]
+                elif type(command) in _DEFINITIONS:
+                    define = _DEFINITIONS[type(command)]
                     results.append(define(connection, book, command))
                 else:
                     results.append(decide(book, command))
@@ -225,17 +223,8 @@ class Store:
 
     def tariffs(self, name: str | None = None) -> list[Tariff]:
         """All price lists, or the one of this name."""
-        query, rates = select(schema.tariffs), select(schema.rates)
-        if name is not None:
-            query = query.where(schema.tariffs.c.name == name)
-            rates = rates.where(schema.rates.c.tariff == name)
         with self._reading() as connection:
-            currencies = dict(tuple(row) for row in connection.execute(query))
-            by_tariff: dict[str, list[Rate]] = {tariff: [] for tariff in currencies}
-            for row in connection.execute(rates):
-                facts = dict(row._mapping)
-                by_tariff[row.tariff].append(Rate(**facts, currency=currencies[row.tariff]))
-        return [Tariff(key, currencies[key], found) for key, found in by_tariff.items()]
+            return tariff_store.tariffs(connection, name)
 
     def cdrs(self, wanted: CdrFilter | None = None) -> list[Cdr]:
         """CDRs in the order of their setup."""
@@ -336,10 +325,13 @@ class _Keys:
             case RenewPackage(account_id=account_id):
                 self.accounts.add(account_id)
                 self.renewing.append(account_id)
+            case AssignTariff(account_id=account_id):
+                self.accounts.add(account_id)
             case SetAccount(account_id=account_id) | SalesCommand(account_id=account_id):
                 self.accounts.add(account_id)
 
 
+_DEFINITIONS = {**sales_store.DEFINITIONS, **tariff_store.DEFINITIONS}
 _ACCOUNTS = select(schema.accounts)
 _ENTRIES = select(schema.entries)
 _LIVE = select(schema.live_calls)
@@ -405,20 +397,6 @@ def _write(connection: Connection, book: Book) -> None:
     accounts = [schema.account_changes(account) for account in book.changed_accounts]
     if _UPDATE_ACCOUNTS.run(connection, accounts) != len(accounts):
         raise _Conflict
-
-
-def _replace_tariff(connection: Connection, command: ReplaceTariff) -> int:
-    connection.execute(delete(schema.rates).where(schema.rates.c.tariff == command.name))
-    connection.execute(delete(schema.tariffs).where(schema.tariffs.c.name == command.name))
-    connection.execute(insert(schema.tariffs), {"name": command.name, "currency": command.currency})
-    rows = [_rate_row(replace(rate, tariff=command.name)) for rate in command.rates]
-    if rows:
-        connection.execute(insert(schema.rates), rows)
-    return len(rows)
-
-
-def _rate_row(rate: Rate) -> dict[str, Any]:
-    return {column.name: getattr(rate, column.name) for column in schema.rates.columns}
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:

@@ -7,14 +7,23 @@ import io
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from typing import Any
 
+import msgspec
+
+from billing.intervals import Interval, Timetable
 from billing.money import MoneyError, format_amount, parse_amount
+from billing.product import NO_SETS, Destinations
 
 ON_NET = "on_net"
 """Stands in the prefix column for calls between our own lines."""
+SET = "@"
+"""Stands there before the name of a destination set."""
+LONGEST_CALL_MS = 2 * 86_400_000
+"""So far ahead a call is told when its rate changes; no call lasts longer."""
 MAX_PREFIX_DIGITS = 15
 MAX_INCREMENT_SECONDS = 86_400
 MAX_ERRORS = 100
@@ -28,9 +37,23 @@ COLUMNS = (
     "initial_increment",
     "increment",
 )
-OPTIONAL_COLUMNS = ("effective_from", "grace_seconds")
+OPTIONAL_COLUMNS = ("effective_from", "grace_seconds", "minimum", "interval")
 
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
+_SET_NAME = re.compile(r"@[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """From an instant (epoch milliseconds) on a rate is another one: another interval begins."""
+
+    at: int
+    interval: str
+    connect_fee_micros: int
+    per_minute_micros: int
+    initial_increment_seconds: int
+    increment_seconds: int
+    grace_seconds: int
+    minimum_micros: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +61,15 @@ class Rate:
     """The price of calls to one prefix from one date on.
 
     Args:
-        prefix: digits without "+", or ON_NET.
+        prefix: digits without "+", ON_NET, or "@" and the name of a destination set.
         initial_increment_seconds: the first block; a shorter call costs it whole.
         increment_seconds: the blocks after it.
         effective_from: epoch milliseconds.
         grace_seconds: calls up to this long cost nothing.
+        minimum_micros: no call that costs anything costs less.
+        interval: when it counts; "" where the tariff has no other price for the time.
+        changes: of a rate that a call was given: when it becomes which other one, as long as a
+            call may last. A price can so be computed again whatever became of the tariff.
     """
 
     tariff: str
@@ -55,42 +82,146 @@ class Rate:
     effective_from: int = 0
     grace_seconds: int = 0
     currency: str = ""
+    minimum_micros: int = 0
+    interval: str = ""
+    changes: tuple[Change, ...] = ()
 
     @property
     def free(self) -> bool:
-        return self.connect_fee_micros == 0 and self.per_minute_micros == 0
+        """Whether no call costs anything, whenever it is answered."""
+        return not (
+            self.connect_fee_micros or self.per_minute_micros or self.minimum_micros
+        ) and not any(
+            change.connect_fee_micros or change.per_minute_micros or change.minimum_micros
+            for change in self.changes
+        )
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What there is one rate of in a tariff."""
+        return self.prefix, self.interval, self.effective_from
+
+    def change_at(self, at: int) -> Change:
+        """What becomes of a call when this rate begins to count."""
+        return Change(
+            at,
+            self.interval,
+            self.connect_fee_micros,
+            self.per_minute_micros,
+            self.initial_increment_seconds,
+            self.increment_seconds,
+            self.grace_seconds,
+            self.minimum_micros,
+        )
+
+    def until(self, at: int) -> Rate:
+        """Without the changes of later."""
+        if not self.changes or self.changes[-1].at <= at:
+            return self
+        return replace(self, changes=tuple(change for change in self.changes if change.at <= at))
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a tariff says beside its rates.
+
+    Args:
+        zone: IANA name of the time zone whose clock decides about intervals.
+        intervals: of several that it is at once the first counts.
+        holidays: "2027-01-07", or "01-07" for every year.
+        fee_deductible: the connection fee is no fee beside the minutes, but the least that a call
+            costs: the minutes are deducted from it.
+    """
+
+    zone: str = "UTC"
+    intervals: tuple[Interval, ...] = ()
+    holidays: tuple[str, ...] = ()
+    fee_deductible: bool = False
 
 
 class Tariff:
     """All rates of one price list, found by longest prefix in a microsecond or two."""
 
-    def __init__(self, name: str, currency: str, rates: Iterable[Rate]) -> None:
+    def __init__(
+        self, name: str, currency: str, rates: Iterable[Rate], terms: Terms = Terms()
+    ) -> None:
         self.name = name
         self.currency = currency
-        self.rates = tuple(sorted(rates, key=lambda r: (r.prefix, r.effective_from)))
+        self.terms = terms
+        self.rates = tuple(sorted(rates, key=lambda r: r.key))
+        self._timetable = Timetable(terms.zone, terms.intervals, terms.holidays)
         self._by_prefix: dict[str, list[Rate]] = {}
+        self._by_interval: dict[str, dict[str, list[Rate]]] = {}
+        """Prices that count in an interval only, by prefix and name."""
         for rate in self.rates:
-            self._by_prefix.setdefault(rate.prefix, []).append(rate)
-        lengths = {len(prefix) for prefix in self._by_prefix if prefix != ON_NET}
+            if rate.interval:
+                other = self._by_interval.setdefault(rate.prefix, {})
+                other.setdefault(rate.interval, []).append(rate)
+            else:
+                self._by_prefix.setdefault(rate.prefix, []).append(rate)
+        self._sets = tuple(prefix for prefix in self._by_prefix if prefix.startswith(SET))
+        lengths = {len(p) for p in self._by_prefix if p != ON_NET and not p.startswith(SET)}
         self._lengths = sorted(lengths, reverse=True)
 
-    def find(self, number: str, at: int) -> Rate | None:
+    def find(self, number: str, at: int, sets: Destinations = NO_SETS) -> Rate | None:
         """The rate of the longest prefix that is in force.
+
+        A prefix of a destination set counts like one of the tariff's own; of two equally long ones
+        the tariff's own wins.
 
         Args:
             number: E.164 digits without "+".
             at: epoch milliseconds.
+            sets: the destination sets that rates may name.
         """
+        matched, found = 0, None
         for length in self._lengths:
             rates = self._by_prefix.get(number[:length])
-            if rates is not None and (rate := _in_force(rates, at)) is not None:
-                return rate
-        return None
+            if rates is not None and (found := _in_force(rates, at)) is not None:
+                matched = length
+                break
+        for name in self._sets:
+            length = sets.length_in(name[len(SET) :], number)
+            if length > matched or (length and found is None):
+                rate = _in_force(self._by_prefix[name], at)
+                if rate is not None:
+                    matched, found = length, rate
+        if found is None:
+            return None
+        dressed = self._dressed(found, at)
+        if found.prefix.startswith(SET):
+            return replace(dressed, prefix=number[:matched])
+        return dressed
 
     def find_on_net(self, at: int) -> Rate | None:
         """The rate of calls between our own lines, if the tariff has one."""
         rates = self._by_prefix.get(ON_NET)
-        return None if rates is None else _in_force(rates, at)
+        found = None if rates is None else _in_force(rates, at)
+        return None if found is None else self._dressed(found, at)
+
+    def _dressed(self, found: Rate, at: int) -> Rate:
+        """The rate as a call gets it: of the interval that it is, with the changes to come."""
+        others = self._by_interval.get(found.prefix)
+        if others is None or not self.terms.intervals:
+            return _deductible(found) if self.terms.fee_deductible else found
+        rates = {name: _in_force(listed, at) for name, listed in others.items()}
+        rate = rates.get(self._timetable.name_at(at)) or found
+        changes: list[Change] = []
+        before = rate
+        for instant, name in self._timetable.switches(at, at + LONGEST_CALL_MS):
+            after = rates.get(name) or found
+            if after is not before:
+                shown = _deductible(after) if self.terms.fee_deductible else after
+                changes.append(shown.change_at(instant))
+                before = after
+        if self.terms.fee_deductible:
+            rate = _deductible(rate)
+        return replace(rate, changes=tuple(changes))
+
+
+def _deductible(rate: Rate) -> Rate:
+    least = max(rate.minimum_micros, rate.connect_fee_micros)
+    return replace(rate, connect_fee_micros=0, minimum_micros=least)
 
 
 def _in_force(rates: Sequence[Rate], at: int) -> Rate | None:
@@ -134,7 +265,7 @@ def read_csv(text: str, name: str, currency: str) -> TariffImport:
         return TariffImport((), (LineError(1, problem),))
     rates: list[Rate] = []
     errors: list[LineError] = []
-    seen: dict[tuple[str, int], int] = {}
+    seen: dict[Key, int] = {}
     for cells in reader:
         if not any(cell.strip() for cell in cells):
             continue
@@ -178,6 +309,8 @@ def _read_row(header: list[str], cells: list[str], name: str, currency: str) -> 
         "increment_seconds": _seconds(row, "increment", 1),
         "grace_seconds": _seconds(row, "grace_seconds", 0) if row.get("grace_seconds") else 0,
         "effective_from": _date(row.get("effective_from", "")),
+        "minimum_micros": _money(row, "minimum") if row.get("minimum") else 0,
+        "interval": row.get("interval", "").lower(),
     }
     return [Rate(prefix=prefix, **common) for prefix in _prefixes(row["prefix"])]
 
@@ -188,10 +321,10 @@ def _prefixes(cell: str) -> list[str]:
     if not found:
         raise _Broken("prefix is empty: write digits such as 99532")
     for prefix in found:
-        if prefix == ON_NET:
+        if prefix == ON_NET or _SET_NAME.fullmatch(prefix) is not None:
             continue
         if _DIGITS.fullmatch(prefix) is None or len(prefix) > MAX_PREFIX_DIGITS:
-            raise _Broken(f"prefix {prefix!r} must be 1 to 15 digits, or {ON_NET}")
+            raise _Broken(f"prefix {prefix!r} must be 1 to 15 digits, {ON_NET}, or @ and a set")
     return found
 
 
@@ -233,15 +366,15 @@ def _date(cell: str) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND
 
 
+Key = tuple[str, str, int]
 _MILLISECOND = datetime(1970, 1, 1, 0, 0, 0, 1000) - datetime(1970, 1, 1)
 
 
-def _check_unseen(rates: list[Rate], seen: dict[tuple[str, int], int], line: int) -> None:
+def _check_unseen(rates: list[Rate], seen: dict[Key, int], line: int) -> None:
     for rate in rates:
-        key = (rate.prefix, rate.effective_from)
-        if key in seen:
-            raise _Broken(f"prefix {rate.prefix} stands in line {seen[key]} for the same date")
-        seen[key] = line
+        if rate.key in seen:
+            raise _Broken(f"prefix {rate.prefix} stands in line {seen[rate.key]} for the same date")
+        seen[rate.key] = line
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,10 +392,10 @@ class TariffDiff:
 
 def diff(old: Iterable[Rate], new: Iterable[Rate]) -> TariffDiff:
     """Compare two price lists."""
-    before = {(rate.prefix, rate.effective_from): rate for rate in old}
-    after = {(rate.prefix, rate.effective_from): rate for rate in new}
+    before = {rate.key: rate for rate in old}
+    after = {rate.key: rate for rate in new}
     both = [(before[key], after[key]) for key in after if key in before]
-    different = [(a, b) for a, b in both if _facts(a) != _facts(b)]
+    different = [(a, b) for a, b in both if not same_facts(a, b)]
     return TariffDiff(
         tuple(rate for key, rate in after.items() if key not in before),
         tuple((a, b) for a, b in different if b.per_minute_micros > a.per_minute_micros),
@@ -273,14 +406,21 @@ def diff(old: Iterable[Rate], new: Iterable[Rate]) -> TariffDiff:
     )
 
 
-def _facts(rate: Rate) -> tuple[object, ...]:
-    return tuple(getattr(rate, item.name) for item in fields(rate) if item.name != "tariff")
+def same_facts(rate: Rate, other: Rate | None) -> bool:
+    """Whether two rates say the same, whichever tariff they are of."""
+    return other is not None and _facts(rate) == _facts(other)
+
+
+_facts = attrgetter(*(f.name for f in fields(Rate) if f.name not in ("tariff", "currency")))
 
 
 def describe(rate: Rate) -> str:
     """A rate in words for a person."""
+    least = rate.minimum_micros
     return (
         f"{rate.destination} ({rate.prefix}): {format_amount(rate.per_minute_micros)} "
-        f"{rate.currency} a minute, {format_amount(rate.connect_fee_micros)} to connect, "
-        f"{rate.initial_increment_seconds}/{rate.increment_seconds} s"
+        f"{rate.currency} a minute{f' ({rate.interval})' if rate.interval else ''}, "
+        f"{format_amount(rate.connect_fee_micros)} to connect, "
+        + (f"{format_amount(least)} at least, " if least else "")
+        + f"{rate.initial_increment_seconds}/{rate.increment_seconds} s"
     )

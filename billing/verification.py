@@ -78,19 +78,21 @@ def _verify_prices(connection: Connection) -> list[Difference]:
         schema.cdrs.c.call_id,
         schema.cdrs.c.leg,
         schema.cdrs.c.duration_ms,
+        func.coalesce(schema.cdrs.c.answered_at, 0),
         schema.cdrs.c.price_micros,
         schema.cdrs.c.rate,
         schema.cdrs.c.coverage,
     )
-    for call_id, leg, duration_ms, price, rate_blob, coverage_blob in connection.execute(wanted):
+    for row in connection.execute(wanted):
+        call_id, leg, duration_ms, answered, price, rate_blob, coverage_blob = row
         key = leg_key(call_id, leg)
         rate = schema.rate_from_blob(rate_blob)
         coverage = schema.coverage_from_blob(coverage_blob)
         right = 0
         if rate is not None and coverage is not None:
-            right = charge_covered(rate, coverage, duration_ms).price_micros
+            right = charge_covered(rate, coverage, duration_ms, answered).price_micros
         elif rate is not None:
-            right = charge(rate, duration_ms).price_micros
+            right = charge(rate, duration_ms, answered).price_micros
         if price != right:
             found.append(Difference("price", f"of call {key}", right, price))
         taken = -posted.pop(call_transaction(key), 0)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from billing import sales_store
+from billing import sales_store, tariff_store
+from billing.account import Account
+from billing.assignment import Assignments
 from billing.coverage import Coverage, affordable_covered_ms, charge_covered, grown
 from billing.money import format_amount
 from billing.product import Destinations
@@ -76,7 +79,7 @@ def _build(context: Context, at_ms: int) -> Stages:
         directory,
         context.plan,
         {tariff.name: tariff for tariff in context.billing.tariffs()},
-        {account.id: account.tariff for account in accounts},
+        _assignments(context, accounts),
         lambda line: tuple(by_login.get(line.login, ())),
         lambda line: 0,
         _entitlements(context),
@@ -84,6 +87,16 @@ def _build(context: Context, at_ms: int) -> Stages:
         stars=context.config.codes.star_codes(),
         last_caller=context.config.codes.last_caller,
     )
+
+
+def _assignments(context: Context, accounts: Iterable[Account]) -> Assignments:
+    """Which account and line has which tariff."""
+    found = Assignments()
+    for account in accounts:
+        found.put_account(account.id, account.tariff)
+    with context.billing.reading() as connection:
+        found.put(tariff_store.assignments(connection))
+    return found
 
 
 def _entitlements(context: Context) -> Entitlements:
@@ -100,7 +113,7 @@ def _credit(context: Context, priced: PricedRoute, at_ms: int, seconds: int) -> 
         return [_row("tariff", "free of charge"), _row("longest call", "without a limit")]
     account = context.account(priced.account_id)
     coverage, rows = _coverage(context, priced, at_ms, seconds)
-    price = charge_covered(rate, coverage, seconds * 1000)
+    price = charge_covered(rate, coverage, seconds * 1000, at_ms)
     rows += [
         _row("tariff", f"{rate.tariff}: {describe(rate)}"),
         _row(
@@ -115,7 +128,7 @@ def _credit(context: Context, priced: PricedRoute, at_ms: int, seconds: int) -> 
     elif available is None:
         rows.append(_row("longest call", "without a limit (postpaid)"))
     else:
-        longest_ms = affordable_covered_ms(rate, coverage, available)
+        longest_ms = affordable_covered_ms(rate, coverage, available, at_ms)
         longest = None if longest_ms is None else longest_ms // 1000
         if longest == 0:
             rows.append(_row("credit", "refused with 402: the balance pays for no part of it"))

@@ -16,7 +16,8 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from billing import sales_store
+from billing import sales_store, tariff_store
+from billing.assignment import Assignments
 from billing.authorization import ProveAlive
 from billing.cdr import Cdr
 from billing.group_commit import GroupCommit
@@ -172,7 +173,7 @@ class Server:
             on_lost=self._lost,
         )
         self._tariffs = {tariff.name: tariff for tariff in self._store.tariffs()}
-        self._tariff_of = {account.id: account.tariff for account in self._store.accounts()}
+        self._assignments = Assignments()
         self._entitlements = Entitlements()
         directory = self._directory_store.load()
         self._load_sales(directory)
@@ -207,7 +208,7 @@ class Server:
             self._loop,
             directory=directory,
             tariffs=self._tariffs,
-            tariff_of=self._tariff_of,
+            assignments=self._assignments,
             entitlements=self._entitlements,
             nonce_secret=nonce_secret(self._config),
             randbits=Chance().bits,
@@ -415,10 +416,15 @@ class Server:
 
     def _load_sales(self, directory: Directory) -> None:
         """What accounts bought and rent, all of it."""
+        accounts = self._store.accounts()
+        for account in accounts:
+            self._assignments.put_account(account.id, account.tariff)
         with self._store.reading() as connection:
+            assigned = tariff_store.assignments(connection)
             subscriptions = sales_store.subscriptions(connection, None)
             rented = rented_numbers(connection)
             self._entitlements.destinations = Destinations(sales_store.destinations(connection))
+        self._assignments.put(assigned, (account.id for account in accounts))
         self._entitlements.clear()
         self._entitlements.put(subscriptions)
         directory.rented.clear()
@@ -469,7 +475,8 @@ class Server:
         for tariff in reload.tariffs:
             self._tariffs[tariff.name] = tariff
         for account in reload.accounts:
-            self._tariff_of[account.id] = account.tariff
+            self._assignments.put_account(account.id, account.tariff)
+        self._assignments.put(reload.assignments, (account.id for account in reload.accounts))
         self.switch.lines_changed([*(line.id for line in reload.lines), *reload.removed_lines])
         if reload.trunks is not None:
             self._trunks_changed()
@@ -493,7 +500,6 @@ class Server:
         self._refresh_certificates(force=True)
         self._tariffs.clear()
         self._tariffs.update((tariff.name, tariff) for tariff in self._store.tariffs())
-        self._tariff_of.update((a.id, a.tariff) for a in self._store.accounts())
         self._load_sales(self.switch.directory)
         self._log.info("reloaded", needs_restart=fresh != self._config)
 

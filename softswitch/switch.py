@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from billing.assignment import Assignments
 from sip.digest import Algorithm, DigestVerifier, Nonces
 from sip.endpoint import Endpoint
 from sip.events import Event, Received, Replied, Resubscribed, SubscriptionEnded
@@ -66,7 +67,7 @@ class Switch:
         *,
         directory: Directory,
         tariffs: dict[str, Any],
-        tariff_of: dict[int, str],
+        assignments: Assignments,
         entitlements: Entitlements,
         nonce_secret: bytes,
         randbits: Callable[[int], int],
@@ -138,7 +139,7 @@ class Switch:
             directory,
             config.number_plan(),
             tariffs,
-            tariff_of,
+            assignments,
             self._bindings_of,
             self.live_calls.count_of_line,
             entitlements,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from billing.assignment import Assignments
 from billing.tariff import Tariff
 from sip.message import Request
 from sip.registrar import Binding
@@ -51,14 +52,14 @@ class Stages:
         calls_of: how many calls a line takes part in now.
         parks: a call to a line without phones waits for one to register.
         is_down: whether a trunk had better not be tried.
-        tariff_of: account id to tariff name.
+        assignments: which account or line has which tariff.
         entitlements: the packages that accounts have.
     """
 
     directory: Directory
     plan: NumberPlan
     tariffs: Mapping[str, Tariff]
-    tariff_of: Mapping[int, str]
+    assignments: Assignments
     bindings_of: Callable[[Line], tuple[Binding, ...]]
     calls_of: Callable[[Line], int]
     entitlements: Entitlements
@@ -183,4 +184,4 @@ class Stages:
         if isinstance(destination, ToLine):
             destination.line.services.screen(presented.calling, presented.presented)
         self._cap(caller, destination, at)
-        return price(caller, presented, self.tariffs, self.tariff_of, self.entitlements, at)
+        return price(caller, presented, self.tariffs, self.assignments, self.entitlements, at)

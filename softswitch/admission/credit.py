@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from billing.assignment import Assignments
 from billing.tariff import Rate, Tariff
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import PresentedRoute
@@ -30,7 +31,7 @@ def price(
     caller: Caller,
     presented: PresentedRoute,
     tariffs: Mapping[str, Tariff],
-    tariff_of: Mapping[int, str],
+    assignments: Assignments,
     entitlements: Entitlements,
     at: int,
 ) -> PricedRoute:
@@ -42,7 +43,7 @@ def price(
     is free if the tariff doesn't know the number.
 
     Args:
-        tariff_of: account id to tariff name.
+        assignments: which account or line has which tariff.
         entitlements: the packages that accounts have.
         at: epoch milliseconds.
 
@@ -59,12 +60,12 @@ def price(
         return PricedRoute(presented, account_id, None)
     if isinstance(destination, ToTrunk) and destination.emergency:
         return PricedRoute(presented, account_id, None)
-    name = tariff_of.get(account_id, "default")
+    name = assignments.tariff_of(account_id, caller.line.number, at)
     tariff = tariffs.get(name)
     rate = None
     if tariff is not None:
         rate = tariff.find_on_net(at) if isinstance(destination, ToLine) else None
-        rate = rate or tariff.find(destination.number[1:], at)
+        rate = rate or tariff.find(destination.number[1:], at, entitlements.destinations)
     if rate is None and isinstance(destination, ToTrunk):
         raise Refusal(403, f"credit: tariff {name} has no price for {destination.number}")
     packages: tuple[str, ...] = ()

@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from billing import rental_store, sales_store
+from billing import rental_store, sales_store, tariff_store
 from billing.account import Account
+from billing.assignment import Assignment
 from billing.product import Destinations, Subscription
 from billing.store import CdrFilter, Store
 from billing.tariff import Tariff
@@ -60,6 +61,8 @@ class Reload:
     rented: tuple[RentedNumber, ...] = ()
     """The numbers that these accounts rent."""
     destinations: Destinations | None = None
+    assignments: tuple[Assignment, ...] = ()
+    """Which tariffs were assigned to these accounts."""
 
     def put_into(self, directory: Directory) -> None:
         """Bring the directory up to date."""
@@ -149,12 +152,14 @@ class Context:
         accounts = (self.billing.account(account_id) for account_id in sorted(changes.accounts))
         subscriptions, destinations = None, None
         rented: list[RentedNumber] = []
+        assignments: list[Assignment] = []
         if changes.accounts or changes.destinations:
             with self.billing.reading() as connection:
                 if changes.accounts:
                     found = sales_store.subscriptions(connection, sorted(changes.accounts))
                     subscriptions = tuple(found)
                     rented = rented_numbers(connection, sorted(changes.accounts))
+                    assignments = tariff_store.assignments(connection, changes.accounts)
                 if changes.destinations:
                     destinations = Destinations(sales_store.destinations(connection))
         return Reload(
@@ -171,6 +176,7 @@ class Context:
                 else ()
             ),
             destinations=destinations,
+            assignments=tuple(assignments),
         )
 
 

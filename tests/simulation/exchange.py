@@ -11,6 +11,7 @@ from pathlib import Path
 from world import Address, VirtualLoop, Wire, WireSocket
 
 from billing import sales_store
+from billing.assignment import Assignments
 from billing.authorization import AddAccount, ProveAlive, ReplaceTariff, TopUp
 from billing.group_commit import GroupCommit
 from billing.product import Product, Subscription
@@ -144,7 +145,7 @@ class Exchange:
             self.store.apply, self.loop, run_in_thread=False, gather_seconds=0.002
         )
         self.tariffs = {}
-        self.tariff_of: dict[int, str] = {}
+        self.assignments = Assignments()
         self.hosts: dict[str, list[str]] = {}
         self.entitlements = Entitlements()
         self.media = LocalMedia(
@@ -185,7 +186,7 @@ class Exchange:
             self.loop,
             directory=self.directory,
             tariffs=self.tariffs,
-            tariff_of=self.tariff_of,
+            assignments=self.assignments,
             entitlements=self.entitlements,
             nonce_secret=b"n" * 32,
             randbits=self.rng.getrandbits,
@@ -282,7 +283,7 @@ class Exchange:
     def account(self, balance_micros: int) -> int:
         command = AddAccount(f"account {self.rng.random()}", "person", "GEL", 0, "default", 0)
         account = self.store.apply([command])[0]
-        self.tariff_of[account.id] = "default"
+        self.assignments.put_account(account.id, "default")
         if balance_micros:
             self.store.apply([TopUp(account.id, balance_micros, f"first {account.id}", 0)])
         return account.id

@@ -30,7 +30,8 @@ def import_(
     ] = False,
 ) -> None:
     """Read a price list from CSV: prefix,destination,connect_fee,per_minute,initial_increment,
-    increment[,effective_from,grace_seconds]. All of it or nothing; prints what changes."""
+    increment[,effective_from,grace_seconds,minimum,interval]. All of it or nothing; prints what
+    changes."""
     session = Session.of(context)
     result = session.perform(
         "tariff_import",
@@ -60,6 +61,71 @@ def show(
 ) -> None:
     """The rates of a tariff."""
     Session.of(context).run("tariff_show", name=name)
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    time_zone: Annotated[
+        str | None, typer.Option(help="Whose clock decides about intervals, like Asia/Tbilisi.")
+    ] = None,
+    interval: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Like "night mon-fri 22:00-06:00" or "feast holiday 00:00-24:00"; of several '
+            'that it is at once the first counts. "" takes all away.'
+        ),
+    ] = None,
+    holiday: Annotated[
+        list[str] | None,
+        typer.Option(help='Like 2027-04-30, or 01-07 for every year. "" takes all away.'),
+    ] = None,
+    fee_deductible: Annotated[
+        bool | None,
+        typer.Option(
+            "--fee-deductible/--fee-beside",
+            help="Whether the minutes are deducted from the connection fee, which so is the least "
+            "that a call costs.",
+        ),
+    ] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217.")] = None,
+) -> None:
+    """Change a tariff's time zone, intervals, holidays and fee; a new tariff is made. What isn't
+    given stays. Prices of an interval are rows of the price list that name it."""
+    Session.of(context).run(
+        "tariff_set",
+        name=name,
+        time_zone=time_zone,
+        intervals=interval,
+        holidays=holiday,
+        fee_deductible=fee_deductible,
+        currency=currency,
+    )
+
+
+@app.command()
+def assign(
+    context: typer.Context,
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT")],
+    tariff: Annotated[str, typer.Argument(metavar="NAME")],
+    line: Annotated[
+        str | None, typer.Option(help="Only this line's calls. Default: the whole account's.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Default: now.")
+    ] = None,
+) -> None:
+    """Let calls that begin from an instant on go by a tariff, whatever the account's own is."""
+    Session.of(context).run("tariff_assign", account=account, tariff=tariff, line=line, start=start)
+
+
+@app.command()
+def assignments(
+    context: typer.Context, account: Annotated[str, typer.Argument(metavar="ACCOUNT")]
+) -> None:
+    """Which tariffs an account and its lines have from when on."""
+    Session.of(context).run("tariff_assignments", account=account)
 
 
 @app.command()

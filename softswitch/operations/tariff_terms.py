@@ -116,7 +116,7 @@ def _assignment_row(item: Assignment) -> Row:
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         raise OperationError(
             f"there is no time zone {name!r}: write it like Asia/Tbilisi"
         ) from None

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from billing import sales_store
 from billing.authorization import ReplaceTariff
 from billing.cdr import show_stamp
 from billing.money import format_amount
+from billing.product import Destinations
 from billing.rating import charge
-from billing.tariff import ON_NET, Rate, Tariff, TariffDiff, diff, read_csv
+from billing.tariff import ON_NET, SET, Rate, Tariff, TariffDiff, diff, read_csv
 from softswitch.operations.accounts import DEFAULT_TARIFF, tariff_name
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.operations.tariff_terms import find_tariff, tariff_known, terms_row
 from softswitch.operations.times import read_time
 
 Row = dict[str, Any]
@@ -34,7 +37,7 @@ def tariff_import(
     A rate that the file's dates supersede later stays until then. A prefix that the file doesn't
     have is closed, unless the whole file is still to come."""
     name = tariff_name(name)
-    old = _tariff(context, name)
+    old = find_tariff(context, name)
     unit = currency or (old.currency if old is not None else context.config.switch.currency)
     read = read_csv(text, name, unit.upper())
     if read.errors:
@@ -46,8 +49,10 @@ def tariff_import(
         )
     old_rates = old.rates if old is not None else ()
     rates = merged(old_rates, read.rates, context.now_ms())
+    _check(context, file_name, old, rates)
     if not dry_run:
-        context.do(ReplaceTariff(name, unit.upper(), rates))
+        note = f"import of {file_name}"
+        context.do(ReplaceTariff(name, unit.upper(), rates, None, context.now_ms(), note))
         context.changes.tariffs.add(name)
     found = diff(old_rates, rates)
     return {
@@ -65,29 +70,48 @@ def tariff_import(
     }
 
 
+def _check(context: Context, file_name: str, old: Tariff | None, rates: list[Rate]) -> None:
+    """Refuse rates whose interval or destination set isn't there."""
+    intervals = {"", *(interval.name for interval in (old.terms.intervals if old else ()))}
+    with context.billing.reading() as connection:
+        sets = {SET + name for name in sales_store.destinations(connection)}
+    always = {rate.prefix for rate in rates if not rate.interval}
+    for rate in rates:
+        problem = None
+        if rate.interval not in intervals:
+            problem = f"there is no interval {rate.interval!r}: `softswitch tariff set` makes one"
+        elif rate.prefix.startswith(SET) and rate.prefix not in sets:
+            problem = f"there is no destination set {rate.prefix}: `destination set` makes one"
+        elif rate.prefix not in always:
+            problem = f"prefix {rate.prefix} has a price for {rate.interval} only, none for always"
+        if problem is not None:
+            raise OperationError(f"nothing was imported from {file_name}: {problem}")
+
+
 def merged(old: Sequence[Rate], new: Sequence[Rate], now_ms: int) -> list[Rate]:
     """The price list that is in force after importing `new` over `old`."""
-    begins: dict[str, int] = {}
+    begins: dict[tuple[str, str], int] = {}
     for rate in new:
-        begins[rate.prefix] = min(rate.effective_from, begins.get(rate.prefix, rate.effective_from))
+        what = rate.prefix, rate.interval
+        begins[what] = min(rate.effective_from, begins.get(what, rate.effective_from))
     all_to_come = all(rate.effective_from > now_ms for rate in new)
-    kept = [
-        rate
-        for rate in old
-        if (rate.effective_from < begins[rate.prefix] if rate.prefix in begins else all_to_come)
-    ]
-    return [*kept, *new]
+
+    def stays(rate: Rate) -> bool:
+        begin = begins.get((rate.prefix, rate.interval))
+        return all_to_come if begin is None else rate.effective_from < begin
+
+    return [*filter(stays, old), *new]
 
 
 def tariff_list(context: Context) -> list[Row]:
     return [
-        {"name": tariff.name, "currency": tariff.currency, "rates": len(tariff.rates)}
+        terms_row(tariff.name, tariff.currency, tariff.terms) | {"rates": len(tariff.rates)}
         for tariff in context.billing.tariffs()
     ]
 
 
 def tariff_show(context: Context, name: str = DEFAULT_TARIFF) -> list[Row]:
-    return [_rate_row(rate) for rate in _known(context, name).rates]
+    return [_rate_row(rate) for rate in tariff_known(context, name).rates]
 
 
 def tariff_quote(
@@ -98,16 +122,18 @@ def tariff_quote(
     at: str | None = None,
 ) -> Row:
     """What a call of so many seconds to a number costs."""
-    tariff = _known(context, name)
+    tariff = tariff_known(context, name)
     at_ms = context.now_ms() if at is None else read_time(at, context.config.switch.time_zone)
     if number == ON_NET:
         e164, rate = ON_NET, tariff.find_on_net(at_ms)
     else:
         e164 = context.number(number)
-        rate = tariff.find(e164[1:], at_ms)
+        with context.billing.reading() as connection:
+            sets = Destinations(sales_store.destinations(connection))
+        rate = tariff.find(e164[1:], at_ms, sets)
     if rate is None:
         raise OperationError(f"tariff {name!r} has no rate for {e164} at that time")
-    cost = charge(rate, seconds * 1000)
+    cost = charge(rate, seconds * 1000, at_ms)
     return {
         "number": e164,
         **_rate_row(rate),
@@ -115,17 +141,6 @@ def tariff_quote(
         "billed_seconds": cost.billed_seconds,
         "price": format_amount(cost.price_micros),
     }
-
-
-def _tariff(context: Context, name: str) -> Tariff | None:
-    return next((tariff for tariff in context.billing.tariffs() if tariff.name == name), None)
-
-
-def _known(context: Context, name: str) -> Tariff:
-    found = _tariff(context, name)
-    if found is None:
-        raise OperationError(f"there is no tariff {name!r}; `softswitch tariff list` shows them")
-    return found
 
 
 def _changes(found: TariffDiff) -> list[Row]:
@@ -151,6 +166,8 @@ def _rate_row(rate: Rate) -> Row:
         "initial_increment": rate.initial_increment_seconds,
         "increment": rate.increment_seconds,
         "grace_seconds": rate.grace_seconds,
+        "minimum": format_amount(rate.minimum_micros),
+        "interval": rate.interval,
         "effective_from": show_stamp(rate.effective_from) if rate.effective_from else None,
         "currency": rate.currency,
     }

@@ -1,0 +1,134 @@
+"""Tariffs by the command line: intervals, assignments, imports and their undoing, quotes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from softswitch.cli.main import run
+
+HEADER = "prefix,destination,connect_fee,per_minute,initial_increment,increment\n"
+WIDE = HEADER.strip() + ",minimum,interval\n"
+
+
+class Result(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Softswitch = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("first")
+    assert run(["init", "--demo", "-c", str(folder / "softswitch.toml")]) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, first: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A demo switch of its own, and the working folder."""
+    for file in filter(Path.is_file, first.rglob("*")):
+        target = tmp_path / file.relative_to(first)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def softswitch(folder: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
+    def call(*arguments: str) -> Result:
+        status = run(arguments)
+        return Result(status, *capsys.readouterr())
+
+    return call
+
+
+def test_a_tariff_with_a_night_and_who_has_it(softswitch: Softswitch, folder: Path) -> None:
+    made = softswitch(
+        "tariff", "set", "split", "--time-zone", "Asia/Tbilisi", "-o", "json",
+        "--interval", "feast holiday 00:00-24:00", "--interval", "night mon-sun 22:00-06:00",
+        "--holiday", "01-07",
+    ).json  # fmt: skip
+    assert made["intervals"][1] == "night mon,tue,wed,thu,fri,sat,sun 22:00-06:00"
+    softswitch("destination", "set", "neighbours", "90", "994")
+    (folder / "split.csv").write_text(
+        WIDE
+        + "995,Georgia,0,0.60,1,1,,\n995,Georgia,0,0.30,1,1,,night\n"
+        + "@neighbours,Neighbours,0,1.20,1,1,0.50,\n"
+    )
+    done = softswitch("tariff", "import", "split.csv", "--name", "split", "-o", "json")
+    assert done.json["imported"] == 3
+    quote = "tariff", "quote", "--name", "split", "-o", "json", "--for", "60"
+    assert (
+        softswitch(*quote, "+995322000099", "--at", "2027-03-01T21:59:30+04:00").json["price"]
+        == "0.45"
+    )
+    found = softswitch(*quote, "+905321234567", "--for", "10").json
+    assert (found["price"], found["prefix"]) == ("0.50", "90")
+    given = softswitch(
+        "tariff", "assign", "Ana", "split", "--line", "+995322000001", "--from", "2020-01-01",
+        "-o", "json",
+    )  # fmt: skip
+    assert given.json["line"] == "+995322000001"
+    listed = softswitch("tariff", "assignments", "Ana", "-o", "json").json
+    assert [row["tariff"] for row in listed] == ["default", "split"]
+    softswitch("trunk", "add", "out", "--target", "sip:192.0.2.1")
+    explained = softswitch(
+        "explain", "call", "--from", "+995322000001", "--to", "+995322999999", "-o", "json",
+        "--at", "2027-03-01T23:00:00+04:00",
+    )  # fmt: skip
+    assert any(row["decision"].startswith("split: Georgia (995): 0.30") for row in explained.json)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("995,Georgia,0,0.60,1,1,,noon\n", "no interval 'noon'"),
+        ("@nowhere,x,0,0.60,1,1,,\n", "no destination set @nowhere"),
+        ("995,Georgia,0,0.60,1,1,,night\n", "none for always"),
+    ],
+)
+def test_rates_of_what_is_not_there_are_refused(
+    softswitch: Softswitch, folder: Path, row: str, says: str
+) -> None:
+    softswitch("tariff", "set", "split", "--interval", "night mon-sun 22:00-06:00")
+    (folder / "split.csv").write_text(WIDE + row)
+    refused = softswitch("tariff", "import", "split.csv", "--name", "split")
+    assert refused.status == 1
+    assert says in refused.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--time-zone", "Mars/Olympus", "no time zone"),
+        ("--interval", "night 22-6", "no interval"),
+        ("--holiday", "2027-02-30", "no holiday"),
+    ],
+)
+def test_terms_that_are_none(
+    softswitch: Softswitch, folder: Path, option: str, value: str, says: str
+) -> None:
+    refused = softswitch("tariff", "set", "x", option, value)
+    assert (refused.status, says in refused.err) == (1, True)
+
+
+def test_an_interval_that_rates_name_stays(softswitch: Softswitch, folder: Path) -> None:
+    softswitch("tariff", "set", "split", "--interval", "night mon-sun 22:00-06:00")
+    (folder / "split.csv").write_text(WIDE + "1,a,0,1,1,1,,\n1,a,0,1,1,1,,night\n")
+    softswitch("tariff", "import", "split.csv", "--name", "split")
+    refused = softswitch("tariff", "set", "split", "--interval", "")
+    assert refused.status == 1
+    assert "interval night" in refused.err

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from softswitch.reach import Reach
+
 
 @dataclass(frozen=True, slots=True)
 class RentedNumber:
@@ -13,12 +15,14 @@ class RentedNumber:
     Args:
         line: the number of the line at which it rings.
         shut: a fee went into the minus, and the balance wasn't above zero since.
+        reach: where its calls go instead; None: the line's phones ring.
     """
 
     number: str
     account_id: int
     line: str
     shut: bool
+    reach: Reach | None = None
 
 
 class RentedNumbers:

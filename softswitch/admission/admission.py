@@ -5,7 +5,7 @@ A call and `explain` both walk it, so that what is explained is what happens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 
 from billing.assignment import Assignments
@@ -25,6 +25,7 @@ from softswitch.admission.routing import (
     ToTrunk,
     all_up,
     route,
+    to_line,
     type_of_call,
 )
 from softswitch.directory import Directory, Line, Trunk
@@ -148,10 +149,28 @@ class Stages:
         groups = self.entitlements.destinations.of(number[1:])
         return PREMIUM in groups or self.plan.is_premium(number)
 
-    def _why_busy(self, line: Line) -> str | None:
-        if self._full(line):
+    def to_line(self, number: str, already: Container[int] = ()) -> ToLine:
+        """A line to which a call goes on.
+
+        Args:
+            already: ids of the lines that take part in that call.
+
+        Raises:
+            Refusal: 404 no line, 480 not to be had, 486 busy.
+        """
+        line = self.directory.line_by_number(number)
+        if line is None:
+            raise Refusal(404, "routing: there is no such line any more")
+        if (status := self.directory.bar(line, "incoming")) is not None:
+            raise Refusal(480, f"routing: the called line is {status}")
+        why_busy = self._why_busy(line, int(line.id in already))
+        return to_line(line, self.bindings_of(line), self.parks, why_busy)
+
+    def _why_busy(self, line: Line, besides: int = 0) -> str | None:
+        calls = self.calls_of(line) - besides
+        if line.max_calls is not None and calls >= line.max_calls:
             return "the called line has its max_calls"
-        return line.services.why_busy(self.calls_of(line))
+        return line.services.why_busy(calls)
 
     def _full(self, line: Line) -> bool:
         return line.max_calls is not None and self.calls_of(line) >= line.max_calls

@@ -11,6 +11,7 @@ from softswitch.admission.numbering import Dialled, NumberPlan, NumberType
 from softswitch.admission.refusal import SUBSCRIBER_ABSENT, Refusal
 from softswitch.admission.standing import Kind
 from softswitch.directory import Directory, Line, Trunk
+from softswitch.reach import Reach
 from softswitch.supplementary import ForwardKind
 from softswitch.voicemail.mailbox import takes_at_once
 
@@ -18,12 +19,14 @@ from softswitch.voicemail.mailbox import takes_at_once
 @dataclass(frozen=True, slots=True)
 class ToLine:
     """Rings all phones of a line of ours at once, or none: its forwarding or mailbox takes the
-    call."""
+    call, or the targets of a rented number."""
 
     number: str
     line: Line
     bindings: tuple[Binding, ...]
     forward: ForwardKind | None = None
+    reach: tuple[Reach, str] | None = None
+    """The targets, and the number that has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,9 @@ def route(
     if line is not None:
         if (status := directory.bar(line, "incoming")) is not None:
             raise Refusal(480, f"routing: the called line is {status}")
-        return _to_line(line, bindings or (), parks, why_busy)
+        if rented is not None and rented.reach is not None:
+            return ToLine(line.number, line, (), reach=(rented.reach, rented.number))
+        return to_line(line, bindings or (), parks, why_busy)
     if not isinstance(caller, LineCaller):
         # A trunk that could call out through us would do so at nobody's expense.
         raise Refusal(404, "routing: the number called from a trunk is no line of ours")
@@ -105,9 +110,12 @@ def _to_service(caller: Caller, code: str, name: str | None) -> ToService:
     return ToService(code, name)
 
 
-def _to_line(
-    line: Line, bindings: tuple[Binding, ...], parks: bool, why_busy: str | None
-) -> ToLine:
+def to_line(line: Line, bindings: tuple[Binding, ...], parks: bool, why_busy: str | None) -> ToLine:
+    """A line whose status lets it be called.
+
+    Raises:
+        Refusal: 480 not registered, 486 busy.
+    """
     reachable = bool(bindings) or parks
     busy = why_busy is not None
     forward = line.services.forwards_at_once(busy, reachable) or takes_at_once(

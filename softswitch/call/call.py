@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import string
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from billing.authorization import AccountBlocked, BillingError
 from billing.store import StoreError
+from rtp.control import Played, PlayItem
 from rtp.session import MediaError, MediaSession
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
@@ -207,17 +208,18 @@ class Call:
             return b""
         return self.media.describe("b", self.offer, wide=True)
 
-    def progress(self, session: Session, response: Response) -> None:
-        """Pass a provisional response on; with SDP in it the caller hears early media."""
+    def progress(self, session: Session, response: Response, *, early: bool = True) -> None:
+        """Pass a provisional response on; with SDP in it the caller hears early media, if `early`
+        says so."""
         for meter in self.meters:
             meter.record.rang(self.context.wall_ms())
         self.context.changed(self)
         body = b""
-        early = try_read(response.body)
-        if early is not None and self.offer is not None:
-            self._early = early
-            self.media.learn("b", early, session.dialog.flow.remote[0])
-            body = self.media.describe("a", early, answering=self.offer)
+        heard = try_read(response.body) if early else None
+        if heard is not None and self.offer is not None:
+            self._early = heard
+            self.media.learn("b", heard, session.dialog.flow.remote[0])
+            body = self.media.describe("a", heard, answering=self.offer)
         status = response.status if response.status in (180, 181, 182, 183) else 183
         self.leg("a").progress(status, self.now(), body)
 
@@ -239,9 +241,11 @@ class Call:
         self._legs["b"], self._lines["b"] = winner.session, winner.line
         if winner.line is not None:
             self.line_ids.add(winner.line.id)
+        for meter in winner.lost:
+            await self.drop_meter(meter, endings.taken_elsewhere())
         answered, wall = self.now(), self.context.wall_ms()
         description = winner.description
-        if self.offer is not None:
+        if self.offer is not None and not winner.moves:
             self.media.answered(self.offer, description)
         self.learn("b", description)
         for meter in self.meters:
@@ -253,9 +257,25 @@ class Call:
         self.talks.begin(self.offer, description)
         if winner.picked_up:
             pick_up.answer(self, winner.session)
+        if winner.moves:
+            self.talks.align("b", self.now())
         self.context.drain()
 
     # Talking with the switch itself
+
+    def speak_early(self, items: Sequence[PlayItem]) -> asyncio.Future[Played] | None:
+        """Have a caller hear something before anybody answers; None if they made no offer that
+        we could answer. Afterwards they are to hear their peer again."""
+        if self.offer is None:
+            return None
+        try:
+            body = self.media.answer_itself("a", self.offer)
+        except SipError:
+            return None
+        self.leg("a").progress(183, self.now(), body)
+        self.sound.hear("a", "prompts")
+        self.context.drain()
+        return self.sound.play("a", items)
 
     @property
     def sound(self) -> MediaSession:

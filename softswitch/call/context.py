@@ -28,7 +28,14 @@ from softswitch.admission.caller_id import (
 )
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.refusal import Refusal
-from softswitch.admission.routing import ToLine, ToService, ToTrunk, direction_of_call, type_of_call
+from softswitch.admission.routing import (
+    Route,
+    ToLine,
+    ToService,
+    ToTrunk,
+    direction_of_call,
+    type_of_call,
+)
 from softswitch.call.accounting import Record, SettlementDesk
 from softswitch.call.forking import Attempt, PhoneRinger
 from softswitch.directory import Line, Trunk
@@ -207,7 +214,18 @@ class CallContext:
         Raises:
             Refusal: 503, no trunk can be reached; 483, too many hops.
         """
-        destination, identity = priced.presented.route, priced.presented.identity
+        presented = priced.presented
+        return await self.ring(presented.route, presented.identity, request, extra, hops)
+
+    async def ring(
+        self,
+        destination: Route,
+        identity: Identity,
+        request: Request,
+        extra: Fields = (),
+        hops: int = 1,
+    ) -> list[Attempt]:
+        """As :meth:`attempts`, for who is shown as `identity`."""
         extra = (*privacy_fields(identity), *extra)
         forwards = request.max_forwards
         left = (DEFAULT_MAX_FORWARDS if forwards is None else forwards) - hops
@@ -235,6 +253,8 @@ class CallContext:
             extra,
             partial(self.trusts, line),
         )
+        if destination.reach is not None:
+            return [Attempt((), 0.0, phones=phones, reach=destination.reach)]
         if destination.forward is not None:
             return [Attempt((), 0.0, phones=phones, forward=destination.forward)]
         groups = [list(group) for _, group in groupby(destination.bindings, lambda b: b.q)]

@@ -40,6 +40,11 @@ def given_up() -> Ending:
     return Ending("caller", 487, NORMAL_CLEARING)
 
 
+def taken_elsewhere() -> Ending:
+    """Somebody else who was rung with this one answered first."""
+    return Ending("callee", 487, 26, rule="call: answered elsewhere")
+
+
 def hung_up(by: str) -> Ending:
     return Ending(by, 200, NORMAL_CLEARING)
 

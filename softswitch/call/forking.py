@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import repeat
+from typing import TYPE_CHECKING, Protocol
 
 from sip.dialog import DialogId
 from sip.flow import Flow
@@ -15,7 +16,12 @@ from sip.session import Session
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.refusal import NO_ANSWER, SUBSCRIBER_ABSENT, Refusal, cause_of
 from softswitch.directory import Line, Trunk
+from softswitch.reach import Reach
 from softswitch.supplementary import ForwardKind
+
+if TYPE_CHECKING:
+    from softswitch.call.confirming import Confirming
+    from softswitch.call.meter import Meter
 
 COMPLETED_ELSEWHERE: Fields = ((b"Reason", b'SIP;cause=200;text="Call completed elsewhere"'),)
 """RFC 3326; said only when it is true, since phones keep it out of their missed calls."""
@@ -59,6 +65,24 @@ class PhoneRinger:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What one INVITE is beside others of the same attempt.
+
+    Args:
+        line: whose phone it rings; None: nobody's of ours.
+        meter: who pays for it, beside the payers of the whole call.
+        confirming: asks whoever answers.
+    """
+
+    line: Line | None = None
+    meter: Meter | None = None
+    confirming: Confirming | None = None
+
+
+PLAIN = Part()
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """What is rung together.
 
@@ -72,6 +96,9 @@ class Attempt:
         rings_seconds: how long a phone rings that registers late.
         forward: by which of the line's services the call goes on when this attempt is over; None:
             that depends on what became of it.
+        reach: the targets to which the call goes when this attempt is over, and the number that
+            has them.
+        parts: one for each invitation; none where all are the line's or the trunk's.
     """
 
     invitations: tuple[Invitation, ...]
@@ -81,6 +108,8 @@ class Attempt:
     phones: PhoneRinger | None = None
     rings_seconds: float = 0.0
     forward: ForwardKind | None = None
+    reach: tuple[Reach, str] | None = None
+    parts: tuple[Part, ...] = ()
 
 
 class Owner(Protocol):
@@ -98,6 +127,7 @@ class Branches:
         "_failures",
         "_first_offers",
         "_invited",
+        "_parts",
         "_ringing",
         "attempt",
         "deadline",
@@ -110,6 +140,7 @@ class Branches:
         self._ringing: list[Session] = []
         self._invited: set[tuple[Flow, bytes]] = set()
         self._failures: list[tuple[int, Response | None]] = []
+        self._parts: dict[Session, Part] = {}
         self._first_offers: dict[Session, Invitation] = {}
         """Of those who weren't offered anything but the caller's codecs yet."""
         self.attempt = attempt
@@ -122,21 +153,37 @@ class Branches:
 
     def invite(self, owner: Owner, body: bytes, now: float) -> None:
         self.deadline = now + self.attempt.seconds
-        for invitation in self.attempt.invitations:
-            self._invite(invitation, owner, body, now)
+        parts = self.attempt.parts or repeat(PLAIN)
+        for invitation, part in zip(self.attempt.invitations, parts, strict=False):
+            self._invite(invitation, owner, body, now, part)
 
     def invite_again(self, session: Session, owner: Owner, body: bytes, now: float) -> bool:
         """Ring somebody once more who refused the offer, with a wider one; whether that is worth
         trying."""
         invitation = self._first_offers.pop(session, None)
-        if invitation is None or not body:
+        part = self.part(session)
+        if invitation is None or not body or part.confirming is not None:
             return False
         self._ringing.remove(session)
-        self._first_offers.pop(self._invite(invitation, owner, body, now))
+        self._first_offers.pop(self._invite(invitation, owner, body, now, part))
         return True
 
-    def _invite(self, invitation: Invitation, owner: Owner, body: bytes, now: float) -> Session:
+    def part(self, session: Session) -> Part:
+        return self._parts.get(session, PLAIN)
+
+    def release(self) -> None:
+        """Nobody is asked any more whether he takes the call."""
+        for part in self.attempt.parts:
+            if part.confirming is not None:
+                part.confirming.close()
+
+    def _invite(
+        self, invitation: Invitation, owner: Owner, body: bytes, now: float, part: Part = PLAIN
+    ) -> Session:
+        if part.confirming is not None:
+            body = part.confirming.offer
         session = self._agent.invite(invitation, body, now)
+        self._parts[session] = part
         session.owner = owner
         owner.joined(session)
         self._ringing.append(session)

@@ -32,6 +32,11 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
+class Greeted:
+    """The caller has heard the number's greeting."""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """The operator, or the end of the switch, ends the call."""
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rtp.control import Played, PlayItem
 from sip import events as sip_events
+from sip.errors import ParseError, SipError
 from sip.message import Response
 from sip.registrar import Binding
 from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
 from softswitch.call import pick_up
+from softswitch.call.confirming import SECONDS as ASKING_SECONDS
+from softswitch.call.confirming import Confirmed
 from softswitch.call.ending import Ending
-from softswitch.call.forking import NO_COMMON_CODEC, Attempt, Branches
+from softswitch.call.forking import NO_COMMON_CODEC, PLAIN, Attempt, Branches, Part, no_answer
 from softswitch.call.forwarding import Forwarding
-from softswitch.call.letters import HangUp, MediaLost, Registered
+from softswitch.call.keys import key_in
+from softswitch.call.letters import Greeted, HangUp, MediaLost, Registered
 from softswitch.call.media import CallMedia
 from softswitch.call.pick_up import PickUp
+from softswitch.call.reaching import NO_TRUNK, Reaching
 from softswitch.supplementary import DIVERSION_STATUS
 
 if TYPE_CHECKING:
@@ -25,20 +33,31 @@ if TYPE_CHECKING:
     from sip.sdp import SessionDescription
     from sip.session import Session
     from softswitch.call.call import Call
+    from softswitch.call.meter import Meter
     from softswitch.directory import Line
+    from softswitch.reach import Reach
 
+MAX_GREETING_SECONDS = 60.0
+"""However long a greeting is, the phones ring then."""
 SETUP_SECONDS = 180.0
 """However long phones ring, an unanswered call ends here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Winner:
-    """Who answered, and with which description."""
+    """Who answered, and with which description.
+
+    Args:
+        line: whose phone it is; None: nobody's of ours.
+        lost: payers of others that were rung beside him.
+        moves: he was talked to elsewhere, and must be told where the call's sound is.
+    """
 
     session: Session
     description: SessionDescription
     line: Line | None
-    """Whose phone it is; None for a trunk's."""
+    lost: tuple[Meter, ...] = ()
+    moves: bool = False
     picked_up: bool = False
     """By an INVITE of his own, which has yet to be answered."""
 
@@ -46,12 +65,13 @@ class Winner:
 class Ringing:
     """The attempts of one call, one after another."""
 
-    __slots__ = ("_attempts", "_branches", "_call", "_end", "_forwarding")
+    __slots__ = ("_attempts", "_branches", "_call", "_end", "_forwarding", "_reaching")
 
     def __init__(self, call: Call, attempts: list[Attempt]) -> None:
         self._call = call
         self._attempts = deque(attempts)
         self._forwarding = Forwarding(call)
+        self._reaching: Reaching | None = None
         self._branches: Branches | None = None
         self._end = call.now() + SETUP_SECONDS
 
@@ -88,9 +108,13 @@ class Ringing:
                 return await self._await_answer(branches)
             except Refusal as refusal:
                 onward = await self._onward(branches, refusal)
+                if isinstance(onward, Ending):
+                    return onward
                 if not onward:
                     raise
                 self._attempts = onward
+            finally:
+                branches.release()
 
     def stop(self, now: float) -> None:
         """Nobody needs to answer any more."""
@@ -99,7 +123,7 @@ class Ringing:
 
     def _begin(self, attempt: Attempt) -> Branches:
         call = self._call
-        if attempt.trunk is not None:
+        if attempt.trunk is not None and attempt.trunk.id != NO_TRUNK:
             call.meters[-1].record.trunk = attempt.trunk.name
         self._branches = branches = Branches(call.context.agent, attempt)
         branches.invite(call, call.offer_to_called(), call.now())
@@ -107,23 +131,60 @@ class Ringing:
         call.context.drain()
         return branches
 
-    async def _onward(self, branches: Branches, refusal: Refusal) -> deque[Attempt] | None:
+    async def _onward(self, branches: Branches, refusal: Refusal) -> deque[Attempt] | Ending:
         """What to try after an attempt failed: where a phone sent the call, the next trunk or
-        phones of a lower q, or where the line has its calls forwarded."""
-        phones = branches.attempt.phones
+        phones of a lower q, where the line has its calls forwarded, or the number's next target;
+        nothing when all of it was tried."""
+        attempt = branches.attempt
+        phones = attempt.phones
         redirection = branches.redirection()
         if redirection is not None and phones is not None:
             return deque(await self._forwarding.follow(phones.line, redirection))
+        if attempt.reach is not None and phones is not None:
+            return await self._reach(branches, phones.line, *attempt.reach)
         left = branches.left_of(self._attempts) if branches.tries_next() else []
-        if left or phones is None:
+        if left:
             return deque(left)
-        services = phones.line.services
-        kind = branches.attempt.forward or services.forwards_after(refusal)
-        forward = None if kind is None else services.forward(kind)
-        if kind is None or forward is None:
+        if phones is not None and not attempt.parts:
+            services = phones.line.services
+            kind = attempt.forward or services.forwards_after(refusal)
+            forward = None if kind is None else services.forward(kind)
+            if kind is not None and forward is not None:
+                target, status = forward.numbers[0], DIVERSION_STATUS[kind]
+                return deque(await self._forwarding.send_on(phones.line, target, status))
+        if self._reaching is None:
+            return deque()
+        return deque(await self._reaching.next(refusal))
+
+    async def _reach(
+        self, branches: Branches, line: Line, reach: Reach, number: str
+    ) -> deque[Attempt] | Ending:
+        """Greet the caller, then ring the first of the number's targets."""
+        call = self._call
+        if reach.greeting is not None:
+            ended = await self._greet(branches, reach.greeting)
+            if ended is not None:
+                return ended
+        self._reaching = Reaching(call, line, number, reach)
+        return deque(await self._reaching.next(no_answer()))
+
+    async def _greet(self, branches: Branches, path: str) -> Ending | None:
+        """Play a greeting before anybody is rung; whether the caller has given up meanwhile."""
+        call = self._call
+        playing = call.speak_early([PlayItem(file=path)])
+        if playing is None:
             return None
-        status = DIVERSION_STATUS[kind]
-        return deque(await self._forwarding.send_on(phones.line, forward.numbers[0], status))
+        playing.add_done_callback(partial(_greeted, call))
+        ended = None
+        until = call.now() + MAX_GREETING_SECONDS
+        while ended is None:
+            letter = await call.mailbox.next(until)
+            if letter is None or isinstance(letter, Greeted):
+                break
+            ended = self._give_up(branches, letter)
+        call.sound.stop_playing("a")
+        call.sound.hear("a", "peer")
+        return ended
 
     async def _await_answer(self, branches: Branches) -> Winner | Ending:
         call = self._call
@@ -151,10 +212,21 @@ class Ringing:
         match letter:
             case sip_events.Progress(session, response) if session in branches:
                 branches.note_early(session, response)
-                call.progress(session, response)
+                call.progress(session, response, early=branches.part(session).confirming is None)
             case sip_events.Answered(session, response) if session in branches:
-                branches.won(session, call.now())
-                return Winner(session, self._description(session, response), self.line)
+                return self._answered(branches, session, self._description(session, response))
+            case Confirmed(session, description) if session in branches:
+                if description is not None:
+                    return self._won(branches, session, description)
+                session.bye(call.now())
+                self._failed(branches, session, 480, None)
+            case sip_events.HungUp(session) if session in branches:
+                self._failed(branches, session, 480, None)
+            case sip_events.InfoReceived(session, request) if session in branches:
+                confirming = branches.part(session).confirming
+                key = key_in(request.content_type or "", request.body)
+                if confirming is not None and key is not None:
+                    confirming.press(key)
             case PickUp():
                 return self._picked_up(branches, letter)
             case sip_events.Refused(session, status, response) if session in branches:
@@ -162,8 +234,7 @@ class Ringing:
                 wider = call.wider_offer() if status in NO_COMMON_CODEC else b""
                 if branches.invite_again(session, call, wider, call.now()):
                     return None
-                if branches.failed(session, status, response, call.now()):
-                    raise branches.refusal()
+                self._failed(branches, session, status, response)
             case sip_events.Updated(session, request):
                 call.update_early(session, request.body)
             case Registered(binding):
@@ -171,6 +242,40 @@ class Ringing:
             case _:
                 return self._give_up(branches, letter)
         return None
+
+    def _answered(
+        self, branches: Branches, session: Session, description: SessionDescription
+    ) -> Winner | None:
+        """Somebody answered: the call is his, unless he is to be asked first."""
+        part, now = branches.part(session), self._call.now()
+        if part.confirming is None:
+            return self._won(branches, session, description)
+        branches.deadline = max(branches.deadline, now + ASKING_SECONDS + 1)
+        try:
+            part.confirming.ask(session, description)
+        except (ParseError, SipError):
+            session.bye(now)
+            self._failed(branches, session, 488, None)
+        return None
+
+    def _won(self, branches: Branches, session: Session, description: SessionDescription) -> Winner:
+        part = branches.part(session)
+        branches.won(session, self._call.now())
+        line = part.line if branches.attempt.parts else self.line
+        lost = self._lost(branches, part)
+        return Winner(session, description, line, lost, moves=part.confirming is not None)
+
+    def _lost(self, branches: Branches, part: Part) -> tuple[Meter, ...]:
+        """Payers of what was rung beside this part."""
+        payers = {other.meter for other in branches.attempt.parts} - {None, part.meter}
+        return tuple(meter for meter in self._call.meters if meter in payers)
+
+    def _failed(
+        self, branches: Branches, session: Session, status: int, response: Response | None
+    ) -> None:
+        """Raises Refusal when nobody is left."""
+        if branches.failed(session, status, response, self._call.now()):
+            raise branches.refusal()
 
     def _description(self, session: Session, response: Response) -> SessionDescription:
         """The answer stands in the 2xx, or stood in a reliable provisional response before it
@@ -185,7 +290,8 @@ class Ringing:
         description = pick_up.take(self._call, branches, letter)
         if description is None:
             return None
-        return Winner(letter.session, description, letter.line, picked_up=True)
+        lost = self._lost(branches, PLAIN)
+        return Winner(letter.session, description, letter.line, lost, picked_up=True)
 
     def _ring_late(self, branches: Branches, binding: Binding) -> None:
         branches.late(binding, self._call, self._call.offer_to_called(), self._call.now())
@@ -206,3 +312,9 @@ class Ringing:
                 return None
         branches.cancel(call.now())
         return end
+
+
+def _greeted(call: Call, playing: asyncio.Future[Played]) -> None:
+    if not playing.cancelled():
+        playing.exception()  # a worker that died is told of by itself
+    call.post(Greeted())

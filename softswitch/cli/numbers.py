@@ -104,6 +104,45 @@ def waits(context: typer.Context) -> None:
 
 
 @numbers.command()
+def reach(
+    context: typer.Context,
+    number: Number,
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TARGET]...", help="A line, a number, sip:USER@HOST or an IP address; two."
+        ),
+    ] = None,
+    in_turn: Annotated[
+        bool, typer.Option("--in-turn", help="The second rings when the first didn't answer.")
+    ] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Whoever answers outside must press 1.")
+    ] = False,
+    seconds: Annotated[int, typer.Option(help="How long a target rings.")] = 25,
+    greeting: Annotated[
+        Path | None, typer.Option(metavar="FILE.wav", help="What callers hear first.")
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="Ring at the line again.")] = False,
+) -> None:
+    """Where calls to a rented number go; with targets: have them go there. Legs to the telephone
+    network are paid by the number's owner."""
+    session = Session.of(context)
+    if off:
+        session.run("number_unreach", number=number)
+        return
+    session.run(
+        "number_reach",
+        number=number,
+        targets=targets,
+        in_turn=in_turn,
+        confirm=confirm,
+        seconds=seconds,
+        greeting=None if greeting is None else str(greeting.absolute()),
+    )
+
+
+@numbers.command()
 def restore(context: typer.Context, number: Number, line: RingsAt) -> None:
     """Give a number that rests back to who had it."""
     Session.of(context).run("number_restore", number=number, line=line)

@@ -22,6 +22,7 @@ from softswitch.admission.numbering import NumberError, NumberPlan
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
 from softswitch.operations.errors import OperationError
+from softswitch.reach_store import reaches_of
 from softswitch.rented import RentedNumber
 from softswitch.store import DirectoryStore
 
@@ -197,7 +198,11 @@ def rented_numbers(
     connection: Connection, accounts: Sequence[int] | None = None
 ) -> list[RentedNumber]:
     """The numbers that accounts rent or try; None means all accounts."""
-    return [RentedNumber(*facts) for facts in rental_store.ringing(connection, accounts)]
+    reaches = reaches_of(connection, accounts)
+    return [
+        RentedNumber(*facts, reaches.get((facts[0], facts[1])))
+        for facts in rental_store.ringing(connection, accounts)
+    ]
 
 
 def submitting(loop: asyncio.AbstractEventLoop, submit: Callable[[Any], Awaitable[Any]]) -> Apply:

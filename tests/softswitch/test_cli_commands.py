@@ -223,6 +223,42 @@ def test_caps_are_set_shown_and_explained(softswitch: Softswitch) -> None:
     assert "no cap 'speed'" in softswitch("account", "cap", "Ana", "speed", "1").err
 
 
+def test_e7_targets_of_a_rented_number_are_set_shown_and_forgotten(
+    softswitch: Softswitch, folder: Path
+) -> None:
+    rented = "+442079460000"
+    first, second = softswitch("line", "list", "-o", "json").json[:2]
+    account = str(first["account"])
+    softswitch("account", "topup", account, "50", "--payment-id", "p")
+    softswitch("number", "add", rented, "--country", "GB", "--monthly", "1")
+    reach = ("number", "reach", rented)
+    assert "isn't rented" in softswitch(*reach, first["number"]).err
+    softswitch("rental", "order", account, "--line", first["number"], rented)
+    assert softswitch(*reach, "-o", "json").json["targets"] == []
+    row = softswitch(*reach, first["number"], "+447700900123", "--confirm", "--in-turn",
+                     "--seconds", "20", "-o", "json").json  # fmt: skip
+    assert row["targets"] == [
+        f"line {first['number']} (20 s)", "number +447700900123 (20 s, confirmed by 1)",
+    ]  # fmt: skip
+    assert softswitch(*reach, "-o", "json").json == row and row["in_turn"] is True
+    row = softswitch(*reach, "sip:me@example.com", "192.0.2.7:5080", "-o", "json").json
+    assert row["targets"] == ["sip sip:me@example.com (25 s)", "sip sip:192.0.2.7:5080 (25 s)"]
+    (folder / "no.wav").write_bytes(b"RIFF")
+    for wrong, why in (
+        ((first["number"], second["number"], "+447700900123"), "1 to 2 targets"),
+        ((first["number"], first["number"]), "both targets are the same"),
+        ((rented,), "its own target"),
+        (("sip:me:secret@example.com",), "without password"),
+        (("224.0.0.1",), "no host's address"),
+        ((first["number"], "--seconds", "500"), "5 to 120"),
+        ((first["number"], "--greeting", "no.wav"), "can't be played"),
+        ((first["number"], "--greeting", "nothing.wav"), "can't be read"),
+    ):
+        result = softswitch(*reach, *wrong)
+        assert (result.status, result.err.count("\n")) == (1, 1) and why in result.err
+    assert softswitch(*reach, "--off", "-o", "json").json["targets"] == []
+
+
 def test_c2_services_of_a_line_are_listed_set_and_cleared(softswitch: Softswitch) -> None:
     line = softswitch("line", "list", "-o", "json").json[0]["number"]
     listed = softswitch("line", "service", "list", line, "-o", "json").json

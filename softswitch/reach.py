@@ -1,0 +1,89 @@
+"""How a rented number reaches its owner: up to two targets, at once or in turn (E5, E7)."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Literal
+
+from sip.errors import ParseError
+from sip.uri import Uri
+
+TargetKind = Literal["line", "number", "sip"]
+
+MAX_TARGETS = 2
+"""What the monthly fee includes."""
+RING_SECONDS = 25
+MIN_RING_SECONDS, MAX_RING_SECONDS = 5, 120
+
+
+class ReachError(Exception):
+    """A number can't be reached like this; one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a call to the number rings.
+
+    Args:
+        value: a line's number; any number (E.164), which the owner pays for; a SIP URI. One that
+            names no user is given the number that was called.
+        confirm: whoever answers must press 1, so that a mailbox can't take the call.
+        seconds: how long it rings.
+    """
+
+    kind: TargetKind
+    value: str
+    confirm: bool = False
+    seconds: int = RING_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What happens to a call to the number.
+
+    Args:
+        in_turn: the second target rings when the first didn't take the call; else both at once.
+        greeting: the path of a WAV file that callers hear first; None: none.
+    """
+
+    targets: tuple[Target, ...]
+    in_turn: bool = False
+    greeting: str | None = None
+
+    def check(self) -> None:
+        """Raises ReachError."""
+        if not 1 <= len(self.targets) <= MAX_TARGETS:
+            raise ReachError(f"a number has 1 to {MAX_TARGETS} targets")
+        if len({target.value for target in self.targets}) < len(self.targets):
+            raise ReachError("both targets are the same")
+        for target in self.targets:
+            if not MIN_RING_SECONDS <= target.seconds <= MAX_RING_SECONDS:
+                raise ReachError(
+                    f"a target rings from {MIN_RING_SECONDS} to {MAX_RING_SECONDS} seconds"
+                )
+            if target.kind == "sip":
+                sip_uri(target.value)
+
+
+def sip_uri(text: str) -> Uri:
+    """A SIP URI, or the IP address of a client's server with or without a port.
+
+    Raises:
+        ReachError: it is neither, or nobody could be there.
+    """
+    if not text.lower().startswith(("sip:", "sips:")):
+        text = f"sip:{text}"
+    try:
+        uri = Uri.parse(text.encode("utf-8"))
+    except ParseError as error:
+        raise ReachError(f"{text!r} is no SIP URI: {error}") from None
+    if uri.scheme not in ("sip", "sips") or uri.headers is not None or uri.password is not None:
+        raise ReachError(f"{text!r} must be sip:USER@HOST, without password and headers")
+    try:
+        address = ipaddress.ip_address(uri.host)
+    except ValueError:
+        return uri
+    if address.is_multicast or address.is_unspecified:
+        raise ReachError(f"{uri.host} is no host's address")
+    return uri

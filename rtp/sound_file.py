@@ -44,16 +44,22 @@ def load(path: Path) -> Wav:
         return parse(file.read(MAX_BYTES + 1))
 
 
-def convert(file: BinaryIO) -> Samples:
+def convert(file: BinaryIO, max_seconds: int = MAX_SECONDS) -> Samples:
     """Samples of whatever libsndfile reads, mixed down to one channel and resampled to 8 kHz.
+
+    Args:
+        max_seconds: longer ones are refused; a small file may hold hours of silence.
 
     Raises:
         WavError: it can't be read, or is longer or larger than anything that is played.
     """
+    if file.seek(0, os.SEEK_END) > MAX_UPLOAD_BYTES:
+        raise WavError(f"more than {MAX_UPLOAD_BYTES} octets")
+    file.seek(0)
     try:
         with soundfile.SoundFile(file) as sound:
-            _check_upload(sound)
-            mono = np.concatenate([*_mono_blocks(sound)])
+            _check_upload(sound, max_seconds)
+            mono = np.concatenate([*_mono_blocks(sound, max_seconds)])
             rate = sound.samplerate
     except (soundfile.LibsndfileError, TypeError, ValueError) as error:
         if isinstance(error, WavError):
@@ -64,18 +70,18 @@ def convert(file: BinaryIO) -> Samples:
     return saturated(resample(mono, rate) * 32768.0)
 
 
-def _check_upload(sound: soundfile.SoundFile) -> None:
+def _check_upload(sound: soundfile.SoundFile, max_seconds: int) -> None:
     if sound.samplerate not in SAMPLE_RATES:
         raise WavError(f"{sound.samplerate} samples a second")
     if not 1 <= sound.channels <= MAX_CHANNELS:
         raise WavError(f"{sound.channels} channels; {MAX_CHANNELS} are the most")
-    if sound.frames > MAX_SECONDS * sound.samplerate:
-        raise WavError(f"longer than {MAX_SECONDS} s")
+    if sound.frames > max_seconds * sound.samplerate:
+        raise WavError(f"longer than {max_seconds} s")
 
 
-def _mono_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+def _mono_blocks(sound: soundfile.SoundFile, max_seconds: int) -> Iterator[NDArray[np.float32]]:
     """What is there, which may be less or more than a header says."""
-    left = MAX_SECONDS * sound.samplerate
+    left = max_seconds * sound.samplerate
     yield np.empty(0, np.float32)
     while True:
         block = sound.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
@@ -83,7 +89,7 @@ def _mono_blocks(sound: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
             return
         left -= len(block)
         if left < 0:
-            raise WavError(f"longer than {MAX_SECONDS} s")
+            raise WavError(f"longer than {max_seconds} s")
         yield block.mean(axis=1, dtype=np.float32)
 
 

@@ -14,6 +14,7 @@ from softswitch.cli import (
     accounts,
     bonuses,
     calls,
+    greetings,
     guard,
     lines,
     mails,
@@ -39,7 +40,7 @@ app = typer.Typer(
 switch.add_to(app)
 for noun in (
     accounts, bonuses, lines, mails, numbers, packages, trunks, tariffs, calls, records, guard,
-    voicemail,
+    voicemail, greetings,
 ):  # fmt: skip
     noun.add_to(app)
 

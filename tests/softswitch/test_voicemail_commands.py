@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import soundfile
 
 from rtp.sound_file import load
 from softswitch import config
 from softswitch.cli.main import run
+from softswitch.operations import greetings
 from softswitch.operations.setup import opened
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import Message, VoicemailStore
@@ -157,3 +160,124 @@ def test_with_its_line_a_mailbox_goes_too(softswitch: Softswitch, folder: Path) 
     assert softswitch("line", "remove", LINE).status == 0
     assert [*(folder / "var" / "voicemail").iterdir()] == []
     assert softswitch("voicemail", "list").json == []
+
+
+# Greetings (E18)
+
+
+def wav(tag: int = 1, channels: int = 1, rate: int = 8000, bits: int = 16, count: int = 8000,
+        promised: int | None = None) -> bytes:  # fmt: skip
+    """A file with the given header over so many samples of a tone."""
+    width = bits // 8
+    sound = (np.sin(np.arange(count * channels) * 0.3) * 9000).astype("<i2").tobytes()
+    data = (sound if bits == 16 else sound + sound[: len(sound) // 2])[: count * channels * width]
+    frame = channels * width
+    fmt = struct.pack("<HHIIHH", tag, channels, rate, rate * frame, frame, bits)
+    size = len(data) if promised is None else promised
+    return (
+        struct.pack("<4sI4s4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16)
+        + fmt
+        + struct.pack("<4sI", b"data", size)
+        + data
+    )
+
+
+def test_E18_a_greeting_is_uploaded_chosen_from_the_list_and_deleted(
+    softswitch: Softswitch, folder: Path
+) -> None:
+    softswitch("voicemail", "enable", LINE)
+    (folder / "hello.wav").write_bytes(wav())
+    row = softswitch("greeting", "upload", LINE, "hello.wav").json
+    assert (row["name"], row["seconds"], row["chosen"]) == ("hello", 1.0, False)
+    assert softswitch("voicemail", "show", LINE).json["greeting"] is None
+    assert softswitch("greeting", "choose", LINE, "hello").json["greeting"] == "hello"
+    assert softswitch("voicemail", "show", LINE).json["greeting"] == "hello"
+    assert softswitch("greeting", "upload", LINE, "hello.wav", "--name", "new", "--choose").json
+    rows = softswitch("greeting", "list", LINE).json
+    assert [(row["name"], row["chosen"]) for row in rows] == [("hello", False), ("new", True)]
+    assert softswitch("greeting", "export", LINE, "new", "copy.wav").status == 0
+    assert (folder / "copy.wav").read_bytes() == (folder / "hello.wav").read_bytes()
+    assert softswitch("greeting", "delete", LINE, "new").json["deleted"]
+    assert softswitch("voicemail", "show", LINE).json["greeting"] is None
+    assert softswitch("greeting", "choose", LINE, "hello").status == 0
+    assert softswitch("greeting", "choose", LINE).json["greeting"] is None
+    assert "there is no greeting 'new'" in softswitch("greeting", "choose", LINE, "new").err
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (wav(tag=6), "A-law; PCM is needed"),
+        (wav(tag=3), "floating point; PCM is needed"),
+        (wav(rate=44_100), "44100 samples a second; 8000 are needed"),
+        (wav(rate=16_000), "16000 samples a second; 8000 are needed"),
+        (wav(channels=2), "2 channels; one is needed"),
+        (wav(bits=24), "24 bits a sample; 16 are needed"),
+        (wav(promised=90_000), "truncated"),
+        (wav(rate=0), "0 samples a second"),
+        (wav(count=0), "no sound"),
+        (wav(count=8000 * 301), "301 s; 300 s are the most"),
+        (b"ID3\x03", "no WAV file"),
+        (b"RIFF\xff\xff\xff\xffWAVEfmt ", "never filled in"),
+        (b"RIFF\x10\x00\x00\x00WAVE" + b"LIST\x00\x00\x00\x00" * 1_000, "more than 64 chunks"),
+        (b"RIFF\x10\x00\x00\x00WAVE" + b"junk\xff\xff\xff\xff", "no format in it"),
+    ],
+)
+def test_E18_another_file_is_refused_with_the_exact_reason(
+    softswitch: Softswitch, folder: Path, data: bytes, why: str
+) -> None:
+    (folder / "hello.wav").write_bytes(data)
+    refused = softswitch("greeting", "upload", LINE, "hello.wav")
+    assert refused.status == 1
+    assert why in refused.err and "--convert" in refused.err
+    assert softswitch("greeting", "list", LINE).json == []
+    assert not (folder / "var" / "voicemail").exists()
+
+
+@pytest.mark.parametrize(
+    "data", [wav(rate=44_100, count=44_100), wav(channels=2), wav(bits=24), wav(promised=90_000)]
+)
+def test_E18_conversion_is_offered_and_makes_it_right(
+    softswitch: Softswitch, folder: Path, data: bytes
+) -> None:
+    (folder / "hello.wav").write_bytes(data)
+    row = softswitch("greeting", "upload", LINE, "hello.wav", "--convert").json
+    assert row["seconds"] == 1.0
+    assert softswitch("greeting", "convert", "hello.wav", "right.wav").status == 0
+    kept = folder / "var" / "voicemail" / f"{row['id']}.wav"
+    assert kept.read_bytes() == (folder / "right.wav").read_bytes()
+    assert len(load(kept).samples) == 8000
+
+
+def test_E18_what_is_too_large_isnt_even_read(softswitch: Softswitch, folder: Path) -> None:
+    with (folder / "bomb.wav").open("wb") as file:
+        file.write(wav())
+        file.truncate(1 << 40)  # sparse
+    for more in ([], ["--convert"]):
+        refused = softswitch("greeting", "upload", LINE, "bomb.wav", *more)
+        assert refused.status == 1 and "octets" in refused.err
+
+
+def test_E18_hours_of_silence_in_a_small_file_are_refused(
+    softswitch: Softswitch, folder: Path
+) -> None:
+    soundfile.write(folder / "hours.flac", np.zeros(8000 * 3000, np.int16), 8000)
+    assert (folder / "hours.flac").stat().st_size < 1 << 20
+    refused = softswitch("greeting", "upload", LINE, "hours.flac", "--convert")
+    assert refused.status == 1 and "longer than 300 s" in refused.err
+
+
+def test_E18_names_and_counts_have_limits(
+    softswitch: Softswitch, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(greetings, "MAX_GREETINGS", 2)
+    (folder / "hello.wav").write_bytes(wav())
+    assert softswitch("greeting", "upload", LINE, "hello.wav").status == 0
+    assert "already" in softswitch("greeting", "upload", LINE, "hello.wav").err
+    long = softswitch("greeting", "upload", LINE, "hello.wav", "--name", "x" * 65)
+    assert "1 to 64" in long.err
+    assert softswitch("greeting", "upload", LINE, "hello.wav", "--name", "../../x").status == 0
+    assert "delete one" in softswitch("greeting", "upload", LINE, "hello.wav", "--name", "z").err
+    assert len([*(folder / "var" / "voicemail").iterdir()]) == 2
+    missing = softswitch("greeting", "upload", LINE, "nothing.wav")
+    assert missing.status == 1 and "nothing.wav can't be read" in missing.err

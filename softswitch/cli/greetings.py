@@ -1,0 +1,113 @@
+"""softswitch greeting: what callers hear before they leave a message."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softswitch.cli.lines import Number
+from softswitch.cli.session import Failure, Session, write_file
+
+app = typer.Typer(help="Greetings of lines: WAV, PCM, 8 kHz, 16 bit, mono.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(metavar="FILE.wav")]
+Greeting = Annotated[
+    str, typer.Argument(metavar="GREETING", help="Its name, or how only its id begins.")
+]
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="greeting")
+
+
+@app.command()
+def upload(
+    context: typer.Context,
+    number: Number,
+    file: File,
+    name: Annotated[
+        str | None, typer.Option(help="By which it is chosen. Default: the file's name.")
+    ] = None,
+    convert: Annotated[
+        bool, typer.Option("--convert", help="Make whatever can be read as sound right first.")
+    ] = False,
+    choose: Annotated[bool, typer.Option("--choose", help="Play it from now on.")] = False,
+) -> None:
+    """Keep a greeting for a line."""
+    session = Session.of(context)
+    data = _read(file, convert=convert)
+    wav = base64.b64encode(data).decode("ascii")
+    row = session.perform("greeting_upload", number=number, name=name or file.stem, wav=wav)
+    if choose:
+        session.perform("greeting_choose", number=number, greeting=row["id"])
+        row["chosen"] = True
+    session.show(row)
+
+
+@app.command()
+def convert(
+    context: typer.Context,
+    file: File,
+    to: Annotated[Path, typer.Argument(metavar="RESULT.wav")],
+) -> None:
+    """Make a file that can be uploaded of whatever can be read as sound."""
+    data = _read(file, convert=True)
+    write_file(to, data)
+    Session.of(context).show({"file": str(to), "octets": len(data)})
+
+
+@app.command("list")
+def list_(context: typer.Context, number: Number) -> None:
+    """The greetings of a line."""
+    Session.of(context).run("greeting_list", number=number)
+
+
+@app.command()
+def choose(
+    context: typer.Context,
+    number: Number,
+    greeting: Annotated[
+        str | None,
+        typer.Argument(metavar="[GREETING]", help="Without one: the switch's own words."),
+    ] = None,
+) -> None:
+    """Say which greeting a line's mailbox plays."""
+    Session.of(context).run("greeting_choose", number=number, greeting=greeting)
+
+
+@app.command()
+def delete(context: typer.Context, number: Number, greeting: Greeting) -> None:
+    """Delete a greeting."""
+    Session.of(context).run("greeting_delete", number=number, greeting=greeting)
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    number: Number,
+    greeting: Greeting,
+    file: File,
+) -> None:
+    """Write a greeting into a WAV file."""
+    session = Session.of(context)
+    row = session.perform("greeting_export", number=number, greeting=greeting)
+    write_file(file, base64.b64decode(row.pop("wav")))
+    session.show(row | {"file": str(file)})
+
+
+def _read(path: Path, *, convert: bool) -> bytes:
+    from rtp.wav import WavError
+    from softswitch.voicemail import greeting_file
+
+    read: Callable[[Path], bytes] = greeting_file.converted if convert else greeting_file.read
+    try:
+        return read(path)
+    except OSError as error:
+        raise Failure(f"{path} can't be read: {error.strerror}") from None
+    except WavError as error:
+        hint = "" if convert else "; --convert may make it right"
+        raise Failure(f"{path}: {error}{hint}") from None

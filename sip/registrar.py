@@ -80,6 +80,8 @@ class Registration:
     removed: tuple[Binding, ...] = ()
     released: tuple[Flow, ...] = ()
     """Connections that no binding needs any more, since the phone came by another."""
+    moved: tuple[tuple[Flow, Flow], ...] = ()
+    """Flows of a phone that it has left, each with the one by which it is reached instead."""
     outbound: bool = False
     """Whether the phone keeps its flow alive itself (RFC 5626), so that we say so."""
 
@@ -107,6 +109,9 @@ class Registrar:
         self._bindings: dict[str, dict[bytes, Binding]] = {}
         self._on_connection: dict[Flow, set[str]] = {}
         """Addresses of record that are reached by a connection."""
+        self._lost: dict[str, list[Binding]] = {}
+        """What was registered over connections that broke, until it would have run out: the phone
+        that comes back is the one whose dialogs live there."""
 
     def __len__(self) -> int:
         return sum(map(len, self._bindings.values()))
@@ -129,9 +134,11 @@ class Registrar:
         added: list[Binding] = []
         refreshed: list[Binding] = []
         removed: list[Binding] = []
+        left = self._come_back(aor, wishes)
         for wish in wishes:
             for key in self._replaced(after, wish):
                 gone = after.pop(key)
+                left += [gone.flow] if wish.expires else []
                 if key != wish.key:
                     removed.append(gone)
             if wish.expires == 0:
@@ -144,12 +151,14 @@ class Registrar:
         if len(after) > self._limits.max_contacts:
             raise SipError(403, "Too Many Contacts")
         self._keep(aor, after)
+        self._forget_lost(aor, wishes)
         return Registration(
             tuple(self._ordered(after)),
             tuple(added),
             tuple(refreshed),
             tuple(removed),
             self._released(known.values()),
+            self._moved(left, flow, after.values()),
             any(wish.reg_id is not None for wish in wishes),
         )
 
@@ -202,6 +211,24 @@ class Registrar:
         (RFC 5626 section 6), so that a phone which moved isn't rung twice; only another flow of
         a phone that numbers its flows is something of its own."""
         return [key for key, binding in bindings.items() if _is_same(wish, binding)]
+
+    def _come_back(self, aor: str, wishes: list[_Wish]) -> list[Flow]:
+        """Broken connections of phones that register now by another way."""
+        lost = self._lost.get(aor, ())
+        return [b.flow for b in lost if any(w.expires and _is_same(w, b) for w in wishes)]
+
+    def _moved(
+        self, left: list[Flow], flow: Flow, bindings: Iterable[Binding]
+    ) -> tuple[tuple[Flow, Flow], ...]:
+        """A flow that another phone of the line still uses, as behind a proxy, isn't left."""
+        used = {flow, *(binding.flow for binding in bindings)}
+        return tuple((old, flow) for old in dict.fromkeys(left) if old not in used)
+
+    def _forget_lost(self, aor: str, wishes: list[_Wish]) -> None:
+        lost = self._lost.pop(aor, [])
+        kept = [b for b in lost if not any(_is_same(wish, b) for wish in wishes)]
+        if kept:
+            self._lost[aor] = kept
 
     def _binding(self, aor: str, wish: _Wish, request: Request, flow: Flow, now: float) -> Binding:
         return Binding(
@@ -271,6 +298,10 @@ class Registrar:
             if len(valid) != len(held):
                 gone += [binding for uri, binding in held.items() if uri not in valid]
                 self._keep(aor, valid)
+        for aor, lost in list(self._lost.items()):
+            self._lost[aor] = [binding for binding in lost if binding.expires_at > now]
+            if not self._lost[aor]:
+                del self._lost[aor]
         return gone
 
     def restore(self, bindings: Iterable[Binding]) -> None:
@@ -283,20 +314,31 @@ class Registrar:
 
     def drop_flow(self, flow: Flow, now: float) -> dict[str, Registration]:
         """A connection is gone, and with it what was registered over it (RFC 5626 section 5.3),
-        unless a phone can be reached by its Contact; what became of each address of record."""
-        changed = {}
-        for aor in list(self._on_connection.get(flow, ())):
-            kept: dict[bytes, Binding] = {}
-            gone = []
-            for binding in self._valid(aor, now).values():
-                left = binding if binding.flow != flow else binding.by_contact()
-                if left is None:
-                    gone.append(binding)
-                else:
-                    kept[left.key] = left
-            self._keep(aor, kept)
-            changed[aor] = Registration(tuple(self._ordered(kept)), removed=tuple(gone))
-        return changed
+        unless a phone can be reached by its Contact or another of its flows; what became of each
+        address of record."""
+        return {aor: self._drop(aor, flow, now) for aor in list(self._on_connection.get(flow, ()))}
+
+    def _drop(self, aor: str, flow: Flow, now: float) -> Registration:
+        kept: dict[bytes, Binding] = {}
+        gone: list[Binding] = []
+        moved: list[Flow] = []
+        for binding in self._valid(aor, now).values():
+            left = binding if binding.flow != flow else binding.by_contact()
+            if left is None:
+                gone.append(binding)
+                continue
+            kept[left.key] = left
+            if left is not binding:
+                moved.append(left.flow)
+        self._keep(aor, kept)
+        ordered = self._ordered(kept)
+        instances = {binding.instance for binding in gone} - {None}
+        moved += [binding.flow for binding in ordered if binding.instance in instances]
+        if gone and not moved:
+            self._lost[aor] = [*self._lost.get(aor, ()), *gone][-self._limits.max_contacts :]
+        return Registration(
+            tuple(ordered), removed=tuple(gone), moved=tuple((flow, new) for new in moved[:1])
+        )
 
     def _released(self, bindings: Iterable[Binding]) -> tuple[Flow, ...]:
         flows = {binding.flow for binding in bindings if binding.flow.reliable}

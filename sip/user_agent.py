@@ -483,6 +483,14 @@ class UserAgent:
         fields += changed
         return Request.build(request.method, request.raw_uri, fields, request.body)
 
+    def follow(self, dialog: Dialog, old: Flow, new: Flow) -> None:
+        """A phone that was reached by one flow is reached by another: so are its dialogs there
+        (RFC 5626 section 5.3), unless they go by a proxy, which knows itself."""
+        if dialog.flow == old and dialog.pinned and not dialog.route_set:
+            dialog.flow = new
+            sips = new.secure and dialog.contact.startswith(b"<sips:")
+            dialog.contact = self.contact(new, sips=sips)
+
     def next_flow(self, dialog: Dialog) -> Flow:
         """Where the dialog's next request goes (RFC 3261 section 12.2.1.1)."""
         if dialog.pinned and not dialog.route_set:

@@ -62,6 +62,7 @@ class RegistrationDesk:
         registration = self._registrar.register(line.login, request, flow, wall)
         fields = tuple(self._registrar.ok_fields(registration, wall))
         self._agent.reply(request, flow, 200, now, fields)
+        self._follow(line, registration)
         if registration.added or registration.refreshed or registration.removed:
             self._bindings.changed(line.login, registration)
         self._ring_late(line, registration)
@@ -70,6 +71,13 @@ class RegistrationDesk:
         for left in registration.released:
             if left != flow:  # the 200 goes there
                 self._release(left)
+
+    def _follow(self, line: Line, registration: Registration) -> None:
+        """Dialogs of a phone go where it is reached now (RFC 5626 section 5.3)."""
+        for old, new in registration.moved:
+            for call in self._calls_of(line):
+                call.follow(line, old, new)
+            self._watchers.follow(line, old, new)
 
     def _ring_late(self, line: Line, registration: Registration) -> None:
         """A phone that registers while its line's call rings is rung too."""
@@ -97,6 +105,9 @@ class RegistrationDesk:
         changed = self._registrar.drop_flow(flow, self._wall_seconds())
         for aor, left in changed.items():
             self._bindings.changed(aor, left)
+            line = self._directory.line_by_login(aor)
+            if line is not None:
+                self._follow(line, left)
         return self._ended(changed, now)
 
     def _ended(self, aors: Iterable[str], now: float) -> bool:

@@ -18,6 +18,7 @@ from rtp.control import Played, PlayItem
 from rtp.session import MediaError, MediaSession
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
+from sip.flow import Flow
 from sip.message import Request, Response
 from sip.sdp import SessionDescription
 from sip.session import Session
@@ -564,6 +565,15 @@ class Call:
         if line is not None:
             return Identity(line.number, line.display_name, line.number)
         return Identity(self.record.called or None, "", self.record.called)
+
+    def follow(self, line: Line, old: Flow, new: Flow) -> None:
+        """A phone of the line is reached by another flow."""
+        for side, leg in self._legs.items():
+            holder = self._lines.get(side)
+            if holder is not None and holder.id == line.id:
+                self.context.agent.follow(leg.dialog, old, new)
+        if self.rung is not None and self.rung.id == line.id and self.ringing is not None:
+            self.ringing.follow(old, new)
 
     def learn(self, side: Side, heard: SessionDescription) -> None:
         """Teach the relay what a leg said."""

@@ -30,6 +30,7 @@ from softswitch.supplementary import DIVERSION_STATUS
 
 if TYPE_CHECKING:
     from sip.dialog import DialogId
+    from sip.flow import Flow
     from sip.sdp import SessionDescription
     from sip.session import Session
     from softswitch.call.call import Call
@@ -85,6 +86,11 @@ class Ringing:
     def dialog(self) -> DialogId | None:
         """Of a phone that rings: by it another one may take the call."""
         return None if self._branches is None else self._branches.early
+
+    def follow(self, old: Flow, new: Flow) -> None:
+        """A phone that may ring is reached by another flow."""
+        for session in self._branches or ():
+            self._call.context.agent.follow(session.dialog, old, new)
 
     def has(self, dialog: DialogId) -> bool:
         """Whether one of its phones rings in this dialog. Which tag is whose isn't asked: phones

@@ -189,6 +189,11 @@ class Watchers:
         """Registrations ran out or lost their connection. Whether anybody is told."""
         return self._tell(REG, lines, now)
 
+    def follow(self, line: Line, old: Flow, new: Flow) -> None:
+        """A phone of the line is reached by another flow, and told there from now on."""
+        for subscription in self._of_watcher.get(line.id, ()):
+            self._agent.follow(subscription.dialog, old, new)
+
     def lines_changed(self, lines: Iterable[int], now: float) -> None:
         """An operator changed or removed these lines."""
         for line_id in lines:

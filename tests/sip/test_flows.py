@@ -208,3 +208,61 @@ def test_a_proxy_that_cannot_keep_flows_is_refused(office):
     path = "Path: <sip:token@proxy;lr;ob>"
     registration = office.register(contact, tcp(40_000), 0.0, "Supported: outbound", via, path)
     assert registration.outbound
+
+
+def test_dialogs_of_a_phone_follow_it_to_its_new_flow(office):
+    office.outbound(1, tcp(40_000))
+    assert office.outbound(1, tcp(40_000), 10.0).moved == ()
+    assert office.outbound(1, tcp(41_000), 20.0).moved == ((tcp(40_000), tcp(41_000)),)
+    # Its second flow is one more, not another.
+    assert office.outbound(2, tcp(42_000), 30.0).moved == ()
+    other = URN.replace("e128", "e129")
+    assert office.outbound(1, tcp(43_000), 40.0, instance=other).moved == ()
+    # Who goes away goes nowhere.
+    gone = office.register("<sip:ana@10.0.0.5>;expires=0;+sip.instance=" + URN, tcp(44_000), 50.0)
+    assert gone.moved == ()
+
+
+def test_a_phone_whose_connection_broke_is_known_again_when_it_comes_back(office):
+    office.outbound(1, tcp(40_000))
+    lost = office.registrar.drop_flow(tcp(40_000), 10.0)["ana"]
+    assert lost.moved == () and len(lost.removed) == 1
+    other = URN.replace("e128", "e129")
+    assert office.outbound(1, tcp(41_000), 20.0, instance=other).moved == ()
+    assert office.outbound(1, tcp(42_000), 30.0).moved == ((tcp(40_000), tcp(42_000)),)
+    assert office.outbound(1, tcp(43_000), 40.0).moved == ((tcp(42_000), tcp(43_000)),)
+
+
+def test_a_lost_connection_is_remembered_as_long_as_it_would_have_been_registered(office):
+    office.outbound(1, tcp(40_000))
+    office.registrar.drop_flow(tcp(40_000), 10.0)
+    office.registrar.expire(3599.0)
+    assert len(office.registrar._lost["ana"]) == 1
+    office.registrar.expire(3601.0)
+    assert office.registrar._lost == {}
+    assert office.outbound(1, tcp(42_000), 3602.0).moved == ()
+
+
+def test_no_more_lost_connections_are_remembered_than_phones_may_register(office):
+    for number in range(50):
+        urn = f'"<urn:uuid:00000000-0000-1000-8000-{number:012}>"'
+        office.outbound(1, tcp(40_000 + number), instance=urn)
+        office.registrar.drop_flow(tcp(40_000 + number), 1.0)
+    assert len(office.registrar._lost["ana"]) == 10
+
+
+def test_dialogs_go_to_the_phones_other_flow_when_one_breaks(office):
+    office.outbound(1, tcp(40_000))
+    office.outbound(2, tcp(41_000))
+    assert office.registrar.drop_flow(tcp(40_000), 1.0)["ana"].moved == (
+        (tcp(40_000), tcp(41_000)),
+    )
+
+
+def test_a_flow_that_another_phone_of_the_line_uses_is_not_left(office):
+    """Both are behind one proxy: which dialog is whose can't be told by the flow."""
+    proxy = Flow("udp", LISTENING, ("192.0.2.50", 5060))
+    office.register(f"<sip:a@10.0.0.5>;+sip.instance={URN}", proxy)
+    office.register("<sip:a@10.0.0.6>", proxy)
+    away = office.register(f"<sip:a@10.0.0.5>;+sip.instance={URN}", tcp(40_000))
+    assert away.moved == ()

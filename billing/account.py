@@ -19,6 +19,34 @@ DISCONNECTED: Status = "disconnected"
 CLOSED: Status = "closed"
 """Over, for good."""
 
+TRANSITIONS: dict[str, frozenset[str]] = {
+    REGISTERED: frozenset({APPROVED, CLOSED}),
+    APPROVED: frozenset({REGISTERED, ACTIVE, CLOSED}),
+    ACTIVE: frozenset({SUSPENDED, DISCONNECTED, CLOSED}),
+    SUSPENDED: frozenset({ACTIVE, CLOSED}),
+    DISCONNECTED: frozenset({ACTIVE, CLOSED}),
+    CLOSED: frozenset(),
+}
+"""From a status to those that may follow it. A debt and a wish never lift each other (C9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Who changed what of an account, when and why: written once, never changed.
+
+    Args:
+        what: "status", or the name of what was changed.
+        at: epoch milliseconds.
+    """
+
+    account_id: int
+    at: int
+    who: str
+    what: str
+    before: str
+    after: str
+    reason: str
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

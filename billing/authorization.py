@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from billing.account import ACTIVE, Status
 from billing.cdr import Cdr
 from billing.reservation import SLICE_SECONDS
 from billing.tariff import Rate, Terms
@@ -36,6 +37,10 @@ class UnknownCall(BillingError):
 
 class CurrencyMismatch(BillingError):
     """A rate in another currency than the account's."""
+
+
+class StatusConflict(BillingError):
+    """A status that can't follow the one that an account has."""
 
 
 class PaymentConflict(BillingError):
@@ -147,14 +152,27 @@ class AddAccount:
     credit_limit_micros: int | None
     tariff: str
     at: int
+    status: Status = ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
 class SetAccount:
-    """Change status, tariff, name or credit_limit_micros; answered by the Account."""
+    """Change tariff, name or credit_limit_micros; answered by the Account."""
 
     account_id: int
     changes: Mapping[str, str | int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeStatus:
+    """Give an account another status, and write down who did it and why; answered by the Account.
+    The status that it has changes nothing."""
+
+    account_id: int
+    status: Status
+    at: int
+    who: str = "operator"
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +225,7 @@ Command = (
     | TopUp
     | AddAccount
     | SetAccount
+    | ChangeStatus
     | ReplaceTariff
     | UndoTariff
     | AssignTariff

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from billing import covered_calls, packages, rentals
-from billing.account import Account
+from billing.account import TRANSITIONS, Account, Change
 from billing.authorization import (
     AccountBlocked,
     AnswerCall,
     Authorization,
     BillingError,
+    ChangeStatus,
     CloseCall,
     CurrencyMismatch,
     ExtendCall,
@@ -26,6 +27,7 @@ from billing.authorization import (
     ProveAlive,
     SetAccount,
     Settlement,
+    StatusConflict,
     TopUp,
     UnknownAccount,
     UnknownCall,
@@ -40,7 +42,7 @@ from billing.reservation import FREE, SLICE_SECONDS, Slice, first_slice, next_sl
 from billing.sales import Sales
 from billing.tariff import Rate
 
-SETTABLE = frozenset({"status", "tariff", "name", "credit_limit_micros"})
+SETTABLE = frozenset({"tariff", "name", "credit_limit_micros"})
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ class Book:
         self.new_cdrs: list[tuple[Cdr, Rate | None, Coverage | None]] = []
         self.payments = {entry.transaction_id: entry for entry in payments}
         self.new_entries: list[Entry] = []
+        self.new_changes: list[Change] = []
         self.sales = Sales()
         """What is sold, as far as the batch has to do with it."""
 
@@ -319,6 +322,22 @@ class Book:
         self.accounts[account.id] = account
         return account
 
+    def _change_status(self, command: ChangeStatus) -> Account:
+        account = self.account(command.account_id)
+        before, after = account.status, command.status
+        if before == after:
+            return account
+        following = TRANSITIONS.get(before, frozenset())
+        if after not in following:
+            may = ", ".join(sorted(following)) or "nothing"
+            raise StatusConflict(
+                f"account {account.id} is {before} and can't become {after}; {may} may follow"
+            )
+        account = self.accounts[account.id] = replace(account, status=after)
+        who, why = command.who, command.reason
+        self.new_changes.append(Change(account.id, command.at, who, "status", before, after, why))
+        return account
+
 
 def rated(cdr: Cdr, call: LiveCall) -> Cdr:
     """The CDR with its price.
@@ -374,4 +393,5 @@ _DECISIONS: dict[type, Callable[[Book, Any], Any]] = {
     WriteCdr: Book._write_cdr,
     TopUp: Book._top_up,
     SetAccount: Book._set_account,
+    ChangeStatus: Book._change_status,
 }

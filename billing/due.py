@@ -47,6 +47,8 @@ class DueReport:
     done: int = 0
     accounts: set[int] = field(default_factory=set)
     """Whose money or services may have changed."""
+    kinds: set[str] = field(default_factory=set)
+    """What was done."""
     failures: list[tuple[DueWork, Exception]] = field(default_factory=list)
     """Works that were refused; they stay due."""
 
@@ -87,6 +89,7 @@ def run(
                 report.failures.append((work, failed))
                 continue
             report.done += 1
+            report.kinds.add(work.kind)
             if work.account_id is not None:
                 report.accounts.add(work.account_id)
             report.accounts |= touched

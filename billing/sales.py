@@ -82,6 +82,21 @@ class MoveDue:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleWork:
+    """From now on the work of this key is due then, or never (None)."""
+
+    key: str
+    work: DueWork | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Have a subscriber told something, once."""
+
+    notice: Notice
+
+
+@dataclass(frozen=True, slots=True)
 class DefineProduct:
     """Put an offer in the place of the one of this name; what was sold stays as it was sold."""
 

@@ -12,6 +12,7 @@ from billing import sales_schema as schema
 from billing.authorization import (
     AddAccount,
     AnswerCall,
+    ChangeStatus,
     CloseCall,
     ExtendCall,
     OpenCall,
@@ -38,7 +39,9 @@ from billing.sales import (
     RenewPackage,
     Sales,
     SalesCommand,
+    ScheduleWork,
     SetAutoRenew,
+    Tell,
 )
 from billing.schema import accounts, cdrs, coverage_from_blob, entries, live_calls
 
@@ -47,7 +50,7 @@ LONGEST_CALL_MS = 2 * 86_400_000
 
 
 _OF_CALLS = frozenset(
-    {ExtendCall, AnswerCall, ProveAlive, CloseCall, WriteCdr, SetAccount, AddAccount}
+    {ExtendCall, AnswerCall, ProveAlive, CloseCall, WriteCdr, SetAccount, ChangeStatus, AddAccount}
 )
 """Commands that have nothing to do with what is sold."""
 
@@ -183,6 +186,14 @@ def _move_due(connection: Connection, _: Book, command: MoveDue) -> bool:
     return connection.execute(update(table).where(mine).values(due_at=command.to)).rowcount > 0
 
 
+def _schedule(connection: Connection, book: Book, command: ScheduleWork) -> None:
+    book.sales.changes.due[command.key] = command.work
+
+
+def _tell(connection: Connection, book: Book, command: Tell) -> None:
+    book.sales.tell(command.notice)
+
+
 def _define_product(connection: Connection, _: Book, command: DefineProduct) -> Product:
     table, product = schema.products, command.product
     connection.execute(delete(table).where(table.c.name == product.name))
@@ -219,6 +230,8 @@ def _define_bonus(connection: Connection, _: Book, command: DefineBonus) -> None
 DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {
     **rental_store.DEFINITIONS,
     MoveDue: _move_due,
+    ScheduleWork: _schedule,
+    Tell: _tell,
     DefineProduct: _define_product,
     DefineDestination: _define_destination,
     DefineBonus: _define_bonus,

@@ -20,7 +20,7 @@ from sqlalchemy import (
     Table,
 )
 
-from billing.account import Account
+from billing.account import Account, Change
 from billing.book import LiveCall
 from billing.cdr import Cdr, MediaFigures
 from billing.coverage import Coverage
@@ -43,6 +43,20 @@ accounts = Table(
     Column("tariff", String(64), nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+)
+
+account_changes_table = Table(
+    "account_changes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", Integer, ForeignKey("accounts.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("what", String(64), nullable=False),
+    Column("before", String(256), nullable=False),
+    Column("after", String(256), nullable=False),
+    Column("reason", String(256), nullable=False),
+    Index("account_changes_by_account", "account_id", "at"),
 )
 
 entries = Table(
@@ -161,6 +175,11 @@ def account_changes(account: Account) -> tuple[Any, ...]:
         account.id,
         account.version,
     )
+
+
+def change_row(change: Change) -> dict[str, Any]:
+    names = [column.name for column in account_changes_table.columns if column.name != "id"]
+    return {name: getattr(change, name) for name in names}
 
 
 entry_row: Callable[[Entry], tuple[Any, ...]] = attrgetter(*ENTRY_COLUMNS)

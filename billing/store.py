@@ -21,12 +21,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from billing import sales_store, schema, tariff_store, verification
-from billing.account import ACTIVE, Account
+from billing.account import Account, Change
 from billing.authorization import (
     AddAccount,
     AnswerCall,
     AssignTariff,
     BillingError,
+    ChangeStatus,
     CloseCall,
     ExtendCall,
     OpenCall,
@@ -182,7 +183,7 @@ class Store:
             "balance_micros": 0,
             "reserved_micros": 0,
             "credit_limit_micros": command.credit_limit_micros,
-            "status": ACTIVE,
+            "status": command.status,
             "tariff": command.tariff,
             "version": 0,
             "created_at": command.at,
@@ -253,6 +254,13 @@ class Store:
         query = _ENTRIES.where(columns.account_id == account_id).order_by(columns.at, columns.id)
         with self._reading() as connection:
             return [schema.entry_of(row) for row in connection.execute(query)]
+
+    def changes(self, account_id: int) -> list[Change]:
+        """Who changed what of an account, the oldest first."""
+        table = schema.account_changes_table
+        query = select(table).where(table.c.account_id == account_id).order_by(table.c.id)
+        with self._reading() as connection:
+            return [Change(*row[1:]) for row in connection.execute(query)]
 
     def reading(self) -> Connection:
         """A connection of one moment, for :mod:`billing.sales_store`'s questions."""
@@ -327,7 +335,11 @@ class _Keys:
                 self.renewing.append(account_id)
             case AssignTariff(account_id=account_id):
                 self.accounts.add(account_id)
-            case SetAccount(account_id=account_id) | SalesCommand(account_id=account_id):
+            case (
+                SetAccount(account_id=account_id)
+                | ChangeStatus(account_id=account_id)
+                | SalesCommand(account_id=account_id)
+            ):
                 self.accounts.add(account_id)
 
 
@@ -393,6 +405,9 @@ def _write(connection: Connection, book: Book) -> None:
     _DELETE_CALLS.run(connection, gone)
     _INSERT_CDRS.run(connection, [schema.cdr_row(*record) for record in book.new_cdrs])
     _INSERT_ENTRIES.run(connection, [schema.entry_row(entry) for entry in book.new_entries])
+    if book.new_changes:
+        rows = [schema.change_row(change) for change in book.new_changes]
+        connection.execute(insert(schema.account_changes_table), rows)
     sales_store.write(connection, book.sales)
     accounts = [schema.account_changes(account) for account in book.changed_accounts]
     if _UPDATE_ACCOUNTS.run(connection, accounts) != len(accounts):

@@ -64,6 +64,8 @@ class Line:
     mailbox: VoiceMailbox | None = None
     """None: the switch takes no messages for it."""
     services: Supplementary = NO_SERVICES
+    lease_ends_on: str | None = None
+    """Of a user who isn't the owner: the last day (ISO date) of his lease, and of his access."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from billing import bonus, packages, rentals, sales_store
+from billing.account import ACTIVE, SUSPENDED, Change
+from billing.calendar import local_day
 from billing.due import Apply, DueReport, DueWork, Handler, run
 from billing.rental import ChargeRental, ReleaseNumber
-from billing.sales import RenewPackage
+from billing.sales import MoveDue, Notice, RenewPackage, Tell
 from billing.store import Store
+from softswitch.store import DirectoryStore
+from softswitch.subscriber_store import SubscriberStore
+
+LEASE_KIND = "lease"
+"""A tenant's lease is over: his line is suspended."""
+DOCUMENT_KIND = "document"
+"""An approved document has expired."""
 
 
 def run_due(store: Store, apply: Apply, now: int, zone: str) -> DueReport:
@@ -46,7 +55,44 @@ def _handlers(store: Store, zone: str) -> dict[str, Handler]:
         packages.DUE_KIND: _renew,
         rentals.FEE_KIND: _charge,
         rentals.NUMBER_KIND: _release,
+        LEASE_KIND: _end_lease(store, zone),
+        DOCUMENT_KIND: _expire_document(store),
     }
+
+
+def _end_lease(store: Store, zone: str) -> Handler:
+    directory = DirectoryStore(store.engine)
+
+    def handle(work: DueWork) -> list[object]:
+        def noted(number: str, ends_on: str) -> Change:
+            assert work.account_id is not None
+            what, why = f"line {number}", f"the lease ended on {ends_on}"
+            return Change(work.account_id, work.due_at, "switch", what, ACTIVE, SUSPENDED, why)
+
+        today = local_day(work.due_at, zone).isoformat()
+        directory.end_lease(int(work.subject), today, noted)
+        return [MoveDue(work, None)]
+
+    return handle
+
+
+def _expire_document(store: Store) -> Handler:
+    subscribers = SubscriberStore(store.engine)
+
+    def handle(work: DueWork) -> list[object]:
+        document = subscribers.document(int(work.subject))
+        if document is None:
+            return [MoveDue(work, None)]
+        notice = Notice(
+            f"document_expired:{document.id}",
+            document.account_id,
+            "document_expired",
+            document.kind,
+            work.due_at,
+        )
+        return [Tell(notice), MoveDue(work, None)]
+
+    return handle
 
 
 def _renew(work: DueWork) -> list[object]:

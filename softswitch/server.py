@@ -38,7 +38,7 @@ from softswitch.claim import DatabaseClaim
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
 from softswitch.directory import Directory
-from softswitch.due import run_due
+from softswitch.due import LEASE_KIND, run_due
 from softswitch.keeping import BindingKeeper, JournalKeeper
 from softswitch.live import live_handlers
 from softswitch.local_addresses import is_local_address
@@ -403,6 +403,9 @@ class Server:
         if report.done:
             self._log.info("due work done", works=report.done, accounts=len(report.accounts))
             changed = replace(self._context, changes=Changes(accounts=set(report.accounts)))
+            if LEASE_KIND in report.kinds:
+                lines = await asyncio.to_thread(self._directory_store.lines_of, report.accounts)
+                changed.changes.lines.update(line.id for line in lines)
             self._reload(await asyncio.to_thread(changed.reload))
             self.switch.accounts_changed(report.accounts)
 

@@ -6,7 +6,7 @@ start and written on an operator's change; the call path never comes here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -30,7 +30,8 @@ from sqlalchemy import (
     update,
 )
 
-from billing.schema import metadata
+from billing.account import ACTIVE, SUSPENDED, Change
+from billing.schema import account_changes_table, change_row, metadata
 from sip.digest import Algorithm
 from sip.flow import Flow
 from sip.registrar import Binding
@@ -61,6 +62,7 @@ lines_table = Table(
     Column("max_calls", Integer),
     Column("waiting_new", Integer),
     Column("waiting_old", Integer),
+    Column("lease_ends_on", String(10)),
     Column("ha1_md5", String(32), nullable=False),
     Column("ha1_sha256", String(64), nullable=False),
     Column("ha1_sha512_256", String(64), nullable=False),
@@ -152,6 +154,28 @@ class DirectoryStore:
                 chunk = query.where(lines_table.c.id.in_(some))
                 found += [_line(row, services, mailboxes) for row in connection.execute(chunk)]
             return found
+
+    def lines_of(self, accounts: Iterable[int]) -> list[Line]:
+        """The lines of some accounts."""
+        query = select(lines_table.c.id).where(lines_table.c.account_id.in_(sorted(accounts)))
+        with self._reading() as connection:
+            ids = list(connection.execute(query).scalars())
+        return self.lines(ids) if ids else []
+
+    def end_lease(self, line_id: int, today: str, noted: Callable[[str, str], Change]) -> bool:
+        """Suspend a line whose lease was over before a day (ISO date), and write down what `noted`
+        says of its number and the lease's end; whether it was so."""
+        table = lines_table
+        over = (table.c.id == line_id) & (table.c.lease_ends_on < today)
+        with self._engine.begin() as connection:
+            row = connection.execute(select(table).where(over)).one_or_none()
+            if row is None or row.status != ACTIVE:
+                return False
+            connection.execute(update(table).where(over).values(status=SUSPENDED))
+            connection.execute(
+                insert(account_changes_table), change_row(noted(row.number, row.lease_ends_on))
+            )
+            return True
 
     def line_by_number(self, number: str) -> Line | None:
         return self._line_where(lines_table.c.number == number)
@@ -313,6 +337,7 @@ def _line(
         waiting=None if row.waiting_new is None else Waiting(row.waiting_new, row.waiting_old),
         services=services.get(row.id, NO_SERVICES),
         mailbox=mailboxes.get(row.id),
+        lease_ends_on=row.lease_ends_on,
     )
 
 
@@ -328,6 +353,7 @@ def _line_row(line: Line) -> dict[str, Any]:
         "max_calls": line.max_calls,
         "waiting_new": None if line.waiting is None else line.waiting.new,
         "waiting_old": None if line.waiting is None else line.waiting.old,
+        "lease_ends_on": line.lease_ends_on,
     }
     row.update((column, line.ha1[algorithm]) for algorithm, column in HA1_COLUMNS.items())
     return row

@@ -11,6 +11,7 @@ from softswitch.cli.session import Session
 app = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Id, or name when it is unique.")]
+By = Annotated[str, typer.Option(help="Who does it, for the history.")]
 
 
 def add_to(root: typer.Typer) -> None:
@@ -33,6 +34,10 @@ def add(
         bool, typer.Option("--postpaid", help="Pays afterwards: no limit, unless one is given.")
     ] = False,
     tariff: Annotated[str, typer.Option(help="The price list of its calls.")] = "default",
+    registered: Annotated[
+        bool,
+        typer.Option("--registered", help="It waits to be approved and activated."),
+    ] = False,
 ) -> None:
     """Open an account; prints its id."""
     Session.of(context).run(
@@ -43,6 +48,7 @@ def add(
         credit_limit=credit_limit,
         postpaid=postpaid,
         tariff=tariff,
+        registered=registered,
     )
 
 
@@ -61,7 +67,7 @@ def topup(
 
 @app.command()
 def show(context: typer.Context, account: Account) -> None:
-    """One account with its balance."""
+    """One account with its balance and its subscriber's fields."""
     Session.of(context).run("account_show", account=account)
 
 
@@ -76,12 +82,49 @@ def set_(
     context: typer.Context,
     account: Account,
     key: Annotated[
-        str, typer.Argument(metavar="KEY", help="name, status, tariff or credit_limit.")
+        str,
+        typer.Argument(
+            metavar="KEY",
+            help="name, status, tariff, credit_limit, or a field of the subscriber: of a person "
+            "first_name, surname, gender, fathers_name, nationality, birth_date, "
+            "identity_document, national_code; of a company registration_date, "
+            "registration_number, subscriber_type; of both place_of_issue, postal_code, address, "
+            "email, language.",
+        ),
     ],
-    value: Annotated[str, typer.Argument(metavar="VALUE")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help='"" takes a field away.')],
+    by: By = "operator",
 ) -> None:
     """Change one property of an account."""
-    Session.of(context).run("account_set", account=account, key=key, value=value)
+    Session.of(context).run("account_set", account=account, key=key, value=value, by=by)
+
+
+@app.command()
+def status(
+    context: typer.Context,
+    account: Account,
+    status: Annotated[
+        Literal["registered", "approved", "active", "suspended", "disconnected", "closed"],
+        typer.Argument(metavar="STATUS"),
+    ],
+    reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    by: By = "operator",
+) -> None:
+    """Give an account another status: registered, approved, active, suspended (debt),
+    disconnected (own wish) or closed."""
+    Session.of(context).run("account_status", account=account, status=status, reason=reason, by=by)
+
+
+@app.command()
+def history(context: typer.Context, account: Account) -> None:
+    """Who changed what of the account, when and why."""
+    Session.of(context).run("account_history", account=account)
+
+
+@app.command()
+def login(context: typer.Context, account: Account, by: By = "operator") -> None:
+    """Issue the subscriber's login with a new password, which is shown once."""
+    Session.of(context).run("account_login", account=account, by=by)
 
 
 @app.command()

@@ -17,6 +17,8 @@ app = typer.Typer(help="Lines: who can call.", no_args_is_help=True)
 
 services = typer.Typer(help="What a line has switched on.", no_args_is_help=True)
 
+Reason = Annotated[str, typer.Option(help="Why, for the history.")]
+By = Annotated[str, typer.Option(help="Who does it, for the history.")]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="E.164, or as dialled here.")]
 
 
@@ -37,12 +39,21 @@ def add(
     login: Annotated[
         str | None, typer.Option(help="The SIP user. Default: the number's digits.")
     ] = None,
+    lease_ends_on: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Of a user who isn't the owner: his lease's last day."),
+    ] = None,
 ) -> None:
     """Add a line."""
     if password == FROM_STANDARD_INPUT:
         password = sys.stdin.readline().rstrip("\r\n")
     Session.of(context).run(
-        "line_add", number=number, account=account, password=password, login=login
+        "line_add",
+        number=number,
+        account=account,
+        password=password,
+        login=login,
+        lease_ends_on=lease_ends_on,
     )
 
 
@@ -71,15 +82,35 @@ def show(context: typer.Context, number: Number) -> None:
 
 
 @app.command()
-def suspend(context: typer.Context, number: Number) -> None:
-    """Stop a line's calls and registrations; only emergency numbers stay."""
-    Session.of(context).run("line_suspend", number=number)
+def suspend(
+    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
+) -> None:
+    """Stop a line's calls; emergency numbers and the switch's own codes stay."""
+    Session.of(context).run("line_suspend", number=number, reason=reason, by=by)
 
 
 @app.command()
-def resume(context: typer.Context, number: Number) -> None:
+def resume(
+    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
+) -> None:
     """Let a suspended line call again."""
-    Session.of(context).run("line_resume", number=number)
+    Session.of(context).run("line_resume", number=number, reason=reason, by=by)
+
+
+@app.command()
+def disconnect(
+    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
+) -> None:
+    """Shut a line at the subscriber's own wish."""
+    Session.of(context).run("line_disconnect", number=number, reason=reason, by=by)
+
+
+@app.command()
+def reconnect(
+    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
+) -> None:
+    """Open a line that was disconnected at the subscriber's wish."""
+    Session.of(context).run("line_reconnect", number=number, reason=reason, by=by)
 
 
 @app.command("set")
@@ -91,8 +122,9 @@ def set_(
         str, typer.Argument(metavar="VALUE", help='"" goes back to the switch\'s own setting.')
     ],
 ) -> None:
-    """Change one setting: account, algorithms, display_name, max_calls, no_answer_seconds,
-    password or waiting (messages in the line's mailbox, new/old, for the lamps of its phones)."""
+    """Change one setting: account, algorithms, display_name, lease_ends_on, max_calls,
+    no_answer_seconds, password or waiting (messages in the line's mailbox, new/old, for the lamps
+    of its phones)."""
     Session.of(context).run("line_set", number=number, key=key, value=value)
 
 

@@ -14,6 +14,7 @@ from softswitch.cli import (
     accounts,
     bonuses,
     calls,
+    documents,
     greetings,
     guard,
     lines,
@@ -21,6 +22,7 @@ from softswitch.cli import (
     numbers,
     packages,
     records,
+    requests,
     switch,
     tariffs,
     trunks,
@@ -39,8 +41,8 @@ app = typer.Typer(
 )
 switch.add_to(app)
 for noun in (
-    accounts, bonuses, lines, mails, numbers, packages, trunks, tariffs, calls, records, guard,
-    voicemail, greetings,
+    accounts, documents, requests, bonuses, lines, mails, numbers, packages, trunks, tariffs, calls,
+    records, guard, voicemail, greetings,
 ):  # fmt: skip
     noun.add_to(app)
 

@@ -7,12 +7,18 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from billing.account import ACTIVE, SUSPENDED, Account
+from sqlalchemy.exc import IntegrityError
+
+from billing.account import ACTIVE, REGISTERED, Account, Change
 from billing.authorization import AddAccount, SetAccount, TopUp
 from billing.cdr import show_stamp
 from billing.money import MAX_MICROS, MoneyError, format_amount, parse_amount
+from softswitch import profile
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.operations.lines import generate_password
+from softswitch.operations.standing import change_status, today, who
+from softswitch.passwords import hashed, matches
 
 Row = dict[str, Any]
 
@@ -20,6 +26,7 @@ DEFAULT_TARIFF = "default"
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
 _PAYMENT_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TARIFF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NOBODYS = "scrypt:14:8:1:00:00"
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -31,9 +38,13 @@ def account_add(
     credit_limit: str | None = None,
     postpaid: bool = False,
     tariff: str = DEFAULT_TARIFF,
+    registered: bool = False,
 ) -> Row:
     """Open an account. Prepaid, its balance may fall to minus the credit limit (default 0); a
-    postpaid one owes without bound unless a limit is given."""
+    postpaid one owes without bound unless a limit is given. One that is only `registered` waits to
+    be approved and activated."""
+    if kind not in profile.KINDS:
+        raise OperationError(f"an account is a {' or a '.join(profile.KINDS)}, not {kind!r}")
     limit = "" if postpaid and credit_limit is None else credit_limit or "0"
     account = context.do(
         AddAccount(
@@ -43,6 +54,7 @@ def account_add(
             credit_limit_micros=_credit_limit(limit),
             tariff=tariff_name(tariff),
             at=context.now_ms(),
+            status=REGISTERED if registered else ACTIVE,
         )
     )
     context.changes.accounts.add(account.id)
@@ -63,25 +75,92 @@ def account_topup(context: Context, account: str, amount: str, payment_id: str) 
 
 
 def account_show(context: Context, account: str) -> Row:
-    return account_row(context.account(account))
+    owner = context.account(account)
+    return account_row(owner) | _profile_row(context, owner)
 
 
 def account_list(context: Context) -> list[Row]:
     return [account_row(account) for account in context.billing.accounts()]
 
 
-def account_set(context: Context, account: str, key: str, value: str) -> Row:
-    """Change one property."""
+def account_set(context: Context, account: str, key: str, value: str, by: str = "operator") -> Row:
+    """Change one property; "" takes a field away."""
+    owner = context.account(account)
+    if key == "status":
+        return account_row(change_status(context, owner, value, by=by))
+    if key in profile.FIELDS:
+        return _set_field(context, owner, key, value, by)
     read = _KEYS.get(key)
     if read is None:
-        near = difflib.get_close_matches(key, _KEYS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_KEYS)}"
+        known = [*_KEYS, "status", *profile.FIELDS]
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
         raise OperationError(f"an account has no property {key!r}; {hint}")
     column, parse = read
-    owner = context.account(account)
     changed = context.do(SetAccount(owner.id, {column: parse(value)}))
     context.changes.accounts.add(owner.id)
     return account_row(changed)
+
+
+def account_login(context: Context, account: str, by: str = "operator") -> Row:
+    """Issue the login to the cabinet with a new password, which is shown once (C19)."""
+    owner = context.account(account)
+    login = profile.login_of(owner.kind, owner.id, context.subscribers.fields(owner.id))
+    if login is None:
+        raise OperationError(
+            f"a person's login is his national code: `softswitch account set {owner.id} "
+            "national_code CODE` first"
+        )
+    password = generate_password()
+    now = context.now_ms()
+    before = context.subscribers.login(owner.id) or ""
+    change = Change(owner.id, now, who(by), "login", before, login, "a new password was issued")
+    try:
+        context.subscribers.set_login(owner.id, login, hashed(password), now, [change])
+    except IntegrityError:
+        raise OperationError(f"login {login} belongs to another account") from None
+    return {"account": owner.id, "login": login, "password": password}
+
+
+def account_authenticate(context: Context, login: str, password: str) -> Row:
+    """Whose login this is, if the password is right."""
+    found = context.subscribers.login_secret(login)
+    # An unknown login costs as much time as a wrong password.
+    right = matches(password, _NOBODYS if found is None else found[1])
+    if found is None or not right:
+        raise OperationError("login or password is wrong")
+    return account_show(context, str(found[0]))
+
+
+def read_fields(context: Context, owner: Account, values: Mapping[str, str]) -> dict[str, str]:
+    """Fields as they are kept. Raises OperationError."""
+    read: dict[str, str] = {}
+    for key, text in values.items():
+        if key not in profile.FIELDS:
+            near = difflib.get_close_matches(key, profile.FIELDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "`account show` lists them"
+            raise OperationError(f"an account has no field {key!r}; {hint}")
+        try:
+            read[key] = profile.read_field(
+                owner.kind, key, text, context.config.switch.country, today(context)
+            )
+        except profile.FieldError as error:
+            raise OperationError(str(error)) from None
+    return read
+
+
+def _set_field(context: Context, owner: Account, key: str, text: str, by: str) -> Row:
+    value = read_fields(context, owner, {key: text})[key] if text else ""
+    before = context.subscribers.fields(owner.id).get(key, "")
+    change = Change(owner.id, context.now_ms(), who(by), key, before, value, "")
+    context.subscribers.set_fields(owner.id, {key: value}, [change])
+    return account_show(context, str(owner.id))
+
+
+def _profile_row(context: Context, owner: Account) -> Row:
+    fields = context.subscribers.fields(owner.id)
+    own = [key for key, field in profile.FIELDS.items() if owner.kind in field.kinds]
+    return {key: fields.get(key) for key in own} | {"login": context.subscribers.login(owner.id)}
 
 
 def account_ledger(context: Context, account: str) -> list[Row]:
@@ -167,15 +246,8 @@ def _credit_limit(text: str) -> int | None:
     return micros
 
 
-def _status(text: str) -> str:
-    if text not in (ACTIVE, SUSPENDED):
-        raise OperationError(f"status must be {ACTIVE} or {SUSPENDED}, not {text!r}")
-    return text
-
-
 _KEYS: Mapping[str, tuple[str, Callable[[str], str | int | None]]] = {
     "name": ("name", _name),
-    "status": ("status", _status),
     "tariff": ("tariff", tariff_name),
     "credit_limit": ("credit_limit_micros", _credit_limit),
 }

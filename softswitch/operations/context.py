@@ -25,6 +25,7 @@ from softswitch.operations.errors import OperationError
 from softswitch.reach_store import reaches_of
 from softswitch.rented import RentedNumber
 from softswitch.store import DirectoryStore
+from softswitch.subscriber_store import SubscriberStore
 
 Capped = tuple[Caps, tuple[tuple[int, int], ...]]
 """An account's caps, and what it spent: (epoch milliseconds, micros)."""
@@ -92,6 +93,10 @@ class Context:
     now_ms: Callable[[], int]
     """Epoch milliseconds."""
     changes: Changes = field(default_factory=Changes)
+
+    @cached_property
+    def subscribers(self) -> SubscriberStore:
+        return SubscriberStore(self.billing.engine)
 
     @cached_property
     def plan(self) -> NumberPlan:

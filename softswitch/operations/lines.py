@@ -9,15 +9,22 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
-from billing.account import Account
+from billing.account import ACTIVE, DISCONNECTED, SUSPENDED, Account, Change, Status
+from billing.calendar import day_start
+from billing.due import DueWork
+from billing.sales import ScheduleWork
 from sip.digest import Algorithm, ha1
+from softswitch import profile
 from softswitch.directory import Line, Waiting
+from softswitch.due import LEASE_KIND
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.operations.standing import reason_given, today, who
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import VoicemailStore
 
@@ -41,18 +48,24 @@ def line_add(
     account: str,
     password: str | None = None,
     login: str | None = None,
+    lease_ends_on: str | None = None,
 ) -> Row:
-    """A new line; without a password a random one is made and returned."""
+    """A new line; without a password a random one is made and returned. A user who isn't the owner
+    gives the end of his lease."""
     made = password is None
     secret = generate_password() if password is None else password
     owner = context.account(account)
     line = _new_line(context, number, login, secret, owner)
+    if lease_ends_on is not None:
+        line = replace(line, lease_ends_on=_lease(context, owner, lease_ends_on))
     try:
         (line_id,) = context.directory.add_lines([line])
     except IntegrityError:
         raise OperationError(_taken(context, line)) from None
     context.changes.lines.add(line_id)
-    row = _row(replace(line, id=line_id), owner.name)
+    line = replace(line, id=line_id)
+    _watch_lease(context, line)
+    row = _row(line, owner.name)
     return row | {"password": secret} if made else row
 
 
@@ -85,12 +98,47 @@ def line_show(context: Context, number: str) -> Row:
     }
 
 
-def line_suspend(context: Context, number: str) -> Row:
-    return _save(context, replace(context.line(number), status="suspended"))
+def line_suspend(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
+    return _change_status(context, number, SUSPENDED, (ACTIVE, SUSPENDED), reason, by)
 
 
-def line_resume(context: Context, number: str) -> Row:
-    return _save(context, replace(context.line(number), status="active"))
+def line_resume(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
+    """Let a suspended line call again, unless its user's lease is over."""
+    line = context.line(number)
+    if line.lease_ends_on is not None and line.lease_ends_on < today(context).isoformat():
+        raise OperationError(
+            f"the lease of {line.number} ended on {line.lease_ends_on}; "
+            "`softswitch line set NUMBER lease_ends_on DATE` sets the new one"
+        )
+    return _change_status(context, number, ACTIVE, (ACTIVE, SUSPENDED), reason, by)
+
+
+def line_disconnect(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
+    """Shut a line at the subscriber's own wish."""
+    return _change_status(context, number, DISCONNECTED, (ACTIVE, DISCONNECTED), reason, by)
+
+
+def line_reconnect(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
+    """Open a line that was disconnected; a debt isn't touched by it."""
+    return _change_status(context, number, ACTIVE, (ACTIVE, DISCONNECTED), reason, by)
+
+
+def _change_status(
+    context: Context, number: str, status: Status, allowed: tuple[str, ...], reason: str, by: str
+) -> Row:
+    """Give a line another status if it has one of the allowed, and write down who did it."""
+    line = context.line(number)
+    if line.status not in allowed:
+        raise OperationError(f"line {line.number} is {line.status}")
+    if line.status == status:
+        return _row(line, context.account(line.account_id).name)
+    what = f"line {line.number}"
+    change = Change(
+        line.account_id, context.now_ms(), who(by), what, line.status, status, reason_given(reason)
+    )
+    row = _save(context, replace(line, status=status))
+    context.subscribers.note([change])
+    return row
 
 
 def line_set(context: Context, number: str, key: str, value: str) -> Row:
@@ -101,7 +149,10 @@ def line_set(context: Context, number: str, key: str, value: str) -> Row:
         near = difflib.get_close_matches(key, _KEYS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(_KEYS))}"
         raise OperationError(f"a line has no setting {key!r}; {hint}")
-    _save(context, change(context, line, value))
+    changed = change(context, line, value)
+    _save(context, changed)
+    if changed.lease_ends_on != line.lease_ends_on:
+        _watch_lease(context, changed)
     return line_show(context, line.number)
 
 
@@ -112,6 +163,7 @@ def line_remove(context: Context, number: str) -> Row:
     for sound in sounds:
         Shelf(context.config.voicemail_dir).remove(sound)
     context.changes.lines.add(line.id)
+    _watch_lease(context, replace(line, lease_ends_on=None))
     return {"number": line.number, "removed": True}
 
 
@@ -235,7 +287,42 @@ def _row(line: Line, account_name: str) -> Row:
         "account": line.account_id,
         "account_name": account_name,
         "status": line.status,
+        "role": "owner" if line.lease_ends_on is None else "user",
+        "lease_ends_on": line.lease_ends_on,
     }
+
+
+def _lease(context: Context, owner: Account, text: str) -> str:
+    """The last day of a lease; it has months left when the line may be used at once (C21)."""
+    try:
+        ends_on = profile.read_date(text)
+    except profile.FieldError as error:
+        raise OperationError(f"the end of a lease {error}, not {text!r}") from None
+    now = today(context)
+    if ends_on < now:
+        raise OperationError(f"the lease ended on {ends_on}")
+    if owner.status == ACTIVE and not profile.lease_is_long_enough(ends_on, now):
+        raise OperationError(
+            f"a lease must have {profile.MIN_LEASE_MONTHS} months left; this one ends on {ends_on}"
+        )
+    return ends_on.isoformat()
+
+
+def _watch_lease(context: Context, line: Line) -> None:
+    """Have the line suspended on the day after the lease's last."""
+    key = f"{LEASE_KIND}:{line.id}"
+    work = None
+    if line.lease_ends_on is not None:
+        day = profile.read_date(line.lease_ends_on) + timedelta(days=1)
+        at = day_start(day, context.config.switch.time_zone)
+        work = DueWork(LEASE_KIND, str(line.id), line.account_id, at)
+    context.do(ScheduleWork(key, work))
+
+
+def _set_lease(context: Context, line: Line, value: str) -> Line:
+    if not value:
+        return replace(line, lease_ends_on=None)
+    return replace(line, lease_ends_on=_lease(context, context.account(line.account_id), value))
 
 
 _SETTINGS_SHOWN = ("display_name", "algorithms", "no_answer_seconds", "max_calls", "waiting")
@@ -307,6 +394,7 @@ _KEYS: Mapping[str, Callable[[Context, Line, str], Line]] = {
     "account": _set_account,
     "algorithms": _set_algorithms,
     "display_name": _set_display_name,
+    "lease_ends_on": _set_lease,
     "max_calls": _set_max_calls,
     "no_answer_seconds": _set_no_answer,
     "password": _set_password,

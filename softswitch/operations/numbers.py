@@ -35,6 +35,7 @@ from billing.rental import (
 from softswitch.operations.accounts import read_amount, read_currency
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.operations.standing import approved_kinds
 
 Row = dict[str, Any]
 
@@ -207,8 +208,8 @@ def rental_order(
     """Rent numbers: chosen ones, or any from the stock of a country and city. Each rings at
     `line`. The same order id again changes nothing.
 
-    `approved` names the classes of documents that were approved for the account; a number that
-    wants another class is held until the order is repeated with it."""
+    `approved` names classes of documents that were approved outside, beside those that the account
+    has here; a number that wants another class is held until the order is repeated with it."""
     owner = context.account(account)
     if months not in TERMS:
         raise OperationError(f"months must be {', '.join(map(str, TERMS))}, not {months}")
@@ -222,6 +223,7 @@ def rental_order(
     with context.billing.reading() as connection:
         percent = discount(rental_store.discounts(connection), months, len(chosen))
     _check_funds(context, owner, fresh, months, percent)
+    papers = approved_kinds(context, owner.id).union(approved or ())
     commands = [
         RentNumber(
             account_id=owner.id,
@@ -232,7 +234,7 @@ def rental_order(
             months=months,
             discount_percent=percent,
             zone=context.config.switch.time_zone,
-            approved=frozenset(approved or ()),
+            approved=papers,
         )
         for number in chosen
     ]

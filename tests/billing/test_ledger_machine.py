@@ -21,13 +21,13 @@ from sqlalchemy.exc import OperationalError
 from billing.authorization import (
     AccountBlocked,
     AnswerCall,
+    ChangeStatus,
     CloseCall,
     ExtendCall,
     InsufficientFunds,
     OpenCall,
     ProveAlive,
     ReplaceTariff,
-    SetAccount,
     TopUp,
 )
 from billing.rating import charge
@@ -94,7 +94,7 @@ class Ledger(RuleBasedStateMachine):
     def block_or_unblock(self):
         self.blocked = not self.blocked
         status = "suspended" if self.blocked else "active"
-        self.do(SetAccount(self.who, {"status": status}))
+        self.do(ChangeStatus(self.who, status, 0))
         for key in self.live:
             self._extend(key)
 

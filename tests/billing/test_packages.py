@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from billing.authorization import (
     AnswerCall,
     BillingError,
+    ChangeStatus,
     CloseCall,
     ExtendCall,
     InsufficientFunds,
     OpenCall,
-    SetAccount,
     TopUp,
 )
 from billing.calendar import Term
@@ -278,7 +278,7 @@ class TestCalls:
     def test_a_suspended_account_may_not_use_it(self):
         books, who = shop(NO_LIMIT, balance=10 * LARI)
         buy(books, who, NO_LIMIT)
-        one(books, SetAccount(who, {"status": "suspended"}))
+        one(books, ChangeStatus(who, "suspended", START))
         with pytest.raises(BillingError, match="suspended"):
             open_call(books, "c1", who, START)
 

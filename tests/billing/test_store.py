@@ -19,13 +19,13 @@ import billing
 from billing.authorization import (
     AccountBlocked,
     AnswerCall,
+    ChangeStatus,
     CloseCall,
     CurrencyMismatch,
     ExtendCall,
     InsufficientFunds,
     OpenCall,
     PaymentConflict,
-    SetAccount,
     TopUp,
     UnknownCall,
     WriteCdr,
@@ -80,7 +80,7 @@ def test_what_a_late_bye_adds_is_not_billed():
 def test_refusals_change_nothing_and_fail_alone():
     books = store()
     poor, rich = account(books, 999), account(books, 10**6)
-    books.apply([SetAccount(rich, {"status": "suspended"})])
+    books.apply([ChangeStatus(rich, "suspended", 0)])
     first_block = Rate("default", "1", "", 100_000, 60_000, 60, 60, currency="GEL")
     euros = Rate("default", "1", "", 0, 60_000, 60, 60, currency="EUR")
     results = books.apply(

@@ -525,3 +525,37 @@ def test_a_mail_is_queued_listed_and_tried_again(softswitch: Softswitch, folder:
     assert (row["to"], row["attempts"]) == ("a@example.org", 0)
     assert softswitch("mail", "retry", str(row["id"])).status == 0
     assert "there is no mail 99" in softswitch("mail", "retry", "99").err
+
+
+def test_a_subscriber_from_registration_to_activation(softswitch: Softswitch, folder: Path) -> None:
+    made = softswitch("account", "add", "Dito", "--registered", "-o", "json")
+    assert made.json["status"] == "registered"
+    (folder / "scan.pdf").write_bytes(b"%PDF-1.7 a scan")
+    refused = softswitch("account", "status", "Dito", "approved")
+    assert (refused.status, "lacks first_name" in refused.err) == (1, True)
+    for key, value in {
+        "first_name": "Dito", "surname": "D", "gender": "male", "fathers_name": "G",
+        "nationality": "GE", "birth_date": "1990-01-01", "identity_document": "AB123",
+        "place_of_issue": "Tbilisi", "national_code": "01001012345", "postal_code": "0108",
+    }.items():  # fmt: skip
+        assert softswitch("account", "set", "Dito", key, value).status == 0
+    up = softswitch(
+        "document", "upload", "Dito", "scan.pdf", "--expires-on", "2099-01-01", "-o", "json"
+    )
+    key = str(up.json["id"])
+    assert softswitch("document", "download", key, "copy.pdf").status == 0
+    assert (folder / "copy.pdf").read_bytes() == b"%PDF-1.7 a scan"
+    assert softswitch("document", "approve", key, "--by", "nino").status == 0
+    for status in ("approved", "active"):
+        assert softswitch("account", "status", "Dito", status, "--by", "nino").status == 0
+    history = softswitch("account", "history", "Dito", "-o", "json").json
+    assert [row["to"] for row in history if row["what"] == "status"] == ["approved", "active"]
+    login = softswitch("account", "login", "Dito", "-o", "json").json
+    assert login["login"] == "01001012345"
+    asked = softswitch(
+        "request", "open", "Dito", "correction", "typo", "--field", "address=Rustaveli 1",
+        "-o", "json",
+    )  # fmt: skip
+    assert softswitch("request", "done", str(asked.json["id"])).status == 0
+    shown = softswitch("account", "show", "Dito", "-o", "json").json
+    assert (shown["address"], shown["status"]) == ("Rustaveli 1", "active")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,26 +49,6 @@ CONFIGURATION = setup.configuration_text(
 )
 HEADER = "prefix,destination,connect_fee,per_minute,initial_increment,increment"
 NOW = 1_780_000_000_000
-
-
-@pytest.fixture(scope="session")
-def empty_switch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("switch")
-    setup.init(folder / "softswitch.toml", CONFIGURATION, lambda context: None)
-    return folder
-
-
-@pytest.fixture
-def context(tmp_path: Path, empty_switch: Path) -> Iterator[Context]:
-    """An empty switch of 31 May 2026, a copy of one that was initialised."""
-    (tmp_path / "var").mkdir()
-    for file in empty_switch.rglob("*"):
-        if file.is_file():
-            (tmp_path / file.relative_to(empty_switch)).write_bytes(file.read_bytes())
-    config = setup.load(tmp_path / "softswitch.toml")
-    with setup.opened(config) as opened:
-        opened.now_ms = lambda: NOW
-        yield opened
 
 
 def refusal(operation: Callable[..., Any], *arguments: Any, **named: Any) -> OperationError:

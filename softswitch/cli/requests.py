@@ -1,0 +1,80 @@
+"""softswitch request: what subscribers ask for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from softswitch.cli.session import USAGE, Failure, Session
+
+app = typer.Typer(help="Requests: relocation, correction, faults.", no_args_is_help=True)
+
+Request = Annotated[int, typer.Argument(metavar="REQUEST", help="Its id.")]
+By = Annotated[str, typer.Option(help="Who does it, for the history.")]
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="request")
+
+
+@app.command("open")
+def open_(
+    context: typer.Context,
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT")],
+    kind: Annotated[Literal["relocation", "correction", "fault"], typer.Argument(metavar="KIND")],
+    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    line: Annotated[str | None, typer.Option(help="Which line; a fault report needs it.")] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Of a correction: what is right; may be repeated."),
+    ] = None,
+) -> None:
+    """Ask for something. A fault report attaches what the switch knows of the line."""
+    fields: dict[str, str] = {}
+    for item in field or ():
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise Failure(f"--field {item}: write KEY=VALUE", USAGE)
+        fields[key] = value
+    Session.of(context).run(
+        "request_open", account=account, kind=kind, text=text, line=line, fields=fields or None
+    )
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    account: Annotated[str | None, typer.Option()] = None,
+    closed: Annotated[bool, typer.Option("--closed", help="Also what is done.")] = False,
+) -> None:
+    """Open requests."""
+    Session.of(context).run("request_list", account=account, closed=closed)
+
+
+@app.command()
+def show(context: typer.Context, request: Request) -> None:
+    """One request with what the switch knew."""
+    Session.of(context).run("request_show", request=request)
+
+
+@app.command()
+def done(
+    context: typer.Context,
+    request: Request,
+    answer: Annotated[str, typer.Option(help="The subscriber is told.")] = "",
+    by: By = "operator",
+) -> None:
+    """It was done; a correction's fields are set by it."""
+    Session.of(context).run("request_done", request=request, answer=answer, by=by)
+
+
+@app.command()
+def refuse(
+    context: typer.Context,
+    request: Request,
+    answer: Annotated[str, typer.Option(help="Why; the subscriber is told.")],
+    by: By = "operator",
+) -> None:
+    """It won't be done."""
+    Session.of(context).run("request_refuse", request=request, answer=answer, by=by)

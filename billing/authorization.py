@@ -196,11 +196,15 @@ class ReplaceTariff:
 
 @dataclass(frozen=True, slots=True)
 class UndoTariff:
-    """Make the version before the newest one the next version; answered by the Version undone."""
+    """Make the version before the last change the next version; answered by the Version undone.
+
+    Args:
+        version: the one that is to be undone, so that nobody undoes what he hasn't seen.
+    """
 
     name: str
+    version: int
     at: int
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, date, datetime
 from operator import attrgetter
-from typing import Any
 
 import msgspec
 
 from billing.intervals import Interval, Timetable
-from billing.money import MoneyError, format_amount, parse_amount
+from billing.money import format_amount
 from billing.product import NO_SETS, Destinations
 
 ON_NET = "on_net"
@@ -25,22 +20,6 @@ SET = "@"
 LONGEST_CALL_MS = 2 * 86_400_000
 """So far ahead a call is told when its rate changes; no call lasts longer."""
 MAX_PREFIX_DIGITS = 15
-MAX_INCREMENT_SECONDS = 86_400
-MAX_ERRORS = 100
-"""More broken lines than this aren't listed."""
-
-COLUMNS = (
-    "prefix",
-    "destination",
-    "connect_fee",
-    "per_minute",
-    "initial_increment",
-    "increment",
-)
-OPTIONAL_COLUMNS = ("effective_from", "grace_seconds", "minimum", "interval")
-
-_DIGITS = re.compile(r"[0-9]+", re.ASCII)
-_SET_NAME = re.compile(r"@[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -230,151 +209,8 @@ def _in_force(rates: Sequence[Rate], at: int) -> Rate | None:
     return rates[index - 1] if index else None
 
 
-@dataclass(frozen=True, slots=True)
-class LineError:
-    """What is wrong with a line of a file."""
-
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.message}"
-
-
-@dataclass(frozen=True, slots=True)
-class TariffImport:
-    """A price list that was read; with errors, nothing of it may be used."""
-
-    rates: tuple[Rate, ...]
-    errors: tuple[LineError, ...]
-
-
-class _Broken(ValueError):
-    """What is wrong with a cell."""
-
-
-def read_csv(text: str, name: str, currency: str) -> TariffImport:
-    """Read a price list; every broken line is reported with what to do about it."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
-    try:
-        header = [cell.strip().lower() for cell in next(reader)]
-    except StopIteration:
-        return TariffImport((), (LineError(1, "the file is empty: it needs a header line"),))
-    problem = _check_header(header)
-    if problem:
-        return TariffImport((), (LineError(1, problem),))
-    rates: list[Rate] = []
-    errors: list[LineError] = []
-    seen: dict[Key, int] = {}
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        try:
-            found = _read_row(header, cells, name, currency)
-            _check_unseen(found, seen, reader.line_num)
-            rates += found
-        except _Broken as broken:
-            errors.append(LineError(reader.line_num, str(broken)))
-            if len(errors) >= MAX_ERRORS:
-                break
-    if not rates and not errors:
-        errors.append(LineError(reader.line_num, "the file has no rates"))
-    return TariffImport(tuple(rates), tuple(errors))
-
-
-def _check_header(header: list[str]) -> str | None:
-    missing = [column for column in COLUMNS if column not in header]
-    unknown = [column for column in header if column not in (*COLUMNS, *OPTIONAL_COLUMNS)]
-    expected = ",".join(COLUMNS) + "[," + ",".join(OPTIONAL_COLUMNS) + "]"
-    if missing:
-        return f"the header lacks {', '.join(missing)}; it must be {expected}"
-    if unknown:
-        return f"the header has an unknown column {unknown[0]!r}; it must be {expected}"
-    if len(set(header)) != len(header):
-        return "the header names a column twice"
-    return None
-
-
-def _read_row(header: list[str], cells: list[str], name: str, currency: str) -> list[Rate]:
-    if len(cells) != len(header):
-        raise _Broken(f"{len(cells)} cells under {len(header)} columns")
-    row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-    common: dict[str, Any] = {
-        "tariff": name,
-        "currency": currency,
-        "destination": row["destination"],
-        "connect_fee_micros": _money(row, "connect_fee"),
-        "per_minute_micros": _money(row, "per_minute"),
-        "initial_increment_seconds": _seconds(row, "initial_increment", 1),
-        "increment_seconds": _seconds(row, "increment", 1),
-        "grace_seconds": _seconds(row, "grace_seconds", 0) if row.get("grace_seconds") else 0,
-        "effective_from": _date(row.get("effective_from", "")),
-        "minimum_micros": _money(row, "minimum") if row.get("minimum") else 0,
-        "interval": row.get("interval", "").lower(),
-    }
-    return [Rate(prefix=prefix, **common) for prefix in _prefixes(row["prefix"])]
-
-
-def _prefixes(cell: str) -> list[str]:
-    """One prefix, or several parted by commas or blanks; with or without "+"."""
-    found = [part.removeprefix("+") for part in cell.replace(",", " ").split()]
-    if not found:
-        raise _Broken("prefix is empty: write digits such as 99532")
-    for prefix in found:
-        if prefix == ON_NET or _SET_NAME.fullmatch(prefix) is not None:
-            continue
-        if _DIGITS.fullmatch(prefix) is None or len(prefix) > MAX_PREFIX_DIGITS:
-            raise _Broken(f"prefix {prefix!r} must be 1 to 15 digits, {ON_NET}, or @ and a set")
-    return found
-
-
-def _money(row: dict[str, str], column: str) -> int:
-    try:
-        micros = parse_amount(row[column])
-    except MoneyError as error:
-        raise _Broken(f"{column}: {error}") from None
-    if micros < 0:
-        raise _Broken(f"{column} {row[column]!r} must not be negative")
-    return micros
-
-
-def _seconds(row: dict[str, str], column: str, least: int) -> int:
-    cell = row[column]
-    if _DIGITS.fullmatch(cell) is None or not least <= int(cell[:6]) <= MAX_INCREMENT_SECONDS:
-        raise _Broken(
-            f"{column} {cell!r} must be whole seconds, {least} to {MAX_INCREMENT_SECONDS}"
-        )
-    return int(cell)
-
-
-def _date(cell: str) -> int:
-    """Epoch milliseconds of an ISO date or a date and time with a zone; nothing means always."""
-    if not cell:
-        return 0
-    try:
-        if len(cell) == 10:
-            day = date.fromisoformat(cell)
-            moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        else:
-            moment = datetime.fromisoformat(cell)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise _Broken(
-            f"effective_from {cell!r} must be like 2026-01-31 or 2026-01-31T00:00:00+04:00"
-        )
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // _MILLISECOND
-
-
 Key = tuple[str, str, int]
-_MILLISECOND = datetime(1970, 1, 1, 0, 0, 0, 1000) - datetime(1970, 1, 1)
-
-
-def _check_unseen(rates: list[Rate], seen: dict[Key, int], line: int) -> None:
-    for rate in rates:
-        if rate.key in seen:
-            raise _Broken(f"prefix {rate.prefix} stands in line {seen[rate.key]} for the same date")
-        seen[rate.key] = line
+"""Prefix, interval and date: what there is one rate of in a tariff."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,18 +227,28 @@ class TariffDiff:
 
 
 def diff(old: Iterable[Rate], new: Iterable[Rate]) -> TariffDiff:
-    """Compare two price lists."""
+    """Compare two price lists. A rate of a date that the old one doesn't have is compared with what
+    the old one had in force by then."""
     before = {rate.key: rate for rate in old}
     after = {rate.key: rate for rate in new}
-    both = [(before[key], after[key]) for key in after if key in before]
-    different = [(a, b) for a, b in both if not same_facts(a, b)]
+    listed: dict[tuple[str, str], list[Rate]] = {}
+    for rate in sorted(before.values(), key=lambda rate: rate.effective_from):
+        listed.setdefault((rate.prefix, rate.interval), []).append(rate)
+
+    def was(rate: Rate) -> Rate | None:
+        same = before.get(rate.key)
+        of_before = listed.get((rate.prefix, rate.interval), ())
+        return same or _in_force(of_before, rate.effective_from)
+
+    pairs = [(was(rate), rate) for rate in after.values()]
+    both = [(a, b) for a, b in pairs if a is not None and not (a.key == b.key and same_facts(a, b))]
     return TariffDiff(
-        tuple(rate for key, rate in after.items() if key not in before),
-        tuple((a, b) for a, b in different if b.per_minute_micros > a.per_minute_micros),
-        tuple((a, b) for a, b in different if b.per_minute_micros < a.per_minute_micros),
+        tuple(b for a, b in pairs if a is None),
+        tuple((a, b) for a, b in both if b.per_minute_micros > a.per_minute_micros),
+        tuple((a, b) for a, b in both if b.per_minute_micros < a.per_minute_micros),
         tuple(rate for key, rate in before.items() if key not in after),
-        len(both) - len(different),
-        tuple((a, b) for a, b in different if b.per_minute_micros == a.per_minute_micros),
+        sum(same_facts(rate, before.get(rate.key)) for rate in after.values()),
+        tuple((a, b) for a, b in both if b.per_minute_micros == a.per_minute_micros),
     )
 
 

@@ -14,6 +14,8 @@ from billing.authorization import AssignTariff, BillingError, ReplaceTariff, Und
 from billing.book import Book
 from billing.tariff import Rate, Tariff, Terms, same_facts
 
+_UNDO = "undo of version "
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -37,7 +39,7 @@ def _replace(connection: Connection, _: Book, command: ReplaceTariff) -> int:
     if terms is None:
         terms = Terms() if known is None else known.terms
     number = _begin(connection, known, command.name, command.currency, terms, command)
-    before = {rate.key: rate for rate in _rates(connection, command.name)}
+    before = {rate.key: rate for rate in rates_of(connection, command.name)}
     after = {rate.key: rate for rate in command.rates}
     closed = [key for key, rate in before.items() if not same_facts(rate, after.get(key))]
     fresh = [rate for key, rate in after.items() if not same_facts(rate, before.get(key))]
@@ -56,7 +58,7 @@ def _begin(
     name: str,
     currency: str,
     terms: Terms,
-    command: ReplaceTariff | UndoTariff,
+    command: ReplaceTariff,
 ) -> int:
     """The number of the version that is being made."""
     number = 1 if known is None else known.version + 1
@@ -75,13 +77,14 @@ def _undo(connection: Connection, book: Book, command: UndoTariff) -> Version:
     """Make the newest version's predecessor the next one; answered by what was undone.
 
     Undoing again goes one further back: a version that undid another isn't undone itself."""
-    made = versions(connection, command.name)
-    target = undoable(made)
+    target = undoable(versions(connection, command.name))
     if target is None:
-        raise BillingError(f"tariff {command.name} has no import to undo")
+        raise BillingError(f"tariff {command.name} has nothing to undo")
     back, undone = target
-    rates = _rates(connection, command.name, back.version)
-    note = undo_note(undone.version, back.version)
+    if undone.version != command.version:
+        raise BillingError(f"tariff {command.name} has been changed meanwhile; undo again")
+    rates = rates_of(connection, command.name, back.version)
+    note = f"{_UNDO}{undone.version}: as version {back.version}"
     _replace(
         connection,
         book,
@@ -90,8 +93,14 @@ def _undo(connection: Connection, book: Book, command: UndoTariff) -> Version:
     return undone
 
 
-def undo_note(undone: int, back: int) -> str:
-    return f"undo of version {undone}: as version {back}"
+def before_last(connection: Connection, name: str) -> tuple[Version, Tariff] | None:
+    """What an undo would undo, and the tariff as it would be then."""
+    target = undoable(versions(connection, name))
+    if target is None:
+        return None
+    back, undone = target
+    rates = rates_of(connection, name, back.version)
+    return undone, Tariff(name, back.currency, rates, back.terms)
 
 
 def undoable(made: Sequence[Version]) -> tuple[Version, Version] | None:
@@ -99,7 +108,7 @@ def undoable(made: Sequence[Version]) -> tuple[Version, Version] | None:
     by_number = {version.version: version for version in made}
     stack: list[int] = []
     for version in made:
-        if version.note.startswith("undo of version "):
+        if version.note.startswith(_UNDO):
             stack.pop()  # it is as the one before: what was undone counts no more
         else:
             stack.append(version.version)
@@ -162,7 +171,7 @@ def versions(connection: Connection, name: str) -> list[Version]:
     return [_version(row) for row in connection.execute(query)]
 
 
-def _rates(connection: Connection, name: str, version: int | None = None) -> list[Rate]:
+def rates_of(connection: Connection, name: str, version: int | None = None) -> list[Rate]:
     """Of the newest version (None), or as they were in another one."""
     query = select(_R.tariff, *(_R[fact] for fact in schema.RATE_FACTS)).where(_R.tariff == name)
     if version is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,8 +30,9 @@ def import_(
     ] = False,
 ) -> None:
     """Read a price list from CSV: prefix,destination,connect_fee,per_minute,initial_increment,
-    increment[,effective_from,grace_seconds,minimum,interval]. All of it or nothing; prints what
-    changes."""
+    increment[,effective_from,grace_seconds,minimum,interval], or a carrier's rate sheet (Code,
+    Connection Cost, Cost/Min, ...; Rate, RateUnit, RateIncrement, ...). All of it or nothing;
+    prints what changes. `undo` takes it back."""
     session = Session.of(context)
     result = session.perform(
         "tariff_import",
@@ -41,12 +42,39 @@ def import_(
         currency=currency,
         dry_run=dry_run,
     )
+    _show_changes(session, result, dry_run)
+
+
+def _show_changes(session: Session, result: dict[str, Any], dry_run: bool) -> None:
+    """The rates that change on standard output, how many on standard error."""
     if session.output == "json":
         session.show(result)
         return
     session.show(result.pop("changes"))
     summary = ", ".join(f"{key} {value}" for key, value in result.items())
     print(f"{'dry run, nothing was changed: ' if dry_run else ''}{summary}", file=sys.stderr)
+
+
+@app.command()
+def undo(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME")] = "default",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, change nothing.")
+    ] = False,
+) -> None:
+    """Take back the last import or change of a tariff: what was before becomes its next version.
+    Again, and it goes one further back. Calls keep the prices they had."""
+    session = Session.of(context)
+    _show_changes(session, session.perform("tariff_undo", name=name, dry_run=dry_run), dry_run)
+
+
+@app.command()
+def versions(
+    context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")] = "default"
+) -> None:
+    """Every version of a tariff, the oldest first."""
+    Session.of(context).run("tariff_versions", name=name)
 
 
 @app.command("list")

@@ -125,6 +125,8 @@ OPERATIONS: Mapping[str, Operation] = {
         tariffs.tariff_list,
         tariffs.tariff_quote,
         tariffs.tariff_show,
+        tariffs.tariff_undo,
+        tariffs.tariff_versions,
         trunks.trunk_add,
         trunks.trunk_list,
         trunks.trunk_remove,

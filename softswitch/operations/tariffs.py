@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from billing import sales_store
-from billing.authorization import ReplaceTariff
+from billing import sales_store, tariff_store
+from billing.authorization import ReplaceTariff, UndoTariff
 from billing.cdr import show_stamp
 from billing.money import format_amount
 from billing.product import Destinations
+from billing.rate_sheet import LineError, TariffImport, read_csv
 from billing.rating import charge
-from billing.tariff import ON_NET, SET, Rate, Tariff, TariffDiff, diff, read_csv
+from billing.tariff import ON_NET, SET, Rate, TariffDiff, Terms, diff
 from softswitch.operations.accounts import DEFAULT_TARIFF, tariff_name
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
@@ -39,20 +40,21 @@ def tariff_import(
     name = tariff_name(name)
     old = find_tariff(context, name)
     unit = currency or (old.currency if old is not None else context.config.switch.currency)
-    read = read_csv(text, name, unit.upper())
-    if read.errors:
-        shown = tuple(f"{file_name}: {error}" for error in read.errors[:MAX_SHOWN_ERRORS])
+    terms = Terms(context.config.switch.time_zone) if old is None else old.terms
+    read = read_csv(text, name, unit.upper(), terms.zone)
+    old_rates = old.rates if old is not None else ()
+    rates = merged(old_rates, read.rates, context.now_ms())
+    errors = read.errors or _unknown(context, terms, read, rates)
+    if errors:
+        shown = tuple(f"{file_name}: {error}" for error in errors[:MAX_SHOWN_ERRORS])
         raise OperationError(
-            f"nothing was imported from {file_name}: {len(read.errors)} faults; mend them and "
+            f"nothing was imported from {file_name}: {len(errors)} faults; mend them and "
             "import again",
             shown,
         )
-    old_rates = old.rates if old is not None else ()
-    rates = merged(old_rates, read.rates, context.now_ms())
-    _check(context, file_name, old, rates)
     if not dry_run:
         note = f"import of {file_name}"
-        context.do(ReplaceTariff(name, unit.upper(), rates, None, context.now_ms(), note))
+        context.do(ReplaceTariff(name, unit.upper(), rates, terms, context.now_ms(), note))
         context.changes.tariffs.add(name)
     found = diff(old_rates, rates)
     return {
@@ -60,23 +62,20 @@ def tariff_import(
         "currency": unit.upper(),
         "rates": len(rates),
         "imported": 0 if dry_run else len(rates),
-        "new": len(found.new),
-        "up": len(found.up),
-        "down": len(found.down),
-        "changed": len(found.changed),
-        "closed": len(found.closed),
-        "unchanged": found.unchanged,
-        "changes": _changes(found),
+        **_counts(found),
     }
 
 
-def _check(context: Context, file_name: str, old: Tariff | None, rates: list[Rate]) -> None:
-    """Refuse rates whose interval or destination set isn't there."""
-    intervals = {"", *(interval.name for interval in (old.terms.intervals if old else ()))}
+def _unknown(
+    context: Context, terms: Terms, read: TariffImport, rates: Sequence[Rate]
+) -> list[LineError]:
+    """Rates whose interval or destination set isn't there, or that count in an interval only."""
+    intervals = {"", *(interval.name for interval in terms.intervals)}
     with context.billing.reading() as connection:
         sets = {SET + name for name in sales_store.destinations(connection)}
     always = {rate.prefix for rate in rates if not rate.interval}
-    for rate in rates:
+    errors = []
+    for rate in read.rates:
         problem = None
         if rate.interval not in intervals:
             problem = f"there is no interval {rate.interval!r}: `softswitch tariff set` makes one"
@@ -85,7 +84,38 @@ def _check(context: Context, file_name: str, old: Tariff | None, rates: list[Rat
         elif rate.prefix not in always:
             problem = f"prefix {rate.prefix} has a price for {rate.interval} only, none for always"
         if problem is not None:
-            raise OperationError(f"nothing was imported from {file_name}: {problem}")
+            errors.append(LineError(read.lines[rate.key], problem))
+    return errors
+
+
+def tariff_undo(context: Context, name: str = DEFAULT_TARIFF, dry_run: bool = False) -> Row:
+    """Make a tariff what it was before its last import or change, as its next version; what
+    priced calls stays as it was. Returns which rates change."""
+    now = tariff_known(context, name)
+    with context.billing.reading() as connection:
+        back = tariff_store.before_last(connection, name)
+    if back is None:
+        raise OperationError(f"tariff {name!r} has nothing to undo: it has one version")
+    undone, before = back
+    if not dry_run:
+        context.do(UndoTariff(name, undone.version, context.now_ms()))
+        context.changes.tariffs.add(name)
+    found = diff(now.rates, before.rates)
+    return {
+        "tariff": name,
+        "undone": undone.note,
+        "made_at": show_stamp(undone.made_at),
+        "rates": len(before.rates),
+        **_counts(found),
+    }
+
+
+def tariff_versions(context: Context, name: str = DEFAULT_TARIFF) -> list[Row]:
+    """Every version of a tariff, the oldest first."""
+    tariff_known(context, name)
+    with context.billing.reading() as connection:
+        found = tariff_store.versions(connection, name)
+    return [{"version": v.version, "made_at": show_stamp(v.made_at), "what": v.note} for v in found]
 
 
 def merged(old: Sequence[Rate], new: Sequence[Rate], now_ms: int) -> list[Rate]:
@@ -140,6 +170,18 @@ def tariff_quote(
         "seconds": seconds,
         "billed_seconds": cost.billed_seconds,
         "price": format_amount(cost.price_micros),
+    }
+
+
+def _counts(found: TariffDiff) -> Row:
+    return {
+        "new": len(found.new),
+        "up": len(found.up),
+        "down": len(found.down),
+        "changed": len(found.changed),
+        "closed": len(found.closed),
+        "unchanged": found.unchanged,
+        "changes": _changes(found),
     }
 
 

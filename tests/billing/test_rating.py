@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.money import MoneyError, format_amount, parse_amount, round_half_up
+from billing.rate_sheet import read_csv
 from billing.rating import affordable_seconds, charge
-from billing.tariff import ON_NET, Rate, Tariff, diff, read_csv
+from billing.tariff import ON_NET, Rate, Tariff, diff
 
 INCREMENTS = [(60, 60), (60, 1), (6, 6), (1, 1), (30, 6), (1, 60)]
 

@@ -132,3 +132,22 @@ def test_an_interval_that_rates_name_stays(softswitch: Softswitch, folder: Path)
     refused = softswitch("tariff", "set", "split", "--interval", "")
     assert refused.status == 1
     assert "interval night" in refused.err
+
+
+def test_a_carriers_sheet_is_imported_and_undone(softswitch: Softswitch, folder: Path) -> None:
+    (folder / "old.csv").write_text(HEADER + "44,UK,0,0.10,1,1\n49,Germany,0,0.10,1,1\n")
+    softswitch("tariff", "import", "old.csv", "--name", "whole")
+    sheet = "Code,Destination,Connection Cost,Cost/Min,Initial Increment,Increment\n"
+    (folder / "new.csv").write_text(sheet + '"61 38,39",AU,0,0.2,60,1\n44,UK,0,0.12,1,1\n')
+    done = softswitch("tariff", "import", "new.csv", "--name", "whole", "-o", "json").json
+    assert [done[what] for what in ("new", "up", "down", "closed")] == [2, 1, 0, 1]
+    tried = softswitch("tariff", "undo", "whole", "--dry-run", "-o", "json").json
+    assert (tried["undone"], tried["new"], tried["down"]) == ("import of new.csv", 1, 1)
+    undone = softswitch("tariff", "undo", "whole")
+    assert "closed 2" in undone.err
+    shown = softswitch("tariff", "show", "whole", "-o", "json").json
+    assert [row["prefix"] for row in shown] == ["44", "49"]
+    whats = [row["what"] for row in softswitch("tariff", "versions", "whole", "-o", "json").json]
+    assert whats == ["import of old.csv", "import of new.csv", "undo of version 2: as version 1"]
+    again = softswitch("tariff", "undo", "whole")
+    assert (again.status, "nothing to undo" in again.err) == (1, True)

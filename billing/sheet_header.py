@@ -1,0 +1,105 @@
+"""Which column of a price list holds what: our own names, and those of carriers' rate sheets."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+
+REQUIRED = (
+    "prefix",
+    "destination",
+    "connect_fee",
+    "per_minute",
+    "initial_increment",
+    "increment",
+)
+OPTIONAL = ("effective_from", "grace_seconds", "minimum", "interval")
+EXPECTED = ",".join(REQUIRED) + "[," + ",".join(OPTIONAL) + "]"
+
+IGNORED = "ignored"
+NEAR_ENOUGH = 0.85
+"""How alike a header and a known name are that mean the same: a letter left out or doubled."""
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "prefix": ("prefix", "prefixes"),
+    "code": ("code", "codes", "dialcode", "dialcodes", "dialingcode", "areacode", "areacodes"),
+    "country_code": ("countrycode",),
+    "destination": ("destination", "destinationname", "name", "description", "area", "zone"),
+    "connect_fee": (
+        "connectfee", "connectioncost", "connectcost", "connectionfee", "connectioncharge",
+        "setupfee", "setupcharge",
+    ),
+    "per_minute": (
+        "perminute", "costmin", "costperminute", "costperminutes", "ratemin", "rateperminute",
+        "permin", "pricemin", "priceperminute", "priceperminutes", "price",
+    ),
+    "rate": ("rate", "rates"),
+    "rate_unit": ("rateunit",),
+    "initial_increment": ("initialincrement", "initialblock", "firstincrement"),
+    "increment": ("increment", "rateincrement", "subsequentincrement", "nextincrement"),
+    "increments": ("billingincrement", "billingincrements", "increments", "rounding"),
+    "group_start": ("groupintervalstart",),
+    "effective_from": ("effectivefrom", "effectivedate", "effective", "validfrom", "startdate"),
+    "grace_seconds": ("graceseconds", "gracetime", "graceperiod"),
+    "minimum": ("minimum", "minimumcost", "mincost", "minimumcharge"),
+    "interval": ("interval", "timeinterval"),
+    IGNORED: (
+        "priority", "comment", "comments", "notes", "note", "status", "change", "changes", "id",
+        "country", "region", "iso", "currency", "type", "oldrate", "previousrate", "trunk",
+    ),
+}  # fmt: skip
+_MEANINGS = {name: meaning for meaning, names in _NAMES.items() for name in names}
+"""Names without blanks, dots and strokes, to what they mean."""
+_DEFAULTS = {"destination": "", "connect_fee": "0"}
+"""What a carrier's sheet may leave out. Increments never: a wrong guess would be billed."""
+
+
+def read_header(cells: Sequence[str]) -> tuple[list[str], str | None]:
+    """What each column means, and what is wrong, if anything is."""
+    meanings: list[str] = []
+    for cell in cells:
+        meaning = _meaning(cell)
+        if meaning is None:
+            return [], f"the header has an unknown column {cell.strip()!r}; known are {EXPECTED}"
+        meanings.append(meaning)
+    named = [meaning for meaning in meanings if meaning != IGNORED]
+    doubled = next((name for name in named if named.count(name) > 1), None)
+    if doubled is not None:
+        return [], f"the header names {doubled} twice"
+    missing = [column for column in REQUIRED if not _given(column, meanings)]
+    if missing:
+        return [], f"the header lacks {', '.join(missing)}; it must be {EXPECTED}"
+    return meanings, None
+
+
+def _meaning(cell: str) -> str | None:
+    name = re.sub(r"[^a-z0-9]", "", cell.lower())
+    if name in _MEANINGS:
+        return _MEANINGS[name]
+    near = difflib.get_close_matches(name, _MEANINGS, n=1, cutoff=NEAR_ENOUGH)
+    return _MEANINGS[near[0]] if near else None
+
+
+def _given(column: str, meanings: Sequence[str]) -> bool:
+    if column in meanings:
+        return True
+    if column == "prefix":
+        return "code" in meanings
+    if column == "per_minute":
+        return "rate" in meanings
+    if column == "initial_increment" and "group_start" in meanings:
+        return "increment" in meanings
+    if column in ("initial_increment", "increment"):
+        return "increments" in meanings
+    return column in _DEFAULTS and is_carriers(meanings)
+
+
+def is_carriers(meanings: Sequence[str]) -> bool:
+    """Whether the sheet has columns that only carriers' have."""
+    return not {"code", "rate", "increments", "group_start"}.isdisjoint(meanings)
+
+
+def filled(row: dict[str, str]) -> dict[str, str]:
+    """A row with what it may leave out."""
+    return {**_DEFAULTS, **row}

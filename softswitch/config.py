@@ -31,6 +31,7 @@ from sip.flow import SECURE
 from softswitch.config_codes import StarCodeKeys, double_code
 from softswitch.config_mail import MailSection
 from softswitch.config_network import GuardSection, TlsSection
+from softswitch.config_speech import PromptsSection
 from softswitch.config_values import (
     Advertised,
     Algorithms,
@@ -286,6 +287,7 @@ class Config(Section):
     trunks: TrunksSection = TrunksSection()
     numbers: NumbersSection = NumbersSection()
     codes: CodesSection = CodesSection()
+    prompts: PromptsSection = PromptsSection()
     events: EventsSection = EventsSection()
     database: DatabaseSection = Field(default_factory=dict, validate_default=True)
     mail: MailSection = MailSection()
@@ -332,6 +334,11 @@ class Config(Section):
     def voicemail_dir(self) -> Path:
         """Where messages and greetings are."""
         return self.data_dir / VOICEMAIL_FOLDER
+
+    @property
+    def prompts_dir(self) -> Path:
+        """What `prompt build` made."""
+        return self.data_dir / "prompts"
 
     @property
     def log_file(self) -> Path | None:

@@ -63,6 +63,12 @@ class Line:
     has none."""
     mailbox: VoiceMailbox | None = None
     """None: the switch takes no messages for it."""
+    language: str | None = None
+    """Of what the switch says to it (ISO 639-1). None: the switch's own setting."""
+    listed: bool = False
+    """Whether directory enquiries find it."""
+    pin: str | None = None
+    """Hash of the PIN for self-service (see softswitch.pins); None: none was set."""
     services: Supplementary = NO_SERVICES
     lease_ends_on: str | None = None
     """Of a user who isn't the owner: the last day (ISO date) of his lease, and of his access."""

@@ -55,6 +55,7 @@ from softswitch.operations.context import (
 from softswitch.operations.errors import OperationError
 from softswitch.operations.registry import server_handlers
 from softswitch.operations.setup import epoch_ms, nonce_secret
+from softswitch.prompts.library import scan
 from softswitch.service_desk import ServiceDesk
 from softswitch.service_store import ServiceStore
 from softswitch.store import DirectoryStore
@@ -122,6 +123,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._log: Any = structlog.get_logger("softswitch")
         self._stops = 0
+        self._reloading: asyncio.Task[int] | None = None
         self._hep: HepSender | None = None
         self._stopped = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -225,6 +227,7 @@ class Server:
             log=self._log,
             tls=self._tls,
             is_local=is_local_address if self._config.listens_everywhere() else no_address,
+            prompts=scan(self._config),
         )
 
     def _settled(self, cdr: Cdr) -> None:
@@ -234,6 +237,7 @@ class Server:
     def _handlers(self) -> dict[str, Callable[..., Any]]:
         handlers = dict(server_handlers(self._context, self._reload))
         handlers.update(live_handlers(self.switch))
+        handlers["prompt_reload"] = self._reload_prompts
         return handlers
 
     # Start
@@ -489,6 +493,13 @@ class Server:
         if reload.destinations is not None:
             self._entitlements.destinations = reload.destinations
 
+    async def _reload_prompts(self) -> int:
+        """Take up recordings that were made or brought; how many there are."""
+        library = await asyncio.to_thread(scan, self._config)
+        self.switch.announcer.library = library
+        self._log.info("prompts read", recordings=len(library))
+        return len(library)
+
     def _reload_all(self) -> None:
         """SIGHUP: read the configuration and the directory anew; a broken file changes nothing."""
         try:
@@ -504,6 +515,7 @@ class Server:
         self._tariffs.clear()
         self._tariffs.update((tariff.name, tariff) for tariff in self._store.tariffs())
         self._load_sales(self.switch.directory)
+        self._reloading = self._loop.create_task(self._reload_prompts())
         self._log.info("reloaded", needs_restart=fresh != self._config)
 
 

@@ -63,6 +63,9 @@ lines_table = Table(
     Column("waiting_new", Integer),
     Column("waiting_old", Integer),
     Column("lease_ends_on", String(10)),
+    Column("language", String(2)),
+    Column("listed", Boolean, nullable=False, server_default=false()),
+    Column("pin", String(128)),
     Column("ha1_md5", String(32), nullable=False),
     Column("ha1_sha256", String(64), nullable=False),
     Column("ha1_sha512_256", String(64), nullable=False),
@@ -335,6 +338,9 @@ def _line(
         no_answer_seconds=row.no_answer_seconds,
         max_calls=row.max_calls,
         waiting=None if row.waiting_new is None else Waiting(row.waiting_new, row.waiting_old),
+        language=row.language,
+        listed=row.listed,
+        pin=row.pin,
         services=services.get(row.id, NO_SERVICES),
         mailbox=mailboxes.get(row.id),
         lease_ends_on=row.lease_ends_on,
@@ -354,6 +360,9 @@ def _line_row(line: Line) -> dict[str, Any]:
         "waiting_new": None if line.waiting is None else line.waiting.new,
         "waiting_old": None if line.waiting is None else line.waiting.old,
         "lease_ends_on": line.lease_ends_on,
+        "language": line.language,
+        "listed": line.listed,
+        "pin": line.pin,
     }
     row.update((column, line.ha1[algorithm]) for algorithm, column in HA1_COLUMNS.items())
     return row

@@ -32,6 +32,8 @@ from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.live_calls import LiveCalls
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
+from softswitch.prompts.announcer import Announcer
+from softswitch.prompts.library import PromptLibrary
 from softswitch.protection import exempt_networks, log_bans
 from softswitch.reception import Reception
 from softswitch.registration import Bindings, RegistrationDesk
@@ -58,6 +60,7 @@ class Switch:
         money: the single writer; `desk` settles calls through it.
         tls: for [sip] listen with tls or wss.
         is_local: whether this machine has an address.
+        prompts: what can be said; None: nothing, and tones stand for it.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Switch:
         log: Any,
         tls: Tls | None = None,
         is_local: Callable[[str], bool] = no_address,
+        prompts: PromptLibrary | None = None,
     ) -> None:
         self._config = config
         self._loop = loop
@@ -183,6 +187,9 @@ class Switch:
             wall_seconds=self.wall_seconds,
         )
         self.messaging = Messaging(self.agent, self.stages, config.switch.domain.encode("ascii"))
+        self.announcer = Announcer(
+            prompts or PromptLibrary(), config.switch.language, config.switch.country, log
+        )
         self.context = CallContext(
             loop=loop,
             agent=self.agent,
@@ -190,6 +197,7 @@ class Switch:
             money=money,
             desk=desk,
             stages=self.stages,
+            announcer=self.announcer,
             limits=Limits(
                 config.calls.max_duration_seconds,
                 sip.no_answer_seconds,

@@ -41,6 +41,7 @@ from softswitch.call.pick_up import PickUp
 from softswitch.call.renegotiation import Asker, Renegotiation
 from softswitch.call.ringing import Ringing, Winner
 from softswitch.call.serving import Serving
+from softswitch.call.speaker import Speaker
 from softswitch.call.transfer import GiveLeg, Given, Transfer
 from softswitch.directory import Line
 
@@ -82,6 +83,7 @@ class Call:
         self.ringing: Ringing | None = None
         """Who is rung, or was until the answer."""
         self._serving: Serving | None = None
+        self._speaker: Speaker | None = None
         self._media: CallMedia | None = None
         self._relay: MediaSession | None = None
         self.offer: SessionDescription | None = None
@@ -282,6 +284,15 @@ class Call:
     def sound(self) -> MediaSession:
         """What a service plays to, and listens to; the caller is side a."""
         return self.media.session
+
+    @property
+    def speaker(self) -> Speaker:
+        """Talks with the caller, in the language of the caller's line."""
+        if self._speaker is None:
+            line = self._lines["a"]
+            language = None if line is None else line.language
+            self._speaker = Speaker(self.context, self.id, self.sound, "a", language)
+        return self._speaker
 
     async def until_hung_up(self) -> None:
         """Wait for the caller to hang up, which ends the service."""
@@ -488,6 +499,7 @@ class Call:
         self.meters = []
         self.ringing = None
         self._serving = None
+        self._speaker = None
         del self.talks, self._transfer
 
     def _hang_up(self, end: Ending, now: float) -> None:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from sip.session import Session
     from softswitch.call.call import Call
     from softswitch.call.ending import Ending
+    from softswitch.prompts.announcer import Announcer
     from softswitch.service_desk import ServiceDesk
     from softswitch.voicemail.desk import VoicemailDesk
 
@@ -133,6 +134,7 @@ class CallContext:
     money: GroupCommit
     desk: SettlementDesk
     stages: Stages
+    announcer: Announcer
     limits: Limits
     log: Log
     domain: bytes

@@ -21,6 +21,7 @@ from softswitch.cli import (
     mails,
     numbers,
     packages,
+    prompts,
     records,
     requests,
     switch,
@@ -41,8 +42,8 @@ app = typer.Typer(
 )
 switch.add_to(app)
 for noun in (
-    accounts, documents, requests, bonuses, lines, mails, numbers, packages, trunks, tariffs, calls,
-    records, guard, voicemail, greetings,
+    accounts, documents, requests, bonuses, lines, mails, numbers, packages, prompts, trunks,
+    tariffs, calls, records, guard, voicemail, greetings,
 ):  # fmt: skip
     noun.add_to(app)
 

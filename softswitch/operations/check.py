@@ -12,13 +12,16 @@ import zoneinfo
 from collections.abc import Iterator
 from typing import Any
 
+from ivr_prompts.languages import LANGUAGES
 from sip.transport.settings import KeyPair
 from sip.transport.tls import Tls, TlsError, read_certificate
 from softswitch import control_client
 from softswitch.config import Config, ConfigError
 from softswitch.config_values import Listen
 from softswitch.operations.errors import OperationError
+from softswitch.operations.prompts import prompt_summary
 from softswitch.operations.setup import nonce_secret, opened
+from softswitch.prompts.library import scan
 
 Row = dict[str, Any]
 
@@ -51,9 +54,27 @@ def check(config: Config) -> list[Row]:
             None,
             "not part of this version: every call is relayed in user space",
         ),
-        _row("prompts", None, "not part of this version"),
+        _prompts(config),
     ]
     return rows
+
+
+def _prompts(config: Config) -> Row:
+    """How much of each language has recordings. A switch without any serves all the same."""
+    library = scan(config)
+    shares = ", ".join(f"{lang} {share} %" for lang, share in prompt_summary(library).items())
+    language = config.switch.language
+    if language not in LANGUAGES:
+        return _row("prompts", False, f"none in [switch] language {language!r}; {shares}")
+    missing = len(library.missing(language))
+    if missing:
+        return _row(
+            "prompts",
+            None,
+            f"{missing} missing in {language}, tones stand for them: run `softswitch prompt build`"
+            f" ({shares})",
+        )
+    return _row("prompts", True, shares)
 
 
 def _row(what: str, ok: bool | None, detail: str) -> Row:

@@ -18,8 +18,9 @@ from billing.account import ACTIVE, DISCONNECTED, SUSPENDED, Account, Change, St
 from billing.calendar import day_start
 from billing.due import DueWork
 from billing.sales import ScheduleWork
+from ivr_prompts.languages import LANGUAGES
 from sip.digest import Algorithm, ha1
-from softswitch import profile
+from softswitch import pins, profile
 from softswitch.directory import Line, Waiting
 from softswitch.due import LEASE_KIND
 from softswitch.operations.context import Context
@@ -93,9 +94,11 @@ def line_list(context: Context) -> list[Row]:
 
 def line_show(context: Context, number: str) -> Row:
     line = context.line(number)
-    return _row(line, context.account(line.account_id).name) | {
-        key: _setting(getattr(line, key)) for key in _SETTINGS_SHOWN
-    }
+    return (
+        _row(line, context.account(line.account_id).name)
+        | {key: _setting(getattr(line, key)) for key in _SETTINGS_SHOWN}
+        | {"pin": "set" if line.pin else None}
+    )
 
 
 def line_suspend(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
@@ -325,7 +328,9 @@ def _set_lease(context: Context, line: Line, value: str) -> Line:
     return replace(line, lease_ends_on=_lease(context, context.account(line.account_id), value))
 
 
-_SETTINGS_SHOWN = ("display_name", "algorithms", "no_answer_seconds", "max_calls", "waiting")
+_SETTINGS_SHOWN = (
+    "display_name", "algorithms", "no_answer_seconds", "max_calls", "waiting", "language", "listed",
+)  # fmt: skip
 
 
 def _setting(value: object) -> object:
@@ -382,6 +387,28 @@ def _set_waiting(_context: Context, line: Line, value: str) -> Line:
     return replace(line, waiting=Waiting(int(match[1]), int(match[2] or 0)))
 
 
+def _set_language(_context: Context, line: Line, value: str) -> Line:
+    if value and value not in LANGUAGES:
+        raise OperationError(f"no prompts in {value!r}; languages are {', '.join(LANGUAGES)}")
+    return replace(line, language=value or None)
+
+
+def _set_listed(_context: Context, line: Line, value: str) -> Line:
+    if value not in ("yes", "no", ""):
+        raise OperationError(f"listed must be yes or no, not {value!r}")
+    return replace(line, listed=value == "yes")
+
+
+def _set_pin(_context: Context, line: Line, value: str) -> Line:
+    if not value:
+        return replace(line, pin=None)
+    try:
+        pins.check_strength(value, line.number)
+    except pins.WeakPin as error:
+        raise OperationError(str(error)) from None
+    return replace(line, pin=pins.hashed(value, secrets.token_bytes(pins.SALT_BYTES)))
+
+
 def optional_integer(key: str, value: str, low: int, high: int) -> int | None:
     if not value:
         return None
@@ -395,8 +422,11 @@ _KEYS: Mapping[str, Callable[[Context, Line, str], Line]] = {
     "algorithms": _set_algorithms,
     "display_name": _set_display_name,
     "lease_ends_on": _set_lease,
+    "language": _set_language,
+    "listed": _set_listed,
     "max_calls": _set_max_calls,
     "no_answer_seconds": _set_no_answer,
     "password": _set_password,
+    "pin": _set_pin,
     "waiting": _set_waiting,
 }

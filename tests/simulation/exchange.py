@@ -47,6 +47,7 @@ from softswitch.config import parse
 from softswitch.directory import Directory, Line, Source, Trunk
 from softswitch.due import run_due
 from softswitch.operations.context import rented_numbers
+from softswitch.prompts.library import PromptLibrary
 from softswitch.service_desk import ServiceDesk
 from softswitch.service_store import ServiceStore
 from softswitch.store import DirectoryStore
@@ -99,9 +100,12 @@ class SilentLog:
     def __init__(self) -> None:
         self.errors: list[tuple[str, dict]] = []
         self.warnings: list[tuple[str, dict]] = []
+        self.announcements: list[tuple[str, str]] = []
+        """Language and tokens of each, in order."""
 
     def info(self, event, **values):
-        pass
+        if event == "announcement":
+            self.announcements.append((values["language"], values["tokens"]))
 
     def warning(self, event, **values):
         self.warnings.append((event, values))
@@ -126,7 +130,14 @@ class Exchange:
     """One switch with everything around it, on a wire with faults."""
 
     def __init__(
-        self, seed: int, *, loss=0.0, duplicates=0.0, store: Store | None = None, config: str = ""
+        self,
+        seed: int,
+        *,
+        loss=0.0,
+        duplicates=0.0,
+        store: Store | None = None,
+        config: str = "",
+        prompts: PromptLibrary | None = None,
     ):
         self.config = parse(CONFIG + config, Path("softswitch.toml"))
         self.rng = random.Random(seed)
@@ -146,6 +157,7 @@ class Exchange:
         )
         self.tariffs = {}
         self.assignments = Assignments()
+        self.prompts = prompts
         self.hosts: dict[str, list[str]] = {}
         self.entitlements = Entitlements()
         self.media = LocalMedia(
@@ -199,6 +211,7 @@ class Exchange:
             voicemail=self.voicemail,
             trunk_flows=self,
             log=self.log,
+            prompts=self.prompts,
         )
 
     def wall_ms(self) -> int:

@@ -383,7 +383,8 @@ def test_check_says_what_is_there(softswitch: Softswitch, folder: Path) -> None:
     rows = {row["check"]: row for row in softswitch("check", "-o", "json").json}
     assert rows["database"]["ok"] is True
     assert rows["kernel fast path"]["ok"] is None
-    assert "not part of this version" in rows["prompts"]["detail"]
+    assert rows["prompts"]["ok"] is None
+    assert "run `softswitch prompt build`" in rows["prompts"]["detail"]
     (folder / "var" / "nonce.secret").unlink()
     result = softswitch("check", "-o", "json")
     assert result.status == 1

@@ -1,0 +1,1 @@
+"""Recordings of what the switch says: where they come from, and which of them are there."""

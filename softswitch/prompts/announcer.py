@@ -1,0 +1,94 @@
+"""From what is to be said to what is played, in the best language that has recordings of it.
+
+A whole phrase is said in one language: that of the line, else the switch's own, else English. If
+none has it all, a tone says that something was to be said. Each recording that is missing is
+logged once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ivr_prompts.languages import LANGUAGES, LAST_RESORT
+from ivr_prompts.phrase import Part, spoken
+from rtp.control import PlayItem
+from softswitch.prompts.library import PromptLibrary
+
+TONE = "special_information"
+"""In the place of what can't be said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A phrase, ready to be played.
+
+    Args:
+        language: in which it is said; empty if it is a tone.
+        tokens: what is said, in order; for a tone what should have been.
+    """
+
+    language: str
+    tokens: tuple[str, ...]
+    items: tuple[PlayItem, ...]
+
+
+class Announcer:
+    """Turns phrases into announcements.
+
+    Args:
+        language, country: of the switch.
+        log: hears of what is missing.
+    """
+
+    def __init__(self, library: PromptLibrary, language: str, country: str, log: Any) -> None:
+        self.library = library
+        """Replaced when somebody built prompts."""
+        self._language = language
+        self._country = country
+        self._log = log
+        self._told: set[tuple[str, str]] = set()
+
+    def announce(self, language: str | None, phrase: Sequence[Part]) -> Announcement:
+        """A phrase for whoever speaks `language`; None: the switch's own."""
+        first: tuple[str, ...] | None = None
+        for candidate in self._languages(language):
+            try:
+                tokens = tuple(spoken(candidate, phrase))
+            except ValueError as error:  # a number that no language says
+                self._log.error("can't be said", why=str(error))
+                continue
+            first = first or tokens
+            items = self._items(candidate, tokens)
+            if items is not None:
+                return Announcement(candidate, tokens, items)
+        return Announcement("", first or (), (PlayItem(tone=TONE, country=self._country),))
+
+    def spoiled(self, announcement: Announcement, problem: str) -> bool:
+        """A file of it couldn't be played; whether another try may fare better."""
+        for token, item in zip(announcement.tokens, announcement.items, strict=False):
+            if announcement.language and item.file is not None and item.file in problem:
+                self._log.warning("a prompt can't be played", why=problem)
+                self.library.forget(announcement.language, token)
+                return True
+        return False
+
+    def _languages(self, language: str | None) -> Iterator[str]:
+        wished = (language or self._language, self._language, LAST_RESORT)
+        return (one for one in dict.fromkeys(wished) if one in LANGUAGES)
+
+    def _items(self, language: str, tokens: Sequence[str]) -> tuple[PlayItem, ...] | None:
+        found = [self.library.get(language, token) for token in tokens]
+        items = tuple(PlayItem(file=str(one.path)) for one in found if one is not None)
+        if len(items) == len(tokens):
+            return items
+        for token, recording in zip(tokens, found, strict=True):
+            if recording is None and (language, token) not in self._told:
+                self._told.add((language, token))
+                self._log.warning(
+                    "a prompt is missing; softswitch prompt build makes it",
+                    language=language,
+                    token=token,
+                )
+        return None

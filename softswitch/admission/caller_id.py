@@ -7,7 +7,7 @@ who a caller is that withholds its number. Lines are never in it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sip.headers import NameAddr
@@ -77,6 +77,27 @@ def present(
     calling = _trunk_number(caller.trunk, request, plan)
     shown = None if _withheld(request) or not calling else calling
     return PresentedRoute(destination, calling, Identity(shown, "", calling))
+
+
+def present_onward(presented: PresentedRoute, person: Identity) -> PresentedRoute:
+    """A leg that a line adds to somebody's call shows who will talk. Help learns that person's
+    number, or the line's if there is none."""
+    route = presented.route
+    if isinstance(route, ToTrunk) and route.emergency:
+        known = person._replace(presented=person.asserted)
+        person = known if person.asserted else presented.identity
+    return replace(presented, identity=person)
+
+
+def identity_of(line: Line) -> Identity:
+    """Who a called line is, for somebody whom it is joined with later."""
+    shown = None if line.services.is_on("withhold_number") else line.number
+    return Identity(shown, line.display_name, line.number)
+
+
+def identity_of_number(number: str) -> Identity:
+    """Who was called at a number outside."""
+    return Identity(number or None, "", number)
 
 
 def _line_withholds(

@@ -23,7 +23,7 @@ from sip.message import Request, Response
 from sip.sdp import SessionDescription
 from sip.session import Session
 from softswitch.admission.authentication import Caller, LineCaller
-from softswitch.admission.caller_id import NOBODY, Identity
+from softswitch.admission.caller_id import Identity, identity_of_number
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
@@ -37,6 +37,7 @@ from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media import CallMedia, Side, other, try_read
 from softswitch.call.meter import Extended, Meter
+from softswitch.call.parties import Parties
 from softswitch.call.pick_up import PickUp
 from softswitch.call.renegotiation import Asker, Renegotiation
 from softswitch.call.ringing import Ringing, Winner
@@ -75,10 +76,8 @@ class Call:
         """Of all lines that ever took part."""
         self.talks = Renegotiation(self)
         self._transfer = Transfer(self)
-        self._legs: dict[Side, Session] = {"a": session}
-        self._lines: dict[Side, Line | None] = {
-            "a": caller.line if isinstance(caller, LineCaller) else None
-        }
+        line = caller.line if isinstance(caller, LineCaller) else None
+        self.parties = Parties(session, line)
         self._legs_begun = 1
         self.ringing: Ringing | None = None
         """Who is rung, or was until the answer."""
@@ -90,8 +89,6 @@ class Call:
         """The caller's first; None if his INVITE made none."""
         self._early: SessionDescription | None = None
         self._answered_at: float | None = None
-        self.caller_identity = NOBODY
-        """Who the caller is, and what of it is shown."""
         self.over = False
         """It closes, and takes nothing on any more."""
 
@@ -169,10 +166,11 @@ class Call:
         if self.request.body:
             self.offer = CallMedia.read(self.request.body)
         check_diversions(self.request)
-        digits = self.context.stages.wanted(self._lines["a"], self.request.uri.user or "")
+        digits = self.context.stages.wanted(self.line_of("a"), self.request.uri.user or "")
         priced = self.context.admit(self.caller, digits, self.request, self.record)
         self.context.admitted(self, self.record)
-        self.caller_identity = priced.presented.identity
+        self.parties.name("a", priced.presented.identity)
+        self.parties.name("b", identity_of_number(self.record.called))
         return priced
 
     async def _authorize(self, priced: PricedRoute) -> None:
@@ -241,7 +239,8 @@ class Call:
 
     async def _answer(self, winner: Winner) -> None:
         """The first answer wins; it is on disk before the caller hears of it."""
-        self._legs["b"], self._lines["b"] = winner.session, winner.line
+        identity = self.identity("b") if winner.line is None else None
+        self.parties.put("b", winner.session, winner.line, identity)
         if winner.line is not None:
             self.line_ids.add(winner.line.id)
         for meter in winner.lost:
@@ -386,7 +385,7 @@ class Call:
 
     def hung_up(self, letter: sip_events.HungUp | sip_events.Cancelled) -> Ending | None:
         """Whether a leg that hung up ends the call, and how."""
-        if letter.session not in self._legs.values():
+        if letter.session not in self.parties:
             return None  # a newcomer who gave up, or a leg that was replaced meanwhile
         if self._transfer.leaves(letter.session):
             return None
@@ -462,13 +461,13 @@ class Call:
         side = self.side_of(letter.session)
         kept = other(side)
         busy = self._transfer.under_way or self.talks.busy
-        if busy or letter.taker.over or self._legs.get(side) is not letter.session:
+        if busy or letter.taker.over or letter.session not in self.parties:
             letter.taker.post(Given(None))
             return None
-        session = self._legs.pop(kept)
+        session, line, identity = self.parties.give(kept)
         session.owner = None
         meters, self.meters = tuple(self.meters), []
-        letter.taker.post(Given(session, self._lines[kept], meters))
+        letter.taker.post(Given(session, line, identity, meters))
         return endings.hung_up("caller")
 
     # The end
@@ -511,7 +510,7 @@ class Call:
         self._transfer.stop(now)
         if self._answered_at is None:
             self.leg("a").reject(max(end.status, 400), now, end.reason, extra)
-        for leg in self._legs.values():
+        for leg in self.parties:
             leg.bye(now, extra)
 
     def _return_what_came_late(self) -> None:
@@ -520,7 +519,7 @@ class Call:
             match letter:
                 case GiveLeg(taker):
                     taker.post(Given(None))
-                case Given(session, _, meters) if session is not None:
+                case Given(session, _, _, meters) if session is not None:
                     session.bye(self.now())
                     self.adopt(meters)
                 case Asker():
@@ -531,11 +530,11 @@ class Call:
     # For the parts
 
     def leg(self, side: Side) -> Session:
-        return self._legs[side]
+        return self.parties.leg(side)
 
     def line_of(self, side: Side) -> Line | None:
         """Whose phone a leg is; None for a trunk's."""
-        return self._lines.get(side)
+        return self.parties.line(side)
 
     @property
     def rung(self) -> Line | None:
@@ -546,44 +545,41 @@ class Call:
 
     def is_held_by(self, session: Session, line: Line) -> bool:
         """Whether a leg is a phone of this line."""
-        return any(
-            leg is session and (owner := self._lines.get(side)) is not None and owner.id == line.id
-            for side, leg in self._legs.items()
-        )
+        return session in self.parties.of_line(line)
 
     def joined(self, session: Session) -> None:
         """A leg begins, or comes over from another call."""
         self.context.joined(self, session)
 
-    def replace_leg(self, side: Side, session: Session, line: Line | None) -> Session:
+    def replace_leg(
+        self, side: Side, session: Session, line: Line | None, identity: Identity | None = None
+    ) -> Session:
         """Put another in the place of a leg; the one who was there."""
-        gone = self._legs[side]
+        gone = self.leg(side)
         session.owner = self
         self.joined(session)
-        self._legs[side], self._lines[side] = session, line
+        self.parties.put(side, session, line, identity)
         if line is not None:
             self.line_ids.add(line.id)
         self.context.changed(self)
         return gone
 
     def side_of(self, session: Session) -> Side:
-        return "a" if session is self._legs.get("a") else "b"
+        return self.parties.side_of(session)
 
     def identity(self, side: Side) -> Identity:
         """Who is on a side, for one whom the call is transferred to."""
-        if side == "a":
-            return self.caller_identity
-        line = self._lines.get("b")
-        if line is not None:
-            return Identity(line.number, line.display_name, line.number)
-        return Identity(self.record.called or None, "", self.record.called)
+        return self.parties.identity(side)
+
+    @property
+    def caller_identity(self) -> Identity:
+        """Who the caller is, and what of it is shown."""
+        return self.identity("a")
 
     def follow(self, line: Line, old: Flow, new: Flow) -> None:
         """A phone of the line is reached by another flow."""
-        for side, leg in self._legs.items():
-            holder = self._lines.get(side)
-            if holder is not None and holder.id == line.id:
-                self.context.agent.follow(leg.dialog, old, new)
+        for leg in self.parties.of_line(line):
+            self.context.agent.follow(leg.dialog, old, new)
         if self.rung is not None and self.rung.id == line.id and self.ringing is not None:
             self.ringing.follow(old, new)
 

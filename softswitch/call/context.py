@@ -24,6 +24,7 @@ from softswitch.admission.caller_id import (
     Identity,
     asserting_fields,
     from_field,
+    present_onward,
     privacy_fields,
 )
 from softswitch.admission.credit import PricedRoute
@@ -190,8 +191,8 @@ class CallContext:
         """
         caller = LineCaller(line)
         priced = self.admit(caller, digits, request, record)
-        record.onward(person.presented)
-        priced = replace(priced, presented=replace(priced.presented, identity=person))
+        priced = replace(priced, presented=present_onward(priced.presented, person))
+        record.onward(priced.presented.presented)
         self._note_last_call(priced, record)
         return priced
 

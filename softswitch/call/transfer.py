@@ -19,6 +19,7 @@ from sip.flow import Flow
 from sip.message import Request, Response
 from sip.referral import ReferTo
 from sip.session import Session
+from softswitch.admission.caller_id import Identity, identity_of_number
 from softswitch.admission.refusal import Refusal
 from softswitch.call.ending import Ending, hung_up
 from softswitch.call.forking import Attempt, Branches, no_answer
@@ -47,6 +48,7 @@ class Given:
 
     session: Session | None
     line: Line | None = None
+    identity: Identity | None = None
     meters: tuple[Meter, ...] = ()
 
 
@@ -175,7 +177,8 @@ class Transfer:
             session.bye(now)
             return await self._fail(Refusal(488, "transfer: the target's answer can't be used"))
         await self._meter.answer(now, call.context.wall_ms())
-        self._replace(session, self._target)
+        outside = identity_of_number(self._meter.record.called) if self._target is None else None
+        self._replace(session, self._target, outside)
         call.learn(side, answer)
         call.talks.align(other(side), call.now())
         return None
@@ -205,19 +208,19 @@ class Transfer:
             return await self._fail(Refusal(491, "transfer: the other call is busy"))
         call.adopt(given.meters)
         given.session.owner = call
-        self._replace(given.session, given.line)
+        self._replace(given.session, given.line, given.identity)
         call.talks.align(side, call.now(), onward=True)
         return None
 
     # How it ends
 
-    def _replace(self, session: Session, line: Line | None) -> None:
+    def _replace(self, session: Session, line: Line | None, identity: Identity | None) -> None:
         """The new person takes the place of the one who transferred."""
         call = self._call
         assert self._side is not None
         now = call.now()
         self._tell(200, "OK")
-        call.replace_leg(self._side, session, line).bye(now)
+        call.replace_leg(self._side, session, line, identity).bye(now)
         self._clear()
 
     async def _fail(self, refusal: Refusal) -> Ending | None:

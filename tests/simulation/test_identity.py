@@ -6,6 +6,7 @@ import pytest
 from exchange import SWITCH, Behaviour, Exchange
 
 from sip.message import Request, parse_message
+from softswitch.supplementary import Setting, Supplementary
 
 ANA, BEKA = "+995322000001", "+995322000002"
 ABROAD = "+442012345678"
@@ -187,3 +188,94 @@ def test_an_asserted_identity_that_is_no_number_harms_nothing(exchange, asserted
     for data in received:
         parse_message(data).validate()
         assert b"X-Evil" not in data
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("how", ANONYMITIES)
+def test_help_always_learns_who_calls(exchange, how, trusted):
+    ana, _, abroad = exchange.phones
+    if trusted:
+        trust(exchange)
+    call(exchange, ana, "112", **how)
+    invite = invite_to(exchange, abroad)
+    assert invite.get(b"from").startswith(b'"Ana" <sip:+995322000001@example.org>')
+    assert invite.get(b"privacy") is None
+    assert exchange.cdrs[0].presented == ANA
+
+
+def test_help_learns_of_a_transferred_caller_who_withheld_the_number(exchange):
+    ana, beka, abroad = exchange.phones
+    ana.call(BEKA, extra=WITHHELD)
+    exchange.run(3.0)
+    beka.refer(beka.talking[0], b"<sip:112@example.org>")
+    exchange.run(5.0)
+    assert invite_to(exchange, abroad).from_.uri.user == ANA
+    for talk in list(ana.talking):
+        ana.hang_up(talk)
+    exchange.run(5.0)
+
+
+def shown_to(exchange, phone) -> str:
+    """The number in the newest INVITE."""
+    invites = [data for data in sent_to(exchange, phone) if data.startswith(b"INVITE")]
+    return parse_message(invites[-1]).from_.uri.user
+
+
+def test_who_was_transferred_to_is_named_when_the_call_is_transferred_again(exchange):
+    """Ana calls Beka, who transfers her abroad; Ana hands that person on to Cira, who sees the
+    number abroad and not Beka's."""
+    ana, beka, _ = exchange.phones
+    cira = exchange.phone(exchange.line("+995322000003", exchange.account(0)), "198.51.100.3")
+    cira.register()
+    exchange.trunk("abroad", "203.0.113.1", "44")
+    session = ana.call(BEKA)
+    exchange.run(3.0)
+    beka.refer(beka.talking[0], f"<sip:{ABROAD}@example.org>".encode())
+    exchange.run(0.5)
+    exchange.phones[2].behaviour = Behaviour(rings=0.1)
+    exchange.run(3.0)
+    ana.refer(session, b"<sip:+995322000003@example.org>")
+    exchange.run(3.0)
+    assert len(cira.talking) == 1
+    assert shown_to(exchange, cira) == ABROAD
+    cira.hang_up(cira.talking[0])
+    exchange.run(5.0)
+
+
+def test_a_caller_who_left_is_not_named_any_more(exchange):
+    """Ana calls Beka and puts Cira in her own place; Beka hands Cira on to Dato."""
+    ana, beka, _ = exchange.phones
+    cira, dato = (
+        exchange.phone(exchange.line(f"+99532200000{n}", exchange.account(10_000_000)),
+                       f"198.51.100.{n}")
+        for n in (3, 4)
+    )  # fmt: skip
+    for phone in (cira, dato):
+        phone.register()
+    exchange.tariff(("on_net", 0, 1, 1), ("44", 60_000, 60, 60))
+    session = ana.call(BEKA)
+    exchange.run(3.0)
+    ana.refer(session, b"<sip:+995322000003@example.org>")
+    exchange.run(3.0)
+    assert len(cira.talking) == len(beka.talking) == 1
+    beka.refer(beka.talking[0], b"<sip:+995322000004@example.org>")
+    exchange.run(3.0)
+    assert len(dato.talking) == 1 and shown_to(exchange, dato) == "+995322000003"
+    dato.hang_up(dato.talking[0])
+    exchange.run(5.0)
+
+
+def test_a_line_that_always_withholds_its_number_does_so_when_it_is_handed_on(exchange):
+    ana = exchange.phones[0]
+    line = exchange.directory.line_by_number(BEKA)
+    services = Supplementary({"withhold_number": Setting(True)})
+    exchange.directory.put_lines([replace(line, services=services)])
+    cira = exchange.phone(exchange.line("+995322000003", exchange.account(0)), "198.51.100.3")
+    cira.register()
+    session = ana.call(BEKA)
+    exchange.run(3.0)
+    ana.refer(session, b"<sip:+995322000003@example.org>")
+    exchange.run(3.0)
+    assert len(cira.talking) == 1 and shown_to(exchange, cira) == "anonymous"
+    cira.hang_up(cira.talking[0])
+    exchange.run(5.0)

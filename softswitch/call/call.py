@@ -288,7 +288,7 @@ class Call:
     def speaker(self) -> Speaker:
         """Talks with the caller, in the language of the caller's line."""
         if self._speaker is None:
-            line = self._lines["a"]
+            line = self.line_of("a")
             language = None if line is None else line.language
             self._speaker = Speaker(self.context, self.id, self.sound, "a", language)
         return self._speaker

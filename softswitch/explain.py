@@ -59,7 +59,8 @@ def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int)
     rows.append(_row("routing", f"{where}; {direction}, {kind}"))
     priced = stages.price(caller, destination, _ASKING, at_ms, dialled.withheld)
     shown = priced.presented.presented
-    rows.append(_row("caller_id", f"shows {shown}" if shown else "withheld"))
+    what = f"shows {shown}" if shown else "withheld"
+    rows.append(_row("caller_id", f"{what}: {priced.presented.rule}"))
     return [*rows, *_credit(context, priced, at_ms, seconds)]
 
 

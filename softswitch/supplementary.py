@@ -47,6 +47,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "do_not_disturb": Kind(),
         "call_waiting": Kind(default=True),
         "withhold_number": Kind(),
+        "caller_id": Kind("a number"),
         "bar_international": Kind(locked=True),
         "bar_mobile": Kind(locked=True),
         "bar_premium": Kind(locked=True),

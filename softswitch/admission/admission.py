@@ -199,7 +199,9 @@ class Stages:
         Args:
             withheld: what the caller dialled of its own number; None: nothing.
         """
-        presented = present(caller, destination, request, self.plan, withheld)
+        presented = present(
+            caller, destination, request, self.plan, self.directory.rented, withheld
+        )
         if isinstance(destination, ToLine):
             destination.line.services.screen(presented.calling, presented.presented)
         self._cap(caller, destination, at)

@@ -14,9 +14,11 @@ from sip.headers import NameAddr
 from sip.invite import Fields
 from sip.message import Request
 from softswitch.admission.authentication import Caller, LineCaller
+from softswitch.admission.countries import country_of
 from softswitch.admission.numbering import NumberError, NumberPlan
 from softswitch.admission.routing import Route, ToTrunk
 from softswitch.directory import Line, Trunk
+from softswitch.rented import RentedNumbers
 
 ANONYMOUS = b'"Anonymous" <sip:anonymous@anonymous.invalid>'
 """RFC 3323 section 4.1.1.3."""
@@ -39,6 +41,7 @@ class Identity(NamedTuple):
 
 
 NOBODY = Identity(None, "", "")
+NONE_RENTED = RentedNumbers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class PresentedRoute:
     """Who really calls: E.164, or what the trunk sent."""
     identity: Identity
     """Who is presented to the called side: the caller, or whose call was sent on."""
+    rule: str = ""
+    """Which rule decided what is shown."""
 
     @property
     def presented(self) -> str | None:
@@ -62,21 +67,23 @@ def present(
     destination: Route,
     request: Request,
     plan: NumberPlan,
+    rented: RentedNumbers = NONE_RENTED,
     withheld: bool | None = None,
 ) -> PresentedRoute:
     """Decide the caller id.
 
     Args:
+        rented: numbers for rent that somebody has.
         withheld: what the caller dialled of its own number; None: nothing.
     """
     if isinstance(caller, LineCaller):
         line = caller.line
-        shown = None if _line_withholds(line, destination, request, withheld) else line.number
-        identity = Identity(shown, line.display_name, line.number)
-        return PresentedRoute(destination, line.number, identity)
+        identity, rule = _of_line(line, destination, request, rented, withheld)
+        return PresentedRoute(destination, line.number, identity, rule)
     calling = _trunk_number(caller.trunk, request, plan)
     shown = None if _withheld(request) or not calling else calling
-    return PresentedRoute(destination, calling, Identity(shown, "", calling))
+    rule = "the trunk withholds it" if shown is None else "as the trunk says"
+    return PresentedRoute(destination, calling, Identity(shown, "", calling), rule)
 
 
 def present_onward(presented: PresentedRoute, person: Identity) -> PresentedRoute:
@@ -100,16 +107,53 @@ def identity_of_number(number: str) -> Identity:
     return Identity(number or None, "", number)
 
 
-def _line_withholds(
-    line: Line, destination: Route, request: Request, withheld: bool | None
-) -> bool:
-    """What a line said of this call comes before what it has set. Help always learns who calls:
-    whoever dials an emergency number may not be able to say where they are."""
+def _of_line(
+    line: Line,
+    destination: Route,
+    request: Request,
+    rented: RentedNumbers,
+    withheld: bool | None,
+) -> tuple[Identity, str]:
+    """Who a calling line is to the called side, and by which rule; the first that fits decides."""
+    own = Identity(line.number, line.display_name, line.number)
     if isinstance(destination, ToTrunk) and destination.emergency:
-        return False
+        # Whoever dials an emergency number may not be able to say where they are.
+        return own, "emergency calls always show the line's number"
+    why = _why_withheld(line, request, withheld)
+    if why is not None:
+        return own._replace(presented=None), why
+    if not isinstance(destination, ToTrunk):
+        return own, "lines of this switch see the line's number"
+    add_on = line.services["caller_id"]
+    if add_on.active and add_on.numbers:
+        return _of_add_on(line, add_on.numbers[0], destination.number, rented)
+    if rented.get(line.number) is not None:
+        return NOBODY, "a rented number isn't shown without caller_id"
+    return own, "the line's number"
+
+
+def _of_add_on(line: Line, number: str, called: str, rented: RentedNumbers) -> tuple[Identity, str]:
+    """A rented number is shown in its own country; in every other nothing is (E9). Not even who is
+    trusted gets to know the line's number then: its owner calls as that number or as nobody."""
+    owned = rented.get(number)
+    if owned is None or owned.account_id != line.account_id:
+        return NOBODY, f"caller_id: {number} isn't rented by the line's account any more"
+    here, there = country_of(number), country_of(called)
+    if here is None or here != there:
+        return NOBODY, f"caller_id: {number} ({here}) isn't shown in {there or 'no known country'}"
+    return Identity(number, line.display_name, number), f"caller_id: {number} is shown in {here}"
+
+
+def _why_withheld(line: Line, request: Request, withheld: bool | None) -> str | None:
+    """What a line dialled before the number comes before what its phone says, and that before what
+    it has set; None: the number is shown."""
     if withheld is not None:
-        return withheld
-    return _withheld(request) or line.services.is_on("withhold_number")
+        return "withheld for this call" if withheld else None
+    if _withheld(request):
+        return "the phone withholds it"
+    if line.services.is_on("withhold_number"):
+        return "withhold_number is on for the line"
+    return None
 
 
 def _withheld(request: Request) -> bool:

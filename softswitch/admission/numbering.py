@@ -72,7 +72,7 @@ def _never(_number: str) -> bool:
     return False
 
 
-def _metadata(region: str, country_code: int) -> PhoneMetadata | None:
+def region_metadata(region: str, country_code: int) -> PhoneMetadata | None:
     if region == _NON_GEOGRAPHIC:
         return PhoneMetadata.metadata_for_nongeo_region(country_code)
     return PhoneMetadata.metadata_for_region(region)
@@ -82,7 +82,7 @@ def _possible_lengths() -> dict[str, frozenset[int]]:
     """Country code to the lengths that its national significant numbers can have."""
     lengths: dict[str, frozenset[int]] = {}
     for country_code, regions in COUNTRY_CODE_TO_REGION_CODE.items():
-        found = (_metadata(region, country_code) for region in regions)
+        found = (region_metadata(region, country_code) for region in regions)
         lengths[str(country_code)] = frozenset(
             length
             for metadata in found
@@ -99,7 +99,7 @@ def _pattern(metadata: PhoneMetadata, kind: str) -> re.Pattern[str] | None:
     return re.compile(text, re.ASCII) if text else None
 
 
-class _Region:
+class RegionPatterns:
     """One country's patterns for its national significant numbers."""
 
     def __init__(self, metadata: PhoneMetadata) -> None:
@@ -159,13 +159,13 @@ class NumberPlan:
             else None
         )
         self._transform = metadata.national_prefix_transform_rule
-        self._own_region = _Region(metadata)
+        self._own_region = RegionPatterns(metadata)
         self._is_main = regions[0] == self.country
         self._neighbours = tuple(
-            _Region(other)
+            RegionPatterns(other)
             for region in regions
             if region != self.country
-            and (other := _metadata(region, metadata.country_code)) is not None
+            and (other := region_metadata(region, metadata.country_code)) is not None
         )
 
     def read(self, dialled: str, is_line: Callable[[str], bool] = _never) -> Dialled:

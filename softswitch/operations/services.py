@@ -38,6 +38,8 @@ def line_service_set(
             if not value:
                 raise OperationError("say on, off or a number")
             numbers = tuple(context.number(text) for text in value)
+            if service == "caller_id":
+                _check_rented(context, line, numbers)
             changed = line.services.given(service, numbers, seconds)
     except ServiceError as error:
         raise OperationError(str(error)) from None
@@ -95,6 +97,18 @@ def _last_call(context: Context, line: Line) -> LastCall | None:
         return None
     last = max(found, key=lambda cdr: cdr.setup_at)
     return LastCall(last.call_id, last.calling, last.called, last.presented, last.setup_at)
+
+
+def _check_rented(context: Context, line: Line, numbers: tuple[str, ...]) -> None:
+    """A line calls only as a number that its account rents."""
+    with context.billing.reading() as connection:
+        rented = {item.number for item in rented_numbers(connection, [line.account_id])}
+    for number in numbers:
+        if number not in rented:
+            raise OperationError(
+                f"{number} isn't rented by account {line.account_id}; "
+                "`softswitch rental list` shows what is"
+            )
 
 
 def _known(service: str) -> None:

@@ -259,6 +259,31 @@ def test_e7_targets_of_a_rented_number_are_set_shown_and_forgotten(
     assert softswitch(*reach, "--off", "-o", "json").json["targets"] == []
 
 
+def test_e9_explain_says_which_rule_decided_the_caller_id(
+    softswitch: Softswitch, folder: Path
+) -> None:
+    (folder / "rates.csv").write_text(f"{HEADER}43,Austria,0,0.1,1,1\n49,Germany,0,0.1,1,1\n")
+    softswitch("tariff", "import", "rates.csv")
+    line = softswitch("line", "list", "-o", "json").json[0]
+    set_ = ("line", "service", "set", line["number"])
+    assert "isn't rented" in softswitch(*set_, "caller_id", "+493012345678").err
+    softswitch("account", "topup", str(line["account"]), "50", "--payment-id", "p")
+    softswitch("number", "add", "+493012345678", "--country", "DE", "--monthly", "1")
+    order = ("rental", "order", str(line["account"]), "--line", line["number"])
+    softswitch(*order, "+493012345678")
+    assert softswitch(*set_, "caller_id", "+493012345678").status == 0
+    softswitch("trunk", "add", "out", "--target", "sip:192.0.2.9")
+
+    def rule(number: str) -> str:
+        rows = softswitch("explain", "call", "--from", line["number"], "--to", number, "-o", "json")
+        return str(next(row["decision"] for row in rows.json if row["stage"] == "caller_id"))
+
+    assert rule("+493098765432") == "shows +493012345678: caller_id: +493012345678 is shown in DE"
+    assert rule("+4312345678").startswith("withheld: caller_id: +493012345678 (DE) isn't shown in")
+    assert rule("#31#+493098765432") == "withheld: withheld for this call"
+    assert rule("112").endswith("emergency calls always show the line's number")
+
+
 def test_c2_services_of_a_line_are_listed_set_and_cleared(softswitch: Softswitch) -> None:
     line = softswitch("line", "list", "-o", "json").json[0]["number"]
     listed = softswitch("line", "service", "list", line, "-o", "json").json

@@ -220,7 +220,7 @@ class Server:
             desk=SettlementDesk(self._money, self._log, self._settled),
             bindings=self._bindings,
             service_desk=ServiceDesk(
-                ServiceStore(self._store.engine), directory, asyncio.to_thread
+                ServiceStore(self._store.engine), directory, asyncio.to_thread, self._loop.time
             ),
             voicemail=self._voicemail,
             trunk_flows=self._trunk_flows,

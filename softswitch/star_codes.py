@@ -54,9 +54,10 @@ class StarCode:
     information: tuple[str, str, str] = ("", "", "")
 
     @property
-    def locked(self) -> bool:
-        """Whether its first information is a PIN."""
-        return KINDS[self.names[0]].locked
+    def pin(self) -> str | None:
+        """What must be the line's PIN for the code to be carried out; None: it needs none."""
+        opens = self.procedure in ("deactivate", "erase")
+        return self.information[0] if opens and KINDS[self.names[0]].locked else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,25 @@ class StarCodes:
 
 
 Verdict = Literal[
-    "on", "off", "erased", "not_set", "pin_needed", "pin_wrong", "number_wrong", "seconds_wrong",
+    "on", "off", "registered", "erased", "not_set",
+    "pin_none", "pin_needed", "pin_wrong", "pin_locked", "number_wrong", "seconds_wrong",
     "impossible",
 ]  # fmt: skip
 """What the subscriber is told of a service."""
 REFUSED: frozenset[Verdict] = frozenset(
-    {"pin_needed", "pin_wrong", "number_wrong", "seconds_wrong", "impossible"}
-)
+    {
+        "pin_none", "pin_needed", "pin_wrong", "pin_locked", "number_wrong", "seconds_wrong",
+        "impossible",
+    }
+)  # fmt: skip
+
+PinCheck = Literal["fits", "wrong", "locked", "none"]
+"""What became of a PIN; "none": the line has none."""
+_PIN_REFUSED: Mapping[PinCheck, Verdict] = {
+    "wrong": "pin_wrong",
+    "locked": "pin_locked",
+    "none": "pin_none",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +155,18 @@ def carry_out(
     code: StarCode,
     services: Supplementary,
     read_number: Callable[[str], str | None],
-    pin_fits: bool | None,
+    pin: PinCheck,
 ) -> Outcome:
     """What becomes of a line's services by a code; of a group all or nothing.
 
     Args:
         read_number: to E.164; None if it is no number.
-        pin_fits: whether the code's PIN is the line's; None: it has none.
+        pin: what is to be said of the code's PIN, where it has one.
     """
     before = services
     said: list[Confirmation] = []
     for name in code.names:
-        services, verdict = _one(code, name, services, read_number, pin_fits)
+        services, verdict = _one(code, name, services, read_number, pin)
         if verdict in REFUSED:
             return Outcome(before, (Confirmation(name, verdict, before[name]),))
         said.append(Confirmation(name, verdict, services[name]))
@@ -165,13 +178,13 @@ def _one(
     name: str,
     services: Supplementary,
     read_number: Callable[[str], str | None],
-    pin_fits: bool | None,
+    pin: PinCheck,
 ) -> tuple[Supplementary, Verdict]:
     if KINDS[name].locked and code.procedure in ("deactivate", "erase"):
         if not code.information[0]:
             return services, "pin_needed"
-        if not pin_fits:
-            return services, "pin_wrong"
+        if pin in _PIN_REFUSED:
+            return services, _PIN_REFUSED[pin]
     match code.procedure:
         case "ask":
             return services, _standing(services, name)
@@ -220,7 +233,7 @@ def _register(
         return services, "seconds_wrong"
     wanted = int(seconds) if seconds and name == "forward_no_answer" else None
     try:
-        return services.given(name, numbers, wanted), "on"
+        return services.given(name, numbers, wanted), "registered"
     except ServiceError:
         return services, "seconds_wrong" if wanted is not None else "impossible"
 

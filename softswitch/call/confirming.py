@@ -7,13 +7,13 @@ the call is accepted it is moved to the call's relay by a re-INVITE.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rtp.control import Digit, PlayItem
-from rtp.session import MediaSession
+from rtp.session import MediaError, MediaSession
 from softswitch.call.media import CallMedia
+from softswitch.call.speaker import Speaker
 
 if TYPE_CHECKING:
     from sip.sdp import SessionDescription
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 ACCEPT_KEY = "1"
 SECONDS = 15.0
 """How long somebody may take to press the key; a mailbox's greeting is over by then."""
-PROMPT = (PlayItem(tone="entry"), PlayItem(milliseconds=1500))
+PAUSE_SECONDS = 2.0
+"""Between two times that the question is put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +39,26 @@ class Confirming:
     """The question to one leg.
 
     Args:
-        media: a relay session of its own.
+        sound: a relay session of its own.
+        language: in which the question is put.
     """
 
-    __slots__ = ("_call", "_media", "_session", "_timer", "offer")
+    __slots__ = ("_asking", "_call", "_language", "_media", "_sound", "offer")
 
-    def __init__(self, call: Call, media: MediaSession) -> None:
-        address = call.context.media_address
+    def __init__(self, call: Call, sound: MediaSession, language: str | None) -> None:
+        address, origin = call.context.media_address, call.context.agent.pick(1 << 31)
         self._call = call
-        self._session = media
-        self._media = CallMedia(
-            media, {"a": address, "b": address}, call.context.agent.pick(1 << 31)
-        )
-        self._timer: asyncio.TimerHandle | None = None
+        self._language = language
+        self._sound = sound
+        self._media = CallMedia(sound, {"a": address, "b": address}, origin)
+        self._asking: asyncio.Task[None] | None = None
         self.offer = self._media.offer_itself("a")
         """What the leg's INVITE offers."""
 
     @classmethod
-    async def open(cls, call: Call) -> Confirming:
+    async def open(cls, call: Call, language: str | None) -> Confirming:
         """Raises MediaError."""
-        return cls(call, await call.context.media.open_alone(None))
+        return cls(call, await call.context.media.open_alone(None), language)
 
     def ask(self, session: Session, heard: SessionDescription) -> None:
         """The leg answered: ask it; a Confirmed comes.
@@ -65,27 +66,36 @@ class Confirming:
         Raises:
             SipError: it answered something that can't be talked to.
         """
-        call, sound = self._call, self._session
         self._media.learn("a", heard, session.dialog.flow.remote[0])
-        sound.on_digit = partial(self._pressed, session, heard)
-        sound.hear("a", "prompts")
-        sound.listen("a")
-        sound.play("a", PROMPT, repeat=True)
-        self._timer = call.context.loop.call_later(SECONDS, call.post, Confirmed(session, None))
+        self._asking = self._call.context.loop.create_task(self._ask(session, heard))
 
     def press(self, key: str) -> None:
         """The leg's phone said in signalling that a key was pressed."""
-        self._session.press("a", key)
+        self._sound.press("a", key)
 
-    def _pressed(self, session: Session, heard: SessionDescription, digit: Digit) -> None:
-        self._call.post(Confirmed(session, heard if digit.digit == ACCEPT_KEY else None))
+    async def _ask(self, session: Session, heard: SessionDescription) -> None:
+        key = None
+        with contextlib.suppress(TimeoutError, MediaError):
+            async with asyncio.timeout(SECONDS):
+                key = await self._key()
+        self._call.post(Confirmed(session, heard if key == ACCEPT_KEY else None))
+
+    async def _key(self) -> str:
+        """The first key that is pressed."""
+        call = self._call
+        speaker = Speaker(call.context, call.id, self._sound, "a", self._language)
+        while True:
+            await speaker.say("forwarding-accept")
+            key = await speaker.keypad.next(PAUSE_SECONDS)
+            if key is not None:
+                return key
 
     def close(self) -> None:
         """Give the ports back; may be repeated."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._session.on_digit = None
-        self._session.close().add_done_callback(_seen)
+        if self._asking is not None:
+            self._asking.cancel()
+        self._sound.on_digit = None
+        self._sound.close().add_done_callback(_seen)
 
 
 def _seen(future: asyncio.Future[Any]) -> None:

@@ -105,7 +105,7 @@ class Reaching:
         """A caller who offered nothing can't be moved to what was agreed with us."""
         if not target.confirm or not self._call.offer_to_called():
             return None
-        return await Confirming.open(self._call)
+        return await Confirming.open(self._call, self._line.language)
 
     def _to_server(self, target: str) -> ToTrunk:
         """A foreign server, which is told the rented number where its URI names no user."""

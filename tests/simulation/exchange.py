@@ -207,7 +207,9 @@ class Exchange:
             money=self.money,
             desk=SettlementDesk(self.money, self.log, self._settled),
             bindings=self,
-            service_desk=ServiceDesk(ServiceStore(self.store.engine), self.directory, at_once),
+            service_desk=ServiceDesk(
+                ServiceStore(self.store.engine), self.directory, at_once, self.loop.time
+            ),
             voicemail=self.voicemail,
             trunk_flows=self,
             log=self.log,

@@ -148,6 +148,7 @@ def test_e5_the_key_decides_and_the_owner_pays_from_then_on(exchange, office, ke
     desk.behaviour = Behaviour(answer=0)
     session = world.call(RENTED)
     exchange.run(6.0)
+    assert "forwarding-accept" in {said for _, said in exchange.log.announcements}
     presses(exchange, mobiles, key)
     if key == "2":
         assert mobiles.talking == [] and world.talking == []

@@ -7,6 +7,7 @@ from exchange import Behaviour, Exchange
 from sqlalchemy.exc import OperationalError
 
 from billing.product import Destinations
+from softswitch import pins
 from softswitch.service_store import ServiceStore
 from softswitch.store import DirectoryStore
 from softswitch.supplementary import Setting, Supplementary
@@ -274,6 +275,49 @@ class TestByPhone:
         assert [c.price_micros for c in cdrs] == [0, 0]
         settled(exchange)
 
+    def test_c5_international_calls_are_closed_and_opened_again_with_the_pin(
+        self, exchange, phones
+    ):
+        trunk = exchange.trunk("out", "203.0.113.1", "44")
+        line = exchange.directory.line_by_number(A)
+        kept = pins.hashed("2580", b"salt")
+        exchange.directory.put_lines([replace(line, pin=kept)])
+        self.set_by(exchange, phones[0], "*331#")
+        assert call(exchange, phones[0], ABROAD) == 403
+        for code in ("#331#", "#331*1111#", "##331*2850#"):
+            self.set_by(exchange, phones[0], code)
+            assert call(exchange, phones[0], ABROAD) == 403
+        assert trunk.events == []
+        self.set_by(exchange, phones[0], "#331*2580#")
+        assert call(exchange, phones[0], ABROAD) == 200
+        assert [said for _, said in exchange.log.announcements] == [
+            "barring-international-on", *["pin-wrong"] * 3, "barring-international-off",
+        ]  # fmt: skip
+        settled(exchange)
+
+    def test_c5_a_pin_isnt_guessed(self, exchange, phones):
+        line = exchange.directory.line_by_number(A)
+        exchange.directory.put_lines([replace(line, pin=pins.hashed("2580", b"salt"))])
+        self.set_by(exchange, phones[0], "*33#")
+        for guess in range(5):
+            self.set_by(exchange, phones[0], f"#33*000{guess}#")
+        self.set_by(exchange, phones[0], "#33*2580#")
+        assert exchange.log.announcements[-1][1] == "pin-locked"
+        assert exchange.directory.line(1).services.is_on("bar_all")
+        exchange.run(900.0)
+        self.set_by(exchange, phones[0], "#33*2580#")
+        assert not exchange.directory.line(1).services.is_on("bar_all")
+        settled(exchange)
+
+    def test_c2_a_confirmation_is_in_the_lines_language(self, exchange, phones):
+        line = exchange.directory.line_by_number(A)
+        exchange.directory.put_lines([replace(line, language="ka")])
+        self.set_by(exchange, phones[0], "*21*0322000003#")
+        self.set_by(exchange, phones[1], "*#21#")
+        assert exchange.log.announcements[0][1].startswith("forwarding-all-on plus 9 9 5")
+        assert exchange.log.announcements[1][1] == "forwarding-none"
+        settled(exchange)
+
     def test_c2_codes_are_served_though_everything_is_barred_and_no_money_is_left(self, exchange):
         line = exchange.line("+995322000008", exchange.account(0))
         phone = exchange.phone(line, "198.51.100.8")
@@ -326,6 +370,7 @@ class TestByPhone:
         call(exchange, phones[0], "*67" + B)
         for _ in range(2):
             assert call(exchange, phones[1], "*57") == 200
+        assert [said for _, said in exchange.log.announcements] == ["trace-done"] * 2
         (row,) = ServiceStore(exchange.store.engine).marked()
         assert (row.line, row.calling, row.withheld) == (B, A, True)
         traced = next(c for c in exchange.store.cdrs() if c.call_id == row.call_id)

@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivr_prompts.languages import LANGUAGES, texts
+from ivr_prompts.phrase import Digits, Part, spoken
 from softswitch.config import CodesSection
-from softswitch.star_codes import Confirmation, StarCode, carry_out
+from softswitch.services.confirmations import phrase
+from softswitch.star_codes import Confirmation, PinCheck, StarCode, carry_out
 from softswitch.supplementary import NO_SERVICES, Setting, Supplementary
 
 CODES = CodesSection().star_codes()
@@ -24,14 +27,14 @@ def dial(
     """The services after a code, and what is said of each."""
     code = CODES.parse(dialled)
     assert code is not None, dialled
-    fits = None if pin is None else code.information[0] == pin
-    outcome = carry_out(code, services, read, fits)
+    check: PinCheck = "none" if pin is None else "fits" if code.pin in (pin, None) else "wrong"
+    outcome = carry_out(code, services, read, check)
     return outcome.services, [item.verdict for item in outcome.confirmations]
 
 
 def test_c2_forwarding_by_star_codes_from_registration_to_erasure() -> None:
     services, said = dial(f"**21*{DESK}#")
-    assert (services["forward_always"], said) == (Setting(True, (DESK,)), ["on"])
+    assert (services["forward_always"], said) == (Setting(True, (DESK,)), ["registered"])
     assert dial(f"*21*{DESK}#")[0] == services
     off, said = dial("#21#", services)
     assert (off["forward_always"], said) == (Setting(False, (DESK,)), ["off"])
@@ -48,7 +51,10 @@ def test_c2_forwarding_by_star_codes_from_registration_to_erasure() -> None:
 )
 def test_c2_the_seconds_of_forwarding_without_answer(dialled: str, seconds: int | None) -> None:
     services, said = dial(dialled)
-    assert (services["forward_no_answer"], said) == (Setting(True, (DESK,), seconds), ["on"])
+    assert (services["forward_no_answer"], said) == (
+        Setting(True, (DESK,), seconds),
+        ["registered"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +81,7 @@ def test_c5_barring_is_closed_freely_and_opened_with_the_pin() -> None:
         assert (closed.is_on("bar_international"), said) == (True, ["on"])
     opened, said = dial("#331*1234#", closed)
     assert (opened.is_on("bar_international"), said) == (False, ["off"])
-    assert dial("#331*1234#", closed, pin=None) == (closed, ["pin_wrong"])
+    assert dial("#331*1234#", closed, pin=None) == (closed, ["pin_none"])
 
 
 def test_c2_the_call_filter_takes_numbers_one_by_one() -> None:
@@ -92,7 +98,7 @@ def test_c2_the_call_filter_takes_numbers_one_by_one() -> None:
 
 def test_c2_all_forwarding_is_erased_by_one_code() -> None:
     services, said = dial(f"**004*{DESK}#")
-    assert said == ["on"] * 3 and not services.is_on("forward_always")
+    assert said == ["registered"] * 3 and not services.is_on("forward_always")
     services, _ = dial(f"*21*{DESK}#", services)
     services, said = dial("##002#", services)
     assert (services, said) == (NO_SERVICES, ["erased"] * 4)
@@ -101,8 +107,8 @@ def test_c2_all_forwarding_is_erased_by_one_code() -> None:
 def test_a_confirmation_says_how_the_service_stands_now() -> None:
     code = CODES.parse(f"*21*{DESK}#")
     assert code == StarCode("register", ("forward_always",), (DESK, "", ""))
-    (said,) = carry_out(code, NO_SERVICES, read, None).confirmations
-    assert said == Confirmation("forward_always", "on", Setting(True, (DESK,)))
+    (said,) = carry_out(code, NO_SERVICES, read, "none").confirmations
+    assert said == Confirmation("forward_always", "registered", Setting(True, (DESK,)))
 
 
 @pytest.mark.parametrize("dialled", ["*97", "*43", "21#", "*21", "*99#", "**21", "*21#1", "#31#1"])
@@ -132,6 +138,38 @@ def test_prefixes_that_show_or_withhold_the_number_of_one_call(
 def test_every_code_that_is_read_can_be_carried_out(dialled: str) -> None:
     code = CODES.parse(dialled)
     if code is not None:
-        outcome = carry_out(code, NO_SERVICES, read, True)
+        outcome = carry_out(code, NO_SERVICES, read, "fits")
         assert len(outcome.confirmations) in (1, len(code.names))
         assert not outcome.refused or outcome.services == NO_SERVICES
+
+
+@given(st.text("*#0123456789+a", max_size=30), st.booleans())
+def test_every_outcome_can_be_said_in_every_language(dialled: str, fits: bool) -> None:
+    code = CODES.parse(dialled)
+    if code is not None:
+        said = phrase(carry_out(code, NO_SERVICES, read, "fits" if fits else "wrong"))
+        for language in LANGUAGES:
+            known = texts(language)
+            assert said and all(token in known for token in spoken(language, said))
+
+
+@pytest.mark.parametrize(
+    ("dialled", "said"),
+    [
+        (f"*21*{DESK}#", ("forwarding-all-on", Digits(DESK))),
+        ("#21#", ("forwarding-all-off",)),
+        ("*#61#", ("forwarding-none",)),
+        ("##002#", ("forwarding-all-cleared",)),
+        ("*26#", ("dnd-on",)),
+        ("*#43#", ("waiting-on",)),
+        ("*331#", ("barring-international-on",)),
+        ("#331#", ("pin-wrong",)),
+        (f"*60*{DESK}#", ("blacklist-added",)),
+        ("*#60#", ("blacklist-empty",)),
+        ("*21*x#", ("invalid-number",)),
+    ],
+)
+def test_what_is_said_of_a_code(dialled: str, said: tuple[Part, ...]) -> None:
+    code = CODES.parse(dialled)
+    assert code is not None
+    assert phrase(carry_out(code, NO_SERVICES, read, "fits")) == said

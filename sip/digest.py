@@ -265,10 +265,10 @@ class DigestVerifier:
             qop not in ("auth", "auth-int") or not cnonce or _count_of(nc) is None
         ):
             return Verdict.WRONG
-        secret = ha1_of(algorithm)
+        secret, dummy = ha1_of(algorithm), self._dummy[algorithm]
         expected = _response(
             algorithm,
-            secret or self._dummy[algorithm],
+            secret or dummy,
             method,
             credentials.uri,
             credentials.nonce,

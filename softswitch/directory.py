@@ -8,6 +8,7 @@ facts it was admitted with.
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -153,6 +154,8 @@ class Directory:
         self._by_id: dict[int, Line] = {}
         self._by_login: dict[str, Line] = {}
         self._by_number: dict[str, Line] = {}
+        self.algorithm_orders: Counter[tuple[Algorithm, ...] | None] = Counter()
+        """How many lines have which digest algorithms; None: those of the switch."""
         self.rented = RentedNumbers()
         self.caps = CapsWatch()
         self.account_status: dict[int, str] = {}
@@ -226,12 +229,16 @@ class Directory:
             self._by_id[line.id] = line
             self._by_login[line.login] = line
             self._by_number[line.number] = line
+            self.algorithm_orders[line.algorithms] += 1
 
     def remove_line(self, line_id: int) -> None:
         """Forget a line; one that isn't there is no error."""
         line = self._by_id.pop(line_id, None)
         if line is None:
             return
+        self.algorithm_orders[line.algorithms] -= 1
+        if not self.algorithm_orders[line.algorithms]:
+            del self.algorithm_orders[line.algorithms]
         if self._by_login.get(line.login) is line:
             del self._by_login[line.login]
         if self._by_number.get(line.number) is line:
@@ -242,6 +249,7 @@ class Directory:
         self._by_id.clear()
         self._by_login.clear()
         self._by_number.clear()
+        self.algorithm_orders.clear()
         self.put_lines(lines)
         self.set_trunks(trunks)
 

@@ -138,6 +138,7 @@ class Switch:
             invite_status=sip.invite_challenge,
             guard=self.guard,
             names_of=self.endpoint.connections.identities,
+            secret=nonce_secret,
         )
         self.stages = Stages(
             directory,

@@ -13,11 +13,11 @@ from sip.errors import ParseError, SipError
 from sip.flow import Flow
 from sip.guard import Guard
 from sip.message import Request
+from softswitch.admission.decoys import Decoys
 from softswitch.admission.refusal import Refusal
 from softswitch.directory import Directory, Line, Trunk
 
 LINE_RETRY_SECONDS = 10
-_NOBODY = Line(0, "", "", 0, {algorithm: algorithm.digest(b"nobody") for algorithm in Algorithm})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Authenticator:
         invite_status: 401 or 407, for requests other than REGISTER.
         guard: counts wrong passwords, and refuses to look at too many; None: looks at all.
         names_of: the names in the certificate that the peer of a connection has shown.
+        secret: of the switch; see :class:`Decoys`.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Authenticator:
         invite_status: int = 407,
         guard: Guard | None = None,
         names_of: Callable[[Flow], frozenset[str]] | None = None,
+        secret: bytes = b"",
     ) -> None:
         self._directory = directory
         self._verifier = verifier
@@ -75,6 +77,7 @@ class Authenticator:
         self._invite_status = invite_status
         self._guard = guard
         self._names_of = names_of
+        self._decoys = Decoys(secret)
 
     def caller(self, request: Request, flow: Flow, now: float) -> Caller:
         """Who sends this INVITE.
@@ -158,10 +161,10 @@ class Authenticator:
     ) -> Line:
         source = flow.remote[0]
         if credentials is None:
-            claimed = self._line_or_nobody(request.from_.uri.user or "")
+            claimed = self._line_or_decoy(request.from_.uri.user or "")
             raise self._challenge(claimed, status, now, source)
         self._admit_guess(source, credentials.username, now)
-        line = self._line_or_nobody(credentials.username)
+        line = self._line_or_decoy(credentials.username)
         allowed = self._allowed(line)
 
         def ha1_of(algorithm: Algorithm) -> str | None:
@@ -170,10 +173,10 @@ class Authenticator:
         verdict = self._verifier.verify(
             credentials, request.method, ha1_of, now, request.body, source
         )
-        if verdict is Verdict.OK and line is not _NOBODY:
+        if verdict is Verdict.OK:
             self._note_proof(source, line.login, now)
             return line
-        if verdict in (Verdict.OK, Verdict.WRONG):
+        if verdict is Verdict.WRONG:
             if self._guard is not None:
                 self._guard.fail(source, credentials.username, now)
             # The same answer whether the password or the line is wrong, so that nobody can list
@@ -195,9 +198,11 @@ class Authenticator:
         if not self._guard.line_admits(host, login, now):
             raise SipError(503, headers=((b"Retry-After", b"%d" % LINE_RETRY_SECONDS),))
 
-    def _line_or_nobody(self, login: str) -> Line:
-        """The line of a login, or one that nobody can prove: from here on both cost the same."""
-        return self._directory.line_by_login(login) or _NOBODY
+    def _line_or_decoy(self, login: str) -> Line:
+        """The line of a login, or one that nobody can prove to be: both cost the same, here and
+        from here on."""
+        decoy = self._decoys.line(login, self._directory.algorithm_orders)
+        return self._directory.line_by_login(login) or decoy
 
     def _allowed(self, line: Line) -> tuple[Algorithm, ...]:
         return self._algorithms if line.algorithms is None else line.algorithms

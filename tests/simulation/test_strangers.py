@@ -1,5 +1,7 @@
 """Whoever has proven nothing gets nothing passed on, whatever the method: new ones fail closed."""
 
+import re
+
 import pytest
 from exchange import SWITCH, Exchange
 
@@ -71,6 +73,29 @@ def test_outside_a_dialog(exchange, method, status):
 @pytest.mark.parametrize("method", [m for m in EXPECTED if m != "CANCEL"])
 def test_inside_a_dialog_that_there_is_not(exchange, method):
     assert [answer.status for answer in ask(exchange, request(method, ";tag=2"))] == [481]
+
+
+@pytest.mark.parametrize("who", ["who calls", "who is called"])
+@pytest.mark.parametrize("method", [m for m in EXPECTED if m not in ("OPTIONS", "CANCEL")])
+def test_not_an_octet_tells_whether_a_line_is_there(exchange, method, who):
+    """Nor does the domain: see test_foreign_hosts."""
+
+    def octets(number: bytes) -> bytes:
+        heard = []
+        exchange.wire.attach(STRANGER, lambda got, _: heard.append(got))
+        data = request(method)
+        first, others = data.split(b"\r\n", 1)
+        if who == "who calls":
+            others = others.replace(b"995322000001", number)
+        else:
+            first = first.replace(b"995322000001", number)
+        exchange.wire.send(first + b"\r\n" + others, STRANGER, SWITCH)
+        exchange.run(1.0)
+        (answer,) = heard
+        answer = re.sub(rb'nonce="[^"]+"', b"", answer)
+        return answer.replace(number, b"number") if who == "who calls" else answer
+
+    assert octets(b"995322000001") == octets(b"995322000009")
 
 
 def test_an_ack_is_never_answered(exchange):

@@ -1,0 +1,60 @@
+"""Lines that aren't there, and are answered as if they were: nobody can list our lines by asking.
+
+A line may have digest algorithms of its own, in an order of its own, and every challenge shows
+them. So a login that no line has is given some, too: each order as often as lines have it, and the
+same login always the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from sip.digest import Algorithm
+from softswitch.directory import Line
+
+Order = tuple[Algorithm, ...] | None
+"""Of a line's algorithms; None: the switch's own order."""
+
+_SPACE = 1 << 64
+
+
+class Decoys:
+    """Makes up a line for a login.
+
+    Args:
+        secret: with it one could tell which logins are made up.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = hashlib.sha256(b"decoys" + secret).digest()
+        self._made: dict[Order, Line] = {}
+
+    def line(self, login: str, orders: Mapping[Order, int]) -> Line:
+        """A line without secrets, which nobody can prove to be.
+
+        Args:
+            orders: how many lines have each.
+        """
+        order = self._order(login, orders)
+        made = self._made.get(order)
+        if made is None:
+            made = self._made[order] = Line(0, "", "", 0, {}, algorithms=order)
+        return made
+
+    def _order(self, login: str, orders: Mapping[Order, int]) -> Order:
+        if len(orders) <= 1:
+            return next(iter(orders), None)
+        name = login.encode("utf-8", "surrogateescape")
+        drawn = int.from_bytes(hashlib.blake2s(name, key=self._key, digest_size=8).digest(), "big")
+        # By shares and not by numbers, so that one more line changes next to no login's.
+        place = drawn * sum(orders.values()) // _SPACE
+        for order in sorted(orders, key=_name):
+            place -= orders[order]
+            if place < 0:
+                return order
+        raise AssertionError("the shares don't add up")
+
+
+def _name(order: Order) -> tuple[str, ...]:
+    return () if order is None else tuple(algorithm.value for algorithm in order)

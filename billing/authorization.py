@@ -103,10 +103,17 @@ class ExtendCall:
 @dataclass(frozen=True, slots=True)
 class AnswerCall:
     """The call was answered; its charge runs from here. Answered by an Authorization if packages
-    may pay for it, since a term may have ended while it rang; else by None."""
+    may pay for it, since a term may have ended while it rang; else by None.
+
+    Args:
+        trunk: by which it was answered.
+        cost: what that trunk charges us.
+    """
 
     call_id: str
     at: int
+    trunk: str | None = None
+    cost: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,10 @@ class LiveCall:
     answered_at: int | None
     last_alive_at: int
     facts: bytes
+    trunk: str | None = None
+    """By which it was answered."""
+    cost: Rate | None = None
+    """What that trunk charges us; None: unknown."""
     coverage: Coverage | None = None
     """Packages that may pay for it; None: only money does."""
 
@@ -117,7 +121,7 @@ class Book:
             None,
             command.at,
             command.facts,
-            coverage,
+            coverage=coverage,
         )
         self.changed_calls.add(command.call_id)
         return Authorization(command.call_id, held.reserved_micros, held.paid_seconds, held.final)
@@ -204,6 +208,7 @@ class Book:
         if call.answered_at is not None:
             return None
         call.answered_at = command.at
+        call.trunk, call.cost = command.trunk, command.cost
         # Also if it was proven later while it rang: then the wall clock has been set back since.
         call.last_alive_at = command.at
         self.changed_calls.add(call.call_id)
@@ -347,10 +352,13 @@ def rated(cdr: Cdr, call: LiveCall) -> Cdr:
     """
     duration = cdr.duration_ms
     rate = call.rate
-    if rate is None:
-        return cdr
     if call.paid_seconds is not None:
         duration = min(duration, call.paid_seconds * 1000)
+    if call.cost is not None:
+        cost = charge(call.cost, duration, cdr.answered_at or 0).price_micros
+        cdr = replace(cdr, cost_micros=cost, cost_currency=call.cost.currency)
+    if rate is None:
+        return cdr
     coverage, answered_at = call.coverage, cdr.answered_at or 0
     if coverage is None:
         price = charge(rate, duration, answered_at)
@@ -374,6 +382,7 @@ def recovered(call: LiveCall) -> Cdr:
     answered = call.answered_at
     return replace(
         draft,
+        trunk=call.trunk or draft.trunk,
         answered_at=answered,
         ended_at=call.last_alive_at,
         duration_ms=0 if answered is None else max(0, call.last_alive_at - answered),

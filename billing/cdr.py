@@ -88,6 +88,9 @@ class Cdr:
     package: str | None = None
     answered_by: str | None = None
     """What of the switch answered, as "voicemail"; None: the called person's phone, or nobody."""
+    cost_micros: int | None = None
+    """What the trunk charges us for it; None: its tariff isn't known."""
+    cost_currency: str | None = None
 
     @property
     def id(self) -> str:
@@ -152,8 +155,8 @@ def _milliseconds(microseconds: int) -> str:
 
 def _shown(name: str) -> tuple[str, str, Callable[[Any], Any] | None]:
     """A field, its name for people, and how its value is shown; None: as it is."""
-    if name == "price_micros":
-        return name, "price", format_amount
+    if name in ("price_micros", "cost_micros"):
+        return name, name.removesuffix("_micros"), format_amount
     if name.endswith("_at"):
         return name, name, show_stamp
     return name, name, media_row if name == "media" else None

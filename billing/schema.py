@@ -85,6 +85,8 @@ live_calls = Table(
     Column("answered_at", BigInteger),
     Column("last_alive_at", BigInteger, nullable=False),
     Column("facts", LargeBinary, nullable=False),
+    Column("trunk", String(64)),
+    Column("cost", LargeBinary),
     Column("coverage", LargeBinary),
 )
 
@@ -123,6 +125,8 @@ cdrs = Table(
     Column("currency", String(3)),
     Column("package", String(64)),
     Column("answered_by", String(16)),
+    Column("cost_micros", BigInteger),
+    Column("cost_currency", String(3)),
     Column("rate", LargeBinary),
     Column("coverage", LargeBinary),
     Index("cdrs_by_time", "setup_at"),
@@ -148,7 +152,15 @@ ACCOUNT_CHANGES = (
 )
 ENTRY_COLUMNS = tuple(column.name for column in entries.columns)
 CALL_COLUMNS = tuple(column.name for column in live_calls.columns)
-CALL_CHANGES = ("reserved_micros", "paid_seconds", "answered_at", "last_alive_at", "coverage")
+CALL_CHANGES = (
+    "reserved_micros",
+    "paid_seconds",
+    "answered_at",
+    "last_alive_at",
+    "trunk",
+    "cost",
+    "coverage",
+)
 _CDR_BLOBS = ("media", "rate", "coverage")
 _CDR_FACTS = tuple(c.name for c in cdrs.columns if c.name not in ("id", *_CDR_BLOBS))
 CDR_COLUMNS = ("id", *_CDR_FACTS, *_CDR_BLOBS)
@@ -188,6 +200,7 @@ entry_row: Callable[[Entry], tuple[Any, ...]] = attrgetter(*ENTRY_COLUMNS)
 def call_of(row: Any) -> LiveCall:
     call_id, account_id, rate, *rest = row
     rest[-1] = coverage_from_blob(rest[-1])
+    rest[-2] = rate_from_blob(rest[-2])
     return LiveCall(call_id, account_id, None if rate is None else _decode_rate(rate), *rest)
 
 
@@ -202,6 +215,8 @@ def call_row(call: LiveCall) -> tuple[Any, ...]:
         call.answered_at,
         call.last_alive_at,
         call.facts,
+        call.trunk,
+        rate_blob(call.cost),
         coverage_blob(call.coverage),
     )
 
@@ -213,6 +228,8 @@ def call_changes(call: LiveCall) -> tuple[Any, ...]:
         call.paid_seconds,
         call.answered_at,
         call.last_alive_at,
+        call.trunk,
+        rate_blob(call.cost),
         coverage_blob(call.coverage),
         call.call_id,
     )

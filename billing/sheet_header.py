@@ -18,7 +18,7 @@ OPTIONAL = ("effective_from", "grace_seconds", "minimum", "interval")
 EXPECTED = ",".join(REQUIRED) + "[," + ",".join(OPTIONAL) + "]"
 
 IGNORED = "ignored"
-NEAR_ENOUGH = 0.85
+NEAR_ENOUGH_PERCENT = 85
 """How alike a header and a known name are that mean the same: a letter left out or doubled."""
 
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -77,7 +77,7 @@ def _meaning(cell: str) -> str | None:
     name = re.sub(r"[^a-z0-9]", "", cell.lower())
     if name in _MEANINGS:
         return _MEANINGS[name]
-    near = difflib.get_close_matches(name, _MEANINGS, n=1, cutoff=NEAR_ENOUGH)
+    near = difflib.get_close_matches(name, _MEANINGS, n=1, cutoff=NEAR_ENOUGH_PERCENT / 100)
     return _MEANINGS[near[0]] if near else None
 
 

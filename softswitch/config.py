@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from sip.session_timer import SessionInterval
+    from softswitch.admission.least_cost import LeastCost
     from softswitch.admission.numbering import NumberPlan
 
 DEFAULT_PATH = Path("softswitch.toml")
@@ -184,6 +185,16 @@ class TrunksSection(Section):
 
     ping_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
     """Between two OPTIONS to a trunk; 0: none."""
+    at_a_loss: Literal["last", "refuse", "allow"] = "last"
+    """What becomes of trunks that would cost more than the call's price: tried last, refused (never
+    used), or allowed (only the cost decides)."""
+    compare_seconds: Annotated[int, Field(ge=1, le=86_400)] = 180
+    """The length of a call by which what trunks cost is compared."""
+
+    def least_cost(self) -> LeastCost:
+        from softswitch.admission.least_cost import LeastCost
+
+        return LeastCost(self.at_a_loss, self.compare_seconds)
 
     @field_validator("ping_seconds")
     @classmethod

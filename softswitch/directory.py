@@ -128,6 +128,10 @@ class Trunk:
     trusted: bool = False
     """Whether it is in our trust domain (RFC 3325): it asserts identities, and gets to know those
     that are withheld from everybody else."""
+    tariff: str | None = None
+    """What it charges us; None: unknown, or nothing."""
+    weight: int = 1
+    """Among trunks of equal cost and priority: how large its share of the calls is."""
     inbound_certificates: tuple[str, ...] = ()
     """Names (lower case) in the certificate by which it proves itself over TLS, wherever it calls
     from."""

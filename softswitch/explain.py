@@ -8,9 +8,10 @@ from typing import Any
 from billing import sales_store, tariff_store
 from billing.account import Account
 from billing.assignment import Assignments
-from billing.coverage import Coverage, affordable_covered_ms, charge_covered, grown
+from billing.coverage import Coverage, affordable_covered_ms, grown
 from billing.money import format_amount
 from billing.product import Destinations
+from billing.rating import charge
 from billing.tariff import describe
 from sip.message import Request
 from softswitch.admission.admission import Stages
@@ -21,6 +22,8 @@ from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine, ToService, direction_of_call, type_of_call
 from softswitch.directory import Line
 from softswitch.operations.context import Context, capped, rented_numbers
+from softswitch.operations.tariffs import rate_row
+from softswitch.quoting import quote, quote_row, split
 from softswitch.services.answering import answering
 
 Row = dict[str, Any]
@@ -61,7 +64,35 @@ def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int)
     shown = priced.presented.presented
     what = f"shows {shown}" if shown else "withheld"
     rows.append(_row("caller_id", f"{what}: {priced.presented.rule}"))
-    return [*rows, *_credit(context, priced, at_ms, seconds)]
+    return [*rows, *_costs(priced, at_ms, seconds), *_credit(context, priced, at_ms, seconds)]
+
+
+def quote_call(context: Context, line: Line, number: str, *, at_ms: int, seconds: int) -> Row:
+    """What a line's call would cost, and by which trunk. Raises Refusal."""
+    stages = _build(context, at_ms)
+    caller = LineCaller(line)
+    dialled = stages.number(stages.wanted(line, number))
+    destination = stages.route(caller, dialled)
+    priced = stages.price(caller, destination, _ASKING, at_ms, dialled.withheld)
+    row: Row = {"number": dialled.number}
+    if priced.rate is None:
+        return row | {"tariff": None, "seconds": seconds, "billed_seconds": 0, "price": "0.00"}
+    coverage, _ = _coverage(context, priced, at_ms, seconds)
+    asked = quote(priced.rate, seconds, at_ms, coverage, priced.costs)
+    return row | {"tariff": asked.rate.tariff, **rate_row(asked.rate), **quote_row(asked)}
+
+
+def _costs(priced: PricedRoute, at_ms: int, seconds: int) -> list[Row]:
+    """The trunks with what each charges us, in the order in which they are tried."""
+    rows = []
+    for item in priced.costs:
+        if item.rate is None:
+            said = f"{item.trunk.name}: no tariff"
+        else:
+            cost = format_amount(charge(item.rate, seconds * 1000, at_ms).price_micros)
+            said = f"{item.trunk.name}: {cost} {item.rate.currency} for {seconds} s"
+        rows.append(_row("cost", said + (", at a loss" if item.at_a_loss else "")))
+    return rows
 
 
 def _build(context: Context, at_ms: int) -> Stages:
@@ -86,6 +117,7 @@ def _build(context: Context, at_ms: int) -> Stages:
         _entitlements(context),
         services=answering(context.config.codes.by_code()),
         stars=context.config.codes.star_codes(),
+        least_cost=context.config.trunks.least_cost(),
         last_caller=context.config.codes.last_caller,
     )
 
@@ -114,13 +146,14 @@ def _credit(context: Context, priced: PricedRoute, at_ms: int, seconds: int) -> 
         return [_row("tariff", "free of charge"), _row("longest call", "without a limit")]
     account = context.account(priced.account_id)
     coverage, rows = _coverage(context, priced, at_ms, seconds)
-    price = charge_covered(rate, coverage, seconds * 1000, at_ms)
+    asked = quote(rate, seconds, at_ms, coverage, priced.costs)
+    parts = split(asked)
     rows += [
-        _row("tariff", f"{rate.tariff}: {describe(rate)}"),
+        _row("tariff", f"{rate.tariff}: {describe(asked.rate)}"),
         _row(
             "price",
-            f"{format_amount(price.price_micros)} {rate.currency} for {seconds} s "
-            f"({price.billed_seconds} s billed)",
+            f"{format_amount(asked.price.price_micros)} {rate.currency} for {seconds} s "
+            f"({asked.price.billed_seconds} s billed{f': {parts}' if parts else ''})",
         ),
     ]
     available = account.available_micros

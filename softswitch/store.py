@@ -87,6 +87,8 @@ trunks_table = Table(
     Column("ping_seconds", Integer),
     Column("trusted", Boolean, nullable=False, server_default=false()),
     Column("inbound_certificates", String, nullable=False, server_default=""),
+    Column("tariff", String(64)),
+    Column("weight", Integer, nullable=False, server_default="1"),
 )
 
 bindings_table = Table(
@@ -383,6 +385,8 @@ def _trunk(row: Row[Any]) -> Trunk:
         ping_seconds=row.ping_seconds,
         trusted=row.trusted,
         inbound_certificates=tuple(row.inbound_certificates.split()),
+        tariff=row.tariff,
+        weight=row.weight,
     )
 
 
@@ -400,6 +404,8 @@ def _trunk_row(trunk: Trunk) -> dict[str, Any]:
         "ping_seconds": trunk.ping_seconds,
         "trusted": trunk.trusted,
         "inbound_certificates": " ".join(trunk.inbound_certificates),
+        "tariff": trunk.tariff,
+        "weight": trunk.weight,
     }
 
 

@@ -152,6 +152,7 @@ class Switch:
             is_down=self._is_down,
             outgoing_of=self.live_calls.outgoing_of_account,
             services=answering(config.codes.by_code()),
+            least_cost=config.trunks.least_cost(),
             stars=config.codes.star_codes(),
             last_caller=config.codes.last_caller,
         )

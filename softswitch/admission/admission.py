@@ -16,6 +16,7 @@ from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import present
 from softswitch.admission.credit import PricedRoute, price
 from softswitch.admission.entitlement import Entitlements
+from softswitch.admission.least_cost import BY_COST, LeastCost
 from softswitch.admission.numbering import Dialled, NumberError, NumberPlan
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import (
@@ -73,6 +74,7 @@ class Stages:
     stars: StarCodes = DEFAULT_STARS
     last_caller: str = ""
     """The code that calls back whoever called last."""
+    least_cost: LeastCost = BY_COST
 
     def answering(self, dialled: str) -> str | None:
         """The name of what answers a code; None if nothing does."""
@@ -205,4 +207,12 @@ class Stages:
         if isinstance(destination, ToLine):
             destination.line.services.screen(presented.calling, presented.presented)
         self._cap(caller, destination, at)
-        return price(caller, presented, self.tariffs, self.assignments, self.entitlements, at)
+        return price(
+            caller,
+            presented,
+            self.tariffs,
+            self.assignments,
+            self.entitlements,
+            at,
+            self.least_cost,
+        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from billing.assignment import Assignments
 from billing.tariff import Rate, Tariff
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import PresentedRoute
 from softswitch.admission.entitlement import Entitlements
+from softswitch.admission.least_cost import BY_COST, Costed, LeastCost, order
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine, ToService, ToTrunk
 
@@ -25,6 +26,12 @@ class PricedRoute:
     """None: free of charge, and possible at any balance."""
     packages: tuple[str, ...] = ()
     """Subscriptions that may pay for it before money does, in the order of use."""
+    costs: tuple[Costed, ...] = ()
+    """What its trunks cost, where any has a tariff, in the order in which they are tried."""
+
+    def cost_of(self, trunk: str | None) -> Rate | None:
+        """The rate by which a trunk charges us for the call."""
+        return next((item.rate for item in self.costs if item.trunk.name == trunk), None)
 
 
 def price(
@@ -34,6 +41,7 @@ def price(
     assignments: Assignments,
     entitlements: Entitlements,
     at: int,
+    least_cost: LeastCost = BY_COST,
 ) -> PricedRoute:
     """Find the rate.
 
@@ -48,7 +56,8 @@ def price(
         at: epoch milliseconds.
 
     Raises:
-        Refusal: 403, the tariff has no price for this destination.
+        Refusal: 403, the tariff has no price for this destination; 503, no trunk does it for
+            that price.
     """
     destination = presented.route
     if not isinstance(caller, LineCaller):
@@ -73,4 +82,9 @@ def price(
         packages = entitlements.for_call(
             account_id, caller.line.number, destination.number, isinstance(destination, ToLine)
         )
-    return PricedRoute(presented, account_id, rate, packages)
+    costs: tuple[Costed, ...] = ()
+    if isinstance(destination, ToTrunk) and rate is not None:
+        sets = entitlements.destinations
+        destination, costs = order(least_cost, destination, rate, tariffs, sets, at)
+        presented = replace(presented, route=destination)
+    return PricedRoute(presented, account_id, rate, packages, costs)

@@ -98,7 +98,9 @@ class Meter:
 
     async def answer(self, answered_at: float, wall: int) -> None:
         """Note the answer; on disk before the caller hears of it."""
-        authorization = await self._context.money.submit(AnswerCall(self.key, wall))
+        trunk = self.record.trunk
+        command = AnswerCall(self.key, wall, trunk, self.priced.cost_of(trunk))
+        authorization = await self._context.money.submit(command)
         if authorization is not None:
             self._authorization = authorization
         self.answered_at = answered_at

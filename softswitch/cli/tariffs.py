@@ -159,10 +159,25 @@ def assignments(
 @app.command()
 def quote(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(metavar="NUMBER", help='E.164, or "on_net".')],
-    name: Annotated[str, typer.Option(help="The tariff.")] = "default",
+    number: Annotated[
+        str | None, typer.Argument(metavar="[NUMBER]", help='E.164, or "on_net".')
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="NUMBER", help="The same as the argument.")
+    ] = None,
+    line: Annotated[
+        str | None,
+        typer.Option("--from", metavar="LINE", help="Who calls: by his tariff, with his packages."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="The tariff, where no line is given.")] = "default",
     seconds: Annotated[int, typer.Option("--for", metavar="SECONDS", min=0)] = 60,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="Default: now.")] = None,
 ) -> None:
-    """What a call to a number costs."""
-    Session.of(context).run("tariff_quote", number=number, name=name, seconds=seconds, at=at)
+    """What a call to a number costs, and for a line also by which trunk it goes and what that one
+    charges us; from the code that serves calls."""
+    wanted = to or number
+    if wanted is None:
+        raise typer.BadParameter("say which number: softswitch tariff quote --to NUMBER")
+    Session.of(context).run(
+        "tariff_quote", number=wanted, name=name, seconds=seconds, at=at, line=line
+    )

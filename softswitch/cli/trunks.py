@@ -42,6 +42,12 @@ def add(
         bool,
         typer.Option("--trusted", help="It asserts identities, and may know withheld ones."),
     ] = False,
+    tariff: Annotated[
+        str | None, typer.Option(help="What it charges us: a tariff. Cheaper trunks come first.")
+    ] = None,
+    weight: Annotated[
+        int, typer.Option(help="Its share of calls among trunks of equal cost and priority.")
+    ] = 1,
 ) -> None:
     """Add a trunk."""
     Session.of(context).run(
@@ -56,6 +62,8 @@ def add(
         priority=priority,
         max_calls=max_calls,
         trusted=trusted,
+        tariff=tariff,
+        weight=weight,
     )
 
 
@@ -80,7 +88,8 @@ def set_(
         str, typer.Argument(metavar="VALUE", help='"" goes back to the switch\'s own setting.')
     ],
 ) -> None:
-    """Change one setting: max_calls, ping_seconds (0: never), priority or trusted (yes, no)."""
+    """Change one setting: max_calls, ping_seconds (0: never), priority, trusted (yes, no), tariff
+    (what it charges us) or weight."""
     Session.of(context).run("trunk_set", name=name, key=key, value=value)
 
 

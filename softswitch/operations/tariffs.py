@@ -11,13 +11,14 @@ from billing.cdr import show_stamp
 from billing.money import format_amount
 from billing.product import Destinations
 from billing.rate_sheet import LineError, TariffImport, read_csv
-from billing.rating import charge
 from billing.tariff import ON_NET, SET, Rate, TariffDiff, Terms, diff
+from softswitch.admission.refusal import Refusal
 from softswitch.operations.accounts import DEFAULT_TARIFF, tariff_name
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 from softswitch.operations.tariff_terms import find_tariff, tariff_known, terms_row
 from softswitch.operations.times import read_time
+from softswitch.quoting import quote, quote_row
 
 Row = dict[str, Any]
 
@@ -141,7 +142,7 @@ def tariff_list(context: Context) -> list[Row]:
 
 
 def tariff_show(context: Context, name: str = DEFAULT_TARIFF) -> list[Row]:
-    return [_rate_row(rate) for rate in tariff_known(context, name).rates]
+    return [rate_row(rate) for rate in tariff_known(context, name).rates]
 
 
 def tariff_quote(
@@ -150,10 +151,14 @@ def tariff_quote(
     name: str = DEFAULT_TARIFF,
     seconds: int = 60,
     at: str | None = None,
+    line: str | None = None,
 ) -> Row:
-    """What a call of so many seconds to a number costs."""
-    tariff = tariff_known(context, name)
+    """What a call of so many seconds to a number costs: by a tariff, or for a line, as it dials it,
+    by its own tariff, with its packages and the trunk that would be tried first."""
     at_ms = context.now_ms() if at is None else read_time(at, context.config.switch.time_zone)
+    if line is not None:
+        return _quote_line(context, line, number, at_ms, seconds)
+    tariff = tariff_known(context, name)
     if number == ON_NET:
         e164, rate = ON_NET, tariff.find_on_net(at_ms)
     else:
@@ -163,14 +168,20 @@ def tariff_quote(
         rate = tariff.find(e164[1:], at_ms, sets)
     if rate is None:
         raise OperationError(f"tariff {name!r} has no rate for {e164} at that time")
-    cost = charge(rate, seconds * 1000, at_ms)
-    return {
-        "number": e164,
-        **_rate_row(rate),
-        "seconds": seconds,
-        "billed_seconds": cost.billed_seconds,
-        "price": format_amount(cost.price_micros),
-    }
+    asked = quote(rate, seconds, at_ms)
+    return {"number": e164, "tariff": name, **rate_row(asked.rate), **quote_row(asked)}
+
+
+def _quote_line(context: Context, line: str, number: str, at_ms: int, seconds: int) -> Row:
+    from softswitch import explain
+
+    found = context.line(line)
+    try:
+        return explain.quote_call(context, found, number, at_ms=at_ms, seconds=seconds)
+    except Refusal as refusal:
+        raise OperationError(
+            f"{found.number} can't call {number}: {refusal.status} {refusal.reason}, {refusal.rule}"
+        ) from None
 
 
 def _counts(found: TariffDiff) -> Row:
@@ -196,10 +207,11 @@ def _changes(found: TariffDiff) -> list[Row]:
 
 def _change(what: str, rate: Rate, old: Rate | None = None) -> Row:
     before = format_amount(old.per_minute_micros) if old is not None else None
-    return {"change": what, **_rate_row(rate), "old_per_minute": before}
+    return {"change": what, **rate_row(rate), "old_per_minute": before}
 
 
-def _rate_row(rate: Rate) -> Row:
+def rate_row(rate: Rate) -> Row:
+    """A rate as people and scripts read it."""
     return {
         "prefix": rate.prefix,
         "destination": rate.destination,

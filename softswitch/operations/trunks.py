@@ -17,12 +17,14 @@ from softswitch.directory import Source, Trunk
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 from softswitch.operations.lines import optional_integer
+from softswitch.operations.tariff_terms import tariff_known
 
 Row = dict[str, Any]
 
 MIN_PING_SECONDS = 10
 """A trunk that is asked more often would take it for an attack."""
 MAX_PING_SECONDS = 3600
+MAX_WEIGHT = 10_000
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CERTIFICATE_NAME = re.compile(r"[a-z0-9][a-z0-9.:_-]{0,253}")
@@ -41,6 +43,8 @@ def trunk_add(
     max_calls: int | None = None,
     trusted: bool = False,
     inbound_certificates: Sequence[str] = (),
+    tariff: str | None = None,
+    weight: int = 1,
 ) -> Row:
     if _NAME.fullmatch(name) is None:
         raise OperationError(f"trunk name {name!r} must be 1 to 64 letters, digits, . _ or -")
@@ -58,6 +62,8 @@ def trunk_add(
         max_calls=max_calls,
         trusted=trusted,
         inbound_certificates=tuple(map(_certificate_name, inbound_certificates)),
+        tariff=None if tariff is None else tariff_known(context, tariff).name,
+        weight=_weight(str(weight)),
     )
     try:
         trunk_id = context.directory.add_trunk(trunk)
@@ -82,6 +88,8 @@ def trunk_set(context: Context, name: str, key: str, value: str) -> Row:
         near = difflib.get_close_matches(key, _KEYS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_KEYS)}"
         raise OperationError(f"a trunk has no setting {key!r}; {hint}")
+    if key == "tariff" and value:
+        tariff_known(context, value)
     return _save(context, change(trunk, value))
 
 
@@ -180,11 +188,28 @@ def _set_trusted(trunk: Trunk, value: str) -> Trunk:
     return replace(trunk, trusted=value == "yes")
 
 
+def _set_tariff(trunk: Trunk, value: str) -> Trunk:
+    return replace(trunk, tariff=value or None)
+
+
+def _set_weight(trunk: Trunk, value: str) -> Trunk:
+    return replace(trunk, weight=_weight(value))
+
+
+def _weight(value: str) -> int:
+    weight = optional_integer("weight", value, 0, MAX_WEIGHT)
+    if weight is None:
+        raise OperationError("weight must be a whole number; the heavier is tried first more often")
+    return weight
+
+
 _KEYS: Mapping[str, Callable[[Trunk, str], Trunk]] = {
     "max_calls": _set_max_calls,
     "ping_seconds": _set_ping_seconds,
     "priority": _set_priority,
     "trusted": _set_trusted,
+    "tariff": _set_tariff,
+    "weight": _set_weight,
 }
 
 
@@ -202,5 +227,7 @@ def trunk_row(trunk: Trunk) -> Row:
         "max_calls": trunk.max_calls,
         "ping_seconds": trunk.ping_seconds,
         "trusted": trunk.trusted,
+        "tariff": trunk.tariff,
+        "weight": trunk.weight,
         "status": trunk.status,
     }

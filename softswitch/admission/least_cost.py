@@ -1,0 +1,154 @@
+"""Which trunk is tried first: among those that may take a call the cheapest, and none that would
+cost more than the call brings in, unless the operator wants it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from billing.product import Destinations
+from billing.rating import charge
+from billing.tariff import Rate, Tariff
+from softswitch.admission.refusal import Refusal
+from softswitch.admission.routing import ToTrunk
+from softswitch.directory import Trunk
+
+AtALoss = Literal["last", "refuse", "allow"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeastCost:
+    """How trunks are compared.
+
+    Args:
+        at_a_loss: what becomes of trunks that cost more than the call's price: tried last,
+            refused, or no matter.
+        seconds: the length of the call by which costs and prices are compared.
+    """
+
+    at_a_loss: AtALoss = "last"
+    seconds: int = 180
+
+
+BY_COST = LeastCost()
+
+
+@dataclass(frozen=True, slots=True)
+class Costed:
+    """A trunk with what it costs; `cost_micros` is that of a call of the usual length, None where
+    the trunk has no tariff, or one in another currency."""
+
+    trunk: Trunk
+    rate: Rate | None
+    cost_micros: int | None
+    at_a_loss: bool
+
+
+def order(
+    policy: LeastCost,
+    destination: ToTrunk,
+    price: Rate,
+    tariffs: Mapping[str, Tariff],
+    sets: Destinations,
+    at: int,
+) -> tuple[ToTrunk, tuple[Costed, ...]]:
+    """Put a call's trunks in order: the longest prefix of the trunk, those that cost less than the
+    call's price, least cost, priority, and by weight among equals. A trunk whose tariff has no
+    price for the number doesn't take it.
+
+    Args:
+        price: what the caller pays.
+
+    Raises:
+        Refusal: 503, no trunk is left.
+    """
+    number = destination.number[1:]
+    if all(trunk.tariff is None for trunk in destination.trunks):
+        return _weighed(destination, number, at), ()
+    income = charge(price, policy.seconds * 1000, at).price_micros
+    found = [
+        _costed(trunk, number, price, income, policy, tariffs, sets, at)
+        for trunk in destination.trunks
+    ]
+    costed = [item for item in found if item is not None]
+    if not costed:
+        raise Refusal(503, "routing: no trunk's tariff has a price for the number")
+    if policy.at_a_loss == "refuse":
+        costed = [item for item in costed if not item.at_a_loss]
+    if not costed:
+        raise Refusal(503, "routing: every trunk would cost more than the call's price")
+    draw = _draw(number, at, [item.trunk for item in costed])
+    guarded = policy.at_a_loss == "last"
+
+    def rank(item: Costed) -> tuple[bool, int, int, int, int]:
+        trunk, cost = item.trunk, item.cost_micros
+        return (
+            guarded and item.at_a_loss,
+            -_matched(trunk, number),
+            income if cost is None else cost,
+            trunk.priority,
+            draw[trunk.id],
+        )
+
+    costed.sort(key=rank)
+    trunks = tuple(item.trunk for item in costed)
+    return replace(destination, trunks=trunks), tuple(costed)
+
+
+def _costed(
+    trunk: Trunk,
+    number: str,
+    price: Rate,
+    income: int,
+    policy: LeastCost,
+    tariffs: Mapping[str, Tariff],
+    sets: Destinations,
+    at: int,
+) -> Costed | None:
+    """None: the trunk has no price for the number."""
+    if trunk.tariff is None:
+        return Costed(trunk, None, None, False)
+    tariff = tariffs.get(trunk.tariff)
+    rate = None if tariff is None else tariff.find(number, at, sets)
+    if rate is None:
+        return None
+    if rate.currency != price.currency:
+        return Costed(trunk, rate, None, False)
+    cost = charge(rate, policy.seconds * 1000, at).price_micros
+    return Costed(trunk, rate, cost, policy.at_a_loss != "allow" and cost > income)
+
+
+def _weighed(destination: ToTrunk, number: str, at: int) -> ToTrunk:
+    """Without costs: trunks stay in their order, equals by their weight."""
+    trunks = destination.trunks
+    if len({trunk.weight for trunk in trunks}) == 1:
+        return destination
+    draw = _draw(number, at, trunks)
+    ranked = sorted(trunks, key=lambda t: (-_matched(t, number), t.priority, draw[t.id]))
+    return replace(destination, trunks=tuple(ranked))
+
+
+def _matched(trunk: Trunk, number: str) -> int:
+    return max((len(prefix) for prefix in trunk.prefixes if number.startswith(prefix)), default=0)
+
+
+def _draw(number: str, at: int, trunks: Sequence[Trunk]) -> dict[int, int]:
+    """A place for each trunk, the heavier the more often before the others.
+
+    Drawn by the number and the instant, so that no chance is needed and the same question has the
+    same answer."""
+    left, places = sorted(trunks, key=lambda trunk: trunk.id), dict[int, int]()
+    seed = zlib.crc32(f"{number} {at}".encode())
+    while left:
+        total = sum(trunk.weight for trunk in left)
+        point = seed % total if total else 0
+        for trunk in left:
+            point -= trunk.weight
+            if point < 0 or trunk is left[-1]:
+                break
+        places[trunk.id] = len(places)
+        left.remove(trunk)
+        seed = zlib.crc32(seed.to_bytes(4, "big"))
+    return places

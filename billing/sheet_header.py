@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 
@@ -18,9 +17,6 @@ OPTIONAL = ("effective_from", "grace_seconds", "minimum", "interval")
 EXPECTED = ",".join(REQUIRED) + "[," + ",".join(OPTIONAL) + "]"
 
 IGNORED = "ignored"
-NEAR_ENOUGH_PERCENT = 85
-"""How alike a header and a known name are that mean the same: a letter left out or doubled."""
-
 _NAMES: dict[str, tuple[str, ...]] = {
     "prefix": ("prefix", "prefixes"),
     "code": ("code", "codes", "dialcode", "dialcodes", "dialingcode", "areacode", "areacodes"),
@@ -77,8 +73,23 @@ def _meaning(cell: str) -> str | None:
     name = re.sub(r"[^a-z0-9]", "", cell.lower())
     if name in _MEANINGS:
         return _MEANINGS[name]
-    near = difflib.get_close_matches(name, _MEANINGS, n=1, cutoff=NEAR_ENOUGH_PERCENT / 100)
-    return _MEANINGS[near[0]] if near else None
+    return next((meaning for known, meaning in _MEANINGS.items() if _alike(name, known)), None)
+
+
+LEAST_LETTERS = 5
+"""Of shorter names a slip of the pen may make another one."""
+
+
+def _alike(name: str, known: str) -> bool:
+    """Whether one letter was left out, doubled or mistaken."""
+    if min(len(name), len(known)) < LEAST_LETTERS:
+        return False
+    return not _shortened(name).isdisjoint(_shortened(known))
+
+
+def _shortened(name: str) -> set[str]:
+    """The name, and it without any one of its letters."""
+    return {name} | {name[:place] + name[place + 1 :] for place in range(len(name))}
 
 
 def _given(column: str, meanings: Sequence[str]) -> bool:

@@ -151,3 +151,32 @@ def test_a_carriers_sheet_is_imported_and_undone(softswitch: Softswitch, folder:
     assert whats == ["import of old.csv", "import of new.csv", "undo of version 2: as version 1"]
     again = softswitch("tariff", "undo", "whole")
     assert (again.status, "nothing to undo" in again.err) == (1, True)
+
+
+def test_a_quote_and_an_explanation_say_the_same(softswitch: Softswitch, folder: Path) -> None:
+    (folder / "own.csv").write_text(HEADER + "44,UK,0.05,0.12,60,60\n")
+    (folder / "cheap.csv").write_text(HEADER + "44,UK,0,0.03,1,1\n")
+    (folder / "dear.csv").write_text(HEADER + "44,UK,0,0.50,1,1\n")
+    softswitch("tariff", "import", "own.csv")
+    for name in ("dear", "cheap"):
+        softswitch("tariff", "import", f"{name}.csv", "--name", name)
+        made = softswitch(
+            "trunk", "add", name, "--target", "sip:192.0.2.1", "--tariff", name, "-o", "json"
+        )
+        assert made.json["tariff"] == name
+    asked = "--from", "+995322000001", "--to", "+442012345678", "--for", "90", "-o", "json"
+    quoted = softswitch("tariff", "quote", *asked).json
+    assert (quoted["price"], quoted["trunk"], quoted["cost"]) == ("0.29", "cheap", "0.045")
+    assert (quoted["margin"], quoted["billed_seconds"]) == ("0.245", 120)
+    explained = softswitch("explain", "call", *asked).json
+    said = [row["decision"] for row in explained if row["stage"] in ("cost", "price")]
+    assert said == [
+        "cheap: 0.045 GEL for 90 s",
+        "dear: 0.75 GEL for 90 s, at a loss",
+        "0.29 GEL for 90 s (120 s billed)",
+    ]
+    assert softswitch("tariff", "quote").status == 2
+    refused = softswitch("tariff", "quote", "--from", "+995322000001", "--to", "+15005550006")
+    assert (refused.status, "can't call" in refused.err) == (1, True)
+    unknown = softswitch("trunk", "set", "cheap", "tariff", "nothing")
+    assert (unknown.status, "no tariff 'nothing'" in unknown.err) == (1, True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from rtp.control import (
@@ -23,6 +24,8 @@ from rtp.control import (
     Start,
     Started,
     StartFailed,
+    Status,
+    TellStatus,
     TellTick,
     TickFigures,
     ToWorker,
@@ -49,14 +52,15 @@ __all__ = [
     "split_ports",
 ]
 
+StartedCallback = Callable[[Started], None]
+
 START_SECONDS = 10.0
 """A worker that isn't ready by then can't be used."""
 STOP_SECONDS = 5.0
 RESTART_SECONDS = 1.0
 """Between the death of a worker and its replacement, so that one that can't live costs little."""
-PING_SECONDS = 5.0
-HUNG_SECONDS = 20.0
-"""A worker that has not answered for so long is killed and replaced."""
+PINGS_UNANSWERED = 4
+"""So many in a row, spread over the time after which a worker counts as hung."""
 
 
 def split_ports(ports: tuple[int, int], parts: int) -> list[tuple[int, int]]:
@@ -83,6 +87,7 @@ class MediaWorkers:
         on_silent: called when a session hears nothing from either side any more.
         on_one_way: called when a side isn't heard though it is spoken to, or is again.
         on_lost: called for each session of a worker that died; its ports are gone.
+        on_started: called when a worker is ready, at first and after each replacement.
     """
 
     def __init__(
@@ -95,10 +100,12 @@ class MediaWorkers:
         on_silent: SilentCallback | None = None,
         on_one_way: OneWayCallback | None = None,
         on_lost: LostCallback | None = None,
+        on_started: StartedCallback | None = None,
     ) -> None:
         self.on_silent = on_silent
         self.on_one_way = on_one_way
         self.on_lost = on_lost
+        self.on_started = on_started
         self._epoch_offset_ms = round((time.time() - time.monotonic()) * 1000)
         self._last_session = 0
         self._workers = [
@@ -112,10 +119,13 @@ class MediaWorkers:
                     silence_seconds=settings.silence_seconds,
                     hold_silence_seconds=settings.hold_silence_seconds,
                     quarantine_seconds=settings.quarantine_seconds,
+                    fast_path=settings.fast_path,
                 ),
+                settings.hung_seconds,
                 self._silent,
                 self._one_way,
                 self._lost,
+                self._started,
             )
             for first, last in split_ports(ports, workers)
         ]
@@ -132,6 +142,10 @@ class MediaWorkers:
     def _lost(self, session: MediaSession) -> None:
         if self.on_lost is not None:
             asyncio.get_running_loop().call_soon(self.on_lost, session)
+
+    def _started(self, started: Started) -> None:
+        if self.on_started is not None:
+            asyncio.get_running_loop().call_soon(self.on_started, started)
 
     async def start(self) -> None:
         """Start the processes.
@@ -185,6 +199,17 @@ class MediaWorkers:
         answers = await asyncio.gather(*asked, return_exceptions=True)
         return [answer for answer in answers if isinstance(answer, TickFigures)]
 
+    async def statuses(self) -> list[tuple[int, Status | None]]:
+        """Process id and status of each worker that runs; None for one that dies meanwhile."""
+        workers = [worker for worker in self._workers if worker.ready]
+        pids = [worker.pid or 0 for worker in workers]
+        asked = [worker.status() for worker in workers]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return [
+            (pid, answer if isinstance(answer, Status) else None)
+            for pid, answer in zip(pids, answers, strict=True)
+        ]
+
     @property
     def sessions(self) -> int:
         """Open now."""
@@ -211,12 +236,16 @@ class _Worker:
     def __init__(
         self,
         start: Start,
+        hung_seconds: float,
         on_silent: SilentCallback,
         on_one_way: OneWayCallback,
         on_lost: LostCallback,
+        on_started: StartedCallback,
     ) -> None:
         self._start = start
+        self._ping_seconds = hung_seconds / PINGS_UNANSWERED
         self._on_lost = on_lost
+        self._on_started = on_started
         self._queue: list[ToWorker] = []
         self._backlog: deque[bytes] = deque()
         self._buffer = bytearray(MAX_RECORD_BYTES)
@@ -225,6 +254,7 @@ class _Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._started: asyncio.Future[None] | None = None
         self._ticks_asked: deque[asyncio.Future[TickFigures]] = deque()
+        self._status_asked: deque[asyncio.Future[Status]] = deque()
         self._replacing: asyncio.Task[None] | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
         self._unanswered_pings = 0
@@ -271,7 +301,7 @@ class _Worker:
             raise
         self.ready = True
         self._unanswered_pings = 0
-        self._ping_timer = loop.call_later(PING_SECONDS, self._ping)
+        self._ping_timer = loop.call_later(self._ping_seconds, self._ping)
 
     async def stop(self) -> None:
         """End the process."""
@@ -305,6 +335,8 @@ class _Worker:
         self._backlog.clear()
         while self._ticks_asked:
             self._ticks_asked.popleft().cancel()
+        while self._status_asked:
+            self._status_asked.popleft().cancel()
         for session in self.book.lost():
             self._on_lost(session)
 
@@ -330,12 +362,12 @@ class _Worker:
     def _ping(self) -> None:
         """Kill a worker that hangs. Counts pings, not seconds: who was stopped itself has no right
         to call others late."""
-        if self._unanswered_pings * PING_SECONDS >= HUNG_SECONDS and self._process is not None:
+        if self._unanswered_pings >= PINGS_UNANSWERED and self._process is not None:
             self._process.kill()
             return
         self._unanswered_pings += 1
         self.send(Ping())
-        self._ping_timer = asyncio.get_running_loop().call_later(PING_SECONDS, self._ping)
+        self._ping_timer = asyncio.get_running_loop().call_later(self._ping_seconds, self._ping)
 
     # Messages
 
@@ -344,6 +376,13 @@ class _Worker:
         future: asyncio.Future[TickFigures] = asyncio.get_running_loop().create_future()
         self._ticks_asked.append(future)
         self.send(TellTick())
+        return future
+
+    def status(self) -> asyncio.Future[Status]:
+        """Ask for it; cancelled if the process dies first."""
+        future: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
+        self._status_asked.append(future)
+        self.send(TellStatus())
         return future
 
     def send(self, message: ToWorker) -> None:
@@ -401,9 +440,14 @@ class _Worker:
                 asked = self._ticks_asked.popleft()
                 if not asked.done():
                     asked.set_result(message)
+            case Status():
+                waiting = self._status_asked.popleft()
+                if not waiting.done():
+                    waiting.set_result(message)
             case Started():
                 if self._started is not None and not self._started.done():
                     self._started.set_result(None)
+                    self._on_started(message)
             case StartFailed(reason):
                 if self._started is not None and not self._started.done():
                     self._started.set_exception(

@@ -36,6 +36,7 @@ class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
         silence_seconds: a session without RTP from either side for so long is reported.
         hold_silence_seconds: the same while a side is on hold.
         quarantine_seconds: how long a used port rests.
+        fast_path: whether the kernel may take over what is only passed on.
     """
 
     address: str
@@ -46,6 +47,7 @@ class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
     silence_seconds: float
     hold_silence_seconds: float
     quarantine_seconds: float
+    fast_path: bool = False
 
 
 class SideSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -259,8 +261,20 @@ class TellFigures(msgspec.Struct, tag=50, array_like=True, frozen=True, gc=False
     session: int
 
 
+class TellStatus(msgspec.Struct, tag=51, array_like=True, frozen=True, gc=False):
+    """Answered by Status."""
+
+
 class Started(msgspec.Struct, tag=20, array_like=True, frozen=True, gc=False):
-    """The worker is ready."""
+    """The worker is ready.
+
+    Args:
+        fast_path: how the kernel's program is attached; empty if there is none.
+        problem: why there is none.
+    """
+
+    fast_path: str = ""
+    problem: str = ""
 
 
 class StartFailed(msgspec.Struct, tag=21, array_like=True, frozen=True, gc=False):
@@ -390,11 +404,42 @@ class Speaker(msgspec.Struct, tag=63, array_like=True, frozen=True, gc=False):
     side: Side
 
 
+Tier = Literal["kernel", "relay", "sound"]
+"""Who passes a session's packets on: the kernel (in one direction at least), the worker as they
+are, or the worker's tick, which makes or listens to sound."""
+
+
 class Figures(msgspec.Struct, tag=65, array_like=True, frozen=True, gc=False):
     """A session's figures as they stand; None if there is no such session any more."""
 
     session: int
     figures: SessionFigures | None
+    tier: Tier = "relay"
+
+
+class Status(msgspec.Struct, tag=67, array_like=True, frozen=True, gc=False):
+    """How a worker does.
+
+    Args:
+        sessions: open now.
+        kernel_lanes, relay_lanes: directions of them that the kernel passes on, and the worker.
+        ports_in_use, ports_resting, ports_free: pairs.
+        files: descriptors open.
+        fast_path: as in Started.
+        interfaces: on which the kernel's program is.
+        refused: why the last direction that wasn't handed to the kernel wasn't.
+    """
+
+    sessions: int
+    kernel_lanes: int
+    relay_lanes: int
+    ports_in_use: int
+    ports_resting: int
+    ports_free: int
+    files: int
+    fast_path: str
+    interfaces: tuple[str, ...]
+    refused: str
 
 
 class OneWay(msgspec.Struct, tag=66, array_like=True, frozen=True, gc=False):
@@ -427,7 +472,7 @@ ToSound = (
     Hear | Mute | Play | StopPlaying | Listen | Press | SendDigits | Record | StopRecording | Bridge
 )
 """About one session."""
-ToWorker = Start | Open | SetRemote | Close | Ping | TellTick | TellFigures | ToSound
+ToWorker = Start | Open | SetRemote | Close | Ping | TellTick | TellFigures | TellStatus | ToSound
 FromSound = Digit | Played | Recorded | Speaker
 FromWorker = (
     Started
@@ -440,6 +485,7 @@ FromWorker = (
     | Pong
     | TickFigures
     | Figures
+    | Status
     | OneWay
     | FromSound
 )

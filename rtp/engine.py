@@ -26,7 +26,9 @@ from rtp.control import (
     Silent,
     Start,
     TellFigures,
+    TellStatus,
     TellTick,
+    Tier,
     ToSound,
     ToWorker,
 )
@@ -71,6 +73,15 @@ class Session:
         self.sound = SoundSession(session, relay, ports)
         self.reported_at: float | None = None
         """Since when the silence lasts that was reported."""
+
+    @property
+    def tier(self) -> Tier:
+        """Who passes its packets on now."""
+        if any(side.inbound is not None or side.spoken_to for side in self.relay.sides):
+            return "sound"
+        if any(side.stream.elsewhere is not None for side in self.relay.sides):
+            return "kernel"
+        return "relay"
 
 
 class _Port:
@@ -127,14 +138,15 @@ class Engine:
                 self._messages.append(Pong())
             case TellFigures(session):
                 found = self._sessions.get(session)
-                figures = None
-                if found is not None:
-                    figures = found.relay.figures(self._start.epoch_offset_ms)
-                self._messages.append(Figures(session, figures))
+                if found is None:
+                    self._messages.append(Figures(session, None))
+                    return
+                figures = found.relay.figures(self._start.epoch_offset_ms)
+                self._messages.append(Figures(session, figures, found.tier))
             case TellTick():
                 self._messages.append(self._sound.figures())
-            case Start():
-                raise TypeError("an engine is started once")
+            case Start() | TellStatus():
+                raise TypeError(f"{message!r} is for the process")
             case _:
                 self._sound_message(message, now)
 
@@ -254,6 +266,7 @@ class Engine:
             session = self._sessions.get(session_id)
             if session is None:
                 continue
+            session.relay.catch_up()
             for side in changed_sides(session.relay, now):
                 heard = not session.relay.sides[side].one_way
                 self._messages.append(OneWay(session_id, _letter(side), heard))
@@ -290,6 +303,7 @@ class Engine:
     def _watch(self, session: Session, now: float) -> float | None:
         """When to look at a session again; None for one that isn't negotiated yet."""
         relay = session.relay
+        relay.catch_up()
         negotiated_at, last_packet_at = relay.negotiated_at, relay.last_packet_at
         if negotiated_at is None:
             return None

@@ -72,6 +72,16 @@ class PortPool:
         self.in_use -= 1
         self._rest(port, now + OCCUPIED_REST_SECONDS)
 
+    @property
+    def resting(self) -> int:
+        """Pairs that were used, and wait."""
+        return len(self._resting)
+
+    @property
+    def free(self) -> int:
+        """Pairs that the next sessions get, beside those whose rest is over."""
+        return len(self._free)
+
     def _rest(self, port: int, until: float) -> None:
         """Keep the queue ordered; only occupied ports, which are rare, ever go in between."""
         resting = self._resting

@@ -232,8 +232,14 @@ class Relay:
             return b if a is None else a
         return max(a, b)
 
+    def catch_up(self) -> None:
+        """Take over what was counted of packets that didn't come by here."""
+        for side in self.sides:
+            side.stream.catch_up()
+
     def figures(self, epoch_offset_ms: int) -> SessionFigures:
         """What came from both sides."""
+        self.catch_up()
         a, b = (side_figures(side, epoch_offset_ms) for side in self.sides)
         return SessionFigures(a, b)
 

@@ -37,6 +37,17 @@ class SequenceCounter:
         elif ahead <= SEQUENCE_MODULUS - MAX_MISORDER:
             self._jumped(sequence)
 
+    def advance(self, sequence: int, packets: int) -> None:
+        """Count in the last of so many packets, the others of which weren't seen here."""
+        ahead = (sequence - self.highest) & 0xFFFF
+        if ahead < min(packets + MAX_DROPOUT, SEQUENCE_MODULUS - MAX_MISORDER):
+            if sequence < self.highest:
+                self._cycles += SEQUENCE_MODULUS
+            self.highest = sequence
+        elif ahead <= SEQUENCE_MODULUS - MAX_MISORDER:
+            self.restart(sequence - packets + 1 & 0xFFFF)
+            self.advance(sequence, packets)
+
     def _jumped(self, sequence: int) -> None:
         """Two packets in a row after a jump: the sender restarted without saying so."""
         if sequence != self._bad:

@@ -42,6 +42,7 @@ from rtp.control import (
     StopPlaying,
     StopRecording,
     TellFigures,
+    Tier,
     ToSound,
     ToWorker,
 )
@@ -64,12 +65,16 @@ class MediaSettings:
         silence_seconds: a session without RTP from either side for so long is reported.
         hold_silence_seconds: the same while a side is on hold.
         quarantine_seconds: how long a used port rests.
+        fast_path: whether the kernel may take over what is only passed on.
+        hung_seconds: a worker that has not answered for so long is killed and replaced.
     """
 
     latch_seconds: float = 3.0
     silence_seconds: float = 60.0
     hold_silence_seconds: float = 300.0
     quarantine_seconds: float = 5.0
+    fast_path: bool = False
+    hung_seconds: float = 20.0
 
 
 class MediaSession:
@@ -90,6 +95,7 @@ class MediaSession:
         "on_digit",
         "on_speaker",
         "owner",
+        "tier",
         "unheard",
     )
 
@@ -107,6 +113,8 @@ class MediaSession:
         """Where each side's packets come from, as far as known."""
         self.unheard: set[Side] = set()
         """Sides from which nothing comes now, though they are spoken to."""
+        self.tier: Tier = "relay"
+        """Who passed the packets on when the figures were asked for last."""
         self._book = book
         self._closing: asyncio.Future[SessionFigures] | None = None
 
@@ -382,7 +390,10 @@ class SessionBook:
                 found = self._sessions.get(session)
                 if found is not None:
                     self._on_silent(found, last_packet_at)
-            case Figures(_, asked_figures):
+            case Figures(session, asked_figures):
+                found = self._sessions.get(session)
+                if found is not None:
+                    found.tier = message.tier
                 asked = self._asked.popleft()  # answers come in the order of the questions
                 if not asked.done():
                     asked.set_result(asked_figures)

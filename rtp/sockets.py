@@ -31,6 +31,12 @@ class MediaSocket:
         self.port = port
         self.peer: Address | None = None
 
+    @property
+    def address(self) -> Address:
+        """Ours; of a connected socket the one that its peer sees."""
+        host, port = self.socket.getsockname()[:2]
+        return host, port
+
     def connect(self, peer: Address | None) -> bool:
         """Hear this peer only, or (None) everybody.
 

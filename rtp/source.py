@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from rtp.control import SideFigures
 from rtp.packet import HEADER_BYTES
 from rtp.sequence import SequenceCounter
@@ -20,6 +23,24 @@ _BASE_DELAY_MS = 50.0
 _JITTER_BUFFER_OF_JITTER = 2.0
 
 
+class Counted(NamedTuple):
+    """Packets that somebody else counted, and the last one of them.
+
+    Args:
+        last_at: monotonic seconds.
+        jitter: in sixteenths of a timestamp unit (A.8).
+        timestamp, ssrc, sequence: of the last packet.
+    """
+
+    packets: int
+    octets: int
+    last_at: float
+    jitter: int
+    timestamp: int
+    ssrc: int
+    sequence: int
+
+
 class ReceivedStream:
     """Counts one side's RTP in integers, without keeping anything of a packet.
 
@@ -34,6 +55,7 @@ class ReceivedStream:
         "_sequence",
         "_ssrc",
         "_transit",
+        "elsewhere",
         "first_at",
         "last_at",
         "octets",
@@ -51,6 +73,8 @@ class ReceivedStream:
         self.first_at: float | None = None
         """Monotonic seconds."""
         self.last_at: float | None = None
+        self.elsewhere: Callable[[], Counted] | None = None
+        """What was counted since the last time where packets don't come by here."""
 
     @property
     def clock_rate(self) -> int:
@@ -88,6 +112,46 @@ class ReceivedStream:
             self.first_at = now
         else:
             self._sequence.restart(sequence)
+
+    def catch_up(self) -> None:
+        """Take over what was counted elsewhere."""
+        if self.elsewhere is not None:
+            self.absorb(self.elsewhere())
+
+    def absorb(self, counted: Counted) -> None:
+        """Take over what was counted elsewhere, in the same stream.
+
+        Loss comes out as if every packet had been seen: of a sequence number only the last one
+        matters.
+        """
+        if not counted.packets:
+            return
+        self.packets += counted.packets
+        self.octets += counted.octets
+        self._jitter = counted.jitter
+        self.last_at = max(counted.last_at, self.last_at or 0.0)
+        if self._sequence is None or counted.ssrc != self._ssrc:
+            # Of the packets before the last one nobody knows which belonged to which source.
+            first = counted.sequence - counted.packets + 1 & 0xFFFF
+            self._begin(first, counted.timestamp, counted.ssrc, counted.last_at)
+            assert self._sequence is not None
+            self._sequence.advance(counted.sequence, counted.packets)
+            return
+        self._transit = int(counted.last_at * self._clock_rate) - counted.timestamp
+        self._sequence.advance(counted.sequence, counted.packets)
+
+    def so_far(self) -> Counted:
+        """Where somebody who counts on has to begin."""
+        last_at = self.last_at or 0.0
+        return Counted(
+            0,
+            0,
+            last_at,
+            self._jitter,
+            int(last_at * self._clock_rate) - self._transit & 0xFFFFFFFF,
+            self._ssrc,
+            self.extended_highest & 0xFFFF,
+        )
 
     @property
     def ssrc(self) -> int | None:

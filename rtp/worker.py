@@ -29,11 +29,15 @@ from rtp.control import (
     Start,
     Started,
     StartFailed,
+    Status,
+    TellStatus,
+    ToWorker,
     decode_to_worker,
     encode,
 )
 from rtp.disk import DiskThread
 from rtp.engine import Engine, Session
+from rtp.fast_path import FastPath
 from rtp.inbound import InboundSound
 from rtp.packet import HEADER
 from rtp.ports import PortPool
@@ -139,8 +143,12 @@ class Worker:
         self, start: Start, pool: PortPool, epoll: select.epoll, control: ControlChannel
     ) -> None:
         self._start = start
+        self._pool = pool
         self._epoll = epoll
         self._control = control
+        self._fast_path = FastPath(start)
+        if self._fast_path.changes_fd is not None:
+            epoll.register(self._fast_path.changes_fd, select.EPOLLIN)
         self._sockets = UdpSockets(start.address, epoll, self._close_lanes)
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         epoll.register(self._wake_fd, select.EPOLLIN)
@@ -161,10 +169,11 @@ class Worker:
             OSError: the address can't be bound.
         """
         self._sockets.check()
-        self._control.send([Started()])
+        self._control.send([Started(self._fast_path.method, self._fast_path.problem)])
         while self._running:
             self._turn()
         self._engine.end(time.monotonic())
+        self._fast_path.close()
         self._disk.stop(DISK_SECONDS)
 
     # The loop
@@ -186,6 +195,8 @@ class Worker:
             time.sleep(max(0.0, now + TICK_SECONDS - time.monotonic()))
 
     def _timeout(self, now: float) -> float:
+        if self._fast_path.checks:
+            return 0.0
         deadline = self._engine.next_deadline()
         if self._unsettled:
             due = self._unsettled[0][0]
@@ -256,6 +267,8 @@ class Worker:
             self._receive(media_socket, now)
         elif fd == self._wake_fd:
             self._disk_event(now)
+        elif fd == self._fast_path.changes_fd:
+            self._fast_path.network_changed()
 
     def _hear(self, ear: Ear, fd: int, now: float) -> None:
         """What :meth:`_forward` does, where nothing is passed on."""
@@ -332,9 +345,30 @@ class Worker:
                 self._running = False
                 return
             for message in decode_to_worker(record):
-                self._engine.handle(message, now)
+                self._handle(message, now)
                 handled += 1
         self._ticks = False
+
+    def _handle(self, message: ToWorker, now: float) -> None:
+        if isinstance(message, TellStatus):
+            self._control.send([self._status()])
+        else:
+            self._engine.handle(message, now)
+
+    def _status(self) -> Status:
+        fast_path = self._fast_path
+        return Status(
+            sessions=len(self._engine),
+            kernel_lanes=len(fast_path),
+            relay_lanes=len(self._lanes) - len(fast_path),
+            ports_in_use=self._pool.in_use,
+            ports_resting=self._pool.resting,
+            ports_free=self._pool.free,
+            files=len(os.listdir("/proc/self/fd")),
+            fast_path=fast_path.method,
+            interfaces=tuple(fast_path.interfaces),
+            refused=fast_path.refused,
+        )
 
     def _housekeep(self, now: float) -> None:
         """Deadlines, sockets to connect anew, and news for the switch."""
@@ -342,6 +376,10 @@ class Worker:
         self._engine.watch(now)
         while self._unsettled and self._unsettled[0][0] <= now:
             session = self._engine.session(self._unsettled.popleft()[1])
+            if session is not None:
+                self._plumb(session, now)
+        for session_id in self._fast_path.to_renew():
+            session = self._engine.session(session_id)
             if session is not None:
                 self._plumb(session, now)
         for session in self._engine.take_changed():
@@ -381,10 +419,15 @@ class Worker:
         out = sockets[1 - index]
         if out.peer is not None and out.peer == theirs.rtp_destination:
             self._lanes[fd] = Lane(out.fd, mine.stream)
+            peer = sockets[index].peer
+            assert peer is not None
+            way_in, way_out = (sockets[index].address, peer), (out.address, out.peer)
+            self._fast_path.take(fd, session.id, mine, way_in, way_out)
 
     def _close_lanes(self, fd: int) -> None:
         self._lanes.pop(fd, None)
         self._ears.pop(fd, None)
+        self._fast_path.take_back(fd)
 
     def _connect(self, media_socket: MediaSocket, peer: tuple[str, int] | None, now: float) -> None:
         """Connect, then read what strangers may have queued before: its sources still tell."""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rtp.control import SideFigures
 from rtp.sequence import SequenceCounter
-from rtp.source import ReceivedStream, mean_opinion_score
+from rtp.source import Counted, ReceivedStream, mean_opinion_score
 
 
 def stream_of(sequences, *, start=100.0):
@@ -131,3 +131,79 @@ def test_against_a_straightforward_model(first, first_timestamp, steps):
         jitter += (difference - jitter) / 16
     assert stream.expected == highest - first - (1 << 16) + 1
     assert stream.jitter_seconds * 8000 == pytest.approx(jitter, abs=2.0)
+
+
+# Packets that somebody else counts: the kernel, which says how many, and which one came last.
+
+
+def count_elsewhere(stream, first, sequences, *, ssrc=7, start=100.0):
+    """The packets of these places in the stream go by, and are told of at once."""
+    last = first + len(sequences) - 1
+    at = start + last * 0.02
+    counted = Counted(
+        len(sequences), 160 * len(sequences), at, 0, last * 160, ssrc, sequences[-1] & 0xFFFF
+    )
+    stream.absorb(counted)
+
+
+@given(
+    st.lists(st.booleans(), min_size=3, max_size=300),
+    st.lists(st.booleans(), min_size=300, max_size=300),
+    st.integers(0, 0xFFFF),
+)
+def test_loss_is_the_same_whoever_counted(arrived, by_kernel, first):
+    """In any mixture of the two, with any losses, across the wrap."""
+    alone, both = ReceivedStream(), ReceivedStream()
+    waiting = []
+    for index, came in enumerate(arrived):
+        if not came:
+            continue
+        sequence = (first + index) & 0xFFFF
+        alone.count(sequence, index * 160, 7, 172, 100 + index * 0.02)
+        if by_kernel[index] and both.packets:
+            waiting.append(sequence)
+            continue
+        if waiting:
+            count_elsewhere(both, index - len(waiting), waiting)
+            waiting = []
+        both.count(sequence, index * 160, 7, 172, 100 + index * 0.02)
+    if waiting:
+        count_elsewhere(both, len(arrived) - len(waiting), waiting)
+    assert (both.packets, both.octets) == (alone.packets, alone.octets)
+    assert both.expected == alone.expected
+
+
+def test_a_late_telling_does_not_turn_the_count_back():
+    stream = stream_of(range(10))
+    count_elsewhere(stream, 5, [5, 6])
+    assert (stream.packets, stream.expected) == (12, 10)
+
+
+def test_nothing_new_elsewhere_changes_nothing():
+    stream = stream_of(range(10))
+    before = stream.figures(0, 0)
+    stream.elsewhere = lambda: Counted(0, 0, 500.0, 9000, 0, 1, 1)
+    stream.catch_up()
+    assert stream.figures(0, 0) == before
+
+
+def test_another_source_that_was_seen_elsewhere_only():
+    stream = stream_of(range(10))
+    count_elsewhere(stream, 10, list(range(40_000, 40_050)), ssrc=8)
+    stream.count(40_050, 60 * 160, 8, 172, 101.2)
+    figures = stream.figures(0, 0)
+    assert (figures.packets, figures.expected, figures.lost) == (61, 61, 0)
+
+
+def test_a_stream_that_restarted_elsewhere():
+    stream = stream_of(range(10))
+    count_elsewhere(stream, 10, list(range(30_000, 30_050)))
+    assert stream.figures(0, 0).lost == 0
+
+
+def test_who_counts_on_begins_where_the_other_stopped():
+    stream = stream_of([65_533, 65_534, 65_535, 0])
+    so_far = stream.so_far()
+    assert (so_far.packets, so_far.sequence, so_far.ssrc) == (0, 0, 7)
+    assert so_far.last_at == pytest.approx(100.06)
+    assert so_far.timestamp == pytest.approx(3 * 160, abs=1)

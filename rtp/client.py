@@ -186,7 +186,7 @@ class MediaWorkers:
             future.set_exception(MediaError("no media worker is running"))
             return future
         self._last_session += 1
-        worker = min(ready, key=len) if len(ready) > 1 else ready[0]
+        worker = min(ready, key=lambda worker: (worker.overdue, len(worker)))
         return worker.book.open(self._last_session, side_a, side_b)
 
     def monotonic(self, epoch_ms: int) -> float:
@@ -264,6 +264,11 @@ class _Worker:
 
     def __len__(self) -> int:
         return len(self.book)
+
+    @property
+    def overdue(self) -> bool:
+        """It hasn't answered for a while: others get the next calls."""
+        return self._unanswered_pings > 1
 
     @property
     def pid(self) -> int | None:

@@ -261,7 +261,7 @@ class TellFigures(msgspec.Struct, tag=50, array_like=True, frozen=True, gc=False
     session: int
 
 
-class TellStatus(msgspec.Struct, tag=51, array_like=True, frozen=True, gc=False):
+class TellStatus(msgspec.Struct, tag=5, array_like=True, frozen=True, gc=False):
     """Answered by Status."""
 
 
@@ -417,7 +417,7 @@ class Figures(msgspec.Struct, tag=65, array_like=True, frozen=True, gc=False):
     tier: Tier = "relay"
 
 
-class Status(msgspec.Struct, tag=67, array_like=True, frozen=True, gc=False):
+class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):
     """How a worker does.
 
     Args:

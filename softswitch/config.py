@@ -149,6 +149,7 @@ class MediaSection(Section):
     ports: Annotated[PortRange, BeforeValidator(port_range)] = PortRange(20000, 29999)
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     fast_path: Literal["auto", "off"] = "auto"
+    """Whether the kernel passes on what nobody has to listen to, where it can."""
     silence_seconds: Seconds = 60
     """A call without RTP from either side for so long is ended."""
     hold_silence_seconds: Seconds = 300
@@ -156,6 +157,8 @@ class MediaSection(Section):
     """How long after an offer or answer a side may be learned from its packets."""
     quarantine_seconds: Annotated[int, Field(ge=0, le=600)] = 1
     """How long a used port rests before the next call gets it."""
+    hung_seconds: Annotated[int, Field(ge=2, le=120)] = 20
+    """A media worker that hasn't answered for so long is replaced, and its calls end."""
     transcode: bool = True
     """Whether two who share no codec may talk, by way of the sound tier; else the call is refused
     with 488."""

@@ -134,14 +134,15 @@ def _call(switch: Switch, call_id: str) -> Call:
 
 async def _media(call: Call) -> Row | None:
     """What the relay has counted so far, as the CDR will show it."""
-    if call.sound_session is None:
+    session = call.sound_session
+    if session is None:
         return None
     try:
         async with asyncio.timeout(FIGURES_SECONDS):
-            figures = media_figures(await call.sound_session.figures())
+            figures = media_figures(await session.figures())
     except (TimeoutError, MediaError):
         return None
-    return None if figures is None else media_row(figures)
+    return None if figures is None else media_row(figures) | {"tier": session.tier}
 
 
 def call_row(call: Call) -> Row:

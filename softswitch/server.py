@@ -24,7 +24,7 @@ from billing.group_commit import GroupCommit
 from billing.product import Destinations
 from billing.store import Store, StoreError
 from rtp.client import MediaWorkers
-from rtp.control import Side
+from rtp.control import Side, Started
 from rtp.session import MediaError, MediaSession, MediaSettings
 from sip.endpoint import Listen, ListenError
 from sip.resolver import Resolver
@@ -44,6 +44,7 @@ from softswitch.live import live_handlers
 from softswitch.local_addresses import is_local_address
 from softswitch.mail.outbox import Outbox
 from softswitch.mail.postman import Postman
+from softswitch.media_status import media_handlers
 from softswitch.operations.context import (
     Changes,
     Context,
@@ -169,10 +170,13 @@ class Server:
                 config.media.silence_seconds,
                 config.media.hold_silence_seconds,
                 config.media.quarantine_seconds,
+                config.media.fast_path == "auto",
+                config.media.hung_seconds,
             ),
             on_silent=self._silent,
             on_one_way=self._one_way,
             on_lost=self._lost,
+            on_started=self._worker_started,
         )
         self._tariffs = {tariff.name: tariff for tariff in self._store.tariffs()}
         self._assignments = Assignments()
@@ -238,6 +242,7 @@ class Server:
         handlers = dict(server_handlers(self._context, self._reload))
         handlers.update(live_handlers(self.switch))
         handlers["prompt_reload"] = self._reload_prompts
+        handlers.update(media_handlers(self._media, self._config.media.workers))
         return handlers
 
     # Start
@@ -457,6 +462,13 @@ class Server:
     def _lost(self, session: MediaSession) -> None:
         if session.owner is not None:
             session.owner.post(MediaLost())
+
+    def _worker_started(self, started: Started) -> None:
+        self._log.info(
+            "media worker ready",
+            fast_path=started.fast_path or "none",
+            **({"why": started.problem} if started.problem else {}),
+        )
 
     def _name_failed(self, host: str, why: str) -> None:
         self._log.warning("a trunk's name can't be resolved", host=host, why=why)

@@ -19,6 +19,7 @@ from softswitch.cli import (
     guard,
     lines,
     mails,
+    media,
     numbers,
     packages,
     prompts,
@@ -42,8 +43,8 @@ app = typer.Typer(
 )
 switch.add_to(app)
 for noun in (
-    accounts, documents, requests, bonuses, lines, mails, numbers, packages, prompts, trunks,
-    tariffs, calls, records, guard, voicemail, greetings,
+    accounts, documents, requests, bonuses, lines, mails, media, numbers, packages, prompts,
+    trunks, tariffs, calls, records, guard, voicemail, greetings,
 ):  # fmt: skip
     noun.add_to(app)
 

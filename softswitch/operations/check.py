@@ -18,6 +18,7 @@ from sip.transport.tls import Tls, TlsError, read_certificate
 from softswitch import control_client
 from softswitch.config import Config, ConfigError
 from softswitch.config_values import Listen
+from softswitch.operations.check_media import fast_path, shared_ports_note
 from softswitch.operations.errors import OperationError
 from softswitch.operations.prompts import prompt_summary
 from softswitch.operations.setup import nonce_secret, opened
@@ -49,11 +50,7 @@ def check(config: Config) -> list[Row]:
     rows += [*_certificates(config), _guard(config, running)]
     rows += [_media_ports(config, running), _open_files(config), _numbers(config), _clock(config)]
     rows += [
-        _row(
-            "kernel fast path",
-            None,
-            "not part of this version: every call is relayed in user space",
-        ),
+        fast_path(config, running),
         _prompts(config),
     ]
     return rows
@@ -204,7 +201,7 @@ def _media_ports(config: Config, running: bool) -> Row:
     if calls < 1:
         return _row(what, False, "no free ports: change [media] ports")
     note = f", {len(taken)} in use by others (such as {taken[0]})" if taken else ""
-    return _row(what, True, f"enough for {calls} calls{note}")
+    return _row(what, True, f"enough for {calls} calls{note}{shared_ports_note(first, last)}")
 
 
 def _open_files(config: Config) -> Row:

@@ -44,6 +44,8 @@ algorithms = ["SHA-256", "MD5"] # digest, the preferred one first; `line set` ch
 [media]
 ports = "20000-29999"           # UDP, four for each call
 # address = "198.51.100.7"      # in SDP; default: advertise, or the address of the sockets
+# fast_path = "off"             # default "auto": by the kernel where it can be, see `check`
+# workers = 2                   # processes for sound; one does for some hundred calls
 
 [database]
 url = "sqlite:///var/softswitch.db" # or postgresql://user:password@host/database

@@ -400,16 +400,23 @@ def test_records_and_ledger(softswitch: Softswitch) -> None:
     assert (verified.status, verified.out) == (0, "3 accounts: everything adds up\n")
 
 
-def test_check_says_what_is_there(softswitch: Softswitch, folder: Path) -> None:
+def test_check_says_what_is_there(
+    softswitch: Softswitch, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = folder / "softswitch.toml"
     path.write_text(
         path.read_text().replace(":5060", ":15999").replace("20000-29999", "41000-41099")
     )
     rows = {row["check"]: row for row in softswitch("check", "-o", "json").json}
     assert rows["database"]["ok"] is True
-    assert rows["kernel fast path"]["ok"] is None
     assert rows["prompts"]["ok"] is None
     assert "run `softswitch prompt build`" in rows["prompts"]["detail"]
+    fast_path = rows["kernel fast path"]
+    assert "works here, by" in fast_path["detail"] or "in user space" in fast_path["detail"]
+    assert fast_path["ok"] is (True if "works" in fast_path["detail"] else None)
+    monkeypatch.setenv("SOFTSWITCH_MEDIA__FAST_PATH", "off")
+    rows = {row["check"]: row for row in softswitch("check", "-o", "json").json}
+    assert 'fast_path = "off"' in rows["kernel fast path"]["detail"]
     (folder / "var" / "nonce.secret").unlink()
     result = softswitch("check", "-o", "json")
     assert result.status == 1

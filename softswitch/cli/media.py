@@ -1,0 +1,22 @@
+"""softswitch media: the processes that pass sound on."""
+
+from __future__ import annotations
+
+import typer
+
+from softswitch.cli.session import Session
+
+app = typer.Typer(help="Media workers: their calls, ports and fast path.", no_args_is_help=True)
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="media")
+
+
+@app.command()
+def show(context: typer.Context) -> None:
+    """Each worker: its calls, how many directions the kernel passes on (kernel_lanes) and how many
+    it does itself (relay_lanes), its ports, and why it didn't hand over the last one that it
+    kept."""
+    session = Session.of(context)
+    session.show(session.perform_in_switch("media_show"))

@@ -1,0 +1,55 @@
+"""How the media workers do, for operators of the running switch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from rtp.client import MediaWorkers
+from rtp.control import Status
+from softswitch.operations.errors import OperationError
+
+Row = dict[str, Any]
+ANSWER_SECONDS = 2.0
+"""How long an operator waits for the workers."""
+
+
+def media_handlers(media: MediaWorkers, workers: int) -> dict[str, Callable[..., Any]]:
+    """Handlers for the control socket.
+
+    Args:
+        workers: how many there should be.
+    """
+
+    async def media_show() -> list[Row]:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                statuses = await media.statuses()
+        except TimeoutError:
+            raise OperationError(
+                f"a media worker didn't answer in {ANSWER_SECONDS:.0f} s; one that hangs is"
+                " replaced, and its calls end"
+            ) from None
+        rows = [status_row(pid, status) for pid, status in statuses if status is not None]
+        return rows + [{"worker": None, "state": "being replaced"}] * (workers - len(rows))
+
+    return {"media_show": media_show}
+
+
+def status_row(pid: int, status: Status) -> Row:
+    """A worker for people and scripts."""
+    return {
+        "worker": pid,
+        "state": "ready",
+        "sessions": status.sessions,
+        "fast_path": status.fast_path or "none",
+        "kernel_lanes": status.kernel_lanes,
+        "relay_lanes": status.relay_lanes,
+        "interfaces": ",".join(status.interfaces),
+        "ports_in_use": status.ports_in_use,
+        "ports_resting": status.ports_resting,
+        "ports_free": status.ports_free,
+        "files": status.files,
+        "why_not": status.refused,
+    }

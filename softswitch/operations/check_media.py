@@ -1,0 +1,72 @@
+"""What `softswitch check` says of the media plane beside its sockets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rtp.kernel.probe import try_machine
+from rtp.kernel.tier import KernelUnavailable
+from softswitch import control_client
+from softswitch.config import Config
+from softswitch.operations.errors import OperationError
+
+Row = dict[str, Any]
+_SETTINGS = Path("/proc/sys/net/ipv4")
+RELAYED = "calls are relayed in user space"
+
+
+def fast_path(config: Config, running: bool) -> Row:
+    """Whether the kernel passes on what nobody has to listen to: asked of the running switch, or
+    tried here and now."""
+    if config.media.fast_path == "off":
+        return _row(None, f'off by [media] fast_path = "off": {RELAYED}')
+    if running:
+        return _of_switch(config)
+    try:
+        method = try_machine(config.media.ports)
+    except KernelUnavailable as why:
+        return _row(None, f"{why}: {RELAYED}")
+    return _row(True, f"works here, by {method}; firewall rules don't see what it passes on")
+
+
+def _of_switch(config: Config) -> Row:
+    try:
+        rows = control_client.call(config.control_socket, "media_show", {})
+    except (control_client.NotRunning, OperationError) as error:
+        return _row(False, str(error))
+    ready = [row for row in rows if row["state"] == "ready"]
+    without = [row["why_not"] for row in ready if row["fast_path"] == "none"]
+    if without:
+        return _row(None, f"{without[0]}: {RELAYED}")
+    kernel = sum(row["kernel_lanes"] for row in ready)
+    relay = sum(row["relay_lanes"] for row in ready)
+    return _row(True, f"{kernel} directions of calls by the kernel, {relay} by user space")
+
+
+def _row(ok: bool | None, detail: str) -> Row:
+    return {"check": "kernel fast path", "ok": ok, "detail": detail}
+
+
+def shared_ports_note(first: int, last: int) -> str:
+    """What to say if the system gives media ports to programs that ask for any; else nothing."""
+    try:
+        lowest, highest = map(int, (_SETTINGS / "ip_local_port_range").read_text().split())
+        reserved = (_SETTINGS / "ip_local_reserved_ports").read_text().strip()
+    except (OSError, ValueError):
+        return ""
+    if last < lowest or first > highest or is_reserved(reserved, first, last):
+        return ""
+    return (
+        "; other programs may get some of them: reserve them with"
+        f" sysctl net.ipv4.ip_local_reserved_ports={first}-{last}"
+    )
+
+
+def is_reserved(text: str, first: int, last: int) -> bool:
+    """Whether a list like "8080,20000-29999" has all of a range in one piece."""
+    for part in filter(None, text.split(",")):
+        low, _, high = part.partition("-")
+        if int(low) <= first and last <= int(high or low):
+            return True
+    return False

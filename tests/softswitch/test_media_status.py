@@ -1,0 +1,44 @@
+"""What operators are told of the media plane."""
+
+import pytest
+
+from rtp.control import Status
+from softswitch.media_status import status_row
+from softswitch.operations.check_media import is_reserved
+
+
+def test_a_worker_as_operators_see_it():
+    status = Status(3, 4, 2, 6, 1, 93, 40, "tcx", ("lo", "eth0"), "tun0: no Ethernet header")
+    assert status_row(77, status) == {
+        "worker": 77,
+        "state": "ready",
+        "sessions": 3,
+        "fast_path": "tcx",
+        "kernel_lanes": 4,
+        "relay_lanes": 2,
+        "interfaces": "lo,eth0",
+        "ports_in_use": 6,
+        "ports_resting": 1,
+        "ports_free": 93,
+        "files": 40,
+        "why_not": "tun0: no Ethernet header",
+    }
+
+
+def test_a_worker_without_the_kernel_tier():
+    row = status_row(77, Status(0, 0, 0, 0, 0, 100, 9, "", (), "bpf(2): not permitted"))
+    assert (row["fast_path"], row["why_not"]) == ("none", "bpf(2): not permitted")
+
+
+@pytest.mark.parametrize(
+    ("reserved", "is_it"),
+    [
+        ("", False),
+        ("20000-29999", True),
+        ("8080,10000-30000", True),
+        ("20000-20999,21000-29999", False),
+        ("20000", False),
+    ],
+)
+def test_ports_that_are_reserved(reserved, is_it):
+    assert is_reserved(reserved, 20_000, 29_999) is is_it

@@ -86,6 +86,8 @@ class LocalMedia:
         self._engine = Engine(start, self._pool, _NoSockets(), sound)
         self._book = SessionBook(self._send, self._silent, self._one_way)
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_at: float | None = None
+        """Handles of other loops don't say it as asyncio's do: uvloop's in whole milliseconds."""
         self._last_session = 0
         self.on_silent = on_silent
         self.on_one_way = on_one_way
@@ -149,10 +151,11 @@ class LocalMedia:
         for due_at in (self._engine.tick_due_at, self._engine.watch_due_at):
             if due_at is not None and (deadline is None or due_at < deadline):
                 deadline = due_at
-        if self._timer is not None and self._timer.when() == deadline:
-            return
         if self._timer is not None:
+            if self._timer_due_at == deadline:
+                return
             self._timer.cancel()
+        self._timer_due_at = deadline
         self._timer = None if deadline is None else self._loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:

@@ -53,7 +53,7 @@ class Network:
         self.sent.append((local_port, data, target))
 
 
-def run(story, **settings):
+def run(story, *, loop=JumpingLoop, **settings):
     async def begin():
         network = Network()
         silent = []
@@ -69,7 +69,7 @@ def run(story, **settings):
         await story(media, network, silent)
         await media.close()
 
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+    with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(begin())
 
 
@@ -140,3 +140,21 @@ def test_a_call_that_gave_up_before_its_ports_were_open():
         assert (media.sessions, media.ports_in_use) == (0, 0)
 
     run(story)
+
+
+def test_a_loop_whose_timers_do_not_say_when():
+    """As uvloop's."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def story(media, network, silent):
+        session = await connected(media)
+        media.receive(
+            session.a_port, rtp(0), ALICE
+        )  # silence is due in no time: that timer is none
+        assert network.sent == [(session.b_port, rtp(0), BOB)]
+        async with asyncio.timeout(10):
+            while not silent:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await session.close()
+
+    run(story, loop=uvloop.new_event_loop, silence_seconds=0.0003)

@@ -148,9 +148,7 @@ def test_a_loop_whose_timers_do_not_say_when():
 
     async def story(media, network, silent):
         session = await connected(media)
-        media.receive(
-            session.a_port, rtp(0), ALICE
-        )  # silence is due in no time: that timer is none
+        media.receive(session.a_port, rtp(0), ALICE)  # silence is due at once
         assert network.sent == [(session.b_port, rtp(0), BOB)]
         async with asyncio.timeout(10):
             while not silent:  # noqa: ASYNC110

@@ -14,6 +14,9 @@ MIN_DIGITS, MAX_DIGITS = 4, 10
 SALT_BYTES = 16
 _COST = {"n": 1 << 14, "r": 8, "p": 1}
 """16 MB and about 50 ms (RFC 7914 section 2)."""
+MAX_WRONG = 5
+"""In a row: four digits are guessed once in 2,000 times."""
+LOCKED_SECONDS = 900.0
 _RUNS = "01234567890", "09876543210"
 
 
@@ -48,3 +51,38 @@ def fits(pin: str, kept: str) -> bool:
 
 def _derived(pin: str, salt: bytes) -> str:
     return hashlib.scrypt(pin.encode("utf-8"), salt=salt, **_COST, dklen=32).hex()
+
+
+class Locked(Exception):
+    """Too many wrong PINs; `seconds` until the next is heard."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"too many wrong PINs: wait {round(seconds)} s")
+        self.seconds = seconds
+
+
+class Attempts:
+    """Wrong PINs of each line in a row, over all its calls; kept as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._wrong: dict[int, tuple[int, float]] = {}
+
+    def check(self, line_id: int, now: float) -> None:
+        """Whether a PIN is heard now; monotonic seconds.
+
+        Raises:
+            Locked: it isn't.
+        """
+        count, last = self._wrong.get(line_id, (0, now))
+        if count >= MAX_WRONG and now < last + LOCKED_SECONDS:
+            raise Locked(last + LOCKED_SECONDS - now)
+
+    def note(self, line_id: int, fits: bool, now: float) -> None:
+        """What became of one."""
+        if fits:
+            self._wrong.pop(line_id, None)
+            return
+        count, last = self._wrong.get(line_id, (0, now))
+        if now >= last + LOCKED_SECONDS:
+            count = 0
+        self._wrong[line_id] = (count + 1, now)

@@ -57,6 +57,7 @@ from softswitch.operations.errors import OperationError
 from softswitch.operations.registry import server_handlers
 from softswitch.operations.setup import epoch_ms, nonce_secret
 from softswitch.prompts.library import scan
+from softswitch.self_service import SelfService
 from softswitch.service_desk import ServiceDesk
 from softswitch.service_store import ServiceStore
 from softswitch.store import DirectoryStore
@@ -227,6 +228,18 @@ class Server:
                 ServiceStore(self._store.engine), directory, asyncio.to_thread, self._loop.time
             ),
             voicemail=self._voicemail,
+            self_service=SelfService(
+                self._store,
+                self._directory_store,
+                directory,
+                self._entitlements,
+                self._money,
+                asyncio.to_thread,
+                randbits=Chance().bits,
+                wall_ms=epoch_ms,
+                now=self._loop.time,
+                zone=self._config.switch.time_zone,
+            ),
             trunk_flows=self._trunk_flows,
             log=self._log,
             tls=self._tls,

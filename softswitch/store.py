@@ -222,6 +222,12 @@ class DirectoryStore:
                 update(lines_table).where(lines_table.c.id == line.id).values(_line_row(line))
             )
 
+    def set_pin(self, line_id: int, kept: str) -> None:
+        """Give a line another PIN, as pins.hashed made it."""
+        with self._engine.begin() as connection:
+            mine = lines_table.c.id == line_id
+            connection.execute(update(lines_table).where(mine).values(pin=kept))
+
     def remove_line(self, line: Line) -> None:
         with self._engine.begin() as connection:
             connection.execute(delete(bindings_table).where(bindings_table.c.aor == line.login))

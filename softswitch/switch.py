@@ -37,6 +37,7 @@ from softswitch.prompts.library import PromptLibrary
 from softswitch.protection import exempt_networks, log_bans
 from softswitch.reception import Reception
 from softswitch.registration import Bindings, RegistrationDesk
+from softswitch.self_service import SelfService
 from softswitch.service_desk import ServiceDesk
 from softswitch.services.answering import answering
 from softswitch.services.dialog_info import LineDialog
@@ -81,6 +82,7 @@ class Switch:
         bindings: Bindings,
         service_desk: ServiceDesk,
         voicemail: VoicemailDesk,
+        self_service: SelfService,
         trunk_flows: TrunkFlows,
         log: Any,
         tls: Tls | None = None,
@@ -188,7 +190,9 @@ class Switch:
             release=self.endpoint.connections.release,
             wall_seconds=self.wall_seconds,
         )
-        self.messaging = Messaging(self.agent, self.stages, config.switch.domain.encode("ascii"))
+        self.messaging = Messaging(
+            self.agent, self.stages, config.switch.domain.encode("ascii"), self.now
+        )
         self.announcer = Announcer(
             prompts or PromptLibrary(), config.switch.language, config.switch.country, log
         )
@@ -218,6 +222,8 @@ class Switch:
             trunk_flows=trunk_flows,
             service_desk=service_desk,
             voicemail=voicemail,
+            self_service=self_service,
+            tell=self._tell,
             trusts=self._trusts,
             admitted=self.live_calls.admitted,
             joined=self._joined,
@@ -350,6 +356,10 @@ class Switch:
     def trunks_changed(self) -> None:
         """An operator changed trunks, and the directory knows it."""
         self.guard.set_exempt(exempt_networks(self._config, self.directory))
+
+    def _tell(self, line: Line, text: str) -> None:
+        self.messaging.tell(line, text)
+        self.endpoint.drain()
 
     def now(self) -> float:
         """Monotonic seconds."""

@@ -140,10 +140,10 @@ class Stages:
         """What a line may not call, and when it may call nobody but for help."""
         if isinstance(destination, ToTrunk) and destination.emergency:
             return
-        if self._full(line):
-            raise Refusal(480, "routing: the calling line has its max_calls", cause=42)
         if isinstance(destination, ToService):
             return
+        if self._full(line):
+            raise Refusal(480, "routing: the calling line has its max_calls", cause=42)
         premium = isinstance(destination, ToTrunk) and self._is_premium(destination.number)
         line.services.bar(type_of_call(destination, self.plan), premium)
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from softswitch.call.call import Call
     from softswitch.call.ending import Ending
     from softswitch.prompts.announcer import Announcer
+    from softswitch.self_service import SelfService
     from softswitch.service_desk import ServiceDesk
     from softswitch.voicemail.desk import VoicemailDesk
 
@@ -122,6 +123,8 @@ class CallContext:
         trunk_flows: finds how to reach a trunk; nothing if its name can't be resolved.
         service_desk: keeps what lines set by phone.
         voicemail: their mailboxes.
+        self_service: their balance, terms and PINs.
+        tell: sends a text of the switch's own to a line's phones.
         trusts: whether requests of a line's or trunk's call may come from there.
         admitted: told that a call has a leg of these lines and this payer.
         joined: told of each leg of a call when it begins.
@@ -145,6 +148,8 @@ class CallContext:
     trunk_flows: TrunkFlows
     service_desk: ServiceDesk
     voicemail: VoicemailDesk
+    self_service: SelfService
+    tell: Callable[[Line, str], None]
     trusts: Callable[[Line | Trunk, Flow], bool]
     admitted: Callable[[Call, Record], None]
     joined: Callable[[Call, Session], None]

@@ -12,16 +12,25 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from billing.calendar import Term
+from billing.product import Product
+from billing.sales import DefineProduct
 from billing.store import Store, StoreError
 from softswitch import schema
 from softswitch.config import Config, load, parse
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.self_service import CONFERENCE
 from softswitch.store import DirectoryStore
 
 Row = dict[str, Any]
 
 NONCE_SECRET_BYTES = 32
+
+CONFERENCE_PRODUCT = Product(
+    CONFERENCE, "GEL", 1_000_000, Term.parse("30 days"), service=CONFERENCE, renewable=False
+)
+"""What 1199 sells (A4) until the operator says otherwise by `package define`."""
 
 CONFIG_TEMPLATE = """\
 # The switch's configuration. Lines, trunks, accounts and tariffs are in the database.
@@ -193,6 +202,8 @@ def _prepare_database(config: Config) -> Row:
             row["result"] = f"brought from version {found} to {schema.CURRENT}"
         directory = DirectoryStore(store.engine)
         check_realm(config, directory)
+        if found is None and config.switch.currency == "GEL":
+            store.apply([DefineProduct(CONFERENCE_PRODUCT)])
         if directory.setting("realm") is None:
             directory.set_setting("realm", config.realm)
     return row

@@ -6,12 +6,22 @@ from collections.abc import Mapping
 
 from softswitch.admission.admission import STAR_CODE
 from softswitch.call.service_call import Service
+from softswitch.services import short_codes
 from softswitch.services.echo import echo
+from softswitch.services.enquiries import directory
+from softswitch.services.pin_service import pin
 from softswitch.services.star_codes import malicious, star_code
 
 SERVICES: Mapping[str, Service] = {
+    "balance": short_codes.balance,
+    "conference_buy": short_codes.conference_buy,
+    "conference_term": short_codes.conference_term,
+    "directory": directory,
     "echo": echo,
     "malicious": malicious,
+    "own_number": short_codes.own_number,
+    "package": short_codes.package,
+    "pin": pin,
     STAR_CODE: star_code,
 }
 

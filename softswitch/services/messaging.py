@@ -6,7 +6,7 @@ the sender's phone hears whether a phone took the text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sip.errors import SipError
@@ -59,12 +59,16 @@ class Messaging:
 
     Args:
         domain: of our lines' addresses.
+        now: monotonic seconds.
     """
 
-    def __init__(self, agent: UserAgent, stages: Stages, domain: bytes) -> None:
+    def __init__(
+        self, agent: UserAgent, stages: Stages, domain: bytes, now: Callable[[], float]
+    ) -> None:
         self._agent = agent
         self._stages = stages
         self._domain = domain
+        self._now = now
         self._even_at: dict[int, float] = {}
         """Line id to when it will have sent no more than its rate allows."""
 
@@ -93,6 +97,23 @@ class Messaging:
                 now,
             )
         self._agent.timers.arm(ANSWER_SECONDS, now, _too_late, delivery)
+
+    def tell(self, line: Line, text: str) -> None:
+        """Send a text of the switch's own to every phone of a line; whether one takes it isn't
+        asked."""
+        now = self._now()
+        body = text.encode()
+        fields = ((b"Content-Type", b"text/plain;charset=utf-8"),)
+        here = b"<sip:%s>" % self._domain
+        to = b"<sip:%s@%s>" % (line.number.encode("ascii"), self._domain)
+        for binding in self._stages.bindings_of(line):
+            self._agent.send_standalone(
+                StandaloneRequest(
+                    "MESSAGE", binding.flow, binding.contact, here, to, extra=fields, body=body
+                ),
+                _never_mind,
+                now,
+            )
 
     def _admit(self, received: Received, caller: Caller, now: float) -> Text:
         request = received.request
@@ -182,6 +203,10 @@ class _Delivery:
         if not self._answered:
             self._answered = True
             self._agent.conclude(self.transaction, status, now)
+
+
+def _never_mind(reply: Replied) -> None:
+    """Nothing follows from what a phone says to a text that nobody waits for."""
 
 
 def _too_late(delivery: _Delivery, now: float) -> None:

@@ -48,6 +48,7 @@ from softswitch.directory import Directory, Line, Source, Trunk
 from softswitch.due import run_due
 from softswitch.operations.context import rented_numbers
 from softswitch.prompts.library import PromptLibrary
+from softswitch.self_service import SelfService
 from softswitch.service_desk import ServiceDesk
 from softswitch.service_store import ServiceStore
 from softswitch.store import DirectoryStore
@@ -211,6 +212,18 @@ class Exchange:
                 ServiceStore(self.store.engine), self.directory, at_once, self.loop.time
             ),
             voicemail=self.voicemail,
+            self_service=SelfService(
+                self.store,
+                DirectoryStore(self.store.engine),
+                self.directory,
+                self.entitlements,
+                self.money,
+                at_once,
+                randbits=self.rng.getrandbits,
+                wall_ms=self.wall_ms,
+                now=self.loop.time,
+                zone=self.config.switch.time_zone,
+            ),
             trunk_flows=self,
             log=self.log,
             prompts=self.prompts,

@@ -1,0 +1,42 @@
+"""Directory enquiries by number (C4): 118, then the number. Listed lines only."""
+
+from __future__ import annotations
+
+from ivr_prompts.phrase import Digits
+from softswitch.admission.numbering import NumberError
+from softswitch.call.service_call import ServiceCall
+from softswitch.directory import Line
+from softswitch.services.short_codes import for_line
+
+MAX_ENQUIRIES = 5
+"""In one call: a directory is to be asked, not to be copied."""
+
+
+@for_line
+async def directory(call: ServiceCall, line: Line) -> None:
+    """Whether a number is listed; its name comes as a text, since no voice can read every name."""
+    for _ in range(MAX_ENQUIRIES):
+        dialled = await call.speaker.collect("directory-enter")
+        if not dialled:
+            break
+        found = _listed(call, dialled)
+        if found is None:
+            await call.speaker.say("directory-not-found")
+            continue
+        await call.speaker.say("directory-found", Digits(found.number))
+        if found.display_name:
+            call.context.tell(line, f"{found.display_name} {found.number}")
+            await call.speaker.say("directory-sent")
+    await call.speaker.say("goodbye")
+
+
+def _listed(call: ServiceCall, dialled: str) -> Line | None:
+    """One answer for unlisted lines and for numbers that are nobody's."""
+    stages = call.context.stages
+    try:
+        read = stages.plan.read(dialled, stages.directory.is_line)
+    except NumberError:
+        return None
+    found = stages.directory.line_by_number(read.number)
+    own = found is not None and found.number == read.number  # a rented number isn't listed with it
+    return found if own and found is not None and found.listed else None

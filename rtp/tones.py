@@ -54,6 +54,7 @@ DEFAULT: dict[str, Cadence] = {
     "special_information": _SPECIAL_INFORMATION,
     "entry": (Part(80, (660,)), Part(40), Part(120, (880,))),
     "leaving": (Part(80, (880,)), Part(40), Part(120, (660,))),
+    "beep": (Part(400, (1000,)),),
 }
 """Recommended by E.180 sections 2 to 5, and what a conference plays. Other countries differ in what
 stands below."""

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 
-MIN_DIGITS, MAX_DIGITS = 4, 10
+MIN_DIGITS, MAX_DIGITS = 4, 8
 SALT_BYTES = 16
 _COST = {"n": 1 << 14, "r": 8, "p": 1}
 """16 MB and about 50 ms (RFC 7914 section 2)."""

@@ -42,6 +42,7 @@ from softswitch.service_desk import ServiceDesk
 from softswitch.services.answering import answering
 from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in
+from softswitch.services.message_taking import take_message
 from softswitch.services.messaging import Messaging
 from softswitch.services.trunk_monitor import TrunkMonitor
 from softswitch.services.watchers import Watchers
@@ -224,6 +225,7 @@ class Switch:
             voicemail=voicemail,
             self_service=self_service,
             tell=self._tell,
+            take_message=take_message,
             trusts=self._trusts,
             admitted=self.live_calls.admitted,
             joined=self._joined,

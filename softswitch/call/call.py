@@ -44,6 +44,7 @@ from softswitch.call.ringing import Ringing, Winner
 from softswitch.call.serving import Serving
 from softswitch.call.speaker import Speaker
 from softswitch.call.transfer import GiveLeg, Given, Transfer
+from softswitch.call.unanswered import leave_message
 from softswitch.directory import Line
 
 CLOSE_SECONDS = 2.0
@@ -155,7 +156,13 @@ class Call:
         priced = self._admit()
         await self._authorize(priced)
         self.ringing = Ringing(self, await self.context.attempts(priced, self.request))
-        outcome = await self.ringing.until_answered()
+        try:
+            outcome = await self.ringing.until_answered()
+        except Refusal as refusal:
+            ended = await leave_message(self, priced, refusal)
+            if ended is None:
+                raise
+            return ended
         if isinstance(outcome, Ending):
             return outcome
         await self._answer(outcome)
@@ -290,14 +297,17 @@ class Call:
         if self._speaker is None:
             line = self.line_of("a")
             language = None if line is None else line.language
-            self._speaker = Speaker(self.context, self.id, self.sound, "a", language)
+            in_band = not self.media.knows_events("a")
+            self._speaker = Speaker(
+                self.context, self.id, self.sound, "a", language, in_band=in_band
+            )
         return self._speaker
 
     async def until_hung_up(self) -> None:
         """Wait for the caller to hang up, which ends the service."""
         await self.context.loop.create_future()
 
-    async def _serve(self, service: Callable[[], Awaitable[None]]) -> Ending:
+    async def serve(self, service: Callable[[], Awaitable[None]]) -> Ending:
         """Have a service of ours answer, and talk with the caller until either has enough."""
         self._serving = Serving(self, self.offer, service)
         await self._serving.answer()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     from softswitch.voicemail.desk import VoicemailDesk
 
 DEFAULT_MAX_FORWARDS = 70
+
+
+TakeMessage = Callable[["Call", Line], Awaitable[None]]
 
 
 class TrunkFlows(Protocol):
@@ -125,6 +128,7 @@ class CallContext:
         voicemail: their mailboxes.
         self_service: their balance, terms and PINs.
         tell: sends a text of the switch's own to a line's phones.
+        take_message: talks with who reaches the mailbox of a line.
         trusts: whether requests of a line's or trunk's call may come from there.
         admitted: told that a call has a leg of these lines and this payer.
         joined: told of each leg of a call when it begins.
@@ -150,6 +154,7 @@ class CallContext:
     voicemail: VoicemailDesk
     self_service: SelfService
     tell: Callable[[Line, str], None]
+    take_message: TakeMessage
     trusts: Callable[[Line | Trunk, Flow], bool]
     admitted: Callable[[Call, Record], None]
     joined: Callable[[Call, Session], None]
@@ -252,6 +257,7 @@ class CallContext:
         nearly always that is one attempt."""
         line = destination.line
         own = line.services.ring_seconds or line.no_answer_seconds
+        own = own or self.voicemail.ring_seconds(line)
         seconds: float = own or self.limits.no_answer_seconds
         phones = PhoneRinger(
             line,

@@ -268,6 +268,8 @@ class Branches:
         """What to tell the caller."""
         status, response = self._worst()
         cause = _q850(response) if response is not None else None
+        if not self._failures and self.attempt.forward == "busy":
+            return Refusal(486, "routing: the called line is busy")
         if not self._failures:
             return no_answer() if self._invited else not_registered()
         if self.attempt.trunk is not None:

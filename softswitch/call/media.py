@@ -218,6 +218,10 @@ class CallMedia:
         if transcodes:
             self.codec = f"{_own_of(a)}/{_own_of(b)}"
 
+    def knows_events(self, side: Side) -> bool:
+        """Whether a side tells of keys in packets of their own (RFC 4733)."""
+        return _knows_events(self._codecs.get(side))
+
     def press(self, side: Side, key: str) -> bool:
         """Pass a key on that a side's phone told in signalling, as sound or as an event; whether
         that is how the other side wants it."""

@@ -11,11 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rtp.session import MediaSession
-from sip import events as sip_events
-from softswitch.call import ending as endings
 from softswitch.call.call import Call
 from softswitch.call.ending import Ending
-from softswitch.call.letters import HangUp
+from softswitch.call.unanswered import given_up
 
 if TYPE_CHECKING:
     from sip.message import Request
@@ -47,22 +45,10 @@ class ServiceCall(Call):
 
     async def _live(self) -> Ending:
         await self._authorize(self._admit())
-        ended = await self._given_up()
+        ended = await given_up(self)
         if ended is not None:
             return ended
-        return await self._serve(partial(self._service, self))
-
-    async def _given_up(self) -> Ending | None:
-        """Whether the caller has, while the call was admitted."""
-        while (letter := await self.mailbox.next(self.now())) is not None:
-            match letter:
-                case sip_events.Cancelled() | sip_events.HungUp():
-                    return endings.given_up()
-                case sip_events.Updated(session):
-                    session.answer_update(488, b"", self.now())
-                case HangUp(ended_by):
-                    return Ending(ended_by, 480, 41, rule="call: ended before the answer")
-        return None
+        return await self.serve(partial(self._service, self))
 
 
 Service = Callable[[ServiceCall], Awaitable[None]]

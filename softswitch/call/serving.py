@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sip import events as sip_events
@@ -85,8 +85,8 @@ class Serving:
         match letter:
             case sip_events.HungUp():
                 return call.hung_up(letter)
-            case sip_events.Cancelled():
-                return endings.given_up()
+            case sip_events.Cancelled():  # as we answered: he never had our 200
+                return replace(endings.given_up(), at=call.meters[0].answered_at)
             case sip_events.Reinvited(session, request):
                 self._renegotiated(session, request, update=False)
             case sip_events.Updated(session, request):

@@ -36,6 +36,7 @@ class Speaker:
     Args:
         call_id: for the log.
         language: the person's; None: the switch's own.
+        in_band: keys are heard in the sound, too: the person's phone has no other way in RTP.
     """
 
     __slots__ = ("_call_id", "_context", "_language", "_side", "_sound", "keypad")
@@ -47,6 +48,8 @@ class Speaker:
         sound: MediaSession,
         side: Side,
         language: str | None,
+        *,
+        in_band: bool = False,
     ) -> None:
         self._context = context
         self._call_id = call_id
@@ -56,7 +59,7 @@ class Speaker:
         self.keypad = Keypad()
         sound.on_digit = self.keypad.press
         sound.hear(side, "prompts")
-        sound.listen(side)
+        sound.listen(side, in_band=in_band)
 
     async def say(self, *phrase: Part, interruptible: bool = True) -> bool:
         """Say something to its end; whether no key interrupted it.

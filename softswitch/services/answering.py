@@ -9,6 +9,7 @@ from softswitch.call.service_call import Service
 from softswitch.services import short_codes
 from softswitch.services.echo import echo
 from softswitch.services.enquiries import directory
+from softswitch.services.mailbox_menu import mailbox_menu
 from softswitch.services.pin_service import pin
 from softswitch.services.star_codes import malicious, star_code
 
@@ -23,6 +24,7 @@ SERVICES: Mapping[str, Service] = {
     "package": short_codes.package,
     "pin": pin,
     STAR_CODE: star_code,
+    "voicemail": mailbox_menu,
 }
 
 

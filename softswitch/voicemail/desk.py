@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -81,37 +81,50 @@ class VoicemailDesk:
         self._run = run
         self._randbits = randbits
         self._wall_ms = wall_ms
-        self._zone = zone
+        self.zone = zone
         self._log = log
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self.settings = settings
         self.lines_changed: Callable[[list[int]], None] = lambda lines: None
         """Set by the switch: told of lines whose lamps may have changed."""
 
+    def ring_seconds(self, line: Line) -> int | None:
+        """How long a line's phones ring before its mailbox takes the call; None: it never does
+        because nobody answered."""
+        mailbox = line.mailbox
+        if mailbox is None or "no_answer" not in mailbox.takes:
+            return None
+        return mailbox.ring_seconds or self.settings.ring_seconds
+
     # Messages that come
 
     async def begin(self, line: Line, mailbox: VoiceMailbox, visitor: Visitor) -> str:
-        """Note a message that is about to be recorded; its id.
+        """Note a message that is about to be recorded; its id goes to :meth:`keep`.
 
         Raises:
             MailboxFull: it holds as many as it may.
             NoRoom: the disk has no space for messages.
             StoreError: the database is out of order.
         """
+        begun = self._spawn(self._begin(line, mailbox, visitor))
+        try:
+            return await asyncio.shield(begun)
+        except asyncio.CancelledError:  # the caller hung up just now
+            begun.add_done_callback(self._unwanted)
+            raise
+
+    def _unwanted(self, begun: asyncio.Task[str]) -> None:
+        if not begun.cancelled() and begun.exception() is None:
+            self.keep(begun.result(), None)
+
+    async def _begin(self, line: Line, mailbox: VoiceMailbox, visitor: Visitor) -> str:
         if not await self._run(self._has_room):
             self._log.error("no message is taken, the disk is nearly full", line=line.number)
             raise NoRoom
         now = self._wall_ms()
         days = mailbox.days_kept or self.settings.days_kept
-        message = Message(
-            f"{self._randbits(128):032x}",
-            line.id,
-            "recording",
-            visitor.calling if visitor.shown is None else visitor.shown,
-            now,
-            0,
-            visitor.call_id,
-        )
+        calling = visitor.calling if visitor.shown is None else visitor.shown
+        message = Message(self.new_sound(), line.id, "recording", calling, now, 0, visitor.call_id)
         most = mailbox.max_messages or self.settings.max_messages
         withheld = visitor.shown is None
         await self._ask(self._store.begin, message, withheld, now + days * DAY_MS, most)
@@ -121,32 +134,53 @@ class VoicemailDesk:
         """Where a message or greeting is, or is to be recorded."""
         return str(self._shelf.path(sound_id))
 
-    def keep(self, message_id: str, recorded: asyncio.Future[Recorded]) -> None:
+    def keep(self, message_id: str, recorded: asyncio.Future[Recorded] | None) -> asyncio.Task[int]:
         """Have a message seen when its recording ends, however that happens: also when the caller
-        hung up, and the call with its service is over."""
-        task = asyncio.get_running_loop().create_task(self._keep(message_id, recorded))
+        hung up, and the call with its service is over.
+
+        Args:
+            recorded: None: it never began, and nothing is kept.
+
+        Returns:
+            Milliseconds that were kept; 0 for nothing.
+        """
+        return self._spawn(self._keep(message_id, recorded))
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Do something to its end, whoever else gives up."""
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _keep(self, message_id: str, recorded: asyncio.Future[Recorded]) -> None:
+    async def _keep(self, message_id: str, recorded: asyncio.Future[Recorded] | None) -> int:
+        if recorded is not None:
+            await self._until_recorded(message_id, recorded)
         try:
-            result = await asyncio.shield(recorded)
+            return await self._finish(message_id)
+        except (StoreError, OSError) as error:
+            # Its row says that it is being recorded: the next start finishes it.
+            why = str(error)
+            self._log.error("a message waits for the next start", message=message_id, why=why)
+            return 0
+
+    async def _until_recorded(self, message_id: str, recorded: asyncio.Future[Recorded]) -> None:
+        try:
+            result = await recorded
             if result.reason == "failed":
                 self._log.error("a message was cut short", message=message_id, why=result.problem)
         except MediaError as error:
             self._log.error("a message was cut short", message=message_id, why=str(error))
-        try:
-            await self._finish(message_id)
-        except (StoreError, OSError) as error:
-            # Its row says that it is being recorded: the next start finishes it.
-            self._log.error("a message waits for the next start", message=message_id,
-                            why=str(error))  # fmt: skip
 
-    async def _finish(self, message_id: str) -> None:
-        duration_ms = await self._run(self._shelf.finish, message_id, self.settings.min_seconds)
+    async def _finish(self, message_id: str) -> int:
+        duration_ms: int = await self._run(
+            self._shelf.finish, message_id, self.settings.min_seconds
+        )
         arrived = await self._ask(self._arrive, message_id, duration_ms)
-        if arrived is not None:
-            self._put(*arrived)
+        if arrived is None:
+            return 0
+        self._put(*arrived)
+        return duration_ms
 
     def _arrive(self, message_id: str, duration_ms: int) -> tuple[int, Waiting] | None:
         unfinished = (one for one in self._store.unfinished() if one.id == message_id)
@@ -159,7 +193,7 @@ class VoicemailDesk:
         line = self._directory.line(message.line_id)
         mail = None
         if line is not None and line.mailbox is not None and line.mailbox.email is not None:
-            mail = notice(line, line.mailbox.email, message, duration_ms, self._zone)
+            mail = notice(line, line.mailbox.email, message, duration_ms, self.zone)
         return self._store.arrived(message_id, duration_ms, mail, self._wall_ms())
 
     async def close(self) -> None:
@@ -258,8 +292,11 @@ class VoicemailDesk:
                 await self._ask(self._store.delete_greeting, one)
                 await self._run(self._shelf.remove, one.id)
 
-    async def drop_sound(self, sound_id: str) -> None:
-        """A recording that nobody wants."""
+    def drop_sound(self, sound_id: str) -> None:
+        """A recording that nobody wants, perhaps still being written."""
+        self._spawn(self._drop(sound_id))
+
+    async def _drop(self, sound_id: str) -> None:
         await self._run(self._shelf.remove, sound_id)
 
     async def choose_greeting(self, line: Line, greeting_id: str | None) -> None:

@@ -172,8 +172,9 @@ class Exchange:
             on_silent=self._silent,
         )
         self.folder = tempfile.TemporaryDirectory()
+        self.messages = VoicemailStore(self.store.engine)
         self.voicemail = VoicemailDesk(
-            VoicemailStore(self.store.engine),
+            self.messages,
             Shelf(Path(self.folder.name)),
             self.config.voicemail,
             self.directory,

@@ -5,6 +5,7 @@ from exchange import Exchange, sdp
 
 from sip.offer_answer import media_target
 from sip.sdp import SessionDescription
+from softswitch.services.answering import SERVICES
 
 
 @pytest.fixture
@@ -135,7 +136,11 @@ def test_a_trunk_has_no_echo(exchange, phone):
     assert trunk.status == 404
 
 
-def test_a_call_to_a_code_that_nothing_answers_is_404(exchange, phone):
-    phone.call("*97")
+def test_a_call_to_a_code_that_nothing_answers_is_404(monkeypatch):
+    monkeypatch.delitem(SERVICES, "echo")
+    exchange = Exchange(seed=1)
+    phone = exchange.phone(exchange.line("+995322000001", exchange.account(0)), "198.51.100.1")
+    phone.call("*43")
     nothing_left(exchange)
     assert phone.status == 404
+    exchange.close()

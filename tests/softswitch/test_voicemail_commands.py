@@ -110,7 +110,7 @@ def test_a_mailbox_is_opened_set_and_closed(softswitch: Softswitch) -> None:
         ("days_kept", "many", "whole number"),
         ("email", "nobody", "no e-mail address"),
         ("pin", "1234", "guessed at once"),
-        ("pin", "12", "4 to 10 digits"),
+        ("pin", "12", "4 to 8 digits"),
         ("takes", "sometimes", "not sometimes"),
         ("colour", "red", "known are"),
     ],

@@ -1,0 +1,223 @@
+"""The owner's side of a mailbox: what waits is told, heard, saved and deleted; greeting and PIN
+are changed.
+
+From a phone of the line its code opens the mailbox. From elsewhere one calls the line, presses "*"
+while the greeting plays, and gives the PIN.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from billing.store import StoreError
+from ivr_prompts.phrase import Clock, Count, Date, Digits, Number, Part
+from rtp.control import PlayItem
+from softswitch import pins
+from softswitch.admission.authentication import LineCaller
+from softswitch.call.call import Call
+from softswitch.directory import Line
+from softswitch.voicemail.mailbox import VoiceMailbox
+from softswitch.voicemail.store import Message
+
+PIN_TRIES = 3
+"""In one call; the desk counts them over all calls."""
+MAX_ROUNDS = 50
+"""Choices in one menu: who presses more keys has a cat on the phone."""
+GREETING_SECONDS = 120
+END_KEY = "#"
+
+
+async def mailbox_menu(call: Call) -> None:
+    """The code was dialled by a phone of the line itself."""
+    line = None
+    if isinstance(call.caller, LineCaller):  # as it is now: it may have changed since
+        line = call.context.stages.directory.line(call.caller.line.id)
+    if line is None or line.mailbox is None:
+        await call.speaker.say("vm-none", interruptible=False)
+        return
+    await _menu(call, line)
+
+
+async def enter_from_outside(call: Call, line: Line, mailbox: VoiceMailbox) -> None:
+    """Whoever calls from elsewhere gives the PIN first."""
+    speaker, desk = call.speaker, call.context.voicemail
+    for _ in range(PIN_TRIES):
+        pin = await speaker.collect("pin-enter", maximum=pins.MAX_DIGITS)
+        opens = await desk.opens(line, mailbox, pin)
+        if opens:
+            await _menu(call, line)
+            return
+        if opens is None:
+            await speaker.say("pin-locked", interruptible=False)
+            return
+        await speaker.say("pin-wrong", interruptible=False)
+    await speaker.say("goodbye", interruptible=False)
+
+
+async def _menu(call: Call, line: Line) -> None:
+    """What waits, then what the owner wants of it."""
+    choices: dict[str, Callable[[Call, Line], Awaitable[None]]] = {
+        "1": _hear_messages,
+        "2": _record_greeting,
+        "3": _change_pin,
+    }
+    try:
+        await _tell_what_waits(call, line)
+        for _ in range(MAX_ROUNDS):
+            key = await call.speaker.ask("vm-main-menu", keys="".join(choices))
+            if key is None:
+                break
+            await choices[key](call, line)
+    except StoreError as error:
+        call.context.log.error("a mailbox can't be opened", line=line.number, why=str(error))
+        await call.speaker.say("service-failed", interruptible=False)
+        return
+    await call.speaker.say("goodbye", interruptible=False)
+
+
+async def _tell_what_waits(call: Call, line: Line) -> None:
+    desk = call.context.voicemail
+    new = len(await desk.messages(line, "new"))
+    old = len(await desk.messages(line, "saved"))
+    phrase: list[Part] = ["vm-you-have"] if new or old else ["vm-no-messages"]
+    if new:
+        phrase.append(Count(new, "new-message"))
+    if old:
+        phrase.append(Count(old, "old-message"))
+    await call.speaker.say(*phrase)
+
+
+# Messages
+
+
+async def _hear_messages(call: Call, line: Line) -> None:
+    """New ones first, then those that were saved, the oldest first."""
+    desk = call.context.voicemail
+    messages = [*await desk.messages(line, "new"), *await desk.messages(line, "saved")]
+    for number, message in enumerate(messages, start=1):
+        if not await _hear_message(call, line, number, message):
+            return
+    await call.speaker.say("vm-no-more" if messages else "vm-no-messages")
+
+
+async def _hear_message(call: Call, line: Line, number: int, message: Message) -> bool:
+    """One message, until it is saved, deleted or passed over; whether the next one is wanted."""
+    speaker, desk = call.speaker, call.context.voicemail
+    for _ in range(MAX_ROUNDS):
+        whole = await _play_message(call, number, message)
+        if whole and message.state == "new":
+            await desk.mark(message, "saved")  # heard to its end
+        match await speaker.ask("vm-menu", keys="123#"):
+            case "1":
+                continue
+            case "2":
+                await desk.mark(message, "saved")
+                await speaker.say("vm-saved")
+            case "3":
+                await desk.delete(message)
+                await speaker.say("vm-deleted")
+            case None:
+                return False
+        return True
+    return False
+
+
+async def _play_message(call: Call, number: int, message: Message) -> bool:
+    """When it came and from whom, then what was said; whether that was heard to its end."""
+    if not await call.speaker.say(*_about(call, number, message)) and len(call.speaker.keypad):
+        return False
+    item = PlayItem(file=call.context.voicemail.path(message.id))
+    played = await call.sound.play("a", [item, PlayItem(milliseconds=500)], barge_in=True)
+    if played.reason == "failed":
+        call.context.log.error("a message can't be played", why=played.problem)
+        await call.speaker.say("service-failed")
+    return played.reason == "end"
+
+
+def _about(call: Call, number: int, message: Message) -> list[Part]:
+    zone = call.context.voicemail.zone
+    at = datetime.fromtimestamp(message.received_at / 1000, ZoneInfo(zone))
+    phrase: list[Part] = ["vm-message", Number(number)]
+    known = message.calling.removeprefix("+")
+    if known.isdecimal():
+        phrase += ["vm-from", Digits(known)]
+    else:
+        phrase.append("vm-unknown-caller")
+    return [*phrase, "vm-received", Date(at.date()), Clock(at.time())]
+
+
+# Greeting and PIN
+
+
+async def _record_greeting(call: Call, line: Line) -> None:
+    """Record until the owner likes it."""
+    speaker, desk = call.speaker, call.context.voicemail
+    for _ in range(MAX_ROUNDS):
+        if not await desk.prepare():
+            await speaker.say("service-failed")
+            return
+        sound = desk.new_sound()
+        kept = False
+        try:
+            await speaker.say("vm-greeting-record")
+            duration_ms = await _record(call, sound)
+            answer = await _ask_whether_to_keep(call, sound) if duration_ms else "3"
+            kept = answer == "1"
+            if kept:
+                await desk.keep_greeting(line, sound, duration_ms)
+        finally:
+            if not kept:
+                desk.drop_sound(sound)
+        if kept:
+            await speaker.say("vm-greeting-saved")
+        if answer != "3":
+            return
+
+
+async def _record(call: Call, sound: str) -> int:
+    """Milliseconds that were recorded; 0 if nothing was said."""
+    desk = call.context.voicemail
+    call.speaker.keypad.clear()
+    await call.sound.play("a", [PlayItem(tone="beep")])
+    _, recorded = call.sound.record(
+        desk.path(sound),
+        "a",
+        max_seconds=GREETING_SECONDS,
+        silence_seconds=desk.settings.silence_seconds,
+        end_digits=END_KEY,
+    )
+    await asyncio.shield(recorded)
+    call.speaker.keypad.clear()
+    return await desk.finish_greeting(sound)
+
+
+async def _ask_whether_to_keep(call: Call, sound: str) -> str | None:
+    for _ in range(MAX_ROUNDS):
+        answer = await call.speaker.ask("vm-keep-or-repeat", keys="123")
+        if answer != "2":
+            return answer
+        item = PlayItem(file=call.context.voicemail.path(sound))
+        await call.sound.play("a", [item], barge_in=True)
+    return None
+
+
+async def _change_pin(call: Call, line: Line) -> None:
+    speaker, desk = call.speaker, call.context.voicemail
+    for _ in range(PIN_TRIES):
+        pin = await speaker.collect("pin-new", maximum=pins.MAX_DIGITS)
+        if not pin:
+            return
+        try:
+            pins.check_strength(pin, line.number)
+        except pins.WeakPin:
+            await speaker.say("pin-bad", interruptible=False)
+            continue
+        if await speaker.collect("pin-repeat", maximum=pins.MAX_DIGITS) != pin:
+            await speaker.say("pin-differ", interruptible=False)
+            continue
+        await desk.set_pin(line, pin)
+        await speaker.say("pin-set")
+        return

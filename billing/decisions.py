@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from billing import bonus, packages, rentals
+from billing import bonus, packages, rentals, wallets
 from billing.book import Book
 from billing.rental import (
     BurnNumber,
@@ -19,6 +19,7 @@ from billing.rental import (
     WaitForNumber,
 )
 from billing.sales import BuyPackage, PostBonus, RenewPackage, SetAutoRenew
+from billing.wallet import BuyCredit, Refund, Spend, TakeTrial
 
 _SALES: dict[type, Callable[[Book, Any], Any]] = {
     BuyPackage: packages.buy,
@@ -34,6 +35,10 @@ _SALES: dict[type, Callable[[Book, Any], Any]] = {
     BuySmsNumber: rentals.buy_sms,
     BurnNumber: rentals.burn,
     WaitForNumber: rentals.wait_for,
+    BuyCredit: wallets.buy,
+    TakeTrial: wallets.take_trial,
+    Spend: wallets.spend,
+    Refund: wallets.refund,
 }
 
 

@@ -15,6 +15,7 @@ from billing.product import Product, Subscription
 
 if TYPE_CHECKING:
     from billing.rental import Number, Rental, Wait
+    from billing.wallet import Wallet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +169,7 @@ class Changes:
     numbers: dict[str, Number] = field(default_factory=dict)
     rentals: dict[str, Rental] = field(default_factory=dict)
     waits: dict[str, Wait | None] = field(default_factory=dict)
+    wallets: dict[tuple[int, str], Wallet] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return any(getattr(self, item.name) for item in fields(self))
@@ -190,6 +192,7 @@ class Sales:
         self.rentals: dict[str, Rental] = {}
         self.stored_rentals: frozenset[str] = frozenset()
         self.waits: dict[str, Wait] = {}
+        self.wallets: dict[tuple[int, str], Wallet] = {}
         self.told: set[str] = set()
         """Notices that were given before, of those that a command asks for."""
         self.changes = Changes()
@@ -219,6 +222,10 @@ class Sales:
     def end_wait(self, wait: Wait) -> None:
         del self.waits[wait.id]
         self.changes.waits[wait.id] = None
+
+    def put_wallet(self, wallet: Wallet) -> None:
+        key = (wallet.account_id, wallet.name)
+        self.wallets[key] = self.changes.wallets[key] = wallet
 
     def schedule(self, work: DueWork) -> None:
         """From now on it is due then."""

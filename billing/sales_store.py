@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
 
-from billing import rental_store
+from billing import rental_store, wallet_store
 from billing import sales_schema as schema
 from billing.authorization import (
     AddAccount,
@@ -95,6 +95,7 @@ def load(
         _bonuses(connection, bonuses),
     )
     rental_store.load(connection, commands, sales)
+    wallet_store.load(connection, commands, sales)
     return sales
 
 
@@ -147,6 +148,7 @@ def write(connection: Connection, sales: Sales) -> None:
         else:
             connection.execute(insert(schema.subscriptions), row)
     rental_store.write(connection, sales)
+    wallet_store.write(connection, sales)
     _write_bonuses(connection, changes)
     _write_due(connection, changes)
     _write_notices(connection, changes)
@@ -331,7 +333,7 @@ def verify(connection: Connection) -> list[Difference]:
         ):
             if expected != kept:
                 found.append(Difference(what, f"of {item.id}, in ms", expected, kept))
-    return [*found, *_verify_bonuses(connection)]
+    return [*found, *_verify_bonuses(connection), *wallet_store.verify(connection)]
 
 
 def _verify_bonuses(connection: Connection) -> list[Difference]:

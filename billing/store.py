@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from billing import sales_store, schema, tariff_store, verification
+from billing import sales_store, schema, tariff_store, verification, wallet_store
 from billing.account import Account, Change
 from billing.authorization import (
     AddAccount,
@@ -44,6 +44,7 @@ from billing.sales import RenewPackage, SalesCommand
 from billing.schema import metadata
 from billing.statements import MAX_KEYS, Lookup, Statement
 from billing.tariff import Tariff
+from billing.wallet import transaction_of
 
 __all__ = ["CdrFilter", "Store", "StoreError", "metadata"]
 
@@ -248,10 +249,12 @@ class Store:
         with self._reading() as connection:
             return [schema.cdr_of(row._mapping) for row in connection.execute(query)]
 
-    def ledger(self, account_id: int) -> list[Entry]:
-        """An account's entries, the oldest first."""
+    def ledger(self, account_id: int, wallet: str | None = None) -> list[Entry]:
+        """An account's entries of money, or of another wallet, the oldest first."""
         columns = schema.entries.c
-        query = _ENTRIES.where(columns.account_id == account_id).order_by(columns.at, columns.id)
+        book = f"account:{account_id}" if wallet is None else f"wallet:{account_id}:{wallet}"
+        own = (columns.account_id == account_id) & (columns.book == book)
+        query = _ENTRIES.where(own).order_by(columns.at, columns.id)
         with self._reading() as connection:
             return [schema.entry_of(row) for row in connection.execute(query)]
 
@@ -311,6 +314,8 @@ class _Keys:
             self._add(command)
 
     def _add(self, command: Any) -> None:
+        if isinstance(command, wallet_store.COMMANDS):
+            self.payments.append(transaction_of(command))
         match command:
             case OpenCall(call_id=call_id, account_id=account_id):
                 self.calls.append(call_id)

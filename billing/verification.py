@@ -36,7 +36,7 @@ def _verify_balances(connection: Connection) -> list[Difference]:
     columns = schema.entries.c
     query = (
         select(columns.account_id, func.sum(columns.amount_micros))
-        .where(columns.account_id.is_not(None))
+        .where(columns.account_id.is_not(None), columns.book.not_like("wallet:%"))
         .group_by(columns.account_id)
     )
     sums = {account_id: int(total) for account_id, total in connection.execute(query)}

@@ -66,6 +66,19 @@ def topup(
 
 
 @app.command()
+def refund(
+    context: typer.Context,
+    account: Account,
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT")],
+    refund_id: Annotated[
+        str, typer.Option(help="The refund's own id: repeating it changes nothing.")
+    ],
+) -> None:
+    """Pay out money that is left on a balance. Credit of other wallets isn't refunded."""
+    Session.of(context).run("account_refund", account=account, amount=amount, refund_id=refund_id)
+
+
+@app.command()
 def show(context: typer.Context, account: Account) -> None:
     """One account with its balance and its subscriber's fields."""
     Session.of(context).run("account_show", account=account)

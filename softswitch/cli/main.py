@@ -29,6 +29,7 @@ from softswitch.cli import (
     tariffs,
     trunks,
     voicemail,
+    wallets,
 )
 from softswitch.cli.session import DONE, REFUSED, USAGE, Failure, Session
 
@@ -44,7 +45,7 @@ app = typer.Typer(
 switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, packages, prompts,
-    trunks, tariffs, calls, records, guard, voicemail, greetings,
+    trunks, tariffs, calls, records, guard, voicemail, greetings, wallets,
 ):  # fmt: skip
     noun.add_to(app)
 

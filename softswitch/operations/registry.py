@@ -29,6 +29,7 @@ from softswitch.operations import (
     tariffs,
     trunks,
     voicemail,
+    wallets,
 )
 from softswitch.operations.context import Changes, Context, Reload
 from softswitch.operations.errors import OperationError
@@ -60,6 +61,7 @@ OPERATIONS: Mapping[str, Operation] = {
         requests.request_refuse,
         requests.request_show,
         packages.account_notices,
+        wallets.account_refund,
         accounts.account_set,
         accounts.account_show,
         accounts.account_topup,
@@ -134,6 +136,11 @@ OPERATIONS: Mapping[str, Operation] = {
         trunks.trunk_set,
         trunks.trunk_show,
         trunks.trunk_suspend,
+        wallets.wallet_buy,
+        wallets.wallet_ledger,
+        wallets.wallet_show,
+        wallets.wallet_spend,
+        wallets.wallet_trial,
         voicemail.voicemail_delete,
         voicemail.voicemail_disable,
         voicemail.voicemail_enable,

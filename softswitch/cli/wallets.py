@@ -1,0 +1,75 @@
+"""softswitch wallet: what accounts hold beside money."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from softswitch.cli.session import Session
+
+app = typer.Typer(help="Wallets: money, and credit for SMS.", no_args_is_help=True)
+
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT")]
+Wallet = Annotated[str, typer.Argument(metavar="WALLET", help="sms.")]
+Units = Annotated[int, typer.Argument(metavar="UNITS")]
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="wallet")
+
+
+@app.command()
+def show(context: typer.Context, account: Account) -> None:
+    """An account's wallets, and their rules."""
+    Session.of(context).run("wallet_show", account=account)
+
+
+@app.command()
+def buy(
+    context: typer.Context,
+    account: Account,
+    wallet: Wallet,
+    units: Units,
+    price: Annotated[str, typer.Option(metavar="AMOUNT", help="Taken from the balance.")],
+    purchase_id: Annotated[str, typer.Option(help="Repeating it changes nothing.")],
+) -> None:
+    """Exchange money for credit. Credit isn't refunded."""
+    Session.of(context).run(
+        "wallet_buy",
+        account=account,
+        wallet=wallet,
+        units=units,
+        price=price,
+        purchase_id=purchase_id,
+    )
+
+
+@app.command()
+def trial(context: typer.Context, account: Account, wallet: Wallet) -> None:
+    """Give the trial credit, once."""
+    Session.of(context).run("wallet_trial", account=account, wallet=wallet)
+
+
+@app.command()
+def spend(
+    context: typer.Context,
+    account: Account,
+    wallet: Wallet,
+    units: Units,
+    spend_id: Annotated[str, typer.Option(help="Repeating it changes nothing.")],
+) -> None:
+    """Use credit."""
+    Session.of(context).run(
+        "wallet_spend", account=account, wallet=wallet, units=units, spend_id=spend_id
+    )
+
+
+@app.command()
+def ledger(
+    context: typer.Context,
+    account: Account,
+    wallet: Annotated[str, typer.Argument(metavar="WALLET", help="money or sms.")],
+) -> None:
+    """A wallet's entries, oldest first."""
+    Session.of(context).run("wallet_ledger", account=account, wallet=wallet)

@@ -72,6 +72,22 @@ class Open(msgspec.Struct, tag=1, array_like=True, frozen=True, gc=False):
     side_b: SideSpec | None
 
 
+class Keys(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The SRTP keys of one side, never shown.
+
+    Args:
+        suite: its name of RFC 4568 or RFC 7714.
+        ours, theirs: master key and salt of what we send, and of what that side sends.
+    """
+
+    suite: str
+    ours: bytes
+    theirs: bytes
+
+    def __repr__(self) -> str:
+        return f"Keys({self.suite})"
+
+
 class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
     """What a peer said in its offer or answer; opens a new latch window.
 
@@ -85,6 +101,7 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
         law_payload_type: 0 (PCMU) or 8 (PCMA), as that peer wants to be sent; None if it has
             neither, so that it can't be spoken to by the switch itself.
         packet_ms: how much sound that peer wants in a packet.
+        keys: of SRTP; None: RTP in the clear.
     """
 
     session: int
@@ -98,6 +115,7 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
     clock_rate: int = 8000
     law_payload_type: int | None = 0
     packet_ms: int = 20
+    keys: Keys | None = None
 
 
 class Close(msgspec.Struct, tag=3, array_like=True, frozen=True, gc=False):

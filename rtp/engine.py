@@ -115,6 +115,8 @@ class Engine:
         self._messages: list[FromWorker] = []
         self._sweep_at: float | None = None
         self._changed: list[Session] = []
+        self._secure: set[int] = set()
+        """Sessions that have had SRTP."""
         self._rounds = Rounds()
 
     def __len__(self) -> int:
@@ -205,6 +207,8 @@ class Engine:
         if session is None:
             return
         session.relay.set_remote(message, now)
+        if message.keys is not None:
+            self._secure.add(session.id)
         self._sound.negotiated(session.sound)
         session.reported_at = None
         self._watch_from(session, now)
@@ -222,6 +226,7 @@ class Engine:
         if session is None:
             return
         self._sound.close(session.sound)
+        self._secure.discard(session_id)
         for port in session.ports:
             del self._ports[port], self._ports[port + 1]
             self._release(port, now)
@@ -232,22 +237,27 @@ class Engine:
 
     def receive(
         self, port: int, data: bytes, source: Address, now: float
-    ) -> tuple[int, Address] | None:
-        """A datagram came to a local port; out of which port it goes on, and where to."""
+    ) -> Outgoing | None:
+        """A datagram came to a local port; out of which port it goes on, how, and where to."""
         owner = self._ports.get(port)
         if owner is None:
             return None
         session = owner.session
-        latch = session.relay.sides[owner.side].latch
+        mine = session.relay.sides[owner.side]
+        clear = mine.opened(data)
+        if clear is None:
+            return None
+        latch = mine.latch
         before = latch.source
-        forward = session.relay.receive(owner.side, owner.component, data, source, now)
+        forward = session.relay.receive(owner.side, owner.component, clear, source, now)
         if latch.source is not before and latch.source is not None:
             self._messages.append(Latched(session.id, _letter(owner.side), *latch.source))
             self._changed.append(session)
         if forward is None:
             return None
         side, component, target = forward
-        return session.ports[side] + component, target
+        sealed = session.relay.sides[side].sealed(clear)
+        return None if sealed is None else (session.ports[side] + component, sealed, target)
 
     # Time
 
@@ -278,7 +288,18 @@ class Engine:
 
     def tick(self, now: float) -> list[Outgoing]:
         """Say, hear and record what is due; what is to be sent."""
-        return self._sound.tick(now)
+        outgoing = self._sound.tick(now)
+        return self._sealed(outgoing) if self._secure else outgoing
+
+    def _sealed(self, outgoing: list[Outgoing]) -> list[Outgoing]:
+        """What may be sent of it, in which peers with SRTP get it so."""
+        result = []
+        for port, data, target in outgoing:
+            owner = self._ports[port]
+            sealed = owner.session.relay.sides[owner.side].sealed(data)
+            if sealed is not None:
+                result.append((port, sealed, target))
+        return result
 
     def end(self, now: float) -> None:
         """Close every session, so that recordings are complete."""

@@ -115,7 +115,7 @@ class LocalMedia:
         """A datagram came to one of our ports."""
         forward = self._engine.receive(local_port, data, source, self._loop.time())
         if forward is not None:
-            self._datagrams.send(forward[0], data, forward[1])
+            self._datagrams.send(*forward)
         self._settle()
 
     def monotonic(self, epoch_ms: int) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from rtp.control import SessionFigures, SetRemote, SideFigures
+from rtp.control import Keys, SessionFigures, SetRemote, SideFigures
 from rtp.inbound import InboundSound
 from rtp.latch import Address, Latch, is_unspecified, numeric_host
 from rtp.packet import HEADER, PacketError, is_rtcp, is_rtp
 from rtp.reports import PeerReports
 from rtp.rtcp import parse_compound
 from rtp.source import ReceivedStream
+from rtp.srtp import Srtp
 
 SIDE_A, SIDE_B = 0, 1
 _RECEIVING = frozenset({"sendrecv", "recvonly"})
@@ -44,6 +45,7 @@ class RelaySide:
         "one_way",
         "packet_ms",
         "reports",
+        "secure",
         "spoken_to",
         "strays",
         "stream",
@@ -71,6 +73,9 @@ class RelaySide:
         """The sound tier listens to what comes, too."""
         self.spoken_to = False
         """The sound tier sends to this peer; what the other one sends isn't passed on."""
+        self.secure: Srtp | None = None
+        """What comes must be opened, and what goes out sealed; so no packet is passed on as it
+        is."""
         self._rtcp_announced: Address | None = None
         self._rtcp_source: Address | None = None
 
@@ -82,6 +87,7 @@ class RelaySide:
         self.event_payload_type = remote.telephone_event_payload_type
         self.law_payload_type = remote.law_payload_type
         self.packet_ms = remote.packet_ms
+        self._secure_by(remote.keys)
         if remote.signalling_address is not None:
             self.latch.signalling_host = numeric_host(remote.signalling_address)
         host = numeric_host(remote.address)
@@ -95,6 +101,28 @@ class RelaySide:
             self.multiplexes = True
         has_rtcp = host is not None and remote.rtcp_port
         self._rtcp_announced = (host, remote.rtcp_port) if host is not None and has_rtcp else None
+
+    def _secure_by(self, keys: Keys | None) -> None:
+        if keys is None:
+            self.secure = None
+        elif self.secure is None:
+            self.secure = Srtp(keys)
+        else:
+            self.secure.renew(keys)
+
+    def opened(self, data: bytes) -> bytes | None:
+        """What came from this peer, in the clear; None if it isn't the peer's. Keep-alives and the
+        like of it are no secret."""
+        if self.secure is None or not (is_rtp(data) or is_rtcp(data)):
+            return data
+        clear = self.secure.open(data)
+        if clear is None:
+            self.strays += 1
+        return clear
+
+    def sealed(self, data: bytes) -> bytes | None:
+        """What goes to this peer, as it may be sent; None: not at all."""
+        return data if self.secure is None else self.secure.seal(data)
 
     @property
     def on_hold(self) -> bool:
@@ -219,6 +247,11 @@ class Relay:
         if target is None or theirs.spoken_to:
             return None
         return side, Component.RTP if theirs.multiplexes else Component.RTCP, target
+
+    @property
+    def secure(self) -> bool:
+        """Whether a side has SRTP, so that packets don't pass as they are."""
+        return any(side.secure is not None for side in self.sides)
 
     @property
     def on_hold(self) -> bool:

@@ -17,6 +17,7 @@ from rtp.control import (
     Figures,
     FromWorker,
     Hear,
+    Keys,
     Latched,
     Listen,
     Mute,
@@ -131,6 +132,7 @@ class MediaSession:
         clock_rate: int = 8000,
         law_payload_type: int | None = 0,
         packet_ms: int = 20,
+        keys: Keys | None = None,
     ) -> None:
         """Tell the relay what a side said in its offer or answer; see :class:`SetRemote`."""
         if self._closing is not None:
@@ -148,6 +150,7 @@ class MediaSession:
                 clock_rate,
                 law_payload_type,
                 packet_ms,
+                keys,
             )
         )
 

@@ -312,7 +312,7 @@ class Worker:
         forward = self._engine.receive(port, data, source, now)
         if forward is None:
             return
-        out_port, target = forward
+        out_port, data, target = forward
         out = self._sockets.by_port[out_port].socket
         try:
             out.sendto(data, target)
@@ -402,7 +402,7 @@ class Worker:
                 self._unsettled.append((now + self._start.latch_seconds, session.id))
         for index, media_socket in enumerate(sockets):
             self._close_lanes(media_socket.fd)
-            if media_socket.peer is not None:
+            if media_socket.peer is not None and not session.relay.secure:
                 self._open_lane(session, index, sockets)
 
     def _open_lane(self, session: Session, index: int, sockets: list[MediaSocket]) -> None:

@@ -158,7 +158,7 @@ class Studio:
     def arrives(self, phone, data):
         forward = self.engine.receive(phone.port, data, phone.address, self.now)
         if forward is not None:
-            self._deliver(data, forward[1])
+            self._deliver(*forward[1:])
 
     def _deliver(self, data, target):
         self.phones[target].datagrams.append(data)

@@ -75,8 +75,8 @@ def test_a_session_from_open_to_close():
     assert opened(engine) == Opened(1, 20000, 20002)
     assert host.bound == {20000, 20002}
     negotiate(engine, 1.0)
-    assert engine.receive(20000, rtp(1), ALICE, 1.1) == (20002, BOB)
-    assert engine.receive(20002, rtp(1), BOB, 1.2) == (20000, ALICE)
+    assert engine.receive(20000, rtp(1), ALICE, 1.1) == (20002, rtp(1), BOB)
+    assert engine.receive(20002, rtp(1), BOB, 1.2) == (20000, rtp(1), ALICE)
     assert engine.take_messages() == [Latched(1, "a", *ALICE), Latched(1, "b", *BOB)]
     engine.handle(Close(1), 2.0)
     (closed,) = engine.take_messages()
@@ -92,7 +92,8 @@ def test_rtcp_has_the_odd_ports():
     opened(engine)
     negotiate(engine, 1.0)
     report = bytes.fromhex("80c90001 00000001")
-    assert engine.receive(20001, report, ("192.0.2.1", 4001), 1.1) == (20003, (BOB[0], 5001))
+    passed = engine.receive(20001, report, ("192.0.2.1", 4001), 1.1)
+    assert passed == (20003, report, (BOB[0], 5001))
 
 
 def test_ports_of_other_programs_are_passed_over():

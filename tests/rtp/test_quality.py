@@ -142,7 +142,7 @@ def test_what_cannot_be_read_passes_all_the_same(studio):
     source = (alice.address[0], alice.address[1] + 1)
     garbled = bytes.fromhex("81c8ffff00000001")
     passed = studio.engine.receive(alice.port + 1, garbled, source, studio.now)
-    assert passed == (bob.port + 1, (bob.address[0], bob.address[1] + 1))
+    assert passed == (bob.port + 1, garbled, (bob.address[0], bob.address[1] + 1))
 
 
 def test_a_long_way_costs_quality():

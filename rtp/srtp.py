@@ -1,0 +1,100 @@
+"""SRTP between the switch and one peer (RFC 3711, RFC 7714), keyed by signalling (RFC 4568).
+
+Each leg has keys of its own: what comes is opened before anything else looks at it, and what goes
+out is sealed last. It fails closed: what can't be opened or sealed is dropped, never passed on.
+
+Contexts outlive renegotiations as long as their key does, for the rollover counter (RFC 3711
+section 3.3.1) is part of them: after 65,536 packets a fresh one would know it wrong.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import pylibsrtp
+
+from rtp.control import Keys
+from rtp.packet import is_rtcp
+
+MAX_SOURCES = 64
+"""Synchronization sources sealed with one key; a call has a handful. libsrtp keeps each for ever."""
+REPLAY_WINDOW = 1024
+"""Packets (RFC 3711 section 3.3.2 asks for 64 at least); 20 s of a stream."""
+
+_PROFILES = {
+    "AES_CM_128_HMAC_SHA1_80": (pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 30),
+    "AES_CM_128_HMAC_SHA1_32": (pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_32, 30),
+    "AEAD_AES_128_GCM": (pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 28),
+    "AEAD_AES_256_GCM": (pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 44),
+}
+"""With the octets of a master key and its salt."""
+_SSRC_AT_RTP, _SSRC_AT_RTCP = 8, 4
+_FAULTS = (pylibsrtp.Error, ValueError)
+"""Not authentic, seen before, or longer than a datagram of sound."""
+
+
+class Srtp:
+    """The contexts of one side.
+
+    Args:
+        keys: what both have agreed on; with such as can't be used nothing passes.
+    """
+
+    __slots__ = ("_inbound", "_keys", "_outbound", "_sources")
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._inbound = _context(keys.suite, keys.theirs, pylibsrtp.Policy.SSRC_ANY_INBOUND)
+        self._outbound = _context(keys.suite, keys.ours, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+        self._sources: set[int] = set()
+
+    def renew(self, keys: Keys) -> None:
+        """Take new keys; the context of one that stays goes on."""
+        before, self._keys = self._keys, keys
+        if (keys.suite, keys.theirs) != (before.suite, before.theirs):
+            self._inbound = _context(keys.suite, keys.theirs, pylibsrtp.Policy.SSRC_ANY_INBOUND)
+        if (keys.suite, keys.ours) != (before.suite, before.ours):
+            self._outbound = _context(keys.suite, keys.ours, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+            self._sources.clear()
+
+    def open(self, data: bytes) -> bytes | None:
+        """RTP or RTCP from the peer in the clear; None if it isn't authentic or came before."""
+        if self._inbound is None:
+            return None
+        try:
+            if is_rtcp(data):
+                return self._inbound.unprotect_rtcp(data)
+            return self._inbound.unprotect(data)
+        except _FAULTS:
+            return None
+
+    def seal(self, data: bytes) -> bytes | None:
+        """RTP or RTCP for the peer; None if it can't be sealed, and must not be sent."""
+        rtcp = is_rtcp(data)
+        if self._outbound is None or not self._knows_source(data, _SSRC_AT_RTCP if rtcp else _SSRC_AT_RTP):
+            return None
+        try:
+            return self._outbound.protect_rtcp(data) if rtcp else self._outbound.protect(data)
+        except _FAULTS:
+            return None
+
+    def _knows_source(self, data: bytes, at: int) -> bool:
+        try:
+            (source,) = struct.unpack_from(">I", data, at)
+        except struct.error:
+            return False
+        if source not in self._sources:
+            if len(self._sources) >= MAX_SOURCES:
+                return False
+            self._sources.add(source)
+        return True
+
+
+def _context(suite: str, key: bytes, direction: int) -> pylibsrtp.Session | None:
+    """None: no such suite, or a key of another length; signalling knows them by then."""
+    profile, length = _PROFILES.get(suite, (None, 0))
+    if profile is None or len(key) != length:
+        return None
+    policy = pylibsrtp.Policy(key=key, ssrc_type=direction, srtp_profile=profile)
+    policy.window_size = REPLAY_WINDOW
+    return pylibsrtp.Session(policy)

@@ -235,9 +235,7 @@ class Engine:
 
     # What comes in
 
-    def receive(
-        self, port: int, data: bytes, source: Address, now: float
-    ) -> Outgoing | None:
+    def receive(self, port: int, data: bytes, source: Address, now: float) -> Outgoing | None:
         """A datagram came to a local port; out of which port it goes on, how, and where to."""
         owner = self._ports.get(port)
         if owner is None:

@@ -17,7 +17,7 @@ from rtp.control import Keys
 from rtp.packet import is_rtcp
 
 MAX_SOURCES = 64
-"""Synchronization sources sealed with one key; a call has a handful. libsrtp keeps each for ever."""
+"""Synchronization sources sealed with one key; a call has a handful. libsrtp forgets none."""
 REPLAY_WINDOW = 1024
 """Packets (RFC 3711 section 3.3.2 asks for 64 at least); 20 s of a stream."""
 
@@ -71,7 +71,9 @@ class Srtp:
     def seal(self, data: bytes) -> bytes | None:
         """RTP or RTCP for the peer; None if it can't be sealed, and must not be sent."""
         rtcp = is_rtcp(data)
-        if self._outbound is None or not self._knows_source(data, _SSRC_AT_RTCP if rtcp else _SSRC_AT_RTP):
+        if self._outbound is None or not self._knows_source(
+            data, _SSRC_AT_RTCP if rtcp else _SSRC_AT_RTP
+        ):
             return None
         try:
             return self._outbound.protect_rtcp(data) if rtcp else self._outbound.protect(data)

@@ -16,11 +16,11 @@ from sip import grammar
 from sip.errors import SipError
 from sip.flow import host_address
 from sip.grammar import octets
+from sip.sdes import PLAIN, PLAIN_RTP, SECURE_RTP, Crypto, Protection, cryptos
 from sip.sdp import DIRECTIONS, Attribute, Connection, Media, Origin, SessionDescription
 
 _CROSSING = frozenset({"rtpmap", "fmtp", "ptime", "maxptime", *DIRECTIONS})
 """Attributes of a stream that pass from leg to leg; all others are between us and that leg."""
-_RTP = "RTP/AVP"
 _PAYLOAD_TYPES = {str(number): number for number in range(128)}
 
 _ENCODING_NAME = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
@@ -75,14 +75,24 @@ class MediaTarget(Struct, frozen=True, gc=False):
     codecs: tuple[Codec, ...]
     packet_ms: int
     """How much sound the peer wants in a packet (RFC 8866 section 6.4)."""
+    protocol: str = PLAIN_RTP
+    cryptos: tuple[Crypto, ...] = ()
+    """Its SRTP keys that we can use."""
 
 
 def audio_of(description: SessionDescription) -> int | None:
     """Index of the first live audio stream that we can relay."""
     for index, media in enumerate(description.media):
-        if media.kind == "audio" and media.port and media.protocol == _RTP:
+        if media.kind == "audio" and media.port and _is_relayed(media):
             return index
     return None
+
+
+def _is_relayed(media: Media) -> bool:
+    """RTP in the clear, or SRTP with a key that we can use."""
+    if media.protocol == SECURE_RTP:
+        return bool(cryptos(media.attributes))
+    return media.protocol == PLAIN_RTP
 
 
 def codecs(media: Media) -> tuple[Codec, ...]:
@@ -137,6 +147,8 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
         direction_of(description, media),
         codecs(media),
         grammar.number(octets(media.attribute("ptime") or ""), 1000) or DEFAULT_PACKET_MS,
+        media.protocol,
+        cryptos(media.attributes),
     )
 
 
@@ -163,6 +175,7 @@ def relayed(
     hold_direction: str | None = None,
     answering: SessionDescription | None = None,
     added: Sequence[Codec] = (),
+    protection: Protection = PLAIN,
 ) -> SessionDescription:
     """Our own description, made from another leg's.
 
@@ -176,6 +189,7 @@ def relayed(
         answering: the offer that this answers; streams of it that the other leg left out keep
             their places.
         added: codecs that are offered after the other leg's own, since we can transcode them.
+        protection: between us and this leg alone.
 
     Raises:
         SipError: 488, nothing that we could relay is left.
@@ -194,9 +208,13 @@ def relayed(
     media[index] = Media(
         "audio",
         port,
-        _RTP,
+        protection.protocol,
         (*formats, *(str(codec.payload_type) for codec in free)),
-        attributes=(*(_map(codec) for codec in free), *attributes),
+        attributes=(
+            *(_map(codec) for codec in free),
+            *protection.attributes,
+            *attributes,
+        ),
     )
     return SessionDescription(
         Origin("-", str(origin_id), str(version), address),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from sip.errors import SipError
 from sip.offer_answer import Codec, audio_of, codecs, direction_of
+from sip.sdes import PLAIN, Protection
 from sip.sdp import Attribute, Connection, Media, Origin, SessionDescription
 
 EVENTS = "TELEPHONE-EVENT"
@@ -29,12 +30,14 @@ def answer(
     address: str,
     port: int,
     direction: str | None = None,
+    protection: Protection = PLAIN,
 ) -> tuple[SessionDescription, Codec]:
     """Answer an offer, and say with which codec.
 
     Args:
         known: encoding names (upper case) that we speak; the peer's order decides.
         direction: where somebody else stands behind us; else the offer's is mirrored.
+        protection: what it says of SRTP.
 
     Raises:
         SipError: 488, we speak nothing of what is offered.
@@ -51,20 +54,27 @@ def answer(
     offered_direction = direction_of(offer, stream)
     direction = direction or _MIRRORED.get(offered_direction, offered_direction)
     media = [Media(other.kind, 0, other.protocol, other.formats[:1]) for other in offer.media]
-    media[index] = _audio(port, [chosen, *list(events)[:1]], direction)
+    media[index] = _audio(port, [chosen, *list(events)[:1]], direction, protection)
     return _description(media, origin_id, version, address), chosen
 
 
 def offer(
-    known: Sequence[Codec], *, origin_id: int, version: int, address: str, port: int
+    known: Sequence[Codec],
+    *,
+    origin_id: int,
+    version: int,
+    address: str,
+    port: int,
+    protection: Protection = PLAIN,
 ) -> SessionDescription:
     """Offer all that we speak, to a peer that made no offer."""
     events = Codec(_OFFERED_EVENTS, EVENTS, known[0].clock_rate, 1, _KEYS)
-    return _description([_audio(port, [*known, events], "sendrecv")], origin_id, version, address)
+    audio = _audio(port, [*known, events], "sendrecv", protection)
+    return _description([audio], origin_id, version, address)
 
 
-def _audio(port: int, chosen: Sequence[Codec], direction: str) -> Media:
-    attributes: list[Attribute] = []
+def _audio(port: int, chosen: Sequence[Codec], direction: str, protection: Protection) -> Media:
+    attributes: list[Attribute] = [*protection.attributes]
     for codec in chosen:
         name = codec.name.lower() if codec.name == EVENTS else codec.name
         attributes.append(("rtpmap", f"{codec.payload_type} {name}/{codec.clock_rate}"))
@@ -72,7 +82,7 @@ def _audio(port: int, chosen: Sequence[Codec], direction: str) -> Media:
             attributes.append(("fmtp", f"{codec.payload_type} {_KEYS}"))
     attributes.append((direction, None))
     formats = tuple(str(codec.payload_type) for codec in chosen)
-    return Media("audio", port, "RTP/AVP", formats, attributes=tuple(attributes))
+    return Media("audio", port, protection.protocol, formats, attributes=tuple(attributes))
 
 
 def _description(

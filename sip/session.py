@@ -77,6 +77,7 @@ class Session:
         "referral",
         "refresher",
         "remote_description",
+        "sound",
         "state",
         "update",
     )
@@ -98,6 +99,8 @@ class Session:
         self.outgoing: OutgoingInvite | None = None
         self.owner: Any = None
         """Whoever the events are for; the session only carries it."""
+        self.sound: Any = None
+        """What the owner and the peer agree on for it; the session only carries it."""
         self.local_description = b""
         """What we said last in an offer or answer that both sides agreed to."""
         self.remote_description = b""

@@ -533,6 +533,10 @@ class UserAgent:
         """A tag, a Call-ID or a cnonce: 64 bits."""
         return f"{self._randbits(64):016x}"
 
+    def octets(self, count: int) -> bytes:
+        """For a key."""
+        return self._randbits(8 * count).to_bytes(count)
+
     def pick(self, limit: int) -> int:
         """A random number below `limit`."""
         return self._randbits(32) % limit

@@ -159,6 +159,9 @@ class MediaSection(Section):
     """How long a used port rests before the next call gets it."""
     hung_seconds: Annotated[int, Field(ge=2, le=120)] = 20
     """A media worker that hasn't answered for so long is replaced, and its calls end."""
+    srtp: Literal["off", "optional", "required"] = "optional"
+    """Encrypted sound (SRTP by SDES) of lines and trunks that say nothing else: never; if the peer
+    wants it, and offered to it where SIP goes over TLS; or no call without."""
     transcode: bool = True
     """Whether two who share no codec may talk, by way of the sound tier; else the call is refused
     with 488."""

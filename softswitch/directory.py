@@ -25,6 +25,7 @@ from softswitch.voicemail.mailbox import VoiceMailbox
 
 if TYPE_CHECKING:
     from sip.digest import Algorithm
+    from softswitch.call.leg_security import SrtpPolicy
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -73,6 +74,8 @@ class Line:
     services: Supplementary = NO_SERVICES
     lease_ends_on: str | None = None
     """Of a user who isn't the owner: the last day (ISO date) of his lease, and of his access."""
+    srtp: SrtpPolicy | None = None
+    """Whether its phones' sound is encrypted. None: the switch's own setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,8 @@ class Trunk:
     """What it charges us; None: unknown, or nothing."""
     weight: int = 1
     """Among trunks of equal cost and priority: how large its share of the calls is."""
+    srtp: SrtpPolicy | None = None
+    """Whether sound to and from it is encrypted. None: the switch's own setting."""
     inbound_certificates: tuple[str, ...] = ()
     """Names (lower case) in the certificate by which it proves itself over TLS, wherever it calls
     from."""

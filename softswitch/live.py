@@ -32,7 +32,7 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
 
     async def call_show(call_id: str) -> Row:
         call = _call(switch, call_id)
-        return call_row(call) | {"media": await _media(call)}
+        return call_row(call) | {"srtp": call.suites, "media": await _media(call)}
 
     def call_hangup(call_id: str) -> Row:
         call = _call(switch, call_id)

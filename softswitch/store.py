@@ -66,6 +66,7 @@ lines_table = Table(
     Column("language", String(2)),
     Column("listed", Boolean, nullable=False, server_default=false()),
     Column("pin", String(128)),
+    Column("srtp", String(16)),
     Column("ha1_md5", String(32), nullable=False),
     Column("ha1_sha256", String(64), nullable=False),
     Column("ha1_sha512_256", String(64), nullable=False),
@@ -89,6 +90,7 @@ trunks_table = Table(
     Column("inbound_certificates", String, nullable=False, server_default=""),
     Column("tariff", String(64)),
     Column("weight", Integer, nullable=False, server_default="1"),
+    Column("srtp", String(16)),
 )
 
 bindings_table = Table(
@@ -344,6 +346,7 @@ def _line(
             tuple(Algorithm(name) for name in row.algorithms.split()) if row.algorithms else None
         ),
         no_answer_seconds=row.no_answer_seconds,
+        srtp=row.srtp,
         max_calls=row.max_calls,
         waiting=None if row.waiting_new is None else Waiting(row.waiting_new, row.waiting_old),
         language=row.language,
@@ -364,6 +367,7 @@ def _line_row(line: Line) -> dict[str, Any]:
         "display_name": line.display_name,
         "algorithms": " ".join(item.value for item in line.algorithms or ()) or None,
         "no_answer_seconds": line.no_answer_seconds,
+        "srtp": line.srtp,
         "max_calls": line.max_calls,
         "waiting_new": None if line.waiting is None else line.waiting.new,
         "waiting_old": None if line.waiting is None else line.waiting.old,
@@ -388,6 +392,7 @@ def _trunk(row: Row[Any]) -> Trunk:
         inbound_from=tuple(Source.parse(text) for text in row.inbound_from.split()),
         status=row.status,
         max_calls=row.max_calls,
+        srtp=row.srtp,
         ping_seconds=row.ping_seconds,
         trusted=row.trusted,
         inbound_certificates=tuple(row.inbound_certificates.split()),
@@ -407,6 +412,7 @@ def _trunk_row(trunk: Trunk) -> dict[str, Any]:
         "inbound_from": " ".join(map(str, trunk.inbound_from)),
         "status": trunk.status,
         "max_calls": trunk.max_calls,
+        "srtp": trunk.srtp,
         "ping_seconds": trunk.ping_seconds,
         "trusted": trunk.trusted,
         "inbound_certificates": " ".join(trunk.inbound_certificates),

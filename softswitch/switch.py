@@ -213,6 +213,7 @@ class Switch:
                 config.calls.park_seconds,
                 config.calls.serial_ring_seconds,
                 config.calls.redirects == "follow",
+                config.media.srtp,
                 config.media.transcode,
             ),
             log=log,

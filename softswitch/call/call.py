@@ -33,6 +33,7 @@ from softswitch.call.context import CallContext
 from softswitch.call.diversion import check_diversions
 from softswitch.call.ending import Ending
 from softswitch.call.keys import INFO_TYPES, MAX_INFO_BYTES, key_in
+from softswitch.call.leg_security import LegSecurity
 from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media import CallMedia, Side, other, try_read
@@ -45,7 +46,7 @@ from softswitch.call.serving import Serving
 from softswitch.call.speaker import Speaker
 from softswitch.call.transfer import GiveLeg, Given, Transfer
 from softswitch.call.unanswered import leave_message
-from softswitch.directory import Line
+from softswitch.directory import Line, Trunk
 
 CLOSE_SECONDS = 2.0
 """How long a call waits for its worker's figures."""
@@ -77,6 +78,8 @@ class Call:
         """Of all lines that ever took part."""
         self.talks = Renegotiation(self)
         self._transfer = Transfer(self)
+        party = caller.line if isinstance(caller, LineCaller) else caller.trunk
+        self.secure(session, party)
         line = caller.line if isinstance(caller, LineCaller) else None
         self.parties = Parties(session, line)
         self._legs_begun = 1
@@ -119,6 +122,13 @@ class Call:
     @property
     def codec(self) -> str | None:
         return None if self._media is None else self._media.codec
+
+    @property
+    def suites(self) -> dict[str, str | None]:
+        """By which SRTP suite each side's sound is encrypted; None: by none."""
+        media = self._media
+        sides: dict[str, Side] = {"caller": "a", "callee": "b"}
+        return {who: None if media is None else media.suite(side) for who, side in sides.items()}
 
     @property
     def sound_session(self) -> MediaSession | None:
@@ -195,6 +205,7 @@ class Call:
             self._relay,
             {"a": address, "b": address},
             origin,
+            self.leg("a").sound,
             transcodes=self.context.limits.transcodes,
         )
         if self.offer is not None:
@@ -205,16 +216,29 @@ class Call:
 
     # Ringing
 
-    def offer_to_called(self) -> bytes:
-        """Our offer to whoever is rung; empty when the caller made none."""
-        return b"" if self.offer is None else self.media.describe("b", self.offer)
+    def offer_to_called(
+        self, party: Line | Trunk | None, flow: Flow, *, wide: bool = False
+    ) -> tuple[bytes, LegSecurity]:
+        """Our offer to a phone or trunk that is rung, empty when the caller made none; and what it
+        says of SRTP.
 
-    def wider_offer(self) -> bytes:
-        """What to offer to somebody who speaks none of the caller's codecs; empty if we know no
-        others."""
-        if self.offer is None or not self.media.widens(self.offer):
-            return b""
-        return self.media.describe("b", self.offer, wide=True)
+        Args:
+            wide: with codecs that the caller hasn't.
+        """
+        security = self.context.security(party, flow)
+        if self.offer is None:
+            return b"", security
+        return self.media.describe("b", self.offer, wide=wide, security=security), security
+
+    def secure(self, session: Session, party: Line | Trunk | None) -> None:
+        """Have a leg that came by itself agree on SRTP as its line or trunk wants it."""
+        if session.sound is None:
+            session.sound = self.context.security(party, session.dialog.flow)
+
+    @property
+    def can_offer_more(self) -> bool:
+        """Whether we know codecs for somebody who speaks none of the caller's."""
+        return self.offer is not None and self.media.widens(self.offer)
 
     def progress(self, session: Session, response: Response, *, early: bool = True) -> None:
         """Pass a provisional response on; with SDP in it the caller hears early media, if `early`
@@ -226,6 +250,7 @@ class Call:
         heard = try_read(response.body) if early else None
         if heard is not None and self.offer is not None:
             self._early = heard
+            self.media.join("b", session.sound)
             self.media.learn("b", heard, session.dialog.flow.remote[0])
             body = self.media.describe("a", heard, answering=self.offer)
         status = response.status if response.status in (180, 181, 182, 183) else 183
@@ -240,14 +265,22 @@ class Call:
         if theirs is None or heard is None:
             session.answer_update(488, b"", self.now())
             return
-        self.media.learn(side, heard, session.dialog.flow.remote[0])
-        answer = self.media.describe(side, theirs, answering=heard)
+        try:
+            answer = self.media.describe(side, theirs, answering=heard)
+            self.media.learn(side, heard, session.dialog.flow.remote[0])
+        except SipError as error:
+            session.answer_update(error.status, b"", self.now())
+            return
         session.answer_update(200, answer, self.now())
 
     async def _answer(self, winner: Winner) -> None:
         """The first answer wins; it is on disk before the caller hears of it."""
         identity = self.identity("b") if winner.line is None else None
         self.parties.put("b", winner.session, winner.line, identity)
+        self.secure(winner.session, winner.line)
+        if winner.moves:
+            winner.session.sound.renew()
+        self.media.join("b", winner.session.sound)
         if winner.line is not None:
             self.line_ids.add(winner.line.id)
         for meter in winner.lost:
@@ -476,6 +509,7 @@ class Call:
             return None
         session, line, identity = self.parties.give(kept)
         session.owner = None
+        session.sound.renew()
         meters, self.meters = tuple(self.meters), []
         letter.taker.post(Given(session, line, identity, meters))
         return endings.hung_up("caller")
@@ -569,6 +603,7 @@ class Call:
         session.owner = self
         self.joined(session)
         self.parties.put(side, session, line, identity)
+        self.media.join(side, session.sound)
         if line is not None:
             self.line_ids.add(line.id)
         self.context.changed(self)

@@ -16,9 +16,12 @@ from softswitch.call.media import CallMedia
 from softswitch.call.speaker import Speaker
 
 if TYPE_CHECKING:
+    from sip.flow import Flow
     from sip.sdp import SessionDescription
     from sip.session import Session
     from softswitch.call.call import Call
+    from softswitch.call.leg_security import LegSecurity
+    from softswitch.directory import Line, Trunk
 
 ACCEPT_KEY = "1"
 SECONDS = 15.0
@@ -43,7 +46,7 @@ class Confirming:
         language: in which the question is put.
     """
 
-    __slots__ = ("_asking", "_call", "_language", "_media", "_sound", "offer")
+    __slots__ = ("_asking", "_call", "_language", "_media", "_sound")
 
     def __init__(self, call: Call, sound: MediaSession, language: str | None) -> None:
         address, origin = call.context.media_address, call.context.agent.pick(1 << 31)
@@ -52,13 +55,17 @@ class Confirming:
         self._sound = sound
         self._media = CallMedia(sound, {"a": address, "b": address}, origin)
         self._asking: asyncio.Task[None] | None = None
-        self.offer = self._media.offer_itself("a")
-        """What the leg's INVITE offers."""
 
     @classmethod
     async def open(cls, call: Call, language: str | None) -> Confirming:
         """Raises MediaError."""
         return cls(call, await call.context.media.open_alone(None), language)
+
+    def offer(self, party: Line | Trunk | None, flow: Flow) -> tuple[bytes, LegSecurity]:
+        """What the leg's INVITE offers, and what it says of SRTP."""
+        security = self._call.context.security(party, flow)
+        self._media.join("a", security)
+        return self._media.offer_itself("a"), security
 
     def ask(self, session: Session, heard: SessionDescription) -> None:
         """The leg answered: ask it; a Confirmed comes.

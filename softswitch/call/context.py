@@ -39,6 +39,7 @@ from softswitch.admission.routing import (
 )
 from softswitch.call.accounting import Record, SettlementDesk
 from softswitch.call.forking import Attempt, PhoneRinger
+from softswitch.call.leg_security import LegSecurity, SrtpPolicy
 from softswitch.directory import Line, Trunk
 from softswitch.last_calls import LastCall
 
@@ -107,6 +108,8 @@ class Limits:
     """How long phones of a higher q ring before those of a lower one."""
     follows_redirects: bool = True
     """Whether a phone's 3xx sends the call on, as its line's own call."""
+    srtp: SrtpPolicy = "optional"
+    """Of lines and trunks that say nothing else."""
     transcodes: bool = True
     """Whether sides that share no codec may talk all the same."""
 
@@ -160,6 +163,15 @@ class CallContext:
     joined: Callable[[Call, Session], None]
     changed: Callable[[Call], None]
     ended: Callable[[Call, Ending], None]
+
+    def security(self, party: Line | Trunk | None, flow: Flow) -> LegSecurity:
+        """Of a new leg."""
+        policy = None if party is None else party.srtp
+        return LegSecurity(
+            policy or self.limits.srtp,
+            confidential=flow.transport in ("tls", "wss"),
+            draw=self.agent.octets,
+        )
 
     def admit(
         self, caller: Caller, dialled_digits: str, request: Request, record: Record

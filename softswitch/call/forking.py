@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sip.dialog import DialogId
 from sip.flow import Flow
@@ -112,6 +112,10 @@ class Attempt:
     parts: tuple[Part, ...] = ()
 
 
+Offer = Callable[[Line | Trunk | None, Flow], tuple[bytes, Any]]
+"""Makes an offer to somebody to whom a flow leads, and what the session keeps of it."""
+
+
 class Owner(Protocol):
     """The call whose phones ring."""
 
@@ -151,21 +155,28 @@ class Branches:
         self.deadline = float("inf")
         """The loop's time at which the attempt is given up."""
 
-    def invite(self, owner: Owner, body: bytes, now: float) -> None:
+    def _party(self, part: Part) -> Line | Trunk | None:
+        """Whose phone or trunk an invitation is for."""
+        if part is not PLAIN:
+            return part.line
+        phones = self.attempt.phones
+        return self.attempt.trunk if phones is None else phones.line
+
+    def invite(self, owner: Owner, offer: Offer, now: float) -> None:
         self.deadline = now + self.attempt.seconds
         parts = self.attempt.parts or repeat(PLAIN)
         for invitation, part in zip(self.attempt.invitations, parts, strict=False):
-            self._invite(invitation, owner, body, now, part)
+            self._invite(invitation, owner, offer, now, part)
 
-    def invite_again(self, session: Session, owner: Owner, body: bytes, now: float) -> bool:
-        """Ring somebody once more who refused the offer, with a wider one; whether that is worth
-        trying."""
+    def invite_again(self, session: Session, owner: Owner, offer: Offer, now: float) -> bool:
+        """Ring somebody once more who refused our offer, with another one; whether that wasn't
+        done before."""
         invitation = self._first_offers.pop(session, None)
         part = self.part(session)
-        if invitation is None or not body or part.confirming is not None:
+        if invitation is None or part.confirming is not None:
             return False
         self._ringing.remove(session)
-        self._first_offers.pop(self._invite(invitation, owner, body, now, part))
+        self._first_offers.pop(self._invite(invitation, owner, offer, now, part))
         return True
 
     def part(self, session: Session) -> Part:
@@ -178,20 +189,21 @@ class Branches:
                 part.confirming.close()
 
     def _invite(
-        self, invitation: Invitation, owner: Owner, body: bytes, now: float, part: Part = PLAIN
+        self, invitation: Invitation, owner: Owner, offer: Offer, now: float, part: Part = PLAIN
     ) -> Session:
         if part.confirming is not None:
-            body = part.confirming.offer
+            offer = part.confirming.offer
+        body, sound = offer(self._party(part), invitation.flow)
         session = self._agent.invite(invitation, body, now)
         self._parts[session] = part
-        session.owner = owner
+        session.owner, session.sound = owner, sound
         owner.joined(session)
         self._ringing.append(session)
         self._invited.add((invitation.flow, invitation.uri))
         self._first_offers[session] = invitation
         return session
 
-    def late(self, binding: Binding, owner: Owner, body: bytes, now: float) -> None:
+    def late(self, binding: Binding, owner: Owner, offer: Offer, now: float) -> None:
         """Ring a phone that registered while the call rings, unless it rings already."""
         phones = self.attempt.phones
         if phones is None or phones.line.login != binding.aor:
@@ -200,7 +212,7 @@ class Branches:
             return
         if not self._ringing:  # the call was parked for it
             self.deadline = now + self.attempt.rings_seconds
-        self._invite(phones.invitation(binding), owner, body, now)
+        self._invite(phones.invitation(binding), owner, offer, now)
 
     def note_early(self, session: Session, response: Response) -> None:
         """A phone rings, or says something else on the way."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict, cast
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
 from rtp.control import Direction
 from rtp.session import MediaSession
 from sip import own_description
 from sip.errors import ParseError, SipError
 from sip.offer_answer import Codec, check_answer, media_target, relayed, share_codec
+from sip.sdes import Protection
 from sip.sdp import SessionDescription
+
+if TYPE_CHECKING:
+    from softswitch.call.leg_security import LegSecurity
 
 Side = Literal["a", "b"]
 """The caller's side and the called side of the relay."""
@@ -39,6 +43,7 @@ class CallMedia:
     Args:
         addresses: where each side's phone sends to: the switch's IP on that side.
         origin_id: the session id of our own descriptions (RFC 8866 section 5.2).
+        security: of the caller's leg, if it is known yet.
         transcodes: whether sides that share no codec may talk by way of the sound tier.
     """
 
@@ -47,6 +52,7 @@ class CallMedia:
         "_codecs",
         "_may_transcode",
         "_origin_id",
+        "_security",
         "_session",
         "_versions",
         "codec",
@@ -58,6 +64,7 @@ class CallMedia:
         session: MediaSession,
         addresses: dict[Side, str],
         origin_id: int,
+        security: LegSecurity | None = None,
         *,
         transcodes: bool = True,
     ) -> None:
@@ -65,6 +72,7 @@ class CallMedia:
         self._addresses = addresses
         self._origin_id = origin_id
         self._may_transcode = transcodes
+        self._security: dict[Side, LegSecurity] = {} if security is None else {"a": security}
         self._versions: dict[Side, int] = {"a": 0, "b": 0}
         self._codecs: dict[Side, tuple[Codec, ...]] = {}
         """What each side said last that it wants to hear."""
@@ -76,6 +84,15 @@ class CallMedia:
     @property
     def session(self) -> MediaSession:
         return self._session
+
+    def join(self, side: Side, security: LegSecurity) -> None:
+        """Another leg is on a side now, with keys of its own."""
+        self._security[side] = security
+
+    def suite(self, side: Side) -> str | None:
+        """Of a side's SRTP; None: it has none."""
+        security = self._security.get(side)
+        return None if security is None or security.keys is None else security.keys.suite
 
     @staticmethod
     def read(body: bytes) -> SessionDescription:
@@ -97,6 +114,7 @@ class CallMedia:
         answering: SessionDescription | None = None,
         before: SessionDescription | None = None,
         wide: bool = False,
+        security: LegSecurity | None = None,
     ) -> bytes:
         """Our description for `side`, made from what the other side said.
 
@@ -105,10 +123,16 @@ class CallMedia:
             answering: this side's offer that it answers.
             before: what an offer of ours said to this side last.
             wide: offer what we can transcode, too; always done to a side that needs it.
+            security: of a leg that isn't this side's yet.
+
+        Raises:
+            SipError: 488; an answer can't be as secure as it must be.
         """
+        security = security or self._security[side]
+        protection = security.offer() if answering is None else security.answer(answering)
         said = _codecs_of(heard)
         if answering is not None and self._needs_transcoding(_codecs_of(answering), said):
-            return self._answer_with_own(side, heard, answering)
+            return self._answer_with_own(side, heard, answering, protection)
         wide = answering is None and (wide or self.transcodes)
         self._versions[side] += 1
         return bytes(
@@ -118,11 +142,16 @@ class CallMedia:
                 hold_direction=direction,
                 answering=answering or before,
                 added=self._added(said) if wide else (),
+                protection=protection,
             )
         )
 
     def _answer_with_own(
-        self, side: Side, heard: SessionDescription, offer: SessionDescription
+        self,
+        side: Side,
+        heard: SessionDescription,
+        offer: SessionDescription,
+        protection: Protection,
     ) -> bytes:
         """An answer with one codec of the offer that the sound tier speaks; only the direction is
         the other side's."""
@@ -133,6 +162,7 @@ class CallMedia:
             [codec.name for codec in OWN_CODECS],
             **self._place(side),
             direction=None if target is None else target.direction,
+            protection=protection,
         )
         return bytes(description)
 
@@ -162,7 +192,10 @@ class CallMedia:
         """
         self._versions[side] += 1
         description, codec = own_description.answer(
-            offer, [codec.name for codec in OWN_CODECS], **self._place(side)
+            offer,
+            [codec.name for codec in OWN_CODECS],
+            **self._place(side),
+            protection=self._security[side].answer(offer),
         )
         self.codec = codec.name
         return bytes(description)
@@ -170,7 +203,8 @@ class CallMedia:
     def offer_itself(self, side: Side) -> bytes:
         """The switch's own offer, to a side that made none."""
         self._versions[side] += 1
-        return bytes(own_description.offer(OWN_CODECS, **self._place(side)))
+        protection = self._security[side].offer()
+        return bytes(own_description.offer(OWN_CODECS, **self._place(side), protection=protection))
 
     def _place(self, side: Side) -> _Place:
         return {
@@ -185,10 +219,14 @@ class CallMedia:
 
         Args:
             signalling: the IP address that the peer's SIP comes from.
+
+        Raises:
+            SipError: 488; it says of SRTP what can't be.
         """
         target = media_target(heard)
         if target is None:
             raise SipError(488, "Not Acceptable Here")
+        self._security[side].learn(heard)
         events = [c.payload_type for c in target.codecs if c.name == "TELEPHONE-EVENT"]
         laws = [c.payload_type for c in target.codecs if (c.name, c.payload_type) in _LAWS]
         self._session.set_remote(
@@ -202,6 +240,7 @@ class CallMedia:
             clock_rate=target.codecs[0].clock_rate if target.codecs else 8000,
             law_payload_type=laws[0] if laws else None,
             packet_ms=target.packet_ms,
+            keys=self._security[side].keys,
         )
         self._codecs[side] = target.codecs
         self._choose_way()

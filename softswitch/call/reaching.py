@@ -103,7 +103,7 @@ class Reaching:
 
     async def _question(self, target: Target) -> Confirming | None:
         """A caller who offered nothing can't be moved to what was agreed with us."""
-        if not target.confirm or not self._call.offer_to_called():
+        if not target.confirm or self._call.offer is None:
             return None
         return await Confirming.open(self._call, self._line.language)
 

@@ -136,6 +136,9 @@ class Renegotiation:
             return
         try:
             offer = CallMedia.read(body) if body else None
+            call.secure(asker.session, asker.line)
+            if offer is not None:
+                asker.session.sound.check(offer)
             ours = b"" if offer is None else call.media.describe(other(side), offer)
             call.leg(other(side)).reinvite(ours, now)
         except Glare:
@@ -164,6 +167,7 @@ class Renegotiation:
         try:
             answer = CallMedia.read(body)
             call.media.answered(offer, answer)
+            session.sound.check(answer)
         except SipError as error:
             asker.reject(488, now, error.reason)
             return

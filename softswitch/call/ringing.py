@@ -132,7 +132,7 @@ class Ringing:
         if attempt.trunk is not None and attempt.trunk.id != NO_TRUNK:
             call.meters[-1].record.trunk = attempt.trunk.name
         self._branches = branches = Branches(call.context.agent, attempt)
-        branches.invite(call, call.offer_to_called(), call.now())
+        branches.invite(call, call.offer_to_called, call.now())
         call.context.changed(call)
         call.context.drain()
         return branches
@@ -237,8 +237,7 @@ class Ringing:
                 return self._picked_up(branches, letter)
             case sip_events.Refused(session, status, response) if session in branches:
                 branches.heard = True
-                wider = call.wider_offer() if status in NO_COMMON_CODEC else b""
-                if branches.invite_again(session, call, wider, call.now()):
+                if status in NO_COMMON_CODEC and self._offer_more(branches, session):
                     return None
                 self._failed(branches, session, status, response)
             case sip_events.Updated(session, request):
@@ -300,7 +299,14 @@ class Ringing:
         return Winner(letter.session, description, letter.line, lost, picked_up=True)
 
     def _ring_late(self, branches: Branches, binding: Binding) -> None:
-        branches.late(binding, self._call, self._call.offer_to_called(), self._call.now())
+        call = self._call
+        branches.late(binding, call, call.offer_to_called, call.now())
+
+    def _offer_more(self, branches: Branches, session: Session) -> bool:
+        """Ring one once more who may know other codecs than the caller's."""
+        call = self._call
+        offer = partial(call.offer_to_called, wide=True)
+        return call.can_offer_more and branches.invite_again(session, call, offer, call.now())
 
     def _give_up(self, branches: Branches, letter: Any) -> Ending | None:
         call = self._call

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from billing.authorization import BillingError
@@ -18,13 +19,15 @@ from sip.errors import ParseError, SipError
 from sip.flow import Flow
 from sip.message import Request, Response
 from sip.referral import ReferTo
+from sip.sdp import SessionDescription
 from sip.session import Session
 from softswitch.admission.caller_id import Identity, identity_of_number
 from softswitch.admission.refusal import Refusal
 from softswitch.call.ending import Ending, hung_up
 from softswitch.call.forking import Attempt, Branches, no_answer
+from softswitch.call.leg_security import LegSecurity
 from softswitch.call.media import CallMedia, Side, other
-from softswitch.directory import Line
+from softswitch.directory import Line, Trunk
 
 if TYPE_CHECKING:
     from softswitch.call.call import Call
@@ -123,12 +126,21 @@ class Transfer:
         self._branches = Branches(call.context.agent, attempt)
         try:
             heard = CallMedia.read(call.leg(other(self._side)).remote_description)
-            offer = call.media.describe(self._side, heard, "sendrecv", wide=True)
         except SipError as error:
             return await self._fail(Refusal(error.status, "transfer: no description to offer"))
-        self._branches.invite(call, offer, call.now())
+        self._branches.invite(call, partial(self._offer, heard), call.now())
         self.until = self._branches.deadline
         return None
+
+    def _offer(
+        self, heard: SessionDescription, party: Line | Trunk | None, flow: Flow
+    ) -> tuple[bytes, LegSecurity]:
+        """What the newcomer is offered: what the other person knows, without hold."""
+        call = self._call
+        assert self._side is not None
+        security = call.context.security(party, flow)
+        offer = call.media.describe(self._side, heard, "sendrecv", wide=True, security=security)
+        return offer, security
 
     def concerns(self, letter: Any) -> bool:
         """Whether a letter is about the one who is being called."""

@@ -21,6 +21,7 @@ from billing.sales import ScheduleWork
 from ivr_prompts.languages import LANGUAGES
 from sip.digest import Algorithm, ha1
 from softswitch import pins, profile
+from softswitch.call.leg_security import SRTP_POLICIES, SrtpPolicy
 from softswitch.directory import Line, Waiting
 from softswitch.due import LEASE_KIND
 from softswitch.operations.context import Context
@@ -330,6 +331,7 @@ def _set_lease(context: Context, line: Line, value: str) -> Line:
 
 _SETTINGS_SHOWN = (
     "display_name", "algorithms", "no_answer_seconds", "max_calls", "waiting", "language", "listed",
+    "srtp",
 )  # fmt: skip
 
 
@@ -409,6 +411,20 @@ def _set_pin(_context: Context, line: Line, value: str) -> Line:
     return replace(line, pin=pins.hashed(value, secrets.token_bytes(pins.SALT_BYTES)))
 
 
+def _set_srtp(_context: Context, line: Line, value: str) -> Line:
+    return replace(line, srtp=srtp_policy(value))
+
+
+def srtp_policy(value: str) -> SrtpPolicy | None:
+    """A setting of lines and trunks; "" for the switch's own."""
+    if not value:
+        return None
+    for policy in SRTP_POLICIES:
+        if value == policy:
+            return policy
+    raise OperationError(f"srtp must be {', '.join(SRTP_POLICIES)}, not {value!r}")
+
+
 def optional_integer(key: str, value: str, low: int, high: int) -> int | None:
     if not value:
         return None
@@ -428,5 +444,6 @@ _KEYS: Mapping[str, Callable[[Context, Line, str], Line]] = {
     "no_answer_seconds": _set_no_answer,
     "password": _set_password,
     "pin": _set_pin,
+    "srtp": _set_srtp,
     "waiting": _set_waiting,
 }

@@ -16,7 +16,7 @@ from sip.uri import Uri
 from softswitch.directory import Source, Trunk
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
-from softswitch.operations.lines import optional_integer
+from softswitch.operations.lines import optional_integer, srtp_policy
 from softswitch.operations.tariff_terms import tariff_known
 
 Row = dict[str, Any]
@@ -182,6 +182,10 @@ def _set_priority(trunk: Trunk, value: str) -> Trunk:
     return replace(trunk, priority=priority)
 
 
+def _set_srtp(trunk: Trunk, value: str) -> Trunk:
+    return replace(trunk, srtp=srtp_policy(value))
+
+
 def _set_trusted(trunk: Trunk, value: str) -> Trunk:
     if value not in ("yes", "no"):
         raise OperationError(f"trusted must be yes or no, not {value!r}")
@@ -207,6 +211,7 @@ _KEYS: Mapping[str, Callable[[Trunk, str], Trunk]] = {
     "max_calls": _set_max_calls,
     "ping_seconds": _set_ping_seconds,
     "priority": _set_priority,
+    "srtp": _set_srtp,
     "trusted": _set_trusted,
     "tariff": _set_tariff,
     "weight": _set_weight,
@@ -226,6 +231,7 @@ def trunk_row(trunk: Trunk) -> Row:
         "inbound_certificates": list(trunk.inbound_certificates),
         "max_calls": trunk.max_calls,
         "ping_seconds": trunk.ping_seconds,
+        "srtp": trunk.srtp,
         "trusted": trunk.trusted,
         "tariff": trunk.tariff,
         "weight": trunk.weight,

@@ -53,6 +53,7 @@ class Baresip:
         said: a WAV file that it plays into calls; when it ends, baresip hangs up.
         port: of the server, if that isn't the switch itself.
         modules: of baresip, beside those that every phone has.
+        encryption: of its sound, by baresip's name for it.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Baresip:
         port: int | None = None,
         modules: tuple[str, ...] = (),
         codec: str = "pcmu",
+        encryption: str = "",
     ) -> None:
         if shutil.which("baresip") is None or not MODULES:
             pytest.skip("baresip isn't installed (Debian package baresip)")
@@ -82,10 +84,12 @@ class Baresip:
                 login=login, modules=MODULES[-1],
             )
             + "".join(f"module_app {module}.so\n" for module in modules)
+            + ("module srtp.so\n" if encryption else "")
         )  # fmt: skip
         (folder / "accounts").write_text(
             f"<sip:{login}@127.0.0.1:{port or board.port};transport={transport}>;auth_pass=secret;"
-            f"audio_codecs={codec};regint=60;answermode={'auto' if answers else 'manual'}\n"
+            f"audio_codecs={codec};regint=60;answermode={'auto' if answers else 'manual'}"
+            f"{encryption and f';mediaenc={encryption}'}\n"
         )
         self._log = open(folder / "log", "w")  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(

@@ -75,11 +75,19 @@ algorithms = ["MD5"]
 CODECS = {"PCMU": 0, "PCMA": 8, "G729": 18}
 
 
-def sdp(address: str, port: int, direction: str = "sendrecv", codec: str = "PCMU") -> bytes:
+def sdp(
+    address: str,
+    port: int,
+    direction: str = "sendrecv",
+    codec: str = "PCMU",
+    protocol: str = "RTP/AVP",
+    crypto: str = "",
+) -> bytes:
     number = CODECS[codec]
     return (
         f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
-        f"m=audio {port} RTP/AVP {number} 101\r\na=rtpmap:{number} {codec}/8000\r\n"
+        f"m=audio {port} {protocol} {number} 101\r\na=rtpmap:{number} {codec}/8000\r\n"
+        f"{crypto}"
         f"a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
     ).encode()
 

@@ -17,6 +17,7 @@ from billing.authorization import (
     Settlement,
     TopUp,
 )
+from billing.rerating import CorrectPrice
 from billing.store import StoreError
 
 MAX_BATCH = 500
@@ -124,6 +125,6 @@ def _relieved(command: Any, result: Any) -> int | None:
     """The account that has more to spend than before, if the command did that."""
     if isinstance(command, CloseCall) and isinstance(result, Settlement):
         return result.cdr.account
-    if isinstance(command, TopUp | SetAccount):
+    if isinstance(command, TopUp | CorrectPrice | SetAccount):
         return command.account_id
     return None

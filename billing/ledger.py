@@ -79,7 +79,7 @@ class Difference:
     """Something that `verify` found wrong."""
 
     what: str
-    """balance, reserved, transaction, cdr or price."""
+    """balance, reserved, transaction, cdr, price or correction."""
     key: str
     expected: int
     found: int

@@ -20,7 +20,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from billing import sales_store, schema, tariff_store, verification, wallet_store
+from billing import (
+    rerating_store,
+    sales_store,
+    schema,
+    tariff_store,
+    verification,
+    wallet_store,
+)
 from billing.account import Account, Change
 from billing.authorization import (
     AddAccount,
@@ -348,7 +355,7 @@ class _Keys:
                 self.accounts.add(account_id)
 
 
-_DEFINITIONS = {**sales_store.DEFINITIONS, **tariff_store.DEFINITIONS}
+_DEFINITIONS = {**sales_store.DEFINITIONS, **rerating_store.DEFINITIONS, **tariff_store.DEFINITIONS}
 _ACCOUNTS = select(schema.accounts)
 _ENTRIES = select(schema.entries)
 _LIVE = select(schema.live_calls)

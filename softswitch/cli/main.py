@@ -25,6 +25,7 @@ from softswitch.cli import (
     prompts,
     records,
     requests,
+    rerating,
     switch,
     tariffs,
     trunks,
@@ -45,7 +46,7 @@ app = typer.Typer(
 switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, packages, prompts,
-    trunks, tariffs, calls, records, guard, voicemail, greetings, wallets,
+    trunks, tariffs, rerating, calls, records, guard, voicemail, greetings, wallets,
 ):  # fmt: skip
     noun.add_to(app)
 

@@ -52,6 +52,15 @@ def cdr_list(
         print(session.perform("cdr_export", format=format_, **arguments), end="")
 
 
+@cdrs.command("corrections")
+def cdr_corrections(
+    context: typer.Context,
+    account: Annotated[str | None, typer.Option(help="Id or name.")] = None,
+) -> None:
+    """Prices that `rerate` corrected, oldest first."""
+    Session.of(context).run("cdr_corrections", account=account)
+
+
 @ledgers.command("verify")
 def ledger_verify(context: typer.Context) -> None:
     """Fold every balance again and compare postings with CDRs; status 1 on any difference."""

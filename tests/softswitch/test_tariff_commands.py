@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from billing.authorization import AnswerCall, CloseCall, OpenCall
+from billing.cdr import Cdr
 from softswitch.cli.main import run
+from softswitch.config import load
+from softswitch.operations.setup import opened
 
 HEADER = "prefix,destination,connect_fee,per_minute,initial_increment,increment\n"
 WIDE = HEADER.strip() + ",minimum,interval\n"
@@ -180,3 +185,50 @@ def test_a_quote_and_an_explanation_say_the_same(softswitch: Softswitch, folder:
     assert (refused.status, "can't call" in refused.err) == (1, True)
     unknown = softswitch("trunk", "set", "cheap", "tariff", "nothing")
     assert (unknown.status, "no tariff 'nothing'" in unknown.err) == (1, True)
+
+
+def spoken(folder: Path, count: int) -> int:
+    """Calls of a minute each by the demo's first line, at its tariff; the account."""
+    with opened(load(folder / "softswitch.toml")) as context:
+        (line,) = [x for x in context.directory.lines() if x.number == "+995322000001"]
+        rate = context.billing.tariff("default").find("995322000002", 0)
+        assert rate is not None
+        for number in range(count):
+            facts = call(f"call{number}", line.account_id, line.number)
+            draft = replace(facts, answered_at=None, duration_ms=0).to_json()
+            context.do(OpenCall(facts.key, line.account_id, rate, draft, facts.setup_at))
+            context.do(AnswerCall(facts.key, facts.answered_at or 0))
+            context.do(CloseCall(facts.key, facts))
+    return line.account_id
+
+
+def call(call_id: str, account: int, line: str) -> Cdr:
+    return Cdr(
+        call_id, "a", "outgoing", "national", account, line, line, "+995322000002", "", None, None,
+        1_800_000_000_000, None, 1_800_000_001_000, 1_800_000_061_000, 0, 60_000, 200, 16, "caller",
+    )  # fmt: skip
+
+
+def test_a_period_is_rated_again(softswitch: Softswitch, folder: Path) -> None:
+    (folder / "right.csv").write_text(HEADER + "995,Georgia,0,0.12,1,1\n")
+    softswitch("tariff", "import", "right.csv")
+    account = spoken(folder, 3)
+    period = "rerate", "--from", "2027-01-01", "--to", "2027-02-01"
+    same = softswitch(*period, "-o", "json").json
+    assert (same["calls"], same["changed"], same["posted"]) == (3, 0, 0)
+    (folder / "right.csv").write_text(HEADER + "995,Georgia,0,0.10,1,1\n")
+    softswitch("tariff", "import", "right.csv")
+    tried = softswitch(*period, "--dry-run", "-o", "json").json
+    assert (tried["changed"], tried["posted"]) == (3, 0)
+    assert tried["accounts"][0]["difference"] == "-0.06"
+    assert tried["changes"][0] | {"price": "0.12", "right": "0.10"} == tried["changes"][0]
+    done = softswitch(*period, "--note", "July list", "-o", "json").json
+    assert done["posted"] == 3
+    again = softswitch(*period)
+    assert "changed 0, without_price 0, posted 0" in again.err
+    made = softswitch("cdr", "corrections", "--account", str(account), "-o", "json").json
+    assert [row["posted"] for row in made] == ["0.02"] * 3
+    assert made[0]["note"] == "July list"
+    assert softswitch("ledger", "verify").status == 0
+    assert softswitch(*period, "--by", "nothing").status == 1
+    assert softswitch("rerate", "--from", "2027-02-01", "--to", "2027-01-01").status == 1

@@ -25,7 +25,7 @@ from softswitch.call.pick_up import PickUp
 from softswitch.call.renegotiation import Asker
 from softswitch.call.service_call import ServiceCall
 from softswitch.registration import RegistrationDesk
-from softswitch.services.answering import SERVICES
+from softswitch.services.answering import CONNECTING, SERVICES
 from softswitch.services.messaging import ACCEPT, Messaging
 from softswitch.services.watchers import ALLOW_EVENTS, Watchers
 
@@ -149,7 +149,10 @@ class Reception:
         name = self.context.stages.answering(request.uri.user or "")
         if name is None:
             return Call(self.context, caller, request, session)
-        return ServiceCall(self.context, caller, request, session, SERVICES[name])
+        connects = name in CONNECTING
+        return ServiceCall(
+            self.context, caller, request, session, SERVICES[name], connects=connects
+        )
 
     def _replace(self, received: Received, caller: Caller, value: bytes, now: float) -> None:
         """An INVITE that takes the place of a phone in a call that talks, or of one that rings

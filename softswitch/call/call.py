@@ -44,7 +44,7 @@ from softswitch.call.renegotiation import Asker, Renegotiation
 from softswitch.call.ringing import Ringing, Winner
 from softswitch.call.serving import Serving
 from softswitch.call.speaker import Speaker
-from softswitch.call.transfer import GiveLeg, Given, Transfer
+from softswitch.call.transfer import Connect, GiveLeg, Given, Transfer
 from softswitch.call.unanswered import leave_message
 from softswitch.directory import Line, Trunk
 
@@ -336,6 +336,25 @@ class Call:
             )
         return self._speaker
 
+    def connect(self, line: Line, number: str) -> asyncio.Future[bool]:
+        """Have the caller talk to somebody else in the place of a service of ours, which ends when
+        he answers; the result is False when he doesn't. A line pays, as if it had dialled."""
+        told: asyncio.Future[bool] = self.context.loop.create_future()
+        self.post(Connect(line, number, told))
+        return told
+
+    def connected(self, session: Session, line: Line | None, identity: Identity | None) -> None:
+        """Somebody answered whom a service of ours had called."""
+        if self._serving is not None:
+            self._serving.stop()
+            self._serving = None
+        sound = self.sound
+        sound.on_digit = None
+        sound.stop_playing("a")
+        sound.listen("a", digits=False)
+        sound.hear("a", "peer")
+        self._put_leg("b", session, line, identity)
+
     async def until_hung_up(self) -> None:
         """Wait for the caller to hang up, which ends the service."""
         await self.context.loop.create_future()
@@ -393,10 +412,12 @@ class Call:
         return None
 
     async def _hear(self, letter: Any) -> Ending | None:
-        if self._serving is not None and not isinstance(letter, _OF_EVERY_CALL):
-            return self._serving.hear(letter)
         if self._transfer.concerns(letter):
             return await self._transfer.take(letter)
+        if isinstance(letter, Connect):
+            return await self._transfer.connect(letter)
+        if self._serving is not None and not isinstance(letter, _OF_EVERY_CALL):
+            return self._serving.hear(letter)
         match letter:
             case sip_events.HungUp() | sip_events.Cancelled():
                 return self.hung_up(letter)
@@ -600,6 +621,12 @@ class Call:
     ) -> Session:
         """Put another in the place of a leg; the one who was there."""
         gone = self.leg(side)
+        self._put_leg(side, session, line, identity)
+        return gone
+
+    def _put_leg(
+        self, side: Side, session: Session, line: Line | None, identity: Identity | None
+    ) -> None:
         session.owner = self
         self.joined(session)
         self.parties.put(side, session, line, identity)
@@ -607,7 +634,6 @@ class Call:
         if line is not None:
             self.line_ids.add(line.id)
         self.context.changed(self)
-        return gone
 
     def side_of(self, session: Session) -> Side:
         return self.parties.side_of(session)

@@ -27,6 +27,7 @@ class ServiceCall(Call):
 
     Args:
         service: what answers.
+        connects: it may have the caller talk to somebody else, who needs ports, too.
     """
 
     def __init__(
@@ -36,11 +37,16 @@ class ServiceCall(Call):
         request: Request,
         session: Session,
         service: Service,
+        *,
+        connects: bool = False,
     ) -> None:
         super().__init__(context, caller, request, session)
         self._service = service
+        self._connects = connects
 
     def _open_media(self, signalling: str) -> asyncio.Future[MediaSession]:
+        if self._connects:
+            return super()._open_media(signalling)
         return self.context.media.open_alone(signalling)
 
     async def _live(self) -> Ending:

@@ -7,6 +7,7 @@ paying. Until the new person has answered the old ones talk; if he doesn't, they
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +22,7 @@ from sip.message import Request, Response
 from sip.referral import ReferTo
 from sip.sdp import SessionDescription
 from sip.session import Session
-from softswitch.admission.caller_id import Identity, identity_of_number
+from softswitch.admission.caller_id import Identity, identity_of, identity_of_number
 from softswitch.admission.refusal import Refusal
 from softswitch.call.ending import Ending, hung_up
 from softswitch.call.forking import Attempt, Branches, no_answer
@@ -55,10 +56,38 @@ class Given:
     meters: tuple[Meter, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Asks for somebody else in the place of the switch itself, which talks with the caller.
+
+    Args:
+        line: who calls that person, and pays.
+        told: whether he answered.
+    """
+
+    line: Line
+    digits: str
+    told: asyncio.Future[bool]
+
+    def tell(self, answered: bool) -> None:
+        if not self.told.done():
+            self.told.set_result(answered)
+
+
 class Transfer:
     """At most one transfer under way in a call."""
 
-    __slots__ = ("_attempts", "_branches", "_call", "_left", "_meter", "_side", "_target", "until")
+    __slots__ = (
+        "_attempts",
+        "_branches",
+        "_call",
+        "_connect",
+        "_left",
+        "_meter",
+        "_side",
+        "_target",
+        "until",
+    )
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -66,6 +95,8 @@ class Transfer:
         """Of the one who transfers; None while nobody does."""
         self._left = False
         """He has hung up already, and waits for nothing."""
+        self._connect: Connect | None = None
+        """What a service of ours asked for, which then is on the side that leaves."""
         self._meter: Meter | None = None
         self._attempts: deque[Attempt] = deque()
         self._branches: Branches | None = None
@@ -101,6 +132,14 @@ class Transfer:
             return await self._ask_for_leg(refer_to, line)
         return await self._invite(line, refer_to.uri.user or "")
 
+    async def connect(self, connect: Connect) -> Ending | None:
+        """A service of ours wants the caller to talk to somebody else."""
+        if self.under_way:
+            connect.tell(False)
+            return None
+        self._side, self._left, self._connect = "b", False, connect
+        return await self._invite(connect.line, connect.digits)
+
     # Blind
 
     async def _invite(self, line: Line, digits: str) -> Ending | None:
@@ -108,13 +147,21 @@ class Transfer:
         call = self._call
         assert self._side is not None
         try:
-            self._meter = await call.add_meter(line, digits, call.identity(other(self._side)))
+            self._meter = await call.add_meter(line, digits, self._person(line))
             self._attempts = deque(await call.context.attempts(self._meter.priced, call.request))
         except Refusal as refusal:
             return await self._fail(refusal)
         except (BillingError, StoreError) as error:
             return await self._fail(Refusal(402, f"transfer: {error}", ended_by="credit"))
         return await self._ring()
+
+    def _person(self, line: Line) -> Identity:
+        """Who is shown to the target: who will talk to it; or the line whose mailbox its owner has
+        opened, from wherever."""
+        assert self._side is not None
+        if self._connect is not None:
+            return identity_of(line)
+        return self._call.identity(other(self._side))
 
     async def _ring(self) -> Ending | None:
         call = self._call
@@ -231,14 +278,20 @@ class Transfer:
         call = self._call
         assert self._side is not None
         now = call.now()
-        self._tell(200, "OK")
-        call.replace_leg(self._side, session, line, identity).bye(now)
+        if self._connect is not None:
+            call.connected(session, line, identity)
+            self._connect.tell(True)
+        else:
+            self._tell(200, "OK")
+            call.replace_leg(self._side, session, line, identity).bye(now)
         self._clear()
 
     async def _fail(self, refusal: Refusal) -> Ending | None:
         """Tell the one who transferred; the call goes on as it was, unless he has left."""
         call = self._call
         self._tell(refusal.status, refusal.reason)
+        if self._connect is not None:
+            self._connect.tell(False)
         if self._meter is not None:
             await call.drop_meter(self._meter, Ending.refused(refusal))
         left, side = self._left, self._side
@@ -249,19 +302,23 @@ class Transfer:
 
     def _tell(self, status: int, reason: str) -> None:
         assert self._side is not None
+        if self._connect is not None:  # who asked is no phone
+            return
         referral = self._call.leg(self._side).referral
         if referral is not None and status > 100:
             referral.tell(status, self._call.now(), reason)
 
     def _clear(self) -> None:
-        self._side = self._meter = self._branches = self._target = None
+        self._side = self._meter = self._branches = self._target = self._connect = None
         self._attempts.clear()
         self.until = float("inf")
 
     def leaves(self, session: Session) -> bool:
         """Whether a leg that hung up is the one who transferred: the other waits for the new
         person then."""
-        if self._side is None or session is not self._call.leg(self._side):
+        if self._side is None or self._connect is not None:
+            return False
+        if session is not self._call.leg(self._side):
             return False
         self._left = True
         return True

@@ -27,6 +27,9 @@ SERVICES: Mapping[str, Service] = {
     "voicemail": mailbox_menu,
 }
 
+CONNECTING = frozenset({"voicemail"})
+"""Services that may have their caller talk to somebody else."""
+
 
 def answering(codes: Mapping[str, str]) -> dict[str, str]:
     """Of all codes those that something answers: code to name."""

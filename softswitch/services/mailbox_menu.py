@@ -110,7 +110,7 @@ async def _hear_message(call: Call, line: Line, number: int, message: Message) -
         whole = await _play_message(call, number, message)
         if whole and message.state == "new":
             await desk.mark(message, "saved")  # heard to its end
-        match await speaker.ask("vm-menu", keys="123#"):
+        match await speaker.ask("vm-menu", keys="1234#"):
             case "1":
                 continue
             case "2":
@@ -119,6 +119,9 @@ async def _hear_message(call: Call, line: Line, number: int, message: Message) -
             case "3":
                 await desk.delete(message)
                 await speaker.say("vm-deleted")
+            case "4":
+                await _call_back(call, line, message)
+                continue
             case None:
                 return False
         return True
@@ -147,6 +150,18 @@ def _about(call: Call, number: int, message: Message) -> list[Part]:
     else:
         phrase.append("vm-unknown-caller")
     return [*phrase, "vm-received", Date(at.date()), Clock(at.time())]
+
+
+async def _call_back(call: Call, line: Line, message: Message) -> None:
+    """Connect the owner with who left the message, which ends the menu if he answers."""
+    if not message.calling.startswith("+"):
+        await call.speaker.say("vm-unknown-caller", interruptible=False)
+        return
+    call.sound.play("a", [PlayItem(tone="ringback")], repeat=True)
+    answered = await call.connect(line, message.calling)
+    call.sound.stop_playing("a")
+    if not answered:
+        await call.speaker.say("refused-unreachable", interruptible=False)
 
 
 # Greeting and PIN

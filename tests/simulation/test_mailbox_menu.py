@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from exchange import Exchange, sdp
+from exchange import Behaviour, Exchange, sdp
 from mailboxes import give_mailbox
 from recordings import recorded
 from voices import Voice, strength, tone
 
+from billing.authorization import TopUp
 from rtp.sound_file import load
 from softswitch import pins
 from softswitch.directory import Waiting
@@ -82,6 +83,18 @@ class Owner:
         assert left == dict.fromkeys(left, 0)
         (cdr,) = self.exchange.store.cdrs()
         return cdr
+
+    def over_with(self, cdrs: int):
+        """The same for a call with more payers: the CDRs by leg."""
+        phone = self.voice.phone
+        if self.voice.session in phone.talking:
+            phone.hang_up(self.voice.session)
+        self.exchange.run_until_idle()
+        left = self.exchange.left()
+        assert left == dict.fromkeys(left, 0)
+        found = sorted(self.exchange.store.cdrs(), key=lambda cdr: cdr.leg)
+        assert len(found) == cdrs
+        return found
 
 
 @pytest.fixture
@@ -291,3 +304,103 @@ def test_the_pin_is_changed_by_typing_it_twice(owner):
 
 def files(owner) -> list[str]:
     return sorted(path.name for path in Path(owner.exchange.folder.name).iterdir())
+
+
+# Call back
+
+
+def call_back(owner, answer: int = 200):
+    owner.anna.behaviour = Behaviour(rings=2.0, answer=answer)
+    owner.exchange.store.apply([TopUp(1, 1_000_000, "nino", 0)])
+    owner.open()
+    owner.press("1", wait=1.0)
+    owner.press("4", wait=1.0)
+    return owner.voice.session
+
+
+def test_who_left_a_message_is_called_back_at_the_lines_expense(owner):
+    session = call_back(owner)
+    heard = owner.voice.heard[-12_000:]
+    parts = [heard[at : at + 2000] for at in range(0, len(heard), 2000)]
+    assert max(strength(part, 425) for part in parts) > 1000  # it rings
+    owner.exchange.run(3.0)
+    anna = owner.anna
+    assert len(anna.talking) == 1 and session in owner.nino.talking
+    (call,) = owner.exchange.switch.calls.values()
+    assert [meter.record.line for meter in call.meters] == [NINO, NINO]
+    spoken = Voice(anna, anna.talking[0])
+    spoken.say(tone(1100, 2.0))
+    owner.exchange.run(2.0)
+    assert strength(owner.voice.heard[-8000:], 1100) > 5000  # and they hear each other
+    owner.voice.say(tone(800, 2.0))
+    owner.exchange.run(2.0)
+    assert strength(spoken.heard[-8000:], 800) > 5000
+    anna.hang_up(anna.talking[0])
+    owner.exchange.run_until_idle()
+    left = owner.exchange.left()
+    assert left == dict.fromkeys(left, 0)
+    first, second = sorted(owner.exchange.store.cdrs(), key=lambda cdr: cdr.leg)
+    assert (first.called, first.price_micros, first.answered_by) == ("*97", 0, None)
+    assert (second.called, second.calling, second.presented) == (ANNA, NINO, NINO)
+    assert (second.line, second.account, second.price_micros) == (NINO, 1, 60_000)
+    assert (second.direction, second.sip_status) == ("forwarded", 200)
+
+
+def test_whoever_doesnt_take_the_call_leaves_the_owner_in_the_menu(owner):
+    call_back(owner, 486)
+    owner.exchange.run(3.0)
+    assert "refused-unreachable" in owner.said
+    owner.press("3", wait=1.0)
+    assert "vm-deleted" in owner.said
+    owner.anna.talking.clear()
+    owner.over_with(2)
+
+
+def test_who_has_no_money_calls_nobody_back(owner):
+    owner.anna.behaviour = Behaviour(rings=2.0)
+    owner.open()
+    owner.press("1", wait=1.0)
+    owner.press("4", wait=2.0)
+    assert "refused-unreachable" in owner.said and "Received" not in owner.anna.events
+    owner.over_with(2)
+
+
+def test_the_owner_who_hangs_up_stops_the_ringing(owner):
+    call_back(owner)
+    owner.nino.hang_up(owner.voice.session)
+    owner.exchange.run(1.0)
+    assert "Cancelled" in owner.anna.events
+    owner.over_with(2)
+
+
+def test_from_elsewhere_the_line_pays_and_shows_its_own_number(owner):
+    owner.exchange.store.apply([TopUp(1, 1_000_000, "nino", 0)])
+    beka = owner.exchange.phone(
+        owner.exchange.line("+995322000003", owner.exchange.account(1_000_000)), "198.51.100.3"
+    )
+    beka.sends_rtp = False
+    owner.anna.behaviour = Behaviour(rings=1.0)
+    owner.open(beka, NINO)
+    owner.press("*", wait=1.0)
+    owner.press(PIN + "#", wait=3.0)
+    owner.press("1", wait=1.0)
+    owner.press("4", wait=3.0)
+    assert len(owner.anna.talking) == 1
+    beka.hang_up(owner.voice.session)
+    first, second = owner.over_with(2)
+    assert (first.line, second.line, second.presented) == ("+995322000003", NINO, NINO)
+
+
+def test_a_withheld_number_cant_be_called_back(open_owner):
+    owner = open_owner(messages=0)
+    exchange = owner.exchange
+    exchange.voicemail._shelf.write("withheld0", tone(700, 3.0))
+    at = exchange.wall_ms()
+    message = Message("withheld0", owner.line.id, "recording", ANNA, at, 0, "call")
+    exchange.messages.begin(message, True, at + 86_400_000, 50)
+    exchange.messages.arrived("withheld0", 3_000, None, at)
+    owner.open()
+    owner.press("1", wait=1.0)
+    owner.press("4", wait=1.0)
+    assert owner.said.count("vm-unknown-caller") == 1 and "Received" not in owner.anna.events
+    owner.over()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import email
+import email.policy
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from aiosmtpd.smtp import SMTP
 from sqlalchemy.exc import OperationalError
 
 from billing.authorization import AddAccount
@@ -17,10 +20,13 @@ from rtp.control import Recorded
 from rtp.disk import Disk
 from rtp.session import WorkerLost
 from rtp.sound_file import load
+from rtp.wav import parse
 from softswitch.admission.refusal import NO_ANSWER, SUBSCRIBER_ABSENT, Refusal
+from softswitch.config_mail import MailSection
 from softswitch.config_voicemail import VoicemailSection
 from softswitch.directory import Directory, Line, Waiting
 from softswitch.mail.outbox import Outbox
+from softswitch.mail.postman import Postman
 from softswitch.store import DirectoryStore
 from softswitch.voicemail.desk import LOCKED_MS, PIN_FAILURES, NoRoom, Visitor, VoicemailDesk
 from softswitch.voicemail.mailbox import VoiceMailbox, takes_after, takes_at_once
@@ -372,3 +378,36 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
 def test_messages_are_for_the_switch_alone(house: House) -> None:
     house.leave()
     assert os.stat(house.folder).st_mode & 0o077 == 0
+
+
+def test_the_mail_arrives_with_the_message_as_a_file_that_plays(house: House) -> None:
+    silence = np.zeros(8000, "<i2")
+    message = house.leave(np.concatenate([silence, TONE[: 8000 * 4], silence]))
+    taken: list[bytes] = []
+
+    class Receiver:
+        async def handle_DATA(self, server, session, envelope):
+            taken.append(envelope.content)
+            return "250 taken"
+
+    async def carry() -> int:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: SMTP(Receiver()), "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        settings = MailSection(server=f"{host}:{port}", security="none", sender="s@example.org")
+        async with server:
+            postman = Postman(
+                settings, house.outbox, house.folder.parent, "example.org",
+                lambda: house.now, house.log,
+            )  # fmt: skip
+            return await postman.carry()
+
+    assert [asyncio.run(carry()), asyncio.run(carry())] == [1, 0]
+    (data,) = taken
+    parsed = email.message_from_bytes(data, policy=email.policy.default)
+    text, sound = parsed.iter_parts()
+    assert f"From: {ANNA.calling}" in text.get_content()
+    assert sound.get_content_type() == "audio/wav"
+    assert sound.get_filename().endswith(".wav")
+    assert sound.get_content() == Path(house.desk.path(message)).read_bytes()
+    assert len(parse(sound.get_content()).samples) == 4_400 * 8

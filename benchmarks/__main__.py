@@ -10,9 +10,13 @@ import argparse
 import subprocess
 import sys
 
-PARTS = ("parsing", "registrations", "calls", "latency", "relay", "memory", "flood")
+PARTS = ("parsing", "registrations", "calls", "latency", "relay", "memory", "flood", "power_cut")
 TAKES_QUICK = {"registrations", "calls", "latency", "memory"}
-QUICK = {"relay": ("--calls", "100", "--seconds", "3"), "flood": ("--seconds", "3")}
+QUICK = {
+    "relay": ("--calls", "100", "--seconds", "3"),
+    "flood": ("--seconds", "3"),
+    "power_cut": ("--phones", "1000"),
+}
 
 
 def main() -> int:

@@ -35,6 +35,8 @@ STRANGERS = 200
 PACKET_SECONDS = 0.02
 REST_SECONDS = 60.0
 TICK_SECONDS = 0.005
+RETRY_SECONDS = 2.0
+"""A phone that was told to come back does so when it likes; an impatient one soon."""
 
 
 def flood(port: int, method: str, rate: int, seconds: float) -> None:
@@ -133,7 +135,14 @@ class Peer:
             self.sent += 1
 
     async def register(self, index: int) -> float:
-        """Seconds until the 200."""
+        """Seconds until the 200; who is told to come back does so."""
+        started = self.loop.time()
+        while (status := await self._try_to_register(index)) == 503:  # noqa: ASYNC110
+            await asyncio.sleep(RETRY_SECONDS)
+        assert status == 200, status
+        return self.loop.time() - started
+
+    async def _try_to_register(self, index: int) -> int:
         me = f"<sip:{login(index)}@{HOST}>".encode()
         dialog = Dialog(
             call_id=self.agent.token(),
@@ -148,15 +157,13 @@ class Peer:
             pinned=True,
         )
         self._registered = self.loop.create_future()
-        started = self.loop.time()
         fields = [(b"Contact", b"<sip:x@%s:%d>" % (HOST.encode(), self.flow.local[1]))]
         credentials = Credentials(login(index), PASSWORD)
-        self.agent.send_in_dialog(dialog, "REGISTER", fields, b"", credentials, started, self)
+        now = self.loop.time()
+        self.agent.send_in_dialog(dialog, "REGISTER", fields, b"", credentials, now, self)
         self.endpoint.drain()
         async with asyncio.timeout(40):
-            status = await self._registered
-        assert status == 200, status
-        return self.loop.time() - started
+            return await self._registered
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if response.status not in (401, 407) and not self._registered.done():

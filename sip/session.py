@@ -261,6 +261,8 @@ class Session:
         if self.state is State.CONFIRMED:
             if self._bye_must_wait:
                 self._deferred_bye = extra
+                if self.referral is not None:
+                    self.referral.tell(487, now)  # the last news, after which the BYE may go
             else:
                 self._send_bye(extra, now)
         elif self.state is State.EARLY:

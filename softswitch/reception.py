@@ -194,7 +194,7 @@ class Reception:
             return ringing, "b"
         held = self.context.agent.session(dialog)
         call = None if held is None else held.owner
-        if held is None or not isinstance(call, Call) or call.state != "talking":
+        if held is None or not isinstance(call, Call) or call.state != "talking" or call.over:
             raise Refusal(481, "replaces: there is no such call")
         return call, call.side_of(held)
 

@@ -604,7 +604,7 @@ class Call:
     @property
     def rung(self) -> Line | None:
         """The line whose phones ring now."""
-        if self.ringing is None or self._answered_at is not None:
+        if self.ringing is None or self._answered_at is not None or self.over:
             return None
         return self.ringing.line
 

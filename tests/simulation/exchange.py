@@ -439,6 +439,8 @@ class Phone:
         self.flow = Flow("udp", address, SWITCH)
         self.registered = 0
         self.status: int | None = None
+        self.rung: Session | None = None
+        """What rang last."""
         self.talking: list[Session] = []
         self.ended: list[float] = []
         self.events: list[str] = []
@@ -600,6 +602,7 @@ class Phone:
     def _ring(self, received: Received) -> None:
         session = self.agent.open_session(received, self.now, pinned=True)
         session.owner = self
+        self.rung = session
         if not self._understands(received.request.body):
             session.reject(488, self.now)
             return

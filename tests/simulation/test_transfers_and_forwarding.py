@@ -160,6 +160,28 @@ def test_who_transfers_and_hangs_up_ends_the_call_when_nobody_takes_it(exchange)
     nothing_left(exchange)
 
 
+def test_a_call_that_ends_while_its_transferor_is_told_of_ringing_ends_for_him_as_well(exchange):
+    """The BYE may not overtake the NOTIFY, which is repeated for a while; no further one comes."""
+    a, b, c = phones(exchange)
+    c.behaviour = Behaviour(answer=0)
+    session = talk(exchange, a)
+    answers = []
+
+    def drops(data, source, target):
+        is_answer = source == b.address and data.startswith(b"SIP/2.0 200") and b" NOTIFY" in data
+        answers.extend([data] * is_answer)
+        return is_answer and 1 < len(answers) < 4  # those to the second
+
+    exchange.wire.drops = drops
+    b.refer(b.talking[0], b"<sip:+995322000003@example.org>")
+    exchange.run(1.0)
+    a.hang_up(session)
+    exchange.run(10.0)
+    assert len(answers) >= 4 and b.talking == []
+    assert [status for _, status in b.told] == [100, 180, 487]
+    nothing_left(exchange)
+
+
 def test_the_caller_may_transfer_too_and_pays_for_both(exchange):
     a, b, c = phones(exchange)
     session = talk(exchange, a)

@@ -80,6 +80,7 @@ class OpenCall:
         facts: the CDR as far as it is known, as JSON, for the case of a crash.
         at: epoch milliseconds.
         packages: subscriptions that may pay for it before money does, in the order of use.
+        node: the switch that admits it, where several share a database.
     """
 
     call_id: str
@@ -89,6 +90,7 @@ class OpenCall:
     at: int
     slice_seconds: int = SLICE_SECONDS
     packages: tuple[str, ...] = ()
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ class LiveCall:
     answered_at: int | None
     last_alive_at: int
     facts: bytes
+    node: str = ""
+    """The switch that admitted it; only that one ends it after a crash, unless it is dead."""
     trunk: str | None = None
     """By which it was answered."""
     cost: Rate | None = None
@@ -121,6 +123,7 @@ class Book:
             None,
             command.at,
             command.facts,
+            command.node,
             coverage=coverage,
         )
         self.changed_calls.add(command.call_id)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
+    func,
     insert,
     select,
     update,
@@ -276,27 +277,36 @@ class Store:
         """A connection of one moment, for :mod:`billing.sales_store`'s questions."""
         return self._reader.connect()
 
-    def live_calls(self) -> list[LiveCall]:
-        """Calls that aren't over, or whose process died."""
+    def live_calls(self, node: str | None = None) -> list[LiveCall]:
+        """Calls that aren't over, or whose process died; of one node, or of all."""
+        query = _LIVE if node is None else _LIVE.where(schema.live_calls.c.node == node)
         with self._reading() as connection:
-            return [schema.call_of(row) for row in connection.execute(_LIVE)]
+            return [schema.call_of(row) for row in connection.execute(query)]
+
+    def nodes(self) -> dict[str, tuple[int, int]]:
+        """Which nodes have live calls: how many, and the newest proof that one of them lived
+        (epoch milliseconds)."""
+        columns = schema.live_calls.c
+        query = select(columns.node, func.count(), func.max(columns.last_alive_at))
+        with self._reading() as connection:
+            rows = connection.execute(query.group_by(columns.node).order_by(columns.node)).all()
+        return {node: (int(calls), int(alive)) for node, calls, alive in rows}
 
     def _reading(self) -> Any:
         return self._reader.connect()
 
     # Checking
 
-    def recover(self) -> list[Cdr]:
-        """End every call of a process that died at its last proof of life.
+    def recover(self, node: str | None = None) -> list[Cdr]:
+        """End every call of a node whose process died at its last proof of life; None: of all.
 
-        To be called before a switch serves, when no other writes.
+        To be called before that node serves, when nothing else writes for it.
         """
-        calls = self.live_calls()
+        commands = recovery(self.live_calls(node))
         cdrs: list[Cdr] = []
-        for start in range(0, len(calls), MAX_KEYS):
-            batch = calls[start : start + MAX_KEYS]
-            commands = [CloseCall(call.call_id, recovered(call)) for call in batch]
-            cdrs += [settlement.cdr for settlement in self.apply(commands)]
+        for start in range(0, len(commands), MAX_KEYS):
+            settled = self.apply(commands[start : start + MAX_KEYS])
+            cdrs += [settlement.cdr for settlement in settled]
         return cdrs
 
     def verify(self) -> list[Difference]:
@@ -304,6 +314,11 @@ class Store:
         right."""
         with self._reading() as connection:
             return verification.differences(connection)
+
+
+def recovery(calls: Iterable[LiveCall]) -> list[CloseCall]:
+    """What ends calls whose process died; it may be done twice, by two nodes at once."""
+    return [CloseCall(call.call_id, recovered(call)) for call in calls]
 
 
 class _Keys:

@@ -84,6 +84,8 @@ class SwitchSection(Section):
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
     data_dir: Annotated[Path, AfterValidator(below_config)] = Path("var")
     """Holds the control socket, secrets, CDR journal and log. Absolute once read."""
+    node: Annotated[str, Field(pattern=r"^[0-9A-Za-z_.\-]{0,64}$")] = ""
+    """This switch's name among several that share a PostgreSQL database."""
 
 
 class SipSection(Section):

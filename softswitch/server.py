@@ -45,6 +45,7 @@ from softswitch.local_addresses import is_local_address
 from softswitch.mail.outbox import Outbox
 from softswitch.mail.postman import Postman
 from softswitch.media_status import media_handlers
+from softswitch.operations import nodes
 from softswitch.operations.context import (
     Changes,
     Context,
@@ -134,7 +135,9 @@ class Server:
         self._refused_work: set[str] = set()
         # Durations go by the monotonic clock, stamps by the wall clock: both are read here only.
         self._store = Store(config.database.url)
-        self._claim = DatabaseClaim(self._store.engine, config.database_file, config.database_name)
+        self._claim = DatabaseClaim(
+            self._store.engine, config.database_file, config.database_name, config.switch.node
+        )
         self._directory_store = DirectoryStore(self._store.engine)
         self._money = GroupCommit(self._store.apply, self._loop)
         self._outbox = Outbox(self._store.engine)
@@ -292,7 +295,8 @@ class Server:
 
     def _recover(self) -> None:
         """End the calls of a switch that died."""
-        cdrs = self._store.recover()
+        shared = self._config.database_file is None
+        cdrs = self._store.recover(self._config.switch.node if shared else None)
         for cdr in cdrs:
             self._journal.append(cdr)
         if cdrs:
@@ -392,8 +396,20 @@ class Server:
         else:
             self.switch.add_tap(self._hep)
 
+    async def _end_calls_of_dead_nodes(self) -> None:
+        """Other nodes on this database may have died and not come back."""
+        if self._config.database_file is not None:
+            return
+        settled = await asyncio.to_thread(nodes.end_calls_of_the_dead, self._context)
+        for cdr in settled:
+            self._settled(cdr)
+        if settled:
+            self._log.warning("calls of a dead node were ended", calls=len(settled))
+            self.switch.accounts_changed({cdr.account for cdr in settled if cdr.account})
+
     async def _keep_house(self) -> None:
         await self._send_to_collector()
+        await self._end_calls_of_dead_nodes()
         self.switch.expire()
         self._refresh_certificates()
         self._journal.retry()

@@ -218,6 +218,7 @@ class Switch:
             ),
             log=log,
             domain=config.switch.domain.encode("ascii"),
+            node=config.switch.node,
             media_address=config.media_address,
             drain=self.endpoint.drain,
             wall_ms=wall_ms,

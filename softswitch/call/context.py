@@ -125,6 +125,7 @@ class CallContext:
 
     Args:
         drain: writes what the user agent wants written; called after commands to it.
+        node: this switch's name among those that share its database.
         wall_ms: epoch milliseconds.
         trunk_flows: finds how to reach a trunk; nothing if its name can't be resolved.
         service_desk: keeps what lines set by phone.
@@ -149,6 +150,7 @@ class CallContext:
     limits: Limits
     log: Log
     domain: bytes
+    node: str
     media_address: str
     drain: Callable[[], None]
     wall_ms: Callable[[], int]

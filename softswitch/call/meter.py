@@ -92,6 +92,7 @@ class Meter:
                 context.wall_ms(),
                 context.limits.reservation_seconds,
                 priced.packages,
+                context.node,
             )
         )
         self._opened = True

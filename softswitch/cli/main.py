@@ -20,6 +20,7 @@ from softswitch.cli import (
     lines,
     mails,
     media,
+    nodes,
     numbers,
     packages,
     prompts,
@@ -46,7 +47,7 @@ app = typer.Typer(
 switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, packages, prompts,
-    trunks, tariffs, rerating, calls, records, guard, voicemail, greetings, wallets,
+    trunks, tariffs, rerating, nodes, calls, records, guard, voicemail, greetings, wallets,
 ):  # fmt: skip
     noun.add_to(app)
 

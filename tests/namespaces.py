@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,10 @@ class Machines:
             self.remove()
             pytest.skip("network namespaces can't be made here (CAP_SYS_ADMIN is needed)")
         self._names.append(name)
+        with self.on(name):
+            for which in ("all", "default"):
+                # No second of waiting whether somebody else has the address.
+                Path(f"/proc/sys/net/ipv6/conf/{which}/accept_dad").write_text("0")
         self.ip(name, "link", "set", "lo", "up")
 
     def remove(self):
@@ -53,9 +58,20 @@ class Machines:
                 self.ip(name, "address", "add", address, "dev", called, *nodad)
             self.ip(name, "link", "set", called, "up")
 
+    def knows(self, name, host, neighbour):
+        """Whether one of them has found a neighbour, who is called from `host` meanwhile: the first
+        packets on a new cable may wait for that, or be lost."""
+        with self.udp(name, host) as made, contextlib.suppress(OSError):
+            made.sendto(b"", (neighbour, 9))
+        return "lladdr" in self.ip(name, "neighbour", "show", neighbour).stdout
+
     def ip(self, name, *arguments):
         """ip(8) on one of them."""
         return self._ip("-n", self._full(name), *arguments)
+
+    def tc(self, name, *arguments):
+        """tc(8) on one of them."""
+        return self._run("tc", "-n", self._full(name), *arguments)
 
     @contextlib.contextmanager
     def on(self, name):
@@ -86,9 +102,11 @@ class Machines:
         return f"{self._stamp}-{name}"
 
     def _ip(self, *arguments, check=True):
-        return subprocess.run(
-            ["ip", *arguments], check=check, capture_output=True, text=True, timeout=20
-        )
+        return self._run("ip", *arguments, check=check)
+
+    @staticmethod
+    def _run(*command, check=True):
+        return subprocess.run(command, check=check, capture_output=True, text=True, timeout=20)
 
 
 def _enter(namespace):

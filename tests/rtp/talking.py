@@ -125,7 +125,7 @@ class Talk:
         self.alice.to = (place.switch, session.a_port)
         self.bob.to = (place.switch, session.b_port)
         self.elsewhere = []
-        """Of both, the numbers of packets that the sound tier took for itself."""
+        """Of both, the numbers of packets that needn't reach the other."""
         self.mute = set()
         self._talking = None
 
@@ -177,9 +177,9 @@ class Talk:
             await asyncio.sleep(0.004)
 
     @contextlib.asynccontextmanager
-    async def sound(self):
-        """What is sent meanwhile may be heard by the switch alone."""
-        begin = self.alice.sent
+    async def unheard(self):
+        """What is sent meanwhile may reach the switch alone, or nobody."""
+        begin = self.alice.sent - 1
         yield
         await asyncio.sleep(0.03)
         self.elsewhere.append(range(begin, self.alice.sent))

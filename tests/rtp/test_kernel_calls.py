@@ -41,7 +41,7 @@ def test_a_call_walks_through_all_tiers_and_back_without_losing_a_packet(place, 
             session.listen("a", digits=False)
             await talk.tier("kernel")
 
-            async with talk.sound():
+            async with talk.unheard():
                 session.hear("a", "echo")
                 session.hear("b", "echo")
                 await talk.tier("sound")

@@ -105,12 +105,13 @@ def test_filters_of_others_stay(alone):
 
 
 AS_NOBODY = """
-import os, sys
+import contextlib, os
 from rtp.kernel.probe import try_machine
 from rtp.kernel.tier import KernelUnavailable
-os.setgroups([])
-os.setgid(65534)
-os.setuid(65534)
+with contextlib.suppress(PermissionError):  # then it has no capabilities already
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
 try:
     print(try_machine((41_000, 41_099)))
 except KernelUnavailable as why:
@@ -119,10 +120,6 @@ except KernelUnavailable as why:
 
 
 def test_an_ordinary_user_is_told_what_is_missing():
-    if os.getuid():
-        with pytest.raises(KernelUnavailable, match="CAP_BPF and CAP_NET_ADMIN are needed"):
-            KernelTier(PORTS)
-        return
     run = subprocess.run(
         [sys.executable, "-c", AS_NOBODY], cwd=ROOT, capture_output=True, text=True
     )

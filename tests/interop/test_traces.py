@@ -8,9 +8,10 @@ import socket
 import struct
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
-from switchboard import ANA, BEKA
+from switchboard import ANA, BEKA, free_ports, until
 
 from sip import digest
 from sip.message import Request, parse_message
@@ -239,3 +240,63 @@ def test_sngrep_reads_a_call(make_board):
         cwd=board.folder, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert "Dialog count: 2" in run.stdout + run.stderr
+
+
+@pytest.fixture
+def sngrep(tmp_path):
+    """The port at which a sngrep collects HEP, and the file that it writes."""
+    if shutil.which("sngrep") is None:
+        pytest.skip("sngrep isn't installed (Debian package sngrep)")
+    (port,) = free_ports(1)
+    written = tmp_path / "collected.pcap"
+    out = open(tmp_path / "sngrep.out", "wb")  # noqa: SIM115 - closed below
+    process = subprocess.Popen(
+        ["sngrep", "-N", "-L", f"udp:127.0.0.1:{port}", "-O", str(written)],
+        stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    listens = lambda: f":{port:04X}" in Path("/proc/net/udp").read_text()  # noqa: E731
+    try:
+        until(lambda: listens() or process.poll() is not None, "sngrep listens")
+        if process.poll() is not None:
+            pytest.skip(f"this sngrep collects nothing: {Path(out.name).read_text()[-200:]}")
+        yield port, written
+    finally:
+        process.terminate()
+        process.wait(10)
+        out.close()
+
+
+def test_sngrep_collects_a_call_as_it_happens(make_board, sngrep):
+    """A receiver that somebody else wrote understands our HEP: addresses, ports, order, text."""
+    port, written = sngrep
+    board = make_board(TRACE__HEP=f"udp:127.0.0.1:{port}")
+    board.start()
+    a_call(board)
+    packets = until(lambda: _until_bye_is_answered(written), "sngrep has written the call")
+    said = [message.split(b"\r\n")[0] for _, _, message in packets]
+    assert said[0].startswith(b"REGISTER") and said[1] == b"SIP/2.0 401 Unauthorized"
+    assert sum(line.startswith(b"INVITE") for line in said) == 3
+    assert sum(line.startswith(b"BYE") for line in said) == 2
+    ports = {(source, target) for source, target, _ in packets}
+    ana, beka = board.phones[:2]
+    assert ports == {(ana, board.port), (board.port, ana), (beka, board.port), (board.port, beka)}
+    assert all(b'response="xxxx' in m for _, _, m in packets if b"Authorization: " in m)
+
+
+def _until_bye_is_answered(written) -> list[tuple[int, int, bytes]]:
+    """Source and target port and message of each packet, when the last one is there."""
+    packets = [*_read_pcap(written.read_bytes())] if written.exists() else []
+    answers = [m for _, _, m in packets if m.startswith(b"SIP/2.0 200") and b" BYE\r\n" in m]
+    return packets if len(answers) == 2 else []
+
+
+def _read_pcap(data: bytes):
+    """sngrep writes Ethernet or raw IPv4 frames; the IP header begins at the first 0x45."""
+    at = 24
+    while at + 16 <= len(data):
+        (length,) = struct.unpack("<I", data[at + 8 : at + 12])
+        frame = data[at + 16 : at + 16 + length]
+        at += 16 + length
+        ip = frame[frame.index(b"\x45") :]
+        source, target = struct.unpack("!HH", ip[20:24])
+        yield source, target, ip[28:]

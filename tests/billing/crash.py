@@ -1,0 +1,180 @@
+"""Crashes by the hundred: killed processes, power cuts, and disks that fail or are full.
+
+    python -m tests.billing.crash --rounds 200 [--seed 1] [kill] [power] [full] [fail] [sync]
+
+kill: kill -9 at a random point of the work. power: the power is cut at a random point, and what
+wasn't synced is gone or half there. full, fail, sync: the Nth write finds a full disk, or fails, or
+the Nth sync does, for N = 1..rounds; some more do too, and then the disk works again. After each:
+nothing that was acknowledged is lost, nothing is posted twice, and the next process goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+
+import crash_work  # noqa: E402
+import power_cut  # noqa: E402
+
+WORK = str(HERE / "crash_work.py")
+KILLED_TURNS = 40
+CUT_TURNS = 60
+FAULTY_TURNS = 16
+FAULTS_AT_ONCE = 4
+"""So many writes in a row meet the fault; the work must wait for better times."""
+FAULTS = {
+    "full": ("pwrite64", "ENOSPC"),
+    "fail": ("pwrite64", "EIO"),
+    "sync": ("fsync,fdatasync", "EIO"),
+}
+
+
+def fresh(folder: Path) -> tuple[Path, str]:
+    """An empty folder with prepared books, and their URL."""
+    data = folder / "db"
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
+    url = f"sqlite:///{data}/books.db"
+    crash_work.prepare(url)
+    return data, url
+
+
+def killed(folder: Path, seed: int) -> int:
+    """One process killed with -9; how much it had acknowledged."""
+    chance = random.Random(seed)
+    _, url = fresh(folder)
+    arguments = [sys.executable, WORK, url, str(seed), str(KILLED_TURNS)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, env=_environment())
+    assert process.stdout is not None
+    wanted, said = chance.randrange(1, 400), b""
+    while said.count(b"\n") < wanted and (more := os.read(process.stdout.fileno(), 4096)):
+        said += more
+    time.sleep(chance.random() / 200)
+    os.kill(process.pid, signal.SIGKILL)
+    said += process.stdout.read()
+    process.stdout.close()
+    process.wait()
+    lines = said.decode().splitlines()
+    crash_work.check(url, lines, seed, KILLED_TURNS)
+    return len(lines)
+
+
+class PowerCuts:
+    """The work of one process, and what the disk holds when the power goes in the middle of it.
+
+    Raises:
+        CannotTrace: processes can't be watched here.
+    """
+
+    def __init__(self, folder: Path, seed: int, turns: int = CUT_TURNS) -> None:
+        self._folder, self._seed, self._turns = folder, seed, turns
+        self._data, self._url = fresh(folder)
+        self._before = {path.name: path.read_bytes() for path in self._data.iterdir()}
+        arguments = [WORK, self._url, str(seed), str(turns)]
+        self.steps = power_cut.traced(self._data, arguments)
+
+    def cut(self, seed: int) -> int:
+        """Cut the power somewhere and check the books; how much was acknowledged by then."""
+        chance = random.Random(seed)
+        point = chance.randrange(len(self.steps) + 1)
+        found = power_cut.disk_after(self.steps, point, self._before, chance)
+        shutil.rmtree(self._data)
+        self._data.mkdir()
+        for name, content in found.items():
+            if not name.endswith("-shm"):  # SQLite's index of the log is never read after a crash
+                (self._data / name).write_bytes(content)
+        said = [step.path for step in self.steps[:point] if step.what == "said"]
+        crash_work.check(self._url, said, self._seed, self._turns)
+        return len(said)
+
+
+def faulty(folder: Path, kind: str, number: int, seed: int) -> int:
+    """The Nth write or sync fails, and the next ones; how much of the work was refused meanwhile.
+
+    Raises:
+        CannotTrace: faults can't be made here.
+    """
+    strace = shutil.which("strace")
+    if strace is None:
+        raise power_cut.CannotTrace("strace isn't installed (apt-get install strace)")
+    data, url = fresh(folder)
+    calls, error = FAULTS[kind]
+    inject = f"inject={calls}:error={error}:when={number}..{number + FAULTS_AT_ONCE - 1}"
+    # Only of the database's own files: a reader's end of a pipe is no disk.
+    paths = [item for name in ("books.db", "books.db-wal") for item in ("-P", str(data / name))]
+    watched = [strace, "-o", "/dev/null", "-e", "signal=none", *paths]
+    faults = ["-e", f"trace={calls}", "-e", inject]
+    work = [sys.executable, WORK, url, str(seed), str(FAULTY_TURNS), "patient"]
+    command = [*watched, *faults, *work]
+    done = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
+    if "ptrace" in done.stderr:
+        raise power_cut.CannotTrace(f"strace may not watch processes: {done.stderr[-200:]}")
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = done.stdout.splitlines()
+    assert said[-1] == "done"
+    refused = [line for line in said if line.startswith("refused ")]
+    for line in refused:
+        assert "disk" in line or "unable to open" in line, line
+    crash_work.check(url, said, seed, FAULTY_TURNS)
+    return len(refused)
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help="kill power full fail sync")
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    unknown = set(given.kinds) - {"kill", "power", *FAULTS}
+    if unknown:
+        parser.error(f"there is no kind {sorted(unknown)[0]}")
+    with tempfile.TemporaryDirectory(prefix="softswitch-crash-") as name:
+        folder = Path(name)
+        for kind in given.kinds or ("kill", "power", *FAULTS):
+            try:
+                _rounds(kind, _one(kind, folder, given.seed), given.rounds, given.seed)
+            except power_cut.CannotTrace as why:
+                print(f"{kind}: left out: {why}")
+    return 0
+
+
+def _one(kind: str, folder: Path, seed: int) -> Callable[[int], int]:
+    if kind == "kill":
+        return lambda number: killed(folder, seed + number)
+    if kind == "power":
+        return PowerCuts(folder, seed).cut
+    return lambda number: faulty(folder, kind, number, seed)
+
+
+def _rounds(kind: str, one: Callable[[int], int], rounds: int, seed: int) -> None:
+    begun, total, hit = time.monotonic(), 0, 0
+    for number in range(1, rounds + 1):
+        try:
+            count = one(number)
+        except BaseException:
+            print(f"{kind}: round {number} of seed {seed}", file=sys.stderr)
+            raise
+        total, hit = total + count, hit + (count > 0)
+    what = "refused meanwhile" if kind in FAULTS else "acknowledged before"
+    seconds = time.monotonic() - begun
+    print(f"{kind}: {rounds} rounds, {hit} hit, {total} {what}, all right ({seconds:.0f} s)")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

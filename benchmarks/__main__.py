@@ -10,8 +10,18 @@ import argparse
 import subprocess
 import sys
 
-PARTS = ("parsing", "registrations", "calls", "latency", "relay", "memory", "flood", "power_cut")
-TAKES_QUICK = {"registrations", "calls", "latency", "memory"}
+PARTS = (
+    "parsing",
+    "registrations",
+    "calls",
+    "latency",
+    "relay",
+    "announcements",
+    "memory",
+    "flood",
+    "power_cut",
+)
+TAKES_QUICK = {"announcements", "registrations", "calls", "latency", "memory"}
 QUICK = {
     "relay": ("--calls", "100", "--seconds", "3"),
     "flood": ("--seconds", "3"),

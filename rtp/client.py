@@ -193,11 +193,17 @@ class MediaWorkers:
         """A time stamp of a worker as seconds of the event loop's clock."""
         return (epoch_ms - self._epoch_offset_ms) / 1000
 
-    async def tick_figures(self) -> list[TickFigures]:
-        """How late the workers' ticks are; of those that answer."""
-        asked = [worker.tick_figures() for worker in self._workers if worker.ready]
+    async def tick_figures(self) -> dict[int, TickFigures]:
+        """How late the workers' ticks are, by process id; of those that answer."""
+        workers = [worker for worker in self._workers if worker.ready]
+        pids = [worker.pid or 0 for worker in workers]
+        asked = [worker.tick_figures() for worker in workers]
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        return [answer for answer in answers if isinstance(answer, TickFigures)]
+        return {
+            pid: answer
+            for pid, answer in zip(pids, answers, strict=True)
+            if isinstance(answer, TickFigures)
+        }
 
     async def statuses(self) -> list[tuple[int, Status | None]]:
         """Process id and status of each worker that runs; None for one that dies meanwhile."""

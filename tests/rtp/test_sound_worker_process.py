@@ -84,7 +84,7 @@ def test_an_echo_comes_back_sample_by_sample():
         await caller.hear(0.2)
         # A machine that has much else to do may be late once; the sound in between is exact.
         assert any(holds(caller.heard, TONE[at : at + 30 * FRAME]) for at in (0, 4800, 9600))
-        (figures,) = await media.tick_figures()
+        (figures,) = (await media.tick_figures()).values()
         assert figures.ticks > 90 and figures.sides == 1
         closed = await caller.session.close()
         assert closed.a.packets == 100 and closed.b.packets == 0
@@ -195,7 +195,7 @@ def test_a_call_that_is_listened_to_comes_back_to_the_fast_lane():
         await call.exchange(20, 10)
         call.session.listen("a", digits=False)
         await call.exchange(30, 10)
-        (figures,) = await media.tick_figures()
+        (figures,) = (await media.tick_figures()).values()
         assert figures.sides == 0
         assert (await call.close()).a.packets == 40
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rtp.control import Status
+from rtp.control import Status, TickFigures
 from softswitch.media_status import status_row
 from softswitch.operations.check_media import is_reserved
 
@@ -22,7 +22,22 @@ def test_a_worker_as_operators_see_it():
         "ports_free": 93,
         "files": 40,
         "why_not": "tun0: no Ethernet header",
+        "sounding": 0,
+        "ticks": 0,
+        "ticks_skipped": 0,
+        "late_p50_ms": 0.0,
+        "late_p99_ms": 0.0,
+        "late_p999_ms": 0.0,
+        "late_worst_ms": 0.0,
     }
+
+
+def test_how_late_its_ticks_are():
+    figures = TickFigures(5_000, 2, 31, 0.1, 0.9, 4.5, 60.0)
+    row = status_row(77, Status(0, 0, 0, 0, 0, 100, 9, "", (), ""), figures)
+    assert (row["sounding"], row["ticks"], row["ticks_skipped"]) == (31, 5_000, 2)
+    assert (row["late_p50_ms"], row["late_p99_ms"]) == (0.1, 0.9)
+    assert (row["late_p999_ms"], row["late_worst_ms"]) == (4.5, 60.0)
 
 
 def test_a_worker_without_the_kernel_tier():

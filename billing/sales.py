@@ -91,6 +91,13 @@ class ScheduleWork:
 
 
 @dataclass(frozen=True, slots=True)
+class EnsureWork:
+    """Have a work done that nobody has scheduled yet; one that is scheduled stays as it is."""
+
+    work: DueWork
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Have a subscriber told something, once."""
 

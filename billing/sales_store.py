@@ -33,6 +33,7 @@ from billing.sales import (
     DefineBonus,
     DefineDestination,
     DefineProduct,
+    EnsureWork,
     MoveDue,
     Notice,
     PostBonus,
@@ -192,6 +193,16 @@ def _schedule(connection: Connection, book: Book, command: ScheduleWork) -> None
     book.sales.changes.due[command.key] = command.work
 
 
+def _ensure(connection: Connection, book: Book, command: EnsureWork) -> None:
+    if not is_scheduled(connection, command.work.key):
+        book.sales.changes.due.setdefault(command.work.key, command.work)
+
+
+def is_scheduled(connection: Connection, key: str) -> bool:
+    table = schema.due_work
+    return connection.execute(select(table.c.key).where(table.c.key == key)).first() is not None
+
+
 def _tell(connection: Connection, book: Book, command: Tell) -> None:
     book.sales.tell(command.notice)
 
@@ -233,6 +244,7 @@ DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {
     **rental_store.DEFINITIONS,
     MoveDue: _move_due,
     ScheduleWork: _schedule,
+    EnsureWork: _ensure,
     Tell: _tell,
     DefineProduct: _define_product,
     DefineDestination: _define_destination,

@@ -132,6 +132,9 @@ cdrs = Table(
     Column("coverage", LargeBinary),
     Index("cdrs_by_time", "setup_at"),
     Index("cdrs_by_account", "account", "setup_at"),
+    Index("cdrs_by_calling", "calling", "setup_at"),
+    Index("cdrs_by_called", "called", "setup_at"),
+    Index("cdrs_by_type", "type", "setup_at"),
 )
 """`rate` and `coverage` are kept so that a price can be computed again long after the tariff and
 the packages have changed."""

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from billing import (
+    bill_store,
     rerating_store,
     sales_store,
     schema,
@@ -370,7 +371,12 @@ class _Keys:
                 self.accounts.add(account_id)
 
 
-_DEFINITIONS = {**sales_store.DEFINITIONS, **rerating_store.DEFINITIONS, **tariff_store.DEFINITIONS}
+_DEFINITIONS = {
+    **sales_store.DEFINITIONS,
+    **rerating_store.DEFINITIONS,
+    **tariff_store.DEFINITIONS,
+    **bill_store.DEFINITIONS,
+}
 _ACCOUNTS = select(schema.accounts)
 _ENTRIES = select(schema.entries)
 _LIVE = select(schema.live_calls)

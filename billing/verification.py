@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from billing import rerating_store, sales_store, schema
+from billing import bill_store, rerating_store, sales_store, schema
 from billing.cdr import leg_key
 from billing.coverage import charge_covered
 from billing.ledger import Difference, call_transaction, unbalanced
@@ -20,6 +20,7 @@ def differences(connection: Connection) -> list[Difference]:
         *_verify_prices(connection),
         *rerating_store.verify(connection),
         *sales_store.verify(connection),
+        *bill_store.verify(connection),
     ]
 
 

@@ -31,6 +31,7 @@ from sip.flow import SECURE
 from softswitch.config_codes import StarCodeKeys, double_code
 from softswitch.config_mail import MailSection
 from softswitch.config_network import GuardSection, TlsSection
+from softswitch.config_operator import OperatorSection
 from softswitch.config_speech import PromptsSection
 from softswitch.config_values import (
     Advertised,
@@ -315,6 +316,7 @@ class Config(Section):
     events: EventsSection = EventsSection()
     database: DatabaseSection = Field(default_factory=dict, validate_default=True)
     mail: MailSection = MailSection()
+    operator: OperatorSection = OperatorSection()
     voicemail: VoicemailSection = VoicemailSection()
     portal: PortalSection = PortalSection()
     trace: TraceSection = TraceSection()

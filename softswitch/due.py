@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from billing import bonus, packages, rentals, sales_store
+from billing import bill, bonus, packages, rentals, sales_store
 from billing.account import ACTIVE, SUSPENDED, Change
 from billing.calendar import local_day
 from billing.due import Apply, DueReport, DueWork, Handler, run
@@ -16,6 +16,8 @@ LEASE_KIND = "lease"
 """A tenant's lease is over: his line is suspended."""
 DOCUMENT_KIND = "document"
 """An approved document has expired."""
+BILLED_AT_ONCE = 500
+"""Accounts in one transaction."""
 
 
 def run_due(store: Store, apply: Apply, now: int, zone: str) -> DueReport:
@@ -57,7 +59,35 @@ def _handlers(store: Store, zone: str) -> dict[str, Handler]:
         rentals.NUMBER_KIND: _release,
         LEASE_KIND: _end_lease(store, zone),
         DOCUMENT_KIND: _expire_document(store),
+        bill.DUE_KIND: _make_bills(store, zone),
     }
+
+
+def _make_bills(store: Store, zone: str) -> Handler:
+    """A month ended: every account is billed."""
+    subscribers = SubscriberStore(store.engine)
+
+    def handle(work: DueWork) -> list[object]:
+        month, before_at, starts_at, next_due_at = bill.billing_month(work.due_at, zone)
+        fields = subscribers.all_fields()
+        parties = {
+            account.id: {"name": account.name, "kind": account.kind} | fields.get(account.id, {})
+            for account in store.accounts()
+        }
+        owners = list(parties)
+        commands: list[object] = [
+            bill.MakeBills(
+                {owner: parties[owner] for owner in owners[start : start + BILLED_AT_ONCE]},
+                month,
+                before_at,
+                starts_at,
+                work.due_at,
+            )
+            for start in range(0, len(owners), BILLED_AT_ONCE)
+        ]
+        return [*commands, MoveDue(work, next_due_at)]
+
+    return handle
 
 
 def _end_lease(store: Store, zone: str) -> Handler:

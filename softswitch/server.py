@@ -19,9 +19,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from billing import sales_store, tariff_store
 from billing.assignment import Assignments
 from billing.authorization import ProveAlive
+from billing.bill import first_work
 from billing.cdr import Cdr
 from billing.group_commit import GroupCommit
 from billing.product import Destinations
+from billing.sales import EnsureWork
 from billing.store import Store, StoreError
 from rtp.client import MediaWorkers
 from rtp.control import Side, Started
@@ -273,6 +275,7 @@ class Server:
         self._claim.take()  # before recovery, which ends the calls of a switch that died
         await self._control.start()
         self._recover()
+        self._store.apply([EnsureWork(first_work(epoch_ms(), self._config.switch.time_zone))])
         await self._media.start()
         self.switch.restore(self._directory_store.bindings(time.time()))
         for listen in self._config.sip.listen:

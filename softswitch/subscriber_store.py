@@ -156,6 +156,14 @@ class SubscriberStore:
         with self._reading() as connection:
             return dict(tuple(row) for row in connection.execute(query))
 
+    def all_fields(self) -> dict[int, dict[str, str]]:
+        """The fields of every account that has any."""
+        found: dict[int, dict[str, str]] = {}
+        with self._reading() as connection:
+            for account_id, name, value in connection.execute(select(fields_table)):
+                found.setdefault(account_id, {})[name] = value
+        return found
+
     def set_fields(self, account_id: int, values: Mapping[str, str], changes: list[Change]) -> None:
         """Set some fields ("" takes one away), and write down who did it."""
         table = fields_table

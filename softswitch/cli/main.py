@@ -12,6 +12,7 @@ import typer
 
 from softswitch.cli import (
     accounts,
+    bills,
     bonuses,
     calls,
     documents,
@@ -48,6 +49,7 @@ switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, packages, prompts,
     trunks, tariffs, rerating, nodes, calls, records, guard, voicemail, greetings, wallets,
+    bills,
 ):  # fmt: skip
     noun.add_to(app)
 

@@ -14,6 +14,7 @@ from billing.authorization import AddAccount, SetAccount, TopUp
 from billing.cdr import show_stamp
 from billing.money import MAX_MICROS, MoneyError, format_amount, parse_amount
 from softswitch import profile
+from softswitch.operations.bills import schedule_bills
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 from softswitch.operations.lines import generate_password
@@ -57,6 +58,7 @@ def account_add(
             status=REGISTERED if registered else ACTIVE,
         )
     )
+    schedule_bills(context)
     context.changes.accounts.add(account.id)
     return account_row(account)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from softswitch.config import Config
 from softswitch.operations import (
     accounts,
+    bills,
     bonuses,
     caps,
     documents,
@@ -67,6 +68,11 @@ OPERATIONS: Mapping[str, Operation] = {
         accounts.account_set,
         accounts.account_show,
         accounts.account_topup,
+        bills.account_contract,
+        bills.account_reconciliation,
+        bills.bill_list,
+        bills.bill_paper,
+        bills.bill_show,
         bonuses.bonus_list,
         caps.account_cap,
         caps.account_caps,

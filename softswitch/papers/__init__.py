@@ -1,0 +1,1 @@
+"""Papers for subscribers: bills, invoices, acts, contracts, in five languages."""

@@ -1,0 +1,253 @@
+"""The papers: what bills, invoices, acts, reconciliation acts and contracts say (E17, C14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from billing.bill import Bill, Item, month_days
+from softswitch.papers.numerals import amount, clock, day, digits
+from softswitch.papers.paper import Paper, Table
+from softswitch.papers.words import kind_in_words, word
+
+
+@dataclass(frozen=True, slots=True)
+class Seller:
+    """The operator, as papers name it."""
+
+    name: str
+    address: str = ""
+    code: str = ""
+    bank: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An entry of the ledger, as a reconciliation act lists it."""
+
+    on: date
+    kind: str
+    about: str
+    amount_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContractLine:
+    """A line that a contract is about."""
+
+    number: str
+    lease_ends_on: date | None
+
+
+def bill_paper(bill: Bill, seller: Seller, language: str, *, duplicate: bool = False) -> Paper:
+    """A month's bill; a duplicate says the same and that it is one (C14)."""
+    shown = _Shown(language, bill.currency)
+    return Paper(
+        language=language,
+        title=f"{word('bill', language)} № {digits(str(bill.number), language)}",
+        mark=word("duplicate", language) if duplicate else "",
+        facts=[*_of_bill(bill, language), *_seller(seller, language), *_buyer(bill, language)],
+        tables=[_services(bill.items, shown, charged=False)],
+        sums=[
+            shown.sum("opening", bill.opening_micros),
+            shown.sum("charges", bill.charges_micros),
+            shown.sum("payments", bill.payments_micros),
+            shown.sum("closing", bill.closing_micros),
+            shown.sum("to_pay", bill.to_pay_micros),
+        ],
+    )
+
+
+def invoice_paper(bill: Bill, seller: Seller, language: str) -> Paper:
+    """The bill's services as an invoice, by the bill's number."""
+    shown = _Shown(language, bill.currency)
+    return Paper(
+        language=language,
+        title=f"{word('invoice', language)} № {digits(str(bill.number), language)}",
+        facts=[*_of_bill(bill, language), *_seller(seller, language), *_buyer(bill, language)],
+        tables=[_services(bill.services, shown)],
+        sums=[
+            shown.sum("total", bill.charges_micros),
+            shown.sum("to_pay", bill.to_pay_micros),
+        ],
+        signatures=[word("operator", language)],
+    )
+
+
+def act_paper(bill: Bill, seller: Seller, language: str) -> Paper:
+    """That the bill's services were rendered."""
+    shown = _Shown(language, bill.currency)
+    return Paper(
+        language=language,
+        title=f"{word('act', language)} № {digits(str(bill.number), language)}",
+        facts=[*_of_bill(bill, language), *_seller(seller, language), *_buyer(bill, language)],
+        text=word("rendered", language),
+        tables=[_services(bill.services, shown)],
+        sums=[shown.sum("total", bill.charges_micros)],
+        signatures=[word("operator", language), word("subscriber", language)],
+    )
+
+
+def reconciliation_paper(
+    seller: Seller,
+    buyer: Mapping[str, str],
+    account_id: int,
+    currency: str,
+    period: tuple[date, date],
+    opening_micros: int,
+    moves: Sequence[Move],
+    language: str,
+) -> Paper:
+    """What both sides owed each other through a period, both days included."""
+    shown = _Shown(language, currency)
+    debit = -sum(move.amount_micros for move in moves if move.amount_micros < 0)
+    credit = sum(move.amount_micros for move in moves if move.amount_micros > 0)
+    closing = opening_micros + credit - debit
+    rows = [
+        (
+            day(move.on, language),
+            kind_in_words(move.kind, move.about, language),
+            shown.amount(-move.amount_micros) if move.amount_micros < 0 else "",
+            shown.amount(move.amount_micros) if move.amount_micros > 0 else "",
+        )
+        for move in moves
+    ]
+    header = [word(key, language) for key in ("date", "service", "debit", "credit_side")]
+    return Paper(
+        language=language,
+        title=word("reconciliation", language),
+        facts=[
+            (word("period", language), _period(*period, language)),
+            *_seller(seller, language),
+            *_party(buyer, account_id, language),
+        ],
+        tables=[Table(header, rows, 2)],
+        sums=[
+            shown.sum("opening", opening_micros),
+            shown.sum("debit", debit),
+            shown.sum("credit_side", credit),
+            shown.sum("debt", -closing) if closing < 0 else shown.sum("advance", closing),
+        ],
+        signatures=[word("operator", language), word("subscriber", language)],
+    )
+
+
+def contract_paper(
+    seller: Seller,
+    buyer: Mapping[str, str],
+    account_id: int,
+    on: date,
+    tariff: str,
+    credit_limit: tuple[int | None, str],
+    lines: Sequence[ContractLine],
+    products: Sequence[tuple[str, str, int]],
+    language: str,
+) -> Paper:
+    """The terms between operator and subscriber.
+
+    Args:
+        on: since when.
+        credit_limit: in micros (None: without), and the currency.
+        products: what is paid for regularly: the kind of posting, what it is about, micros.
+    """
+    limit, currency = credit_limit
+    shown = _Shown(language, currency)
+    allowed = word("unlimited", language) if limit is None else shown.amount(limit)
+    rows = [(digits(line.number, language), _role(line, language)) for line in lines]
+    tables = [Table([word("line", language), word("user", language)], rows, 2)]
+    if products:
+        regular = [
+            (kind_in_words(kind, about, language), shown.amount(micros))
+            for kind, about, micros in products
+        ]
+        tables.append(Table([word("service", language), word("amount", language)], regular))
+    return Paper(
+        language=language,
+        title=f"{word('contract', language)} № {digits(str(account_id), language)}",
+        facts=[
+            (word("date", language), day(on, language)),
+            *_seller(seller, language),
+            *_party(buyer, account_id, language),
+            (word("tariff", language), tariff),
+            (word("credit_limit", language), allowed),
+        ],
+        text=word("subject", language),
+        tables=tables,
+        signatures=[word("operator", language), word("subscriber", language)],
+    )
+
+
+class _Shown:
+    """Amounts of one currency in one language."""
+
+    def __init__(self, language: str, currency: str) -> None:
+        self.language = language
+        self._currency = currency
+
+    def amount(self, micros: int) -> str:
+        return amount(micros, self._currency, self.language)
+
+    def sum(self, key: str, micros: int) -> tuple[str, str]:
+        return word(key, self.language), self.amount(micros)
+
+
+def _services(items: Iterable[Item], shown: _Shown, *, charged: bool = True) -> Table:
+    """Items by row; as charges above zero, or as the account's own ups and downs."""
+    language = shown.language
+    header = [word(key, language) for key in ("service", "count", "duration", "amount")]
+    rows = [
+        (
+            kind_in_words(item.kind, item.about, language),
+            digits(str(item.count), language),
+            clock(item.seconds, language) if item.seconds else "",
+            shown.amount(-item.amount_micros if charged else item.amount_micros),
+        )
+        for item in items
+    ]
+    return Table(header, rows)
+
+
+def _of_bill(bill: Bill, language: str) -> list[tuple[str, str]]:
+    first, last = month_days(bill.month)
+    following = date.fromordinal(last.toordinal() + 1)
+    return [
+        (word("date", language), day(following, language)),
+        (word("period", language), _period(first, last, language)),
+    ]
+
+
+def _period(first: date, last: date, language: str) -> str:
+    return f"{day(first, language)} – {day(last, language)}"
+
+
+def _seller(seller: Seller, language: str) -> list[tuple[str, str]]:
+    facts = [
+        ("operator", seller.name),
+        ("code", seller.code),
+        ("address", seller.address),
+        ("bank", seller.bank),
+    ]
+    return [(word(key, language), value) for key, value in facts if value]
+
+
+def _buyer(bill: Bill, language: str) -> list[tuple[str, str]]:
+    return _party(bill.party, bill.account_id, language)
+
+
+def _party(party: Mapping[str, str], account_id: int, language: str) -> list[tuple[str, str]]:
+    """Who a paper is for: a person by both names, a company by its own."""
+    person = f"{party.get('first_name', '')} {party.get('surname', '')}".strip()
+    facts = [
+        ("subscriber", person or party.get("name", "")),
+        ("account", digits(str(account_id), language)),
+        ("code", party.get("registration_number") or party.get("national_code", "")),
+        ("address", party.get("address", "")),
+    ]
+    return [(word(key, language), value) for key, value in facts if value]
+
+
+def _role(line: ContractLine, language: str) -> str:
+    if line.lease_ends_on is None:
+        return word("owner", language)
+    return f"{word('tenant', language)} {day(line.lease_ends_on, language)}"

@@ -1,0 +1,57 @@
+"""Amounts, dates and durations as each language writes them."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import jdatetime  # type: ignore[import-untyped]
+
+from billing.money import format_amount
+
+_PERSIAN = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
+_SEPARATORS = {"en": (",", "."), "fa": ("٬", "٫")}
+"""Of thousands and of decimals; a narrow no-break space and a comma elsewhere."""
+_SIGNS = {"GEL": "₾", "KZT": "₸", "RUB": "₽", "EUR": "€", "USD": "$"}
+_MINUS = "\N{MINUS SIGN}"
+
+
+def digits(text: str, language: str) -> str:
+    """A text with the language's own digits."""
+    return text.translate(_PERSIAN) if language == "fa" else text
+
+
+def amount(micros: int, currency: str, language: str) -> str:
+    """An amount with its currency."""
+    thousands, decimals = _SEPARATORS.get(language, ("\N{NARROW NO-BREAK SPACE}", ","))
+    whole, _, part = format_amount(abs(micros)).partition(".")
+    groups = []
+    while whole:
+        whole, group = whole[:-3], whole[-3:]
+        groups.append(group)
+    sign = _MINUS if micros < 0 else ""
+    number = f"{sign}{thousands.join(reversed(groups))}{decimals}{part}"
+    return f"{digits(number, language)}\N{NO-BREAK SPACE}{unit(currency, language)}"
+
+
+def unit(currency: str, language: str) -> str:
+    """A currency's sign, or its code."""
+    if currency == "IRR" and language == "fa":
+        return "ریال"
+    return _SIGNS.get(currency, currency)
+
+
+def day(when: date, language: str) -> str:
+    """A date; in Persian of the Jalali calendar."""
+    if language == "fa":
+        jalali = jdatetime.date.fromgregorian(date=when)
+        return digits(f"{jalali.year:04d}/{jalali.month:02d}/{jalali.day:02d}", language)
+    if language == "en":
+        return when.isoformat()
+    return f"{when:%d.%m.%Y}"
+
+
+def clock(seconds: int, language: str) -> str:
+    """A duration as hours, minutes and seconds."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return digits(f"{hours}:{minutes:02d}:{rest:02d}", language)

@@ -1,0 +1,103 @@
+"""A paper's content, whatever it says, and its one layout as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from softswitch.papers.words import RIGHT_TO_LEFT
+
+FONTS = '"Noto Sans", "Noto Sans Georgian", "Noto Naskh Arabic", "DejaVu Sans", sans-serif'
+_STYLE = f"""
+@page {{ size: A4; margin: 20mm 18mm; @bottom-center {{ content: counter(page) " / " counter(pages);
+  font: 8pt {FONTS}; color: #666 }} }}
+body {{ font: 9.5pt/1.45 {FONTS}; color: #111 }}
+h1 {{ font-size: 16pt; margin: 0 0 2mm }}
+.mark {{ color: #a00; font-size: 13pt; font-weight: bold; margin: 0 0 3mm }}
+table {{ border-collapse: collapse; width: 100%; margin: 4mm 0 }}
+th, td {{ text-align: start; padding: 1.2mm 2mm; vertical-align: top }}
+.list th {{ border-bottom: 0.4mm solid #333 }}
+.list td {{ border-bottom: 0.1mm solid #bbb }}
+.facts td:first-child {{ color: #555; width: 32% }}
+.sums td:last-child, .list .n {{ text-align: end; white-space: nowrap }}
+.sums tr:last-child td {{ font-weight: bold; border-top: 0.4mm solid #333 }}
+.signatures td {{ padding-top: 16mm; width: 50% }}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a header; the columns from `numbers_from` on hold figures."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers_from: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What stands on a paper, all of it in one language.
+
+    Args:
+        mark: stands out below the title.
+        facts: names and values.
+        sums: names and amounts; the last one is what it comes to.
+        signatures: who signs.
+    """
+
+    language: str
+    title: str
+    facts: Sequence[tuple[str, str]]
+    tables: Sequence[Table] = ()
+    sums: Sequence[tuple[str, str]] = ()
+    mark: str = ""
+    text: str = ""
+    signatures: Sequence[str] = ()
+
+
+def to_html(paper: Paper) -> str:
+    """A page that needs nothing from outside. Every value is isolated, so that a number inside a
+    line that is written right to left keeps its own direction."""
+    side = "rtl" if paper.language in RIGHT_TO_LEFT else "ltr"
+    parts = [
+        f'<!doctype html><html lang="{paper.language}" dir="{side}"><head><meta charset="utf-8">'
+        f"<title>{escape(paper.title)}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{escape(paper.title)}</h1>",
+    ]
+    if paper.mark:
+        parts.append(f'<p class="mark">{escape(paper.mark)}</p>')
+    parts.append(_pairs("facts", paper.facts))
+    if paper.text:
+        parts.append(f"<p>{escape(paper.text)}</p>")
+    parts += [_list(table) for table in paper.tables]
+    parts.append(_pairs("sums", paper.sums))
+    if paper.signatures:
+        cells = "".join(f"<td>____________________<br>{escape(x)}</td>" for x in paper.signatures)
+        parts.append(f'<table class="signatures"><tr>{cells}</tr></table>')
+    parts.append("</body></html>")
+    return "\n".join(parts)
+
+
+def _pairs(name: str, pairs: Sequence[tuple[str, str]]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(key)}</td><td>{_isolated(value)}</td></tr>" for key, value in pairs
+    )
+    return f'<table class="{name}">{rows}</table>' if rows else ""
+
+
+def _list(table: Table) -> str:
+    def cells(row: Sequence[str], tag: str, show: bool) -> str:
+        return "".join(
+            f"<{tag}{' class=n' if place >= table.numbers_from else ''}>"
+            f"{_isolated(cell) if show else escape(cell)}</{tag}>"
+            for place, cell in enumerate(row)
+        )
+
+    body = "".join(f"<tr>{cells(row, 'td', True)}</tr>" for row in table.rows)
+    head = cells(table.header, "th", False)
+    return f'<table class="list"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _isolated(text: str) -> str:
+    return f"<bdi>{escape(text)}</bdi>"

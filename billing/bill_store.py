@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
 )
 
+from billing.account import CLOSED
 from billing.bill import LATE, Bill, Item, MakeBills, difference, merged, month_before
 from billing.book import Book
 from billing.ledger import Difference
@@ -61,7 +62,7 @@ def make(connection: Connection, _: Book, command: MakeBills) -> list[Bill]:
         if row.created_at >= command.ends_at:
             continue
         bill = _bill(command, number + 1, row, before, sums)
-        if row.status == "closed" and not (bill.items or bill.opening_micros):
+        if row.status == CLOSED and not bill.items:
             continue
         number += 1
         made.append(bill)

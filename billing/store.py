@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -23,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from billing import (
     bill_store,
+    cdr_search,
     rerating_store,
     sales_store,
     schema,
@@ -47,6 +47,7 @@ from billing.authorization import (
 )
 from billing.book import Book, LiveCall, recovered
 from billing.cdr import Cdr
+from billing.cdr_search import CdrFilter
 from billing.decisions import decide
 from billing.ledger import Difference, Entry, payment_transaction
 from billing.sales import RenewPackage, SalesCommand
@@ -68,19 +69,6 @@ class StoreError(Exception):
 
 class _Conflict(Exception):
     """Another process changed an account between our reading and our writing."""
-
-
-@dataclass(frozen=True, slots=True)
-class CdrFilter:
-    """Which CDRs: from and to (epoch milliseconds of setup, the end excluded), a number on either
-    side, a type, an account."""
-
-    start: int | None = None
-    end: int | None = None
-    number: str | None = None
-    type: str | None = None
-    account: int | None = None
-    limit: int | None = None
 
 
 class Store:
@@ -239,24 +227,8 @@ class Store:
 
     def cdrs(self, wanted: CdrFilter | None = None) -> list[Cdr]:
         """CDRs in the order of their setup."""
-        wanted = wanted or CdrFilter()
-        columns = schema.cdrs.c
-        query = select(schema.cdrs).order_by(columns.setup_at, columns.id)
-        if wanted.start is not None:
-            query = query.where(columns.setup_at >= wanted.start)
-        if wanted.end is not None:
-            query = query.where(columns.setup_at < wanted.end)
-        if wanted.number is not None:
-            number = wanted.number
-            query = query.where((columns.calling == number) | (columns.called == number))
-        if wanted.type is not None:
-            query = query.where(columns.type == wanted.type)
-        if wanted.account is not None:
-            query = query.where(columns.account == wanted.account)
-        if wanted.limit is not None:
-            query = query.limit(wanted.limit)
         with self._reading() as connection:
-            return [schema.cdr_of(row._mapping) for row in connection.execute(query)]
+            return cdr_search.find(connection, wanted or CdrFilter())
 
     def ledger(self, account_id: int, wallet: str | None = None) -> list[Entry]:
         """An account's entries of money, or of another wallet, the oldest first."""

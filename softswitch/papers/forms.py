@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from billing.bill import Bill, Item, month_days
-from softswitch.papers.numerals import amount, clock, day, digits
+from softswitch.papers.numerals import amount, clock, day, digits, in_line
 from softswitch.papers.paper import Paper, Table
 from softswitch.papers.words import kind_in_words, word
 
@@ -218,7 +218,7 @@ def _of_bill(bill: Bill, language: str) -> list[tuple[str, str]]:
 
 
 def _period(first: date, last: date, language: str) -> str:
-    return f"{day(first, language)} – {day(last, language)}"
+    return in_line(f"{day(first, language)} – {day(last, language)}", language)
 
 
 def _seller(seller: Seller, language: str) -> list[tuple[str, str]]:

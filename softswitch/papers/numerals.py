@@ -7,12 +7,15 @@ from datetime import date
 import jdatetime  # type: ignore[import-untyped]
 
 from billing.money import format_amount
+from softswitch.papers.words import RIGHT_TO_LEFT
 
 _PERSIAN = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
 _SEPARATORS = {"en": (",", "."), "fa": ("٬", "٫")}
 """Of thousands and of decimals; a narrow no-break space and a comma elsewhere."""
 _SIGNS = {"GEL": "₾", "KZT": "₸", "RUB": "₽", "EUR": "€", "USD": "$"}
 _MINUS = "\N{MINUS SIGN}"
+_LEFT = "\N{LEFT-TO-RIGHT MARK}"
+"""Keeps the sign on the left of the digits, as Persian has it."""
 
 
 def digits(text: str, language: str) -> str:
@@ -28,9 +31,15 @@ def amount(micros: int, currency: str, language: str) -> str:
     while whole:
         whole, group = whole[:-3], whole[-3:]
         groups.append(group)
-    sign = _MINUS if micros < 0 else ""
+    sign = (_LEFT + _MINUS if language == "fa" else _MINUS) if micros < 0 else ""
     number = f"{sign}{thousands.join(reversed(groups))}{decimals}{part}"
-    return f"{digits(number, language)}\N{NO-BREAK SPACE}{unit(currency, language)}"
+    shown = f"{digits(number, language)}\N{NO-BREAK SPACE}{unit(currency, language)}"
+    return in_line(shown, language)
+
+
+def in_line(text: str, language: str) -> str:
+    """What has no letters, in the direction of the language."""
+    return f"\N{RIGHT-TO-LEFT MARK}{text}" if language in RIGHT_TO_LEFT else text
 
 
 def unit(currency: str, language: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from softswitch.papers.words import RIGHT_TO_LEFT
+from softswitch.papers.words import RIGHT_TO_LEFT, isolated
 
 FONTS = '"Noto Sans", "Noto Sans Georgian", "Noto Naskh Arabic", "DejaVu Sans", sans-serif'
 _STYLE = f"""
@@ -100,4 +100,4 @@ def _list(table: Table) -> str:
 
 
 def _isolated(text: str) -> str:
-    return f"<bdi>{escape(text)}</bdi>"
+    return escape(isolated(text)) if text else ""

@@ -121,4 +121,9 @@ def kind_in_words(kind: str, about: str, language: str) -> str:
     key = f"call:{about}"
     if kind == "call" and key in _WORDS:
         about = word(key, language)
-    return f"{name}: {about}" if about else name
+    return f"{name}: {isolated(about)}" if about else name
+
+
+def isolated(text: str) -> str:
+    """A text that has its own direction, whatever stands round it (UAX 9: FSI and PDI)."""
+    return f"\u2068{text}\u2069"

@@ -592,3 +592,17 @@ def test_a_subscriber_from_registration_to_activation(softswitch: Softswitch, fo
     assert softswitch("request", "done", str(asked.json["id"])).status == 0
     shown = softswitch("account", "show", "Dito", "-o", "json").json
     assert (shown["address"], shown["status"]) == ("Rustaveli 1", "active")
+
+
+def test_papers_and_bills_from_the_command_line(softswitch: Softswitch, folder: Path) -> None:
+    assert softswitch("bill", "list", "-o", "json").json == []
+    assert "there is no bill 1" in softswitch("bill", "pdf", "1", "bill.pdf").err
+    made = softswitch("paper", "contract", "Ana", "contract.html", "--language", "fa", "-o", "json")
+    assert (made.status, made.json["name"]) == (0, "contract-1")
+    assert "قرارداد" in (folder / "contract.html").read_text()
+    wrong = softswitch("paper", "contract", "Ana", "contract.doc")
+    assert (wrong.status, "name a .pdf or a .html file" in wrong.err) == (1, True)
+    act = softswitch(
+        "paper", "reconciliation", "Ana", "act.html", "--from", "2020-01-01", "--to", "2099-12-31"
+    )
+    assert act.status == 0 and "Reconciliation act" in (folder / "act.html").read_text()

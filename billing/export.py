@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
-from billing.cdr import Cdr
+from billing.cdr import Cdr, show_stamp
 from billing.money import format_amount
 
 _HANGUP_CAUSES = {
@@ -18,6 +18,16 @@ _HANGUP_CAUSES = {
     102: "RECOVERY_ON_TIMER_EXPIRE", 127: "INTERWORKING",
 }  # fmt: skip
 """FreeSWITCH's names of Q.850 causes."""
+
+
+_REASONS = {
+    200: "OK", 402: "Payment Required", 403: "Forbidden", 404: "Not Found",
+    408: "Request Timeout", 410: "Gone", 480: "Temporarily Unavailable",
+    484: "Address Incomplete", 486: "Busy Here", 487: "Request Terminated",
+    488: "Not Acceptable Here", 500: "Server Internal Error", 502: "Bad Gateway",
+    503: "Service Unavailable", 504: "Server Time-out", 600: "Busy Everywhere", 603: "Decline",
+}  # fmt: skip
+"""The phrases of RFC 3261 section 21, of what calls end with."""
 
 
 def _stamp(epoch_ms: int | None) -> str:
@@ -39,7 +49,7 @@ def _channel(number: str, cdr: Cdr) -> str:
 
 
 def _asterisk(cdr: Cdr) -> list[object]:
-    """Master.csv: accountcode ... amaflags, uniqueid, userfield."""
+    """Master.csv: accountcode ... amaflags, uniqueid, userfield; every cell quoted."""
     return [
         cdr.account or "",
         cdr.calling,
@@ -96,7 +106,7 @@ def _acc(cdr: Cdr) -> list[object]:
         "",
         cdr.sip_call_id,
         cdr.sip_status,
-        _disposition(cdr),
+        _REASONS.get(cdr.sip_status, ""),
         _stamp(cdr.answered_at or cdr.ended_at),
         ((cdr.answered_at or cdr.ended_at) - cdr.setup_at) // 1000,
         _stamp(cdr.setup_at),
@@ -122,8 +132,8 @@ def _cgrates(cdr: Cdr) -> list[object]:
         cdr.account or "",
         cdr.calling,
         cdr.called,
-        _stamp(cdr.setup_at),
-        _stamp(cdr.answered_at),
+        show_stamp(cdr.setup_at),
+        "" if cdr.answered_at is None else show_stamp(cdr.answered_at),
         f"{cdr.duration_ms}ms",
         format_amount(cdr.price_micros),
     ]
@@ -132,7 +142,7 @@ def _cgrates(cdr: Cdr) -> list[object]:
 _Format = tuple[list[str] | None, Callable[[Cdr], list[object]], Literal[0, 1, 2, 3]]
 
 FORMATS: dict[str, _Format] = {
-    "asterisk": (None, _asterisk, csv.QUOTE_NONNUMERIC),
+    "asterisk": (None, _asterisk, csv.QUOTE_ALL),
     "freeswitch": (None, _freeswitch, csv.QUOTE_ALL),
     "acc": (ACC_HEADER, _acc, csv.QUOTE_MINIMAL),
     "cgrates": (CGRATES_HEADER, _cgrates, csv.QUOTE_MINIMAL),

@@ -7,10 +7,16 @@ from typing import Annotated, Literal
 import typer
 
 from softswitch.cli.session import Session
+from softswitch.cli.spreadsheet import Xlsx, show_rows
 
 app = typer.Typer(help="Accounts: who pays.", no_args_is_help=True)
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Id, or name when it is unique.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--from", metavar="T", help="RFC 3339, or a date in the switch's zone."),
+]
+Until = Annotated[str | None, typer.Option("--to", metavar="T", help="Not included.")]
 By = Annotated[str, typer.Option(help="Who does it, for the history.")]
 
 
@@ -171,6 +177,34 @@ def notices(context: typer.Context, account: Account) -> None:
 
 
 @app.command()
-def ledger(context: typer.Context, account: Account) -> None:
-    """The account's postings, oldest first."""
-    Session.of(context).run("account_ledger", account=account)
+def ledger(
+    context: typer.Context,
+    account: Account,
+    since: Since = None,
+    until: Until = None,
+    xlsx: Xlsx = None,
+) -> None:
+    """The account's postings, oldest first, with the balance after each."""
+    session = Session.of(context)
+    rows = session.perform("account_ledger", account=account, since=since, until=until)
+    show_rows(session, rows, xlsx)
+
+
+@app.command()
+def calls(
+    context: typer.Context,
+    account: Account,
+    since: Since = None,
+    until: Until = None,
+    number: Annotated[str | None, typer.Option(help="Calls with this number only.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="on_net, local, national, mobile, ...")
+    ] = None,
+    xlsx: Xlsx = None,
+) -> None:
+    """The account's calls in both directions, as the subscriber may see them."""
+    session = Session.of(context)
+    rows = session.perform(
+        "account_calls", account=account, since=since, until=until, number=number, kind=kind
+    )
+    show_rows(session, rows, xlsx)

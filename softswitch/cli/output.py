@@ -35,7 +35,7 @@ def show(result: Any, form: Format, stream: TextIO | None = None) -> None:
     elif isinstance(result, Sequence) and not isinstance(result, str):
         _show_rows(result, form, stream)
     elif result is not None:
-        stream.write(f"{_cell(result)}\n")
+        stream.write(f"{cell_text(result)}\n")
 
 
 def _show_record(record: Row, form: Format, stream: TextIO) -> None:
@@ -45,7 +45,9 @@ def _show_record(record: Row, form: Format, stream: TextIO) -> None:
     width = max(map(len, record), default=0)
     for key, value in record.items():
         stream.write(
-            f"{key:<{width}}  {_cell(value)}\n" if form == "table" else f"{key}\t{_cell(value)}\n"
+            f"{key:<{width}}  {cell_text(value)}\n"
+            if form == "table"
+            else f"{key}\t{cell_text(value)}\n"
         )
 
 
@@ -55,19 +57,19 @@ def _show_rows(rows: Sequence[Row], form: Format, stream: TextIO) -> None:
     elif form == "table":
         _write_table(rows, stream)
     elif rows:
-        columns = _columns(rows)
+        columns = columns_of(rows)
         stream.write("\t".join(columns) + "\n")
         for row in rows:
-            stream.write("\t".join(_cell(row.get(column)) for column in columns) + "\n")
+            stream.write("\t".join(cell_text(row.get(column)) for column in columns) + "\n")
 
 
 def _write_csv(rows: Sequence[Row], stream: TextIO) -> None:
-    columns = _columns(rows)
+    columns = columns_of(rows)
     writer = csv.writer(stream, lineterminator="\n")
     if columns:
         writer.writerow(columns)
     for row in rows:
-        cells = (_cell(row.get(column)) for column in columns)
+        cells = (cell_text(row.get(column)) for column in columns)
         writer.writerow([f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells])
 
 
@@ -80,21 +82,21 @@ def _write_table(rows: Sequence[Row], stream: TextIO) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    columns = _columns(rows)
+    columns = columns_of(rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
+        table.add_row(*(Text(cell_text(row.get(column))) for column in columns))
     Console(file=stream, highlight=False).print(table)
 
 
-def _columns(rows: Sequence[Row]) -> list[str]:
+def columns_of(rows: Sequence[Row]) -> list[str]:
     """Every key of every row, in order of first appearance."""
     return list(dict.fromkeys(key for row in rows for key in row))
 
 
-def _cell(value: object) -> str:
+def cell_text(value: object) -> str:
     """One line of text that can't steer a terminal."""
     if value is None:
         return ""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from softswitch.cli.session import REFUSED, Session
+from softswitch.cli.spreadsheet import Xlsx, show_rows
 
 cdrs = typer.Typer(help="Call detail records.", no_args_is_help=True)
 ledgers = typer.Typer(help="The ledger.", no_args_is_help=True)
@@ -30,7 +31,16 @@ def cdr_list(
         str | None, typer.Option("--type", help="on_net, local, national, mobile, ...")
     ] = None,
     account: Annotated[str | None, typer.Option(help="Id or name.")] = None,
+    line: Annotated[str | None, typer.Option(help="The line that called or paid.")] = None,
+    direction: Annotated[
+        Literal["outgoing", "incoming", "internal", "forwarded", "service"] | None, typer.Option()
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    after: Annotated[
+        str | None,
+        typer.Option(metavar="SETUP_AT,ID", help="The next page: the last record of this one."),
+    ] = None,
+    xlsx: Xlsx = None,
     format_: Annotated[
         Literal["asterisk", "freeswitch", "acc", "cgrates"] | None,
         typer.Option("--format", help="As other programs write them."),
@@ -44,10 +54,13 @@ def cdr_list(
         "number": number,
         "kind": kind,
         "account": account,
+        "line": line,
+        "direction": direction,
         "limit": limit,
+        "after": after,
     }
     if format_ is None:
-        session.run("cdr_list", **arguments)
+        show_rows(session, session.perform("cdr_list", **arguments), xlsx)
     else:
         print(session.perform("cdr_export", format=format_, **arguments), end="")
 

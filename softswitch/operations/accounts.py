@@ -165,25 +165,6 @@ def _profile_row(context: Context, owner: Account) -> Row:
     return {key: fields.get(key) for key in own} | {"login": context.subscribers.login(owner.id)}
 
 
-def account_ledger(context: Context, account: str) -> list[Row]:
-    """Its postings, oldest first, with the balance after each."""
-    balance = 0
-    rows: list[Row] = []
-    for entry in context.billing.ledger(context.account(account).id):
-        balance += entry.amount_micros
-        rows.append(
-            {
-                "at": show_stamp(entry.at),
-                "kind": entry.kind,
-                "amount": format_amount(entry.amount_micros),
-                "balance": format_amount(balance),
-                "currency": entry.currency,
-                "cause": entry.transaction_id,
-            }
-        )
-    return rows
-
-
 def account_row(account: Account) -> Row:
     """An account as people and scripts see it; amounts are decimal strings."""
     return {

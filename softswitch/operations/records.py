@@ -9,38 +9,24 @@ from billing.money import format_amount
 from billing.store import CdrFilter
 from softswitch.admission.numbering import NumberError
 from softswitch.operations.context import Context
+from softswitch.operations.statements import read_after
 from softswitch.operations.times import read_time
 
 Row = dict[str, Any]
 
 
-def cdr_list(
-    context: Context,
-    since: str | None = None,
-    until: str | None = None,
-    number: str | None = None,
-    kind: str | None = None,
-    account: str | None = None,
-    limit: int | None = None,
-) -> list[Row]:
-    """Records in the order of their setup."""
-    return [cdr.to_row() for cdr in _cdrs(context, since, until, number, kind, account, limit)]
+def cdr_list(context: Context, **wanted: Any) -> list[Row]:
+    """Records in the order of their setup: from `since`, before `until`, of a `number` on either
+    side, a `kind`, an `account`, a `line`, a `direction`; at most `limit`, those after the last
+    record of the page before (`after`: its setup_at and id)."""
+    return [cdr.to_row() for cdr in _cdrs(context, **wanted)]
 
 
-def cdr_export(
-    context: Context,
-    format: str,
-    since: str | None = None,
-    until: str | None = None,
-    number: str | None = None,
-    kind: str | None = None,
-    account: str | None = None,
-    limit: int | None = None,
-) -> str:
+def cdr_export(context: Context, format: str, **wanted: Any) -> str:
     """Records as another program writes them: asterisk, freeswitch, acc or cgrates."""
     from billing.export import export
 
-    return export(_cdrs(context, since, until, number, kind, account, limit), format)
+    return export(_cdrs(context, **wanted), format)
 
 
 def ledger_verify(context: Context) -> Row:
@@ -63,12 +49,15 @@ def ledger_verify(context: Context) -> Row:
 
 def _cdrs(
     context: Context,
-    since: str | None,
-    until: str | None,
-    number: str | None,
-    kind: str | None,
-    account: str | None,
-    limit: int | None,
+    since: str | None = None,
+    until: str | None = None,
+    number: str | None = None,
+    kind: str | None = None,
+    account: str | None = None,
+    limit: int | None = None,
+    line: str | None = None,
+    direction: str | None = None,
+    after: str | None = None,
 ) -> list[Cdr]:
     zone = context.config.switch.time_zone
     return context.billing.cdrs(
@@ -79,6 +68,9 @@ def _cdrs(
             type=kind,
             account=None if account is None else context.account(account).id,
             limit=limit,
+            line=None if line is None else context.number(line),
+            direction=direction,
+            after=None if after is None else read_after(after),
         )
     )
 

@@ -28,6 +28,7 @@ from softswitch.operations import (
     rerating,
     services,
     standing,
+    statements,
     tariff_terms,
     tariffs,
     trunks,
@@ -47,7 +48,8 @@ OPERATIONS: Mapping[str, Operation] = {
     operation.__name__: operation
     for operation in (
         accounts.account_add,
-        accounts.account_ledger,
+        statements.account_calls,
+        statements.account_ledger,
         accounts.account_authenticate,
         accounts.account_list,
         accounts.account_login,

@@ -33,6 +33,7 @@ from softswitch.operations import (
     registrations,
     registry,
     setup,
+    statements,
     tariffs,
     trunks,
 )
@@ -183,7 +184,7 @@ class TestAccounts:
             row = accounts.account_topup(context, "Ana", "12.345678", "cash-1")
             assert row["balance"] == "12.345678"
         assert "cash-1" in refusal(accounts.account_topup, context, "Ana", "1.00", "cash-1").message
-        ledger = accounts.account_ledger(context, "1")
+        ledger = statements.account_ledger(context, "1")
         assert [(row["amount"], row["balance"], row["kind"]) for row in ledger] == [
             ("12.345678", "12.345678", "topup")
         ]

@@ -32,6 +32,8 @@ from softswitch.config_codes import StarCodeKeys, double_code
 from softswitch.config_mail import MailSection
 from softswitch.config_network import GuardSection, TlsSection
 from softswitch.config_operator import OperatorSection
+from softswitch.config_recording import FOLDER as RECORDINGS_FOLDER
+from softswitch.config_recording import RecordingSection
 from softswitch.config_speech import PromptsSection
 from softswitch.config_values import (
     Advertised,
@@ -318,6 +320,7 @@ class Config(Section):
     mail: MailSection = MailSection()
     operator: OperatorSection = OperatorSection()
     voicemail: VoicemailSection = VoicemailSection()
+    recording: RecordingSection = RecordingSection()
     portal: PortalSection = PortalSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
@@ -360,6 +363,11 @@ class Config(Section):
     def voicemail_dir(self) -> Path:
         """Where messages and greetings are."""
         return self.data_dir / VOICEMAIL_FOLDER
+
+    @property
+    def recordings_dir(self) -> Path:
+        """Where recorded calls are."""
+        return self.data_dir / RECORDINGS_FOLDER
 
     @property
     def prompts_dir(self) -> Path:

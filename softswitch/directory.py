@@ -67,6 +67,8 @@ class Line:
     """None: the switch takes no messages for it."""
     language: str | None = None
     """Of what the switch says to it (ISO 639-1). None: the switch's own setting."""
+    record: bool = False
+    """Its calls are recorded (A13)."""
     listed: bool = False
     """Whether directory enquiries find it."""
     pin: str | None = None

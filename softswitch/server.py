@@ -60,6 +60,8 @@ from softswitch.operations.errors import OperationError
 from softswitch.operations.registry import server_handlers
 from softswitch.operations.setup import epoch_ms, nonce_secret
 from softswitch.prompts.library import scan
+from softswitch.recordings.desk import RecordingDesk
+from softswitch.recordings.store import RecordingStore
 from softswitch.self_service import SelfService
 from softswitch.service_desk import ServiceDesk
 from softswitch.service_store import ServiceStore
@@ -190,6 +192,7 @@ class Server:
         directory = self._directory_store.load()
         self._load_sales(directory)
         self._voicemail = self._build_voicemail(directory)
+        self._recordings = self._build_recordings()
         self.switch = self._build_switch(directory)
         self._context = Context(
             config,
@@ -214,6 +217,18 @@ class Server:
             log=self._log,
         )
 
+    def _build_recordings(self) -> RecordingDesk:
+        config = self._config
+        return RecordingDesk(
+            RecordingStore(self._store.engine),
+            Shelf(config.recordings_dir),
+            config.recording,
+            asyncio.to_thread,
+            randbits=Chance().bits,
+            wall_ms=epoch_ms,
+            log=self._log,
+        )
+
     def _build_switch(self, directory: Directory) -> Switch:
         return Switch(
             self._config,
@@ -233,6 +248,7 @@ class Server:
                 ServiceStore(self._store.engine), directory, asyncio.to_thread, self._loop.time
             ),
             voicemail=self._voicemail,
+            recordings=self._recordings,
             self_service=SelfService(
                 self._store,
                 self._directory_store,
@@ -311,6 +327,15 @@ class Server:
         else:
             if kept or strangers:
                 self._log.warning("messages of before were finished", kept=kept, removed=strangers)
+        try:
+            kept, strangers = self._recordings.recover()
+        except (OSError, SQLAlchemyError) as error:
+            self._log.error("recordings of before can't be finished", why=str(error))
+        else:
+            if kept or strangers:
+                self._log.warning(
+                    "recordings of before were finished", kept=kept, removed=strangers
+                )
 
     def _install_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -355,6 +380,7 @@ class Server:
         if self._hep is not None:
             self._hep.close()
         await self._voicemail.close()
+        await self._recordings.close()
         await self._media.close()
         await self._bindings.close()
         await self._journal.close()
@@ -454,6 +480,9 @@ class Server:
         expired = await self._voicemail.expire()
         if expired:
             self._log.info("old messages deleted", messages=expired)
+        expired = await self._recordings.expire()
+        if expired:
+            self._log.info("old recordings deleted", recordings=expired)
 
     async def _carry_mails(self) -> None:
         await self._postman.carry()

@@ -65,6 +65,7 @@ lines_table = Table(
     Column("lease_ends_on", String(10)),
     Column("language", String(2)),
     Column("listed", Boolean, nullable=False, server_default=false()),
+    Column("record", Boolean, nullable=False, server_default=false()),
     Column("pin", String(128)),
     Column("srtp", String(16)),
     Column("ha1_md5", String(32), nullable=False),
@@ -351,6 +352,7 @@ def _line(
         waiting=None if row.waiting_new is None else Waiting(row.waiting_new, row.waiting_old),
         language=row.language,
         listed=row.listed,
+        record=row.record,
         pin=row.pin,
         services=services.get(row.id, NO_SERVICES),
         mailbox=mailboxes.get(row.id),
@@ -374,6 +376,7 @@ def _line_row(line: Line) -> dict[str, Any]:
         "lease_ends_on": line.lease_ends_on,
         "language": line.language,
         "listed": line.listed,
+        "record": line.record,
         "pin": line.pin,
     }
     row.update((column, line.ha1[algorithm]) for algorithm, column in HA1_COLUMNS.items())

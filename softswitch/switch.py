@@ -36,6 +36,7 @@ from softswitch.prompts.announcer import Announcer
 from softswitch.prompts.library import PromptLibrary
 from softswitch.protection import exempt_networks, log_bans
 from softswitch.reception import Reception
+from softswitch.recordings.desk import RecordingDesk
 from softswitch.registration import Bindings, RegistrationDesk
 from softswitch.self_service import SelfService
 from softswitch.service_desk import ServiceDesk
@@ -83,6 +84,7 @@ class Switch:
         bindings: Bindings,
         service_desk: ServiceDesk,
         voicemail: VoicemailDesk,
+        recordings: RecordingDesk,
         self_service: SelfService,
         trunk_flows: TrunkFlows,
         log: Any,
@@ -225,6 +227,7 @@ class Switch:
             trunk_flows=trunk_flows,
             service_desk=service_desk,
             voicemail=voicemail,
+            recordings=recordings,
             self_service=self_service,
             tell=self._tell,
             take_message=take_message,

@@ -29,6 +29,7 @@ from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
 from softswitch.call import pick_up
 from softswitch.call.accounting import Record
+from softswitch.call.call_recording import CallRecording
 from softswitch.call.context import CallContext
 from softswitch.call.diversion import check_diversions
 from softswitch.call.ending import Ending
@@ -77,6 +78,7 @@ class Call:
         self.line_ids: set[int] = set()
         """Of all lines that ever took part."""
         self.talks = Renegotiation(self)
+        self._recording = CallRecording(self)
         self._transfer = Transfer(self)
         party = caller.line if isinstance(caller, LineCaller) else caller.trunk
         self.secure(session, party)
@@ -301,6 +303,7 @@ class Call:
             pick_up.answer(self, winner.session)
         if winner.moves:
             self.talks.align("b", self.now())
+        self._recording.follow()
         self.context.drain()
 
     # Talking with the switch itself
@@ -564,7 +567,7 @@ class Call:
         self.ringing = None
         self._serving = None
         self._speaker = None
-        del self.talks, self._transfer
+        del self.talks, self._transfer, self._recording
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
@@ -622,6 +625,7 @@ class Call:
         """Put another in the place of a leg; the one who was there."""
         gone = self.leg(side)
         self._put_leg(side, session, line, identity)
+        self._recording.follow()
         return gone
 
     def _put_leg(

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from softswitch.call.call import Call
     from softswitch.call.ending import Ending
     from softswitch.prompts.announcer import Announcer
+    from softswitch.recordings.desk import RecordingDesk
     from softswitch.self_service import SelfService
     from softswitch.service_desk import ServiceDesk
     from softswitch.voicemail.desk import VoicemailDesk
@@ -130,6 +131,7 @@ class CallContext:
         trunk_flows: finds how to reach a trunk; nothing if its name can't be resolved.
         service_desk: keeps what lines set by phone.
         voicemail: their mailboxes.
+        recordings: their recorded calls.
         self_service: their balance, terms and PINs.
         tell: sends a text of the switch's own to a line's phones.
         take_message: talks with who reaches the mailbox of a line.
@@ -157,6 +159,7 @@ class CallContext:
     trunk_flows: TrunkFlows
     service_desk: ServiceDesk
     voicemail: VoicemailDesk
+    recordings: RecordingDesk
     self_service: SelfService
     tell: Callable[[Line, str], None]
     take_message: TakeMessage

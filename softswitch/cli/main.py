@@ -25,6 +25,7 @@ from softswitch.cli import (
     numbers,
     packages,
     prompts,
+    recordings,
     records,
     requests,
     rerating,
@@ -48,8 +49,8 @@ app = typer.Typer(
 switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, packages, prompts,
-    trunks, tariffs, rerating, nodes, calls, records, guard, voicemail, greetings, wallets,
-    bills,
+    trunks, tariffs, rerating, nodes, calls, recordings, records, guard, voicemail, greetings,
+    wallets, bills,
 ):  # fmt: skip
     noun.add_to(app)
 

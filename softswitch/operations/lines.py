@@ -331,7 +331,7 @@ def _set_lease(context: Context, line: Line, value: str) -> Line:
 
 _SETTINGS_SHOWN = (
     "display_name", "algorithms", "no_answer_seconds", "max_calls", "waiting", "language", "listed",
-    "srtp",
+    "record", "srtp",
 )  # fmt: skip
 
 
@@ -395,6 +395,12 @@ def _set_language(_context: Context, line: Line, value: str) -> Line:
     return replace(line, language=value or None)
 
 
+def _set_record(_context: Context, line: Line, value: str) -> Line:
+    if value not in ("yes", "no", ""):
+        raise OperationError(f"record must be yes or no, not {value!r}")
+    return replace(line, record=value == "yes")
+
+
 def _set_listed(_context: Context, line: Line, value: str) -> Line:
     if value not in ("yes", "no", ""):
         raise OperationError(f"listed must be yes or no, not {value!r}")
@@ -444,6 +450,7 @@ _KEYS: Mapping[str, Callable[[Context, Line, str], Line]] = {
     "no_answer_seconds": _set_no_answer,
     "password": _set_password,
     "pin": _set_pin,
+    "record": _set_record,
     "srtp": _set_srtp,
     "waiting": _set_waiting,
 }

@@ -48,6 +48,8 @@ from softswitch.directory import Directory, Line, Source, Trunk
 from softswitch.due import run_due
 from softswitch.operations.context import rented_numbers
 from softswitch.prompts.library import PromptLibrary
+from softswitch.recordings.desk import RecordingDesk
+from softswitch.recordings.store import RecordingStore
 from softswitch.self_service import SelfService
 from softswitch.service_desk import ServiceDesk
 from softswitch.service_store import ServiceStore
@@ -192,6 +194,15 @@ class Exchange:
             zone=self.config.switch.time_zone,
             log=self.log,
         )
+        self.recordings = RecordingDesk(
+            RecordingStore(self.store.engine),
+            Shelf(Path(self.folder.name) / "calls"),
+            self.config.recording,
+            at_once,
+            randbits=self.rng.getrandbits,
+            wall_ms=self.wall_ms,
+            log=self.log,
+        )
         self.switch = self._switch()
         endpoint = self.switch.endpoint
         endpoint.attach(SWITCH, WireSocket(self.wire, SWITCH))
@@ -221,6 +232,7 @@ class Exchange:
                 ServiceStore(self.store.engine), self.directory, at_once, self.loop.time
             ),
             voicemail=self.voicemail,
+            recordings=self.recordings,
             self_service=SelfService(
                 self.store,
                 DirectoryStore(self.store.engine),

@@ -1,0 +1,61 @@
+"""softswitch recording: calls recorded for their lines."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softswitch.cli.session import Session, write_file
+
+app = typer.Typer(
+    help="Recorded calls; `line set NUMBER record yes` has a line's calls recorded.",
+    no_args_is_help=True,
+)
+
+Recording = Annotated[
+    str, typer.Argument(metavar="RECORDING", help="Its id, or how only its id begins.")
+]
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="recording")
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    number: Annotated[
+        str | None, typer.Option("--line", metavar="NUMBER", help="Only of this line.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+) -> None:
+    """The newest recordings."""
+    Session.of(context).run("recording_list", number=number, limit=limit)
+
+
+@app.command()
+def show(context: typer.Context, recording: Recording) -> None:
+    """A recording, and where its file is."""
+    Session.of(context).run("recording_show", recording=recording)
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    recording: Recording,
+    file: Annotated[Path, typer.Argument(metavar="FILE.wav")],
+) -> None:
+    """Write a recording to a file: stereo, the caller left, the callee right."""
+    session = Session.of(context)
+    found = session.perform("recording_export", recording=recording)
+    write_file(file, base64.b64decode(found.pop("wav")))
+    session.show(found | {"file": str(file)})
+
+
+@app.command()
+def delete(context: typer.Context, recording: Recording) -> None:
+    """Delete a recording for good."""
+    Session.of(context).run("recording_delete", recording=recording)

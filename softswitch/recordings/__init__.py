@@ -1,0 +1,1 @@
+"""Calls recorded for their lines."""

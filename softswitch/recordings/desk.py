@@ -1,0 +1,161 @@
+"""Recorded calls while the switch serves: a row first, then sound, then what became of it.
+
+A recording never disturbs its call: whatever goes wrong is logged and noted, and the call goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from rtp.control import Recorded
+from rtp.disk import PART_SUFFIX, complete
+from rtp.samples import CLOCK_RATE
+from rtp.session import MediaError
+from rtp.wav import HEADER_BYTES, SAMPLE_BYTES, WavError
+from softswitch.config_recording import RecordingSection
+from softswitch.directory import Line
+from softswitch.recordings.store import RecordedCall, RecordingStore
+from softswitch.voicemail.shelf import Shelf
+
+DAY_MS = 86_400_000
+CLOSE_SECONDS = 5.0
+_CHANNELS = 2
+
+Run = Callable[..., Awaitable[Any]]
+"""Does a thing that waits for the disk, away from the event loop: asyncio.to_thread's shape."""
+
+
+class RecordingDesk:
+    """What calls and the server do with recordings.
+
+    Args:
+        run: how store and shelf are asked.
+        randbits: for ids.
+        wall_ms: epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        store: RecordingStore,
+        shelf: Shelf,
+        settings: RecordingSection,
+        run: Run,
+        *,
+        randbits: Callable[[int], int],
+        wall_ms: Callable[[], int],
+        log: Any,
+    ) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._run = run
+        self._randbits = randbits
+        self._wall_ms = wall_ms
+        self._log = log
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.settings = settings
+
+    async def begin(self, call_id: str, line: Line, calling: str, called: str) -> str | None:
+        """Note a recording that is about to begin; its id. None: there can be none."""
+        try:
+            begun: str | None = await self._run(self._begin, call_id, line, calling, called)
+        except (OSError, SQLAlchemyError) as error:
+            self._log.error("a call isn't recorded", call=call_id, line=line.number, why=str(error))
+            return None
+        return begun
+
+    def _begin(self, call_id: str, line: Line, calling: str, called: str) -> str | None:
+        if not self._shelf.make_room(self.settings.min_free_megabytes << 20):
+            self._log.error(
+                "a call isn't recorded, the disk is nearly full", call=call_id, line=line.number
+            )
+            return None
+        now = self._wall_ms()
+        recording = RecordedCall(
+            f"{self._randbits(128):032x}",
+            call_id,
+            line.id,
+            line.number,
+            calling,
+            called,
+            "recording",
+            "",
+            now,
+            0,
+            now + self.settings.days_kept * DAY_MS,
+        )
+        self._store.begin(recording)
+        return recording.id
+
+    def path(self, recording_id: str) -> str:
+        """Where its sound goes."""
+        return str(self._shelf.path(recording_id))
+
+    def keep(self, recording_id: str, recorded: asyncio.Future[Recorded] | None) -> None:
+        """Have a recording seen when it ends, however that happens; None: it never began."""
+        self._spawn(self._keep(recording_id, recorded))
+
+    async def _keep(self, recording_id: str, recorded: asyncio.Future[Recorded] | None) -> None:
+        problem = ""
+        if recorded is not None:
+            try:
+                problem = (await recorded).problem
+            except MediaError as error:
+                problem = str(error)
+        if problem:
+            self._log.error("a recording was cut short", recording=recording_id, why=problem)
+        try:
+            await self._run(self._finish, recording_id, problem)
+        except (OSError, SQLAlchemyError) as error:
+            # Its row says that it is being recorded: the next start finishes it.
+            self._log.error(
+                "a recording waits for the next start", recording=recording_id, why=str(error)
+            )
+
+    def _finish(self, recording_id: str, problem: str) -> bool:
+        """Make it a whole file; whether there is sound in it."""
+        path = self._shelf.path(recording_id)
+        part = Path(f"{path}{PART_SUFFIX}")
+        try:
+            if part.exists() and not path.exists():
+                complete(str(part))
+            size = path.stat().st_size - HEADER_BYTES
+        except (FileNotFoundError, WavError) as error:
+            self._shelf.remove(recording_id)
+            self._store.ended(recording_id, "failed", 0, problem or str(error) or "no sound")
+            return False
+        duration_ms = size // (_CHANNELS * SAMPLE_BYTES) * 1000 // CLOCK_RATE
+        self._store.ended(recording_id, "kept", duration_ms, problem)
+        return True
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait for what is being finished; what takes too long waits for the next start."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+
+    def recover(self) -> tuple[int, int]:
+        """Before anything records: finish what a crash broke off; how many recordings were kept,
+        and how many files that nobody knew were removed. Raises SQLAlchemyError, OSError."""
+        broken = self._store.unfinished()
+        kept = sum(self._finish(one.id, "broken off by a crash") for one in broken)
+        return kept, self._shelf.sweep(self._store.ids())
+
+    async def expire(self) -> int:
+        """Delete what has been kept long enough; how many."""
+        return int(await self._run(self._expire))
+
+    def _expire(self) -> int:
+        expired = self._store.expired(self._wall_ms())
+        for one in expired:
+            self._store.delete(one.id)
+            self._shelf.remove(one.id)
+        return len(expired)

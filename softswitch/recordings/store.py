@@ -1,0 +1,135 @@
+"""Recorded calls in the database.
+
+A row is there before the first sound is written, so that a crash leaves nothing that nobody knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from billing.schema import metadata, storable
+
+State = Literal["recording", "kept", "failed"]
+MAX_NUMBER = 64
+MAX_PROBLEM = 256
+
+recordings_table = Table(
+    "recordings",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("call_id", String(64), nullable=False),
+    Column("line_id", Integer, nullable=False),
+    Column("line", String(16), nullable=False),
+    Column("calling", String(MAX_NUMBER), nullable=False),
+    Column("called", String(MAX_NUMBER), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("problem", String(MAX_PROBLEM), nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("recordings_by_line", "line", "begun_at"),
+    Index("recordings_by_expiry", "expires_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCall:
+    """A recording and what of.
+
+    Args:
+        line: the number for which it is made.
+        begun_at, expires_at: epoch milliseconds.
+        problem: why it failed.
+    """
+
+    id: str
+    call_id: str
+    line_id: int
+    line: str
+    calling: str
+    called: str
+    state: State
+    problem: str
+    begun_at: int
+    duration_ms: int
+    expires_at: int
+
+
+class RecordingStore:
+    """Errors of the database come through as SQLAlchemy raises them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def begin(self, recording: RecordedCall) -> None:
+        values = {column.name: getattr(recording, column.name) for column in recordings_table.c}
+        values["calling"] = storable(recording.calling, MAX_NUMBER)
+        values["called"] = storable(recording.called, MAX_NUMBER)
+        with self._engine.begin() as connection:
+            connection.execute(insert(recordings_table).values(values))
+
+    def ended(self, recording_id: str, state: State, duration_ms: int, problem: str = "") -> None:
+        """Note what became of it."""
+        statement = (
+            update(recordings_table)
+            .where(recordings_table.c.id == recording_id)
+            .values(state=state, duration_ms=duration_ms, problem=storable(problem, MAX_PROBLEM))
+        )
+        with self._engine.begin() as connection:
+            connection.execute(statement)
+
+    def find(self, begin: str) -> list[RecordedCall]:
+        """Those whose id begins so."""
+        return self._select(recordings_table.c.id.startswith(begin, autoescape=True), 2)
+
+    def newest(self, line: str | None, limit: int) -> list[RecordedCall]:
+        """The newest first."""
+        return self._select(True if line is None else recordings_table.c.line == line, limit)
+
+    def unfinished(self) -> list[RecordedCall]:
+        """Those that a crash broke off."""
+        return self._select(recordings_table.c.state == "recording", None)
+
+    def expired(self, now: int) -> list[RecordedCall]:
+        due = recordings_table.c.expires_at <= now
+        return self._select(due & (recordings_table.c.state != "recording"), 1_000)
+
+    def delete(self, recording_id: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(
+                delete(recordings_table).where(recordings_table.c.id == recording_id)
+            )
+
+    def ids(self) -> set[str]:
+        with self._engine.connect() as connection:
+            return set(connection.execute(select(recordings_table.c.id)).scalars())
+
+    def _select(self, condition: Any, limit: int | None) -> list[RecordedCall]:
+        statement = (
+            select(recordings_table)
+            .where(condition)
+            .order_by(recordings_table.c.begun_at.desc(), recordings_table.c.id)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [_recording(row) for row in connection.execute(statement)]
+
+
+def _recording(row: Row[Any]) -> RecordedCall:
+    return RecordedCall(**row._mapping)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 
@@ -12,6 +11,7 @@ import msgspec
 from billing.intervals import Interval, Timetable
 from billing.money import format_amount
 from billing.product import NO_SETS, Destinations
+from billing.rate_table import RateTable, newest
 
 ON_NET = "on_net"
 """Stands in the prefix column for calls between our own lines."""
@@ -127,20 +127,34 @@ class Tariff:
         self.name = name
         self.currency = currency
         self.terms = terms
-        self.rates = tuple(sorted(rates, key=lambda r: r.key))
         self._timetable = Timetable(terms.zone, terms.intervals, terms.holidays)
-        self._by_prefix: dict[str, list[Rate]] = {}
         self._by_interval: dict[str, dict[str, list[Rate]]] = {}
         """Prices that count in an interval only, by prefix and name."""
-        for rate in self.rates:
+        self._table = RateTable(self._set_aside(rates))
+        self._sets = tuple(word for word in self._table.words() if word.startswith(SET))
+
+    def _set_aside(self, rates: Iterable[Rate]) -> Iterator[Rate]:
+        """Keep rates of intervals, let the others pass."""
+        for rate in rates:
             if rate.interval:
-                other = self._by_interval.setdefault(rate.prefix, {})
-                other.setdefault(rate.interval, []).append(rate)
+                other = self._by_interval.setdefault(rate.prefix, {}).setdefault(rate.interval, [])
+                other.append(rate)
+                other.sort(key=lambda rate: rate.effective_from)
             else:
-                self._by_prefix.setdefault(rate.prefix, []).append(rate)
-        self._sets = tuple(prefix for prefix in self._by_prefix if prefix.startswith(SET))
-        lengths = {len(p) for p in self._by_prefix if p != ON_NET and not p.startswith(SET)}
-        self._lengths = sorted(lengths, reverse=True)
+                yield rate
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        """All of them, put together anew: by prefix, interval and date."""
+        others = [rate for listed in self._intervals() for rate in listed]
+        return tuple(sorted([*self._table, *others], key=lambda rate: rate.key))
+
+    def __len__(self) -> int:
+        return len(self._table) + sum(map(len, self._intervals()))
+
+    def _intervals(self) -> Iterator[list[Rate]]:
+        for named in self._by_interval.values():
+            yield from named.values()
 
     def find(self, number: str, at: int, sets: Destinations = NO_SETS) -> Rate | None:
         """The rate of the longest prefix that is in force.
@@ -153,16 +167,12 @@ class Tariff:
             at: epoch milliseconds.
             sets: the destination sets that rates may name.
         """
-        matched, found = 0, None
-        for length in self._lengths:
-            rates = self._by_prefix.get(number[:length])
-            if rates is not None and (found := _in_force(rates, at)) is not None:
-                matched = length
-                break
-        for name in self._sets:
-            length = sets.length_in(name[len(SET) :], number)
-            if length > matched or (length and found is None):
-                rate = _in_force(self._by_prefix[name], at)
+        found = self._table.longest(number, at)
+        matched = 0 if found is None else len(found.prefix)
+        for word in self._sets:
+            length = sets.length_in(word[len(SET) :], number)
+            if length > matched:
+                rate = self._table.at(word, at)
                 if rate is not None:
                     matched, found = length, rate
         if found is None:
@@ -174,8 +184,7 @@ class Tariff:
 
     def find_on_net(self, at: int) -> Rate | None:
         """The rate of calls between our own lines, if the tariff has one."""
-        rates = self._by_prefix.get(ON_NET)
-        found = None if rates is None else _in_force(rates, at)
+        found = self._table.at(ON_NET, at)
         return None if found is None else self._dressed(found, at)
 
     def _dressed(self, found: Rate, at: int) -> Rate:
@@ -183,7 +192,7 @@ class Tariff:
         others = self._by_interval.get(found.prefix)
         if others is None or not self.terms.intervals:
             return _deductible(found) if self.terms.fee_deductible else found
-        rates = {name: _in_force(listed, at) for name, listed in others.items()}
+        rates = {name: newest(listed, at) for name, listed in others.items()}
         rate = rates.get(self._timetable.name_at(at)) or found
         changes: list[Change] = []
         before = rate
@@ -201,12 +210,6 @@ class Tariff:
 def _deductible(rate: Rate) -> Rate:
     least = max(rate.minimum_micros, rate.connect_fee_micros)
     return replace(rate, connect_fee_micros=0, minimum_micros=least)
-
-
-def _in_force(rates: Sequence[Rate], at: int) -> Rate | None:
-    """The newest that has begun; `rates` are in the order of their dates."""
-    index = bisect_right(rates, at, key=lambda rate: rate.effective_from)
-    return rates[index - 1] if index else None
 
 
 Key = tuple[str, str, int]
@@ -238,7 +241,7 @@ def diff(old: Iterable[Rate], new: Iterable[Rate]) -> TariffDiff:
     def was(rate: Rate) -> Rate | None:
         same = before.get(rate.key)
         of_before = listed.get((rate.prefix, rate.interval), ())
-        return same or _in_force(of_before, rate.effective_from)
+        return same or newest(of_before, rate.effective_from)
 
     pairs = [(was(rate), rate) for rate in after.values()]
     both = [(a, b) for a, b in pairs if a is not None and not (a.key == b.key and same_facts(a, b))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from billing.book import Book
 from billing.tariff import Rate, Tariff, Terms, same_facts
 
 _UNDO = "undo of version "
+PAGE = 10_000
+"""Rates read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,20 +187,24 @@ def rates_of(connection: Connection, name: str, version: int | None = None) -> l
 
 def tariffs(connection: Connection, name: str | None = None) -> list[Tariff]:
     """All price lists, or the one of this name, as they are now."""
-    query = select(schema.tariffs)
-    listed = select(_R.tariff, *(_R[fact] for fact in schema.RATE_FACTS))
-    listed = listed.where(_R.until_version.is_(None))
+    query = select(schema.tariffs).order_by(schema.tariffs.c.name)
     if name is not None:
         query = query.where(schema.tariffs.c.name == name)
-        listed = listed.where(_R.tariff == name)
-    known = {row.name: row for row in connection.execute(query)}
-    by_tariff: dict[str, list[Rate]] = {tariff: [] for tariff in known}
-    for row in connection.execute(listed):
-        by_tariff[row.tariff].append(schema.rate_of(row, known[row.tariff].currency))
     return [
-        Tariff(key, known[key].currency, found, schema.terms_of(known[key].terms))
-        for key, found in by_tariff.items()
-    ]
+        Tariff(
+            row.name, row.currency, _in_turn(connection, row.name, row.currency),
+            schema.terms_of(row.terms),
+        )
+        for row in connection.execute(query).all()
+    ]  # fmt: skip
+
+
+def _in_turn(connection: Connection, name: str, currency: str) -> Iterator[Rate]:
+    """The rates of the newest version, one at a time: there may be a million."""
+    query = select(_R.tariff, *(_R[fact] for fact in schema.RATE_FACTS)).where(_R.tariff == name)
+    query = query.where(_R.until_version.is_(None))
+    for row in connection.execution_options(yield_per=PAGE).execute(query):
+        yield schema.rate_of(row, currency)
 
 
 def assignments(connection: Connection, accounts: Iterable[int] | None = None) -> list[Assignment]:

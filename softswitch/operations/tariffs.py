@@ -106,7 +106,7 @@ def tariff_undo(context: Context, name: str = DEFAULT_TARIFF, dry_run: bool = Fa
         "tariff": name,
         "undone": undone.note,
         "made_at": show_stamp(undone.made_at),
-        "rates": len(before.rates),
+        "rates": len(before),
         **_counts(found),
     }
 
@@ -136,7 +136,7 @@ def merged(old: Sequence[Rate], new: Sequence[Rate], now_ms: int) -> list[Rate]:
 
 def tariff_list(context: Context) -> list[Row]:
     return [
-        terms_row(tariff.name, tariff.currency, tariff.terms) | {"rates": len(tariff.rates)}
+        terms_row(tariff.name, tariff.currency, tariff.terms) | {"rates": len(tariff)}
         for tariff in context.billing.tariffs()
     ]
 

@@ -1,0 +1,122 @@
+"""A million prefixes in little memory.
+
+Price lists have many prefixes to a destination and few prices: all that rates of different
+prefixes have in common is kept once, and a rate is put together when it is found.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from billing.tariff import Rate
+
+
+class RateTable:
+    """Rates by prefix and date."""
+
+    def __init__(self, rates: Iterable[Rate]) -> None:
+        self._known: dict[str, Rate | tuple[Rate, ...]] = {}
+        shared: dict[tuple[object, ...], Rate] = {}
+        lengths: set[int] = set()
+        several: set[str] = set()
+        self._count = 0
+        for rate in rates:
+            prefix = rate.prefix
+            common = shared.setdefault(_common(rate), rate)
+            before = self._known.get(prefix)
+            if before is None:
+                self._known[prefix] = common
+                if prefix.isdigit() or not prefix:
+                    lengths.add(len(prefix))
+            else:
+                listed = before if isinstance(before, tuple) else (before,)
+                self._known[prefix] = (*listed, common)
+                several.add(prefix)
+            self._count += 1
+        for prefix in several:
+            dated = self._known[prefix]
+            assert isinstance(dated, tuple)
+            self._known[prefix] = tuple(sorted(dated, key=lambda rate: rate.effective_from))
+        self._lengths = sorted(lengths, reverse=True)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Rate]:
+        """In no order."""
+        for prefix, found in self._known.items():
+            for rate in found if isinstance(found, tuple) else (found,):
+                yield _of(rate, prefix)
+
+    def words(self) -> list[str]:
+        """The prefixes that are no digits."""
+        return [prefix for prefix in self._known if prefix and not prefix.isdigit()]
+
+    def at(self, prefix: str, at: int) -> Rate | None:
+        """The newest rate of exactly this prefix that has begun."""
+        found = self._known.get(prefix)
+        rate = None if found is None else _in_force(found, at)
+        return None if rate is None else _of(rate, prefix)
+
+    def longest(self, number: str, at: int) -> Rate | None:
+        """The rate of the longest prefix of a number's that is in force."""
+        known = self._known
+        for length in self._lengths:
+            found = known.get(number[:length])
+            if found is not None:
+                rate = _in_force(found, at)
+                if rate is not None:
+                    return _of(rate, number[:length])
+        return None
+
+
+def _in_force(found: Rate | tuple[Rate, ...], at: int) -> Rate | None:
+    if not isinstance(found, tuple):
+        return found if found.effective_from <= at else None
+    return newest(found, at)
+
+
+def newest(rates: Sequence[Rate], at: int) -> Rate | None:
+    """The newest that has begun; `rates` are in the order of their dates."""
+    index = bisect_right(rates, at, key=lambda rate: rate.effective_from)
+    return rates[index - 1] if index else None
+
+
+def _common(rate: Rate) -> tuple[object, ...]:
+    """Everything but the prefix, and what a tariff's own rates never have."""
+    return (
+        rate.tariff,
+        rate.destination,
+        rate.connect_fee_micros,
+        rate.per_minute_micros,
+        rate.initial_increment_seconds,
+        rate.increment_seconds,
+        rate.effective_from,
+        rate.grace_seconds,
+        rate.currency,
+        rate.minimum_micros,
+        rate.interval,
+    )
+
+
+def _of(rate: Rate, prefix: str) -> Rate:
+    """The same for this prefix; by position, which is twice as fast as `replace`."""
+    if rate.prefix == prefix:
+        return rate
+    return type(rate)(
+        rate.tariff,
+        prefix,
+        rate.destination,
+        rate.connect_fee_micros,
+        rate.per_minute_micros,
+        rate.initial_increment_seconds,
+        rate.increment_seconds,
+        rate.effective_from,
+        rate.grace_seconds,
+        rate.currency,
+        rate.minimum_micros,
+        rate.interval,
+    )

@@ -12,6 +12,7 @@ import sys
 
 PARTS = (
     "parsing",
+    "books",
     "registrations",
     "calls",
     "latency",
@@ -21,7 +22,7 @@ PARTS = (
     "flood",
     "power_cut",
 )
-TAKES_QUICK = {"announcements", "registrations", "calls", "latency", "memory"}
+TAKES_QUICK = {"books", "announcements", "registrations", "calls", "latency", "memory"}
 QUICK = {
     "relay": ("--calls", "100", "--seconds", "3"),
     "flood": ("--seconds", "3"),

@@ -34,8 +34,9 @@ from billing.authorization import (
 )
 from billing.book import LiveCall, rated
 from billing.cdr import Cdr
+from billing.cdr_search import CdrFilter
 from billing.intervals import Interval
-from billing.store import CdrFilter, Store
+from billing.store import Store
 from billing.tariff import Rate, Tariff, Terms
 
 START = 1_767_225_600_000

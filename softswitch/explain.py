@@ -54,7 +54,7 @@ def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int)
     kind = type_of_call(destination, stages.plan)
     direction = direction_of_call(caller, destination)
     if isinstance(destination, ToLine):
-        where = f"line {destination.number}, {len(destination.bindings)} phones registered"
+        where = _at_line(destination)
     elif isinstance(destination, ToService):
         where = f"the switch itself: {destination.name}"
     else:
@@ -65,6 +65,18 @@ def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int)
     what = f"shows {shown}" if shown else "withheld"
     rows.append(_row("caller_id", f"{what}: {priced.presented.rule}"))
     return [*rows, *_costs(priced, at_ms, seconds), *_credit(context, priced, at_ms, seconds)]
+
+
+def _at_line(destination: ToLine) -> str:
+    line, kind = destination.line, destination.forward
+    where = f"line {destination.number}, {len(destination.bindings)} phones registered"
+    if kind is not None:
+        forward = line.services.forward(kind)
+        onward = "its mailbox" if forward is None else forward.numbers[0]
+        return f"line {destination.number}, {kind}: to {onward}"
+    if line.mailbox is not None:
+        return f"{where}, then its mailbox ({', '.join(line.mailbox.takes)})"
+    return where
 
 
 def quote_call(context: Context, line: Line, number: str, *, at_ms: int, seconds: int) -> Row:

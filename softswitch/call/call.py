@@ -89,6 +89,8 @@ class Call:
         """Who is rung, or was until the answer."""
         self._serving: Serving | None = None
         self._speaker: Speaker | None = None
+        self.host: Line | None = None
+        """The line whose mailbox answers."""
         self._media: CallMedia | None = None
         self._relay: MediaSession | None = None
         self.offer: SessionDescription | None = None
@@ -329,9 +331,10 @@ class Call:
 
     @property
     def speaker(self) -> Speaker:
-        """Talks with the caller, in the language of the caller's line."""
+        """Talks with the caller, in the language of the caller's line, or else of the line whose
+        mailbox it is."""
         if self._speaker is None:
-            line = self.line_of("a")
+            line = self.line_of("a") or self.host
             language = None if line is None else line.language
             in_band = not self.media.knows_events("a")
             self._speaker = Speaker(

@@ -52,8 +52,40 @@ def check(config: Config) -> list[Row]:
     rows += [
         fast_path(config, running),
         _prompts(config),
+        _messages(config),
+        _mail(config),
     ]
     return rows
+
+
+def _messages(config: Config) -> Row:
+    """Whether mailboxes take messages now."""
+    least = config.voicemail.min_free_megabytes
+    folder = config.voicemail_dir
+    there = folder if folder.exists() else config.data_dir
+    try:
+        free = shutil.disk_usage(there).free >> 20
+    except OSError as error:
+        return _row("voicemail", False, f"{there}: {error.strerror}")
+    if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+        return _row("voicemail", False, f"{folder} can't be written to")
+    if free < least:
+        why = f"{free} MB are free, messages are taken with {least} or more"
+        return _row("voicemail", False, f"{why}; [voicemail] min_free_megabytes chooses")
+    return _row("voicemail", True, f"{folder}, {free} MB free")
+
+
+def _mail(config: Config) -> Row:
+    """Whether the SMTP server lets itself be reached."""
+    server = config.mail.server
+    if server is None:
+        return _row("mail", None, "[mail] server isn't set: mails wait, at most for days")
+    try:
+        socket.create_connection(server, timeout=3.0).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        return _row("mail", False, f"{server.host}:{server.port}: {why}")
+    return _row("mail", True, f"{server.host}:{server.port} accepts connections")
 
 
 def _prompts(config: Config) -> Row:

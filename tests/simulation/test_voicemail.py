@@ -424,3 +424,22 @@ def exchange_until_talking(office):
     while not office.anna.talking:
         office.exchange.run(0.02)
     return session
+
+
+def test_a_caller_from_outside_is_spoken_to_in_the_language_of_the_called_line(open_office):
+    office = open_office()
+    exchange = office.exchange
+    exchange.directory.put_lines([replace(office.nino_line, language="ka")])
+    trunk = exchange.trunk("north", "203.0.113.5")
+    trunk.sends_rtp = False
+    session = trunk.call(NINO, from_=b"<sip:+4930123456@203.0.113.5>")
+    exchange.run(2.0)
+    voice = Voice(trunk, session)
+    exchange.run(1.0)
+    exchange.run(voice.say(tone(700, 3.0)))
+    trunk.hang_up(session)
+    cdr = office.finished()
+    assert exchange.log.announcements == [("ka", "vm-greeting")]
+    (message,) = office.messages()
+    assert message.calling == "+4930123456"
+    assert (cdr.direction, cdr.answered_by, cdr.price_micros) == ("incoming", "voicemail", 0)

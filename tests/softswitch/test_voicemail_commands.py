@@ -281,3 +281,24 @@ def test_E18_names_and_counts_have_limits(
     assert len([*(folder / "var" / "voicemail").iterdir()]) == 2
     missing = softswitch("greeting", "upload", LINE, "nothing.wav")
     assert missing.status == 1 and "nothing.wav can't be read" in missing.err
+
+
+def test_explain_says_that_a_mailbox_takes_the_call(softswitch: Softswitch) -> None:
+    other = "+995322000002"
+    softswitch("line", "add", other, "--account", "Nino", "--password", "secret")
+    call = ("explain", "call", "--from", other, "--to", LINE)
+    assert "not registered" in softswitch(*call).out
+    softswitch("voicemail", "enable", LINE)
+    assert f"line {LINE}, unreachable: to its mailbox" in softswitch(*call).out
+
+
+def test_check_says_whether_messages_and_mails_go(softswitch: Softswitch, folder: Path) -> None:
+    def rows() -> dict[str, Any]:
+        return {row["check"]: row for row in softswitch("check").json}
+
+    assert (rows()["voicemail"]["ok"], rows()["mail"]["ok"]) == (True, None)
+    more = '[voicemail]\nmin_free_megabytes = 1000000\n[mail]\nserver = "127.0.0.1:9"\n'
+    file = folder / "softswitch.toml"
+    file.write_text(file.read_text() + more + 'sender = "s@example.org"\n')
+    assert (rows()["voicemail"]["ok"], rows()["mail"]["ok"]) == (False, False)
+    assert "min_free_megabytes" in rows()["voicemail"]["detail"]

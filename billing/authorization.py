@@ -57,6 +57,9 @@ class Authorization:
     """None: without a limit."""
     final: bool = False
     """The balance has nothing more for this call now."""
+    longest_seconds: int | None = None
+    """Talk time that all the money there is now would pay for; None: unknown, or without a
+    limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ class Book:
             coverage=coverage,
         )
         self.changed_calls.add(command.call_id)
-        return Authorization(command.call_id, held.reserved_micros, held.paid_seconds, held.final)
+        return _authorized(command.call_id, held)
 
     def _reserve_first(self, command: OpenCall, rate: Rate) -> tuple[Slice, Coverage | None]:
         account, coverage = self._spender(command.account_id, rate), None
@@ -204,7 +204,7 @@ class Book:
         call.paid_seconds = held.paid_seconds
         call.coverage = coverage
         self.changed_calls.add(call.call_id)
-        return Authorization(call.call_id, held.reserved_micros, held.paid_seconds, held.final)
+        return _authorized(call.call_id, held)
 
     def _answer(self, command: AnswerCall) -> Authorization | None:
         call = self._call(command.call_id)
@@ -376,6 +376,12 @@ def rated(cdr: Cdr, call: LiveCall) -> Cdr:
         billed_seconds=price.billed_seconds,
         price_micros=price.price_micros,
         currency=rate.currency,
+    )
+
+
+def _authorized(call_id: str, held: Slice) -> Authorization:
+    return Authorization(
+        call_id, held.reserved_micros, held.paid_seconds, held.final, held.longest_seconds
     )
 
 

@@ -244,4 +244,5 @@ def covered_slice(
     if covered is None:
         return Slice(price, None, False)
     final = longest is not None and covered >= longest and not packages_have_more
-    return Slice(price, covered // 1000, final)
+    known = None if longest is None or packages_have_more else longest // 1000
+    return Slice(price, covered // 1000, final, known)

@@ -25,11 +25,14 @@ class Slice:
         reserved_micros: the whole reservation of the call.
         paid_seconds: talk time that it pays for; None without a limit.
         final: nothing more could be reserved now.
+        longest_seconds: talk time that all the money there is now would pay for; None: unknown, or
+            without a limit.
     """
 
     reserved_micros: int
     paid_seconds: int | None
     final: bool
+    longest_seconds: int | None = None
 
 
 FREE = Slice(0, None, False)
@@ -74,4 +77,5 @@ def _slice(rate: Rate, paid: int, wanted: int, budget: int | None, at: int) -> S
     seconds = wanted if longest is None else min(wanted, longest)
     price = charge(rate, seconds * 1000, at).price_micros
     covered = affordable_seconds(rate, price, at)
-    return Slice(price, covered, longest is not None and covered is not None and covered >= longest)
+    final = longest is not None and covered is not None and covered >= longest
+    return Slice(price, covered, final, longest)

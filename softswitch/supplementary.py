@@ -192,9 +192,17 @@ class Supplementary:
             Refusal: 603 filtered, 433 anonymous (RFC 5079).
         """
         if self.is_on("call_filter") and calling in self["call_filter"].numbers:
-            raise Refusal(603, "services: the caller is on the called line's call filter")
+            raise Refusal(
+                603,
+                "services: the caller is on the called line's call filter",
+                says=("refused-unwanted",),
+            )
         if shown is None and self.is_on("reject_anonymous"):
-            raise Refusal(433, "services: the called line takes no anonymous calls")
+            raise Refusal(
+                433,
+                "services: the called line takes no anonymous calls",
+                says=("refused-anonymous",),
+            )
 
     # Calls of the line
 
@@ -214,7 +222,9 @@ class Supplementary:
             ("bar_premium", premium),
         ):
             if concerned and self.is_on(name):
-                raise Refusal(403, f"services: {name} is on for the calling line")
+                raise Refusal(
+                    403, f"services: {name} is on for the calling line", says=("refused-barred",)
+                )
 
 
 NO_SERVICES = Supplementary()

@@ -217,6 +217,8 @@ class Switch:
                 config.calls.redirects == "follow",
                 config.media.srtp,
                 config.media.transcode,
+                config.announcements.mode,
+                config.announcements.warnings_seconds,
             ),
             log=log,
             domain=config.switch.domain.encode("ascii"),

@@ -20,6 +20,7 @@ from softswitch.admission.least_cost import BY_COST, LeastCost
 from softswitch.admission.numbering import Dialled, NumberError, NumberPlan
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import (
+    NOT_IN_SERVICE,
     Route,
     ToLine,
     ToService,
@@ -96,7 +97,11 @@ class Stages:
             return hot_line.numbers[0] if hot_line.active else ""
         last = self.directory.last_calls.of(line.id)
         if last is None or last.shown is None:
-            raise Refusal(404, "services: there is no last caller, or the number was withheld")
+            raise Refusal(
+                404,
+                "services: there is no last caller, or the number was withheld",
+                says=("last-caller-none",),
+            )
         return last.shown
 
     def number(self, dialled: str) -> Dialled:
@@ -114,7 +119,8 @@ class Stages:
             read = self.plan.read(number, self.directory.is_line)
             return read if withheld is None else replace(read, withheld=withheld)
         except NumberError as error:
-            raise Refusal(error.status, f"numbering: {error.reason}") from None
+            says = ("refused-incomplete",) if error.status == 484 else NOT_IN_SERVICE
+            raise Refusal(error.status, f"numbering: {error.reason}", says=says) from None
 
     def route(self, caller: Caller, dialled: Dialled) -> Route:
         """Choose where the call goes; see :func:`softswitch.admission.routing.route`."""
@@ -143,7 +149,12 @@ class Stages:
         if isinstance(destination, ToService):
             return
         if self._full(line):
-            raise Refusal(480, "routing: the calling line has its max_calls", cause=42)
+            raise Refusal(
+                480,
+                "routing: the calling line has its max_calls",
+                cause=42,
+                says=("refused-too-many-calls",),
+            )
         premium = isinstance(destination, ToTrunk) and self._is_premium(destination.number)
         line.services.bar(type_of_call(destination, self.plan), premium)
 

@@ -85,16 +85,20 @@ class CapsWatch:
             if caps.countries is not None and not number.startswith(caps.countries):
                 raise _refusal("the first call to a new country waits for the operator's yes")
         if caps.calls is not None and live(account) >= caps.calls:
-            raise _refusal(f"the account has its {caps.calls} calls at once", 480)
+            raise _refusal(f"the account has its {caps.calls} calls at once", 480, "too-many-calls")
         attempts = _count(self._attempts.get(account), at - MINUTE_MS)
         if caps.calls_per_minute is not None and attempts >= caps.calls_per_minute:
-            raise _refusal(f"the account has its {caps.calls_per_minute} calls a minute", 480)
+            raise _refusal(
+                f"the account has its {caps.calls_per_minute} calls a minute", 480, "too-many-calls"
+            )
         for what, cap, window in (
             ("an hour", caps.spend_hour_micros, HOUR_MS),
             ("a day", caps.spend_day_micros, DAY_MS),
         ):
             if cap is not None and self._sum(account, at, window) >= cap:
-                raise _refusal(f"the account spent its {format_amount(cap)} {what}")
+                raise _refusal(
+                    f"the account spent its {format_amount(cap)} {what}", says="spending-limit"
+                )
         if caps.calls_per_minute is not None:
             self._attempts.setdefault(account, deque()).append(at)
 
@@ -115,5 +119,5 @@ def _count(attempts: deque[int] | None, since: int) -> int:
     return len(attempts)
 
 
-def _refusal(why: str, status: int = 403) -> Refusal:
-    return Refusal(status, f"caps: {why}", ended_by="operator")
+def _refusal(why: str, status: int = 403, says: str = "barred") -> Refusal:
+    return Refusal(status, f"caps: {why}", ended_by="operator", says=(f"refused-{says}",))

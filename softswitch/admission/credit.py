@@ -76,7 +76,11 @@ def price(
         rate = tariff.find_on_net(at) if isinstance(destination, ToLine) else None
         rate = rate or tariff.find(destination.number[1:], at, entitlements.destinations)
     if rate is None and isinstance(destination, ToTrunk):
-        raise Refusal(403, f"credit: tariff {name} has no price for {destination.number}")
+        raise Refusal(
+            403,
+            f"credit: tariff {name} has no price for {destination.number}",
+            says=("refused-barred",),
+        )
     packages: tuple[str, ...] = ()
     if rate is not None and not rate.free:
         packages = entitlements.for_call(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ivr_prompts.phrase import Part
 from sip.errors import REASONS
 
 CAUSE_OF_STATUS = {
@@ -33,6 +34,7 @@ class Refusal(Exception):
         reason: what to tell the caller; the status's standard phrase if None.
         cause: Q.850 cause; by the status if None.
         ended_by: who the CDR says ended the attempt.
+        says: what a caller of ours hears of it; nothing: the phone's own tone is enough.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class Refusal(Exception):
         *,
         cause: int | None = None,
         ended_by: str = "callee",
+        says: tuple[Part, ...] = (),
     ) -> None:
         self.status = status
         self.rule = rule
         self.reason = reason or REASONS.get(status, "Refused")
         self.cause = cause_of(status) if cause is None else cause
         self.ended_by = ended_by
+        self.says = says
         super().__init__(f"{status} {self.reason} ({rule})")

@@ -15,6 +15,9 @@ from softswitch.reach import Reach
 from softswitch.supplementary import ForwardKind
 from softswitch.voicemail.mailbox import takes_at_once
 
+NOT_IN_SERVICE = ("refused-not-in-service",)
+"""What a caller hears of a number that nobody can be reached by."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToLine:
@@ -82,16 +85,22 @@ def route(
     if isinstance(caller, LineCaller):
         wants: Kind = "service" if dialled.kind == "code" else "outgoing"
         if (status := directory.bar(caller.line, wants)) is not None:
-            raise Refusal(403, f"routing: the calling line is {status}")
+            raise Refusal(
+                403, f"routing: the calling line is {status}", says=("refused-suspended",)
+            )
     if dialled.kind == "code":
         return _to_service(caller, dialled.number, service)
     line = directory.line_by_number(dialled.number)
     rented = directory.rented.get(dialled.number)
     if rented is not None and rented.shut:
-        raise Refusal(480, "routing: the rented number takes no calls until its fee is paid")
+        raise Refusal(
+            480,
+            "routing: the rented number takes no calls until its fee is paid",
+            says=NOT_IN_SERVICE,
+        )
     if line is not None:
         if (status := directory.bar(line, "incoming")) is not None:
-            raise Refusal(480, f"routing: the called line is {status}")
+            raise Refusal(480, f"routing: the called line is {status}", says=NOT_IN_SERVICE)
         if rented is not None and rented.reach is not None:
             return ToLine(line.number, line, (), reach=(rented.reach, rented.number))
         return to_line(line, bindings or (), parks, why_busy)
@@ -100,13 +109,15 @@ def route(
         raise Refusal(404, "routing: the number called from a trunk is no line of ours")
     trunks = directory.trunks_for(dialled.number[1:])
     if not trunks:
-        raise Refusal(404, "routing: no trunk takes this number")
+        raise Refusal(404, "routing: no trunk takes this number", says=NOT_IN_SERVICE)
     return ToTrunk(dialled.number, tuple(_alive(trunks, is_down)))
 
 
 def _to_service(caller: Caller, code: str, name: str | None) -> ToService:
     if name is None or not isinstance(caller, LineCaller):
-        raise Refusal(404, f"routing: no service answers {code} in this version")
+        raise Refusal(
+            404, f"routing: no service answers {code} in this version", says=NOT_IN_SERVICE
+        )
     return ToService(code, name)
 
 

@@ -29,6 +29,7 @@ from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
 from softswitch.call import pick_up
 from softswitch.call.accounting import Record
+from softswitch.call.apology import apologize
 from softswitch.call.call_recording import CallRecording
 from softswitch.call.context import CallContext
 from softswitch.call.diversion import check_diversions
@@ -39,6 +40,7 @@ from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media import CallMedia, Side, other, try_read
 from softswitch.call.meter import Extended, Meter
+from softswitch.call.money_warnings import MoneyWarnings
 from softswitch.call.parties import Parties
 from softswitch.call.pick_up import PickUp
 from softswitch.call.renegotiation import Asker, Renegotiation
@@ -91,6 +93,7 @@ class Call:
         self._speaker: Speaker | None = None
         self.host: Line | None = None
         """The line whose mailbox answers."""
+        self._warnings = MoneyWarnings(self, context.limits.warnings_seconds)
         self._media: CallMedia | None = None
         self._relay: MediaSession | None = None
         self.offer: SessionDescription | None = None
@@ -135,6 +138,15 @@ class Call:
         return {who: None if media is None else media.suite(side) for who, side in sides.items()}
 
     @property
+    def answered(self) -> bool:
+        return self._answered_at is not None
+
+    @property
+    def has_early_media(self) -> bool:
+        """Whether the caller was given a description of somebody's sound before an answer."""
+        return self._early is not None
+
+    @property
     def sound_session(self) -> MediaSession | None:
         """Its relay session, once there is one."""
         return self._relay
@@ -164,7 +176,7 @@ class Call:
         except Exception:
             self.context.log.exception("call failed", call=self.id)
             end = Ending.refused(Refusal(500, "call: internal error", ended_by="operator"))
-        await self._close(end)
+        await self._close(await apologize(self, end))
 
     async def _live(self) -> Ending:
         priced = self._admit()
@@ -202,11 +214,26 @@ class Call:
         finally:
             # Also when the money said no: the ports are there, or soon will be, and must go back.
             self._relay = await opening
-        self._relay.owner = self
+        self._begin_media(self._relay)
+
+    async def open_sound(self) -> None:
+        """Have a way to the caller, also in a call that nobody was rung for.
+
+        Raises:
+            MediaError: there is none to be had.
+        """
+        if self._relay is None:
+            signalling = self.leg("a").dialog.flow.remote[0]
+            self._relay = await self.context.media.open_alone(signalling)
+        if self._media is None:
+            self._begin_media(self._relay)
+
+    def _begin_media(self, relay: MediaSession) -> None:
+        relay.owner = self
         address = self.context.media_address
         origin = self.context.agent.pick(1 << 31)
         self._media = CallMedia(
-            self._relay,
+            relay,
             {"a": address, "b": address},
             origin,
             self.leg("a").sound,
@@ -396,7 +423,7 @@ class Call:
                 return ended
 
     def _next_deadline(self, cap: float) -> float:
-        deadline = min(cap, self._transfer.until, self.talks.retry_at)
+        deadline = min(cap, self._transfer.until, self.talks.retry_at, self._warnings.next_at())
         for meter in self.meters:
             deadline = min(deadline, meter.paid_until(), meter.extend_at())
         return deadline
@@ -411,6 +438,7 @@ class Call:
                 meter.extend()
         if now >= cap:
             return endings.cap_reached(cap)
+        self._warnings.expire(now)
         if now >= self.talks.retry_at:
             self.talks.retry(now)
         if now >= self._transfer.until:
@@ -570,7 +598,7 @@ class Call:
         self.ringing = None
         self._serving = None
         self._speaker = None
-        del self.talks, self._transfer, self._recording
+        del self.talks, self._transfer, self._recording, self._warnings
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
@@ -677,5 +705,6 @@ class Call:
 def _unpaid(error: BillingError) -> Refusal:
     """The books refuse a call: no money, or an account that may not spend any."""
     if isinstance(error, AccountBlocked):
-        return Refusal(403, f"credit: {error}", ended_by="operator")
-    return Refusal(402, f"credit: {error}", ended_by="credit")
+        says = ("refused-suspended",)
+        return Refusal(403, f"credit: {error}", ended_by="operator", says=says)
+    return Refusal(402, f"credit: {error}", ended_by="credit", says=("refused-no-credit",))

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import structs
 
@@ -113,6 +113,10 @@ class Limits:
     """Of lines and trunks that say nothing else."""
     transcodes: bool = True
     """Whether sides that share no codec may talk all the same."""
+    announces: Literal["early", "answer", "off"] = "early"
+    """How a caller of ours hears why a call is refused."""
+    warnings_seconds: tuple[int, ...] = ()
+    """How long before the money ends the payer is warned, the longest first."""
 
     @property
     def extension_lead_seconds(self) -> float:
@@ -328,7 +332,9 @@ class CallContext:
                     )
                 )
         if not attempts:
-            raise Refusal(503, "routing: no trunk's address can be resolved")
+            raise Refusal(
+                503, "routing: no trunk's address can be resolved", says=("refused-no-lines",)
+            )
         return attempts
 
     async def figures(self, relay: MediaSession, seconds: float) -> SessionFigures | None:

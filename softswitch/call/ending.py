@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ivr_prompts.phrase import Part
 from softswitch.admission.refusal import NORMAL_CLEARING, RECOVERY_ON_TIMER, Refusal
 
 
@@ -19,6 +20,7 @@ class Ending:
             paid second, or the last packet.
         rule: what refused, for the log.
         reason: the phrase that goes with the status; None for the standard one.
+        says: what the caller hears of it before an answer.
     """
 
     ended_by: str
@@ -27,11 +29,18 @@ class Ending:
     at: float | None = None
     rule: str = ""
     reason: str | None = None
+    says: tuple[Part, ...] = ()
 
     @classmethod
     def refused(cls, refusal: Refusal) -> Ending:
         return cls(
-            refusal.ended_by, refusal.status, refusal.cause, None, refusal.rule, refusal.reason
+            refusal.ended_by,
+            refusal.status,
+            refusal.cause,
+            None,
+            refusal.rule,
+            refusal.reason,
+            refusal.says,
         )
 
 

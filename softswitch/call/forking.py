@@ -15,6 +15,7 @@ from sip.registrar import Binding
 from sip.session import Session
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.refusal import NO_ANSWER, SUBSCRIBER_ABSENT, Refusal, cause_of
+from softswitch.admission.routing import NOT_IN_SERVICE
 from softswitch.directory import Line, Trunk
 from softswitch.reach import Reach
 from softswitch.supplementary import ForwardKind
@@ -302,6 +303,16 @@ PASSED_ON = frozenset({404, 410, 480, 484, 486, 487, 488, 500, 503, 600, 603, 60
 """Statuses that mean the same to the caller as to us."""
 
 
+_OF_TRUNK = {
+    404: NOT_IN_SERVICE,
+    410: NOT_IN_SERVICE,
+    484: ("refused-incomplete",),
+    503: ("refused-no-lines",),
+    604: NOT_IN_SERVICE,
+}
+"""What callers hear of a trunk's refusals; of a person's their phone's own tone."""
+
+
 def _rank(status: int) -> tuple[int, int]:
     if status >= 600:
         return 0, status
@@ -313,10 +324,9 @@ def _rank(status: int) -> tuple[int, int]:
 def _trunk_refusal(status: int, cause: int | None, trunk: Trunk) -> Refusal:
     rule = f"call: trunk {trunk.name} answered {status}"
     if status in PASSED_ON:
-        return Refusal(status, rule, cause=cause)
-    if status == 408:
-        return Refusal(504, rule, cause=cause)
-    return Refusal(503, rule, cause=cause)
+        says: tuple[str, ...] = _OF_TRUNK.get(status, ())
+        return Refusal(status, rule, cause=cause, says=says)
+    return Refusal(504 if status == 408 else 503, rule, cause=cause, says=("refused-no-lines",))
 
 
 def not_registered() -> Refusal:

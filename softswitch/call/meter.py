@@ -128,6 +128,22 @@ class Meter:
             return float("inf")
         return self.answered_at + paid
 
+    def ends_at(self) -> float:
+        """The loop's time at which the money ends, as far as is known now: for certain once there
+        is nothing left to reserve."""
+        authorization = self._authorization
+        if authorization is None or self.answered_at is None:
+            return float("inf")
+        longest = authorization.longest_seconds
+        if authorization.final:
+            longest = authorization.paid_seconds
+        return float("inf") if longest is None else self.answered_at + longest
+
+    @property
+    def extending(self) -> bool:
+        """Whether the store was asked for more and hasn't answered."""
+        return self._extending
+
     def extend_at(self) -> float:
         """When to reserve more: well before the paid second, and not while an answer is due."""
         authorization = self._authorization

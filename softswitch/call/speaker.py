@@ -74,10 +74,7 @@ class Speaker:
         announcer = self._context.announcer
         while True:
             said = announcer.announce(self._language, phrase)
-            self._context.log.info(
-                "announcement", call=self._call_id, side=self._side, language=said.language,
-                tokens=" ".join(said.tokens),
-            )  # fmt: skip
+            announcer.note(self._call_id, self._side, said)
             played = await self._sound.play(self._side, said.items, barge_in=interruptible)
             if played.reason != "failed":
                 return played.reason != "key"

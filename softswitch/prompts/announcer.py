@@ -65,6 +65,16 @@ class Announcer:
                 return Announcement(candidate, tokens, items)
         return Announcement("", first or (), (PlayItem(tone=TONE, country=self._country),))
 
+    def note(self, call_id: str, side: str, said: Announcement) -> None:
+        """Log what is said to a side of a call."""
+        self._log.info(
+            "announcement",
+            call=call_id,
+            side=side,
+            language=said.language,
+            tokens=" ".join(said.tokens),
+        )
+
     def spoiled(self, announcement: Announcement, problem: str) -> bool:
         """A file of it couldn't be played; whether another try may fare better."""
         for token, item in zip(announcement.tokens, announcement.items, strict=False):

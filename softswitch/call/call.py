@@ -607,6 +607,7 @@ class Call:
         if self._serving is not None:
             self._serving.stop()
         self._transfer.stop(now)
+        self.talks.stop(now)
         if self._answered_at is None:
             self.leg("a").reject(max(end.status, 400), now, end.reason, extra)
         for leg in self.parties:

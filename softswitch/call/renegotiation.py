@@ -98,6 +98,13 @@ class Renegotiation:
     def busy(self) -> bool:
         return self._asked_by is not None or self._answer_due is not None
 
+    def stop(self, now: float) -> None:
+        """The call ends: whoever wants to come in, and still waits for the other leg, can't."""
+        deferred = None if self._deferred is None else self._deferred[0]
+        for asker in (self._asked_by, deferred):
+            if asker is not None and asker.session not in [*self._call.parties]:
+                asker.reject(481, now)
+
     def begin(self, offer: SessionDescription | None, description: SessionDescription) -> None:
         """The call was answered; without an offer in the INVITE the description is one, and the
         caller's ACK will answer it."""

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from billing.tariff import Rate
 
 
+MAX_FOUND = 100_000
+"""Rates that are kept as they were put together; calls go to few of the prefixes there are."""
+
+
 class RateTable:
     """Rates by prefix and date."""
 
@@ -41,6 +45,7 @@ class RateTable:
             assert isinstance(dated, tuple)
             self._known[prefix] = tuple(sorted(dated, key=lambda rate: rate.effective_from))
         self._lengths = sorted(lengths, reverse=True)
+        self._found: dict[str, Rate] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -69,8 +74,16 @@ class RateTable:
             if found is not None:
                 rate = _in_force(found, at)
                 if rate is not None:
-                    return _of(rate, number[:length])
+                    return self._put_together(rate, number[:length])
         return None
+
+    def _put_together(self, rate: Rate, prefix: str) -> Rate:
+        made = self._found.get(prefix)
+        if made is None or made.effective_from != rate.effective_from:
+            if len(self._found) >= MAX_FOUND:
+                self._found.clear()
+            made = self._found[prefix] = _of(rate, prefix)
+        return made
 
 
 def _in_force(found: Rate | tuple[Rate, ...], at: int) -> Rate | None:

@@ -1,16 +1,18 @@
 """Crashes by the hundred: killed processes, power cuts, and disks that fail or are full.
 
-    python -m tests.billing.crash --rounds 200 [--seed 1] [kill] [power] [full] [fail] [sync]
+    python -m tests.billing.crash --rounds 200 [--seed 1] [KIND]...
 
-kill: kill -9 at a random point of the work. power: the power is cut at a random point, and what
-wasn't synced is gone or half there. full, fail, sync: the Nth write finds a full disk, or fails, or
-the Nth sync does, for N = 1..rounds; some more do too, and then the disk works again. After each:
-nothing that was acknowledged is lost, nothing is posted twice, and the next process goes on.
+kill: kill -9 at a random point of the work. server: the same on a PostgreSQL of its own. power: the
+power is cut at a random point, and what wasn't synced is gone or half there. full, fail, sync: the
+Nth write finds a full disk, or fails, or the Nth sync does, for N = 1..rounds; some more do too,
+and then the disk works again. After each: nothing that was acknowledged is lost, nothing is posted
+twice, and the next process goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -19,14 +21,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
 
 import crash_work  # noqa: E402
+import postgresql  # noqa: E402
 import power_cut  # noqa: E402
+
+from billing.store import Store, metadata  # noqa: E402
 
 WORK = str(HERE / "crash_work.py")
 KILLED_TURNS = 40
@@ -51,10 +56,18 @@ def fresh(folder: Path) -> tuple[Path, str]:
     return data, url
 
 
-def killed(folder: Path, seed: int) -> int:
-    """One process killed with -9; how much it had acknowledged."""
+def emptied(url: str) -> str:
+    """Prepared books in the place of those on a server."""
+    books = Store(url)
+    metadata.drop_all(books.engine)
+    books.close()
+    crash_work.prepare(url)
+    return url
+
+
+def killed(url: str, seed: int) -> int:
+    """One process killed with -9 while it works on prepared books; how much it had acknowledged."""
     chance = random.Random(seed)
-    _, url = fresh(folder)
     arguments = [sys.executable, WORK, url, str(seed), str(KILLED_TURNS)]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, env=_environment())
     assert process.stdout is not None
@@ -137,29 +150,36 @@ def _environment() -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help="kill power full fail sync")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help="kill server power full fail sync")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
-    unknown = set(given.kinds) - {"kill", "power", *FAULTS}
+    unknown = set(given.kinds) - {"kill", "server", "power", *FAULTS}
     if unknown:
         parser.error(f"there is no kind {sorted(unknown)[0]}")
     with tempfile.TemporaryDirectory(prefix="softswitch-crash-") as name:
         folder = Path(name)
-        for kind in given.kinds or ("kill", "power", *FAULTS):
+        for kind in given.kinds or ("kill", "server", "power", *FAULTS):
             try:
-                _rounds(kind, _one(kind, folder, given.seed), given.rounds, given.seed)
-            except power_cut.CannotTrace as why:
+                with _one(kind, folder, given.seed) as one:
+                    _rounds(kind, one, given.rounds, given.seed)
+            except (power_cut.CannotTrace, postgresql.Missing) as why:
                 print(f"{kind}: left out: {why}")
     return 0
 
 
-def _one(kind: str, folder: Path, seed: int) -> Callable[[int], int]:
+@contextlib.contextmanager
+def _one(kind: str, folder: Path, seed: int) -> Iterator[Callable[[int], int]]:
+    """What does a round, by its number."""
     if kind == "kill":
-        return lambda number: killed(folder, seed + number)
-    if kind == "power":
-        return PowerCuts(folder, seed).cut
-    return lambda number: faulty(folder, kind, number, seed)
+        yield lambda number: killed(fresh(folder)[1], seed + number)
+    elif kind == "server":
+        with postgresql.server() as url:
+            yield lambda number: killed(emptied(url), seed + number)
+    elif kind == "power":
+        yield PowerCuts(folder, seed).cut
+    else:
+        yield lambda number: faulty(folder, kind, number, seed)
 
 
 def _rounds(kind: str, one: Callable[[int], int], rounds: int, seed: int) -> None:

@@ -10,7 +10,12 @@ import pytest
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_killed_at_a_random_point(tmp_path, seed):
-    assert crash.killed(tmp_path, seed) > 0
+    _, url = crash.fresh(tmp_path)
+    assert crash.killed(url, seed) > 0
+
+
+def test_killed_at_a_random_point_of_work_on_a_server(postgresql):
+    assert crash.killed(crash.emptied(postgresql), 4) > 0
 
 
 def test_power_cut_at_random_points(tmp_path):

@@ -161,25 +161,34 @@ class MediaWorkers:
             raise
 
     def open(
-        self, a_signalling: str | None, b_signalling: str | None
+        self,
+        a_signalling: str | None,
+        b_signalling: str | None,
+        *,
+        together: bool = False,
     ) -> asyncio.Future[MediaSession]:
         """Open port pairs for both sides.
 
         Args:
             a_signalling, b_signalling: the IP address that each peer's SIP comes from, if known.
+            together: in the worker where all such sessions are, so that they can be in one room.
 
         The future fails with MediaError if there are no ports, descriptors or workers.
         """
-        return self._open(SideSpec(a_signalling), SideSpec(b_signalling))
+        return self._open(SideSpec(a_signalling), SideSpec(b_signalling), together)
 
-    def open_alone(self, signalling: str | None) -> asyncio.Future[MediaSession]:
+    def open_alone(
+        self, signalling: str | None, *, together: bool = False
+    ) -> asyncio.Future[MediaSession]:
         """Open a port pair for a caller whom the switch itself talks with, as side a.
 
         The future fails as that of :meth:`open`.
         """
-        return self._open(SideSpec(signalling), None)
+        return self._open(SideSpec(signalling), None, together)
 
-    def _open(self, side_a: SideSpec, side_b: SideSpec | None) -> asyncio.Future[MediaSession]:
+    def _open(
+        self, side_a: SideSpec, side_b: SideSpec | None, together: bool
+    ) -> asyncio.Future[MediaSession]:
         ready = [worker for worker in self._workers if worker.ready]
         if not ready:
             future: asyncio.Future[MediaSession] = asyncio.get_running_loop().create_future()
@@ -187,6 +196,8 @@ class MediaWorkers:
             return future
         self._last_session += 1
         worker = min(ready, key=lambda worker: (worker.overdue, len(worker)))
+        if together:
+            worker = ready[0]
         return worker.book.open(self._last_session, side_a, side_b)
 
     def monotonic(self, epoch_ms: int) -> float:

@@ -98,12 +98,18 @@ class LocalMedia:
         """Nothing has to be started."""
 
     def open(
-        self, a_signalling: str | None, b_signalling: str | None
+        self,
+        a_signalling: str | None,
+        b_signalling: str | None,
+        *,
+        together: bool = False,
     ) -> asyncio.Future[MediaSession]:
         """As :meth:`rtp.client.MediaWorkers.open`."""
         return self._open(SideSpec(a_signalling), SideSpec(b_signalling))
 
-    def open_alone(self, signalling: str | None) -> asyncio.Future[MediaSession]:
+    def open_alone(
+        self, signalling: str | None, *, together: bool = False
+    ) -> asyncio.Future[MediaSession]:
         """As :meth:`rtp.client.MediaWorkers.open_alone`."""
         return self._open(SideSpec(signalling), None)
 

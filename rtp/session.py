@@ -168,6 +168,10 @@ class MediaSession:
         """Choose what a side hears; see :class:`Hear`."""
         self._send(Hear(self.id, side, source, room, muted, tones))
 
+    def beside(self, other: MediaSession) -> bool:
+        """Whether both are in one engine, and so can be in one room."""
+        return self._book is other._book
+
     def bridge(self, bridged: bool) -> None:
         """Whether the sides hear each other's decoded sound; see :class:`Bridge`."""
         self._send(Bridge(self.id, bridged))

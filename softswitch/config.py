@@ -29,6 +29,7 @@ from pydantic import (
 
 from sip.flow import SECURE
 from softswitch.config_codes import StarCodeKeys, double_code
+from softswitch.config_conference import ConferenceSection
 from softswitch.config_mail import MailSection
 from softswitch.config_network import GuardSection, TlsSection
 from softswitch.config_operator import OperatorSection
@@ -238,6 +239,8 @@ class CodesSection(StarCodeKeys):
     own_number: Dialable = "*99"
     voicemail: Dialable = "*97"
     echo: Dialable = "*43"
+    conference: Dialable = "*88"
+    """Dial-in conference rooms."""
     last_caller: Dialable = "*69"
     """Calls back whoever called last."""
     malicious: Dialable = "*57"
@@ -322,6 +325,7 @@ class Config(Section):
     operator: OperatorSection = OperatorSection()
     voicemail: VoicemailSection = VoicemailSection()
     recording: RecordingSection = RecordingSection()
+    conference: ConferenceSection = ConferenceSection()
     portal: PortalSection = PortalSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()

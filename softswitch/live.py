@@ -75,6 +75,22 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
     def subscription_list() -> list[Row]:
         return switch.watchers.rows(switch.now())
 
+    def conference_list() -> list[Row]:
+        return [
+            {
+                "conference": conference.id,
+                "kind": conference.key[0],
+                "number": conference.key[1],
+                "owner": conference.line.number,
+                "member": member.call.identity(member.side).asserted or None,
+                "owns": member.owner,
+                "muted": member.muted,
+                "call": member.call.id,
+            }
+            for conference in switch.hall.conferences
+            for member in conference.members
+        ]
+
     def guard_list() -> list[Row]:
         return ban_rows(switch.guard, switch.now())
 
@@ -99,6 +115,7 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
         subscription_list,
         trunk_list,
         trunk_show,
+        conference_list,
         guard_list,
         guard_show,
         guard_unban,

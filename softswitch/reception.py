@@ -25,7 +25,7 @@ from softswitch.call.pick_up import PickUp
 from softswitch.call.renegotiation import Asker
 from softswitch.call.service_call import ServiceCall
 from softswitch.registration import RegistrationDesk
-from softswitch.services.answering import CONNECTING, SERVICES
+from softswitch.services.answering import CONNECTING, GATHERING, SERVICES
 from softswitch.services.messaging import ACCEPT, Messaging
 from softswitch.services.watchers import ALLOW_EVENTS, Watchers
 
@@ -151,7 +151,13 @@ class Reception:
             return Call(self.context, caller, request, session)
         connects = name in CONNECTING
         return ServiceCall(
-            self.context, caller, request, session, SERVICES[name], connects=connects
+            self.context,
+            caller,
+            request,
+            session,
+            SERVICES[name],
+            connects=connects,
+            gathers=name in GATHERING,
         )
 
     def _replace(self, received: Received, caller: Caller, value: bytes, now: float) -> None:

@@ -25,6 +25,8 @@ from softswitch.store import DirectoryStore
 
 Run = Callable[..., Awaitable[Any]]
 """Does a thing that waits for the disk, away from the event loop: asyncio.to_thread's shape."""
+ON_SALE_SECONDS = 10.0
+"""For so long it is known whether something is on sale."""
 CONFERENCE = "conference"
 """The service that a product of the conference switches on, and the name that is preferred."""
 
@@ -68,6 +70,8 @@ class SelfService:
         self._now = now
         self._zone = zone
         self._attempts = pins.Attempts()
+        self._on_sale = False
+        self._on_sale_until = 0.0
 
     async def account(self, line: Line) -> Account:
         """Who pays for the line, as the books have it now.
@@ -119,6 +123,17 @@ class SelfService:
         now_held = await self._subscriptions(line.account_id)
         self._entitlements.put(now_held, [line.account_id])
         return purchase
+
+    async def sells_conference(self) -> bool:
+        """Whether the conference service can be bought; asked of the database now and then.
+
+        Raises:
+            StoreError: the database is out of order.
+        """
+        if self._now() >= self._on_sale_until:
+            self._on_sale = await self._ask(self._conference_on_sale) is not None
+            self._on_sale_until = self._now() + ON_SALE_SECONDS
+        return self._on_sale
 
     async def prove(self, line: Line, pin: str) -> bool:
         """Whether it is the line's PIN; a line without one has none that fits.

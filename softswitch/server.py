@@ -37,6 +37,7 @@ from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import MediaLost, Silent
 from softswitch.chance import Chance
 from softswitch.claim import DatabaseClaim
+from softswitch.conference.rooms import RoomStore
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
 from softswitch.directory import Directory
@@ -249,6 +250,8 @@ class Server:
             ),
             voicemail=self._voicemail,
             recordings=self._recordings,
+            rooms=RoomStore(self._store.engine),
+            run=asyncio.to_thread,
             self_service=SelfService(
                 self._store,
                 self._directory_store,

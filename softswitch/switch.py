@@ -30,6 +30,8 @@ from softswitch.call.context import CallContext, Limits, Media, TrunkFlows
 from softswitch.call.ending import Ending
 from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.live_calls import LiveCalls
+from softswitch.conference.hall import Hall, Run
+from softswitch.conference.rooms import RoomStore
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
 from softswitch.prompts.announcer import Announcer
@@ -62,6 +64,7 @@ class Switch:
         trunk_flows: see :class:`CallContext`.
         money: the single writer; `desk` settles calls through it.
         tls: for [sip] listen with tls or wss.
+        rooms: dial-in rooms; `run` asks them, away from the loop.
         is_local: whether this machine has an address.
         prompts: what can be said; None: nothing, and tones stand for it.
     """
@@ -85,6 +88,8 @@ class Switch:
         service_desk: ServiceDesk,
         voicemail: VoicemailDesk,
         recordings: RecordingDesk,
+        rooms: RoomStore,
+        run: Run,
         self_service: SelfService,
         trunk_flows: TrunkFlows,
         log: Any,
@@ -99,6 +104,16 @@ class Switch:
         self._money = money
         self._desk = desk
         self.directory = directory
+        self.hall = Hall(
+            rooms,
+            config.conference,
+            directory,
+            entitlements,
+            run,
+            on_sale=self_service.sells_conference,
+            wall_ms=wall_ms,
+            now=loop.time,
+        )
         voicemail.lines_changed = self.lines_changed
         self.live_calls = LiveCalls(loop)
         self.calls = self.live_calls.by_id
@@ -230,6 +245,7 @@ class Switch:
             service_desk=service_desk,
             voicemail=voicemail,
             recordings=recordings,
+            hall=self.hall,
             self_service=self_service,
             tell=self._tell,
             take_message=take_message,

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from sip.session import Session
     from softswitch.call.call import Call
     from softswitch.call.ending import Ending
+    from softswitch.conference.hall import Hall
     from softswitch.prompts.announcer import Announcer
     from softswitch.recordings.desk import RecordingDesk
     from softswitch.self_service import SelfService
@@ -76,10 +77,16 @@ class Media(Protocol):
     """Who opens relay sessions: worker processes, or an engine in this one."""
 
     def open(
-        self, a_signalling: str | None, b_signalling: str | None
+        self,
+        a_signalling: str | None,
+        b_signalling: str | None,
+        *,
+        together: bool = False,
     ) -> asyncio.Future[MediaSession]: ...
 
-    def open_alone(self, signalling: str | None) -> asyncio.Future[MediaSession]: ...
+    def open_alone(
+        self, signalling: str | None, *, together: bool = False
+    ) -> asyncio.Future[MediaSession]: ...
 
 
 class Log(Protocol):
@@ -136,6 +143,7 @@ class CallContext:
         service_desk: keeps what lines set by phone.
         voicemail: their mailboxes.
         recordings: their recorded calls.
+        hall: the conferences that go on.
         self_service: their balance, terms and PINs.
         tell: sends a text of the switch's own to a line's phones.
         take_message: talks with who reaches the mailbox of a line.
@@ -164,6 +172,7 @@ class CallContext:
     service_desk: ServiceDesk
     voicemail: VoicemailDesk
     recordings: RecordingDesk
+    hall: Hall
     self_service: SelfService
     tell: Callable[[Line, str], None]
     take_message: TakeMessage

@@ -27,6 +27,7 @@ class ServiceCall(Call):
 
     Args:
         service: what answers.
+        gathers: it brings callers together in conferences.
         connects: it may have the caller talk to somebody else, who needs ports, too.
     """
 
@@ -39,15 +40,17 @@ class ServiceCall(Call):
         service: Service,
         *,
         connects: bool = False,
+        gathers: bool = False,
     ) -> None:
         super().__init__(context, caller, request, session)
         self._service = service
         self._connects = connects
+        self._gathers = gathers
 
     def _open_media(self, signalling: str) -> asyncio.Future[MediaSession]:
         if self._connects:
             return super()._open_media(signalling)
-        return self.context.media.open_alone(signalling)
+        return self.context.media.open_alone(signalling, together=self._gathers)
 
     async def _live(self) -> Ending:
         await self._authorize(self._admit())

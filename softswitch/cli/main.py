@@ -29,6 +29,7 @@ from softswitch.cli import (
     records,
     requests,
     rerating,
+    rooms,
     switch,
     tariffs,
     trunks,
@@ -50,7 +51,7 @@ switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, packages, prompts,
     trunks, tariffs, rerating, nodes, calls, recordings, records, guard, voicemail, greetings,
-    wallets, bills,
+    wallets, bills, rooms,
 ):  # fmt: skip
     noun.add_to(app)
 

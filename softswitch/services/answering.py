@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from softswitch.admission.admission import STAR_CODE
 from softswitch.call.service_call import Service
 from softswitch.services import short_codes
+from softswitch.services.conference_room import conference_room
 from softswitch.services.echo import echo
 from softswitch.services.enquiries import directory
 from softswitch.services.mailbox_menu import mailbox_menu
@@ -15,6 +16,7 @@ from softswitch.services.star_codes import malicious, star_code
 
 SERVICES: Mapping[str, Service] = {
     "balance": short_codes.balance,
+    "conference": conference_room,
     "conference_buy": short_codes.conference_buy,
     "conference_term": short_codes.conference_term,
     "directory": directory,
@@ -29,6 +31,10 @@ SERVICES: Mapping[str, Service] = {
 
 CONNECTING = frozenset({"voicemail"})
 """Services that may have their caller talk to somebody else."""
+
+
+GATHERING = frozenset({"conference"})
+"""Those that bring callers together."""
 
 
 def answering(codes: Mapping[str, str]) -> dict[str, str]:

@@ -43,6 +43,7 @@ from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import Silent
+from softswitch.conference.rooms import RoomStore
 from softswitch.config import parse
 from softswitch.directory import Directory, Line, Source, Trunk
 from softswitch.due import run_due
@@ -233,6 +234,8 @@ class Exchange:
             ),
             voicemail=self.voicemail,
             recordings=self.recordings,
+            rooms=RoomStore(self.store.engine),
+            run=at_once,
             self_service=SelfService(
                 self.store,
                 DirectoryStore(self.store.engine),

@@ -1,0 +1,73 @@
+"""softswitch room: conference rooms that one dials into."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from softswitch.cli.lines import FROM_STANDARD_INPUT
+from softswitch.cli.session import Session
+
+app = typer.Typer(help="Conference rooms that one dials into.", no_args_is_help=True)
+
+Room = Annotated[str, typer.Argument(metavar="ROOM", help="Its number: 2 to 12 digits.")]
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="room")
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    room: Room,
+    line: Annotated[str, typer.Option(metavar="NUMBER", help="The owner's line.")],
+    pin: Annotated[
+        str | None,
+        typer.Option(help="Asked of everybody but the owner; - reads it from standard input."),
+    ] = None,
+) -> None:
+    """A new room. Who is in it hears all others; `[codes] conference` leads there."""
+    Session.of(context).run("room_add", room=room, line=line, pin=_read(pin))
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """All rooms."""
+    Session.of(context).run("room_list")
+
+
+@app.command()
+def show(context: typer.Context, room: Room) -> None:
+    """One room."""
+    Session.of(context).run("room_show", room=room)
+
+
+@app.command("set")
+def set_(
+    context: typer.Context,
+    room: Room,
+    key: Annotated[str, typer.Argument(metavar="KEY")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help='"" for none; - reads it.')],
+) -> None:
+    """Change a room's pin."""
+    Session.of(context).run("room_set", room=room, key=key, value=_read(value))
+
+
+@app.command()
+def delete(context: typer.Context, room: Room) -> None:
+    """Delete a room; who is in it stays until he leaves."""
+    Session.of(context).run("room_delete", room=room)
+
+
+@app.command()
+def live(context: typer.Context) -> None:
+    """Who is in a conference now."""
+    session = Session.of(context)
+    session.show(session.perform_in_switch("conference_list"))
+
+
+def _read(pin: str | None) -> str | None:
+    return sys.stdin.readline().strip() if pin == FROM_STANDARD_INPUT else pin

@@ -1,0 +1,202 @@
+"""Conferences that go on now: who is in them, who owns them, and how they end.
+
+Everybody is a leg of an ordinary call, whose sound the mixer's room has. Nothing of a conference is
+kept: it is there while somebody is in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from billing.store import StoreError
+from softswitch import pins
+from softswitch.admission.entitlement import Entitlements
+from softswitch.conference.rooms import DialInRoom, RoomStore
+from softswitch.config_conference import ConferenceSection
+from softswitch.directory import Directory, Line
+
+if TYPE_CHECKING:
+    from softswitch.call.call import Call
+    from softswitch.call.media import Side
+
+SERVICE = "conference"
+"""The service that must be bought."""
+
+Run = Callable[..., Awaitable[Any]]
+Key = tuple[str, str]
+""""room" and its number, or "line" and the number of the line whose calls were merged."""
+
+
+class Full(Exception):
+    """There is no place left (A8)."""
+
+
+class Elsewhere(Exception):
+    """The call's sound is in another worker than the conference's."""
+
+
+class Member:
+    """A leg in a conference."""
+
+    __slots__ = ("call", "conference", "muted", "owner", "side")
+
+    def __init__(self, conference: Conference, call: Call, side: Side, *, owner: bool) -> None:
+        self.conference = conference
+        self.call = call
+        self.side: Side = side
+        self.owner = owner
+        self.muted = False
+
+    def listen(self) -> None:
+        """Hear the others, and be heard by them; they hear a tone."""
+        self.call.sound.hear(self.side, "room", self.conference.id, muted=self.muted, tones=True)
+
+    def mute(self, muted: bool) -> None:
+        self.muted = muted
+        self.call.sound.mute(self.side, muted)
+
+
+class Conference:
+    """Those who hear each other.
+
+    Args:
+        number: of the mixer's room.
+        line: the owner's.
+    """
+
+    def __init__(self, number: int, key: Key, line: Line) -> None:
+        self.id = number
+        self.key = key
+        self.line = line
+        self.members: list[Member] = []
+        self.over = asyncio.Event()
+        """Everybody is to go."""
+
+
+class Hall:
+    """All conferences of the switch.
+
+    Args:
+        run: how the store is asked.
+        on_sale: whether the service can be bought.
+        wall_ms: epoch milliseconds.
+        now: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        store: RoomStore,
+        settings: ConferenceSection,
+        directory: Directory,
+        entitlements: Entitlements,
+        run: Run,
+        *,
+        on_sale: Callable[[], Awaitable[bool]],
+        wall_ms: Callable[[], int],
+        now: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._entitlements = entitlements
+        self._run = run
+        self._on_sale = on_sale
+        self._wall_ms = wall_ms
+        self._now = now
+        self._numbers = itertools.count(1)
+        self._attempts = pins.Attempts()
+        self._conferences: dict[Key, Conference] = {}
+        self.settings = settings
+
+    def __len__(self) -> int:
+        return len(self._conferences)
+
+    @property
+    def conferences(self) -> list[Conference]:
+        return list(self._conferences.values())
+
+    # Who may
+
+    async def room(self, number: str) -> tuple[DialInRoom, Line] | None:
+        """A dial-in room and its owner's line.
+
+        Raises:
+            StoreError: the database is out of order.
+        """
+        try:
+            room: DialInRoom | None = await self._run(self._store.find, number)
+        except SQLAlchemyError as error:
+            raise StoreError(str(error)) from error
+        line = None if room is None else self._directory.line(room.line_id)
+        return None if room is None or line is None else (room, line)
+
+    async def opens(self, room: DialInRoom, pin: str) -> bool:
+        """Whether it is the room's PIN.
+
+        Raises:
+            pins.Locked: there were too many wrong ones.
+        """
+        key = int(room.number)
+        self._attempts.check(key, self._now())
+        fits = room.pin is None or bool(await self._run(pins.fits, pin, room.pin))
+        self._attempts.note(key, fits, self._now())
+        return fits
+
+    async def may_hold(self, line: Line) -> bool:
+        """Whether a line may have a conference, or parallel calls to make one of (A7).
+
+        Raises:
+            StoreError: the database is out of order.
+        """
+        if self.settings.service == "free" or self.has_service(line):
+            return True
+        return self.settings.service == "auto" and not await self._on_sale()
+
+    def has_service(self, line: Line) -> bool:
+        at = self._wall_ms()
+        ends = self._entitlements.service_ends_at(line.account_id, line.number, SERVICE, at)
+        return ends is not None
+
+    # Coming and going
+
+    def join(self, key: Key, line: Line, call: Call, side: Side, *, owner: bool) -> Member:
+        """Take a place.
+
+        Args:
+            line: the owner's, if the conference begins with this.
+
+        Raises:
+            Full: there is none.
+            Elsewhere: this call can't come.
+        """
+        conference = self._conferences.get(key)
+        if conference is None:
+            conference = self._conferences[key] = Conference(next(self._numbers), key, line)
+        if len(conference.members) >= self.settings.max_members:
+            raise Full
+        if any(not call.sound.beside(member.call.sound) for member in conference.members):
+            raise Elsewhere
+        member = Member(conference, call, side, owner=owner)
+        conference.members.append(member)
+        return member
+
+    def leave(self, member: Member) -> None:
+        """Give the place back; the last one takes the conference along."""
+        conference = member.conference
+        if member not in conference.members:
+            return
+        conference.members.remove(member)
+        if member.owner and self.settings.ends_with_owner:
+            self.end(conference)
+        if not conference.members and self._conferences.get(conference.key) is conference:
+            del self._conferences[conference.key]
+
+    def end(self, conference: Conference) -> None:
+        """It is over for all; who comes now begins another one."""
+        conference.over.set()
+        if self._conferences.get(conference.key) is conference:
+            del self._conferences[conference.key]

@@ -1,0 +1,70 @@
+"""Dial-in rooms in the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Engine, Integer, Row, String, Table, delete, insert, select, update
+
+from billing.schema import metadata
+
+rooms_table = Table(
+    "conference_rooms",
+    metadata,
+    Column("number", String(12), primary_key=True),
+    Column("line_id", Integer, nullable=False),
+    Column("pin", String(128)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DialInRoom:
+    """A room that is there whether anybody is in it or not.
+
+    Args:
+        number: digits that are typed after the code.
+        line_id: the owner's line.
+        pin: hashed; None: the room is open to all lines.
+    """
+
+    number: str
+    line_id: int
+    pin: str | None
+
+
+class RoomStore:
+    """Errors of the database come through as SQLAlchemy raises them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, room: DialInRoom) -> None:
+        """Raises IntegrityError: there is one of that number."""
+        values = {"number": room.number, "line_id": room.line_id, "pin": room.pin}
+        with self._engine.begin() as connection:
+            connection.execute(insert(rooms_table).values(values))
+
+    def all(self) -> list[DialInRoom]:
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(rooms_table).order_by(rooms_table.c.number))
+            return [_room(row) for row in rows]
+
+    def find(self, number: str) -> DialInRoom | None:
+        statement = select(rooms_table).where(rooms_table.c.number == number)
+        with self._engine.connect() as connection:
+            row = connection.execute(statement).one_or_none()
+            return None if row is None else _room(row)
+
+    def set_pin(self, number: str, pin: str | None) -> None:
+        statement = update(rooms_table).where(rooms_table.c.number == number).values(pin=pin)
+        with self._engine.begin() as connection:
+            connection.execute(statement)
+
+    def delete(self, number: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(rooms_table).where(rooms_table.c.number == number))
+
+
+def _room(row: Row[Any]) -> DialInRoom:
+    return DialInRoom(row.number, row.line_id, row.pin)

@@ -1,0 +1,115 @@
+"""Being in a conference: dialling into a room, and what one hears and presses there (A4 to A8)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from billing.store import StoreError
+from ivr_prompts.phrase import Number
+from softswitch import pins
+from softswitch.admission.authentication import LineCaller
+from softswitch.call.service_call import ServiceCall
+from softswitch.call.speaker import Speaker
+from softswitch.conference.hall import Elsewhere, Full, Hall, Member
+from softswitch.conference.rooms import DialInRoom
+
+TRIES = 3
+MAX_ROOM_DIGITS = 12
+SECOND_KEY_SECONDS = 3.0
+"""Between the star and what follows it."""
+FOREVER_SECONDS = 86_400.0
+
+
+async def conference_room(call: ServiceCall) -> None:
+    """Ask for a room and its PIN, and let the caller in."""
+    hall = call.context.hall
+    try:
+        await _dial_in(call, hall)
+    except StoreError as error:
+        call.context.log.error("a conference has no database", call=call.id, why=str(error))
+        await call.speaker.say("service-failed")
+
+
+async def _dial_in(call: ServiceCall, hall: Hall) -> None:
+    number = await call.speaker.collect("enter-number", maximum=MAX_ROOM_DIGITS)
+    found = await hall.room(number) if number else None
+    if found is None:
+        await call.speaker.say("conf-not-found", interruptible=False)
+        return
+    room, line = found
+    caller = call.caller
+    owner = isinstance(caller, LineCaller) and caller.line.id == line.id
+    if not await hall.may_hold(line):
+        await call.speaker.say("conf-service-needed", interruptible=False)
+        return
+    if not owner and not await _proven(call, hall, room):
+        return
+    try:
+        member = hall.join(("room", room.number), line, call, "a", owner=owner)
+    except (Full, Elsewhere):
+        await call.speaker.say("conf-full", interruptible=False)
+        return
+    await take_part(member, call.speaker)
+
+
+async def _proven(call: ServiceCall, hall: Hall, room: DialInRoom) -> bool:
+    if room.pin is None:
+        return True
+    for _ in range(TRIES):
+        typed = await call.speaker.collect("conf-enter-pin", maximum=pins.MAX_DIGITS)
+        if not typed:
+            break
+        try:
+            if await hall.opens(room, typed):
+                return True
+        except pins.Locked:
+            await call.speaker.say("pin-locked", interruptible=False)
+            return False
+        call.speaker.keypad.clear()
+        await call.speaker.say("conf-wrong-pin", interruptible=False)
+    await call.speaker.say("goodbye")
+    return False
+
+
+async def take_part(member: Member, speaker: Speaker) -> None:
+    """Be in the conference until it is over, or the call is."""
+    hall = member.call.context.hall
+    over = asyncio.ensure_future(member.conference.over.wait())
+    try:
+        await _greet(member, speaker)
+        member.listen()
+        keys = asyncio.ensure_future(_keys(member, speaker, hall))
+        try:
+            await asyncio.wait({over, keys}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            keys.cancel()
+        if not over.done():
+            keys.result()
+        member.call.sound.hear(member.side, "prompts")
+        await speaker.say("conf-ended", interruptible=False)
+    finally:
+        over.cancel()
+        hall.leave(member)
+
+
+async def _greet(member: Member, speaker: Speaker) -> None:
+    others = len(member.conference.members) - 1
+    if others:
+        await speaker.say("conf-welcome", "conf-participants", Number(others + 1))
+    else:
+        await speaker.say("conf-alone")
+
+
+async def _keys(member: Member, speaker: Speaker, hall: Hall) -> None:
+    """What is pressed in a conference: a star, and a digit soon after it."""
+    settings = hall.settings
+    while True:
+        if await speaker.keypad.next(FOREVER_SECONDS) != "*":
+            continue
+        second = await speaker.keypad.next(SECOND_KEY_SECONDS)
+        pressed = f"*{second}"
+        if pressed == settings.mute:
+            member.mute(not member.muted)
+            await speaker.say("conf-muted" if member.muted else "conf-unmuted")
+        elif pressed == settings.end and member.owner:
+            hall.end(member.conference)

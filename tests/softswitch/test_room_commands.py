@@ -1,0 +1,65 @@
+"""softswitch room, on a database without a running switch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from softswitch.cli.main import run
+
+LINE = "+995322000001"
+Softswitch = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def softswitch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Softswitch:
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "--domain", "example.org", "--country", "GE"]) == 0
+    assert run(["account", "add", "Nino"]) == 0
+    assert run(["line", "add", LINE, "--account", "Nino", "--password", "secret"]) == 0
+    capsys.readouterr()
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        status = run([*arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+def test_a_room_from_its_making_to_its_end(softswitch: Softswitch) -> None:
+    assert softswitch("room", "add", "100", "--line", LINE, "--pin", "4711")[0] == 0
+    assert softswitch("room", "add", "200", "--line", LINE)[0] == 0
+    rows = softswitch("room", "list")[1].splitlines()
+    assert rows[1:] == [f"100\t{LINE}\tset", f"200\t{LINE}\tnone"]
+    assert "4711" not in softswitch("room", "show", "100")[1]
+    assert "none" in softswitch("room", "set", "100", "pin", "")[1]
+    assert softswitch("room", "delete", "100")[0] == 0
+    assert len(softswitch("room", "list")[1].splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("add", "1", "--line", LINE), "2 to 12 digits"),
+        (("add", "abc", "--line", LINE), "2 to 12 digits"),
+        (("add", "300", "--line", "+995322999999"), "no line"),
+        (("add", "300", "--line", LINE, "--pin", "1234"), "successive digits"),
+        (("show", "300"), "there is no room"),
+        (("set", "300", "pin", ""), "there is no room"),
+        (("delete", "300"), "there is no room"),
+    ],
+)
+def test_what_is_refused(softswitch: Softswitch, arguments: tuple[str, ...], why: str) -> None:
+    status, _, complaint = softswitch("room", *arguments)
+    assert status == 1 and why in complaint
+
+
+def test_a_number_is_taken_once(softswitch: Softswitch) -> None:
+    assert softswitch("room", "add", "100", "--line", LINE)[0] == 0
+    status, _, complaint = softswitch("room", "add", "100", "--line", LINE)
+    assert status == 1 and "already" in complaint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from billing import sales_store, tariff_store
@@ -12,7 +12,8 @@ from billing.coverage import Coverage, affordable_covered_ms, grown
 from billing.money import format_amount
 from billing.product import Destinations
 from billing.rating import charge
-from billing.tariff import describe
+from billing.store import Store
+from billing.tariff import Tariff, describe
 from sip.message import Request
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import LineCaller
@@ -122,7 +123,7 @@ def _build(context: Context, at_ms: int) -> Stages:
     return Stages(
         directory,
         context.plan,
-        {tariff.name: tariff for tariff in context.billing.tariffs()},
+        _Tariffs(context.billing),
         _assignments(context, accounts),
         lambda line: tuple(by_login.get(line.login, ())),
         lambda line: 0,
@@ -132,6 +133,28 @@ def _build(context: Context, at_ms: int) -> Stages:
         least_cost=context.config.trunks.least_cost(),
         last_caller=context.config.codes.last_caller,
     )
+
+
+class _Tariffs(Mapping[str, Tariff]):
+    """Those that are asked for: a price list may have a million rates."""
+
+    def __init__(self, billing: Store) -> None:
+        self._billing = billing
+        self._known: dict[str, Tariff] = {}
+
+    def __getitem__(self, name: str) -> Tariff:
+        if name not in self._known:
+            found = self._billing.tariffs(name)
+            if not found:
+                raise KeyError(name)
+            self._known[name] = found[0]
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 def _assignments(context: Context, accounts: Iterable[Account]) -> Assignments:

@@ -93,7 +93,7 @@ def order(
         return (
             guarded and item.at_a_loss,
             -_matched(trunk, number),
-            income if cost is None else cost,
+            income if cost is None else cost,  # unknown: behind all that leave something
             trunk.priority,
             draw[trunk.id],
         )

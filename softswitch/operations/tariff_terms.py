@@ -48,6 +48,8 @@ def tariff_set(
     _keep_used(known, terms)
     unit = read_currency(currency or (known.currency if known else context.config.switch.currency))
     rates = () if known is None else known.rates
+    if known is not None and unit != known.currency and rates:
+        raise OperationError(f"the prices of {name} are in {known.currency}: import them anew")
     context.do(ReplaceTariff(name, unit, rates, terms, context.now_ms(), "terms set"))
     context.changes.tariffs.add(name)
     return terms_row(name, unit, terms)
@@ -58,7 +60,11 @@ def tariff_assign(
 ) -> Row:
     """Let calls of an account, or of one line, go by another tariff from an instant on."""
     owner, now = context.account(account), context.now_ms()
-    tariff_known(context, tariff)
+    unit = tariff_known(context, tariff).currency
+    if unit != owner.currency:
+        raise OperationError(
+            f"account {owner.id} is in {owner.currency}, tariff {tariff} in {unit}"
+        )
     number = None
     if line is not None:
         found = context.line(line)

@@ -232,3 +232,12 @@ def test_a_period_is_rated_again(softswitch: Softswitch, folder: Path) -> None:
     assert softswitch("ledger", "verify").status == 0
     assert softswitch(*period, "--by", "nothing").status == 1
     assert softswitch("rerate", "--from", "2027-02-01", "--to", "2027-01-01").status == 1
+
+
+def test_currencies_do_not_mix(softswitch: Softswitch, folder: Path) -> None:
+    (folder / "usd.csv").write_text(HEADER + "44,UK,0,0.10,1,1\n")
+    softswitch("tariff", "import", "usd.csv", "--name", "usd", "--currency", "USD")
+    refused = softswitch("tariff", "assign", "Ana", "usd")
+    assert (refused.status, "in USD" in refused.err) == (1, True)
+    changed = softswitch("tariff", "set", "usd", "--currency", "EUR")
+    assert (changed.status, "are in USD" in changed.err) == (1, True)

@@ -35,7 +35,7 @@ from softswitch.config_network import GuardSection, TlsSection
 from softswitch.config_operator import OperatorSection
 from softswitch.config_recording import FOLDER as RECORDINGS_FOLDER
 from softswitch.config_recording import RecordingSection
-from softswitch.config_speech import AnnouncementsSection, PromptsSection
+from softswitch.config_speech import AnnouncementsSection, PromptsSection, TonesSection
 from softswitch.config_values import (
     Advertised,
     Algorithms,
@@ -319,6 +319,7 @@ class Config(Section):
     codes: CodesSection = CodesSection()
     prompts: PromptsSection = PromptsSection()
     announcements: AnnouncementsSection = AnnouncementsSection()
+    tones: TonesSection = TonesSection()
     events: EventsSection = EventsSection()
     database: DatabaseSection = Field(default_factory=dict, validate_default=True)
     mail: MailSection = MailSection()

@@ -1,4 +1,5 @@
-"""The sections of the configuration for what the switch says: [prompts] and [announcements]."""
+"""The sections of the configuration for what is heard of the switch itself: [prompts],
+[announcements] and [tones]."""
 
 from __future__ import annotations
 
@@ -9,16 +10,16 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from softswitch.config_values import Section, below_config, comma_list
 
-Folder = Annotated[Path, AfterValidator(below_config)]
+FilePath = Annotated[Path, AfterValidator(below_config)]
 """Absolute once read."""
 
 
 class PromptsSection(Section):
     """[prompts]: where recordings come from; `softswitch prompt build` makes the others."""
 
-    recordings: Folder | None = None
+    recordings: FilePath | None = None
     """The operator's own, LANGUAGE/TOKEN.wav; each takes precedence over everything else."""
-    asterisk: Folder | None = None
+    asterisk: FilePath | None = None
     """A tree of Asterisk's sounds, such as /usr/share/asterisk/sounds."""
     command: str | None = None
     """A program that reads a text, in the place of espeak-ng: "piper --model {language}.onnx
@@ -41,3 +42,16 @@ class AnnouncementsSection(Section):
         BeforeValidator(comma_list),
     ] = (60, 10)
     """How long before the money ends whoever pays is told so."""
+
+
+class TonesSection(Section):
+    """[tones]: tones of [switch] country, and music."""
+
+    ringback: bool = False
+    """Whether callers hear the switch's own ringback, as early media, where the called side gives
+    no sound; phones make one themselves."""
+    refusals: bool = False
+    """Whether lines hear busy, congestion and special information tones before the status, where
+    nothing is announced; phones make them themselves."""
+    hold_music: FilePath | None = None
+    """A WAV file (PCM, 8 kHz, 16 bit, mono) for whoever is on hold; None: silence."""

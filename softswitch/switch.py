@@ -26,6 +26,7 @@ from softswitch.admission.authentication import Authenticator
 from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.call import Call
+from softswitch.call.call_tones import Tones
 from softswitch.call.context import CallContext, Limits, Media, TrunkFlows
 from softswitch.call.ending import Ending
 from softswitch.call.letters import BalanceChanged, HangUp
@@ -234,6 +235,12 @@ class Switch:
                 config.media.transcode,
                 config.announcements.mode,
                 config.announcements.warnings_seconds,
+            ),
+            tones=Tones(
+                config.switch.country,
+                config.tones.ringback,
+                config.tones.refusals,
+                None if config.tones.hold_music is None else str(config.tones.hold_music),
             ),
             log=log,
             domain=config.switch.domain.encode("ascii"),

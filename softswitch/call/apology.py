@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rtp.control import Played
+from rtp.control import Played, PlayItem
 from rtp.session import MediaError
 from sip import events as sip_events
 from sip.errors import SipError
 from softswitch.admission.authentication import LineCaller
+from softswitch.call.call_tones import Tones
 from softswitch.call.ending import Ending
 from softswitch.call.letters import HangUp, MediaLost
 from softswitch.prompts.announcer import Announcement
@@ -26,6 +27,23 @@ if TYPE_CHECKING:
 
 MAX_SECONDS = 30.0
 """However long an announcement is, the call ends then."""
+
+
+TONE_MS = 4_000
+TONE_OF_CAUSE = {
+    1: "special_information",
+    17: "busy",
+    22: "special_information",
+    28: "special_information",
+    34: "congestion",
+    38: "congestion",
+    41: "congestion",
+    42: "congestion",
+    44: "congestion",
+    47: "congestion",
+    102: "congestion",
+}
+"""By Q.850 cause, as ITU-T E.180 uses them; of other causes nobody hears a tone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +70,29 @@ async def apologize(call: Call, end: Ending) -> Ending:
 
 def _announcement(call: Call, end: Ending) -> Announcement | None:
     """What is said; None: nothing."""
-    if call.context.limits.announces == "off" or not end.says or call.answered:
+    if call.answered or call.offer is None or call.has_early_media:
         return None
-    if not isinstance(call.caller, LineCaller) or call.offer is None or call.has_early_media:
+    if not isinstance(call.caller, LineCaller):
         return None
-    said = call.context.announcer.announce(call.caller.line.language, end.says)
-    return said if said.language else None
+    if end.says and call.context.limits.announces != "off":
+        said = call.context.announcer.announce(call.caller.line.language, end.says)
+        if said.language:
+            return said
+    return _tone(call.context.tones, end)
+
+
+def _tone(tones: Tones, end: Ending) -> Announcement | None:
+    name = TONE_OF_CAUSE.get(end.cause)
+    if not tones.refusals or name is None:
+        return None
+    item = PlayItem(tone=name, country=tones.country, milliseconds=TONE_MS)
+    return Announcement("", (name,), (item,))
 
 
 def _can_be_heard(call: Call) -> bool:
     """Open the way to the caller; whether they still listen."""
     assert call.offer is not None
+    call.tones.stop_ringing()
     body = call.media.answer_itself("a", call.offer)
     leg, now = call.leg("a"), call.now()
     if leg.incoming is None or leg.incoming.answered:

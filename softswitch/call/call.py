@@ -31,6 +31,7 @@ from softswitch.call import pick_up
 from softswitch.call.accounting import Record
 from softswitch.call.apology import apologize
 from softswitch.call.call_recording import CallRecording
+from softswitch.call.call_tones import CallTones
 from softswitch.call.context import CallContext
 from softswitch.call.diversion import check_diversions
 from softswitch.call.ending import Ending
@@ -94,6 +95,7 @@ class Call:
         self.host: Line | None = None
         """The line whose mailbox answers."""
         self._warnings = MoneyWarnings(self, context.limits.warnings_seconds)
+        self.tones = CallTones(self, context.tones)
         self._media: CallMedia | None = None
         self._relay: MediaSession | None = None
         self.offer: SessionDescription | None = None
@@ -280,10 +282,13 @@ class Call:
         body = b""
         heard = try_read(response.body) if early else None
         if heard is not None and self.offer is not None:
+            self.tones.stop_ringing()
             self._early = heard
             self.media.join("b", session.sound)
             self.media.learn("b", heard, session.dialog.flow.remote[0])
             body = self.media.describe("a", heard, answering=self.offer)
+        elif self._early is None and self.tones.ring():
+            return
         status = response.status if response.status in (180, 181, 182, 183) else 183
         self.leg("a").progress(status, self.now(), body)
 
@@ -325,6 +330,7 @@ class Call:
             await meter.answer(answered, wall)
         self._answered_at = answered
         self.context.changed(self)
+        self.tones.stop_ringing()
         answer = self.media.describe("a", description, answering=self.offer, wide=True)
         self.leg("a").accept(answer, self.now())
         self.talks.begin(self.offer, description)
@@ -337,7 +343,9 @@ class Call:
 
     # Talking with the switch itself
 
-    def speak_early(self, items: Sequence[PlayItem]) -> asyncio.Future[Played] | None:
+    def speak_early(
+        self, items: Sequence[PlayItem], *, repeat: bool = False
+    ) -> asyncio.Future[Played] | None:
         """Have a caller hear something before anybody answers; None if they made no offer that
         we could answer. Afterwards they are to hear their peer again."""
         if self.offer is None:
@@ -349,7 +357,7 @@ class Call:
         self.leg("a").progress(183, self.now(), body)
         self.sound.hear("a", "prompts")
         self.context.drain()
-        return self.sound.play("a", items)
+        return self.sound.play("a", items, repeat=repeat)
 
     @property
     def sound(self) -> MediaSession:
@@ -394,6 +402,7 @@ class Call:
 
     async def serve(self, service: Callable[[], Awaitable[None]]) -> Ending:
         """Have a service of ours answer, and talk with the caller until either has enough."""
+        self.tones.stop_ringing()
         self._serving = Serving(self, self.offer, service)
         await self._serving.answer()
         return await self._talk()
@@ -598,7 +607,7 @@ class Call:
         self.ringing = None
         self._serving = None
         self._speaker = None
-        del self.talks, self._transfer, self._recording, self._warnings
+        del self.talks, self._transfer, self._recording, self._warnings, self.tones
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
@@ -693,6 +702,7 @@ class Call:
     def learn(self, side: Side, heard: SessionDescription) -> None:
         """Teach the relay what a leg said."""
         self.media.learn(side, heard, self.leg(side).dialog.flow.remote[0])
+        self.tones.heard(side, heard)
 
     @property
     def media(self) -> CallMedia:

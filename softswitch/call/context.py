@@ -38,6 +38,7 @@ from softswitch.admission.routing import (
     type_of_call,
 )
 from softswitch.call.accounting import Record, SettlementDesk
+from softswitch.call.call_tones import Tones
 from softswitch.call.forking import Attempt, PhoneRinger
 from softswitch.call.leg_security import LegSecurity, SrtpPolicy
 from softswitch.directory import Line, Trunk
@@ -162,6 +163,7 @@ class CallContext:
     stages: Stages
     announcer: Announcer
     limits: Limits
+    tones: Tones
     log: Log
     domain: bytes
     node: str

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ivr_prompts.languages import LANGUAGES
+from rtp.samples import CLOCK_RATE
+from rtp.sound_file import load
+from rtp.wav import WavError
 from sip.transport.settings import KeyPair
 from sip.transport.tls import Tls, TlsError, read_certificate
 from softswitch import control_client
@@ -52,6 +55,7 @@ def check(config: Config) -> list[Row]:
     rows += [
         fast_path(config, running),
         _prompts(config),
+        *_hold_music(config),
         _messages(config),
         _mail(config),
     ]
@@ -86,6 +90,19 @@ def _mail(config: Config) -> Row:
         why = error.strerror or str(error)
         return _row("mail", False, f"{server.host}:{server.port}: {why}")
     return _row("mail", True, f"{server.host}:{server.port} accepts connections")
+
+
+def _hold_music(config: Config) -> list[Row]:
+    path = config.tones.hold_music
+    if path is None:
+        return []
+    try:
+        seconds = len(load(path).samples) // CLOCK_RATE
+    except OSError as error:
+        return [_row("music on hold", False, f"{path}: {error.strerror}")]
+    except WavError as error:
+        return [_row("music on hold", False, f"{path}: {error}")]
+    return [_row("music on hold", True, f"{path}: {seconds} s")]
 
 
 def _prompts(config: Config) -> Row:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from softswitch.config_values import Section, split_address
+from softswitch.config_values import Section, below_config, split_address
 from softswitch.mail.letter import is_address
 
 SUBMISSION_PORT = 587
@@ -34,6 +35,8 @@ class MailSection(Section):
     """ "smtp.example.org:587". None: mails wait in the outbox, and are given up after days."""
     security: Literal["starttls", "tls", "none"] = "starttls"
     """TLS after STARTTLS (RFC 3207), from the first octet on (RFC 8314), or none at all."""
+    trusted_ca: Annotated[Path, AfterValidator(below_config)] | None = None
+    """Authorities of the server's certificate. None: those of the system."""
     username: str | None = None
     password: Annotated[str | None, Field(repr=False)] = None
     sender: str = ""

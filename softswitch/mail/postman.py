@@ -108,6 +108,7 @@ class Postman:
                 timeout=SMTP_SECONDS,
                 local_hostname=self._domain,
                 validate_certs=True,
+                cert_bundle=None if settings.trusted_ca is None else str(settings.trusted_ca),
             )
         except (aiosmtplib.SMTPException, OSError) as error:
             return judge(error), " ".join(str(error).split()) or type(error).__name__

@@ -167,7 +167,7 @@ class VoicemailDesk:
     async def _until_recorded(self, message_id: str, recorded: asyncio.Future[Recorded]) -> None:
         try:
             result = await recorded
-            if result.reason == "failed":
+            if result.reason == "failed" and result.duration_ms:  # else he hung up at once
                 self._log.error("a message was cut short", message=message_id, why=result.problem)
         except MediaError as error:
             self._log.error("a message was cut short", message=message_id, why=str(error))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import email
+import ssl
 from email import policy
 from pathlib import Path
 
 import pytest
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
+from certificates import Authority
 
 from billing.store import Store
 from softswitch.config_mail import MailSection
@@ -206,6 +208,51 @@ def test_a_server_that_isnt_there_holds_all_mails_and_is_named_once(
     clock.now += GIVE_UP_MS
     asyncio.run(postman.carry())
     assert "failed" in {one.state for one in outbox.list()}
+
+
+def secured(outbox, clock, tmp_path, **settings) -> tuple[int, list[str], list[bytes]]:
+    """Carry to a server that takes mails after STARTTLS and a password; what was sent, what was
+    logged, and what the server got."""
+    receiver, log = Receiver(), Log()
+    pair = Authority(tmp_path).issue("127.0.0.1")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pair.certificate, pair.key)
+
+    def proves(server, session, envelope, mechanism, data) -> AuthResult:
+        return AuthResult(success=(data.login, data.password) == (b"switch", b"secret"))
+
+    async def once() -> int:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: SMTP(receiver, tls_context=tls, require_starttls=True, auth_required=True,
+                         authenticator=proves), "127.0.0.1", 0)  # fmt: skip
+        host, port = server.sockets[0].getsockname()
+        section = MailSection(
+            server=f"{host}:{port}", sender="s@example.org", username="switch", **settings
+        )
+        async with server:
+            postman = Postman(section, outbox, tmp_path, "example.org", clock, log)
+            return await postman.carry()
+
+    return asyncio.run(once()), log.lines, receiver.taken
+
+
+def test_a_server_that_wants_encryption_and_a_password(outbox, clock, tmp_path) -> None:
+    outbox.put(HELLO, NOW)
+    trusted = {"trusted_ca": tmp_path / "authority.pem", "password": "secret"}
+    sent, _, taken = secured(outbox, clock, tmp_path, **trusted)
+    assert sent == 1 and len(taken) == 1
+
+
+@pytest.mark.parametrize("case", ["wrong password", "unknown authority"])
+def test_a_server_that_cant_be_trusted_or_doesnt_trust_us_gets_nothing(
+    outbox, clock, tmp_path, case
+) -> None:
+    outbox.put(HELLO, NOW)
+    trusted = {"trusted_ca": tmp_path / "authority.pem"} if case == "wrong password" else {}
+    sent, lines, taken = secured(outbox, clock, tmp_path, **trusted, password="wrong")
+    assert (sent, taken, lines) == (0, [], ["mails wait for the SMTP server"])
+    assert outbox.list()[0].state == "waiting"  # the mail is right, the settings aren't
 
 
 def test_the_times_between_tries_grow_to_hours() -> None:

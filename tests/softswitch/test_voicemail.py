@@ -15,6 +15,7 @@ from aiosmtpd.smtp import SMTP
 from sqlalchemy.exc import OperationalError
 
 from billing.authorization import AddAccount
+from billing.schema import metadata
 from billing.store import Store
 from rtp.control import Recorded
 from rtp.disk import Disk
@@ -102,10 +103,10 @@ class Log:
 class House:
     """A database, a folder and a desk; time stands still unless somebody moves it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
         self.now = 1_780_000_000_000
         self.folder = folder / "voicemail"
-        self.store = Store(f"sqlite:///{folder}/switch.db")
+        self.store = Store(url or f"sqlite:///{folder}/switch.db")
         self.store.create()
         self.store.apply([AddAccount("a", "person", "GEL", 0, "default", 0)])
         self.lines = DirectoryStore(self.store.engine)
@@ -158,12 +159,18 @@ class House:
             disk.close(1)
             assert told[0].reason == ""
 
-    def end(self, message: str, reason: str = "closed", error: Exception | None = None) -> None:
+    def end(
+        self,
+        message: str,
+        reason: str = "closed",
+        error: Exception | None = None,
+        milliseconds: int = 5_000,
+    ) -> None:
         async def work() -> None:
             recorded = asyncio.get_running_loop().create_future()
             self.desk.keep(message, recorded)
             if error is None:
-                recorded.set_result(Recorded(1, 1, 0, reason))
+                recorded.set_result(Recorded(1, 1, milliseconds, reason))
             else:
                 recorded.set_exception(error)
             await self.desk.close()
@@ -224,10 +231,14 @@ def test_what_says_nothing_leaves_nothing(house: House, sound: np.ndarray) -> No
     assert house.messages.unfinished() == [] and house.lamps == []
 
 
-def test_a_recording_that_never_began_leaves_nothing(house: House) -> None:
-    house.end(house.begin(), "failed")
+@pytest.mark.parametrize(("milliseconds", "errors"), [(0, []), (20, ["a message was cut short"])])
+def test_a_recording_that_never_began_leaves_nothing(
+    house: House, milliseconds: int, errors: list[str]
+) -> None:
+    """Who hangs up at the tone is no error; a file that can't be opened is one."""
+    house.end(house.begin(), "failed", milliseconds=milliseconds)
     assert house.messages.unfinished() == [] and house.files == []
-    assert house.log.errors == ["a message was cut short"]
+    assert house.log.errors == errors
 
 
 @pytest.mark.parametrize("error", [None, WorkerLost("the worker died")])
@@ -411,3 +422,27 @@ def test_the_mail_arrives_with_the_message_as_a_file_that_plays(house: House) ->
     assert sound.get_filename().endswith(".wav")
     assert sound.get_content() == Path(house.desk.path(message)).read_bytes()
     assert len(parse(sound.get_content()).samples) == 4_400 * 8
+
+
+def test_the_same_on_postgresql(tmp_path: Path, postgresql: str) -> None:
+    house = House(tmp_path, postgresql)
+    try:
+        kept = house.leave()
+        broken = house.begin()
+        house.record(broken, TONE, close=False)
+        house.open()
+        assert house.desk.recover() == (1, 0)
+        assert house.line.waiting == Waiting(2, 0)
+        assert len(house.outbox.due(house.now, 10)) == 2
+        first, second = house.messages.messages(1)
+        asyncio.run(house.desk.mark(first, "saved"))
+        asyncio.run(house.desk.delete(second))
+        assert house.line.waiting == Waiting(0, 1) and kept in {first.id, second.id}
+        asyncio.run(house.desk.set_pin(house.line, "4711"))
+        assert asyncio.run(house.desk.opens(house.line, house.line.mailbox, "4711"))
+        house.now += 30 * DAY_MS
+        assert asyncio.run(house.desk.expire()) == 1
+        house.lines.remove_line(house.line)
+    finally:
+        metadata.drop_all(house.store.engine)
+        house.store.close()

@@ -35,16 +35,20 @@ class Version:
 
 
 def _replace(connection: Connection, _: Book, command: ReplaceTariff) -> int:
-    """Make the next version; answered by the number of its rates."""
+    """Make the next version; answered by the number of its rates. What changes nothing makes none,
+    so that an undo takes back what did."""
     known = _newest(connection, command.name)
     terms = command.terms
     if terms is None:
         terms = Terms() if known is None else known.terms
-    number = _begin(connection, known, command.name, command.currency, terms, command)
     before = {rate.key: rate for rate in rates_of(connection, command.name)}
     after = {rate.key: rate for rate in command.rates}
     closed = [key for key, rate in before.items() if not same_facts(rate, after.get(key))]
     fresh = [rate for key, rate in after.items() if not same_facts(rate, before.get(key))]
+    same = known is not None and (known.currency, known.terms) == (command.currency, terms)
+    if same and not closed and not fresh:
+        return len(after)
+    number = _begin(connection, known, command.name, command.currency, terms, command)
     if closed:
         keys = [dict(zip(("p", "i", "e"), key, strict=True)) for key in closed]
         connection.execute(_CLOSE, [{"t": command.name, "v": number, **key} for key in keys])

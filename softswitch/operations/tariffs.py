@@ -23,6 +23,8 @@ from softswitch.quoting import quote, quote_row
 Row = dict[str, Any]
 
 MAX_SHOWN_ERRORS = 50
+MAX_SHOWN_CHANGES = 100_000
+"""Rates of an import that are listed one by one; all of them count in the sums."""
 
 
 def tariff_import(
@@ -192,7 +194,7 @@ def _counts(found: TariffDiff) -> Row:
         "changed": len(found.changed),
         "closed": len(found.closed),
         "unchanged": found.unchanged,
-        "changes": _changes(found),
+        "changes": _changes(found)[:MAX_SHOWN_CHANGES],
     }
 
 

@@ -167,6 +167,7 @@ def test_undoing_goes_back_a_version_at_a_time_and_nothing_is_lost(database):
     one(books, ReplaceTariff("t", "GEL", rates(p9=1), None, 7, "fourth"))
     with pytest.raises(BillingError, match="changed meanwhile"):
         one(books, UndoTariff("t", 3, 8))
+    one(books, ReplaceTariff("t", "GEL", rates(p9=1), None, 7, "the same again"))  # no version
     one(books, UndoTariff("t", 6, 8))
     assert listed(books) == [("1", 10), ("2", 20)]
     with books.reading() as connection:

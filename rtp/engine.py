@@ -7,6 +7,7 @@ runs one over a virtual network.
 from __future__ import annotations
 
 import errno
+from heapq import heappop, heappush
 from typing import Protocol
 
 from rtp.control import (
@@ -42,8 +43,6 @@ from rtp.sound_side import SoundSession
 
 MAX_BIND_TRIES = 64
 """Pairs tried for one side, if other programs sit on ports of the range."""
-MIN_SWEEP_SECONDS = 0.05
-"""Sessions are looked through for silence at most so often."""
 
 
 class Sockets(Protocol):
@@ -63,7 +62,7 @@ class Sockets(Protocol):
 class Session:
     """A relay, its ports, and what the switch itself says in it."""
 
-    __slots__ = ("id", "ports", "relay", "reported_at", "sound")
+    __slots__ = ("id", "ports", "relay", "reported_at", "silent_at", "sound")
 
     def __init__(self, session: int, relay: Relay, ports: tuple[int, ...]) -> None:
         self.id = session
@@ -73,6 +72,8 @@ class Session:
         self.sound = SoundSession(session, relay, ports)
         self.reported_at: float | None = None
         """Since when the silence lasts that was reported."""
+        self.silent_at: float | None = None
+        """When to look whether it is silent."""
 
     @property
     def tier(self) -> Tier:
@@ -113,7 +114,9 @@ class Engine:
         self._sessions: dict[int, Session] = {}
         self._ports: dict[int, _Port] = {}
         self._messages: list[FromWorker] = []
-        self._sweep_at: float | None = None
+        self._silences: list[tuple[float, int]] = []
+        """A heap of when which session would have been silent for too long, so that many calls are
+        never looked through at once."""
         self._changed: list[Session] = []
         self._secure: set[int] = set()
         """Sessions that have had SRTP."""
@@ -218,8 +221,9 @@ class Engine:
         """See to it that a session's silence is noticed."""
         if session.relay.negotiated_at is not None:
             due = now + self._limit(session)
-            if self._sweep_at is None or due < self._sweep_at:
-                self._sweep_at = due
+            if session.silent_at is None or due < session.silent_at:
+                session.silent_at = due
+                heappush(self._silences, (due, session.id))
 
     def _close(self, session_id: int, now: float) -> None:
         session = self._sessions.pop(session_id, None)
@@ -261,7 +265,7 @@ class Engine:
 
     def next_deadline(self) -> float | None:
         """When expire wants to be called."""
-        return self._sweep_at
+        return self._silences[0][0] if self._silences else None
 
     @property
     def watch_due_at(self) -> float | None:
@@ -310,14 +314,14 @@ class Engine:
 
     def expire(self, now: float) -> None:
         """Report sessions that fell silent."""
-        if self._sweep_at is None or now < self._sweep_at:
-            return
-        next_sweep: float | None = None
-        for session in self._sessions.values():
-            due = self._watch(session, now)
-            if due is not None and (next_sweep is None or due < next_sweep):
-                next_sweep = due
-        self._sweep_at = None if next_sweep is None else max(next_sweep, now + MIN_SWEEP_SECONDS)
+        while self._silences and self._silences[0][0] <= now:
+            due, session_id = heappop(self._silences)
+            session = self._sessions.get(session_id)
+            if session is None or session.silent_at != due:
+                continue  # closed, or due at another time now
+            session.silent_at = self._watch(session, now)
+            if session.silent_at is not None:
+                heappush(self._silences, (session.silent_at, session_id))
 
     def _watch(self, session: Session, now: float) -> float | None:
         """When to look at a session again; None for one that isn't negotiated yet."""

@@ -19,7 +19,9 @@ TALKING_SECONDS = 1.0
 ROUND_SECONDS = 1.0
 """Every session has its turn once in so long ..."""
 STEP_SECONDS = 0.25
-"""... a part of them at a time, so that looking delays nobody's sound."""
+MAX_AT_ONCE = 64
+"""... a part of them at a time, and where there are many in more and smaller parts, so that looking
+delays nobody's sound."""
 
 
 def changed_sides(relay: Relay, now: float) -> Iterator[int]:
@@ -74,8 +76,9 @@ class Rounds:
             self._due_at = None
             self._waiting.clear()
             return []
-        self._due_at = now + STEP_SECONDS
+        step = min(STEP_SECONDS, ROUND_SECONDS * MAX_AT_ONCE / len(sessions))
+        self._due_at = now + step
         if not self._waiting:
             self._waiting.extend(sessions)
-        count = -(-len(sessions) * STEP_SECONDS // ROUND_SECONDS)
+        count = -(-len(sessions) * step // ROUND_SECONDS)
         return [self._waiting.popleft() for _ in range(min(int(count), len(self._waiting)))]

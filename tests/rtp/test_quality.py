@@ -4,6 +4,7 @@ import pytest
 from studio import FRAME, Studio, sine
 
 from rtp.control import Close, Figures, OneWay, SetRemote, TellFigures
+from rtp.one_way import MAX_AT_ONCE, Rounds
 from rtp.rtcp import (
     ReceiverReport,
     ReportBlock,
@@ -113,6 +114,17 @@ def ntp(seconds):
 
 def reception(ssrc, middle, delay_seconds):
     return ReportBlock(ssrc, 0, 0, 0, 0, middle, round(delay_seconds * 65_536))
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 256, 257, 5000])
+def test_many_sessions_are_looked_at_a_few_at_a_time_and_each_once_a_second(count):
+    rounds, sessions = Rounds(), dict.fromkeys(range(count))
+    rounds.opened(0.0)
+    looked_at = []
+    while rounds.due_at <= 1.26:
+        looked_at.append(rounds.turn(sessions, rounds.due_at))
+    assert max(map(len, looked_at)) <= MAX_AT_ONCE
+    assert {session for part in looked_at for session in part} == set(sessions)
 
 
 def test_the_way_to_a_phone_is_timed_by_reports_that_pass(studio):

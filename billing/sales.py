@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from billing.wallet import Wallet
 
 
+NOTICE_KIND = "notice"
+"""The kind of work that tells a subscriber something."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SalesCommand:
     """A command about one account, which is locked first.
@@ -242,5 +246,7 @@ class Sales:
         self.changes.due[f"{kind}:{subject}"] = None
 
     def tell(self, notice: Notice) -> None:
+        """Have a subscriber told; the work that is due at once sends it on its way."""
+        self.schedule(DueWork(NOTICE_KIND, notice.id, notice.account_id, notice.at))
         self.told.add(notice.id)
         self.changes.notices[notice.id] = notice

@@ -25,9 +25,9 @@ from billing.schema import metadata
 due_work = Table(
     "due_work",
     metadata,
-    Column("key", String(160), primary_key=True),
+    Column("key", String(240), primary_key=True),
     Column("kind", String(16), nullable=False),
-    Column("subject", String(128), nullable=False),
+    Column("subject", String(200), nullable=False),
     Column("account_id", Integer, ForeignKey("accounts.id")),
     Column("due_at", BigInteger, nullable=False),
     Index("due_work_by_time", "due_at"),

@@ -303,6 +303,11 @@ def notices(connection: Connection, account_id: int) -> list[Notice]:
     return [Notice(*row) for row in connection.execute(query.order_by(columns.at, columns.id))]
 
 
+def notice(connection: Connection, key: str) -> Notice | None:
+    row = connection.execute(select(schema.notices).where(schema.notices.c.id == key)).first()
+    return None if row is None else Notice(*row)
+
+
 def incoming_minutes(connection: Connection, start: int, end: int) -> dict[int, tuple[str, int]]:
     """Whole minutes of each incoming call from another network that ended between two instants,
     summed by account, with the account's currency."""

@@ -32,7 +32,7 @@ from softswitch.config_codes import StarCodeKeys, double_code
 from softswitch.config_conference import ConferenceSection
 from softswitch.config_mail import MailSection
 from softswitch.config_network import GuardSection, TlsSection
-from softswitch.config_operator import OperatorSection
+from softswitch.config_operator import LinesSection, OperatorSection
 from softswitch.config_recording import FOLDER as RECORDINGS_FOLDER
 from softswitch.config_recording import RecordingSection
 from softswitch.config_speech import AnnouncementsSection, PromptsSection, TonesSection
@@ -324,6 +324,7 @@ class Config(Section):
     database: DatabaseSection = Field(default_factory=dict, validate_default=True)
     mail: MailSection = MailSection()
     operator: OperatorSection = OperatorSection()
+    lines: LinesSection = LinesSection()
     voicemail: VoicemailSection = VoicemailSection()
     recording: RecordingSection = RecordingSection()
     conference: ConferenceSection = ConferenceSection()

@@ -76,6 +76,9 @@ class Line:
     services: Supplementary = NO_SERVICES
     lease_ends_on: str | None = None
     """Of a user who isn't the owner: the last day (ISO date) of his lease, and of his access."""
+    rests_until: int | None = None
+    """Of a line that was cancelled because nobody used it: until when it can be restored; epoch
+    milliseconds."""
     srtp: SrtpPolicy | None = None
     """Whether its phones' sound is encrypted. None: the switch's own setting."""
 
@@ -171,6 +174,8 @@ class Directory:
         self.caps = CapsWatch()
         self.account_status: dict[int, str] = {}
         """Account id to its status; one that isn't here is active."""
+        self.changed_numbers: dict[str, str] = {}
+        """Numbers that lines had to those that they have, as long as callers are told."""
         self.last_calls = LastCalls()
         self.put_lines(lines)
         self.set_trunks(trunks)

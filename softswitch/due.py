@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import timedelta
+
 from billing import bill, bonus, packages, rentals, sales_store
-from billing.account import ACTIVE, SUSPENDED, Change
-from billing.calendar import local_day
+from billing.account import ACTIVE, CLOSED, SUSPENDED, Change
+from billing.calendar import Term, day_start, local_day
 from billing.due import Apply, DueReport, DueWork, Handler, run
-from billing.rental import ChargeRental, ReleaseNumber
-from billing.sales import MoveDue, Notice, RenewPackage, Tell
+from billing.rental import QUARANTINE_TERM, ChargeRental, ReleaseNumber
+from billing.sales import NOTICE_KIND, MoveDue, Notice, RenewPackage, Tell
 from billing.store import Store
+from softswitch.config import Config
+from softswitch.mail.outbox import Outbox
+from softswitch.notices import mail_of
+from softswitch.number_moves import NumberMoves
 from softswitch.store import DirectoryStore
 from softswitch.subscriber_store import SubscriberStore
 
@@ -16,24 +23,61 @@ LEASE_KIND = "lease"
 """A tenant's lease is over: his line is suspended."""
 DOCUMENT_KIND = "document"
 """An approved document has expired."""
+NUMBER_CHANGE_KIND = "number_change"
+"""Callers of an old number were told long enough."""
+INACTIVITY_KIND = "inactivity"
+"""Lines that nobody uses are looked for."""
 BILLED_AT_ONCE = 500
 """Accounts in one transaction."""
 
 
-def run_due(store: Store, apply: Apply, now: int, zone: str) -> DueReport:
+@dataclass(frozen=True, slots=True)
+class DueSettings:
+    """What the operator has set.
+
+    Args:
+        operator: who signs mails.
+        language: of those who chose none.
+        inactivity: after how long an unused line is cancelled; None: never.
+        quarantine: how long its number rests then.
+    """
+
+    operator: str = ""
+    language: str = "en"
+    inactivity: Term | None = None
+    quarantine: Term = QUARANTINE_TERM
+
+
+DEFAULTS = DueSettings()
+
+
+def due_settings(config: Config) -> DueSettings:
+    """As the configuration has them."""
+    return DueSettings(
+        config.operator.name or config.switch.domain,
+        config.switch.language,
+        config.lines.unused_after,
+        config.lines.quarantine,
+    )
+
+
+def run_due(
+    store: Store, apply: Apply, now: int, zone: str, settings: DueSettings = DEFAULTS
+) -> DueReport:
     """Do everything that is due by now, in the order of its dates.
 
     Args:
         apply: how commands get to the books; in a running switch through its single writer.
         now: epoch milliseconds.
         zone: the operator's time zone, whose midnights count.
+        settings: the operator's.
     """
 
     def due(until: int, limit: int) -> list[DueWork]:
         with store.reading() as connection:
             return sales_store.due(connection, until, limit)
 
-    return run(due, _handlers(store, zone), apply, now)
+    return run(due, _handlers(store, zone, settings), apply, now)
 
 
 def next_due(store: Store) -> int | None:
@@ -42,7 +86,7 @@ def next_due(store: Store) -> int | None:
         return sales_store.next_due(connection)
 
 
-def _handlers(store: Store, zone: str) -> dict[str, Handler]:
+def _handlers(store: Store, zone: str, settings: DueSettings) -> dict[str, Handler]:
     def minutes(start: int, end: int) -> dict[int, tuple[str, int]]:
         with store.reading() as connection:
             return sales_store.incoming_minutes(connection, start, end)
@@ -60,7 +104,80 @@ def _handlers(store: Store, zone: str) -> dict[str, Handler]:
         LEASE_KIND: _end_lease(store, zone),
         DOCUMENT_KIND: _expire_document(store),
         bill.DUE_KIND: _make_bills(store, zone),
+        NOTICE_KIND: _mail_notice(store, settings),
+        NUMBER_CHANGE_KIND: _end_change(store),
+        INACTIVITY_KIND: _cancel_unused(store, zone, settings),
     }
+
+
+def _end_change(store: Store) -> Handler:
+    moves = NumberMoves(store.engine)
+
+    def handle(work: DueWork) -> list[object]:
+        moves.end_change(work.subject, work.due_at)
+        return [MoveDue(work, None)]
+
+    return handle
+
+
+def first_look(now: int, zone: str) -> DueWork:
+    """At the next midnight, and at every one after it, somebody looks for unused lines."""
+    return DueWork(INACTIVITY_KIND, "daily", None, _midnight(now, zone))
+
+
+def _midnight(after: int, zone: str) -> int:
+    return day_start(local_day(after, zone) + timedelta(days=1), zone)
+
+
+def _cancel_unused(store: Store, zone: str, settings: DueSettings) -> Handler:
+    """Cancel lines that weren't used for long. Done twice, it finds those of the first time by the
+    end of their rest, and tells their subscribers if that wasn't done."""
+    moves = NumberMoves(store.engine)
+
+    def handle(work: DueWork) -> list[object]:
+        commands: list[object] = []
+        if settings.inactivity is not None:
+            cutoff = settings.inactivity.boundary(work.due_at, -1, zone)
+            until = settings.quarantine.boundary(work.due_at, 1, zone)
+            why = f"unused for {settings.inactivity}"
+            for unused in moves.unused(cutoff, work.due_at):
+                what = f"line {unused.number}"
+                change = Change(unused.account_id, work.due_at, "switch", what, ACTIVE, CLOSED, why)
+                moves.cancel(unused, until, change)
+            commands += [
+                Tell(
+                    Notice(
+                        f"line_cancelled:{line.line_id}:{until}",
+                        line.account_id,
+                        "line_cancelled",
+                        line.number,
+                        work.due_at,
+                    )
+                )
+                for line in moves.resting(until)
+            ]
+        return [*commands, MoveDue(work, _midnight(work.due_at, zone))]
+
+    return handle
+
+
+def _mail_notice(store: Store, settings: DueSettings) -> Handler:
+    """A notice goes to the outbox if its subscriber has an address; the key of the mail follows
+    from the notice, so that a second time changes nothing."""
+    subscribers, outbox = SubscriberStore(store.engine), Outbox(store.engine)
+
+    def handle(work: DueWork) -> list[object]:
+        with store.reading() as connection:
+            notice = sales_store.notice(connection, work.subject)
+        if notice is not None:
+            fields = subscribers.fields(notice.account_id)
+            language = fields.get("language", settings.language)
+            mail = mail_of(notice, fields.get("email"), language, settings.operator)
+            if mail is not None:
+                outbox.put(mail, work.due_at)
+        return [MoveDue(work, None)]
+
+    return handle
 
 
 def _make_bills(store: Store, zone: str) -> Handler:

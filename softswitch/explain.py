@@ -22,7 +22,7 @@ from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine, ToService, direction_of_call, type_of_call
 from softswitch.directory import Line
-from softswitch.operations.context import Context, capped, rented_numbers
+from softswitch.operations.context import Context, capped, changed_numbers, rented_numbers
 from softswitch.operations.tariffs import rate_row
 from softswitch.quoting import quote, quote_row, split
 from softswitch.services.answering import answering
@@ -115,6 +115,7 @@ def _build(context: Context, at_ms: int) -> Stages:
     for caps, spent in capped(context.billing, context.directory, at_ms):
         directory.caps.put(caps, spent)
     accounts = context.billing.accounts()
+    directory.changed_numbers = changed_numbers(context.billing)
     directory.account_status.update((account.id, account.status) for account in accounts)
     bindings = context.directory.bindings(at_ms / 1000)
     by_login: dict[str, list[Any]] = {}

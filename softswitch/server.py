@@ -41,19 +41,28 @@ from softswitch.conference.rooms import RoomStore
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
 from softswitch.directory import Directory
-from softswitch.due import LEASE_KIND, run_due
+from softswitch.due import (
+    INACTIVITY_KIND,
+    LEASE_KIND,
+    NUMBER_CHANGE_KIND,
+    due_settings,
+    first_look,
+    run_due,
+)
 from softswitch.keeping import BindingKeeper, JournalKeeper
 from softswitch.live import live_handlers
 from softswitch.local_addresses import is_local_address
 from softswitch.mail.outbox import Outbox
 from softswitch.mail.postman import Postman
 from softswitch.media_status import media_handlers
+from softswitch.number_moves import NumberMoves
 from softswitch.operations import nodes
 from softswitch.operations.context import (
     Changes,
     Context,
     Reload,
     capped,
+    changed_numbers,
     rented_numbers,
     submitting,
 )
@@ -294,7 +303,9 @@ class Server:
         self._claim.take()  # before recovery, which ends the calls of a switch that died
         await self._control.start()
         self._recover()
-        self._store.apply([EnsureWork(first_work(epoch_ms(), self._config.switch.time_zone))])
+        zone = self._config.switch.time_zone
+        works = (first_work(epoch_ms(), zone), first_look(epoch_ms(), zone))
+        self._store.apply([EnsureWork(work) for work in works])
         await self._media.start()
         self.switch.restore(self._directory_store.bindings(time.time()))
         for listen in self._config.sip.listen:
@@ -462,7 +473,10 @@ class Server:
         zone = self._config.switch.time_zone
         apply = self._context.apply
         try:
-            report = await asyncio.to_thread(run_due, self._store, apply, epoch_ms(), zone)
+            settings = due_settings(self._config)
+            report = await asyncio.to_thread(
+                run_due, self._store, apply, epoch_ms(), zone, settings
+            )
         except (StoreError, SQLAlchemyError) as error:
             self._log.error("due work waits for the database", why=str(error))
             return
@@ -476,6 +490,11 @@ class Server:
             if LEASE_KIND in report.kinds:
                 lines = await asyncio.to_thread(self._directory_store.lines_of, report.accounts)
                 changed.changes.lines.update(line.id for line in lines)
+            if INACTIVITY_KIND in report.kinds:
+                moves = NumberMoves(self._store.engine)
+                resting = await asyncio.to_thread(moves.resting)
+                changed.changes.lines.update(line.line_id for line in resting)
+            changed.changes.moves = NUMBER_CHANGE_KIND in report.kinds
             self._reload(await asyncio.to_thread(changed.reload))
             self.switch.accounts_changed(report.accounts)
 
@@ -503,6 +522,7 @@ class Server:
         self._assignments.put(assigned, (account.id for account in accounts))
         self._entitlements.clear()
         self._entitlements.put(subscriptions)
+        directory.changed_numbers = changed_numbers(self._store)
         directory.rented.clear()
         directory.rented.put(rented)
         directory.account_status.update((a.id, a.status) for a in self._store.accounts())

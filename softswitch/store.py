@@ -63,6 +63,8 @@ lines_table = Table(
     Column("waiting_new", Integer),
     Column("waiting_old", Integer),
     Column("lease_ends_on", String(10)),
+    Column("rests_until", BigInteger),
+    Column("active_at", BigInteger),
     Column("language", String(2)),
     Column("listed", Boolean, nullable=False, server_default=false()),
     Column("record", Boolean, nullable=False, server_default=false()),
@@ -357,6 +359,7 @@ def _line(
         services=services.get(row.id, NO_SERVICES),
         mailbox=mailboxes.get(row.id),
         lease_ends_on=row.lease_ends_on,
+        rests_until=row.rests_until,
     )
 
 
@@ -374,6 +377,7 @@ def _line_row(line: Line) -> dict[str, Any]:
         "waiting_new": None if line.waiting is None else line.waiting.new,
         "waiting_old": None if line.waiting is None else line.waiting.old,
         "lease_ends_on": line.lease_ends_on,
+        "rests_until": line.rests_until,
         "language": line.language,
         "listed": line.listed,
         "record": line.record,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ivr_prompts.phrase import Digits
 from sip.registrar import Binding
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.numbering import Dialled, NumberPlan, NumberType
@@ -78,7 +79,8 @@ def route(
         why_busy: why the dialled line takes no other call now.
 
     Raises:
-        Refusal: 403 barred, 404 no such number or no trunk for it, 480 not registered, 486 busy.
+        Refusal: 403 barred, 404 no such number or no trunk for it, 410 changed, 480 not
+            registered, 486 busy.
     """
     if dialled.kind == "emergency":
         return _emergency(dialled.number, directory, is_down)
@@ -98,6 +100,9 @@ def route(
             "routing: the rented number takes no calls until its fee is paid",
             says=NOT_IN_SERVICE,
         )
+    if line is None and (new := directory.changed_numbers.get(dialled.number)) is not None:
+        says = ("number-changed", Digits(new))
+        raise Refusal(410, f"routing: the number changed to {new}", says=says)
     if line is not None:
         if (status := directory.bar(line, "incoming")) is not None:
             raise Refusal(480, f"routing: the called line is {status}", says=NOT_IN_SERVICE)

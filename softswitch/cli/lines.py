@@ -113,6 +113,14 @@ def reconnect(
     Session.of(context).run("line_reconnect", number=number, reason=reason, by=by)
 
 
+@app.command()
+def restore(
+    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
+) -> None:
+    """Give back a line that was cancelled because nobody used it."""
+    Session.of(context).run("line_restore", number=number, reason=reason, by=by)
+
+
 @app.command("set")
 def set_(
     context: typer.Context,

@@ -24,6 +24,7 @@ from softswitch.cli import (
     nodes,
     numbers,
     packages,
+    ports,
     prompts,
     recordings,
     records,
@@ -51,7 +52,7 @@ switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, packages, prompts,
     trunks, tariffs, rerating, nodes, calls, recordings, records, guard, voicemail, greetings,
-    wallets, bills, rooms,
+    wallets, bills, rooms, ports,
 ):  # fmt: skip
     noun.add_to(app)
 

@@ -26,6 +26,26 @@ def add_to(root: typer.Typer) -> None:
 
 
 @numbers.command()
+def change(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="Of a line.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new number.")],
+    announce: Annotated[
+        str, typer.Option(metavar="TERM", help="How long callers of the old one are told.")
+    ] = "30 days",
+    by: Annotated[str, typer.Option(help="Who does it, for the history.")] = "operator",
+) -> None:
+    """Give a line another number."""
+    Session.of(context).run("number_change", number=number, new=new, announce=announce, by=by)
+
+
+@numbers.command()
+def changes(context: typer.Context) -> None:
+    """Old numbers whose callers are told the new one."""
+    Session.of(context).run("number_changes")
+
+
+@numbers.command()
 def add(
     context: typer.Context,
     number: Number,

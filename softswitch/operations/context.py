@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from softswitch.admission.caps import DAY_MS, Caps
 from softswitch.admission.numbering import NumberError, NumberPlan
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
+from softswitch.number_moves import NumberMoves
 from softswitch.operations.errors import OperationError
 from softswitch.reach_store import reaches_of
 from softswitch.rented import RentedNumber
@@ -42,9 +43,12 @@ class Changes:
     tariffs: set[str] = field(default_factory=set)
     trunks: bool = False
     destinations: bool = False
+    moves: bool = False
+    """Numbers that were changed."""
 
     def any(self) -> bool:
-        return bool(self.lines or self.accounts or self.tariffs or self.trunks or self.destinations)
+        keys = self.lines or self.accounts or self.tariffs
+        return bool(keys or self.trunks or self.destinations or self.moves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Reload:
     destinations: Destinations | None = None
     assignments: tuple[Assignment, ...] = ()
     """Which tariffs were assigned to these accounts."""
+    changed_numbers: Mapping[str, str] | None = None
+    """Old numbers to new ones, all of them; None when none changed."""
 
     def put_into(self, directory: Directory) -> None:
         """Bring the directory up to date."""
@@ -77,6 +83,8 @@ class Reload:
             directory.caps.put(caps, spent)
         directory.rented.put(self.rented, (account.id for account in self.accounts))
         directory.account_status.update((account.id, account.status) for account in self.accounts)
+        if self.changed_numbers is not None:
+            directory.changed_numbers = dict(self.changed_numbers)
 
 
 @dataclass
@@ -182,6 +190,7 @@ class Context:
                 else ()
             ),
             destinations=destinations,
+            changed_numbers=changed_numbers(self.billing) if changes.moves else None,
             assignments=tuple(assignments),
         )
 
@@ -197,6 +206,12 @@ def capped(
         spent = tuple((c.ended_at, c.price_micros) for c in cdrs if c.ended_at > now - DAY_MS)
         found.append((caps, spent))
     return found
+
+
+def changed_numbers(billing: Store) -> dict[str, str]:
+    """Old numbers, whose callers are told, to new ones."""
+    moves = NumberMoves(billing.engine)
+    return {moved.old: moved.new for moved in moves.changes()}
 
 
 def rented_numbers(

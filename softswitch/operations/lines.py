@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from billing.account import ACTIVE, DISCONNECTED, SUSPENDED, Account, Change, Status
 from billing.calendar import day_start
+from billing.cdr import show_stamp
 from billing.due import DueWork
 from billing.sales import ScheduleWork
 from ivr_prompts.languages import LANGUAGES
@@ -26,6 +27,7 @@ from softswitch.directory import Line, Waiting
 from softswitch.due import LEASE_KIND
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.operations.free_numbers import check_free
 from softswitch.operations.standing import reason_given, today, who
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import VoicemailStore
@@ -54,6 +56,19 @@ def line_add(
 ) -> Row:
     """A new line; without a password a random one is made and returned. A user who isn't the owner
     gives the end of his lease."""
+    check_free(context, context.number(number))
+    return add_ported(context, number, account, password, login, lease_ends_on)
+
+
+def add_ported(
+    context: Context,
+    number: str,
+    account: str,
+    password: str | None = None,
+    login: str | None = None,
+    lease_ends_on: str | None = None,
+) -> Row:
+    """A line for a number that may have been another operator's until now."""
     made = password is None
     secret = generate_password() if password is None else password
     owner = context.account(account)
@@ -293,6 +308,7 @@ def _row(line: Line, account_name: str) -> Row:
         "status": line.status,
         "role": "owner" if line.lease_ends_on is None else "user",
         "lease_ends_on": line.lease_ends_on,
+        "rests_until": None if line.rests_until is None else show_stamp(line.rests_until),
     }
 
 

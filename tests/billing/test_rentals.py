@@ -294,6 +294,7 @@ def test_E20_discounts_for_months_paid_at_once_and_for_five_numbers():
     assert fee(333_333, 3, 5) == 949_999  # 949,999.05
     rent(books, who, months=3, discount_percent=5)
     assert books.account(who).balance_micros == 100 * EURO - 14_250_000
+    run_due(books, books.apply, START, TBILISI)  # the notice that it is connected
     assert next_due(books) == at("2027-04-20T15:30+04:00")
 
 

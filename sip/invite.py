@@ -373,6 +373,11 @@ class IncomingInvite:
         """The ACK came: repeat nothing more."""
         self._success = None
 
+    def superseded(self) -> None:
+        """A re-INVITE came: no PRACK of this INVITE is awaited any more. Sender and invite refer to
+        each other, and only the garbage collector would find that out."""
+        self._reliable = None
+
     def release(self) -> None:
         """The session ended; late messages find nobody here."""
         self._success = self._reliable = None

@@ -404,6 +404,8 @@ class Session:
 
     def open_incoming(self, transaction: ServerTransaction, now: float) -> None:
         """Take on an INVITE that came; 100 Trying goes out at once."""
+        if self.incoming is not None:
+            self.incoming.superseded()
         self.incoming = IncomingInvite(self, transaction)
         trying = transaction.request.respond(100, "Trying")
         self.agent.layer.respond(transaction, trying, now)

@@ -29,6 +29,7 @@ from pydantic import (
 
 from sip.flow import SECURE
 from softswitch.config_codes import StarCodeKeys, double_code
+from softswitch.config_completion import CompletionSection
 from softswitch.config_conference import ConferenceSection
 from softswitch.config_mail import MailSection
 from softswitch.config_network import GuardSection, TlsSection
@@ -328,6 +329,7 @@ class Config(Section):
     voicemail: VoicemailSection = VoicemailSection()
     recording: RecordingSection = RecordingSection()
     conference: ConferenceSection = ConferenceSection()
+    completion: CompletionSection = CompletionSection()
     portal: PortalSection = PortalSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()

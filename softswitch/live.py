@@ -11,6 +11,7 @@ from rtp.session import MediaError
 from softswitch.call.accounting import media_figures
 from softswitch.call.call import Call
 from softswitch.directory import Trunk
+from softswitch.operations.completions import found
 from softswitch.operations.errors import OperationError
 from softswitch.operations.registrations import registration_rows
 from softswitch.operations.trunks import no_trunk, trunk_row
@@ -106,7 +107,14 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
             raise OperationError(f"{source} isn't banned; `softswitch guard list` shows who is")
         return {"source": source, "lifted": lifted}
 
+    def completion_cancel(waiting_id: str) -> Row:
+        queue = switch.completion.queue
+        waiting = found(list(queue), waiting_id)
+        queue.remove(waiting)
+        return {"id": waiting.id, "result": "cancelled"}
+
     handlers: list[Callable[..., Any]] = [
+        completion_cancel,
         call_list,
         call_show,
         call_hangup,

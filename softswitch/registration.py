@@ -22,6 +22,12 @@ class Bindings(Protocol):
     def changed(self, aor: str, registration: Registration) -> None: ...
 
 
+class Returned(Protocol):
+    """Who waits for lines whose phones couldn't be reached."""
+
+    def __call__(self, line: Line, *, anew: bool) -> None: ...
+
+
 class RegistrationDesk:
     """Joins the registrar to whoever must know of what it does.
 
@@ -29,6 +35,7 @@ class RegistrationDesk:
         calls_of: the calls that a line takes part in.
         release: closes a connection that nothing needs any more.
         wall_seconds: epoch seconds, by which registrations live.
+        returned: told that a phone of a line has registered.
     """
 
     def __init__(
@@ -42,6 +49,7 @@ class RegistrationDesk:
         calls_of: Callable[[Line], Iterable[Call]],
         release: Callable[[Flow], None],
         wall_seconds: Callable[[], float],
+        returned: Returned,
     ) -> None:
         self._registrar = registrar
         self._directory = directory
@@ -51,6 +59,7 @@ class RegistrationDesk:
         self._calls_of = calls_of
         self._release = release
         self._wall_seconds = wall_seconds
+        self._returned = returned
 
     def register(self, received: Received, line: Line, now: float) -> None:
         """Serve the REGISTER of an authenticated line.
@@ -68,6 +77,8 @@ class RegistrationDesk:
         self._ring_late(line, registration)
         if registration.added or registration.removed:
             self._watchers.registered(line, registration, now)
+        if registration.added or registration.refreshed:
+            self._returned(line, anew=bool(registration.added))
         for left in registration.released:
             if left != flow:  # the 200 goes there
                 self._release(left)

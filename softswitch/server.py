@@ -37,6 +37,8 @@ from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import MediaLost, Silent
 from softswitch.chance import Chance
 from softswitch.claim import DatabaseClaim
+from softswitch.completion.queue import WaitingQueue
+from softswitch.completion.store import CompletionStore
 from softswitch.conference.rooms import RoomStore
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
@@ -203,6 +205,9 @@ class Server:
         self._load_sales(directory)
         self._voicemail = self._build_voicemail(directory)
         self._recordings = self._build_recordings()
+        completions = CompletionStore(self._store.engine)
+        self._waiting = WaitingQueue(completions, asyncio.to_thread, self._loop, self._log)
+        self._waiting.restore(completions.load())
         self.switch = self._build_switch(directory)
         self._context = Context(
             config,
@@ -273,6 +278,7 @@ class Server:
                 now=self._loop.time,
                 zone=self._config.switch.time_zone,
             ),
+            waiting=self._waiting,
             trunk_flows=self._trunk_flows,
             log=self._log,
             tls=self._tls,

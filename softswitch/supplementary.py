@@ -147,6 +147,11 @@ class Supplementary:
         found = self._settings.get(name)
         return KINDS[name].default if found is None else found.active
 
+    def chose(self, name: str) -> bool:
+        """Whether the line has switched a service on itself, and not only by default."""
+        found = self._settings.get(name)
+        return found is not None and found.active
+
     # Calls to the line
 
     def forward(self, kind: ForwardKind) -> Setting | None:

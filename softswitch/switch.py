@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from billing.assignment import Assignments
@@ -31,6 +32,9 @@ from softswitch.call.context import CallContext, Limits, Media, TrunkFlows
 from softswitch.call.ending import Ending
 from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.live_calls import LiveCalls
+from softswitch.completion.desk import CompletionDesk
+from softswitch.completion.offer import offer
+from softswitch.completion.queue import WaitingQueue
 from softswitch.conference.hall import Hall, Run
 from softswitch.conference.rooms import RoomStore
 from softswitch.config import Config
@@ -92,6 +96,7 @@ class Switch:
         rooms: RoomStore,
         run: Run,
         self_service: SelfService,
+        waiting: WaitingQueue,
         trunk_flows: TrunkFlows,
         log: Any,
         tls: Tls | None = None,
@@ -208,10 +213,19 @@ class Switch:
             calls_of=self.live_calls.of_line,
             release=self.endpoint.connections.release,
             wall_seconds=self.wall_seconds,
+            returned=self._returned,
         )
         self.messaging = Messaging(
             self.agent, self.stages, config.switch.domain.encode("ascii"), self.now
         )
+        self.completion = CompletionDesk(
+            waiting,
+            config.completion,
+            self.messaging,
+            config.switch.time_zone,
+            config.switch.language,
+        )
+        self.messaging.takes_reply = self.completion.replied
         self.announcer = Announcer(
             prompts or PromptLibrary(), config.switch.language, config.switch.country, log
         )
@@ -257,7 +271,9 @@ class Switch:
             tell=self._tell,
             take_message=take_message,
             trusts=self._trusts,
+            offer=partial(offer, self.completion),
             admitted=self.live_calls.admitted,
+            left=self.live_calls.left,
             joined=self._joined,
             changed=self._changed,
             ended=self._ended,
@@ -271,6 +287,8 @@ class Switch:
             self.messaging,
             self.live_calls,
         )
+
+        self.completion.begin(self.context, self.live_calls, lambda: self.reception.draining)
 
     # What the user agent tells
 
@@ -310,6 +328,7 @@ class Switch:
 
     def _ended(self, call: Call, end: Ending) -> None:
         self.live_calls.ended(call)
+        self.completion.ended(call, end)
         if self.recorder is not None:
             self.recorder.end(call.id, call.record.calling, call.record.called)
         if self.watchers.calls_changed(call.line_ids, self._loop.time()):
@@ -351,6 +370,7 @@ class Switch:
     def start(self) -> None:
         """Begin what goes on by itself."""
         self.trunk_monitor.start(self._loop.time())
+        self.completion.resume()
         self.endpoint.drain()
 
     # What operators ask
@@ -414,6 +434,7 @@ class Switch:
         for call in self.calls.values():
             call.post(HangUp(ended_by))
         await self.live_calls.all_ended()
+        await self.completion.queue.written()
 
     async def drained(self) -> None:
         """Wait until the last call has ended by itself."""
@@ -435,6 +456,9 @@ class Switch:
 
     def _is_down(self, trunk: Trunk) -> bool:
         return self.trunk_monitor.is_down(trunk)
+
+    def _returned(self, line: Line, *, anew: bool) -> None:
+        self.completion.registered(line, anew=anew)
 
     def _dialogs_of(self, line: Line, with_remote: bool) -> list[LineDialog]:
         """What watchers of a line see of its calls."""

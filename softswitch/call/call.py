@@ -51,6 +51,7 @@ from softswitch.call.speaker import Speaker
 from softswitch.call.transfer import Connect, GiveLeg, Given, Transfer
 from softswitch.call.unanswered import leave_message
 from softswitch.directory import Line, Trunk
+from softswitch.supplementary import ForwardKind
 
 CLOSE_SECONDS = 2.0
 """How long a call waits for its worker's figures."""
@@ -66,7 +67,7 @@ class Call:
     """One attempt of a caller, and the conversation that it may become."""
 
     def __init__(
-        self, context: CallContext, caller: Caller, request: Request, session: Session
+        self, context: CallContext, caller: Caller, request: Request, session: Session | None
     ) -> None:
         self.id = context.agent.token()
         self.context = context
@@ -84,7 +85,8 @@ class Call:
         self._recording = CallRecording(self)
         self._transfer = Transfer(self)
         party = caller.line if isinstance(caller, LineCaller) else caller.trunk
-        self.secure(session, party)
+        if session is not None:
+            self.secure(session, party)
         line = caller.line if isinstance(caller, LineCaller) else None
         self.parties = Parties(session, line)
         self._legs_begun = 1
@@ -102,6 +104,8 @@ class Call:
         """The caller's first; None if his INVITE made none."""
         self._early: SessionDescription | None = None
         self._answered_at: float | None = None
+        self.taken_as: ForwardKind | None = None
+        """Why the called line's forwarding or mailbox took the call; None: they didn't."""
         self.over = False
         """It closes, and takes nothing on any more."""
 
@@ -164,7 +168,7 @@ class Call:
         try:
             end = await self._live()
         except Refusal as refusal:
-            end = Ending.refused(refusal)
+            end = await self._refused(refusal)
         except BillingError as error:
             end = Ending.refused(_unpaid(error))
         except StoreError as error:
@@ -196,6 +200,15 @@ class Call:
         await self._answer(outcome)
         return await self._talk()
 
+    async def _refused(self, refusal: Refusal) -> Ending:
+        """The attempt came to nothing, unless the switch has something to offer the caller."""
+        try:
+            end = await self.context.offer(self, refusal)
+        except (SipError, MediaError, StoreError) as error:
+            self.context.log.error("nothing can be offered", call=self.id, why=str(error))
+            end = None
+        return Ending.refused(refusal) if end is None else end
+
     def _admit(self) -> PricedRoute:
         """The stages of admission up to credit; each may refuse."""
         if self.request.body:
@@ -210,7 +223,7 @@ class Call:
 
     async def _authorize(self, priced: PricedRoute) -> None:
         """Have the money reserved and the ports opened, both before the callee's phone hears."""
-        opening = self._open_media(self.leg("a").dialog.flow.remote[0])
+        opening = self._open_media(self._signalling())
         try:
             await self.meters[0].reserve(priced)
         finally:
@@ -225,8 +238,7 @@ class Call:
             MediaError: there is none to be had.
         """
         if self._relay is None:
-            signalling = self.leg("a").dialog.flow.remote[0]
-            self._relay = await self.context.media.open_alone(signalling)
+            self._relay = await self.context.media.open_alone(self._signalling())
         if self._media is None:
             self._begin_media(self._relay)
 
@@ -238,11 +250,20 @@ class Call:
             relay,
             {"a": address, "b": address},
             origin,
-            self.leg("a").sound,
+            self._caller_security(),
             transcodes=self.context.limits.transcodes,
         )
         if self.offer is not None:
             self.learn("a", self.offer)
+
+    def _caller_security(self) -> LegSecurity | None:
+        """None until a caller whom the switch calls itself has answered."""
+        security: LegSecurity | None = self.leg("a").sound
+        return security
+
+    def _signalling(self) -> str:
+        """Where the caller's SIP comes from."""
+        return self.leg("a").dialog.flow.remote[0]
 
     def _open_media(self, signalling: str) -> asyncio.Future[MediaSession]:
         return self.context.media.open(signalling, None)
@@ -332,7 +353,7 @@ class Call:
         self.context.changed(self)
         self.tones.stop_ringing()
         answer = self.media.describe("a", description, answering=self.offer, wide=True)
-        self.leg("a").accept(answer, self.now())
+        self._accept_caller(answer)
         self.talks.begin(self.offer, description)
         if winner.picked_up:
             pick_up.answer(self, winner.session)
@@ -400,6 +421,26 @@ class Call:
         """Wait for the caller to hang up, which ends the service."""
         await self.context.loop.create_future()
 
+    def _accept_caller(self, description: bytes) -> None:
+        self.leg("a").accept(description, self.now())
+
+    async def talk_unpaid(self, end: Ending, service: Callable[[], Awaitable[None]]) -> Ending:
+        """Record the attempt as it ended; then have a service of ours talk with the caller, which
+        is never billed.
+
+        Raises:
+            SipError: 488, there is no codec that both speak.
+        """
+        for meter in list(self.meters):
+            await self.drop_meter(meter, end)
+        await self.open_sound()
+        return await self.serve(service)
+
+    def let_go_of(self, line: Line) -> None:
+        """The line takes no part in the call any more."""
+        self.line_ids.discard(line.id)
+        self.context.left(self, line)
+
     async def serve(self, service: Callable[[], Awaitable[None]]) -> Ending:
         """Have a service of ours answer, and talk with the caller until either has enough."""
         self.tones.stop_ringing()
@@ -410,7 +451,8 @@ class Call:
     async def answered_by_switch(self, description: bytes) -> None:
         """Note our own answer, then give it to the caller."""
         answered, wall = self.now(), self.context.wall_ms()
-        await self.meters[0].answer(answered, wall)
+        for meter in self.meters:
+            await meter.answer(answered, wall)
         self._answered_at = answered
         self.context.changed(self)
         self.leg("a").accept(description, self.now())
@@ -618,9 +660,13 @@ class Call:
         self._transfer.stop(now)
         self.talks.stop(now)
         if self._answered_at is None:
-            self.leg("a").reject(max(end.status, 400), now, end.reason, extra)
+            self._turn_away(end, now)
         for leg in self.parties:
             leg.bye(now, extra)
+
+    def _turn_away(self, end: Ending, now: float) -> None:
+        extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
+        self.leg("a").reject(max(end.status, 400), now, end.reason, extra)
 
     def _return_what_came_late(self) -> None:
         """Another call's leg, or a wish for one of ours, that came when this call was over."""

@@ -149,6 +149,8 @@ class CallContext:
         tell: sends a text of the switch's own to a line's phones.
         take_message: talks with who reaches the mailbox of a line.
         trusts: whether requests of a line's or trunk's call may come from there.
+        offer: told that a call was refused; it may talk with the caller, and says how that ended.
+        left: told that a line takes no part in a call any more.
         admitted: told that a call has a leg of these lines and this payer.
         joined: told of each leg of a call when it begins.
         changed: told that a call rings, was answered, or has another person on one of its sides.
@@ -179,7 +181,9 @@ class CallContext:
     tell: Callable[[Line, str], None]
     take_message: TakeMessage
     trusts: Callable[[Line | Trunk, Flow], bool]
+    offer: Callable[[Call, Refusal], Awaitable[Ending | None]]
     admitted: Callable[[Call, Record], None]
+    left: Callable[[Call, Line], None]
     joined: Callable[[Call, Session], None]
     changed: Callable[[Call], None]
     ended: Callable[[Call, Ending], None]

@@ -41,6 +41,10 @@ class LiveCalls:
         for line_id in call.line_ids:
             self._of_line.setdefault(line_id, {})[call.id] = call
 
+    def left(self, call: Call, line: Line) -> None:
+        """A line takes no part in the call any more."""
+        _leave(self._of_line, line.id, call)
+
     def ended(self, call: Call) -> None:
         self.by_id.pop(call.id, None)
         for line_id in call.line_ids:

@@ -16,8 +16,9 @@ class Parties:
 
     __slots__ = ("_identities", "_legs", "_lines")
 
-    def __init__(self, session: Session, line: Line | None) -> None:
-        self._legs: dict[Side, Session] = {"a": session}
+    def __init__(self, session: Session | None, line: Line | None) -> None:
+        """`session` is None until a caller whom the switch calls itself has answered."""
+        self._legs: dict[Side, Session] = {} if session is None else {"a": session}
         self._lines: dict[Side, Line | None] = {"a": line}
         self._identities: dict[Side, Identity] = {}
 

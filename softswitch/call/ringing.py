@@ -156,6 +156,8 @@ class Ringing:
             kind = attempt.forward or services.forwards_after(refusal)
             forward = None if kind is None else services.forward(kind)
             if kind is not None and forward is not None:
+                if phones.line.number == self._call.record.called:
+                    self._call.taken_as = kind
                 target, status = forward.numbers[0], DIVERSION_STATUS[kind]
                 return deque(await self._forwarding.send_on(phones.line, target, status))
         if self._reaching is None:

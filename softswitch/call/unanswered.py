@@ -35,8 +35,10 @@ async def leave_message(call: Call, priced: PricedRoute, refusal: Refusal) -> En
     if isinstance(route, ToLine):
         line = call.context.stages.directory.line(route.line.id)
     sent_on = len(call.records) > 1
-    if line is None or takes_after(line.mailbox, refusal, sent_on=sent_on) is None:
+    kind = None if line is None else takes_after(line.mailbox, refusal, sent_on=sent_on)
+    if line is None or kind is None:
         return None
+    call.taken_as = kind
     for meter in call.meters[1:]:
         await call.drop_meter(meter, Ending.refused(refusal))
     ended = await given_up(call)

@@ -15,6 +15,7 @@ from softswitch.cli import (
     bills,
     bonuses,
     calls,
+    completions,
     documents,
     greetings,
     guard,
@@ -52,7 +53,7 @@ switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, packages, prompts,
     trunks, tariffs, rerating, nodes, calls, recordings, records, guard, voicemail, greetings,
-    wallets, bills, rooms, ports,
+    wallets, bills, rooms, ports, completions,
 ):  # fmt: skip
     noun.add_to(app)
 

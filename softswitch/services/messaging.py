@@ -20,7 +20,7 @@ from sip.transaction_layer import ServerTransaction
 from sip.user_agent import UserAgent
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Caller, LineCaller
-from softswitch.admission.caller_id import from_field, present, privacy_fields
+from softswitch.admission.caller_id import Identity, from_field, present, privacy_fields
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine
 from softswitch.directory import Line
@@ -38,6 +38,8 @@ RETRY_LATER = ((b"Retry-After", b"%d" % round(BURST / TEXTS_PER_SECOND)),)
 ANSWER_SECONDS = 20.0
 """A sender that waits longer than 32 s hears nothing any more (RFC 4320)."""
 MAX_FORWARDS = 70
+MAX_REPLY_BYTES = 16
+"""An answer to a question of ours is a key or two."""
 
 PASSED_ON = frozenset({413, 415, 488, 600, 603, 604, 606})
 """A phone's answers that mean the same to the sender; any other says that it can't be had now."""
@@ -69,6 +71,8 @@ class Messaging:
         self._stages = stages
         self._domain = domain
         self._now = now
+        self.takes_reply: Callable[[Line, str, bytes], bool] = _no_reply
+        """Whether a line's text to a number is an answer to a question of ours."""
         self._even_at: dict[int, float] = {}
         """Line id to when it will have sent no more than its rate allows."""
 
@@ -80,6 +84,9 @@ class Messaging:
             SipError: 413 too long, 415 not a content that passes, 480 too many texts.
             Refusal: 403 not from there, 404 no line, 480 nobody there.
         """
+        if self._replies(received.request, caller):
+            self._agent.reply(received.request, received.flow, 200, now)
+            return
         text = self._admit(received, caller, now)
         delivery = _Delivery(self._agent, self._agent.postpone(received))
         for binding in text.bindings:
@@ -114,6 +121,44 @@ class Messaging:
                 _never_mind,
                 now,
             )
+
+    def _replies(self, request: Request, caller: Caller) -> bool:
+        """Whether a text is an answer to a question of the switch's own."""
+        if not isinstance(caller, LineCaller) or len(request.body) > MAX_REPLY_BYTES:
+            return False
+        dialled = self._stages.number(request.uri.user or "")
+        return self.takes_reply(caller.line, dialled.number, request.body)
+
+    def notify(
+        self, line: Line, shown: Identity, text: str, told: Callable[[bool], None], now: float
+    ) -> None:
+        """As :meth:`tell`, in somebody's name, and asking whether a phone takes it.
+
+        Args:
+            shown: whom it is from.
+            told: called once: whether a phone has taken it.
+        """
+        bindings = self._stages.bindings_of(line)
+        delivery = _Notice(len(bindings), told)
+        fields = (*privacy_fields(shown), (b"Content-Type", b"text/plain;charset=UTF-8"))
+        to = b"<sip:%s@%s>" % (line.number.encode("ascii"), self._domain)
+        for binding in bindings:
+            self._agent.send_standalone(
+                StandaloneRequest(
+                    "MESSAGE",
+                    binding.flow,
+                    binding.contact,
+                    from_field(shown, self._domain),
+                    to,
+                    MAX_FORWARDS,
+                    fields,
+                    text.encode("utf-8"),
+                ),
+                delivery.heard,
+                now,
+            )
+        if not bindings:
+            told(False)
 
     def _admit(self, received: Received, caller: Caller, now: float) -> Text:
         request = received.request
@@ -167,6 +212,27 @@ def _content_type(request: Request) -> bytes:
     if charset is None:
         return content_type.encode("ascii")
     return content_type.encode("ascii") + write_params({"charset": charset})
+
+
+def _no_reply(_line: Line, _number: str, _body: bytes) -> bool:
+    return False
+
+
+class _Notice:
+    """A text of ours on its way to all phones of a line."""
+
+    __slots__ = ("_told", "_under_way")
+
+    def __init__(self, phones: int, told: Callable[[bool], None]) -> None:
+        self._under_way = phones
+        self._told: Callable[[bool], None] | None = told
+
+    def heard(self, reply: Replied) -> None:
+        self._under_way -= 1
+        taken = 200 <= reply.status < 300
+        if self._told is not None and (taken or self._under_way == 0):
+            told, self._told = self._told, None
+            told(taken)
 
 
 class _Delivery:

@@ -38,11 +38,14 @@ from sip.flow import Flow
 from sip.invite import Credentials
 from sip.message import Request, parse_message
 from sip.session import Session
+from sip.standalone import StandaloneRequest
 from sip.uri import Uri
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import Silent
+from softswitch.completion.queue import WaitingQueue
+from softswitch.completion.store import CompletionStore
 from softswitch.conference.rooms import RoomStore
 from softswitch.config import parse
 from softswitch.directory import Directory, Line, Source, Trunk
@@ -211,6 +214,7 @@ class Exchange:
         self.money.on_accounts_changed = self.switch.accounts_changed
         for port in range(PORTS[0], PORTS[1] + 1):
             self.wire.attach((SWITCH[0], port), self._media_receiver(port))
+        self.loop.call_soon(self.switch.completion.resume)
         self.loop.call_later(5.0, self._journal)
         self.loop.call_later(1.0, self._do_due_work)
 
@@ -248,10 +252,17 @@ class Exchange:
                 now=self.loop.time,
                 zone=self.config.switch.time_zone,
             ),
+            waiting=self._waiting(),
             trunk_flows=self,
             log=self.log,
             prompts=self.prompts,
         )
+
+    def _waiting(self) -> WaitingQueue:
+        kept = CompletionStore(self.store.engine)
+        queue = WaitingQueue(kept, at_once, self.loop, self.log)
+        queue.restore(kept.load())
+        return queue
 
     def wall_ms(self) -> int:
         return EPOCH_MS + self.clock_step_ms + round((self.loop.time() - 1000.0) * 1000)
@@ -466,6 +477,9 @@ class Phone:
         self._remote_port: dict[Session, int] = {}
         self._next_port = 40_000
         self._sequence = 0
+        self.texts: list[tuple[str | None, str]] = []
+        """Who sent each text, and what it says."""
+        self.takes_texts = True
         self.told: list[tuple[int, int]] = []
         """CSeq and status of each NOTIFY about a REFER."""
 
@@ -561,6 +575,20 @@ class Phone:
         )
         self.endpoint.drain()
 
+    def send_text(self, number: str, body: bytes) -> None:
+        wanted = StandaloneRequest(
+            "MESSAGE",
+            self.flow,
+            f"sip:{number}@example.org".encode(),
+            f"<sip:{self.login}@example.org>".encode(),
+            f"<sip:{number}@example.org>".encode(),
+            extra=((b"Content-Type", b"text/plain"),),
+            body=body,
+            credentials=self.credentials,
+        )
+        self.agent.send_standalone(wanted, lambda reply: None, self.now)
+        self.endpoint.drain()
+
     def hold(self, session: Session, direction: str = "sendonly") -> None:
         if session in self.talking and not session.pending:
             offer = sdp(self.address[0], self._next_port, direction, self.codec)
@@ -583,6 +611,10 @@ class Phone:
         match event:
             case Received(request) if request.method == "INVITE":
                 self._ring(event)
+            case Received(request, flow) if request.method == "MESSAGE":
+                if self.takes_texts:
+                    self.texts.append((request.from_.uri.user, request.body.decode()))
+                self.agent.reply(request, flow, 200 if self.takes_texts else 480, self.now)
             case Received(request, flow):
                 self.agent.answer(request, flow, 200)
             case Answered(session, response):

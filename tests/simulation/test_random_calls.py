@@ -10,13 +10,17 @@ from collections import Counter
 import pytest
 from exchange import Behaviour, Exchange
 
+from softswitch.supplementary import NO_SERVICES, Setting, Supplementary
+
 SEEDS = int(os.environ.get("SOFTSWITCH_SEEDS", "5"))
 CALLS = 1_000
 LINES = 24
 
 
 def build(seed: int) -> tuple[Exchange, list]:
-    exchange = Exchange(seed, loss=0.05, duplicates=0.05)
+    offer = "answered" if seed % 2 else "early"
+    config = f'[completion]\noffer = "{offer}"\n'
+    exchange = Exchange(seed, loss=0.05, duplicates=0.05, config=config)
     exchange.wire.delay = (0.002, 0.250)  # late enough that messages overtake each other
     exchange.tariff(("995", 60_000, 1, 1), ("44", 240_000, 60, 60), ("on_net", 30_000, 6, 6))
     phones = []
@@ -24,7 +28,10 @@ def build(seed: int) -> tuple[Exchange, list]:
         # Some accounts are poor, so that credit ends calls, and some lines share an account.
         if index % 4 != 1:
             account = exchange.account(exchange.rng.choice([5_000, 120_000, 40_000_000]))
-        line = exchange.line(f"+9953221{index:05d}", account, no_answer_seconds=20)
+        services = random_services(exchange.rng) if index % 6 == 5 else NO_SERVICES
+        line = exchange.line(
+            f"+9953221{index:05d}", account, no_answer_seconds=20, services=services
+        )
         for more in range(1 + (index % 3 == 0)):
             phones.append(exchange.phone(line, f"198.51.{100 + more}.{index + 1}"))
     for phone in phones:
@@ -40,6 +47,14 @@ def random_behaviour(rng) -> Behaviour:
     talks = rng.choice([None, 0.0, rng.uniform(0.1, 5), rng.uniform(5, 90)])
     redirect = random_number(rng) if answer == 302 else None
     return Behaviour(rng.uniform(0, 4), answer, talks, rng.random() < 0.2, redirect)
+
+
+def random_services(rng) -> Supplementary:
+    """Forwarding of one kind or another, or no call waiting."""
+    kind = rng.choice(["forward_busy", "forward_no_answer", "forward_unreachable", "waiting"])
+    if kind == "waiting":
+        return Supplementary({"call_waiting": Setting(False)})
+    return Supplementary({kind: Setting(True, (f"+9953221{rng.randrange(LINES):05d}",))})
 
 
 def random_number(rng) -> str:
@@ -62,11 +77,13 @@ def one_call(exchange, phones) -> None:
         exchange.loop.call_later(rng.uniform(0, 8), give_up, caller, session)
     else:
         exchange.loop.call_later(rng.uniform(1, 60), caller._hang_up_if, session)
-    if rng.random() < 0.3:
+    if rng.random() < 0.4:
         exchange.loop.call_later(rng.uniform(1, 20), transfer, rng, rng.choice(exchange.phones))
     if rng.random() < 0.5:
         exchange.loop.call_later(rng.uniform(2, 20), caller.hold, session)
         exchange.loop.call_later(rng.uniform(2, 30), caller.hold, session, "sendrecv")
+    if rng.random() < 0.3:
+        exchange.loop.call_later(rng.uniform(1, 6), press, caller, session)
     if rng.random() < 0.2:
         exchange.loop.call_later(rng.uniform(0.5, 4), pick_up, exchange, phones)
 
@@ -84,6 +101,13 @@ def transfer(rng, phone) -> None:
     phone.refer(session, target.encode())
     if rng.random() < 0.3:
         phone.hang_up(session)
+
+
+def press(phone, session) -> None:
+    """One who is offered the completion of his call may accept it; to anybody else it's a key."""
+    if session in phone.talking:
+        session.info(b"application/dtmf-relay", b"Signal=1\r\n", phone.now)
+        phone.endpoint.drain()
 
 
 def pick_up(exchange, phones) -> None:
@@ -140,8 +164,9 @@ class Tally(Counter):
 
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))
 def test_a_thousand_random_calls(seed):
-    """Calls, some to lines with two phones, with transfers, pick-ups, forwarding, holds, early
-    media that is acknowledged; the wire loses 5 %, repeats 5 % and turns the order round."""
+    """Calls, some to lines with two phones, with transfers, pick-ups, forwarding, completion,
+    holds, early media that is acknowledged; the wire loses 5 %, repeats 5 % and turns the order
+    round."""
     exchange, phones = build(seed)
     tally = Tally()
     exchange.switch.add_tap(tally.see)
@@ -157,7 +182,8 @@ def test_a_thousand_random_calls(seed):
     assert left == dict.fromkeys(left, 0)
     assert exchange.store.verify() == []
     assert len({cdr.id for cdr in cdrs}) == len(cdrs) == len(exchange.cdrs) > CALLS * 0.8
-    assert {cdr.direction for cdr in cdrs} >= {"internal", "outgoing", "incoming", "forwarded"}
+    directions = {"internal", "outgoing", "incoming", "forwarded", "service"}
+    assert {cdr.direction for cdr in cdrs} >= directions
     assert {cdr.ended_by for cdr in cdrs} >= {"caller", "callee", "credit", "timer"}
     assert {kind: count for kind, count in SEEN.items() if tally[kind] < count} == {}, tally
     for account in exchange.store.accounts():
@@ -172,7 +198,7 @@ def test_the_same_seed_gives_the_same_calls():
         for _ in range(60):
             one_call(exchange, phones)
             exchange.run(exchange.rng.expovariate(2.0))
-        exchange.run_until_idle()
+        exchange.run_until_idle(16_000.0)
         results.append([cdr.to_json() for cdr in exchange.store.cdrs()])
         exchange.close()
     assert results[0] == results[1]

@@ -165,7 +165,7 @@ def test_a_line_that_talks_and_has_no_more_calls_is_busy(open_office):
 
 def test_a_mailbox_that_takes_only_unanswered_calls_takes_no_others(open_office):
     office = open_office(takes=("no_answer",))
-    office.call()
+    office.call(10.0)  # until the offer to be called back is over
     assert office.anna.status == 480
     office.finished()
 

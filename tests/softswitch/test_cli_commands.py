@@ -21,6 +21,8 @@ from billing.authorization import WriteCdr
 from billing.cdr import Cdr
 from softswitch.cli import output
 from softswitch.cli.main import hoist, run
+from softswitch.completion.store import CompletionStore
+from softswitch.completion.waiting import Waiting
 from softswitch.config import load
 from softswitch.control import ControlServer
 from softswitch.operations.setup import opened
@@ -282,6 +284,21 @@ def test_e9_explain_says_which_rule_decided_the_caller_id(
     assert rule("+4312345678").startswith("withheld: caller_id: +493012345678 (DE) isn't shown in")
     assert rule("#31#+493098765432") == "withheld: withheld for this call"
     assert rule("112").endswith("emergency calls always show the line's number")
+
+
+def test_who_waits_for_whom_is_shown_and_cancelled(softswitch: Softswitch, folder: Path) -> None:
+    lines = softswitch("line", "list", "-o", "json").json[:2]
+    assert softswitch("completion", "list", "-o", "json").json == []
+    with opened(load(folder / "softswitch.toml")) as context:
+        waiting = Waiting("w1", lines[0]["id"], lines[1]["id"], lines[1]["number"], True, "busy",
+                          "accepted", context.now_ms(), context.now_ms())  # fmt: skip
+        CompletionStore(context.billing.engine).write({"w1": waiting})
+    (row,) = softswitch("completion", "list", "-o", "json").json
+    assert (row["caller"], row["callee"]) == (lines[0]["number"], lines[1]["number"])
+    assert (row["reason"], row["state"]) == ("busy", "accepted")
+    assert "nobody waits as 'x'" in softswitch("completion", "cancel", "x").err
+    assert softswitch("completion", "cancel", "w").status == 0
+    assert softswitch("completion", "list", "-o", "json").json == []
 
 
 def test_c2_services_of_a_line_are_listed_set_and_cleared(softswitch: Softswitch) -> None:

@@ -1,0 +1,29 @@
+"""softswitch completion: callers who wait for lines that were busy or out of reach."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from softswitch.cli.session import Session
+
+app = typer.Typer(help="Call completion: who waits for whom.", no_args_is_help=True)
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="completion")
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """Who waits, in the order of service: declined, accepted, to_offer or offered (by text)."""
+    Session.of(context).run("completion_list")
+
+
+@app.command()
+def cancel(
+    context: typer.Context, waiting_id: Annotated[str, typer.Argument(metavar="ID")]
+) -> None:
+    """Have somebody wait no more."""
+    Session.of(context).run("completion_cancel", waiting_id=waiting_id)

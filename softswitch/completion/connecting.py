@@ -1,0 +1,267 @@
+"""Calls that the switch places itself: the one that completes a call, and the short ring.
+
+A completing call is an ordinary call of the caller, whose first leg the switch has called instead
+of being called by it: admitted, reserved and paid as if the caller had dialled again (D8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ivr_prompts.phrase import Digits
+from rtp.control import PlayItem
+from rtp.session import MediaSession
+from sip import events as sip_events
+from sip.message import Request, Response
+from sip.session import Session
+from softswitch.admission.authentication import LineCaller
+from softswitch.admission.caller_id import Identity, identity_of
+from softswitch.admission.refusal import Refusal
+from softswitch.admission.routing import ToLine
+from softswitch.call import ending as endings
+from softswitch.call.call import Call
+from softswitch.call.ending import Ending
+from softswitch.call.forking import Branches, Offer, no_answer
+from softswitch.call.letters import HangUp, MediaLost
+from softswitch.call.media import CallMedia
+from softswitch.call.ringing import Ringing
+from softswitch.completion.waiting import Waiting
+from softswitch.directory import Line, Trunk
+
+if TYPE_CHECKING:
+    from sip.flow import Flow
+    from softswitch.call.context import CallContext
+    from softswitch.call.leg_security import LegSecurity
+
+ENDED_BY_SWITCH = frozenset({"restart", "operator"})
+
+
+class PlacedCall(Call):
+    """A call that nobody has dialled.
+
+    Args:
+        caller, callee: its lines, as the directory has them now.
+    """
+
+    def __init__(self, context: CallContext, waiting: Waiting, caller: Line, callee: Line) -> None:
+        request = _request(context, waiting, caller)
+        super().__init__(context, LineCaller(caller), request, None)
+        self.waiting = waiting
+        self.callee = callee
+        self.done = True
+        """Whether nobody needs to wait any more when it ends."""
+        self._branches: Branches | None = None
+        self.record.caller(self.caller)
+        self.record.called = waiting.number
+        self.record.routed("service", "service")
+
+    async def _refused(self, refusal: Refusal) -> Ending:
+        """Nobody is there to whom anything could be offered."""
+        return Ending.refused(refusal)
+
+    def _signalling(self) -> str:
+        return ""
+
+    def _caller_security(self) -> LegSecurity | None:
+        return None
+
+    async def _until_answered(
+        self, line: Line, identity: Identity, offer: Offer, seconds: float
+    ) -> tuple[Session, Response] | Ending:
+        """Ring a line's phones of the highest q.
+
+        Raises:
+            Refusal: the line isn't to be had, or nobody answers.
+        """
+        destination = self.context.stages.to_line(line.number, self.line_ids)
+        if destination.forward is not None or not destination.bindings:
+            raise Refusal(480, "completion: the line has no phone to ring")
+        attempts = await self.context.ring(destination, identity, self.request)
+        attempt = replace(attempts[0], seconds=seconds)
+        self._branches = branches = Branches(self.context.agent, attempt)
+        self.line_ids.add(line.id)
+        branches.invite(self, offer, self.now())
+        self.context.changed(self)
+        self.context.drain()
+        while True:
+            letter = await self.mailbox.next(branches.deadline)
+            if letter is None and self.now() >= branches.deadline:
+                raise no_answer()
+            outcome = self._heard(branches, letter)
+            self.context.drain()
+            if outcome is not None:
+                return outcome
+
+    def _heard(self, branches: Branches, letter: Any) -> tuple[Session, Response] | Ending | None:
+        match letter:
+            case sip_events.Answered(session, response) if session in branches:
+                branches.won(session, self.now())
+                return session, response
+            case sip_events.Refused(session, status, response) if session in branches:
+                if branches.failed(session, status, response, self.now()):
+                    raise branches.refusal()
+            case HangUp(ended_by):
+                return Ending(ended_by, 480, 41, rule="completion: ended while ringing")
+            case MediaLost():
+                raise Refusal(503, "media: the worker died", ended_by="operator")
+        return None
+
+    def _turn_away(self, end: Ending, now: float) -> None:
+        """There is nobody who waits for our answer; who still rings is left alone."""
+        if self._branches is not None:
+            self._branches.cancel(now)
+
+
+class CompletingCall(PlacedCall):
+    """Calls the caller back; when he answers, the callee.
+
+    Args:
+        seconds: how long the caller is rung.
+    """
+
+    def __init__(
+        self, context: CallContext, waiting: Waiting, caller: Line, callee: Line, seconds: float
+    ) -> None:
+        super().__init__(context, waiting, caller, callee)
+        self._seconds = seconds
+
+    async def _live(self) -> Ending:
+        # Until somebody's phone rings, whatever is amiss may pass: he goes on waiting.
+        self.done = False
+        priced = self.context.admit(self.caller, self.waiting.number, self.request, self.record)
+        route = priced.presented.route
+        if not isinstance(route, ToLine) or route.line.id != self.callee.id:
+            self.done = True
+            raise Refusal(404, "completion: the number is another line's now")
+        self.context.admitted(self, self.record)
+        self.done = True
+        await self._authorize(priced)
+        ended = await self._call_back(priced.presented.identity)
+        if ended is not None:
+            self.done = ended.ended_by not in ENDED_BY_SWITCH
+            return ended
+        self.ringing = Ringing(self, await self.context.attempts(priced, self.request))
+        outcome = await self.ringing.until_answered()
+        if isinstance(outcome, Ending):
+            self.done = outcome.ended_by not in ENDED_BY_SWITCH
+            return outcome
+        await self._answer(outcome)
+        return await self._talk()
+
+    def _open_media(self, signalling: str) -> asyncio.Future[MediaSession]:
+        return self.context.media.open(None, None)
+
+    async def _call_back(self, identity: Identity) -> Ending | None:
+        """Ring the caller, as the one whom he waits for; how the call ended if he can't be had.
+
+        Args:
+            identity: of the caller, for the callee.
+        """
+        line = self._line()
+        shown = identity_of(self.callee)
+        answered = await self._until_answered(line, shown, self._offer_to_caller, self._seconds)
+        if isinstance(answered, Ending):
+            return answered
+        session, response = answered
+        self.parties.put("a", session, line, identity)
+        self.media.join("a", session.sound)
+        self.parties.name("b", shown)
+        self.offer = CallMedia.read(response.body or session.remote_description)
+        self.learn("a", self.offer)
+        self._sound_of_ringing(line)
+        return None
+
+    def _offer_to_caller(self, party: Line | Trunk | None, flow: Flow) -> tuple[bytes, LegSecurity]:
+        """Our own, since nobody has offered us anything."""
+        security = self.context.security(party, flow)
+        self.media.join("a", security)
+        return self.media.offer_itself("a"), security
+
+    def _line(self) -> Line:
+        assert isinstance(self.caller, LineCaller)
+        return self.caller.line
+
+    def _sound_of_ringing(self, line: Line) -> None:
+        """What the caller hears until the callee answers."""
+        announcer = self.context.announcer
+        phrase = ("cc-callback", Digits(self.waiting.number))
+        said = announcer.announce(line.language, phrase)
+        self.context.log.info(
+            "announcement", call=self.id, side="a", language=said.language,
+            tokens=" ".join(said.tokens),
+        )  # fmt: skip
+        self.sound.hear("a", "prompts")
+        self.sound.play("a", said.items).add_done_callback(_seen)
+        self.sound.play("a", [PlayItem(tone="ringback")], repeat=True).add_done_callback(_seen)
+
+    def progress(self, session: Session, response: Response, *, early: bool = True) -> None:
+        """The caller hears it ring already."""
+        for meter in self.meters:
+            meter.record.rang(self.context.wall_ms())
+        self.context.changed(self)
+
+    def _accept_caller(self, description: bytes) -> None:
+        """He has answered us long ago; what was agreed with him stands."""
+        self.sound.stop_playing("a")
+        self.sound.hear("a", "peer")
+
+
+class ShortRing(PlacedCall):
+    """Rings the callee so shortly that a phone lists a missed call (D4).
+
+    Args:
+        shown: whom the phone lists.
+    """
+
+    def __init__(
+        self,
+        context: CallContext,
+        waiting: Waiting,
+        caller: Line,
+        callee: Line,
+        shown: Identity,
+        seconds: float,
+    ) -> None:
+        super().__init__(context, waiting, caller, callee)
+        self._shown = shown
+        self._seconds = seconds
+
+    async def _live(self) -> Ending:
+        try:
+            answered = await self._until_answered(
+                self.callee, self._shown, self._no_offer, self._seconds
+            )
+        except Refusal as refusal:
+            return Ending("timer", 487, 16, rule=refusal.rule)
+        if isinstance(answered, Ending):
+            self.done = answered.ended_by not in ENDED_BY_SWITCH
+            return answered
+        answered[0].bye(self.now())
+        return endings.hung_up("caller")
+
+    def _no_offer(self, party: Line | Trunk | None, flow: Flow) -> tuple[bytes, LegSecurity]:
+        """There is nothing to be heard."""
+        return b"", self.context.security(party, flow)
+
+
+def _request(context: CallContext, waiting: Waiting, caller: Line) -> Request:
+    """What the caller would have sent."""
+    uri = b"sip:%s@%s" % (waiting.number.encode("ascii"), context.domain)
+    own = b"<sip:%s@%s>" % (caller.number.encode("ascii"), context.domain)
+    fields = [
+        (b"From", own + b";tag=completion"),
+        (b"To", b"<" + uri + b">"),
+        (b"Call-ID", f"completion-{waiting.id}".encode("ascii")),
+        (b"CSeq", b"1 INVITE"),
+        (b"Max-Forwards", b"70"),
+    ]
+    if not waiting.shown:
+        fields.append((b"Privacy", b"id"))
+    return Request.build("INVITE", uri, fields)
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()  # a worker that died is told of by itself

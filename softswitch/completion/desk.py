@@ -1,0 +1,291 @@
+"""Who returns is found, and what is due then is done: one at a time for each who is waited for.
+
+"Returns" means that a call of his has ended, or that a phone of his has registered: anew if he was
+busy, or at all if he couldn't be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from softswitch.admission.caller_id import Identity, identity_of
+from softswitch.admission.refusal import Refusal
+from softswitch.call.call import Call
+from softswitch.call.context import CallContext
+from softswitch.call.ending import Ending
+from softswitch.call.live_calls import LiveCalls
+from softswitch.completion import texts
+from softswitch.completion.connecting import CompletingCall, PlacedCall, ShortRing
+from softswitch.completion.queue import WaitingQueue
+from softswitch.completion.waiting import Reason, State, Waiting, why_not
+from softswitch.directory import Line
+
+if TYPE_CHECKING:
+    from softswitch.config_completion import CompletionSection
+    from softswitch.services.messaging import Messaging
+
+ENGAGED = frozenset({16, 19})
+"""Q.850 causes of unanswered calls in which the called phone did ring until the end."""
+
+
+class CompletionDesk:
+    """Completes calls.
+
+    Args:
+        zone: the operator's time zone.
+        language: of texts to lines that have none of their own.
+    """
+
+    def __init__(
+        self,
+        queue: WaitingQueue,
+        settings: CompletionSection,
+        messaging: Messaging,
+        zone: str,
+        language: str,
+    ) -> None:
+        self.queue = queue
+        self._settings = settings
+        self._windows = settings.windows()
+        self._messaging = messaging
+        self._zone = zone
+        self._language = language
+        self._context: CallContext
+        self._calls: LiveCalls
+        self._draining: Callable[[], bool]
+        self._deciding: set[str] = set()
+        """Whose caller is being asked now."""
+        self._texting: set[str] = set()
+        """Of whom a text is under way."""
+        self._under_way: set[int] = set()
+        """Callees who are rung, or talk, on behalf of somebody who waited."""
+        self._returned: dict[tuple[int, Reason], int] = {}
+        """When somebody who is waited for returned last; epoch milliseconds."""
+
+    def begin(self, context: CallContext, calls: LiveCalls, draining: Callable[[], bool]) -> None:
+        """Know the rest of the switch."""
+        self._context, self._calls, self._draining = context, calls, draining
+
+    def resume(self) -> None:
+        """After a restart: the calls of before have ended with it."""
+        for callee_id in {waiting.callee_id for waiting in self.queue}:
+            self._is_back(callee_id, "busy")
+
+    @property
+    def answers(self) -> bool:
+        """Whether a caller is answered to be asked."""
+        return self._settings.offer == "answered"
+
+    # What calls ask and tell
+
+    def offerable(self, caller: Line, callee: Line, reason: Reason, by_text: bool) -> bool:
+        """Whether completion may be offered (D9)."""
+        if not self._settings.enabled or not self.queue.takes(caller.id, callee.id):
+            return False
+        return why_not(caller, callee, reason, by_text=by_text) is None
+
+    def add(
+        self, caller: Line, callee: Line, number: str, shown: bool, reason: Reason, state: State
+    ) -> Waiting:
+        """The caller's attempt failed, just now."""
+        context = self._context
+        now = context.wall_ms()
+        waiting = Waiting(
+            context.agent.token(), caller.id, callee.id, number, shown, reason, state, now, now
+        )
+        self.queue.put(waiting)
+        return waiting
+
+    def ask(self, waiting: Waiting) -> None:
+        """The caller is being asked: nothing is done for him until he has decided."""
+        self._deciding.add(waiting.id)
+
+    async def accept(self, waiting: Waiting) -> None:
+        """The caller wants to be connected; kept on disk when this returns."""
+        if self.queue.get(waiting) is not None:
+            self.queue.put(replace(waiting, state="accepted"))
+        await self.queue.written()
+
+    def decided(self, waiting: Waiting) -> None:
+        """The caller has heard enough."""
+        self._deciding.discard(waiting.id)
+        self._serve(waiting.callee_id)
+
+    def ended(self, call: Call, end: Ending) -> None:
+        """A call is over: its people may be free now, and may be waited for."""
+        if isinstance(call, PlacedCall):
+            self._placed_over(call)
+        caller, callee = call.line_of("a"), call.line_of("b")
+        if end.status == 200 and caller is not None:
+            self._reached(call, caller, callee)
+        if callee is None and end.status != 200 and end.cause in ENGAGED:
+            rung = call.context.stages.directory.line_by_number(call.record.called)
+            callee = rung if rung is not None and rung.id in call.line_ids else None
+        for line in {line.id: line for line in (caller, callee) if line is not None}.values():
+            if self._calls.count_of_line(line) == 0:
+                self._is_back(line.id, "busy")
+                self._is_back(line.id, "unreachable")
+                self._is_free(line.id)
+
+    def registered(self, line: Line, *, anew: bool) -> None:
+        """A phone of the line registered."""
+        self._is_back(line.id, "unreachable")
+        if anew:
+            self._is_back(line.id, "busy")
+        self._is_free(line.id)
+
+    def replied(self, line: Line, number: str, body: bytes) -> bool:
+        """Whether a text accepts an offer by text; it is no text for anybody then."""
+        callee = self._context.stages.directory.line_by_number(number)
+        if callee is None or body.strip() != texts.ACCEPTS:
+            return False
+        waiting = self.queue.between(line.id, callee.id)
+        now = self._context.wall_ms()
+        if waiting is None or waiting.state != "offered":
+            return False
+        if waiting.action(now, self._windows) == "forget":
+            self.queue.remove(waiting)
+            return False
+        self.queue.put(replace(waiting, state="accepted", since=now))
+        self._serve(callee.id)
+        return True
+
+    # Who is there
+
+    def _is_back(self, callee_id: int, reason: Reason) -> None:
+        if self.queue.waits_for(callee_id):
+            self._returned[callee_id, reason] = self._context.wall_ms()
+            self._serve(callee_id)
+
+    def _is_free(self, caller_id: int) -> None:
+        """One who waits may be called back now, or told by text."""
+        for waiting in self.queue.of(caller_id):
+            self._serve(waiting.callee_id)
+
+    def _reached(self, call: Call, caller: Line, callee: Line | None) -> None:
+        """Who talked with somebody waits for him no more. If a mailbox or forwarding took the
+        call, he is told by text when the other returns (D6)."""
+        called = call.context.stages.directory.line_by_number(call.record.called)
+        if called is None:
+            return
+        waiting = self.queue.between(caller.id, called.id)
+        if callee is not None and callee.id == called.id:
+            if waiting is not None:
+                self.queue.remove(waiting)
+            return
+        reason = call.taken_as
+        if reason not in ("busy", "unreachable") or not self.offerable(
+            caller, called, reason, by_text=True
+        ):
+            return
+        shown = call.caller_identity.presented is not None
+        self.add(caller, called, call.record.called, shown, reason, "to_offer")
+
+    # What is due
+
+    def _serve(self, callee_id: int, besides: str = "") -> None:
+        """Do what the callee's return makes due, in the order of the queue.
+
+        Args:
+            besides: whom something was tried for just now.
+        """
+        if self._draining():
+            return
+        directory = self._context.stages.directory
+        callee = directory.line(callee_id)
+        for waiting in self.queue.waits_for(callee_id):
+            caller = directory.line(waiting.caller_id)
+            if caller is None or callee is None:
+                self.queue.remove(waiting)
+            elif waiting.id not in self._deciding and waiting.id != besides:
+                self._do(waiting, caller, callee)
+        if not self.queue.waits_for(callee_id):
+            self._returned.pop((callee_id, "busy"), None)
+            self._returned.pop((callee_id, "unreachable"), None)
+
+    def _do(self, waiting: Waiting, caller: Line, callee: Line) -> None:
+        back = self._returned.get((callee.id, waiting.reason), 0) >= waiting.asked_at
+        action = waiting.action(self._context.wall_ms(), self._windows)
+        if action == "forget":
+            self.queue.remove(waiting)
+        elif waiting.state == "accepted" and action == "connect":
+            # One who accepted by text did so after the return.
+            if (back or waiting.since > waiting.asked_at) and self._is_free_to_talk(callee):
+                self._connect(waiting, caller, callee)
+        elif not back:
+            return
+        elif action == "ring" and self._is_free_to_talk(callee):
+            self._ring(waiting, caller, callee)
+        elif action == "tell":
+            text = texts.missed(
+                callee.language or self._language, self._shown(waiting, caller).presented,
+                waiting.asked_at, self._zone,
+            )  # fmt: skip
+            self._text(waiting, callee, self._shown(waiting, caller), text, None)
+        elif action == "offer":
+            text = texts.back(caller.language or self._language, waiting.number)
+            now = self._context.wall_ms()
+            self._text(waiting, caller, identity_of(callee), text,
+                       replace(waiting, state="offered", since=now))  # fmt: skip
+
+    def _is_free_to_talk(self, line: Line) -> bool:
+        stages = self._context.stages
+        if line.id in self._under_way or stages.calls_of(line):
+            return False
+        try:
+            found = stages.to_line(line.number)
+        except Refusal:
+            return False
+        return found.forward is None and bool(found.bindings)
+
+    def _connect(self, waiting: Waiting, caller: Line, callee: Line) -> None:
+        if why_not(caller, callee, waiting.reason, by_text=True) is not None:
+            self.queue.remove(waiting)
+        elif self._is_free_to_talk(caller):
+            self._under_way |= {caller.id, callee.id}
+            seconds = float(self._settings.call_back_seconds)
+            self._calls.begin(CompletingCall(self._context, waiting, caller, callee, seconds))
+
+    def _ring(self, waiting: Waiting, caller: Line, callee: Line) -> None:
+        if why_not(caller, callee, waiting.reason, by_text=True) is not None:
+            self.queue.remove(waiting)
+            return
+        self._under_way.add(callee.id)
+        seconds = self._settings.ring_milliseconds / 1000
+        shown = self._shown(waiting, caller)
+        self._calls.begin(ShortRing(self._context, waiting, caller, callee, shown, seconds))
+
+    def _shown(self, waiting: Waiting, caller: Line) -> Identity:
+        own = Identity(caller.number, caller.display_name, caller.number)
+        return own if waiting.shown else own._replace(presented=None)
+
+    def _text(
+        self, waiting: Waiting, to: Line, shown: Identity, text: str, then: Waiting | None
+    ) -> None:
+        """Send a text; when a phone has taken it, he waits on as `then`, or no more."""
+        if waiting.id in self._texting:
+            return
+
+        def told(taken: bool) -> None:
+            self._texting.discard(waiting.id)
+            if not taken or self.queue.get(waiting) != waiting:
+                return
+            if then is None:
+                self.queue.remove(waiting)
+            else:
+                self.queue.put(then)
+
+        self._texting.add(waiting.id)
+        self._messaging.notify(to, shown, text, told, self._context.loop.time())
+        self._context.drain()
+
+    def _placed_over(self, call: PlacedCall) -> None:
+        waiting = call.waiting
+        self._under_way.discard(waiting.callee_id)
+        if isinstance(call, CompletingCall):
+            self._under_way.discard(waiting.caller_id)
+        if call.done:
+            self.queue.remove(waiting)
+        self._serve(waiting.callee_id, besides=waiting.id)

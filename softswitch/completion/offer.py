@@ -1,0 +1,110 @@
+"""The announced offer to a caller whose call failed: press 1, and you will be connected (D2).
+
+It is early media, after which the call is refused as it would have been; or answered media that
+nobody pays, and before which the attempt is recorded as it ended.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from billing.authorization import BillingError
+from softswitch.admission.authentication import LineCaller
+from softswitch.admission.refusal import Refusal
+from softswitch.admission.routing import ToLine
+from softswitch.call.call import Call
+from softswitch.call.early import serve_early
+from softswitch.call.ending import Ending
+from softswitch.completion.desk import CompletionDesk
+from softswitch.completion.waiting import Reason, Waiting
+from softswitch.directory import Line
+from softswitch.supplementary import failed_as
+
+ACCEPT_KEY = "1"
+SECONDS = 5.0
+"""How long a caller may think after the question."""
+
+
+async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | None:
+    """Offer completion of a call that was refused; how the call ended then. None: it can't be
+    offered, and the refusal stands.
+
+    Raises:
+        StoreError, MediaError, SipError: nothing could be offered.
+    """
+    found = _wanted(desk, call, refusal)
+    if found is None:
+        return None
+    caller, callee, reason = found
+    if not call.meters[0].open and not await _can_pay(call, callee):
+        return None
+    shown = call.caller_identity.presented is not None
+    waiting = desk.add(caller, callee, call.record.called, shown, reason, "declined")
+    if not call.context.announcer.announce(caller.language, (question(reason),)).language:
+        return None  # no recording of it: nobody could accept what he doesn't understand
+    desk.ask(waiting)
+    try:
+        call.let_go_of(callee)
+        service = partial(_ask, desk, call, waiting)
+        end = Ending.refused(refusal)
+        if desk.answers:
+            return await call.talk_unpaid(end, service)
+        await call.open_sound()
+        return await serve_early(call, service) or end
+    finally:
+        desk.decided(waiting)
+
+
+def _wanted(desk: CompletionDesk, call: Call, refusal: Refusal) -> tuple[Line, Line, Reason] | None:
+    """Who waits for whom, and why."""
+    caller = call.caller
+    reason = failed_as(refusal)
+    if not isinstance(caller, LineCaller) or reason not in ("busy", "unreachable"):
+        return None
+    if call.offer is None or len(call.records) > 1 or len(call.meters) != 1:
+        return None
+    directory = call.context.stages.directory
+    callee = directory.line_by_number(call.record.called)
+    if callee is None or directory.bar(callee, "incoming") is not None:
+        return None
+    rented = directory.rented.get(call.record.called)
+    if rented is not None and (rented.shut or rented.reach is not None):
+        return None
+    line = directory.line(caller.line.id) or caller.line
+    if not desk.offerable(line, callee, reason, by_text=False):
+        return None
+    return line, callee, reason
+
+
+async def _can_pay(call: Call, callee: Line) -> bool:
+    """Whether the caller could pay for the call, which was refused before that was asked."""
+    context = call.context
+    route = ToLine(callee.number, callee, ())
+    try:
+        dialled = context.stages.number(call.request.uri.user or "")
+        priced = context.stages.price(
+            call.caller, route, call.request, context.wall_ms(), dialled.withheld
+        )
+        call.record.priced(call.caller, priced)
+        context.admitted(call, call.record)
+        call.parties.name("a", priced.presented.identity)
+        await call.meters[0].reserve(priced)
+    except (Refusal, BillingError):
+        return False
+    return True
+
+
+def question(reason: Reason) -> str:
+    """The prompt that asks."""
+    return f"cc-offer-{reason}"
+
+
+async def _ask(desk: CompletionDesk, call: Call, waiting: Waiting) -> None:
+    speaker = call.speaker
+    await speaker.say(question(waiting.reason))
+    key = await speaker.keypad.next(SECONDS)
+    if key != ACCEPT_KEY:
+        await speaker.say("cc-declined", interruptible=False)
+        return
+    await desk.accept(waiting)
+    await speaker.say("cc-accepted", interruptible=False)

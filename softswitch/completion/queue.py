@@ -1,0 +1,118 @@
+"""Everybody who waits, by whom they wait for and by who they are; what changes is written behind.
+
+A change that somebody is told of is waited for until it is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from softswitch.completion.store import CompletionStore
+from softswitch.completion.waiting import MAX_FOR_A_CALLEE, MAX_OF_A_CALLER, Waiting
+
+RETRY_SECONDS = 1.0
+"""How soon a database that is out of order is tried again."""
+
+
+class WaitingQueue:
+    """First come, first served.
+
+    Args:
+        run: how the store is asked, away from the event loop.
+    """
+
+    def __init__(
+        self,
+        store: CompletionStore,
+        run: Callable[..., Awaitable[Any]],
+        loop: asyncio.AbstractEventLoop,
+        log: Any,
+    ) -> None:
+        self._store = store
+        self._run = run
+        self._loop = loop
+        self._log = log
+        self._for: dict[int, dict[str, Waiting]] = {}
+        self._of: dict[int, dict[str, Waiting]] = {}
+        self._changes: dict[str, Waiting | None] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def restore(self, found: Iterable[Waiting]) -> None:
+        """Take over what was kept; who waits longest stands first."""
+        for waiting in found:
+            self._index(waiting)
+
+    def __iter__(self) -> Any:
+        return (waiting for found in list(self._for.values()) for waiting in list(found.values()))
+
+    def get(self, waiting: Waiting) -> Waiting | None:
+        """As it stands now; None: it is over."""
+        return self._for.get(waiting.callee_id, {}).get(waiting.id)
+
+    def waits_for(self, callee_id: int) -> list[Waiting]:
+        """Who waits for a line, in the order of service."""
+        return list(self._for.get(callee_id, {}).values())
+
+    def of(self, caller_id: int) -> list[Waiting]:
+        """Whom a line waits for."""
+        return list(self._of.get(caller_id, {}).values())
+
+    def between(self, caller_id: int, callee_id: int) -> Waiting | None:
+        """How one line waits for another: once at most."""
+        mine = self._of.get(caller_id, {}).values()
+        return next((waiting for waiting in mine if waiting.callee_id == callee_id), None)
+
+    def takes(self, caller_id: int, callee_id: int) -> bool:
+        """Whether there is room for one more."""
+        if self.between(caller_id, callee_id) is not None:
+            return True
+        mine, theirs = self._of.get(caller_id, ()), self._for.get(callee_id, ())
+        return len(mine) < MAX_OF_A_CALLER and len(theirs) < MAX_FOR_A_CALLEE
+
+    def put(self, waiting: Waiting) -> None:
+        """Add somebody, or change how he waits; a new attempt of his takes the old one's place at
+        the end."""
+        before = self.between(waiting.caller_id, waiting.callee_id)
+        if before is not None and before.id != waiting.id:
+            self.remove(before)
+        self._index(waiting)
+        self._changed(waiting.id, waiting)
+
+    def remove(self, waiting: Waiting) -> None:
+        """He waits no more."""
+        if self.get(waiting) is None:
+            return
+        for index, key in ((self._for, waiting.callee_id), (self._of, waiting.caller_id)):
+            index[key].pop(waiting.id, None)
+            if not index[key]:
+                del index[key]
+        self._changed(waiting.id, None)
+
+    async def written(self) -> None:
+        """Wait until everything is on disk."""
+        while self._writing is not None:
+            await asyncio.shield(self._writing)
+
+    def _index(self, waiting: Waiting) -> None:
+        self._for.setdefault(waiting.callee_id, {})[waiting.id] = waiting
+        self._of.setdefault(waiting.caller_id, {})[waiting.id] = waiting
+
+    def _changed(self, key: str, waiting: Waiting | None) -> None:
+        self._changes[key] = waiting
+        if self._writing is None:
+            self._writing = self._loop.create_task(self._write())
+
+    async def _write(self) -> None:
+        while self._changes:
+            changes, self._changes = self._changes, {}
+            try:
+                await self._run(self._store.write, changes)
+            except SQLAlchemyError as error:
+                self._log.error("call completion can't be kept", why=str(error))
+                self._changes = {**changes, **self._changes}
+                await asyncio.sleep(RETRY_SECONDS)
+        self._writing = None

@@ -1,0 +1,66 @@
+"""Who waits for whom, in the database: it survives a restart (D10)."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Engine,
+    Integer,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+)
+
+from billing.schema import metadata
+from softswitch.completion.waiting import Waiting
+
+completions_table = Table(
+    "call_completions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("caller_id", Integer, nullable=False),
+    Column("callee_id", Integer, nullable=False),
+    Column("number", String(16), nullable=False),
+    Column("shown", Boolean, nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
+_COLUMNS = [field.name for field in fields(Waiting)]
+
+
+class CompletionStore:
+    """Rows of :class:`Waiting`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(reading=True)
+
+    def load(self) -> list[Waiting]:
+        """Everybody, who waits longest first."""
+        query = select(*(completions_table.c[name] for name in _COLUMNS)).order_by(
+            completions_table.c.asked_at, completions_table.c.id
+        )
+        with self._reader.connect() as connection:
+            return [Waiting(*row) for row in connection.execute(query)]
+
+    def write(self, changes: dict[str, Waiting | None]) -> None:
+        """Put these in the place of what has their ids; None: nothing."""
+        rows: list[dict[str, Any]] = [
+            {name: getattr(waiting, name) for name in _COLUMNS}
+            for waiting in changes.values()
+            if waiting is not None
+        ]
+        with self._engine.begin() as connection:
+            gone = completions_table.c.id.in_(list(changes))
+            connection.execute(delete(completions_table).where(gone))
+            if rows:
+                connection.execute(insert(completions_table), rows)

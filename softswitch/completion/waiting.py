@@ -1,0 +1,110 @@
+"""Who waits for whom, and what the return of the one who is waited for sets off.
+
+Pure: the instant is an argument. Both windows begin with the attempt that failed; of an offer by
+text, with its acceptance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from softswitch.directory import Line
+
+State = Literal["declined", "accepted", "to_offer", "offered"]
+"""The announced offer was declined (or not answered yet), or accepted; one by text is still to be
+sent, or was sent."""
+Reason = Literal["busy", "unreachable"]
+Action = Literal["connect", "ring", "tell", "offer", "wait", "forget"]
+
+MAX_OF_A_CALLER = 20
+"""People whom one line may wait for."""
+MAX_FOR_A_CALLEE = 1_000
+"""Lines that may wait for one: more is an attack, or a radio station."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How long what is done; all but `keep_ms` by the rules D3 to D7.
+
+    Args:
+        connect_ms: an accepted offer leads to a connection until so long after it.
+        ring_ms: a declined one to a short ring before so long has passed; then to a text.
+        keep_ms: nobody is waited for longer.
+    """
+
+    connect_ms: int = 7_200_000
+    ring_ms: int = 1_800_000
+    keep_ms: int = 7 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A caller waits for a line.
+
+    Args:
+        caller_id, callee_id: of lines.
+        number: what the caller called, E.164.
+        shown: whether the caller's number is shown.
+        asked_at: of the attempt; epoch milliseconds.
+        since: when its window began.
+    """
+
+    id: str
+    caller_id: int
+    callee_id: int
+    number: str
+    shown: bool
+    reason: Reason
+    state: State
+    asked_at: int
+    since: int
+
+    def action(self, now: int, windows: Windows) -> Action:
+        """What the callee's return at `now` sets off."""
+        age = now - self.since
+        if now - self.asked_at > windows.keep_ms:
+            return "forget"
+        match self.state:
+            case "accepted":
+                return "connect" if age <= windows.connect_ms else "tell"
+            case "declined":
+                return "ring" if age < windows.ring_ms else "tell"
+            case "to_offer":
+                return "offer"
+            case "offered":
+                return "wait" if age <= windows.connect_ms else "forget"
+
+
+def why_not(caller: Line, callee: Line, reason: Reason, *, by_text: bool = False) -> str | None:
+    """Why a call isn't completed (D9); None: it may be. Asked when it is offered, and again when it
+    is to be connected.
+
+    Args:
+        by_text: the callee's mailbox or forwarding took the call, so its forwarding is no reason.
+    """
+    if caller.id == callee.id:
+        return "a line doesn't wait for itself"
+    for line, whose in ((caller, "caller's"), (callee, "callee's")):
+        if not line.services.is_on("call_completion"):
+            return f"call_completion is off for the {whose} line"
+        forwards = line.services.forward("busy") or line.services.forward("unreachable")
+        if forwards and not (by_text and line is callee):
+            return f"forwarding on busy or unreachable is set for the {whose} line"
+    if caller.number in callee.services["call_filter"].numbers and callee.services.is_on(
+        "call_filter"
+    ):
+        return "the caller is on the callee's call filter"
+    if not caller_is_welcome(caller, callee):
+        return "the callee takes no anonymous calls"
+    if callee.services.is_on("do_not_disturb"):
+        return "the callee isn't to be disturbed"
+    if reason == "busy" and callee.services.chose("call_waiting"):
+        return "the callee has call waiting"
+    return None
+
+
+def caller_is_welcome(caller: Line, callee: Line) -> bool:
+    """Whether the callee takes calls that show as much as this caller's do."""
+    anonymous = caller.services.is_on("withhold_number")
+    return not (anonymous and callee.services.is_on("reject_anonymous"))

@@ -6,6 +6,7 @@ nobody pays, and before which the attempt is recorded as it ended.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from billing.authorization import BillingError
@@ -50,7 +51,8 @@ async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | 
         if desk.answers:
             return await call.talk_unpaid(end, service)
         await call.open_sound()
-        return await serve_early(call, service) or end
+        # The offer has said why the call failed.
+        return await serve_early(call, service) or replace(end, says=())
     finally:
         desk.decided(waiting)
 

@@ -12,7 +12,7 @@ METHODS = (
 ALLOW = (b"Allow", b", ".join(METHODS))
 OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE")
 """What the user is asked about when it comes outside any dialog."""
-SUPPORTED = frozenset({b"100rel", b"outbound", b"path", b"replaces", b"timer"})
+SUPPORTED = frozenset({b"100rel", b"join", b"outbound", b"path", b"replaces", b"timer"})
 """Option tags that a request may require."""
 ACCEPT = (b"Accept", b"application/sdp")
 

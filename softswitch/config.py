@@ -242,6 +242,8 @@ class CodesSection(StarCodeKeys):
     echo: Dialable = "*43"
     conference: Dialable = "*88"
     """Dial-in conference rooms."""
+    focus: Dialable = "*87"
+    """The conference of a line's own calls, which its phone merges there."""
     last_caller: Dialable = "*69"
     """Calls back whoever called last."""
     malicious: Dialable = "*57"

@@ -21,6 +21,7 @@ from softswitch.call.call import Call
 from softswitch.call.context import CallContext
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media import Side
+from softswitch.call.merging import FOCUS, HandOver
 from softswitch.call.pick_up import PickUp
 from softswitch.call.renegotiation import Asker
 from softswitch.call.service_call import ServiceCall
@@ -127,11 +128,45 @@ class Reception:
         self._refuse_while_draining()
         caller = self._caller(received, now)
         replaces = received.request.get(b"replaces")
+        join = received.request.get(b"join")
+        if self.context.stages.answering(received.request.uri.user or "") == FOCUS:
+            self._to_focus(received, caller, join or replaces, now)
+            return
+        if join is not None:  # RFC 3911: only the focus can mix
+            raise Refusal(481, "join: only the conference takes a call in")
         if replaces is not None:
             self._replace(received, caller, replaces, now)
             return
-        session = self._open_session(received, caller, now)
-        call = self._call(caller, received.request, session)
+        self._begin(caller, received.request, self._open_session(received, caller, now))
+
+    def _to_focus(
+        self, received: Received, caller: Caller, along: bytes | None, now: float
+    ) -> None:
+        """The owner of a conference comes to it, and may bring the other person of one of his
+        line's calls along (RFC 4579 section 5.7).
+
+        Raises:
+            Refusal: 403, 481; there is no such call of his.
+        """
+        session = None
+        if along is not None:
+            dialog = parse_replaces(along)[0]
+            held, side = self._held(dialog)
+            line = held.line_of(side)
+            if held.state != "talking" or not isinstance(caller, LineCaller) or line is None:
+                raise Refusal(481, "conference: there is no such call")
+            if line.id != caller.line.id:
+                raise Refusal(403, "conference: the call is another line's")
+            session = held.leg(side)
+            held.post(HandOver(session))
+        focus = self._open_session(received, caller, now)
+        user = (received.request.uri.user or "").encode("ascii", "replace")
+        # RFC 4579 section 5.2: by this Contact phones know it, and refer others to it.
+        focus.dialog.contact = focus.dialog.contact.replace(b":", b":%s@" % user, 1) + b";isfocus"
+        self._begin(caller, received.request, focus)
+
+    def _begin(self, caller: Caller, request: Request, session: Session) -> None:
+        call = self._call(caller, request, session)
         session.owner = call
         call.joined(session)
         self.calls.begin(call)

@@ -267,6 +267,7 @@ class Switch:
             voicemail=voicemail,
             recordings=recordings,
             hall=self.hall,
+            calls_of=self.live_calls.of_line,
             self_service=self_service,
             tell=self._tell,
             take_message=take_message,

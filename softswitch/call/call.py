@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import string
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from billing.authorization import AccountBlocked, BillingError
@@ -27,7 +28,7 @@ from softswitch.admission.caller_id import Identity, identity_of_number
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
-from softswitch.call import pick_up
+from softswitch.call import merging, pick_up
 from softswitch.call.accounting import Record
 from softswitch.call.apology import apologize
 from softswitch.call.call_recording import CallRecording
@@ -40,6 +41,7 @@ from softswitch.call.leg_security import LegSecurity
 from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media import CallMedia, Side, other, try_read
+from softswitch.call.merging import HandOver
 from softswitch.call.meter import Extended, Meter
 from softswitch.call.money_warnings import MoneyWarnings
 from softswitch.call.parties import Parties
@@ -50,6 +52,7 @@ from softswitch.call.serving import Serving
 from softswitch.call.speaker import Speaker
 from softswitch.call.transfer import Connect, GiveLeg, Given, Transfer
 from softswitch.call.unanswered import leave_message
+from softswitch.conference.hall import Member
 from softswitch.directory import Line, Trunk
 from softswitch.supplementary import ForwardKind
 
@@ -186,6 +189,7 @@ class Call:
 
     async def _live(self) -> Ending:
         priced = self._admit()
+        await merging.check_parallel(self, priced)
         await self._authorize(priced)
         self.ringing = Ringing(self, await self.context.attempts(priced, self.request))
         try:
@@ -266,7 +270,9 @@ class Call:
         return self.leg("a").dialog.flow.remote[0]
 
     def _open_media(self, signalling: str) -> asyncio.Future[MediaSession]:
-        return self.context.media.open(signalling, None)
+        line = self.line_of("a")
+        together = line is not None and self.context.hall.has_service(line)  # it may be merged
+        return self.context.media.open(signalling, None, together=together)
 
     # Ringing
 
@@ -417,6 +423,16 @@ class Call:
         sound.hear("a", "peer")
         self._put_leg("b", session, line, identity)
 
+    def enter_conference(self, member: Member) -> None:
+        """One side goes to a conference, and the other, whose line it is, leaves the call."""
+        gone = other(member.side)
+        self.parties.put(gone, self.leg(gone), None, self.identity(gone))
+        self.sound.set_remote(gone, None, 0, 0, "inactive")
+        self._recording.follow()
+        self._serving = Serving(self, None, partial(merging.attend, member), member.side)
+        self._serving.take_over()
+        self.context.changed(self)
+
     async def until_hung_up(self) -> None:
         """Wait for the caller to hang up, which ends the service."""
         await self.context.loop.create_future()
@@ -514,6 +530,8 @@ class Call:
                 return await self._transfer.asked(session, request, flow)
             case GiveLeg():
                 return self._give(letter)
+            case HandOver():
+                await merging.handed_over(self, letter)
             case Extended(meter, authorization):
                 meter.extended(authorization)
             case BalanceChanged():

@@ -145,6 +145,7 @@ class CallContext:
         voicemail: their mailboxes.
         recordings: their recorded calls.
         hall: the conferences that go on.
+        calls_of: the calls in which a line takes part.
         self_service: their balance, terms and PINs.
         tell: sends a text of the switch's own to a line's phones.
         take_message: talks with who reaches the mailbox of a line.
@@ -177,6 +178,7 @@ class CallContext:
     voicemail: VoicemailDesk
     recordings: RecordingDesk
     hall: Hall
+    calls_of: Callable[[Line], list[Call]]
     self_service: SelfService
     tell: Callable[[Line, str], None]
     take_message: TakeMessage

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
 from sip.sdp import SessionDescription
+from sip.session import Glare
 from softswitch.call import ending as endings
 from softswitch.call.ending import Ending
 from softswitch.call.keys import key_in
-from softswitch.call.media import CallMedia
-from softswitch.call.renegotiation import Asker
+from softswitch.call.media import CallMedia, Side
+from softswitch.call.renegotiation import RETRY_SECONDS, Asker
 from softswitch.call.transfer import GiveLeg, Given
 
 if TYPE_CHECKING:
@@ -34,21 +35,32 @@ class ServiceOver:
     error: BaseException | None
 
 
+@dataclass(frozen=True, slots=True)
+class OfferAnew:
+    """Our offer crossed another one: it is time for a second try."""
+
+
 class Serving:
     """What a call does whose called side is the switch.
 
     Args:
         service: what answers; begun when the caller can be spoken to.
+        side: whom it talks with; another than the caller only in a conference.
     """
 
-    __slots__ = ("_call", "_offer", "_service", "_task")
+    __slots__ = ("_call", "_offer", "_service", "_side", "_task")
 
     def __init__(
-        self, call: Call, offer: SessionDescription | None, service: Callable[[], Awaitable[None]]
+        self,
+        call: Call,
+        offer: SessionDescription | None,
+        service: Callable[[], Awaitable[None]],
+        side: Side = "a",
     ) -> None:
         self._call = call
         self._offer = offer
         self._service = service
+        self._side: Side = side
         self._task: asyncio.Task[None] | None = None
 
     async def answer(self) -> None:
@@ -65,6 +77,22 @@ class Serving:
         await call.answered_by_switch(description)
         if self._offer is not None:
             self._serve()
+
+    def take_over(self) -> None:
+        """Begin with somebody who talked to another person until now; perhaps on hold, or by a
+        codec that we don't speak, so he is offered our own anew."""
+        self._serve()
+        self._offer_anew()
+
+    def _offer_anew(self) -> None:
+        call = self._call
+        leg = call.leg(self._side)
+        try:
+            leg.reinvite(call.media.offer_itself(self._side), call.now())
+        except Glare:
+            call.context.loop.call_later(RETRY_SECONDS, call.post, OfferAnew())
+        except SipError:
+            return  # he has hung up
 
     def stop(self) -> None:
         """The call ends, and the service with it."""
@@ -95,11 +123,17 @@ class Serving:
             case sip_events.InfoReceived(_, request):
                 key = key_in(request.content_type or "", request.body)
                 if key is not None:
-                    call.sound.press("a", key)
+                    call.sound.press(self._side, key)
             case sip_events.Acknowledged(_, request):
                 return self._acknowledged(request)
             case sip_events.Referred(session, _, flow):
                 session.refuse_refer(403, flow, call.now())
+            case sip_events.ReinviteAnswered(_, response):
+                self._answered(response.body)
+            case sip_events.ReinviteRefused(_, status) if status == 491:
+                call.context.loop.call_later(RETRY_SECONDS, call.post, OfferAnew())
+            case OfferAnew():
+                self._offer_anew()
             case ServiceOver(error):
                 return self._over(error)
             case GiveLeg(taker):
@@ -107,6 +141,15 @@ class Serving:
             case Asker():
                 letter.reject(481, call.now())
         return None
+
+    def _answered(self, body: bytes) -> None:
+        """An offer of ours was; what can't be used leaves the sound as it was."""
+        try:
+            self._call.learn(self._side, CallMedia.read(body))
+        except (ParseError, SipError) as error:
+            self._call.context.log.warning(
+                "an answer can't be used", call=self._call.id, why=str(error)
+            )
 
     def _over(self, error: BaseException | None) -> Ending:
         if error is None:
@@ -136,9 +179,9 @@ class Serving:
         """Our answer, by which sound goes from now on; or our offer, answered in the ACK."""
         media = self._call.media
         if offer is None:
-            return media.offer_itself("a")
-        answer = media.answer_itself("a", offer)
-        self._call.learn("a", offer)
+            return media.offer_itself(self._side)
+        answer = media.answer_itself(self._side, offer)
+        self._call.learn(self._side, offer)
         return answer
 
     def _acknowledged(self, request: Request) -> Ending | None:
@@ -148,10 +191,10 @@ class Serving:
         call = self._call
         try:
             description = CallMedia.read(request.body)
-            call.media.answer_itself("a", description)  # whether there is a codec for both
+            call.media.answer_itself(self._side, description)  # whether there is a codec for both
         except (ParseError, SipError) as error:
             return Ending("callee", 200, 65, rule=f"media: {error.reason}")
-        call.learn("a", description)
+        call.learn(self._side, description)
         if self._task is None:
             self._serve()
         return None

@@ -24,6 +24,7 @@ from sip.sdp import SessionDescription
 from sip.session import Session
 from softswitch.admission.caller_id import Identity, identity_of, identity_of_number
 from softswitch.admission.refusal import Refusal
+from softswitch.call import merging
 from softswitch.call.ending import Ending, hung_up
 from softswitch.call.forking import Attempt, Branches, no_answer
 from softswitch.call.leg_security import LegSecurity
@@ -124,6 +125,10 @@ class Transfer:
             refer_to = ReferTo.parse(request)
         except ParseError as error:
             session.refuse_refer(error.status, flow, now)
+            return None
+        to_focus = call.context.stages.answering(refer_to.uri.user or "") == merging.FOCUS
+        if to_focus and refer_to.replaces is None:
+            await merging.referred(call, session, flow)
             return None
         session.accept_refer(flow, now)
         call.context.drain()

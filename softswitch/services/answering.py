@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from softswitch.admission.admission import STAR_CODE
+from softswitch.call.merging import FOCUS
 from softswitch.call.service_call import Service
 from softswitch.services import short_codes
-from softswitch.services.conference_room import conference_room
+from softswitch.services.conference_room import conference_room, focus
 from softswitch.services.echo import echo
 from softswitch.services.enquiries import directory
 from softswitch.services.mailbox_menu import mailbox_menu
@@ -21,6 +22,7 @@ SERVICES: Mapping[str, Service] = {
     "conference_term": short_codes.conference_term,
     "directory": directory,
     "echo": echo,
+    FOCUS: focus,
     "malicious": malicious,
     "own_number": short_codes.own_number,
     "package": short_codes.package,
@@ -33,7 +35,7 @@ CONNECTING = frozenset({"voicemail"})
 """Services that may have their caller talk to somebody else."""
 
 
-GATHERING = frozenset({"conference"})
+GATHERING = frozenset({"conference", FOCUS})
 """Those that bring callers together."""
 
 

@@ -8,6 +8,7 @@ from billing.store import StoreError
 from ivr_prompts.phrase import Number
 from softswitch import pins
 from softswitch.admission.authentication import LineCaller
+from softswitch.call.merging import key_of
 from softswitch.call.service_call import ServiceCall
 from softswitch.call.speaker import Speaker
 from softswitch.conference.hall import Elsewhere, Full, Hall, Member
@@ -28,6 +29,27 @@ async def conference_room(call: ServiceCall) -> None:
     except StoreError as error:
         call.context.log.error("a conference has no database", call=call.id, why=str(error))
         await call.speaker.say("service-failed")
+
+
+async def focus(call: ServiceCall) -> None:
+    """The conference of a line's own calls: its owner comes in, and hands the others over."""
+    hall, caller = call.context.hall, call.caller
+    if not isinstance(caller, LineCaller):
+        return
+    line = caller.line
+    try:
+        if not await hall.may_hold(line):
+            await call.speaker.say("conf-service-needed", interruptible=False)
+            return
+        member = hall.join(key_of(line), line, call, "a", owner=True)
+    except (Full, Elsewhere):
+        await call.speaker.say("conf-full", interruptible=False)
+        return
+    except StoreError as error:
+        call.context.log.error("a conference has no database", call=call.id, why=str(error))
+        await call.speaker.say("service-failed")
+        return
+    await take_part(member, call.speaker)
 
 
 async def _dial_in(call: ServiceCall, hall: Hall) -> None:

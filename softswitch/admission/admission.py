@@ -153,6 +153,7 @@ class Stages:
                 480,
                 "routing: the calling line has its max_calls",
                 cause=42,
+                ended_by="operator",  # nobody is called back for the caller's own limit
                 says=("refused-too-many-calls",),
             )
         premium = isinstance(destination, ToTrunk) and self._is_premium(destination.number)

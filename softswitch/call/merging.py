@@ -71,6 +71,7 @@ async def check_parallel(call: Call, priced: PricedRoute) -> None:
             480,
             "conference: the line has its parallel outgoing calls",
             cause=42,
+            ended_by="operator",
             says=("refused-too-many-calls",),
         )
 

@@ -149,11 +149,26 @@ def affordable_seconds(rate: Rate, budget_micros: int, answered_at: int = 0) -> 
     money = budget_micros - rate.connect_fee_micros
     if money < 0 or budget_micros < rate.minimum_micros:
         return rate.grace_seconds
+    if not rate.changes:
+        return _affordable_at_one_price(rate, money)
     parts = list(_parts(rate, answered_at))
     longest_ms = _payable_ms(parts, money)
     if longest_ms is None:
         return None
     return max(_whole_blocks_ms(rate, parts, longest_ms) // 1000, rate.grace_seconds)
+
+
+def _affordable_at_one_price(rate: Rate, money: int) -> int | None:
+    """As nearly every call asks it: without parts.
+
+    p*b/60 rounds to at most m exactly when 2*p*b < 60*(2*m + 1)."""
+    if rate.per_minute_micros == 0:
+        return None
+    longest = (60 * (2 * money + 1) - 1) // (2 * rate.per_minute_micros)
+    initial, step = rate.initial_increment_seconds, rate.increment_seconds
+    if longest < initial:
+        return rate.grace_seconds
+    return max(initial + (longest - initial) // step * step, rate.grace_seconds)
 
 
 def _payable_ms(parts: list[Part], money: int) -> int | None:

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -47,13 +48,14 @@ FAULTS = {
 
 
 def fresh(folder: Path) -> tuple[Path, str]:
-    """An empty folder with prepared books, and their URL."""
-    data = folder / "db"
+    """A folder with nothing but prepared books, and their URL."""
+    data, template = folder / "db", folder / "template.db"
+    if not template.exists():
+        crash_work.prepare(f"sqlite:///{template}")
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
-    url = f"sqlite:///{data}/books.db"
-    crash_work.prepare(url)
-    return data, url
+    shutil.copy(template, data / "books.db")
+    return data, f"sqlite:///{data}/books.db"
 
 
 def emptied(url: str) -> str:
@@ -65,20 +67,65 @@ def emptied(url: str) -> str:
     return url
 
 
+class Worker:
+    """A process that does the work: forked, since starting a Python takes longer than the work.
+
+    Args:
+        patient: see :func:`crash_work.work`.
+    """
+
+    def __init__(self, url: str, seed: int, turns: int, *, patient: bool = False) -> None:
+        self._go_end, self._go = os.pipe()
+        self.said, said_end = os.pipe()
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._go)
+            self._work(said_end, (url, seed, turns), patient)
+        os.close(self._go_end)
+        os.close(said_end)
+
+    def _work(self, said: int, what: tuple[str, int, int], patient: bool) -> None:
+        status = 1
+        try:
+            os.dup2(said, 1)
+            os.read(self._go_end, 1)
+            crash_work.work(*what, crash_work.say_aloud, patient)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+
+    def go(self) -> None:
+        os.write(self._go, b"!")
+
+    def rest(self) -> bytes:
+        """What it says until its end."""
+        said = b""
+        while more := os.read(self.said, 65_536):
+            said += more
+        return said
+
+    def wait(self) -> int:
+        """Its exit status."""
+        os.close(self._go)
+        os.close(self.said)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
 def killed(url: str, seed: int) -> int:
     """One process killed with -9 while it works on prepared books; how much it had acknowledged."""
     chance = random.Random(seed)
-    arguments = [sys.executable, WORK, url, str(seed), str(KILLED_TURNS)]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, env=_environment())
-    assert process.stdout is not None
+    worker = Worker(url, seed, KILLED_TURNS)
+    worker.go()
     wanted, said = chance.randrange(1, 400), b""
-    while said.count(b"\n") < wanted and (more := os.read(process.stdout.fileno(), 4096)):
+    while said.count(b"\n") < wanted and (more := os.read(worker.said, 4096)):
         said += more
     time.sleep(chance.random() / 200)
-    os.kill(process.pid, signal.SIGKILL)
-    said += process.stdout.read()
-    process.stdout.close()
-    process.wait()
+    os.kill(worker.pid, signal.SIGKILL)
+    said += worker.rest()
+    worker.wait()
     lines = said.decode().splitlines()
     crash_work.check(url, lines, seed, KILLED_TURNS)
     return len(lines)
@@ -127,15 +174,19 @@ def faulty(folder: Path, kind: str, number: int, seed: int) -> int:
     inject = f"inject={calls}:error={error}:when={number}..{number + FAULTS_AT_ONCE - 1}"
     # Only of the database's own files: a reader's end of a pipe is no disk.
     paths = [item for name in ("books.db", "books.db-wal") for item in ("-P", str(data / name))]
-    watched = [strace, "-o", "/dev/null", "-e", "signal=none", *paths]
+    worker = Worker(url, seed, FAULTY_TURNS, patient=True)
+    command = [strace, "-p", str(worker.pid), "-o", "/dev/null", "-e", "signal=none", *paths]
     faults = ["-e", f"trace={calls}", "-e", inject]
-    work = [sys.executable, WORK, url, str(seed), str(FAULTY_TURNS), "patient"]
-    command = [*watched, *faults, *work]
-    done = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
-    if "ptrace" in done.stderr:
-        raise power_cut.CannotTrace(f"strace may not watch processes: {done.stderr[-200:]}")
-    assert done.returncode == 0, done.stderr[-2000:]
-    said = done.stdout.splitlines()
+    with subprocess.Popen([*command, *faults], stderr=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stderr is not None
+        attached = watcher.stderr.readline()
+        if "attached" not in attached:
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.wait()
+            raise power_cut.CannotTrace(f"strace may not watch processes: {attached.strip()}")
+        worker.go()
+        said = worker.rest().decode().splitlines()
+        assert worker.wait() == 0
     assert said[-1] == "done"
     refused = [line for line in said if line.startswith("refused ")]
     for line in refused:
@@ -144,14 +195,11 @@ def faulty(folder: Path, kind: str, number: int, seed: int) -> int:
     return len(refused)
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kinds", nargs="*", metavar="KIND", help="kill server power full fail sync")
     parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--first", type=int, default=1, help="the first round's number")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
     unknown = set(given.kinds) - {"kill", "server", "power", *FAULTS}
@@ -162,9 +210,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for kind in given.kinds or ("kill", "server", "power", *FAULTS):
             try:
                 with _one(kind, folder, given.seed) as one:
-                    _rounds(kind, one, given.rounds, given.seed)
+                    _rounds(kind, one, range(given.first, given.first + given.rounds))
             except (power_cut.CannotTrace, postgresql.Missing) as why:
-                print(f"{kind}: left out: {why}")
+                print(f"{kind}: left out: {why}", flush=True)
     return 0
 
 
@@ -182,18 +230,19 @@ def _one(kind: str, folder: Path, seed: int) -> Iterator[Callable[[int], int]]:
         yield lambda number: faulty(folder, kind, number, seed)
 
 
-def _rounds(kind: str, one: Callable[[int], int], rounds: int, seed: int) -> None:
+def _rounds(kind: str, one: Callable[[int], int], numbers: range) -> None:
     begun, total, hit = time.monotonic(), 0, 0
-    for number in range(1, rounds + 1):
+    for number in numbers:
         try:
             count = one(number)
-        except BaseException:
-            print(f"{kind}: round {number} of seed {seed}", file=sys.stderr)
+        except Exception:
+            print(f"{kind}: round {number}", file=sys.stderr)
             raise
         total, hit = total + count, hit + (count > 0)
     what = "refused meanwhile" if kind in FAULTS else "acknowledged before"
     seconds = time.monotonic() - begun
-    print(f"{kind}: {rounds} rounds, {hit} hit, {total} {what}, all right ({seconds:.0f} s)")
+    said = f"{len(numbers)} rounds, {hit} hit, {total} {what}, all right ({seconds:.0f} s)"
+    print(f"{kind}: {said}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from softswitch.admission.authentication import LineCaller
 from softswitch.call.call_tones import Tones
 from softswitch.call.ending import Ending
 from softswitch.call.letters import HangUp, MediaLost
+from softswitch.call.speaker import FLUSH
 from softswitch.prompts.announcer import Announcement
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _can_be_heard(call: Call) -> bool:
 
 async def _say(call: Call, said: Announcement) -> None:
     call.context.announcer.note(call.id, "a", said)
-    playing = call.sound.play("a", said.items)
+    playing = call.sound.play("a", (*said.items, FLUSH))
     playing.add_done_callback(partial(_over, call))
     await _until_over(call)
 

@@ -433,6 +433,11 @@ class Call:
         self._serving.take_over()
         self.context.changed(self)
 
+    async def finish_speaking(self) -> None:
+        """Before a call ends in which something was said."""
+        if self._speaker is not None:
+            await self._speaker.finish()
+
     async def until_hung_up(self) -> None:
         """Wait for the caller to hang up, which ends the service."""
         await self.context.loop.create_future()

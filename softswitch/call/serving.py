@@ -100,7 +100,7 @@ class Serving:
             self._task.cancel()
 
     def _serve(self) -> None:
-        self._task = self._call.context.loop.create_task(_run(self._service()))
+        self._task = self._call.context.loop.create_task(_run(self._call, self._service()))
         self._task.add_done_callback(self._served)
 
     def _served(self, task: asyncio.Task[None]) -> None:
@@ -200,5 +200,6 @@ class Serving:
         return None
 
 
-async def _run(service: Awaitable[None]) -> None:
+async def _run(call: Call, service: Awaitable[None]) -> None:
     await service
+    await call.finish_speaking()

@@ -14,13 +14,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ivr_prompts.phrase import Part
-from rtp.control import Side
+from rtp.control import PlayItem, Side
 from rtp.session import MediaSession
 from softswitch.call.keypad import Keypad
 
 if TYPE_CHECKING:
     from softswitch.call.context import CallContext
 
+FLUSH = PlayItem(milliseconds=400)
+"""A pause that is longer than the jitter buffers of phones: what is in them when they are told
+that the call is over, nobody hears."""
 KEYS = "0123456789*#"
 KEY_SECONDS = 6.0
 """How long a person may think before a key."""
@@ -80,6 +83,10 @@ class Speaker:
                 return played.reason != "key"
             if not announcer.spoiled(said, played.problem):
                 return True
+
+    async def finish(self) -> None:
+        """Let the person's phone play what it has buffered, before it is hung up."""
+        await self._sound.play(self._side, (FLUSH,))
 
     async def ask(
         self, *phrase: Part, keys: str = KEYS, timeout_seconds: float = KEY_SECONDS

@@ -14,6 +14,8 @@ from softswitch.prompts.library import PromptLibrary
 from softswitch.prompts.recordings import Recording
 
 TOKEN_SECONDS = 0.2
+FLUSH_SECONDS = 0.4
+"""Of silence before a call ends in which something was said."""
 
 
 def recorded(folder: Path, *languages: str) -> PromptLibrary:

@@ -38,6 +38,8 @@ $(VENV)/installed-for-tests: pyproject.toml | $(VENV)/bin/python
 
 softswitch.toml: | $(VENV)/installed
 	@$(BIN)/softswitch init --demo
+	@$(PIP) install -e '.[prompts]' 2>/dev/null && $(BIN)/softswitch prompt build >/dev/null \
+		|| echo "No voice could be had: tones stand for announcements (softswitch prompt build)."
 
 run: $(VENV)/installed softswitch.toml
 	@$(BIN)/softswitch welcome

@@ -125,6 +125,7 @@ def _phones(config: Config, lines: list[DemoLine]) -> str:
         "Then call one from the other, for instance from "
         f"{lines[0].person} to {lines[1].person}: dial {lines[1].number} or "
         f"{_nationally(lines[1].number, config)}.",
+        f"{config.codes.balance} says the balance, {config.codes.echo} gives back what is said.",
         "",
     ]
     return "\n".join(text)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing import bonus, rental_store, sales_store
+from billing import bill_store, bonus, rental_store, sales_store
 from billing.authorization import (
     AddAccount,
     AnswerCall,
@@ -22,11 +22,12 @@ from billing.authorization import (
     TopUp,
     WriteCdr,
 )
+from billing.bill import first_work
 from billing.calendar import Term
 from billing.cdr import Cdr
 from billing.product import Product
 from billing.rental import AddNumbers, Number, RentNumber
-from billing.sales import BuyPackage, DefineBonus, DefineProduct
+from billing.sales import BuyPackage, DefineBonus, DefineProduct, EnsureWork
 from billing.store import Store
 from billing.tariff import Rate
 from softswitch.due import run_due
@@ -242,6 +243,35 @@ class Operator:
         self.do(CloseCall(key, record(key, client, "outgoing", at, duration)))
 
 
+def month_starts() -> list[datetime]:
+    """Of every month that was billed, and of the one after the last."""
+    first = datetime(2027, 11, 1, tzinfo=BERLIN)
+    starts = [month_later(first, months) for months in range(20)]
+    end = datetime.combine(FIRST + timedelta(DAYS), datetime.min.time(), BERLIN)
+    return [start for start in starts if start <= end]
+
+
+def check_bills(books: Store, client: Client, postings: list[tuple[int, str, int]]) -> None:
+    """One bill a month, each with what was posted in it, whenever the switch was down."""
+    with books.reading() as connection:
+        made = bill_store.bills_of(connection, client.id)
+    starts = month_starts()
+    assert [bill.month for bill in made] == [f"{start:%Y-%m}" for start in starts[:-1]]
+    balance = 0
+    for bill, start, end in zip(made, starts[:-1], starts[1:], strict=True):
+        sums: dict[str, int] = {}
+        for at, kind, amount in postings:
+            if ms(start) <= at < ms(end):
+                sums[kind] = sums.get(kind, 0) + amount
+        found: dict[str, int] = {}
+        for item in bill.items:
+            found[item.kind] = found.get(item.kind, 0) + item.amount_micros
+        assert {k: v for k, v in found.items() if v} == {k: v for k, v in sums.items() if v}
+        assert bill.opening_micros == balance
+        balance += sum(sums.values())
+        assert bill.closing_micros == balance
+
+
 @pytest.mark.timeout(600)
 def test_a_year_in_the_life_of_an_operator():
     rng = random.Random(2028)
@@ -260,6 +290,7 @@ def test_a_year_in_the_life_of_an_operator():
     operator.do(AddNumbers(numbers, start))
     work = bonus.first_work(start, "Europe/Berlin")
     operator.do(DefineBonus("EUR", "2027-11-01", TETRI, work))
+    operator.do(EnsureWork(first_work(start, "Europe/Berlin")))
 
     agenda: list[tuple[int, int, str, int]] = []
     for index, client in enumerate(everyone):
@@ -288,6 +319,7 @@ def test_a_year_in_the_life_of_an_operator():
     owed = 0
     for client in everyone:
         expected, balance = oracle(client)
+        check_bills(books, client, expected)
         found = sorted((e.at, e.kind, e.amount_micros) for e in books.ledger(client.id))
         assert found == expected, client
         assert books.account(client.id).balance_micros == balance
@@ -298,6 +330,9 @@ def test_a_year_in_the_life_of_an_operator():
             kinds[entry.kind] += 1
     # The year had some of everything: debts, graces, ends, refusals.
     assert min(kinds.values()) > 50 and owed > 10 and operator.refused > 5, (kinds, owed)
+    with books.reading() as connection:
+        numbers = [bill.number for bill in bill_store.bills_of(connection)]
+    assert numbers == list(range(1, ACCOUNTS * (len(month_starts()) - 1) + 1))
     with books.reading() as connection:
         states = {item.state for item in sales_store.subscriptions(connection, None, ended=True)}
         owing = [item.owing for item in rental_store.rented(connection)]

@@ -205,7 +205,7 @@ class _Names:
                 self._names.update((key, value) for key, value in connection.execute(query))
 
     def about(self, kind: str, transaction: str) -> str:
-        if kind == "sms_number":
+        if kind in ("sms_number", "fee"):
             return transaction.rpartition(":")[2]
         return self._names.get(_subject(transaction), "")
 

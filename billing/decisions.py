@@ -19,7 +19,7 @@ from billing.rental import (
     WaitForNumber,
 )
 from billing.sales import BuyPackage, PostBonus, RenewPackage, SetAutoRenew
-from billing.wallet import BuyCredit, Refund, Spend, TakeTrial
+from billing.wallet import BuyCredit, ChargeFee, Refund, Spend, TakeTrial
 
 _SALES: dict[type, Callable[[Book, Any], Any]] = {
     BuyPackage: packages.buy,
@@ -39,6 +39,7 @@ _SALES: dict[type, Callable[[Book, Any], Any]] = {
     TakeTrial: wallets.take_trial,
     Spend: wallets.spend,
     Refund: wallets.refund,
+    ChargeFee: wallets.charge_fee,
 }
 
 

@@ -15,8 +15,8 @@ class Entry:
         transaction_id: entries of one transaction sum to zero.
         account_id: the subscriber's account; None for one of our own.
         book: the account's name in the books: "account:12", "cash:GEL", "revenue:GEL".
-        kind: topup, refund, call, package, rent, sms_number, bonus, correction; credit, trial and
-            spend in a wallet; product on a bill.
+        kind: topup, refund, call, package, rent, sms_number, fee, bonus, correction; credit, trial
+            and spend in a wallet.
         at: epoch milliseconds.
     """
 

@@ -348,6 +348,7 @@ _DEFINITIONS = {
     **rerating_store.DEFINITIONS,
     **tariff_store.DEFINITIONS,
     **bill_store.DEFINITIONS,
+    **wallet_store.DEFINITIONS,
 }
 _ACCOUNTS = select(schema.accounts)
 _ENTRIES = select(schema.entries)

@@ -51,6 +51,45 @@ class Wallet:
     balance_micros: int
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A package of units and its price (B5)."""
+
+    wallet: str
+    currency: str
+    units: int
+    price_micros: int
+
+    def is_dearer_than(self, other: Offer) -> bool:
+        """Whether a unit of this costs as much as one of the other, or more."""
+        return self.price_micros * other.units >= other.price_micros * self.units
+
+
+@dataclass(frozen=True, slots=True)
+class PutOffer:
+    """Put an offer in the place of the one of so many units; answered by the Offer. One without a
+    price is withdrawn."""
+
+    wallet: str
+    currency: str
+    units: int
+    price_micros: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeFee(SalesCommand):
+    """Take a fee for something that is done once; answered by the Account. A repeated id changes
+    nothing.
+
+    Args:
+        about: what it is for, as the bill names it.
+    """
+
+    fee_id: str
+    about: str
+    amount_micros: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuyCredit(SalesCommand):
     """Exchange money for the units of a wallet; answered by the Wallet. A repeated purchase id
@@ -93,9 +132,11 @@ class Refund(SalesCommand):
     amount_micros: int
 
 
-def transaction_of(command: BuyCredit | TakeTrial | Spend | Refund) -> str:
+def transaction_of(command: BuyCredit | TakeTrial | Spend | Refund | ChargeFee) -> str:
     """The transaction that a command posts, from its own id."""
     match command:
+        case ChargeFee(fee_id=key, about=about):
+            return f"fee:{key}:{about}"
         case BuyCredit(purchase_id=key):
             return f"credit:{key}"
         case TakeTrial(account_id=account_id, wallet=wallet):

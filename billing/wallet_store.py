@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -19,10 +19,21 @@ from sqlalchemy import (
     select,
 )
 
+from billing.authorization import BillingError
+from billing.book import Book
 from billing.ledger import Difference
 from billing.sales import Sales
 from billing.schema import entries, metadata
-from billing.wallet import BuyCredit, Refund, Spend, TakeTrial, Wallet
+from billing.wallet import (
+    BuyCredit,
+    ChargeFee,
+    Offer,
+    PutOffer,
+    Refund,
+    Spend,
+    TakeTrial,
+    Wallet,
+)
 
 wallets = Table(
     "wallets",
@@ -32,7 +43,54 @@ wallets = Table(
     Column("balance_micros", BigInteger, nullable=False),
 )
 
-COMMANDS = (BuyCredit, TakeTrial, Spend, Refund)
+offers_table = Table(
+    "wallet_offers",
+    metadata,
+    Column("wallet", String(16), primary_key=True),
+    Column("currency", String(3), primary_key=True),
+    Column("units", BigInteger, primary_key=True),
+    Column("price_micros", BigInteger, nullable=False),
+)
+
+COMMANDS = (BuyCredit, TakeTrial, Spend, Refund, ChargeFee)
+
+
+def _put_offer(connection: Connection, _: Book, command: PutOffer) -> Offer | None:
+    """The larger a package, the lower the price of a unit."""
+    table = offers_table
+    same = (
+        (table.c.wallet == command.wallet)
+        & (table.c.currency == command.currency)
+        & (table.c.units == command.units)
+    )
+    made = None
+    if command.price_micros is not None:
+        made = Offer(command.wallet, command.currency, command.units, command.price_micros)
+        for other in offers(connection, command.wallet):
+            if other.currency != made.currency or other.units == made.units:
+                continue
+            larger, smaller = (made, other) if made.units > other.units else (other, made)
+            if larger.is_dearer_than(smaller):
+                raise BillingError(
+                    f"{larger.units} {larger.wallet} must be cheaper apiece than {smaller.units}"
+                )
+    connection.execute(delete(table).where(same))
+    if made is not None:
+        row = {column.name: getattr(made, column.name) for column in table.columns}
+        connection.execute(insert(table), row)
+    return made
+
+
+DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {PutOffer: _put_offer}
+
+
+def offers(connection: Connection, wallet: str | None = None) -> list[Offer]:
+    """Packages of units, the smallest first."""
+    table = offers_table
+    query = select(table).order_by(table.c.wallet, table.c.currency, table.c.units)
+    if wallet is not None:
+        query = query.where(table.c.wallet == wallet)
+    return [Offer(*row) for row in connection.execute(query)]
 
 
 def load(connection: Connection, commands: Sequence[Any], sales: Sales) -> None:

@@ -16,6 +16,7 @@ from billing.wallet import (
     MONEY,
     RULES,
     BuyCredit,
+    ChargeFee,
     Refund,
     Spend,
     TakeTrial,
@@ -70,6 +71,23 @@ def spend(book: Book, command: Spend) -> Wallet:
         )
     return _move(book, key, account.id, command.wallet, rules, -command.amount_micros, "spend",
                  command.at)  # fmt: skip
+
+
+def charge_fee(book: Book, command: ChargeFee) -> Account:
+    """Prepaid: who can't pay for it doesn't get it."""
+    account, key = _owner(book, command.account_id), transaction_of(command)
+    if _done(book, key, account, -command.amount_micros):
+        return account
+    available = account.available_micros
+    if available is not None and available < command.amount_micros:
+        raise InsufficientFunds(
+            f"account {account.id} has {format_amount(available)} {account.currency} available; "
+            f"{command.about} costs {format_amount(command.amount_micros)}"
+        )
+    (book.payments[key], _) = book.post(
+        key, account.id, -command.amount_micros, "fee", "revenue", command.at
+    )
+    return book.account(account.id)
 
 
 def refund(book: Book, command: Refund) -> Account:

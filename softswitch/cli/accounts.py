@@ -72,6 +72,22 @@ def topup(
 
 
 @app.command()
+def fee(
+    context: typer.Context,
+    account: Account,
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT")],
+    about: Annotated[
+        str, typer.Option("--for", help="What it is for, as the bill names it: studio greeting.")
+    ],
+    fee_id: Annotated[str, typer.Option(help="Repeating it changes nothing.")],
+) -> None:
+    """Take a fee for something that is done once."""
+    Session.of(context).run(
+        "account_fee", account=account, amount=amount, about=about, fee_id=fee_id
+    )
+
+
+@app.command()
 def refund(
     context: typer.Context,
     account: Account,

@@ -31,8 +31,10 @@ def buy(
     account: Account,
     wallet: Wallet,
     units: Units,
-    price: Annotated[str, typer.Option(metavar="AMOUNT", help="Taken from the balance.")],
     purchase_id: Annotated[str, typer.Option(help="Repeating it changes nothing.")],
+    price: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="Default: that of the offer.")
+    ] = None,
 ) -> None:
     """Exchange money for credit. Credit isn't refunded."""
     Session.of(context).run(
@@ -43,6 +45,28 @@ def buy(
         price=price,
         purchase_id=purchase_id,
     )
+
+
+@app.command()
+def offer(
+    context: typer.Context,
+    wallet: Wallet,
+    units: Units,
+    price: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="Without one the offer is withdrawn.")
+    ] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217.")] = None,
+) -> None:
+    """Offer so many units at a price. The larger a package, the lower the price of a unit."""
+    Session.of(context).run(
+        "wallet_offer", wallet=wallet, units=units, price=price, currency=currency
+    )
+
+
+@app.command()
+def offers(context: typer.Context) -> None:
+    """Packages of units and their prices."""
+    Session.of(context).run("wallet_offers")
 
 
 @app.command()

@@ -6,10 +6,22 @@ import re
 from typing import Any
 
 from billing import wallet_store
+from billing.account import Account
 from billing.cdr import show_stamp
 from billing.money import format_amount
-from billing.wallet import MONEY, ONE, RULES, BuyCredit, Refund, Spend, TakeTrial, Wallet
-from softswitch.operations.accounts import account_row, read_amount
+from billing.wallet import (
+    MONEY,
+    ONE,
+    RULES,
+    BuyCredit,
+    ChargeFee,
+    PutOffer,
+    Refund,
+    Spend,
+    TakeTrial,
+    Wallet,
+)
+from softswitch.operations.accounts import account_row, read_amount, read_currency
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 
@@ -17,6 +29,7 @@ Row = dict[str, Any]
 
 MAX_UNITS = 100_000_000
 """More SMS than a country's people are a slip of the pen."""
+_ABOUT = re.compile(r"[\w .-]{1,64}")
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -33,11 +46,48 @@ def wallet_show(context: Context, account: str) -> list[Row]:
     return rows
 
 
+def wallet_offer(
+    context: Context, wallet: str, units: int, price: str | None, currency: str | None = None
+) -> list[Row]:
+    """Offer a package of units at a price, or withdraw it (without a price). The larger a package,
+    the lower the price of a unit."""
+    if wallet not in RULES or wallet == MONEY:
+        raise OperationError(f"there is no wallet {wallet!r}")
+    micros = None if price is None else read_amount(price)
+    if micros is not None and micros < 0:
+        raise OperationError(f"a price is not negative: {price}")
+    unit = read_currency(currency or context.config.switch.currency)
+    context.do(PutOffer(wallet, unit, _units(units) // ONE, micros))
+    return wallet_offers(context, wallet)
+
+
+def wallet_offers(context: Context, wallet: str | None = None) -> list[Row]:
+    """Packages of units and their prices."""
+    with context.billing.reading() as connection:
+        found = wallet_store.offers(connection, wallet)
+    return [
+        {
+            "wallet": offer.wallet,
+            "units": offer.units,
+            "price": format_amount(offer.price_micros),
+            "currency": offer.currency,
+        }
+        for offer in found
+    ]
+
+
 def wallet_buy(
-    context: Context, account: str, wallet: str, units: int, price: str, purchase_id: str
+    context: Context,
+    account: str,
+    wallet: str,
+    units: int,
+    purchase_id: str,
+    price: str | None = None,
 ) -> Row:
-    """Exchange money for units of a wallet; the same purchase id again changes nothing."""
-    owner, micros = context.account(account), read_amount(price)
+    """Exchange money for units of a wallet, at the price of the offer if none is given; the same
+    purchase id again changes nothing."""
+    owner = context.account(account)
+    micros = _offered(context, owner, wallet, units) if price is None else read_amount(price)
     if micros < 0:
         raise OperationError(f"a price is not negative: {price}")
     bought: Wallet = context.do(
@@ -114,6 +164,37 @@ def account_refund(
     )
     context.changes.accounts.add(owner.id)
     return account_row(paid)
+
+
+def account_fee(context: Context, account: str, amount: str, about: str, fee_id: str) -> Row:
+    """Take a fee for something that is done once; it stands on the bill by its name."""
+    owner, micros = context.account(account), read_amount(amount)
+    if micros <= 0:
+        raise OperationError(f"a fee must be above zero, not {amount}")
+    if _ABOUT.fullmatch(about) is None:
+        raise OperationError("what a fee is for has 1 to 64 letters, digits, spaces, _ . or -")
+    charged = context.do(
+        ChargeFee(
+            account_id=owner.id,
+            at=context.now_ms(),
+            fee_id=_id(fee_id),
+            about=about,
+            amount_micros=micros,
+        )
+    )
+    context.changes.accounts.add(owner.id)
+    return account_row(charged)
+
+
+def _offered(context: Context, owner: Account, wallet: str, units: int) -> int:
+    with context.billing.reading() as connection:
+        for offer in wallet_store.offers(connection, wallet):
+            if (offer.currency, offer.units) == (owner.currency, units):
+                return offer.price_micros
+    raise OperationError(
+        f"{units} {wallet} aren't offered in {owner.currency}; `softswitch wallet offers` shows "
+        "what is"
+    )
 
 
 def _shown(wallet: Wallet) -> Row:

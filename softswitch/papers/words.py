@@ -67,6 +67,7 @@ _WORDS: Mapping[str, tuple[str, str, str, str, str]] = {
                   "Нөмірді жалға алу"),
     "kind:sms_number": ("SMS number", "SMS ნომერი", "SMS-номер", "شماره پیامک", "SMS нөмірі"),
     "kind:credit": ("SMS credit", "SMS კრედიტი", "SMS-кредит", "اعتبار پیامک", "SMS несиесі"),
+    "kind:fee": ("Fee", "საფასური", "Плата", "هزینه", "Төлемақы"),
     "kind:topup": ("Payment", "გადახდა", "Платёж", "پرداخت", "Төлем"),
     "kind:refund": ("Refund", "თანხის დაბრუნება", "Возврат", "بازپرداخت", "Қайтару"),
     "kind:bonus": ("Bonus", "ბონუსი", "Бонус", "پاداش", "Бонус"),

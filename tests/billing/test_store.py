@@ -105,7 +105,7 @@ def test_refusals_change_nothing_and_fail_alone():
 
 
 @pytest.mark.usefixtures("database")
-def test_a_payment_id_counts_once():
+def test_A2_a_payment_id_counts_once():
     books = store()
     who = account(books, 0)
     for _ in range(3):

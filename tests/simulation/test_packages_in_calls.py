@@ -54,6 +54,24 @@ def test_A22_a_call_under_it_lasts_at_zero_balance_and_costs_nothing(exchange):
     assert cdr.duration_ms > 590_000
 
 
+@pytest.mark.parametrize("unlimited", [True, False])
+def test_A6_calls_of_a_conference_cost_nothing_extra_with_an_unlimited_package(exchange, unlimited):
+    account, phone = caller(exchange, 3 * LARI)
+    if unlimited:
+        exchange.package(UNLIMITED, account, 86_400)
+    sessions = []
+    for number in ("0577123456", "0577123457"):  # the second while the first goes on
+        sessions.append(phone.call(number))
+        exchange.run(20.0)
+    for session in sessions:
+        phone.hang_up(session)
+    exchange.run_until_idle()
+    first, second = exchange.store.cdrs()
+    assert first.ended_at > second.answered_at
+    assert all((cdr.price_micros == 0) is unlimited for cdr in (first, second))
+    assert {cdr.package for cdr in (first, second)} == ({"georgia"} if unlimited else {None})
+
+
 def test_after_the_last_free_second_money_pays_to_its_own_last_second(exchange):
     account, phone = caller(exchange, LARI + 30_000)
     exchange.package(MINUTES, account, 86_400)

@@ -88,6 +88,16 @@ def test_a_text_reaches_every_phone_of_the_line_and_its_sender_is_told(exchange,
     assert request.max_forwards == 69
 
 
+def test_A20_texts_within_the_network_are_free(exchange, texting):
+    ana, beka, _ = texting  # with nothing on their balances
+    ana.text(BEKA)
+    exchange.run(1.0)
+    assert ana.statuses == [200] and len(beka.got) == 1
+    assert [exchange.store.ledger(account.id) for account in exchange.store.accounts()] == [
+        [], [], [],
+    ]  # fmt: skip
+
+
 def test_one_phone_that_takes_it_is_enough(exchange, texting):
     ana, beka, _ = texting
     line = exchange.directory.line_by_number(BEKA)

@@ -451,6 +451,12 @@ class TestTariffs:
         }
         assert [row["prefix"] for row in tariffs.tariff_show(context)] == ["1", "7", "995"]
 
+    def test_A12_international_calls_follow_the_published_tariff(self, context: Context) -> None:
+        tariffs.tariff_import(context, self.OLD)
+        quote = tariffs.tariff_quote
+        assert quote(context, "+79161234567", seconds=61)["price"] == "0.80"
+        assert quote(context, "+4930123456", seconds=60)["price"] == "0.35"
+
     def test_rates_to_come_leave_those_in_force(self, context: Context) -> None:
         tariffs.tariff_import(context, self.OLD)
         tariffs.tariff_import(

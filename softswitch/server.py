@@ -324,6 +324,8 @@ class Server:
         self._install_signals()
         self._every(self._config.calls.journal_seconds, self._prove_life)
         self._every(HOUSEKEEPING_SECONDS, self._keep_house)
+        if self._config.database_file is None:
+            self._every(HOUSEKEEPING_SECONDS, self._end_calls_of_dead_nodes)
         self._every(DUE_SECONDS, self._do_due_work)
         self._every(MAIL_SECONDS, self._carry_mails)
         self._every(EXPIRY_SECONDS, self._expire_messages)
@@ -447,9 +449,11 @@ class Server:
 
     async def _end_calls_of_dead_nodes(self) -> None:
         """Other nodes on this database may have died and not come back."""
-        if self._config.database_file is not None:
+        try:
+            settled = await asyncio.to_thread(nodes.end_calls_of_the_dead, self._context)
+        except (StoreError, SQLAlchemyError) as error:
+            self._log.error("dead nodes wait for the database", why=str(error))
             return
-        settled = await asyncio.to_thread(nodes.end_calls_of_the_dead, self._context)
         for cdr in settled:
             self._settled(cdr)
         if settled:
@@ -458,7 +462,6 @@ class Server:
 
     async def _keep_house(self) -> None:
         await self._send_to_collector()
-        await self._end_calls_of_dead_nodes()
         self.switch.expire()
         self._refresh_certificates()
         self._journal.retry()

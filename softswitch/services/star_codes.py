@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from billing.store import StoreError
+from ivr_prompts.phrase import Part
 from softswitch.admission.authentication import LineCaller
 from softswitch.admission.numbering import NumberError
 from softswitch.call.service_call import ServiceCall
@@ -12,42 +15,48 @@ from softswitch.star_codes import PinCheck, carry_out
 
 
 async def star_code(call: ServiceCall) -> None:
-    """Set or tell a line's services as the code says."""
+    """Set or tell a line's services as the code says; also for one who hangs up at once."""
+    await call.speaker.say(*await asyncio.shield(_set(call)))
+
+
+async def malicious(call: ServiceCall) -> None:
+    """Mark the line's last incoming call for the operator (C6); its number is never told."""
+    await call.speaker.say(await asyncio.shield(_mark(call)))
+
+
+async def _set(call: ServiceCall) -> tuple[Part, ...]:
+    """Carry a star code out; what is said of it."""
     context = call.context
     line = _line(call)
     code = context.stages.stars.parse(call.request.uri.user or "")
     if line is None or code is None:  # a code or line that was taken away just now
-        await call.speaker.say("not-possible")
-        return
+        return ("not-possible",)
     pin: PinCheck = "fits"
     if code.pin:
         pin = await context.service_desk.check_pin(line, code.pin)
+        line = _line(call) or line  # another code may have changed it meanwhile
     outcome = carry_out(code, line.services, lambda text: _number(call, text), pin)
     try:
         if outcome.services != line.services:
             await context.service_desk.save(line, outcome.services)
     except StoreError as error:
         context.log.error("a service can't be set", line=line.number, why=str(error))
-        await call.speaker.say("service-failed")
-        return
-    await call.speaker.say(*phrase(outcome))
+        return ("service-failed",)
+    return phrase(outcome)
 
 
-async def malicious(call: ServiceCall) -> None:
-    """Mark the line's last incoming call for the operator (C6); its number is never told."""
+async def _mark(call: ServiceCall) -> str:
     context = call.context
     line = _line(call)
     last = None if line is None else context.stages.directory.last_calls.of(line.id)
     if line is None or last is None:
-        await call.speaker.say("trace-none")
-        return
+        return "trace-none"
     try:
         await context.service_desk.mark(line, last, context.wall_ms())
     except StoreError as error:
         context.log.error("a call can't be marked", line=line.number, why=str(error))
-        await call.speaker.say("service-failed")
-        return
-    await call.speaker.say("trace-done")
+        return "service-failed"
+    return "trace-done"
 
 
 def _line(call: ServiceCall) -> Line | None:

@@ -7,18 +7,19 @@ from exchange import SWITCH, Behaviour, Exchange
 from sip.message import Response, parse_message
 
 CASES = [*own(), *verbatim()]
+CALLS = 20
 STRANGER = ("203.0.113.66", 5060)
 TRUNK = "203.0.113.80"
 
 
 class Tortured:
-    """A switch with three calls that talk, and a trunk by which strange messages come in."""
+    """A switch with twenty calls that talk, and a trunk by which strange messages come in."""
 
     def __init__(self) -> None:
         self.exchange = exchange = Exchange(seed=4475)
         exchange.tariff(("995", 60_000, 1, 1))
         exchange.trunk("carrier", TRUNK)
-        numbers = [f"+9953220001{index:02}" for index in range(6)]
+        numbers = [f"+9953220001{index:02}" for index in range(2 * CALLS)]
         lines = [exchange.line(number, exchange.account(10_000_000)) for number in numbers]
         self.phones = [exchange.phone(line, f"198.51.100.{line.id}") for line in lines]
         for phone in self.phones:
@@ -65,20 +66,20 @@ class Tortured:
 @pytest.mark.parametrize("source", ["a stranger", "a phone", "a trunk"])
 def test_no_torture_message_disturbs_a_call(source):
     tortured = Tortured()
-    assert tortured.talking == [1] * 6
+    assert tortured.talking == [1] * 2 * CALLS
     address = {
         "a stranger": STRANGER, "a phone": tortured.phones[0].address, "a trunk": (TRUNK, 5060),
     }[source]  # fmt: skip
     for case in CASES:
         answers = tortured.throw(case.data, address)
         judge(case, [answer.status for answer in answers])
-        assert tortured.talking == [1] * 6, case.name
+        assert tortured.talking == [1] * 2 * CALLS, case.name
     tortured.exchange.run(60.0)
-    assert tortured.talking == [1] * 6
+    assert tortured.talking == [1] * 2 * CALLS
     tortured.end()
     records = tortured.exchange.store.cdrs()
     tortured.exchange.close()
-    assert sum(cdr.sip_status == 200 and cdr.answered_at is not None for cdr in records) == 3
+    assert sum(cdr.sip_status == 200 and cdr.answered_at is not None for cdr in records) == CALLS
     assert all(cdr.price_micros == 0 for cdr in records if cdr.answered_at is None)
 
 
@@ -86,7 +87,7 @@ def test_strange_invites_that_reach_a_phone_end_like_others():
     tortured = Tortured()
     exchange = tortured.exchange
     line = exchange.line("+995322000199", exchange.account(0))
-    phone = exchange.phone(line, "198.51.100.99")
+    phone = exchange.phone(line, "198.51.100.199")
     phone.behaviour = Behaviour(rings=0.1)
     phone.register()
     exchange.run(1.0)

@@ -61,10 +61,8 @@ class Addressing:
             ParseError: 400, a Route can't be read.
         """
         if not self._is_ours(request.uri.host, request, flow):
-            raise Refusal(
-                404,
-                f"addressing: {request.uri.host} is another host; [sip] aliases has more names of ours",
-            )
+            why = f"{request.uri.host} is no name of ours; [sip] aliases has more of them"
+            raise Refusal(404, f"addressing: {why}")
         for route in request.get_list(b"route"):
             if not self._is_ours(Uri.parse(name_addr_uri(route)).host, request, flow):
                 raise Refusal(403, "addressing: a Route leads to another host")

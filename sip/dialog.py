@@ -165,7 +165,7 @@ def wants_sips(request: Request) -> bool:
     less: our Contact is then a `sips:` URI, too (section 12.1.1)."""
     if request.uri.scheme == "sips":
         return True
-    written = any(b"sips:" in value.lower() for value in request.get_all(b"contact"))
+    written = b"sips:" in b",".join(request.get_all(b"contact")).lower()
     return written and any(contact.uri.scheme == "sips" for contact in request.contacts)
 
 

@@ -28,6 +28,8 @@ class Algorithm(Enum):
     SHA_256 = "SHA-256"
     MD5 = "MD5"
 
+    __hash__ = object.__hash__  # members are single; an Enum's own hash is a call of Python
+
     def digest(self, data: bytes) -> str:
         """Lower-case hexadecimal digest."""
         return _HASHES[self](data)
@@ -56,6 +58,8 @@ _AUTH_PARAM = re.compile(
     rb"[ \t]*(" + grammar.TOKEN + rb")[ \t]*=[ \t]*(" + grammar.QUOTED_STRING + rb"|[^\s,\"]+)"
     rb"[ \t]*(?:,|\Z)"
 )
+_PLAIN_PARAM = re.compile(rb'([A-Za-z]+)=(?:"([ !#-\[\]-~]*)"|([!#-+\--~]+))(?:, ?|\Z)')
+"""As nearly everybody writes them: no escapes, ASCII, at most one space."""
 _SCHEME = re.compile(rb"[ \t]*digest[ \t]+", re.IGNORECASE)
 
 
@@ -73,13 +77,18 @@ def _parameters(value: bytes) -> dict[str, str]:
     parameters: dict[str, str] = {}
     position = 0
     while position < len(rest):
-        found = _AUTH_PARAM.match(rest, position)
-        if found is None:
-            raise ParseError("Malformed credentials")
-        name, raw = found[1].decode("ascii").lower(), found[2]
+        found = _PLAIN_PARAM.match(rest, position)
+        if found is not None:
+            read = (found[2] or found[3] or b"").decode("ascii")
+        else:
+            found = _AUTH_PARAM.match(rest, position)
+            if found is None:
+                raise ParseError("Malformed credentials")
+            read = unquote(found[2]) if found[2][:1] == b'"' else text(found[2])
+        name = found[1].decode("ascii").lower()
         if name in parameters:
             raise ParseError("Malformed credentials")
-        parameters[name] = unquote(raw) if raw[:1] == b'"' else text(raw)
+        parameters[name] = read
         position = found.end()
     return parameters
 

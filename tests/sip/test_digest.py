@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 
 import pytest
 from hypothesis import given
@@ -347,3 +348,20 @@ def test_what_a_peer_puts_into_its_challenge_stays_inside_the_quotes():
     read = Credentials.parse(value)
     assert (read.username, read.realm, read.nonce) == ('u"', 'a", uri="sip:evil', "n\\")
     assert (read.uri, read.opaque) == ('sip:b"@h', "x01")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'username="ana", realm="a b", nonce="n,=", uri="sip:a;b=c,d", response=abc, nc=00000001',
+        b'username="ana",realm="",nonce=n,uri="*",response="ABC"',
+        b'username = "ana" , realm="r",  nonce="n"\t,uri="u",response="x"',
+        b'username="a\\"na", realm="\\\\", nonce="n", uri="u", response="x", algorithm=MD5',
+        b'username="\xe1\x83\x90", realm="r", nonce="n", uri="u", response="x", x-y=1',
+    ],
+)
+def test_plain_parameters_and_strange_ones_are_read_alike(value, monkeypatch):
+    """The quick way for what nearly everybody writes, and the grammar for all the rest."""
+    quick = Credentials.parse(b"Digest " + value)
+    monkeypatch.setattr(digest, "_PLAIN_PARAM", re.compile(rb"(?!)"))
+    assert Credentials.parse(b"Digest " + value) == quick

@@ -201,16 +201,18 @@ class KernelTier:
             self.refused = f"only one of {flow.source[0]} and {flow.target[0]} is this machine"
             return None
         if inward.kind == LOCAL:
-            mode, kind = UP, LOOPBACK_KIND
+            way = Way(LOOPBACK, LOOPBACK, UP)  # whatever interface the address belongs to
         else:
-            mode, kind = AWAY, ETHERNET
-        for interface in (inward.interface, outward.interface):
-            if self._kind(interface) != kind:
+            way = Way(inward.interface, outward.interface, AWAY)
+        return way if self._can_go(way) else None
+
+    def _can_go(self, way: Way) -> bool:
+        """Whether the program sees what comes in there, and can send where it has to."""
+        for interface in (way.in_interface, way.out_interface):
+            if self._kind(interface) not in (ETHERNET, LOOPBACK_KIND):
                 self.refused = f"{self._name(interface)}: its packets have no Ethernet header"
-                return None
-        if inward.interface in self._useless or not self._attach(inward.interface):
-            return None
-        return Way(inward.interface, outward.interface, mode)
+                return False
+        return way.in_interface not in self._useless and self._attach(way.in_interface)
 
     def _route(self, destination: str, source: str) -> Route | None:
         asked = destination, source

@@ -211,3 +211,38 @@ def test_packets_that_come_by_another_interface_than_the_one_that_leads_back(mac
         machines.ip("switch", "link", "del", "alice2")
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "host", ["10.1.0.1", "10.9.0.1", "2001:db8:1::1", "2001:db8:9::1", "::1", "127.0.0.1"]
+)
+def test_phones_on_the_machine_of_the_switch_under_any_of_its_addresses(machines, host):
+    class SameMachine(Place):
+        def socket(self, name, host, port=0):
+            return self.machines.udp("switch", host, port)
+
+    async def story():
+        async with talk_at(SameMachine(machines, host, host, host)) as talk:
+            await talk.tier("kernel")
+            await talk.stop()
+            assert (await status_of(talk.media)).kernel_lanes == 2
+            assert talk.missed(talk.bob, talk.alice) == set()
+
+    asyncio.run(story())
+
+
+def test_a_peer_on_this_machine_and_one_elsewhere_are_relayed(machines):
+    class Between(Place):
+        def socket(self, name, host, port=0):
+            return self.machines.udp("switch" if name == "alice" else name, host, port)
+
+    async def story():
+        async with talk_at(Between(machines, "10.9.0.1", "10.9.0.1", "10.2.0.2")) as talk:
+            await talk.more(20)
+            status = await status_of(talk.media)
+            assert (status.kernel_lanes, status.relay_lanes) == (0, 2)
+            assert status.refused == "only one of 10.2.0.2 and 10.9.0.1 is this machine"
+            await talk.stop()
+            assert talk.missed(talk.bob, talk.alice) == set()
+
+    asyncio.run(story())

@@ -142,11 +142,13 @@ class FastPath:
             self._tier.network_changed()
 
     @property
-    def checks(self) -> bool:
-        """Whether :meth:`to_renew` has something to look at."""
-        return bool(self._passed_by) or (self._tier is not None and self._tier.checks)
+    def check_due_at(self) -> float | None:
+        """When :meth:`to_renew` has something to look at."""
+        if self._passed_by:
+            return 0.0
+        return None if self._tier is None else self._tier.check_due_at
 
-    def to_renew(self) -> Iterator[int]:
+    def to_renew(self, now: float) -> Iterator[int]:
         """Sessions whose lanes have to be opened anew: their way is another one now, or doesn't
         lead by the kernel."""
         if self._tier is None:
@@ -156,5 +158,5 @@ class FastPath:
             if self._lanes.get(lane.fd) is lane and not lane.flow.packets:
                 self._tier.passes_by(lane.flow)
                 yield lane.flow.session
-        for installed in self._tier.moved():
+        for installed in self._tier.moved(now):
             yield installed.session

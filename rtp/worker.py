@@ -195,20 +195,16 @@ class Worker:
             time.sleep(max(0.0, now + TICK_SECONDS - time.monotonic()))
 
     def _timeout(self, now: float) -> float:
-        if self._fast_path.checks:
-            return 0.0
-        deadline = self._engine.next_deadline()
-        if self._unsettled:
-            due = self._unsettled[0][0]
-            deadline = due if deadline is None else min(due, deadline)
-        watch_at = self._engine.watch_due_at
-        if watch_at is not None:
-            deadline = watch_at if deadline is None else min(watch_at, deadline)
         due_at = self._engine.tick_due_at
-        if due_at is not None:
+        deadlines = (
+            self._engine.next_deadline(),
+            self._engine.watch_due_at,
+            self._fast_path.check_due_at,
+            self._unsettled[0][0] if self._unsettled else None,
             # epoll waits for whole milliseconds, rounded up; the rest is slept off before the tick.
-            due_at -= POLL_SECONDS
-            deadline = due_at if deadline is None else min(due_at, deadline)
+            None if due_at is None else due_at - POLL_SECONDS,
+        )
+        deadline = min((due for due in deadlines if due is not None), default=None)
         return -1.0 if deadline is None else max(0.0, deadline - now)
 
     def _tick(self, now: float, soon: float) -> None:
@@ -378,7 +374,7 @@ class Worker:
             session = self._engine.session(self._unsettled.popleft()[1])
             if session is not None:
                 self._plumb(session, now)
-        for session_id in self._fast_path.to_renew():
+        for session_id in self._fast_path.to_renew(now):
             session = self._engine.session(session_id)
             if session is not None:
                 self._plumb(session, now)

@@ -21,8 +21,11 @@ from rtp.source import Counted
 
 MAX_ROUTES = 8192
 """Kept answers; beyond it they are asked anew."""
-CHECKED_AT_ONCE = 64
-"""Flows looked at in one turn after a route changed, so that nobody's sound waits."""
+CHECKED_AT_ONCE = 32
+"""Flows looked at in one turn after a route changed, so that nobody's sound waits ..."""
+CHECK_REST = 4
+"""... and after all of them it rests for so many times as long as that took, however often routes
+change."""
 SLOTS_PER_FLOW = 2
 """Freed slots rest behind the others, so that a program that still runs on another core never
 counts in a slot that has got a new owner."""
@@ -101,6 +104,8 @@ class KernelTier:
         self._kinds: dict[int, int] = {}
         self._useless: set[int] = set()
         self._unchecked: deque[InstalledFlow] = deque()
+        self._changed = False
+        self._check_began = self._check_at = 0.0
         self.refused = ""
         """Why the last flow that couldn't be installed wasn't."""
 
@@ -247,9 +252,35 @@ class KernelTier:
     # Changes
 
     def network_changed(self) -> None:
-        """Interfaces, addresses or routes changed: look at everything again, bit by bit."""
-        if not self._network.changed():
+        """`changes_fd` was readable."""
+        self._changed = self._network.changed() or self._changed
+
+    @property
+    def check_due_at(self) -> float | None:
+        """When :meth:`moved` wants to be called; None until something changes."""
+        if self._unchecked:
+            return 0.0
+        return self._check_at if self._changed else None
+
+    def moved(self, now: float) -> Iterator[InstalledFlow]:
+        """Of some of the flows those that have to be taken back, because their way is another
+        one now."""
+        if self._changed and not self._unchecked and now >= self._check_at:
+            self._changed = False
+            self._check_began = now
+            self._begin_to_check()
+        if not self._unchecked:
             return
+        for _ in range(min(CHECKED_AT_ONCE, len(self._unchecked))):
+            installed = self._unchecked.popleft()
+            if self._installed.get(installed.key) is not installed:
+                continue
+            if self._way(installed.flow) != installed.way:
+                yield installed
+        self._check_at = now + CHECK_REST * (now - self._check_began)
+
+    def _begin_to_check(self) -> None:
+        """Interfaces, addresses or routes changed: everything is looked at again, bit by bit."""
         self._routes.clear()
         self._kinds.clear()
         self._useless.clear()
@@ -257,21 +288,6 @@ class KernelTier:
             self._attachment.detach(interface)
             self._attached.discard(interface)
         self._unchecked = deque(self._installed.values())
-
-    @property
-    def checks(self) -> bool:
-        """Whether there are flows to be looked at."""
-        return bool(self._unchecked)
-
-    def moved(self) -> Iterator[InstalledFlow]:
-        """Of some of the flows those that have to be taken back, because their way is another
-        one now."""
-        for _ in range(min(CHECKED_AT_ONCE, len(self._unchecked))):
-            installed = self._unchecked.popleft()
-            if self._installed.get(installed.key) is not installed:
-                continue
-            if self._way(installed.flow) != installed.way:
-                yield installed
 
 
 LOOPBACK = 1

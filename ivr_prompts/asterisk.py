@@ -41,11 +41,18 @@ _NAMES = {
 }
 
 
+_NEUTER_ONE = "1n"
+"""Russian sets have a file of this name, and some say the feminine in it."""
+
+
 def names(token: str) -> Iterator[str]:
     """Paths below a language's folder, without what their format adds; the best first."""
     found = _NAMES.get(token)
     if found is not None:
         yield found
+    if token == _NEUTER_ONE:
+        yield token
+        return
     if token[0].isdigit():
         # Ordinals are h-1 to h-31 there, and months are counted from nought.
         yield f"digits/h-{token[:-2]}" if token.endswith("th") else f"digits/{token}"

@@ -74,12 +74,17 @@ class Folder:
 
     def source(self, language: str, token: str) -> Path | None:
         """The file that somebody recorded, whatever its format."""
-        for name in NAMES[self.origin](token):
-            for suffix in SUFFIXES:
-                path = self.path / language / f"{name}{suffix}"
-                if path.is_file():
-                    return path
+        for folder in self._of_language(language):
+            for name in NAMES[self.origin](token):
+                for suffix in SUFFIXES:
+                    path = folder / f"{name}{suffix}"
+                    if path.is_file():
+                        return path
         return None
+
+    def _of_language(self, language: str) -> list[Path]:
+        """ "ru", or "ru_RU_f_IvrvoiceRU" as Debian's packages of Asterisk's sounds have it."""
+        return [self.path / language, *sorted(self.path.glob(f"{language}_*"))]
 
     def copy_of(self, language: str, token: str) -> Path:
         """Where the converted file is, or would be."""

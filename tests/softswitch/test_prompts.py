@@ -176,6 +176,11 @@ class TestRecordingsOfPeople:
             seconds = len(load(recording.path).samples) / 8000
             assert abs(seconds - 0.4) < 0.1, token
 
+    def test_a_folder_named_as_debians_packages_name_it(self, configured, asterisk):
+        (asterisk / "en").rename(asterisk / "en_US_f_Allison")
+        soundfile.write(asterisk / "en_US_f_Allison" / "digits" / "12.wav", tone(0.3), 8000)
+        assert self.source(configured('asterisk = "sounds"\n'), "12") == "asterisk"
+
     def test_a_file_that_is_no_sound_is_named_with_the_reason(self, configured, own):
         (own / "en" / "12.wav").write_bytes(b"not a sound at all" * 10)
         config = configured(

@@ -18,7 +18,7 @@ from billing.account import ACTIVE, Status
 from sip.uri import Uri
 from softswitch.admission.caps import CapsWatch
 from softswitch.admission.standing import Kind, passes
-from softswitch.last_calls import LastCalls
+from softswitch.last_calls import LastCall, LastCalls
 from softswitch.rented import RentedNumbers
 from softswitch.supplementary import NO_SERVICES, Supplementary
 from softswitch.voicemail.mailbox import VoiceMailbox
@@ -199,6 +199,13 @@ class Directory:
 
     def lines(self) -> Iterator[Line]:
         return iter(self._by_id.values())
+
+    def restore_last_calls(self, calls: Iterable[LastCall]) -> None:
+        """Take over who called whom, the oldest call first."""
+        for call in calls:
+            line = self.line_by_number(call.called)
+            if line is not None:
+                self.last_calls.note(line.id, call)
 
     def bar(self, line: Line, kind: Kind) -> str | None:
         """The status, of the line or of its account, that doesn't let this pass; None: it may."""

@@ -71,6 +71,10 @@ def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int)
 def _at_line(destination: ToLine) -> str:
     line, kind = destination.line, destination.forward
     where = f"line {destination.number}, {len(destination.bindings)} phones registered"
+    if destination.reach is not None:
+        reach, number = destination.reach
+        how = " then " if reach.in_turn else " and "
+        return f"number {number}: to " + how.join(target.value for target in reach.targets)
     if kind is not None:
         forward = line.services.forward(kind)
         onward = "its mailbox" if forward is None else forward.numbers[0]

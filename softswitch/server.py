@@ -314,6 +314,8 @@ class Server:
         self._store.apply([EnsureWork(work) for work in works])
         await self._media.start()
         self.switch.restore(self._directory_store.bindings(time.time()))
+        recent = ServiceStore(self._store.engine).recent_calls()
+        self.switch.directory.restore_last_calls(recent)
         for listen in self._config.sip.listen:
             await self.switch.endpoint.listen(Listen(listen.transport, listen.host, listen.port))
         await self._trunk_flows.prepare(self.switch.directory.trunks())

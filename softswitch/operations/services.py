@@ -16,6 +16,8 @@ from softswitch.supplementary import KINDS, ServiceError, Setting, Supplementary
 
 Row = dict[str, Any]
 
+LONGEST_SETUP_MS = 14_400_000
+"""Between a call's first leg and one that was added to it: a call may last so long."""
 MARK_MS = 7 * 86_400_000
 """How old a call may be that is marked as malicious by the command line."""
 
@@ -96,7 +98,17 @@ def _last_call(context: Context, line: Line) -> LastCall | None:
     if not found:
         return None
     last = max(found, key=lambda cdr: cdr.setup_at)
-    return LastCall(last.call_id, last.calling, last.called, last.presented, last.setup_at)
+    first = _first_leg(context, last)
+    return LastCall(last.call_id, first.calling, last.called, last.presented, last.setup_at)
+
+
+def _first_leg(context: Context, leg: Cdr) -> Cdr:
+    """Of a call that somebody sent on: who forwarded it isn't who called."""
+    if leg.direction != "forwarded":
+        return leg
+    around = CdrFilter(start=leg.setup_at - LONGEST_SETUP_MS, end=leg.setup_at + 1)
+    legs = (cdr for cdr in context.billing.cdrs(around) if cdr.call_id == leg.call_id)
+    return min(legs, key=lambda cdr: cdr.leg, default=leg)
 
 
 def _check_rented(context: Context, line: Line, numbers: tuple[str, ...]) -> None:

@@ -83,3 +83,24 @@ def test_d4_who_returns_after_a_restart_is_rung_shortly(board):
     board.start()
     run(come_back())
     until(lambda: board.ask("completion_list") == [], "nobody waits any more")
+
+
+def test_c6_a_call_of_before_a_restart_is_traced(board):
+    async def call():
+        ana = await opened(board, "ana")
+        beka = await opened(board, "beka")
+        await ana.prove("INVITE", f"sip:*67{BEKA}@127.0.0.1", body=SDP, call_id="bad")
+        await beka.respond(await beka.hear("INVITE"), 486)
+        await ana.hear(486)
+
+    async def mark():
+        beka = await opened(board, "beka")
+        await dial(beka, "*57", 200)
+
+    run(call())
+    until(lambda: len(board.ask("cdr_list")) == 1, "the call is recorded")
+    assert board.stop() == 0
+    board.start()
+    run(mark())
+    (row,) = until(lambda: board.ask("call_malicious"), "the call is marked")
+    assert (row["line"], row["calling"], row["withheld"]) == (BEKA, ANA, True)

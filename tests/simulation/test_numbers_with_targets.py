@@ -2,6 +2,7 @@
 
 import pytest
 from exchange import Behaviour, Exchange
+from mailboxes import give_mailbox
 
 from rtp import wav
 from softswitch.reach import Reach, Target
@@ -212,6 +213,19 @@ def test_e5_a_caller_who_hangs_up_in_the_greeting_rings_nobody(exchange, office,
     world.endpoint.drain()
     settled(exchange)
     assert desk.events == []
+
+
+def test_e5_the_mailbox_of_the_line_is_the_last_step(exchange, office):
+    desk, _, world, mobiles = office
+    give_mailbox(exchange, exchange.directory.line_by_number(OWNER))
+    reached_by(exchange, OWN, OUTSIDE, in_turn=True)
+    desk.behaviour = mobiles.behaviour = Behaviour(answer=0)
+    session = world.call(RENTED)
+    exchange.run(55.0)
+    assert world.status == 200 and "Cancelled" in desk.events and "Cancelled" in mobiles.events
+    world.hang_up(session)
+    legs = settled(exchange)
+    assert legs["a"].answered_by == "voicemail" and legs["b"].price_micros == 0
 
 
 def test_e14_a_number_in_debt_takes_no_call_whatever_its_targets(exchange, office):

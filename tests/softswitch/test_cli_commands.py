@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -328,7 +329,7 @@ def test_c2_services_of_a_line_are_listed_set_and_cleared(softswitch: Softswitch
 def test_c6_a_call_is_marked_and_shown_to_the_operator_with_its_true_caller(
     softswitch: Softswitch, folder: Path
 ) -> None:
-    line = softswitch("line", "list", "-o", "json").json[0]["number"]
+    line, desk = (row["number"] for row in softswitch("line", "list", "-o", "json").json[:2])
     assert "nobody called" in softswitch("line", "mark", line).err
     with opened(load(folder / "softswitch.toml")) as context:
         now = context.now_ms()
@@ -339,10 +340,16 @@ def test_c6_a_call_is_marked_and_shown_to_the_operator_with_its_true_caller(
             duration_ms=0, sip_status=200, cause=16, ended_by="caller",
         )  # fmt: skip
         context.apply([WriteCdr(cdr)])
+        onward = replace(cdr, leg="b", direction="forwarded", calling="+442012345000", called=desk,
+                         setup_at=now + 5_000)  # fmt: skip
+        context.apply([WriteCdr(onward)])
+    assert softswitch("line", "mark", desk).status == 0
+    (row,) = softswitch("call", "malicious", "-o", "json").json
+    assert (row["line"], row["calling"]) == (desk, "+442012345678"), "not who sent it on"
     marked = softswitch("line", "mark", line, "-o", "json")
     assert marked.json["result"] == "marked" and "442012345678" not in marked.out
     assert softswitch("line", "mark", line, "-o", "json").json["result"] == "was marked before"
-    (row,) = softswitch("call", "malicious", "-o", "json").json
+    row = next(r for r in softswitch("call", "malicious", "-o", "json").json if r["line"] == line)
     assert (row["calling"], row["withheld"], row["call"]) == ("+442012345678", True, "c1")
 
 

@@ -18,6 +18,8 @@ from billing.due import DueWork
 
 DUE_KIND = "bill"
 DUE_SUBJECT = "monthly"
+BILLED_AT_ONCE = 100
+"""Accounts in one transaction: some tens of milliseconds, for which calls wait."""
 
 
 class Item(msgspec.Struct, frozen=True, array_like=True):
@@ -107,6 +109,16 @@ class MakeBills:
     before_at: int
     starts_at: int
     ends_at: int
+
+
+def part(month: str, first: int) -> str:
+    """The subject of the work that bills a few accounts; by their text they are in order."""
+    return f"{month} from {first:012}"
+
+
+def first_of(subject: str) -> int:
+    """The first account of a part."""
+    return int(subject.rpartition(" ")[2])
 
 
 def billing_month(due_at: int, zone: str) -> tuple[str, int, int, int]:

@@ -246,6 +246,19 @@ def _row(bill: Bill) -> dict[str, Any]:
 # Reading
 
 
+def last_account(connection: Connection) -> int:
+    """The highest account's id; 0 when there is none."""
+    return connection.execute(select(func.max(accounts.c.id))).scalar() or 0
+
+
+def accounts_of(connection: Connection, owners: range) -> list[tuple[int, str, str]]:
+    """Id, name and kind of the accounts whose ids are in a range."""
+    columns = accounts.c
+    query = select(columns.id, columns.name, columns.kind).order_by(columns.id)
+    wanted = query.where(columns.id >= owners.start, columns.id < owners.stop)
+    return [(row[0], row[1], row[2]) for row in connection.execute(wanted)]
+
+
 def bill(connection: Connection, number: int) -> Bill | None:
     query = select(bills.c.content).where(bills.c.number == number)
     content = connection.execute(query).scalar_one_or_none()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from billing import bill, bonus, packages, rentals, sales_store
+from billing import bill, bill_store, bonus, packages, rentals, sales_store
 from billing.account import ACTIVE, CLOSED, SUSPENDED, Change
 from billing.calendar import Term, day_start, local_day
 from billing.due import Apply, DueReport, DueWork, Handler, run
 from billing.rental import QUARANTINE_TERM, ChargeRental, ReleaseNumber
-from billing.sales import NOTICE_KIND, MoveDue, Notice, RenewPackage, Tell
+from billing.sales import NOTICE_KIND, MoveDue, Notice, RenewPackage, ScheduleWork, Tell
 from billing.store import Store
 from softswitch.config import Config
 from softswitch.mail.outbox import Outbox
@@ -27,8 +27,6 @@ NUMBER_CHANGE_KIND = "number_change"
 """Callers of an old number were told long enough."""
 INACTIVITY_KIND = "inactivity"
 """Lines that nobody uses are looked for."""
-BILLED_AT_ONCE = 500
-"""Accounts in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,28 +179,34 @@ def _mail_notice(store: Store, settings: DueSettings) -> Handler:
 
 
 def _make_bills(store: Store, zone: str) -> Handler:
-    """A month ended: every account is billed."""
+    """A month ended. Accounts are billed a few at a time, each few as a work of its own, so that no
+    call waits long for the books meanwhile."""
     subscribers = SubscriberStore(store.engine)
 
-    def handle(work: DueWork) -> list[object]:
-        month, before_at, starts_at, next_due_at = bill.billing_month(work.due_at, zone)
-        fields = subscribers.all_fields()
-        parties = {
-            account.id: {"name": account.name, "kind": account.kind} | fields.get(account.id, {})
-            for account in store.accounts()
-        }
-        owners = list(parties)
-        commands: list[object] = [
-            bill.MakeBills(
-                {owner: parties[owner] for owner in owners[start : start + BILLED_AT_ONCE]},
-                month,
-                before_at,
-                starts_at,
-                work.due_at,
-            )
-            for start in range(0, len(owners), BILLED_AT_ONCE)
+    def share(work: DueWork) -> list[object]:
+        month, *_, next_due_at = bill.billing_month(work.due_at, zone)
+        with store.reading() as connection:
+            last = bill_store.last_account(connection)
+        parts = [
+            DueWork(bill.DUE_KIND, bill.part(month, first), None, work.due_at)
+            for first in range(1, last + 1, bill.BILLED_AT_ONCE)
         ]
-        return [*commands, MoveDue(work, next_due_at)]
+        return [*(ScheduleWork(part.key, part) for part in parts), MoveDue(work, next_due_at)]
+
+    def handle(work: DueWork) -> list[object]:
+        if work.subject == bill.DUE_SUBJECT:
+            return share(work)
+        month, before_at, starts_at, _ = bill.billing_month(work.due_at, zone)
+        first = bill.first_of(work.subject)
+        owners = range(first, first + bill.BILLED_AT_ONCE)
+        fields = subscribers.fields_of(owners)
+        with store.reading() as connection:
+            parties = {
+                owner: {"name": name, "kind": kind} | fields.get(owner, {})
+                for owner, name, kind in bill_store.accounts_of(connection, owners)
+            }
+        command = bill.MakeBills(parties, month, before_at, starts_at, work.due_at)
+        return [command, MoveDue(work, None)]
 
     return handle
 

@@ -156,11 +156,13 @@ class SubscriberStore:
         with self._reading() as connection:
             return dict(tuple(row) for row in connection.execute(query))
 
-    def all_fields(self) -> dict[int, dict[str, str]]:
-        """The fields of every account that has any."""
+    def fields_of(self, owners: range) -> dict[int, dict[str, str]]:
+        """The fields of the accounts whose ids are in a range, if they have any."""
         found: dict[int, dict[str, str]] = {}
+        key = fields_table.c.account_id
+        query = select(fields_table).where(key >= owners.start, key < owners.stop)
         with self._reading() as connection:
-            for account_id, name, value in connection.execute(select(fields_table)):
+            for account_id, name, value in connection.execute(query):
                 found.setdefault(account_id, {})[name] = value
         return found
 

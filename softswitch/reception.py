@@ -118,7 +118,8 @@ class Reception:
         self.addressing.check(received.request, received.flow)
         user = received.request.uri.user
         stages = self.context.stages
-        target = watcher if user is None else stages.directory.line_by_login(user)
+        own = user is None or stages.answering(user) == FOCUS  # the focus is each line's own
+        target = watcher if own or user is None else stages.directory.line_by_login(user)
         if user is not None and target is None:
             target = stages.directory.line_by_number(stages.number(user).number)
         self.watchers.subscribe(received, watcher, target, now)

@@ -32,10 +32,11 @@ from softswitch.call.context import CallContext, Limits, Media, TrunkFlows
 from softswitch.call.ending import Ending
 from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.live_calls import LiveCalls
+from softswitch.call.merging import key_of
 from softswitch.completion.desk import CompletionDesk
 from softswitch.completion.offer import offer
 from softswitch.completion.queue import WaitingQueue
-from softswitch.conference.hall import Hall, Run
+from softswitch.conference.hall import Conference, Hall, Run
 from softswitch.conference.rooms import RoomStore
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
@@ -48,6 +49,7 @@ from softswitch.registration import Bindings, RegistrationDesk
 from softswitch.self_service import SelfService
 from softswitch.service_desk import ServiceDesk
 from softswitch.services.answering import answering
+from softswitch.services.conference_info import Participant
 from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in
 from softswitch.services.message_taking import take_message
@@ -120,6 +122,7 @@ class Switch:
             wall_ms=wall_ms,
             now=loop.time,
         )
+        self.hall.on_changed = self._conference_changed
         voicemail.lines_changed = self.lines_changed
         self.live_calls = LiveCalls(loop)
         self.calls = self.live_calls.by_id
@@ -196,6 +199,9 @@ class Switch:
             directory,
             bindings_of=self._bindings_of,
             dialogs_of=self._dialogs_of,
+            participants_of=self._participants_of,
+            max_participants=config.conference.max_members,
+            focus=config.codes.focus,
             domain=config.switch.domain,
             audience=config.events.watch_lines,
             wall_seconds=self.wall_seconds,
@@ -460,6 +466,25 @@ class Switch:
 
     def _returned(self, line: Line, *, anew: bool) -> None:
         self.completion.registered(line, anew=anew)
+
+    def _participants_of(self, line: Line) -> list[Participant]:
+        """What the owner of a conference sees of it."""
+        conference = self.hall.conference(key_of(line))
+        members = [] if conference is None else conference.members
+        domain = self._config.switch.domain
+        found = []
+        for member in members:
+            number = member.call.identity(member.side).presented
+            uri = None if number is None else f"sip:{number}@{domain}"
+            found.append(Participant(member.call.id, uri, member.muted))
+        return found
+
+    def _conference_changed(self, conference: Conference) -> None:
+        told = conference.key == key_of(conference.line) and self.watchers.conference_changed(
+            conference.line, self._loop.time()
+        )
+        if told:
+            self.endpoint.drain()
 
     def _dialogs_of(self, line: Line, with_remote: bool) -> list[LineDialog]:
         """What watchers of a line see of its calls."""

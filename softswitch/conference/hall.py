@@ -111,6 +111,11 @@ class Hall:
         self._attempts = pins.Attempts()
         self._conferences: dict[Key, Conference] = {}
         self.settings = settings
+        self.on_changed: Callable[[Conference], None] = lambda conference: None
+        """Told when somebody came or left, or was muted."""
+
+    def conference(self, key: Key) -> Conference | None:
+        return self._conferences.get(key)
 
     def __len__(self) -> int:
         return len(self._conferences)
@@ -182,7 +187,13 @@ class Hall:
             raise Elsewhere
         member = Member(conference, call, side, owner=owner)
         conference.members.append(member)
+        self.on_changed(conference)
         return member
+
+    def mute(self, member: Member, muted: bool) -> None:
+        """Whether somebody is heard."""
+        member.mute(muted)
+        self.on_changed(member.conference)
 
     def leave(self, member: Member) -> None:
         """Give the place back; the last one takes the conference along."""
@@ -194,6 +205,7 @@ class Hall:
             self.end(conference)
         if not conference.members and self._conferences.get(conference.key) is conference:
             del self._conferences[conference.key]
+        self.on_changed(conference)
 
     def end(self, conference: Conference) -> None:
         """It is over for all; who comes now begins another one."""

@@ -131,7 +131,7 @@ async def _keys(member: Member, speaker: Speaker, hall: Hall) -> None:
         second = await speaker.keypad.next(SECOND_KEY_SECONDS)
         pressed = f"*{second}"
         if pressed == settings.mute:
-            member.mute(not member.muted)
+            hall.mute(member, not member.muted)
             await speaker.say("conf-muted" if member.muted else "conf-unmuted")
         elif pressed == settings.end and member.owner:
             hall.end(member.conference)

@@ -17,7 +17,8 @@ from sip.subscription import EventField, Package, Subscription
 from sip.user_agent import UserAgent
 from softswitch.admission.refusal import Refusal
 from softswitch.directory import Directory, Line, Waiting
-from softswitch.services import dialog_info, message_summary, reg_info
+from softswitch.services import conference_info, dialog_info, message_summary, reg_info
+from softswitch.services.conference_info import Participant
 from softswitch.services.dialog_info import LineDialog
 
 MAX_SUBSCRIPTIONS_OF_LINE = 200
@@ -28,7 +29,10 @@ crosses its SUBSCRIBE makes one of them (baresip 1.0) subscribe a thousand times
 NOBODY_WAITS = Waiting(0, 0)
 
 MWI, DIALOG, REG = message_summary.PACKAGE, dialog_info.PACKAGE, reg_info.PACKAGE
-PACKAGES: Mapping[bytes, Package] = {package.name: package for package in (MWI, DIALOG, REG)}
+CONFERENCE = conference_info.PACKAGE
+PACKAGES: Mapping[bytes, Package] = {
+    package.name: package for package in (MWI, DIALOG, REG, CONFERENCE)
+}
 ALLOW_EVENTS = (b"Allow-Events", b", ".join(PACKAGES))
 
 Audience = Literal["account", "all", "nobody"]
@@ -57,6 +61,9 @@ class Watchers:
         bindings_of: the phones of a line.
         dialogs_of: a line's parts in calls; the flag says whether the watcher is of the same
             account, who sees with whom and may pick up what rings.
+        participants_of: who is in the conference of a line's own calls.
+        max_participants: of one.
+        focus: the user part of its URI.
         domain: of our lines' addresses.
         audience: who may watch a line's calls: lines of its account, all lines, or nobody.
     """
@@ -68,6 +75,9 @@ class Watchers:
         *,
         bindings_of: Callable[[Line], Sequence[Binding]],
         dialogs_of: Callable[[Line, bool], Sequence[LineDialog]],
+        participants_of: Callable[[Line], Sequence[Participant]],
+        max_participants: int,
+        focus: str,
         domain: str,
         audience: Audience,
         wall_seconds: Callable[[], float],
@@ -76,6 +86,9 @@ class Watchers:
         self._directory = directory
         self._bindings_of = bindings_of
         self._dialogs_of = dialogs_of
+        self._participants_of = participants_of
+        self._max_participants = max_participants
+        self._focus = focus
         self._domain = domain
         self._audience = audience
         self._wall_seconds = wall_seconds
@@ -152,6 +165,13 @@ class Watchers:
         if package is REG:
             aor = f"sip:{line.login}@{self._domain}"
             return reg_info.reg_info(aor, self._bindings_of(line), number, self._wall_seconds())
+        if package is CONFERENCE:
+            return conference_info.conference_info(
+                f"sip:{self._focus}@{self._domain}",
+                self._participants_of(line),
+                self._max_participants,
+                number,
+            )
         dialogs = self._dialogs_of(line, watcher.account_id == line.account_id)
         return dialog_info.dialog_info(f"sip:{line.number}@{self._domain}", dialogs, number)
 
@@ -177,6 +197,11 @@ class Watchers:
     def calls_changed(self, lines: Iterable[int], now: float) -> bool:
         """Calls of these lines are set up, ring, are answered or end. Whether anybody is told."""
         return self._tell(DIALOG, lines, now)
+
+    def conference_changed(self, line: Line, now: float) -> bool:
+        """Somebody came to or left the conference of a line's calls, or was muted. Whether anybody
+        is told."""
+        return self._tell(CONFERENCE, (line.id,), now)
 
     def registered(self, line: Line, registration: Registration, now: float) -> None:
         """Phones of a line came or went."""

@@ -1,7 +1,10 @@
 """Conferences of a line's own calls (A6, A7, A8): parallel calls, and handing them to the focus."""
 
+import re
+
 import pytest
 from exchange import Exchange
+from lamp import Lamp
 from recordings import recorded
 
 from billing.calendar import Term
@@ -295,5 +298,61 @@ def test_an_operators_end_of_a_members_call_takes_him_out(exchange):
     exchange.switch.hang_up(of_b.id)
     exchange.run(2.0)
     assert members(exchange) == ["+995322000001"] and not b.talking
+    owner.hang_up(focus)
+    nothing_left(exchange)
+
+
+# The conference package (RFC 4575)
+
+
+def watch(exchange, login="995322000001", target="*87"):
+    lamp = Lamp(exchange, login, ("198.51.100.1", 6000))
+    assert lamp.subscribe("conference", target) == 200
+    return lamp
+
+
+def shown(lamp):
+    """The users of the newest document, and whether they are heard."""
+    user = r'<user entity="sip:([^@"]*)@[^>]*>.*?<type>audio</type><status>(\w+)</status>'
+    return re.findall(user, lamp.seen[-1])
+
+
+def test_the_owner_watches_who_comes_and_leaves(exchange):
+    owner, b, _ = build(exchange, 3)
+    lamp = watch(exchange)
+    assert shown(lamp) == [] and "<active>false</active>" in lamp.seen[-1]
+    session = call(exchange, owner, 2)
+    focus = owner.call("*87")
+    exchange.run(8.0)
+    assert shown(lamp) == [("+995322000001", "sendrecv")]
+    owner.refer(session, FOCUS)
+    exchange.run(8.0)
+    assert shown(lamp) == [("+995322000001", "sendrecv"), ("+995322000002", "sendrecv")]
+    assert "<maximum-user-count>5</maximum-user-count>" in lamp.seen[-1]
+    for key in "*6":
+        body = f"Signal={key}\r\n".encode()
+        focus.info(b"application/dtmf-relay", body, owner.now)
+        owner.endpoint.drain()
+        exchange.run(0.3)
+    exchange.run(8.0)
+    assert shown(lamp)[0] == ("+995322000001", "recvonly")
+    b.hang_up(b.talking[0])
+    exchange.run(8.0)
+    assert len(shown(lamp)) == 1
+    owner.hang_up(focus)
+    exchange.run(8.0)
+    assert shown(lamp) == []
+    assert {event.partition(";")[0] for event in lamp.events} == {"conference"}
+    nothing_left(exchange)
+
+
+def test_another_lines_focus_shows_ones_own_conference_only(exchange):
+    owner, *_ = build(exchange, 3)
+    lamp = watch(exchange, "995322000003")
+    focus = owner.call("*87")
+    exchange.run(10.0)
+    assert all("<user-count>0</user-count>" in body for body in lamp.seen)
+    other = Lamp(exchange, "995322000003", ("198.51.100.3", 6002))
+    assert other.subscribe("conference", "+995322000001") == 404
     owner.hang_up(focus)
     nothing_left(exchange)

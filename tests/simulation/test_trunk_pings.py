@@ -186,10 +186,12 @@ def test_we_say_what_we_can_do(exchange):
     answer = options(exchange)
     assert answer.status == 200
     assert set(answer.get_list(b"allow")) >= {b"INVITE", b"MESSAGE", b"SUBSCRIBE", b"REFER"}
-    assert answer.get_list(b"allow-events") == [b"message-summary", b"dialog", b"reg"]
+    assert answer.get_list(b"allow-events") == [
+        b"message-summary", b"dialog", b"reg", b"conference",
+    ]  # fmt: skip
     assert answer.get_list(b"accept")[:2] == [b"application/sdp", b"text/plain"]
     assert answer.get_list(b"supported") == [
-        b"100rel", b"outbound", b"path", b"replaces", b"timer",
+        b"100rel", b"join", b"outbound", b"path", b"replaces", b"timer",
     ]  # fmt: skip
 
 

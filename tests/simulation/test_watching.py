@@ -150,7 +150,7 @@ def test_a_mailbox_and_a_registration_are_their_owners_alone(exchange, office, e
 def test_other_packages_are_refused_with_the_ones_there_are(exchange, office, event):
     watching = lamp(exchange, ANA)
     assert watching.subscribe(event, ANA) == 489
-    assert watching.headers.get(b"allow-events") == b"message-summary, dialog, reg"
+    assert watching.headers.get(b"allow-events") == b"message-summary, dialog, reg, conference"
 
 
 @pytest.mark.parametrize("password", ["", "wrong"])

@@ -63,6 +63,9 @@ url = "sqlite:///var/softswitch.db" # or postgresql://user:password@host/databas
 megabytes = 16                  # for `call trace`; 0: none
 # hep = "udp:192.0.2.9:9060"    # where every message is copied to, for Homer
 
+[announcements]
+mode = "early"                  # how lines hear why a call is refused: early media, "answer", "off"
+
 [trunks]
 ping_seconds = 30               # how often each is asked whether it lives; 0: never
 

@@ -1,5 +1,7 @@
 """Callers hear why their calls are refused, and nobody is billed for it."""
 
+import base64
+
 import pytest
 from exchange import Exchange, sdp
 from recordings import TOKEN_SECONDS, recorded
@@ -99,6 +101,20 @@ def test_a_caller_without_a_codec_in_common_gets_the_status(make):
     exchange, phone, _ = make()
     phone.call(MOBILE, body=sdp("198.51.100.1", 40_000).replace(b"AVP 0 101", b"AVP 18 101"))
     assert over(exchange).sip_status == phone.status == 402
+
+
+def test_a_caller_who_encrypts_hears_it_encrypted(make):
+    exchange, phone, _ = make()
+    key = base64.b64encode(b"k" * 30).decode()
+    crypto = f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{key}\r\n"
+    session = phone.call(
+        MOBILE, body=sdp("198.51.100.1", 40_002, protocol="RTP/SAVP", crypto=crypto)
+    )
+    exchange.run(0.15)
+    described = session.remote_description.decode()
+    assert over(exchange).sip_status == phone.status == 402
+    assert said(exchange) == [("ka", NO_CREDIT)]
+    assert "RTP/SAVP 0" in described and "a=crypto:1 AES_CM_128_HMAC_SHA1_80" in described
 
 
 def test_a_trunk_gets_the_status(make):

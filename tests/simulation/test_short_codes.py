@@ -4,7 +4,7 @@ import pytest
 from exchange import EPOCH_MS, Exchange
 from recordings import FLUSH_SECONDS, TOKEN_SECONDS, recorded
 
-from billing.authorization import TopUp
+from billing.authorization import ChangeStatus, TopUp
 from billing.calendar import Term
 from billing.product import Product
 from billing.sales import DefineProduct
@@ -110,6 +110,14 @@ class TestBalance:
     def test_a1_for_barred_and_suspended_lines_too(self, exchange, subscriber):
         phone = subscriber(status="suspended", services=NO_SERVICES.switched("bar_all", True))
         assert said(dial(exchange, phone, "1111")) == ["balance-is 0 lari"]
+
+    def test_a1_for_a_suspended_account_which_buys_nothing(self, exchange, subscriber):
+        phone = subscriber(5 * LARI)
+        exchange.store.apply([DefineProduct(CONFERENCE), ChangeStatus(1, "suspended", 0)])
+        exchange.directory.account_status[1] = "suspended"
+        assert said(dial(exchange, phone, "1111")) == ["balance-is 5 lari"]
+        assert said(dial(exchange, phone, "1199")) == ["not-possible"]
+        assert balance_of(exchange) == 5 * LARI
 
     def test_a1_for_a_line_with_all_its_calls_taken(self, exchange, subscriber):
         phone = subscriber(max_calls=0)

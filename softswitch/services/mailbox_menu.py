@@ -1,8 +1,9 @@
 """The owner's side of a mailbox: what waits is told, heard, saved and deleted; greeting and PIN
 are changed.
 
-From a phone of the line its code opens the mailbox. From elsewhere one calls the line, presses "*"
-while the greeting plays, and gives the PIN.
+From a phone of the line its code opens the mailbox, and so does its own number. From elsewhere one
+calls the line, presses "*" while the greeting plays, and gives the PIN; a phone of a line without a
+mailbox may dial the code, too, and then the number.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ivr_prompts.phrase import Clock, Count, Date, Digits, Number, Part
 from rtp.control import PlayItem
 from softswitch import pins
 from softswitch.admission.authentication import LineCaller
+from softswitch.admission.refusal import Refusal
 from softswitch.call.call import Call
 from softswitch.directory import Line
 from softswitch.voicemail.mailbox import VoiceMailbox
@@ -31,14 +33,28 @@ END_KEY = "#"
 
 
 async def mailbox_menu(call: Call) -> None:
-    """The code was dialled by a phone of the line itself."""
+    """The code was dialled: by a phone of the line itself, or of one that has no mailbox."""
     line = None
     if isinstance(call.caller, LineCaller):  # as it is now: it may have changed since
         line = call.context.stages.directory.line(call.caller.line.id)
-    if line is None or line.mailbox is None:
+    if line is not None and line.mailbox is not None:
+        await open_mailbox(call, line)
+        return
+    other = await _ask_for_mailbox(call)
+    if other is None or other.mailbox is None:
         await call.speaker.say("vm-none", interruptible=False)
         return
-    await _menu(call, line)
+    await enter_from_outside(call, other, other.mailbox)
+
+
+async def _ask_for_mailbox(call: Call) -> Line | None:
+    """The line whose mailbox somebody wants to open from a phone that isn't its own."""
+    stages = call.context.stages
+    typed = await call.speaker.collect("vm-enter-mailbox")
+    try:
+        return stages.directory.line_by_number(stages.number(typed).number) if typed else None
+    except Refusal:
+        return None
 
 
 async def enter_from_outside(call: Call, line: Line, mailbox: VoiceMailbox) -> None:
@@ -48,7 +64,7 @@ async def enter_from_outside(call: Call, line: Line, mailbox: VoiceMailbox) -> N
         pin = await speaker.collect("pin-enter", maximum=pins.MAX_DIGITS)
         opens = await desk.opens(line, mailbox, pin)
         if opens:
-            await _menu(call, line)
+            await open_mailbox(call, line)
             return
         if opens is None:
             await speaker.say("pin-locked", interruptible=False)
@@ -57,8 +73,8 @@ async def enter_from_outside(call: Call, line: Line, mailbox: VoiceMailbox) -> N
     await speaker.say("goodbye", interruptible=False)
 
 
-async def _menu(call: Call, line: Line) -> None:
-    """What waits, then what the owner wants of it."""
+async def open_mailbox(call: Call, line: Line) -> None:
+    """Tell its owner what waits, then do what he wants of it."""
     choices: dict[str, Callable[[Call, Line], Awaitable[None]]] = {
         "1": _hear_messages,
         "2": _record_greeting,

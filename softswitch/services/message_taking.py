@@ -8,7 +8,7 @@ from billing.store import StoreError
 from rtp.control import PlayItem, Recorded
 from softswitch.call.call import Call
 from softswitch.directory import Line
-from softswitch.services.mailbox_menu import enter_from_outside
+from softswitch.services.mailbox_menu import enter_from_outside, open_mailbox
 from softswitch.voicemail.desk import MailboxFull, NoRoom, Visitor
 from softswitch.voicemail.mailbox import VoiceMailbox
 
@@ -24,6 +24,10 @@ TRIES = 2
 async def take_message(call: Call, line: Line) -> None:
     """Greet, record, confirm."""
     mailbox = line.mailbox or VoiceMailbox()
+    own = call.line_of("a")
+    if own is not None and own.id == line.id:  # nobody leaves messages to himself
+        await open_mailbox(call, line)
+        return
     if await _greet(call, line, mailbox) == OWNER_KEY and mailbox.pin is not None:
         await enter_from_outside(call, line, mailbox)
         return

@@ -53,8 +53,11 @@ class Owner:
     def open(self, phone=None, number: str = "*97", **more) -> Voice:
         phone = phone or self.nino
         session = phone.call(number, **more)
-        while not phone.talking:
+        for _ in range(200):
+            if phone.talking:
+                break
             self.exchange.run(0.05)
+        assert phone.talking, phone.status
         self.voice = Voice(phone, session)
         return self.voice
 
@@ -174,9 +177,30 @@ def test_an_empty_mailbox_says_so(open_owner):
 
 def test_a_line_without_a_mailbox_hears_so(owner):
     owner.open(owner.anna)
-    owner.exchange.run(2.0)
+    owner.exchange.run(10.0)
     assert owner.over().ended_by == "callee"
-    assert owner.said == ["vm-none"]
+    assert owner.said == ["vm-enter-mailbox", "vm-none"]
+
+
+@pytest.mark.parametrize("number", ["995322000001", "032200000", "322000001"])
+def test_from_such_a_line_another_ones_is_opened_by_number_and_pin(owner, number):
+    owner.open(owner.anna)
+    owner.exchange.run(1.0)
+    owner.press(f"{number}#", wait=1.0)
+    known = number.endswith("2000001")
+    assert owner.said[1] == ("pin-enter" if known else "vm-none")
+    if known:
+        owner.press(f"{PIN}#", wait=1.0)
+        assert owner.said[2].startswith("vm-you-have")
+    owner.over()
+
+
+def test_who_dials_his_own_number_opens_his_mailbox(owner):
+    owner.exchange.store.apply([TopUp(1, 1_000_000, "nino", 0)])
+    owner.open(owner.nino, NINO)
+    owner.exchange.run(1.0)
+    assert owner.said[0] == "vm-you-have 2 new-message-many"
+    owner.over()
 
 
 @pytest.mark.parametrize("way", ["event", "tone", "info"])

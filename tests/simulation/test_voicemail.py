@@ -118,8 +118,7 @@ def test_E5_what_a_caller_says_is_in_the_file_and_nothing_else(office):
 
 def test_the_caller_hears_the_greeting_and_a_tone(office):
     session = office.anna.call(NINO)
-    while not office.anna.talking:
-        office.exchange.run(0.02)
+    until_talking(office)
     voice = Voice(office.anna, session)
     office.exchange.run(2.0)
     office.anna.hang_up(session)
@@ -259,8 +258,7 @@ def test_the_longest_message(open_office):
 @pytest.mark.parametrize("after", [0.05, 0.3, 0.6, 1.0, 1.4])
 def test_who_hangs_up_early_leaves_nothing(office, after):
     session = office.anna.call(NINO)
-    while not office.anna.talking:
-        office.exchange.run(0.02)
+    until_talking(office)
     Voice(office.anna, session)
     office.exchange.run(after)
     office.anna.hang_up(session)
@@ -421,9 +419,16 @@ def test_the_forwarding_comes_first_and_the_mailbox_when_that_leads_nowhere(offi
 
 def exchange_until_talking(office):
     session = office.anna.call(NINO)
-    while not office.anna.talking:
-        office.exchange.run(0.02)
+    until_talking(office)
     return session
+
+
+def until_talking(office):
+    for _ in range(500):
+        if office.anna.talking:
+            return
+        office.exchange.run(0.02)
+    raise AssertionError(office.anna.status)
 
 
 def test_a_caller_from_outside_is_spoken_to_in_the_language_of_the_called_line(open_office):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -38,6 +39,8 @@ class ServiceDesk:
         self._directory = directory
         self._run = run
         self._now = now
+        self.changing = asyncio.Lock()
+        """Held from reading a line's services to having them kept: codes come one after another."""
         self._wrong: dict[int, tuple[int, float]] = {}
         """Wrong PINs in a row and when the last one was, by line; a restart forgets them."""
 

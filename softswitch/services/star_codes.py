@@ -34,14 +34,15 @@ async def _set(call: ServiceCall) -> tuple[Part, ...]:
     pin: PinCheck = "fits"
     if code.pin:
         pin = await context.service_desk.check_pin(line, code.pin)
+    async with context.service_desk.changing:
         line = _line(call) or line  # another code may have changed it meanwhile
-    outcome = carry_out(code, line.services, lambda text: _number(call, text), pin)
-    try:
-        if outcome.services != line.services:
-            await context.service_desk.save(line, outcome.services)
-    except StoreError as error:
-        context.log.error("a service can't be set", line=line.number, why=str(error))
-        return ("service-failed",)
+        outcome = carry_out(code, line.services, lambda text: _number(call, text), pin)
+        try:
+            if outcome.services != line.services:
+                await context.service_desk.save(line, outcome.services)
+        except StoreError as error:
+            context.log.error("a service can't be set", line=line.number, why=str(error))
+            return ("service-failed",)
     return phrase(outcome)
 
 

@@ -611,6 +611,27 @@ class TestOrder:
         assert len(callers[0].talking) == len(b.talking) == 1
         b.hang_up(b.talking[0])
 
+    @pytest.mark.parametrize("ringing", ["caller", "callee"])
+    def test_d10_a_restart_in_the_middle_of_a_connection_begins_it_anew(self, ringing):
+        exchange = made()
+        b, a = phone(exchange, B, registered=False), phone(exchange, A)
+        exchange.run(1.0)
+        try_(exchange, a, B, "1")
+        a.behaviour = Behaviour(answer=0 if ringing == "caller" else 200)
+        b.behaviour = Behaviour(answer=0)
+        b.register()
+        exchange.run(5.0)
+        assert "Received" in (a if ringing == "caller" else b).events
+        exchange, b, (a,) = restarted(exchange, after=60.0)
+        for one in (a, b):
+            one.register()
+        exchange.run(5.0)
+        assert len(a.talking) == len(b.talking) == 1
+        a.hang_up(a.talking[0])
+        exchange.run(1.0)
+        assert rows(exchange) == []
+        close(exchange)
+
     @pytest.mark.parametrize("seed", [1])
     def test_d10_hundreds_wait_through_restarts_and_each_is_served_as_he_chose(self, seed):
         exchange = made(seed)

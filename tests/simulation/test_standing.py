@@ -9,9 +9,10 @@ from exchange import Exchange
 
 from billing.account import ACTIVE
 from softswitch.admission.standing import KINDS, PASSES, passes
+from softswitch.rented import RentedNumber
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "services.md"
-ANA, CIRA = "+995322000001", "+995322000003"
+ANA, CIRA, RENTED = "+995322000001", "+995322000003", "+442079460000"
 REFUSED = {
     "registration": 403, "emergency": 403, "service": 403, "outgoing": 403, "incoming": 480,
 }  # fmt: skip
@@ -59,6 +60,21 @@ def test_calls_are_held_against_the_status(exchange, status, of):
         found[kind] = call(exchange, ana, number)
     found["incoming"] = call(exchange, cira, ANA)
     assert found == {kind: 200 if passes(status, kind) else REFUSED[kind] for kind in KINDS}
+
+
+def test_debt_bars_what_costs_something_and_nothing_else(exchange):
+    exchange.tariff(("", 60_000, 1, 1), ("on_net", 0, 1, 1))
+    account = exchange.account(0)
+    ana = exchange.phone(exchange.line(ANA, account), "198.51.100.1")
+    cira = exchange.phone(exchange.line(CIRA, exchange.account(10_000_000)), "198.51.100.3")
+    cira.register()
+    gateway = exchange.trunk("gateway", "203.0.113.9")
+    gateway.behaviour.talks = 1.0
+    exchange.directory.rented.put([RentedNumber(RENTED, account, ANA, shut=True)], [account])
+    assert register(exchange, ana) == 200
+    dialled = {"112": 200, "*43": 200, "*%2326%23": 200, CIRA: 200, "+4930123456": 402}
+    assert {number: call(exchange, ana, number) for number in dialled} == dialled
+    assert (call(exchange, cira, ANA), call(exchange, cira, RENTED)) == (200, 480)
 
 
 def register(exchange, phone) -> int:

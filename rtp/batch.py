@@ -28,11 +28,11 @@ def decoded(parts: Sequence[bytes | None], payload_types: Sequence[int]) -> Samp
 
 
 def encoded(frames: Samples, payload_types: Sequence[int]) -> bytes:
-    """An octet a sample, row after row."""
+    """An octet a sample, row after row; in PCMU for those with another codec than the laws."""
     indices = frames.view(np.uint16).astype(np.int32)
     indices += _offsets(payload_types, _ENCODING_STEP)
     return _ENCODING[indices].tobytes()
 
 
 def _offsets(payload_types: Sequence[int], step: int) -> np.ndarray:
-    return np.array([_INDEX[payload_type] * step for payload_type in payload_types])[:, None]
+    return np.array([_INDEX.get(number, 0) * step for number in payload_types])[:, None]

@@ -98,8 +98,8 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
         telephone_event_payload_type: of RFC 4733 events from that peer, None without.
         signalling_address: replaces the hint given in Open, unless None.
         clock_rate: Hz of the RTP timestamps that the peer sends, for its jitter.
-        law_payload_type: 0 (PCMU) or 8 (PCMA), as that peer wants to be sent; None if it has
-            neither, so that it can't be spoken to by the switch itself.
+        law_payload_type: 0 (PCMU), 8 (PCMA) or 9 (G722), as that peer wants to be sent; None if it
+            has none of them, so that it can't be spoken to by the switch itself.
         packet_ms: how much sound that peer wants in a packet.
         keys: of SRTP; None: RTP in the clear.
     """

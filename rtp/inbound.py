@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtp import comfort_noise
+from rtp import comfort_noise, g722
 from rtp.comfort_noise import ComfortNoise
 from rtp.concealment import Concealer
 from rtp.g711 import LAWS, PCMU, Law
+from rtp.g722 import G722
 from rtp.jitter_buffer import Halves, JitterBuffer
 from rtp.packet import HEADER, HEADER_BYTES, PacketError, RtpPacket
 from rtp.samples import FRAME_SAMPLES, SILENT_FRAME, Samples, saturated
@@ -28,6 +29,7 @@ class InboundSound:
         "_noise",
         "_noisy",
         "_ssrc",
+        "_wide",
         "buffer",
         "digits",
         "event_payload_type",
@@ -42,6 +44,7 @@ class InboundSound:
         self.digits = ""
         """Told by events, since somebody took them."""
         self._ssrc: int | None = None
+        self._wide: G722 | None = None
         self._events = EventReceiver()
         self._concealer = Concealer()
         self._noise = ComfortNoise()
@@ -74,10 +77,23 @@ class InboundSound:
                 self.buffer.restart()
             self._noisy = False
             self.buffer.put(timestamp, payload)
+        elif payload_type == g722.PAYLOAD_TYPE and g722.AVAILABLE:
+            self._take_g722(timestamp, payload)
         elif payload_type == self.event_payload_type:
             self.digits += self._events.receive(timestamp, payload) or ""
         elif payload_type == comfort_noise.PAYLOAD_TYPE:
             self._quieten(payload)
+
+    def _take_g722(self, timestamp: int, payload: bytes) -> None:
+        """Decoded as it comes, since the codec goes on from packet to packet; then it is handled
+        as if it had come in G.711."""
+        if self._wide is None or self.law is not PCMU:
+            self._wide = self._wide or G722()
+            self.law = PCMU
+            self.buffer.restart()
+        self._noisy = False
+        if len(payload) % 2 == 0 and payload:
+            self.buffer.put(timestamp, PCMU.encode(self._wide.decode(payload)))
 
     def _quieten(self, payload: bytes) -> None:
         level = comfort_noise.level_db(payload)

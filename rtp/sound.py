@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rtp import g722
 from rtp.batch import decoded, encoded
 from rtp.control import (
     Bridge,
@@ -38,6 +39,7 @@ from rtp.control import (
     ToSound,
 )
 from rtp.disk import Loaded, Result, Written
+from rtp.g722 import G722
 from rtp.latch import Address
 from rtp.outbound import OutboundSound
 from rtp.prompts import Prompts
@@ -410,7 +412,11 @@ class SoundTier:
                     packet = side.outbound.event(number, event, relay_side.event_payload_type)
                     outgoing.append((port, packet, target))
                     continue
-            frame = octets[row * FRAME_SAMPLES : (row + 1) * FRAME_SAMPLES]
+            if law == g722.PAYLOAD_TYPE:
+                side.encoder = side.encoder or G722()
+                frame = side.encoder.encode(heard[row])
+            else:
+                frame = octets[row * FRAME_SAMPLES : (row + 1) * FRAME_SAMPLES]
             for packet in side.outbound.frame(number, frame, law, relay_side.packet_ms):
                 outgoing.append((port, packet, target))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtp.control import DigitMethod, Side, Source
 from rtp.dtmf import DtmfDetector, digit_tone
+from rtp.g722 import G722
 from rtp.inbound import InboundSound
 from rtp.mixer import Member
 from rtp.outbound import OutboundSound
@@ -31,6 +32,7 @@ class SoundSide:
     __slots__ = (
         "_last_digit",
         "detector",
+        "encoder",
         "events",
         "hears",
         "inbound",
@@ -67,6 +69,8 @@ class SoundSide:
         self.inbound = InboundSound()
         self.player = Player()
         self.events = EventSender()
+        self.encoder: G722 | None = None
+        """Of what is said to it, if that isn't G.711."""
         self.hears: Source = "peer"
         self.listens = False
         self.listens_in_band = False

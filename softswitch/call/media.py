@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
+from rtp import g722
 from rtp.control import Direction
 from rtp.session import MediaSession
 from sip import own_description
@@ -19,9 +20,10 @@ Side = Literal["a", "b"]
 """The caller's side and the called side of the relay."""
 
 
-OWN_CODECS = (Codec(0, "PCMU", 8000, 1, None), Codec(8, "PCMA", 8000, 1, None))
-"""What the sound tier speaks."""
-_LAWS = {(codec.name, codec.payload_type) for codec in OWN_CODECS}
+_LAW_CODECS = (Codec(0, "PCMU", 8000, 1, None), Codec(8, "PCMA", 8000, 1, None))
+_WIDE_CODECS = (Codec(g722.PAYLOAD_TYPE, "G722", 8000, 1, None),) if g722.AVAILABLE else ()
+OWN_CODECS = (*_LAW_CODECS, *_WIDE_CODECS)
+"""What the sound tier speaks; the laws are preferred, for it is narrow whatever it speaks."""
 
 
 def other(side: Side) -> Side:
@@ -159,7 +161,7 @@ class CallMedia:
         target = media_target(heard)
         description, _ = own_description.answer(
             offer,
-            [codec.name for codec in OWN_CODECS],
+            _known_of(_codecs_of(offer)),
             **self._place(side),
             direction=None if target is None else target.direction,
             protection=protection,
@@ -193,7 +195,7 @@ class CallMedia:
         self._versions[side] += 1
         description, codec = own_description.answer(
             offer,
-            [codec.name for codec in OWN_CODECS],
+            _known_of(_codecs_of(offer)),
             **self._place(side),
             protection=self._security[side].answer(offer),
         )
@@ -228,7 +230,7 @@ class CallMedia:
             raise SipError(488, "Not Acceptable Here")
         self._security[side].learn(heard)
         events = [c.payload_type for c in target.codecs if c.name == "TELEPHONE-EVENT"]
-        laws = [c.payload_type for c in target.codecs if (c.name, c.payload_type) in _LAWS]
+        spoken = _spoken_of(target.codecs)
         self._session.set_remote(
             side,
             target.address or None,
@@ -238,7 +240,7 @@ class CallMedia:
             events[0] if events else None,
             signalling_address=signalling,
             clock_rate=target.codecs[0].clock_rate if target.codecs else 8000,
-            law_payload_type=laws[0] if laws else None,
+            law_payload_type=None if spoken is None else spoken.payload_type,
             packet_ms=target.packet_ms,
             keys=self._security[side].keys,
         )
@@ -291,9 +293,26 @@ def _codecs_of(description: SessionDescription) -> tuple[Codec, ...]:
     return () if target is None else target.codecs
 
 
+def _spoken_of(codecs: tuple[Codec, ...]) -> Codec | None:
+    """The codec in which the sound tier talks with a side: the first law that it has, or what we
+    speak besides; None: it has nothing that we speak."""
+    for own in (_LAW_CODECS, _WIDE_CODECS):
+        known = {(codec.name, codec.payload_type) for codec in own}
+        for codec in codecs:
+            if (codec.name, codec.payload_type) in known:
+                return codec
+    return None
+
+
+def _known_of(codecs: tuple[Codec, ...]) -> list[str]:
+    """Names of what we answer with: only laws if there is one."""
+    own = _LAW_CODECS if share_codec(_LAW_CODECS, codecs) else OWN_CODECS
+    return [codec.name for codec in own]
+
+
 def _own_of(codecs: tuple[Codec, ...]) -> str:
-    """The codec in which the sound tier talks with a side."""
-    return next(codec.name for codec in codecs if share_codec(OWN_CODECS, (codec,)))
+    spoken = _spoken_of(codecs)
+    return "" if spoken is None else spoken.name
 
 
 def _knows_events(codecs: tuple[Codec, ...] | None) -> bool:

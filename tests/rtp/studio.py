@@ -80,7 +80,7 @@ class Phone:
     @property
     def heard(self):
         """Samples of all packets of sound."""
-        sound = [p for p in self.packets if p.payload_type in LAWS]
+        sound = [p for p in self.packets if p.payload_type in (*LAWS, 9)]
         octets = b"".join(packet.payload for packet in sound)
         return self.law.decode(octets)
 

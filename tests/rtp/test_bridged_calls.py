@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from studio import FRAME, Studio, law_of, sine
 
+from rtp import g722
 from rtp.control import Bridge, Hear, Open, Press, SideSpec
 from rtp.dtmf import DtmfDetector, digit_tone
 from rtp.g711 import PCMA, PCMU
+from rtp.g722 import G722
 from rtp.telephone_event import TelephoneEvent
 
 
@@ -135,3 +137,28 @@ def test_the_relay_takes_over_again_without_losing_a_packet(studio):
     studio.run(10, (caller, sine(440, 10)))
     assert len(callee.datagrams) - before == 10
     assert studio.tier.due_at is None
+
+
+@pytest.mark.skipif(not g722.AVAILABLE, reason="G722 isn't installed")
+@pytest.mark.parametrize(("a_ms", "b_ms"), [(20, 20), (20, 60), (40, 20)])
+def test_g722_on_one_side(studio, a_ms, b_ms):
+    caller, callee = bridged(
+        studio, {"law": G722(), "packet_ms": a_ms}, {"law": PCMA, "packet_ms": b_ms}
+    )
+    low, high = sine(300, 90), law_of(sine(1000, 90), PCMA)
+    sent = 0
+    for number in range(90):
+        while sent < (number + 1) * FRAME:
+            caller.say(low[sent : sent + 8 * a_ms])
+            sent += 8 * a_ms
+        callee.say(high[number * FRAME :][:FRAME])
+        studio.tick()
+    assert {p.payload_type for p in caller.packets} == {9}
+    assert {len(p.payload) for p in callee.packets} == {8 * b_ms}
+    for heard, hertz in ((callee.heard, 300), (caller.heard, 1000)):
+        middle = heard[30 * FRAME : 70 * FRAME].astype(float)
+        spectrum = np.abs(np.fft.rfft(middle))
+        assert spectrum.argmax() == hertz * len(middle) // 8000
+        tone = spectrum[spectrum.argmax() - 2 : spectrum.argmax() + 3]
+        assert (tone**2).sum() > 0.98 * (spectrum**2).sum()
+        assert 0.8 < middle.std() / 3535 < 1.2

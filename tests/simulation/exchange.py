@@ -78,7 +78,7 @@ algorithms = ["MD5"]
 """
 
 
-CODECS = {"PCMU": 0, "PCMA": 8, "G729": 18}
+CODECS = {"PCMU": 0, "PCMA": 8, "G722": 9, "G729": 18}
 
 
 def sdp(

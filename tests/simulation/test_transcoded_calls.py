@@ -3,6 +3,7 @@
 import pytest
 from exchange import Behaviour, Exchange
 
+from rtp import g722
 from sip.offer_answer import media_target
 from sip.sdp import SessionDescription
 
@@ -153,5 +154,21 @@ def test_of_several_phones_each_is_offered_what_it_needs(exchange):
     exchange.run(6.0)
     assert len(b.talking) == 1 and not twin.talking
     assert media_of(exchange).transcodes
+    a.hang_up(session)
+    nothing_left(exchange)
+
+
+@pytest.mark.skipif(not g722.AVAILABLE, reason="G722 isn't installed")
+def test_g722_is_transcoded_where_it_must_be_and_passes_untouched_where_both_have_it(exchange):
+    a, _, c = phones(exchange, "G722", "PCMU", "G722")
+    session = a.call("+995322000002")
+    exchange.run(5.0)
+    assert said_to(session) == ["G722", "TELEPHONE-EVENT"]
+    assert media_of(exchange).codec == "G722/PCMU" and a.heard > 100
+    a.hang_up(session)
+    exchange.run(2.0)
+    session = a.call("+995322000003")
+    exchange.run(5.0)
+    assert len(c.talking) == 1 and not media_of(exchange).transcodes
     a.hang_up(session)
     nothing_left(exchange)

@@ -141,7 +141,11 @@ def reach(
     ] = False,
     seconds: Annotated[int, typer.Option(help="How long a target rings.")] = 25,
     greeting: Annotated[
-        Path | None, typer.Option(metavar="FILE.wav", help="What callers hear first.")
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.wav",
+            help="What callers hear first: a greeting uploaded for the line, or a file.",
+        ),
     ] = None,
     off: Annotated[bool, typer.Option("--off", help="Ring at the line again.")] = False,
 ) -> None:
@@ -158,7 +162,7 @@ def reach(
         in_turn=in_turn,
         confirm=confirm,
         seconds=seconds,
-        greeting=None if greeting is None else str(greeting.absolute()),
+        greeting=greeting if greeting is None else _absolute(greeting),
     )
 
 
@@ -248,3 +252,8 @@ def discounts(
     }
     percents = {what: percent for what, percent in named.items() if percent is not None}
     Session.of(context).run("rental_discounts", percents=percents)
+
+
+def _absolute(text: str) -> str:
+    """A file as the running switch finds it, wherever that runs; anything else is a name."""
+    return str(Path(text).absolute()) if Path(text).exists() else text

@@ -6,6 +6,7 @@ import base64
 import binascii
 import secrets
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from billing.cdr import show_stamp
@@ -15,6 +16,7 @@ from softswitch.directory import Line
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 from softswitch.operations.voicemail import mailbox_of, read_sound, shelf_of, store_of
+from softswitch.reach_store import reaches_of
 from softswitch.voicemail.greeting_file import check
 from softswitch.voicemail.store import Greeting
 
@@ -71,6 +73,15 @@ def greeting_delete(context: Context, number: str, greeting: str) -> Row:
     """Forget one; a mailbox that played it goes back to the switch's own words."""
     line = context.line(number)
     found = _greeting(context, line, greeting)
+    path = str(shelf_of(context).path(found.id))
+    with context.billing.reading() as connection:
+        reaches = reaches_of(connection, [line.account_id])
+    for (reached, _), reach in reaches.items():
+        if reach.greeting == path:
+            raise OperationError(
+                f"{found.name!r} greets the callers of {reached}; "
+                f"`softswitch number reach {reached}` has them greeted otherwise"
+            )
     store_of(context).delete_greeting(found)
     shelf_of(context).remove(found.id)
     context.changes.lines.add(line.id)
@@ -82,6 +93,14 @@ def greeting_export(context: Context, number: str, greeting: str) -> Row:
     line = context.line(number)
     found = _greeting(context, line, greeting)
     return _row(found, line) | {"wav": read_sound(context, found.id)}
+
+
+def greeting_path(context: Context, number: str, name: str) -> Path | None:
+    """The file of a line's greeting, by its name; None: it has none of that name."""
+    line = context.directory.line_by_number(number)
+    known = [] if line is None else store_of(context).greetings(line.id)
+    found = (one for one in known if one.name == name)
+    return next((shelf_of(context).path(one.id) for one in found), None)
 
 
 def _check_name(name: str, known: list[Greeting]) -> None:

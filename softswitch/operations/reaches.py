@@ -8,11 +8,13 @@ from typing import Any
 
 from billing import rental_store
 from billing.rental import RENTED, TRIAL, Number
-from rtp import wav
+from rtp.wav import WavError
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.operations.greetings import greeting_path
 from softswitch.reach import RING_SECONDS, Reach, ReachError, Target, sip_uri
 from softswitch.reach_store import reaches_of, save_reach
+from softswitch.voicemail import greeting_file
 
 Row = dict[str, Any]
 
@@ -37,7 +39,7 @@ def number_reach(
         reach = Reach(
             tuple(_target(context, found, text, confirm, seconds) for text in targets),
             in_turn,
-            None if greeting is None else _greeting(greeting),
+            None if greeting is None else _greeting(context, found, greeting),
         )
         reach.check()
     except ReachError as error:
@@ -89,14 +91,20 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _greeting(path: str) -> str:
+def _greeting(context: Context, found: Number, text: str) -> str:
+    """The file of a greeting that was uploaded for the number's line, by its name, or any file."""
+    uploaded = None if found.line is None else greeting_path(context, found.line, text)
+    if uploaded is not None:
+        return str(uploaded)
     try:
-        wav.parse(Path(path).read_bytes())
+        greeting_file.check(greeting_file.read(Path(text)))
     except OSError as error:
-        raise OperationError(f"{path} can't be read: {error.strerror}") from None
-    except wav.WavError as error:
-        raise OperationError(f"{path} can't be played: {error}") from None
-    return str(Path(path).absolute())
+        raise OperationError(
+            f"{text} is no greeting of {found.line} and can't be read: {error.strerror}"
+        ) from None
+    except WavError as error:
+        raise OperationError(f"{text} can't be played: {error}") from None
+    return str(Path(text).absolute())
 
 
 def _row(found: Number, reach: Reach | None) -> Row:

@@ -302,3 +302,22 @@ def test_check_says_whether_messages_and_mails_go(softswitch: Softswitch, folder
     file.write_text(file.read_text() + more + 'sender = "s@example.org"\n')
     assert (rows()["voicemail"]["ok"], rows()["mail"]["ok"]) == (False, False)
     assert "min_free_megabytes" in rows()["voicemail"]["detail"]
+
+
+def test_E18_callers_of_a_rented_number_are_greeted_by_a_greeting_from_the_list(
+    softswitch: Softswitch, folder: Path
+) -> None:
+    rented = "+442079460000"
+    softswitch("account", "topup", "Nino", "50", "--payment-id", "p")
+    softswitch("number", "add", rented, "--country", "GB", "--monthly", "1")
+    softswitch("rental", "order", "Nino", "--line", LINE, rented)
+    (folder / "hello.wav").write_bytes(wav())
+    uploaded = softswitch("greeting", "upload", LINE, "hello.wav", "--name", "welcome").json
+    row = softswitch("number", "reach", rented, LINE, "--greeting", "welcome").json
+    assert Path(row["greeting"]).name == f"{uploaded['id']}.wav" and Path(row["greeting"]).exists()
+    refused = softswitch("greeting", "delete", LINE, "welcome")
+    assert refused.status == 1 and f"greets the callers of {rented}" in refused.err
+    softswitch("number", "reach", rented, "--off")
+    assert softswitch("greeting", "delete", LINE, "welcome").status == 0
+    unknown = softswitch("number", "reach", rented, LINE, "--greeting", "welcome")
+    assert unknown.status == 1 and "is no greeting" in unknown.err

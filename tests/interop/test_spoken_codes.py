@@ -18,11 +18,12 @@ NOT_IN_SERVICE = ("refused-not-in-service",)
 
 @pytest.fixture
 def board(make_board):
-    """A switch that has read out what these tests hear, in English."""
+    """A switch for which what these tests hear was read out while it serves, in English."""
     made = make_board()
     config = load_config(made.folder / "softswitch.toml")
-    prompt_build(config, "en", tokens=(*BALANCE, *NOT_IN_SERVICE))
     made.start()
+    prompt_build(config, "en", tokens=(*BALANCE, *NOT_IN_SERVICE))
+    assert made.ask("prompt_reload") == len(BALANCE) + len(NOT_IN_SERVICE)
     made.library = scan(config)
     return made
 

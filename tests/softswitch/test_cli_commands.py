@@ -449,6 +449,19 @@ def test_check_says_what_is_there(
     assert "run `softswitch init`" in failed["nonce secret"]
 
 
+def test_prompts_are_listed_and_built(
+    softswitch: Softswitch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = softswitch("prompt", "list", "--language", "ka", "--missing", "-o", "json").json
+    assert {"balance-is", "lari", "20-and"} <= {row["token"] for row in rows}
+    assert {row["source"] for row in rows} == {"missing"}
+    refused = softswitch("prompt", "build", "--language", "de")
+    assert refused.status == 1 and "languages are ka, ru, en, fa, kk" in refused.err
+    monkeypatch.setenv("SOFTSWITCH_PROMPTS__COMMAND", "no-such-voice {out}")
+    refused = softswitch("prompt", "build", "--language", "ka")
+    assert refused.status == 1 and "there is no program 'no-such-voice'" in refused.err
+
+
 def test_welcome_says_what_to_type(softswitch: Softswitch, folder: Path) -> None:
     text = softswitch("welcome").out
     passwords = (folder / "var" / "demo-lines.txt").read_text().split()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from exchange import Exchange
+from exchange import Exchange, sdp
 
 from rtp.g711 import PCMU
 from rtp.tones import cadence
@@ -92,6 +92,16 @@ class TestRingback:
         phone.endpoint.drain()
         assert ended(exchange).sip_status == 487
         assert 900 <= loud_ms(phone) <= 1_100
+
+    def test_a_phone_whose_codecs_it_would_settle_makes_its_own(self, make):
+        exchange, phone, trunk = make("ringback = true")
+        trunk.behaviour.answer = 0
+        wideband = sdp("198.51.100.1", 40_000).replace(b"AVP 0 101", b"AVP 9 0 101")
+        session = phone.call(MOBILE, body=wideband)  # and it supports 100rel
+        exchange.run(3.0)
+        session.cancel(phone.now)
+        phone.endpoint.drain()
+        assert ended(exchange).sip_status == 487 and phone.packets == []
 
     def test_by_default_the_phone_makes_it(self, make):
         exchange, phone, trunk = make("")

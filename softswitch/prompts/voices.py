@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,6 +16,8 @@ from rtp.samples import Samples, saturated
 from rtp.sound_file import convert, resample
 from rtp.wav import WavError
 
+ESPEAK_PROGRAM = "espeak-ng -v {language} -s 150 -w {out} --stdin"
+"""Debian's package espeak-ng."""
 COMMAND_SECONDS = 60
 """A program that takes longer for a sentence has hung."""
 
@@ -26,8 +29,16 @@ class Voice(Protocol):
 
 
 def voice(command: str | None) -> Voice:
-    """The configured voice. Raises NoVoice when there is none."""
-    return EspeakVoice() if command is None else CommandVoice(command)
+    """The configured voice, else espeak-ng: the wheel, or the program. Raises NoVoice when there
+    is none."""
+    if command is not None:
+        return CommandVoice(command)
+    try:
+        return EspeakVoice()
+    except NoVoice:
+        if shutil.which("espeak-ng") is None:
+            raise
+        return CommandVoice(ESPEAK_PROGRAM)
 
 
 class EspeakVoice:

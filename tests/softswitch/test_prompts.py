@@ -100,6 +100,21 @@ class TestReadingOut:
         with pytest.raises(OperationError, match=reason):
             prompt_build(configured(f'command = "{command}"\n'), "en", tokens=("12",))
 
+    def test_without_the_wheel_the_program_espeak_ng_reads(self, configured, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+        with pytest.raises(OperationError, match="pip install espeakng-loader"):
+            prompt_build(configured(), "en", tokens=("balance-is",))
+        (tmp_path / "bin").mkdir()
+        program = tmp_path / "bin" / "espeak-ng"
+        program.write_text(
+            f"#!{sys.executable}\nimport sys\nassert sys.argv[1:5] == ['-v', 'en', '-s', '150']\n"
+            f"sys.argv = ['', sys.argv[6], 'Your balance is:']\n{SPEAKS}\n"
+        )
+        program.chmod(0o755)
+        (row,) = prompt_build(configured(), "en", tokens=("balance-is",))
+        assert row["read"] == 1
+
     def test_another_language_is_refused(self, configured):
         with pytest.raises(OperationError, match="languages are ka, ru, en, fa, kk"):
             prompt_build(configured(), "de")

@@ -21,7 +21,7 @@ from sip.transport.tls import Tls, TlsError, read_certificate
 from softswitch import control_client
 from softswitch.config import Config, ConfigError
 from softswitch.config_values import Listen
-from softswitch.operations.check_media import fast_path, shared_ports_note
+from softswitch.operations.check_media import fast_path, shared_ports_note, sound_ticks
 from softswitch.operations.errors import OperationError
 from softswitch.operations.prompts import prompt_summary
 from softswitch.operations.setup import nonce_secret, opened
@@ -54,6 +54,7 @@ def check(config: Config) -> list[Row]:
     rows += [_media_ports(config, running), _open_files(config), _numbers(config), _clock(config)]
     rows += [
         fast_path(config, running),
+        sound_ticks(config, running),
         _prompts(config),
         *_hold_music(config),
         _messages(config),

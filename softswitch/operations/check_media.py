@@ -13,6 +13,8 @@ from softswitch.operations.errors import OperationError
 
 Row = dict[str, Any]
 _SETTINGS = Path("/proc/sys/net/ipv4")
+LATE_MS = 20.0
+"""A tick's own length: what jitter buffers of phones bear for sure."""
 RELAYED = "calls are relayed in user space"
 
 
@@ -44,8 +46,31 @@ def _of_switch(config: Config) -> Row:
     return _row(True, f"{kernel} directions of calls by the kernel, {relay} by user space")
 
 
-def _row(ok: bool | None, detail: str) -> Row:
-    return {"check": "kernel fast path", "ok": ok, "detail": detail}
+def sound_ticks(config: Config, running: bool) -> Row:
+    """Whether what the switch itself says and mixes goes out in time, by the running switch."""
+    check = "sound ticks"
+    if not running:
+        return _row(None, "measured while the switch runs", check)
+    try:
+        rows = control_client.call(config.control_socket, "media_show", {})
+    except (control_client.NotRunning, OperationError) as error:
+        return _row(False, str(error), check)
+    ready = [row for row in rows if row["state"] == "ready" and row["ticks"]]
+    if not ready:
+        return _row(None, "no sound was made or listened to yet", check)
+    worst = max(ready, key=lambda row: float(row["late_p999_ms"]))
+    late = f"late by {worst['late_p99_ms']} ms at most in 99 %, {worst['late_p999_ms']} in 99.9 %"
+    if worst["late_p99_ms"] > LATE_MS:
+        return _row(
+            None,
+            f"{late}: worker {worst['worker']} has too much to do; more [media] workers",
+            check,
+        )
+    return _row(True, late, check)
+
+
+def _row(ok: bool | None, detail: str, check: str = "kernel fast path") -> Row:
+    return {"check": check, "ok": ok, "detail": detail}
 
 
 def shared_ports_note(first: int, last: int) -> str:

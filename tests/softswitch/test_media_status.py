@@ -3,8 +3,9 @@
 import pytest
 
 from rtp.control import Status, TickFigures
+from softswitch.config import parse
 from softswitch.media_status import status_row
-from softswitch.operations.check_media import is_reserved
+from softswitch.operations.check_media import is_reserved, sound_ticks
 
 
 def test_a_worker_as_operators_see_it():
@@ -57,3 +58,11 @@ def test_a_worker_without_the_kernel_tier():
 )
 def test_ports_that_are_reserved(reserved, is_it):
     assert is_reserved(reserved, 20_000, 29_999) is is_it
+
+
+def test_a_check_without_a_running_switch_says_when_ticks_are_measured(tmp_path):
+    text = '[switch]\ndomain = "example.org"\ncountry = "GE"\ncurrency = "GEL"\n'
+    config = parse(text, tmp_path / "softswitch.toml")
+    row = sound_ticks(config, running=False)
+    assert (row["check"], row["ok"]) == ("sound ticks", None)
+    assert sound_ticks(config, running=True)["ok"] is False  # it said so, but nobody answers

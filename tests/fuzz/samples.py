@@ -111,6 +111,11 @@ def descriptions() -> Iterable[bytes]:
         b"a=rtcp-mux\r\na=inactive\r\nm=image 0 udptl t38\r\n"
         b"m=audio 7 RTP/SAVP 8\r\na=crypto:1 x inline:y"
     )
+    yield (
+        b"v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+        b"m=audio 4000 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"
+        b"WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20 WSH=64\r\n"
+    )
 
 
 def credentials() -> Iterable[bytes]:

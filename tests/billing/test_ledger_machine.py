@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from billing import sales_store
 from billing.authorization import (
     AccountBlocked,
     AnswerCall,
@@ -30,10 +31,14 @@ from billing.authorization import (
     ReplaceTariff,
     TopUp,
 )
+from billing.calendar import Term
+from billing.product import Product
 from billing.rating import charge
 from billing.rerating import CorrectPrice
+from billing.sales import BuyPackage, DefineProduct
 from billing.store import StoreError
 from billing.tariff import Change, Rate
+from softswitch.due import run_due
 
 SEQUENCES = int(os.environ.get("SOFTSWITCH_LEDGER_SEQUENCES", "500"))
 RATES = (
@@ -49,6 +54,8 @@ RATES = (
         ),
     ),
 )
+PRODUCT = Product("day", "GEL", 60_000, Term(24, "hours"), ("all",))
+DAY_MS = 86_400_000
 
 
 @dataclass
@@ -86,6 +93,10 @@ class Ledger(RuleBasedStateMachine):
         self.live: dict[str, Live] = {}
         self.over: list[str] = []
         self.blocked = False
+        self.do(DefineProduct(PRODUCT))
+        self.today = 0
+        self.sold: dict[str, tuple[int, bool]] = {}
+        """When each package's term ends, and whether it renews itself."""
         self.priced: dict[str, list[int]] = {}
         """What calls cost now, how long they were billed for, and from when on."""
         self.records = 0
@@ -119,6 +130,47 @@ class Ledger(RuleBasedStateMachine):
         """Calls that are under way keep the price that they began with."""
         fresh = replace(RATE, per_minute_micros=micros)
         self.do(ReplaceTariff(RATE.tariff, "GEL", [fresh]))
+
+    # What is sold
+
+    @rule(auto_renew=st.booleans())
+    def buy(self, auto_renew):
+        """For a day, on a line of its own; pressed twice."""
+        self.count += 1
+        key = f"b{self.count}"
+        command = BuyPackage(
+            account_id=self.who, at=self.today, purchase_id=key, product=PRODUCT.name,
+            line=f"+{self.count}", zone="UTC", auto_renew=auto_renew,
+        )  # fmt: skip
+        for _ in range(2):
+            try:
+                self.do(command)
+            except InsufficientFunds:
+                assert self.available < PRODUCT.price_micros
+            except AccountBlocked:
+                assert self.blocked
+            else:
+                if key not in self.sold:
+                    self.balance -= PRODUCT.price_micros
+                self.sold[key] = self.sold.get(key) or (self.today + DAY_MS, auto_renew)
+
+    @rule(days=st.integers(1, 3))
+    def days_pass(self, days):
+        """What was due meanwhile is done in its order, by two nodes."""
+        self.today += days * DAY_MS
+        while due := [(ends, key) for key, (ends, _) in self.sold.items() if ends <= self.today]:
+            ends, key = min(due)
+            paid = not self.blocked and self.available >= PRODUCT.price_micros
+            if self.sold.pop(key)[1] and paid:
+                self.balance -= PRODUCT.price_micros
+                self.sold[key] = (ends + DAY_MS, True)
+        for _ in range(2):
+            assert run_due(self.books, self.books.apply, self.today, "UTC").failures == []
+        with self.books.reading() as connection:
+            held = sales_store.subscriptions(connection, [self.who])
+        assert {item.id: item.ends_at for item in held} == {
+            key: ends for key, (ends, _) in self.sold.items()
+        }
 
     # Calls
 

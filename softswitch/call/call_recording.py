@@ -57,6 +57,12 @@ class CallRecording:
     async def _record(self, line: Line) -> None:
         call, task = self._call, self._task
         desk, record = call.context.recordings, call.record
+        if not call.media.decodable:
+            call.context.log.warning(
+                "a call isn't recorded, its codec can't be decoded",
+                call=call.id, line=line.number, codec=call.media.codec,
+            )  # fmt: skip
+            return
         recording = await desk.begin(call.id, line, record.calling or "", record.called or "")
         if recording is None:
             return

@@ -263,6 +263,11 @@ class CallMedia:
         """Whether a side tells of keys in packets of their own (RFC 4733)."""
         return _knows_events(self._codecs.get(side))
 
+    @property
+    def decodable(self) -> bool:
+        """Whether we understand what is said, and so can record it."""
+        return self.transcodes or self.codec in {codec.name for codec in OWN_CODECS}
+
     def press(self, side: Side, key: str) -> bool:
         """Pass a key on that a side's phone told in signalling, as sound or as an event; whether
         that is how the other side wants it."""

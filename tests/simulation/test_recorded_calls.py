@@ -164,3 +164,25 @@ def test_a13_a_setting_counts_from_the_next_call_on(exchange):
     assert len(recordings(exchange)) == 1
     a.hang_up(session)
     nothing_left(exchange)
+
+
+def test_a13_what_cannot_be_decoded_is_not_recorded_and_said_so(exchange):
+    a, b = phones(exchange, True, False)
+    a.codec = b.codec = "G729"
+    session = a.call("+995322000002")
+    exchange.run(5.0)
+    assert len(b.talking) == 1 and recordings(exchange) == []
+    assert any("can't be decoded" in event for event, _ in exchange.log.warnings)
+    a.hang_up(session)
+    nothing_left(exchange)
+
+
+def test_a13_a_transcoded_call_is_recorded(exchange):
+    a, b = phones(exchange, True, False)
+    b.codec = "PCMA"
+    session = a.call("+995322000002")
+    exchange.run(5.0)
+    a.hang_up(session)
+    nothing_left(exchange)
+    (kept,) = recordings(exchange)
+    assert kept.state == "kept" and kept.duration_ms > 3_000

@@ -1,7 +1,7 @@
 """Calls between phones that share no codec, through a whole switch."""
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Behaviour, Exchange, sdp
 
 from rtp import g722
 from sip.offer_answer import media_target
@@ -170,5 +170,31 @@ def test_g722_is_transcoded_where_it_must_be_and_passes_untouched_where_both_hav
     session = a.call("+995322000003")
     exchange.run(5.0)
     assert len(c.talking) == 1 and not media_of(exchange).transcodes
+    a.hang_up(session)
+    nothing_left(exchange)
+
+
+def test_a_key_in_signalling_is_an_event_for_who_knows_events_only_there(exchange):
+    a, b = phones(exchange, "PCMU", "PCMU")
+    offer = sdp("198.51.100.1", 40_002).replace(b"AVP 0 101", b"AVP 0")
+    session = a.call("+995322000002", offer)
+    exchange.run(3.0)
+    before = b.heard
+    session.info(b"application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", a.now)
+    a.endpoint.drain()
+    exchange.run(1.0)
+    assert b.heard - before >= 7 and "InfoReceived" not in b.events
+    a.hang_up(session)
+    nothing_left(exchange)
+
+
+def test_a_key_in_signalling_passes_as_it_is_between_those_who_know_events(exchange):
+    a, b = phones(exchange, "PCMU", "PCMU")
+    session = a.call("+995322000002")
+    exchange.run(3.0)
+    session.info(b"application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", a.now)
+    a.endpoint.drain()
+    exchange.run(1.0)
+    assert "InfoReceived" in b.events
     a.hang_up(session)
     nothing_left(exchange)

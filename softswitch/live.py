@@ -57,6 +57,15 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
             "called": trace.called,
             "sip_call_ids": [key.decode("utf-8", "replace") for key in trace.sip_call_ids],
             "dropped": trace.dropped,
+            "announcements": [
+                {
+                    "at": show_stamp(round(said.at * 1000) + ahead_us // 1000),
+                    "side": said.side,
+                    "language": said.language,
+                    "tokens": said.tokens,
+                }
+                for said in trace.said
+            ],
             "messages": rows,
         }
 

@@ -235,6 +235,8 @@ class Switch:
         self.announcer = Announcer(
             prompts or PromptLibrary(), config.switch.language, config.switch.country, log
         )
+        if self.recorder is not None:
+            self.announcer.on_said = self.recorder.said
         self.context = CallContext(
             loop=loop,
             agent=self.agent,

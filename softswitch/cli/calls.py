@@ -78,6 +78,8 @@ def call_trace(
     )
     for line in ladder(trace["messages"]):
         print(line)
+    for said in trace["announcements"]:
+        print(f"said {said['at']} {said['side']} {said['language'] or 'tone'}: {said['tokens']}")
 
 
 @registrations.command("list")

@@ -7,7 +7,7 @@ logged once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,8 @@ class Announcer:
         self._country = country
         self._log = log
         self._told: set[tuple[str, str]] = set()
+        self.on_said: Callable[[str, str, str, str], None] = lambda *said: None
+        """Told of each announcement: call, side, language, tokens."""
 
     def announce(self, language: str | None, phrase: Sequence[Part]) -> Announcement:
         """A phrase for whoever speaks `language`; None: the switch's own."""
@@ -66,14 +68,10 @@ class Announcer:
         return Announcement("", first or (), (PlayItem(tone=TONE, country=self._country),))
 
     def note(self, call_id: str, side: str, said: Announcement) -> None:
-        """Log what is said to a side of a call."""
-        self._log.info(
-            "announcement",
-            call=call_id,
-            side=side,
-            language=said.language,
-            tokens=" ".join(said.tokens),
-        )
+        """Write down what is said to a side of a call."""
+        language, tokens = said.language, " ".join(said.tokens)
+        self._log.info("announcement", call=call_id, side=side, language=language, tokens=tokens)
+        self.on_said(call_id, side, language, tokens)
 
     def spoiled(self, announcement: Announcement, problem: str) -> bool:
         """A file of it couldn't be played; whether another try may fare better."""

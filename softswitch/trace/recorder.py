@@ -29,6 +29,8 @@ LONGEST = FIRST_OF_CALL + LAST_OF_CALL + 100
 """A call with so many is shortened; not one by one, for that costs more."""
 ENDED_CALLS = 2_000
 """So many are kept, if the memory suffices."""
+MAX_SAID, MAX_SAID_CHARACTERS = 40, 400
+"""Announcements of a call that are kept, and how much of each: a menu repeats itself."""
 ENTRY_BYTES = 300
 """What an entry takes beside its message."""
 
@@ -50,10 +52,29 @@ class Message(NamedTuple):
     data: bytes
 
 
+class Said(NamedTuple):
+    """An announcement to a side of the call; without a language a tone stood for it."""
+
+    at: float
+    """Monotonic seconds."""
+    side: str
+    language: str
+    tokens: str
+
+
 class CallTrace:
     """What is kept of one call."""
 
-    __slots__ = ("call_id", "called", "calling", "dropped", "entries", "octets", "sip_call_ids")
+    __slots__ = (
+        "call_id",
+        "called",
+        "calling",
+        "dropped",
+        "entries",
+        "octets",
+        "said",
+        "sip_call_ids",
+    )
 
     def __init__(self, call_id: str) -> None:
         self.call_id = call_id
@@ -66,6 +87,8 @@ class CallTrace:
         """What they take."""
         self.dropped = 0
         """Messages of it that weren't kept."""
+        self.said: list[Said] = []
+        """Announcements, the first ones."""
 
     def shorten(self) -> int:
         """Let its middle go; the octets that this gives back."""
@@ -128,6 +151,13 @@ class Recorder:
         if trace not in known:
             trace.sip_call_ids.append(key)
             self._by_sip_call_id[key] = (*known, trace)  # a transferred leg had another call
+
+    def said(self, call_id: str, side: str, language: str, tokens: str) -> None:
+        """The switch says something to a side of the call."""
+        trace = self._live.get(call_id)
+        if trace is not None and len(trace.said) < MAX_SAID:
+            said = Said(self._monotonic(), side, language, tokens[:MAX_SAID_CHARACTERS])
+            trace.said.append(said)
 
     def end(self, call_id: str, calling: str, called: str) -> None:
         """The call is over; it is kept until the memory is needed."""

@@ -71,6 +71,8 @@ def test_a_phrase_is_said_in_the_language_of_the_line(make, library, answers):
     phone.call(ECHO)
     cdr = ended_well(exchange)
     assert exchange.log.announcements == [("ka", TOKENS)]
+    trace, _ = exchange.switch.recorder.trace(cdr.call_id)
+    assert [said[1:] for said in trace.said] == [("a", "ka", TOKENS)]
     assert abs(cdr.duration_ms / 1000 - 7 * TOKEN_SECONDS - FLUSH_SECONDS) < 0.1
 
 

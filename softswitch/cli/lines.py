@@ -132,8 +132,8 @@ def set_(
 ) -> None:
     """Change one setting: account, algorithms, display_name, language (of announcements),
     lease_ends_on, listed (in the directory: yes or no), max_calls, no_answer_seconds, password, pin
-    (for self-service) or waiting (messages in the line's mailbox, new/old, for the lamps of its
-    phones)."""
+    (for self-service), record (its calls: yes or no), srtp (off, optional, required) or waiting
+    (messages in the line's mailbox, new/old, for the lamps of its phones)."""
     Session.of(context).run("line_set", number=number, key=key, value=value)
 
 

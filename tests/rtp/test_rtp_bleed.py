@@ -35,8 +35,9 @@ def _datagrams():
         yield bytes.fromhex("81cb0001") + struct.pack(">I", 2)  # goodbye
         yield bytes.fromhex("000100002112a442") + os.urandom(12)
         yield bytes.fromhex("16feff0000000000000000") + os.urandom(20)
-        yield b"\x80"
-        yield b""
+        report = bytes.fromhex("80c80006") + struct.pack(">I", 1) + bytes(20)
+        for octets in range(13):
+            yield report[:octets]
 
 
 class Mallory:

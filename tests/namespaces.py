@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import itertools
 import os
 import shutil
 import socket
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+_letters = itertools.cycle("abcdefghijklmnopqrstuvwxyz")
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -20,7 +22,7 @@ class Machines:
     def __init__(self):
         if shutil.which("ip") is None:
             pytest.skip("no ip(8) here: apt-get install iproute2")
-        self._stamp = f"sw{os.getpid()}"
+        self._stamp = f"sw{os.getpid()}{next(_letters)}"
         self._names = []
         self._cables = 0
 
@@ -65,9 +67,9 @@ class Machines:
             made.sendto(b"", (neighbour, 9))
         return "lladdr" in self.ip(name, "neighbour", "show", neighbour).stdout
 
-    def ip(self, name, *arguments):
+    def ip(self, name, *arguments, check=True):
         """ip(8) on one of them."""
-        return self._ip("-n", self._full(name), *arguments)
+        return self._ip("-n", self._full(name), *arguments, check=check)
 
     def tc(self, name, *arguments):
         """tc(8) on one of them."""

@@ -15,9 +15,11 @@ from talking import Place, machines, status_of, talk_at
 from test_media_worker_process import until
 
 from rtp.kernel import netlink
+from rtp.kernel.flows import Flow
 from rtp.kernel.network import Clsact, Network, Tcx
 from rtp.kernel.probe import probe
 from rtp.kernel.tier import LOOPBACK, KernelTier, KernelUnavailable
+from rtp.source import Counted
 
 __all__ = ["machines"]
 
@@ -246,3 +248,40 @@ def test_a_peer_on_this_machine_and_one_elsewhere_are_relayed(machines):
             assert talk.missed(talk.bob, talk.alice) == set()
 
     asyncio.run(story())
+
+
+def test_a_phone_behind_a_bridge(machines):
+    """As those of virtual machines and containers are."""
+    machines.cable("switch", (), "alice", ("10.13.0.2/24",))
+    machines.ip("switch", "link", "add", "br0", "type", "bridge")
+    machines.ip("switch", "link", "set", "alice2", "master", "br0")
+    machines.ip("switch", "address", "add", "10.13.0.1/24", "dev", "br0")
+    machines.ip("switch", "link", "set", "br0", "up")
+    machines.ip("alice", "route", "add", "10.9.0.1/32", "via", "10.13.0.1")
+
+    async def story():
+        await until(lambda: machines.knows("alice", "10.13.0.2", "10.13.0.1"))
+        async with talk_at(Place(machines, "10.9.0.1", "10.13.0.2", "10.2.0.2")) as talk:
+            await talk.tier("kernel")
+            await talk.stop()
+            status = await status_of(talk.media)
+            assert (status.kernel_lanes, set(status.interfaces)) == (2, {"lo", "bob", "br0"})
+            assert talk.missed(talk.bob, talk.alice) == set()
+            assert talk.missed(talk.alice, talk.bob) == set()
+
+    asyncio.run(story())
+    machines.ip("switch", "link", "del", "br0")
+    machines.ip("switch", "link", "del", "alice2")
+
+
+def test_a_phone_behind_a_tunnel_is_left_to_the_sockets(alone):
+    made = alone.ip("switch", "tuntap", "add", "tun0", "mode", "tun", check=False)
+    if made.returncode:
+        pytest.skip(f"no tunnel can be made here: {made.stderr.strip()}")
+    alone.ip("switch", "address", "add", "10.50.0.1/24", "dev", "tun0")
+    alone.ip("switch", "link", "set", "tun0", "up")
+    here, phone = ("10.50.0.1", PORTS[0]), ("10.50.0.2", 4000)
+    with alone.on("switch"), tier_by(Tcx, Clsact) as tier:
+        flow = Flow(here, phone, here, phone, None, 8000)
+        assert tier.install(flow, Counted(0, 0, 0.0, 0, 0, 0, 0), 1) is None
+        assert tier.refused == "tun0: its packets have no Ethernet header"

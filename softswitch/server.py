@@ -205,7 +205,7 @@ class Server:
         self._load_sales(directory)
         self._voicemail = self._build_voicemail(directory)
         self._recordings = self._build_recordings()
-        completions = CompletionStore(self._store.engine)
+        completions = CompletionStore(self._store.engine, config.switch.node)
         self._waiting = WaitingQueue(completions, asyncio.to_thread, self._loop, self._log)
         self._waiting.restore(completions.load())
         self.switch = self._build_switch(directory)

@@ -33,15 +33,22 @@ completions_table = Table(
     Column("state", String(16), nullable=False),
     Column("asked_at", BigInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
+    Column("node", String(64), nullable=False, server_default=""),
 )
 _COLUMNS = [field.name for field in fields(Waiting)]
 
 
 class CompletionStore:
-    """Rows of :class:`Waiting`."""
+    """Rows of :class:`Waiting`.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        node: which of several switches on one database; None: all of them. Each completes the
+            calls that failed at it, since phones return where they were registered.
+    """
+
+    def __init__(self, engine: Engine, node: str | None = None) -> None:
         self._engine = engine
+        self._node = node
         self._reader = engine.execution_options(reading=True)
 
     def load(self) -> list[Waiting]:
@@ -49,13 +56,15 @@ class CompletionStore:
         query = select(*(completions_table.c[name] for name in _COLUMNS)).order_by(
             completions_table.c.asked_at, completions_table.c.id
         )
+        if self._node is not None:
+            query = query.where(completions_table.c.node == self._node)
         with self._reader.connect() as connection:
             return [Waiting(*row) for row in connection.execute(query)]
 
     def write(self, changes: dict[str, Waiting | None]) -> None:
         """Put these in the place of what has their ids; None: nothing."""
         rows: list[dict[str, Any]] = [
-            {name: getattr(waiting, name) for name in _COLUMNS}
+            {"node": self._node or ""} | {name: getattr(waiting, name) for name in _COLUMNS}
             for waiting in changes.values()
             if waiting is not None
         ]

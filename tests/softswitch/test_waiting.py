@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from billing.store import Store
+from softswitch.completion.store import CompletionStore
 from softswitch.completion.waiting import State, Waiting, Windows
 from softswitch.config_completion import CompletionSection
 
@@ -45,3 +47,17 @@ def test_d6_the_window_of_an_offer_by_text_begins_with_its_acceptance() -> None:
     waiting = Waiting("w", 1, 2, "+995322000002", True, "busy", "accepted", asked, asked)
     later = replace(waiting, since=asked + 3 * TWO_HOURS)
     assert later.action(asked + 4 * TWO_HOURS, WINDOWS) == "connect"
+
+
+def test_each_node_takes_up_its_own_and_operators_see_all() -> None:
+    store = Store("sqlite://")
+    store.create()
+    nodes = [CompletionStore(store.engine, node) for node in ("a", "b")]
+    for number, node in enumerate(nodes):
+        key = f"w{number}"
+        node.write({key: Waiting(key, 1, 2, "+995322000002", True, "busy", "accepted", 5, 5)})
+    assert [[row.id for row in node.load()] for node in nodes] == [["w0"], ["w1"]]
+    assert [row.id for row in CompletionStore(store.engine).load()] == ["w0", "w1"]
+    nodes[0].write({"w0": None})
+    assert nodes[0].load() == []
+    store.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "9999"
-down_revision = "9998"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 

@@ -195,6 +195,6 @@ def call_row(call: Call) -> Row:
         "setup_at": show_stamp(record.setup_at),
         "answered_at": None if answered_at is None else show_stamp(answered_at),
         "seconds": call.talk_seconds,
-        "paid_seconds": call.paid_seconds,
+        "paid_seconds": call.payers.paid_seconds,
         "codec": call.codec,
     }

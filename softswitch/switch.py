@@ -356,7 +356,7 @@ class Switch:
         """Balances changed: calls that ran out of money to reserve ask again."""
         for account in accounts:
             for call in self.live_calls.of_account(account):
-                if call.wants_balance:
+                if call.payers.wants_balance:
                     call.post(BalanceChanged())
 
     def add_tap(self, tap: Tap) -> None:
@@ -396,7 +396,7 @@ class Switch:
         return [
             (meter.key, meter.alive_at())
             for call in self.calls.values()
-            for meter in call.meters
+            for meter in call.payers.meters
             if meter.open
         ]
 

@@ -8,12 +8,11 @@ port, reservation or timer behind and writes exactly one CDR for each payer.
 from __future__ import annotations
 
 import asyncio
-import string
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from billing.authorization import AccountBlocked, BillingError
+from billing.authorization import BillingError
 from billing.store import StoreError
 from rtp.control import Played, PlayItem
 from rtp.session import MediaError, MediaSession
@@ -42,9 +41,10 @@ from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media import CallMedia, Side, other, try_read
 from softswitch.call.merging import HandOver
-from softswitch.call.meter import Extended, Meter
+from softswitch.call.meter import Extended
 from softswitch.call.money_warnings import MoneyWarnings
 from softswitch.call.parties import Parties
+from softswitch.call.payers import Payers, unpaid
 from softswitch.call.pick_up import PickUp
 from softswitch.call.renegotiation import Asker, Renegotiation
 from softswitch.call.ringing import Ringing, Winner
@@ -58,10 +58,6 @@ from softswitch.supplementary import ForwardKind
 
 CLOSE_SECONDS = 2.0
 """How long a call waits for its worker's figures."""
-MAX_LEGS = len(string.ascii_lowercase)
-"""Payers of one call, over all its forwardings and transfers."""
-
-
 _OF_EVERY_CALL = (Extended, BalanceChanged, Silent, MediaLost, HangUp)
 """Letters that mean the same whoever talks with the caller."""
 
@@ -78,10 +74,7 @@ class Call:
         self.request = request
         self.mailbox = Mailbox(context.loop)
         self.record = Record(self.id, request, context.wall_ms())
-        self.meters = [Meter(context, self, self.record)]
-        """One for each payer; the caller's own stands first, unless another call took it."""
-        self.records = [self.record]
-        """Of all legs that were ever admitted."""
+        self.payers = Payers(context, self, request, self.record)
         self.line_ids: set[int] = set()
         """Of all lines that ever took part."""
         self.talks = Renegotiation(self)
@@ -92,7 +85,6 @@ class Call:
             self.secure(session, party)
         line = caller.line if isinstance(caller, LineCaller) else None
         self.parties = Parties(session, line)
-        self._legs_begun = 1
         self.ringing: Ringing | None = None
         """Who is rung, or was until the answer."""
         self._serving: Serving | None = None
@@ -131,11 +123,6 @@ class Call:
         return 0 if self._answered_at is None else int(self.now() - self._answered_at)
 
     @property
-    def paid_seconds(self) -> int | None:
-        """Talk time that the first payer's reservation pays for; None without a limit."""
-        return self.meters[0].paid_seconds if self.meters else None
-
-    @property
     def codec(self) -> str | None:
         return None if self._media is None else self._media.codec
 
@@ -160,11 +147,6 @@ class Call:
         """Its relay session, once there is one."""
         return self._relay
 
-    @property
-    def wants_balance(self) -> bool:
-        """Whether there was nothing left to reserve when it asked last."""
-        return any(meter.wants_balance for meter in self.meters)
-
     # The call's life
 
     async def run(self) -> None:
@@ -173,7 +155,7 @@ class Call:
         except Refusal as refusal:
             end = await self._refused(refusal)
         except BillingError as error:
-            end = Ending.refused(_unpaid(error))
+            end = Ending.refused(unpaid(error))
         except StoreError as error:
             self.context.log.error("call refused, the database failed", error=str(error))
             end = Ending.refused(Refusal(503, f"store: {error}", ended_by="operator"))
@@ -229,7 +211,7 @@ class Call:
         """Have the money reserved and the ports opened, both before the callee's phone hears."""
         opening = self._open_media(self._signalling())
         try:
-            await self.meters[0].reserve(priced)
+            await self.payers.meters[0].reserve(priced)
         finally:
             # Also when the money said no: the ports are there, or soon will be, and must go back.
             self._relay = await opening
@@ -303,8 +285,7 @@ class Call:
     def progress(self, session: Session, response: Response, *, early: bool = True) -> None:
         """Pass a provisional response on; with SDP in it the caller hears early media, if `early`
         says so."""
-        for meter in self.meters:
-            meter.record.rang(self.context.wall_ms())
+        self.payers.rang(self.context.wall_ms())
         self.context.changed(self)
         body = b""
         heard = try_read(response.body) if early else None
@@ -347,14 +328,13 @@ class Call:
         if winner.line is not None:
             self.line_ids.add(winner.line.id)
         for meter in winner.lost:
-            await self.drop_meter(meter, endings.taken_elsewhere())
+            await self.payers.drop(meter, endings.taken_elsewhere())
         answered, wall = self.now(), self.context.wall_ms()
         description = winner.description
         if self.offer is not None and not winner.moves:
             self.media.answered(self.offer, description)
         self.learn("b", description)
-        for meter in self.meters:
-            await meter.answer(answered, wall)
+        await self.payers.answered(answered, wall)
         self._answered_at = answered
         self.context.changed(self)
         self.tones.stop_ringing()
@@ -452,8 +432,8 @@ class Call:
         Raises:
             SipError: 488, there is no codec that both speak.
         """
-        for meter in list(self.meters):
-            await self.drop_meter(meter, end)
+        for meter in list(self.payers.meters):
+            await self.payers.drop(meter, end)
         await self.open_sound()
         return await self.serve(service)
 
@@ -472,8 +452,7 @@ class Call:
     async def answered_by_switch(self, description: bytes) -> None:
         """Note our own answer, then give it to the caller."""
         answered, wall = self.now(), self.context.wall_ms()
-        for meter in self.meters:
-            await meter.answer(answered, wall)
+        await self.payers.answered(answered, wall)
         self._answered_at = answered
         self.context.changed(self)
         self.leg("a").accept(description, self.now())
@@ -495,19 +474,19 @@ class Call:
                 return ended
 
     def _next_deadline(self, cap: float) -> float:
-        deadline = min(cap, self._transfer.until, self.talks.retry_at, self._warnings.next_at())
-        for meter in self.meters:
-            deadline = min(deadline, meter.paid_until(), meter.extend_at())
-        return deadline
+        return min(
+            cap,
+            self._transfer.until,
+            self.talks.retry_at,
+            self._warnings.next_at(),
+            self.payers.next_deadline(),
+        )
 
     async def _expire(self, cap: float) -> Ending | None:
         """What is due now."""
         now = self.now()
-        for meter in self.meters:
-            if now >= meter.paid_until():
-                return endings.credit_used_up(meter.paid_until())
-            if now >= meter.extend_at():
-                meter.extend()
+        if (ended := self.payers.expire(now)) is not None:
+            return ended
         if now >= cap:
             return endings.cap_reached(cap)
         self._warnings.expire(now)
@@ -540,9 +519,7 @@ class Call:
             case Extended(meter, authorization):
                 meter.extended(authorization)
             case BalanceChanged():
-                for meter in self.meters:
-                    if meter.wants_balance:
-                        meter.extend()
+                self.payers.balance_changed()
             case Silent(last_packet_at):
                 return endings.media_silent(last_packet_at or self._answered_at or self.now())
             case MediaLost():
@@ -587,47 +564,6 @@ class Call:
             peer = self.leg(other(side))
             peer.info(content_type.encode("ascii"), request.body, self.now())
 
-    # Payers
-
-    async def add_meter(self, line: Line, digits: str, person: Identity) -> Meter:
-        """Admit and reserve a leg that a line adds to the call and pays for.
-
-        Raises:
-            Refusal, BillingError, StoreError: it may not, or can't pay; its CDR is written.
-        """
-        if self._legs_begun >= MAX_LEGS:
-            raise Refusal(482, "call: it has too many legs")
-        name = string.ascii_lowercase[self._legs_begun]
-        self._legs_begun += 1
-        record = Record(self.id, self.request, self.context.wall_ms(), name, digits)
-        meter = Meter(self.context, self, record)
-        self.meters.append(meter)
-        self.records.append(record)
-        try:
-            priced = self.context.admit_onward(line, digits, self.request, record, person)
-            self.context.admitted(self, record)
-            await meter.reserve(priced)
-        except Refusal as refusal:
-            await self.drop_meter(meter, Ending.refused(refusal))
-            raise
-        except BillingError as error:
-            await self.drop_meter(meter, Ending.refused(_unpaid(error)))
-            raise
-        return meter
-
-    async def drop_meter(self, meter: Meter, end: Ending) -> None:
-        """A leg that came to nothing has its record at once."""
-        self.meters.remove(meter)
-        await meter.settle(end, self.now(), self.context.wall_ms(), None, None)
-
-    def adopt(self, meters: Iterable[Meter]) -> None:
-        """Go on with what another call's payers pay."""
-        for meter in meters:
-            meter.belongs_to(self)
-            self.meters.append(meter)
-            self.records.append(meter.record)
-            self.context.admitted(self, meter.record)
-
     def _give(self, letter: GiveLeg) -> Ending | None:
         """Let another call have the person whom one of our legs talks to."""
         side = self.side_of(letter.session)
@@ -639,8 +575,7 @@ class Call:
         session, line, identity = self.parties.give(kept)
         session.owner = None
         session.sound.renew()
-        meters, self.meters = tuple(self.meters), []
-        letter.taker.post(Given(session, line, identity, meters))
+        letter.taker.post(Given(session, line, identity, self.payers.give()))
         return endings.hung_up("caller")
 
     # The end
@@ -659,8 +594,7 @@ class Call:
             self._relay.owner = None
             figures = await self.context.figures(self._relay, CLOSE_SECONDS)
         try:
-            for meter in self.meters:
-                await meter.settle(end, ended_at, ended_wall, figures, self.codec)
+            await self.payers.settle(end, ended_at, ended_wall, figures, self.codec)
         finally:
             self.context.ended(self, end)
             self._let_go()
@@ -668,11 +602,10 @@ class Call:
     def _let_go(self) -> None:
         """Of the parts that refer back to the call: else only the garbage collector could free
         them, and it would have to look through everything that lives to find them."""
-        self.meters = []
         self.ringing = None
         self._serving = None
         self._speaker = None
-        del self.talks, self._transfer, self._recording, self._warnings, self.tones
+        del self.payers, self.talks, self._transfer, self._recording, self._warnings, self.tones
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
@@ -699,7 +632,7 @@ class Call:
                     taker.post(Given(None))
                 case Given(session, _, _, meters) if session is not None:
                     session.bye(self.now())
-                    self.adopt(meters)
+                    self.payers.adopt(meters)
                 case Asker():
                     letter.reject(481, self.now())
                 case PickUp(newcomer):
@@ -780,11 +713,3 @@ class Call:
 
     def now(self) -> float:
         return self.context.loop.time()
-
-
-def _unpaid(error: BillingError) -> Refusal:
-    """The books refuse a call: no money, or an account that may not spend any."""
-    if isinstance(error, AccountBlocked):
-        says = ("refused-suspended",)
-        return Refusal(403, f"credit: {error}", ended_by="operator", says=says)
-    return Refusal(402, f"credit: {error}", ended_by="credit", says=("refused-no-credit",))

@@ -68,7 +68,7 @@ class Forwarding:
 
     async def _reserve(self, line: Line, digits: str, status: int) -> list[Attempt]:
         call = self._call
-        meter = await call.add_meter(line, digits, call.caller_identity)
+        meter = await call.payers.add(line, digits, call.caller_identity)
         diversion = Diversion(line.number, status)
         fields = diversion.fields(meter.record.called, call.context.domain)
         hops = 1 + len(self._lines)

@@ -49,7 +49,7 @@ class LiveCalls:
         self.by_id.pop(call.id, None)
         for line_id in call.line_ids:
             _leave(self._of_line, line_id, call)
-        for record in call.records:
+        for record in call.payers.records:
             if record.account is not None:
                 _leave(self._of_account, record.account, call)
 
@@ -74,7 +74,7 @@ class LiveCalls:
         return sum(
             record.account == account and record.direction != "incoming"
             for call in self.of_account(account)
-            for record in call.records
+            for record in call.payers.records
         )
 
     async def all_ended(self) -> None:

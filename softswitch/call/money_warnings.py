@@ -45,11 +45,13 @@ class MoneyWarnings:
 
     def next_at(self) -> float:
         """When something is due; the loop's time."""
-        return min((self._due_at(meter) for meter in self._call.meters), default=float("inf"))
+        return min(
+            (self._due_at(meter) for meter in self._call.payers.meters), default=float("inf")
+        )
 
     def expire(self, now: float) -> None:
         """Give what is due."""
-        for meter in self._call.meters:
+        for meter in self._call.payers.meters:
             if now >= self._due_at(meter):
                 self._warn(meter, now)
 

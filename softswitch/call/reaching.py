@@ -47,7 +47,7 @@ class Reaching:
         self._call = call
         self._line = line
         self._number = number
-        self._payers = len(call.meters)
+        self._payers = len(call.payers.meters)
         """Those there were before any target had one."""
         steps = [(target,) for target in reach.targets] if reach.in_turn else [reach.targets]
         self._steps: deque[tuple[Target, ...]] = deque(steps)
@@ -58,8 +58,8 @@ class Reaching:
         Args:
             refusal: why they didn't.
         """
-        for meter in self._call.meters[self._payers :]:
-            await self._call.drop_meter(meter, Ending.refused(refusal))
+        for meter in self._call.payers.meters[self._payers :]:
+            await self._call.payers.drop(meter, Ending.refused(refusal))
         attempts: list[Attempt] = []
         while self._steps and not attempts:
             targets = self._steps.popleft()
@@ -80,7 +80,7 @@ class Reaching:
     async def _attempts(self, target: Target) -> list[Attempt]:
         call, line, meter = self._call, None, None
         if target.kind == "number":
-            meter = await call.add_meter(self._line, target.value, call.caller_identity)
+            meter = await call.payers.add(self._line, target.value, call.caller_identity)
             route: Route = meter.priced.presented.route
         elif target.kind == "line":
             found = call.context.stages.to_line(target.value, call.line_ids)

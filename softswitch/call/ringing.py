@@ -130,7 +130,7 @@ class Ringing:
     def _begin(self, attempt: Attempt) -> Branches:
         call = self._call
         if attempt.trunk is not None and attempt.trunk.id != NO_TRUNK:
-            call.meters[-1].record.trunk = attempt.trunk.name
+            call.payers.meters[-1].record.trunk = attempt.trunk.name
         self._branches = branches = Branches(call.context.agent, attempt)
         branches.invite(call, call.offer_to_called, call.now())
         call.context.changed(call)
@@ -275,7 +275,7 @@ class Ringing:
     def _lost(self, branches: Branches, part: Part) -> tuple[Meter, ...]:
         """Payers of what was rung beside this part."""
         payers = {other.meter for other in branches.attempt.parts} - {None, part.meter}
-        return tuple(meter for meter in self._call.meters if meter in payers)
+        return tuple(meter for meter in self._call.payers.meters if meter in payers)
 
     def _failed(
         self, branches: Branches, session: Session, status: int, response: Response | None

@@ -114,7 +114,7 @@ class Serving:
             case sip_events.HungUp():
                 return call.hung_up(letter)
             case sip_events.Cancelled():  # as we answered: he never had our 200
-                at = call.meters[0].answered_at if call.meters else None
+                at = call.payers.meters[0].answered_at if call.payers.meters else None
                 return replace(endings.given_up(), at=at)
             case sip_events.Reinvited(session, request):
                 self._renegotiated(session, request, update=False)

@@ -152,7 +152,7 @@ class Transfer:
         call = self._call
         assert self._side is not None
         try:
-            self._meter = await call.add_meter(line, digits, self._person(line))
+            self._meter = await call.payers.add(line, digits, self._person(line))
             self._attempts = deque(await call.context.attempts(self._meter.priced, call.request))
         except Refusal as refusal:
             return await self._fail(refusal)
@@ -270,7 +270,7 @@ class Transfer:
         call, side = self._call, self._side
         if given.session is None or side is None:
             return await self._fail(Refusal(491, "transfer: the other call is busy"))
-        call.adopt(given.meters)
+        call.payers.adopt(given.meters)
         given.session.owner = call
         self._replace(given.session, given.line, given.identity)
         call.talks.align(side, call.now(), onward=True)
@@ -298,7 +298,7 @@ class Transfer:
         if self._connect is not None:
             self._connect.tell(False)
         if self._meter is not None:
-            await call.drop_meter(self._meter, Ending.refused(refusal))
+            await call.payers.drop(self._meter, Ending.refused(refusal))
         left, side = self._left, self._side
         self._clear()
         if not left:

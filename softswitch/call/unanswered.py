@@ -34,13 +34,13 @@ async def leave_message(call: Call, priced: PricedRoute, refusal: Refusal) -> En
     route, line = priced.presented.route, None
     if isinstance(route, ToLine):
         line = call.context.stages.directory.line(route.line.id)
-    sent_on = len(call.records) > 1
+    sent_on = len(call.payers.records) > 1
     kind = None if line is None else takes_after(line.mailbox, refusal, sent_on=sent_on)
     if line is None or kind is None:
         return None
     call.taken_as = kind
-    for meter in call.meters[1:]:
-        await call.drop_meter(meter, Ending.refused(refusal))
+    for meter in call.payers.meters[1:]:
+        await call.payers.drop(meter, Ending.refused(refusal))
     ended = await given_up(call)
     if ended is not None:
         return ended

@@ -198,8 +198,7 @@ class CompletingCall(PlacedCall):
 
     def progress(self, session: Session, response: Response, *, early: bool = True) -> None:
         """The caller hears it ring already."""
-        for meter in self.meters:
-            meter.record.rang(self.context.wall_ms())
+        self.payers.rang(self.context.wall_ms())
         self.context.changed(self)
 
     def _accept_caller(self, description: bytes) -> None:

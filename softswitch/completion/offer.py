@@ -37,7 +37,7 @@ async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | 
     if found is None:
         return None
     caller, callee, reason = found
-    if not call.meters[0].open and not await _can_pay(call, callee):
+    if not call.payers.meters[0].open and not await _can_pay(call, callee):
         return None
     shown = call.caller_identity.presented is not None
     waiting = desk.add(caller, callee, call.record.called, shown, reason, "declined")
@@ -63,7 +63,7 @@ def _wanted(desk: CompletionDesk, call: Call, refusal: Refusal) -> tuple[Line, L
     reason = failed_as(refusal)
     if not isinstance(caller, LineCaller) or reason not in ("busy", "unreachable"):
         return None
-    if call.offer is None or len(call.records) > 1 or len(call.meters) != 1:
+    if call.offer is None or len(call.payers.records) > 1 or len(call.payers.meters) != 1:
         return None
     directory = call.context.stages.directory
     callee = directory.line_by_number(call.record.called)
@@ -90,7 +90,7 @@ async def _can_pay(call: Call, callee: Line) -> bool:
         call.record.priced(call.caller, priced)
         context.admitted(call, call.record)
         call.parties.name("a", priced.presented.identity)
-        await call.meters[0].reserve(priced)
+        await call.payers.meters[0].reserve(priced)
     except (Refusal, BillingError):
         return False
     return True

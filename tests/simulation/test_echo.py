@@ -112,7 +112,7 @@ def test_an_operator_ends_it(exchange, phone):
     phone.call("*43")
     exchange.run(3.0)
     (call,) = exchange.switch.calls.values()
-    assert (call.state, call.codec, call.paid_seconds) == ("talking", "PCMU", None)
+    assert (call.state, call.codec, call.payers.paid_seconds) == ("talking", "PCMU", None)
     exchange.switch.hang_up(call.id)
     nothing_left(exchange)
     assert only_cdr(exchange).ended_by == "operator"

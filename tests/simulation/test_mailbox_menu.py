@@ -351,7 +351,7 @@ def test_who_left_a_message_is_called_back_at_the_lines_expense(owner):
     anna = owner.anna
     assert len(anna.talking) == 1 and session in owner.nino.talking
     (call,) = owner.exchange.switch.calls.values()
-    assert [meter.record.line for meter in call.meters] == [NINO, NINO]
+    assert [meter.record.line for meter in call.payers.meters] == [NINO, NINO]
     spoken = Voice(anna, anna.talking[0])
     spoken.say(tone(1100, 2.0))
     owner.exchange.run(2.0)

@@ -31,7 +31,7 @@ SERVICES: Mapping[str, Service] = {
     "voicemail": mailbox_menu,
 }
 
-CONNECTING = frozenset({"voicemail"})
+CONNECTING = frozenset({"directory", "voicemail"})
 """Services that may have their caller talk to somebody else."""
 
 

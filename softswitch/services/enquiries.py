@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from ivr_prompts.phrase import Digits
+from rtp.control import PlayItem
 from softswitch.admission.numbering import NumberError
 from softswitch.call.service_call import ServiceCall
 from softswitch.directory import Line
 from softswitch.services.short_codes import for_line
 
+CONNECT_SECONDS = 4.0
+"""For the decision to be connected."""
 MAX_ENQUIRIES = 5
 """In one call: a directory is to be asked, not to be copied."""
 
@@ -27,7 +30,27 @@ async def directory(call: ServiceCall, line: Line) -> None:
         if found.display_name:
             call.context.tell(line, f"{found.display_name} {found.number}")
             await call.speaker.say("directory-sent")
+        if await _wants_to_talk(call) and await _connect(call, line, found):
+            return
     await call.speaker.say("goodbye")
+
+
+async def _wants_to_talk(call: ServiceCall) -> bool:
+    await call.speaker.say("press-1-to-connect")
+    key = await call.speaker.keypad.next(CONNECT_SECONDS)
+    call.speaker.keypad.clear()
+    return key == "1"
+
+
+async def _connect(call: ServiceCall, line: Line, found: Line) -> bool:
+    """A call of the line's own, at its expense; whether it was answered, which ends this."""
+    ringback = PlayItem(tone="ringback", country=call.context.tones.country)
+    call.sound.play("a", [ringback], repeat=True)
+    answered = await call.connect(line, found.number)
+    call.sound.stop_playing("a")
+    if not answered:
+        await call.speaker.say("refused-unreachable", interruptible=False)
+    return answered
 
 
 def _listed(call: ServiceCall, dialled: str) -> Line | None:

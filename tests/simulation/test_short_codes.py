@@ -240,7 +240,8 @@ class TestDirectory:
     OTHER = "+995322000077"
 
     def ask(self, exchange, phone, *numbers):
-        return said(dial(exchange, phone, "118", [(1.0, number + "#") for number in numbers]))
+        keys = [(1.0, key if key == "1" else key + "#") for key in numbers]
+        return said(dial(exchange, phone, "118", keys))
 
     def test_c4_a_listed_line_is_found_and_its_name_comes_as_a_text(self, exchange, subscriber):
         phone = subscriber()
@@ -251,10 +252,33 @@ class TestDirectory:
         assert heard[2] == "directory-sent"
         assert phone.texts == [(None, "Nino Example +995322000077")]
 
+    def test_c4_the_caller_may_be_connected_and_pays_as_ever(self, exchange, subscriber):
+        phone = subscriber(10 * LARI)
+        other = subscriber(0, self.OTHER, listed=True)
+        other.behaviour.talks = 30.0
+        heard = self.ask(exchange, phone, "0322000077", "1")
+        assert heard == [
+            "directory-enter",
+            "directory-found plus 9 9 5 3 2 2 0 0 0 0 7 7",  # which the key interrupts
+        ]
+        code, leg = sorted(exchange.store.cdrs(), key=lambda cdr: cdr.leg)
+        assert (code.called, code.price_micros) == ("118", 0)
+        assert (leg.called, leg.duration_ms // 1000, leg.billed_seconds) == (self.OTHER, 30, 31)
+        assert leg.price_micros == 31_000  # seconds begun, at six tetri a minute
+        assert balance_of(exchange) == 10 * LARI - 31_000
+
+    def test_c4_who_isnt_reached_leaves_the_caller_in_the_directory(self, exchange, subscriber):
+        phone = subscriber(10 * LARI)
+        other = subscriber(0, self.OTHER, listed=True)
+        other.behaviour.answer = 486
+        heard = self.ask(exchange, phone, "0322000077", "1")
+        assert heard[2:] == ["refused-unreachable", "directory-enter", "goodbye"]
+        assert balance_of(exchange) == 10 * LARI
+
     def test_c4_unlisted_lines_and_nobodys_numbers_sound_the_same(self, exchange, subscriber):
         phone = subscriber()
         subscriber(0, self.OTHER, display_name="Nino Example")
-        heard = self.ask(exchange, phone, "0322000077", "0322999999", "1")
+        heard = self.ask(exchange, phone, "0322000077", "0322999999", "12")
         assert heard.count("directory-not-found") == 3
         assert not any("found plus" in tokens for tokens in heard)
 

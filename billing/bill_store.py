@@ -26,6 +26,7 @@ from billing.bill import LATE, Bill, Item, MakeBills, difference, merged, month_
 from billing.book import Book
 from billing.ledger import Difference
 from billing.rental_schema import rentals
+from billing.sales import Notice
 from billing.sales_schema import subscriptions
 from billing.sales_store import LONGEST_CALL_MS
 from billing.schema import accounts, cdrs, entries, metadata
@@ -46,7 +47,7 @@ _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.Decoder(Bill).decode
 
 
-def make(connection: Connection, _: Book, command: MakeBills) -> list[Bill]:
+def make(connection: Connection, book: Book, command: MakeBills) -> list[Bill]:
     """Two processes that bill at once meet at the number: the second one begins again, and finds
     the bills made."""
     owners = sorted(set(command.parties) - _billed(connection, command))
@@ -66,6 +67,9 @@ def make(connection: Connection, _: Book, command: MakeBills) -> list[Bill]:
             continue
         number += 1
         made.append(bill)
+        if bill.items or bill.to_pay_micros:
+            key = f"bill_ready:{bill.number}"
+            book.sales.tell(Notice(key, owner, "bill_ready", bill.month, command.ends_at))
     if made:
         connection.execute(insert(bills), [_row(bill) for bill in made])
     return made

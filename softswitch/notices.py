@@ -52,6 +52,13 @@ _TEXTS: Mapping[str, tuple[str, str, str, str, str]] = {
         "{about} нөмірінің ақысы теңгерімді минусқа түсірді. Теңгерім нөлден аспайынша ол қоңырау "
         "қабылдамайды.",
     ),
+    "bill_ready": (
+        "Your bill for {about} is ready.",
+        "თქვენი ანგარიში მზადაა: {about}.",
+        "Ваш счёт за {about} готов.",
+        "صورت‌حساب {about} شما آماده است.",
+        "{about} айының шоты дайын.",
+    ),
     "package_ended": (
         "Your package {about} has ended.",
         "პაკეტის {about} ვადა დასრულდა.",

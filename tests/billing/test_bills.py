@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 from books import account, cdr, one, reopen, store
 
-from billing import bill, bill_store
+from billing import bill, bill_store, sales_store
 from billing.authorization import AddAccount, AnswerCall, ChangeStatus, CloseCall, OpenCall, TopUp
 from billing.bill import Item, MakeBills, billing_month, first_work
 from billing.calendar import Term
@@ -80,6 +80,9 @@ def test_a_month_with_everything_on_its_bill():
     assert (made.opening_micros, made.closing_micros) == (0, 65 * LARI - 90_000)
     assert (made.charges_micros, made.payments_micros) == (35 * LARI + 90_000, 100 * LARI)
     assert made.closing_micros == books.account(who).balance_micros
+    with books.reading() as connection:
+        told = [(n.what, n.about) for n in sales_store.notices(connection, who)]
+    assert ("bill_ready", "2027-01") in told
     assert books.verify() == []
 
 

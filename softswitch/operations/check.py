@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import importlib.util
 import os
 import resource
 import shutil
@@ -25,6 +26,7 @@ from softswitch.operations.check_media import fast_path, shared_ports_note, soun
 from softswitch.operations.errors import OperationError
 from softswitch.operations.prompts import prompt_summary
 from softswitch.operations.setup import nonce_secret, opened
+from softswitch.papers.pdf import MISSING
 from softswitch.prompts.library import scan
 
 Row = dict[str, Any]
@@ -59,6 +61,7 @@ def check(config: Config) -> list[Row]:
         *_hold_music(config),
         _messages(config),
         _mail(config),
+        _papers(),
     ]
     return rows
 
@@ -91,6 +94,13 @@ def _mail(config: Config) -> Row:
         why = error.strerror or str(error)
         return _row("mail", False, f"{server.host}:{server.port}: {why}")
     return _row("mail", True, f"{server.host}:{server.port} accepts connections")
+
+
+def _papers() -> Row:
+    """Whether the command line can write PDF; the switch itself never does."""
+    if importlib.util.find_spec("weasyprint") is None:
+        return _row("papers", None, MISSING)
+    return _row("papers", True, "bills, invoices, acts and contracts as PDF")
 
 
 def _hold_music(config: Config) -> list[Row]:

@@ -73,6 +73,16 @@ ping_seconds = 30               # how often each is asked whether it lives; 0: n
 # server = "smtp.example.org:587"
 # sender = "switch@{domain}"
 
+# [operator]                    # who sells, on bills and contracts
+# name = "Example Telecom Ltd"
+# address = "1 Main Street"
+# registration_code = "404123456"
+# bank_account = "GE00TB0000000000000000"
+
+# [lines]
+# unused_after = "12 months"    # then a line is cancelled; default: never
+# quarantine = "90 days"        # for so long its number rests and can be restored
+
 [numbers]
 emergency = ["112"]             # always routed, never charged
 """

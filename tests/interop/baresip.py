@@ -53,6 +53,7 @@ class Baresip:
         said: a WAV file that it plays into calls; when it ends, baresip hangs up.
         port: of the server, if that isn't the switch itself.
         modules: of baresip, beside those that every phone has.
+        early: it is heard before it answers, which it does when it is told to.
         encryption: of its sound, by baresip's name for it.
     """
 
@@ -64,6 +65,7 @@ class Baresip:
         said: Path,
         *,
         answers: bool = True,
+        early: bool = False,
         transport: str = "udp",
         port: int | None = None,
         modules: tuple[str, ...] = (),
@@ -76,6 +78,7 @@ class Baresip:
         self.events: list[dict] = []
         # The port above the one for SIP is taken for TLS.
         ((self.sip_port, _, control, *rtp),) = free_port_groups(1, 15)
+        mode = "early" if early else ("auto" if answers else "manual")
         folder.mkdir()
         shutil.copy(said, folder / "said.wav")
         (folder / "config").write_text(
@@ -88,7 +91,7 @@ class Baresip:
         )  # fmt: skip
         (folder / "accounts").write_text(
             f"<sip:{login}@127.0.0.1:{port or board.port};transport={transport}>;auth_pass=secret;"
-            f"audio_codecs={codec};regint=60;answermode={'auto' if answers else 'manual'}"
+            f"audio_codecs={codec};regint=60;answermode={mode}"
             f"{encryption and f';mediaenc={encryption}'}\n"
         )
         self._log = open(folder / "log", "w")  # noqa: SIM115 - closed in close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import sound
 from baresip import Baresip
-from switchboard import BEKA, HERE, free_ports, until
+from switchboard import BEKA, CIRA, HERE, free_ports, until
 
 MODULES = sorted(Path("/usr/lib").glob("**/kamailio/modules"))
 
@@ -66,6 +66,24 @@ def test_a_call_with_hold_passes_the_edge(board, edge, phone):
     record = board.cdr()
     assert (record["sip_status"], record["ended_by"]) == (200, "callee")
     assert record["media"]["caller"]["packets"] > 30 and record["media"]["callee"]["packets"] > 30
+
+
+def test_keys_early_media_and_a_transfer_pass_the_edge(board, edge, phone):
+    ana, beka, cira = phone("ana", 1), phone("beka", 2, early=True), phone("cira", 3)
+    ana.command("dial", BEKA)
+    ana.hears("CALL_PROGRESS")
+    beka.command("accept")
+    for made in (ana, beka):
+        made.hears("CALL_ESTABLISHED")
+    ana.command("sndcode", "5")
+    assert beka.hears("CALL_DTMF_START")["param"] == "5"
+    beka.command("transfer", f"sip:{CIRA}@127.0.0.1:{edge}")
+    cira.hears("CALL_ESTABLISHED")
+    beka.hears("CALL_CLOSED")
+    board.talk(1.0)
+    ana.command("hangup")
+    cira.hears("CALL_CLOSED")
+    assert {row["leg"]: row["called"] for row in board.cdrs()} == {"a": BEKA, "b": CIRA}
 
 
 def test_cancelled_through_the_edge(board, phone):

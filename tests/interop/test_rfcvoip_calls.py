@@ -1,8 +1,12 @@
 """rfcvoip as both phones, over the transports that it knows."""
 
+import contextlib
+
 import pytest
+import sound
+from baresip import Baresip
 from pyvoip_phone import AUDIBLE, PyVoip
-from switchboard import BEKA
+from switchboard import ANA, BEKA
 
 pytest.importorskip("rfcvoip", reason="rfcvoip isn't installed")
 
@@ -27,3 +31,40 @@ def test_two_of_them_hear_each_others_tone(board, transport):
         for phone in (ana, beka):
             phone.close()
     assert (board.cdr()["sip_status"], board.cdr()["ended_by"]) == (200, "caller")
+
+
+@pytest.fixture
+def phones(board, tmp_path):
+    """Ana's phone is an rfcvoip, Beka's a baresip."""
+    said = sound.write_wav(tmp_path / "said.wav", sound.speech(30.0, 1))
+    with contextlib.ExitStack() as stack:
+        ana = PyVoip(board, "ana", 440, library="rfcvoip")
+        stack.callback(ana.close)
+        beka = Baresip(board, tmp_path / "beka", "beka", said)
+        stack.callback(beka.close)
+        yield ana, beka
+
+
+def test_it_hears_keys(board, phones):
+    ana, beka = phones
+    beka.command("dial", ANA)
+    ana.says("incoming")
+    ana.do("answer")
+    beka.hears("CALL_RTPESTAB")
+    for _ in range(3):  # it overlooks one now and then when the machine is busy
+        beka.command("sndcode", "5")
+        if ana.has_said("digit", 3.0):
+            break
+    assert ana.says("digit")["digit"] == "5"
+    ana.do("hangup")
+    beka.hears("CALL_CLOSED")
+    assert (board.cdr()["sip_status"], board.cdr()["ended_by"]) == (200, "callee")
+
+
+def test_its_caller_gives_up(board, phones):
+    ana, beka = phones
+    beka.command("dial", ANA)
+    ana.says("incoming")
+    beka.command("hangup")
+    beka.hears("CALL_CLOSED")
+    assert (board.cdr()["sip_status"], board.cdr()["ended_by"]) == (487, "caller")

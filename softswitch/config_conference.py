@@ -19,6 +19,9 @@ class ConferenceSection(Section):
     service: Literal["auto", "required", "free"] = "auto"
     """Whether the owner's line must have the conference service: only if it is on sale, always,
     or never."""
+    parallel_calls: Literal["free", "service"] = "free"
+    """Whether a line's second outgoing call at the same time takes the conference service (A7).
+    Consulting somebody before a transfer is such a call, and so is what a private exchange does."""
     ends_with_owner: bool = True
     """When the owner leaves, the conference is over for all; else only by `end`."""
     mute: KeySequence = "*6"

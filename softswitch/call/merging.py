@@ -46,7 +46,8 @@ async def check_parallel(call: Call, priced: PricedRoute) -> None:
     """Hold a line's parallel outgoing calls against its conference service.
 
     Raises:
-        Refusal: it has none and this would be the second (A7), or it would be the fifth (A8).
+        Refusal: it has none and this would be the second (A7, where the configuration wants it so),
+            or it would be the fifth (A8).
         StoreError: the database is out of order.
     """
     line, route = call.line_of("a"), priced.presented.route
@@ -58,7 +59,7 @@ async def check_parallel(call: Call, priced: PricedRoute) -> None:
     hall = call.context.hall
     if not others:
         return
-    if not await hall.may_hold(line):
+    if hall.settings.parallel_calls == "service" and not await hall.may_hold(line):
         raise Refusal(
             403,
             "conference: parallel calls need the conference service",

@@ -40,7 +40,7 @@ from billing.store import StoreError
 from billing.tariff import Change, Rate
 from softswitch.due import run_due
 
-SEQUENCES = int(os.environ.get("SOFTSWITCH_LEDGER_SEQUENCES", "500"))
+SEQUENCES = int(os.environ.get("SOFTSWITCH_LEDGER_SEQUENCES", "200"))
 RATES = (
     RATE,
     replace(RATE, per_minute_micros=120_000, connect_fee_micros=5_000),

@@ -19,11 +19,12 @@ CONFERENCE = Product(
 )
 UNLIMITED = Product("unlimited", "GEL", 5 * LARI, Term.parse("30 days"), scope=("all",))
 FOCUS = b"<sip:*87@example.org>"
+STRICT = '[conference]\nparallel_calls = "service"\n'
 
 
 @pytest.fixture
 def exchange(tmp_path):
-    made = Exchange(seed=1, prompts=recorded(tmp_path, "en"))
+    made = Exchange(seed=1, prompts=recorded(tmp_path, "en"), config=STRICT)
     made.tariff(("995", 60_000, 1, 1))
     yield made
     assert made.log.errors == []
@@ -89,6 +90,20 @@ def test_a7_without_the_service_the_second_parallel_call_is_refused_aloud(exchan
     owner.hang_up(first)
     nothing_left(exchange)
     assert sorted(cdr.sip_status for cdr in exchange.store.cdrs()) == [200, 403]
+
+
+def test_a7_by_default_a_second_call_needs_no_service_as_for_consulting_before_a_transfer(
+    exchange,
+):
+    hall = exchange.switch.hall
+    hall.settings = hall.settings.model_copy(update={"parallel_calls": "free"})
+    owner, b, c = build(exchange, 3, buys=False)
+    for index in (2, 3):
+        call(exchange, owner, index)
+    assert len(owner.talking) == 2 and b.talking and c.talking
+    for session in list(owner.talking):
+        owner.hang_up(session)
+    nothing_left(exchange)
 
 
 def test_a7_one_after_the_other_needs_no_service(exchange):

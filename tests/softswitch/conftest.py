@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from softswitch.operations import setup
 from softswitch.operations.context import Context
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 CONFIGURATION = setup.configuration_text(
     domain="sip.example.org",
@@ -31,10 +34,9 @@ def empty_switch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def context(tmp_path: Path, empty_switch: Path) -> Iterator[Context]:
     """An empty switch of 31 May 2026, a copy of one that was initialised."""
-    (tmp_path / "var").mkdir()
-    for file in empty_switch.rglob("*"):
-        if file.is_file():
-            (tmp_path / file.relative_to(empty_switch)).write_bytes(file.read_bytes())
+    from command_line import copy_switch
+
+    copy_switch(empty_switch, tmp_path)
     config = setup.load(tmp_path / "softswitch.toml")
     with setup.opened(config) as opened:
         opened.now_ms = lambda: NOW

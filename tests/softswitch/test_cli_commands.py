@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from command_line import Softswitch, copy_switch, runner
 
 from billing.authorization import WriteCdr
 from billing.cdr import Cdr
@@ -31,19 +32,6 @@ from softswitch.operations.setup import opened
 HEADER = "prefix,destination,connect_fee,per_minute,initial_increment,increment\n"
 
 
-class Result(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Softswitch = Callable[..., Result]
-
-
 @pytest.fixture(scope="session")
 def fresh_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
@@ -54,24 +42,14 @@ def fresh_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, fresh_demo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A demo switch of its own, and the working folder."""
-    for file in fresh_demo.rglob("*"):
-        target = tmp_path / file.relative_to(fresh_demo)
-        if file.is_dir():
-            target.mkdir(exist_ok=True)
-        else:
-            target.write_bytes(file.read_bytes())
+    copy_switch(fresh_demo, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def softswitch(folder: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
-    def call(*arguments: str) -> Result:
-        status = run(arguments)
-        captured = capsys.readouterr()
-        return Result(status, captured.out, captured.err)
-
-    return call
+    return runner(capsys)
 
 
 def test_init_says_what_it_created(

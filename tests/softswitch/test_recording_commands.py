@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import wave
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import Softswitch, runner
 
 from rtp.wav import header
 from softswitch import config
@@ -17,8 +17,6 @@ from softswitch.voicemail.shelf import Shelf
 
 LINE = "+995322000001"
 IDS = ("aaaa0000" * 4, "aabb0000" * 4, "cccc0000" * 4)
-
-Softswitch = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -46,14 +44,7 @@ def softswitch(
                 store.ended(name, "kept", 1_500)
                 stereo = header(48_000, 2) + bytes(48_000)
                 shelf.path(name).write_bytes(stereo)
-    capsys.readouterr()
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        status = run([*arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return runner(capsys)
 
 
 def test_a13_a_line_is_set(softswitch: Softswitch) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import Softswitch, runner
 
 from softswitch.cli.main import run
 
 LINE = "+995322000001"
-Softswitch = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -21,14 +20,7 @@ def softswitch(
     assert run(["init", "--domain", "example.org", "--country", "GE"]) == 0
     assert run(["account", "add", "Nino"]) == 0
     assert run(["line", "add", LINE, "--account", "Nino", "--password", "secret"]) == 0
-    capsys.readouterr()
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        status = run([*arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
+    return runner(capsys)
 
 
 def test_a_room_from_its_making_to_its_end(softswitch: Softswitch) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
+from command_line import Softswitch, copy_switch, runner
 
 from billing.authorization import AnswerCall, CloseCall, OpenCall
 from billing.cdr import Cdr
@@ -18,19 +16,6 @@ from softswitch.operations.setup import opened
 
 HEADER = "prefix,destination,connect_fee,per_minute,initial_increment,increment\n"
 WIDE = HEADER.strip() + ",minimum,interval\n"
-
-
-class Result(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Softswitch = Callable[..., Result]
 
 
 @pytest.fixture(scope="session")
@@ -43,21 +28,14 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(tmp_path: Path, first: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A demo switch of its own, and the working folder."""
-    for file in filter(Path.is_file, first.rglob("*")):
-        target = tmp_path / file.relative_to(first)
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(file.read_bytes())
+    copy_switch(first, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def softswitch(folder: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
-    def call(*arguments: str) -> Result:
-        status = run(arguments)
-        return Result(status, *capsys.readouterr())
-
-    return call
+    return runner(capsys)
 
 
 def test_a_tariff_with_a_night_and_who_has_it(softswitch: Softswitch, folder: Path) -> None:

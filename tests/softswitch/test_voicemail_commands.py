@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import struct
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from command_line import Softswitch, copy_switch, runner
 
 from rtp.sound_file import load
 from softswitch import config
@@ -21,19 +20,6 @@ from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import Message, VoicemailStore
 
 LINE = "+995322000001"
-
-
-class Result(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Softswitch = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
@@ -48,27 +34,14 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "var").mkdir()
-    for file in fresh.rglob("*"):
-        if file.is_file():
-            target = tmp_path / file.relative_to(fresh)
-            target.parent.mkdir(exist_ok=True)
-            target.write_bytes(file.read_bytes())
+    copy_switch(fresh, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def softswitch(folder: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
-    capsys.readouterr()
-
-    def call(*arguments: str) -> Result:
-        status = run(["-o", "json", *arguments])
-        captured = capsys.readouterr()
-        assert captured.err.count("\n") <= 1
-        return Result(status, captured.out, captured.err)
-
-    return call
+    return runner(capsys, "-o", "json")
 
 
 def put_message(folder: Path, message_id: str) -> None:

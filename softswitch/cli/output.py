@@ -28,7 +28,7 @@ def show(result: Any, form: Format, stream: TextIO | None = None) -> None:
     """Print a record (mapping) or rows (sequence of mappings)."""
     stream = stream or sys.stdout
     if form == "json":
-        json.dump(result, stream, ensure_ascii=False, indent=2)
+        stream.write(json.dumps(result, ensure_ascii=False, indent=2))
         stream.write("\n")
     elif isinstance(result, Mapping):
         _show_record(result, form, stream)

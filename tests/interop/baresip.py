@@ -42,6 +42,12 @@ module_app ctrl_tcp.so
 # baresip announces the address of a network interface in SDP, and sends from loopback: to the
 # relay it is a phone behind NAT, whose first two packets are spent on learning where it is.
 
+LAMP = "mwi"
+"""The module by which a phone follows its mailbox. baresip 1.0 subscribes anew for ever, and does
+nothing else, when it is registered within the 10 ms that the module waits: start it while the
+switch is :meth:`late`."""
+LAMP_SECONDS = 0.3
+
 NO_ADDRESS = "Protocol not supported"
 
 

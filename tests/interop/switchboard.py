@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -165,6 +166,17 @@ class Switchboard:
         self.process.stdout.close()
         self.process = None
         return status
+
+    @contextlib.contextmanager
+    def late(self, seconds: float):
+        """For so long the switch answers nobody; then it reads what came."""
+        self.process.send_signal(signal.SIGSTOP)
+        wakes = threading.Timer(seconds, self.process.send_signal, [signal.SIGCONT])
+        wakes.start()
+        try:
+            yield
+        finally:
+            wakes.join()
 
     def sipp(self, scenario: str, port: int, *more: str, **keys: str) -> subprocess.Popen:
         """Start one run of a scenario."""

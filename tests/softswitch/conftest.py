@@ -1,15 +1,20 @@
-"""An empty switch for tests of operations."""
+"""An empty switch for tests of operations, and a demo one for those of the command line."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from softswitch.cli.main import run
 from softswitch.operations import setup
 from softswitch.operations.context import Context
+
+if TYPE_CHECKING:
+    from command_line import Softswitch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -41,3 +46,28 @@ def context(tmp_path: Path, empty_switch: Path) -> Iterator[Context]:
     with setup.opened(config) as opened:
         opened.now_ms = lambda: NOW
         yield opened
+
+
+@pytest.fixture(scope="session")
+def fresh_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo")
+    assert run(["init", "--demo", "-c", str(folder / "softswitch.toml")]) == 0
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path, fresh_demo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A demo switch of its own, and the working folder."""
+    from command_line import copy_switch
+
+    copy_switch(fresh_demo, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def softswitch(folder: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
+    """The command line, on that switch."""
+    from command_line import runner
+
+    return runner(capsys)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Softswitch, copy_switch, runner
+from command_line import Softswitch
 
 from billing.authorization import WriteCdr
 from billing.cdr import Cdr
@@ -30,26 +30,6 @@ from softswitch.control import ControlServer
 from softswitch.operations.setup import opened
 
 HEADER = "prefix,destination,connect_fee,per_minute,initial_increment,increment\n"
-
-
-@pytest.fixture(scope="session")
-def fresh_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo")
-    assert run(["init", "--demo", "-c", str(folder / "softswitch.toml")]) == 0
-    return folder
-
-
-@pytest.fixture
-def folder(tmp_path: Path, fresh_demo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A demo switch of its own, and the working folder."""
-    copy_switch(fresh_demo, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def softswitch(folder: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
-    return runner(capsys)
 
 
 def test_init_says_what_it_created(

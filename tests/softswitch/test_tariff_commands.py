@@ -6,36 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from command_line import Softswitch, copy_switch, runner
+from command_line import Softswitch
 
 from billing.authorization import AnswerCall, CloseCall, OpenCall
 from billing.cdr import Cdr
-from softswitch.cli.main import run
 from softswitch.config import load
 from softswitch.operations.setup import opened
 
 HEADER = "prefix,destination,connect_fee,per_minute,initial_increment,increment\n"
 WIDE = HEADER.strip() + ",minimum,interval\n"
-
-
-@pytest.fixture(scope="session")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("first")
-    assert run(["init", "--demo", "-c", str(folder / "softswitch.toml")]) == 0
-    return folder
-
-
-@pytest.fixture
-def folder(tmp_path: Path, first: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A demo switch of its own, and the working folder."""
-    copy_switch(first, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def softswitch(folder: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
-    return runner(capsys)
 
 
 def test_a_tariff_with_a_night_and_who_has_it(softswitch: Softswitch, folder: Path) -> None:

@@ -64,6 +64,7 @@ from softswitch.config_voicemail import VoicemailSection
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+    from rtp.session import MediaSettings
     from sip.session_timer import SessionInterval
     from softswitch.admission.least_cost import LeastCost
     from softswitch.admission.numbering import NumberPlan
@@ -172,6 +173,18 @@ class MediaSection(Section):
     transcode: bool = True
     """Whether two who share no codec may talk, by way of the sound tier; else the call is refused
     with 488."""
+
+    def session_settings(self) -> MediaSettings:
+        from rtp.session import MediaSettings
+
+        return MediaSettings(
+            self.latch_seconds,
+            self.silence_seconds,
+            self.hold_silence_seconds,
+            self.quarantine_seconds,
+            self.fast_path == "auto",
+            self.hung_seconds,
+        )
 
 
 class CallsSection(Section):

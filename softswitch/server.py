@@ -3,92 +3,70 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import resource
 import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from billing import sales_store, tariff_store
-from billing.assignment import Assignments
 from billing.authorization import ProveAlive
 from billing.bill import first_work
 from billing.cdr import Cdr
 from billing.group_commit import GroupCommit
-from billing.product import Destinations
 from billing.sales import EnsureWork
 from billing.store import Store, StoreError
 from rtp.client import MediaWorkers
 from rtp.control import Side, Started
-from rtp.session import MediaError, MediaSession, MediaSettings
+from rtp.session import MediaError, MediaSession
 from sip.endpoint import Listen, ListenError
 from sip.resolver import Resolver
 from sip.transport.tls import Tls, TlsError
 from softswitch.admission.addressing import no_address
-from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import MediaLost, Silent
 from softswitch.chance import Chance
 from softswitch.claim import DatabaseClaim
-from softswitch.completion.queue import WaitingQueue
-from softswitch.completion.store import CompletionStore
 from softswitch.conference.rooms import RoomStore
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
-from softswitch.directory import Directory
 from softswitch.due import (
-    INACTIVITY_KIND,
-    LEASE_KIND,
-    NUMBER_CHANGE_KIND,
-    due_settings,
     first_look,
-    run_due,
 )
+from softswitch.housekeeping import DueRound, GarbageRound, Rounds
 from softswitch.keeping import BindingKeeper, JournalKeeper
 from softswitch.live import live_handlers
 from softswitch.local_addresses import is_local_address
-from softswitch.mail.outbox import Outbox
-from softswitch.mail.postman import Postman
 from softswitch.media_status import media_handlers
-from softswitch.number_moves import NumberMoves
 from softswitch.operations import nodes
 from softswitch.operations.context import (
-    Changes,
     Context,
     Reload,
-    capped,
-    changed_numbers,
-    rented_numbers,
     submitting,
 )
 from softswitch.operations.errors import OperationError
 from softswitch.operations.registry import server_handlers
 from softswitch.operations.setup import epoch_ms, nonce_secret
+from softswitch.parts import (
+    postman,
+    recording_desk,
+    self_service,
+    service_desk,
+    voicemail_desk,
+    waiting_queue,
+)
 from softswitch.prompts.library import scan
-from softswitch.recordings.desk import RecordingDesk
-from softswitch.recordings.store import RecordingStore
-from softswitch.self_service import SelfService
-from softswitch.service_desk import ServiceDesk
 from softswitch.service_store import ServiceStore
 from softswitch.store import DirectoryStore
 from softswitch.switch import Switch
 from softswitch.trace.hep import HepSender
 from softswitch.trunk_flows import ResolvedFlows, reach_of
-from softswitch.voicemail.desk import VoicemailDesk
-from softswitch.voicemail.shelf import Shelf
-from softswitch.voicemail.store import VoicemailStore
+from softswitch.working_set import WorkingSet
 
-GC_THRESHOLD = 5_000
-"""Allocations between collections of the young: looking through so few takes a millisecond or two.
-What survives is looked at again only in a quiet moment, for the call path makes no cycles."""
-GC_NEVER = 1 << 30
 HOUSEKEEPING_SECONDS = 10.0
 DUE_SECONDS = 1.0
 """How late a renewal or a bonus may be."""
@@ -146,9 +124,8 @@ class Server:
         self._hep: HepSender | None = None
         self._stopped = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._collections = 0
-        self._refused_work: set[str] = set()
+        self._rounds = Rounds(self._loop, self._log)
+        self._garbage = GarbageRound()
         # Durations go by the monotonic clock, stamps by the wall clock: both are read here only.
         self._store = Store(config.database.url)
         self._claim = DatabaseClaim(
@@ -156,15 +133,7 @@ class Server:
         )
         self._directory_store = DirectoryStore(self._store.engine)
         self._money = GroupCommit(self._store.apply, self._loop)
-        self._outbox = Outbox(self._store.engine)
-        self._postman = Postman(
-            config.mail,
-            self._outbox,
-            config.data_dir,
-            config.switch.domain,
-            epoch_ms,
-            self._log,
-        )
+        self._postman = postman(config, self._store.engine, self._log)
         self._journal = JournalKeeper(config.journal_dir, self._loop, self._log)
         self._bindings = BindingKeeper(self._directory_store, self._loop, self._log)
         self._resolver = Resolver(
@@ -185,30 +154,17 @@ class Server:
             config.media_bind_address,
             config.media.ports,
             config.media.workers,
-            MediaSettings(
-                config.media.latch_seconds,
-                config.media.silence_seconds,
-                config.media.hold_silence_seconds,
-                config.media.quarantine_seconds,
-                config.media.fast_path == "auto",
-                config.media.hung_seconds,
-            ),
+            config.media.session_settings(),
             on_silent=self._silent,
             on_one_way=self._one_way,
             on_lost=self._lost,
             on_started=self._worker_started,
         )
-        self._tariffs = {tariff.name: tariff for tariff in self._store.tariffs()}
-        self._assignments = Assignments()
-        self._entitlements = Entitlements()
-        directory = self._directory_store.load()
-        self._load_sales(directory)
-        self._voicemail = self._build_voicemail(directory)
-        self._recordings = self._build_recordings()
-        completions = CompletionStore(self._store.engine, config.switch.node)
-        self._waiting = WaitingQueue(completions, asyncio.to_thread, self._loop, self._log)
-        self._waiting.restore(completions.load())
-        self.switch = self._build_switch(directory)
+        self._working_set = WorkingSet(self._store, self._directory_store)
+        engine, directory = self._store.engine, self._working_set.directory
+        self._voicemail = voicemail_desk(config, engine, directory, self._log)
+        self._recordings = recording_desk(config, engine, self._log)
+        self.switch = self._build_switch()
         self._context = Context(
             config,
             self._store,
@@ -216,74 +172,39 @@ class Server:
             submitting(self._loop, self._money.submit),
             epoch_ms,
         )
+        self._due = DueRound(self._context, self._reload, self.switch.accounts_changed, self._log)
         self._control = ControlServer(config.control_socket, self._handlers())
 
-    def _build_voicemail(self, directory: Directory) -> VoicemailDesk:
-        config = self._config
-        return VoicemailDesk(
-            VoicemailStore(self._store.engine),
-            Shelf(config.voicemail_dir),
-            config.voicemail,
-            directory,
-            asyncio.to_thread,
-            randbits=Chance().bits,
-            wall_ms=epoch_ms,
-            zone=config.switch.time_zone,
-            log=self._log,
-        )
-
-    def _build_recordings(self) -> RecordingDesk:
-        config = self._config
-        return RecordingDesk(
-            RecordingStore(self._store.engine),
-            Shelf(config.recordings_dir),
-            config.recording,
-            asyncio.to_thread,
-            randbits=Chance().bits,
-            wall_ms=epoch_ms,
-            log=self._log,
-        )
-
-    def _build_switch(self, directory: Directory) -> Switch:
+    def _build_switch(self) -> Switch:
+        config, loop, store, known = self._config, self._loop, self._store, self._working_set
         return Switch(
-            self._config,
-            self._loop,
-            directory=directory,
-            tariffs=self._tariffs,
-            assignments=self._assignments,
-            entitlements=self._entitlements,
-            nonce_secret=nonce_secret(self._config),
+            config,
+            loop,
+            directory=known.directory,
+            tariffs=known.tariffs,
+            assignments=known.assignments,
+            entitlements=known.entitlements,
+            nonce_secret=nonce_secret(config),
             randbits=Chance().bits,
             wall_ms=epoch_ms,
             media=self._media,
             money=self._money,
             desk=SettlementDesk(self._money, self._log, self._settled),
             bindings=self._bindings,
-            service_desk=ServiceDesk(
-                ServiceStore(self._store.engine), directory, asyncio.to_thread, self._loop.time
-            ),
+            service_desk=service_desk(store.engine, known.directory, loop),
             voicemail=self._voicemail,
             recordings=self._recordings,
-            rooms=RoomStore(self._store.engine),
+            rooms=RoomStore(store.engine),
             run=asyncio.to_thread,
-            self_service=SelfService(
-                self._store,
-                self._directory_store,
-                directory,
-                self._entitlements,
-                self._money,
-                asyncio.to_thread,
-                randbits=Chance().bits,
-                wall_ms=epoch_ms,
-                now=self._loop.time,
-                zone=self._config.switch.time_zone,
+            self_service=self_service(
+                config, store, self._directory_store, known, self._money, loop
             ),
-            waiting=self._waiting,
+            waiting=waiting_queue(config, store.engine, loop, self._log),
             trunk_flows=self._trunk_flows,
             log=self._log,
             tls=self._tls,
-            is_local=is_local_address if self._config.listens_everywhere() else no_address,
-            prompts=scan(self._config),
+            is_local=is_local_address if config.listens_everywhere() else no_address,
+            prompts=scan(config),
         )
 
     def _settled(self, cdr: Cdr) -> None:
@@ -324,14 +245,8 @@ class Server:
         await self._send_to_collector()
         self.switch.start()
         self._install_signals()
-        self._every(self._config.calls.journal_seconds, self._prove_life)
-        self._every(HOUSEKEEPING_SECONDS, self._keep_house)
-        if self._config.database_file is None:
-            self._every(HOUSEKEEPING_SECONDS, self._end_calls_of_dead_nodes)
-        self._every(DUE_SECONDS, self._do_due_work)
-        self._every(MAIL_SECONDS, self._carry_mails)
-        self._every(EXPIRY_SECONDS, self._expire_messages)
-        _calm_garbage_collector()
+        self._begin_rounds()
+        self._garbage.begin()
         where = " ".join(f"{x.transport}:{x.host}:{x.port}" for x in self.switch.endpoint.listening)
         self._log.info("ready", listen=where)
         print(f"ready {where}", flush=True)
@@ -344,22 +259,27 @@ class Server:
             self._journal.append(cdr)
         if cdrs:
             self._log.warning("calls of before were ended at their last sign", calls=len(cdrs))
+        self._recover_files("messages", self._voicemail.recover)
+        self._recover_files("recordings", self._recordings.recover)
+
+    def _recover_files(self, kind: str, recover: Callable[[], tuple[int, int]]) -> None:
         try:
-            kept, strangers = self._voicemail.recover()
+            kept, strangers = recover()
         except (OSError, SQLAlchemyError) as error:
-            self._log.error("messages of before can't be finished", why=str(error))
+            self._log.error(f"{kind} of before can't be finished", why=str(error))
         else:
             if kept or strangers:
-                self._log.warning("messages of before were finished", kept=kept, removed=strangers)
-        try:
-            kept, strangers = self._recordings.recover()
-        except (OSError, SQLAlchemyError) as error:
-            self._log.error("recordings of before can't be finished", why=str(error))
-        else:
-            if kept or strangers:
-                self._log.warning(
-                    "recordings of before were finished", kept=kept, removed=strangers
-                )
+                self._log.warning(f"{kind} of before were finished", kept=kept, removed=strangers)
+
+    def _begin_rounds(self) -> None:
+        every = self._rounds.every
+        every(self._config.calls.journal_seconds, self._prove_life)
+        every(HOUSEKEEPING_SECONDS, self._keep_house)
+        if self._config.database_file is None:
+            every(HOUSEKEEPING_SECONDS, self._end_calls_of_dead_nodes)
+        every(DUE_SECONDS, self._due.do)
+        every(MAIL_SECONDS, self._postman.carry)
+        every(EXPIRY_SECONDS, self._expire_messages)
 
     def _install_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -395,8 +315,7 @@ class Server:
     async def close(self) -> None:
         """Settle what still lives, then close everything in the order of need."""
         await self.switch.finish()
-        for task in self._tasks:
-            task.cancel()
+        self._rounds.stop()
         await asyncio.sleep(0)
         await self._control.close()
         await self.switch.endpoint.close()
@@ -414,17 +333,6 @@ class Server:
         self._log.info("stopped")
 
     # What happens again and again
-
-    def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        async def repeat() -> None:
-            while True:
-                await asyncio.sleep(seconds)
-                try:
-                    await work()
-                except Exception:
-                    self._log.exception("housekeeping failed", work=work.__name__)
-
-        self._tasks.append(self._loop.create_task(repeat()))
 
     async def _prove_life(self) -> None:
         calls = self.switch.proofs_of_life()
@@ -467,47 +375,7 @@ class Server:
         self.switch.expire()
         self._refresh_certificates()
         self._journal.retry()
-        self._tidy()
-
-    def _tidy(self) -> None:
-        """Have the collector free what only it can, when nobody is kept waiting: no call lives and
-        hardly anything was made since the last time."""
-        collections = gc.get_stats()[0]["collections"]
-        quiet = not self.switch.calls and collections == self._collections
-        self._collections = collections
-        if quiet:
-            gc.collect()
-            gc.freeze()
-
-    async def _do_due_work(self) -> None:
-        """Renewals, rents and bonuses; first of all what a downtime left undone."""
-        zone = self._config.switch.time_zone
-        apply = self._context.apply
-        try:
-            settings = due_settings(self._config)
-            report = await asyncio.to_thread(
-                run_due, self._store, apply, epoch_ms(), zone, settings
-            )
-        except (StoreError, SQLAlchemyError) as error:
-            self._log.error("due work waits for the database", why=str(error))
-            return
-        for work, refusal in report.failures:
-            if work.key not in self._refused_work:
-                self._refused_work.add(work.key)
-                self._log.error("due work was refused", work=work.key, why=str(refusal))
-        if report.done:
-            self._log.info("due work done", works=report.done, accounts=len(report.accounts))
-            changed = replace(self._context, changes=Changes(accounts=set(report.accounts)))
-            if LEASE_KIND in report.kinds:
-                lines = await asyncio.to_thread(self._directory_store.lines_of, report.accounts)
-                changed.changes.lines.update(line.id for line in lines)
-            if INACTIVITY_KIND in report.kinds:
-                moves = NumberMoves(self._store.engine)
-                resting = await asyncio.to_thread(moves.resting)
-                changed.changes.lines.update(line.line_id for line in resting)
-            changed.changes.moves = NUMBER_CHANGE_KIND in report.kinds
-            self._reload(await asyncio.to_thread(changed.reload))
-            self.switch.accounts_changed(report.accounts)
+        self._garbage.do(idle=not self.switch.calls)
 
     async def _expire_messages(self) -> None:
         expired = await self._voicemail.expire()
@@ -516,29 +384,6 @@ class Server:
         expired = await self._recordings.expire()
         if expired:
             self._log.info("old recordings deleted", recordings=expired)
-
-    async def _carry_mails(self) -> None:
-        await self._postman.carry()
-
-    def _load_sales(self, directory: Directory) -> None:
-        """What accounts bought and rent, all of it."""
-        accounts = self._store.accounts()
-        for account in accounts:
-            self._assignments.put_account(account.id, account.tariff)
-        with self._store.reading() as connection:
-            assigned = tariff_store.assignments(connection)
-            subscriptions = sales_store.subscriptions(connection, None)
-            rented = rented_numbers(connection)
-            self._entitlements.destinations = Destinations(sales_store.destinations(connection))
-        self._assignments.put(assigned, (account.id for account in accounts))
-        self._entitlements.clear()
-        self._entitlements.put(subscriptions)
-        directory.changed_numbers = changed_numbers(self._store)
-        directory.rented.clear()
-        directory.rented.put(rented)
-        directory.account_status.update((a.id, a.status) for a in self._store.accounts())
-        for caps, spent in capped(self._store, self._directory_store, epoch_ms()):
-            directory.caps.put(caps, spent)
 
     # What others tell
 
@@ -585,20 +430,10 @@ class Server:
 
     def _reload(self, reload: Reload) -> None:
         """Take over what an operation changed."""
-        reload.put_into(self.switch.directory)
-        for tariff in reload.tariffs:
-            self._tariffs[tariff.name] = tariff
-        for account in reload.accounts:
-            self._assignments.put_account(account.id, account.tariff)
-        self._assignments.put(reload.assignments, (account.id for account in reload.accounts))
+        self._working_set.put(reload)
         self.switch.lines_changed([*(line.id for line in reload.lines), *reload.removed_lines])
         if reload.trunks is not None:
             self._trunks_changed()
-        if reload.subscriptions is not None:
-            accounts = (account.id for account in reload.accounts)
-            self._entitlements.put(reload.subscriptions, accounts)
-        if reload.destinations is not None:
-            self._entitlements.destinations = reload.destinations
 
     async def _reload_prompts(self) -> int:
         """Take up recordings that were made or brought; how many there are."""
@@ -615,13 +450,10 @@ class Server:
             self._log.error("the configuration wasn't reloaded", why=str(error))
             return
         known = [line.id for line in self.switch.directory.lines()]
-        self.switch.directory.replace(self._directory_store.lines(), self._directory_store.trunks())
+        self._working_set.load_again()
         self.switch.lines_changed(known)
         self._trunks_changed()
         self._refresh_certificates(force=True)
-        self._tariffs.clear()
-        self._tariffs.update((tariff.name, tariff) for tariff in self._store.tariffs())
-        self._load_sales(self.switch.directory)
         self._reloading = self._loop.create_task(self._reload_prompts())
         self._log.info("reloaded", needs_restart=fresh != self._config)
 
@@ -633,10 +465,3 @@ async def _wait(event: asyncio.Event) -> None:
 def _raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _calm_garbage_collector() -> None:
-    """What exists now stays; no collection looks at it again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, GC_NEVER, GC_NEVER)

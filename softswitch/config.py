@@ -7,10 +7,8 @@ environment stands above the file; lists are written there with commas.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,55 +16,40 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     Field,
     PrivateAttr,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
 from sip.flow import SECURE
-from softswitch.config_codes import StarCodeKeys, double_code
+from softswitch.config_calls import CallsSection, MediaSection, NumbersSection, TrunksSection
+from softswitch.config_codes import CodesSection
 from softswitch.config_completion import CompletionSection
 from softswitch.config_conference import ConferenceSection
+from softswitch.config_faults import explain
 from softswitch.config_mail import MailSection
 from softswitch.config_network import GuardSection, TlsSection
 from softswitch.config_operator import LinesSection, OperatorSection
 from softswitch.config_recording import FOLDER as RECORDINGS_FOLDER
 from softswitch.config_recording import RecordingSection
+from softswitch.config_sip import EventsSection, SipSection
 from softswitch.config_speech import AnnouncementsSection, PromptsSection, TonesSection
 from softswitch.config_values import (
-    Advertised,
-    Algorithms,
-    Alias,
     Collector,
-    Dialable,
-    Listen,
-    PortRange,
-    Seconds,
     Section,
-    advertised_addresses,
     below_config,
     collector_address,
-    comma_list,
     database_url,
     known_time_zone,
-    listeners,
-    numeric_address,
-    port_range,
     without_password,
 )
 from softswitch.config_voicemail import FOLDER as VOICEMAIL_FOLDER
 from softswitch.config_voicemail import VoicemailSection
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-    from rtp.session import MediaSettings
     from sip.session_timer import SessionInterval
-    from softswitch.admission.least_cost import LeastCost
     from softswitch.admission.numbering import NumberPlan
 
 DEFAULT_PATH = Path("softswitch.toml")
@@ -92,200 +75,6 @@ class SwitchSection(Section):
     """Holds the control socket, secrets, CDR journal and log. Absolute once read."""
     node: Annotated[str, Field(pattern=r"^[0-9A-Za-z_.\-]{0,64}$")] = ""
     """This switch's name among several that share a PostgreSQL database."""
-
-
-class SipSection(Section):
-    """[sip]: sockets, digest and registration."""
-
-    listen: Annotated[
-        tuple[Listen, ...],
-        BeforeValidator(listeners),
-        BeforeValidator(comma_list),
-        Field(min_length=1),
-    ] = (Listen("udp", "127.0.0.1", 5060), Listen("tcp", "127.0.0.1", 5060))
-    advertise: Annotated[
-        tuple[Advertised, ...], BeforeValidator(advertised_addresses), BeforeValidator(comma_list)
-    ] = ()
-    """What phones reach us by, when it isn't the sockets' own: one for each IP version, or one."""
-    aliases: Annotated[tuple[Alias, ...], BeforeValidator(comma_list)] = ()
-    """Further names and addresses by which phones and proxies call us; see Config.own_hosts."""
-    large_requests: Literal["tcp", "udp"] = "tcp"
-    """How requests over 1,300 octets go to trunks on UDP: by TCP where they take it (RFC 3261
-    section 18.1.1), or by UDP like all others."""
-    websocket_origins: Annotated[tuple[str, ...], BeforeValidator(comma_list)] | None = None
-    """Web pages that may open a WebSocket ("https://phone.example.org"). None: all."""
-    realm: str = ""
-    """Digest realm. Empty: the domain; see Config.realm. Changing it voids every password."""
-    algorithms: Algorithms = ("SHA-256", "MD5")
-    """Offered in this order (RFC 8760 section 2.3: the preferred one first)."""
-    invite_challenge: Literal[401, 407] = 401
-    nonce_lifetime_seconds: Seconds = 60
-    min_expires_seconds: Seconds = 60
-    default_expires_seconds: Seconds = 3600
-    max_expires_seconds: Seconds = 7200
-    max_contacts: Annotated[int, Field(ge=1, le=100)] = 10
-    no_answer_seconds: Annotated[int, Field(ge=1, le=600)] = 60
-    session_expires_seconds: Annotated[int, Field(ge=90, le=86_400)] | Literal[0] = 1800
-    """Each leg is refreshed within this time (RFC 4028); 0: session timers are off."""
-    min_session_expires_seconds: Annotated[int, Field(ge=90, le=86_400)] = 90
-    """Shorter intervals are refused with 422."""
-
-    def advertised_for(self, transport: str, host: str) -> Advertised | None:
-        """What stands in Via and Contact for a socket; None: its own address."""
-        for found in self.advertise:
-            if found.stands_for(host):
-                return found if transport in ("udp", "tcp") else found._replace(port=None)
-        return None
-
-    @model_validator(mode="after")
-    def _expires_in_order(self) -> Self:
-        if not (
-            self.min_expires_seconds <= self.default_expires_seconds <= self.max_expires_seconds
-        ):
-            raise ValueError(
-                "min_expires_seconds, default_expires_seconds and max_expires_seconds "
-                "must stand in rising order"
-            )
-        return self
-
-
-class MediaSection(Section):
-    """[media]: the relay."""
-
-    address: Annotated[str, AfterValidator(numeric_address)] | None = None
-    """IP address in our SDP. None: the one of the SIP sockets; see Config.media_address."""
-    ports: Annotated[PortRange, BeforeValidator(port_range)] = PortRange(20000, 29999)
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
-    fast_path: Literal["auto", "off"] = "auto"
-    """Whether the kernel passes on what nobody has to listen to, where it can."""
-    silence_seconds: Seconds = 60
-    """A call without RTP from either side for so long is ended."""
-    hold_silence_seconds: Seconds = 300
-    latch_seconds: Annotated[int, Field(ge=1, le=30)] = 3
-    """How long after an offer or answer a side may be learned from its packets."""
-    quarantine_seconds: Annotated[int, Field(ge=0, le=600)] = 1
-    """How long a used port rests before the next call gets it."""
-    hung_seconds: Annotated[int, Field(ge=2, le=120)] = 20
-    """A media worker that hasn't answered for so long is replaced, and its calls end."""
-    srtp: Literal["off", "optional", "required"] = "optional"
-    """Encrypted sound (SRTP by SDES) of lines and trunks that say nothing else: never; if the peer
-    wants it, and offered to it where SIP goes over TLS; or no call without."""
-    transcode: bool = True
-    """Whether two who share no codec may talk, by way of the sound tier; else the call is refused
-    with 488."""
-
-    def session_settings(self) -> MediaSettings:
-        from rtp.session import MediaSettings
-
-        return MediaSettings(
-            self.latch_seconds,
-            self.silence_seconds,
-            self.hold_silence_seconds,
-            self.quarantine_seconds,
-            self.fast_path == "auto",
-            self.hung_seconds,
-        )
-
-
-class CallsSection(Section):
-    """[calls]: limits of every call."""
-
-    max_duration_seconds: Seconds = 14_400
-    reservation_seconds: Annotated[int, Field(ge=6, le=3600)] = 60
-    journal_seconds: Annotated[int, Field(ge=1, le=60)] = 5
-    trunk_failover_seconds: Annotated[int, Field(ge=1, le=60)] = 5
-    """How long a trunk may stay silent before the next one is tried."""
-    drain_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
-    """How long calls may go on after SIGTERM."""
-    park_seconds: Annotated[int, Field(ge=0, le=30)] = 0
-    """How long a call to a line without a registered phone waits for one, as for an app that a
-    push message wakes; 0: it is refused at once."""
-    serial_ring_seconds: Annotated[int, Field(ge=1, le=120)] = 20
-    """How long phones of a higher q ring before those of a lower one."""
-    redirects: Literal["follow", "refuse"] = "follow"
-    """What a phone's 3xx does: send the call on at its line's expense, or nothing."""
-
-
-class TrunksSection(Section):
-    """[trunks]: what holds for every trunk that says nothing else."""
-
-    ping_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
-    """Between two OPTIONS to a trunk; 0: none."""
-    at_a_loss: Literal["last", "refuse", "allow"] = "last"
-    """What becomes of trunks that would cost more than the call's price: tried last, refused (never
-    used), or allowed (only the cost decides)."""
-    compare_seconds: Annotated[int, Field(ge=1, le=86_400)] = 180
-    """The length of a call by which what trunks cost is compared."""
-
-    def least_cost(self) -> LeastCost:
-        from softswitch.admission.least_cost import LeastCost
-
-        return LeastCost(self.at_a_loss, self.compare_seconds)
-
-    @field_validator("ping_seconds")
-    @classmethod
-    def _not_too_often(cls, value: int) -> int:
-        if 0 < value < 10:
-            raise ValueError("must be 0 (none) or at least 10")
-        return value
-
-
-class NumbersSection(Section):
-    """[numbers]: what the country's plan doesn't say."""
-
-    emergency: Annotated[tuple[Dialable, ...], BeforeValidator(comma_list)] = ("112",)
-    """Always routed, never charged."""
-    area_code: Annotated[str, Field(pattern=r"^[0-9]{1,6}$")] | None = None
-    """The area whose numbers may be dialled without it, and are of the type "local"."""
-
-
-class CodesSection(StarCodeKeys):
-    """[codes]: service codes as they are dialled."""
-
-    balance: Dialable = "1111"
-    package: Dialable = "1112"
-    conference_term: Dialable = "1198"
-    conference_buy: Dialable = "1199"
-    directory: Dialable = "118"
-    """Directory enquiries by number."""
-    pin: Dialable = "2828"
-    """Self-service with a PIN."""
-    own_number: Dialable = "*99"
-    voicemail: Dialable = "*97"
-    echo: Dialable = "*43"
-    conference: Dialable = "*88"
-    """Dial-in conference rooms."""
-    focus: Dialable = "*87"
-    """The conference of a line's own calls, which its phone merges there."""
-    last_caller: Dialable = "*69"
-    """Calls back whoever called last."""
-    malicious: Dialable = "*57"
-    """Marks the last incoming call, for the operator to trace."""
-
-    def by_code(self) -> dict[str, str]:
-        """What is dialled -> the name of the service; without star codes."""
-        return {code: name for name, code in self._split()[0].items()}
-
-    def _split(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Keys of codes that are dialled as they stand, and of star codes."""
-        keys = self.model_dump()
-        stars = {name: keys.pop(name) for name in StarCodeKeys.model_fields}
-        return keys, stars
-
-    @model_validator(mode="after")
-    def _unique(self) -> Self:
-        for keys in self._split():
-            if (why := double_code(keys)) is not None:
-                raise ValueError(why)
-        return self
-
-
-class EventsSection(Section):
-    """[events]: what phones may subscribe to."""
-
-    watch_lines: Literal["account", "all", "nobody"] = "account"
-    """Who may watch a line's calls: lines of its account, every line, or nobody. Whom the line
-    talks to is shown to lines of its account alone."""
 
 
 class DatabaseSection(Section):
@@ -523,7 +312,7 @@ def parse(text: str, path: Path, environment: Mapping[str, str] = os.environ) ->
     try:
         config = Config.model_validate(data, context={"folder": path.absolute().parent})
     except ValidationError as error:
-        raise ConfigError(_explain(error.errors()[0], path, text, overridden)) from None
+        raise ConfigError(explain(error.errors()[0], Config, path, text, overridden)) from None
     config._path = path
     return config
 
@@ -540,52 +329,3 @@ def _override(data: dict[str, Any], environment: Mapping[str, str]) -> dict[tupl
             held[key] = value
             overridden[(section, key)] = variable
     return overridden
-
-
-def _explain(
-    error: ErrorDetails, path: Path, text: str, overridden: Mapping[tuple[str, ...], str]
-) -> str:
-    """One line: where, which key, what is wrong, what would be right."""
-    keys = tuple(str(part) for part in error["loc"] if isinstance(part, str))[:2]
-    where = overridden.get(keys) or f"{path}:{_line_of(text, keys)}"
-    name = f"[{keys[0]}] " + ".".join(keys[1:]) if keys else ""
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        message = f"there is no such {'key' if len(keys) > 1 else 'section'}{_suggest(keys)}"
-    elif error["type"] == "missing":
-        message = "is missing" if len(keys) < 2 else "is missing; add it to the file"
-    elif message.startswith(("Input should", "String should")):
-        message = f"{message[0].lower()}{message[1:]}, not {error['input']!r}"
-    return f"{where}: {name.strip()}: {message}" if name else f"{where}: {message}"
-
-
-def _suggest(keys: tuple[str, ...]) -> str:
-    known = list(Config.model_fields)
-    if len(keys) > 1:
-        known = list(_section_type(keys[0]).model_fields)
-    near = difflib.get_close_matches(keys[-1], known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-
-
-def _section_type(name: str) -> type[BaseModel]:
-    annotation = Config.model_fields[name].annotation
-    if not isinstance(annotation, type) or not issubclass(annotation, BaseModel):
-        raise TypeError(f"[{name}] is no section")
-    return annotation
-
-
-def _line_of(text: str, keys: tuple[str, ...]) -> int:
-    """The line (from 1) of a key, else of its section, else the first."""
-    section, found = "", 1
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[\s*([\w\-]+)\s*\]", line)
-        if header is not None:
-            section = header[1]
-            if keys and section == keys[0]:
-                found = number
-        key = re.match(r"""\s*["']?([\w\-.]+?)["']?\s*=""", line)
-        if key is None or not keys:
-            continue
-        if (section, key[1]) == (keys[0], keys[-1]) or key[1] in (".".join(keys), keys[0]):
-            return number
-    return found

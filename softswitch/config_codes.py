@@ -1,12 +1,12 @@
-"""The part of [codes] that is about supplementary services: star codes and what goes with them."""
+"""The section [codes] of the configuration: service codes and star codes."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from softswitch.config_values import Section
+from softswitch.config_values import Dialable, Section
 from softswitch.star_codes import StarCodes
 
 ServiceCode = Annotated[str, Field(pattern=r"^([0-9]{2,3})?$")]
@@ -47,7 +47,48 @@ class StarCodeKeys(Section):
         return StarCodes(keys, withhold, show)
 
 
-def double_code(keys: dict[str, str]) -> str | None:
+class CodesSection(StarCodeKeys):
+    """[codes]: service codes as they are dialled."""
+
+    balance: Dialable = "1111"
+    package: Dialable = "1112"
+    conference_term: Dialable = "1198"
+    conference_buy: Dialable = "1199"
+    directory: Dialable = "118"
+    """Directory enquiries by number."""
+    pin: Dialable = "2828"
+    """Self-service with a PIN."""
+    own_number: Dialable = "*99"
+    voicemail: Dialable = "*97"
+    echo: Dialable = "*43"
+    conference: Dialable = "*88"
+    """Dial-in conference rooms."""
+    focus: Dialable = "*87"
+    """The conference of a line's own calls, which its phone merges there."""
+    last_caller: Dialable = "*69"
+    """Calls back whoever called last."""
+    malicious: Dialable = "*57"
+    """Marks the last incoming call, for the operator to trace."""
+
+    def by_code(self) -> dict[str, str]:
+        """What is dialled -> the name of the service; without star codes."""
+        return {code: name for name, code in self._split()[0].items()}
+
+    def _split(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Keys of codes that are dialled as they stand, and of star codes."""
+        keys = self.model_dump()
+        stars = {name: keys.pop(name) for name in StarCodeKeys.model_fields}
+        return keys, stars
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        for keys in self._split():
+            if (why := _double_code(keys)) is not None:
+                raise ValueError(why)
+        return self
+
+
+def _double_code(keys: dict[str, str]) -> str | None:
     """Two codes that are the same, named; None: each is its own."""
     seen: dict[str, str] = {}
     for name, code in keys.items():

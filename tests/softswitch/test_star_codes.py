@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ivr_prompts.languages import LANGUAGES, texts
 from ivr_prompts.phrase import Digits, Part, spoken
-from softswitch.config import CodesSection
+from softswitch.config_codes import CodesSection
 from softswitch.services.confirmations import phrase
 from softswitch.star_codes import Confirmation, PinCheck, StarCode, carry_out
 from softswitch.supplementary import NO_SERVICES, Setting, Supplementary

@@ -1,0 +1,73 @@
+"""What is wrong with a configuration, in a line that helps."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+def explain(
+    error: ErrorDetails,
+    model: type[BaseModel],
+    path: Path,
+    text: str,
+    overridden: Mapping[tuple[str, ...], str],
+) -> str:
+    """One line: where, which key, what is wrong, what would be right.
+
+    Args:
+        model: of the whole configuration.
+        text: the file's.
+        overridden: variables of the environment by the key that they set.
+    """
+    keys = tuple(str(part) for part in error["loc"] if isinstance(part, str))[:2]
+    where = overridden.get(keys) or f"{path}:{_line_of(text, keys)}"
+    name = f"[{keys[0]}] " + ".".join(keys[1:]) if keys else ""
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        message = f"there is no such {'key' if len(keys) > 1 else 'section'}{_suggest(model, keys)}"
+    elif error["type"] == "missing":
+        message = "is missing" if len(keys) < 2 else "is missing; add it to the file"
+    elif message.startswith(("Input should", "String should")):
+        message = f"{message[0].lower()}{message[1:]}, not {error['input']!r}"
+    return f"{where}: {name.strip()}: {message}" if name else f"{where}: {message}"
+
+
+def _suggest(model: type[BaseModel], keys: tuple[str, ...]) -> str:
+    known = list(model.model_fields)
+    if len(keys) > 1:
+        known = list(_section_type(model, keys[0]).model_fields)
+    near = difflib.get_close_matches(keys[-1], known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+
+
+def _section_type(model: type[BaseModel], name: str) -> type[BaseModel]:
+    annotation = model.model_fields[name].annotation
+    if not isinstance(annotation, type) or not issubclass(annotation, BaseModel):
+        raise TypeError(f"[{name}] is no section")
+    return annotation
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int:
+    """The line (from 1) of a key, else of its section, else the first."""
+    section, found = "", 1
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[\s*([\w\-]+)\s*\]", line)
+        if header is not None:
+            section = header[1]
+            if keys and section == keys[0]:
+                found = number
+        key = re.match(r"""\s*["']?([\w\-.]+?)["']?\s*=""", line)
+        if key is None or not keys:
+            continue
+        if (section, key[1]) == (keys[0], keys[-1]) or key[1] in (".".join(keys), keys[0]):
+            return number
+    return found

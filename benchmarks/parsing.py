@@ -10,7 +10,8 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.machine import Cores, describe, pin
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 
 TURNS = 2_000
 ROUNDS = 25

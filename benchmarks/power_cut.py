@@ -25,7 +25,8 @@ from benchmarks.machine import describe, percentile
 from benchmarks.switchboard import HOST, PASSWORD, Switchboard, login
 from sip.digest import answer
 from sip.errors import ParseError
-from sip.message import Response, parse_message
+from sip.message import Response
+from sip.reading import parse_message
 
 PHONES = 10_000
 AIM_SECONDS = 120.0

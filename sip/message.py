@@ -1,8 +1,8 @@
 """Requests and responses (RFC 3261 section 7): indexed once, read on demand.
 
 A message that came keeps its octets; its header lines are split and indexed by name when it is
-parsed, and each value is read only when somebody asks. A message that we build keeps its fields
-and is written once.
+parsed (`sip.reading`), and each value is read only when somebody asks. A message that we build is
+written once.
 """
 
 from __future__ import annotations
@@ -12,42 +12,18 @@ from collections.abc import Iterable, Sequence
 
 from sip import grammar
 from sip.errors import REASONS, ParseError
+from sip.fields import breaks, index
 from sip.grammar import octets, text
 from sip.headers import CSeq, NameAddr, Via, plain_name_addr, split_list
 from sip.uri import MAX_URI_BYTES, Uri
 
 MAX_MESSAGE_BYTES = 65_535
 """A UDP datagram can't be longer; a stream needn't be."""
-MAX_HEADERS = 256
-"""Far more than any honest message has; each one costs us memory."""
-MAX_VALUE_BYTES = 8_192
-MAX_NAME_BYTES = 128
 MAX_CONTACTS = 64
 """More than a line may register; each is read as a whole."""
-_MAX_NAMES = 1_024
 
 Field = tuple[bytes, bytes]
 
-_COMPACT = {
-    b"i": b"call-id", b"m": b"contact", b"e": b"content-encoding", b"l": b"content-length",
-    b"c": b"content-type", b"f": b"from", b"s": b"subject", b"k": b"supported", b"t": b"to",
-    b"v": b"via", b"o": b"event", b"u": b"allow-events", b"r": b"refer-to", b"b": b"referred-by",
-    b"x": b"session-expires", b"j": b"reject-contact", b"d": b"request-disposition",
-    b"a": b"accept-contact", b"y": b"identity",
-}  # fmt: skip
-
-_known_names: dict[bytes, bytes] = {}
-"""Names as met on the wire, to their lower-case long form; bounded by `_MAX_NAMES`."""
-
-_METHODS = {
-    name.encode("ascii"): name
-    for name in ("INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "PRACK", "UPDATE",
-                 "INFO", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE")
-}  # fmt: skip
-"""Those that need no reading."""
-_SPACE = re.compile(rb"[ \t\r\n]")
-_REQUEST_LINE = re.compile(rb"(" + grammar.TOKEN + rb") ([^ \t\r\n]+) (SIP/[0-9]+\.[0-9]+)")
-_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?")
 # Forms that nearly every message has; what doesn't match is read by the full grammar.
 _PLAIN_VIA_BRANCH = re.compile(
     rb"SIP/2\.0/[A-Z]+ [0-9A-Za-z.\-\[\]:]+(?:;(?!branch)[a-z]+(?:=[0-9A-Za-z.]+)?)*"
@@ -59,8 +35,6 @@ _PLAIN_TARGET = re.compile(
 )
 _PLAIN_CSEQ = re.compile(rb"([0-9]{1,9}) ([A-Z]+)")
 _CALL_ID = re.compile(rb"[^\s,;\x00-\x1f\x7f]+")
-_FOLD = re.compile(rb"\r\n[ \t]")
-_LINE_END = re.compile(rb"[\r\n]")
 
 _ONCE = (b"from", b"to", b"call-id", b"cseq")
 """Needed exactly once; Via may stand several times (RFC 3261 section 8.1.1)."""
@@ -75,195 +49,10 @@ _COPIED_ONCE = (
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
 
 
-def parse_message(data: bytes) -> Request | Response:
-    """Read a datagram, or one message that was cut out of a stream.
-
-    Raises:
-        ParseError: 400, 413, 505; with the request if it can be answered.
-    """
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise ParseError(status=413)
-    if data[:1] in (b"\r", b"\n"):
-        data = data.lstrip(b"\r\n")  # keep-alives may stand before a message (section 7.5)
-    end = data.find(b"\r\n\r\n")
-    head = data[:end] if end >= 0 else data.removesuffix(b"\r\n")
-    lines = head.split(b"\r\n")
-    message, fault = _parse_start(lines[0])
-    message._raw = data
-    try:
-        if fault is not None:
-            raise fault
-        if _breaks(lines):
-            raise ParseError("Stray line end")  # what we took for one field, others take for two
-        if len(lines) > MAX_HEADERS:
-            raise ParseError("Too many header fields")
-        if len(head) > MAX_VALUE_BYTES or not _index_plain(message, lines):
-            if _FOLD.search(head) is not None:
-                lines = _unfold(lines)
-            _index(message, lines)
-        if end < 0:
-            raise ParseError("Missing end of headers")
-        message.body = _body(message, data, end + 4)
-    except ParseError as error:
-        _attach(error, message, lines)
-        raise
-    return message
-
-
-def _breaks(lines: list[bytes]) -> bool:
-    """Whether there is a line end within a line."""
-    text = b"".join(lines)
-    return b"\n" in text or b"\r" in text
-
-
-def _parse_start(line: bytes) -> tuple[Request | Response, ParseError | None]:
-    """The message that a start line begins, and what is wrong with it so far."""
-    if line[:4] == b"SIP/":
-        status = _STATUS_LINE.fullmatch(line)
-        if status is None:
-            raise ParseError("Malformed Status-Line")
-        return Response(int(status[1]), text(status[2] or b"")), None
-    name, _, rest = line.partition(b" ")
-    uri, _, version = rest.rpartition(b" ")
-    method = _METHODS.get(name)
-    if method is not None and version == b"SIP/2.0" and uri and _SPACE.search(uri) is None:
-        return Request(method, uri), None
-    found = _REQUEST_LINE.fullmatch(line)
-    if found is None:
-        return _malformed_request(line)
-    request = Request(found[1].decode("ascii"), found[2])
-    return request, None if found[3].upper() == b"SIP/2.0" else ParseError(status=505)
-
-
-def _malformed_request(line: bytes) -> tuple[Request, ParseError]:
-    """A request line that can't be read, kept so that the request can be answered with 400."""
-    method, _, rest = line.partition(b" ")
-    if grammar.token.fullmatch(method) is None or b"SIP/" not in rest:
-        raise ParseError("Malformed Request-Line")
-    request = Request(method.decode("ascii"), rest.rpartition(b" ")[0].strip(grammar.LWS))
-    return request, ParseError("Malformed Request-Line")
-
-
-def _index_plain(message: Message, lines: list[bytes]) -> bool:
-    """Note the header values if each field stands once, on one line and by a name that we know."""
-    values: dict[bytes, bytes] = {}
-    known = _known_names
-    try:
-        for line in lines[1:]:
-            name, colon, value = line.partition(b":")
-            if not colon:
-                return False
-            values[known[name]] = value.strip(b" \t")
-    except KeyError:
-        return False
-    if len(values) != len(lines) - 1:
-        return False
-    message._values = values
-    return True
-
-
-def _index(message: Message, lines: list[bytes]) -> None:
-    """Note the message's header values by name.
-
-    Nearly every field stands once, and a dict of octets alone is nothing that the garbage
-    collector looks into; so the few that stand several times are kept apart.
-    """
-    values: dict[bytes, bytes] = {}
-    repeated: dict[bytes, list[bytes]] = {}
-    known = _known_names
-    for line in lines[1:]:
-        name, colon, value = line.partition(b":")
-        key = known.get(name)
-        if key is None:
-            key = _learn(name)
-        if not colon:
-            raise ParseError("Malformed header field")
-        if len(value) > MAX_VALUE_BYTES:
-            raise ParseError("Header field too long")
-        value = value.strip(b" \t")
-        if key not in values:
-            values[key] = value
-        elif key in repeated:
-            repeated[key].append(value)
-        else:
-            repeated[key] = [values[key], value]
-    message._values = values
-    message._repeated = repeated or None
-
-
-def _unfold(lines: list[bytes]) -> list[bytes]:
-    """Each header field on one line (section 7.3.1)."""
-    whole: list[bytes] = []
-    for line in lines:
-        if line[:1] not in (b" ", b"\t"):
-            whole.append(line)
-        elif len(whole) < 2:  # what it would continue is the start line
-            raise ParseError("Malformed header field")
-        else:
-            whole[-1] = whole[-1] + b" " + line.strip(b" \t")
-    return whole
-
-
-def _learn(name: bytes) -> bytes:
-    """The long lower-case form of a header name as it stands on the wire."""
-    bare = name.rstrip(grammar.LWS)  # HCOLON allows white space before the colon
-    if len(bare) > MAX_NAME_BYTES or grammar.token.fullmatch(bare) is None:
-        raise ParseError("Malformed header name")
-    lower = bare.lower()
-    key = _COMPACT.get(lower, lower)
-    if len(_known_names) < _MAX_NAMES:
-        _known_names[name] = key
-    return key
-
-
-_USUAL_NAMES = """
-    Accept Allow Authorization Call-ID Contact Content-Length Content-Type CSeq Expires From
-    Max-Forwards Min-Expires Path Proxy-Authenticate Proxy-Authorization RAck Reason Record-Route
-    Refer-To Replaces Require Route RSeq Server Session-Expires Supported To User-Agent Via
-    WWW-Authenticate i m l c f k t v x
-"""
-for _name in _USUAL_NAMES.encode("ascii").split():
-    _learn(_name)  # names that a stranger makes up can't keep these out
-
-
-def _body(message: Message, data: bytes, start: int) -> bytes:
-    """The body by Content-Length; what follows it in a datagram is dropped (section 18.3)."""
-    value = message.get(b"content-length")
-    if value is None:
-        return data[start:]
-    if message._repeated and b"content-length" in message._repeated:
-        raise ParseError("Duplicate Content-Length")
-    length = grammar.number(value)
-    if length is None:
-        raise ParseError("Malformed Content-Length")
-    if length > MAX_MESSAGE_BYTES:
-        raise ParseError(status=413)
-    if length > len(data) - start:
-        raise ParseError("Body shorter than Content-Length")
-    return data[start : start + length]
-
-
-def _attach(error: ParseError, message: Message, lines: list[bytes]) -> None:
-    """Give the error what is needed to answer the request, if that can still be read."""
-    if not isinstance(message, Request):
-        return
-    if message._values is None:
-        _index(message, [lines[0], *filter(_is_sound, lines[1:MAX_HEADERS])])
-    if message.answerable:
-        error.request = message
-
-
-def _is_sound(line: bytes) -> bool:
-    """Whether a header line can be read by itself."""
-    name, colon, value = line.partition(b":")
-    if not colon or len(value) > MAX_VALUE_BYTES or _LINE_END.search(line) is not None:
-        return False
-    name = name.rstrip(grammar.LWS)
-    return len(name) <= MAX_NAME_BYTES and grammar.token.fullmatch(name) is not None
-
-
 class Message:
-    """What requests and responses share."""
+    """What requests and responses share: the octets, and the values of their fields by name, all
+    of them in `repeated` where a field stands several times. Of a message that we built, fields are
+    indexed when somebody asks."""
 
     __slots__ = (
         "_branch",
@@ -272,19 +61,19 @@ class Message:
         "_cseq",
         "_from",
         "_from_tag",
-        "_raw",
-        "_repeated",
         "_to",
         "_to_tag",
-        "_values",
         "_via",
         "body",
+        "raw",
+        "repeated",
+        "values",
     )
 
     def __init__(self) -> None:
-        self._raw = b""
-        self._values: dict[bytes, bytes] | None = None
-        self._repeated: dict[bytes, list[bytes]] | None = None
+        self.raw = b""
+        self.values: dict[bytes, bytes] | None = None
+        self.repeated: dict[bytes, list[bytes]] | None = None
         self._via: Via | None = None
         self._branch: str | None = None
         self._call_id: str | None = None
@@ -299,24 +88,24 @@ class Message:
     # Raw values
 
     def _indexed(self) -> dict[bytes, bytes]:
-        values = self._values
+        values = self.values
         if values is None:
-            _index(self, self._raw.partition(b"\r\n\r\n")[0].split(b"\r\n"))
-            values = self._values
-            assert values is not None
+            head = self.raw.partition(b"\r\n\r\n")[0]
+            values, self.repeated = index(head.split(b"\r\n"))
+            self.values = values
         return values
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of a field; `name` is lower case and long."""
-        return (self._values or self._indexed()).get(name)
+        return (self.values or self._indexed()).get(name)
 
     def get_all(self, name: bytes) -> list[bytes]:
         """A value for each line of a field, in order."""
-        value = (self._values or self._indexed()).get(name)
+        value = (self.values or self._indexed()).get(name)
         if value is None:
             return []
-        if self._repeated is not None and name in self._repeated:
-            return list(self._repeated[name])
+        if self.repeated is not None and name in self.repeated:
+            return list(self.repeated[name])
         return [value]
 
     def get_list(self, name: bytes) -> list[bytes]:
@@ -333,7 +122,7 @@ class Message:
     def fields(self) -> list[Field]:
         """All fields in order, named as they stand on the wire."""
         fields: list[Field] = []
-        for line in self._raw.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
+        for line in self.raw.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]:
             if line[:1] in (b" ", b"\t") and fields:
                 name, value = fields[-1]
                 fields[-1] = (name, (value + b" " + line.strip(b" \t")).strip(b" \t"))
@@ -434,7 +223,7 @@ class Message:
         if value is None or len(value) > MAX_URI_BYTES:
             return None
         plain = _PLAIN_TARGET.fullmatch(value)
-        if plain is None or (self._repeated is not None and b"contact" in self._repeated):
+        if plain is None or (self.repeated is not None and b"contact" in self.repeated):
             return None
         return plain[1]
 
@@ -477,7 +266,7 @@ class Message:
         Raises:
             ParseError: 400, 505, 416.
         """
-        values, repeated = self._indexed(), self._repeated
+        values, repeated = self._indexed(), self.repeated
         for name in _ONCE:
             if name not in values:
                 raise ParseError(f"Missing {name.decode()}")
@@ -492,17 +281,17 @@ class Message:
     # The wire
 
     def __bytes__(self) -> bytes:
-        return self._raw
+        return self.raw
 
     def _join(self, lines: list[bytes], fields: Iterable[Field], body: bytes) -> None:
         """Write the message from its first lines and further fields; nothing in it may begin a
         line of its own."""
         lines += [name + b": " + value for name, value in fields]
         lines.append(b"Content-Length: %d" % len(body))
-        if _breaks(lines):
+        if breaks(lines):
             raise ValueError("a header field can't hold CR or LF")
         self.body = body
-        self._raw = b"%s\r\n\r\n%s" % (b"\r\n".join(lines), body)
+        self.raw = b"%s\r\n\r\n%s" % (b"\r\n".join(lines), body)
 
 
 def _reason(status: int, reason: str | None) -> str:
@@ -614,14 +403,14 @@ class Request(Message):
     def _replace_via(self, value: bytes) -> None:
         """Put another in the place of the topmost Via's line."""
         self._indexed()[b"via"] = value
-        if self._repeated is not None and b"via" in self._repeated:
-            self._repeated[b"via"][0] = value
+        if self.repeated is not None and b"via" in self.repeated:
+            self.repeated[b"via"][0] = value
 
     def send_by(self, via: bytes) -> None:
         """Give a request of ours another topmost Via, with the same branch: it goes by another
         transport (RFC 3261 section 18.1.1)."""
         old = self._needed(b"via")
-        self._raw = self._raw.replace(b"\r\nVia: " + old, b"\r\nVia: " + via, 1)
+        self.raw = self.raw.replace(b"\r\nVia: " + old, b"\r\nVia: " + via, 1)
         self._replace_via(via)
         self._via = None
 

@@ -26,7 +26,8 @@ from sip.errors import ParseError, SipError
 from sip.events import Event, Received, Replied
 from sip.flow import Address, Flow
 from sip.invite import Credentials, Fields
-from sip.message import Request, Response, parse_message
+from sip.message import Request, Response
+from sip.reading import parse_message
 from sip.session import Session
 from sip.session_timer import SessionInterval, TimerWheel, agree
 from sip.standalone import Errand, StandaloneRequest

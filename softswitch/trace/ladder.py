@@ -14,7 +14,8 @@ from typing import Any
 from billing.cdr import show_stamp
 from sip.errors import ParseError
 from sip.flow import show_address
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 from softswitch.trace.masking import mask
 from softswitch.trace.recorder import Message, call_id_of
 

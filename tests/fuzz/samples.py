@@ -25,7 +25,8 @@ from sip.events import (
     Updated,
 )
 from sip.flow import Flow
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 from sip.session import Session
 from sip.session_timer import SessionInterval
 from sip.stun import MAGIC_COOKIE

@@ -24,8 +24,9 @@ from sip.errors import ParseError, SipError
 from sip.flow import Flow
 from sip.framing import Ping, StreamFramer
 from sip.intake import Intake
-from sip.message import Request, Response, parse_message
+from sip.message import Request, Response
 from sip.offer_answer import check_answer, media_target, relayed
+from sip.reading import parse_message
 from sip.referral import ReferTo, parse_replaces
 from sip.registrar import Registrar, RegistrarLimits
 from sip.sdp import SessionDescription

@@ -10,7 +10,7 @@ from switchboard import ANA, BEKA, until
 from wire import SDP, StreamPhone, WebPhone
 
 from sip.certificate import identities
-from sip.message import parse_message
+from sip.reading import parse_message
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 from switchboard import ANA, BEKA, free_ports, until
 
 from sip import digest
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 
 PASSWORD = "secret"
 KEYS = (b"d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj", b"NzB4d1BINUAvLEw6UzF3WSJ+PSdFcGdUJShpX1Zj")

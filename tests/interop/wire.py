@@ -7,7 +7,8 @@ import websockets
 
 from sip.digest import answer
 from sip.framing import StreamFramer
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 
 SDP = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"

@@ -36,7 +36,8 @@ from sip.events import (
 )
 from sip.flow import Flow
 from sip.invite import Credentials
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 from sip.session import Session
 from sip.standalone import StandaloneRequest
 from sip.uri import Uri

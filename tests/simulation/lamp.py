@@ -6,7 +6,8 @@ from exchange import SWITCH, Exchange
 from world import Address
 
 from sip import digest
-from sip.message import Request, Response, parse_message
+from sip.message import Request, Response
+from sip.reading import parse_message
 
 
 class Lamp:

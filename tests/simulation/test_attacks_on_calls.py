@@ -3,7 +3,8 @@
 import pytest
 from exchange import SWITCH, Exchange
 
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 
 
 @pytest.fixture

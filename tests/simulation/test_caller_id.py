@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from exchange import SWITCH, Behaviour, Exchange
 
-from sip.message import parse_message
+from sip.reading import parse_message
 from softswitch.rented import RentedNumber
 from softswitch.supplementary import Setting, Supplementary
 

@@ -3,7 +3,7 @@
 import pytest
 from exchange import SWITCH, Exchange
 
-from sip.message import parse_message
+from sip.reading import parse_message
 
 STRANGER = ("203.0.113.66", 5060)
 TRUNK = "203.0.113.80"

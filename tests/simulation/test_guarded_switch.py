@@ -9,7 +9,7 @@ from exchange import SWITCH, Behaviour, Exchange
 
 from sip.digest import Algorithm, answer
 from sip.flow import Flow
-from sip.message import parse_message
+from sip.reading import parse_message
 
 METHODS = (
     "INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE", "BYE", "CANCEL", "ACK", "REFER",

@@ -4,7 +4,8 @@ whatever happens, the call ends, with one record and nothing left."""
 import pytest
 from exchange import SWITCH, Behaviour, Exchange, sdp
 
-from sip.message import Request, Response, parse_message
+from sip.message import Request, Response
+from sip.reading import parse_message
 
 ANA, BEKA = "+995322000001", "+995322000002"
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from exchange import SWITCH, Behaviour, Exchange
 
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 from softswitch.supplementary import Setting, Supplementary
 
 ANA, BEKA = "+995322000001", "+995322000002"

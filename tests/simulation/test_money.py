@@ -4,7 +4,8 @@ import pytest
 from exchange import EPOCH_MS, Behaviour, Exchange
 
 from billing.authorization import TopUp
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 
 CALLS = 100
 SECOND = 1_000

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from exchange import SWITCH, Behaviour, Exchange
 
-from sip.message import parse_message
+from sip.reading import parse_message
 
 ANA, BEKA = "+995322000001", "+995322000002"
 TRUNK = "203.0.113.80"

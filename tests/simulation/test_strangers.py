@@ -5,7 +5,7 @@ import re
 import pytest
 from exchange import SWITCH, Exchange
 
-from sip.message import parse_message
+from sip.reading import parse_message
 
 STRANGER = ("203.0.113.66", 5060)
 EXPECTED = {

@@ -7,7 +7,7 @@ import pytest
 from exchange import SWITCH, Behaviour, Exchange
 from test_texts import Texting
 
-from sip.message import parse_message
+from sip.reading import parse_message
 from sip.standalone import StandaloneRequest
 
 

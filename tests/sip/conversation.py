@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from sip.events import Event, Received
 from sip.flow import Address, Flow
-from sip.message import Request, Response, parse_message
+from sip.message import Request, Response
+from sip.reading import parse_message
 from sip.session import Session
 from sip.session_timer import SessionInterval
 from sip.user_agent import Invitation, UserAgent

@@ -9,7 +9,8 @@ from conversation import ALICE, BOB
 from sip.errors import SipError
 from sip.events import Event, Received, Resubscribed
 from sip.flow import Flow
-from sip.message import Request, Response, parse_message
+from sip.message import Request, Response
+from sip.reading import parse_message
 from sip.subscription import Package, Subscription
 from sip.user_agent import UserAgent
 

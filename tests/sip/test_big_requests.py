@@ -8,7 +8,7 @@ from stations import Station, run
 
 from sip.events import Received
 from sip.flow import Flow
-from sip.message import parse_message
+from sip.reading import parse_message
 from sip.user_agent import Invitation, UserAgent
 
 UDP = Flow("udp", ("192.0.2.1", 5060), ("192.0.2.2", 5060))

@@ -5,7 +5,7 @@ from sip_messages import request, response
 
 from sip.dialog import Dialog, may_follow, numeric_hop, request_uri
 from sip.flow import Flow
-from sip.message import parse_message
+from sip.reading import parse_message
 from sip.uri import Uri
 
 FLOW = Flow("udp", ("192.0.2.2", 5060), ("198.51.100.7", 40000))

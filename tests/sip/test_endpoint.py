@@ -10,7 +10,7 @@ from stations import Station, run
 from sip.endpoint import Listen, ListenError
 from sip.events import Answered, Received, Refused
 from sip.flow import Flow
-from sip.message import parse_message
+from sip.reading import parse_message
 
 LOOPS = pytest.mark.parametrize("loops", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 HOSTS = pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

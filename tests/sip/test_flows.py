@@ -6,7 +6,7 @@ import pytest
 
 from sip.errors import SipError
 from sip.flow import Flow
-from sip.message import parse_message
+from sip.reading import parse_message
 from sip.registrar import Registrar, RegistrarLimits
 
 LISTENING = ("192.0.2.1", 5060)

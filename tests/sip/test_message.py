@@ -4,15 +4,9 @@ import pytest
 from sip_messages import raw, request
 
 from sip.errors import ParseError
-from sip.message import (
-    MAX_CONTACTS,
-    MAX_HEADERS,
-    MAX_MESSAGE_BYTES,
-    MAX_VALUE_BYTES,
-    Request,
-    Response,
-    parse_message,
-)
+from sip.fields import MAX_HEADERS, MAX_VALUE_BYTES
+from sip.message import MAX_CONTACTS, MAX_MESSAGE_BYTES, Request, Response
+from sip.reading import parse_message
 
 START = b"OPTIONS sip:bob@example.org SIP/2.0"
 NEEDED = (

@@ -10,7 +10,7 @@ from sip.endpoint import TURN_SECONDS, Endpoint
 from sip.events import Received
 from sip.flow import Flow
 from sip.guard import Guard, GuardLimits
-from sip.message import parse_message
+from sip.reading import parse_message
 from sip.user_agent import UserAgent
 
 LOCAL = ("192.0.2.1", 5060)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sip import grammar, headers, uri
 from sip.errors import ParseError
 from sip.headers import NameAddr, Via
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 from sip.uri import Uri
 
 PLAIN_URI = re.compile(grammar.PLAIN_URI)

@@ -7,7 +7,7 @@ from sip_messages import request
 
 from sip.errors import SipError
 from sip.flow import Flow
-from sip.message import parse_message
+from sip.reading import parse_message
 from sip.registrar import Registrar, RegistrarLimits, Registration
 
 FLOW = Flow("udp", ("192.0.2.1", 5060), ("198.51.100.7", 40000))

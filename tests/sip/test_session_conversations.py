@@ -4,7 +4,8 @@ import pytest
 from conversation import ALICE, ANSWER, BOB, OFFER, Conversation
 
 from sip.events import Answered, HungUp, Refused, ReinviteRefused
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 from sip.session import Glare, State
 
 HELD = OFFER + b"a=sendonly\r\n"

@@ -6,7 +6,8 @@ from sip_messages import response
 
 from sip.errors import SipError
 from sip.events import Answered, HungUp, Updated
-from sip.message import Request, Response, parse_message
+from sip.message import Request, Response
+from sip.reading import parse_message
 from sip.session_timer import SessionInterval, Terms, agree, learn, longer_interval
 
 OURS = SessionInterval(1800, 90)

@@ -6,7 +6,7 @@ from conversation import ALICE, BOB, Conversation
 from sip.events import Received, Replied
 from sip.flow import Flow
 from sip.invite import Credentials
-from sip.message import parse_message
+from sip.reading import parse_message
 from sip.standalone import StandaloneRequest
 
 

@@ -8,7 +8,8 @@ from sip_messages import raw, request, response
 from sip.errors import SipError
 from sip.events import HungUp, Received, Refused, ReinviteRefused
 from sip.flow import Flow
-from sip.message import Request, Response, parse_message
+from sip.message import Request, Response
+from sip.reading import parse_message
 from sip.session import State
 
 STRANGER = ("203.0.113.66", 4444)

@@ -4,7 +4,8 @@ import pytest
 
 from sip.errors import ParseError, SipError
 from sip.flow import Flow
-from sip.message import Request, parse_message
+from sip.message import Request
+from sip.reading import parse_message
 from softswitch.admission.addressing import Addressing, check_way
 from softswitch.admission.refusal import Refusal
 from softswitch.config import parse

@@ -4,7 +4,7 @@ import pytest
 
 from sip.digest import Algorithm, DigestVerifier, Nonces, ha1
 from sip.flow import Flow
-from sip.message import parse_message
+from sip.reading import parse_message
 from softswitch.admission.authentication import Authenticator, Challenge, LineCaller, TrunkCaller
 from softswitch.directory import Directory, Line, Source, Trunk
 

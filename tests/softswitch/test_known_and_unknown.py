@@ -15,7 +15,7 @@ from sip.digest import Algorithm, DigestVerifier, Nonces, answer, ha1
 from sip.errors import SipError
 from sip.flow import Flow
 from sip.guard import Guard, GuardLimits
-from sip.message import parse_message
+from sip.reading import parse_message
 from softswitch.admission.authentication import Authenticator
 from softswitch.admission.decoys import Decoys
 from softswitch.admission.refusal import Refusal

@@ -4,7 +4,8 @@ import pytest
 from cases import judge, own, verbatim
 from exchange import SWITCH, Behaviour, Exchange
 
-from sip.message import Response, parse_message
+from sip.message import Response
+from sip.reading import parse_message
 
 CASES = [*own(), *verbatim()]
 CALLS = 20

@@ -9,7 +9,8 @@ from retyped import plain, typed
 from switchboard import Switchboard
 
 from sip.framing import StreamFramer
-from sip.message import Response, parse_message
+from sip.message import Response
+from sip.reading import parse_message
 
 VERBATIM = verbatim()
 PING = "is-it-alive"

@@ -9,7 +9,8 @@ from cases import MISSING, Case, judge, own, verbatim
 from sip.events import Received
 from sip.flow import Flow
 from sip.headers import Via
-from sip.message import Request, Response, parse_message
+from sip.message import Request, Response
+from sip.reading import parse_message
 from sip.registrar import Registrar, RegistrarLimits
 from sip.sdp import SessionDescription
 from sip.user_agent import Invitation, UserAgent

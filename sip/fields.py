@@ -1,0 +1,126 @@
+"""The lines of a message's head: names and values of header fields (RFC 3261 section 7.3)."""
+
+from __future__ import annotations
+
+import re
+
+from sip import grammar
+from sip.errors import ParseError
+
+MAX_HEADERS = 256
+"""Far more than any honest message has; each one costs us memory."""
+MAX_VALUE_BYTES = 8_192
+MAX_NAME_BYTES = 128
+_MAX_NAMES = 1_024
+
+_COMPACT = {
+    b"i": b"call-id", b"m": b"contact", b"e": b"content-encoding", b"l": b"content-length",
+    b"c": b"content-type", b"f": b"from", b"s": b"subject", b"k": b"supported", b"t": b"to",
+    b"v": b"via", b"o": b"event", b"u": b"allow-events", b"r": b"refer-to", b"b": b"referred-by",
+    b"x": b"session-expires", b"j": b"reject-contact", b"d": b"request-disposition",
+    b"a": b"accept-contact", b"y": b"identity",
+}  # fmt: skip
+
+_known_names: dict[bytes, bytes] = {}
+"""Names as met on the wire, to their lower-case long form; bounded by `_MAX_NAMES`."""
+
+_FOLD = re.compile(rb"\r\n[ \t]")
+_LINE_END = re.compile(rb"[\r\n]")
+
+
+def breaks(lines: list[bytes]) -> bool:
+    """Whether there is a line end within a line."""
+    text = b"".join(lines)
+    return b"\n" in text or b"\r" in text
+
+
+def index_plain(lines: list[bytes]) -> dict[bytes, bytes] | None:
+    """The values by name if each field stands once, on one line and by a name that we know."""
+    values: dict[bytes, bytes] = {}
+    known = _known_names
+    try:
+        for line in lines[1:]:
+            name, colon, value = line.partition(b":")
+            if not colon:
+                return None
+            values[known[name]] = value.strip(b" \t")
+    except KeyError:
+        return None
+    return values if len(values) == len(lines) - 1 else None
+
+
+def index(lines: list[bytes]) -> tuple[dict[bytes, bytes], dict[bytes, list[bytes]] | None]:
+    """The first value of each field by its name, and all values of those that stand several times.
+
+    Nearly every field stands once, and a dict of octets alone is nothing that the garbage
+    collector looks into; so the few that stand several times are kept apart.
+    """
+    values: dict[bytes, bytes] = {}
+    repeated: dict[bytes, list[bytes]] = {}
+    known = _known_names
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        key = known.get(name)
+        if key is None:
+            key = _learn(name)
+        if not colon:
+            raise ParseError("Malformed header field")
+        if len(value) > MAX_VALUE_BYTES:
+            raise ParseError("Header field too long")
+        value = value.strip(b" \t")
+        if key not in values:
+            values[key] = value
+        elif key in repeated:
+            repeated[key].append(value)
+        else:
+            repeated[key] = [values[key], value]
+    return values, repeated or None
+
+
+def is_folded(head: bytes) -> bool:
+    """Whether a field goes on in a line of its own."""
+    return _FOLD.search(head) is not None
+
+
+def unfold(lines: list[bytes]) -> list[bytes]:
+    """Each header field on one line (section 7.3.1)."""
+    whole: list[bytes] = []
+    for line in lines:
+        if line[:1] not in (b" ", b"\t"):
+            whole.append(line)
+        elif len(whole) < 2:  # what it would continue is the start line
+            raise ParseError("Malformed header field")
+        else:
+            whole[-1] = whole[-1] + b" " + line.strip(b" \t")
+    return whole
+
+
+def _learn(name: bytes) -> bytes:
+    """The long lower-case form of a header name as it stands on the wire."""
+    bare = name.rstrip(grammar.LWS)  # HCOLON allows white space before the colon
+    if len(bare) > MAX_NAME_BYTES or grammar.token.fullmatch(bare) is None:
+        raise ParseError("Malformed header name")
+    lower = bare.lower()
+    key = _COMPACT.get(lower, lower)
+    if len(_known_names) < _MAX_NAMES:
+        _known_names[name] = key
+    return key
+
+
+_USUAL_NAMES = """
+    Accept Allow Authorization Call-ID Contact Content-Length Content-Type CSeq Expires From
+    Max-Forwards Min-Expires Path Proxy-Authenticate Proxy-Authorization RAck Reason Record-Route
+    Refer-To Replaces Require Route RSeq Server Session-Expires Supported To User-Agent Via
+    WWW-Authenticate i m l c f k t v x
+"""
+for _name in _USUAL_NAMES.encode("ascii").split():
+    _learn(_name)  # names that a stranger makes up can't keep these out
+
+
+def is_sound(line: bytes) -> bool:
+    """Whether a header line can be read by itself."""
+    name, colon, value = line.partition(b":")
+    if not colon or len(value) > MAX_VALUE_BYTES or _LINE_END.search(line) is not None:
+        return False
+    name = name.rstrip(grammar.LWS)
+    return len(name) <= MAX_NAME_BYTES and grammar.token.fullmatch(name) is not None

@@ -4,8 +4,10 @@ import os
 import random
 
 import pytest
-from exchange import SWITCH, Behaviour, Exchange
+from exchange import Exchange
 from mutation import mutated
+from phones import Behaviour
+from world import SWITCH
 
 SEED = int(os.environ.get("SOFTSWITCH_FUZZ_SEED", "1"))
 MESSAGES = 400

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from world import Address, VirtualLoop, Wire, WireSocket
+from phones import Phone
+from world import SWITCH, Address, VirtualLoop, Wire, WireSocket
 
 from billing import sales_store
 from billing.assignment import Assignments
@@ -20,28 +21,9 @@ from billing.store import Store
 from billing.tariff import Rate
 from rtp.local import LocalMedia
 from rtp.session import MediaSettings
-from sip.dialog import Dialog
 from sip.digest import Algorithm, ha1
-from sip.endpoint import Endpoint
-from sip.events import (
-    Acknowledged,
-    Answered,
-    Cancelled,
-    HungUp,
-    Received,
-    Refused,
-    ReinviteAnswered,
-    Reinvited,
-    ReinviteRefused,
-)
 from sip.flow import Flow
-from sip.invite import Credentials
-from sip.message import Request
-from sip.reading import parse_message
-from sip.session import Session
-from sip.standalone import StandaloneRequest
 from sip.uri import Uri
-from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.entitlement import Entitlements
 from softswitch.call.accounting import SettlementDesk
 from softswitch.call.letters import Silent
@@ -64,7 +46,6 @@ from softswitch.voicemail.desk import VoicemailDesk
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import VoicemailStore
 
-SWITCH: Address = ("192.0.2.1", 5060)
 EPOCH_MS = 1_800_000_000_000
 PORTS = (20_000, 21_999)
 CONFIG = """
@@ -77,32 +58,6 @@ time_zone = "Asia/Tbilisi"
 listen = ["udp:192.0.2.1:5060"]
 algorithms = ["MD5"]
 """
-
-
-CODECS = {"PCMU": 0, "PCMA": 8, "G722": 9, "G729": 18}
-
-
-def sdp(
-    address: str,
-    port: int,
-    direction: str = "sendrecv",
-    codec: str = "PCMU",
-    protocol: str = "RTP/AVP",
-    crypto: str = "",
-) -> bytes:
-    number = CODECS[codec]
-    return (
-        f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
-        f"m=audio {port} {protocol} {number} 101\r\na=rtpmap:{number} {codec}/8000\r\n"
-        f"{crypto}"
-        f"a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
-    ).encode()
-
-
-def port_of(description: bytes) -> int:
-    """Of the first audio stream; 0 if there is none."""
-    lines = description.decode().split("\r\n")
-    return next((int(line.split()[1]) for line in lines if line.startswith("m=audio")), 0)
 
 
 async def at_once(work, *arguments):
@@ -431,273 +386,3 @@ class Exchange:
         asyncio.set_event_loop(None)
         self.store.close()
         self.folder.cleanup()
-
-
-@dataclass
-class Behaviour:
-    """What a phone does when it is called."""
-
-    rings: float = 1.0
-    """Seconds until it decides."""
-    answer: int = 200
-    """The status of its decision; 0: never."""
-    talks: float | None = None
-    """Seconds until it hangs up; None: it leaves that to the other."""
-    early_media: bool = False
-    redirect: str | None = None
-    """The number in the Contact of a 3xx."""
-
-
-class Phone:
-    """A phone or a trunk's far end: a user agent of our own stack with a will."""
-
-    def __init__(self, exchange: Exchange, login: str, address: Address, password="secret"):
-        self.exchange = exchange
-        self.login = login
-        self.address = address
-        self.behaviour = Behaviour()
-        self.agent = UserAgent(
-            randbits=exchange.rng.getrandbits, sent_by=lambda flow: flow.local, server="phone"
-        )
-        self.credentials = Credentials(login, password)
-        self.endpoint = Endpoint(self.agent, exchange.loop, self._on_event, self._on_fault)
-        self.endpoint.attach(address, WireSocket(exchange.wire, address))
-        exchange.wire.attach(address, self._receive)
-        self.flow = Flow("udp", address, SWITCH)
-        self.registered = 0
-        self.status: int | None = None
-        self.rung: Session | None = None
-        """What rang last."""
-        self.talking: list[Session] = []
-        self.ended: list[float] = []
-        self.events: list[str] = []
-        self.sends_rtp = True
-        self.codec = "PCMU"
-        """The only one that it knows."""
-        self.heard = 0
-        self._remote_port: dict[Session, int] = {}
-        self._next_port = 40_000
-        self._sequence = 0
-        self.texts: list[tuple[str | None, str]] = []
-        """Who sent each text, and what it says."""
-        self.takes_texts = True
-        self.told: list[tuple[int, int]] = []
-        """CSeq and status of each NOTIFY about a REFER."""
-
-    @property
-    def now(self) -> float:
-        return self.exchange.loop.time()
-
-    def _receive(self, data: bytes, source: Address) -> None:
-        flow = Flow("udp", self.address, source)
-        if not data.startswith(b"NOTIFY ") or not self._notified(data, flow):
-            self.endpoint.receive(data, flow)
-
-    def _notified(self, data: bytes, flow: Flow) -> bool:
-        """News of a REFER: our stack sends none itself, so it is taken and answered here."""
-        request = parse_message(data)
-        assert isinstance(request, Request)
-        if not (request.get(b"event") or b"").startswith(b"refer"):
-            return False
-        news = (request.cseq.number, int(request.body.split()[1]))
-        if news not in self.told:
-            self.told.append(news)
-        request.stamp_source(*flow.remote)
-        self.agent.answer(request, flow, 200)
-        self.endpoint.drain()
-        return True
-
-    def _on_fault(self, error: Exception) -> None:
-        raise error
-
-    # Verbs
-
-    def register(
-        self,
-        expires: int = 3600,
-        q: str | None = None,
-        contact: str | None = None,
-        aor: str | None = None,
-        host: str = "example.org",
-    ) -> None:
-        me = f"<sip:{aor or self.login}@example.org>".encode()
-        dialog = Dialog(
-            call_id=self.agent.token(),
-            local=me + b";tag=r",
-            local_tag="r",
-            remote=me,
-            remote_tag=None,
-            remote_target=f"sip:{host}".encode(),
-            route_set=(),
-            contact=b"",
-            flow=self.flow,
-            pinned=True,
-        )
-        here = contact or f"<sip:{self.login}@{self.address[0]}:{self.address[1]}>"
-        if q is not None:
-            here += f";q={q}"
-        fields = [(b"Contact", here.encode()), (b"Expires", b"%d" % expires)]
-        self.agent.send_in_dialog(dialog, "REGISTER", fields, b"", self.credentials, self.now, self)
-        self.endpoint.drain()
-
-    def on_response(self, transaction, response, now) -> None:
-        self.registered = response.status
-
-    def on_failure(self, transaction, status, now) -> None:
-        self.registered = status
-
-    def call(
-        self, number: str, body: bytes | None = None, extra=(), from_=b"", target=b""
-    ) -> Session:
-        invitation = Invitation(
-            self.flow,
-            target or f"sip:{number}@example.org".encode(),
-            from_ or f"<sip:{self.login}@example.org>".encode(),
-            f"<sip:{number}@example.org>".encode(),
-            extra=extra,
-            credentials=self.credentials,
-        )
-        offer = self._description() if body is None else body
-        session = self.agent.invite(invitation, offer, self.now)
-        session.owner = self
-        self.endpoint.drain()
-        return session
-
-    def hang_up(self, session: Session) -> None:
-        session.bye(self.now)
-        self._over(session)
-        self.endpoint.drain()
-
-    def refer(self, session: Session, refer_to: bytes) -> None:
-        """Ask the switch to have the other one talk to somebody else."""
-        fields = ((b"Refer-To", refer_to), (b"Contact", session.dialog.contact))
-        self.agent.send_in_dialog(
-            session.dialog, "REFER", fields, b"", session.credentials, self.now, self
-        )
-        self.endpoint.drain()
-
-    def send_text(self, number: str, body: bytes) -> None:
-        wanted = StandaloneRequest(
-            "MESSAGE",
-            self.flow,
-            f"sip:{number}@example.org".encode(),
-            f"<sip:{self.login}@example.org>".encode(),
-            f"<sip:{number}@example.org>".encode(),
-            extra=((b"Content-Type", b"text/plain"),),
-            body=body,
-            credentials=self.credentials,
-        )
-        self.agent.send_standalone(wanted, lambda reply: None, self.now)
-        self.endpoint.drain()
-
-    def hold(self, session: Session, direction: str = "sendonly") -> None:
-        if session in self.talking and not session.pending:
-            offer = sdp(self.address[0], self._next_port, direction, self.codec)
-            session.reinvite(offer, self.now)
-            self.endpoint.drain()
-
-    def _description(self) -> bytes:
-        self._next_port += 2
-        port = (self.address[0], self._next_port)
-        self.exchange.wire.attach(port, self._hear)
-        return sdp(self.address[0], self._next_port, codec=self.codec)
-
-    def _hear(self, data: bytes, source: Address) -> None:
-        self.heard += 1
-
-    # Events
-
-    def _on_event(self, event) -> None:
-        self.events.append(type(event).__name__)
-        match event:
-            case Received(request) if request.method == "INVITE":
-                self._ring(event)
-            case Received(request, flow) if request.method == "MESSAGE":
-                if self.takes_texts:
-                    self.texts.append((request.from_.uri.user, request.body.decode()))
-                self.agent.reply(request, flow, 200 if self.takes_texts else 480, self.now)
-            case Received(request, flow):
-                self.agent.answer(request, flow, 200)
-            case Answered(session, response):
-                self.status = 200
-                if not session.outgoing.offered:
-                    session.acknowledge(self._description(), self.now)
-                self._talk(session, response.body)
-            case Refused(_, status, _):
-                self.status = status
-            case Acknowledged(session) if session not in self.talking:
-                self._talk(session, event.request.body or session.incoming.request.body)
-            case Reinvited(session, request):
-                self._remote_port[session] = port_of(request.body) or self._remote_port[session]
-                self._renegotiate(session, request)
-            case HungUp(session) | Cancelled(session):
-                self._over(session)
-            case ReinviteAnswered(session) if not session.outgoing.offered:
-                answer = sdp(self.address[0], self._next_port, codec=self.codec)
-                session.acknowledge(answer, self.now)
-            case ReinviteRefused():
-                pass
-
-    def _renegotiate(self, session: Session, request: Request) -> None:
-        if not self._understands(request.body):
-            session.reject(488, self.now)
-            return
-        session.accept(sdp(self.address[0], self._next_port, codec=self.codec), self.now)
-
-    def _understands(self, offer: bytes) -> bool:
-        return not offer or b"%s/8000" % self.codec.encode() in offer
-
-    def _ring(self, received: Received) -> None:
-        session = self.agent.open_session(received, self.now, pinned=True)
-        session.owner = self
-        self.rung = session
-        if not self._understands(received.request.body):
-            session.reject(488, self.now)
-            return
-        early = self._description() if self.behaviour.early_media else b""
-        session.progress(183 if early else 180, self.now, early)
-        if self.behaviour.answer:
-            self.exchange.loop.call_later(
-                self.behaviour.rings, self._decide, session, self.behaviour
-            )
-
-    def _decide(self, session: Session, behaviour: Behaviour) -> None:
-        answer = behaviour.answer
-        if session.owner is None or session.incoming is None or session.incoming.answered:
-            return
-        if answer == 200:
-            session.accept(self._description(), self.now)
-        else:
-            contact = f"<sip:{behaviour.redirect}@example.org>".encode()
-            extra = () if behaviour.redirect is None else ((b"Contact", contact),)
-            session.reject(answer, self.now, None, extra)
-        self.endpoint.drain()
-
-    def _talk(self, session: Session, remote: bytes) -> None:
-        self.talking.append(session)
-        if self.behaviour.talks is not None:
-            self.exchange.loop.call_later(self.behaviour.talks, self._hang_up_if, session)
-        self._remote_port[session] = port_of(remote)
-        if self.sends_rtp:
-            self._send_rtp(session, self._next_port)
-
-    def _hang_up_if(self, session: Session) -> None:
-        if session in self.talking:
-            self.hang_up(session)
-
-    def _send_rtp(self, session: Session, own: int) -> None:
-        """A packet now and then, so that the relay doesn't take the call for dead."""
-        if session not in self.talking or not self.sends_rtp:
-            return
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        first = bytes([0x80, CODECS[self.codec]]) + self._sequence.to_bytes(2, "big")
-        packet = first + bytes(4) + b"ssrc" + bytes(160)
-        port = self._remote_port[session]
-        if port:
-            self.exchange.wire.send(packet, (self.address[0], own), (SWITCH[0], port))
-        self.exchange.loop.call_later(5.0, self._send_rtp, session, own)
-
-    def _over(self, session: Session) -> None:
-        if session in self.talking:
-            self.talking.remove(session)
-            self.ended.append(self.now)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from exchange import SWITCH, Exchange
-from world import Address
+from exchange import Exchange
+from world import SWITCH, Address
 
 from sip import digest
 from sip.message import Request, Response

@@ -3,7 +3,8 @@
 import base64
 
 import pytest
-from exchange import Exchange, sdp
+from exchange import Exchange
+from phones import sdp
 from recordings import TOKEN_SECONDS, recorded
 
 from softswitch.supplementary import NO_SERVICES

@@ -1,7 +1,8 @@
 """What strangers, callees and subscribers try, and what comes of it."""
 
 import pytest
-from exchange import SWITCH, Exchange
+from exchange import Exchange
+from world import SWITCH
 
 from sip.message import Request
 from sip.reading import parse_message

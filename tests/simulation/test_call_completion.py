@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
 from mailboxes import give_mailbox
+from phones import Behaviour
 from recordings import recorded
 from voices import Voice
 

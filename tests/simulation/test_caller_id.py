@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from exchange import SWITCH, Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
+from world import SWITCH
 
 from sip.reading import parse_message
 from softswitch.rented import RentedNumber

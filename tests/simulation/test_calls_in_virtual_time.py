@@ -1,7 +1,8 @@
 """Calls through a whole switch, with literal seconds."""
 
 import pytest
-from exchange import EPOCH_MS, Behaviour, Exchange
+from exchange import EPOCH_MS, Exchange
+from phones import Behaviour
 
 from billing.cdr import Cdr
 

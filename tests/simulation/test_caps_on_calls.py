@@ -1,7 +1,8 @@
 """Caps against fraud, in calls through a whole switch: each refusal names its rule."""
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 
 from billing.product import Destinations
 from softswitch.admission.caps import Caps

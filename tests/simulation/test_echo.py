@@ -1,7 +1,8 @@
 """The echo test *43: a call that the switch answers itself."""
 
 import pytest
-from exchange import Exchange, sdp
+from exchange import Exchange
+from phones import sdp
 
 from sip.offer_answer import media_target
 from sip.sdp import SessionDescription

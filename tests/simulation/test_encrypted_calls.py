@@ -7,7 +7,8 @@ import base64
 import re
 
 import pytest
-from exchange import Exchange, sdp
+from exchange import Exchange
+from phones import sdp
 
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 KEYS = {letter: base64.b64encode(bytes([ord(letter)]) * 30).decode() for letter in "ab"}

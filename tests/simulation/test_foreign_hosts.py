@@ -1,7 +1,8 @@
 """Requests for another host, or by a way that has less secrecy than they ask for."""
 
 import pytest
-from exchange import SWITCH, Exchange
+from exchange import Exchange
+from world import SWITCH
 
 from sip.reading import parse_message
 

@@ -5,7 +5,9 @@ import re
 import tracemalloc
 
 import pytest
-from exchange import SWITCH, Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
+from world import SWITCH
 
 from sip.digest import Algorithm, answer
 from sip.flow import Flow

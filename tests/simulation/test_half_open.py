@@ -2,7 +2,9 @@
 whatever happens, the call ends, with one record and nothing left."""
 
 import pytest
-from exchange import SWITCH, Behaviour, Exchange, sdp
+from exchange import Exchange
+from phones import Behaviour, sdp
+from world import SWITCH
 
 from sip.message import Request, Response
 from sip.reading import parse_message

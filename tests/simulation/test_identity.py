@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from exchange import SWITCH, Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
+from world import SWITCH
 
 from sip.message import Request
 from sip.reading import parse_message

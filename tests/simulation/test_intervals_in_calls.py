@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from exchange import EPOCH_MS, Behaviour, Exchange
+from exchange import EPOCH_MS, Exchange
+from phones import Behaviour
 
 from billing.assignment import Assignment
 from billing.authorization import ReplaceTariff

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 
 from billing.authorization import ReplaceTariff
 from billing.product import NO_SETS

@@ -7,7 +7,8 @@ import gc
 import random
 from collections import Counter
 
-from exchange import Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 from test_random_calls import build, one_call
 
 OURS = ("sip.", "rtp.", "billing.", "softswitch.")

@@ -1,7 +1,8 @@
 """A hundred calls on one balance that covers exactly 37 minutes: spent to the unit, never over."""
 
 import pytest
-from exchange import EPOCH_MS, Behaviour, Exchange
+from exchange import EPOCH_MS, Exchange
+from phones import Behaviour
 
 from billing.authorization import TopUp
 from sip.message import Request

@@ -1,9 +1,9 @@
 """A phone registers by another way while it talks; what we have to say to it goes there."""
 
 import pytest
-from exchange import SWITCH, Exchange
+from exchange import Exchange
 from lamp import Lamp
-from world import WireSocket
+from world import SWITCH, WireSocket
 
 from sip.flow import Flow
 

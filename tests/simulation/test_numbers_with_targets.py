@@ -1,8 +1,9 @@
 """Rented numbers whose calls go to targets: who rings when, who may take them, and who pays."""
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
 from mailboxes import give_mailbox
+from phones import Behaviour
 
 from rtp import wav
 from softswitch.reach import Reach, Target

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 
 from billing.calendar import Term
 from billing.product import Destinations, Product

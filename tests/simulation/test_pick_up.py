@@ -4,8 +4,9 @@ import re
 from dataclasses import replace
 
 import pytest
-from exchange import Behaviour, Exchange, sdp
+from exchange import Exchange
 from lamp import Lamp
+from phones import Behaviour, sdp
 
 ANA, BEKA, CIRA, DATO = (f"+99532200000{digit}" for digit in "1234")
 

@@ -8,7 +8,8 @@ import re
 from collections import Counter
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 
 from softswitch.supplementary import NO_SERVICES, Setting, Supplementary
 

@@ -7,7 +7,8 @@ A failing seed replays exactly. SOFTSWITCH_SEEDS sets how many seeds are tried.
 import os
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 
 from softswitch.conference.rooms import DialInRoom, RoomStore
 

@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
 from mailboxes import give_mailbox
+from phones import Behaviour
 from recordings import recorded
 from voices import Voice, tone
 

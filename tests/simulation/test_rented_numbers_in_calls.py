@@ -1,7 +1,8 @@
 """Rented numbers in calls through a whole switch (E13-E15)."""
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 
 from billing.authorization import TopUp
 from billing.rental import AddNumbers, Number, RentNumber

@@ -4,7 +4,9 @@ ourselves, and nothing else."""
 from dataclasses import replace
 
 import pytest
-from exchange import SWITCH, Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
+from world import SWITCH
 
 from sip.reading import parse_message
 

@@ -3,7 +3,8 @@
 import re
 
 import pytest
-from exchange import SWITCH, Exchange
+from exchange import Exchange
+from world import SWITCH
 
 from sip.reading import parse_message
 

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 from sqlalchemy.exc import OperationalError
 
 from billing.product import Destinations
@@ -73,7 +74,7 @@ def call(exchange, phone, number, seconds=10.0, **more):
 @pytest.fixture
 def invites(monkeypatch):
     """What each phone was asked, by its login."""
-    from exchange import Phone
+    from phones import Phone
 
     asked = {}
     ring = Phone._ring

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from exchange import Exchange, sdp
+from exchange import Exchange
+from phones import sdp
 
 from rtp.g711 import PCMU
 from rtp.tones import cadence

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 
 from softswitch.live import live_handlers
 from softswitch.operations.errors import OperationError

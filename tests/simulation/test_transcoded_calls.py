@@ -1,7 +1,8 @@
 """Calls between phones that share no codec, through a whole switch."""
 
 import pytest
-from exchange import Behaviour, Exchange, sdp
+from exchange import Exchange
+from phones import Behaviour, sdp
 
 from rtp import g722
 from sip.offer_answer import media_target

@@ -1,7 +1,8 @@
 """REFER, Replaces, 3xx, and phones that ring late: who talks to whom, and who pays for it."""
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 
 from sip.session_timer import SessionInterval
 

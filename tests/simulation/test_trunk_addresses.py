@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from exchange import Behaviour, Exchange, Phone
+from exchange import Exchange
+from phones import Behaviour, Phone
 
 FIRST, SECOND, OTHER = "203.0.113.1", "203.0.113.2", "203.0.113.9"
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from exchange import SWITCH, Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 from test_texts import Texting
+from world import SWITCH
 
 from sip.reading import parse_message
 from sip.standalone import StandaloneRequest

@@ -4,8 +4,9 @@ import re
 from dataclasses import replace
 
 import pytest
-from exchange import Behaviour, Exchange
+from exchange import Exchange
 from lamp import Lamp
+from phones import Behaviour
 
 from softswitch.directory import Waiting
 from softswitch.services import watchers

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 Address = tuple[str, int]
+SWITCH: Address = ("192.0.2.1", 5060)
 
 
 class _NoSelector(selectors.BaseSelector):

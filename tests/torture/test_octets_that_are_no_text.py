@@ -1,8 +1,10 @@
 """Calls whose fields and descriptions hold what can be sent, but hardly meant."""
 
 import pytest
-from exchange import SWITCH, Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 from retyped import SDP, plain, typed
+from world import SWITCH
 
 TRUNK = ("203.0.113.80", 5060)
 CALLED = "sip:+995322000001@example.org"

@@ -2,7 +2,9 @@
 
 import pytest
 from cases import judge, own, verbatim
-from exchange import SWITCH, Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
+from world import SWITCH
 
 from sip.message import Response
 from sip.reading import parse_message

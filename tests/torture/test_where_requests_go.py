@@ -1,8 +1,10 @@
 """Nothing on the wire makes the switch send to an address that somebody put there."""
 
 import pytest
-from exchange import SWITCH, Behaviour, Exchange
+from exchange import Exchange
+from phones import Behaviour
 from retyped import SDP, plain, typed
+from world import SWITCH
 
 STRANGER = ("203.0.113.66", 5060)
 TRUNK = ("203.0.113.80", 5060)

@@ -168,7 +168,7 @@ def _call(switch: Switch, call_id: str) -> Call:
 
 async def _media(call: Call) -> Row | None:
     """What the relay has counted so far, as the CDR will show it."""
-    session = call.sound_session
+    session = call.opening.session
     if session is None:
         return None
     try:

@@ -59,7 +59,7 @@ async def apologize(call: Call, end: Ending) -> Ending:
         return end
     end = replace(end, at=call.now())
     try:
-        await call.open_sound()
+        await call.opening.alone()
         if _can_be_heard(call):
             await _say(call, said)
     except (MediaError, SipError):
@@ -71,7 +71,7 @@ async def apologize(call: Call, end: Ending) -> Ending:
 
 def _announcement(call: Call, end: Ending) -> Announcement | None:
     """What is said; None: nothing."""
-    if call.answered or call.offer is None or call.has_early_media:
+    if call.answered or call.offer is None or call.opening.has_early_media:
         return None
     if not isinstance(call.caller, LineCaller):
         return None

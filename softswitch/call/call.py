@@ -8,16 +8,12 @@ port, reservation or timer behind and writes exactly one CDR for each payer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any
 
 from billing.authorization import BillingError
 from billing.store import StoreError
-from rtp.control import Played, PlayItem
 from rtp.session import MediaError, MediaSession
-from sip import events as sip_events
-from sip.errors import ParseError, SipError
+from sip.errors import SipError
 from sip.flow import Flow
 from sip.message import Request, Response
 from sip.sdp import SessionDescription
@@ -30,36 +26,30 @@ from softswitch.call import ending as endings
 from softswitch.call import merging, pick_up
 from softswitch.call.accounting import Record
 from softswitch.call.apology import apologize
+from softswitch.call.attending import Attending
 from softswitch.call.call_recording import CallRecording
 from softswitch.call.call_tones import CallTones
 from softswitch.call.context import CallContext
 from softswitch.call.diversion import check_diversions
 from softswitch.call.ending import Ending
-from softswitch.call.keys import INFO_TYPES, MAX_INFO_BYTES, key_in
-from softswitch.call.leg_security import LegSecurity
-from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.mailbox import Mailbox
-from softswitch.call.media import CallMedia, Side, other, try_read
-from softswitch.call.merging import HandOver
-from softswitch.call.meter import Extended
+from softswitch.call.media import CallMedia, Side
 from softswitch.call.money_warnings import MoneyWarnings
+from softswitch.call.opening import Opening
 from softswitch.call.parties import Parties
 from softswitch.call.payers import Payers, unpaid
 from softswitch.call.pick_up import PickUp
 from softswitch.call.renegotiation import Asker, Renegotiation
 from softswitch.call.ringing import Ringing, Winner
-from softswitch.call.serving import Serving
 from softswitch.call.speaker import Speaker
+from softswitch.call.talking import talk
 from softswitch.call.transfer import Connect, GiveLeg, Given, Transfer
 from softswitch.call.unanswered import leave_message
-from softswitch.conference.hall import Member
 from softswitch.directory import Line, Trunk
 from softswitch.supplementary import ForwardKind
 
 CLOSE_SECONDS = 2.0
 """How long a call waits for its worker's figures."""
-_OF_EVERY_CALL = (Extended, BalanceChanged, Silent, MediaLost, HangUp)
-"""Letters that mean the same whoever talks with the caller."""
 
 
 class Call:
@@ -78,8 +68,8 @@ class Call:
         self.line_ids: set[int] = set()
         """Of all lines that ever took part."""
         self.talks = Renegotiation(self)
-        self._recording = CallRecording(self)
-        self._transfer = Transfer(self)
+        self.recording = CallRecording(self)
+        self.transfer = Transfer(self)
         party = caller.line if isinstance(caller, LineCaller) else caller.trunk
         if session is not None:
             self.secure(session, party)
@@ -87,18 +77,11 @@ class Call:
         self.parties = Parties(session, line)
         self.ringing: Ringing | None = None
         """Who is rung, or was until the answer."""
-        self._serving: Serving | None = None
-        self._speaker: Speaker | None = None
-        self.host: Line | None = None
-        """The line whose mailbox answers."""
-        self._warnings = MoneyWarnings(self, context.limits.warnings_seconds)
+        self.opening = Opening(self)
+        self.attending = Attending(self)
+        self.warnings = MoneyWarnings(self, context.limits.warnings_seconds)
         self.tones = CallTones(self, context.tones)
-        self._media: CallMedia | None = None
-        self._relay: MediaSession | None = None
-        self.offer: SessionDescription | None = None
-        """The caller's first; None if his INVITE made none."""
-        self._early: SessionDescription | None = None
-        self._answered_at: float | None = None
+        self.answered_at: float | None = None
         self.taken_as: ForwardKind | None = None
         """Why the called line's forwarding or mailbox took the call; None: they didn't."""
         self.over = False
@@ -113,39 +96,29 @@ class Call:
     @property
     def state(self) -> str:
         """setup, ringing or talking."""
-        if self._answered_at is not None:
+        if self.answered_at is not None:
             return "talking"
         return "ringing" if self.ringing is not None else "setup"
 
     @property
     def talk_seconds(self) -> int:
         """Since the answer."""
-        return 0 if self._answered_at is None else int(self.now() - self._answered_at)
+        return 0 if self.answered_at is None else int(self.now() - self.answered_at)
 
     @property
     def codec(self) -> str | None:
-        return None if self._media is None else self._media.codec
+        return None if self.opening.media is None else self.opening.media.codec
 
     @property
     def suites(self) -> dict[str, str | None]:
         """By which SRTP suite each side's sound is encrypted; None: by none."""
-        media = self._media
+        media = self.opening.media
         sides: dict[str, Side] = {"caller": "a", "callee": "b"}
         return {who: None if media is None else media.suite(side) for who, side in sides.items()}
 
     @property
     def answered(self) -> bool:
-        return self._answered_at is not None
-
-    @property
-    def has_early_media(self) -> bool:
-        """Whether the caller was given a description of somebody's sound before an answer."""
-        return self._early is not None
-
-    @property
-    def sound_session(self) -> MediaSession | None:
-        """Its relay session, once there is one."""
-        return self._relay
+        return self.answered_at is not None
 
     # The call's life
 
@@ -184,7 +157,7 @@ class Call:
         if isinstance(outcome, Ending):
             return outcome
         await self._answer(outcome)
-        return await self._talk()
+        return await talk(self)
 
     async def _refused(self, refusal: Refusal) -> Ending:
         """The attempt came to nothing, unless the switch has something to offer the caller."""
@@ -197,8 +170,7 @@ class Call:
 
     def _admit(self) -> PricedRoute:
         """The stages of admission up to credit; each may refuse."""
-        if self.request.body:
-            self.offer = CallMedia.read(self.request.body)
+        self.opening.read_offer()
         check_diversions(self.request)
         digits = self.context.stages.wanted(self.line_of("a"), self.request.uri.user or "")
         priced = self.context.admit(self.caller, digits, self.request, self.record)
@@ -209,113 +181,31 @@ class Call:
 
     async def _authorize(self, priced: PricedRoute) -> None:
         """Have the money reserved and the ports opened, both before the callee's phone hears."""
-        opening = self._open_media(self._signalling())
+        ports = self.opening.order()
         try:
             await self.payers.meters[0].reserve(priced)
         finally:
             # Also when the money said no: the ports are there, or soon will be, and must go back.
-            self._relay = await opening
-        self._begin_media(self._relay)
+            self.opening.session = await ports
+        self.opening.begin(self.opening.session)
 
-    async def open_sound(self) -> None:
-        """Have a way to the caller, also in a call that nobody was rung for.
-
-        Raises:
-            MediaError: there is none to be had.
-        """
-        if self._relay is None:
-            self._relay = await self.context.media.open_alone(self._signalling())
-        if self._media is None:
-            self._begin_media(self._relay)
-
-    def _begin_media(self, relay: MediaSession) -> None:
-        relay.owner = self
-        address = self.context.media_address
-        origin = self.context.agent.pick(1 << 31)
-        self._media = CallMedia(
-            relay,
-            {"a": address, "b": address},
-            origin,
-            self._caller_security(),
-            transcodes=self.context.limits.transcodes,
-        )
-        if self.offer is not None:
-            self.learn("a", self.offer)
-
-    def _caller_security(self) -> LegSecurity | None:
-        """None until a caller whom the switch calls itself has answered."""
-        security: LegSecurity | None = self.leg("a").sound
-        return security
-
-    def _signalling(self) -> str:
-        """Where the caller's SIP comes from."""
-        return self.leg("a").dialog.flow.remote[0]
-
-    def _open_media(self, signalling: str) -> asyncio.Future[MediaSession]:
+    def order_ports(self, signalling: str) -> asyncio.Future[MediaSession]:
+        """Ask for ports; the caller's SIP comes from `signalling`."""
         line = self.line_of("a")
         together = line is not None and self.context.hall.has_service(line)  # it may be merged
         return self.context.media.open(signalling, None, together=together)
-
-    # Ringing
-
-    def offer_to_called(
-        self, party: Line | Trunk | None, flow: Flow, *, wide: bool = False
-    ) -> tuple[bytes, LegSecurity]:
-        """Our offer to a phone or trunk that is rung, empty when the caller made none; and what it
-        says of SRTP.
-
-        Args:
-            wide: with codecs that the caller hasn't.
-        """
-        security = self.context.security(party, flow)
-        if self.offer is None:
-            return b"", security
-        return self.media.describe("b", self.offer, wide=wide, security=security), security
 
     def secure(self, session: Session, party: Line | Trunk | None) -> None:
         """Have a leg that came by itself agree on SRTP as its line or trunk wants it."""
         if session.sound is None:
             session.sound = self.context.security(party, session.dialog.flow)
 
-    @property
-    def can_offer_more(self) -> bool:
-        """Whether we know codecs for somebody who speaks none of the caller's."""
-        return self.offer is not None and self.media.widens(self.offer)
+    # The answer
 
     def progress(self, session: Session, response: Response, *, early: bool = True) -> None:
-        """Pass a provisional response on; with SDP in it the caller hears early media, if `early`
+        """Whoever is rung says something on the way; the caller hears early media in it, if `early`
         says so."""
-        self.payers.rang(self.context.wall_ms())
-        self.context.changed(self)
-        body = b""
-        heard = try_read(response.body) if early else None
-        if heard is not None and self.offer is not None:
-            self.tones.stop_ringing()
-            self._early = heard
-            self.media.join("b", session.sound)
-            self.media.learn("b", heard, session.dialog.flow.remote[0])
-            body = self.media.describe("a", heard, answering=self.offer)
-        elif self._early is None and self.tones.ring():
-            return
-        status = response.status if response.status in (180, 181, 182, 183) else 183
-        self.leg("a").progress(status, self.now(), body)
-
-    def update_early(self, session: Session, body: bytes) -> None:
-        """An UPDATE before the answer: the relay stands between, so the other side needn't
-        hear that this one moved."""
-        side: Side = "a" if session is self.leg("a") else "b"
-        theirs = self._early if side == "a" else self.offer
-        heard = try_read(body)
-        if theirs is None or heard is None:
-            session.answer_update(488, b"", self.now())
-            return
-        try:
-            answer = self.media.describe(side, theirs, answering=heard)
-            self.media.learn(side, heard, session.dialog.flow.remote[0])
-        except SipError as error:
-            session.answer_update(error.status, b"", self.now())
-            return
-        session.answer_update(200, answer, self.now())
+        self.opening.progress(session, response, early=early)
 
     async def _answer(self, winner: Winner) -> None:
         """The first answer wins; it is on disk before the caller hears of it."""
@@ -335,36 +225,23 @@ class Call:
             self.media.answered(self.offer, description)
         self.learn("b", description)
         await self.payers.answered(answered, wall)
-        self._answered_at = answered
+        self.answered_at = answered
         self.context.changed(self)
         self.tones.stop_ringing()
         answer = self.media.describe("a", description, answering=self.offer, wide=True)
-        self._accept_caller(answer)
+        self.accept_caller(answer)
         self.talks.begin(self.offer, description)
         if winner.picked_up:
             pick_up.answer(self, winner.session)
         if winner.moves:
             self.talks.align("b", self.now())
-        self._recording.follow()
+        self.recording.follow()
         self.context.drain()
 
-    # Talking with the switch itself
+    def accept_caller(self, description: bytes) -> None:
+        self.leg("a").accept(description, self.now())
 
-    def speak_early(
-        self, items: Sequence[PlayItem], *, repeat: bool = False
-    ) -> asyncio.Future[Played] | None:
-        """Have a caller hear something before anybody answers; None if they made no offer that
-        we could answer. Afterwards they are to hear their peer again."""
-        if self.offer is None:
-            return None
-        try:
-            body = self.media.answer_itself("a", self.offer)
-        except SipError:
-            return None
-        self.leg("a").progress(183, self.now(), body)
-        self.sound.hear("a", "prompts")
-        self.context.drain()
-        return self.sound.play("a", items, repeat=repeat)
+    # For the services that talk with the caller
 
     @property
     def sound(self) -> MediaSession:
@@ -373,16 +250,8 @@ class Call:
 
     @property
     def speaker(self) -> Speaker:
-        """Talks with the caller, in the language of the caller's line, or else of the line whose
-        mailbox it is."""
-        if self._speaker is None:
-            line = self.line_of("a") or self.host
-            language = None if line is None else line.language
-            in_band = not self.media.knows_events("a")
-            self._speaker = Speaker(
-                self.context, self.id, self.sound, "a", language, in_band=in_band
-            )
-        return self._speaker
+        """Talks with the caller."""
+        return self.attending.speaker
 
     def connect(self, line: Line, number: str) -> asyncio.Future[bool]:
         """Have the caller talk to somebody else in the place of a service of ours, which ends when
@@ -391,192 +260,14 @@ class Call:
         self.post(Connect(line, number, told))
         return told
 
-    def connected(self, session: Session, line: Line | None, identity: Identity | None) -> None:
-        """Somebody answered whom a service of ours had called."""
-        if self._serving is not None:
-            self._serving.stop()
-            self._serving = None
-        sound = self.sound
-        sound.on_digit = None
-        sound.stop_playing("a")
-        sound.listen("a", digits=False)
-        sound.hear("a", "peer")
-        self._put_leg("b", session, line, identity)
-
-    def enter_conference(self, member: Member) -> None:
-        """One side goes to a conference, and the other, whose line it is, leaves the call."""
-        gone = other(member.side)
-        self.parties.put(gone, self.leg(gone), None, self.identity(gone))
-        self.sound.set_remote(gone, None, 0, 0, "inactive")
-        self._recording.follow()
-        self._serving = Serving(self, None, partial(merging.attend, member), member.side)
-        self._serving.take_over()
-        self.context.changed(self)
-
-    async def finish_speaking(self) -> None:
-        """Before a call ends in which something was said."""
-        if self._speaker is not None:
-            await self._speaker.finish()
-
     async def until_hung_up(self) -> None:
         """Wait for the caller to hang up, which ends the service."""
         await self.context.loop.create_future()
-
-    def _accept_caller(self, description: bytes) -> None:
-        self.leg("a").accept(description, self.now())
-
-    async def talk_unpaid(self, end: Ending, service: Callable[[], Awaitable[None]]) -> Ending:
-        """Record the attempt as it ended; then have a service of ours talk with the caller, which
-        is never billed.
-
-        Raises:
-            SipError: 488, there is no codec that both speak.
-        """
-        for meter in list(self.payers.meters):
-            await self.payers.drop(meter, end)
-        await self.open_sound()
-        return await self.serve(service)
 
     def let_go_of(self, line: Line) -> None:
         """The line takes no part in the call any more."""
         self.line_ids.discard(line.id)
         self.context.left(self, line)
-
-    async def serve(self, service: Callable[[], Awaitable[None]]) -> Ending:
-        """Have a service of ours answer, and talk with the caller until either has enough."""
-        self.tones.stop_ringing()
-        self._serving = Serving(self, self.offer, service)
-        await self._serving.answer()
-        return await self._talk()
-
-    async def answered_by_switch(self, description: bytes) -> None:
-        """Note our own answer, then give it to the caller."""
-        answered, wall = self.now(), self.context.wall_ms()
-        await self.payers.answered(answered, wall)
-        self._answered_at = answered
-        self.context.changed(self)
-        self.leg("a").accept(description, self.now())
-        self.context.drain()
-
-    # Talking
-
-    async def _talk(self) -> Ending:
-        assert self._answered_at is not None
-        cap = self._answered_at + self.context.limits.max_duration_seconds
-        while True:
-            letter = await self.mailbox.next(self._next_deadline(cap))
-            ended = None
-            if letter is not None:
-                ended = await self._hear(letter)
-            ended = ended or await self._expire(cap)
-            self.context.drain()
-            if ended is not None:
-                return ended
-
-    def _next_deadline(self, cap: float) -> float:
-        return min(
-            cap,
-            self._transfer.until,
-            self.talks.retry_at,
-            self._warnings.next_at(),
-            self.payers.next_deadline(),
-        )
-
-    async def _expire(self, cap: float) -> Ending | None:
-        """What is due now."""
-        now = self.now()
-        if (ended := self.payers.expire(now)) is not None:
-            return ended
-        if now >= cap:
-            return endings.cap_reached(cap)
-        self._warnings.expire(now)
-        if now >= self.talks.retry_at:
-            self.talks.retry(now)
-        if now >= self._transfer.until:
-            return await self._transfer.expire()
-        return None
-
-    async def _hear(self, letter: Any) -> Ending | None:
-        if self._transfer.concerns(letter):
-            return await self._transfer.take(letter)
-        if isinstance(letter, Connect):
-            return await self._transfer.connect(letter)
-        if self._serving is not None and not isinstance(letter, _OF_EVERY_CALL):
-            return self._serving.hear(letter)
-        match letter:
-            case sip_events.HungUp() | sip_events.Cancelled():
-                return self.hung_up(letter)
-            case PickUp():
-                pick_up.take_late(self, letter)
-            case sip_events.InfoReceived(session, request):
-                self._pass_info(session, request)
-            case sip_events.Referred(session, request, flow):
-                return await self._transfer.asked(session, request, flow)
-            case GiveLeg():
-                return self._give(letter)
-            case HandOver():
-                await merging.handed_over(self, letter)
-            case Extended(meter, authorization):
-                meter.extended(authorization)
-            case BalanceChanged():
-                self.payers.balance_changed()
-            case Silent(last_packet_at):
-                return endings.media_silent(last_packet_at or self._answered_at or self.now())
-            case MediaLost():
-                return Ending("media_timeout", 200, 41, rule="media: the worker died")
-            case HangUp(ended_by):
-                return Ending(ended_by, 200, 16, rule="call: ended by the operator")
-            case Asker():
-                self.talks.ask(letter, letter.offer, self.now())
-            case _:
-                return self._renegotiate(letter)
-        return None
-
-    def hung_up(self, letter: sip_events.HungUp | sip_events.Cancelled) -> Ending | None:
-        """Whether a leg that hung up ends the call, and how."""
-        if letter.session not in self.parties:
-            return None  # a newcomer who gave up, or a leg that was replaced meanwhile
-        if self._transfer.leaves(letter.session):
-            return None
-        by = "caller" if letter.session is self.leg("a") else "callee"
-        if isinstance(letter, sip_events.Cancelled):  # as he was being answered
-            return endings.hung_up(by)
-        if letter.expired:
-            return endings.not_refreshed()
-        return endings.unreachable(by) if letter.status else endings.hung_up(by)
-
-    def _renegotiate(self, letter: Any) -> Ending | None:
-        """Offers and answers after the first; one that can't be understood ends nothing but
-        itself, unless a delayed first answer is what is missing."""
-        try:
-            self.talks.take(letter, self.now())
-        except (ParseError, SipError) as error:
-            return Ending("callee", 200, 65, rule=f"media: {error.reason}")
-        return None
-
-    def _pass_info(self, session: Session, request: Request) -> None:
-        """Keys pass from leg to leg; nothing else does."""
-        content_type, side = request.content_type or "", self.side_of(session)
-        key = key_in(content_type, request.body)
-        if key is not None and self.media.press(side, key):
-            return
-        if content_type in INFO_TYPES and len(request.body) <= MAX_INFO_BYTES:
-            peer = self.leg(other(side))
-            peer.info(content_type.encode("ascii"), request.body, self.now())
-
-    def _give(self, letter: GiveLeg) -> Ending | None:
-        """Let another call have the person whom one of our legs talks to."""
-        side = self.side_of(letter.session)
-        kept = other(side)
-        busy = self._transfer.under_way or self.talks.busy
-        if busy or letter.taker.over or letter.session not in self.parties:
-            letter.taker.post(Given(None))
-            return None
-        session, line, identity = self.parties.give(kept)
-        session.owner = None
-        session.sound.renew()
-        letter.taker.post(Given(session, line, identity, self.payers.give()))
-        return endings.hung_up("caller")
 
     # The end
 
@@ -590,9 +281,9 @@ class Call:
         self._hang_up(end, now)
         self.context.drain()
         figures = None
-        if self._relay is not None:
-            self._relay.owner = None
-            figures = await self.context.figures(self._relay, CLOSE_SECONDS)
+        if (session := self.opening.session) is not None:
+            session.owner = None
+            figures = await self.context.figures(session, CLOSE_SECONDS)
         try:
             await self.payers.settle(end, ended_at, ended_wall, figures, self.codec)
         finally:
@@ -603,19 +294,18 @@ class Call:
         """Of the parts that refer back to the call: else only the garbage collector could free
         them, and it would have to look through everything that lives to find them."""
         self.ringing = None
-        self._serving = None
-        self._speaker = None
-        del self.payers, self.talks, self._transfer, self._recording, self._warnings, self.tones
+        self.opening.let_go()
+        del self.attending, self.payers, self.talks, self.transfer, self.recording
+        del self.warnings, self.tones
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
         if self.ringing is not None:
             self.ringing.stop(now)
-        if self._serving is not None:
-            self._serving.stop()
-        self._transfer.stop(now)
+        self.attending.stop()
+        self.transfer.stop(now)
         self.talks.stop(now)
-        if self._answered_at is None:
+        if self.answered_at is None:
             self._turn_away(end, now)
         for leg in self.parties:
             leg.bye(now, extra)
@@ -650,7 +340,7 @@ class Call:
     @property
     def rung(self) -> Line | None:
         """The line whose phones ring now."""
-        if self.ringing is None or self._answered_at is not None or self.over:
+        if self.ringing is None or self.answered_at is not None or self.over:
             return None
         return self.ringing.line
 
@@ -667,11 +357,11 @@ class Call:
     ) -> Session:
         """Put another in the place of a leg; the one who was there."""
         gone = self.leg(side)
-        self._put_leg(side, session, line, identity)
-        self._recording.follow()
+        self.put_leg(side, session, line, identity)
+        self.recording.follow()
         return gone
 
-    def _put_leg(
+    def put_leg(
         self, side: Side, session: Session, line: Line | None, identity: Identity | None
     ) -> None:
         session.owner = self
@@ -707,9 +397,14 @@ class Call:
         self.tones.heard(side, heard)
 
     @property
+    def offer(self) -> SessionDescription | None:
+        """The caller's first; None if his INVITE made none."""
+        return self.opening.offer
+
+    @property
     def media(self) -> CallMedia:
-        assert self._media is not None
-        return self._media
+        assert self.opening.media is not None
+        return self.opening.media
 
     def now(self) -> float:
         return self.context.loop.time()

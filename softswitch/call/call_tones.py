@@ -56,7 +56,7 @@ class CallTones:
         if self._settles_codecs():
             return False
         item = PlayItem(tone="ringback", country=self._tones.country)
-        playing = self._call.speak_early([item], repeat=True)
+        playing = self._call.opening.speak([item], repeat=True)
         if playing is not None:
             playing.add_done_callback(self._over)
             self._rings = True

@@ -119,7 +119,7 @@ async def _merge(call: Call, side: Side) -> int:
     except (Elsewhere, StoreError) as error:
         call.context.log.error("a call can't be merged", call=call.id, why=repr(error))
         return 503
-    call.enter_conference(member)
+    call.attending.enter_conference(member)
     return 200
 
 

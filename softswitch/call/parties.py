@@ -47,6 +47,10 @@ class Parties:
     def leg(self, side: Side) -> Session:
         return self._legs[side]
 
+    def get(self, side: Side) -> Session | None:
+        """As `leg`; None if nobody is there yet."""
+        return self._legs.get(side)
+
     def line(self, side: Side) -> Line | None:
         """Whose phone a leg is; None for a trunk's."""
         return self._lines.get(side)

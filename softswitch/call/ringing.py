@@ -132,7 +132,7 @@ class Ringing:
         if attempt.trunk is not None and attempt.trunk.id != NO_TRUNK:
             call.payers.meters[-1].record.trunk = attempt.trunk.name
         self._branches = branches = Branches(call.context.agent, attempt)
-        branches.invite(call, call.offer_to_called, call.now())
+        branches.invite(call, call.opening.offer_to_called, call.now())
         call.context.changed(call)
         call.context.drain()
         return branches
@@ -179,7 +179,7 @@ class Ringing:
     async def _greet(self, branches: Branches, path: str) -> Ending | None:
         """Play a greeting before anybody is rung; whether the caller has given up meanwhile."""
         call = self._call
-        playing = call.speak_early([PlayItem(file=path)])
+        playing = call.opening.speak([PlayItem(file=path)])
         if playing is None:
             return None
         playing.add_done_callback(partial(_greeted, call))
@@ -220,7 +220,8 @@ class Ringing:
         match letter:
             case sip_events.Progress(session, response) if session in branches:
                 branches.note_early(session, response)
-                call.progress(session, response, early=branches.part(session).confirming is None)
+                early = branches.part(session).confirming is None
+                call.progress(session, response, early=early)
             case sip_events.Answered(session, response) if session in branches:
                 return self._answered(branches, session, self._description(session, response))
             case Confirmed(session, description) if session in branches:
@@ -243,7 +244,7 @@ class Ringing:
                     return None
                 self._failed(branches, session, status, response)
             case sip_events.Updated(session, request):
-                call.update_early(session, request.body)
+                call.opening.update(session, request.body)
             case Registered(binding):
                 self._ring_late(branches, binding)
             case _:
@@ -302,13 +303,13 @@ class Ringing:
 
     def _ring_late(self, branches: Branches, binding: Binding) -> None:
         call = self._call
-        branches.late(binding, call, call.offer_to_called, call.now())
+        branches.late(binding, call, call.opening.offer_to_called, call.now())
 
     def _offer_more(self, branches: Branches, session: Session) -> bool:
         """Ring one once more who may know other codecs than the caller's."""
-        call = self._call
-        offer = partial(call.offer_to_called, wide=True)
-        return call.can_offer_more and branches.invite_again(session, call, offer, call.now())
+        call, opening = self._call, self._call.opening
+        offer = partial(opening.offer_to_called, wide=True)
+        return opening.can_offer_more and branches.invite_again(session, call, offer, call.now())
 
     def _give_up(self, branches: Branches, letter: Any) -> Ending | None:
         call = self._call

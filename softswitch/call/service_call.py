@@ -47,9 +47,9 @@ class ServiceCall(Call):
         self._connects = connects
         self._gathers = gathers
 
-    def _open_media(self, signalling: str) -> asyncio.Future[MediaSession]:
+    def order_ports(self, signalling: str) -> asyncio.Future[MediaSession]:
         if self._connects:
-            return super()._open_media(signalling)
+            return super().order_ports(signalling)
         return self.context.media.open_alone(signalling, together=self._gathers)
 
     async def _live(self) -> Ending:
@@ -57,7 +57,7 @@ class ServiceCall(Call):
         ended = await given_up(self)
         if ended is not None:
             return ended
-        return await self.serve(partial(self._service, self))
+        return await self.attending.serve(partial(self._service, self))
 
 
 Service = Callable[[ServiceCall], Awaitable[None]]

@@ -20,6 +20,7 @@ from softswitch.call.ending import Ending
 from softswitch.call.keys import key_in
 from softswitch.call.media import CallMedia, Side
 from softswitch.call.renegotiation import RETRY_SECONDS, Asker
+from softswitch.call.talking import hung_up
 from softswitch.call.transfer import GiveLeg, Given
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Serving:
             description = call.media.offer_itself("a")
         else:
             description = call.media.answer_itself("a", self._offer)
-        await call.answered_by_switch(description)
+        await call.attending.accept(description)
         if self._offer is not None:
             self._serve()
 
@@ -112,7 +113,7 @@ class Serving:
         call = self._call
         match letter:
             case sip_events.HungUp():
-                return call.hung_up(letter)
+                return hung_up(call, letter)
             case sip_events.Cancelled():  # as we answered: he never had our 200
                 at = call.payers.meters[0].answered_at if call.payers.meters else None
                 return replace(endings.given_up(), at=at)
@@ -202,4 +203,4 @@ class Serving:
 
 async def _run(call: Call, service: Awaitable[None]) -> None:
     await service
-    await call.finish_speaking()
+    await call.attending.finish_speaking()

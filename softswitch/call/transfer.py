@@ -284,7 +284,7 @@ class Transfer:
         assert self._side is not None
         now = call.now()
         if self._connect is not None:
-            call.connected(session, line, identity)
+            call.attending.connected(session, line, identity)
             self._connect.tell(True)
         else:
             self._tell(200, "OK")

@@ -27,6 +27,7 @@ from softswitch.call.forking import Branches, Offer, no_answer
 from softswitch.call.letters import HangUp, MediaLost
 from softswitch.call.media import CallMedia
 from softswitch.call.ringing import Ringing
+from softswitch.call.talking import talk
 from softswitch.completion.waiting import Waiting
 from softswitch.directory import Line, Trunk
 
@@ -60,12 +61,6 @@ class PlacedCall(Call):
     async def _refused(self, refusal: Refusal) -> Ending:
         """Nobody is there to whom anything could be offered."""
         return Ending.refused(refusal)
-
-    def _signalling(self) -> str:
-        return ""
-
-    def _caller_security(self) -> LegSecurity | None:
-        return None
 
     async def _until_answered(
         self, line: Line, identity: Identity, offer: Offer, seconds: float
@@ -148,9 +143,9 @@ class CompletingCall(PlacedCall):
             self.done = outcome.ended_by not in ENDED_BY_SWITCH
             return outcome
         await self._answer(outcome)
-        return await self._talk()
+        return await talk(self)
 
-    def _open_media(self, signalling: str) -> asyncio.Future[MediaSession]:
+    def order_ports(self, signalling: str) -> asyncio.Future[MediaSession]:
         return self.context.media.open(None, None)
 
     async def _call_back(self, identity: Identity) -> Ending | None:
@@ -168,8 +163,8 @@ class CompletingCall(PlacedCall):
         self.parties.put("a", session, line, identity)
         self.media.join("a", session.sound)
         self.parties.name("b", shown)
-        self.offer = CallMedia.read(response.body or session.remote_description)
-        self.learn("a", self.offer)
+        self.opening.offer = CallMedia.read(response.body or session.remote_description)
+        self.learn("a", self.opening.offer)
         self._sound_of_ringing(line)
         return None
 
@@ -201,7 +196,7 @@ class CompletingCall(PlacedCall):
         self.payers.rang(self.context.wall_ms())
         self.context.changed(self)
 
-    def _accept_caller(self, description: bytes) -> None:
+    def accept_caller(self, description: bytes) -> None:
         """He has answered us long ago; what was agreed with him stands."""
         self.sound.stop_playing("a")
         self.sound.hear("a", "peer")

@@ -49,8 +49,8 @@ async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | 
         service = partial(_ask, desk, call, waiting)
         end = Ending.refused(refusal)
         if desk.answers:
-            return await call.talk_unpaid(end, service)
-        await call.open_sound()
+            return await call.attending.serve_unpaid(end, service)
+        await call.opening.alone()
         # The offer has said why the call failed.
         return await serve_early(call, service) or replace(end, says=())
     finally:

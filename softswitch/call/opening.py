@@ -1,0 +1,165 @@
+"""The way of a call's sound, from its ports to the answer: what the caller offered, what whoever is
+rung is offered, and what is heard before anybody answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rtp.control import Played, PlayItem
+from rtp.session import MediaSession
+from sip.errors import SipError
+from sip.flow import Flow
+from sip.message import Response
+from sip.sdp import SessionDescription
+from sip.session import Session
+from softswitch.call.leg_security import LegSecurity
+from softswitch.call.media import CallMedia, Side, try_read
+
+if TYPE_CHECKING:
+    from softswitch.call.call import Call
+    from softswitch.directory import Line, Trunk
+
+
+class Opening:
+    """That of one call."""
+
+    __slots__ = ("_call", "_early", "media", "offer", "session")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self.session: MediaSession | None = None
+        """The call's relay session, once there is one."""
+        self.media: CallMedia | None = None
+        self.offer: SessionDescription | None = None
+        """The caller's first; None if his INVITE made none."""
+        self._early: SessionDescription | None = None
+        """What the caller hears before an answer."""
+
+    def read_offer(self) -> None:
+        """Raises SipError: there is one that can't be used."""
+        if self._call.request.body:
+            self.offer = CallMedia.read(self._call.request.body)
+
+    def order(self) -> asyncio.Future[MediaSession]:
+        """Ask for the call's ports."""
+        return self._call.order_ports(self._signalling())
+
+    async def alone(self) -> None:
+        """Have a way to the caller, also in a call that nobody was rung for.
+
+        Raises:
+            MediaError: there is none to be had.
+        """
+        if self.session is None:
+            self.session = await self._call.context.media.open_alone(self._signalling())
+        if self.media is None:
+            self.begin(self.session)
+
+    def _signalling(self) -> str:
+        """Where the caller's SIP comes from; nowhere yet if the switch calls him itself."""
+        caller = self._call.parties.get("a")
+        return "" if caller is None else caller.dialog.flow.remote[0]
+
+    def begin(self, session: MediaSession) -> None:
+        """The ports are there."""
+        call = self._call
+        session.owner = call
+        address = call.context.media_address
+        origin = call.context.agent.pick(1 << 31)
+        caller = call.parties.get("a")
+        self.media = CallMedia(
+            session,
+            {"a": address, "b": address},
+            origin,
+            None if caller is None else caller.sound,
+            transcodes=call.context.limits.transcodes,
+        )
+        if self.offer is not None:
+            call.learn("a", self.offer)
+
+    def let_go(self) -> None:
+        """Of the call, which is over."""
+        del self._call
+
+    # While it rings
+
+    def offer_to_called(
+        self, party: Line | Trunk | None, flow: Flow, *, wide: bool = False
+    ) -> tuple[bytes, LegSecurity]:
+        """Our offer to a phone or trunk that is rung, empty when the caller made none; and what it
+        says of SRTP.
+
+        Args:
+            wide: with codecs that the caller hasn't.
+        """
+        call = self._call
+        security = call.context.security(party, flow)
+        if self.offer is None:
+            return b"", security
+        return call.media.describe("b", self.offer, wide=wide, security=security), security
+
+    @property
+    def can_offer_more(self) -> bool:
+        """Whether we know codecs for somebody who speaks none of the caller's."""
+        return self.offer is not None and self._call.media.widens(self.offer)
+
+    @property
+    def has_early_media(self) -> bool:
+        """Whether the caller was given a description of somebody's sound before an answer."""
+        return self._early is not None
+
+    def progress(self, session: Session, response: Response, *, early: bool = True) -> None:
+        """Pass a provisional response on; with SDP in it the caller hears early media, if `early`
+        says so."""
+        call = self._call
+        call.payers.rang(call.context.wall_ms())
+        call.context.changed(call)
+        body = b""
+        heard = try_read(response.body) if early else None
+        if heard is not None and self.offer is not None:
+            call.tones.stop_ringing()
+            self._early = heard
+            call.media.join("b", session.sound)
+            call.media.learn("b", heard, session.dialog.flow.remote[0])
+            body = call.media.describe("a", heard, answering=self.offer)
+        elif self._early is None and call.tones.ring():
+            return
+        status = response.status if response.status in (180, 181, 182, 183) else 183
+        call.leg("a").progress(status, call.now(), body)
+
+    def update(self, session: Session, body: bytes) -> None:
+        """An UPDATE before the answer: the relay stands between, so the other side needn't
+        hear that this one moved."""
+        call = self._call
+        side: Side = "a" if session is call.leg("a") else "b"
+        theirs = self._early if side == "a" else self.offer
+        heard = try_read(body)
+        if theirs is None or heard is None:
+            session.answer_update(488, b"", call.now())
+            return
+        try:
+            answer = call.media.describe(side, theirs, answering=heard)
+            call.media.learn(side, heard, session.dialog.flow.remote[0])
+        except SipError as error:
+            session.answer_update(error.status, b"", call.now())
+            return
+        session.answer_update(200, answer, call.now())
+
+    def speak(
+        self, items: Sequence[PlayItem], *, repeat: bool = False
+    ) -> asyncio.Future[Played] | None:
+        """Have a caller hear something before anybody answers; None if they made no offer that
+        we could answer. Afterwards they are to hear their peer again."""
+        call = self._call
+        if self.offer is None:
+            return None
+        try:
+            body = call.media.answer_itself("a", self.offer)
+        except SipError:
+            return None
+        call.leg("a").progress(183, call.now(), body)
+        call.sound.hear("a", "prompts")
+        call.context.drain()
+        return call.sound.play("a", items, repeat=repeat)

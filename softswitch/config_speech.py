@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from softswitch.config_values import Section, below_config, comma_list
+from softswitch.supplementary import Unanswered
 
 FilePath = Annotated[Path, AfterValidator(below_config)]
 """Absolute once read."""
@@ -36,6 +37,9 @@ class AnnouncementsSection(Section):
     mode: Literal["early", "answer", "off"] = "early"
     """How a line hears why its call is refused: before the status as early media, by an answer
     that costs nothing, or not at all."""
+    unanswered: Annotated[tuple[Unanswered, ...], BeforeValidator(comma_list)] = ()
+    """What is announced, too, of calls that nobody took: busy, no_answer, declined, unreachable.
+    Not without being asked for: phones have tones of their own, and show the status."""
     warnings_seconds: Annotated[
         tuple[Annotated[int, Field(ge=5, le=600)], ...],
         AfterValidator(_falling),

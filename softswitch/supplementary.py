@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
 from softswitch.admission.refusal import NO_ANSWER, Refusal
 
 ForwardKind = Literal["always", "busy", "no_answer", "unreachable"]
+Unanswered = Literal["busy", "no_answer", "declined", "unreachable"]
+"""Why nobody took a call."""
 Needs = Literal["nothing", "a number", "numbers"]
 
 MAX_FILTERED = 100
@@ -236,7 +238,18 @@ NO_SERVICES = Supplementary()
 """Of a line that never set any."""
 
 
-def failed_as(refusal: Refusal) -> ForwardKind | None:
+class Failure(Protocol):
+    """A refusal, or the end that came of it."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def cause(self) -> int: ...
+    @property
+    def ended_by(self) -> str: ...
+
+
+def failed_as(refusal: Failure) -> ForwardKind | None:
     """What phones' failure means to whoever wants to reach their line; None: a person said no, or
     it was the switch that failed."""
     if refusal.ended_by == "operator":
@@ -248,3 +261,14 @@ def failed_as(refusal: Refusal) -> ForwardKind | None:
     if refusal.status in (408, 430, 480, 503):
         return "unreachable"
     return None
+
+
+def unanswered_as(failure: Failure) -> Unanswered | None:
+    """Why nobody took a call, for who dialled it; None: it was the switch that failed, or whoever
+    called gave up."""
+    if failure.ended_by not in ("callee", "timer"):
+        return None
+    if failure.status == 603:
+        return "declined"
+    kind = failed_as(failure)
+    return None if kind == "always" else kind

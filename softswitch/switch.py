@@ -257,6 +257,7 @@ class Switch:
                 config.media.transcode,
                 config.announcements.mode,
                 config.announcements.warnings_seconds,
+                config.announcements.unanswered,
             ),
             tones=Tones(
                 config.switch.country,

@@ -8,8 +8,10 @@ without an offer get the status alone, and so does everybody if there is no reco
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rtp.control import Played, PlayItem
@@ -22,6 +24,7 @@ from softswitch.call.ending import Ending
 from softswitch.call.letters import HangUp, MediaLost
 from softswitch.call.speaker import FLUSH
 from softswitch.prompts.announcer import Announcement
+from softswitch.supplementary import Unanswered, unanswered_as
 
 if TYPE_CHECKING:
     from softswitch.call.call import Call
@@ -30,6 +33,15 @@ MAX_SECONDS = 30.0
 """However long an announcement is, the call ends then."""
 
 
+SAYS: Mapping[Unanswered, str] = MappingProxyType(
+    {
+        "busy": "refused-busy",
+        "no_answer": "refused-no-answer",
+        "declined": "refused-declined",
+        "unreachable": "refused-unreachable",
+    }
+)
+"""What a call that nobody took is announced by."""
 TONE_MS = 4_000
 TONE_OF_CAUSE = {
     1: "special_information",
@@ -75,11 +87,19 @@ def _announcement(call: Call, end: Ending) -> Announcement | None:
         return None
     if not isinstance(call.caller, LineCaller):
         return None
-    if end.says and call.context.limits.announces != "off":
-        said = call.context.announcer.announce(call.caller.line.language, end.says)
+    limits = call.context.limits
+    says = end.says or _of_unanswered(end, limits.announces_unanswered)
+    if says and not end.told and limits.announces != "off":
+        said = call.context.announcer.announce(call.caller.line.language, says)
         if said.language:
             return said
     return _tone(call.context.tones, end)
+
+
+def _of_unanswered(end: Ending, wanted: Collection[Unanswered]) -> tuple[str, ...]:
+    """Of a call that nobody took, if the operator wants that announced."""
+    kind = unanswered_as(end)
+    return (SAYS[kind],) if kind is not None and kind in wanted else ()
 
 
 def _tone(tones: Tones, end: Ending) -> Announcement | None:

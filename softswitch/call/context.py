@@ -43,6 +43,7 @@ from softswitch.call.forking import Attempt, PhoneRinger
 from softswitch.call.leg_security import LegSecurity, SrtpPolicy
 from softswitch.directory import Line, Trunk
 from softswitch.last_calls import LastCall
+from softswitch.supplementary import Unanswered
 
 if TYPE_CHECKING:
     from sip.session import Session
@@ -125,6 +126,8 @@ class Limits:
     """How a caller of ours hears why a call is refused."""
     warnings_seconds: tuple[int, ...] = ()
     """How long before the money ends the payer is warned, the longest first."""
+    announces_unanswered: tuple[Unanswered, ...] = ()
+    """Which of the calls that nobody took are announced to a caller of ours."""
 
     @property
     def extension_lead_seconds(self) -> float:

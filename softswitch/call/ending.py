@@ -21,6 +21,7 @@ class Ending:
         rule: what refused, for the log.
         reason: the phrase that goes with the status; None for the standard one.
         says: what the caller hears of it before an answer.
+        told: the caller has heard already what became of the call.
     """
 
     ended_by: str
@@ -30,6 +31,7 @@ class Ending:
     rule: str = ""
     reason: str | None = None
     says: tuple[Part, ...] = ()
+    told: bool = False
 
     @classmethod
     def refused(cls, refusal: Refusal) -> Ending:

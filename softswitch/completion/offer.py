@@ -52,7 +52,7 @@ async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | 
             return await call.attending.serve_unpaid(end, service)
         await call.opening.alone()
         # The offer has said why the call failed.
-        return await serve_early(call, service) or replace(end, says=())
+        return await serve_early(call, service) or replace(end, told=True)
     finally:
         desk.decided(waiting)
 

@@ -18,9 +18,10 @@ NO_CREDIT = "refused-no-credit"
 def make(request, tmp_path):
     """Makes an exchange with one registered line, a trunk and a tariff for Georgia."""
 
-    def made(mode="early", balance=0, prompts=True, **line):
+    def made(mode="early", balance=0, prompts=True, unanswered="", more="", **line):
         library = recorded(tmp_path, "ka", "en") if prompts else None
-        exchange = Exchange(seed=1, prompts=library, config=f'[announcements]\nmode = "{mode}"\n')
+        config = f'[announcements]\nmode = "{mode}"\nunanswered = "{unanswered}"\n{more}'
+        exchange = Exchange(seed=1, prompts=library, config=config)
         request.addfinalizer(exchange.close)
         exchange.tariff(("995", 60_000, 1, 1))
         account = exchange.account(balance)
@@ -174,6 +175,85 @@ def test_trunks_that_refuse(make, answers, status, tokens):
     assert cdr.sip_status == phone.status == status
     assert said(exchange) == ([] if tokens is None else [("ka", tokens)])
     assert exchange.store.account(1).balance_micros == LARI
+
+
+ALL = "busy, no_answer, declined, unreachable"
+NO_OFFER = "[completion]\nenabled = false\n"
+
+
+def called(exchange, answer, **facts):
+    """Another line, whose phone answers so; None: it has no phone."""
+    other = exchange.phone(
+        exchange.line("+995322000002", exchange.account(0), **facts), "198.51.100.2"
+    )
+    if answer is not None:
+        other.register()
+        other.behaviour.answer = answer
+        exchange.run(1.0)
+    return "+995322000002"
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "cause", "tokens"),
+    [
+        (486, 486, 17, "refused-busy"),
+        (600, 600, 17, "refused-busy"),
+        (603, 603, 21, "refused-declined"),
+        (503, 503, 41, "refused-unreachable"),
+        (None, 480, 20, "refused-unreachable"),
+        (0, 480, 19, "refused-no-answer"),
+        (404, 404, 1, None),
+    ],
+)
+@pytest.mark.parametrize("unanswered", [ALL, ""])
+def test_calls_that_nobody_takes_if_the_operator_wants_it(
+    make, answers, status, cause, tokens, unanswered
+):
+    exchange, phone, _ = make(balance=LARI, unanswered=unanswered, more=NO_OFFER)
+    phone.call(called(exchange, answers, no_answer_seconds=5))
+    cdr = over(exchange)
+    assert (cdr.sip_status, cdr.cause) == (status, cause) and phone.status == status
+    if not unanswered or tokens is None:
+        assert said(exchange) == [] and phone.heard == 0
+        return
+    assert said(exchange) == [("ka", tokens)]
+    assert phone.heard >= TOKEN_SECONDS / 0.02 - 1
+    assert exchange.store.account(1).balance_micros == LARI
+
+
+def test_only_what_the_operator_chose(make):
+    exchange, phone, trunk = make(balance=LARI, unanswered="no_answer")
+    trunk.behaviour.answer = 486
+    phone.call(MOBILE)
+    assert over(exchange).sip_status == phone.status == 486
+    assert said(exchange) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "tokens"),
+    [(486, "refused-busy"), (603, "refused-declined"), (503, "refused-no-lines")],
+)
+def test_a_busy_person_behind_a_trunk_and_busy_trunks_are_told_apart(make, answers, tokens):
+    exchange, phone, trunk = make(balance=LARI, unanswered=ALL)
+    trunk.behaviour.answer = answers
+    phone.call(MOBILE)
+    assert over(exchange).sip_status == phone.status == answers
+    assert said(exchange) == [("ka", tokens)]
+    assert exchange.store.account(1).balance_micros == LARI
+
+
+def test_after_ringback_of_the_switchs_own(make):
+    exchange, phone, _ = make(balance=LARI, unanswered=ALL, more="[tones]\nringback = true\n")
+    phone.call(called(exchange, 0, no_answer_seconds=5))
+    assert over(exchange).sip_status == phone.status == 480
+    assert said(exchange) == [("ka", "refused-no-answer")]
+
+
+def test_who_was_offered_completion_has_heard_it_there(make):
+    exchange, phone, _ = make(balance=LARI, unanswered=ALL)
+    phone.call(called(exchange, 486))
+    assert over(exchange).sip_status == phone.status == 486
+    assert said(exchange) == [("ka", "cc-offer-busy"), ("ka", "cc-declined")]
 
 
 def test_after_early_media_of_the_trunks_own_nothing_is_added(make):

@@ -165,39 +165,43 @@ class MediaWorkers:
         a_signalling: str | None,
         b_signalling: str | None,
         *,
-        together: bool = False,
+        beside: MediaSession | None = None,
     ) -> asyncio.Future[MediaSession]:
         """Open port pairs for both sides.
 
         Args:
             a_signalling, b_signalling: the IP address that each peer's SIP comes from, if known.
-            together: in the worker where all such sessions are, so that they can be in one room.
+            beside: in the worker of this session, open or not, so that both can be in one room.
 
         The future fails with MediaError if there are no ports, descriptors or workers.
         """
-        return self._open(SideSpec(a_signalling), SideSpec(b_signalling), together)
+        ready = [worker for worker in self._workers if worker.ready]
+        if beside is not None:
+            ready = [worker for worker in ready if beside.is_kept_by(worker.book)]
+        return self._open(SideSpec(a_signalling), SideSpec(b_signalling), ready)
 
     def open_alone(
         self, signalling: str | None, *, together: bool = False
     ) -> asyncio.Future[MediaSession]:
         """Open a port pair for a caller whom the switch itself talks with, as side a.
 
+        Args:
+            together: in the worker where all such sessions are as long as it lives.
+
         The future fails as that of :meth:`open`.
         """
-        return self._open(SideSpec(signalling), None, together)
+        ready = [worker for worker in self._workers if worker.ready]
+        return self._open(SideSpec(signalling), None, ready[:1] if together else ready)
 
     def _open(
-        self, side_a: SideSpec, side_b: SideSpec | None, together: bool
+        self, side_a: SideSpec, side_b: SideSpec | None, ready: list[_Worker]
     ) -> asyncio.Future[MediaSession]:
-        ready = [worker for worker in self._workers if worker.ready]
         if not ready:
             future: asyncio.Future[MediaSession] = asyncio.get_running_loop().create_future()
             future.set_exception(MediaError("no media worker is running"))
             return future
         self._last_session += 1
         worker = min(ready, key=lambda worker: (worker.overdue, len(worker)))
-        if together:
-            worker = ready[0]
         return worker.book.open(self._last_session, side_a, side_b)
 
     def monotonic(self, epoch_ms: int) -> float:

@@ -345,12 +345,41 @@ class SideFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
     round_trip_ms: float | None = None
     one_way: bool = False
 
+    def and_then(self, later: SideFigures) -> SideFigures:
+        """Of a side whose sound went on in another session: counts are added up, the judgement of
+        its quality weighs each by its packets, and what was measured last is kept."""
+        if not self.packets:
+            return msgspec.structs.replace(later, strays=self.strays + later.strays)
+        if not later.packets:
+            return msgspec.structs.replace(self, strays=self.strays + later.strays)
+        packets = self.packets + later.packets
+        mos = later.mos
+        if self.mos is not None and later.mos is not None:
+            mos = (self.mos * self.packets + later.mos * later.packets) / packets
+        return SideFigures(
+            packets=packets,
+            octets=self.octets + later.octets,
+            expected=self.expected + later.expected,
+            lost=self.lost + later.lost,
+            jitter_ms=later.jitter_ms,
+            mos=mos,
+            first_packet_at=self.first_packet_at,
+            last_packet_at=later.last_packet_at,
+            strays=self.strays + later.strays,
+            round_trip_ms=later.round_trip_ms or self.round_trip_ms,
+            one_way=self.one_way or later.one_way,
+        )
+
 
 class SessionFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Both sides of a session; `a` counts what the caller's side sent."""
 
     a: SideFigures = SideFigures()
     b: SideFigures = SideFigures()
+
+    def and_then(self, later: SessionFigures) -> SessionFigures:
+        """As :meth:`SideFigures.and_then`, of both sides."""
+        return SessionFigures(self.a.and_then(later.a), self.b.and_then(later.b))
 
 
 class Closed(msgspec.Struct, tag=24, array_like=True, frozen=True, gc=False):

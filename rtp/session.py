@@ -172,6 +172,10 @@ class MediaSession:
         """Whether both are in one engine, and so can be in one room."""
         return self._book is other._book
 
+    def is_kept_by(self, book: SessionBook) -> bool:
+        """Whether it is, or was, a session of this book's engine."""
+        return self._book is book
+
     def bridge(self, bridged: bool) -> None:
         """Whether the sides hear each other's decoded sound; see :class:`Bridge`."""
         self._send(Bridge(self.id, bridged))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from softswitch.call import merging
 from softswitch.call.ending import Ending
 from softswitch.call.media import other
-from softswitch.call.serving import Serving
+from softswitch.call.serving import OfferAnew, Serving
 from softswitch.call.speaker import Speaker
 from softswitch.call.talking import talk
 
@@ -106,6 +106,12 @@ class Attending:
         self._serving = Serving(call, None, partial(merging.attend, member), member.side)
         self._serving.take_over()
         call.context.changed(call)
+
+    def moved(self) -> None:
+        """The sound of a call goes on in another session, while a service of ours talks."""
+        if self._speaker is not None:
+            self._speaker.move(self._call.sound)
+        self._call.post(OfferAnew())
 
     async def finish_speaking(self) -> None:
         """Before a call ends in which something was said."""

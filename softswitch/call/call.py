@@ -48,9 +48,6 @@ from softswitch.call.unanswered import leave_message
 from softswitch.directory import Line, Trunk
 from softswitch.supplementary import ForwardKind
 
-CLOSE_SECONDS = 2.0
-"""How long a call waits for its worker's figures."""
-
 
 class Call:
     """One attempt of a caller, and the conversation that it may become."""
@@ -191,9 +188,7 @@ class Call:
 
     def order_ports(self, signalling: str) -> asyncio.Future[MediaSession]:
         """Ask for ports; the caller's SIP comes from `signalling`."""
-        line = self.line_of("a")
-        together = line is not None and self.context.hall.has_service(line)  # it may be merged
-        return self.context.media.open(signalling, None, together=together)
+        return self.context.media.open(signalling, None)
 
     def secure(self, session: Session, party: Line | Trunk | None) -> None:
         """Have a leg that came by itself agree on SRTP as its line or trunk wants it."""
@@ -280,10 +275,7 @@ class Call:
         ended_wall = self.context.wall_ms() - round((now - ended_at) * 1000)
         self._hang_up(end, now)
         self.context.drain()
-        figures = None
-        if (session := self.opening.session) is not None:
-            session.owner = None
-            figures = await self.context.figures(session, CLOSE_SECONDS)
+        figures = await self.opening.close()
         try:
             await self.payers.settle(end, ended_at, ended_wall, figures, self.codec)
         finally:

@@ -83,7 +83,7 @@ class Media(Protocol):
         a_signalling: str | None,
         b_signalling: str | None,
         *,
-        together: bool = False,
+        beside: MediaSession | None = None,
     ) -> asyncio.Future[MediaSession]: ...
 
     def open_alone(

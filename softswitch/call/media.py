@@ -87,6 +87,12 @@ class CallMedia:
     def session(self) -> MediaSession:
         return self._session
 
+    def move(self, session: MediaSession) -> None:
+        """Go on in another relay session, which knows of nobody yet."""
+        self._session = session
+        self._codecs.clear()
+        self.transcodes = False
+
     def join(self, side: Side, security: LegSecurity) -> None:
         """Another leg is on a side now, with keys of its own."""
         self._security[side] = security

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from billing.store import StoreError
 from ivr_prompts.phrase import Part
+from rtp.session import MediaError
 from sip.flow import Flow
 from sip.session import Session
 from softswitch.admission.authentication import LineCaller
 from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine, ToService
 from softswitch.call.media import Side, other
-from softswitch.conference.hall import Elsewhere, Full, Key, Member
+from softswitch.call.moving import move_beside
+from softswitch.conference.hall import Full, Key, Member
 
 if TYPE_CHECKING:
     from softswitch.admission.credit import PricedRoute
@@ -116,8 +118,14 @@ async def _merge(call: Call, side: Side) -> int:
     except Full:
         _say(call, side, "conf-full")
         return 486
-    except (Elsewhere, StoreError) as error:
+    except StoreError as error:
         call.context.log.error("a call can't be merged", call=call.id, why=repr(error))
+        return 503
+    try:
+        await move_beside(call, member.side, member.conference.home)
+    except MediaError as error:
+        hall.leave(member)
+        call.context.log.error("a call can't be merged", call=call.id, why=str(error))
         return 503
     call.attending.enter_conference(member)
     return 200

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rtp.control import Played, PlayItem
+from rtp.control import Played, PlayItem, SessionFigures
 from rtp.session import MediaSession
 from sip.errors import SipError
 from sip.flow import Flow
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from softswitch.directory import Line, Trunk
 
 
+CLOSE_SECONDS = 2.0
+"""How long a call waits for its worker's figures."""
+
+
 class Opening:
     """That of one call."""
 
-    __slots__ = ("_call", "_early", "media", "offer", "session")
+    __slots__ = ("_before", "_call", "_early", "media", "offer", "session")
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -36,6 +40,8 @@ class Opening:
         """The caller's first; None if his INVITE made none."""
         self._early: SessionDescription | None = None
         """What the caller hears before an answer."""
+        self._before: SessionFigures | None = None
+        """What was counted in sessions that the sound has left."""
 
     def read_offer(self) -> None:
         """Raises SipError: there is one that can't be used."""
@@ -78,6 +84,26 @@ class Opening:
         )
         if self.offer is not None:
             call.learn("a", self.offer)
+
+    async def move(self, session: MediaSession) -> None:
+        """Go on in another relay session; what the first one counted is kept."""
+        assert self.session is not None and self.media is not None
+        left, self.session = self.session, session
+        left.owner, session.owner = None, self._call
+        self.media.move(session)
+        self._count(await self._call.context.figures(left, CLOSE_SECONDS))
+
+    async def close(self) -> SessionFigures | None:
+        """Give the ports back; what was counted in them, None if nobody knows."""
+        if self.session is not None:
+            self.session.owner = None
+            self._count(await self._call.context.figures(self.session, CLOSE_SECONDS))
+        return self._before
+
+    def _count(self, figures: SessionFigures | None) -> None:
+        if figures is not None:
+            before = self._before
+            self._before = figures if before is None else before.and_then(figures)
 
     def let_go(self) -> None:
         """Of the call, which is over."""

@@ -42,7 +42,7 @@ class Speaker:
         in_band: keys are heard in the sound, too: the person's phone has no other way in RTP.
     """
 
-    __slots__ = ("_call_id", "_context", "_language", "_side", "_sound", "keypad")
+    __slots__ = ("_call_id", "_context", "_in_band", "_language", "_side", "_sound", "keypad")
 
     def __init__(
         self,
@@ -56,13 +56,18 @@ class Speaker:
     ) -> None:
         self._context = context
         self._call_id = call_id
-        self._sound = sound
         self._side: Side = side
         self._language = language
+        self._in_band = in_band
         self.keypad = Keypad()
+        self.move(sound)
+
+    def move(self, sound: MediaSession) -> None:
+        """Talk with the person in this session from now on."""
+        self._sound = sound
         sound.on_digit = self.keypad.press
-        sound.hear(side, "prompts")
-        sound.listen(side, in_band=in_band)
+        sound.hear(self._side, "prompts")
+        sound.listen(self._side, in_band=self._in_band)
 
     async def say(self, *phrase: Part, interruptible: bool = True) -> bool:
         """Say something to its end; whether no key interrupted it.

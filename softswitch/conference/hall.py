@@ -21,6 +21,7 @@ from softswitch.config_conference import ConferenceSection
 from softswitch.directory import Directory, Line
 
 if TYPE_CHECKING:
+    from rtp.session import MediaSession
     from softswitch.call.call import Call
     from softswitch.call.media import Side
 
@@ -34,10 +35,6 @@ Key = tuple[str, str]
 
 class Full(Exception):
     """There is no place left (A8)."""
-
-
-class Elsewhere(Exception):
-    """The call's sound is in another worker than the conference's."""
 
 
 class Member:
@@ -67,12 +64,14 @@ class Conference:
     Args:
         number: of the mixer's room.
         line: the owner's.
+        home: a session in whose worker the room is; it may be over.
     """
 
-    def __init__(self, number: int, key: Key, line: Line) -> None:
+    def __init__(self, number: int, key: Key, line: Line, home: MediaSession) -> None:
         self.id = number
         self.key = key
         self.line = line
+        self.home = home
         self.members: list[Member] = []
         self.over = asyncio.Event()
         """Everybody is to go."""
@@ -169,22 +168,21 @@ class Hall:
     # Coming and going
 
     def join(self, key: Key, line: Line, call: Call, side: Side, *, owner: bool) -> Member:
-        """Take a place.
+        """Take a place. The call's sound may still have to come to where the conference is
+        (:func:`softswitch.call.moving.move_beside`).
 
         Args:
             line: the owner's, if the conference begins with this.
 
         Raises:
             Full: there is none.
-            Elsewhere: this call can't come.
         """
         conference = self._conferences.get(key)
         if conference is None:
-            conference = self._conferences[key] = Conference(next(self._numbers), key, line)
+            conference = Conference(next(self._numbers), key, line, call.sound)
+            self._conferences[key] = conference
         if len(conference.members) >= self.settings.max_members:
             raise Full
-        if any(not call.sound.beside(member.call.sound) for member in conference.members):
-            raise Elsewhere
         member = Member(conference, call, side, owner=owner)
         conference.members.append(member)
         self.on_changed(conference)

@@ -6,12 +6,14 @@ import asyncio
 
 from billing.store import StoreError
 from ivr_prompts.phrase import Number
+from rtp.session import MediaError
 from softswitch import pins
 from softswitch.admission.authentication import LineCaller
 from softswitch.call.merging import key_of
+from softswitch.call.moving import move_beside
 from softswitch.call.service_call import ServiceCall
 from softswitch.call.speaker import Speaker
-from softswitch.conference.hall import Elsewhere, Full, Hall, Member
+from softswitch.conference.hall import Full, Hall, Member
 from softswitch.conference.rooms import DialInRoom
 
 TRIES = 3
@@ -42,7 +44,7 @@ async def focus(call: ServiceCall) -> None:
             await call.speaker.say("conf-service-needed", interruptible=False)
             return
         member = hall.join(key_of(line), line, call, "a", owner=True)
-    except (Full, Elsewhere):
+    except Full:
         await call.speaker.say("conf-full", interruptible=False)
         return
     except StoreError as error:
@@ -68,7 +70,7 @@ async def _dial_in(call: ServiceCall, hall: Hall) -> None:
         return
     try:
         member = hall.join(("room", room.number), line, call, "a", owner=owner)
-    except (Full, Elsewhere):
+    except Full:
         await call.speaker.say("conf-full", interruptible=False)
         return
     await take_part(member, call.speaker)
@@ -98,6 +100,9 @@ async def take_part(member: Member, speaker: Speaker) -> None:
     hall = member.call.context.hall
     over = asyncio.ensure_future(member.conference.over.wait())
     try:
+        if not await _arrives(member):
+            await speaker.say("service-failed")
+            return
         await _greet(member, speaker)
         member.listen()
         keys = asyncio.ensure_future(_keys(member, speaker, hall))
@@ -112,6 +117,18 @@ async def take_part(member: Member, speaker: Speaker) -> None:
     finally:
         over.cancel()
         hall.leave(member)
+
+
+async def _arrives(member: Member) -> bool:
+    """Come to the worker in which the conference is; whether that is possible."""
+    call = member.call
+    try:
+        if await move_beside(call, member.side, member.conference.home):
+            call.attending.moved()
+    except MediaError as error:
+        call.context.log.error("nobody more can come to a conference", call=call.id, why=str(error))
+        return False
+    return True
 
 
 async def _greet(member: Member, speaker: Speaker) -> None:

@@ -340,6 +340,26 @@ def test_a_killed_worker_is_replaced():
     with_workers(story, workers=2)
 
 
+def test_a_session_is_opened_where_another_one_is_or_was():
+    async def story(media):
+        sessions = [await media.open(HOST, HOST) for _ in range(4)]
+        first, second = sessions[:2]
+        assert not first.beside(second)
+        for home in (first, second):
+            await home.close()
+            near = await media.open(HOST, None, beside=home)
+            assert near.beside(home)
+            await near.close()
+        alone = [await media.open_alone(HOST, together=True) for _ in range(3)]
+        assert all(one.beside(alone[0]) for one in alone)
+        os.kill(media.pids[0], signal.SIGKILL)
+        await until(lambda: media.ready == 1)
+        with pytest.raises(MediaError):
+            await media.open(HOST, None, beside=first)
+
+    with_workers(story, workers=2)
+
+
 def test_a_death_fails_what_is_awaited():
     async def story(media):
         os.kill(media.pids[0], signal.SIGKILL)

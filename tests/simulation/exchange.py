@@ -109,6 +109,7 @@ class Exchange:
         store: Store | None = None,
         config: str = "",
         prompts: PromptLibrary | None = None,
+        workers: int = 1,
     ):
         self.config = parse(CONFIG + config, Path("softswitch.toml"))
         self.rng = random.Random(seed)
@@ -136,6 +137,7 @@ class Exchange:
             MediaNetwork(self.wire),
             PORTS,
             MediaSettings(quarantine_seconds=1.0),
+            workers=workers,
             address=SWITCH[0],
             epoch_offset_ms=EPOCH_MS - 1_000_000,
             shuffle=self.rng.shuffle,

@@ -88,8 +88,26 @@ class Keys(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return f"Keys({self.suite})"
 
 
+class OpusTerms(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How Opus goes between us and one side (RFC 7587).
+
+    Args:
+        payload_types: under which it may come: either side, and we, may have named it.
+        recoverable: the peer wants packets that tell of the one before, too (useinbandfec).
+        constant: the peer wants packets of one size (cbr).
+        max_bitrate: bits a second that the peer wants at most; 0: it doesn't say.
+    """
+
+    payload_types: tuple[int, ...]
+    recoverable: bool = False
+    constant: bool = False
+    max_bitrate: int = 0
+
+
 class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
     """What a peer said in its offer or answer; opens a new latch window.
+
+    What it says of codecs is by itself only half of it; see :class:`Agree`.
 
     Args:
         address: IP address from SDP; None, "0.0.0.0", "::" or a name: nothing can be sent to it.
@@ -98,10 +116,12 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
         telephone_event_payload_type: of RFC 4733 events from that peer, None without.
         signalling_address: replaces the hint given in Open, unless None.
         clock_rate: Hz of the RTP timestamps that the peer sends, for its jitter.
-        law_payload_type: 0 (PCMU), 8 (PCMA) or 9 (G722), as that peer wants to be sent; None if it
-            has none of them, so that it can't be spoken to by the switch itself.
+        law_payload_type: 0 (PCMU), 8 (PCMA), 9 (G722) or one of Opus, as that peer wants to be
+            sent; None if it has none of them, so that it can't be spoken to by the switch itself.
         packet_ms: how much sound that peer wants in a packet.
         keys: of SRTP; None: RTP in the clear.
+        event_clock_rate: Hz in which that peer's events say how long they last.
+        opus: None if it can't come from that peer.
     """
 
     session: int
@@ -116,6 +136,21 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
     law_payload_type: int | None = 0
     packet_ms: int = 20
     keys: Keys | None = None
+    event_clock_rate: int = 8000
+    opus: OpusTerms | None = None
+
+
+class Agree(msgspec.Struct, tag=52, array_like=True, frozen=True, gc=False):
+    """What a side of which SetRemote told speaks and hears, now that the other side answered; its
+    fields are those of SetRemote."""
+
+    session: int
+    side: Side
+    clock_rate: int
+    law_payload_type: int | None
+    telephone_event_payload_type: int | None
+    event_clock_rate: int
+    opus: OpusTerms | None
 
 
 class Close(msgspec.Struct, tag=3, array_like=True, frozen=True, gc=False):
@@ -519,7 +554,9 @@ ToSound = (
     Hear | Mute | Play | StopPlaying | Listen | Press | SendDigits | Record | StopRecording | Bridge
 )
 """About one session."""
-ToWorker = Start | Open | SetRemote | Close | Ping | TellTick | TellFigures | TellStatus | ToSound
+ToWorker = (
+    Start | Open | SetRemote | Agree | Close | Ping | TellTick | TellFigures | TellStatus | ToSound
+)
 FromSound = Digit | Played | Recorded | Speaker
 FromWorker = (
     Started

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from rtp.control import (
+    Agree,
     Close,
     Closed,
     Figures,
@@ -135,6 +136,8 @@ class Engine:
         match message:
             case SetRemote():
                 self._set_remote(message, now)
+            case Agree():
+                self._agree(message)
             case Open():
                 self._open(message, now)
             case Close(session):
@@ -216,6 +219,14 @@ class Engine:
         session.reported_at = None
         self._watch_from(session, now)
         self._changed.append(session)
+
+    def _agree(self, message: Agree) -> None:
+        session = self._sessions.get(message.session)
+        if session is None:
+            return
+        session.relay.sides[SIDE_A if message.side == "a" else SIDE_B].agree(message)
+        self._sound.negotiated(session.sound)
+        self._changed.append(session)  # the kernel counts by the clock of the timestamps
 
     def _watch_from(self, session: Session, now: float) -> None:
         """See to it that a session's silence is noticed."""

@@ -10,8 +10,9 @@ from rtp.concealment import Concealer
 from rtp.g711 import LAWS, PCMU, Law
 from rtp.g722 import G722
 from rtp.jitter_buffer import Halves, JitterBuffer
+from rtp.opus_stream import OpusStream
 from rtp.packet import HEADER, HEADER_BYTES, PacketError, RtpPacket
-from rtp.samples import FRAME_SAMPLES, SILENT_FRAME, Samples, saturated
+from rtp.samples import CLOCK_RATE, FRAME_SAMPLES, SILENT_FRAME, Samples, saturated
 from rtp.telephone_event import EventReceiver
 
 _PLAIN = 0x80
@@ -28,12 +29,15 @@ class InboundSound:
         "_made",
         "_noise",
         "_noisy",
+        "_opus",
         "_ssrc",
         "_wide",
         "buffer",
+        "clock_rate",
         "digits",
         "event_payload_type",
         "law",
+        "opus_payload_types",
     )
 
     def __init__(self) -> None:
@@ -41,10 +45,15 @@ class InboundSound:
         self.law: Law = PCMU
         """Of what is being played."""
         self.event_payload_type: int | None = None
+        self.opus_payload_types: tuple[int, ...] = ()
+        self.clock_rate = CLOCK_RATE
+        """Hz of the timestamps."""
         self.digits = ""
         """Told by events, since somebody took them."""
         self._ssrc: int | None = None
         self._wide: G722 | None = None
+        self._opus: OpusStream | None = None
+        """While that is what comes."""
         self._events = EventReceiver()
         self._concealer = Concealer()
         self._noise = ComfortNoise()
@@ -52,6 +61,16 @@ class InboundSound:
         self._made: Samples = SILENT_FRAME
 
     # In
+
+    def agree(
+        self, event_payload_type: int | None, opus_payload_types: tuple[int, ...], clock_rate: int
+    ) -> None:
+        """Know from now on what comes under which number."""
+        self.event_payload_type = event_payload_type
+        self.opus_payload_types = opus_payload_types
+        if clock_rate != self.clock_rate:
+            self.clock_rate = clock_rate
+            self._events = EventReceiver(clock_rate)
 
     def receive(self, data: bytes) -> None:
         """Take an RTP packet; what it can't be is passed over."""
@@ -67,13 +86,15 @@ class InboundSound:
     def _restart(self, ssrc: int) -> None:
         self._ssrc = ssrc
         self.buffer.restart()
-        self._events = EventReceiver()
+        self._opus = None
+        self._events = EventReceiver(self.clock_rate)
 
     def _take(self, payload_type: int, timestamp: int, payload: bytes) -> None:
         law = LAWS.get(payload_type)
         if law is not None:
-            if law is not self.law:
+            if law is not self.law or self._opus is not None:
                 self.law = law
+                self._opus = None
                 self.buffer.restart()
             self._noisy = False
             self.buffer.put(timestamp, payload)
@@ -81,19 +102,30 @@ class InboundSound:
             self._take_g722(timestamp, payload)
         elif payload_type == self.event_payload_type:
             self.digits += self._events.receive(timestamp, payload) or ""
+        elif payload_type in self.opus_payload_types:
+            self._take_opus(timestamp, payload)
         elif payload_type == comfort_noise.PAYLOAD_TYPE:
             self._quieten(payload)
 
     def _take_g722(self, timestamp: int, payload: bytes) -> None:
         """Decoded as it comes, since the codec goes on from packet to packet; then it is handled
         as if it had come in G.711."""
-        if self._wide is None or self.law is not PCMU:
+        if self._wide is None or self.law is not PCMU or self._opus is not None:
             self._wide = self._wide or G722()
+            self._opus = None
             self.law = PCMU
             self.buffer.restart()
         self._noisy = False
         if len(payload) % 2 == 0 and payload:
             self.buffer.put(timestamp, PCMU.encode(self._wide.decode(payload)))
+
+    def _take_opus(self, timestamp: int, payload: bytes) -> None:
+        if self._opus is None:
+            self.law = PCMU
+            self.buffer.restart()
+            self._opus = OpusStream(self.buffer)
+        self._noisy = False
+        self._opus.put(timestamp, payload)
 
     def _quieten(self, payload: bytes) -> None:
         level = comfort_noise.level_db(payload)
@@ -105,11 +137,16 @@ class InboundSound:
 
     def octets(self) -> bytes | None:
         """The next frame in `law`. None: it had to be made, and is had by :meth:`made`."""
-        octets = self.buffer.pop()
+        octets = self._pop()
         if type(octets) is bytes and not self.buffer.excessive:
             return octets
         self._made = self._make(octets)
         return None
+
+    def _pop(self) -> bytes | Halves | None:
+        if self._opus is not None:
+            self._opus.prepare()
+        return self.buffer.pop()
 
     def came(self, frame: Samples) -> Samples:
         """A frame decoded from :meth:`octets`; the same, faded in after a gap."""
@@ -130,6 +167,8 @@ class InboundSound:
     def _missing(self) -> Samples:
         if self._noisy and self.buffer.starving:
             return self._noise.frame()
+        if self._opus is not None and (noise := self._opus.noise()) is not None:
+            return self._concealer.keep(noise)
         if self._concealer.gone:
             return SILENT_FRAME
         return self._concealer.conceal()
@@ -142,7 +181,7 @@ class InboundSound:
     def _shortened(self, octets: bytes) -> Samples:
         """Of two frames one, which goes over from the first to the second: the delay shrinks."""
         frame = self.law.decode(octets)
-        following = self.buffer.pop()
+        following = self._pop()
         if not isinstance(following, bytes):
             return frame
         return saturated(frame * (1 - _RISE) + self.law.decode(following) * _RISE)

@@ -56,6 +56,7 @@ class JitterBuffer:
         "_octets",
         "_started",
         "_state",
+        "anchors",
         "duplicates",
         "excessive",
         "late",
@@ -76,6 +77,8 @@ class JitterBuffer:
         self.excessive = False
         """With the frame just taken: one more is waiting than is needed, so the player may take it
         at once and make one of the two."""
+        self.anchors = 0
+        """How often playing began anew."""
         self.late = 0
         """Packets that came too late."""
         self.duplicates = 0
@@ -96,22 +99,22 @@ class JitterBuffer:
 
     # In
 
-    def put(self, timestamp: int, payload: bytes) -> None:
-        """Take a packet's payload, at most half a second of it."""
+    def put(self, timestamp: int, payload: bytes) -> bool:
+        """Take a packet's payload, at most half a second of it; whether it will be played."""
         size = len(payload)
         if not 0 < size <= RING // 4:
-            return
+            return False
         if not self._started:
             self._anchor(timestamp)
-        ahead = (timestamp - self._next + _HALF_CLOCK & _CLOCK) - _HALF_CLOCK
+        ahead = self.ahead(timestamp)
         place = self._next + ahead
         if ahead + size > RING // 2 or ahead < -RING // 2:
             if not self._is_new_clock():
-                return
+                return False
             self._anchor(timestamp)
             place = timestamp
         elif ahead + size <= 0 and not self._makes_room(place, -ahead):
-            return
+            return False
         self._astray = 0
         self._write(place & _MASK, payload, size)
         end = place + size
@@ -120,6 +123,31 @@ class JitterBuffer:
             excess = end - self._next - self._max_delay
             if excess > 0:
                 self._drop(excess)
+        return True
+
+    def fill(self, timestamp: int, octets: bytes) -> None:
+        """Put octets in the place of such as were put there, or of such as will never come; those
+        whose time has passed are left out."""
+        ahead = self.ahead(timestamp)
+        if ahead < 0:
+            octets, ahead = octets[-ahead:], 0
+        if octets and ahead + len(octets) <= RING // 2:
+            self._write(self._next + ahead & _MASK, octets, len(octets))
+
+    def empty(self, timestamp: int, size: int) -> None:
+        """What was put there is nothing after all."""
+        ahead = self.ahead(timestamp)
+        for at in range(max(0, ahead), min(ahead + size, RING // 2)):
+            self._state[self._next + at & _MASK] = _MISSING
+
+    def ahead(self, timestamp: int) -> int:
+        """In how many samples it is played; below 0: it should have been."""
+        return (timestamp - self._next + _HALF_CLOCK & _CLOCK) - _HALF_CLOCK
+
+    @property
+    def playing(self) -> bool:
+        """The next frame is of the stream, rather than of the reserve that is built up."""
+        return self._started and not self._hold
 
     def _anchor(self, timestamp: int) -> None:
         """Begin with this packet, after the reserve."""
@@ -127,6 +155,7 @@ class JitterBuffer:
         self._next = timestamp - RESERVE
         self._end = timestamp
         self._hold = self._late_packets = self._astray = 0
+        self.anchors += 1
         self._started = True
         self._watch()
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from rtp.opus import OpusEncoder
 from rtp.packet import HEADER
-from rtp.samples import FRAME_SAMPLES, samples_in
+from rtp.samples import CLOCK_RATE, FRAME_SAMPLES, Samples, samples_in
 from rtp.telephone_event import EventPacket
 
 PACKET_MS = (10, 20, 30, 40, 60)
 """Lengths of packets that are made; a peer that asks for another one gets 20 ms."""
+OPUS_PACKET_MS = (10, 20, 40, 60)
+"""A frame of Opus is never of 30 ms."""
 _MARKER = 0x80
+_NONE: Samples = np.empty(0, np.int16)
 
 
 class OutboundSound:
@@ -19,6 +25,7 @@ class OutboundSound:
 
     Args:
         ssrc, sequence, timestamp: to begin with, by chance (RFC 3550 section 5.1).
+        clock_rate: Hz of the timestamps. With another one it is another stream (RFC 7160).
     """
 
     __slots__ = (
@@ -27,6 +34,9 @@ class OutboundSound:
         "_held_at",
         "_marker",
         "_offset",
+        "_samples",
+        "_units",
+        "clock_rate",
         "octets",
         "packets",
         "sequence",
@@ -34,7 +44,10 @@ class OutboundSound:
         "timestamp",
     )
 
-    def __init__(self, ssrc: int, sequence: int, timestamp: int) -> None:
+    def __init__(
+        self, ssrc: int, sequence: int, timestamp: int, clock_rate: int = CLOCK_RATE
+    ) -> None:
+        self.clock_rate = clock_rate
         self.ssrc = ssrc
         self.sequence = sequence
         self.timestamp = timestamp
@@ -42,6 +55,9 @@ class OutboundSound:
         self.packets = 0
         self.octets = 0
         self._offset = timestamp
+        self._units = clock_rate // CLOCK_RATE
+        """Of the clock, in the time of a sample."""
+        self._samples: Samples = _NONE
         self._due = -1
         self._marker = 0
         self._held = b""
@@ -49,21 +65,48 @@ class OutboundSound:
 
     def time(self, tick: int) -> int:
         """The timestamp of a tick's frame."""
-        return (self._offset + tick * FRAME_SAMPLES) & 0xFFFFFFFF
+        return (self._offset + tick * FRAME_SAMPLES * self._units) & 0xFFFFFFFF
 
     def frame(self, tick: int, octets: bytes, payload_type: int, packet_ms: int) -> list[bytes]:
         """The packets to send for a tick's frame; with longer packets often none."""
-        timestamp = self.time(tick)
-        if tick != self._due:
-            self._marker = _MARKER
-            self._held = b""
-        self._due = tick + 1
+        timestamp = self._begin(tick)
         if packet_ms == 20 or packet_ms not in PACKET_MS:
             return [self._sound(payload_type, timestamp, octets)]
         if not self._held:
             self._held_at = timestamp
         self._held += octets
         return self._whole_packets(payload_type, samples_in(packet_ms))
+
+    def opus(
+        self, tick: int, frame: Samples, payload_type: int, packet_ms: int, encoder: OpusEncoder
+    ) -> list[bytes]:
+        """The same in Opus, where a packet is encoded as a whole."""
+        timestamp = self._begin(tick)
+        if not len(self._samples):
+            self._held_at = timestamp
+        waiting = np.concatenate([self._samples, frame])
+        size = samples_in(packet_ms) if packet_ms in OPUS_PACKET_MS else FRAME_SAMPLES
+        packets = []
+        while len(waiting) >= size:
+            payload = encoder.encode(waiting[:size])
+            if payload:
+                packets.append(self._sound(payload_type, self._held_at, payload))
+            waiting = waiting[size:]
+            self._held_at = (self._held_at + size * self._units) & 0xFFFFFFFF
+        self._samples = waiting
+        return packets
+
+    def _begin(self, tick: int) -> int:
+        """The timestamp of a frame; after a pause nothing of before it is left."""
+        if tick != self._due:
+            self._marker = _MARKER
+            self._let_go()
+        self._due = tick + 1
+        return self.time(tick)
+
+    def _let_go(self) -> None:
+        self._held = b""
+        self._samples = _NONE
 
     def _whole_packets(self, payload_type: int, size: int) -> list[bytes]:
         packets = []
@@ -81,7 +124,7 @@ class OutboundSound:
     def event(self, tick: int, event: EventPacket, payload_type: int) -> bytes:
         """The packet of a telephone event, sent in place of a tick's frame."""
         self._due = tick + 1
-        self._held = b""
+        self._let_go()
         marker = _MARKER if event.marker else 0
         return self._packet(payload_type | marker, event.timestamp, event.payload)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from rtp.control import Keys, SessionFigures, SetRemote, SideFigures
+from rtp.control import Agree, Keys, OpusTerms, SessionFigures, SetRemote, SideFigures
 from rtp.inbound import InboundSound
 from rtp.latch import Address, Latch, is_unspecified, numeric_host
 from rtp.packet import HEADER, PacketError, is_rtcp, is_rtp
 from rtp.reports import PeerReports
 from rtp.rtcp import parse_compound
-from rtp.source import ReceivedStream
+from rtp.source import DEFAULT_CLOCK_RATE, ReceivedStream
 from rtp.srtp import Srtp
 
 SIDE_A, SIDE_B = 0, 1
@@ -35,6 +35,7 @@ class RelaySide:
         "_rtcp_announced",
         "_rtcp_source",
         "direction",
+        "event_clock_rate",
         "event_payload_type",
         "held",
         "inbound",
@@ -43,6 +44,7 @@ class RelaySide:
         "multiplexes",
         "negotiated",
         "one_way",
+        "opus",
         "packet_ms",
         "reports",
         "secure",
@@ -67,7 +69,9 @@ class RelaySide:
         """It isn't heard now, though it is spoken to."""
         self.was_one_way = False
         self.event_payload_type: int | None = None
+        self.event_clock_rate = DEFAULT_CLOCK_RATE
         self.law_payload_type: int | None = None
+        self.opus: OpusTerms | None = None
         self.packet_ms = 20
         self.inbound: InboundSound | None = None
         """The sound tier listens to what comes, too."""
@@ -83,9 +87,7 @@ class RelaySide:
         """Take what the peer's SDP says."""
         self.negotiated = True
         self.direction = remote.direction
-        self.stream.clock_rate = remote.clock_rate
-        self.event_payload_type = remote.telephone_event_payload_type
-        self.law_payload_type = remote.law_payload_type
+        self.agree(remote)
         self.packet_ms = remote.packet_ms
         self._secure_by(remote.keys)
         if remote.signalling_address is not None:
@@ -101,6 +103,19 @@ class RelaySide:
             self.multiplexes = True
         has_rtcp = host is not None and remote.rtcp_port
         self._rtcp_announced = (host, remote.rtcp_port) if host is not None and has_rtcp else None
+
+    def agree(self, formats: SetRemote | Agree) -> None:
+        """Take in what the peer speaks and wants to be spoken to."""
+        self.stream.clock_rate = formats.clock_rate
+        self.event_payload_type = formats.telephone_event_payload_type
+        self.event_clock_rate = formats.event_clock_rate
+        self.law_payload_type = formats.law_payload_type
+        self.opus = formats.opus
+
+    @property
+    def hears_opus(self) -> bool:
+        """Whether it is spoken to in Opus."""
+        return self.opus is not None and self.law_payload_type in self.opus.payload_types
 
     def _secure_by(self, keys: Keys | None) -> None:
         if keys is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtp.control import (
+    Agree,
     Bridge,
     Close,
     Closed,
@@ -25,6 +26,7 @@ from rtp.control import (
     Open,
     Opened,
     OpenFailed,
+    OpusTerms,
     Play,
     Played,
     PlayItem,
@@ -133,6 +135,8 @@ class MediaSession:
         law_payload_type: int | None = 0,
         packet_ms: int = 20,
         keys: Keys | None = None,
+        event_clock_rate: int = 8000,
+        opus: OpusTerms | None = None,
     ) -> None:
         """Tell the relay what a side said in its offer or answer; see :class:`SetRemote`."""
         if self._closing is not None:
@@ -151,8 +155,33 @@ class MediaSession:
                 law_payload_type,
                 packet_ms,
                 keys,
+                event_clock_rate,
+                opus,
             )
         )
+
+    def agree(
+        self,
+        side: Side,
+        clock_rate: int,
+        law_payload_type: int | None,
+        telephone_event_payload_type: int | None,
+        event_clock_rate: int,
+        opus: OpusTerms | None,
+    ) -> None:
+        """Tell the relay what both sides' descriptions come to for one of them."""
+        if self._closing is None:
+            self._book.send(
+                Agree(
+                    self.id,
+                    side,
+                    clock_rate,
+                    law_payload_type,
+                    telephone_event_payload_type,
+                    event_clock_rate,
+                    opus,
+                )
+            )
 
     # The sound tier
 

@@ -13,7 +13,6 @@ from typing import Protocol
 
 import numpy as np
 
-from rtp import g722
 from rtp.batch import decoded, encoded
 from rtp.control import (
     Bridge,
@@ -39,7 +38,6 @@ from rtp.control import (
     ToSound,
 )
 from rtp.disk import Loaded, Result, Written
-from rtp.g722 import G722
 from rtp.latch import Address
 from rtp.outbound import OutboundSound
 from rtp.prompts import Prompts
@@ -47,7 +45,7 @@ from rtp.recording import Recording
 from rtp.relay import SIDE_A, SIDE_B
 from rtp.reports import OwnReports
 from rtp.rooms import Rooms
-from rtp.samples import FRAME_SAMPLES, SILENT_FRAME, Samples
+from rtp.samples import CLOCK_RATE, FRAME_SAMPLES, SILENT_FRAME, Samples
 from rtp.sound_side import NOBODY, SoundSession, SoundSide
 from rtp.telephone_event import DEFAULT_DIGIT_MS, DIGITS
 from rtp.tick import TickClock
@@ -207,9 +205,11 @@ class SoundTier:
     def negotiated(self, session: SoundSession) -> None:
         """A side said what it wants to hear."""
         for side in session.sides:
-            if side is not None:
-                side.inbound.event_payload_type = side.relay_side.event_payload_type
-                side.choose_detector()
+            if side is None:
+                continue
+            side.agree()
+            if side.outbound.clock_rate != side.clock_rate:
+                side.outbound = self._outbound(side.clock_rate)
 
     # Sides
 
@@ -220,12 +220,16 @@ class SoundTier:
             return None
         side = session.sides[index]
         if side is None:
-            outbound = OutboundSound(self._draw(32), self._draw(15), self._draw(32))
+            relay_side = session.relay.sides[index]
+            outbound = self._outbound(CLOCK_RATE)
             reports = OwnReports(b"%024x" % self._draw(96))
-            side = SoundSide(session, letter, session.relay.sides[index], outbound, reports)
-            side.inbound.event_payload_type = side.relay_side.event_payload_type
+            side = SoundSide(session, letter, relay_side, outbound, reports)
             session.sides[index] = side
+            self.negotiated(session)
         return side
+
+    def _outbound(self, clock_rate: int) -> OutboundSound:
+        return OutboundSound(self._draw(32), self._draw(15), self._draw(32), clock_rate)
 
     def _settle(self, side: SoundSide, now: float) -> None:
         """Have the relay leave to us what we do, and give back what we don't any more."""
@@ -402,8 +406,7 @@ class SoundTier:
         for row, side in enumerate(sides):
             relay_side = side.relay_side
             target = relay_side.rtp_destination
-            law = relay_side.law_payload_type
-            if target is None or law is None:
+            if target is None or relay_side.law_payload_type is None:
                 continue
             port = side.session.ports[SIDE_A if side.letter == "a" else SIDE_B]
             if side.events.busy:
@@ -412,12 +415,8 @@ class SoundTier:
                     packet = side.outbound.event(number, event, relay_side.event_payload_type)
                     outgoing.append((port, packet, target))
                     continue
-            if law == g722.PAYLOAD_TYPE:
-                side.encoder = side.encoder or G722()
-                frame = side.encoder.encode(heard[row])
-            else:
-                frame = octets[row * FRAME_SAMPLES : (row + 1) * FRAME_SAMPLES]
-            for packet in side.outbound.frame(number, frame, law, relay_side.packet_ms):
+            own = octets[row * FRAME_SAMPLES : (row + 1) * FRAME_SAMPLES]
+            for packet in side.packets(number, heard[row], own):
                 outgoing.append((port, packet, target))
 
     def _report(self, side: SoundSide, number: int, now: float, outgoing: list[Outgoing]) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from rtp import g722
 from rtp.control import DigitMethod, Side, Source
 from rtp.dtmf import DtmfDetector, digit_tone
 from rtp.g722 import G722
 from rtp.inbound import InboundSound
 from rtp.mixer import Member
+from rtp.opus import RTP_CLOCK_RATE, OpusEncoder
 from rtp.outbound import OutboundSound
 from rtp.player import Piece, Player, Playing
 from rtp.recording import Recording
 from rtp.relay import Relay, RelaySide
 from rtp.reports import OwnReports
-from rtp.samples import samples_in
+from rtp.samples import CLOCK_RATE, Samples, samples_in
 from rtp.telephone_event import DIGITS, PAUSE_MS, EventSender
 
 SAME_KEY_SECONDS = 0.5
@@ -32,7 +34,6 @@ class SoundSide:
     __slots__ = (
         "_last_digit",
         "detector",
-        "encoder",
         "events",
         "hears",
         "inbound",
@@ -40,6 +41,7 @@ class SoundSide:
         "listens",
         "listens_in_band",
         "member",
+        "opus",
         "outbound",
         "player",
         "relay_side",
@@ -49,6 +51,7 @@ class SoundSide:
         "row",
         "session",
         "tones",
+        "wide",
     )
 
     def __init__(
@@ -69,7 +72,8 @@ class SoundSide:
         self.inbound = InboundSound()
         self.player = Player()
         self.events = EventSender()
-        self.encoder: G722 | None = None
+        self.wide: G722 | None = None
+        self.opus: OpusEncoder | None = None
         """Of what is said to it, if that isn't G.711."""
         self.hears: Source = "peer"
         self.listens = False
@@ -97,6 +101,41 @@ class SoundSide:
     @property
     def in_use(self) -> bool:
         return self.spoken_to or self.listens or bool(self.session.recordings)
+
+    def packets(self, number: int, frame: Samples, octets: bytes) -> list[bytes]:
+        """What to send of a tick's frame, in the codec that the peer wants.
+
+        Args:
+            octets: the frame in the peer's law, if it has one.
+        """
+        relay_side, outbound = self.relay_side, self.outbound
+        payload_type = relay_side.law_payload_type
+        assert payload_type is not None
+        if relay_side.opus is not None and relay_side.hears_opus:
+            if self.opus is None or self.opus.terms != relay_side.opus:
+                self.opus = OpusEncoder(relay_side.opus)
+            return outbound.opus(number, frame, payload_type, relay_side.packet_ms, self.opus)
+        if payload_type == g722.PAYLOAD_TYPE:
+            self.wide = self.wide or G722()
+            octets = self.wide.encode(frame)
+        return outbound.frame(number, octets, payload_type, relay_side.packet_ms)
+
+    @property
+    def clock_rate(self) -> int:
+        """Hz of the timestamps of what is said to it."""
+        return RTP_CLOCK_RATE if self.relay_side.hears_opus else CLOCK_RATE
+
+    def agree(self) -> None:
+        """The relay knows anew what this peer speaks and hears."""
+        relay_side = self.relay_side
+        terms = relay_side.opus
+        self.inbound.agree(
+            relay_side.event_payload_type,
+            () if terms is None else terms.payload_types,
+            relay_side.stream.clock_rate,
+        )
+        self.events.clock_rate = relay_side.event_clock_rate
+        self.choose_detector()
 
     def choose_detector(self) -> None:
         """Listen for tones if somebody wants keys that come so: the switch, or the other side's

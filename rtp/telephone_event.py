@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 
 from rtp.packet import PacketError
-from rtp.samples import FRAME_SAMPLES, samples_in
+from rtp.samples import CLOCK_RATE, FRAME_SAMPLES, samples_in
 
 DIGITS = "0123456789*#ABCD"
 """By event code (section 3.2)."""
@@ -25,7 +25,7 @@ MAX_DIGITS_TO_SEND = 64
 VOLUME = 10
 """-10 dBm0, as usual."""
 _MAX_DURATION = 0xFFFF
-_MAX_LATE = 5 * 8000
+_MAX_LATE_SECONDS = 5
 """A timestamp from further back is of a clock that began anew."""
 
 _PAYLOAD = struct.Struct(">BBH")
@@ -73,11 +73,16 @@ class TelephoneEvent:
 
 
 class EventReceiver:
-    """Makes one digit of the packets of one event. One for each synchronization source."""
+    """Makes one digit of the packets of one event. One for each synchronization source.
 
-    __slots__ = ("_code", "_duration", "_ended", "_timestamp")
+    Args:
+        clock_rate: Hz of the timestamps.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_code", "_duration", "_ended", "_max_late", "_timestamp")
+
+    def __init__(self, clock_rate: int = CLOCK_RATE) -> None:
+        self._max_late = _MAX_LATE_SECONDS * clock_rate
         self._timestamp: int | None = None
         self._code = 0
         self._duration = 0
@@ -97,7 +102,8 @@ class EventReceiver:
             self._duration = event.duration
             self._ended = self._ended or event.end
             return None
-        if self._timestamp is not None and (self._timestamp - timestamp) & 0xFFFFFFFF < _MAX_LATE:
+        last = self._timestamp
+        if last is not None and (last - timestamp) & 0xFFFFFFFF < self._max_late:
             return None
         self._timestamp = timestamp
         self._code, self._duration, self._ended = event.code, event.duration, event.end
@@ -133,9 +139,12 @@ class EventSender:
     While it sends, no sound is sent (section 2.5.1.2 allows both; receivers understand this).
     """
 
-    __slots__ = ("_digits", "_ends", "_length", "_pause", "_started_at")
+    __slots__ = ("_digits", "_ends", "_length", "_pause", "_started_at", "clock_rate")
 
     def __init__(self) -> None:
+        self.clock_rate = CLOCK_RATE
+        """Hz in which durations are said: that of the sound beside them (section 2.4.1), unless the
+        peer's description says otherwise."""
         self._digits: list[tuple[int, int]] = []
         self._started_at: int | None = None
         self._length = 0
@@ -177,9 +186,8 @@ class EventSender:
         code, length = self._digits[0]
         self._length = min(self._length + FRAME_SAMPLES, length)
         end = self._length == length and not marker
-        packet = EventPacket(
-            self._started_at, marker, bytes(TelephoneEvent(code, end, self._length))
-        )
+        duration = min(self._length * self.clock_rate // CLOCK_RATE, _MAX_DURATION)
+        packet = EventPacket(self._started_at, marker, bytes(TelephoneEvent(code, end, duration)))
         self._ends += end
         if self._ends == END_PACKETS:
             del self._digits[0]

@@ -38,7 +38,7 @@ from rtp.disk import Result
 from rtp.latch import Address
 from rtp.one_way import Rounds, changed_sides
 from rtp.ports import PortPool, PortsExhausted
-from rtp.relay import SIDE_A, Component, Relay
+from rtp.relay import SIDE_A, SIDE_B, Component, Relay
 from rtp.sound import Outgoing, SoundTier
 from rtp.sound_side import SoundSession
 
@@ -209,7 +209,7 @@ class Engine:
         self._pool.give_back(port, now)
 
     def _set_remote(self, message: SetRemote, now: float) -> None:
-        session = self._sessions.get(message.session)
+        session = self._with_side(message.session, message.side)
         if session is None:
             return
         session.relay.set_remote(message, now)
@@ -221,12 +221,17 @@ class Engine:
         self._changed.append(session)
 
     def _agree(self, message: Agree) -> None:
-        session = self._sessions.get(message.session)
+        session = self._with_side(message.session, message.side)
         if session is None:
             return
-        session.relay.sides[SIDE_A if message.side == "a" else SIDE_B].agree(message)
+        session.relay.sides[_index(message.side)].agree(message)
         self._sound.negotiated(session.sound)
         self._changed.append(session)  # the kernel counts by the clock of the timestamps
+
+    def _with_side(self, session_id: int, side: Side) -> Session | None:
+        """A session; None if it isn't there, or has no ports for such a side."""
+        session = self._sessions.get(session_id)
+        return None if session is None or _index(side) >= len(session.ports) else session
 
     def _watch_from(self, session: Session, now: float) -> None:
         """See to it that a session's silence is noticed."""
@@ -380,6 +385,10 @@ class Engine:
 
 def _letter(side: int) -> Side:
     return "a" if side == SIDE_A else "b"
+
+
+def _index(side: Side) -> int:
+    return SIDE_A if side == "a" else SIDE_B
 
 
 def _reason(error: Exception) -> str:

@@ -117,14 +117,15 @@ def samples_of(payload: bytes) -> int | None:
 class OpusDecoder:
     """One stream's; it remembers what came before, so packets are given to it in their order."""
 
-    __slots__ = ("_samples", "_state", "_view")
+    __slots__ = ("_address", "_samples", "_state", "_view")
 
     def __init__(self) -> None:
         assert _functions is not None
         self._state = ctypes.create_string_buffer(_functions.decoder_size(_MONO))
         _functions.decoder_init(self._state, CLOCK_RATE, _MONO)
-        self._samples = (ctypes.c_int16 * MAX_PACKET_SAMPLES)()
-        self._view = np.frombuffer(self._samples, np.int16)
+        self._samples = bytearray(2 * MAX_PACKET_SAMPLES)
+        self._view: Samples = np.frombuffer(self._samples, np.int16)
+        self._address = ctypes.byref(ctypes.c_char.from_buffer(self._samples))
 
     def decode(self, payload: bytes) -> Samples | None:
         """A packet's sound, of both channels together; None: it can't be understood."""
@@ -143,7 +144,7 @@ class OpusDecoder:
         assert _functions is not None
         size = 0 if payload is None else len(payload)
         count = _functions.decode(
-            self._state, payload, size, self._samples, min(samples, MAX_PACKET_SAMPLES), recovers
+            self._state, payload, size, self._address, min(samples, MAX_PACKET_SAMPLES), recovers
         )
         return self._view[:count].copy() if count > 0 else None
 
@@ -180,4 +181,4 @@ class OpusEncoder:
         assert _functions is not None
         octets = np.ascontiguousarray(samples, np.int16).tobytes()
         size = _functions.encode(self._state, octets, len(samples), self._octets, MAX_PACKET_OCTETS)
-        return self._octets[:size] if size > 0 else b""
+        return self._octets.raw[:size] if size > 0 else b""

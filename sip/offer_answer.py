@@ -211,7 +211,7 @@ def relayed(
         protection.protocol,
         (*formats, *(str(codec.payload_type) for codec in free)),
         attributes=(
-            *(_map(codec) for codec in free),
+            *(attribute for codec in free for attribute in format_attributes(codec)),
             *protection.attributes,
             *attributes,
         ),
@@ -245,8 +245,18 @@ def _crossing(audio: Media, formats: tuple[str, ...], direction: str) -> tuple[A
     return tuple(attributes)
 
 
-def _map(codec: Codec) -> Attribute:
-    return "rtpmap", f"{codec.payload_type} {codec.name}/{codec.clock_rate}"
+_IN_LOWER_CASE = frozenset({"TELEPHONE-EVENT", "OPUS"})
+"""As their RFCs write them; some peers compare the case."""
+
+
+def format_attributes(codec: Codec) -> tuple[Attribute, ...]:
+    """The lines that say what a payload type is."""
+    name = codec.name.lower() if codec.name in _IN_LOWER_CASE else codec.name
+    channels = f"/{codec.channels}" if codec.channels > 1 else ""
+    rtpmap = ("rtpmap", f"{codec.payload_type} {name}/{codec.clock_rate}{channels}")
+    if codec.fmtp is None:
+        return (rtpmap,)
+    return rtpmap, ("fmtp", f"{codec.payload_type} {codec.fmtp}")
 
 
 def _refused(stream: Media) -> Media:

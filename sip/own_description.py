@@ -1,29 +1,30 @@
 """What the switch says in SDP where it talks itself, instead of standing between two (RFC 3264).
 
-An answer has one codec, chosen among those that the peer offered, and telephone events beside it:
-what is sent is then what was said, whatever else the peer can do.
+An answer has one codec, chosen among those that the peer offered, and telephone events beside it,
+by the same clock if the peer has them so: what is sent is then what was said, whatever else the
+peer can do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from sip.errors import SipError
-from sip.offer_answer import Codec, audio_of, codecs, direction_of
+from sip.offer_answer import Codec, audio_of, codecs, direction_of, format_attributes
 from sip.sdes import PLAIN, Protection
 from sip.sdp import Attribute, Connection, Media, Origin, SessionDescription
 
 EVENTS = "TELEPHONE-EVENT"
-_KEYS = "0-15"
+KEYS = "0-15"
 """The events that are keys (RFC 4733 section 3.2)."""
 _MIRRORED = {"sendonly": "recvonly", "recvonly": "sendonly"}
-_OFFERED_EVENTS = 101
-"""The dynamic payload type that nearly everybody uses for them."""
 
 
 def answer(
     offer: SessionDescription,
-    known: Sequence[str],
+    known: Sequence[Codec],
     *,
     origin_id: int,
     version: int,
@@ -35,7 +36,7 @@ def answer(
     """Answer an offer, and say with which codec.
 
     Args:
-        known: encoding names (upper case) that we speak; the peer's order decides.
+        known: what we speak; the peer's order and numbers decide.
         direction: where somebody else stands behind us; else the offer's is mirrored.
         protection: what it says of SRTP.
 
@@ -47,15 +48,29 @@ def answer(
         raise SipError(488)
     stream = offer.media[index]
     offered = codecs(stream)
-    chosen = next((codec for codec in offered if codec.name in known), None)
+    parameters = {(codec.name, codec.clock_rate): codec.fmtp for codec in known}
+    chosen = next((c for c in offered if (c.name, c.clock_rate) in parameters), None)
     if chosen is None:
         raise SipError(488)
-    events = (c for c in offered if c.name == EVENTS and c.clock_rate == chosen.clock_rate)
+    chosen = structs.replace(chosen, fmtp=parameters[chosen.name, chosen.clock_rate])
+    events = event_of(offered, chosen.clock_rate)
+    formats = [chosen] if events is None else [chosen, structs.replace(events, fmtp=KEYS)]
     offered_direction = direction_of(offer, stream)
     direction = direction or _MIRRORED.get(offered_direction, offered_direction)
     media = [Media(other.kind, 0, other.protocol, other.formats[:1]) for other in offer.media]
-    media[index] = _audio(port, [chosen, *list(events)[:1]], direction, protection)
+    media[index] = _audio(port, formats, direction, protection)
     return _description(media, origin_id, version, address), chosen
+
+
+def event_of(offered: Sequence[Codec], clock_rate: int) -> Codec | None:
+    """Telephone events by the clock of the sound beside them (RFC 4733 section 2.4.1). Some phones
+    have those of 8 kHz alone, beside whatever."""
+    events = [codec for codec in offered if codec.name == EVENTS]
+    for clock in (clock_rate, 8000):
+        for codec in events:
+            if codec.clock_rate == clock:
+                return codec
+    return None
 
 
 def offer(
@@ -67,19 +82,15 @@ def offer(
     port: int,
     protection: Protection = PLAIN,
 ) -> SessionDescription:
-    """Offer all that we speak, to a peer that made no offer."""
-    events = Codec(_OFFERED_EVENTS, EVENTS, known[0].clock_rate, 1, _KEYS)
-    audio = _audio(port, [*known, events], "sendrecv", protection)
+    """Offer all that we speak, events besides, to a peer that made no offer."""
+    audio = _audio(port, known, "sendrecv", protection)
     return _description([audio], origin_id, version, address)
 
 
 def _audio(port: int, chosen: Sequence[Codec], direction: str, protection: Protection) -> Media:
     attributes: list[Attribute] = [*protection.attributes]
     for codec in chosen:
-        name = codec.name.lower() if codec.name == EVENTS else codec.name
-        attributes.append(("rtpmap", f"{codec.payload_type} {name}/{codec.clock_rate}"))
-        if codec.name == EVENTS:
-            attributes.append(("fmtp", f"{codec.payload_type} {_KEYS}"))
+        attributes += format_attributes(codec)
     attributes.append((direction, None))
     formats = tuple(str(codec.payload_type) for codec in chosen)
     return Media("audio", port, protection.protocol, formats, attributes=tuple(attributes))

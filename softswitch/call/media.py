@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
-from rtp import g722
-from rtp.control import Direction
+from rtp.control import Direction, OpusTerms
 from rtp.session import MediaSession
 from sip import own_description
 from sip.errors import ParseError, SipError
-from sip.offer_answer import Codec, check_answer, media_target, relayed, share_codec
+from sip.offer_answer import Codec, check_answer, media_target, relayed
 from sip.sdes import Protection
 from sip.sdp import SessionDescription
+from softswitch.call.codecs import (
+    OWN_NAMES,
+    Agreement,
+    added_to,
+    answered_codecs,
+    needs_transcoding,
+    offered_codecs,
+    spoken_of,
+)
 
 if TYPE_CHECKING:
     from softswitch.call.leg_security import LegSecurity
 
 Side = Literal["a", "b"]
 """The caller's side and the called side of the relay."""
-
-
-_LAW_CODECS = (Codec(0, "PCMU", 8000, 1, None), Codec(8, "PCMA", 8000, 1, None))
-_WIDE_CODECS = (Codec(g722.PAYLOAD_TYPE, "G722", 8000, 1, None),) if g722.AVAILABLE else ()
-OWN_CODECS = (*_LAW_CODECS, *_WIDE_CODECS)
-"""What the sound tier speaks; the laws are preferred, for it is narrow whatever it speaks."""
 
 
 def other(side: Side) -> Side:
@@ -37,6 +39,16 @@ class _Place(TypedDict):
     version: int
     address: str
     port: int
+
+
+class _Formats(TypedDict):
+    """Of one side, as :class:`rtp.control.Agree` has them."""
+
+    clock_rate: int
+    law_payload_type: int | None
+    telephone_event_payload_type: int | None
+    event_clock_rate: int
+    opus: OpusTerms | None
 
 
 class CallMedia:
@@ -56,6 +68,7 @@ class CallMedia:
         "_origin_id",
         "_security",
         "_session",
+        "_told",
         "_versions",
         "codec",
         "transcodes",
@@ -78,6 +91,8 @@ class CallMedia:
         self._versions: dict[Side, int] = {"a": 0, "b": 0}
         self._codecs: dict[Side, tuple[Codec, ...]] = {}
         """What each side said last that it wants to hear."""
+        self._told: dict[Side, _Formats] = {}
+        """What the relay knows of each side's codecs."""
         self.transcodes = False
         """The sides share no codec, so the sound tier stands between them."""
         self.codec: str | None = None
@@ -167,7 +182,7 @@ class CallMedia:
         target = media_target(heard)
         description, _ = own_description.answer(
             offer,
-            _known_of(_codecs_of(offer)),
+            answered_codecs(_codecs_of(offer)),
             **self._place(side),
             direction=None if target is None else target.direction,
             protection=protection,
@@ -179,18 +194,10 @@ class CallMedia:
         return bool(self._added(_codecs_of(heard)))
 
     def _added(self, said: tuple[Codec, ...]) -> tuple[Codec, ...]:
-        """What can be offered beside a side's own codecs: whatever we can make of one of them."""
-        if not self._may_transcode or not share_codec(OWN_CODECS, said):
-            return ()
-        return tuple(codec for codec in OWN_CODECS if not share_codec((codec,), said))
+        return added_to(said) if self._may_transcode else ()
 
     def _needs_transcoding(self, a: tuple[Codec, ...], b: tuple[Codec, ...]) -> bool:
-        return (
-            self._may_transcode
-            and not share_codec(a, b)
-            and share_codec(OWN_CODECS, a)
-            and share_codec(OWN_CODECS, b)
-        )
+        return self._may_transcode and needs_transcoding(a, b)
 
     def answer_itself(self, side: Side, offer: SessionDescription) -> bytes:
         """The switch's own answer to a side that it talks with itself.
@@ -201,7 +208,7 @@ class CallMedia:
         self._versions[side] += 1
         description, codec = own_description.answer(
             offer,
-            _known_of(_codecs_of(offer)),
+            answered_codecs(_codecs_of(offer)),
             **self._place(side),
             protection=self._security[side].answer(offer),
         )
@@ -212,7 +219,9 @@ class CallMedia:
         """The switch's own offer, to a side that made none."""
         self._versions[side] += 1
         protection = self._security[side].offer()
-        return bytes(own_description.offer(OWN_CODECS, **self._place(side), protection=protection))
+        return bytes(
+            own_description.offer(offered_codecs(), **self._place(side), protection=protection)
+        )
 
     def _place(self, side: Side) -> _Place:
         return {
@@ -235,23 +244,44 @@ class CallMedia:
         if target is None:
             raise SipError(488, "Not Acceptable Here")
         self._security[side].learn(heard)
-        events = [c.payload_type for c in target.codecs if c.name == "TELEPHONE-EVENT"]
-        spoken = _spoken_of(target.codecs)
+        self._codecs[side] = target.codecs
+        formats = self._formats(side)
         self._session.set_remote(
             side,
             target.address or None,
             target.rtp_port,
             target.rtcp_port,
             cast(Direction, target.direction),
-            events[0] if events else None,
             signalling_address=signalling,
-            clock_rate=target.codecs[0].clock_rate if target.codecs else 8000,
-            law_payload_type=None if spoken is None else spoken.payload_type,
             packet_ms=target.packet_ms,
             keys=self._security[side].keys,
+            **formats,
         )
-        self._codecs[side] = target.codecs
+        self._told[side] = formats
+        self._tell_other(other(side))
         self._choose_way()
+
+    def _formats(self, side: Side) -> _Formats:
+        """What the relay must know of a side's codecs."""
+        agreed = Agreement(self._codecs[side], self._codecs.get(other(side)))
+        return {
+            "clock_rate": agreed.clock_rate,
+            "law_payload_type": None if agreed.spoken is None else agreed.spoken.payload_type,
+            "telephone_event_payload_type": (
+                None if agreed.event is None else agreed.event.payload_type
+            ),
+            "event_clock_rate": 8000 if agreed.event is None else agreed.event.clock_rate,
+            "opus": agreed.opus,
+        }
+
+    def _tell_other(self, side: Side) -> None:
+        """What one side said may change what the other one speaks."""
+        if side not in self._told:
+            return
+        formats = self._formats(side)
+        if formats != self._told[side]:
+            self._told[side] = formats
+            self._session.agree(side, **formats)
 
     def _choose_way(self) -> None:
         """Have the relay pass packets on as they are, unless the sides share no codec."""
@@ -272,7 +302,7 @@ class CallMedia:
     @property
     def decodable(self) -> bool:
         """Whether we understand what is said, and so can record it."""
-        return self.transcodes or self.codec in {codec.name for codec in OWN_CODECS}
+        return self.transcodes or self.codec in OWN_NAMES
 
     def press(self, side: Side, key: str) -> bool:
         """Pass a key on that a side's phone told in signalling, as sound or as an event; whether
@@ -304,25 +334,8 @@ def _codecs_of(description: SessionDescription) -> tuple[Codec, ...]:
     return () if target is None else target.codecs
 
 
-def _spoken_of(codecs: tuple[Codec, ...]) -> Codec | None:
-    """The codec in which the sound tier talks with a side: the first law that it has, or what we
-    speak besides; None: it has nothing that we speak."""
-    for own in (_LAW_CODECS, _WIDE_CODECS):
-        known = {(codec.name, codec.payload_type) for codec in own}
-        for codec in codecs:
-            if (codec.name, codec.payload_type) in known:
-                return codec
-    return None
-
-
-def _known_of(codecs: tuple[Codec, ...]) -> list[str]:
-    """Names of what we answer with: only laws if there is one."""
-    own = _LAW_CODECS if share_codec(_LAW_CODECS, codecs) else OWN_CODECS
-    return [codec.name for codec in own]
-
-
 def _own_of(codecs: tuple[Codec, ...]) -> str:
-    spoken = _spoken_of(codecs)
+    spoken = spoken_of(codecs)
     return "" if spoken is None else spoken.name
 
 

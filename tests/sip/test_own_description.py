@@ -8,7 +8,8 @@ from sip.own_description import answer, offer
 from sip.sdp import SessionDescription
 
 OURS = {"origin_id": 7, "version": 1, "address": "192.0.2.1", "port": 20_000}
-LAWS = ("PCMU", "PCMA")
+LAWS = (Codec(0, "PCMU", 8000), Codec(8, "PCMA", 8000))
+OPUS = Codec(111, "OPUS", 48_000, 2, "maxplaybackrate=8000;useinbandfec=1")
 
 
 def offered(formats, *attributes, more=""):
@@ -43,6 +44,32 @@ def test_keys_of_another_clock_are_not_taken():
     assert [c.name for c in target.codecs] == ["PCMU"]
 
 
+def opus_answered(*events):
+    numbers = " ".join(event.split()[0] for event in events)
+    lines = [f"rtpmap:{event}" for event in events]
+    description, _ = answer(
+        offered(f"96 {numbers}", "rtpmap:96 opus/48000/2", "fmtp:96 stereo=1", *lines),
+        (*LAWS, OPUS),
+        **OURS,
+    )
+    return description.media[0]
+
+
+def test_opus_is_answered_under_the_callers_number_with_what_we_wish_ourselves():
+    audio = opus_answered("97 telephone-event/8000", "98 telephone-event/48000")
+    assert audio.formats == ("96", "98")
+    assert [value for name, value in audio.attributes if name in ("rtpmap", "fmtp")] == [
+        "96 opus/48000/2",
+        "96 maxplaybackrate=8000;useinbandfec=1",
+        "98 telephone-event/48000",
+        "98 0-15",
+    ]
+
+
+def test_keys_of_8_khz_beside_opus_are_taken_if_there_are_no_others():
+    assert opus_answered("97 telephone-event/8000").formats == ("96", "97")
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
@@ -72,8 +99,8 @@ def test_nothing_in_common_is_488():
 
 
 def test_our_own_offer_names_all_that_we_speak():
-    known = [Codec(0, "PCMU", 8000), Codec(8, "PCMA", 8000)]
-    target = media_target(SessionDescription.parse(bytes(offer(known, **OURS))))
+    events = Codec(101, "TELEPHONE-EVENT", 8000, 1, "0-15")
+    target = media_target(SessionDescription.parse(bytes(offer([*LAWS, events], **OURS))))
     assert [c.payload_type for c in target.codecs] == [0, 8, 101]
     assert target.direction == "sendrecv"
 

@@ -1,0 +1,159 @@
+"""Which codecs the sound tier speaks, and which of them with whom.
+
+The laws of G.711 come first wherever there is a choice, for the sound tier is narrow whatever it
+speaks, and they cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rtp import g722
+from rtp import opus as opus_library
+from rtp.control import OpusTerms
+from sip import opus
+from sip.offer_answer import Codec, share_codec
+from sip.own_description import EVENTS, KEYS, event_of
+
+OPUS_PAYLOAD_TYPE = 111
+"""The dynamic one that most phones use for it."""
+EVENT_PAYLOAD_TYPES = {8000: 101, opus.CLOCK_RATE: 110}
+"""By clock, those that most phones use."""
+_DYNAMIC = range(96, 128)
+"""RFC 3551 section 6."""
+
+LAW_CODECS = (Codec(0, "PCMU", 8000, 1, None), Codec(8, "PCMA", 8000, 1, None))
+_G722 = Codec(g722.PAYLOAD_TYPE, "G722", 8000, 1, None)
+_OPUS = Codec(OPUS_PAYLOAD_TYPE, opus.NAME, opus.CLOCK_RATE, opus.CHANNELS, opus.OWN_PARAMETERS)
+WIDE_CODECS = (
+    *((_G722,) if g722.AVAILABLE else ()),
+    *((_OPUS,) if opus_library.AVAILABLE else ()),
+)
+OWN_CODECS = (*LAW_CODECS, *WIDE_CODECS)
+"""What the sound tier speaks."""
+OWN_NAMES = frozenset(codec.name for codec in OWN_CODECS)
+
+Codecs = Sequence[Codec]
+
+
+def needs_transcoding(a: Codecs, b: Codecs) -> bool:
+    """Whether two sides that share nothing can talk by way of us."""
+    return not share_codec(a, b) and share_codec(OWN_CODECS, a) and share_codec(OWN_CODECS, b)
+
+
+def added_to(said: Codecs) -> tuple[Codec, ...]:
+    """What can be offered beside one side's own codecs: whatever we can make of one of them, and
+    events by the clock of each (RFC 4733 section 2.4.1)."""
+    if not share_codec(OWN_CODECS, said):
+        return ()
+    taken = {codec.payload_type for codec in said}
+    added: list[Codec] = []
+    for own in OWN_CODECS:
+        if not share_codec((own,), said):
+            added += _renumbered(own, taken)
+    if added and _events_of(said):
+        clocks = {codec.clock_rate for codec in _events_of(said)}
+        for clock in sorted({codec.clock_rate for codec in added} - clocks):
+            added += _renumbered(events(clock), taken)
+    return tuple(added)
+
+
+def _renumbered(codec: Codec, taken: set[int]) -> list[Codec]:
+    """With another number if a dynamic one is taken; nothing if there is none left."""
+    number: int | None = codec.payload_type
+    if number in taken:
+        number = next((other for other in reversed(_DYNAMIC) if other not in taken), None)
+    if number is None or (codec.payload_type not in _DYNAMIC and number != codec.payload_type):
+        return []
+    taken.add(number)
+    return [Codec(number, codec.name, codec.clock_rate, codec.channels, codec.fmtp)]
+
+
+def events(clock_rate: int) -> Codec:
+    """Telephone events beside codecs of this clock."""
+    return Codec(EVENT_PAYLOAD_TYPES[clock_rate], EVENTS, clock_rate, 1, KEYS)
+
+
+def offered_codecs() -> tuple[Codec, ...]:
+    """All that we speak, for a peer that made no offer."""
+    clocks = dict.fromkeys(codec.clock_rate for codec in OWN_CODECS)
+    return (*OWN_CODECS, *(events(clock) for clock in clocks))
+
+
+def answered_codecs(offered: Codecs) -> Codecs:
+    """What we answer an offer with: only laws if there is one."""
+    return LAW_CODECS if share_codec(LAW_CODECS, offered) else OWN_CODECS
+
+
+def spoken_of(codecs: Codecs) -> Codec | None:
+    """The codec in which we talk with a side that has these: its first law, or the first of what
+    we speak besides; None: it has nothing that we speak."""
+    return next(_known(codecs, LAW_CODECS), None) or next(_known(codecs, WIDE_CODECS), None)
+
+
+def _known(codecs: Codecs, own: Codecs) -> Iterator[Codec]:
+    for codec in codecs:
+        if any(_is_same(codec, one) for one in own):
+            yield codec
+
+
+def _is_same(codec: Codec, own: Codec) -> bool:
+    if (codec.name, codec.clock_rate) != (own.name, own.clock_rate):
+        return False
+    if own.payload_type in _DYNAMIC:
+        return codec.payload_type in _DYNAMIC
+    return codec.payload_type == own.payload_type
+
+
+def common(a: Codecs, b: Codecs) -> tuple[Codec, ...]:
+    """What both speak, under a's numbers, in the order of whoever says less: that is the answer."""
+    first, second = (a, b) if len(a) <= len(b) else (b, a)
+    known = {(codec.name, codec.clock_rate) for codec in second}
+    order = [(c.name, c.clock_rate) for c in first if (c.name, c.clock_rate) in known]
+    return tuple(c for key in order for c in a if (c.name, c.clock_rate) == key)
+
+
+class Agreement:
+    """What one side speaks and hears, as far as both sides have said.
+
+    Args:
+        mine: what this side said.
+        theirs: what the other side said; None: nothing yet, or there is none.
+    """
+
+    __slots__ = ("clock_rate", "event", "opus", "spoken")
+
+    def __init__(self, mine: Codecs, theirs: Codecs | None) -> None:
+        shared = common(mine, theirs or ())
+        self.spoken = spoken_of(shared) or spoken_of(mine)
+        """In which we talk to it; None: in none."""
+        used = shared[0] if shared else self.spoken or (mine[0] if mine else None)
+        self.clock_rate = 8000 if used is None else used.clock_rate
+        """Of what it sends."""
+        clock = self.clock_rate if self.spoken is None else self.spoken.clock_rate
+        self.event = event_of(mine, clock)
+        self.opus = _terms(mine, theirs or ())
+
+
+def _events_of(codecs: Codecs) -> list[Codec]:
+    return [codec for codec in codecs if codec.name == EVENTS]
+
+
+def _terms(mine: Codecs, theirs: Codecs) -> OpusTerms | None:
+    """How Opus goes between us and a side; it may use each number that it was told."""
+    if not opus_library.AVAILABLE:
+        return None
+    own = next(_known(mine, (_OPUS,)), None)
+    if own is None:
+        return None
+    ours = next(_known(added_to(theirs) or (_OPUS,), (_OPUS,)), None)
+    named = [own, next(_known(theirs, (_OPUS,)), None), ours]
+    others = {codec.payload_type for codec in mine if codec.name != opus.NAME}
+    numbers = [codec.payload_type for codec in named if codec is not None]
+    wished = opus.wishes(own.fmtp)
+    return OpusTerms(
+        tuple(dict.fromkeys(number for number in numbers if number not in others)),
+        wished.recoverable,
+        wished.constant,
+        wished.max_bitrate,
+    )

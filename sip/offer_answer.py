@@ -52,13 +52,13 @@ class Codec(Struct, frozen=True, gc=False):
     fmtp: str | None = None
 
 
-_NO_SOUND = frozenset({"TELEPHONE-EVENT", "CN"})
+NO_SOUND = frozenset({"TELEPHONE-EVENT", "CN"})
 """Formats that only stand beside a codec (RFC 4733, RFC 3389)."""
 
 
 def share_codec(one: Sequence[Codec], other: Sequence[Codec]) -> bool:
     """Whether two sides have a codec in common in which they can talk."""
-    known = {(codec.name, codec.clock_rate) for codec in one if codec.name not in _NO_SOUND}
+    known = {(codec.name, codec.clock_rate) for codec in one if codec.name not in NO_SOUND}
     return any((codec.name, codec.clock_rate) in known for codec in other)
 
 
@@ -276,14 +276,11 @@ def met(offer: SessionDescription, theirs: SessionDescription) -> SessionDescrip
     audio = theirs.media[there]
     known = {_meaning(codec) for codec in codecs(audio)}
     common = [codec for codec in codecs(offer.media[here]) if _meaning(codec) in known]
-    if all(codec.name in _NO_SPEECH for codec in common):
+    if all(codec.name in NO_SOUND for codec in common):
         raise SipError(488)
     media = [_refused(stream) for stream in offer.media]
     media[here] = structs.replace(audio, formats=tuple(str(c.payload_type) for c in common))
     return structs.replace(theirs, media=tuple(media))
-
-
-_NO_SPEECH = ("TELEPHONE-EVENT", "CN")
 
 
 def _meaning(codec: Codec) -> tuple[int, str, int, int]:

@@ -12,7 +12,7 @@ from rtp import g722
 from rtp import opus as opus_library
 from rtp.control import OpusTerms
 from sip import opus
-from sip.offer_answer import Codec, share_codec
+from sip.offer_answer import NO_SOUND, Codec, share_codec
 from sip.own_description import EVENTS, KEYS, event_of
 
 OPUS_PAYLOAD_TYPE = 111
@@ -107,6 +107,7 @@ def _is_same(codec: Codec, own: Codec) -> bool:
 
 def common(a: Codecs, b: Codecs) -> tuple[Codec, ...]:
     """What both speak, under a's numbers, in the order of whoever says less: that is the answer."""
+    a, b = ([codec for codec in side if codec.name not in NO_SOUND] for side in (a, b))
     first, second = (a, b) if len(a) <= len(b) else (b, a)
     known = {(codec.name, codec.clock_rate) for codec in second}
     order = [(c.name, c.clock_rate) for c in first if (c.name, c.clock_rate) in known]

@@ -20,9 +20,10 @@ from rtp.wav import WavError
 from sip.transport.settings import KeyPair
 from sip.transport.tls import Tls, TlsError, read_certificate
 from softswitch import control_client
+from softswitch.call.codecs import OWN_NAMES
 from softswitch.config import Config, ConfigError
 from softswitch.config_values import Listen
-from softswitch.operations.check_media import fast_path, shared_ports_note, sound_ticks
+from softswitch.operations.check_media import codecs, fast_path, shared_ports_note, sound_ticks
 from softswitch.operations.errors import OperationError
 from softswitch.operations.prompts import prompt_summary
 from softswitch.operations.setup import nonce_secret, opened
@@ -57,6 +58,7 @@ def check(config: Config) -> list[Row]:
     rows += [
         fast_path(config, running),
         sound_ticks(config, running),
+        codecs(config.media.transcode, OWN_NAMES),
         _prompts(config),
         *_hold_music(config),
         _messages(config),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,28 @@ def sound_ticks(config: Config, running: bool) -> Row:
             check,
         )
     return _row(True, late, check)
+
+
+EXTRAS = {"G722": "pip install softswitch[g722]", "OPUS": "pip install softswitch[opus]"}
+"""Codecs whose libraries may be missing, and how they are had."""
+
+
+def codecs(transcodes: bool, known: Collection[str]) -> Row:
+    """What phones that share no codec can talk by.
+
+    Args:
+        transcodes: `[media] transcode`.
+        known: names of what the sound tier speaks.
+    """
+    check = "codecs"
+    if not transcodes:
+        return _row(None, "transcoding is off ([media] transcode): all pass as they are", check)
+    missing = [f"{name} ({how})" for name, how in EXTRAS.items() if name not in known]
+    detail = f"{', '.join(sorted(known))} are transcoded"
+    if not missing:
+        return _row(True, detail, check)
+    return _row(None, f"{detail}; without their libraries pass as they are, between those who"
+                f" share them: {', '.join(missing)}", check)  # fmt: skip
 
 
 def _row(ok: bool | None, detail: str, check: str = "kernel fast path") -> Row:

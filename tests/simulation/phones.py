@@ -31,7 +31,8 @@ from sip.user_agent import Invitation, UserAgent
 if TYPE_CHECKING:
     from exchange import Exchange
 
-CODECS = {"PCMU": 0, "PCMA": 8, "G722": 9, "G729": 18}
+CODECS = {"PCMU": 0, "PCMA": 8, "G722": 9, "G729": 18, "opus": 96}
+CLOCKS = {"opus": 48_000}
 
 
 def sdp(
@@ -42,12 +43,13 @@ def sdp(
     protocol: str = "RTP/AVP",
     crypto: str = "",
 ) -> bytes:
-    number = CODECS[codec]
+    number, clock = CODECS[codec], CLOCKS.get(codec, 8000)
+    channels = "/2" if codec == "opus" else ""
     return (
         f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
-        f"m=audio {port} {protocol} {number} 101\r\na=rtpmap:{number} {codec}/8000\r\n"
+        f"m=audio {port} {protocol} {number} 101\r\na=rtpmap:{number} {codec}/{clock}{channels}\r\n"
         f"{crypto}"
-        f"a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
+        f"a=rtpmap:101 telephone-event/{clock}\r\na={direction}\r\n"
     ).encode()
 
 
@@ -269,7 +271,7 @@ class Phone:
         session.accept(sdp(self.address[0], self._next_port, codec=self.codec), self.now)
 
     def _understands(self, offer: bytes) -> bool:
-        return not offer or b"%s/8000" % self.codec.encode() in offer
+        return not offer or b"%s/" % self.codec.encode() in offer
 
     def _ring(self, received: Received) -> None:
         session = self.agent.open_session(received, self.now, pinned=True)

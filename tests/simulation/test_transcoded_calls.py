@@ -4,7 +4,7 @@ import pytest
 from exchange import Exchange
 from phones import Behaviour, sdp
 
-from rtp import g722
+from rtp import g722, opus
 from sip.offer_answer import media_target
 from sip.sdp import SessionDescription
 
@@ -51,6 +51,12 @@ def nothing_left(exchange):
 def media_of(exchange):
     (call,) = exchange.switch.calls.values()
     return call.media
+
+
+def clocks(exchange):
+    """By which each side's jitter is counted."""
+    relay = exchange.media._engine.session(media_of(exchange).session.id).relay
+    return [side.stream.clock_rate for side in relay.sides]
 
 
 def test_sides_without_a_common_codec_talk_each_in_its_own(exchange):
@@ -171,6 +177,58 @@ def test_g722_is_transcoded_where_it_must_be_and_passes_untouched_where_both_hav
     session = a.call("+995322000003")
     exchange.run(5.0)
     assert len(c.talking) == 1 and not media_of(exchange).transcodes
+    a.hang_up(session)
+    nothing_left(exchange)
+
+
+needs_opus = pytest.mark.skipif(not opus.AVAILABLE, reason="libopus isn't installed")
+
+
+@needs_opus
+@pytest.mark.parametrize(("calling", "called"), [("opus", "PCMA"), ("PCMA", "opus")])
+def test_opus_is_transcoded_for_who_has_no_other_codec(exchange, calling, called):
+    a, b = phones(exchange, calling, called)
+    session = a.call("+995322000002")
+    exchange.run(10.0)
+    assert media_of(exchange).codec == f"{calling}/{called}".upper()
+    assert said_to(session) == [calling.upper(), "TELEPHONE-EVENT"]
+    assert a.heard > 300 and b.heard > 300
+    (call,) = exchange.switch.calls.values()
+    for leg, phone in ((call.leg("a"), a), (call.leg("b"), b)):
+        ours = media_target(SessionDescription.parse(leg.local_description)).codecs
+        clock = 48_000 if phone.codec == "opus" else 8000
+        assert ("TELEPHONE-EVENT", clock) in {(codec.name, codec.clock_rate) for codec in ours}
+    a.hang_up(session)
+    nothing_left(exchange)
+
+
+def test_opus_passes_untouched_between_phones_that_have_it(exchange):
+    a, b = phones(exchange, "opus", "opus")
+    session = a.call("+995322000002")
+    exchange.run(5.0)
+    assert not media_of(exchange).transcodes and media_of(exchange).codec == "OPUS"
+    assert b.heard < 5  # passed on as they come
+    assert clocks(exchange) == [48_000, 48_000]
+    a.hang_up(session)
+    nothing_left(exchange)
+
+
+def test_jitter_of_who_offers_opus_and_gets_g711_goes_by_the_clock_of_g711(exchange):
+    a, _ = phones(exchange, "PCMU", "PCMU")
+    both = sdp("198.51.100.1", 40_002).replace(b"AVP 0 101", b"AVP 96 0 101")
+    session = a.call("+995322000002", both + b"a=rtpmap:96 opus/48000/2\r\n")
+    exchange.run(5.0)
+    assert clocks(exchange) == [8000, 8000]
+    a.hang_up(session)
+    nothing_left(exchange)
+
+
+@needs_opus
+def test_a_service_of_ours_answers_opus_where_there_is_nothing_else(exchange):
+    (a,) = phones(exchange, "opus")
+    session = a.call("*43")
+    exchange.run(5.0)
+    assert said_to(session) == ["OPUS", "TELEPHONE-EVENT"] and a.heard > 100
     a.hang_up(session)
     nothing_left(exchange)
 

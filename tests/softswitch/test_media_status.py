@@ -5,7 +5,7 @@ import pytest
 from rtp.control import Status, TickFigures
 from softswitch.config import parse
 from softswitch.media_status import status_row
-from softswitch.operations.check_media import is_reserved, sound_ticks
+from softswitch.operations.check_media import codecs, is_reserved, sound_ticks
 
 
 def test_a_worker_as_operators_see_it():
@@ -66,3 +66,12 @@ def test_a_check_without_a_running_switch_says_when_ticks_are_measured(tmp_path)
     row = sound_ticks(config, running=False)
     assert (row["check"], row["ok"]) == ("sound ticks", None)
     assert sound_ticks(config, running=True)["ok"] is False  # it said so, but nobody answers
+
+
+def test_a_codec_without_its_library_is_said_to_pass_as_it_is():
+    everything = {"PCMU", "PCMA", "G722", "OPUS"}
+    assert codecs(True, everything)["ok"] is True
+    row = codecs(True, everything - {"OPUS"})
+    assert row["ok"] is None and "OPUS (pip install softswitch[opus])" in row["detail"]
+    assert "G722 (" not in row["detail"]
+    assert codecs(False, everything)["detail"].startswith("transcoding is off")

@@ -94,6 +94,7 @@ class Baresip:
             )
             + "".join(f"module_app {module}.so\n" for module in modules)
             + ("module srtp.so\n" if encryption else "")
+            + ("module opus.so\n" if codec.startswith("opus/") else "")
         )  # fmt: skip
         (folder / "accounts").write_text(
             f"<sip:{login}@127.0.0.1:{port or board.port};transport={transport}>;auth_pass=secret;"

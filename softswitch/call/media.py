@@ -106,6 +106,7 @@ class CallMedia:
         """Go on in another relay session, which knows of nobody yet."""
         self._session = session
         self._codecs.clear()
+        self._told.clear()
         self.transcodes = False
 
     def join(self, side: Side, security: LegSecurity) -> None:

@@ -55,7 +55,7 @@ def media_of(exchange):
 
 def clocks(exchange):
     """By which each side's jitter is counted."""
-    relay = exchange.media._engine.session(media_of(exchange).session.id).relay
+    relay = exchange.media._engines[0]._engine.session(media_of(exchange).session.id).relay
     return [side.stream.clock_rate for side in relay.sides]
 
 

@@ -85,7 +85,7 @@ class Book:
         self.changed_calls: set[str] = set()
         self.closed_calls: set[str] = set()
         self.cdrs = {cdr.id: cdr for cdr in cdrs}
-        self.new_cdrs: list[tuple[Cdr, Rate | None, Coverage | None]] = []
+        self.new_cdrs: list[tuple[Cdr, Rate | None, Coverage | None, Rate | None]] = []
         self.payments = {entry.transaction_id: entry for entry in payments}
         self.new_entries: list[Entry] = []
         self.new_changes: list[Change] = []
@@ -254,7 +254,7 @@ class Book:
         self.changed_calls.discard(call.call_id)
         billed_until = (cdr.answered_at or 0) + cdr.billed_seconds * 1000
         rate = None if call.rate is None else call.rate.until(billed_until)
-        self._record(cdr, rate, call.coverage if cdr.package is not None else None)
+        self._record(cdr, rate, call.coverage if cdr.package is not None else None, call.cost)
         return Settlement(cdr, self._balance(call.account_id))
 
     def _closed_before(self, command: CloseCall) -> Settlement:
@@ -289,12 +289,19 @@ class Book:
         stored = self.cdrs.get(command.cdr.id)
         if stored is None:
             stored = command.cdr
-            self._record(stored, None, None)
+            self._record(stored)
         return Settlement(stored, self._balance(stored.account))
 
-    def _record(self, cdr: Cdr, rate: Rate | None, coverage: Coverage | None) -> None:
+    def _record(
+        self,
+        cdr: Cdr,
+        rate: Rate | None = None,
+        coverage: Coverage | None = None,
+        cost: Rate | None = None,
+    ) -> None:
+        """Write a record, with all that its price and its cost can be computed from again."""
         self.cdrs[cdr.id] = cdr
-        self.new_cdrs.append((cdr, rate, coverage))
+        self.new_cdrs.append((cdr, rate, coverage, cost))
 
     def _balance(self, account_id: int | None) -> int | None:
         account = None if account_id is None else self.accounts.get(account_id)

@@ -130,14 +130,15 @@ cdrs = Table(
     Column("cost_currency", String(3)),
     Column("rate", LargeBinary),
     Column("coverage", LargeBinary),
+    Column("cost_rate", LargeBinary),
     Index("cdrs_by_time", "setup_at"),
     Index("cdrs_by_account", "account", "setup_at"),
     Index("cdrs_by_calling", "calling", "setup_at"),
     Index("cdrs_by_called", "called", "setup_at"),
     Index("cdrs_by_type", "type", "setup_at"),
 )
-"""`rate` and `coverage` are kept so that a price can be computed again long after the tariff and
-the packages have changed."""
+"""`rate`, `coverage` and `cost_rate` (what the trunk charges us by) are kept so that a price and a
+cost can be computed again long after tariffs and packages have changed."""
 
 _encode = msgspec.msgpack.encode
 _decode_rate = msgspec.msgpack.Decoder(Rate).decode
@@ -165,7 +166,7 @@ CALL_CHANGES = (
     "cost",
     "coverage",
 )
-_CDR_BLOBS = ("media", "rate", "coverage")
+_CDR_BLOBS = ("media", "rate", "coverage", "cost_rate")
 _CDR_FACTS = tuple(c.name for c in cdrs.columns if c.name not in ("id", *_CDR_BLOBS))
 CDR_COLUMNS = ("id", *_CDR_FACTS, *_CDR_BLOBS)
 
@@ -264,13 +265,18 @@ def cdr_of(row: Any) -> Cdr:
     return Cdr(**facts, media=None if media is None else _decode_media(media))
 
 
-def cdr_row(cdr: Cdr, rate: Rate | None, coverage: Coverage | None = None) -> tuple[Any, ...]:
+def cdr_row(
+    cdr: Cdr,
+    rate: Rate | None,
+    coverage: Coverage | None = None,
+    cost: Rate | None = None,
+) -> tuple[Any, ...]:
     facts = list(_cdr_facts(cdr))
     for position, length in _FROM_THE_WIRE:
         value = facts[position]
         facts[position] = None if value is None else storable(value, length)
     media = None if cdr.media is None else _encode(cdr.media)
-    return cdr.id, *facts, media, rate_blob(rate), coverage_blob(coverage)
+    return cdr.id, *facts, media, rate_blob(rate), coverage_blob(coverage), rate_blob(cost)
 
 
 _cdr_facts: Callable[[Cdr], tuple[Any, ...]] = attrgetter(*_CDR_FACTS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
 
 from billing import bill_store, rerating_store, sales_store, schema
 from billing.cdr import leg_key
@@ -15,9 +17,9 @@ def differences(connection: Connection) -> list[Difference]:
     """What doesn't add up; empty when all is right."""
     return [
         *_verify_transactions(connection),
-        *_verify_balances(connection),
-        *_verify_reservations(connection),
+        *_verify_accounts(connection),
         *_verify_prices(connection),
+        *_verify_costs(connection),
         *rerating_store.verify(connection),
         *sales_store.verify(connection),
         *bill_store.verify(connection),
@@ -25,67 +27,34 @@ def differences(connection: Connection) -> list[Difference]:
 
 
 def _verify_transactions(connection: Connection) -> list[Difference]:
-    columns = schema.entries.c
-    query = select(
-        columns.transaction_id, columns.currency, func.sum(columns.amount_micros)
-    ).group_by(columns.transaction_id, columns.currency)
-    return unbalanced(
-        (key, currency, int(total)) for key, currency, total in connection.execute(query)
-    )
+    found = connection.execute(_TRANSACTIONS)
+    return unbalanced((key, currency, int(total)) for key, currency, total in found)
 
 
-def _verify_balances(connection: Connection) -> list[Difference]:
-    columns = schema.entries.c
-    query = (
-        select(columns.account_id, func.sum(columns.amount_micros))
-        .where(columns.account_id.is_not(None), columns.book.not_like("wallet:%"))
-        .group_by(columns.account_id)
-    )
-    sums = {account_id: int(total) for account_id, total in connection.execute(query)}
+def _verify_accounts(connection: Connection) -> list[Difference]:
+    """Balances and reservations, which accounts keep as sums."""
+    balances = _sums(connection, _BALANCES)
+    reserved = _sums(connection, _RESERVED)
     found = []
-    for row in connection.execute(select(schema.accounts)):
-        expected = sums.pop(row.id, 0)
-        if row.balance_micros != expected:
-            found.append(
-                Difference("balance", f"of account {row.id}", expected, row.balance_micros)
-            )
+    for row in connection.execute(_ACCOUNTS):
+        for what, expected, kept in (
+            ("balance", balances.get(row.id, 0), row.balance_micros),
+            ("reserved", reserved.get(row.id, 0), row.reserved_micros),
+        ):
+            if kept != expected:
+                found.append(Difference(what, f"of account {row.id}", expected, kept))
     return found
 
 
-def _verify_reservations(connection: Connection) -> list[Difference]:
-    columns = schema.live_calls.c
-    query = select(columns.account_id, func.sum(columns.reserved_micros)).group_by(
-        columns.account_id
-    )
-    sums = {account_id: int(total) for account_id, total in connection.execute(query)}
-    found = []
-    for row in connection.execute(select(schema.accounts)):
-        expected = sums.get(row.id, 0)
-        if row.reserved_micros != expected:
-            found.append(
-                Difference("reserved", f"of account {row.id}", expected, row.reserved_micros)
-            )
-    return found
+def _sums(connection: Connection, query: Select[Any]) -> dict[int, int]:
+    return {account_id: int(total) for account_id, total in connection.execute(query)}
 
 
 def _verify_prices(connection: Connection) -> list[Difference]:
     """Each CDR costs what its rate says, and has exactly the posting of its price."""
-    columns = schema.entries.c
-    query = select(columns.transaction_id, columns.amount_micros).where(
-        columns.kind == "call", columns.account_id.is_not(None)
-    )
-    posted: dict[str, int] = dict(tuple(row) for row in connection.execute(query))
+    posted: dict[str, int] = dict(tuple(row) for row in connection.execute(_POSTED))
     found = []
-    wanted = select(
-        schema.cdrs.c.call_id,
-        schema.cdrs.c.leg,
-        schema.cdrs.c.duration_ms,
-        func.coalesce(schema.cdrs.c.answered_at, 0),
-        schema.cdrs.c.price_micros,
-        schema.cdrs.c.rate,
-        schema.cdrs.c.coverage,
-    )
-    for row in connection.execute(wanted):
+    for row in connection.execute(_PRICES):
         call_id, leg, duration_ms, answered, price, rate_blob, coverage_blob = row
         key = leg_key(call_id, leg)
         rate = schema.rate_from_blob(rate_blob)
@@ -102,3 +71,40 @@ def _verify_prices(connection: Connection) -> list[Difference]:
             found.append(Difference("cdr", f"of call {key}", price, taken))
     found += [Difference("cdr", f"for {key}", 0, -amount) for key, amount in posted.items()]
     return found
+
+
+def _verify_costs(connection: Connection) -> list[Difference]:
+    """What trunks charge us is what their rates say. Records from before these were kept have none,
+    and are passed over."""
+    found = []
+    for call_id, leg, duration_ms, answered, cost, rate_blob in connection.execute(_COSTS):
+        rate = schema.rate_from_blob(rate_blob)
+        assert rate is not None
+        right = charge(rate, duration_ms, answered).price_micros
+        if cost != right:
+            key = leg_key(call_id, leg)
+            found.append(Difference("cost", f"of call {key}", right, cost or 0))
+    return found
+
+
+_ENTRIES = schema.entries.c
+_CDRS = schema.cdrs.c
+_LIVE = schema.live_calls.c
+_ACCOUNTS = select(
+    schema.accounts.c.id, schema.accounts.c.balance_micros, schema.accounts.c.reserved_micros
+)
+_TRANSACTIONS = select(
+    _ENTRIES.transaction_id, _ENTRIES.currency, func.sum(_ENTRIES.amount_micros)
+).group_by(_ENTRIES.transaction_id, _ENTRIES.currency)
+_BALANCES = (
+    select(_ENTRIES.account_id, func.sum(_ENTRIES.amount_micros))
+    .where(_ENTRIES.account_id.is_not(None), _ENTRIES.book.not_like("wallet:%"))
+    .group_by(_ENTRIES.account_id)
+)
+_RESERVED = select(_LIVE.account_id, func.sum(_LIVE.reserved_micros)).group_by(_LIVE.account_id)
+_POSTED = select(_ENTRIES.transaction_id, _ENTRIES.amount_micros).where(
+    _ENTRIES.kind == "call", _ENTRIES.account_id.is_not(None)
+)
+_CALL = (_CDRS.call_id, _CDRS.leg, _CDRS.duration_ms, func.coalesce(_CDRS.answered_at, 0))
+_PRICES = select(*_CALL, _CDRS.price_micros, _CDRS.rate, _CDRS.coverage)
+_COSTS = select(*_CALL, _CDRS.cost_micros, _CDRS.cost_rate).where(_CDRS.cost_rate.is_not(None))

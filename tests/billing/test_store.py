@@ -150,8 +150,11 @@ def test_verify_finds_each_kind_of_damage():
     books = store()
     who = account(books, 1_000_000)
     one(books, OpenCall("c1", who, RATE, cdr("c1", who).to_json(), 1))
+    one(books, AnswerCall("c1", 1000, "carrier", replace(RATE, per_minute_micros=30_000)))
     one(books, CloseCall("c1", cdr("c1", who, 5_000)))
+    assert books.cdrs()[0].cost_micros == 2_500 and books.verify() == []
     for statement, what in (
+        ("UPDATE cdrs SET cost_micros = 2499", "cost"),
         ("UPDATE accounts SET balance_micros = balance_micros + 1", "balance"),
         ("UPDATE accounts SET reserved_micros = 7", "reserved"),
         ("UPDATE cdrs SET price_micros = 1", "price"),

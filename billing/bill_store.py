@@ -283,9 +283,8 @@ def bills_of(
 
 def verify(connection: Connection) -> list[Difference]:
     """Numbers without gaps; each bill adds up, and begins where the one before it ended."""
-    query = select(bills.c.number, bills.c.account_id, bills.c.content).order_by(bills.c.number)
     found, closing = [], dict[int, int]()
-    for expected, (number, owner, content) in enumerate(connection.execute(query), 1):
+    for expected, (number, owner, content) in enumerate(connection.execute(_BY_NUMBER), 1):
         made = _decode(content)
         if number != expected or made.number != number:
             found.append(Difference("bill number", str(number), expected, made.number))
@@ -298,3 +297,6 @@ def verify(connection: Connection) -> list[Difference]:
             found.append(Difference("bill", f"of {number}", total, made.closing_micros))
         closing[owner] = made.closing_micros
     return found
+
+
+_BY_NUMBER = select(bills.c.number, bills.c.account_id, bills.c.content).order_by(bills.c.number)

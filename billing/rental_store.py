@@ -61,7 +61,8 @@ def load(connection: Connection, commands: Sequence[Any], sales: Sales) -> bool:
         return False
     found = _rentals(connection, keys, owners)
     numbers |= {rental.number for rental in found if rental.id in keys}
-    load_numbers(connection, sales, numbers)
+    if numbers:
+        load_numbers(connection, sales, numbers)
     sales.rentals = {rental.id: rental for rental in found}
     sales.stored_rentals = frozenset(sales.rentals)
     if waits:

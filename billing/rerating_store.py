@@ -152,13 +152,7 @@ def made(connection: Connection, account: int | None = None) -> list[Correction]
 
 def verify(connection: Connection) -> list[Difference]:
     """Each correction says what its rate says, and posted exactly the difference."""
-    entries = schema.entries.c
-    query = select(entries.transaction_id, entries.amount_micros).where(
-        entries.kind == "correction",
-        entries.account_id.is_not(None),
-        entries.transaction_id.startswith("rerate:"),
-    )
-    posted: dict[str, int] = dict(tuple(row) for row in connection.execute(query))
+    posted: dict[str, int] = dict(tuple(row) for row in connection.execute(_POSTED))
     found: list[Difference] = []
     before: dict[str, int] = {}
     for row in connection.execute(_CORRECTED):
@@ -187,6 +181,12 @@ def _left_over(posted: Iterable[tuple[str, int]]) -> list[Difference]:
     return [Difference("correction", f"for {key}", 0, amount) for key, amount in posted]
 
 
+_ENTRIES = schema.entries.c
+_POSTED = select(_ENTRIES.transaction_id, _ENTRIES.amount_micros).where(
+    _ENTRIES.kind == "correction",
+    _ENTRIES.account_id.is_not(None),
+    _ENTRIES.transaction_id.startswith("rerate:"),
+)
 _CORRECTED = (
     select(
         corrections.c.cdr_id,

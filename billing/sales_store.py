@@ -335,13 +335,10 @@ def verify(connection: Connection) -> list[Difference]:
     hold; and that what every account got as a bonus is posted."""
     used: dict[tuple[str, int], int] = {}
     held: dict[tuple[str, int], int] = {}
-    _fold(connection.execute(select(cdrs.c.coverage).where(cdrs.c.coverage.is_not(None))), used)
-    _fold(
-        connection.execute(select(live_calls.c.coverage).where(live_calls.c.coverage.is_not(None))),
-        held,
-    )
+    _fold(connection.execute(_USED), used)
+    _fold(connection.execute(_HELD), held)
     found = []
-    for row in connection.execute(select(schema.subscriptions)):
+    for row in connection.execute(_SUBSCRIPTIONS):
         item = schema.subscription_of(row)
         term = (item.id, item.renewals)
         for what, expected, kept in (
@@ -354,16 +351,8 @@ def verify(connection: Connection) -> list[Difference]:
 
 
 def _verify_bonuses(connection: Connection) -> list[Difference]:
-    amount = func.sum(schema.bonuses.c.amount_micros)
-    owner = schema.bonuses.c.account_id
-    expected = _sums(connection, select(owner, amount).group_by(owner))
-    columns = entries.c
-    posted = _sums(
-        connection,
-        select(columns.account_id, func.sum(columns.amount_micros))
-        .where(columns.kind == "bonus", columns.account_id.is_not(None))
-        .group_by(columns.account_id),
-    )
+    expected = _sums(connection, _BONUSES)
+    posted = _sums(connection, _POSTED_BONUSES)
     return [
         Difference("bonus", f"of account {key}", expected.get(key, 0), posted.get(key, 0))
         for key in sorted(expected.keys() | posted.keys())
@@ -381,3 +370,16 @@ def _fold(blobs: Iterable[Any], sums: dict[tuple[str, int], int]) -> None:
         for cover in coverage.covers if coverage is not None else ():
             term = (cover.subscription, cover.renewals)
             sums[term] = sums.get(term, 0) + cover.held_ms
+
+
+_USED = select(cdrs.c.coverage).where(cdrs.c.coverage.is_not(None))
+_HELD = select(live_calls.c.coverage).where(live_calls.c.coverage.is_not(None))
+_SUBSCRIPTIONS = select(schema.subscriptions)
+_BONUSES = select(schema.bonuses.c.account_id, func.sum(schema.bonuses.c.amount_micros)).group_by(
+    schema.bonuses.c.account_id
+)
+_POSTED_BONUSES = (
+    select(entries.c.account_id, func.sum(entries.c.amount_micros))
+    .where(entries.c.kind == "bonus", entries.c.account_id.is_not(None))
+    .group_by(entries.c.account_id)
+)

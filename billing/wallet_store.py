@@ -119,16 +119,19 @@ def of_accounts(connection: Connection, account_ids: Iterable[int]) -> list[Wall
 
 def verify(connection: Connection) -> list[Difference]:
     """What every wallet holds, folded again from its entries."""
-    query = (
-        select(entries.c.book, func.sum(entries.c.amount_micros))
-        .where(entries.c.book.like("wallet:%"))
-        .group_by(entries.c.book)
-    )
-    sums = {book: int(total) for book, total in connection.execute(query)}
+    sums = {book: int(total) for book, total in connection.execute(_HELD)}
     found = []
-    for row in connection.execute(select(wallets)):
+    for row in connection.execute(_WALLETS):
         expected = sums.pop(f"wallet:{row.account_id}:{row.name}", 0)
         if expected != row.balance_micros:
             what = f"{row.name} of account {row.account_id}"
             found.append(Difference("wallet", what, expected, row.balance_micros))
     return found + [Difference("wallet", book, total, 0) for book, total in sums.items() if total]
+
+
+_WALLETS = select(wallets)
+_HELD = (
+    select(entries.c.book, func.sum(entries.c.amount_micros))
+    .where(entries.c.book.like("wallet:%"))
+    .group_by(entries.c.book)
+)

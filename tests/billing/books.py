@@ -1,5 +1,8 @@
 """Small books for tests."""
 
+import sqlite3
+from functools import cache
+
 from sqlalchemy import inspect
 
 from billing.authorization import AddAccount, TopUp
@@ -9,7 +12,8 @@ from billing.store import Store
 from billing.tariff import Rate
 
 RATE = Rate("default", "995", "Georgia", 0, 60_000, 1, 1, 0, 0, "GEL")
-URL = "sqlite://"
+IN_MEMORY = "sqlite://"
+URL = IN_MEMORY
 """Where the books of a test are; the fixture `database` chooses."""
 
 _open: list[Store] = []
@@ -18,17 +22,41 @@ _open: list[Store] = []
 def store(url: str | None = None) -> Store:
     """Empty books. On a server there is one set of them: the ones before are closed."""
     url = url or URL
-    if url.startswith("postgresql"):
+    on_server = url.startswith("postgresql")
+    if on_server:
         close()
     made = Store(url)
-    if made.engine.dialect.name == "postgresql" and inspect(made.engine).has_table("accounts"):
-        names = ", ".join(table.name for table in metadata.sorted_tables)
-        with made.engine.begin() as connection:
-            connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")
+    if url == IN_MEMORY or (on_server and inspect(made.engine).has_table("accounts")):
+        empty(made)
     else:
         made.create()
     _open.append(made)
     return made
+
+
+def empty(made: Store) -> None:
+    """Leave nothing in books but their tables, which takes a fraction of making them."""
+    connection = made.engine.raw_connection()
+    if made.engine.dialect.name == "sqlite":
+        _template().backup(connection.driver_connection)
+    else:
+        names = ", ".join(table.name for table in metadata.sorted_tables)
+        connection.cursor().execute(f"TRUNCATE {names} RESTART IDENTITY")
+        connection.commit()
+    connection.close()
+
+
+@cache
+def _template() -> sqlite3.Connection:
+    """A database in memory with the tables of the books."""
+    made = Store(IN_MEMORY)
+    made.create()
+    kept = sqlite3.connect(":memory:")
+    connection = made.engine.raw_connection()
+    connection.driver_connection.backup(kept)
+    connection.close()
+    made.close()
+    return kept
 
 
 def reopen(url: str) -> Store:

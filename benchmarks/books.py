@@ -20,8 +20,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Insert, insert, literal, select
 
 from benchmarks.machine import Cores, describe, pin
 from billing import schema
@@ -36,6 +37,7 @@ from billing.book import LiveCall, rated
 from billing.cdr import Cdr
 from billing.cdr_search import CdrFilter
 from billing.intervals import Interval
+from billing.statements import Statement
 from billing.store import Store
 from billing.tariff import Rate, Tariff, Terms
 
@@ -177,62 +179,162 @@ def _group(owners: list[int], size: int, first: int) -> tuple[list[object], ...]
 
 def search(url: str, name: str, count: int) -> None:
     books = Store(url)
-    books.create()
     begun = time.perf_counter()
-    _fill(books, count)
+    count = _fill(books, count)
     print(f"{name}: {count:,} CDRs written in {time.perf_counter() - begun:.0f} s")
-    chance = random.Random(2)
-    span = count * SPACING_MS
-    wanted: dict[str, Callable[[], CdrFilter]] = {
-        "an account's month": lambda: CdrFilter(
-            START + span // 2, START + span // 2 + 30 * DAY_MS, account=1 + chance.randrange(2000)
-        ),
-        "an account's calls of a type": lambda: CdrFilter(
-            START, START + span, type="mobile", account=1 + chance.randrange(2000)
-        ),
-        "a number's calls within dates": lambda: CdrFilter(
-            START, START + span, number=_called(chance)
-        ),
-        "a type within dates": lambda: CdrFilter(
-            START + chance.randrange(span), START + span, type="international"
-        ),
-    }
-    for what, make in wanted.items():
-        times = []
-        for _ in range(40):
-            asked = replace(make(), limit=PAGE)
-            begun = time.perf_counter()
-            books.cdrs(asked)
-            times.append((time.perf_counter() - begun) * 1000)
-        times.sort()
-        print(f"{name}, {what}: p50 {statistics.median(times):.1f} ms, worst {times[-1]:.1f} ms")
+    _search(books, name, count)
+    _insert(books, name, count)
     books.close()
 
 
+def _search(books: Store, name: str, count: int) -> None:
+    """Pages of each question, the first ones and deep ones."""
+    chance = random.Random(2)
+    span = count * SPACING_MS
+    middle = START + span // 2
+
+    def anybody() -> int:
+        return 2 + chance.randrange(ACCOUNTS - 1)
+
+    def at_all(**wanted: Any) -> CdrFilter:
+        return CdrFilter(START, START + span, **wanted)
+
+    questions: dict[str, Callable[[], CdrFilter]] = {
+        "everything, a page in the middle": lambda: at_all(
+            after=(START + chance.randrange(span), "")
+        ),
+        "an account's month": lambda: CdrFilter(middle, middle + 30 * DAY_MS, account=anybody()),
+        "a company's month": lambda: CdrFilter(middle, middle + 30 * DAY_MS, account=COMPANY),
+        "an account's calls of a type": lambda: at_all(type="mobile", account=anybody()),
+        "a company's calls of a rare type": lambda: at_all(type=RARE, account=COMPANY),
+        "a number's calls within dates": lambda: at_all(number=_called(chance)),
+        "a number's calls of a rare type": lambda: at_all(number=_called(chance), type=RARE),
+        "a busy number's calls": lambda: at_all(number=BUSY),
+        "a busy number's calls of a rare type": lambda: at_all(number=BUSY, type=RARE),
+        "an account's calls to a busy number": lambda: at_all(number=BUSY, account=anybody()),
+        "a type within dates": lambda: CdrFilter(
+            START + chance.randrange(span), START + span, type="international"
+        ),
+        "a rare type": lambda: at_all(type=RARE),
+        "a line's calls": lambda: at_all(line=_line(anybody())),
+        "a line without calls": lambda: at_all(line="+995399999999"),
+        "a direction": lambda: at_all(direction="outgoing"),
+        "a direction that has few": lambda: at_all(direction="forwarded"),
+        "a type in a direction that has few": lambda: at_all(
+            direction="forwarded", type="international"
+        ),
+    }
+    for what, make in questions.items():
+        for deep in (False, True):
+            times = []
+            for _ in range(PAGES):
+                asked = replace(make(), limit=PAGE)
+                if deep:
+                    asked = replace(asked, after=(START + span * 9 // 10, ""))
+                begun = time.perf_counter()
+                found = books.cdrs(asked)
+                times.append((time.perf_counter() - begun) * 1000)
+            times.sort()
+            page = "a deep page" if deep else f"{len(found)} of a page"
+            print(
+                f"{name}, {what}, {page}: p50 {statistics.median(times):.1f} ms, "
+                f"worst {times[-1]:.1f} ms"
+            )
+
+
+def _insert(books: Store, name: str, count: int) -> None:
+    """What one more record costs with all its indexes, a hundred in a transaction."""
+    statement = Statement(insert(schema.cdrs), schema.CDR_COLUMNS)
+    rows = [
+        schema.cdr_row(made, None) for made in _records(random.Random(3), count * 2, 100 * GROUPS)
+    ]
+    begun, used = time.perf_counter(), time.process_time()
+    for first in range(0, len(rows), 100):
+        with books.engine.begin() as connection:
+            statement.run(connection, rows[first : first + 100])
+    wall, cpu = time.perf_counter() - begun, time.process_time() - used
+    print(
+        f"{name}, one more CDR: {wall / len(rows) * 1e6:.0f} us, "
+        f"{cpu / len(rows) * 1e6:.0f} us of our CPU"
+    )
+
+
 PAGE = 100
+PAGES = 20
 SPACING_MS = 3000
 NUMBERS = 50_000
+ACCOUNTS = 2000
+COMPANY = 1
+"""The account that has every tenth call."""
+BUSY = "+995322999999"
+"""The number that every fiftieth call goes to."""
+RARE = "special"
+MADE = 100_000
+"""Records that are made one by one; the others are their copies of later dates."""
 
 
 def _called(chance: random.Random) -> str:
     return f"+99555{chance.randrange(NUMBERS):07}"
 
 
-def _fill(books: Store, count: int) -> None:
-    chance = random.Random(1)
+def _line(account: int) -> str:
+    return f"+9953221{account:05}"
+
+
+def _records(chance: random.Random, first: int, count: int) -> Iterator[Cdr]:
     kinds = ("mobile", "national", "on_net", "international")
-    statement = insert(schema.cdrs)
-    for first in range(0, count, 10_000):
-        rows = []
-        for number in range(first, min(first + 10_000, count)):
-            made = cdr(
-                number, 1 + chance.randrange(2000), _called(chance),
-                START + number * SPACING_MS, chance.randrange(600_000),
-            )  # fmt: skip
-            made = replace(made, type=kinds[number % 97 % 4])
-            rows.append(dict(zip(schema.CDR_COLUMNS, schema.cdr_row(made, None), strict=True)))
+    for number in range(first, first + count):
+        account = COMPANY if number % 10 == 0 else 2 + chance.randrange(ACCOUNTS - 1)
+        called = BUSY if number % 50 == 7 else _called(chance)
+        made = cdr(
+            number, account, called, START + number * SPACING_MS, chance.randrange(600_000)
+        )  # fmt: skip
+        yield replace(
+            made,
+            line=_line(account),
+            calling=_line(account),
+            type=RARE if number % 10_000 == 10 else kinds[number % 97 % 4],
+            direction="forwarded" if number % 5_000 == 11 else "outgoing",
+        )
+
+
+def _fill(books: Store, count: int) -> int:
+    """Write so many records, each year like the one before; how many it were."""
+    indexes = sorted(schema.cdrs.indexes, key=lambda index: str(index.name))
+    books.create()
+    for index in indexes:
+        index.drop(books.engine)
+    statement = Statement(insert(schema.cdrs), schema.CDR_COLUMNS)
+    made = min(count, MADE)
+    with books.engine.begin() as connection:
+        rows = [schema.cdr_row(record, None) for record in _records(random.Random(1), 0, made)]
+        statement.run(connection, rows)
+    for copy in range(1, count // made):
         with books.engine.begin() as connection:
-            connection.execute(statement, rows)
+            connection.execute(_copied(copy, made))
+    for index in indexes:
+        index.create(books.engine)
+    if books.engine.dialect.name == "postgresql":
+        with books.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE cdrs")  # as the server itself does in time
+    return made * max(1, count // made)
+
+
+def _copied(copy: int, made: int) -> Insert:
+    """The first records once more, at a later time."""
+    later = copy * made * SPACING_MS
+    columns = schema.cdrs.c
+    changed: dict[str, Any] = {
+        "id": literal(f"{copy:08x}-") + columns.id,
+        "call_id": literal(f"{copy:08x}-") + columns.call_id,
+        **{
+            name: columns[name] + later
+            for name in ("setup_at", "ringing_at", "answered_at", "ended_at")
+        },
+    }
+    names = [column.name for column in columns]
+    taken = select(*(changed.get(name, columns[name]).label(name) for name in names))
+    return insert(schema.cdrs).from_select(names, taken.where(columns.id < f"{1:08x}"))
 
 
 @contextlib.contextmanager

@@ -178,6 +178,11 @@ def number(connection: Connection, key: str) -> Number | None:
     return None if row is None else Number(*row)
 
 
+def every_number(connection: Connection) -> set[str]:
+    """Of the whole inventory."""
+    return set(connection.execute(select(schema.numbers.c.number)).scalars())
+
+
 def rented(
     connection: Connection, account_ids: Sequence[int] | None = None, ended: bool = False
 ) -> list[Rental]:

@@ -318,6 +318,14 @@ class Registrar:
         address of record."""
         return {aor: self._drop(aor, flow, now) for aor in list(self._on_connection.get(flow, ()))}
 
+    def forget(self, aor: str) -> Registration:
+        """Nobody is to be reached there any more: what was registered, and the connections that
+        nothing needs now."""
+        self._lost.pop(aor, None)
+        gone = tuple(self._bindings.get(aor, {}).values())
+        self._keep(aor, {})
+        return Registration((), removed=gone, released=self._released(gone))
+
     def _drop(self, aor: str, flow: Flow, now: float) -> Registration:
         kept: dict[bytes, Binding] = {}
         gone: list[Binding] = []

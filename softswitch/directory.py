@@ -254,6 +254,11 @@ class Directory:
             self._by_number[line.number] = line
             self.algorithm_orders[line.algorithms] += 1
 
+    def forget_line(self, line_id: int) -> None:
+        """Remove a line for good: whoever gets its id next inherits nothing."""
+        self.remove_line(line_id)
+        self.last_calls.forget(line_id)
+
     def remove_line(self, line_id: int) -> None:
         """Forget a line; one that isn't there is no error."""
         line = self._by_id.pop(line_id, None)

@@ -33,3 +33,6 @@ class LastCalls:
 
     def of(self, line_id: int) -> LastCall | None:
         return self._by_line.get(line_id)
+
+    def forget(self, line_id: int) -> None:
+        self._by_line.pop(line_id, None)

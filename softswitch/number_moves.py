@@ -21,11 +21,13 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
 )
 
+from billing import tariff_schema
 from billing.account import ACTIVE, CLOSED, Change
 from billing.rental import RENTED, TRIAL
 from billing.rental_schema import numbers
@@ -184,8 +186,11 @@ class NumberMoves:
                 connection.execute(
                     update(table).where(table.c.line == moved.old).values(line=moved.new)
                 )
+            _keep_tariffs(connection, moved)
             table = number_changes_table
             connection.execute(delete(table).where(table.c.old.in_([moved.old, moved.new])))
+            # Who still dials a number from before hears the newest one.
+            connection.execute(update(table).where(table.c.new == moved.old).values(new=moved.new))
             row = {column.name: getattr(moved, column.name) for column in table.columns}
             connection.execute(insert(table), row)
             connection.execute(insert(account_changes_table), change_row(change))
@@ -247,6 +252,19 @@ class NumberMoves:
                 return False
             connection.execute(insert(account_changes_table), change_row(change))
             return True
+
+
+def _keep_tariffs(connection: Connection, moved: NumberChange) -> None:
+    """What was assigned to the line goes on under its new number, and stays with the old one, by
+    which calls that were made are priced again."""
+    table = tariff_schema.assignments
+    own = (table.c.account_id == moved.account_id) & (table.c.line == moved.old)
+    taken = [column.name for column in table.columns if not column.primary_key]
+    values = [
+        literal(moved.new).label("line") if name == "line" else table.c[name] for name in taken
+    ]
+    copied = select(*values).where(own).order_by(table.c.number)
+    connection.execute(insert(table).from_select(taken, copied))
 
 
 def _order_row(order: PortOrder) -> dict[str, Any]:

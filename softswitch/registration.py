@@ -101,6 +101,21 @@ class RegistrationDesk:
         """The phones at which a line is rung."""
         return tuple(self._registrar.reach(line.login, self._wall_seconds()))
 
+    def forget(self, login: str) -> None:
+        """Whoever registered there proved a password that counts no more."""
+        registration = self._registrar.forget(login)
+        if not registration.removed:
+            return
+        self._bindings.changed(login, registration)
+        for flow in registration.released:
+            self._release(flow)
+
+    def forget_strangers(self) -> None:
+        """Lines may be gone without anybody having told."""
+        for aor in {binding.aor for binding in self._registrar.all(self._wall_seconds())}:
+            if self._directory.line_by_login(aor) is None:
+                self.forget(aor)
+
     def expire(self, now: float) -> bool:
         """Forget what ran out, and close its connections; whether watchers are told of it."""
         gone = self._registrar.expire(self._wall_seconds())

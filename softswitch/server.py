@@ -430,6 +430,7 @@ class Server:
 
     def _reload(self, reload: Reload) -> None:
         """Take over what an operation changed."""
+        self.switch.lines_changing(reload.lines, reload.removed_lines)
         self._working_set.put(reload)
         self.switch.lines_changed([*(line.id for line in reload.lines), *reload.removed_lines])
         if reload.trunks is not None:
@@ -451,6 +452,7 @@ class Server:
             return
         known = [line.id for line in self.switch.directory.lines()]
         self._working_set.load_again()
+        self.switch.registrations.forget_strangers()
         self.switch.lines_changed(known)
         self._trunks_changed()
         self._refresh_certificates(force=True)

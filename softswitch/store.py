@@ -36,6 +36,7 @@ from sip.digest import Algorithm
 from sip.flow import Flow
 from sip.registrar import Binding
 from softswitch.admission.caps import Caps
+from softswitch.conference.rooms import forget_rooms
 from softswitch.directory import Directory, Line, Source, Trunk, Waiting
 from softswitch.service_store import forget_services, services_of
 from softswitch.supplementary import NO_SERVICES, Supplementary
@@ -238,6 +239,7 @@ class DirectoryStore:
             connection.execute(delete(bindings_table).where(bindings_table.c.aor == line.login))
             forget_services(connection, line.id)
             forget_mailbox(connection, line.id)
+            forget_rooms(connection, line.id)
             connection.execute(delete(lines_table).where(lines_table.c.id == line.id))
 
     def trunks(self) -> list[Trunk]:

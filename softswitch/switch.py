@@ -410,6 +410,18 @@ class Switch:
         if self.registrations.expire(now):
             self.endpoint.drain()
 
+    def lines_changing(self, lines: Iterable[Line], removed: Iterable[int]) -> None:
+        """An operator changed or removed lines, and the directory doesn't know it yet: phones that
+        proved a password which counts no more are out, and may come back with the new one."""
+        for line in lines:
+            before = self.directory.line(line.id)
+            if before is not None and (before.login, before.ha1) != (line.login, line.ha1):
+                self.registrations.forget(before.login)
+        for line_id in removed:
+            gone = self.directory.line(line_id)
+            if gone is not None:
+                self.registrations.forget(gone.login)
+
     def lines_changed(self, lines: Iterable[int]) -> None:
         """An operator changed or removed these lines, and the directory knows it."""
         self.watchers.lines_changed(lines, self._loop.time())

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Engine, Integer, Row, String, Table, delete, insert, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    Row,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from billing.schema import metadata
 
@@ -31,6 +43,11 @@ class DialInRoom:
     number: str
     line_id: int
     pin: str | None
+
+
+def forget_rooms(connection: Connection, line_id: int) -> None:
+    """Those of a line that is removed."""
+    connection.execute(delete(rooms_table).where(rooms_table.c.line_id == line_id))
 
 
 class RoomStore:

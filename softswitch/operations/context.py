@@ -75,7 +75,7 @@ class Reload:
     def put_into(self, directory: Directory) -> None:
         """Bring the directory up to date."""
         for line_id in self.removed_lines:
-            directory.remove_line(line_id)
+            directory.forget_line(line_id)
         directory.put_lines(self.lines)
         if self.trunks is not None:
             directory.set_trunks(self.trunks)

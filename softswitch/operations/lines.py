@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
+from billing import rental_store
 from billing.account import ACTIVE, DISCONNECTED, SUSPENDED, Account, Change, Status
 from billing.calendar import day_start
 from billing.cdr import show_stamp
@@ -27,7 +28,7 @@ from softswitch.directory import Line, Waiting
 from softswitch.due import LEASE_KIND
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
-from softswitch.operations.free_numbers import check_free
+from softswitch.operations.free_numbers import check_free, contested
 from softswitch.operations.standing import reason_given, today, who
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import VoicemailStore
@@ -56,7 +57,7 @@ def line_add(
 ) -> Row:
     """A new line; without a password a random one is made and returned. A user who isn't the owner
     gives the end of his lease."""
-    check_free(context, context.number(number))
+    check_free(context, context.number(number), context.account(account).id)
     return add_ported(context, number, account, password, login, lease_ends_on)
 
 
@@ -177,6 +178,7 @@ def line_set(context: Context, number: str, key: str, value: str) -> Row:
 
 def line_remove(context: Context, number: str) -> Row:
     line = context.line(number)
+    _check_nothing_rings(context, line)
     sounds = VoicemailStore(context.billing.engine).sounds(line.id)
     context.directory.remove_line(line)
     for sound in sounds:
@@ -184,6 +186,17 @@ def line_remove(context: Context, number: str) -> Row:
     context.changes.lines.add(line.id)
     _watch_lease(context, replace(line, lease_ends_on=None))
     return {"number": line.number, "removed": True}
+
+
+def _check_nothing_rings(context: Context, line: Line) -> None:
+    """A rented number whose line is gone would be paid for, and ring nowhere."""
+    with context.billing.reading() as connection:
+        ringing = rental_store.ringing(connection, [line.account_id])
+    here = sorted(number for number, _, at, *_ in ringing if at == line.number)
+    if here:
+        raise OperationError(
+            f"{here[0]} rings at line {line.number}; `softswitch rental give-up` ends that rental"
+        )
 
 
 def generate_password() -> str:
@@ -236,6 +249,7 @@ def _read_csv(context: Context, text: str) -> tuple[list[Line], list[Row], list[
     reader.fieldnames = header
     accounts = _Accounts(context)
     numbers, logins = context.directory.taken()
+    wanted_by_others = contested(context)
     lines: list[Line] = []
     made: list[Row] = []
     errors: list[str] = []
@@ -251,6 +265,8 @@ def _read_csv(context: Context, text: str) -> tuple[list[Line], list[Row], list[
             if None in row:
                 raise OperationError("more cells than the header has columns")
             line, password = _csv_line(context, cells, accounts)
+            if line.number in wanted_by_others:
+                check_free(context, line.number, line.account_id)
             _claim(line.number, numbers, "number")
             _claim(line.login, logins, "login")
         except (OperationError, csv.Error) as error:
@@ -360,7 +376,10 @@ def _setting(value: object) -> object:
 
 
 def _set_account(context: Context, line: Line, value: str) -> Line:
-    return replace(line, account_id=context.account(value).id)
+    account = context.account(value)
+    if account.id != line.account_id:
+        _check_nothing_rings(context, line)
+    return replace(line, account_id=account.id)
 
 
 def _set_password(context: Context, line: Line, value: str) -> Line:

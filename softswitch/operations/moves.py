@@ -97,7 +97,7 @@ def number_change(
     line, key = context.line(number), context.number(new)
     if key == line.number:
         raise OperationError(f"{key} is the line's number already")
-    check_free(context, key)
+    check_free(context, key, line.account_id, line.number)
     try:
         term = Term.parse(announce)
     except ValueError as error:

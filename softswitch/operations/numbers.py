@@ -74,6 +74,8 @@ def number_add(
             "monthly": monthly,
         },
     )
+    if context.directory.line_by_number(made.number) is not None:
+        raise OperationError(f"{made.number} has a line; what is for rent has none")
     if not context.do(AddNumbers((made,), context.now_ms())):
         raise OperationError(f"{made.number} is in the inventory already")
     return number_row(made)
@@ -91,10 +93,14 @@ def number_import(
     reader.fieldnames = header
     found: list[Number] = []
     errors: list[str] = []
+    lines, _ = context.directory.taken()
     for row in reader:
         try:
             cells = {key: (row.get(key) or "").strip() for key in COLUMNS}
-            found.append(_number_of(context, currency, cells))
+            number = _number_of(context, currency, cells)
+            if number.number in lines:
+                raise OperationError(f"{number.number} has a line; what is for rent has none")
+            found.append(number)
         except OperationError as error:
             errors.append(f"line {reader.line_num}: {error}")
         if len(found) > MAX_IMPORT:

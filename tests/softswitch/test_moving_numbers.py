@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from billing import sales_store
+from billing import sales_store, tariff_store
+from billing.assignment import Assignments
 from billing.authorization import TopUp, WriteCdr
 from billing.calendar import Term
 from billing.cdr import Cdr
@@ -17,12 +18,15 @@ from softswitch import notices
 from softswitch.due import DueSettings, first_look, run_due
 from softswitch.mail.outbox import Outbox
 from softswitch.number_moves import PORT_TRANSITIONS
-from softswitch.operations import accounts, lines, moves, numbers, packages
+from softswitch.operations import accounts, lines, moves, numbers, packages, tariff_terms, tariffs
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 from softswitch.operations.standing import account_history
 
 ANA, NEW, FOREIGN = "+995322000001", "+995322000009", "+995443123456"
+PRICES = """prefix,destination,connect_fee,per_minute,initial_increment,increment
+44,Abroad,0,1,1,1
+"""
 ZONE = "Asia/Tbilisi"
 SETTINGS = DueSettings("Telecom", "en", Term(10, "days"))
 
@@ -261,3 +265,66 @@ class TestMails:
                 found.add(mail.text)
             assert len(found) == len(notices.LANGUAGES)
         assert notices.mail_of(Notice("x", 1, "number_tried", "", 0), "a@b.c", "en", "T") is None
+
+
+# What a line leaves behind
+
+
+def test_C7_a_tariff_of_its_own_goes_with_the_line_to_its_new_number(anas: Context) -> None:
+    context = anas
+    tariffs.tariff_import(context, PRICES, name="dear")
+    tariff_terms.tariff_assign(context, "Ana", "dear", line=ANA)
+    moves.number_change(context, ANA, NEW)
+    with context.billing.reading() as connection:
+        found = Assignments()
+        found.put(tariff_store.assignments(connection))
+    now = context.now_ms()
+    assert found.tariff_of(1, NEW, now) == "dear"
+    assert found.tariff_of(1, ANA, now) == "dear"  # calls that were made are priced again by it
+
+
+def test_C7_callers_of_a_number_from_before_hear_the_newest_one(anas: Context) -> None:
+    moves.number_change(anas, ANA, NEW)
+    moves.number_change(anas, NEW, "+995322000010")
+    assert {row["old"]: row["new"] for row in moves.number_changes(anas)} == {
+        ANA: "+995322000010",
+        NEW: "+995322000010",
+    }
+
+
+def test_C7_a_line_goes_back_to_its_number_and_no_other_line_gets_it(anas: Context) -> None:
+    moves.number_change(anas, ANA, NEW)
+    assert "was changed to" in refused(lines.line_add, anas, ANA, "Ana")
+    moves.number_change(anas, NEW, ANA)
+    assert [row["old"] for row in moves.number_changes(anas)] == [NEW]
+
+
+def test_a_number_is_for_rent_or_has_a_line_and_never_both_for_different_people(
+    anas: Context,
+) -> None:
+    context = anas
+    assert "has a line" in refused(numbers.number_add, context, ANA, "GE", "landline", "1")
+    sheet = f"number,country,kind,monthly\n{ANA},GE,landline,1\n"
+    with pytest.raises(OperationError) as caught:
+        numbers.number_import(context, sheet)
+    assert "has a line" in caught.value.lines[0]
+    numbers.number_add(context, NEW, "GE", "landline", "0")
+    assert "for rent (stock)" in refused(lines.line_add, context, NEW, "Ana")
+    assert "for rent (stock)" in refused(moves.number_change, context, ANA, NEW)
+    with pytest.raises(OperationError) as caught:
+        lines.line_import(context, f"number,account\n{NEW},Ana\n")
+    assert "for rent (stock)" in caught.value.lines[0]
+    numbers.rental_order(context, "Ana", ANA, [NEW])
+    assert lines.line_add(context, NEW, "Ana")["number"] == NEW
+
+
+def test_a_line_at_which_rented_numbers_ring_stays_where_it_is(anas: Context) -> None:
+    context = anas
+    accounts.account_add(context, "Beka")
+    numbers.number_add(context, NEW, "GE", "landline", "0")
+    numbers.rental_order(context, "Ana", ANA, [NEW])
+    told = f"{NEW} rings at line {ANA}; `softswitch rental give-up` ends that rental"
+    assert refused(lines.line_remove, context, ANA) == told
+    assert refused(lines.line_set, context, ANA, "account", "Beka") == told
+    numbers.rental_give_up(context, NEW)
+    assert lines.line_set(context, ANA, "account", "Beka")["account_name"] == "Beka"

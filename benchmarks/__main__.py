@@ -18,11 +18,20 @@ PARTS = (
     "latency",
     "relay",
     "announcements",
+    "transcoding",
     "memory",
     "flood",
     "power_cut",
 )
-TAKES_QUICK = {"books", "announcements", "registrations", "calls", "latency", "memory"}
+TAKES_QUICK = {
+    "books",
+    "announcements",
+    "transcoding",
+    "registrations",
+    "calls",
+    "latency",
+    "memory",
+}
 QUICK = {
     "relay": ("--calls", "100", "--seconds", "3"),
     "flood": ("--seconds", "3"),

@@ -17,6 +17,8 @@ from softswitch.directory import Directory
 from softswitch.mail.outbox import Outbox
 from softswitch.mail.postman import Postman
 from softswitch.operations.setup import epoch_ms
+from softswitch.pin_guard import PinGuard
+from softswitch.pin_tries import PinTries
 from softswitch.recordings.desk import RecordingDesk
 from softswitch.recordings.store import RecordingStore
 from softswitch.self_service import SelfService
@@ -29,12 +31,18 @@ from softswitch.voicemail.store import VoicemailStore
 from softswitch.working_set import WorkingSet
 
 
+def pin_guard(engine: Engine, log: Any) -> PinGuard:
+    """All it knows is in the database, so it doesn't matter how many there are."""
+    return PinGuard(PinTries(engine), asyncio.to_thread, epoch_ms, log)
+
+
 def voicemail_desk(config: Config, engine: Engine, directory: Directory, log: Any) -> VoicemailDesk:
     return VoicemailDesk(
         VoicemailStore(engine),
         Shelf(config.voicemail_dir),
         config.voicemail,
         directory,
+        pin_guard(engine, log),
         asyncio.to_thread,
         randbits=Chance().bits,
         wall_ms=epoch_ms,
@@ -55,10 +63,8 @@ def recording_desk(config: Config, engine: Engine, log: Any) -> RecordingDesk:
     )
 
 
-def service_desk(
-    engine: Engine, directory: Directory, loop: asyncio.AbstractEventLoop
-) -> ServiceDesk:
-    return ServiceDesk(ServiceStore(engine), directory, asyncio.to_thread, loop.time)
+def service_desk(engine: Engine, directory: Directory, log: Any) -> ServiceDesk:
+    return ServiceDesk(ServiceStore(engine), directory, pin_guard(engine, log), asyncio.to_thread)
 
 
 def self_service(
@@ -68,6 +74,7 @@ def self_service(
     working_set: WorkingSet,
     money: GroupCommit,
     loop: asyncio.AbstractEventLoop,
+    log: Any,
 ) -> SelfService:
     return SelfService(
         store,
@@ -75,6 +82,7 @@ def self_service(
         working_set.directory,
         working_set.entitlements,
         money,
+        pin_guard(store.engine, log),
         asyncio.to_thread,
         randbits=Chance().bits,
         wall_ms=epoch_ms,

@@ -59,30 +59,3 @@ class Locked(Exception):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"too many wrong PINs: wait {round(seconds)} s")
         self.seconds = seconds
-
-
-class Attempts:
-    """Wrong PINs of each line in a row, over all its calls; kept as long as the process lives."""
-
-    def __init__(self) -> None:
-        self._wrong: dict[int, tuple[int, float]] = {}
-
-    def check(self, line_id: int, now: float) -> None:
-        """Whether a PIN is heard now; monotonic seconds.
-
-        Raises:
-            Locked: it isn't.
-        """
-        count, last = self._wrong.get(line_id, (0, now))
-        if count >= MAX_WRONG and now < last + LOCKED_SECONDS:
-            raise Locked(last + LOCKED_SECONDS - now)
-
-    def note(self, line_id: int, fits: bool, now: float) -> None:
-        """What became of one."""
-        if fits:
-            self._wrong.pop(line_id, None)
-            return
-        count, last = self._wrong.get(line_id, (0, now))
-        if now >= last + LOCKED_SECONDS:
-            count = 0
-        self._wrong[line_id] = (count + 1, now)

@@ -21,6 +21,8 @@ from billing.store import Store, StoreError
 from softswitch import pins
 from softswitch.admission.entitlement import Entitlements
 from softswitch.directory import Directory, Line
+from softswitch.pin_guard import PinGuard
+from softswitch.pin_tries import Secret
 from softswitch.store import DirectoryStore
 
 Run = Callable[..., Awaitable[Any]]
@@ -39,6 +41,7 @@ class SelfService:
     """What services do for a line beside calls.
 
     Args:
+        guard: tries PINs.
         run: how the stores are asked.
         randbits: for salts.
         wall_ms: epoch milliseconds; `now`: monotonic seconds.
@@ -52,6 +55,7 @@ class SelfService:
         directory: Directory,
         entitlements: Entitlements,
         money: GroupCommit,
+        guard: PinGuard,
         run: Run,
         *,
         randbits: Callable[[int], int],
@@ -64,12 +68,12 @@ class SelfService:
         self._directory = directory
         self._entitlements = entitlements
         self._money = money
+        self._guard = guard
         self._run = run
         self._randbits = randbits
         self._wall_ms = wall_ms
         self._now = now
         self._zone = zone
-        self._attempts = pins.Attempts()
         self._on_sale = False
         self._on_sale_until = 0.0
 
@@ -140,11 +144,9 @@ class SelfService:
 
         Raises:
             pins.Locked: there were too many wrong ones.
+            StoreError: the database is out of order.
         """
-        self._attempts.check(line.id, self._now())
-        fits = line.pin is not None and bool(await self._run(pins.fits, pin, line.pin))
-        self._attempts.note(line.id, fits, self._now())
-        return fits
+        return await self._guard.fits(Secret("line", str(line.id)), pin, line.pin)
 
     async def set_pin(self, line: Line, pin: str) -> None:
         """Give the line a PIN.

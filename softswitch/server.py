@@ -52,6 +52,7 @@ from softswitch.operations.errors import OperationError
 from softswitch.operations.registry import server_handlers
 from softswitch.operations.setup import epoch_ms, nonce_secret
 from softswitch.parts import (
+    pin_guard,
     postman,
     recording_desk,
     self_service,
@@ -191,13 +192,14 @@ class Server:
             money=self._money,
             desk=SettlementDesk(self._money, self._log, self._settled),
             bindings=self._bindings,
-            service_desk=service_desk(store.engine, known.directory, loop),
+            service_desk=service_desk(store.engine, known.directory, self._log),
             voicemail=self._voicemail,
             recordings=self._recordings,
             rooms=RoomStore(store.engine),
+            pin_guard=pin_guard(store.engine, self._log),
             run=asyncio.to_thread,
             self_service=self_service(
-                config, store, self._directory_store, known, self._money, loop
+                config, store, self._directory_store, known, self._money, loop, self._log
             ),
             waiting=waiting_queue(config, store.engine, loop, self._log),
             trunk_flows=self._trunk_flows,

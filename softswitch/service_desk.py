@@ -13,13 +13,12 @@ from billing.store import StoreError
 from softswitch import pins
 from softswitch.directory import Directory, Line
 from softswitch.last_calls import LastCall
+from softswitch.pin_guard import PinGuard
+from softswitch.pin_tries import Secret
 from softswitch.service_store import ServiceStore
 from softswitch.star_codes import PinCheck
 from softswitch.supplementary import Supplementary
 
-MAX_WRONG_PINS = 5
-LOCK_SECONDS = 900.0
-"""After so many wrong PINs in a row none is looked at for so long: 480 tries a day."""
 Run = Callable[..., Awaitable[Any]]
 """Does a thing that waits for the disk, away from the event loop: asyncio.to_thread's shape."""
 
@@ -28,36 +27,33 @@ class ServiceDesk:
     """Keeps what lines set by phone.
 
     Args:
-        run: how the store is asked, and slow sums are done.
-        now: monotonic seconds.
+        guard: tries PINs.
+        run: how the store is asked.
     """
 
     def __init__(
-        self, store: ServiceStore, directory: Directory, run: Run, now: Callable[[], float]
+        self, store: ServiceStore, directory: Directory, guard: PinGuard, run: Run
     ) -> None:
         self._store = store
         self._directory = directory
+        self._guard = guard
         self._run = run
-        self._now = now
         self.changing = asyncio.Lock()
         """Held from reading a line's services to having them kept: codes come one after another."""
-        self._wrong: dict[int, tuple[int, float]] = {}
-        """Wrong PINs in a row and when the last one was, by line; a restart forgets them."""
 
     async def check_pin(self, line: Line, pin: str) -> PinCheck:
-        """Whether it is the line's PIN. Wrong ones are counted: a PIN has few digits."""
+        """Whether it is the line's PIN.
+
+        Raises:
+            StoreError: the database is out of order.
+        """
         if line.pin is None:
             return "none"
-        wrong, last = self._wrong.get(line.id, (0, 0.0))
-        if wrong >= MAX_WRONG_PINS and self._now() < last + LOCK_SECONDS:
+        try:
+            fits = await self._guard.fits(Secret("line", str(line.id)), pin, line.pin)
+        except pins.Locked:
             return "locked"
-        # Counted before the slow hash, during which other calls may try.
-        before = wrong % MAX_WRONG_PINS
-        self._wrong[line.id] = before + 1, self._now()
-        if pin and await self._run(pins.fits, pin, line.pin):
-            self._wrong.pop(line.id, None)
-            return "fits"
-        return "wrong"
+        return "fits" if fits else "wrong"
 
     async def save(self, line: Line, services: Supplementary) -> None:
         """Put a line's services in the place of the ones it has.

@@ -38,6 +38,7 @@ from sip.registrar import Binding
 from softswitch.admission.caps import Caps
 from softswitch.conference.rooms import forget_rooms
 from softswitch.directory import Directory, Line, Source, Trunk, Waiting
+from softswitch.pin_tries import Secret, forget_tries
 from softswitch.service_store import forget_services, services_of
 from softswitch.supplementary import NO_SERVICES, Supplementary
 from softswitch.voicemail.mailbox import VoiceMailbox
@@ -222,23 +223,26 @@ class DirectoryStore:
             return _ids_of(connection, numbers)
 
     def save_line(self, line: Line) -> None:
-        """Replace the line that has this id."""
+        """Replace the line that has this id; with another PIN, wrong tries are forgotten."""
+        mine = lines_table.c.id == line.id
         with self._engine.begin() as connection:
-            connection.execute(
-                update(lines_table).where(lines_table.c.id == line.id).values(_line_row(line))
-            )
+            if connection.execute(select(lines_table.c.pin).where(mine)).scalar() != line.pin:
+                forget_tries(connection, Secret("line", str(line.id)))
+            connection.execute(update(lines_table).where(mine).values(_line_row(line)))
 
     def set_pin(self, line_id: int, kept: str) -> None:
-        """Give a line another PIN, as pins.hashed made it."""
+        """Give a line another PIN, as pins.hashed made it; wrong tries are forgotten."""
         with self._engine.begin() as connection:
             mine = lines_table.c.id == line_id
             connection.execute(update(lines_table).where(mine).values(pin=kept))
+            forget_tries(connection, Secret("line", str(line_id)))
 
     def remove_line(self, line: Line) -> None:
         with self._engine.begin() as connection:
             connection.execute(delete(bindings_table).where(bindings_table.c.aor == line.login))
             forget_services(connection, line.id)
             forget_mailbox(connection, line.id)
+            forget_tries(connection, Secret("line", str(line.id)))
             forget_rooms(connection, line.id)
             connection.execute(delete(lines_table).where(lines_table.c.id == line.id))
 

@@ -40,6 +40,7 @@ from softswitch.conference.hall import Conference, Hall, Run
 from softswitch.conference.rooms import RoomStore
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
+from softswitch.pin_guard import PinGuard
 from softswitch.prompts.announcer import Announcer
 from softswitch.prompts.library import PromptLibrary
 from softswitch.protection import exempt_networks, log_bans
@@ -96,6 +97,7 @@ class Switch:
         voicemail: VoicemailDesk,
         recordings: RecordingDesk,
         rooms: RoomStore,
+        pin_guard: PinGuard,
         run: Run,
         self_service: SelfService,
         waiting: WaitingQueue,
@@ -117,10 +119,10 @@ class Switch:
             config.conference,
             directory,
             entitlements,
+            pin_guard,
             run,
             on_sale=self_service.sells_conference,
             wall_ms=wall_ms,
-            now=loop.time,
         )
         self.hall.on_changed = self._conference_changed
         voicemail.lines_changed = self.lines_changed

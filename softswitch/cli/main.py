@@ -25,6 +25,7 @@ from softswitch.cli import (
     nodes,
     numbers,
     packages,
+    pins,
     ports,
     prompts,
     recordings,
@@ -53,7 +54,7 @@ switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, packages, prompts,
     trunks, tariffs, rerating, nodes, calls, recordings, records, guard, voicemail, greetings,
-    wallets, bills, rooms, ports, completions,
+    wallets, bills, rooms, ports, pins, completions,
 ):  # fmt: skip
     noun.add_to(app)
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from billing.store import StoreError
-from softswitch import pins
 from softswitch.admission.entitlement import Entitlements
 from softswitch.conference.rooms import DialInRoom, RoomStore
 from softswitch.config_conference import ConferenceSection
 from softswitch.directory import Directory, Line
+from softswitch.pin_guard import PinGuard
+from softswitch.pin_tries import Secret
 
 if TYPE_CHECKING:
     from rtp.session import MediaSession
@@ -81,10 +82,10 @@ class Hall:
     """All conferences of the switch.
 
     Args:
+        guard: tries PINs.
         run: how the store is asked.
         on_sale: whether the service can be bought.
         wall_ms: epoch milliseconds.
-        now: monotonic seconds.
     """
 
     def __init__(
@@ -93,21 +94,20 @@ class Hall:
         settings: ConferenceSection,
         directory: Directory,
         entitlements: Entitlements,
+        guard: PinGuard,
         run: Run,
         *,
         on_sale: Callable[[], Awaitable[bool]],
         wall_ms: Callable[[], int],
-        now: Callable[[], float],
     ) -> None:
         self._store = store
         self._directory = directory
         self._entitlements = entitlements
+        self._guard = guard
         self._run = run
         self._on_sale = on_sale
         self._wall_ms = wall_ms
-        self._now = now
         self._numbers = itertools.count(1)
-        self._attempts = pins.Attempts()
         self._conferences: dict[Key, Conference] = {}
         self.settings = settings
         self.on_changed: Callable[[Conference], None] = lambda conference: None
@@ -143,12 +143,11 @@ class Hall:
 
         Raises:
             pins.Locked: there were too many wrong ones.
+            StoreError: the database is out of order.
         """
-        key = int(room.number)
-        self._attempts.check(key, self._now())
-        fits = room.pin is None or bool(await self._run(pins.fits, pin, room.pin))
-        self._attempts.note(key, fits, self._now())
-        return fits
+        if room.pin is None:
+            return True
+        return await self._guard.fits(Secret("room", room.number), pin, room.pin)
 
     async def may_hold(self, line: Line) -> bool:
         """Whether a line may have a conference, or parallel calls to make one of (A7).

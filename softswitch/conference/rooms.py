@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from billing.schema import metadata
+from softswitch.pin_tries import Secret, forget_tries
 
 rooms_table = Table(
     "conference_rooms",
@@ -47,7 +48,10 @@ class DialInRoom:
 
 def forget_rooms(connection: Connection, line_id: int) -> None:
     """Those of a line that is removed."""
-    connection.execute(delete(rooms_table).where(rooms_table.c.line_id == line_id))
+    mine = rooms_table.c.line_id == line_id
+    for number in connection.execute(select(rooms_table.c.number).where(mine)).scalars().all():
+        forget_tries(connection, Secret("room", number))
+    connection.execute(delete(rooms_table).where(mine))
 
 
 class RoomStore:
@@ -77,10 +81,12 @@ class RoomStore:
         statement = update(rooms_table).where(rooms_table.c.number == number).values(pin=pin)
         with self._engine.begin() as connection:
             connection.execute(statement)
+            forget_tries(connection, Secret("room", number))
 
     def delete(self, number: str) -> None:
         with self._engine.begin() as connection:
             connection.execute(delete(rooms_table).where(rooms_table.c.number == number))
+            forget_tries(connection, Secret("room", number))
 
 
 def _room(row: Row[Any]) -> DialInRoom:

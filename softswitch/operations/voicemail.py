@@ -15,6 +15,8 @@ from softswitch.mail.letter import is_address
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 from softswitch.operations.lines import optional_integer
+from softswitch.operations.pin_locks import locked_until
+from softswitch.pin_tries import PinTries, Secret
 from softswitch.supplementary import ForwardKind
 from softswitch.voicemail.mailbox import CONDITIONS, LIMITS, VoiceMailbox
 from softswitch.voicemail.shelf import Shelf
@@ -204,12 +206,12 @@ def _summary(line: Line) -> Row:
 def _row(context: Context, line: Line, mailbox: VoiceMailbox) -> Row:
     greetings = store_of(context).greetings(line.id)
     chosen = (one.name for one in greetings if one.id == mailbox.greeting)
-    failures, locked_until = store_of(context).pin_state(line.id)
+    tries = PinTries(context.billing.engine).of(Secret("mailbox", str(line.id)))
     return _summary(line) | {
         "greeting": next(chosen, None),
         "pin": "none" if mailbox.pin is None else "set",
-        "pin_locked_until": (show_stamp(locked_until) if locked_until > context.now_ms() else None),
-        "pin_failures": failures,
+        "pin_locked_until": locked_until(tries, context.now_ms()),
+        "pin_failures": tries.wrong,
         **{key: getattr(mailbox, key) or getattr(context.config.voicemail, key) for key in LIMITS},
     }
 

@@ -11,7 +11,7 @@ from softswitch.admission.numbering import NumberError
 from softswitch.call.service_call import ServiceCall
 from softswitch.directory import Line
 from softswitch.services.confirmations import phrase
-from softswitch.star_codes import PinCheck, carry_out
+from softswitch.star_codes import Outcome, PinCheck, StarCode, carry_out
 
 
 async def star_code(call: ServiceCall) -> None:
@@ -31,19 +31,25 @@ async def _set(call: ServiceCall) -> tuple[Part, ...]:
     code = context.stages.stars.parse(call.request.uri.user or "")
     if line is None or code is None:  # a code or line that was taken away just now
         return ("not-possible",)
+    try:
+        return phrase(await _done(call, line, code))
+    except StoreError as error:
+        context.log.error("a service can't be set", line=line.number, why=str(error))
+        return ("service-failed",)
+
+
+async def _done(call: ServiceCall, line: Line, code: StarCode) -> Outcome:
+    """Raises StoreError: nothing has changed."""
+    desk = call.context.service_desk
     pin: PinCheck = "fits"
     if code.pin:
-        pin = await context.service_desk.check_pin(line, code.pin)
-    async with context.service_desk.changing:
+        pin = await desk.check_pin(line, code.pin)
+    async with desk.changing:
         line = _line(call) or line  # another code may have changed it meanwhile
         outcome = carry_out(code, line.services, lambda text: _number(call, text), pin)
-        try:
-            if outcome.services != line.services:
-                await context.service_desk.save(line, outcome.services)
-        except StoreError as error:
-            context.log.error("a service can't be set", line=line.number, why=str(error))
-            return ("service-failed",)
-    return phrase(outcome)
+        if outcome.services != line.services:
+            await desk.save(line, outcome.services)
+    return outcome
 
 
 async def _mark(call: ServiceCall) -> str:

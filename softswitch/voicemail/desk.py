@@ -15,15 +15,14 @@ from rtp.session import MediaError
 from softswitch import pins
 from softswitch.config_voicemail import VoicemailSection
 from softswitch.directory import Directory, Line, Waiting
+from softswitch.pin_guard import PinGuard
+from softswitch.pin_tries import Secret
 from softswitch.voicemail.mailbox import VoiceMailbox
 from softswitch.voicemail.notice import notice
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import Greeting, MailboxFull, Message, State, VoicemailStore
 
 DAY_MS = 86_400_000
-PIN_FAILURES = 5
-"""Wrong tries in a row, over all calls, until no more are heard for a while."""
-LOCKED_MS = 15 * 60_000
 CLOSE_SECONDS = 5.0
 SALT_BITS = 8 * pins.SALT_BYTES
 
@@ -54,6 +53,7 @@ class VoicemailDesk:
     """What services and the server do with mailboxes.
 
     Args:
+        guard: tries PINs.
         run: how store and shelf are asked.
         token: unguessable ids.
         randbits: for salts.
@@ -68,6 +68,7 @@ class VoicemailDesk:
         shelf: Shelf,
         settings: VoicemailSection,
         directory: Directory,
+        guard: PinGuard,
         run: Run,
         *,
         randbits: Callable[[int], int],
@@ -78,6 +79,7 @@ class VoicemailDesk:
         self._store = store
         self._shelf = shelf
         self._directory = directory
+        self._guard = guard
         self._run = run
         self._randbits = randbits
         self._wall_ms = wall_ms
@@ -241,23 +243,12 @@ class VoicemailDesk:
 
     async def opens(self, line: Line, mailbox: VoiceMailbox, pin: str) -> bool | None:
         """Whether a PIN opens a mailbox; None: nobody may try now."""
-        return await self._ask(self._try_pin, line, mailbox, pin)
-
-    def _try_pin(self, line: Line, mailbox: VoiceMailbox, pin: str) -> bool | None:
-        failures, locked_until = self._store.pin_state(line.id)
-        now = self._wall_ms()
-        if mailbox.pin is None or now < locked_until:
+        if mailbox.pin is None:
             return None
-        if pins.fits(pin, mailbox.pin):
-            if failures:
-                self._store.note_pin(line.id, 0, 0)
-            return True
-        failures += 1
-        locked = now + LOCKED_MS if failures % PIN_FAILURES == 0 else 0
-        self._store.note_pin(line.id, failures, locked)
-        if locked:
-            self._log.warning("a mailbox is locked, its PIN was guessed at", line=line.number)
-        return False
+        try:
+            return await self._guard.fits(Secret("mailbox", str(line.id)), pin, mailbox.pin)
+        except pins.Locked:
+            return None
 
     async def set_pin(self, line: Line, pin: str) -> None:
         """Raises WeakPin."""

@@ -35,6 +35,7 @@ from billing.schema import metadata, storable
 from softswitch.directory import Waiting
 from softswitch.mail.letter import Mail
 from softswitch.mail.outbox import queue
+from softswitch.pin_tries import Secret, forget_tries
 from softswitch.supplementary import ForwardKind
 from softswitch.voicemail.mailbox import CONDITIONS, VoiceMailbox
 
@@ -48,8 +49,6 @@ mailboxes_table = Table(
     Column("line_id", Integer, ForeignKey("lines.id"), primary_key=True),
     Column("takes", String(64), nullable=False),
     Column("pin", String(128)),
-    Column("pin_failures", Integer, nullable=False),
-    Column("locked_until", BigInteger, nullable=False),
     Column("greeting", String(64)),
     Column("email", String(254)),
     Column("max_seconds", Integer),
@@ -134,6 +133,7 @@ def forget_mailbox(connection: Connection, line_id: int) -> None:
     """The mailbox of a line and all that is in it."""
     for each in (messages_table, greetings_table, mailboxes_table):
         connection.execute(delete(each).where(each.c.line_id == line_id))
+    forget_tries(connection, Secret("mailbox", str(line_id)))
 
 
 class VoicemailStore:
@@ -152,12 +152,11 @@ class VoicemailStore:
         with self._engine.begin() as connection:
             known = connection.execute(select(mailboxes_table.c.pin).where(mine)).first()
             if known is None:
-                fresh = {"line_id": line_id, "pin_failures": 0, "locked_until": 0}
-                connection.execute(insert(mailboxes_table).values(row | fresh))
+                connection.execute(insert(mailboxes_table).values(row | {"line_id": line_id}))
                 _count(connection, line_id)
                 return
             if known.pin != mailbox.pin:
-                row |= {"pin_failures": 0, "locked_until": 0}
+                forget_tries(connection, Secret("mailbox", str(line_id)))
             connection.execute(update(mailboxes_table).where(mine).values(row))
 
     def close(self, line_id: int) -> list[str]:
@@ -175,25 +174,6 @@ class VoicemailStore:
         """Ids of all files that a line has, or any line."""
         with self._reader.connect() as connection:
             return _sounds(connection, line_id)
-
-    def pin_state(self, line_id: int) -> tuple[int, int]:
-        """Wrong tries in a row, and until when no more are heard."""
-        query = select(mailboxes_table.c.pin_failures, mailboxes_table.c.locked_until)
-        with self._reader.connect() as connection:
-            row = connection.execute(
-                query.where(mailboxes_table.c.line_id == line_id)
-            ).one_or_none()
-        return (0, 0) if row is None else (row.pin_failures, row.locked_until)
-
-    def note_pin(self, line_id: int, failures: int, locked_until: int) -> None:
-        """What became of a try."""
-        mine = mailboxes_table.c.line_id == line_id
-        with self._engine.begin() as connection:
-            connection.execute(
-                update(mailboxes_table)
-                .where(mine)
-                .values(pin_failures=failures, locked_until=locked_until)
-            )
 
     # Messages
 

@@ -34,6 +34,8 @@ from softswitch.config import parse
 from softswitch.directory import Directory, Line, Source, Trunk
 from softswitch.due import run_due
 from softswitch.operations.context import rented_numbers
+from softswitch.pin_guard import PinGuard
+from softswitch.pin_tries import PinTries
 from softswitch.prompts.library import PromptLibrary
 from softswitch.recordings.desk import RecordingDesk
 from softswitch.recordings.store import RecordingStore
@@ -145,11 +147,13 @@ class Exchange:
         )
         self.folder = tempfile.TemporaryDirectory()
         self.messages = VoicemailStore(self.store.engine)
+        self.pin_guard = PinGuard(PinTries(self.store.engine), at_once, self.wall_ms, self.log)
         self.voicemail = VoicemailDesk(
             self.messages,
             Shelf(Path(self.folder.name)),
             self.config.voicemail,
             self.directory,
+            self.pin_guard,
             at_once,
             randbits=self.rng.getrandbits,
             wall_ms=self.wall_ms,
@@ -192,11 +196,12 @@ class Exchange:
             desk=SettlementDesk(self.money, self.log, self._settled),
             bindings=self,
             service_desk=ServiceDesk(
-                ServiceStore(self.store.engine), self.directory, at_once, self.loop.time
+                ServiceStore(self.store.engine), self.directory, self.pin_guard, at_once
             ),
             voicemail=self.voicemail,
             recordings=self.recordings,
             rooms=RoomStore(self.store.engine),
+            pin_guard=self.pin_guard,
             run=at_once,
             self_service=SelfService(
                 self.store,
@@ -204,6 +209,7 @@ class Exchange:
                 self.directory,
                 self.entitlements,
                 self.money,
+                self.pin_guard,
                 at_once,
                 randbits=self.rng.getrandbits,
                 wall_ms=self.wall_ms,

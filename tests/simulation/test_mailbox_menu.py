@@ -16,7 +16,7 @@ from billing.authorization import TopUp
 from rtp.sound_file import load
 from softswitch import pins
 from softswitch.directory import Waiting
-from softswitch.voicemail.desk import PIN_FAILURES
+from softswitch.pin_tries import PinTries, Secret
 from softswitch.voicemail.store import Message
 
 NINO, ANNA = "+995322000001", "+995322000002"
@@ -250,7 +250,9 @@ def test_from_outside_three_wrong_pins_end_the_call(owner):
 
 
 def test_after_too_many_wrong_pins_in_all_the_right_one_doesnt_help(owner):
-    owner.exchange.messages.note_pin(owner.line.id, PIN_FAILURES - 1, 0)
+    tries = PinTries(owner.exchange.store.engine)
+    for _ in range(pins.MAX_WRONG - 1):
+        tries.begin(Secret("mailbox", str(owner.line.id)), owner.exchange.wall_ms())
     owner.open(owner.anna, NINO)
     owner.press("*", wait=1.0)
     owner.press("0815#", wait=1.5)

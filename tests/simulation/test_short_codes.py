@@ -333,6 +333,14 @@ class TestPin:
         exchange.run(pins.LOCKED_SECONDS)
         assert "pin-menu" in said(dial(exchange, phone, "2828", [(1.5, "2580#")]))
 
+    def test_c11_a_star_code_is_no_second_chance(self, exchange, subscriber):
+        phone = subscriber(pin=pins.hashed("2580", bytes(16)))
+        dial(exchange, phone, "2828", [(1.5, "9999#")] * 3)
+        for _ in range(2):
+            assert said(dial(exchange, phone, "%23331*9999%23"))[-1] == "pin-wrong"
+        assert said(dial(exchange, phone, "%23331*2580%23"))[-1] == "pin-locked"
+        assert said(dial(exchange, phone, "2828", [(1.5, "2580#")]))[-1] == "pin-locked"
+
 
 def test_codes_say_so_when_the_database_is_out_of_order(exchange, subscriber, monkeypatch):
     phone = subscriber()

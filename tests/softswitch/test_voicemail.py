@@ -22,14 +22,17 @@ from rtp.disk import Disk
 from rtp.session import WorkerLost
 from rtp.sound_file import load
 from rtp.wav import parse
+from softswitch import pins
 from softswitch.admission.refusal import NO_ANSWER, SUBSCRIBER_ABSENT, Refusal
 from softswitch.config_mail import MailSection
 from softswitch.config_voicemail import VoicemailSection
 from softswitch.directory import Directory, Line, Waiting
 from softswitch.mail.outbox import Outbox
 from softswitch.mail.postman import Postman
+from softswitch.pin_guard import PinGuard
+from softswitch.pin_tries import LOCKED_MS, PinTries
 from softswitch.store import DirectoryStore
-from softswitch.voicemail.desk import LOCKED_MS, PIN_FAILURES, NoRoom, Visitor, VoicemailDesk
+from softswitch.voicemail.desk import NoRoom, Visitor, VoicemailDesk
 from softswitch.voicemail.mailbox import VoiceMailbox, takes_after, takes_at_once
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import MailboxFull, VoicemailStore
@@ -127,6 +130,7 @@ class House:
             Shelf(self.folder),
             VoicemailSection(min_free_megabytes=0, **settings),
             self.directory,
+            PinGuard(PinTries(self.store.engine), self._at_once, lambda: self.now, self.log),
             self._at_once,
             randbits=lambda bits: next(chance) + self.now,
             wall_ms=lambda: self.now,
@@ -371,7 +375,7 @@ def test_pins_are_tried_a_few_times_and_then_not_for_a_while(house: House) -> No
     assert opens("4711") is None  # without a PIN nobody comes in from outside
     asyncio.run(house.desk.set_pin(house.line, "4711"))
     assert opens("4711") is True
-    assert [opens("0815") for _ in range(PIN_FAILURES)] == [False] * PIN_FAILURES
+    assert [opens("0815") for _ in range(pins.MAX_WRONG)] == [False] * pins.MAX_WRONG
     assert opens("4711") is None
     house.open()
     assert opens("4711") is None  # a restart forgets nothing

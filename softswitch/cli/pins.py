@@ -1,0 +1,31 @@
+"""softswitch pin: secret numbers that were guessed at."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from softswitch.cli.session import Session
+
+app = typer.Typer(help="PINs that were guessed at: list, unlock.", no_args_is_help=True)
+
+
+def add_to(root: typer.Typer) -> None:
+    root.add_typer(app, name="pin")
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """PINs whose last try was wrong: of which line, mailbox or room, and until when locked."""
+    Session.of(context).run("pin_list")
+
+
+@app.command()
+def unlock(
+    context: typer.Context,
+    kind: Annotated[str, typer.Argument(metavar="line|mailbox|room")],
+    number: Annotated[str, typer.Argument(metavar="NUMBER")],
+) -> None:
+    """Let a PIN be tried again at once."""
+    Session.of(context).run("pin_unlock", kind=kind, number=number)

@@ -37,6 +37,7 @@ class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
         hold_silence_seconds: the same while a side is on hold.
         quarantine_seconds: how long a used port rests.
         fast_path: whether the kernel may take over what is only passed on.
+        io_uring: whether what stays may be passed on by io_uring, where there is one.
     """
 
     address: str
@@ -48,6 +49,7 @@ class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
     hold_silence_seconds: float
     quarantine_seconds: float
     fast_path: bool = False
+    io_uring: bool = True
 
 
 class SideSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -510,6 +512,7 @@ class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):
         fast_path: as in Started.
         interfaces: on which the kernel's program is.
         refused: why the last direction that wasn't handed to the kernel wasn't.
+        relays_by: "io_uring" or "epoll", by which the worker passes on.
     """
 
     sessions: int
@@ -522,6 +525,7 @@ class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):
     fast_path: str
     interfaces: tuple[str, ...]
     refused: str
+    relays_by: str
 
 
 class OneWay(msgspec.Struct, tag=66, array_like=True, frozen=True, gc=False):

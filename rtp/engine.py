@@ -81,7 +81,7 @@ class Session:
         """Who passes its packets on now."""
         if any(side.inbound is not None or side.spoken_to for side in self.relay.sides):
             return "sound"
-        if any(side.stream.elsewhere is not None for side in self.relay.sides):
+        if any(side.in_kernel for side in self.relay.sides):
             return "kernel"
         return "relay"
 

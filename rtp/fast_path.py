@@ -14,7 +14,7 @@ from rtp.kernel.probe import probe
 from rtp.kernel.tier import InstalledFlow, KernelTier, KernelUnavailable
 from rtp.latch import Address
 from rtp.relay import RelaySide
-from rtp.source import Counted, ReceivedStream
+from rtp.source import Counted
 
 PASSING_BY_PACKETS = 100
 """So many packets in the socket of a flow, and none counted in the kernel: it doesn't see them."""
@@ -23,16 +23,15 @@ PASSING_BY_PACKETS = 100
 class _Lane:
     """A lane in the kernel."""
 
-    __slots__ = ("before", "fast_path", "fd", "flow", "stream")
+    __slots__ = ("before", "fast_path", "fd", "flow", "side", "stream")
 
-    def __init__(
-        self, fast_path: FastPath, fd: int, flow: InstalledFlow, stream: ReceivedStream
-    ) -> None:
+    def __init__(self, fast_path: FastPath, fd: int, flow: InstalledFlow, side: RelaySide) -> None:
         self.fast_path = fast_path
         self.fd = fd
         self.flow = flow
-        self.stream = stream
-        self.before = stream.packets
+        self.side = side
+        self.stream = side.stream
+        self.before = side.stream.packets
 
     def news(self) -> Counted:
         return self.fast_path.news(self)
@@ -115,14 +114,16 @@ class FastPath:
         flow = Flow(*way_in, *way_out, side.event_payload_type, stream.clock_rate)
         installed = self._tier.install(flow, stream.so_far(), session)
         if installed is not None:
-            lane = _Lane(self, fd, installed, stream)
+            lane = _Lane(self, fd, installed, side)
             self._lanes[fd] = lane
+            side.in_kernel = True
             stream.elsewhere = lane.news
 
     def take_back(self, fd: int) -> None:
         """Its packets come to the socket again."""
         lane = self._lanes.pop(fd, None)
         if lane is not None and self._tier is not None:
+            lane.side.in_kernel = False
             lane.stream.elsewhere = None
             lane.stream.absorb(self._tier.remove(lane.flow))
 

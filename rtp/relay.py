@@ -38,6 +38,7 @@ class RelaySide:
         "event_clock_rate",
         "event_payload_type",
         "held",
+        "in_kernel",
         "inbound",
         "latch",
         "law_payload_type",
@@ -73,6 +74,8 @@ class RelaySide:
         self.law_payload_type: int | None = None
         self.opus: OpusTerms | None = None
         self.packet_ms = 20
+        self.in_kernel = False
+        """What comes from this peer the kernel passes on by itself."""
         self.inbound: InboundSound | None = None
         """The sound tier listens to what comes, too."""
         self.spoken_to = False

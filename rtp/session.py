@@ -69,6 +69,7 @@ class MediaSettings:
         hold_silence_seconds: the same while a side is on hold.
         quarantine_seconds: how long a used port rests.
         fast_path: whether the kernel may take over what is only passed on.
+        io_uring: whether what stays may be passed on by io_uring, where there is one.
         hung_seconds: a worker that has not answered for so long is killed and replaced.
     """
 
@@ -77,6 +78,7 @@ class MediaSettings:
     hold_silence_seconds: float = 300.0
     quarantine_seconds: float = 5.0
     fast_path: bool = False
+    io_uring: bool = True
     hung_seconds: float = 20.0
 
 

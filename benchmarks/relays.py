@@ -1,5 +1,5 @@
-"""What can stand between the phones: our own worker with and without the kernel tier, and
-rtpengine in user space (Debian's rtpengine-daemon) beside it."""
+"""What can stand between the phones: our own worker with and without the kernel tier and io_uring,
+and rtpengine in user space (Debian's rtpengine-daemon) beside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from rtp.client import MediaWorkers
-from rtp.session import MediaSession, MediaSettings
+from rtp.session import BATCH_FROM, MediaSession, MediaSettings
 
 HOST = "127.0.0.1"
 PORTS = (20_000, 59_999)
@@ -93,7 +93,7 @@ def _port_of(answer: bytes) -> int:
 
 @contextlib.asynccontextmanager
 async def started(name: str, core: int | None) -> AsyncIterator[Relay]:
-    """ "kernel", "relay" or "rtpengine", on a core of its own.
+    """ "kernel", "relay", "epoll" (that without io_uring) or "rtpengine", on a core of its own.
 
     Raises:
         LookupError: it isn't here, or can't be; one line.
@@ -102,7 +102,9 @@ async def started(name: str, core: int | None) -> AsyncIterator[Relay]:
         async with _rtpengine(core) as peer:
             yield peer
         return
-    media = MediaWorkers(HOST, PORTS, 1, MediaSettings(fast_path=name == "kernel"))
+    batch_from = None if name == "epoll" else BATCH_FROM
+    settings = MediaSettings(fast_path=name == "kernel", batch_from=batch_from)
+    media = MediaWorkers(HOST, PORTS, 1, settings)
     await media.start()
     try:
         ((_, status),) = await media.statuses()

@@ -120,7 +120,7 @@ class MediaWorkers:
                     hold_silence_seconds=settings.hold_silence_seconds,
                     quarantine_seconds=settings.quarantine_seconds,
                     fast_path=settings.fast_path,
-                    io_uring=settings.io_uring,
+                    batch_from=settings.batch_from,
                 ),
                 settings.hung_seconds,
                 self._silent,

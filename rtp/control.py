@@ -37,7 +37,8 @@ class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
         hold_silence_seconds: the same while a side is on hold.
         quarantine_seconds: how long a used port rests.
         fast_path: whether the kernel may take over what is only passed on.
-        io_uring: whether what stays may be passed on by io_uring, where there is one.
+        batch_from: from so many directions on that stay with the worker it passes them on together,
+            by io_uring where there is one; None: never.
     """
 
     address: str
@@ -49,7 +50,7 @@ class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
     hold_silence_seconds: float
     quarantine_seconds: float
     fast_path: bool = False
-    io_uring: bool = True
+    batch_from: int | None = None
 
 
 class SideSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):

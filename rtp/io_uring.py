@@ -27,17 +27,35 @@ _SETUP_FLAGS = (
     | 1 << 13  # DEFER_TASKRUN
 )
 _PARAMETERS = np.dtype(
-    [("sq", "u4"), ("cq", "u4"), ("flags", "u4"), ("other", "u4", 7)]
-    + [("sq_off", "u4", 10), ("cq_off", "u4", 10)]
+    [
+        ("sq", "u4"),
+        ("cq", "u4"),
+        ("flags", "u4"),
+        ("other", "u4", 7),
+        ("sq_off", "u4", 10),
+        ("cq_off", "u4", 10),
+    ]
 )
 _HEAD, _TAIL = 0, 1
 _SQ_FLAGS, _SQ_ARRAY = 4, 6
 _CQ_ENTRIES, _CQ_FLAGS = 5, 6
 """Places in sq_off and cq_off."""
 _SUBMISSION = np.dtype(
-    [("operation", "u1"), ("flags", "u1"), ("priority", "u2"), ("fd", "i4"), ("offset", "u8")]
-    + [("address", "u8"), ("length", "u4"), ("message_flags", "u4"), ("mark", "u8")]
-    + [("group", "u2"), ("personality", "u2"), ("file", "i4"), ("rest", "u8", 2)]
+    [
+        ("operation", "u1"),
+        ("flags", "u1"),
+        ("priority", "u2"),
+        ("fd", "i4"),
+        ("offset", "u8"),
+        ("address", "u8"),
+        ("length", "u4"),
+        ("message_flags", "u4"),
+        ("mark", "u8"),
+        ("group", "u2"),
+        ("personality", "u2"),
+        ("file", "i4"),
+        ("rest", "u8", 2),
+    ]
 )
 COMPLETION = np.dtype([("mark", "u8"), ("result", "i4"), ("flags", "u4")])
 _BUFFER = np.dtype([("address", "u8"), ("length", "u4"), ("number", "u2"), ("tail", "u2")])
@@ -84,7 +102,7 @@ class Ring:
         parameters["cq"], parameters["flags"] = COMPLETIONS, _SETUP_FLAGS
         self._fd = _call(_SETUP, SUBMISSIONS, parameters.ctypes.data)
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        """Gets an edge (EPOLLET) when something came, if :meth:`completions` left nothing."""
+        """Gets an edge (EPOLLET) when something came since :meth:`rest`."""
         try:
             self._map(parameters[0])
             self._lend(count, octets)
@@ -97,7 +115,9 @@ class Ring:
     def _map(self, parameters: np.void) -> None:
         submissions, completions = int(parameters["sq"]), int(parameters["cq"])
         sq, cq = parameters["sq_off"].tolist(), parameters["cq_off"].tolist()
-        octets = max(sq[_SQ_ARRAY] + 4 * submissions, cq[_CQ_ENTRIES] + COMPLETION.itemsize * completions)
+        end_of_array = sq[_SQ_ARRAY] + 4 * submissions
+        end_of_entries = cq[_CQ_ENTRIES] + COMPLETION.itemsize * completions
+        octets = max(end_of_array, end_of_entries)
         rings = mmap.mmap(self._fd, octets)
         numbers = np.frombuffer(rings, np.uint32, octets // 4)
         numbers[sq[_SQ_ARRAY] // 4 :][:submissions] = np.arange(submissions)
@@ -179,15 +199,12 @@ class Ring:
             self._enter(len(part), 0)
 
     def completions(self) -> np.ndarray:
-        """Fetch what has come; what became of it."""
+        """Fetch what has come; what became of it. Nothing is told until :meth:`rest`."""
         self._cq_flags[0] = _EVENT_FD_DISABLED
         for _ in range(MAX_FETCHES):
             self._enter(0, _GET_EVENTS)
             if not self._flags[0] & _TO_FETCH:
                 break
-        self._cq_flags[0] = 0
-        if self._flags[0] & _TO_FETCH:
-            os.eventfd_write(self.fd, 1)
         head, tail = int(self._cq_head[0]), int(self._cq_tail[0])
         count, at = tail - head & 0xFFFF_FFFF, head % COMPLETIONS
         result = self._completions[at : at + count].copy()
@@ -195,6 +212,12 @@ class Ring:
             result = np.concatenate((result, self._completions[: count - len(result)]))
         self._cq_head[0] = tail
         return result
+
+    def rest(self) -> None:
+        """Be told when something comes, or has come meanwhile."""
+        self._cq_flags[0] = 0
+        if self._flags[0] & _TO_FETCH:
+            os.eventfd_write(self.fd, 1)
 
     def _enter(self, submitted: int, flags: int) -> None:
         _call(_ENTER, self._fd, submitted, 0, flags)

@@ -7,7 +7,6 @@ What is out of the ordinary (another source, a jump of the sequence numbers) goe
 
 from __future__ import annotations
 
-import contextlib
 import errno
 
 import numpy as np
@@ -24,11 +23,23 @@ _HEADER = np.dtype(
     [("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")]
 )
 _COUNTS = np.dtype(
-    [("mark", "u8"), ("fd", "i4"), ("out_fd", "i4")]
-    + [("packets", "i8"), ("octets", "i8"), ("last_at", "f8")]
-    + [("jitter", "i8"), ("transit", "i8"), ("ssrc", "i8"), ("sequence", "i8")]
-    + [("clock_rate", "i8"), ("ahead", "i8"), ("last", "i8")]
+    [
+        ("mark", "u8"),
+        ("fd", "i4"),
+        ("out_fd", "i4"),
+        ("packets", "i8"),
+        ("octets", "i8"),
+        ("last_at", "f8"),
+        ("jitter", "i8"),
+        ("transit", "i8"),
+        ("ssrc", "i8"),
+        ("sequence", "i8"),
+        ("clock_rate", "i8"),
+        ("ahead", "i8"),
+        ("last", "i8"),
+    ]
 )
+"""A row for each lane, and the last two to work with."""
 _REPEATED = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOBUFS})
 """Faults after which receiving goes on: an ICMP error of what was sent, no buffer free."""
 
@@ -110,7 +121,7 @@ class RingLanes:
         self._receive(np.array([slot]))
 
     def close_lane(self, fd: int) -> bool:
-        """Leave a socket alone; what came until now is passed on. Whether it had a lane."""
+        """Leave a socket alone, with what wasn't fetched yet. Whether it had a lane."""
         lane = self._lanes.get(fd)
         if lane is None:
             return False
@@ -122,6 +133,7 @@ class RingLanes:
         self._by_slot[lane.slot] = None
         self._slots["mark"][lane.slot] = 0
         self._free.append(lane.slot)
+        self.failed = [failed for failed in self.failed if failed[0] != fd]
         return True
 
     def source_of(self, out_fd: int) -> int | None:
@@ -132,8 +144,6 @@ class RingLanes:
         """A socket closes: what came to it is of no use any more."""
         if self.unusual:
             self.unusual = [packet for packet in self.unusual if packet[0] != fd]
-        if self.failed:
-            self.failed = [lane for lane in self.failed if lane[0] != fd]
 
     def _grow(self) -> None:
         size = max(FIRST_SLOTS, len(self._slots))
@@ -154,8 +164,12 @@ class RingLanes:
         self._now = now
         came = self._ring.completions()
         came = came[came["mark"] < SENT]
-        if not len(came):
-            return 0
+        if len(came):
+            self._see_to(came, now)
+        self._ring.rest()
+        return len(came)
+
+    def _see_to(self, came: np.ndarray, now: float) -> None:
         slots = (came["mark"] & 0xFFFF_FFFF).astype(np.int64)
         flags, sizes = came["flags"], came["result"].astype(np.int64)
         buffers = (flags >> BUFFER_SHIFT).astype(np.int64)
@@ -169,7 +183,6 @@ class RingLanes:
         ended = (flags & GOES_ON) == 0
         if ended.any():
             self._resume(came[ended])
-        return len(came)
 
     def _take(self, slots: np.ndarray, buffers: np.ndarray, sizes: np.ndarray, now: float) -> None:
         heads = self._ring.buffers[buffers, :HEADER_BYTES].view(_HEADER)[:, 0]

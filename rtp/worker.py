@@ -25,7 +25,6 @@ from collections import deque
 from rtp.control import (
     MAX_BATCH,
     MAX_RECORD_BYTES,
-    FromWorker,
     Start,
     Started,
     StartFailed,
@@ -33,8 +32,8 @@ from rtp.control import (
     TellStatus,
     ToWorker,
     decode_to_worker,
-    encode,
 )
+from rtp.control_channel import ControlChannel
 from rtp.disk import DiskThread
 from rtp.engine import Engine, Session
 from rtp.fast_path import FastPath
@@ -60,11 +59,8 @@ TICK_FROM_PACKETS = 4
 """Load means so many packets in a tick ..."""
 TICK_FROM_CONTROL_SECONDS = 0.002
 """... or news from the switch twice in so long."""
-BATCH_FROM_LANES = 400
-"""From so many directions on the worker passes them on together; a batch costs as much as 20 to 30
-single packets, however few are in it ..."""
 BATCHED_AT_ONCE = 4
-"""... and so many of those that were there before go over in one turn, so that nobody waits."""
+"""So many of those that were there before go over in one turn, so that nobody waits."""
 POLL_SECONDS = 0.001
 """What epoll can't wait for exactly."""
 DISK_SECONDS = 2.0
@@ -91,55 +87,6 @@ class Ear:
         self.stream = stream
 
 
-class ControlChannel:
-    """Records from and to the switch."""
-
-    def __init__(self, channel: socket.socket, epoll: select.epoll) -> None:
-        channel.setblocking(False)
-        self._channel = channel
-        self._epoll = epoll
-        self._buffer = bytearray(MAX_RECORD_BYTES)
-        self._view = memoryview(self._buffer)
-        self._backlog: deque[bytes] = deque()
-        self._blocked = False
-        self.fd = channel.fileno()
-        epoll.register(self.fd, select.EPOLLIN)
-
-    def receive(self) -> memoryview | None:
-        """The next record; empty at the end; None if there is none now."""
-        try:
-            return self._view[: self._channel.recv_into(self._buffer)]
-        except BlockingIOError:
-            return None
-        except OSError:
-            return self._view[:0]
-
-    def send(self, messages: list[FromWorker]) -> None:
-        for first in range(0, len(messages), MAX_BATCH):
-            self._backlog.append(encode(messages[first : first + MAX_BATCH]))
-        self.flush()
-
-    def flush(self) -> None:
-        """Write what can be written; the rest when the switch has read."""
-        while self._backlog:
-            try:
-                self._channel.send(self._backlog[0])
-            except BlockingIOError:
-                self._block(True)
-                return
-            except OSError:
-                self._backlog.clear()  # the switch is gone, which the next read says, too
-            else:
-                self._backlog.popleft()
-        self._block(False)
-
-    def _block(self, blocked: bool) -> None:
-        if blocked != self._blocked:
-            self._blocked = blocked
-            out = select.EPOLLOUT if blocked else 0
-            self._epoll.modify(self.fd, select.EPOLLIN | out)
-
-
 class Worker:
     """The loop, round an engine.
 
@@ -157,7 +104,7 @@ class Worker:
         self._fast_path = FastPath(start)
         if self._fast_path.changes_fd is not None:
             epoll.register(self._fast_path.changes_fd, select.EPOLLIN)
-        self._ring = _ring_lanes() if start.io_uring else None
+        self._ring = None if start.batch_from is None else _ring_lanes()
         if self._ring is not None:
             epoll.register(self._ring.fd, select.EPOLLIN | select.EPOLLET)
         self._sockets = UdpSockets(start.address, epoll, self._closes)
@@ -167,8 +114,8 @@ class Worker:
         sound = SoundTier(self._disk, random.SystemRandom().getrandbits, start.epoch_offset_ms)
         self._engine = Engine(start, pool, self._sockets, sound)
         self._lanes: dict[int, Lane] = {}
-        self._single: deque[tuple[int, Lane]] = deque()
-        """Lanes that could be passed on together, and their descriptors; maybe closed by now."""
+        self._single: dict[int, Lane] = {}
+        """Those whose packets could be passed on together with others."""
         self._ears: dict[int, Ear] = {}
         self._unsettled: deque[tuple[float, int]] = deque()
         self._controlled_at = 0.0
@@ -283,8 +230,11 @@ class Worker:
         elif fd == self._fast_path.changes_fd:
             self._fast_path.network_changed()
         elif self._ring is not None and fd == self._ring.fd:
-            if self._ring.pass_on(now) >= TICK_FROM_PACKETS:
-                self._ticks, self._tick_seconds = True, BATCH_TICK_SECONDS
+            self._batch_event(self._ring, now)
+
+    def _batch_event(self, ring: RingLanes, now: float) -> None:
+        if ring.pass_on(now) >= TICK_FROM_PACKETS:
+            self._ticks, self._tick_seconds = True, BATCH_TICK_SECONDS
 
     def _hear(self, ear: Ear, fd: int, now: float) -> None:
         """What :meth:`_forward` does, where nothing is passed on."""
@@ -418,22 +368,18 @@ class Worker:
             unusual, ring.unusual = ring.unusual, []
             for fd, data in unusual:
                 self._careful(self._sockets.by_fd[fd], data, now)
-        if self._single and self._relayed >= BATCH_FROM_LANES:
+        if self._single and self._relayed >= (self._start.batch_from or 0):
             for _ in range(min(BATCHED_AT_ONCE, len(self._single))):
-                self._batch(ring, *self._single.popleft())
+                fd, lane = self._single.popitem()
+                del self._lanes[fd]
+                self._epoll.unregister(fd)
+                ring.open(fd, lane.out_fd, lane.stream)
 
     @property
     def _relayed(self) -> int:
         """Directions that the worker itself passes on."""
         batched = 0 if self._ring is None else len(self._ring)
         return len(self._lanes) - len(self._fast_path) + batched
-
-    def _batch(self, ring: RingLanes, fd: int, lane: Lane) -> None:
-        """Have a lane's packets passed on together with others, if it is still there."""
-        if self._lanes.get(fd) is lane:
-            del self._lanes[fd]
-            self._epoll.unregister(fd)
-            ring.open(fd, lane.out_fd, lane.stream)
 
     # Sockets
 
@@ -471,10 +417,11 @@ class Worker:
             way_in, way_out = (sockets[index].address, peer), (out.address, out.peer)
             self._fast_path.take(fd, session.id, mine, way_in, way_out)
             if self._ring is not None and not self._fast_path.has(fd):
-                self._single.append((fd, self._lanes[fd]))
+                self._single[fd] = self._lanes[fd]
 
     def _close_lanes(self, fd: int) -> None:
         self._lanes.pop(fd, None)
+        self._single.pop(fd, None)
         self._ears.pop(fd, None)
         self._fast_path.take_back(fd)
         if self._ring is not None and self._ring.close_lane(fd):

@@ -30,6 +30,8 @@ class MediaSection(Section):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     fast_path: Literal["auto", "off"] = "auto"
     """Whether the kernel passes on what nobody has to listen to, where it can."""
+    io_uring: Literal["auto", "off"] = "auto"
+    """Whether a worker with many calls to relay passes them on together, where it can."""
     silence_seconds: Seconds = 60
     """A call without RTP from either side for so long is ended."""
     hold_silence_seconds: Seconds = 300
@@ -47,7 +49,7 @@ class MediaSection(Section):
     with 488."""
 
     def session_settings(self) -> MediaSettings:
-        from rtp.session import MediaSettings
+        from rtp.session import BATCH_FROM, MediaSettings
 
         return MediaSettings(
             self.latch_seconds,
@@ -56,6 +58,7 @@ class MediaSection(Section):
             self.quarantine_seconds,
             self.fast_path == "auto",
             self.hung_seconds,
+            BATCH_FROM if self.io_uring == "auto" else None,
         )
 
 

@@ -55,6 +55,7 @@ def status_row(pid: int, status: Status, ticks: TickFigures | None = None) -> Ro
         "fast_path": status.fast_path or "none",
         "kernel_lanes": status.kernel_lanes,
         "relay_lanes": status.relay_lanes,
+        "relays_by": status.relays_by,
         "interfaces": ",".join(status.interfaces),
         "ports_in_use": status.ports_in_use,
         "ports_resting": status.ports_resting,

@@ -54,6 +54,7 @@ algorithms = ["SHA-256", "MD5"] # digest, the preferred one first; `line set` ch
 ports = "20000-29999"           # UDP, four for each call
 # address = "198.51.100.7"      # in SDP; default: advertise, or the address of the sockets
 # fast_path = "off"             # default "auto": by the kernel where it can be, see `check`
+# io_uring = "off"              # default "auto": many relayed calls at once by it, where it is
 # workers = 2                   # processes for sound; one does for some hundred calls
 
 [database]

@@ -9,6 +9,7 @@ import struct
 import pytest
 
 from rtp.client import MediaError, MediaSettings, MediaWorkers, WorkerLost
+from rtp.ring_lanes import RingLanes
 
 HOST = "127.0.0.1"
 REPORT = bytes.fromhex("80c90001 00000001")
@@ -130,13 +131,25 @@ def with_workers(story, *, pairs=200, workers=1, **settings):
     asyncio.run(begin())
 
 
+@pytest.fixture(params=["single packets", "batches"])
+def way(request):
+    """Both ways in which a worker relays."""
+    if request.param == "single packets":
+        return {"batch_from": None}
+    try:
+        RingLanes(2048).close()
+    except OSError as error:
+        pytest.skip(f"there is no io_uring: {error}")
+    return {"batch_from": 1}
+
+
 async def call_on(media):
     call = Call(await media.open(HOST, HOST))
     await call.connect()
     return call
 
 
-def test_sound_and_reports_both_ways():
+def test_sound_and_reports_both_ways(way):
     async def story(media):
         call = await call_on(media)
         assert call.session.a_port % 2 == call.session.b_port % 2 == 0
@@ -155,10 +168,10 @@ def test_sound_and_reports_both_ways():
             assert side.mos is not None
             assert side.mos > 4
 
-    with_workers(story)
+    with_workers(story, **way)
 
 
-def test_multiplexed_reports_on_a_latched_port():
+def test_multiplexed_reports_on_a_latched_port(way):
     async def story(media):
         call = await call_on(media)
         await call.exchange(0, 5)
@@ -169,10 +182,10 @@ def test_multiplexed_reports_on_a_latched_port():
         await call.exchange(5, 5)
         assert (await call.close()).a.packets == 10
 
-    with_workers(story)
+    with_workers(story, **way)
 
 
-def test_a_spray_before_during_and_after_the_call_gets_nothing():
+def test_a_spray_before_during_and_after_the_call_gets_nothing(way):
     async def story(media):
         mallory = Phone("127.0.0.66")
         neighbour = Phone()
@@ -207,10 +220,10 @@ def test_a_spray_before_during_and_after_the_call_gets_nothing():
         mallory.close()
         neighbour.close()
 
-    with_workers(story)
+    with_workers(story, **way)
 
 
-def test_a_new_offer_moves_a_phone_and_late_packets_do_not_move_it_back():
+def test_a_new_offer_moves_a_phone_and_late_packets_do_not_move_it_back(way):
     async def story(media):
         call = await call_on(media)
         await call.exchange(0, 10)
@@ -227,10 +240,10 @@ def test_a_new_offer_moves_a_phone_and_late_packets_do_not_move_it_back():
         old.close()
         assert (await call.close()).a.packets == 30
 
-    with_workers(story)
+    with_workers(story, **way)
 
 
-def test_hold_and_resume():
+def test_hold_and_resume(way):
     async def story(media):
         call = await call_on(media)
         await call.exchange(0, 5)
@@ -248,10 +261,10 @@ def test_hold_and_resume():
         await call.exchange(6, 5)
         await call.close()
 
-    with_workers(story)
+    with_workers(story, **way)
 
 
-def test_a_phone_whose_port_is_closed_for_a_moment():
+def test_a_phone_whose_port_is_closed_for_a_moment(way):
     async def story(media):
         call = await call_on(media)
         await call.exchange(0, 5)
@@ -268,7 +281,7 @@ def test_a_phone_whose_port_is_closed_for_a_moment():
         assert len(await call.bob.heard(10, within=0.5)) >= 9
         await call.close()
 
-    with_workers(story)
+    with_workers(story, **way)
 
 
 def test_silence_is_told():

@@ -9,7 +9,8 @@ from softswitch.operations.check_media import codecs, is_reserved, sound_ticks
 
 
 def test_a_worker_as_operators_see_it():
-    status = Status(3, 4, 2, 6, 1, 93, 40, "tcx", ("lo", "eth0"), "tun0: no Ethernet header")
+    why_not = "tun0: no Ethernet header"
+    status = Status(3, 4, 2, 6, 1, 93, 40, "tcx", ("lo", "eth0"), why_not, "epoll")
     assert status_row(77, status) == {
         "worker": 77,
         "state": "ready",
@@ -17,6 +18,7 @@ def test_a_worker_as_operators_see_it():
         "fast_path": "tcx",
         "kernel_lanes": 4,
         "relay_lanes": 2,
+        "relays_by": "epoll",
         "interfaces": "lo,eth0",
         "ports_in_use": 6,
         "ports_resting": 1,
@@ -35,14 +37,14 @@ def test_a_worker_as_operators_see_it():
 
 def test_how_late_its_ticks_are():
     figures = TickFigures(5_000, 2, 31, 0.1, 0.9, 4.5, 60.0)
-    row = status_row(77, Status(0, 0, 0, 0, 0, 100, 9, "", (), ""), figures)
+    row = status_row(77, Status(0, 0, 0, 0, 0, 100, 9, "", (), "", "epoll"), figures)
     assert (row["sounding"], row["ticks"], row["ticks_skipped"]) == (31, 5_000, 2)
     assert (row["late_p50_ms"], row["late_p99_ms"]) == (0.1, 0.9)
     assert (row["late_p999_ms"], row["late_worst_ms"]) == (4.5, 60.0)
 
 
 def test_a_worker_without_the_kernel_tier():
-    row = status_row(77, Status(0, 0, 0, 0, 0, 100, 9, "", (), "bpf(2): not permitted"))
+    row = status_row(77, Status(0, 0, 0, 0, 0, 100, 9, "", (), "bpf(2): not permitted", "io_uring"))
     assert (row["fast_path"], row["why_not"]) == ("none", "bpf(2): not permitted")
 
 

@@ -1,0 +1,241 @@
+"""Directions passed on together, against sockets on loopback and against counting one by one."""
+
+import contextlib
+import random
+import select
+import socket
+
+import pytest
+
+from rtp.packet import HEADER
+from rtp.ring_lanes import BUFFERS, RingLanes
+from rtp.source import ReceivedStream
+
+HOST = "127.0.0.1"
+SOUND = bytes(160)
+
+
+@pytest.fixture
+def ring():
+    try:
+        lanes = RingLanes(2048)
+    except OSError as error:
+        pytest.skip(f"there is no io_uring: {error}")
+    yield lanes
+    lanes.close()
+
+
+@pytest.fixture
+def sockets():
+    with contextlib.ExitStack() as stack:
+
+        def made():
+            one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            one.bind((HOST, 0))
+            return stack.enter_context(one)
+
+        yield made
+
+
+class Way:
+    """A phone, the two sockets of the switch, and the other phone."""
+
+    def __init__(self, made):
+        self.speaker, self.came, self.leaves, self.listener = made(), made(), made(), made()
+        self.came.connect(self.speaker.getsockname())
+        self.leaves.connect(self.listener.getsockname())
+        self.speaker.connect(self.came.getsockname())
+        self.stream = ReceivedStream()
+
+    def open(self, ring):
+        ring.open(self.came.fileno(), self.leaves.fileno(), self.stream)
+
+    def heard(self):
+        heard = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard.append(self.listener.recv(4096))
+        return heard
+
+
+@pytest.fixture
+def way(ring, sockets):
+    made = Way(sockets)
+    made.open(ring)
+    return made
+
+
+def packet(sequence, timestamp=0, ssrc=7):
+    return HEADER.pack(0x80, 0, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc) + SOUND
+
+
+def test_what_comes_leaves_in_its_order(ring, way):
+    sent = [packet(number) for number in range(50)]
+    for data in sent:
+        way.speaker.send(data)
+    assert ring.pass_on(1.0) == 50
+    assert way.heard() == sent
+    assert ring.pass_on(1.1) == 0
+
+
+def test_somebody_is_told_that_something_came(ring, way):
+    epoll = select.epoll()
+    epoll.register(ring.fd, select.EPOLLIN | select.EPOLLET)
+    epoll.poll(0)  # of opening
+    for number in range(3):
+        assert epoll.poll(0) == []
+        way.speaker.send(packet(number))
+        assert epoll.poll(1) == [(ring.fd, select.EPOLLIN)]
+        ring.pass_on(1.0)
+    epoll.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_counts_are_those_of_packets_that_come_alone(ring, way, seed):
+    """Loss, doubles, late packets, jumps, restarts and other sources; a packet each time."""
+    chance = random.Random(seed)
+    alone = ReceivedStream()
+    sequence, timestamp, ssrc, now = chance.randrange(65_536), chance.randrange(1 << 32), 7, 100.0
+    for _ in range(400):
+        step = chance.choice([1] * 20 + [0, 2, 3, -2, 40, 5_000, -5_000])
+        sequence += step
+        timestamp += 160 * step
+        now += 0.02 + chance.uniform(-0.005, 0.005)
+        if chance.random() < 0.01:
+            ssrc = chance.randrange(1 << 32)
+        way.speaker.send(packet(sequence, timestamp, ssrc))
+        ring.pass_on(now)
+        alone.count(sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc, 172, now)
+        if chance.random() < 0.1:
+            way.stream.catch_up()
+    way.stream.catch_up()
+    assert way.stream.figures(0, 0) == alone.figures(0, 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_loss_is_the_same_in_batches(ring, way, seed):
+    chance = random.Random(seed)
+    alone = ReceivedStream()
+    numbers = [number for number in range(65_300, 65_900) if chance.random() < 0.9]
+    for place in range(0, len(numbers) - 1, 7):
+        numbers[place], numbers[place + 1] = numbers[place + 1], numbers[place]
+    for place, number in enumerate(numbers):
+        way.speaker.send(packet(number))
+        alone.count(number & 0xFFFF, 0, 7, 172, 1.0)
+        if chance.random() < 0.2 or place == len(numbers) - 1:
+            ring.pass_on(1.0)
+    way.stream.catch_up()
+    mine, theirs = way.stream.figures(0, 0), alone.figures(0, 0)
+    assert (mine.packets, mine.octets, mine.expected, mine.lost) == (
+        theirs.packets,
+        theirs.octets,
+        theirs.expected,
+        theirs.lost,
+    )
+
+
+def test_jitter_where_packets_come_in_time(ring, way):
+    alone = ReceivedStream()
+    chance = random.Random(1)
+    for number in range(300):
+        now = 50 + 0.02 * number + chance.uniform(0, 0.01)
+        way.speaker.send(packet(number, 160 * number))
+        ring.pass_on(now)
+        alone.count(number, 160 * number, 7, 172, now)
+    way.stream.catch_up()
+    assert way.stream.jitter == alone.jitter > 0
+
+
+def test_what_is_no_sound_is_left_to_the_worker(ring, way):
+    report = bytes.fromhex("80c90001 00000001")
+    for data in (packet(0), report, b"\x00\x01stun", packet(1), b"", packet(2)):
+        way.speaker.send(data)
+        ring.pass_on(1.0)
+    fd = way.came.fileno()
+    assert [data for _, data in ring.unusual if data] == [report, b"\x00\x01stun"]
+    assert {where for where, _ in ring.unusual} == {fd}
+    assert way.heard() == [packet(0), packet(1), packet(2)]
+    ring.forget(fd)
+    assert ring.unusual == []
+
+
+def test_a_closed_lane_leaves_packets_and_port_alone(ring, way):
+    fd = way.came.fileno()
+    way.speaker.send(packet(0))
+    ring.pass_on(1.0)
+    assert ring.close_lane(fd)
+    assert way.heard() == [packet(0)]
+    assert (way.stream.packets, way.stream.elsewhere, len(ring)) == (1, None, 0)
+    way.speaker.send(packet(1))
+    assert ring.pass_on(1.0) == 0
+    assert way.came.recv(2048) == packet(1)
+    assert not ring.close_lane(fd)
+    way.open(ring)
+    assert ring.close_lane(fd)
+    address = way.came.getsockname()
+    way.came.close()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as another:
+        another.bind(address)
+
+
+def test_an_unreachable_phone_stops_nobody(ring, sockets):
+    silent, other = Way(sockets), Way(sockets)
+    there, back = silent, Way(sockets)
+    back.came, back.leaves = there.leaves, there.came
+    back.speaker, back.listener = there.listener, there.speaker
+    there.open(ring)
+    ring.open(back.came.fileno(), back.leaves.fileno(), back.stream)
+    other.open(ring)
+    address = there.listener.getsockname()
+    there.listener.close()
+    for number in range(5):  # each is answered by an ICMP error
+        there.speaker.send(packet(number))
+        other.speaker.send(packet(number))
+        ring.pass_on(1.0)
+    assert other.heard() == [packet(number) for number in range(5)]
+    there.stream.catch_up()
+    assert there.stream.packets == 5
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
+        again.bind(address)
+        again.settimeout(2)
+        again.sendto(packet(9), there.leaves.getsockname())
+        ring.pass_on(1.0)
+        ring.pass_on(1.0)
+        assert there.speaker.recv(2048) == packet(9)
+        there.speaker.send(packet(8))
+        ring.pass_on(1.0)
+        assert again.recv(2048) == packet(8)
+    assert ring.failed == []
+
+
+def test_more_packets_than_buffers(ring, sockets):
+    ways = [Way(sockets) for _ in range(20)]
+    for way in ways:
+        way.open(ring)
+    each = BUFFERS // len(ways) + 20
+    for number in range(each):
+        for way in ways:
+            way.speaker.send(packet(number))
+    came = 0
+    for _ in range(20):
+        came += ring.pass_on(1.0)
+        for way in ways:
+            way.heard()
+    for way in ways:
+        way.stream.catch_up()
+        figures = way.stream.figures(0, 0)
+        assert (figures.packets, figures.lost) == (each, 0)
+
+
+def test_more_lanes_than_at_first(ring, sockets):
+    ways = [Way(sockets) for _ in range(130)]
+    for _ in range(3):  # slots are used again
+        for way in ways:
+            way.open(ring)
+            way.speaker.send(packet(1))
+        ring.pass_on(1.0)
+        assert len(ring) == 130
+        for way in ways:
+            assert way.heard() == [packet(1)]
+            assert ring.close_lane(way.came.fileno())
+    assert all(way.stream.packets == 3 for way in ways)

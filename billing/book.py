@@ -166,6 +166,10 @@ class Book:
             raise UnknownAccount(f"there is no account {account_id}")
         return account
 
+    def hold_back(self, account_id: int, micros: int) -> None:
+        """Reserve money for something that isn't a call (or give it free, if negative)."""
+        self._reserve(self.account(account_id), micros)
+
     def _reserve(self, account: Account, micros: int) -> None:
         held = account.reserved_micros + micros
         self.accounts[account.id] = replace(account, reserved_micros=held)

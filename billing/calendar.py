@@ -17,6 +17,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _HOUR_MS = 3_600_000
 _TERM = re.compile(r"([1-9][0-9]{0,3}) ?(hour|day|month|year)s?", re.ASCII)
+MAX_DAYS_LOOKED_AT = 3660
+"""For some hundred working days, if people work on one day of the week."""
 MAX_TERM = {"hours": 8784, "days": 3660, "months": 120}
 """Ten years, or a year of hours: longer is a slip of the pen."""
 
@@ -63,6 +65,40 @@ class Term:
         else:
             day = add_months(local.date(), number * self.count)
         return instant(day, local.time(), zone)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingDays:
+    """On which days people work.
+
+    Args:
+        week: days of the week, Monday is 0.
+        holidays: "2027-01-07", or "01-07" for every year.
+    """
+
+    week: frozenset[int] = frozenset(range(5))
+    holidays: frozenset[str] = frozenset()
+
+    def is_one(self, day: date) -> bool:
+        text = day.isoformat()
+        return day.weekday() in self.week and self.holidays.isdisjoint({text, text[5:]})
+
+    def after(self, day: date, count: int) -> date:
+        """The `count`-th working day after a day.
+
+        Raises:
+            ValueError: there aren't so many within the days that are looked at.
+        """
+        for _ in range(MAX_DAYS_LOOKED_AT):
+            if count <= 0:
+                return day
+            day += timedelta(days=1)
+            count -= self.is_one(day)
+        raise ValueError("the calendar has hardly any working days")
+
+
+WEEKDAYS = WorkingDays()
+"""Monday to Friday, without holidays."""
 
 
 def add_months(anchor: date, months: int) -> date:

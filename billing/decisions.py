@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from billing import bonus, packages, rentals, wallets
+from billing import bonus, orders, packages, rentals, wallets
 from billing.book import Book
+from billing.order import (
+    ConnectOrder,
+    EndOrder,
+    PlaceOrder,
+    ServeOrders,
+    SubmitOrder,
+    TellLate,
+)
 from billing.rental import (
     BurnNumber,
     BuySmsNumber,
@@ -35,6 +43,12 @@ _SALES: dict[type, Callable[[Book, Any], Any]] = {
     BuySmsNumber: rentals.buy_sms,
     BurnNumber: rentals.burn,
     WaitForNumber: rentals.wait_for,
+    PlaceOrder: orders.place,
+    SubmitOrder: orders.submit,
+    ConnectOrder: orders.connect,
+    EndOrder: orders.end,
+    ServeOrders: orders.serve,
+    TellLate: orders.tell_late,
     BuyCredit: wallets.buy,
     TakeTrial: wallets.take_trial,
     Spend: wallets.spend,

@@ -61,7 +61,7 @@ class Interval:
         start, end = int(found[3]) * 60 + int(found[4]), int(found[5]) * 60 + int(found[6])
         if end > _DAY_MINUTES:
             raise ValueError(f"{text!r}: a day ends at 24:00")
-        days, holidays = _days(found[2])
+        days, holidays = read_days(found[2])
         return cls(found[1], days, holidays, start, end)
 
     def __str__(self) -> str:
@@ -69,7 +69,9 @@ class Interval:
         return f"{self.name} {','.join(days)} {_clock(self.start)}-{_clock(self.end)}"
 
 
-def _days(text: str) -> tuple[tuple[int, ...], bool]:
+def read_days(text: str) -> tuple[tuple[int, ...], bool]:
+    """ "mon-fri,holiday" to days of the week (0 is Monday), and whether holidays are meant too.
+    Raises ValueError with one line."""
     days: set[int] = set()
     holidays = False
     for part in text.split(","):

@@ -35,8 +35,9 @@ NOTICE = Term(24, "hours")
 """A number must be given up so long before the debit."""
 TRIAL_TERM = Term(1, "hours")
 QUARANTINE_TERM = Term(90, "days")
-DOCUMENTS_TERM = Term(2, "days")
-"""How long the approval of documents takes, as clients are told."""
+DOCUMENTS_TERM = Term(14, "days")
+"""How long a number is kept for somebody whose documents aren't approved yet, unless the operator
+set it otherwise; the approval itself takes a day or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,11 @@ def discount(percents: Mapping[str, int], months: int, numbers: int) -> int:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RentNumber(SalesCommand):
     """Connect a number of the stock; answered by the Rental, or by None while documents are
-    awaited. Charges the first period.
+    awaited. Charges the first period, or reserves it as long as there are documents to wait for.
 
     Args:
         approved: document classes that were approved for the account.
+        documents_term: how long the number waits for them.
     """
 
     rental_id: str
@@ -144,6 +146,7 @@ class RentNumber(SalesCommand):
     discount_percent: int
     zone: str
     approved: frozenset[str] = frozenset()
+    documents_term: Term = DOCUMENTS_TERM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, insert, or_, select, update
 
+from billing import order_store, rentals
 from billing import rental_schema as schema
-from billing import rentals
 from billing.authorization import TopUp
 from billing.book import Book
+from billing.order import ConnectOrder, EndOrder, OfferNumber
 from billing.rental import (
     ACTIVE,
     ENDED,
     RENTED,
+    STOCK,
     TRIAL,
     AddNumbers,
     BurnNumber,
@@ -35,6 +37,7 @@ from billing.sales import PostBonus, Sales
 from billing.sales_schema import notices
 
 _OF_NUMBERS = (RentNumber, TryNumber, ReleaseNumber, RestoreNumber, BuySmsNumber, BurnNumber)
+_OF_THE_QUEUE = (WaitForNumber, ReleaseNumber, EndOrder)
 _OF_RENTALS = (ChargeRental, GiveUpNumber)
 
 
@@ -56,7 +59,13 @@ def load(connection: Connection, commands: Sequence[Any], sales: Sales) -> bool:
             owners.add(command.account_id)
         if isinstance(command, TryNumber):
             sales.told |= _tried(connection, command)
-    waits = any(isinstance(command, WaitForNumber | ReleaseNumber) for command in commands)
+        if isinstance(command, ConnectOrder):
+            numbers.add(command.number)
+            keys.add(command.order)
+    waits = any(isinstance(command, _OF_THE_QUEUE) for command in commands)
+    order_store.load(connection, commands, sales)
+    keys |= set(sales.orders)
+    numbers |= {order.number for order in sales.orders.values() if order.number is not None}
     if not (numbers or keys or owners or waits):
         return False
     found = _rentals(connection, keys, owners)
@@ -65,8 +74,9 @@ def load(connection: Connection, commands: Sequence[Any], sales: Sales) -> bool:
         load_numbers(connection, sales, numbers)
     sales.rentals = {rental.id: rental for rental in found}
     sales.stored_rentals = frozenset(sales.rentals)
+    sales.stored_numbers = frozenset(sales.numbers)
     if waits:
-        load_waits(connection, sales)
+        load_queue(connection, sales)
     return True
 
 
@@ -77,7 +87,9 @@ def load_numbers(connection: Connection, sales: Sales, numbers: Iterable[str]) -
         sales.numbers[row.number] = Number(*row)
 
 
-def load_waits(connection: Connection, sales: Sales) -> None:
+def load_queue(connection: Connection, sales: Sales) -> None:
+    """Who a number that comes into stock may be for."""
+    sales.waiting_orders = order_store.waiting(connection)
     sales.waits = {row.id: Wait(*row) for row in connection.execute(select(schema.waits))}
 
 
@@ -95,10 +107,13 @@ def _rentals(connection: Connection, keys: set[str], owners: set[int]) -> list[R
 
 def write(connection: Connection, sales: Sales) -> None:
     changes = sales.changes
-    numbers = [schema.row_of(schema.numbers, item) for item in changes.numbers.values()]
-    for row in numbers:
-        table = schema.numbers
-        connection.execute(update(table).where(table.c.number == row["number"]).values(row))
+    for key, number in changes.numbers.items():
+        row, table = schema.row_of(schema.numbers, number), schema.numbers
+        if key in sales.stored_numbers:
+            connection.execute(update(table).where(table.c.number == key).values(row))
+        else:
+            connection.execute(insert(table), row)
+    order_store.write(connection, sales)
     for key, rental in changes.rentals.items():
         row, table = schema.row_of(schema.rentals, rental), schema.rentals
         if key in sales.stored_rentals:
@@ -127,10 +142,18 @@ def _add_numbers(connection: Connection, book: Book, command: AddNumbers) -> lis
     fresh = [item for key, item in wanted.items() if key not in known]
     if fresh:
         connection.execute(insert(table), [schema.row_of(table, item) for item in fresh])
-        load_waits(connection, sales)
+        sales.stored_numbers |= {item.number for item in fresh}
+        load_queue(connection, sales)
     for item in fresh:
         rentals.into_stock(book, item, command.at)
     return fresh
+
+
+def _offer_number(connection: Connection, book: Book, command: OfferNumber) -> None:
+    found = number(connection, command.number)
+    if found is not None and found.state == STOCK:
+        load_queue(connection, book.sales)
+        rentals.tell_waiting(book, found, command.at)
 
 
 def _set_discounts(connection: Connection, book: Book, command: SetDiscounts) -> None:
@@ -143,6 +166,8 @@ def _set_discounts(connection: Connection, book: Book, command: SetDiscounts) ->
 DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {
     AddNumbers: _add_numbers,
     SetDiscounts: _set_discounts,
+    OfferNumber: _offer_number,
+    **order_store.DEFINITIONS,
 }
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from billing import order as order_states
+from billing import order_moves
 from billing.account import Account
 from billing.authorization import AccountBlocked, BillingError, CurrencyMismatch, InsufficientFunds
 from billing.due import DueWork
@@ -19,7 +21,6 @@ from billing.rental import (
     BURNED,
     CLOSING,
     DOCUMENTS,
-    DOCUMENTS_TERM,
     ENDED,
     LENT,
     NOTICE,
@@ -65,46 +66,104 @@ def rent(book: Book, command: RentNumber) -> Rental | None:
         return known
     if command.months not in TERMS:
         raise BillingError(f"a rent is paid for {', '.join(map(str, TERMS))} months at once")
-    account, number = book.account(command.account_id), _number(book, command.number)
+    account, number = book.account(command.account_id), find(book, command.number)
     if number.kind == SMS:
         raise NumberTaken(f"{number.number} is for one message only: buy it as an SMS number")
     mine = number.account_id == account.id and number.state in (DOCUMENTS, TRIAL)
     if number.state != STOCK and not mine:
         raise NumberTaken(f"{number.number} isn't in stock: it is {number.state}")
+    order = book.sales.orders.get(command.rental_id)
     price = fee(number.monthly_micros, command.months, command.discount_percent)
-    _check(account, number, price)
+    check(account, number, price, 0 if order is None else order.held_micros)
     if number.documents and number.documents not in command.approved:
-        until = DOCUMENTS_TERM.boundary(command.at, 1, command.zone)
-        _hold(book, number, DOCUMENTS, account.id, until)
+        if order is None:
+            _wait_for_documents(book, command, number, price)
         return None
-    rental = Rental(
+    if order is not None:
+        order_moves.move(book, order, order_states.CONNECTED, command.at, "switch")
+    terms = (command.months, price, command.zone)
+    return connect(book, command.rental_id, account, number, command.line, terms, command.at)
+
+
+def _wait_for_documents(book: Book, command: RentNumber, number: Number, price: int) -> None:
+    """The number is kept, and its first period's money reserved."""
+    until = command.documents_term.boundary(command.at, 1, command.zone)
+    hold(book, number, DOCUMENTS, command.account_id, until)
+    order = order_states.Order(
         id=command.rental_id,
+        account_id=command.account_id,
+        country=number.country,
+        city=number.city,
+        kind=number.kind,
+        supplier=number.supplier,
+        documents=number.documents,
+        number=number.number,
+        line=command.line,
+        currency=number.currency,
+        monthly_micros=number.monthly_micros,
+        months=command.months,
+        discount_percent=command.discount_percent,
+        zone=command.zone,
+        held_micros=price,
+        state=order_states.DOCUMENTS,
+        ordered_at=command.at,
+        changed_at=command.at,
+    )
+    order_moves.open_order(book, order, "switch", "documents_needed")
+
+
+def connect(
+    book: Book,
+    key: str,
+    account: Account,
+    number: Number,
+    line: str,
+    terms: tuple[int, int, str],
+    at: int,
+) -> Rental:
+    """Begin a rental, and charge its first period.
+
+    Args:
+        key: the rental's id.
+        terms: months paid at once, what they cost, the zone whose days count.
+    """
+    months, price, zone = terms
+    rental = Rental(
+        id=key,
         account_id=account.id,
         number=number.number,
         currency=account.currency,
         fee_micros=price,
-        months=command.months,
-        zone=command.zone,
-        anchor_at=command.at,
-        period=0,
-        paid_until=command.at,
+        months=months,
+        zone=zone,
+        anchor_at=at,
+        period=-1,
+        paid_until=at,
         owing=False,
         state=ACTIVE,
     )
-    _hold(book, number, RENTED, account.id, None, command.line)
-    _begin_period(book, replace(rental, period=-1))
-    _tell(book, rental, "number_connected", f"connected:{rental.id}", command.at)
+    hold(book, number, RENTED, account.id, None, line)
+    _begin_period(book, rental)
+    _tell(book, rental, "number_connected", f"connected:{rental.id}", at)
     return book.sales.rentals[rental.id]
 
 
-def _check(account: Account, number: Number, price: int) -> None:
+def check(account: Account, number: Number, price: int, held: int = 0) -> None:
+    """Whether an account may have a number, and can pay for its first period.
+
+    Args:
+        held: what is reserved for it already.
+
+    Raises:
+        BillingError: why not.
+    """
     if not account.is_active:
         raise AccountBlocked(f"account {account.id} is {account.status}")
     if number.currency != account.currency:
         raise CurrencyMismatch(
             f"account {account.id} is in {account.currency}, {number.number} in {number.currency}"
         )
-    available = account.available_micros
+    available = None if account.available_micros is None else account.available_micros + held
     if price and available is not None and available < price:
         raise InsufficientFunds(
             f"account {account.id} has {format_amount(available)} {account.currency} available; "
@@ -116,8 +175,7 @@ def _begin_period(book: Book, rental: Rental) -> None:
     """Debit the next period at the instant at which the last one ended."""
     period = rental.period + 1
     account = book.account(rental.account_id)
-    available = account.available_micros
-    short = available is not None and available < rental.fee_micros and rental.fee_micros > 0
+    short = _is_short(account, rental.fee_micros)
     began = rental.paid_until
     if rental.fee_micros:
         book.post(
@@ -138,6 +196,15 @@ def _begin_period(book: Book, rental: Rental) -> None:
     if short:
         _tell(book, following, "rent_unpaid", f"rent_unpaid:{rental.id}:{period}", began)
     book.sales.schedule(DueWork(FEE_KIND, rental.id, rental.account_id, following.paid_until))
+
+
+def _is_short(account: Account, price: int) -> bool:
+    """Whether a fee goes into the minus: what is available doesn't pay it (some of the balance may
+    be held for calls), and the balance isn't above zero afterwards."""
+    available, limit = account.available_micros, account.credit_limit_micros
+    if available is None or limit is None or not price:
+        return False
+    return available < price and account.balance_micros + limit <= price
 
 
 def charge(book: Book, command: ChargeRental) -> Rental:
@@ -162,7 +229,7 @@ def give_up(book: Book, command: GiveUpNumber) -> Rental:
     else:
         _end(book, rental)
     until = QUARANTINE_TERM.boundary(command.at, 1, rental.zone)
-    _hold(book, _number(book, rental.number), QUARANTINE, rental.account_id, until)
+    hold(book, find(book, rental.number), QUARANTINE, rental.account_id, until)
     return book.sales.rentals[rental.id]
 
 
@@ -185,7 +252,7 @@ def after_rise(book: Book, account_id: int) -> None:
 
 def try_out(book: Book, command: TryNumber) -> Number:
     """An hour's trial: of a number in stock, once for each client and number."""
-    account, number = book.account(command.account_id), _number(book, command.number)
+    account, number = book.account(command.account_id), find(book, command.number)
     if not account.is_active:
         raise AccountBlocked(f"account {account.id} is {account.status}")
     if number.kind == SMS:
@@ -197,20 +264,35 @@ def try_out(book: Book, command: TryNumber) -> Number:
         raise NumberTaken(f"{number.number} isn't in stock: it is {number.state}")
     until = TRIAL_TERM.boundary(command.at, 1, "UTC")
     book.sales.tell(Notice(key, account.id, "number_tried", number.number, command.at))
-    return _hold(book, number, TRIAL, account.id, until, command.line)
+    return hold(book, number, TRIAL, account.id, until, command.line)
 
 
 def release(book: Book, command: ReleaseNumber) -> Number:
     """A trial, a quarantine or the wait for documents ended: the number is in stock again, and
     who waits longest for one like it is told."""
-    number = _number(book, command.number)
+    number = find(book, command.number)
     if number.until is None or command.at < number.until:
         return number
+    for order in list(book.sales.orders.values()):
+        if order.number == number.number and order.state == order_states.DOCUMENTS:
+            why = "the documents weren't approved in time"
+            order_moves.move(book, order, order_states.CANCELLED, command.at, "switch", why)
     return into_stock(book, number, command.at)
 
 
 def into_stock(book: Book, number: Number, at: int) -> Number:
-    fresh = _hold(book, number, STOCK, None, None)
+    """A number is to be had. Orders come first; without any for one like it, who waits longest
+    for one is told."""
+    fresh = hold(book, number, STOCK, None, None)
+    if any(order_states.fits(order, fresh) for order in book.sales.waiting_orders):
+        book.sales.schedule(DueWork(order_states.POOL_KIND, number.number, None, at))
+    else:
+        tell_waiting(book, fresh, at)
+    return fresh
+
+
+def tell_waiting(book: Book, number: Number, at: int) -> None:
+    """First come, first served: one number, one notice."""
     waiting = sorted(
         (wait for wait in book.sales.waits.values() if _fits(wait, number)),
         key=lambda wait: (wait.since, wait.id),
@@ -220,7 +302,6 @@ def into_stock(book: Book, number: Number, at: int) -> Number:
         book.sales.end_wait(first)
         key = f"number_in_stock:{first.id}"
         book.sales.tell(Notice(key, first.account_id, "number_in_stock", number.number, at))
-    return fresh
 
 
 def _fits(wait: Wait, number: Number) -> bool:
@@ -234,12 +315,12 @@ def restore(book: Book, command: RestoreNumber) -> Rental:
     known = book.sales.rentals.get(command.rental_id)
     if known is not None:
         return known
-    number = _number(book, command.number)
+    number = find(book, command.number)
     if number.state != QUARANTINE or number.account_id != command.account_id:
         raise NumberTaken(
             f"{number.number} doesn't rest for account {command.account_id}: it is {number.state}"
         )
-    _hold(book, number, STOCK, None, None)
+    hold(book, number, STOCK, None, None)
     connect = RentNumber(
         account_id=command.account_id,
         at=command.at,
@@ -260,27 +341,27 @@ def restore(book: Book, command: RestoreNumber) -> Rental:
 
 def buy_sms(book: Book, command: BuySmsNumber) -> Number:
     """An SMS number for one message of its service."""
-    account, number = book.account(command.account_id), _number(book, command.number)
+    account, number = book.account(command.account_id), find(book, command.number)
     if number.state == LENT and number.account_id == account.id:
         return number
     if number.kind != SMS or number.state != STOCK:
         raise NumberTaken(f"{number.number} is no SMS number in stock: it is {number.state}")
-    _check(account, number, number.monthly_micros)
+    check(account, number, number.monthly_micros)
     if number.monthly_micros:
         transaction = f"purchase:{command.purchase_id}"
         price = -number.monthly_micros
         book.post(transaction, account.id, price, "sms_number", "revenue", command.at)
-    return _hold(book, number, LENT, account.id, None)
+    return hold(book, number, LENT, account.id, None)
 
 
 def burn(book: Book, command: BurnNumber) -> Number:
     """Exactly one message, of the service it was bought for."""
-    number = _number(book, command.number)
+    number = find(book, command.number)
     if number.state != LENT or number.account_id != command.account_id:
         raise NumberTaken(f"{number.number} waits for no message: it is {number.state}")
     if number.service != command.service:
         raise NumberTaken(f"{number.number} is for {number.service}, not for {command.service}")
-    return _hold(book, number, BURNED, command.account_id, None)
+    return hold(book, number, BURNED, command.account_id, None)
 
 
 def wait_for(book: Book, command: WaitForNumber) -> Wait:
@@ -301,7 +382,8 @@ def wait_for(book: Book, command: WaitForNumber) -> Wait:
     return wait
 
 
-def _number(book: Book, number: str) -> Number:
+def find(book: Book, number: str) -> Number:
+    """Raises NumberTaken when it isn't in the inventory."""
     found = book.sales.numbers.get(number)
     if found is None:
         raise NumberTaken(f"{number} isn't in the inventory")
@@ -315,7 +397,7 @@ def _rental(book: Book, account_id: int, key: str) -> Rental:
     return found
 
 
-def _hold(
+def hold(
     book: Book,
     number: Number,
     state: str,

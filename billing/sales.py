@@ -14,6 +14,7 @@ from billing.due import DueWork
 from billing.product import Product, Subscription
 
 if TYPE_CHECKING:
+    from billing.order import Order
     from billing.rental import Number, Rental, Wait
     from billing.wallet import Wallet
 
@@ -179,6 +180,7 @@ class Changes:
     notices: dict[str, Notice] = field(default_factory=dict)
     numbers: dict[str, Number] = field(default_factory=dict)
     rentals: dict[str, Rental] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
     waits: dict[str, Wait | None] = field(default_factory=dict)
     wallets: dict[tuple[int, str], Wallet] = field(default_factory=dict)
 
@@ -200,8 +202,14 @@ class Sales:
         self.stored = frozenset(self.subscriptions)
         self.bonuses = {(bonus.account_id, bonus.day): bonus for bonus in bonuses}
         self.numbers: dict[str, Number] = {}
+        self.stored_numbers: frozenset[str] = frozenset()
         self.rentals: dict[str, Rental] = {}
         self.stored_rentals: frozenset[str] = frozenset()
+        self.orders: dict[str, Order] = {}
+        self.stored_orders: frozenset[str] = frozenset()
+        self.waiting_orders: list[Order] = []
+        """All that a number of the stock may be for, as they were read; others may change them
+        meanwhile."""
         self.waits: dict[str, Wait] = {}
         self.wallets: dict[tuple[int, str], Wallet] = {}
         self.told: set[str] = set()
@@ -226,6 +234,9 @@ class Sales:
 
     def put_rental(self, rental: Rental) -> None:
         self.rentals[rental.id] = self.changes.rentals[rental.id] = rental
+
+    def put_order(self, order: Order) -> None:
+        self.orders[order.id] = self.changes.orders[order.id] = order
 
     def put_wait(self, wait: Wait) -> None:
         self.waits[wait.id] = self.changes.waits[wait.id] = wait

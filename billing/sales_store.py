@@ -282,6 +282,13 @@ def due(connection: Connection, until: int, limit: int) -> list[DueWork]:
     return [schema.due_of(row) for row in connection.execute(query.limit(limit))]
 
 
+def due_of_kind(connection: Connection, kind: str, until: int, limit: int) -> list[DueWork]:
+    columns = schema.due_work.c
+    mine = (columns.kind == kind) & (columns.due_at <= until)
+    query = select(schema.due_work).where(mine).order_by(columns.due_at, columns.key)
+    return [schema.due_of(row) for row in connection.execute(query.limit(limit))]
+
+
 def next_due(connection: Connection) -> int | None:
     return connection.execute(select(func.min(schema.due_work.c.due_at))).scalar_one_or_none()
 

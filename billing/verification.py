@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from billing import bill_store, rerating_store, sales_store, schema
+from billing import bill_store, order_store, rerating_store, sales_store, schema
 from billing.cdr import leg_key
 from billing.coverage import charge_covered
 from billing.ledger import Difference, call_transaction, unbalanced
@@ -32,14 +32,14 @@ def _verify_transactions(connection: Connection) -> list[Difference]:
 
 
 def _verify_accounts(connection: Connection) -> list[Difference]:
-    """Balances and reservations, which accounts keep as sums."""
+    """Balances, and reservations of live calls and open orders, which accounts keep as sums."""
     balances = _sums(connection, _BALANCES)
-    reserved = _sums(connection, _RESERVED)
+    calls, orders = _sums(connection, _RESERVED), order_store.held(connection)
     found = []
     for row in connection.execute(_ACCOUNTS):
         for what, expected, kept in (
             ("balance", balances.get(row.id, 0), row.balance_micros),
-            ("reserved", reserved.get(row.id, 0), row.reserved_micros),
+            ("reserved", calls.get(row.id, 0) + orders.get(row.id, 0), row.reserved_micros),
         ):
             if kept != expected:
                 found.append(Difference(what, f"of account {row.id}", expected, kept))

@@ -1,4 +1,4 @@
-"""The sections of the configuration about the business: [operator] and [lines]."""
+"""The sections of the configuration about the business: [operator], [lines] and [orders]."""
 
 from __future__ import annotations
 
@@ -6,20 +6,45 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from billing.calendar import Term
+from billing.calendar import Term, WorkingDays
+from billing.intervals import MAX_HOLIDAYS, read_days, read_holiday
+from billing.rental import DOCUMENTS_TERM
 from softswitch.config_values import Section
 
 _Text = Annotated[str, Field(max_length=256, pattern=r"^[^\x00-\x1f]*$")]
 
 
+def _week(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    days, holidays = read_days(value.strip().lower())
+    if holidays or not days:
+        raise ValueError(f"{value!r} is no working week: write mon-fri or sun,mon-thu")
+    return value
+
+
+def _holiday(value: object) -> object:
+    return read_holiday(value) if isinstance(value, str) else value
+
+
 class OperatorSection(Section):
-    """[operator]: how bills and contracts name the seller."""
+    """[operator]: how bills and contracts name the seller, and when he works."""
 
     name: _Text = ""
     """Default: the switch's domain."""
     address: _Text = ""
     registration_code: _Text = ""
     bank_account: _Text = ""
+    working_days: Annotated[str, BeforeValidator(_week)] = "mon-fri"
+    holidays: Annotated[
+        list[Annotated[str, BeforeValidator(_holiday)]], Field(max_length=MAX_HOLIDAYS)
+    ] = []
+    """ "2027-01-07", or "01-07" for every year."""
+
+    @property
+    def calendar(self) -> WorkingDays:
+        week, _ = read_days(self.working_days.strip().lower())
+        return WorkingDays(frozenset(week), frozenset(self.holidays))
 
 
 def _term(value: object) -> object:
@@ -34,3 +59,10 @@ class LinesSection(Section):
     never."""
     quarantine: Annotated[Term, BeforeValidator(_term)] = Term(90, "days")
     """How long a cancelled line's number rests and can be restored."""
+
+
+class OrdersSection(Section):
+    """[orders]: numbers that can't be connected at once."""
+
+    documents_within: Annotated[Term, BeforeValidator(_term)] = DOCUMENTS_TERM
+    """How long a number of the stock is kept for somebody whose documents aren't approved yet."""

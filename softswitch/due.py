@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from billing import bill, bill_store, bonus, packages, rentals, sales_store
+from billing import bill, bill_store, bonus, order, packages, rentals, sales_store
 from billing.account import ACTIVE, CLOSED, SUSPENDED, Change
-from billing.calendar import Term, day_start, local_day
+from billing.calendar import WEEKDAYS, Term, WorkingDays, day_start, local_day
 from billing.due import Apply, DueReport, DueWork, Handler, run
-from billing.rental import QUARANTINE_TERM, ChargeRental, ReleaseNumber
+from billing.rental import QUARANTINE_TERM, ChargeRental
 from billing.sales import NOTICE_KIND, MoveDue, Notice, RenewPackage, ScheduleWork, Tell
 from billing.store import Store
+from softswitch import order_work
 from softswitch.config import Config
 from softswitch.mail.outbox import Outbox
 from softswitch.notices import mail_of
@@ -38,12 +39,14 @@ class DueSettings:
         language: of those who chose none.
         inactivity: after how long an unused line is cancelled; None: never.
         quarantine: how long its number rests then.
+        working_days: by which suppliers' days are counted.
     """
 
     operator: str = ""
     language: str = "en"
     inactivity: Term | None = None
     quarantine: Term = QUARANTINE_TERM
+    working_days: WorkingDays = WEEKDAYS
 
 
 DEFAULTS = DueSettings()
@@ -56,6 +59,7 @@ def due_settings(config: Config) -> DueSettings:
         config.switch.language,
         config.lines.unused_after,
         config.lines.quarantine,
+        config.operator.calendar,
     )
 
 
@@ -98,7 +102,9 @@ def _handlers(store: Store, zone: str, settings: DueSettings) -> dict[str, Handl
         bonus.DUE_KIND: post_bonus,
         packages.DUE_KIND: _renew,
         rentals.FEE_KIND: _charge,
-        rentals.NUMBER_KIND: _release,
+        rentals.NUMBER_KIND: order_work.release(store, zone, settings.working_days),
+        order.POOL_KIND: order_work.serve_pool(store),
+        order.LATE_KIND: order_work.tell_late,
         LEASE_KIND: _end_lease(store, zone),
         DOCUMENT_KIND: _expire_document(store),
         bill.DUE_KIND: _make_bills(store, zone),
@@ -254,8 +260,3 @@ def _renew(work: DueWork) -> list[object]:
 def _charge(work: DueWork) -> list[object]:
     assert work.account_id is not None
     return [ChargeRental(account_id=work.account_id, at=work.due_at, rental=work.subject)]
-
-
-def _release(work: DueWork) -> list[object]:
-    assert work.account_id is not None
-    return [ReleaseNumber(account_id=work.account_id, at=work.due_at, number=work.subject)]

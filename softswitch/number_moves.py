@@ -30,7 +30,7 @@ from sqlalchemy import (
 from billing import tariff_schema
 from billing.account import ACTIVE, CLOSED, Change
 from billing.rental import RENTED, TRIAL
-from billing.rental_schema import numbers
+from billing.rental_schema import numbers, orders
 from billing.sales_schema import subscriptions
 from billing.schema import account_changes_table, accounts, cdrs, change_row, entries, metadata
 from softswitch.store import bindings_table, lines_table
@@ -182,7 +182,7 @@ class NumberMoves:
             connection.execute(owner.with_for_update())
             line = lines_table.c.id == line_id
             connection.execute(update(lines_table).where(line).values(number=moved.new))
-            for table in (numbers, subscriptions):
+            for table in (numbers, orders, subscriptions):
                 connection.execute(
                     update(table).where(table.c.line == moved.old).values(line=moved.new)
                 )

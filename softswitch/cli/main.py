@@ -24,6 +24,7 @@ from softswitch.cli import (
     media,
     nodes,
     numbers,
+    orders,
     packages,
     pins,
     ports,
@@ -52,7 +53,8 @@ app = typer.Typer(
 )
 switch.add_to(app)
 for noun in (
-    accounts, documents, requests, bonuses, lines, mails, media, numbers, packages, prompts,
+    accounts, documents, requests, bonuses, lines, mails, media, numbers, orders, packages,
+    prompts,
     trunks, tariffs, rerating, nodes, calls, recordings, records, guard, voicemail, greetings,
     wallets, bills, rooms, ports, pins, completions,
 ):  # fmt: skip

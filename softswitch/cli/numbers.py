@@ -124,6 +124,42 @@ def waits(context: typer.Context) -> None:
 
 
 @numbers.command()
+def offer(
+    context: typer.Context,
+    country: Country,
+    monthly: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="Without one the offer is withdrawn.")
+    ] = None,
+    days: Annotated[
+        str, typer.Option(metavar="FROM-TO", help="Working days until it is connected.")
+    ] = "5-15",
+    kind: Kind = "landline",
+    city: City = None,
+    supplier: Annotated[str, typer.Option()] = "own",
+    documents: Annotated[str, typer.Option(help="The class of documents it needs.")] = "",
+    currency: Annotated[str | None, typer.Option(help="ISO 4217.")] = None,
+) -> None:
+    """Offer numbers that a supplier delivers on order (`softswitch order add`)."""
+    Session.of(context).run(
+        "number_offer",
+        country=country,
+        kind=kind,
+        city=city,
+        monthly=monthly,
+        days=days,
+        supplier=supplier,
+        documents=documents,
+        currency=currency,
+    )
+
+
+@numbers.command()
+def offers(context: typer.Context) -> None:
+    """What can be ordered."""
+    Session.of(context).run("number_offers")
+
+
+@numbers.command()
 def reach(
     context: typer.Context,
     number: Number,

@@ -15,12 +15,14 @@ from billing.account import Change
 from billing.calendar import day_start
 from billing.cdr import show_stamp
 from billing.due import DueWork
+from billing.order import CONNECTED, REQUESTED
 from billing.rental import DOCUMENTS
 from billing.sales import Notice, ScheduleWork, Tell
 from softswitch import profile
 from softswitch.due import DOCUMENT_KIND
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.operations.orders import serve_orders
 from softswitch.operations.standing import reason_given, today, who
 from softswitch.subscriber_store import APPROVED, PENDING, REFUSED, Document
 
@@ -95,8 +97,8 @@ def document_content(context: Context, document: int) -> Row:
 def document_approve(
     context: Context, document: int, expires_on: str | None = None, by: str = "operator"
 ) -> Row:
-    """Accept a document, until it expires. The answer names numbers that waited for its class:
-    repeating their order connects them."""
+    """Accept a document, until it expires. Orders that waited for its class go on: the answer names
+    the numbers that were connected, and those that wait on (because they can't be paid for)."""
     found = _document(context, document)
     until = found.expires_on if expires_on is None else _future(context, expires_on)
     if until is not None and until < today(context).isoformat():
@@ -104,6 +106,7 @@ def document_approve(
     reviewed = _review(context, replace(found, expires_on=until), APPROVED, "", by)
     if until is not None:
         _watch_expiry(context, reviewed)
+    served = serve_orders(context, found.account_id)
     with context.billing.reading() as connection:
         held = rental_store.numbers(connection, DOCUMENTS)
     waiting = [
@@ -111,7 +114,11 @@ def document_approve(
         for item in held
         if item.account_id == found.account_id and item.documents == found.kind
     ]
-    return document_row(reviewed) | {"numbers_waiting": waiting}
+    return document_row(reviewed) | {
+        "numbers_connected": [order.number for order in served if order.state == CONNECTED],
+        "orders_placed": [order.id for order in served if order.state == REQUESTED],
+        "numbers_waiting": waiting,
+    }
 
 
 def document_refuse(context: Context, document: int, reason: str, by: str = "operator") -> Row:

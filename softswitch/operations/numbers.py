@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import secrets
 from typing import Any
 
@@ -13,7 +12,6 @@ from billing.account import Account
 from billing.cdr import show_stamp
 from billing.money import format_amount
 from billing.rental import (
-    KINDS,
     SMS,
     STOCK,
     TERMS,
@@ -35,12 +33,12 @@ from billing.rental import (
 from softswitch.operations.accounts import read_amount, read_currency
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.operations.number_fields import country_of, kind_of, line_of, word_of
+from softswitch.operations.orders import order_key, serve_pool
 from softswitch.operations.standing import approved_kinds
 
 Row = dict[str, Any]
 
-_WORD = re.compile(r"[^\x00-\x1f\x7f-\x9f,]{1,64}")
-_COUNTRY = re.compile(r"[A-Z]{2}")
 COLUMNS = ("number", "country", "city", "kind", "supplier", "documents", "service", "monthly")
 MAX_IMPORT = 100_000
 """One import is one transaction."""
@@ -59,7 +57,7 @@ def number_add(
     service: str | None = None,
     currency: str | None = None,
 ) -> Row:
-    """Put a number into the stock."""
+    """Put a number into the stock; who ordered one like it gets it at once."""
     made = _number_of(
         context,
         currency,
@@ -78,7 +76,9 @@ def number_add(
         raise OperationError(f"{made.number} has a line; what is for rent has none")
     if not context.do(AddNumbers((made,), context.now_ms())):
         raise OperationError(f"{made.number} is in the inventory already")
-    return number_row(made)
+    serve_pool(context)
+    with context.billing.reading() as connection:
+        return number_row(rental_store.number(connection, made.number) or made)
 
 
 def number_import(
@@ -109,6 +109,8 @@ def number_import(
         message = f"nothing was imported: {len(errors)} faults; mend them and import again"
         raise OperationError(message, tuple(errors[:MAX_SHOWN_ERRORS]))
     added = [] if dry_run else context.do(AddNumbers(tuple(found), context.now_ms()))
+    if added:
+        serve_pool(context)
     return {"numbers": len(found), "imported": len(added)}
 
 
@@ -132,7 +134,7 @@ def number_try(context: Context, account: str, number: str, line: str) -> Row:
         account_id=owner.id,
         at=context.now_ms(),
         number=context.number(number),
-        line=_line(context, owner.id, line),
+        line=line_of(context, owner.id, line),
     )
     lent: Number = context.do(command)
     context.changes.accounts.add(owner.id)
@@ -148,9 +150,9 @@ def number_wait(
         WaitForNumber(
             account_id=owner.id,
             at=context.now_ms(),
-            country=_country(country),
+            country=country_of(country),
             city=city,
-            kind=_kind(kind),
+            kind=kind_of(kind),
         )
     )
     return _wait_row(wait)
@@ -175,7 +177,7 @@ def number_restore(context: Context, number: str, line: str) -> Row:
             at=context.now_ms(),
             rental_id=secrets.token_hex(8),
             number=key,
-            line=_line(context, found.account_id, line),
+            line=line_of(context, found.account_id, line),
             zone=context.config.switch.time_zone,
         )
     )
@@ -219,8 +221,8 @@ def rental_order(
     owner = context.account(account)
     if months not in TERMS:
         raise OperationError(f"months must be {', '.join(map(str, TERMS))}, not {months}")
-    key = order_id or secrets.token_hex(6)
-    target = _line(context, owner.id, line)
+    key = order_key(order_id)
+    target = line_of(context, owner.id, line)
     had = [item.number for item in _ordered(context, owner.id, key)]
     chosen = [context.number(text) for text in numbers or ()]
     if not chosen:
@@ -241,6 +243,7 @@ def rental_order(
             discount_percent=percent,
             zone=context.config.switch.time_zone,
             approved=papers,
+            documents_term=context.config.orders.documents_within,
         )
         for number in chosen
     ]
@@ -367,38 +370,28 @@ def _from_stock(
     if country is None:
         raise OperationError("say which: numbers, or a country (and a city)")
     with context.billing.reading() as connection:
-        stock = rental_store.numbers(connection, STOCK, _country(country), city, _kind(kind))
+        stock = rental_store.numbers(connection, STOCK, country_of(country), city, kind_of(kind))
     if len(stock) < count:
         raise OperationError(
             f"{len(stock)} such numbers are in stock, not {count}; "
-            "`softswitch number wait` tells when one appears"
+            "`softswitch order add` orders them, `softswitch number wait` tells when one appears"
         )
     return [item.number for item in stock[:count]]
 
 
-def _line(context: Context, account_id: int, text: str) -> str:
-    line = context.line(text)
-    if line.account_id != account_id:
-        raise OperationError(f"line {line.number} isn't of account {account_id}")
-    return line.number
-
-
 def _number_of(context: Context, currency: str | None, cells: Row) -> Number:
-    kind = _kind(cells["kind"])
+    kind = kind_of(cells["kind"])
     service = cells["service"] or None
     if (kind == SMS) != (service is not None):
         raise OperationError("an SMS number, and only that, needs the service it is for")
     monthly = read_amount(cells["monthly"])
     if monthly < 0:
         raise OperationError(f"monthly {cells['monthly']} must not be negative")
-    for key in ("city", "supplier", "documents", "service"):
-        if cells[key] and _WORD.fullmatch(cells[key]) is None:
-            raise OperationError(f"{key} {cells[key]!r} has at most 64 characters and no commas")
-    if len(cells["documents"]) > 32:
-        raise OperationError("a class of documents has at most 32 characters")
+    for key, longest in (("city", 64), ("supplier", 64), ("documents", 32), ("service", 64)):
+        word_of(key, cells[key], longest)
     return Number(
         number=context.number(cells["number"]),
-        country=_country(cells["country"]),
+        country=country_of(cells["country"]),
         city=cells["city"] or None,
         kind=kind,
         supplier=cells["supplier"] or "own",
@@ -407,15 +400,3 @@ def _number_of(context: Context, currency: str | None, cells: Row) -> Number:
         currency=read_currency(currency or context.config.switch.currency),
         monthly_micros=monthly,
     )
-
-
-def _country(text: str) -> str:
-    if _COUNTRY.fullmatch(text.upper()) is None:
-        raise OperationError(f"country {text!r} must be two letters (ISO 3166)")
-    return text.upper()
-
-
-def _kind(text: str) -> str:
-    if text not in KINDS:
-        raise OperationError(f"kind must be {', '.join(KINDS)}, not {text!r}")
-    return text

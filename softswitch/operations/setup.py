@@ -79,10 +79,15 @@ ping_seconds = 30               # how often each is asked whether it lives; 0: n
 # address = "1 Main Street"
 # registration_code = "404123456"
 # bank_account = "GE00TB0000000000000000"
+# working_days = "mon-fri"      # by which suppliers' working days are counted, without
+# holidays = ["01-07"]          # these: every year, or 2027-04-30 for once
 
 # [lines]
 # unused_after = "12 months"    # then a line is cancelled; default: never
 # quarantine = "90 days"        # for so long its number rests and can be restored
+
+# [orders]
+# documents_within = "14 days"  # so long a number waits for its client's documents
 
 [numbers]
 emergency = ["112"]             # always routed, never charged

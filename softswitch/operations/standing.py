@@ -6,12 +6,12 @@ import re
 from datetime import date
 from typing import Any, get_args
 
-from billing import rental_store
+from billing import order_store, rental_store
 from billing.account import ACTIVE, APPROVED, CLOSED, TRANSITIONS, Account, Status
 from billing.authorization import ChangeStatus
 from billing.calendar import local_day
 from billing.cdr import show_stamp
-from softswitch import profile
+from softswitch import order_work, profile
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 
@@ -118,10 +118,16 @@ def _check_leases(context: Context, owner: Account) -> None:
 
 
 def _check_nothing_runs(context: Context, owner: Account) -> None:
-    if owner.reserved_micros:
-        raise OperationError(f"account {owner.id} has calls that go on; end them first")
     with context.billing.reading() as connection:
         rented = rental_store.rented(connection, [owner.id])
+        ordered = order_store.orders(connection, [owner.id])
+    if ordered:
+        raise OperationError(
+            f"account {owner.id} waits for order {ordered[0].id}; `softswitch order cancel` ends "
+            "that"
+        )
+    if owner.reserved_micros:
+        raise OperationError(f"account {owner.id} has calls that go on; end them first")
     if rented:
         raise OperationError(
             f"account {owner.id} rents {rented[0].number}; `softswitch rental give-up` ends that"
@@ -130,6 +136,5 @@ def _check_nothing_runs(context: Context, owner: Account) -> None:
 
 def approved_kinds(context: Context, account_id: int) -> frozenset[str]:
     """The classes of documents that an account has approved and valid today."""
-    day = today(context).isoformat()
-    found = context.subscribers.documents(account_id)
-    return frozenset(document.kind for document in found if document.counts(day))
+    zone = context.config.switch.time_zone
+    return order_work.approved_kinds(context.billing, account_id, context.now_ms(), zone)

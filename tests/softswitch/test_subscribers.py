@@ -307,7 +307,8 @@ class TestDocuments:
         assert row["state"] == "documents"
         document = documents.document_upload(context, "Ana", "berlin", "scan.pdf", PDF)
         approved = documents.document_approve(context, document["id"])
-        assert approved["numbers_waiting"] == ["+4930000001"]
+        assert approved["numbers_connected"] == ["+4930000001"]
+        assert approved["numbers_waiting"] == []
         (row,) = numbers.rental_order(context, "Ana", "322000001", **order)
         assert row["state"] == "active"
 

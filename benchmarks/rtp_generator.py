@@ -4,7 +4,8 @@ It sends what is due in batches (sendmmsg), since it isn't what is measured, and
 output when it begins and ends to measure. Delay is taken on a sample of the calls, from before the
 send call to the kernel's stamp of the arrival.
 
-    {"calls": 100, "host": "127.0.0.1"}          ->  the ports of both phones of each call
+    {"calls": 100, "host": "127.0.0.1"}          ->  the ports of both phones of each call;
+                                                     with "voices": true their packets have sound
     {"targets": [[a, b], ...], "seconds": 5}     ->  START, END, and what it saw
 """
 
@@ -39,6 +40,8 @@ PACKET_BYTES = 172
 STAMP_AT = 12
 SO_TIMESTAMPNS = 35
 TIMESPEC = struct.Struct("@qq")
+QUIETEST_VOICE = 0x30
+"""Of PCMU, which says loud sound by small numbers: noise of 2,000 at the most."""
 MAX_BATCH = 256
 """Messages in one system call."""
 
@@ -117,12 +120,19 @@ class Batch:
 class Bulk:
     """A socket that many streams share, spread evenly over 20 ms."""
 
-    def __init__(self, made: socket.socket, phases: list[float], targets: list[bytes]) -> None:
+    def __init__(
+        self, made: socket.socket, phases: list[float], targets: list[bytes], *, voices: bool
+    ) -> None:
         self.socket = made
         self._phases = np.array(phases)
         self._packets = np.zeros((len(phases), PACKET_BYTES), np.uint8)
         self._packets[:, 0] = 0x80
         self._packets[:, 8:12] = _wire(np.arange(len(phases)) + made.fileno() * 100_000, ">u4")
+        if voices:
+            noise = np.random.default_rng(len(phases)).integers(
+                QUIETEST_VOICE, 128, (len(phases), PACKET_BYTES - STAMP_AT), np.uint8
+            )
+            self._packets[:, STAMP_AT:] = noise | 0x80 * (noise & 1)
         self._batch = Batch(self._packets, b"".join(targets))
         self._came = np.zeros((MAX_BATCH, PACKET_BYTES), np.uint8)
         self._incoming = Batch(self._came, None)
@@ -166,8 +176,9 @@ def _wire(numbers: np.ndarray, kind: str) -> np.ndarray:
 class Generator:
     """All phones."""
 
-    def __init__(self, host: str, calls: int) -> None:
+    def __init__(self, host: str, calls: int, *, voices: bool = False) -> None:
         self._host = host
+        self._voices = voices
         half = BULK_SOCKETS // 2
         self._bulk_sockets = [_udp_socket(host) for _ in range(BULK_SOCKETS)]
         self._sampled = min(SAMPLED_CALLS, calls)
@@ -241,7 +252,11 @@ class Generator:
                         socket.inet_aton(self._host),
                     )
                 )
-        return [Bulk(made, phases[made], addresses[made]) for made in phases if phases[made]]
+        return [
+            Bulk(made, phases[made], addresses[made], voices=self._voices)
+            for made in phases
+            if phases[made]
+        ]
 
     def _sample_packets(
         self, targets: list[tuple[int, int]]
@@ -292,7 +307,7 @@ def main() -> None:
     if core is not None:
         os.sched_setaffinity(0, {core})
     wanted = json.loads(sys.stdin.readline())
-    generator = Generator(wanted["host"], wanted["calls"])
+    generator = Generator(wanted["host"], wanted["calls"], voices=wanted.get("voices", False))
     print(json.dumps(generator.ports), flush=True)
     order = json.loads(sys.stdin.readline())
     targets = [(a, b) for a, b in order["targets"]]

@@ -10,7 +10,7 @@ METHODS = (
     b"REFER", b"SUBSCRIBE", b"MESSAGE",
 )  # fmt: skip
 ALLOW = (b"Allow", b", ".join(METHODS))
-OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE")
+OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE", "REFER")
 """What the user is asked about when it comes outside any dialog."""
 SUPPORTED = frozenset({b"100rel", b"join", b"outbound", b"path", b"replaces", b"timer"})
 """Option tags that a request may require."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
 from sip.errors import REASONS, ParseError
@@ -19,8 +19,9 @@ from sip.transaction_layer import ClientTransaction
 from sip.uri import Uri
 
 if TYPE_CHECKING:
-    from sip.dialog import DialogId
-    from sip.session import Session
+    from sip.dialog import Dialog, DialogId
+    from sip.invite import Credentials
+    from sip.user_agent import UserAgent
 
 SUBSCRIPTION_SECONDS = 180
 """Until then the call that was asked for is answered or has failed."""
@@ -34,6 +35,8 @@ class ReferTo:
     uri: Uri
     replaces: DialogId | None
     """As the peer who holds that dialog sees it: Call-ID, its own tag, ours."""
+    method: str = "INVITE"
+    """What is to be sent there (RFC 3261 section 19.1.1)."""
 
     @classmethod
     def parse(cls, request: Request) -> ReferTo:
@@ -52,7 +55,7 @@ class ReferTo:
             name, _, value = part.partition(b"=")
             if name.lower() == b"replaces":
                 wanted = parse_replaces(unquote_to_bytes(value))[0]
-        return cls(address.uri, wanted)
+        return cls(address.uri, wanted, address.uri.params.get("method") or "INVITE")
 
 
 def parse_replaces(value: bytes) -> tuple[DialogId, bool]:
@@ -71,6 +74,25 @@ def parse_replaces(value: bytes) -> tuple[DialogId, bool]:
     return (text, to_tag, from_tag), "early-only" in params
 
 
+class Subscriber(Protocol):
+    """Whom the news goes to: a session in which the REFER came, or whoever sent it outside one."""
+
+    agent: UserAgent
+    dialog: Dialog
+    credentials: Credentials | None
+
+
+class Stranger:
+    """Who sent a REFER outside a dialog, and so made one (RFC 3515 section 2.4.4)."""
+
+    __slots__ = ("agent", "credentials", "dialog")
+
+    def __init__(self, agent: UserAgent, dialog: Dialog) -> None:
+        self.agent = agent
+        self.dialog = dialog
+        self.credentials: Credentials | None = None
+
+
 class Referral:
     """A REFER that came, until the last NOTIFY about it was answered.
 
@@ -80,7 +102,12 @@ class Referral:
 
     __slots__ = ("_over", "_session", "_silent", "_under_way", "_waiting", "finished", "request")
 
-    def __init__(self, session: Session, request: Request, over: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        session: Subscriber,
+        request: Request,
+        over: Callable[[float], None] = lambda now: None,
+    ) -> None:
         self._session = session
         self._over = over
         self._waiting: deque[tuple[int, str]] = deque(maxlen=MAX_WAITING)

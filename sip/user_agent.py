@@ -28,6 +28,7 @@ from sip.flow import Address, Flow
 from sip.invite import Credentials, Fields
 from sip.message import Request, Response
 from sip.reading import parse_message
+from sip.referral import Referral, Stranger
 from sip.session import Session
 from sip.session_timer import SessionInterval, TimerWheel, agree
 from sip.standalone import Errand, StandaloneRequest
@@ -361,6 +362,16 @@ class UserAgent:
         session.open_incoming(self.layer.open_server(request, flow), now)
         self.remember(session)
         return session
+
+    def open_referral(self, received: Received, now: float) -> Referral:
+        """Accept a REFER outside a dialog; by what is returned its sender hears how it goes."""
+        request, flow = received.request, received.flow
+        dialog = Dialog.from_request(request, flow, self.token(), self.contact(flow), pinned=True)
+        referral = Referral(Stranger(self, dialog), request)
+        fields = ((b"Contact", dialog.contact), *referral.accepted_fields)
+        self.reply(request, flow, 202, now, fields, tag=dialog.local_tag)
+        referral.tell(100, now)
+        return referral
 
     def invite(self, invitation: Invitation, body: bytes, now: float) -> Session:
         """Send an INVITE with this offer; without a body it asks for one."""

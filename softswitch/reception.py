@@ -25,6 +25,7 @@ from softswitch.call.merging import FOCUS, HandOver
 from softswitch.call.pick_up import PickUp
 from softswitch.call.renegotiation import Asker
 from softswitch.call.service_call import ServiceCall
+from softswitch.conference import inviting
 from softswitch.registration import RegistrationDesk
 from softswitch.services.answering import CONNECTING, GATHERING, SERVICES
 from softswitch.services.messaging import ACCEPT, Messaging
@@ -81,6 +82,8 @@ class Reception:
                 self._options(event)
             case Received(Request(method="SUBSCRIBE")):
                 self._subscribe(event, now)
+            case Received(Request(method="REFER")):
+                self._refer(event, now)
             case Received(Request(method="MESSAGE")):
                 caller = self._caller(event, now)
                 self.messaging.pass_on(event, caller, now)
@@ -123,6 +126,19 @@ class Reception:
         if user is not None and target is None:
             target = stages.directory.line_by_number(stages.number(user).number)
         self.watchers.subscribe(received, watcher, target, now)
+
+    def _refer(self, received: Received, now: float) -> None:
+        """The owner of a conference has its focus call somebody, or send him away (RFC 4579
+        section 5.5, RFC 3515).
+
+        Raises:
+            SipError, Refusal: it isn't for the focus, or not his.
+        """
+        self._refuse_while_draining()
+        caller = self._caller(received, now)
+        if self.context.stages.answering(received.request.uri.user or "") != FOCUS:
+            raise Refusal(403, "refer: outside a dialog only the conference's focus takes it")
+        inviting.asked_outside(self.context, received, caller, now)
 
     def _invite(self, received: Received, now: float) -> None:
         """Authenticate, then give the call a task of its own."""

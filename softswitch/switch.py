@@ -284,6 +284,7 @@ class Switch:
             take_message=take_message,
             trusts=self._trusts,
             offer=partial(offer, self.completion),
+            begin=self.live_calls.begin,
             admitted=self.live_calls.admitted,
             left=self.live_calls.left,
             joined=self._joined,

@@ -83,6 +83,8 @@ async def apologize(call: Call, end: Ending) -> Ending:
 
 def _announcement(call: Call, end: Ending) -> Announcement | None:
     """What is said; None: nothing."""
+    if call.parties.get("a") is None:
+        return None
     if call.answered or call.offer is None or call.opening.has_early_media:
         return None
     if not isinstance(call.caller, LineCaller):

@@ -15,6 +15,8 @@ from softswitch.call.speaker import Speaker
 from softswitch.call.talking import talk
 
 if TYPE_CHECKING:
+    from sip.flow import Flow
+    from sip.message import Request
     from sip.session import Session
     from softswitch.admission.caller_id import Identity
     from softswitch.call.call import Call
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
 class Attending:
     """What one call has of it."""
 
-    __slots__ = ("_call", "_serving", "_speaker", "host")
+    __slots__ = ("_call", "_serving", "_speaker", "host", "on_refer")
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._serving: Serving | None = None
         self._speaker: Speaker | None = None
+        self.on_refer: Callable[[Session, Request, Flow], None] | None = None
+        """What a REFER asks a service for; None: it does nothing for others."""
         self.host: Line | None = None
         """The line whose mailbox answers."""
 
@@ -103,9 +107,21 @@ class Attending:
         call.parties.put(gone, call.leg(gone), None, call.identity(gone))
         call.sound.set_remote(gone, None, 0, 0, "inactive")
         call.recording.follow()
+        self.bring(member)
+
+    def bring(self, member: Member, *, anew: bool = True) -> None:
+        """Have somebody in a conference; `anew` as in :meth:`Serving.take_over`."""
+        call = self._call
         self._serving = Serving(call, None, partial(merging.attend, member), member.side)
-        self._serving.take_over()
+        self._serving.take_over(anew=anew)
         call.context.changed(call)
+
+    def referred(self, session: Session, request: Request, flow: Flow) -> None:
+        """A REFER came while a service talks with the caller."""
+        if self.on_refer is None:
+            session.refuse_refer(403, flow, self._call.now())
+        else:
+            self.on_refer(session, request, flow)
 
     def moved(self) -> None:
         """The sound of a call goes on in another session, while a service of ours talks."""

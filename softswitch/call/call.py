@@ -204,6 +204,20 @@ class Call:
 
     async def _answer(self, winner: Winner) -> None:
         """The first answer wins; it is on disk before the caller hears of it."""
+        await self._take(winner)
+        self.tones.stop_ringing()
+        answer = self.media.describe("a", winner.description, answering=self.offer, wide=True)
+        self.accept_caller(answer)
+        self.talks.begin(self.offer, winner.description)
+        if winner.picked_up:
+            pick_up.answer(self, winner.session)
+        if winner.moves:
+            self.talks.align("b", self.now())
+        self.recording.follow()
+        self.context.drain()
+
+    async def _take(self, winner: Winner) -> None:
+        """Whoever answered is on the called side from now on, and is paid for."""
         identity = self.identity("b") if winner.line is None else None
         self.parties.put("b", winner.session, winner.line, identity)
         self.secure(winner.session, winner.line)
@@ -215,23 +229,12 @@ class Call:
         for meter in winner.lost:
             await self.payers.drop(meter, endings.taken_elsewhere())
         answered, wall = self.now(), self.context.wall_ms()
-        description = winner.description
         if self.offer is not None and not winner.moves:
-            self.media.answered(self.offer, description)
-        self.learn("b", description)
+            self.media.answered(self.offer, winner.description)
+        self.learn("b", winner.description)
         await self.payers.answered(answered, wall)
         self.answered_at = answered
         self.context.changed(self)
-        self.tones.stop_ringing()
-        answer = self.media.describe("a", description, answering=self.offer, wide=True)
-        self.accept_caller(answer)
-        self.talks.begin(self.offer, description)
-        if winner.picked_up:
-            pick_up.answer(self, winner.session)
-        if winner.moves:
-            self.talks.align("b", self.now())
-        self.recording.follow()
-        self.context.drain()
 
     def accept_caller(self, description: bytes) -> None:
         self.leg("a").accept(description, self.now())

@@ -155,6 +155,7 @@ class CallContext:
         trusts: whether requests of a line's or trunk's call may come from there.
         offer: told that a call was refused; it may talk with the caller, and says how that ended.
         left: told that a line takes no part in a call any more.
+        begin: has a call live that nobody has dialled.
         admitted: told that a call has a leg of these lines and this payer.
         joined: told of each leg of a call when it begins.
         changed: told that a call rings, was answered, or has another person on one of its sides.
@@ -187,6 +188,7 @@ class CallContext:
     take_message: TakeMessage
     trusts: Callable[[Line | Trunk, Flow], bool]
     offer: Callable[[Call, Refusal], Awaitable[Ending | None]]
+    begin: Callable[[Call], None]
     admitted: Callable[[Call, Record], None]
     left: Callable[[Call, Line], None]
     joined: Callable[[Call, Session], None]

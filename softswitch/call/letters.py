@@ -38,6 +38,7 @@ class Greeted:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """The operator, or the end of the switch, ends the call."""
+    """The operator, the end of the switch, or that of a conference ends the call."""
 
     ended_by: str
+    rule: str = "call: ended by the operator"

@@ -145,6 +145,6 @@ async def attend(member: Member) -> None:
     hall = member.call.context.hall
     try:
         member.listen()
-        await member.conference.over.wait()
+        await member.over.wait()
     finally:
         hall.leave(member)

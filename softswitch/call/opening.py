@@ -15,7 +15,7 @@ from sip.message import Response
 from sip.sdp import SessionDescription
 from sip.session import Session
 from softswitch.call.leg_security import LegSecurity
-from softswitch.call.media import CallMedia, Side, try_read
+from softswitch.call.media import CallMedia, try_read
 
 if TYPE_CHECKING:
     from softswitch.call.call import Call
@@ -159,7 +159,7 @@ class Opening:
         """An UPDATE before the answer: the relay stands between, so the other side needn't
         hear that this one moved."""
         call = self._call
-        side: Side = "a" if session is call.leg("a") else "b"
+        side = call.side_of(session)
         theirs = self._early if side == "a" else self.offer
         heard = try_read(body)
         if theirs is None or heard is None:
@@ -179,7 +179,7 @@ class Opening:
         """Have a caller hear something before anybody answers; None if they made no offer that
         we could answer. Afterwards they are to hear their peer again."""
         call = self._call
-        if self.offer is None:
+        if self.offer is None or call.parties.get("a") is None:
             return None
         try:
             body = call.media.answer_itself("a", self.offer)

@@ -314,8 +314,8 @@ class Ringing:
     def _give_up(self, branches: Branches, letter: Any) -> Ending | None:
         call = self._call
         match letter:
-            case sip_events.Cancelled(session) | sip_events.HungUp(session) if session is call.leg(
-                "a"
+            case sip_events.Cancelled(session) | sip_events.HungUp(session) if (
+                session is call.parties.get("a")
             ):
                 end = endings.given_up()
             case HangUp(ended_by):

@@ -79,11 +79,12 @@ class Serving:
         if self._offer is not None:
             self._serve()
 
-    def take_over(self) -> None:
-        """Begin with somebody who talked to another person until now; perhaps on hold, or by a
-        codec that we don't speak, so he is offered our own anew."""
+    def take_over(self, *, anew: bool = True) -> None:
+        """Begin with somebody who answers us, or talked to another person until now; that one is
+        perhaps on hold, or has a codec that we don't speak, and so is offered our own `anew`."""
         self._serve()
-        self._offer_anew()
+        if anew:
+            self._offer_anew()
 
     def _offer_anew(self) -> None:
         call = self._call
@@ -127,8 +128,8 @@ class Serving:
                     call.sound.press(self._side, key)
             case sip_events.Acknowledged(_, request):
                 return self._acknowledged(request)
-            case sip_events.Referred(session, _, flow):
-                session.refuse_refer(403, flow, call.now())
+            case sip_events.Referred(session, request, flow):
+                call.attending.referred(session, request, flow)
             case sip_events.ReinviteAnswered(_, response):
                 self._answered(response.body)
             case sip_events.ReinviteRefused(_, status) if status == 491:

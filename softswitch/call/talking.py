@@ -96,8 +96,8 @@ async def _hear(call: Call, letter: Any) -> Ending | None:
             return endings.media_silent(last_packet_at or call.answered_at or call.now())
         case MediaLost():
             return Ending("media_timeout", 200, 41, rule="media: the worker died")
-        case HangUp(ended_by):
-            return Ending(ended_by, 200, 16, rule="call: ended by the operator")
+        case HangUp(ended_by, rule):
+            return Ending(ended_by, 200, 16, rule=rule)
         case Asker():
             call.talks.ask(letter, letter.offer, call.now())
         case _:
@@ -111,7 +111,7 @@ def hung_up(call: Call, letter: sip_events.HungUp | sip_events.Cancelled) -> End
         return None  # a newcomer who gave up, or a leg that was replaced meanwhile
     if call.transfer.leaves(letter.session):
         return None
-    by = "caller" if letter.session is call.leg("a") else "callee"
+    by = "caller" if call.side_of(letter.session) == "a" else "callee"
     if isinstance(letter, sip_events.Cancelled):  # as he was being answered
         return endings.hung_up(by)
     if letter.expired:

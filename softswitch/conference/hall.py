@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billing.store import StoreError
 from softswitch.admission.entitlement import Entitlements
+from softswitch.call.letters import HangUp
 from softswitch.conference.rooms import DialInRoom, RoomStore
 from softswitch.config_conference import ConferenceSection
 from softswitch.directory import Directory, Line
@@ -41,7 +42,7 @@ class Full(Exception):
 class Member:
     """A leg in a conference."""
 
-    __slots__ = ("call", "conference", "muted", "owner", "side")
+    __slots__ = ("call", "conference", "muted", "over", "owner", "side")
 
     def __init__(self, conference: Conference, call: Call, side: Side, *, owner: bool) -> None:
         self.conference = conference
@@ -49,6 +50,8 @@ class Member:
         self.side: Side = side
         self.owner = owner
         self.muted = False
+        self.over = asyncio.Event()
+        """He is to go."""
 
     def listen(self) -> None:
         """Hear the others, and be heard by them; they hear a tone."""
@@ -74,8 +77,15 @@ class Conference:
         self.line = line
         self.home = home
         self.members: list[Member] = []
-        self.over = asyncio.Event()
-        """Everybody is to go."""
+        self.coming: list[Call] = []
+        """Of those who are being called to it; each has a place already."""
+
+    def named(self, number: str) -> Member | None:
+        """Who is in it by this number; the owner isn't meant."""
+        for member in self.members:
+            if not member.owner and member.call.identity(member.side).asserted == number:
+                return member
+        return None
 
 
 class Hall:
@@ -180,12 +190,31 @@ class Hall:
         if conference is None:
             conference = Conference(next(self._numbers), key, line, call.sound)
             self._conferences[key] = conference
-        if len(conference.members) >= self.settings.max_members:
-            raise Full
+        self._check_places(conference, call)
+        self.forget(conference, call)
         member = Member(conference, call, side, owner=owner)
         conference.members.append(member)
         self.on_changed(conference)
         return member
+
+    def expect(self, conference: Conference, call: Call) -> None:
+        """Keep a place for somebody who is being called.
+
+        Raises:
+            Full: there is none.
+        """
+        self._check_places(conference, call)
+        conference.coming.append(call)
+
+    def forget(self, conference: Conference, call: Call) -> None:
+        """Whoever was being called has come, or doesn't."""
+        if call in conference.coming:
+            conference.coming.remove(call)
+
+    def _check_places(self, conference: Conference, call: Call) -> None:
+        taken = len(conference.members) + len(conference.coming) - (call in conference.coming)
+        if taken >= self.settings.max_members:
+            raise Full
 
     def mute(self, member: Member, muted: bool) -> None:
         """Whether somebody is heard."""
@@ -200,12 +229,15 @@ class Hall:
         conference.members.remove(member)
         if member.owner and self.settings.ends_with_owner:
             self.end(conference)
-        if not conference.members and self._conferences.get(conference.key) is conference:
-            del self._conferences[conference.key]
+        if not conference.members:
+            self.end(conference)
         self.on_changed(conference)
 
     def end(self, conference: Conference) -> None:
         """It is over for all; who comes now begins another one."""
-        conference.over.set()
+        for member in conference.members:
+            member.over.set()
+        for call in conference.coming:
+            call.post(HangUp("caller", "conference: it is over"))
         if self._conferences.get(conference.key) is conference:
             del self._conferences[conference.key]

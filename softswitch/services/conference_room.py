@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from billing.store import StoreError
 from ivr_prompts.phrase import Number
@@ -13,6 +14,7 @@ from softswitch.call.merging import key_of
 from softswitch.call.moving import move_beside
 from softswitch.call.service_call import ServiceCall
 from softswitch.call.speaker import Speaker
+from softswitch.conference import inviting
 from softswitch.conference.hall import Full, Hall, Member
 from softswitch.conference.rooms import DialInRoom
 
@@ -98,11 +100,12 @@ async def _proven(call: ServiceCall, hall: Hall, room: DialInRoom) -> bool:
 async def take_part(member: Member, speaker: Speaker) -> None:
     """Be in the conference until it is over, or the call is."""
     hall = member.call.context.hall
-    over = asyncio.ensure_future(member.conference.over.wait())
+    over = asyncio.ensure_future(member.over.wait())
     try:
         if not await _arrives(member):
             await speaker.say("service-failed")
             return
+        member.call.attending.on_refer = partial(inviting.asked, member)
         await _greet(member, speaker)
         member.listen()
         keys = asyncio.ensure_future(_keys(member, speaker, hall))

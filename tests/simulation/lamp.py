@@ -13,6 +13,8 @@ from sip.reading import parse_message
 class Lamp:
     """One subscription; `seen` has the body of each NOTIFY, `states` its Subscription-State."""
 
+    METHOD = b"SUBSCRIBE"
+
     def __init__(self, exchange: Exchange, login: str, address: Address, password="secret"):
         self.exchange = exchange
         self.login = login
@@ -58,15 +60,17 @@ class Lamp:
             (b"From", b"<sip:%s@example.org>;tag=lamp" % me),
             (b"To", b"<sip:%s@example.org>" % self._target + self._tag),
             (b"Call-ID", b"%d@%s" % (id(self), host.encode())),
-            (b"CSeq", b"%d SUBSCRIBE" % self._cseq),
-            (b"Event", self._event),
+            (b"CSeq", b"%d %s" % (self._cseq, self.METHOD)),
             (b"Contact", f"<sip:{self.login}@{host}:{port}>".encode()),
-            (b"Expires", b"%d" % self._expires),
+            *self._wishes(),
         ]
         if authorization is not None:
             fields.append((b"Authorization", authorization))
         uri = b"sip:%s@example.org" % self._target
-        self._put(Request.build("SUBSCRIBE", uri, fields))
+        self._put(Request.build(self.METHOD.decode(), uri, fields))
+
+    def _wishes(self) -> list[tuple[bytes, bytes]]:
+        return [(b"Event", self._event), (b"Expires", b"%d" % self._expires)]
 
     def _put(self, message: Request | Response) -> None:
         self.exchange.wire.send(bytes(message), self.address, SWITCH)
@@ -83,10 +87,10 @@ class Lamp:
         if message.status == 401 and self.password:
             challenges = message.get_all(b"www-authenticate")
             authorization = digest.answer(
-                challenges, self.login, self.password, "SUBSCRIBE",
+                challenges, self.login, self.password, self.METHOD.decode(),
                 b"sip:%s@example.org" % self._target, cnonce="c",
             )  # fmt: skip
             if self._cseq < 40:
                 self._send(authorization)
-        elif message.status == 200 and not self._tag:
+        elif message.status == 200 and not self._tag and self.METHOD == b"SUBSCRIBE":
             self._tag = b";tag=" + (message.to_tag or "").encode()

@@ -1,0 +1,198 @@
+"""The focus of a conference calls somebody, or sends somebody away, as its owner wants it by REFER
+(RFC 4579 sections 5.5 and 5.11).
+
+Whoever is called so is a leg of a call of the owner's line: admitted, priced, limited and paid as
+if it had dialled itself (A6). The place is kept for him while he is rung (A8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rtp.session import MediaSession
+from sip.errors import ParseError
+from sip.events import Received
+from sip.flow import Flow
+from sip.message import Request, Response
+from sip.referral import ReferTo
+from sip.session import Session
+from softswitch.admission.authentication import Caller, LineCaller
+from softswitch.admission.refusal import Refusal
+from softswitch.call import merging
+from softswitch.call.call import Call
+from softswitch.call.ending import Ending
+from softswitch.call.leg_security import LegSecurity
+from softswitch.call.media import CallMedia
+from softswitch.call.ringing import Ringing, Winner
+from softswitch.call.talking import talk
+from softswitch.conference.hall import Conference, Full, Member
+
+if TYPE_CHECKING:
+    from softswitch.call.context import CallContext
+    from softswitch.directory import Line
+
+Tell = Callable[[int], None]
+"""Hears by SIP statuses how it goes; the first final one is the last."""
+METHODS = frozenset({"INVITE", "BYE"})
+
+
+def asked(member: Member, session: Session, request: Request, flow: Flow) -> None:
+    """A REFER came in the dialog of somebody who is in a conference."""
+    call = member.call
+    now = call.now()
+    if not member.owner:
+        session.refuse_refer(403, flow, now)
+        return
+    try:
+        refer_to = _wish(request)
+    except ParseError as error:
+        session.refuse_refer(error.status, flow, now)
+        return
+    session.accept_refer(flow, now)
+    referral = session.referral
+    assert isinstance(call.caller, LineCaller)
+
+    def tell(status: int) -> None:
+        if referral is not None:
+            referral.tell(status, call.context.loop.time())
+            call.context.drain()
+
+    _carry_out(call.context, member.conference, call.caller.line, refer_to, tell)
+
+
+def asked_outside(context: CallContext, received: Received, caller: Caller, now: float) -> None:
+    """A REFER came to the focus outside any dialog; only one who is in the conference of his
+    own line's calls, and owns it, may send it.
+
+    Raises:
+        ParseError: it can't be read.
+        Refusal: 403, it isn't his; 404, there is no conference now.
+    """
+    if not isinstance(caller, LineCaller):
+        raise Refusal(403, "conference: only its owner calls others to it")
+    conference = context.hall.conference(merging.key_of(caller.line))
+    if conference is None:
+        raise Refusal(404, "conference: the line has none now")
+    refer_to = _wish(received.request)
+    referral = context.agent.open_referral(received, now)
+
+    def tell(status: int) -> None:
+        referral.tell(status, context.loop.time())
+        context.drain()
+
+    _carry_out(context, conference, caller.line, refer_to, tell)
+
+
+def _wish(request: Request) -> ReferTo:
+    """Raises ParseError: 400, malformed, or neither to call somebody nor to send him away."""
+    refer_to = ReferTo.parse(request)
+    if refer_to.method not in METHODS or refer_to.replaces is not None:
+        raise ParseError("A conference is referred to by INVITE and BYE alone")
+    return refer_to
+
+
+def _carry_out(
+    context: CallContext, conference: Conference, line: Line, refer_to: ReferTo, tell: Tell
+) -> None:
+    digits = refer_to.uri.user or ""
+    if refer_to.method == "BYE":
+        tell(_send_away(context, conference, digits))
+        return
+    call = InvitedCall(context, conference, line, digits, tell)
+    try:
+        context.hall.expect(conference, call)
+    except Full:
+        tell(486)
+        return
+    context.begin(call)
+
+
+def _send_away(context: CallContext, conference: Conference, digits: str) -> int:
+    """A status."""
+    try:
+        number = context.stages.number(digits).number
+    except Refusal as refusal:
+        return refusal.status
+    member = conference.named(number)
+    if member is None:
+        return 404
+    member.over.set()
+    return 200
+
+
+class InvitedCall(Call):
+    """A call of a line to somebody who then is in its conference.
+
+    Args:
+        line: who pays.
+        tell: hears how it goes.
+    """
+
+    def __init__(
+        self, context: CallContext, conference: Conference, line: Line, digits: str, tell: Tell
+    ) -> None:
+        super().__init__(context, LineCaller(line), _request(context, line, digits), None)
+        self._conference = conference
+        self._line = line
+        self._tell = tell
+
+    async def _live(self) -> Ending:
+        priced = self._admit()
+        await merging.check_parallel(self, priced)
+        await self._authorize(priced)
+        # What is offered is our own; there is nobody on the caller's side to be taught to.
+        self.media.join("a", LegSecurity("off", confidential=False, draw=self.context.agent.octets))
+        self.opening.offer = CallMedia.read(self.media.offer_itself("a"))
+        self.ringing = Ringing(self, await self.context.attempts(priced, self.request))
+        outcome = await self.ringing.until_answered()
+        if isinstance(outcome, Ending):
+            return outcome
+        await self._take(outcome)
+        return await self._be_in(outcome)
+
+    def order_ports(self, signalling: str) -> asyncio.Future[MediaSession]:
+        return self.context.media.open(None, None, beside=self._conference.home)
+
+    async def _be_in(self, winner: Winner) -> Ending:
+        hall, conference = self.context.hall, self._conference
+        if hall.conference(conference.key) is not conference:
+            return Ending("caller", 200, 16, rule="conference: it is over")
+        member = hall.join(conference.key, self._line, self, "b", owner=False)
+        self._tell(200)
+        self.recording.follow()
+        self.attending.bring(member, anew=winner.moves)
+        return await talk(self)
+
+    def progress(self, session: Session, response: Response, *, early: bool = True) -> None:
+        """Only the owner hears of it, in words."""
+        self.payers.rang(self.context.wall_ms())
+        self.context.changed(self)
+        self._tell(response.status)
+
+    async def _refused(self, refusal: Refusal) -> Ending:
+        """Nobody is there to whom anything could be offered."""
+        return Ending.refused(refusal)
+
+    async def _close(self, end: Ending) -> None:
+        self.context.hall.forget(self._conference, self)
+        self._tell(max(end.status, 400) if self.answered_at is None else 487)
+        await super()._close(end)
+
+    def _turn_away(self, end: Ending, now: float) -> None:
+        """There is nobody who waits for our answer."""
+
+
+def _request(context: CallContext, line: Line, digits: str) -> Request:
+    """What the owner would have sent."""
+    uri = b"sip:%s@%s" % (digits.encode("utf-8", "replace"), context.domain)
+    own = b"<sip:%s@%s>" % (line.number.encode("ascii"), context.domain)
+    fields = [
+        (b"From", own + b";tag=conference"),
+        (b"To", b"<" + uri + b">"),
+        (b"Call-ID", b"conference-" + context.agent.token().encode("ascii")),
+        (b"CSeq", b"1 INVITE"),
+        (b"Max-Forwards", b"70"),
+    ]
+    return Request.build("INVITE", uri, fields)

@@ -110,14 +110,21 @@ def main() -> None:
         a.command("dial", BEKA)
         a.hears("CALL_ESTABLISHED")
         time.sleep(seconds)
-        for board, phones, name in zip(boards, groups, ("room", "transcoded"), strict=True):
-            ticks = board.ask("media_show")
+        ticks = [board.ask("media_show") for board in boards]
+        for phones in groups:
             phones.hang_up()
-            show(name, phones, ticks, board.cdrs())
+        for name, board, phones, workers in zip(
+            ("room", "transcoded"), boards, groups, ticks, strict=True
+        ):
+            show(name, phones, workers, board.cdrs())
 
 
-def show(name: str, phones: Phones, ticks: list[dict], cdrs: list[dict]) -> None:
-    print(f"== {name}: worker {ticks}")
+def show(name: str, phones: Phones, workers: list[dict], cdrs: list[dict]) -> None:
+    (worker,) = workers
+    late = ", ".join(f"{part} {worker[f'late_{part}_ms']}" for part in ("p50", "p99", "p999"))
+    print(
+        f"== {name}: {worker['ticks']} ticks, {worker['ticks_skipped']} skipped, late by {late} ms"
+    )
     print("lost", [cdr["media"]["caller"]["lost"] for cdr in cdrs])
     for login, heard in phones.heard().items():
         for who, found in heard.items():

@@ -122,6 +122,24 @@ class Stages:
             says = ("refused-incomplete",) if error.status == 484 else NOT_IN_SERVICE
             raise Refusal(error.status, f"numbering: {error.reason}", says=says) from None
 
+    def presumed(self, caller: Caller, dialled: Dialled) -> tuple[str, str]:
+        """Direction and type of a call of which nothing is known but what was dialled: what the CDR
+        says when it is refused before it has a route."""
+        if not isinstance(caller, LineCaller):
+            direction = "incoming"
+        elif dialled.kind == "code":
+            direction = "service"
+        else:
+            direction = "internal" if self._is_ours(dialled) else "outgoing"
+        if dialled.kind == "code":
+            return direction, "service"
+        if self._is_ours(dialled):
+            return direction, "on_net"
+        return direction, self.plan.type_of(dialled.number)
+
+    def _is_ours(self, dialled: Dialled) -> bool:
+        return dialled.kind == "e164" and self.directory.is_line(dialled.number)
+
     def route(self, caller: Caller, dialled: Dialled) -> Route:
         """Choose where the call goes; see :func:`softswitch.admission.routing.route`."""
         line = None

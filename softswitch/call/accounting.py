@@ -25,6 +25,8 @@ RETRY_SECONDS = 1.0
 MAX_DIALLED = 64
 """Of what was dialled, so much is written down."""
 MAX_CALL_ID = 255
+FIRST_LEG = "a"
+"""The caller's own; later letters are legs that lines added by sending the call on."""
 
 
 class Record:
@@ -55,7 +57,7 @@ class Record:
         call_id: str,
         request: Request,
         now: int,
-        leg: str = "a",
+        leg: str = FIRST_LEG,
         dialled: str | None = None,
     ) -> None:
         self.call_id = call_id
@@ -72,7 +74,7 @@ class Record:
         self._sip_call_id = storable(request.call_id, MAX_CALL_ID)
         wanted = (request.uri.user or "") if dialled is None else dialled
         self._dialled = storable(wanted, MAX_DIALLED)
-        self.direction = "outgoing"
+        self.direction = "outgoing" if leg == FIRST_LEG else "forwarded"
         self._type = "special"
         self._presented: str | None = None
         self.setup_at = now
@@ -86,14 +88,18 @@ class Record:
             self.account = caller.line.account_id
             self.line = self.calling = caller.line.number
         else:
-            self.direction = "incoming"
+            if self.leg == FIRST_LEG:
+                self.direction = "incoming"
             self.trunk = caller.trunk.name
 
     def dialled(self, dialled: Dialled) -> None:
         self.called = dialled.number
 
     def routed(self, direction: str, kind: str) -> None:
-        self.direction, self._type = direction, kind
+        """A leg that was added to a call is forwarded, wherever it goes."""
+        self._type = kind
+        if self.leg == FIRST_LEG:
+            self.direction = direction
 
     def priced(self, caller: Caller, priced: PricedRoute) -> None:
         presented = priced.presented
@@ -108,8 +114,7 @@ class Record:
         self.line_ids = tuple(lines)
 
     def onward(self, shown: str | None) -> None:
-        """The leg was added to a call by the line that pays for it."""
-        self.direction = "forwarded"
+        """Somebody else than the line that pays for the leg will talk."""
         self._presented = shown
 
     # The call's life

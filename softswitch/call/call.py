@@ -61,6 +61,7 @@ class Call:
         self.request = request
         self.mailbox = Mailbox(context.loop)
         self.record = Record(self.id, request, context.wall_ms())
+        self.record.caller(caller)
         self.payers = Payers(context, self, request, self.record)
         self.line_ids: set[int] = set()
         """Of all lines that ever took part."""

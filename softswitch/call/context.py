@@ -216,6 +216,7 @@ class CallContext:
         record.caller(caller)
         dialled = stages.number(dialled_digits)
         record.dialled(dialled)
+        record.routed(*stages.presumed(caller, dialled))
         destination = stages.route(caller, dialled)
         record.routed(
             direction_of_call(caller, destination), type_of_call(destination, stages.plan)

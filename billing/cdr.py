@@ -45,6 +45,10 @@ class MediaFigures:
     callee: SideMedia
 
 
+DIRECTIONS = ("outgoing", "incoming", "internal", "forwarded", "service")
+TYPES = ("on_net", "local", "national", "mobile", "international", "special", "service")
+
+
 @dataclass(frozen=True, slots=True)
 class Cdr:
     """One attempt, in the order in which it is shown. Stamps are epoch milliseconds."""
@@ -53,9 +57,9 @@ class Cdr:
     """The switch's own id of the call."""
     leg: str
     direction: str
-    """outgoing, incoming, internal, forwarded or service."""
+    """One of `DIRECTIONS`."""
     type: str
-    """on_net, local, national, mobile, international, special or service."""
+    """One of `TYPES`."""
     account: int | None
     line: str | None
     calling: str

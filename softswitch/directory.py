@@ -81,6 +81,9 @@ class Line:
     milliseconds."""
     srtp: SrtpPolicy | None = None
     """Whether its phones' sound is encrypted. None: the switch's own setting."""
+    since: int | None = None
+    """From when on it is its account's: what was before is somebody else's; epoch milliseconds.
+    None: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,7 @@ class Directory:
         """Take over who called whom, the oldest call first."""
         for call in calls:
             line = self.line_by_number(call.called)
-            if line is not None:
+            if line is not None and call.at >= (line.since or 0):
                 self.last_calls.note(line.id, call)
 
     def bar(self, line: Line, kind: Kind) -> str | None:

@@ -60,6 +60,9 @@ number_changes_table = Table(
     Column("until", BigInteger, nullable=False),
 )
 
+NUMBER_OF_LINE = "number of line"
+"""In the history of an account, before the line's id: the line got another number."""
+
 IN, OUT = "in", "out"
 REQUESTED, SUBMITTED, ACCEPTED = "requested", "submitted", "accepted"
 COMPLETED, REJECTED, WITHDRAWN = "completed", "rejected", "cancelled"

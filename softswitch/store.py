@@ -67,6 +67,7 @@ lines_table = Table(
     Column("lease_ends_on", String(10)),
     Column("rests_until", BigInteger),
     Column("active_at", BigInteger),
+    Column("since", BigInteger),
     Column("language", String(2)),
     Column("listed", Boolean, nullable=False, server_default=false()),
     Column("record", Boolean, nullable=False, server_default=false()),
@@ -366,6 +367,7 @@ def _line(
         mailbox=mailboxes.get(row.id),
         lease_ends_on=row.lease_ends_on,
         rests_until=row.rests_until,
+        since=row.since,
     )
 
 
@@ -384,6 +386,7 @@ def _line_row(line: Line) -> dict[str, Any]:
         "waiting_old": None if line.waiting is None else line.waiting.old,
         "lease_ends_on": line.lease_ends_on,
         "rests_until": line.rests_until,
+        "since": line.since,
         "language": line.language,
         "listed": line.listed,
         "record": line.record,

@@ -25,6 +25,7 @@ from softswitch.cli import (
     nodes,
     numbers,
     orders,
+    output,
     packages,
     pins,
     ports,
@@ -67,12 +68,12 @@ def root(
     config: Annotated[
         Path, typer.Option("-c", "--config", metavar="FILE", help="The configuration file.")
     ] = Path("softswitch.toml"),
-    output: Annotated[
+    form: Annotated[
         Literal["table", "json", "csv"] | None,
         typer.Option("-o", "--output", help="Default: a table on a terminal, TSV in a pipe."),
     ] = None,
 ) -> None:
-    context.obj = Session(config, output)
+    context.obj = Session(config, form)
 
 
 _GLOBAL_OPTIONS = {"-c": "-c", "--config": "-c", "-o": "-o", "--output": "-o"}
@@ -102,6 +103,9 @@ def run(arguments: Sequence[str]) -> int:
     from softswitch.config import ConfigError
     from softswitch.operations.errors import OperationError
 
+    for argument in arguments:
+        if not argument.isascii() and any("\ud800" <= sign <= "\udfff" for sign in argument):
+            return _fail(f"{argument.encode(errors='replace').decode()} isn't UTF-8 text", USAGE)
     try:
         status = app(hoist(arguments), prog_name="softswitch", standalone_mode=False)
         return status if isinstance(status, int) else DONE
@@ -111,7 +115,7 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), REFUSED)
     except OperationError as error:
         for line in error.lines:
-            print(line, file=sys.stderr)
+            print(output.cell_text(line), file=sys.stderr)
         return _fail(error.message, REFUSED)
     except typer.Abort:
         return _fail("interrupted", REFUSED)
@@ -133,7 +137,7 @@ def _usage(error: Exception, message: str) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"softswitch: {message}", file=sys.stderr)
+    print(f"softswitch: {output.cell_text(message)}", file=sys.stderr)
     return status
 
 

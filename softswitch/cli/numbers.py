@@ -292,4 +292,7 @@ def discounts(
 
 def _absolute(text: str) -> str:
     """A file as the running switch finds it, wherever that runs; anything else is a name."""
-    return str(Path(text).absolute()) if Path(text).exists() else text
+    try:
+        return str(Path(text).absolute()) if Path(text).exists() else text
+    except (OSError, ValueError):  # no name that a file could have
+        return text

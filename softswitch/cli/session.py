@@ -95,12 +95,17 @@ class Session:
         return output.choose(self.output, sys.stdout) in ("table", "tsv")
 
 
+def reason_of(error: OSError | ValueError) -> str:
+    """Why a file can't be had; a ValueError is about its name."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def write_file(path: Path, data: bytes) -> None:
     """A file the user named; what was there is replaced. Raises Failure."""
     try:
         path.write_bytes(data)
-    except OSError as error:
-        raise Failure(f"{path} can't be written: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise Failure(f"{path} can't be written: {reason_of(error)}") from None
 
 
 def read_file(path: Path) -> str:
@@ -111,5 +116,5 @@ def read_file(path: Path) -> str:
         raise Failure(f"{path} isn't there") from None
     except UnicodeDecodeError as error:
         raise Failure(f"{path} is not UTF-8 text (octet {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise Failure(f"{path} can't be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise Failure(f"{path} can't be read: {reason_of(error)}") from None

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from softswitch.cli.output import cell_text, columns_of
-from softswitch.cli.session import Failure, Session
+from softswitch.cli.session import Failure, Session, reason_of
 
 Xlsx = Annotated[
     Path | None, typer.Option("--xlsx", metavar="FILE", help="Write an Excel workbook.")
@@ -36,6 +36,10 @@ def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     begins like a formula. Raises Failure."""
     if len(rows) > MAX_ROWS:
         raise Failure(f"{len(rows)} rows don't fit into a sheet; choose fewer")
+    try:
+        path.open("ab").close()  # a workbook that can't be saved leaves noise behind
+    except (OSError, ValueError) as error:
+        raise Failure(f"{path} can't be written: {reason_of(error)}") from None
     from openpyxl import Workbook  # type: ignore[import-untyped]
     from openpyxl.cell import WriteOnlyCell  # type: ignore[import-untyped]
     from openpyxl.styles import Font  # type: ignore[import-untyped]
@@ -66,7 +70,7 @@ def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     try:
         book.save(path)
     except OSError as error:
-        raise Failure(f"{path} can't be written: {error.strerror}") from None
+        raise Failure(f"{path} can't be written: {reason_of(error)}") from None
 
 
 def _value(value: Any) -> Any:

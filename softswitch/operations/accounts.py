@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
+from billing import tariff_store
 from billing.account import ACTIVE, REGISTERED, Account, Change
 from billing.authorization import AddAccount, SetAccount, TopUp
 from billing.cdr import show_stamp
@@ -47,13 +48,15 @@ def account_add(
     if kind not in profile.KINDS:
         raise OperationError(f"an account is a {' or a '.join(profile.KINDS)}, not {kind!r}")
     limit = "" if postpaid and credit_limit is None else credit_limit or "0"
+    unit = read_currency(currency or context.config.switch.currency)
+    _check_tariff(context, tariff_name(tariff), unit)
     account = context.do(
         AddAccount(
             name=_name(name),
             kind=kind,
-            currency=read_currency(currency or context.config.switch.currency),
+            currency=unit,
             credit_limit_micros=_credit_limit(limit),
-            tariff=tariff_name(tariff),
+            tariff=tariff,
             at=context.now_ms(),
             status=REGISTERED if registered else ACTIVE,
         )
@@ -99,6 +102,8 @@ def account_set(context: Context, account: str, key: str, value: str, by: str = 
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
         raise OperationError(f"an account has no property {key!r}; {hint}")
     column, parse = read
+    if key == "tariff":
+        _check_tariff(context, tariff_name(value), owner.currency)
     changed = context.do(SetAccount(owner.id, {column: parse(value)}))
     context.changes.accounts.add(owner.id)
     return account_row(changed)
@@ -186,6 +191,19 @@ def tariff_name(text: str) -> str:
     if _TARIFF.fullmatch(text) is None:
         raise OperationError(f"tariff name {text!r} must be 1 to 64 letters, digits, . _ or -")
     return text
+
+
+def _check_tariff(context: Context, name: str, currency: str) -> None:
+    """A name that was mistyped would have every call refused. Only the tariff that everybody has by
+    default may come later."""
+    if name == DEFAULT_TARIFF:
+        return
+    with context.billing.reading() as connection:
+        found = next(iter(tariff_store.tariffs(connection, name)), None)
+    if found is None:
+        raise OperationError(f"there is no tariff {name!r}; `softswitch tariff list` shows them")
+    if found.currency != currency:
+        raise OperationError(f"the account is in {currency}, tariff {name} in {found.currency}")
 
 
 def _or_unlimited(micros: int | None) -> str:

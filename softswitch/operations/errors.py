@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+
+def one_of(what: str, known: Sequence[str], value: str | None) -> str | None:
+    """A value that can be one of these; None: none was given. Raises OperationError."""
+    if value is not None and value not in known:
+        raise OperationError(f"{what} must be {', '.join(known)}, not {value!r}")
+    return value
+
 
 class OperationError(Exception):
     """The operation was refused or failed. The message is one line that names the thing and says

@@ -224,6 +224,7 @@ def _new_line(
         login=user,
         account_id=account.id,
         ha1=digest_secrets(user, context.config.realm, password),
+        since=context.now_ms(),
     )
 
 
@@ -377,9 +378,10 @@ def _setting(value: object) -> object:
 
 def _set_account(context: Context, line: Line, value: str) -> Line:
     account = context.account(value)
-    if account.id != line.account_id:
-        _check_nothing_rings(context, line)
-    return replace(line, account_id=account.id)
+    if account.id == line.account_id:
+        return line
+    _check_nothing_rings(context, line)
+    return replace(line, account_id=account.id, since=context.now_ms())
 
 
 def _set_password(context: Context, line: Line, value: str) -> Line:

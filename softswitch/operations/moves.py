@@ -17,6 +17,7 @@ from softswitch.number_moves import (
     ACCEPTED,
     COMPLETED,
     IN,
+    NUMBER_OF_LINE,
     OUT,
     PORT_TRANSITIONS,
     REQUESTED,
@@ -105,7 +106,7 @@ def number_change(
     now = context.now_ms()
     until = term.boundary(now, 1, context.config.switch.time_zone)
     moved = NumberChange(line.number, key, line.account_id, now, until)
-    what = f"number of line {line.id}"
+    what = f"{NUMBER_OF_LINE} {line.id}"
     change = Change(line.account_id, now, who(by), what, line.number, key, "")
     try:
         _moves(context).change_number(line.id, moved, change)

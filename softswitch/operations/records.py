@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from billing.cdr import Cdr
+from billing.cdr import DIRECTIONS, TYPES, Cdr
 from billing.money import format_amount
 from billing.store import CdrFilter
 from softswitch.admission.numbering import NumberError
 from softswitch.operations.context import Context
+from softswitch.operations.errors import one_of
 from softswitch.operations.statements import read_after
 from softswitch.operations.times import read_time
 
@@ -65,11 +66,11 @@ def _cdrs(
             start=None if since is None else read_time(since, zone),
             end=None if until is None else read_time(until, zone),
             number=None if number is None else _as_recorded(context, number),
-            type=kind,
+            type=one_of("type", TYPES, kind),
             account=None if account is None else context.account(account).id,
             limit=limit,
             line=None if line is None else context.number(line),
-            direction=direction,
+            direction=one_of("direction", DIRECTIONS, direction),
             after=None if after is None else read_after(after),
         )
     )

@@ -197,6 +197,8 @@ def naming_database_errors(config: Config) -> Iterator[None]:
         yield
     except StoreError as error:
         raise OperationError(str(error)) from error
+    except OverflowError as error:  # SQLite's driver says so before it asks the database
+        raise OperationError("a number is too big for the database") from error
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         line = " ".join(str(cause).split())

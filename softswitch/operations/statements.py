@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from billing.cdr import Cdr, show_stamp
+from billing import rental_store
+from billing.cdr import TYPES, Cdr, show_stamp
 from billing.money import format_amount
+from billing.rental import ENDED
 from billing.store import CdrFilter
+from softswitch.number_moves import NUMBER_OF_LINE
 from softswitch.operations.context import Context
-from softswitch.operations.errors import OperationError
+from softswitch.operations.errors import OperationError, one_of
 from softswitch.operations.times import read_time
 
 Row = dict[str, Any]
@@ -63,25 +67,65 @@ def account_calls(
     them: who withheld his number isn't named."""
     start, end = _times(context, since, until)
     owner = context.account(account)
-    lines = {line.number for line in context.directory.lines_of([owner.id])}
-    wanted = CdrFilter(start=start, end=end, account=owner.id, type=kind, limit=MAX_CALLS + 1)
+    wanted = CdrFilter(
+        start=start, end=end, account=owner.id, type=one_of("type", TYPES, kind),
+        limit=MAX_CALLS + 1,
+    )  # fmt: skip
     found = {cdr.id: cdr for cdr in context.billing.cdrs(wanted)}
-    for line in lines:  # calls from other lines of ours are records of who paid for them
-        called = CdrFilter(start=start, end=end, number=line, type=kind, limit=MAX_CALLS + 1)
-        found.update((c.id, c) for c in context.billing.cdrs(called) if c.called == line)
+    reached = _reached_by(context, owner.id)
+    for had in reached:  # calls from other lines of ours are records of who paid for them
+        called = replace(
+            wanted, account=None, number=had.number, start=_later(start, had.since),
+            end=_earlier(end, had.until),
+        )  # fmt: skip
+        found.update((c.id, c) for c in context.billing.cdrs(called) if c.called == had.number)
     if len(found) > MAX_CALLS:
         raise OperationError(f"more than {MAX_CALLS} calls; choose a shorter time")
     other = None if number is None else context.number(number)
     rows = [
-        _call(cdr, owner.id, lines)
+        _call(cdr, owner.id, {had.number for had in reached})
         for cdr in sorted(found.values(), key=lambda cdr: (cdr.setup_at, cdr.id))
     ]
     return [row for row in rows if other in (None, row["number"])]
 
 
-def _call(cdr: Cdr, account_id: int, lines: set[str]) -> Row:
+@dataclass(frozen=True, slots=True)
+class _Had:
+    """A number by which an account could be called, from an instant on and until another; None:
+    for ever. Who has it before or after is no business of the account's."""
+
+    number: str
+    since: int | None
+    until: int | None = None
+
+
+def _reached_by(context: Context, account_id: int) -> list[_Had]:
+    """By the numbers that its lines have and had, and those that it rents and rented."""
+    lines = context.directory.lines_of([account_id])
+    had = [_Had(line.number, line.since) for line in lines]
+    changed = {f"{NUMBER_OF_LINE} {line.id}": line.since for line in lines}
+    for change in context.billing.changes(account_id):
+        if change.what in changed:
+            had.append(_Had(change.before, changed[change.what], change.at))
+    with context.billing.reading() as connection:
+        for rental in rental_store.rented(connection, [account_id], ended=True):
+            until = rental.paid_until if rental.state == ENDED else None
+            had.append(_Had(rental.number, rental.anchor_at, until))
+    return had
+
+
+def _later(first: int | None, second: int | None) -> int | None:
+    return max((at for at in (first, second) if at is not None), default=None)
+
+
+def _earlier(first: int | None, second: int | None) -> int | None:
+    return min((at for at in (first, second) if at is not None), default=None)
+
+
+def _call(cdr: Cdr, account_id: int, own: set[str]) -> Row:
     """From the account's side: what others paid for their calls is no business of his."""
-    came = cdr.called in lines and cdr.direction != "service" and cdr.calling not in lines
+    to_us = cdr.direction == "incoming" or cdr.called in own
+    came = to_us and cdr.direction != "service" and cdr.calling not in own
     pays = cdr.account == account_id and not came
     return {
         "at": show_stamp(cdr.setup_at),

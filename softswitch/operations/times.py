@@ -7,6 +7,9 @@ import zoneinfo
 
 from softswitch.operations.errors import OperationError
 
+YEARS = 1971, 9998
+"""A stamp before the epoch, or one that a zone takes beyond the calendar, can't be shown."""
+
 
 def read_time(text: str, time_zone: str) -> int:
     """RFC 3339, or a date or date and time in the switch's zone; epoch milliseconds. Raises
@@ -17,6 +20,8 @@ def read_time(text: str, time_zone: str) -> int:
         raise OperationError(
             f"{text!r} is no time: write 2026-05-31, 2026-05-31T14:00 or 2026-05-31T14:00:00Z"
         ) from None
+    if not YEARS[0] <= read.year <= YEARS[1]:
+        raise OperationError(f"{text!r} is no time of the years {YEARS[0]} to {YEARS[1]}")
     if read.tzinfo is None:
         read = read.replace(tzinfo=zoneinfo.ZoneInfo(time_zone))
     return round(read.timestamp() * 1000)

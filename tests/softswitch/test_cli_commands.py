@@ -601,3 +601,26 @@ def test_papers_and_bills_from_the_command_line(softswitch: Softswitch, folder: 
         "paper", "reconciliation", "Ana", "act.html", "--from", "2020-01-01", "--to", "2099-12-31"
     )
     assert act.status == 0 and "Reconciliation act" in (folder / "act.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "says"),
+    [
+        ("account add Ana\udcff", 2, "isn't UTF-8 text"),
+        ("package show 1 --ended=x", 2, "--ended"),
+        ("account ledger Ana --from 0001-01-01", 1, "is no time of the years"),
+        ("account ledger Ana --xlsx no/such/folder", 1, "no/such/folder can't be written"),
+        ("request show 999999999999999999999999", 1, "too big for the database"),
+        ("line show a\tb\nc", 1, "a\\tb\\nc"),
+        ("cdr list --type mobil", 1, "type must be on_net, local"),
+        ("account set Ana tariff defualt", 1, "there is no tariff 'defualt'"),
+        ("account add Dato --tariff nights", 1, "there is no tariff 'nights'"),
+    ],
+)
+def test_whatever_is_typed_the_answer_is_one_line(
+    softswitch: Softswitch, command: str, status: int, says: str
+) -> None:
+    answer = softswitch(*command.split(" "))
+    assert answer.status == status
+    assert says in answer.err and answer.err.count("\n") == 1
+    assert answer.err[:-1].isprintable()

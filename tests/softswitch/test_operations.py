@@ -225,6 +225,7 @@ class TestAccounts:
         assert set_(context, "Ana", "status", "suspended")["status"] == "suspended"
         assert set_(context, "Ana", "credit_limit", "3")["available"] == "3.00"
         assert set_(context, "Ana", "credit_limit", "unlimited")["available"] == "unlimited"
+        tariffs.tariff_import(context, f"{HEADER}\n995,Georgia,0,0.10,1,1\n", name="gold")
         assert set_(context, "Ana", "tariff", "gold")["tariff"] == "gold"
         assert "did you mean 'status'?" in refusal(set_, context, "Ana", "stauts", "x").message
         refusal(set_, context, "Ana", "status", "asleep")

@@ -18,7 +18,7 @@ from billing.cdr_search import CdrFilter
 from billing.export import ACC_HEADER, CGRATES_HEADER
 from billing.store import Store
 from softswitch.cli import spreadsheet
-from softswitch.operations import accounts, lines, records, statements
+from softswitch.operations import accounts, lines, moves, numbers, records, statements
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 
@@ -42,6 +42,7 @@ def record(key: str, at: int, called: str, kind: str, **more: Any) -> Cdr:
 
 @pytest.fixture
 def told(context: Context) -> Context:
+    context.now_ms = lambda: MAY - DAY
     for name in ("Ana", "Beka"):
         accounts.account_add(context, name)
     for number, owner in ((ANA, "Ana"), (ANAS_SECOND, "Ana"), (BEKA, "Beka")):
@@ -147,6 +148,53 @@ def test_A18_calls_in_both_directions_as_the_subscriber_may_see_them(told: Conte
         "special"
     ]
     assert len(statements.account_calls(told, "Ana", number=MOBILE, since="2026-05-02")) == 1
+
+
+def test_A18_who_had_the_number_before_is_no_business_of_who_has_it_now(told: Context) -> None:
+    lines.line_remove(told, ANA)
+    told.now_ms = lambda: MAY + 10 * DAY
+    lines.line_add(told, ANA, "Beka")
+    assert not [row for row in statements.account_calls(told, "Beka") if row["line"] == ANA]
+    call = record("later", MAY + 11 * DAY, ANA, "on_net", direction="internal", line=ANAS_SECOND,
+                  calling=ANAS_SECOND, presented=ANAS_SECOND)  # fmt: skip
+    told.apply([WriteCdr(call)])
+    assert [row["number"] for row in statements.account_calls(told, "Beka")][1:] == [ANAS_SECOND]
+
+
+def test_A18_calls_to_a_number_from_before_it_was_changed_stay_on_the_statement(
+    told: Context,
+) -> None:
+    told.now_ms = lambda: MAY + 10 * DAY
+    moves.number_change(told, ANA, "+995322000009")
+    rows = statements.account_calls(told, "Ana")
+    assert [(row["direction"], row["line"]) for row in rows[-3::2]] == [
+        ("incoming", ANA),
+        ("incoming", ANA),
+    ]
+
+
+def test_A18_calls_to_rented_numbers_came_in_whoever_called(told: Context) -> None:
+    rented = "+4930999999"
+    numbers.number_add(told, rented, "DE", "landline", "0")
+    numbers.rental_order(told, "Ana", ANA, [rented])
+    calls = [
+        record("trunk", MAY, rented, "on_net", direction="incoming", calling=ABROAD,
+               presented=ABROAD, line=ANA),
+        record("ours", MAY, rented, "on_net", direction="internal", account=2, line=BEKA,
+               calling=BEKA, presented=BEKA),
+    ]  # fmt: skip
+    told.apply([WriteCdr(cdr) for cdr in calls])
+    rows = [row for row in statements.account_calls(told, "Ana") if row["line"] == rented]
+    assert [(row["direction"], row["number"], row["price"]) for row in rows] == [
+        ("incoming", BEKA, "0.00"),
+        ("incoming", ABROAD, "0.00"),
+    ]
+
+
+@pytest.mark.parametrize(("key", "value"), [("kind", "mobil"), ("direction", "in")])
+def test_C22_a_type_that_there_is_not_is_refused(told: Context, key: str, value: str) -> None:
+    with pytest.raises(OperationError, match=r"must be o.*, not "):
+        records.cdr_list(told, **{key: value})
 
 
 def test_a_statement_begins_with_the_balance_of_its_day(context: Context) -> None:

@@ -177,8 +177,7 @@ class Exchange:
         endpoint.attach(SWITCH, WireSocket(self.wire, SWITCH))
         self.wire.attach(SWITCH, self._receive)
         self.money.on_accounts_changed = self.switch.accounts_changed
-        for port in range(PORTS[0], PORTS[1] + 1):
-            self.wire.attach((SWITCH[0], port), self._media_receiver(port))
+        self.wire.attach_host(SWITCH[0], self.media.receive)
         self.loop.call_soon(self.switch.completion.resume)
         self.loop.call_later(5.0, self._journal)
         self.loop.call_later(1.0, self._do_due_work)
@@ -239,9 +238,6 @@ class Exchange:
 
     def _receive(self, data: bytes, source: Address) -> None:
         self.switch.endpoint.receive(data, Flow("udp", SWITCH, source))
-
-    def _media_receiver(self, port: int):
-        return lambda data, source: self.media.receive(port, data, source)
 
     def _silent(self, session, last_packet_at) -> None:
         if session.owner is not None:
@@ -404,5 +400,6 @@ class Exchange:
     def close(self) -> None:
         self.loop.run_until_complete(self.media.close())
         asyncio.set_event_loop(None)
+        event.remove(self.store.engine, "commit", self._write)
         self.store.close()
         self.folder.cleanup()

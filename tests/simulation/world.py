@@ -73,6 +73,7 @@ class Wire:
         self.duplicates = duplicates
         self.delay = delay
         self._receivers: dict[Address, Callable[[bytes, Address], None]] = {}
+        self._hosts: dict[str, Callable[[int, bytes, Address], None]] = {}
         self.sent = 0
         self.lost = 0
         self.log: list[tuple[float, Address, Address, bytes]] | None = None
@@ -81,6 +82,10 @@ class Wire:
 
     def attach(self, address: Address, receiver: Callable[[bytes, Address], None]) -> None:
         self._receivers[address] = receiver
+
+    def attach_host(self, host: str, receiver: Callable[[int, bytes, Address], None]) -> None:
+        """Whatever goes to a port of this host that nobody else has; the port comes first."""
+        self._hosts[host] = receiver
 
     def receiver(self, address: Address) -> Callable[[bytes, Address], None] | None:
         return self._receivers.get(address)
@@ -104,6 +109,8 @@ class Wire:
         receiver = self._receivers.get(target)
         if receiver is not None:
             receiver(data, source)
+        elif (host := self._hosts.get(target[0])) is not None:
+            host(target[1], data, source)
 
 
 class WireSocket:

@@ -14,10 +14,15 @@ def fresh_books() -> Store:
     """A copy of books that were created once, since making all tables takes a while; on an engine
     whose books somebody closed, if there is one, since it knows our statements already."""
     store = _unused.pop() if _unused else _another()
-    target = store.engine.raw_connection()
+    empty(store)
+    return copy.copy(store)
+
+
+def empty(books: Store) -> None:
+    """Leave nothing in books in memory but their tables."""
+    target = books.engine.raw_connection()
     _template().engine.raw_connection().backup(target.driver_connection)
     target.close()
-    return copy.copy(store)
 
 
 def _another() -> Store:

@@ -1,8 +1,6 @@
 """Small books for tests."""
 
-import sqlite3
-from functools import cache
-
+import fresh_books
 from sqlalchemy import inspect
 
 from billing.authorization import AddAccount, TopUp
@@ -22,41 +20,29 @@ _open: list[Store] = []
 def store(url: str | None = None) -> Store:
     """Empty books. On a server there is one set of them: the ones before are closed."""
     url = url or URL
-    on_server = url.startswith("postgresql")
-    if on_server:
-        close()
-    made = Store(url)
-    if url == IN_MEMORY or (on_server and inspect(made.engine).has_table("accounts")):
-        empty(made)
+    if url == IN_MEMORY:
+        made = fresh_books.fresh_books()
     else:
-        made.create()
+        on_server = url.startswith("postgresql")
+        if on_server:
+            close()
+        made = Store(url)
+        if on_server and inspect(made.engine).has_table("accounts"):
+            empty(made)
+        else:
+            made.create()
     _open.append(made)
     return made
 
 
 def empty(made: Store) -> None:
     """Leave nothing in books but their tables, which takes a fraction of making them."""
-    connection = made.engine.raw_connection()
     if made.engine.dialect.name == "sqlite":
-        _template().backup(connection.driver_connection)
-    else:
-        names = ", ".join(table.name for table in metadata.sorted_tables)
-        connection.cursor().execute(f"TRUNCATE {names} RESTART IDENTITY")
-        connection.commit()
-    connection.close()
-
-
-@cache
-def _template() -> sqlite3.Connection:
-    """A database in memory with the tables of the books."""
-    made = Store(IN_MEMORY)
-    made.create()
-    kept = sqlite3.connect(":memory:")
-    connection = made.engine.raw_connection()
-    connection.driver_connection.backup(kept)
-    connection.close()
-    made.close()
-    return kept
+        fresh_books.empty(made)
+        return
+    names = ", ".join(table.name for table in metadata.sorted_tables)
+    with made.engine.begin() as connection:
+        connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")
 
 
 def reopen(url: str) -> Store:

@@ -219,7 +219,8 @@ def secured(outbox, clock, tmp_path, **settings) -> tuple[int, list[str], list[b
     tls.load_cert_chain(pair.certificate, pair.key)
 
     def proves(server, session, envelope, mechanism, data) -> AuthResult:
-        return AuthResult(success=(data.login, data.password) == (b"switch", b"secret"))
+        known = (data.login, data.password) == (b"switch", b"secret")
+        return AuthResult(success=known, handled=False)  # the server says which
 
     async def once() -> int:
         loop = asyncio.get_running_loop()
@@ -244,15 +245,19 @@ def test_a_server_that_wants_encryption_and_a_password(outbox, clock, tmp_path) 
     assert sent == 1 and len(taken) == 1
 
 
-@pytest.mark.parametrize("case", ["wrong password", "unknown authority"])
+@pytest.mark.parametrize(
+    ("case", "why"), [("wrong password", "535"), ("unknown authority", "certificate")]
+)
 def test_a_server_that_cant_be_trusted_or_doesnt_trust_us_gets_nothing(
-    outbox, clock, tmp_path, case
+    outbox, clock, tmp_path, case, why
 ) -> None:
     outbox.put(HELLO, NOW)
     trusted = {"trusted_ca": tmp_path / "authority.pem"} if case == "wrong password" else {}
     sent, lines, taken = secured(outbox, clock, tmp_path, **trusted, password="wrong")
     assert (sent, taken, lines) == (0, [], ["mails wait for the SMTP server"])
-    assert outbox.list()[0].state == "waiting"  # the mail is right, the settings aren't
+    (waiting,) = outbox.list()
+    assert waiting.state == "waiting"  # the mail is right, the settings aren't
+    assert why in waiting.error
 
 
 def test_the_times_between_tries_grow_to_hours() -> None:

@@ -247,12 +247,14 @@ class Listen(msgspec.Struct, tag=44, array_like=True, frozen=True, gc=False):
 
     Args:
         in_band: listen for tones in the sound, too, for phones without RFC 4733.
+        withheld: the other side doesn't get them, since it is told in signalling.
     """
 
     session: int
     side: Side
     digits: bool
     in_band: bool = False
+    withheld: bool = False
 
 
 class Press(msgspec.Struct, tag=45, array_like=True, frozen=True, gc=False):

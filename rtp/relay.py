@@ -53,6 +53,7 @@ class RelaySide:
         "strays",
         "stream",
         "was_one_way",
+        "withholds_keys",
     )
 
     def __init__(self, signalling_address: str | None, latch_seconds: float) -> None:
@@ -80,6 +81,8 @@ class RelaySide:
         """The sound tier listens to what comes, too."""
         self.spoken_to = False
         """The sound tier sends to this peer; what the other one sends isn't passed on."""
+        self.withholds_keys = False
+        """Its events aren't passed on."""
         self.secure: Srtp | None = None
         """What comes must be opened, and what goes out sealed; so no packet is passed on as it
         is."""
@@ -241,6 +244,8 @@ class Relay:
                 mine.stream.count(sequence, timestamp, ssrc, len(data), now)
                 if mine.inbound is not None:
                     mine.inbound.receive(data)
+                    if mine.withholds_keys and data[1] & 0x7F == mine.event_payload_type:
+                        return None
                 theirs = self.sides[1 - side]
                 target = None if theirs.spoken_to else theirs.rtp_destination
                 return None if target is None else (1 - side, Component.RTP, target)

@@ -239,9 +239,11 @@ class MediaSession:
         """Stop all that is played to a side."""
         self._send(StopPlaying(self.id, side))
 
-    def listen(self, side: Side, *, digits: bool = True, in_band: bool = False) -> None:
+    def listen(
+        self, side: Side, *, digits: bool = True, in_band: bool = False, withheld: bool = False
+    ) -> None:
         """Have `on_digit` told of keys, or no more; see :class:`Listen`."""
-        self._send(Listen(self.id, side, digits, in_band))
+        self._send(Listen(self.id, side, digits, in_band, withheld))
 
     def press(self, side: Side, digit: str) -> None:
         """A side's phone said in signalling that a key was pressed."""

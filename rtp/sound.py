@@ -140,6 +140,7 @@ class SoundTier:
             return
         side.listens = message.digits
         side.listens_in_band = message.digits and message.in_band
+        side.relay_side.withholds_keys = message.digits and message.withheld
         side.choose_detector()
         side.inbound.digits = ""
 
@@ -283,7 +284,8 @@ class SoundTier:
             self._messages.append(Digit(side.session.id, side.letter, digit, method))
             self._stopped(side, side.player.barge_in(), "key")
         peer = side.peer
-        if side.session.bridged and peer is not None and peer.hears == "peer":
+        passes = side.session.bridged and not side.relay_side.withholds_keys
+        if passes and peer is not None and peer.hears == "peer":
             peer.send_digits(digit, DEFAULT_DIGIT_MS)
         for recording in side.session.recordings:
             if recording.sides in (side.letter, "both"):
@@ -460,11 +462,11 @@ class SoundTier:
 
 
 def _bridged(side: SoundSide, frames: Samples) -> Samples:
-    """What the other side said; but a key that is told as an event isn't heard besides."""
+    """What the other side said; but a key that is told in another way isn't heard besides."""
     peer = side.peer
     if peer is None or peer.hears != "peer":
         return SILENT_FRAME
-    told = side.relay_side.event_payload_type is not None
+    told = side.relay_side.event_payload_type is not None or peer.relay_side.withholds_keys
     if told and peer.detector is not None and peer.detector.sounding:
         return SILENT_FRAME
     said: Samples = frames[peer.row]

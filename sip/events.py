@@ -92,6 +92,14 @@ class InfoReceived(Struct, frozen=True):
     request: Request
 
 
+class InfoAnswered(Struct, frozen=True):
+    """What became of an INFO of ours: the final status, 408 or 503 if there was no answer. The
+    session goes on."""
+
+    session: Session
+    status: int
+
+
 class Updated(Struct, frozen=True):
     """An UPDATE with an offer; answer by :meth:`Session.answer_update`."""
 
@@ -155,6 +163,7 @@ Event = (
     | ReinviteAnswered
     | ReinviteRefused
     | InfoReceived
+    | InfoAnswered
     | Updated
     | Referred
     | HungUp

@@ -32,7 +32,7 @@ def _on_invite(session: Session, request: Request, flow: Flow, now: float) -> No
     elif session.refresher.suits(request, flow, now):
         session.dialog.refresh_target(request)
         session.dialog.flow = flow
-        session.refresher.note_peer(request)
+        session.note_peer(request)
         session.open_incoming(agent.layer.open_server(request, flow), now)
         if session.changes_nothing(request):
             session.accept(session.local_description, now)
@@ -62,6 +62,8 @@ def _on_options(session: Session, request: Request, flow: Flow, now: float) -> N
 
 def _on_info(session: Session, request: Request, flow: Flow, now: float) -> None:
     session.agent.reply(request, flow, 200, now)
+    if request.content_type is not None:
+        session.take_info_types((request.content_type.encode("ascii", "replace"),))
     session.tell(InfoReceived(session, request))
 
 
@@ -80,7 +82,7 @@ def _on_update(session: Session, request: Request, flow: Flow, now: float) -> No
     """A refresh, or an offer outside of an INVITE (RFC 3311 section 5.2)."""
     if not session.refresher.suits(request, flow, now):
         return
-    session.refresher.note_peer(request)
+    session.note_peer(request)
     session.dialog.refresh_target(request)
     session.dialog.flow = flow
     if request.body and not session.changes_nothing(request):

@@ -52,7 +52,8 @@ class Codec(Struct, frozen=True, gc=False):
     fmtp: str | None = None
 
 
-NO_SOUND = frozenset({"TELEPHONE-EVENT", "CN"})
+EVENTS = "TELEPHONE-EVENT"
+NO_SOUND = frozenset({EVENTS, "CN"})
 """Formats that only stand beside a codec (RFC 4733, RFC 3389)."""
 
 
@@ -150,6 +151,22 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
         media.protocol,
         cryptos(media.attributes),
     )
+
+
+def without_events(description: SessionDescription) -> SessionDescription:
+    """The description without telephone events in its audio stream; with them, if it has no sound
+    beside."""
+    index = audio_of(description)
+    if index is None:
+        return description
+    stream = description.media[index]
+    events = {str(c.payload_type) for c in codecs(stream) if c.name == EVENTS}
+    formats = tuple(value for value in stream.formats if value not in events)
+    if not events or not formats:
+        return description
+    media = list(description.media)
+    media[index] = structs.replace(stream, formats=formats)
+    return structs.replace(description, media=tuple(media))
 
 
 def direction_of(description: SessionDescription, media: Media) -> str:

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from sip.errors import SipError
-from sip.offer_answer import Codec, audio_of, codecs, direction_of, format_attributes
+from sip.offer_answer import EVENTS, Codec, audio_of, codecs, direction_of, format_attributes
 from sip.sdes import PLAIN, Protection
 from sip.sdp import Attribute, Connection, Media, Origin, SessionDescription
 
-EVENTS = "TELEPHONE-EVENT"
 KEYS = "0-15"
 """The events that are keys (RFC 4733 section 3.2)."""
 _MIRRORED = {"sendonly": "recvonly", "recvonly": "sendonly"}
@@ -32,6 +31,7 @@ def answer(
     port: int,
     direction: str | None = None,
     protection: Protection = PLAIN,
+    events: bool = True,
 ) -> tuple[SessionDescription, Codec]:
     """Answer an offer, and say with which codec.
 
@@ -39,6 +39,7 @@ def answer(
         known: what we speak; the peer's order and numbers decide.
         direction: where somebody else stands behind us; else the offer's is mirrored.
         protection: what it says of SRTP.
+        events: whether it takes telephone events.
 
     Raises:
         SipError: 488, we speak nothing of what is offered.
@@ -53,8 +54,8 @@ def answer(
     if chosen is None:
         raise SipError(488)
     chosen = structs.replace(chosen, fmtp=parameters[chosen.name, chosen.clock_rate])
-    events = event_of(offered, chosen.clock_rate)
-    formats = [chosen] if events is None else [chosen, structs.replace(events, fmtp=KEYS)]
+    keys = event_of(offered, chosen.clock_rate) if events else None
+    formats = [chosen] if keys is None else [chosen, structs.replace(keys, fmtp=KEYS)]
     offered_direction = direction_of(offer, stream)
     direction = direction or _MIRRORED.get(offered_direction, offered_direction)
     media = [Media(other.kind, 0, other.protocol, other.formats[:1]) for other in offer.media]

@@ -7,7 +7,7 @@ with telephone verbs and hears of it by the events of :mod:`sip.events`; after :
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from sip.events import (
     Cancelled,
     Event,
     HungUp,
+    InfoAnswered,
     Progress,
     Refused,
     ReinviteAnswered,
@@ -41,6 +42,8 @@ MAX_OFFERS = 20
 """re-INVITEs of a peer within ..."""
 OFFERS_SECONDS = 10
 """... these seconds: each troubles the other leg and the relay."""
+MAX_INFO_TYPES = 16
+"""That are kept of a peer."""
 SDP = (b"Content-Type", b"application/sdp")
 
 
@@ -71,6 +74,7 @@ class Session:
         "credentials",
         "dialog",
         "incoming",
+        "info_types",
         "local_description",
         "outgoing",
         "owner",
@@ -105,6 +109,8 @@ class Session:
         """What we said last in an offer or answer that both sides agreed to."""
         self.remote_description = b""
         """What the peer said, by which a mere refresh is known."""
+        self.info_types: frozenset[bytes] = frozenset()
+        """Bodies that the peer takes in an INFO, as far as it has said so or sent such itself."""
         self.referral: Referral | None = None
         self.refresher = Refresher(agent)
         self.update: ServerTransaction | None = None
@@ -248,7 +254,7 @@ class Session:
         return self.incoming is not None and self.incoming.waiting_for_ack
 
     def info(self, content_type: bytes, body: bytes, now: float) -> None:
-        """Send an INFO (RFC 6086); nothing comes of its answer."""
+        """Send an INFO (RFC 6086); :class:`InfoAnswered` says what came of it."""
         if self.state is State.CONFIRMED:
             fields = [(b"Content-Type", content_type)]
             self.agent.send_in_dialog(
@@ -309,7 +315,7 @@ class Session:
         early = self.dialog
         if early.remote_tag is None:
             early.confirm(response)
-            self.refresher.note_peer(response)
+            self.note_peer(response)
             self.agent.remember(self)
         elif early.remote_tag != response.to_tag:
             early = copy_dialog(self.dialog)
@@ -332,7 +338,7 @@ class Session:
             self.dialog.confirm(response)
             self.state = State.CONFIRMED
             self.agent.remember(self)
-        self.refresher.note_peer(response)
+        self.note_peer(response)
         self.refresher.learn(self, response, now)
         if invite.offered:
             self.agreed(invite.offer, response.body)
@@ -481,15 +487,32 @@ class Session:
     # In-dialog requests of ours that aren't INVITEs
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        if response.status in (408, 481):
+        if transaction.request.method == "INFO" and response.status != 481:
+            self.tell(InfoAnswered(self, response.status))
+        elif response.status in (408, 481):
             self.lost(response.status, now)
         elif transaction.request.method == "UPDATE" and self.state is State.CONFIRMED:
             self.refresher.update_answered(self, response, now)
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
-        self.lost(status, now)
+        if transaction.request.method == "INFO":
+            self.tell(InfoAnswered(self, status))  # met in phones that know no INFO, and talk on
+        else:
+            self.lost(status, now)
 
     # For its parts
+
+    def note_peer(self, message: Request | Response) -> None:
+        """What the peer can do, by its Allow and Accept."""
+        self.refresher.note_peer(message)
+        if message.get(b"accept") is not None and b"info" in message.option_tags(b"allow"):
+            self.take_info_types(message.get_list(b"accept"))
+
+    def take_info_types(self, types: Sequence[bytes]) -> None:
+        """The peer takes such bodies in an INFO."""
+        names = [value.partition(b";")[0].strip().lower() for value in types[:MAX_INFO_TYPES]]
+        if len(self.info_types) < MAX_INFO_TYPES:
+            self.info_types |= frozenset(names)
 
     def tell(self, event: Event) -> None:
         """Tell the owner, if there still is one."""

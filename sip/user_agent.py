@@ -358,7 +358,7 @@ class UserAgent:
         contact = self.contact(flow, sips=flow.secure and wants_sips(request))
         dialog = Dialog.from_request(request, flow, self.token(), contact, pinned=pinned)
         session = Session(self, dialog, trusts)
-        session.refresher.note_peer(request)
+        session.note_peer(request)
         session.open_incoming(self.layer.open_server(request, flow), now)
         self.remember(session)
         return session

@@ -44,6 +44,9 @@ class MediaSection(Section):
     srtp: Literal["off", "optional", "required"] = "optional"
     """Encrypted sound (SRTP by SDES) of lines and trunks that say nothing else: never; if the peer
     wants it, and offered to it where SIP goes over TLS; or no call without."""
+    dtmf: Literal["auto", "rfc4733", "info", "inband"] = "auto"
+    """How lines and trunks that say nothing else are told of keys: telephone events if they have
+    them, else INFO if they said or showed that they take keys so, else tones; or in one way."""
     transcode: bool = True
     """Whether two who share no codec may talk, by way of the sound tier; else the call is refused
     with 488."""

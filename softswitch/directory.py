@@ -25,6 +25,7 @@ from softswitch.voicemail.mailbox import VoiceMailbox
 
 if TYPE_CHECKING:
     from sip.digest import Algorithm
+    from softswitch.call.keys import KeyPolicy
     from softswitch.call.leg_security import SrtpPolicy
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -84,6 +85,8 @@ class Line:
     since: int | None = None
     """From when on it is its account's: what was before is somebody else's; epoch milliseconds.
     None: nobody knows."""
+    dtmf: KeyPolicy | None = None
+    """How its phones are told of keys. None: the switch's own setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,8 @@ class Trunk:
     inbound_certificates: tuple[str, ...] = ()
     """Names (lower case) in the certificate by which it proves itself over TLS, wherever it calls
     from."""
+    dtmf: KeyPolicy | None = None
+    """How it is told of keys. None: the switch's own setting."""
 
     @property
     def uri(self) -> Uri:

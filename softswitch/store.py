@@ -73,6 +73,7 @@ lines_table = Table(
     Column("record", Boolean, nullable=False, server_default=false()),
     Column("pin", String(128)),
     Column("srtp", String(16)),
+    Column("dtmf", String(16)),
     Column("ha1_md5", String(32), nullable=False),
     Column("ha1_sha256", String(64), nullable=False),
     Column("ha1_sha512_256", String(64), nullable=False),
@@ -97,6 +98,7 @@ trunks_table = Table(
     Column("tariff", String(64)),
     Column("weight", Integer, nullable=False, server_default="1"),
     Column("srtp", String(16)),
+    Column("dtmf", String(16)),
 )
 
 bindings_table = Table(
@@ -357,6 +359,7 @@ def _line(
         ),
         no_answer_seconds=row.no_answer_seconds,
         srtp=row.srtp,
+        dtmf=row.dtmf,
         max_calls=row.max_calls,
         waiting=None if row.waiting_new is None else Waiting(row.waiting_new, row.waiting_old),
         language=row.language,
@@ -381,6 +384,7 @@ def _line_row(line: Line) -> dict[str, Any]:
         "algorithms": " ".join(item.value for item in line.algorithms or ()) or None,
         "no_answer_seconds": line.no_answer_seconds,
         "srtp": line.srtp,
+        "dtmf": line.dtmf,
         "max_calls": line.max_calls,
         "waiting_new": None if line.waiting is None else line.waiting.new,
         "waiting_old": None if line.waiting is None else line.waiting.old,
@@ -409,6 +413,7 @@ def _trunk(row: Row[Any]) -> Trunk:
         status=row.status,
         max_calls=row.max_calls,
         srtp=row.srtp,
+        dtmf=row.dtmf,
         ping_seconds=row.ping_seconds,
         trusted=row.trusted,
         inbound_certificates=tuple(row.inbound_certificates.split()),
@@ -429,6 +434,7 @@ def _trunk_row(trunk: Trunk) -> dict[str, Any]:
         "status": trunk.status,
         "max_calls": trunk.max_calls,
         "srtp": trunk.srtp,
+        "dtmf": trunk.dtmf,
         "ping_seconds": trunk.ping_seconds,
         "trusted": trunk.trusted,
         "inbound_certificates": " ".join(trunk.inbound_certificates),

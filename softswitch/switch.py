@@ -260,6 +260,7 @@ class Switch:
                 config.announcements.mode,
                 config.announcements.warnings_seconds,
                 config.announcements.unanswered,
+                config.media.dtmf,
             ),
             tones=Tones(
                 config.switch.country,

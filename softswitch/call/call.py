@@ -32,6 +32,8 @@ from softswitch.call.call_tones import CallTones
 from softswitch.call.context import CallContext
 from softswitch.call.diversion import check_diversions
 from softswitch.call.ending import Ending
+from softswitch.call.info_keys import InfoKeys
+from softswitch.call.keys import RELAY_TYPE
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media import CallMedia, Side
 from softswitch.call.money_warnings import MoneyWarnings
@@ -77,6 +79,7 @@ class Call:
         """Who is rung, or was until the answer."""
         self.opening = Opening(self)
         self.attending = Attending(self)
+        self.info_keys = InfoKeys(self)
         self.warnings = MoneyWarnings(self, context.limits.warnings_seconds)
         self.tones = CallTones(self, context.tones)
         self.answered_at: float | None = None
@@ -215,6 +218,7 @@ class Call:
         if winner.moves:
             self.talks.align("b", self.now())
         self.recording.follow()
+        self.info_keys.follow()
         self.context.drain()
 
     async def _take(self, winner: Winner) -> None:
@@ -292,7 +296,7 @@ class Call:
         self.ringing = None
         self.opening.let_go()
         del self.attending, self.payers, self.talks, self.transfer, self.recording
-        del self.warnings, self.tones
+        del self.warnings, self.tones, self.info_keys
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
@@ -389,8 +393,14 @@ class Call:
 
     def learn(self, side: Side, heard: SessionDescription) -> None:
         """Teach the relay what a leg said."""
+        self.take_info(side)
         self.media.learn(side, heard, self.leg(side).dialog.flow.remote[0])
         self.tones.heard(side, heard)
+        self.info_keys.follow()
+
+    def take_info(self, side: Side) -> None:
+        """Know whether a leg takes keys in INFO, as far as it has said so."""
+        self.media.takes_info[side] = RELAY_TYPE in self.leg(side).info_types
 
     @property
     def offer(self) -> SessionDescription | None:

@@ -12,8 +12,8 @@ from rtp import g722
 from rtp import opus as opus_library
 from rtp.control import OpusTerms
 from sip import opus
-from sip.offer_answer import NO_SOUND, Codec, share_codec
-from sip.own_description import EVENTS, KEYS, event_of
+from sip.offer_answer import EVENTS, NO_SOUND, Codec, share_codec
+from sip.own_description import KEYS, event_of
 
 OPUS_PAYLOAD_TYPE = 111
 """The dynamic one that most phones use for it."""
@@ -54,7 +54,7 @@ def added_to(said: Codecs) -> tuple[Codec, ...]:
     if added and _events_of(said):
         clocks = {codec.clock_rate for codec in _events_of(said)}
         for clock in sorted({codec.clock_rate for codec in added} - clocks):
-            added += _renumbered(events(clock), taken)
+            added += _renumbered(events_by(clock), taken)
     return tuple(added)
 
 
@@ -69,15 +69,15 @@ def _renumbered(codec: Codec, taken: set[int]) -> list[Codec]:
     return [Codec(number, codec.name, codec.clock_rate, codec.channels, codec.fmtp)]
 
 
-def events(clock_rate: int) -> Codec:
+def events_by(clock_rate: int) -> Codec:
     """Telephone events beside codecs of this clock."""
     return Codec(EVENT_PAYLOAD_TYPES[clock_rate], EVENTS, clock_rate, 1, KEYS)
 
 
-def offered_codecs() -> tuple[Codec, ...]:
-    """All that we speak, for a peer that made no offer."""
-    clocks = dict.fromkeys(codec.clock_rate for codec in OWN_CODECS)
-    return (*OWN_CODECS, *(events(clock) for clock in clocks))
+def offered_codecs(*, events: bool = True) -> tuple[Codec, ...]:
+    """All that we speak, for a peer that made no offer; with events or without."""
+    clocks = dict.fromkeys(codec.clock_rate for codec in OWN_CODECS) if events else ()
+    return (*OWN_CODECS, *(events_by(clock) for clock in clocks))
 
 
 def answered_codecs(offered: Codecs) -> Codecs:

@@ -40,6 +40,7 @@ from softswitch.admission.routing import (
 from softswitch.call.accounting import Record, SettlementDesk
 from softswitch.call.call_tones import Tones
 from softswitch.call.forking import Attempt, PhoneRinger
+from softswitch.call.keys import KeyPolicy
 from softswitch.call.leg_security import LegSecurity, SrtpPolicy
 from softswitch.directory import Line, Trunk
 from softswitch.last_calls import LastCall
@@ -128,6 +129,8 @@ class Limits:
     """How long before the money ends the payer is warned, the longest first."""
     announces_unanswered: tuple[Unanswered, ...] = ()
     """Which of the calls that nobody took are announced to a caller of ours."""
+    dtmf: KeyPolicy = "auto"
+    """How lines and trunks that say nothing else are told of keys."""
 
     @property
     def extension_lead_seconds(self) -> float:
@@ -198,10 +201,12 @@ class CallContext:
     def security(self, party: Line | Trunk | None, flow: Flow) -> LegSecurity:
         """Of a new leg."""
         policy = None if party is None else party.srtp
+        told_keys = None if party is None else party.dtmf
         return LegSecurity(
             policy or self.limits.srtp,
             confidential=flow.transport in ("tls", "wss"),
             draw=self.agent.octets,
+            told_keys=told_keys or self.limits.dtmf,
         )
 
     def admit(

@@ -1,8 +1,40 @@
-"""Keys that phones tell of in INFO, in the two forms that are met (neither has an RFC)."""
+"""How a leg is told of keys, and keys in INFO, in the two forms that are met: no RFC has them."""
 
 from __future__ import annotations
 
 import re
+from typing import Literal
+
+KeyPolicy = Literal["auto", "rfc4733", "info", "inband"]
+"""What was set for a line or trunk."""
+KEY_POLICIES: tuple[KeyPolicy, ...] = ("auto", "rfc4733", "info", "inband")
+KeyWay = Literal["event", "info", "tone"]
+WITHOUT_EVENTS: frozenset[KeyPolicy] = frozenset({"info", "inband"})
+"""Such a leg is neither offered telephone events nor believed to have any."""
+RELAY_TYPE = b"application/dtmf-relay"
+
+
+def way_of(policy: KeyPolicy, *, events: bool, takes_info: bool) -> KeyWay:
+    """How a leg hears of keys.
+
+    Args:
+        events: it said that it knows telephone events.
+        takes_info: it said, or showed, that it takes keys in INFO. Only that makes us send some
+            where nothing is set: nearly everybody allows INFO, and few do anything with it.
+    """
+    if policy == "info":
+        return "info"
+    if policy == "inband":
+        return "tone"
+    if events:
+        return "event"
+    return "info" if takes_info and policy == "auto" else "tone"
+
+
+def relay_body(key: str, milliseconds: int) -> bytes:
+    """What application/dtmf-relay says."""
+    return b"Signal=%s\r\nDuration=%d\r\n" % (key.encode("ascii"), milliseconds)
+
 
 INFO_TYPES = frozenset({"application/dtmf-relay", "application/dtmf"})
 """Content types of such bodies."""

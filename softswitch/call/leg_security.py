@@ -2,7 +2,8 @@
 
 Each leg has keys of its own, whatever the other leg has: the switch stands between them, and can
 record, mix or transcode. Keys are random, one for each suite, made when they are needed first and
-kept as long as the leg lasts, so that a renegotiation goes on with them.
+kept as long as the leg lasts, so that a renegotiation goes on with them. How the leg is told of
+keys that are pressed (:mod:`softswitch.call.keys`) goes along, for it is set in the same places.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sip.sdes import (
     attribute,
 )
 from sip.sdp import SessionDescription
+from softswitch.call.keys import KeyPolicy
 
 SrtpPolicy = Literal["off", "optional", "required"]
 """Never; if the peer wants it, and offered where signalling is encrypted; always or no call."""
@@ -36,13 +38,20 @@ class LegSecurity:
         policy: of the line or trunk.
         confidential: signalling goes over TLS, so that a key in it is a secret.
         draw: so many random octets.
+        told_keys: how the leg is told of keys.
     """
 
-    __slots__ = ("_confidential", "_draw", "_own", "_policy", "_protocol", "keys")
+    __slots__ = ("_confidential", "_draw", "_own", "_policy", "_protocol", "keys", "told_keys")
 
     def __init__(
-        self, policy: SrtpPolicy, *, confidential: bool, draw: Callable[[int], bytes]
+        self,
+        policy: SrtpPolicy,
+        *,
+        confidential: bool,
+        draw: Callable[[int], bytes],
+        told_keys: KeyPolicy = "auto",
     ) -> None:
+        self.told_keys: KeyPolicy = told_keys
         self._policy = policy
         self._confidential = confidential
         self._draw = draw

@@ -8,7 +8,8 @@ from rtp.control import Direction, OpusTerms
 from rtp.session import MediaSession
 from sip import own_description
 from sip.errors import ParseError, SipError
-from sip.offer_answer import Codec, check_answer, media_target, relayed
+from sip.offer_answer import EVENTS, Codec, check_answer, media_target, relayed, without_events
+from sip.own_description import event_of
 from sip.sdes import Protection
 from sip.sdp import SessionDescription
 from softswitch.call.codecs import (
@@ -16,10 +17,12 @@ from softswitch.call.codecs import (
     Agreement,
     added_to,
     answered_codecs,
+    events_by,
     needs_transcoding,
     offered_codecs,
     spoken_of,
 )
+from softswitch.call.keys import WITHOUT_EVENTS, KeyPolicy, KeyWay, way_of
 
 if TYPE_CHECKING:
     from softswitch.call.leg_security import LegSecurity
@@ -71,6 +74,7 @@ class CallMedia:
         "_told",
         "_versions",
         "codec",
+        "takes_info",
         "transcodes",
     )
 
@@ -93,6 +97,8 @@ class CallMedia:
         """What each side said last that it wants to hear."""
         self._told: dict[Side, _Formats] = {}
         """What the relay knows of each side's codecs."""
+        self.takes_info: dict[Side, bool] = {}
+        """Sides whose phones said, or showed, that they take keys in INFO."""
         self.transcodes = False
         """The sides share no codec, so the sound tier stands between them."""
         self.codec: str | None = None
@@ -154,6 +160,12 @@ class CallMedia:
         """
         security = security or self._security[side]
         protection = security.offer() if answering is None else security.answer(answering)
+        events = self._events_for(side, security, answering)
+        if security.told_keys in WITHOUT_EVENTS:
+            heard = without_events(heard)
+            answering = None if answering is None else without_events(answering)
+        if self._policy(other(side)) in WITHOUT_EVENTS:
+            heard = without_events(heard)
         said = _codecs_of(heard)
         if answering is not None and self._needs_transcoding(_codecs_of(answering), said):
             return self._answer_with_own(side, heard, answering, protection)
@@ -165,9 +177,34 @@ class CallMedia:
                 **self._place(side),
                 hold_direction=direction,
                 answering=answering or before,
-                added=self._added(said) if wide else (),
+                added=(*(self._added(said) if wide else ()), *events),
                 protection=protection,
             )
+        )
+
+    def _events_for(
+        self, side: Side, security: LegSecurity, offer: SessionDescription | None
+    ) -> tuple[Codec, ...]:
+        """Telephone events that a side may tell us of, though the other side, which hears of keys
+        in INFO, has none; in an answer to an offer, those of the offer."""
+        if self.way_of_keys(other(side)) != "info" or security.told_keys in WITHOUT_EVENTS:
+            return ()
+        if offer is None:
+            return (events_by(8000),)
+        offered = _codecs_of(offer)
+        found = None if not offered else event_of(offered, offered[0].clock_rate)
+        return () if found is None else (found,)
+
+    def _policy(self, side: Side) -> KeyPolicy:
+        security = self._security.get(side)
+        return "auto" if security is None else security.told_keys
+
+    def way_of_keys(self, side: Side) -> KeyWay:
+        """How a side hears of keys."""
+        return way_of(
+            self._policy(side),
+            events=self.knows_events(side),
+            takes_info=self.takes_info.get(side, False),
         )
 
     def _answer_with_own(
@@ -212,6 +249,7 @@ class CallMedia:
             answered_codecs(_codecs_of(offer)),
             **self._place(side),
             protection=self._security[side].answer(offer),
+            events=self._policy(side) not in WITHOUT_EVENTS,
         )
         self.codec = codec.name
         return bytes(description)
@@ -220,9 +258,8 @@ class CallMedia:
         """The switch's own offer, to a side that made none."""
         self._versions[side] += 1
         protection = self._security[side].offer()
-        return bytes(
-            own_description.offer(offered_codecs(), **self._place(side), protection=protection)
-        )
+        known = offered_codecs(events=self._policy(side) not in WITHOUT_EVENTS)
+        return bytes(own_description.offer(known, **self._place(side), protection=protection))
 
     def _place(self, side: Side) -> _Place:
         return {
@@ -246,6 +283,8 @@ class CallMedia:
             raise SipError(488, "Not Acceptable Here")
         self._security[side].learn(heard)
         self._codecs[side] = target.codecs
+        if self._policy(side) in WITHOUT_EVENTS:
+            self._codecs[side] = _codecs_of(without_events(heard))
         formats = self._formats(side)
         self._session.set_remote(
             side,
@@ -306,16 +345,20 @@ class CallMedia:
         return self.transcodes or self.codec in OWN_NAMES
 
     def press(self, side: Side, key: str) -> bool:
-        """Pass a key on that a side's phone told in signalling, as sound or as an event; whether
-        that is how the other side wants it."""
+        """Pass a key on that a side's phone told in signalling, as sound or as an event; False if
+        it is to pass as it came: the other side wants it so, can't be spoken to, or gets the
+        event of a phone that tells both."""
+        heard_by = other(side)
+        if self.way_of_keys(heard_by) == "info":
+            return False
         if self.transcodes:
             self._session.press(side, key)
             return True
-        if _knows_events(self._codecs.get(side)) or not _knows_events(
-            self._codecs.get(other(side))
-        ):
+        tells_both = self.knows_events(side) and self.knows_events(heard_by)
+        told = self._told.get(heard_by)
+        if tells_both or told is None or told["law_payload_type"] is None:
             return False
-        self._session.send_digits(other(side), key)
+        self._session.send_digits(heard_by, key)
         return True
 
     def answered(self, offer: SessionDescription, answer: SessionDescription) -> None:
@@ -341,7 +384,7 @@ def _own_of(codecs: tuple[Codec, ...]) -> str:
 
 
 def _knows_events(codecs: tuple[Codec, ...] | None) -> bool:
-    return any(codec.name == own_description.EVENTS for codec in codecs or ())
+    return any(codec.name == EVENTS for codec in codecs or ())
 
 
 def try_read(body: bytes) -> SessionDescription | None:

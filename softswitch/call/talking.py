@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rtp.control import Digit
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
 from softswitch.call import ending as endings
@@ -82,6 +83,10 @@ async def _hear(call: Call, letter: Any) -> Ending | None:
             pick_up.take_late(call, letter)
         case sip_events.InfoReceived(session, request):
             _pass_info(call, session, request)
+        case sip_events.InfoAnswered(session, status):
+            call.info_keys.answered(session, status)
+        case Digit():
+            call.info_keys.heard(letter)
         case sip_events.Referred(session, request, flow):
             return await call.transfer.asked(session, request, flow)
         case GiveLeg():
@@ -133,11 +138,12 @@ def _pass_info(call: Call, session: Session, request: Request) -> None:
     """Keys pass from leg to leg; nothing else does."""
     content_type, side = request.content_type or "", call.side_of(session)
     key = key_in(content_type, request.body)
+    call.take_info(side)
+    call.info_keys.follow()
     if key is not None and call.media.press(side, key):
         return
     if content_type in INFO_TYPES and len(request.body) <= MAX_INFO_BYTES:
-        peer = call.leg(other(side))
-        peer.info(content_type.encode("ascii"), request.body, call.now())
+        call.info_keys.pass_on(other(side), content_type.encode("ascii"), request.body)
 
 
 def _give(call: Call, letter: GiveLeg) -> Ending | None:

@@ -130,10 +130,11 @@ def set_(
         str, typer.Argument(metavar="VALUE", help='"" goes back to the switch\'s own setting.')
     ],
 ) -> None:
-    """Change one setting: account, algorithms, display_name, language (of announcements),
-    lease_ends_on, listed (in the directory: yes or no), max_calls, no_answer_seconds, password, pin
-    (for self-service), record (its calls: yes or no), srtp (off, optional, required) or waiting
-    (messages in the line's mailbox, new/old, for the lamps of its phones)."""
+    """Change one setting: account, algorithms, display_name, dtmf (how its phones are told of keys:
+    auto, rfc4733, info or inband), language (of announcements), lease_ends_on, listed (in the
+    directory: yes or no), max_calls, no_answer_seconds, password, pin (for self-service), record
+    (its calls: yes or no), srtp (off, optional, required) or waiting (messages in the line's
+    mailbox, new/old, for the lamps of its phones)."""
     Session.of(context).run("line_set", number=number, key=key, value=value)
 
 

@@ -23,6 +23,7 @@ from billing.sales import ScheduleWork
 from ivr_prompts.languages import LANGUAGES
 from sip.digest import Algorithm, ha1
 from softswitch import pins, profile
+from softswitch.call.keys import KEY_POLICIES, KeyPolicy
 from softswitch.call.leg_security import SRTP_POLICIES, SrtpPolicy
 from softswitch.directory import Line, Waiting
 from softswitch.due import LEASE_KIND
@@ -364,7 +365,7 @@ def _set_lease(context: Context, line: Line, value: str) -> Line:
 
 _SETTINGS_SHOWN = (
     "display_name", "algorithms", "no_answer_seconds", "max_calls", "waiting", "language", "listed",
-    "record", "srtp",
+    "record", "srtp", "dtmf",
 )  # fmt: skip
 
 
@@ -468,6 +469,20 @@ def srtp_policy(value: str) -> SrtpPolicy | None:
     raise OperationError(f"srtp must be {', '.join(SRTP_POLICIES)}, not {value!r}")
 
 
+def _set_dtmf(_context: Context, line: Line, value: str) -> Line:
+    return replace(line, dtmf=key_policy(value))
+
+
+def key_policy(value: str) -> KeyPolicy | None:
+    """A setting of lines and trunks; "" for the switch's own."""
+    if not value:
+        return None
+    for policy in KEY_POLICIES:
+        if value == policy:
+            return policy
+    raise OperationError(f"dtmf must be {', '.join(KEY_POLICIES)}, not {value!r}")
+
+
 def optional_integer(key: str, value: str, low: int, high: int) -> int | None:
     if not value:
         return None
@@ -489,5 +504,6 @@ _KEYS: Mapping[str, Callable[[Context, Line, str], Line]] = {
     "pin": _set_pin,
     "record": _set_record,
     "srtp": _set_srtp,
+    "dtmf": _set_dtmf,
     "waiting": _set_waiting,
 }

@@ -16,7 +16,7 @@ from sip.uri import Uri
 from softswitch.directory import Source, Trunk
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
-from softswitch.operations.lines import optional_integer, srtp_policy
+from softswitch.operations.lines import key_policy, optional_integer, srtp_policy
 from softswitch.operations.tariff_terms import tariff_known
 
 Row = dict[str, Any]
@@ -182,6 +182,10 @@ def _set_priority(trunk: Trunk, value: str) -> Trunk:
     return replace(trunk, priority=priority)
 
 
+def _set_dtmf(trunk: Trunk, value: str) -> Trunk:
+    return replace(trunk, dtmf=key_policy(value))
+
+
 def _set_srtp(trunk: Trunk, value: str) -> Trunk:
     return replace(trunk, srtp=srtp_policy(value))
 
@@ -212,6 +216,7 @@ _KEYS: Mapping[str, Callable[[Trunk, str], Trunk]] = {
     "ping_seconds": _set_ping_seconds,
     "priority": _set_priority,
     "srtp": _set_srtp,
+    "dtmf": _set_dtmf,
     "trusted": _set_trusted,
     "tariff": _set_tariff,
     "weight": _set_weight,
@@ -232,6 +237,7 @@ def trunk_row(trunk: Trunk) -> Row:
         "max_calls": trunk.max_calls,
         "ping_seconds": trunk.ping_seconds,
         "srtp": trunk.srtp,
+        "dtmf": trunk.dtmf,
         "trusted": trunk.trusted,
         "tariff": trunk.tariff,
         "weight": trunk.weight,

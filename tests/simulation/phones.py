@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from sip.events import (
     Answered,
     Cancelled,
     HungUp,
+    InfoReceived,
     Received,
     Refused,
     ReinviteAnswered,
@@ -51,6 +54,10 @@ def sdp(
         f"{crypto}"
         f"a=rtpmap:101 telephone-event/{clock}\r\na={direction}\r\n"
     ).encode()
+
+
+def without_events(description: bytes) -> bytes:
+    return description.replace(b" 101\r\n", b"\r\n").replace(b"a=rtpmap:101", b"a=nothing:101")
 
 
 def port_of(description: bytes) -> int:
@@ -100,10 +107,19 @@ class Phone:
         self.sends_rtp = True
         self.codec = "PCMU"
         """The only one that it knows."""
+        self.knows_events = True
+        """RFC 4733."""
+        self.accepts = b""
+        """What its answers say in Accept."""
+        self.infos: list[bytes] = []
+        """Bodies of what it was told in INFO."""
         self.heard = 0
+        self.heard_types: Counter[int] = Counter()
+        """Packets by payload type."""
         self._remote_port: dict[Session, int] = {}
         self._next_port = 40_000
         self._sequence = 0
+        self._pressed = 0
         self.texts: list[tuple[str | None, str]] = []
         """Who sent each text, and what it says."""
         self.takes_texts = True
@@ -218,18 +234,38 @@ class Phone:
 
     def hold(self, session: Session, direction: str = "sendonly") -> None:
         if session in self.talking and not session.pending:
-            offer = sdp(self.address[0], self._next_port, direction, self.codec)
-            session.reinvite(offer, self.now)
+            session.reinvite(self._sdp(direction), self.now)
             self.endpoint.drain()
 
     def _description(self) -> bytes:
         self._next_port += 2
         port = (self.address[0], self._next_port)
         self.exchange.wire.attach(port, self._hear)
-        return sdp(self.address[0], self._next_port, codec=self.codec)
+        return self._sdp()
+
+    def _sdp(self, direction: str = "sendrecv") -> bytes:
+        made = sdp(self.address[0], self._next_port, direction, self.codec)
+        return made if self.knows_events else without_events(made)
 
     def _hear(self, data: bytes, source: Address) -> None:
         self.heard += 1
+        self.heard_types[data[1] & 0x7F] += 1
+
+    def tell_event(self, session: Session, code: int, payload_type: int = 101) -> None:
+        """Press a key for 60 ms, by telephone events."""
+        self._pressed += 1000
+        for index, duration in enumerate((160, 320, 480, 480, 480)):
+            self._sequence = (self._sequence + 1) & 0xFFFF
+            end = 0x80 if index > 1 else 0
+            packet = struct.pack(
+                ">BBHI4sBBH",
+                0x80, payload_type, self._sequence, self._pressed, b"ssrc", code, end, duration,
+            )  # fmt: skip
+            self._send(session, packet)
+
+    def _send(self, session: Session, packet: bytes) -> None:
+        own = (self.address[0], self._next_port)
+        self.exchange.wire.send(packet, own, (SWITCH[0], self._remote_port[session]))
 
     # Events
 
@@ -259,8 +295,9 @@ class Phone:
             case HungUp(session) | Cancelled(session):
                 self._over(session)
             case ReinviteAnswered(session) if not session.outgoing.offered:
-                answer = sdp(self.address[0], self._next_port, codec=self.codec)
-                session.acknowledge(answer, self.now)
+                session.acknowledge(self._sdp(), self.now)
+            case InfoReceived(_, request):
+                self.infos.append(request.body)
             case ReinviteRefused():
                 pass
 
@@ -268,7 +305,7 @@ class Phone:
         if not self._understands(request.body):
             session.reject(488, self.now)
             return
-        session.accept(sdp(self.address[0], self._next_port, codec=self.codec), self.now)
+        session.accept(self._sdp(), self.now)
 
     def _understands(self, offer: bytes) -> bool:
         return not offer or b"%s/" % self.codec.encode() in offer
@@ -292,7 +329,8 @@ class Phone:
         if session.owner is None or session.incoming is None or session.incoming.answered:
             return
         if answer == 200:
-            session.accept(self._description(), self.now)
+            extra = ((b"Accept", self.accepts),) if self.accepts else ()
+            session.accept(self._description(), self.now, extra)
         else:
             contact = f"<sip:{behaviour.redirect}@example.org>".encode()
             extra = () if behaviour.redirect is None else ((b"Contact", contact),)

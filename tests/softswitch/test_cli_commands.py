@@ -335,6 +335,11 @@ def test_a_broken_file_names_its_lines(softswitch: Softswitch, folder: Path) -> 
         (["account", "show", "Nobody"], 1, "there is no account 'Nobody'"),
         (["account", "topup", "Ana", "x", "--payment-id", "p"], 1, "'x' is no amount"),
         (["line", "set", "322000001", "max_cals", "2"], 1, "did you mean 'max_calls'?"),
+        (
+            ["line", "set", "322000001", "dtmf", "loud"],
+            1,
+            "dtmf must be auto, rfc4733",
+        ),
         (["line", "show", "+995322999999"], 1, "there is no line"),
         (["account", "add"], 2, "Missing argument 'NAME'"),
         (["account", "add", "A", "--knd", "person"], 2, "--knd"),
@@ -624,3 +629,13 @@ def test_whatever_is_typed_the_answer_is_one_line(
     assert answer.status == status
     assert says in answer.err and answer.err.count("\n") == 1
     assert answer.err[:-1].isprintable()
+
+
+def test_how_lines_and_trunks_are_told_of_keys_is_set_and_shown(softswitch: Softswitch) -> None:
+    line = softswitch("line", "list", "-o", "json").json[0]["number"]
+    softswitch("trunk", "add", "carrier", "--target", "sip:192.0.2.7")
+    for what in (("line", line), ("trunk", "carrier")):
+        noun, name = what
+        for value in ("info", ""):
+            assert softswitch(noun, "set", name, "dtmf", value).status == 0
+            assert softswitch(noun, "show", name, "-o", "json").json["dtmf"] == (value or None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from softswitch.call.keys import key_in
+from softswitch.call.keys import key_in, relay_body, way_of
 
 RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
 
@@ -29,3 +29,21 @@ RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
 )
 def test_a_key_is_read(content_type, body, key):
     assert key_in(content_type, body) == key
+
+
+@pytest.mark.parametrize("policy", ["auto", "rfc4733", "info", "inband"])
+@pytest.mark.parametrize("events", [True, False])
+@pytest.mark.parametrize("takes_info", [True, False])
+def test_how_a_leg_hears_of_keys(policy, events, takes_info):
+    expected = {
+        "info": "info",
+        "inband": "tone",
+        "rfc4733": "event" if events else "tone",
+        "auto": "event" if events else ("info" if takes_info else "tone"),
+    }
+    assert way_of(policy, events=events, takes_info=takes_info) == expected[policy]
+
+
+@pytest.mark.parametrize("key", "0123456789*#ABCD")
+def test_what_we_write_of_a_key_is_read_as_that_key(key):
+    assert key_in(RELAY, relay_body(key, 160)) == key

@@ -1,6 +1,8 @@
-"""Small books for tests."""
+"""Small books for tests, and for the processes that they start and kill."""
 
-import fresh_books
+import sys
+from pathlib import Path
+
 from sqlalchemy import inspect
 
 from billing.authorization import AddAccount, TopUp
@@ -8,6 +10,10 @@ from billing.cdr import Cdr
 from billing.schema import metadata
 from billing.store import Store
 from billing.tariff import Rate
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+import fresh_books
 
 RATE = Rate("default", "995", "Georgia", 0, 60_000, 1, 1, 0, 0, "GEL")
 IN_MEMORY = "sqlite://"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from billing import rentals
+from billing import debts, rentals
 from billing.calendar import day_start, local_day
 from billing.due import DueWork
 from billing.sales import Bonus, MoveDue, PostBonus
@@ -47,6 +47,7 @@ def post(book: Book, command: PostBonus) -> int:
     )
     book.sales.put_bonus(Bonus(command.account_id, command.day, command.minutes, before + amount))
     rentals.after_rise(book, command.account_id)
+    debts.after_rise(book, command.account_id, amount, command.at)
     return amount
 
 

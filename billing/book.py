@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from billing import covered_calls, packages, rentals
+from billing import covered_calls, debts, packages, rentals
 from billing.account import TRANSITIONS, Account, Change
 from billing.authorization import (
     AccountBlocked,
@@ -330,6 +330,7 @@ class Book:
         )
         packages.after_payment(self, account.id, command.at)
         rentals.after_rise(self, account.id)
+        debts.after_rise(self, account.id, command.amount_micros, command.at)
         return self.account(account.id)
 
     def _set_account(self, command: SetAccount) -> Account:
@@ -353,6 +354,7 @@ class Book:
                 f"account {account.id} is {before} and can't become {after}; {may} may follow"
             )
         account = self.accounts[account.id] = replace(account, status=after)
+        self.sales.put_suspension(account.id, None)
         who, why = command.who, command.reason
         self.new_changes.append(Change(account.id, command.at, who, "status", before, after, why))
         return account

@@ -128,6 +128,11 @@ def day_start(day: date, zone: str) -> int:
     return instant(day, time(0), zone)
 
 
+def next_midnight(after: int, zone: str) -> int:
+    """Epoch milliseconds of the first moment of the following day."""
+    return day_start(local_day(after, zone) + timedelta(days=1), zone)
+
+
 @lru_cache(64)
 def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from billing import bonus, orders, packages, rentals, wallets
+from billing import bonus, debts, orders, packages, rentals, wallets
 from billing.book import Book
+from billing.debt import LiftSuspension, SuspendForDebt
 from billing.order import (
     ConnectOrder,
     EndOrder,
@@ -49,6 +50,8 @@ _SALES: dict[type, Callable[[Book, Any], Any]] = {
     EndOrder: orders.end,
     ServeOrders: orders.serve,
     TellLate: orders.tell_late,
+    SuspendForDebt: debts.suspend,
+    LiftSuspension: debts.lift,
     BuyCredit: wallets.buy,
     TakeTrial: wallets.take_trial,
     Spend: wallets.spend,

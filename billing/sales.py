@@ -14,6 +14,7 @@ from billing.due import DueWork
 from billing.product import Product, Subscription
 
 if TYPE_CHECKING:
+    from billing.debt import Suspension
     from billing.order import Order
     from billing.rental import Number, Rental, Wait
     from billing.wallet import Wallet
@@ -181,6 +182,7 @@ class Changes:
     numbers: dict[str, Number] = field(default_factory=dict)
     rentals: dict[str, Rental] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
+    suspensions: dict[int, Suspension | None] = field(default_factory=dict)
     waits: dict[str, Wait | None] = field(default_factory=dict)
     wallets: dict[tuple[int, str], Wallet] = field(default_factory=dict)
 
@@ -210,6 +212,7 @@ class Sales:
         self.waiting_orders: list[Order] = []
         """All that a number of the stock may be for, as they were read; others may change them
         meanwhile."""
+        self.suspensions: dict[int, Suspension] = {}
         self.waits: dict[str, Wait] = {}
         self.wallets: dict[tuple[int, str], Wallet] = {}
         self.told: set[str] = set()
@@ -237,6 +240,13 @@ class Sales:
 
     def put_order(self, order: Order) -> None:
         self.orders[order.id] = self.changes.orders[order.id] = order
+
+    def put_suspension(self, account_id: int, suspension: Suspension | None) -> None:
+        """None: the account's status is somebody else's doing from now on."""
+        self.suspensions.pop(account_id, None)
+        if suspension is not None:
+            self.suspensions[account_id] = suspension
+        self.changes.suspensions[account_id] = suspension
 
     def put_wait(self, wait: Wait) -> None:
         self.waits[wait.id] = self.changes.waits[wait.id] = wait

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
 
-from billing import rental_store, wallet_store
+from billing import debt_store, rental_store, wallet_store
 from billing import sales_schema as schema
 from billing.authorization import (
     AddAccount,
@@ -97,6 +97,7 @@ def load(
     )
     rental_store.load(connection, commands, sales)
     wallet_store.load(connection, commands, sales)
+    debt_store.load(connection, commands, sales)
     return sales
 
 
@@ -150,6 +151,7 @@ def write(connection: Connection, sales: Sales) -> None:
             connection.execute(insert(schema.subscriptions), row)
     rental_store.write(connection, sales)
     wallet_store.write(connection, sales)
+    debt_store.write(connection, sales)
     _write_bonuses(connection, changes)
     _write_due(connection, changes)
     _write_notices(connection, changes)

@@ -31,7 +31,7 @@ from softswitch.config_conference import ConferenceSection
 from softswitch.config_faults import explain
 from softswitch.config_mail import MailSection
 from softswitch.config_network import GuardSection, TlsSection
-from softswitch.config_operator import LinesSection, OperatorSection, OrdersSection
+from softswitch.config_operator import DebtSection, LinesSection, OperatorSection, OrdersSection
 from softswitch.config_recording import FOLDER as RECORDINGS_FOLDER
 from softswitch.config_recording import RecordingSection
 from softswitch.config_sip import EventsSection, SipSection
@@ -130,6 +130,7 @@ class Config(Section):
     mail: MailSection = MailSection()
     operator: OperatorSection = OperatorSection()
     lines: LinesSection = LinesSection()
+    debt: DebtSection = DebtSection()
     orders: OrdersSection = OrdersSection()
     voicemail: VoicemailSection = VoicemailSection()
     recording: RecordingSection = RecordingSection()

@@ -1,4 +1,4 @@
-"""The sections of the configuration about the business: [operator], [lines] and [orders]."""
+"""The sections of the configuration about the business: [operator], [lines], [debt], [orders]."""
 
 from __future__ import annotations
 
@@ -59,6 +59,16 @@ class LinesSection(Section):
     never."""
     quarantine: Annotated[Term, BeforeValidator(_term)] = Term(90, "days")
     """How long a cancelled line's number rests and can be restored."""
+
+
+class DebtSection(Section):
+    """[debt]: accounts that owe money."""
+
+    suspend_after: Annotated[Term | None, BeforeValidator(_term)] = None
+    """ "14 days": then the switch suspends the account, until it is paid. None: only operators
+    suspend."""
+    warn_before: Annotated[Term, BeforeValidator(_term)] = Term(3, "days")
+    """So long before, the subscriber is told."""
 
 
 class OrdersSection(Section):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
-from billing import bill, bill_store, bonus, order, packages, rentals, sales_store
+from billing import bill, bill_store, bonus, debt, order, packages, rentals, sales_store
 from billing.account import ACTIVE, CLOSED, SUSPENDED, Change
-from billing.calendar import WEEKDAYS, Term, WorkingDays, day_start, local_day
+from billing.calendar import WEEKDAYS, Term, WorkingDays, local_day, next_midnight
 from billing.due import Apply, DueReport, DueWork, Handler, run
 from billing.rental import QUARANTINE_TERM, ChargeRental
 from billing.sales import NOTICE_KIND, MoveDue, Notice, RenewPackage, ScheduleWork, Tell
 from billing.store import Store
 from softswitch import order_work
 from softswitch.config import Config
+from softswitch.debt_work import WARN_BEFORE, watch_debts
 from softswitch.mail.outbox import Outbox
 from softswitch.notices import mail_of
 from softswitch.number_moves import NumberMoves
@@ -40,6 +40,8 @@ class DueSettings:
         inactivity: after how long an unused line is cancelled; None: never.
         quarantine: how long its number rests then.
         working_days: by which suppliers' days are counted.
+        suspend_after: after how long a debt suspends; None: never.
+        warn_before: how long before it is told of.
     """
 
     operator: str = ""
@@ -47,6 +49,8 @@ class DueSettings:
     inactivity: Term | None = None
     quarantine: Term = QUARANTINE_TERM
     working_days: WorkingDays = WEEKDAYS
+    suspend_after: Term | None = None
+    warn_before: Term = WARN_BEFORE
 
 
 DEFAULTS = DueSettings()
@@ -60,6 +64,8 @@ def due_settings(config: Config) -> DueSettings:
         config.lines.unused_after,
         config.lines.quarantine,
         config.operator.calendar,
+        config.debt.suspend_after,
+        config.debt.warn_before,
     )
 
 
@@ -111,6 +117,7 @@ def _handlers(store: Store, zone: str, settings: DueSettings) -> dict[str, Handl
         NOTICE_KIND: _mail_notice(store, settings),
         NUMBER_CHANGE_KIND: _end_change(store),
         INACTIVITY_KIND: _cancel_unused(store, zone, settings),
+        debt.WATCH_KIND: watch_debts(store, zone, settings.suspend_after, settings.warn_before),
     }
 
 
@@ -124,13 +131,11 @@ def _end_change(store: Store) -> Handler:
     return handle
 
 
-def first_look(now: int, zone: str) -> DueWork:
-    """At the next midnight, and at every one after it, somebody looks for unused lines."""
-    return DueWork(INACTIVITY_KIND, "daily", None, _midnight(now, zone))
-
-
-def _midnight(after: int, zone: str) -> int:
-    return day_start(local_day(after, zone) + timedelta(days=1), zone)
+def first_looks(now: int, zone: str) -> tuple[DueWork, ...]:
+    """At the next midnight, and at every one after it, somebody looks for unused lines and for
+    debts."""
+    kinds = (INACTIVITY_KIND, debt.WATCH_KIND)
+    return tuple(DueWork(kind, "daily", None, next_midnight(now, zone)) for kind in kinds)
 
 
 def _cancel_unused(store: Store, zone: str, settings: DueSettings) -> Handler:
@@ -160,7 +165,7 @@ def _cancel_unused(store: Store, zone: str, settings: DueSettings) -> Handler:
                 )
                 for line in moves.resting(until)
             ]
-        return [*commands, MoveDue(work, _midnight(work.due_at, zone))]
+        return [*commands, MoveDue(work, next_midnight(work.due_at, zone))]
 
     return handle
 

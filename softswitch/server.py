@@ -35,7 +35,7 @@ from softswitch.conference.rooms import RoomStore
 from softswitch.config import Config, ConfigError, load
 from softswitch.control import AlreadyRunning, ControlServer
 from softswitch.due import (
-    first_look,
+    first_looks,
 )
 from softswitch.housekeeping import DueRound, GarbageRound, Rounds
 from softswitch.keeping import BindingKeeper, JournalKeeper
@@ -233,7 +233,7 @@ class Server:
         await self._control.start()
         self._recover()
         zone = self._config.switch.time_zone
-        works = (first_work(epoch_ms(), zone), first_look(epoch_ms(), zone))
+        works = (first_work(epoch_ms(), zone), *first_looks(epoch_ms(), zone))
         self._store.apply([EnsureWork(work) for work in works])
         await self._media.start()
         self.switch.restore(self._directory_store.bindings(time.time()))

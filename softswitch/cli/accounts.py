@@ -72,6 +72,12 @@ def topup(
 
 
 @app.command()
+def debts(context: typer.Context) -> None:
+    """Accounts that owe money, the oldest debts first, and when the switch suspends them."""
+    Session.of(context).run("account_debts")
+
+
+@app.command()
 def fee(
     context: typer.Context,
     account: Account,

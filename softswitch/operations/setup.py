@@ -86,6 +86,10 @@ ping_seconds = 30               # how often each is asked whether it lives; 0: n
 # unused_after = "12 months"    # then a line is cancelled; default: never
 # quarantine = "90 days"        # for so long its number rests and can be restored
 
+# [debt]
+# suspend_after = "14 days"     # then who owes is suspended until he pays; default: never
+# warn_before = "3 days"        # so long before he is told
+
 # [orders]
 # documents_within = "14 days"  # so long a number waits for its client's documents
 

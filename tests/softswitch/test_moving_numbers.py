@@ -15,7 +15,7 @@ from billing.calendar import Term
 from billing.cdr import Cdr
 from billing.sales import Notice, Tell
 from softswitch import notices
-from softswitch.due import DueSettings, first_look, run_due
+from softswitch.due import DueSettings, first_looks, run_due
 from softswitch.mail.outbox import Outbox
 from softswitch.number_moves import PORT_TRANSITIONS
 from softswitch.operations import accounts, lines, moves, numbers, packages, tariff_terms, tariffs
@@ -67,7 +67,8 @@ class TestUnusedLines:
     def _looked_for(self, anas: Context) -> None:
         from billing.sales import EnsureWork
 
-        anas.do(EnsureWork(first_look(anas.now_ms(), ZONE)))
+        for work in first_looks(anas.now_ms(), ZONE):
+            anas.do(EnsureWork(work))
 
     def test_A11_an_unused_line_is_cancelled_and_rests(self, anas: Context) -> None:
         later(anas, "2027-01-02T00:00+04:00")  # from now on it is known

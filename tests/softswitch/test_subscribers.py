@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +19,9 @@ from softswitch.operations import accounts, documents, lines, numbers, packages,
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 from softswitch.operations.standing import account_history, account_status
+
+if TYPE_CHECKING:
+    from command_line import Softswitch
 
 PERSON = {
     "first_name": "ანა", "surname": "ბერიძე", "gender": "female", "fathers_name": "გიორგი",
@@ -369,3 +373,20 @@ class TestRequests:
 
 
 NOW = 1_780_000_000_000
+
+
+def test_C9_debts_are_shown_with_the_day_on_which_they_suspend(
+    softswitch: Softswitch, folder: Path
+) -> None:
+    file = folder / "softswitch.toml"
+    file.write_text(file.read_text() + '\n[debt]\nsuspend_after = "14 days"\n')
+    made = softswitch("account", "add", "Dato", "--credit-limit", "10", "-o", "json").json
+    account = str(made["id"])
+    assert softswitch("account", "debts", "-o", "json").json == []
+    fee = ("account", "fee", account, "7", "--for", "greeting", "--fee-id", "f1")
+    assert softswitch(*fee).status == 0
+    assert softswitch("account", "debts", "-o", "json").json == []  # within its limit, unbilled
+    assert softswitch("account", "set", account, "credit_limit", "5").status == 0
+    (row,) = softswitch("account", "debts", "-o", "json").json
+    assert (row["name"], row["owes"], row["status"]) == ("Dato", "2.00", "active")
+    assert row["suspends_on"] > row["since"][:10]

@@ -16,8 +16,9 @@ MAX_URI_BYTES = 2048
 _PLAIN = re.compile(grammar.PLAIN_URI)
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_USER = re.compile(rb"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+")
-"""user = 1*( unreserved / escaped / user-unreserved )"""
+_USER = re.compile(rb"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#]|%[0-9A-Fa-f]{2})+")
+"""user = 1*( unreserved / escaped / user-unreserved ), and "#": many phones send the codes that are
+dialled, such as #31#, without escaping it. We never do."""
 _PASSWORD = re.compile(rb"(?:[A-Za-z0-9\-_.!~*'()&=+$,]|%[0-9A-Fa-f]{2})*")
 _PARAM = re.compile(rb"[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]+")
 _HEADERS = re.compile(rb"[A-Za-z0-9\-_.!~*'()\[\]/?:+$%&=]*")

@@ -262,6 +262,16 @@ class TestByPhone:
     def set_by(self, exchange, phone, code):
         assert call(exchange, phone, code.replace("#", "%23")) == 200
 
+    def test_c2_phones_that_dont_escape_a_number_sign_are_understood(
+        self, exchange, phones, invites
+    ):
+        assert call(exchange, phones[1], "*21*0322000003#") == 200
+        assert call(exchange, phones[0], "#31#" + B) == 200
+        (forwarded,) = invites[C[1:]]
+        assert forwarded.from_.uri.host == "anonymous.invalid"
+        assert call(exchange, phones[1], "##21#") == 200
+        settled(exchange)
+
     def test_c2_a_star_code_is_kept_and_holds_for_the_next_call(self, exchange, phones, invites):
         self.set_by(exchange, phones[1], "*21*0322000003#")
         assert call(exchange, phones[0], B) == 200

@@ -34,6 +34,13 @@ def test_parts_of_a_sip_uri(data, parts):
     assert Uri.parse(bytes(uri)) == uri
 
 
+def test_a_number_sign_is_read_as_phones_send_it_and_written_as_it_must_be():
+    uri = Uri.parse(b"sip:#31#0322000001;x=1@h")
+    assert uri.user == "#31#0322000001;x=1"
+    assert bytes(uri) == b"sip:%2331%230322000001;x=1@h"
+    assert uri.equivalent(Uri.parse(b"sip:%2331%230322000001;x=1@h"))
+
+
 def test_parameters_and_headers():
     uri = Uri.parse(b"sip:h;Transport=TCP;lr;x=%41%3b?Route=%3Csip:x%3E&Subject=a")
     assert uri.params == {"transport": "TCP", "lr": None, "x": "A;"}
@@ -54,7 +61,7 @@ def test_tel_and_other_schemes():
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b":", b"sip", b"sip:", b"sip:@h", b"sip:a@", b"sip: a@h", b"sip:a @h", b"sip:a@h ",
+        b"", b":", b"sip", b"sip:", b"sip:@h", b"sip:a@", b"sip: a@h", b"sip:a @h", b"sip:a@h ", b"sip:a@h#x", b"sip:a:#@h", b"sip:a@h;x=#", b"sip:#@",
         b"sip:a@h;", b"sip:a@h;;lr", b"sip:a@h;x=", b"sip:a@h;=x", b"sip:a@h;lr;LR",
         b"sip:a@h;x=%4", b"sip:a@h;x=\"y\"", b"sip:%4@h", b"sip:%gg@h", b"sip:a%@h", b"sip:a@h:",
         b"sip:a@h:x", b"sip:a@h:65536", b"sip:a@h:123456", b"sip:a@h:\xd9\xa3", b"sip:a@-h",

@@ -145,7 +145,10 @@ class Session:
             return
         if self.state is State.EARLY:
             self.state = State.CONFIRMED
-        self.agreed(body, incoming.request.body)
+        if incoming.offered:
+            self.agreed(body, incoming.request.body)
+        else:  # our offer, which the ACK will answer
+            self.local_description = body or self.local_description
         self.respond(
             200, None, body, (*extra, *self.refresher.agree(self, incoming.request, now)), now
         )

@@ -221,21 +221,19 @@ class Reception:
         """
         wanted, early_only = parse_replaces(value)
         call, side = self._held(wanted)
-        line = call.rung or call.line_of(side)
-        if (
-            not isinstance(caller, LineCaller)
-            or line is None
-            or caller.line.account_id != line.account_id
-        ):
+        ringing = bool(call.rung)
+        lines = (*call.rung, None if ringing else call.line_of(side))
+        accounts = {line.account_id for line in lines if line is not None}
+        if not isinstance(caller, LineCaller) or caller.line.account_id not in accounts:
             raise Refusal(403, "replaces: the call is another account's")
         status = self.context.stages.directory.bar(caller.line, "incoming")
         if status is not None:
             raise Refusal(403, f"replaces: the line is {status}")
-        if early_only and call.rung is None:
+        if early_only and not ringing:
             raise Refusal(486, "replaces: the call is answered already")
         session = self._open_session(received, caller, now)
         session.owner = call
-        if call.rung is not None:
+        if ringing:
             call.post(PickUp(session, caller.line, early_only))
         else:
             call.post(Asker(side, session, line=caller.line))

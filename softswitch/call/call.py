@@ -22,7 +22,6 @@ from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import Identity, identity_of_number
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.refusal import Refusal
-from softswitch.call import ending as endings
 from softswitch.call import merging, pick_up
 from softswitch.call.accounting import Record
 from softswitch.call.apology import apologize
@@ -212,11 +211,9 @@ class Call:
         self.tones.stop_ringing()
         answer = self.media.describe("a", winner.description, answering=self.offer, wide=True)
         self.accept_caller(answer)
-        self.talks.begin(self.offer, winner.description)
+        self.talks.begin(self.offer, winner.description, self.now(), moves=winner.moves)
         if winner.picked_up:
             pick_up.answer(self, winner.session)
-        if winner.moves:
-            self.talks.align("b", self.now())
         self.recording.follow()
         self.info_keys.follow()
         self.context.drain()
@@ -231,8 +228,8 @@ class Call:
         self.media.join("b", winner.session.sound)
         if winner.line is not None:
             self.line_ids.add(winner.line.id)
-        for meter in winner.lost:
-            await self.payers.drop(meter, endings.taken_elsewhere())
+        for meter, end in winner.lost:
+            await self.payers.drop(meter, end)
         answered, wall = self.now(), self.context.wall_ms()
         if self.offer is not None and not winner.moves:
             self.media.answered(self.offer, winner.description)
@@ -338,11 +335,11 @@ class Call:
         return self.parties.line(side)
 
     @property
-    def rung(self) -> Line | None:
-        """The line whose phones ring now."""
+    def rung(self) -> list[Line]:
+        """The lines whose phones ring now."""
         if self.ringing is None or self.answered_at is not None or self.over:
-            return None
-        return self.ringing.line
+            return []
+        return self.ringing.lines
 
     def is_held_by(self, session: Session, line: Line) -> bool:
         """Whether a leg is a phone of this line."""
@@ -388,7 +385,7 @@ class Call:
         """A phone of the line is reached by another flow."""
         for leg in self.parties.of_line(line):
             self.context.agent.follow(leg.dialog, old, new)
-        if self.rung is not None and self.rung.id == line.id and self.ringing is not None:
+        if self.ringing is not None and any(rung.id == line.id for rung in self.rung):
             self.ringing.follow(old, new)
 
     def learn(self, side: Side, heard: SessionDescription) -> None:

@@ -70,12 +70,10 @@ class Part:
     """What one INVITE is beside others of the same attempt.
 
     Args:
-        line: whose phone it rings; None: nobody's of ours.
         meter: who pays for it, beside the payers of the whole call.
         confirming: asks whoever answers.
     """
 
-    line: Line | None = None
     meter: Meter | None = None
     confirming: Confirming | None = None
 
@@ -156,10 +154,9 @@ class Branches:
         self.deadline = float("inf")
         """The loop's time at which the attempt is given up."""
 
-    def _party(self, part: Part) -> Line | Trunk | None:
-        """Whose phone or trunk an invitation is for."""
-        if part is not PLAIN:
-            return part.line
+    @property
+    def _party(self) -> Line | Trunk | None:
+        """Whose phones are rung, or which trunk."""
         phones = self.attempt.phones
         return self.attempt.trunk if phones is None else phones.line
 
@@ -183,18 +180,12 @@ class Branches:
     def part(self, session: Session) -> Part:
         return self._parts.get(session, PLAIN)
 
-    def release(self) -> None:
-        """Nobody is asked any more whether he takes the call."""
-        for part in self.attempt.parts:
-            if part.confirming is not None:
-                part.confirming.close()
-
     def _invite(
         self, invitation: Invitation, owner: Owner, offer: Offer, now: float, part: Part = PLAIN
     ) -> Session:
         if part.confirming is not None:
             offer = part.confirming.offer
-        body, sound = offer(self._party(part), invitation.flow)
+        body, sound = offer(self._party, invitation.flow)
         session = self._agent.invite(invitation, body, now)
         self._parts[session] = part
         session.owner, session.sound = owner, sound
@@ -209,6 +200,8 @@ class Branches:
         phones = self.attempt.phones
         if phones is None or phones.line.login != binding.aor:
             return
+        if any(part.confirming is not None for part in self.attempt.parts):
+            return  # there are questions for those alone who rang from the start
         if (binding.flow, binding.contact) in self._invited:
             return
         if not self._ringing:  # the call was parked for it
@@ -228,7 +221,7 @@ class Branches:
         return iter(self._ringing)
 
     def won(self, winner: Session, now: float) -> None:
-        """Cancel everyone else, telling them why."""
+        """Cancel everyone but the winner, who may be somebody else's, telling them why."""
         self._cancel([s for s in self._ringing if s is not winner], COMPLETED_ELSEWHERE, now)
         self._ringing.clear()
 
@@ -296,7 +289,7 @@ class Branches:
     def _worst(self) -> tuple[int, Response | None]:
         """The failure that says most (RFC 3261 section 16.7 step 6): 6xx, then busy or declined,
         then other refusals, then time-outs."""
-        return min(self._failures, key=lambda failure: _rank(failure[0]), default=(480, None))
+        return min(self._failures, key=lambda failure: rank(failure[0]), default=(480, None))
 
 
 PASSED_ON = frozenset({404, 410, 480, 484, 486, 487, 488, 500, 503, 600, 603, 604, 606})
@@ -313,7 +306,8 @@ _OF_TRUNK = {
 """What callers hear of a trunk's refusals; of a person's their phone's own tone."""
 
 
-def _rank(status: int) -> tuple[int, int]:
+def rank(status: int) -> tuple[int, int]:
+    """Of several failures the least says most to the caller."""
     if status >= 600:
         return 0, status
     if status in (486, 480, 404, 410, 484, 488):

@@ -6,6 +6,7 @@ other said. Whoever rings is cancelled and told that the call was completed else
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from softswitch.call.renegotiation import Asker
 if TYPE_CHECKING:
     from sip.sdp import SessionDescription
     from softswitch.call.call import Call
-    from softswitch.call.forking import Branches
     from softswitch.directory import Line
 
 
@@ -38,14 +38,13 @@ class PickUp:
         return held_by is not None and held_by.account_id == self.line.account_id
 
 
-def take(call: Call, branches: Branches, letter: PickUp) -> SessionDescription | None:
+def take(call: Call, rung: Iterable[Line], letter: PickUp) -> SessionDescription | None:
     """While it rings: what the taker said as the answer to the caller's offer, or, if the caller
     made none, as an offer. None: the taker was refused, and it goes on ringing."""
     session, now = letter.session, call.now()
-    phones = branches.attempt.phones
     if session.state is State.ENDED:  # has given up already
         return None
-    if phones is None or not letter.may_take(phones.line):
+    if not any(letter.may_take(line) for line in rung):
         session.reject(481, now)
         return None
     try:
@@ -55,7 +54,6 @@ def take(call: Call, branches: Branches, letter: PickUp) -> SessionDescription |
         session.reject(error.status, now, error.reason)
         return None
     call.joined(session)
-    branches.won(session, now)
     return description
 
 

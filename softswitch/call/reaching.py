@@ -7,6 +7,7 @@ call of the line at which the number rings, at its owner's expense.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ class Reaching:
         number: the rented one.
     """
 
-    __slots__ = ("_call", "_line", "_number", "_payers", "_steps")
+    __slots__ = ("_call", "_line", "_number", "_payers", "_questions", "_steps")
 
     def __init__(self, call: Call, line: Line, number: str, reach: Reach) -> None:
         self._call = call
@@ -49,63 +50,71 @@ class Reaching:
         self._number = number
         self._payers = len(call.payers.meters)
         """Those there were before any target had one."""
+        self._questions: list[Confirming] = []
         steps = [(target,) for target in reach.targets] if reach.in_turn else [reach.targets]
         self._steps: deque[tuple[Target, ...]] = deque(steps)
 
-    async def next(self, refusal: Refusal) -> list[Attempt]:
-        """What to ring after the last targets didn't take the call; nothing when none is left.
+    async def next(self, refusal: Refusal) -> list[list[Attempt]]:
+        """What to ring after the last targets didn't take the call, for each of those that ring at
+        once; nothing when none is left.
 
         Args:
             refusal: why they didn't.
         """
-        for meter in self._call.payers.meters[self._payers :]:
-            await self._call.payers.drop(meter, Ending.refused(refusal))
-        attempts: list[Attempt] = []
-        while self._steps and not attempts:
+        self.release()
+        await self._drop_from(self._payers, refusal)
+        found: list[list[Attempt]] = []
+        while self._steps and not found:
             targets = self._steps.popleft()
-            found = [await self._ring(target) for target in targets]
-            attempts = found[0] if len(found) == 1 else _together(found)
-        return attempts
+            found = [rung for target in targets if (rung := await self._ring(target))]
+        return found
+
+    async def _drop_from(self, first: int, refusal: Refusal) -> None:
+        """Whoever pays for a target that isn't rung any more, pays nothing."""
+        for meter in self._call.payers.meters[first:]:
+            await self._call.payers.drop(meter, Ending.refused(refusal))
 
     async def _ring(self, target: Target) -> list[Attempt]:
         """How one target is rung; nothing if it can't be."""
+        payers = len(self._call.payers.meters)
         try:
             return await self._attempts(target)
         except (Refusal, BillingError, MediaError, ReachError) as error:
             self._call.context.log.info(
                 "a target can't be had", number=self._number, target=target.value, why=str(error)
             )
+            refusal = error if isinstance(error, Refusal) else Refusal(480, f"reach: {error}")
+            await self._drop_from(payers, refusal)
             return []
 
+    def release(self) -> None:
+        """Nobody is asked any more whether he takes the call."""
+        for question in self._questions:
+            question.close()
+        self._questions.clear()
+
     async def _attempts(self, target: Target) -> list[Attempt]:
-        call, line, meter = self._call, None, None
+        call, meter = self._call, None
         if target.kind == "number":
             meter = await call.payers.add(self._line, target.value, call.caller_identity)
             route: Route = meter.priced.presented.route
         elif target.kind == "line":
-            found = call.context.stages.to_line(target.value, call.line_ids)
-            route, line = found, found.line
-            call.line_ids.add(line.id)
+            route = found = call.context.stages.to_line(target.value, call.line_ids)
+            call.line_ids.add(found.line.id)
         else:
             route = self._to_server(target.value)
         fields = Diversion(self._number, REACHED_BY).fields(route.number, call.context.domain)
         rung = await call.context.ring(route, call.caller_identity, call.request, fields, OWN_HOPS)
-        return [await self._timed(attempt, target, line, meter) for attempt in rung]
+        at_once = max(len(attempt.invitations) for attempt in rung)
+        questions = await self._ask(at_once) if target.confirm else [None] * at_once
+        return [_timed(attempt, target, meter, questions) for attempt in rung]
 
-    async def _timed(
-        self, attempt: Attempt, target: Target, line: Line | None, meter: Meter | None
-    ) -> Attempt:
-        parts = [Part(line, meter, await self._question(target)) for _ in attempt.invitations]
-        seconds = min(attempt.seconds, target.seconds)
-        if meter is not None and attempt.trunk is not None and meter.record.trunk is None:
-            meter.record.trunk = attempt.trunk.name
-        return replace(attempt, seconds=seconds, parts=tuple(parts))
-
-    async def _question(self, target: Target) -> Confirming | None:
-        """A caller who offered nothing can't be moved to what was agreed with us."""
-        if not target.confirm or self._call.offer is None:
-            return None
-        return await Confirming.open(self._call, self._line.language)
+    async def _ask(self, at_once: int) -> list[Confirming]:
+        """Questions to those who ring at once; who rings after them is asked by the same."""
+        first = len(self._questions)
+        for _ in range(at_once):
+            self._questions.append(await Confirming.open(self._call, self._line.language))
+        return self._questions[first:]
 
     def _to_server(self, target: str) -> ToTrunk:
         """A foreign server, which is told the rented number where its URI names no user."""
@@ -114,18 +123,9 @@ class Reaching:
         return ToTrunk(uri.user or self._number, (server,))
 
 
-def _together(found: list[list[Attempt]]) -> list[Attempt]:
-    """The first attempt of each target, as one."""
-    firsts = [attempts[0] for attempts in found if attempts and attempts[0].invitations]
-    if not firsts:
-        return []
-    phones = next((first.phones for first in firsts if first.phones is not None), None)
-    return [
-        Attempt(
-            tuple(invitation for first in firsts for invitation in first.invitations),
-            max(first.seconds for first in firsts),
-            phones=phones,
-            rings_seconds=max(first.rings_seconds for first in firsts),
-            parts=tuple(part for first in firsts for part in first.parts),
-        )
-    ]
+def _timed(
+    attempt: Attempt, target: Target, meter: Meter | None, questions: Sequence[Confirming | None]
+) -> Attempt:
+    """An attempt as one of a target's."""
+    parts = tuple(Part(meter, question) for question in questions[: len(attempt.invitations)])
+    return replace(attempt, seconds=min(attempt.seconds, target.seconds), parts=parts)

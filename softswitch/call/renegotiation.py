@@ -77,6 +77,7 @@ class Renegotiation:
         "_asked_by",
         "_call",
         "_deferred",
+        "_moves",
         "_offer",
         "retry_at",
     )
@@ -86,6 +87,8 @@ class Renegotiation:
         self._asked_by: Asker | None = None
         """Whose offer waits for the other leg."""
         self._offer: SessionDescription | None = None
+        self._moves = False
+        """Who answered is to be told where the call's sound is, when the caller has agreed."""
         self._answer_due: Side | None = None
         """Who must still answer a delayed offer in its ACK."""
         self._deferred: tuple[Asker, bytes] | None = None
@@ -105,12 +108,25 @@ class Renegotiation:
             if asker is not None and asker.session not in [*self._call.parties]:
                 asker.reject(481, now)
 
-    def begin(self, offer: SessionDescription | None, description: SessionDescription) -> None:
+    def begin(
+        self,
+        offer: SessionDescription | None,
+        description: SessionDescription,
+        now: float,
+        *,
+        moves: bool = False,
+    ) -> None:
         """The call was answered; without an offer in the INVITE the description is one, and the
-        caller's ACK will answer it."""
+        caller's ACK will answer it.
+
+        Args:
+            moves: who answered talked to us elsewhere, and is to be told where the call's sound is.
+        """
         if offer is None:
             self._offer = description
-            self._answer_due = "a"
+            self._answer_due, self._moves = "a", moves
+        elif moves:
+            self.align("b", now)
 
     def take(self, letter: Any, now: float) -> None:
         """Deal with a letter that concerns an offer.
@@ -218,6 +234,10 @@ class Renegotiation:
         call.media.answered(offer, answer)
         call.learn(side, answer)
         call.learn(other(side), offer)
+        if self._moves:
+            self._moves = False
+            self.align(other(side), now)
+            return
         ours = call.media.describe(other(side), answer, answering=offer)
         peer = call.leg(other(side))
         if peer.incoming is not None and not peer.incoming.answered:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,14 +18,15 @@ from softswitch.call import ending as endings
 from softswitch.call import pick_up
 from softswitch.call.confirming import SECONDS as ASKING_SECONDS
 from softswitch.call.confirming import Confirmed
-from softswitch.call.ending import Ending
-from softswitch.call.forking import NO_COMMON_CODEC, PLAIN, Attempt, Branches, Part, no_answer
+from softswitch.call.ending import Ending, taken_elsewhere
+from softswitch.call.forking import NO_COMMON_CODEC, Attempt, Branches, no_answer, rank
 from softswitch.call.forwarding import Forwarding
 from softswitch.call.keys import key_in
 from softswitch.call.letters import Greeted, HangUp, MediaLost, Registered
 from softswitch.call.media import CallMedia
 from softswitch.call.pick_up import PickUp
-from softswitch.call.reaching import NO_TRUNK, Reaching
+from softswitch.call.reaching import Reaching
+from softswitch.call.track import Track
 from softswitch.supplementary import DIVERSION_STATUS
 
 if TYPE_CHECKING:
@@ -50,46 +51,56 @@ class Winner:
 
     Args:
         line: whose phone it is; None: nobody's of ours.
-        lost: payers of others that were rung beside him.
+        lost: payers of others that were rung beside him, and how these ended.
         moves: he was talked to elsewhere, and must be told where the call's sound is.
     """
 
     session: Session
     description: SessionDescription
     line: Line | None
-    lost: tuple[Meter, ...] = ()
+    lost: tuple[tuple[Meter, Ending], ...] = ()
     moves: bool = False
     picked_up: bool = False
     """By an INVITE of his own, which has yet to be answered."""
 
 
 class Ringing:
-    """The attempts of one call, one after another."""
+    """Everybody who is rung for one call, until somebody answers.
 
-    __slots__ = ("_attempts", "_branches", "_call", "_end", "_forwarding", "_reaching")
+    Args:
+        attempts: what is rung one after another.
+    """
+
+    __slots__ = ("_call", "_end", "_first", "_forwarding", "_reaching", "_tracks")
 
     def __init__(self, call: Call, attempts: list[Attempt]) -> None:
         self._call = call
-        self._attempts = deque(attempts)
         self._forwarding = Forwarding(call)
         self._reaching: Reaching | None = None
-        self._branches: Branches | None = None
         self._end = call.now() + SETUP_SECONDS
+        self._tracks: list[Track] = []
+        """More than one only for targets that ring at once."""
+        self._first = attempts
 
     @property
-    def line(self) -> Line | None:
+    def lines(self) -> list[Line]:
         """Whose phones ring."""
-        phones = None if self._branches is None else self._branches.attempt.phones
-        return None if phones is None else phones.line
+        return [track.line for track in self._tracks if track.line is not None]
 
     @property
     def dialog(self) -> DialogId | None:
         """Of a phone that rings: by it another one may take the call."""
-        return None if self._branches is None else self._branches.early
+        return next(
+            (track.branches.early for track in self._tracks if track.branches.early is not None),
+            None,
+        )
+
+    def __iter__(self) -> Iterator[Session]:
+        return (session for track in self._tracks for session in track.branches)
 
     def follow(self, old: Flow, new: Flow) -> None:
         """A phone that may ring is reached by another flow."""
-        for session in self._branches or ():
+        for session in self:
             self._call.context.agent.follow(session.dialog, old, new)
 
     def has(self, dialog: DialogId) -> bool:
@@ -97,9 +108,9 @@ class Ringing:
         turn them round; and that of a phone of which only one of several answers was heard
         isn't known."""
         call_id, *tags = dialog
-        return self._branches is not None and any(
+        return any(
             session.dialog.call_id == call_id and session.dialog.local_tag in tags
-            for session in self._branches
+            for session in self
         )
 
     async def until_answered(self) -> Winner | Ending:
@@ -108,75 +119,67 @@ class Ringing:
         Raises:
             Refusal: nobody did.
         """
-        while True:
-            branches = self._begin(self._attempts.popleft())
-            try:
-                return await self._await_answer(branches)
-            except Refusal as refusal:
-                onward = await self._onward(branches, refusal)
-                if isinstance(onward, Ending):
-                    return onward
-                if not onward:
-                    raise
-                self._attempts = onward
-            finally:
-                branches.release()
+        self._ring([self._first])
+        try:
+            while True:
+                try:
+                    return await self._await_answer()
+                except Refusal as refusal:
+                    onward = await self._onward(refusal)
+                    if isinstance(onward, Ending):
+                        return onward
+                    if not onward:
+                        raise
+                    self._ring(onward)
+        finally:
+            if self._reaching is not None:
+                self._reaching.release()
 
     def stop(self, now: float) -> None:
         """Nobody needs to answer any more."""
-        if self._branches is not None:
-            self._branches.cancel(now)
+        for track in self._tracks:
+            track.branches.cancel(now)
 
-    def _begin(self, attempt: Attempt) -> Branches:
-        call = self._call
-        if attempt.trunk is not None and attempt.trunk.id != NO_TRUNK:
-            call.payers.meters[-1].record.trunk = attempt.trunk.name
-        self._branches = branches = Branches(call.context.agent, attempt)
-        branches.invite(call, call.opening.offer_to_called, call.now())
-        call.context.changed(call)
-        call.context.drain()
-        return branches
+    def _ring(self, at_once: Iterable[Iterable[Attempt]]) -> None:
+        self._tracks = []
+        for attempts in at_once:
+            track = Track(self._call, attempts)
+            self._tracks.append(track)
+            track.begin()
 
-    async def _onward(self, branches: Branches, refusal: Refusal) -> deque[Attempt] | Ending:
-        """What to try after an attempt failed: where a phone sent the call, the next trunk or
-        phones of a lower q, where the line has its calls forwarded, or the number's next target;
-        nothing when all of it was tried."""
-        attempt = branches.attempt
-        phones = attempt.phones
-        redirection = branches.redirection()
-        if redirection is not None and phones is not None:
-            return deque(await self._forwarding.follow(phones.line, redirection))
-        if attempt.reach is not None and phones is not None:
-            return await self._reach(branches, phones.line, *attempt.reach)
-        left = branches.left_of(self._attempts) if branches.tries_next() else []
-        if left:
-            return deque(left)
-        if phones is not None and not attempt.parts:
-            services = phones.line.services
-            kind = attempt.forward or services.forwards_after(refusal)
-            forward = None if kind is None else services.forward(kind)
+    async def _onward(self, refusal: Refusal) -> list[list[Attempt]] | Ending:
+        """What to ring after all that was rung failed: where a phone sent the call, where the line
+        has its calls forwarded, or the number's next target; nothing when all of it was tried."""
+        if refusal.ended_by == "operator":  # nobody can be talked to
+            return []
+        for track in self._tracks:
+            redirection, line = track.branches.redirection(), track.line
+            if redirection is not None and line is not None:
+                return [await self._forwarding.follow(line, redirection)]
+        attempt, line = self._tracks[0].attempt, self._tracks[0].line
+        if attempt.reach is not None and line is not None:
+            return await self._reach(line, *attempt.reach)
+        if line is not None and not attempt.parts:
+            kind = attempt.forward or line.services.forwards_after(refusal)
+            forward = None if kind is None else line.services.forward(kind)
             if kind is not None and forward is not None:
-                if phones.line.number == self._call.record.called:
+                if line.number == self._call.record.called:
                     self._call.taken_as = kind
                 target, status = forward.numbers[0], DIVERSION_STATUS[kind]
-                return deque(await self._forwarding.send_on(phones.line, target, status))
-        if self._reaching is None:
-            return deque()
-        return deque(await self._reaching.next(refusal))
+                return [await self._forwarding.send_on(line, target, status)]
+        return [] if self._reaching is None else await self._reaching.next(refusal)
 
-    async def _reach(
-        self, branches: Branches, line: Line, reach: Reach, number: str
-    ) -> deque[Attempt] | Ending:
+    async def _reach(self, line: Line, reach: Reach, number: str) -> list[list[Attempt]] | Ending:
         """Greet the caller, then ring the first of the number's targets."""
         call = self._call
         if reach.greeting is not None:
-            ended = await self._greet(branches, reach.greeting)
+            ended = await self._greet(reach.greeting)
             if ended is not None:
                 return ended
         self._reaching = Reaching(call, line, number, reach)
-        return deque(await self._reaching.next(no_answer()))
+        return await self._reaching.next(no_answer())
 
-    async def _greet(self, branches: Branches, path: str) -> Ending | None:
+    async def _greet(self, path: str) -> Ending | None:
         """Play a greeting before anybody is rung; whether the caller has given up meanwhile."""
         call = self._call
         playing = call.opening.speak([PlayItem(file=path)])
@@ -189,101 +192,114 @@ class Ringing:
             letter = await call.mailbox.next(until)
             if letter is None or isinstance(letter, Greeted):
                 break
-            ended = self._give_up(branches, letter)
+            ended = self._give_up(letter)
         call.sound.stop_playing("a")
         call.sound.hear("a", "peer")
         return ended
 
-    async def _await_answer(self, branches: Branches) -> Winner | Ending:
+    async def _await_answer(self) -> Winner | Ending:
+        """Raises Refusal when nobody is left."""
         call = self._call
-        patience = branches.attempt.silence_seconds
-        impatient_at = None if patience is None else call.now() + patience
         while True:
-            deadline = min(branches.deadline, self._end)
-            wait_until = deadline
-            if impatient_at is not None and self._attempts and not branches.heard:
-                wait_until = min(deadline, impatient_at)
-            letter = await call.mailbox.next(wait_until)
-            if letter is None and call.now() >= wait_until:
-                branches.cancel(call.now())
-                call.context.drain()
-                if wait_until < deadline:
-                    branches.timed_out()
-                raise branches.refusal()
-            outcome = self._hear(branches, letter)
+            until = min(self._end, *(track.deadline for track in self._tracks))
+            letter = await call.mailbox.next(until)
+            if letter is None and call.now() >= until:
+                self._expire(call.now())
+                outcome = None
+            else:
+                outcome = self._hear(letter)
             call.context.drain()
             if outcome is not None:
                 return outcome
+            self._check_somebody_rings()
 
-    def _hear(self, branches: Branches, letter: Any) -> Winner | Ending | None:
-        call = self._call
+    def _expire(self, now: float) -> None:
+        for track in self._tracks:
+            if track.refusal is None and now >= min(track.deadline, self._end):
+                track.expire(now)
+
+    def _check_somebody_rings(self) -> None:
+        """Raises Refusal: the failure that says most to the caller."""
+        refusals = [track.refusal for track in self._tracks if track.refusal is not None]
+        if len(refusals) == len(self._tracks):
+            raise min(refusals, key=lambda refusal: rank(refusal.status))
+
+    def _hear(self, letter: Any) -> Winner | Ending | None:
+        session = getattr(letter, "session", None)
+        track = next((track for track in self._tracks if session in track.branches), None)
+        if track is not None:
+            return self._hear_called(track, letter)
         match letter:
-            case sip_events.Progress(session, response) if session in branches:
+            case PickUp():
+                return self._picked_up(letter)
+            case sip_events.Updated(session, request):
+                self._call.opening.update(session, request.body)
+            case Registered(binding):
+                self._ring_late(binding)
+            case _:
+                return self._give_up(letter)
+        return None
+
+    def _hear_called(self, track: Track, letter: Any) -> Winner | None:
+        """What somebody does who is rung."""
+        call, branches = self._call, track.branches
+        match letter:
+            case sip_events.Progress(session, response):
                 branches.note_early(session, response)
                 early = branches.part(session).confirming is None
                 call.progress(session, response, early=early)
-            case sip_events.Answered(session, response) if session in branches:
-                return self._answered(branches, session, self._description(session, response))
-            case Confirmed(session, description) if session in branches:
+            case sip_events.Answered(session, response):
+                return self._answered(track, session, self._description(session, response))
+            case Confirmed(session, description):
                 if description is not None:
-                    return self._won(branches, session, description)
+                    return self._won(track, session, description)
                 session.bye(call.now())
-                self._failed(branches, session, 480, None)
-            case sip_events.HungUp(session) if session in branches:
-                self._failed(branches, session, 480, None)
-            case sip_events.InfoReceived(session, request) if session in branches:
+                track.failed(session, 480, None)
+            case sip_events.HungUp(session):
+                track.failed(session, 480, None)
+            case sip_events.InfoReceived(session, request):
                 confirming = branches.part(session).confirming
                 key = key_in(request.content_type or "", request.body)
                 if confirming is not None and key is not None:
                     confirming.press(key)
-            case PickUp():
-                return self._picked_up(branches, letter)
-            case sip_events.Refused(session, status, response) if session in branches:
+            case sip_events.Refused(session, status, response):
                 branches.heard = True
-                if status in NO_COMMON_CODEC and self._offer_more(branches, session):
-                    return None
-                self._failed(branches, session, status, response)
+                if status not in NO_COMMON_CODEC or not self._offer_more(branches, session):
+                    track.failed(session, status, response)
             case sip_events.Updated(session, request):
                 call.opening.update(session, request.body)
-            case Registered(binding):
-                self._ring_late(branches, binding)
-            case _:
-                return self._give_up(branches, letter)
         return None
 
     def _answered(
-        self, branches: Branches, session: Session, description: SessionDescription
+        self, track: Track, session: Session, description: SessionDescription
     ) -> Winner | None:
         """Somebody answered: the call is his, unless he is to be asked first."""
-        part, now = branches.part(session), self._call.now()
+        branches, now = track.branches, self._call.now()
+        part = branches.part(session)
         if part.confirming is None:
-            return self._won(branches, session, description)
+            return self._won(track, session, description)
         branches.deadline = max(branches.deadline, now + ASKING_SECONDS + 1)
         try:
             part.confirming.ask(session, description)
         except (ParseError, SipError):
             session.bye(now)
-            self._failed(branches, session, 488, None)
+            track.failed(session, 488, None)
         return None
 
-    def _won(self, branches: Branches, session: Session, description: SessionDescription) -> Winner:
-        part = branches.part(session)
-        branches.won(session, self._call.now())
-        line = part.line if branches.attempt.parts else self.line
-        lost = self._lost(branches, part)
-        return Winner(session, description, line, lost, moves=part.confirming is not None)
+    def _won(self, track: Track, session: Session, description: SessionDescription) -> Winner:
+        moves = track.branches.part(session).confirming is not None
+        lost = self._end_others(session, track)
+        return Winner(session, description, track.line, lost, moves=moves)
 
-    def _lost(self, branches: Branches, part: Part) -> tuple[Meter, ...]:
-        """Payers of what was rung beside this part."""
-        payers = {other.meter for other in branches.attempt.parts} - {None, part.meter}
-        return tuple(meter for meter in self._call.payers.meters if meter in payers)
-
-    def _failed(
-        self, branches: Branches, session: Session, status: int, response: Response | None
-    ) -> None:
-        """Raises Refusal when nobody is left."""
-        if branches.failed(session, status, response, self._call.now()):
-            raise branches.refusal()
+    def _end_others(self, winner: Session, won: Track | None) -> tuple[tuple[Meter, Ending], ...]:
+        """Cancel everybody else; who would have paid for them, and how that ended."""
+        lost = []
+        mine = set() if won is None else won.meters
+        for track in self._tracks:
+            track.branches.won(winner, self._call.now())
+            end = taken_elsewhere() if track.refusal is None else Ending.refused(track.refusal)
+            lost += [(meter, end) for meter in track.meters - mine]
+        return tuple(lost)
 
     def _description(self, session: Session, response: Response) -> SessionDescription:
         """The answer stands in the 2xx, or stood in a reliable provisional response before it
@@ -294,16 +310,18 @@ class Ringing:
         """
         return CallMedia.read(response.body or session.remote_description)
 
-    def _picked_up(self, branches: Branches, letter: PickUp) -> Winner | None:
-        description = pick_up.take(self._call, branches, letter)
+    def _picked_up(self, letter: PickUp) -> Winner | None:
+        description = pick_up.take(self._call, self.lines, letter)
         if description is None:
             return None
-        lost = self._lost(branches, PLAIN)
+        lost = self._end_others(letter.session, None)
         return Winner(letter.session, description, letter.line, lost, picked_up=True)
 
-    def _ring_late(self, branches: Branches, binding: Binding) -> None:
+    def _ring_late(self, binding: Binding) -> None:
         call = self._call
-        branches.late(binding, call, call.opening.offer_to_called, call.now())
+        for track in self._tracks:
+            if track.refusal is None:
+                track.branches.late(binding, call, call.opening.offer_to_called, call.now())
 
     def _offer_more(self, branches: Branches, session: Session) -> bool:
         """Ring one once more who may know other codecs than the caller's."""
@@ -311,7 +329,7 @@ class Ringing:
         offer = partial(opening.offer_to_called, wide=True)
         return opening.can_offer_more and branches.invite_again(session, call, offer, call.now())
 
-    def _give_up(self, branches: Branches, letter: Any) -> Ending | None:
+    def _give_up(self, letter: Any) -> Ending | None:
         call = self._call
         match letter:
             case sip_events.Cancelled(session) | sip_events.HungUp(session) if (
@@ -321,11 +339,11 @@ class Ringing:
             case HangUp(ended_by):
                 end = Ending(ended_by, 480, 41, rule="call: ended while ringing")
             case MediaLost():
-                branches.cancel(call.now())
+                self.stop(call.now())
                 raise Refusal(503, "media: the worker died", ended_by="operator")
             case _:
                 return None
-        branches.cancel(call.now())
+        self.stop(call.now())
         return end
 
 

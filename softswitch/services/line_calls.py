@@ -19,8 +19,7 @@ _SIDES: tuple[tuple[Side, Literal["initiator", "recipient"]], ...] = (
 def dialogs_in(call: Call, line: Line, domain: str, with_remote: bool) -> Iterator[LineDialog]:
     """The line's dialogs in one call: as caller, as called line, or as both."""
     for side, direction in _SIDES:
-        held_by = call.line_of(side) or (call.rung if side == "b" else None)
-        if held_by is not None and held_by.id == line.id:
+        if any(held_by.id == line.id for held_by in _held_by(call, side)):
             number = call.identity(other(side)).presented if with_remote else None
             remote = None if number is None else f"sip:{number}@{domain}"
             state = _state(call)
@@ -28,6 +27,14 @@ def dialogs_in(call: Call, line: Line, domain: str, with_remote: bool) -> Iterat
             if with_remote and side == "b" and state == "early" and call.ringing is not None:
                 ringing = call.ringing.dialog
             yield LineDialog(f"{call.id}-{side}", direction, state, remote, ringing)
+
+
+def _held_by(call: Call, side: Side) -> list[Line]:
+    """Whose phones are on a side, or ring to be."""
+    line = call.line_of(side)
+    if line is not None:
+        return [line]
+    return call.rung if side == "b" else []
 
 
 def _state(call: Call) -> Literal["trying", "early", "confirmed"]:

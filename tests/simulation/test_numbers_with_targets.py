@@ -108,6 +108,85 @@ def test_e5_targets_in_turn_and_the_first_costs_nothing_when_it_fails(exchange, 
     assert exchange.store.account(1).balance_micros == 10_000_000
 
 
+@pytest.mark.parametrize("first", [Behaviour(answer=503), None])
+def test_e5_a_target_goes_on_to_its_next_trunk_while_the_other_one_rings(exchange, office, first):
+    desk, _, world, mobiles = office
+    spare = exchange.trunk("spare", "203.0.113.3", "44", priority=200)
+    reached_by(exchange, OWN, OUTSIDE)
+    desk.behaviour = Behaviour(answer=0)
+    if first is None:
+        exchange.wire.detach(mobiles.address)
+    else:
+        mobiles.behaviour = first
+    session = world.call(RENTED)
+    exchange.run(10.0)
+    assert world.status == 200 and len(spare.talking) == 1 and "Cancelled" in desk.events
+    world.hang_up(session)
+    legs = settled(exchange)
+    assert legs["b"].trunk == "spare"
+    assert legs["b"].price_micros == legs["b"].billed_seconds * 4_000 > 0
+
+
+def test_e5_phones_of_a_lower_q_ring_after_those_of_a_higher_beside_the_other_target(
+    exchange, office
+):
+    desk, _, world, mobiles = office
+    second = exchange.phone(exchange.directory.line_by_number(OWNER), "198.51.100.9")
+    second.register(q="0.5")
+    exchange.run(1.0)
+    reached_by(exchange, OWN, OUTSIDE)
+    desk.behaviour = Behaviour(answer=486)
+    mobiles.behaviour = Behaviour(answer=0)
+    session = world.call(RENTED)
+    exchange.run(10.0)
+    assert world.status == 200 and len(second.talking) == 1 and "Cancelled" in mobiles.events
+    world.hang_up(session)
+    assert settled(exchange)["b"].sip_status == 487
+
+
+@pytest.mark.parametrize("status", [486, 603, 500])
+def test_e5_a_target_that_refuses_doesnt_end_the_other(exchange, office, status):
+    desk, _, world, mobiles = office
+    reached_by(exchange, OWN, OUTSIDE)
+    desk.behaviour = Behaviour(rings=5.0)
+    mobiles.behaviour = Behaviour(answer=status)
+    session = world.call(RENTED)
+    exchange.run(10.0)
+    assert world.status == 200 and len(desk.talking) == 1
+    world.hang_up(session)
+    legs = settled(exchange)
+    assert (legs["b"].sip_status, legs["b"].price_micros) == (status, 0)
+    desk.behaviour, mobiles.behaviour = Behaviour(answer=status), Behaviour(rings=5.0)
+    session = world.call(RENTED)
+    exchange.run(10.0)
+    assert len(mobiles.talking) == 1
+    world.hang_up(session)
+    settled(exchange)
+
+
+def test_e5_a_target_whose_trunk_isnt_to_be_found_isnt_paid_for(exchange, office):
+    desk, _, world, _ = office
+    exchange.hosts["203.0.113.2"] = []
+    reached_by(exchange, OWN, OUTSIDE)
+    session = world.call(RENTED)
+    exchange.run(10.0)
+    assert world.status == 200 and len(desk.talking) == 1
+    world.hang_up(session)
+    legs = settled(exchange)
+    assert (legs["b"].sip_status, legs["b"].price_micros) == (503, 0)
+    assert exchange.store.account(1).balance_micros == 10_000_000
+
+
+def test_e5_the_worst_of_two_refusals_is_the_callers(exchange, office):
+    desk, _, world, mobiles = office
+    reached_by(exchange, OWN, OUTSIDE)
+    desk.behaviour, mobiles.behaviour = Behaviour(answer=486), Behaviour(answer=503)
+    world.call(RENTED)
+    exchange.run(10.0)
+    assert world.status == 486
+    settled(exchange)
+
+
 def test_e7_own_line_foreign_uri_and_ip_address_cost_nothing(exchange, office):
     desk, _, world, _ = office
     server = exchange.trunk("not ours", "192.0.2.77")
@@ -141,6 +220,42 @@ def test_e5_who_answers_must_press_1_so_that_a_mailbox_cant_take_the_call(exchan
     assert world.status == 200 and len(desk.talking) == 1
     world.hang_up(session)
     assert settled(exchange)["b"].price_micros == 0
+
+
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_e5_who_is_reached_by_the_second_trunk_is_asked_as_well(exchange, office, in_turn):
+    desk, _, world, mobiles = office
+    spare = exchange.trunk("spare", "203.0.113.3", "44", priority=200)
+    mobiles.behaviour = Behaviour(answer=503)
+    desk.behaviour = Behaviour(answer=0)
+    reached_by(exchange, Target("number", MOBILE, confirm=True), OWN, in_turn=in_turn)
+    session = world.call(RENTED)
+    exchange.run(6.0)
+    assert len(spare.talking) == 1 and world.talking == []
+    presses(exchange, spare, "1")
+    assert len(world.talking) == 1
+    before = world.heard, spare.heard
+    exchange.run(12.0)
+    assert world.heard > before[0] and spare.heard > before[1]
+    world.hang_up(session)
+    legs = settled(exchange)
+    assert legs["b"].trunk == "spare" and legs["b"].price_micros > 0
+
+
+def test_e5_the_key_also_decides_for_a_caller_who_made_no_offer(exchange, office):
+    _, _, world, mobiles = office
+    reached_by(exchange, Target("number", MOBILE, confirm=True))
+    session = world.call(RENTED, body=b"")
+    exchange.run(6.0)
+    assert len(mobiles.talking) == 1 and world.talking == []
+    presses(exchange, mobiles, "1")
+    assert (len(world.talking), len(mobiles.talking)) == (1, 1)
+    before = world.heard, mobiles.heard
+    exchange.run(12.0)
+    assert world.heard > before[0] + 1 and mobiles.heard > before[1] + 1
+    world.hang_up(session)
+    legs = settled(exchange)
+    assert 12_000 < legs["b"].duration_ms < 16_000
 
 
 @pytest.mark.parametrize("key", ["1", "2"])

@@ -329,10 +329,14 @@ class Started(msgspec.Struct, tag=20, array_like=True, frozen=True, gc=False):
     Args:
         fast_path: how the kernel's program is attached; empty if there is none.
         problem: why there is none.
+        ports_shared, ports_held: pairs of which the system might give a port to other programs, and
+            those of them that it can't, since the worker holds them.
     """
 
     fast_path: str = ""
     problem: str = ""
+    ports_shared: int = 0
+    ports_held: int = 0
 
 
 class StartFailed(msgspec.Struct, tag=21, array_like=True, frozen=True, gc=False):
@@ -511,6 +515,7 @@ class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):
         sessions: open now.
         kernel_lanes, relay_lanes: directions of them that the kernel passes on, and the worker.
         ports_in_use, ports_resting, ports_free: pairs.
+        ports_shared, ports_held: as in Started.
         files: descriptors open.
         fast_path: as in Started.
         interfaces: on which the kernel's program is.
@@ -524,6 +529,8 @@ class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):
     ports_in_use: int
     ports_resting: int
     ports_free: int
+    ports_shared: int
+    ports_held: int
     files: int
     fast_path: str
     interfaces: tuple[str, ...]

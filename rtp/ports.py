@@ -13,6 +13,11 @@ class PortsExhausted(Exception):
     """Every pair is in use or rests; the text names the range."""
 
 
+def pairs(first: int, last: int) -> range:
+    """The even ports of a range, both ends included, whose odd ones above are in it, too."""
+    return range(first + first % 2, last, 2)
+
+
 class PortPool:
     """Hands out pairs, and lets a used one rest so that late packets of its last call die down.
 
@@ -37,13 +42,13 @@ class PortPool:
         shuffle: Callable[[list[int]], None],
         quarantine_seconds: float,
     ) -> None:
-        pairs = list(range(first + first % 2, last, 2))
-        if not pairs:
+        order = list(pairs(first, last))
+        if not order:
             raise ValueError(f"there is no pair of an even and an odd port in {first}-{last}")
-        shuffle(pairs)
+        shuffle(order)
         self._first, self._last = first, last
         self._quarantine_seconds = quarantine_seconds
-        self._free = deque(pairs)
+        self._free = deque(order)
         self._resting: deque[tuple[float, int]] = deque()
         self.in_use = 0
 

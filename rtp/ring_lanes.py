@@ -295,3 +295,11 @@ class RingLanes:
                 _, _, sequence, timestamp, ssrc = head
                 lane.stream.count(sequence, timestamp, ssrc, size, now)
             self._go_on_from(slot, lane.stream)
+
+
+def ring_lanes(octets: int) -> RingLanes | None:
+    """None where the system has no io_uring for us: it is too old, or a container forbids it."""
+    try:
+        return RingLanes(octets)
+    except OSError:
+        return None

@@ -40,7 +40,7 @@ from rtp.fast_path import FastPath
 from rtp.inbound import InboundSound
 from rtp.packet import HEADER
 from rtp.ports import PortPool
-from rtp.ring_lanes import RingLanes
+from rtp.ring_lanes import RingLanes, ring_lanes
 from rtp.sockets import MediaSocket, UdpSockets
 from rtp.sound import SoundTier
 from rtp.source import ReceivedStream
@@ -104,7 +104,7 @@ class Worker:
         self._fast_path = FastPath(start)
         if self._fast_path.changes_fd is not None:
             epoll.register(self._fast_path.changes_fd, select.EPOLLIN)
-        self._ring = None if start.batch_from is None else _ring_lanes()
+        self._ring = None if start.batch_from is None else ring_lanes(MAX_DATAGRAM)
         if self._ring is not None:
             epoll.register(self._ring.fd, select.EPOLLIN | select.EPOLLET)
         self._sockets = UdpSockets(start.address, epoll, self._closes)
@@ -130,7 +130,17 @@ class Worker:
             OSError: the address can't be bound.
         """
         self._sockets.check()
-        self._control.send([Started(self._fast_path.method, self._fast_path.problem)])
+        self._sockets.hold_shared(self._start.first_port, self._start.last_port)
+        self._control.send(
+            [
+                Started(
+                    self._fast_path.method,
+                    self._fast_path.problem,
+                    self._sockets.shared_pairs,
+                    self._sockets.held_pairs,
+                )
+            ]
+        )
         while self._running:
             self._turn()
         self._engine.end(time.monotonic())
@@ -330,6 +340,8 @@ class Worker:
             ports_in_use=self._pool.in_use,
             ports_resting=self._pool.resting,
             ports_free=self._pool.free,
+            ports_shared=self._sockets.shared_pairs,
+            ports_held=self._sockets.held_pairs,
             files=len(os.listdir("/proc/self/fd")),
             fast_path=fast_path.method,
             interfaces=tuple(fast_path.interfaces),
@@ -441,18 +453,10 @@ class Worker:
         if media_socket.peer == peer:
             return
         self._close_lanes(media_socket.fd)
-        if media_socket.connect(peer) and peer is not None:
+        if self._sockets.connect(media_socket, peer) and peer is not None:
             for _ in range(MAX_DRAIN):
                 if not self._receive(media_socket, now):
                     return
-
-
-def _ring_lanes() -> RingLanes | None:
-    """None where the system has no io_uring for us: it is too old, or a container forbids it."""
-    try:
-        return RingLanes(MAX_DATAGRAM)
-    except OSError:
-        return None
 
 
 def main() -> int:

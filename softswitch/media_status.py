@@ -60,6 +60,8 @@ def status_row(pid: int, status: Status, ticks: TickFigures | None = None) -> Ro
         "ports_in_use": status.ports_in_use,
         "ports_resting": status.ports_resting,
         "ports_free": status.ports_free,
+        "ports_shared": status.ports_shared,
+        "ports_held": status.ports_held,
         "files": status.files,
         "why_not": status.refused,
         **_tick_row(ticks),

@@ -411,6 +411,12 @@ class Server:
             fast_path=started.fast_path or "none",
             **({"why": started.problem} if started.problem else {}),
         )
+        if started.ports_held < started.ports_shared:
+            self._log.warning(
+                "media ports that other programs may get",
+                pairs=started.ports_shared - started.ports_held,
+                what="calls pass over those that are used; see softswitch check",
+            )
 
     def _name_failed(self, host: str, why: str) -> None:
         self._log.warning("a trunk's name can't be resolved", host=host, why=why)

@@ -23,7 +23,13 @@ from softswitch import control_client
 from softswitch.call.codecs import OWN_NAMES
 from softswitch.config import Config, ConfigError
 from softswitch.config_values import Listen
-from softswitch.operations.check_media import codecs, fast_path, shared_ports_note, sound_ticks
+from softswitch.operations.check_media import (
+    codecs,
+    fast_path,
+    held_ports,
+    shared_ports_note,
+    sound_ticks,
+)
 from softswitch.operations.errors import OperationError
 from softswitch.operations.prompts import prompt_summary
 from softswitch.operations.setup import nonce_secret, opened
@@ -248,7 +254,7 @@ def _media_ports(config: Config, running: bool) -> Row:
     first, last = config.media.ports
     what = f"media ports {first}-{last}"
     if running:
-        return _row(what, True, "held by the running switch")
+        return held_ports(config)
     host = config.sip.listen[0].host
     taken: list[int] = []
     for port in range(first, last + 1):

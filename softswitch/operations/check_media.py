@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 from rtp.kernel.probe import try_machine
 from rtp.kernel.tier import KernelUnavailable
+from rtp.shared_ports import shared_ports
 from softswitch import control_client
 from softswitch.config import Config
 from softswitch.operations.errors import OperationError
 
 Row = dict[str, Any]
-_SETTINGS = Path("/proc/sys/net/ipv4")
 LATE_MS = 20.0
 """A tick's own length: what jitter buffers of phones bear for sure."""
 RELAYED = "calls are relayed in user space"
@@ -96,25 +95,37 @@ def _row(ok: bool | None, detail: str, check: str = "kernel fast path") -> Row:
     return {"check": check, "ok": ok, "detail": detail}
 
 
-def shared_ports_note(first: int, last: int) -> str:
-    """What to say if the system gives media ports to programs that ask for any; else nothing."""
+def held_ports(config: Config) -> Row:
+    """Whether other programs can get media ports while the switch runs."""
+    first, last = config.media.ports
+    check = f"media ports {first}-{last}"
     try:
-        lowest, highest = map(int, (_SETTINGS / "ip_local_port_range").read_text().split())
-        reserved = (_SETTINGS / "ip_local_reserved_ports").read_text().strip()
-    except (OSError, ValueError):
-        return ""
-    if last < lowest or first > highest or is_reserved(reserved, first, last):
+        rows = control_client.call(config.control_socket, "media_show", {})
+    except (control_client.NotRunning, OperationError) as error:
+        return _row(False, str(error), check)
+    ready = [row for row in rows if row["state"] == "ready"]
+    shared = sum(row["ports_shared"] for row in ready)
+    held = sum(row["ports_held"] for row in ready)
+    if not shared:
+        return _row(True, "of the running switch; the system gives none to others", check)
+    if held < shared:
+        why = f"others have or may get {shared - held} pairs, which calls then pass over"
+        return _row(None, f"{why}: {reserve(first, last)}", check)
+    return _row(True, f"held by the running switch, all {held} pairs that others might get", check)
+
+
+def shared_ports_note(first: int, last: int) -> str:
+    """What to say before the switch runs, if the system gives media ports to programs that ask for
+    any; else nothing."""
+    shared = len(shared_ports(first, last))
+    if not shared:
         return ""
     return (
-        "; other programs may get some of them: reserve them with"
-        f" sysctl net.ipv4.ip_local_reserved_ports={first}-{last}"
+        f"; the system gives {shared} of the ports to any program, until the switch holds them:"
+        f" {reserve(first, last)}"
     )
 
 
-def is_reserved(text: str, first: int, last: int) -> bool:
-    """Whether a list like "8080,20000-29999" has all of a range in one piece."""
-    for part in filter(None, text.split(",")):
-        low, _, high = part.partition("-")
-        if int(low) <= first and last <= int(high or low):
-            return True
-    return False
+def reserve(first: int, last: int) -> str:
+    """What to do about it."""
+    return f"reserve them with sysctl net.ipv4.ip_local_reserved_ports={first}-{last}"

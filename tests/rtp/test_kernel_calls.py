@@ -123,6 +123,23 @@ def test_a_transfer_changes_the_peer_and_takes_the_lanes_along(place):
     asyncio.run(story())
 
 
+def test_a_transfer_to_another_machine_by_user_space(place):
+    async def story():
+        async with talk_at(place, fast_path=False) as talk:
+            await talk.more()
+            before, talk.alice = talk.alice, Phone(place, "bob", place.bob, 1)
+            talk.alice.to, talk.alice.sent = before.to, before.sent
+            talk.negotiate()
+            await asyncio.sleep(0.03)
+            await talk.more(20)
+            await talk.stop()
+            assert talk.bob.came[-1] == talk.alice.sent - 1
+            assert talk.alice.came[-1] == talk.bob.sent - 1
+            before.socket.close()
+
+    asyncio.run(story())
+
+
 def test_on_hold_nobody_hears_anything_and_afterwards_everybody_all(place):
     async def story():
         async with talk_at(place) as talk:

@@ -315,19 +315,6 @@ def test_ports_run_out_and_come_back():
     with_workers(story, pairs=4, quarantine_seconds=0.0)
 
 
-def test_ports_that_others_hold_are_passed_over():
-    async def story(media):
-        session = await media.open(HOST, None)
-        await session.close()
-        blocker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        with blocker:
-            blocker.bind((HOST, session.a_port + 1))
-            again = await media.open(HOST, None)
-            assert session.a_port not in (again.a_port, again.b_port)
-
-    with_workers(story, pairs=4, quarantine_seconds=0.0)
-
-
 def test_a_killed_worker_is_replaced():
     async def story(media):
         lost = asyncio.get_running_loop().create_future()

@@ -1,16 +1,15 @@
 """What operators are told of the media plane."""
 
-import pytest
-
 from rtp.control import Status, TickFigures
+from rtp.shared_ports import shared_ports
 from softswitch.config import parse
 from softswitch.media_status import status_row
-from softswitch.operations.check_media import codecs, is_reserved, sound_ticks
+from softswitch.operations.check_media import codecs, held_ports, shared_ports_note, sound_ticks
 
 
 def test_a_worker_as_operators_see_it():
     why_not = "tun0: no Ethernet header"
-    status = Status(3, 4, 2, 6, 1, 93, 40, "tcx", ("lo", "eth0"), why_not, "epoll")
+    status = Status(3, 4, 2, 6, 1, 93, 50, 49, 40, "tcx", ("lo", "eth0"), why_not, "epoll")
     assert status_row(77, status) == {
         "worker": 77,
         "state": "ready",
@@ -23,6 +22,8 @@ def test_a_worker_as_operators_see_it():
         "ports_in_use": 6,
         "ports_resting": 1,
         "ports_free": 93,
+        "ports_shared": 50,
+        "ports_held": 49,
         "files": 40,
         "why_not": "tun0: no Ethernet header",
         "sounding": 0,
@@ -37,29 +38,16 @@ def test_a_worker_as_operators_see_it():
 
 def test_how_late_its_ticks_are():
     figures = TickFigures(5_000, 2, 31, 0.1, 0.9, 4.5, 60.0)
-    row = status_row(77, Status(0, 0, 0, 0, 0, 100, 9, "", (), "", "epoll"), figures)
+    row = status_row(77, Status(0, 0, 0, 0, 0, 100, 0, 0, 9, "", (), "", "epoll"), figures)
     assert (row["sounding"], row["ticks"], row["ticks_skipped"]) == (31, 5_000, 2)
     assert (row["late_p50_ms"], row["late_p99_ms"]) == (0.1, 0.9)
     assert (row["late_p999_ms"], row["late_worst_ms"]) == (4.5, 60.0)
 
 
 def test_a_worker_without_the_kernel_tier():
-    row = status_row(77, Status(0, 0, 0, 0, 0, 100, 9, "", (), "bpf(2): not permitted", "io_uring"))
-    assert (row["fast_path"], row["why_not"]) == ("none", "bpf(2): not permitted")
-
-
-@pytest.mark.parametrize(
-    ("reserved", "is_it"),
-    [
-        ("", False),
-        ("20000-29999", True),
-        ("8080,10000-30000", True),
-        ("20000-20999,21000-29999", False),
-        ("20000", False),
-    ],
-)
-def test_ports_that_are_reserved(reserved, is_it):
-    assert is_reserved(reserved, 20_000, 29_999) is is_it
+    why_not = "bpf(2): not permitted"
+    row = status_row(77, Status(0, 0, 0, 0, 0, 100, 0, 0, 9, "", (), why_not, "io_uring"))
+    assert (row["fast_path"], row["why_not"]) == ("none", why_not)
 
 
 def test_a_check_without_a_running_switch_says_when_ticks_are_measured(tmp_path):
@@ -68,6 +56,15 @@ def test_a_check_without_a_running_switch_says_when_ticks_are_measured(tmp_path)
     row = sound_ticks(config, running=False)
     assert (row["check"], row["ok"]) == ("sound ticks", None)
     assert sound_ticks(config, running=True)["ok"] is False  # it said so, but nobody answers
+
+
+def test_a_check_says_which_ports_the_system_gives_away(tmp_path):
+    assert shared_ports_note(1024, 2047) == ""
+    if shared_ports(1024, 65_535):
+        assert "ip_local_reserved_ports=1024-65535" in shared_ports_note(1024, 65_535)
+    text = '[switch]\ndomain = "example.org"\ncountry = "GE"\ncurrency = "GEL"\n'
+    row = held_ports(parse(text, tmp_path / "softswitch.toml"))
+    assert (row["check"], row["ok"]) == ("media ports 20000-29999", False)  # nobody answers
 
 
 def test_a_codec_without_its_library_is_said_to_pass_as_it_is():

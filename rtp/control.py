@@ -75,17 +75,24 @@ class Open(msgspec.Struct, tag=1, array_like=True, frozen=True, gc=False):
     side_b: SideSpec | None
 
 
+Seen = tuple[tuple[int, int], ...]
+"""Synchronization sources, and the highest sequence number that came of each by one SRTP key,
+with how often it went round in front."""
+
+
 class Keys(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The SRTP keys of one side, never shown.
 
     Args:
         suite: its name of RFC 4568 or RFC 7714.
         ours, theirs: master key and salt of what we send, and of what that side sends.
+        seen: what came by `theirs` in another session, which that side was in before.
     """
 
     suite: str
     ours: bytes
     theirs: bytes
+    seen: Seen = ()
 
     def __repr__(self) -> str:
         return f"Keys({self.suite})"
@@ -501,11 +508,16 @@ are, or the worker's tick, which makes or listens to sound."""
 
 
 class Figures(msgspec.Struct, tag=65, array_like=True, frozen=True, gc=False):
-    """A session's figures as they stand; None if there is no such session any more."""
+    """A session's figures as they stand; None if there is no such session any more.
+
+    Args:
+        seen: what came from each side by its SRTP key, so that it can go on in another session.
+    """
 
     session: int
     figures: SessionFigures | None
     tier: Tier = "relay"
+    seen: tuple[Seen, Seen] = ((), ())
 
 
 class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):

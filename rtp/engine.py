@@ -150,7 +150,8 @@ class Engine:
                     self._messages.append(Figures(session, None))
                     return
                 figures = found.relay.figures(self._start.epoch_offset_ms)
-                self._messages.append(Figures(session, figures, found.tier))
+                a, b = (side.seen for side in found.relay.sides)
+                self._messages.append(Figures(session, figures, found.tier, (a, b)))
             case TellTick():
                 self._messages.append(self._sound.figures())
             case Start() | TellStatus():

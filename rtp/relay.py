@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from rtp.control import Agree, Keys, OpusTerms, SessionFigures, SetRemote, SideFigures
+from rtp.control import Agree, Keys, OpusTerms, Seen, SessionFigures, SetRemote, SideFigures
 from rtp.inbound import InboundSound
 from rtp.latch import Address, Latch, is_unspecified, numeric_host
 from rtp.packet import HEADER, PacketError, is_rtcp, is_rtp
@@ -140,6 +140,11 @@ class RelaySide:
         if clear is None:
             self.strays += 1
         return clear
+
+    @property
+    def seen(self) -> Seen:
+        """What came from this peer by its SRTP key."""
+        return () if self.secure is None else self.secure.seen
 
     def sealed(self, data: bytes) -> bytes | None:
         """What goes to this peer, as it may be sent; None: not at all."""

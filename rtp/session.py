@@ -34,6 +34,7 @@ from rtp.control import (
     Record,
     Recorded,
     RecordedSides,
+    Seen,
     SendDigits,
     SessionFigures,
     SetRemote,
@@ -106,6 +107,7 @@ class MediaSession:
         "on_digit",
         "on_speaker",
         "owner",
+        "seen",
         "tier",
         "unheard",
     )
@@ -126,6 +128,8 @@ class MediaSession:
         """Sides from which nothing comes now, though they are spoken to."""
         self.tier: Tier = "relay"
         """Who passed the packets on when the figures were asked for last."""
+        self.seen: dict[Side, Seen] = {"a": (), "b": ()}
+        """What came from each side by its SRTP key, when the figures were asked for last."""
         self._book = book
         self._closing: asyncio.Future[SessionFigures] | None = None
 
@@ -444,6 +448,7 @@ class SessionBook:
                 found = self._sessions.get(session)
                 if found is not None:
                     found.tier = message.tier
+                    found.seen = {"a": message.seen[0], "b": message.seen[1]}
                 asked = self._asked.popleft()  # answers come in the order of the questions
                 if not asked.done():
                     asked.set_result(asked_figures)

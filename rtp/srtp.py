@@ -4,7 +4,8 @@ Each leg has keys of its own: what comes is opened before anything else looks at
 out is sealed last. It fails closed: what can't be opened or sealed is dropped, never passed on.
 
 Contexts outlive renegotiations as long as their key does, for the rollover counter (RFC 3711
-section 3.3.1) is part of them: after 65,536 packets a fresh one would know it wrong.
+section 3.3.1) is part of them: after 65,536 packets a fresh one would know it wrong. Where a peer's
+key goes over to another session, what came by it goes along (:attr:`Srtp.seen`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import struct
 
 import pylibsrtp
 
-from rtp.control import Keys
-from rtp.packet import is_rtcp
+from rtp.control import Keys, Seen
+from rtp.packet import HEADER, is_rtcp
 
 MAX_SOURCES = 64
 """Synchronization sources sealed with one key; a call has a handful. libsrtp forgets none."""
@@ -29,6 +30,11 @@ _PROFILES = {
 }
 """With the octets of a master key and its salt."""
 _SSRC_AT_RTP, _SSRC_AT_RTCP = 8, 4
+MAX_ROLLOVERS = 1000
+"""That a context is brought to; two weeks of a call."""
+_STEP = 0x4000
+"""From one sequence number to the next that certainly means going on, rather than back."""
+_HALF = 0x8000
 _FAULTS = (pylibsrtp.Error, ValueError)
 """Not authentic, seen before, or longer than a datagram of sound."""
 
@@ -40,11 +46,12 @@ class Srtp:
         keys: what both have agreed on; with such as can't be used nothing passes.
     """
 
-    __slots__ = ("_inbound", "_keys", "_outbound", "_sources")
+    __slots__ = ("_inbound", "_keys", "_outbound", "_seen", "_sources")
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._inbound = _context(keys.suite, keys.theirs, pylibsrtp.Policy.SSRC_ANY_INBOUND)
+        self._seen = dict(keys.seen)
+        self._inbound = _inbound(keys)
         self._outbound = _context(keys.suite, keys.ours, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
         self._sources: set[int] = set()
 
@@ -52,7 +59,8 @@ class Srtp:
         """Take new keys; the context of one that stays goes on."""
         before, self._keys = self._keys, keys
         if (keys.suite, keys.theirs) != (before.suite, before.theirs):
-            self._inbound = _context(keys.suite, keys.theirs, pylibsrtp.Policy.SSRC_ANY_INBOUND)
+            self._seen = dict(keys.seen)
+            self._inbound = _inbound(keys)
         if (keys.suite, keys.ours) != (before.suite, before.ours):
             self._outbound = _context(keys.suite, keys.ours, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
             self._sources.clear()
@@ -64,9 +72,31 @@ class Srtp:
         try:
             if is_rtcp(data):
                 return self._inbound.unprotect_rtcp(data)
-            return self._inbound.unprotect(data)
+            clear = self._inbound.unprotect(data)
         except _FAULTS:
             return None
+        self._note(clear)
+        return clear
+
+    def _note(self, data: bytes) -> None:
+        """Count how often a source's sequence numbers went round, as libsrtp does (RFC 3711
+        section 3.3.1), who keeps it to itself."""
+        _, _, sequence, _, source = HEADER.unpack_from(data)
+        last = self._seen.get(source)
+        if last is None:
+            if len(self._seen) < MAX_SOURCES:
+                self._seen[source] = sequence
+            return
+        step = sequence - (last & 0xFFFF)
+        if last >= _HALF:  # before, nothing is taken for older than the first
+            step = (step + _HALF & 0xFFFF) - _HALF
+        if step > 0:
+            self._seen[source] = last + step
+
+    @property
+    def seen(self) -> Seen:
+        """What came from the peer by its key."""
+        return tuple(self._seen.items())
 
     def seal(self, data: bytes) -> bytes | None:
         """RTP or RTCP for the peer; None if it can't be sealed, and must not be sent."""
@@ -90,6 +120,26 @@ class Srtp:
                 return False
             self._sources.add(source)
         return True
+
+
+def _inbound(keys: Keys) -> pylibsrtp.Session | None:
+    """A context that knows what came by the key before."""
+    context = _context(keys.suite, keys.theirs, pylibsrtp.Policy.SSRC_ANY_INBOUND)
+    if context is not None:
+        for source, reached in keys.seen:
+            if _STEP <= reached < MAX_ROLLOVERS << 16:
+                _bring(context, keys, source, reached)
+    return context
+
+
+def _bring(context: pylibsrtp.Session, keys: Keys, source: int, reached: int) -> None:
+    """Show it packets of our own under the peer's key, which leave no process: a context has no
+    other way to learn how often a source's sequence numbers went round."""
+    maker = _context(keys.suite, keys.theirs, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+    assert maker is not None
+    for number in range(reached % _STEP, reached + 1, _STEP):
+        packet = HEADER.pack(0x80, 0, number & 0xFFFF, 0, source)
+        context.unprotect(maker.protect(packet))
 
 
 def _context(suite: str, key: bytes, direction: int) -> pylibsrtp.Session | None:

@@ -223,8 +223,6 @@ class Call:
         identity = self.identity("b") if winner.line is None else None
         self.parties.put("b", winner.session, winner.line, identity)
         self.secure(winner.session, winner.line)
-        if winner.moves:
-            winner.session.sound.renew()
         self.media.join("b", winner.session.sound)
         if winner.line is not None:
             self.line_ids.add(winner.line.id)

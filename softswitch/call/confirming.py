@@ -85,6 +85,8 @@ class Confirming:
         with contextlib.suppress(TimeoutError, MediaError):
             async with asyncio.timeout(SECONDS):
                 key = await self._key()
+        if key == ACCEPT_KEY:
+            await session.sound.leave(self._sound, "a")
         self._call.post(Confirmed(session, heard if key == ACCEPT_KEY else None))
 
     async def _key(self) -> str:

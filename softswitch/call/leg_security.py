@@ -8,10 +8,13 @@ keys that are pressed (:mod:`softswitch.call.keys`) goes along, for it is set in
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Literal
 
-from rtp.control import Keys
+from rtp.control import Keys, Seen
+from rtp.session import MediaError, MediaSession
 from sip.errors import SipError
 from sip.offer_answer import media_target
 from sip.sdes import (
@@ -28,6 +31,8 @@ from softswitch.call.keys import KeyPolicy
 
 SrtpPolicy = Literal["off", "optional", "required"]
 """Never; if the peer wants it, and offered where signalling is encrypted; always or no call."""
+SEEN_SECONDS = 1.0
+"""How long a worker may take to say what came from a leg."""
 SRTP_POLICIES: tuple[SrtpPolicy, ...] = ("off", "optional", "required")
 
 
@@ -41,7 +46,16 @@ class LegSecurity:
         told_keys: how the leg is told of keys.
     """
 
-    __slots__ = ("_confidential", "_draw", "_own", "_policy", "_protocol", "keys", "told_keys")
+    __slots__ = (
+        "_confidential",
+        "_draw",
+        "_own",
+        "_policy",
+        "_protocol",
+        "_seen",
+        "keys",
+        "told_keys",
+    )
 
     def __init__(
         self,
@@ -58,6 +72,8 @@ class LegSecurity:
         self._own: dict[str, bytes] = {}
         self._protocol: str | None = None
         """Of the stream, once the peer has said something."""
+        self._seen: tuple[str, bytes, Seen] = ("", b"", ())
+        """By which suite and key of the peer what came in another session."""
         self.keys: Keys | None = None
         """What was agreed on; None: sound in the clear."""
 
@@ -82,7 +98,9 @@ class LegSecurity:
         self._protocol = None if target is None else target.protocol
         self.keys = None
         if crypto is not None:
-            self.keys = Keys(crypto.suite, self._own_key(crypto.suite), crypto.key)
+            suite, key, seen = self._seen
+            carried = seen if (suite, key) == (crypto.suite, crypto.key) else ()
+            self.keys = Keys(crypto.suite, self._own_key(crypto.suite), crypto.key, carried)
 
     def answer(self, offer: SessionDescription) -> Protection:
         """What our answer to an offer says. Raises as :meth:`check`."""
@@ -105,8 +123,15 @@ class LegSecurity:
             return Protection(PLAIN_RTP, self._lines(tuple(SUITES)))
         return PLAIN
 
-    def renew(self) -> None:
-        """The leg goes over to another call, where counters begin anew: so must our keys."""
+    async def leave(self, session: MediaSession, side: Literal["a", "b"]) -> None:
+        """The leg goes over to another relay session, where counters begin anew: so must our keys.
+        The peer keeps its own as it likes, so what came by that goes along."""
+        keys = self.keys
+        if keys is not None:
+            with contextlib.suppress(TimeoutError, MediaError):
+                async with asyncio.timeout(SEEN_SECONDS):
+                    await session.figures()
+                self._seen = keys.suite, keys.theirs, session.seen[side]
         self._own.clear()
 
     def _lines(self, suites: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:

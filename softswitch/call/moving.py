@@ -23,10 +23,9 @@ async def move_beside(call: Call, side: Side, home: MediaSession) -> bool:
     """
     if call.sound.beside(home):
         return False
+    await call.leg(side).sound.leave(call.sound, side)
     session = await _opened(call, side, home)
     call.recording.stop()
-    security = call.leg(side).sound
-    security.renew()  # two counters that begin at nought may not seal with one key
     await call.opening.move(session)
     heard = try_read(call.leg(side).remote_description)
     if heard is not None:

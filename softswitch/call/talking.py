@@ -90,7 +90,7 @@ async def _hear(call: Call, letter: Any) -> Ending | None:
         case sip_events.Referred(session, request, flow):
             return await call.transfer.asked(session, request, flow)
         case GiveLeg():
-            return _give(call, letter)
+            return await _give(call, letter)
         case HandOver():
             await merging.handed_over(call, letter)
         case Extended(meter, authorization):
@@ -146,7 +146,7 @@ def _pass_info(call: Call, session: Session, request: Request) -> None:
         call.info_keys.pass_on(other(side), content_type.encode("ascii"), request.body)
 
 
-def _give(call: Call, letter: GiveLeg) -> Ending | None:
+async def _give(call: Call, letter: GiveLeg) -> Ending | None:
     """Let another call have the person whom one of our legs talks to."""
     side = call.side_of(letter.session)
     kept = other(side)
@@ -154,8 +154,8 @@ def _give(call: Call, letter: GiveLeg) -> Ending | None:
     if busy or letter.taker.over or letter.session not in call.parties:
         letter.taker.post(Given(None))
         return None
+    await call.leg(kept).sound.leave(call.sound, kept)
     session, line, identity = call.parties.give(kept)
     session.owner = None
-    session.sound.renew()
     letter.taker.post(Given(session, line, identity, call.payers.give()))
     return endings.hung_up("caller")

@@ -5,6 +5,7 @@ import os
 import struct
 
 from rtp.control import (
+    Agree,
     Close,
     Closed,
     Latched,
@@ -63,6 +64,18 @@ def opened(engine, session=1, now=0.0):
 def negotiate(engine, now, a_direction="sendrecv", session=1):
     engine.handle(SetRemote(session, "a", *ALICE, 4001, a_direction), now)
     engine.handle(SetRemote(session, "b", *BOB, 5001, "sendrecv"), now)
+
+
+def test_a_side_without_ports_is_not_negotiated():
+    """The switch is the called side; whatever is said of another has nowhere to go."""
+    engine = engine_on(Host())
+    engine.handle(Open(1, SideSpec(ALICE[0]), None), 0.0)
+    (message,) = engine.take_messages()
+    negotiate(engine, 1.0)
+    engine.handle(Agree(1, "b", 8000, 0, None, 8000, None), 1.0)
+    for sequence in range(5):
+        assert engine.receive(message.a_rtp_port, rtp(sequence), ALICE, 1.1) is None
+    assert not engine.session(1).relay.sides[1].negotiated
 
 
 def rtp(sequence):

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from msgspec import structs
 from studio import FRAME, Studio, sine
 
 from rtp.control import Hear, Keys, Open, SetRemote, SideSpec, decode_to_worker, encode
@@ -133,6 +134,35 @@ def test_the_rollover_counter_outlives_a_renegotiation_with_the_same_keys():
     assert them.open(us.seal(rtp(300))) == rtp(300)
     stranger = Srtp(turned(keys()))  # who begins anew knows the counter wrong
     assert stranger.open(us.seal(rtp(301))) is None
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("first", [0, 1, 0x7FFF, 0x8000, 0xFFF0])
+def test_a_kept_key_goes_on_in_another_session(suite, first):
+    """As if every 97th packet had arrived of some that went round more than twice."""
+    them, before = Srtp(turned(keys(suite))), Srtp(keys(suite))
+    for number in range(first, first + 2 * 65_536 + 100, 97):
+        assert before.open(them.seal(rtp(number))) is not None
+    ((source, reached),) = before.seen
+    assert (source, reached) == (7, number)
+    assert Srtp(keys(suite)).open(them.seal(rtp(number + 1))) is None
+    after = Srtp(structs.replace(keys(suite), seen=before.seen))
+    assert after.open(them.seal(rtp(number + 2))) == rtp(number + 2)
+    assert after.open(them.seal(rtp(number + 20_000))) is not None
+    assert after.seen == ((7, number + 20_000),)
+    assert after.open(them.seal(rtp(5, ssrc=8))) is not None  # another source begins at nought
+
+
+def test_what_overtook_doesnt_turn_the_counter_back():
+    them, us = Srtp(turned(keys())), Srtp(keys())
+    sealed = {number: them.seal(rtp(number)) for number in range(65_500, 65_580)}
+    for number in (65_500, 65_540, 65_530, 65_579, 65_535, 65_541):
+        assert us.open(sealed[number]) is not None
+    assert us.seen == ((7, 65_579),)
+
+
+def test_a_counter_beyond_belief_is_not_brought_back():
+    Srtp(structs.replace(keys(), seen=((7, 1 << 60), (8, -5))))
 
 
 def test_a_new_key_of_one_way_leaves_the_other_as_it_is():

@@ -1,6 +1,7 @@
 """SRTP by SDES through a whole switch: who is offered it, who must have it, what is shown of it.
 
-The phones of the simulation send no SRTP; what passes is shown in tests/rtp/test_srtp.py.
+The phones of the simulation send no SRTP of their own; what passes is shown in
+tests/rtp/test_srtp.py.
 """
 
 import base64
@@ -10,8 +11,12 @@ import pytest
 from exchange import Exchange
 from phones import sdp
 
+from rtp.control import Keys
+from rtp.packet import HEADER
+from rtp.srtp import Srtp
+
 SUITE = "AES_CM_128_HMAC_SHA1_80"
-KEYS = {letter: base64.b64encode(bytes([ord(letter)]) * 30).decode() for letter in "ab"}
+KEYS = {letter: base64.b64encode(bytes([ord(letter)]) * 30).decode() for letter in "abc"}
 
 
 def crypto(letter, tag="1", suite=SUITE):
@@ -43,14 +48,14 @@ def phones(exchange, a=None, b=None):
 
 def speaks(phone, protocol, lines):
     """Have a phone say this of SRTP in its answers."""
-    described = phone._description
+    described = phone._sdp
 
-    def describe():
-        body = described()
+    def describe(*how):
+        body = described(*how)
         body = body.replace(b"RTP/AVP", protocol.encode())
         return body.replace(b"a=rtpmap:101", lines.encode() + b"a=rtpmap:101")
 
-    phone._description = describe
+    phone._sdp = describe
 
 
 def offer(protocol, lines=""):
@@ -203,4 +208,43 @@ def test_the_echo_is_encrypted_too(exchange):
     assert said(session.remote_description) == ("RTP/SAVP", [("1", SUITE)])
     assert suites(exchange)[0] == SUITE
     a.hang_up(session)
+    nothing_left(exchange)
+
+
+def test_who_is_given_to_another_call_is_heard_there_after_however_many_packets(exchange):
+    """Its phone keeps its key, and goes on counting: 65,536 packets are 22 minutes."""
+    a, b = phones(exchange)
+    line = exchange.line("+995322000003", exchange.account(10_000_000), srtp="required")
+    c = exchange.phone(line, "198.51.100.3")
+    c.sends_rtp = False
+    c.register()
+    speaks(c, "RTP/SAVP", crypto("c"))
+    exchange.run(1.0)
+    first = a.call("+995322000002")
+    exchange.run(2.0)
+    consultation = b.call("+995322000003")
+    exchange.run(2.0)
+    sealed = Srtp(Keys(SUITE, b"c" * 30, b"?" * 30))
+
+    def say(numbers):
+        before = a.heard + b.heard
+        for number in numbers:
+            packet = HEADER.pack(0x80, 0, number & 0xFFFF, number * 160 & 0xFFFFFFFF, 7)
+            c._send(c.talking[0], sealed.seal(packet + bytes(160)))
+            exchange.run(0.02)
+        return a.heard + b.heard - before
+
+    assert say(range(40_000, 65_536 + 40_000, 500)) > 125
+    dialog = consultation.dialog
+    b.refer(
+        b.talking[0],
+        f"<sip:x@example.org?Replaces={dialog.call_id}%3Bto-tag%3D{dialog.remote_tag}"
+        f"%3Bfrom-tag%3D{dialog.local_tag}>".encode(),
+    )
+    exchange.run(5.0)
+    assert b.told[-1][1] == 200 and b.talking == []
+    before = a.heard
+    say(range(65_536 + 40_001, 65_536 + 40_051))
+    assert a.heard - before > 45
+    a.hang_up(first)
     nothing_left(exchange)

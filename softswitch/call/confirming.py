@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rtp.session import MediaError, MediaSession
+from softswitch.call.leaving import leave
 from softswitch.call.media import CallMedia
 from softswitch.call.speaker import Speaker
 
@@ -86,7 +87,7 @@ class Confirming:
             async with asyncio.timeout(SECONDS):
                 key = await self._key()
         if key == ACCEPT_KEY:
-            await session.sound.leave(self._sound, "a")
+            await leave(session, self._sound, "a")
         self._call.post(Confirmed(session, heard if key == ACCEPT_KEY else None))
 
     async def _key(self) -> str:

@@ -8,13 +8,10 @@ keys that are pressed (:mod:`softswitch.call.keys`) goes along, for it is set in
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Literal
 
 from rtp.control import Keys, Seen
-from rtp.session import MediaError, MediaSession
 from sip.errors import SipError
 from sip.offer_answer import media_target
 from sip.sdes import (
@@ -31,8 +28,6 @@ from softswitch.call.keys import KeyPolicy
 
 SrtpPolicy = Literal["off", "optional", "required"]
 """Never; if the peer wants it, and offered where signalling is encrypted; always or no call."""
-SEEN_SECONDS = 1.0
-"""How long a worker may take to say what came from a leg."""
 SRTP_POLICIES: tuple[SrtpPolicy, ...] = ("off", "optional", "required")
 
 
@@ -123,15 +118,11 @@ class LegSecurity:
             return Protection(PLAIN_RTP, self._lines(tuple(SUITES)))
         return PLAIN
 
-    async def leave(self, session: MediaSession, side: Literal["a", "b"]) -> None:
+    def renew(self, seen: Seen) -> None:
         """The leg goes over to another relay session, where counters begin anew: so must our keys.
-        The peer keeps its own as it likes, so what came by that goes along."""
-        keys = self.keys
-        if keys is not None:
-            with contextlib.suppress(TimeoutError, MediaError):
-                async with asyncio.timeout(SEEN_SECONDS):
-                    await session.figures()
-                self._seen = keys.suite, keys.theirs, session.seen[side]
+        The peer keeps its own as it likes, so what came by that (`seen`) goes along."""
+        if self.keys is not None:
+            self._seen = self.keys.suite, self.keys.theirs, seen
         self._own.clear()
 
     def _lines(self, suites: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:

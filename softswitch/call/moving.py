@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from softswitch.call.leaving import leave
 from softswitch.call.media import try_read
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ async def move_beside(call: Call, side: Side, home: MediaSession) -> bool:
     """
     if call.sound.beside(home):
         return False
-    await call.leg(side).sound.leave(call.sound, side)
+    await leave(call.leg(side), call.sound, side)
     session = await _opened(call, side, home)
     call.recording.stop()
     await call.opening.move(session)

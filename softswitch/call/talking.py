@@ -12,6 +12,7 @@ from softswitch.call import ending as endings
 from softswitch.call import merging, pick_up
 from softswitch.call.ending import Ending
 from softswitch.call.keys import INFO_TYPES, MAX_INFO_BYTES, key_in
+from softswitch.call.leaving import leave
 from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.media import other
 from softswitch.call.merging import HandOver
@@ -154,7 +155,7 @@ async def _give(call: Call, letter: GiveLeg) -> Ending | None:
     if busy or letter.taker.over or letter.session not in call.parties:
         letter.taker.post(Given(None))
         return None
-    await call.leg(kept).sound.leave(call.sound, kept)
+    await leave(call.leg(kept), call.sound, kept)
     session, line, identity = call.parties.give(kept)
     session.owner = None
     letter.taker.post(Given(session, line, identity, call.payers.give()))

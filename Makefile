@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The project's own index settings (PIP_INDEX_URL and the like) are honoured by pip itself.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-PYTEST_WORKERS ?= 2
+# More than cores, on a small machine: tests with real phones mostly wait.
+PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check style types imports bench fuzz clean
@@ -51,7 +52,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-for-tests
 	@.ci/install-test-programs
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 check: style types imports
 

@@ -8,6 +8,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need so long that they say so come first: no worker ends with one of them while
+    the others have nothing to do any more."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported stays: no collection of garbage looks at it again."""
     gc.collect()

@@ -15,6 +15,7 @@ import msgspec
 
 from billing.calendar import add_months, day_start, local_day
 from billing.due import DueWork
+from billing.tax import payable
 
 DUE_KIND = "bill"
 DUE_SUBJECT = "monthly"
@@ -48,6 +49,9 @@ class Bill(msgspec.Struct, frozen=True):
         starts_at, ends_at, made_at: epoch milliseconds.
         party: who is billed, as known when it was made.
         own: what of it is of this month; the rest of `items` was posted late.
+        tax_basis_points: the month's rate; 0 for none.
+        tax_included: whether the items' amounts include it; otherwise it is an item of its own.
+        tax_micros: of all services, rounded once.
     """
 
     number: int
@@ -62,16 +66,24 @@ class Bill(msgspec.Struct, frozen=True):
     closing_micros: int
     items: list[Item]
     own: list[Item]
+    tax_basis_points: int = 0
+    tax_included: bool = True
+    tax_micros: int = 0
 
     @property
     def charges_micros(self) -> int:
-        """What services came to, above zero."""
-        return -sum(item.amount_micros for item in self.services)
+        """What services came to, with their tax; above zero."""
+        return -sum(item.amount_micros for item in self.items if item.kind not in PAYMENTS)
+
+    @property
+    def net_micros(self) -> int:
+        """What they came to without their tax."""
+        return self.charges_micros - self.tax_micros
 
     @property
     def services(self) -> list[Item]:
-        """What the account is charged with (and corrections of it)."""
-        return [item for item in self.items if item.kind not in PAYMENTS]
+        """What the account is charged with (and corrections of it), without a tax on top."""
+        return [item for item in self.items if item.kind not in PAYMENTS and item.kind != TAX]
 
     @property
     def payments_micros(self) -> int:
@@ -79,13 +91,16 @@ class Bill(msgspec.Struct, frozen=True):
 
     @property
     def to_pay_micros(self) -> int:
-        return max(0, -self.closing_micros)
+        """In whole hundredths, rounded up."""
+        return payable(max(0, -self.closing_micros))
 
 
 PAYMENTS = frozenset({"topup", "refund", "bonus"})
 """Kinds of entries that aren't services."""
 
 
+TAX = "tax"
+"""The kind of the entry that a bill posts where prices don't include the tax."""
 LATE = "late"
 """The item of what was posted so late that no bill can say what it was."""
 

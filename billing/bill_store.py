@@ -21,8 +21,9 @@ from sqlalchemy import (
     select,
 )
 
+from billing import tax_store
 from billing.account import CLOSED
-from billing.bill import LATE, Bill, Item, MakeBills, difference, merged, month_before
+from billing.bill import LATE, TAX, Bill, Item, MakeBills, difference, merged, month_before
 from billing.book import Book
 from billing.ledger import Difference
 from billing.rental_schema import rentals
@@ -30,6 +31,7 @@ from billing.sales import Notice
 from billing.sales_schema import subscriptions
 from billing.sales_store import LONGEST_CALL_MS
 from billing.schema import accounts, cdrs, entries, metadata
+from billing.tax import TaxRate, rate_for, tax_of
 
 bills = Table(
     "bills",
@@ -56,6 +58,7 @@ def make(connection: Connection, book: Book, command: MakeBills) -> list[Bill]:
     facts = {row.id: row for row in connection.execute(_ACCOUNTS.where(accounts.c.id.in_(owners)))}
     last = _last_bills(connection, owners)
     sums = _Sums(connection, owners, command)
+    rates = tax_store.rates(connection)
     number = connection.execute(select(func.max(bills.c.number))).scalar() or 0
     made: list[Bill] = []
     for owner in owners:
@@ -63,10 +66,15 @@ def make(connection: Connection, book: Book, command: MakeBills) -> list[Bill]:
         if row.created_at >= command.ends_at:
             continue
         bill = _bill(command, number + 1, row, before, sums)
+        rate = rate_for(rates, owner, command.month)
+        if rate is not None:
+            bill = _taxed(bill, rate)
         if row.status == CLOSED and not bill.items:
             continue
         number += 1
         made.append(bill)
+        if bill.tax_micros and not bill.tax_included:
+            book.post(*_tax_posting(bill))
         if bill.items or bill.to_pay_micros:
             key = f"bill_ready:{bill.number}"
             book.sales.tell(Notice(key, owner, "bill_ready", bill.month, command.ends_at))
@@ -111,6 +119,30 @@ def _bill(command: MakeBills, number: int, account: Any, before: Bill | None, su
         items=items,
         own=own,
     )
+
+
+def _taxed(bill: Bill, rate: TaxRate) -> Bill:
+    """The bill with its tax: part of what it says already, or one more item of the month."""
+    tax = tax_of(bill.charges_micros, rate)
+    facts = {
+        "tax_basis_points": rate.basis_points, "tax_included": rate.included, "tax_micros": tax,
+    }  # fmt: skip
+    bill = msgspec.structs.replace(bill, **facts)
+    if rate.included or not tax:
+        return bill
+    item = [Item(TAX, "", 1, 0, -tax)]
+    return msgspec.structs.replace(
+        bill,
+        items=[*bill.items, *item],
+        own=merged([*bill.own, *item]),
+        closing_micros=bill.closing_micros - tax,
+    )
+
+
+def _tax_posting(bill: Bill) -> tuple[str, int, int, str, str, int]:
+    """The last entry of its month."""
+    key = f"tax:{bill.account_id}:{bill.month}"
+    return key, bill.account_id, -bill.tax_micros, TAX, TAX, bill.ends_at - 1
 
 
 def _total(items: Iterable[Item]) -> int:
@@ -255,6 +287,11 @@ def last_account(connection: Connection) -> int:
     return connection.execute(select(func.max(accounts.c.id))).scalar() or 0
 
 
+def last_month(connection: Connection) -> str | None:
+    """The newest month that was billed."""
+    return connection.execute(select(func.max(bills.c.month))).scalar()
+
+
 def accounts_of(connection: Connection, owners: range) -> list[tuple[int, str, str]]:
     """Id, name and kind of the accounts whose ids are in a range."""
     columns = accounts.c
@@ -296,7 +333,21 @@ def verify(connection: Connection) -> list[Difference]:
         if made.closing_micros != total:
             found.append(Difference("bill", f"of {number}", total, made.closing_micros))
         closing[owner] = made.closing_micros
+        found += _verify_tax(made)
     return found
+
+
+def _verify_tax(made: Bill) -> list[Difference]:
+    """The tax of all services, whichever way it was charged."""
+    rate = TaxRate(made.account_id, made.month, made.tax_basis_points, made.tax_included)
+    tax = tax_of(-_total(made.services), rate)
+    posted = tax if not rate.included else 0
+    pairs = ((tax, made.tax_micros), (posted, -_total(x for x in made.items if x.kind == TAX)))
+    return [
+        Difference("bill tax", f"of {made.number}", expected, kept)
+        for expected, kept in pairs
+        if expected != kept
+    ]
 
 
 _BY_NUMBER = select(bills.c.number, bills.c.account_id, bills.c.content).order_by(bills.c.number)

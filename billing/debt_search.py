@@ -100,7 +100,7 @@ def _unpaid_bill(connection: Connection, account_id: int) -> tuple[int, int | No
             columns.at >= bill.made_at,
             columns.amount_micros > 0,
         )
-        rest = bill.to_pay_micros - (connection.execute(query).scalar() or 0)
+        rest = -bill.closing_micros - (connection.execute(query).scalar() or 0)
         if rest <= 0:
             break
         oldest, unpaid = bill.made_at, unpaid or int(rest)

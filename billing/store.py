@@ -27,6 +27,7 @@ from billing import (
     sales_store,
     schema,
     tariff_store,
+    tax_store,
     verification,
     wallet_store,
 )
@@ -45,6 +46,7 @@ from billing.authorization import (
     TopUp,
     WriteCdr,
 )
+from billing.bill import MakeBills
 from billing.book import Book, LiveCall, recovered
 from billing.cdr import Cdr
 from billing.cdr_search import CdrFilter
@@ -333,6 +335,9 @@ class _Keys:
             case RenewPackage(account_id=account_id):
                 self.accounts.add(account_id)
                 self.renewing.append(account_id)
+            case MakeBills(parties=parties):
+                # Nobody posts to them between the reading of their entries and of their balances.
+                self.accounts.update(parties)
             case AssignTariff(account_id=account_id):
                 self.accounts.add(account_id)
             case (
@@ -349,6 +354,7 @@ _DEFINITIONS = {
     **tariff_store.DEFINITIONS,
     **bill_store.DEFINITIONS,
     **wallet_store.DEFINITIONS,
+    **tax_store.DEFINITIONS,
 }
 _ACCOUNTS = select(schema.accounts)
 _ENTRIES = select(schema.entries)

@@ -37,6 +37,7 @@ from softswitch.cli import (
     rooms,
     switch,
     tariffs,
+    taxes,
     trunks,
     voicemail,
     wallets,
@@ -55,9 +56,8 @@ app = typer.Typer(
 switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, orders, packages,
-    prompts,
-    trunks, tariffs, rerating, nodes, calls, recordings, records, guard, voicemail, greetings,
-    wallets, bills, rooms, ports, pins, completions,
+    prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records, guard,
+    voicemail, greetings, wallets, bills, rooms, ports, pins, completions,
 ):  # fmt: skip
     noun.add_to(app)
 

@@ -160,6 +160,8 @@ def _head(bill: Bill) -> Row:
         "currency": bill.currency,
         "opening": format_amount(bill.opening_micros),
         "charges": format_amount(bill.charges_micros),
+        "tax_percent": format_amount(bill.tax_basis_points * 10_000),
+        "tax": format_amount(bill.tax_micros),
         "payments": format_amount(bill.payments_micros),
         "closing": format_amount(bill.closing_micros),
         "to_pay": format_amount(bill.to_pay_micros),

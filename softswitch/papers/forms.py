@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from billing.bill import Bill, Item, month_days
-from softswitch.papers.numerals import amount, clock, day, digits, in_line
+from billing.tax import to_minor
+from softswitch.papers.numerals import amount, clock, day, digits, in_line, in_words, percent
 from softswitch.papers.paper import Paper, Table
-from softswitch.papers.words import kind_in_words, word
+from softswitch.papers.words import isolated, kind_in_words, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,13 @@ def bill_paper(bill: Bill, seller: Seller, language: str, *, duplicate: bool = F
         tables=[_services(bill.items, shown, charged=False)],
         sums=[
             shown.sum("opening", bill.opening_micros),
+            *_of_which_tax(bill, shown),
             shown.sum("charges", bill.charges_micros),
             shown.sum("payments", bill.payments_micros),
             shown.sum("closing", bill.closing_micros),
             shown.sum("to_pay", bill.to_pay_micros),
         ],
+        words=shown.words(bill.to_pay_micros),
     )
 
 
@@ -68,9 +71,11 @@ def invoice_paper(bill: Bill, seller: Seller, language: str) -> Paper:
         facts=[*_of_bill(bill, language), *_seller(seller, language), *_buyer(bill, language)],
         tables=[_services(bill.services, shown)],
         sums=[
+            *_of_which_tax(bill, shown),
             shown.sum("total", bill.charges_micros),
             shown.sum("to_pay", bill.to_pay_micros),
         ],
+        words=shown.words(bill.to_pay_micros),
         signatures=[word("operator", language)],
     )
 
@@ -84,7 +89,8 @@ def act_paper(bill: Bill, seller: Seller, language: str) -> Paper:
         facts=[*_of_bill(bill, language), *_seller(seller, language), *_buyer(bill, language)],
         text=word("rendered", language),
         tables=[_services(bill.services, shown)],
-        sums=[shown.sum("total", bill.charges_micros)],
+        sums=[*_of_which_tax(bill, shown), shown.sum("total", bill.charges_micros)],
+        words=shown.words(to_minor(bill.charges_micros)),
         signatures=[word("operator", language), word("subscriber", language)],
     )
 
@@ -190,6 +196,20 @@ class _Shown:
 
     def sum(self, key: str, micros: int) -> tuple[str, str]:
         return word(key, self.language), self.amount(micros)
+
+    def words(self, micros: int) -> tuple[str, str] | None:
+        """What an amount is in words; None where nobody knows how."""
+        text = in_words(micros, self._currency, self.language)
+        return None if text is None else (word("in_words", self.language), text)
+
+
+def _of_which_tax(bill: Bill, shown: _Shown) -> list[tuple[str, str]]:
+    """What services came to without tax, and the tax; nothing where there is none."""
+    if not bill.tax_basis_points:
+        return []
+    name, value = shown.sum("tax", bill.tax_micros)
+    rate = in_line(percent(bill.tax_basis_points, shown.language), shown.language)
+    return [shown.sum("net", bill.net_micros), (f"{name} {isolated(rate)}", value)]
 
 
 def _services(items: Iterable[Item], shown: _Shown, *, charged: bool = True) -> Table:

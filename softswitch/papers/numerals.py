@@ -7,12 +7,16 @@ from datetime import date
 import jdatetime  # type: ignore[import-untyped]
 
 from billing.money import format_amount
+from ivr_prompts.languages import spelled
+from ivr_prompts.speech import UnknownCurrency, money
 from softswitch.papers.words import RIGHT_TO_LEFT
 
 _PERSIAN = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
 _SEPARATORS = {"en": (",", "."), "fa": ("٬", "٫")}
 """Of thousands and of decimals; a narrow no-break space and a comma elsewhere."""
 _SIGNS = {"GEL": "₾", "KZT": "₸", "RUB": "₽", "EUR": "€", "USD": "$"}
+_WITHOUT_CAPITALS = frozenset({"ka", "fa"})
+"""Georgian has capitals for headings only."""
 _MINUS = "\N{MINUS SIGN}"
 _LEFT = "\N{LEFT-TO-RIGHT MARK}"
 """Keeps the sign on the left of the digits, as Persian has it."""
@@ -35,6 +39,24 @@ def amount(micros: int, currency: str, language: str) -> str:
     number = f"{sign}{thousands.join(reversed(groups))}{decimals}{part}"
     shown = f"{digits(number, language)}\N{NO-BREAK SPACE}{unit(currency, language)}"
     return in_line(shown, language)
+
+
+def percent(basis_points: int, language: str) -> str:
+    """A rate: 1800 is 18 %."""
+    _, decimals = _SEPARATORS.get(language, ("", ","))
+    whole, part = divmod(basis_points, 100)
+    text = str(whole) + (f"{decimals}{part:02d}".rstrip("0") if part else "")
+    return digits(text, language) + ("٪" if language == "fa" else "\N{NO-BREAK SPACE}%")
+
+
+def in_words(micros: int, currency: str, language: str) -> str | None:
+    """An amount in whole hundredths, as the prompts say it; None for a currency that they have no
+    words for."""
+    try:
+        text = spelled(language, money(language, micros, currency))
+    except UnknownCurrency:
+        return None
+    return text[:1].upper() + text[1:] if language not in _WITHOUT_CAPITALS else text
 
 
 def in_line(text: str, language: str) -> str:

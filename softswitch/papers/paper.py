@@ -43,6 +43,7 @@ class Paper:
         mark: stands out below the title.
         facts: names and values.
         sums: names and amounts; the last one is what it comes to.
+        words: a name, and the last sum in words.
         signatures: who signs.
     """
 
@@ -53,6 +54,7 @@ class Paper:
     sums: Sequence[tuple[str, str]] = ()
     mark: str = ""
     text: str = ""
+    words: tuple[str, str] | None = None
     signatures: Sequence[str] = ()
 
 
@@ -72,6 +74,9 @@ def to_html(paper: Paper) -> str:
         parts.append(f"<p>{escape(paper.text)}</p>")
     parts += [_list(table) for table in paper.tables]
     parts.append(_pairs("sums", paper.sums))
+    if paper.words is not None:
+        name, text = paper.words
+        parts.append(f'<p class="words">{escape(name)}: {_isolated(text)}</p>')
     if paper.signatures:
         cells = "".join(f"<td>____________________<br>{escape(x)}</td>" for x in paper.signatures)
         parts.append(f'<table class="signatures"><tr>{cells}</tr></table>')

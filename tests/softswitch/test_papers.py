@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from billing.money import format_amount
 from softswitch.due import run_due
-from softswitch.operations import accounts, bills, lines
+from softswitch.operations import accounts, bills, lines, taxes, wallets
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 from softswitch.papers import numerals, pdf, words
 from softswitch.papers.paper import Paper, Table, to_html
+
+if TYPE_CHECKING:
+    from command_line import Softswitch
 
 pdfium: Any = pytest.importorskip("pypdfium2")
 try:
@@ -181,3 +184,95 @@ def test_E17_persian_pages_are_drawn_from_the_right(billed: Context) -> None:
     height, width = picture.shape[:2]
     dark = (picture[: height // 8].reshape(height // 8, width) < 90).any(axis=0).nonzero()[0]
     assert dark.min() > width * 0.4 and dark.max() > width * 0.85
+
+
+@pytest.fixture
+def taxed(context: Context) -> Context:
+    """A company that owes for June 2026: 118.034 in prices with 18 percent of tax."""
+    taxes.tax_set(context, "18", "2026-06")
+    accounts.account_add(context, "Tea Ltd", "company", postpaid=True)
+    june = int(datetime.fromisoformat("2026-06-10T12:00+04:00").timestamp() * 1000)
+    context.now_ms = lambda: june
+    wallets.account_fee(context, "Tea Ltd", "118.034", "work", "f1")
+    now = int(datetime.fromisoformat(JUNE_ENDS).timestamp() * 1000)
+    assert run_due(context.billing, context.apply, now, "Asia/Tbilisi").failures == []
+    return context
+
+
+IN_WORDS = {
+    "en": "One hundred eighteen lari and four tetri",
+    "ka": "ას თვრამეტი ლარი და ოთხი თეთრი",
+    "ru": "Сто восемнадцать лари четыре тетри",
+    "fa": "صد و هجده لاری و چهار تتری",
+    "kk": "Жүз он сегіз лари төрт тетри",
+}
+
+
+@pytest.mark.parametrize("language", words.ORDER)
+def test_E17_tax_and_the_sum_in_words(taxed: Context, language: str) -> None:
+    shown = bills.bill_list(taxed)[-1]
+    assert (shown["charges"], shown["tax"], shown["to_pay"]) == ("118.034", "18.01", "118.04")
+    number = shown["number"]
+    for kind in ("bill", "invoice", "act"):
+        text = plain(bills.bill_paper(taxed, number, kind, language)["html"])
+        for key, micros in (("net", 100_024_000), ("tax", 18_010_000)):
+            assert plain(words.word(key, language)) in text, (kind, key)
+            assert plain(numerals.amount(micros, "GEL", language)) in text, (kind, key)
+        assert plain(words.word("in_words", language)) in text
+        if kind != "act":  # an act says what was rendered, not what is to be paid
+            assert IN_WORDS[language] in text, kind
+    assert plain(numerals.in_words(118_030_000, "GEL", language) or "") in text
+
+
+LARI = {"en": "lari", "ka": "ლარი", "ru": "лари", "fa": "لاری", "kk": "лари"}
+
+
+@pytest.mark.parametrize("language", words.ORDER)
+def test_E17_amounts_in_words_are_those_of_icu(language: str) -> None:
+    icu = pytest.importorskip("icu_rbnf")
+
+    def letters(text: str) -> str:
+        return re.sub("[ \xad\u200c-]", "", text).lower()
+
+    for whole in (2, 18, 40, 119, 999, 1_000, 12_345, 2_000_002, 987_654_321):
+        said = numerals.in_words(whole * 1_000_000, "GEL", language)
+        assert said is not None
+        noun = LARI[language]
+        spelled = icu.spellout(whole, language).replace("თრვამეტი", "თვრამეტი")
+        assert letters(said) == letters(spelled) + noun, whole
+
+
+def test_E17_no_words_for_a_currency_that_nobody_can_say() -> None:
+    assert numerals.in_words(1_000_000, "CHF", "en") is None
+
+
+def test_C14_rates_begin_with_months_that_arent_billed(context: Context, billed: Context) -> None:
+    def refused(*arguments: Any, **named: Any) -> str:
+        with pytest.raises(OperationError) as caught:
+            taxes.tax_set(context, *arguments, **named)
+        return caught.value.message
+
+    assert "2026-06 is billed" in refused("18", "2026-06")
+    assert "like 2027-01" in refused("18", "July")
+    assert "0 to 100 percent" in refused("18.001", "2026-07")
+    assert "0 to 100 percent" in refused("101", "2026-07")
+    row = taxes.tax_set(context, "7.5", "2026-07", "Tea Ltd", on_top=True)
+    assert row["prices"] == "are without it"
+    taxes.tax_set(context, "18", "2026-08")
+    assert [row["percent"] for row in taxes.tax_list(context)] == ["18.00", "7.50"]
+    taxes.tax_remove(context, "2026-08")
+    with pytest.raises(OperationError, match="no rate begins with 2026-08"):
+        taxes.tax_remove(context, "2026-08")
+
+
+def test_C14_rates_at_the_command_line(softswitch: Softswitch) -> None:
+    assert softswitch("tax", "set", "18", "--from", "2099-01").status == 0
+    own = ("--from", "2099-02", "--account", "1", "--on-top")
+    assert softswitch("tax", "set", "0", *own).status == 0
+    rows = softswitch("tax", "list", "-o", "json").json
+    assert [(row["month"], row["account"], row["percent"]) for row in rows] == [
+        ("2099-01", None, "18.00"), ("2099-02", 1, "0.00"),
+    ]  # fmt: skip
+    assert softswitch("tax", "remove", "2099-02", "--account", "1").status == 0
+    wrong = softswitch("tax", "remove", "2099-02")
+    assert wrong.status == 1 and "softswitch tax list" in wrong.err

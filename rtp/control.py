@@ -232,6 +232,7 @@ class Play(msgspec.Struct, tag=42, array_like=True, frozen=True, gc=False):
         playing: an id of the switch's.
         barge_in: a key stops it, and all that waits behind it.
         repeat: again and again until it is stopped.
+        over: at once, above whatever that side hears, be it played too; it isn't stopped.
     """
 
     session: int
@@ -240,6 +241,7 @@ class Play(msgspec.Struct, tag=42, array_like=True, frozen=True, gc=False):
     items: tuple[PlayItem, ...]
     barge_in: bool = False
     repeat: bool = False
+    over: bool = False
 
 
 class StopPlaying(msgspec.Struct, tag=43, array_like=True, frozen=True, gc=False):

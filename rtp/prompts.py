@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rtp.control import Play, PlayItem
 from rtp.disk import Loaded
-from rtp.player import Piece, Playing
+from rtp.player import Piece, Player, Playing
 from rtp.samples import Samples, samples_in
 from rtp.sound_side import SoundSession, SoundSide, silence
 from rtp.tones import tone
@@ -15,10 +15,11 @@ from rtp.tones import tone
 class _Waiting:
     """A playing whose files are being read."""
 
-    __slots__ = ("files", "message", "missing", "playing", "side")
+    __slots__ = ("files", "message", "missing", "player", "playing", "side")
 
-    def __init__(self, side: SoundSide, playing: Playing, message: Play) -> None:
+    def __init__(self, side: SoundSide, player: Player, playing: Playing, message: Play) -> None:
         self.side = side
+        self.player = player
         self.playing = playing
         self.message = message
         self.files: dict[str, Samples] = {}
@@ -45,10 +46,11 @@ class Prompts:
     def play(self, side: SoundSide, message: Play) -> None:
         """Queue it at the side; it keeps its place while its files are read."""
         playing = Playing(message.playing, barge_in=message.barge_in, repeat=message.repeat)
-        if not side.player.play(playing):
+        player = side.overlay if message.over else side.player
+        if not player.play(playing):
             self._failed(side, message.playing, "too much waits to be played")
             return
-        waiting = _Waiting(side, playing, message)
+        waiting = _Waiting(side, player, playing, message)
         if not waiting.missing:
             self._start(waiting)
             return
@@ -84,7 +86,7 @@ class Prompts:
 
     def _give_up(self, waiting: _Waiting, problem: str) -> None:
         """Unless it was stopped meanwhile, which was told."""
-        if waiting.side.player.drop(waiting.playing):
+        if waiting.player.drop(waiting.playing):
             self._failed(waiting.side, waiting.playing.id, problem)
 
     def forget(self, session: SoundSession) -> None:

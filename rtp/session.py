@@ -232,12 +232,16 @@ class MediaSession:
         *,
         barge_in: bool = False,
         repeat: bool = False,
+        over: bool = False,
     ) -> asyncio.Future[Played]:
-        """Play to a side, after what is queued; the result says how it ended.
+        """Play to a side, after what is queued or (`over`) above all that; the result says how it
+        ended.
 
         It fails with WorkerLost if the worker died.
         """
-        return self._book.play(self, side, tuple(items), barge_in=barge_in, repeat=repeat)
+        return self._book.play(
+            self, side, tuple(items), barge_in=barge_in, repeat=repeat, over=over
+        )
 
     def stop_playing(self, side: Side) -> None:
         """Stop all that is played to a side."""
@@ -377,6 +381,7 @@ class SessionBook:
         *,
         barge_in: bool,
         repeat: bool,
+        over: bool,
     ) -> asyncio.Future[Played]:
         future: asyncio.Future[Played] = asyncio.get_running_loop().create_future()
         self._last_id += 1
@@ -384,7 +389,7 @@ class SessionBook:
             future.set_result(Played(session.id, side, self._last_id, "stopped"))
             return future
         self._playings[self._last_id] = (session.id, future)
-        self.send(Play(session.id, side, self._last_id, items, barge_in, repeat))
+        self.send(Play(session.id, side, self._last_id, items, barge_in, repeat, over))
         return future
 
     def record(

@@ -124,8 +124,11 @@ class SoundTier:
     @_handle.register
     def _play(self, message: Play, session: SoundSession, now: float) -> None:
         side = self._side(session, message.side)
-        if side is not None:
-            self._prompts.play(side, message)
+        if side is None:
+            return
+        self._prompts.play(side, message)
+        if message.over:  # what the other side says is mixed into
+            self._side(session, "b" if message.side == "a" else "a")
 
     @_handle.register
     def _stop_playing(self, message: StopPlaying, session: SoundSession, now: float) -> None:
@@ -284,8 +287,8 @@ class SoundTier:
             self._messages.append(Digit(side.session.id, side.letter, digit, method))
             self._stopped(side, side.player.barge_in(), "key")
         peer = side.peer
-        passes = side.session.bridged and not side.relay_side.withholds_keys
-        if passes and peer is not None and peer.hears == "peer":
+        passes = side.passes_decoded and not side.relay_side.withholds_keys
+        if passes and peer is not None:
             peer.send_digits(digit, DEFAULT_DIGIT_MS)
         for recording in side.session.recordings:
             if recording.sides in (side.letter, "both"):
@@ -355,7 +358,7 @@ class SoundTier:
                 if number >= side.report_at:
                     self._report(side, number, now, outgoing)
         for side in sides:
-            if side.player.finished:
+            if side.player.finished or side.overlay.finished:
                 self._tell_finished(side)
             if side.hears == "peer":  # others stay until the switch says otherwise
                 self._settle(side, now)
@@ -396,8 +399,10 @@ class SoundTier:
                 heard[row] = mixed[side]
             elif side.hears == "echo":
                 heard[row] = frames[side.row]
-            elif side.session.bridged and side.hears == "peer":
+            elif side.session.bridged or side.overlay.busy:
                 heard[row] = _bridged(side, frames)
+            if side.overlay.busy:
+                heard[row] = side.overlay.over(heard[row])
         return heard
 
     def _speak(
@@ -443,10 +448,11 @@ class SoundTier:
     def _tell_finished(self, side: SoundSide) -> None:
         self._messages += [
             Played(side.session.id, side.letter, playing, "end")
-            for playing in side.player.finished
+            for playing in (*side.player.finished, *side.overlay.finished)
             if playing != NOBODY
         ]
         side.player.finished.clear()
+        side.overlay.finished.clear()
 
     # What goes out
 
@@ -464,7 +470,7 @@ class SoundTier:
 def _bridged(side: SoundSide, frames: Samples) -> Samples:
     """What the other side said; but a key that is told in another way isn't heard besides."""
     peer = side.peer
-    if peer is None or peer.hears != "peer":
+    if side.hears != "peer" or peer is None or peer.hears != "peer":
         return SILENT_FRAME
     told = side.relay_side.event_payload_type is not None or peer.relay_side.withholds_keys
     if told and peer.detector is not None and peer.detector.sounding:

@@ -10,6 +10,7 @@ from rtp.inbound import InboundSound
 from rtp.mixer import Member
 from rtp.opus import RTP_CLOCK_RATE, OpusEncoder
 from rtp.outbound import OutboundSound
+from rtp.overlay import Overlay
 from rtp.player import Piece, Player, Playing
 from rtp.recording import Recording
 from rtp.relay import Relay, RelaySide
@@ -43,6 +44,7 @@ class SoundSide:
         "member",
         "opus",
         "outbound",
+        "overlay",
         "player",
         "relay_side",
         "report_at",
@@ -71,6 +73,7 @@ class SoundSide:
         """The tick of the next report."""
         self.inbound = InboundSound()
         self.player = Player()
+        self.overlay = Overlay()
         self.events = EventSender()
         self.wide: G722 | None = None
         self.opus: OpusEncoder | None = None
@@ -91,7 +94,13 @@ class SoundSide:
     @property
     def spoken_to(self) -> bool:
         """By us; what the other side says isn't passed on meanwhile."""
-        return self.hears != "peer" or self.session.bridged or self.player.busy or self.events.busy
+        return (
+            self.hears != "peer"
+            or self.session.bridged
+            or self.player.busy
+            or self.overlay.busy
+            or self.events.busy
+        )
 
     @property
     def peer(self) -> SoundSide | None:
@@ -100,7 +109,20 @@ class SoundSide:
 
     @property
     def in_use(self) -> bool:
-        return self.spoken_to or self.listens or bool(self.session.recordings)
+        return (
+            self.spoken_to or self.listens or bool(self.session.recordings) or self.passes_decoded
+        )
+
+    @property
+    def passes_decoded(self) -> bool:
+        """Whether the other side hears this one by way of decoded sound, for as long as something
+        is mixed into it, or for good."""
+        peer = self.peer
+        return (
+            peer is not None
+            and peer.hears == "peer"
+            and (self.session.bridged or peer.overlay.busy)
+        )
 
     def packets(self, number: int, frame: Samples, octets: bytes) -> list[bytes]:
         """What to send of a tick's frame, in the codec that the peer wants.

@@ -1,6 +1,7 @@
 """A call is recorded while a line that wants it takes part (A13).
 
-What both say passes on untouched; the sound tier only listens. Both are told by a tone.
+What both say passes on untouched; the sound tier only listens. Both are told by a tone,
+which is mixed into it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class CallRecording:
         if not call.over and not self._ending and self._task is task:
             if desk.settings.tone:
                 for side in _SIDES:
-                    call.sound.play(side, TONE)
+                    call.sound.play(side, TONE, over=True)
             self._id, recorded = call.sound.record(
                 desk.path(recording), "both", max_seconds=desk.settings.max_seconds
             )

@@ -105,7 +105,7 @@ class MoneyWarnings:
         said = announcer.announce(line.language, ("money-ends-in", Duration(seconds)))
         announcer.note(self._call.id, side, said)
         items = said.items if said.language else (BEEP,)
-        self._call.sound.play(side, items).add_done_callback(_never_mind)
+        self._call.sound.play(side, items, over=True).add_done_callback(_never_mind)
 
 
 def _never_mind(playing: asyncio.Future[Played]) -> None:

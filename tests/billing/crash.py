@@ -37,14 +37,15 @@ from billing.store import Store, metadata  # noqa: E402
 WORK = str(HERE / "crash_work.py")
 KILLED_TURNS = 40
 CUT_TURNS = 60
-FAULTY_TURNS = 16
 FAULTS_AT_ONCE = 4
 """So many writes in a row meet the fault; the work must wait for better times."""
 FAULTS = {
-    "full": ("pwrite64", "ENOSPC"),
-    "fail": ("pwrite64", "EIO"),
-    "sync": ("fsync,fdatasync", "EIO"),
+    "full": ("pwrite64", "ENOSPC", 16),
+    "fail": ("pwrite64", "EIO", 16),
+    "sync": ("fsync,fdatasync", "EIO", 60),
 }
+"""What fails, how, and so many turns of work that more than two hundred of them are done: a
+transaction writes often, and is synced once."""
 
 
 def fresh(folder: Path) -> tuple[Path, str]:
@@ -170,11 +171,11 @@ def faulty(folder: Path, kind: str, number: int, seed: int) -> int:
     if strace is None:
         raise power_cut.CannotTrace("strace isn't installed (apt-get install strace)")
     data, url = fresh(folder)
-    calls, error = FAULTS[kind]
+    calls, error, turns = FAULTS[kind]
     inject = f"inject={calls}:error={error}:when={number}..{number + FAULTS_AT_ONCE - 1}"
     # Only of the database's own files: a reader's end of a pipe is no disk.
     paths = [item for name in ("books.db", "books.db-wal") for item in ("-P", str(data / name))]
-    worker = Worker(url, seed, FAULTY_TURNS, patient=True)
+    worker = Worker(url, seed, turns, patient=True)
     command = [strace, "-p", str(worker.pid), "-o", "/dev/null", "-e", "signal=none", *paths]
     faults = ["-e", f"trace={calls}", "-e", inject]
     with subprocess.Popen([*command, *faults], stderr=subprocess.PIPE, text=True) as watcher:
@@ -191,7 +192,7 @@ def faulty(folder: Path, kind: str, number: int, seed: int) -> int:
     refused = [line for line in said if line.startswith("refused ")]
     for line in refused:
         assert "disk" in line or "unable to open" in line, line
-    crash_work.check(url, said, seed, FAULTY_TURNS)
+    crash_work.check(url, said, seed, turns)
     return len(refused)
 
 

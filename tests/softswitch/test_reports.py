@@ -114,6 +114,9 @@ def test_pages_follow_each_other_without_gap_or_repetition(told: Context) -> Non
         (CdrFilter(account=1, start=MAY, limit=100), "cdrs_by_account"),
         (CdrFilter(start=MAY, end=MAY + DAY, limit=100), "cdrs_by_time"),
         (CdrFilter(type="special", after=(MAY, "x-a"), limit=100), "cdrs_by_type"),
+        (CdrFilter(line=ANA, start=MAY, limit=100), "cdrs_by_line"),
+        (CdrFilter(direction="forwarded", limit=100), "cdrs_by_direction"),
+        (CdrFilter(direction="forwarded", type="mobile", limit=100), "cdrs_by_direction"),
     ],
 )
 def test_no_question_reads_all_records(wanted: CdrFilter, index: str) -> None:
@@ -121,9 +124,8 @@ def test_no_question_reads_all_records(wanted: CdrFilter, index: str) -> None:
     books = Store("sqlite://")
     books.create()
     with books.reading() as connection:
-        query = cdr_search._query(wanted)
-        if wanted.number is not None:
-            query = query.where(schema.cdrs.c.called == wanted.number)
+        side = None if wanted.number is None else schema.cdrs.c.called
+        query = cdr_search._query(connection, wanted, side)
         sql = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
         plan = " / ".join(
             row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")
@@ -131,6 +133,23 @@ def test_no_question_reads_all_records(wanted: CdrFilter, index: str) -> None:
     books.close()
     assert f"USING INDEX {index}" in plan, plan
     assert "TEMP B-TREE FOR ORDER BY" not in plan.replace("LAST TERM OF ", ""), plan
+
+
+def test_the_index_that_leaves_the_fewest_records_serves(told: Context) -> None:
+    """A number that everybody calls, asked for by somebody who calls little, and the other way."""
+    told.apply([WriteCdr(record(f"busy{n}", MAY + n, SPECIAL, "special")) for n in range(20)])
+    with told.billing.reading() as connection:
+        for wanted, index in (
+            (CdrFilter(account=2, number=SPECIAL), "cdrs_by_account"),
+            (CdrFilter(account=1, number=ABROAD), "cdrs_by_called"),
+            (CdrFilter(account=1, type="international"), "cdrs_by_type"),
+            (CdrFilter(account=2, type="special"), "cdrs_by_account"),
+        ):
+            side = None if wanted.number is None else schema.cdrs.c.called
+            query = cdr_search._query(connection, wanted, side)
+            sql = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+            plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
+            assert f"USING INDEX {index} " in plan[0], (wanted, plan)
 
 
 def test_A18_calls_in_both_directions_as_the_subscriber_may_see_them(told: Context) -> None:

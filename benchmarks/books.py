@@ -1,4 +1,4 @@
-"""Money: `python -m benchmarks.books [rating] [prefixes] [calls] [search] [--cdrs N]`.
+"""Money: `python -m benchmarks.books [rating] [prefixes] [calls] [search] [--cdrs N] [--on NAME]`.
 
 rating: rated CDRs a second, from the number to the priced record, without a database. prefixes: a
 look-up among a million prefixes, and what the table takes. calls: reservation, answer and
@@ -357,6 +357,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=" ".join(PARTS))
     parser.add_argument("--cdrs", type=int, default=1_000_000)
+    parser.add_argument("--on", choices=("SQLite", "PostgreSQL"), help="one database only")
     parser.add_argument("--quick", action="store_true", help="few CDRs")
     given = parser.parse_args()
     wanted = given.parts or PARTS
@@ -371,6 +372,8 @@ def main() -> int:
             continue
         with databases() as found:
             for name, url in found:
+                if given.on not in (None, name):
+                    continue
                 if part == "calls":
                     calls(url, name)
                 else:

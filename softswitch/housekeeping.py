@@ -19,8 +19,10 @@ from softswitch.due import (
     due_settings,
     run_due,
 )
+from softswitch.news import News
 from softswitch.number_moves import NumberMoves
-from softswitch.operations.context import Changes, Context, Reload
+from softswitch.operations.changes import Changes
+from softswitch.operations.context import Context, Reload
 
 GC_THRESHOLD = 5_000
 """Allocations between collections of the young: looking through so few takes a millisecond or two.
@@ -105,7 +107,58 @@ def _read_again(context: Context, report: DueReport) -> Reload:
         resting = NumberMoves(context.billing.engine).resting()
         changes.lines.update(line.line_id for line in resting)
     changes.moves = NUMBER_CHANGE_KIND in report.kinds
+    if changes.any():
+        context.tell()
     return context.reload()
+
+
+class NewsRound:
+    """What others on this database changed counts here, too.
+
+    Args:
+        reload: puts what was changed into the running switch.
+        reload_all: reads everything anew.
+        accounts_changed: told whose money or services may have changed.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        news: News,
+        reload: Callable[[Reload], None],
+        reload_all: Callable[[], None],
+        accounts_changed: Callable[[set[int]], None],
+        log: Any,
+    ) -> None:
+        self._context = context
+        self._news = news
+        self._reload = reload
+        self._reload_all = reload_all
+        self._accounts_changed = accounts_changed
+        self._log = log
+        self._waiting: Changes | None = Changes()
+        """Heard, and not yet read; None: everything."""
+
+    async def do(self) -> None:
+        try:
+            await self._hear()
+        except (StoreError, SQLAlchemyError) as error:
+            self._log.error("news of others wait for the database", why=str(error))
+
+    async def _hear(self) -> None:
+        heard = await asyncio.to_thread(self._news.hear)
+        if heard is None or self._waiting is None:
+            self._waiting = None
+            self._reload_all()
+            self._waiting = Changes()
+            return
+        self._waiting.add(heard)
+        if not self._waiting.any():
+            return
+        changed = replace(self._context, changes=self._waiting)
+        self._reload(await asyncio.to_thread(changed.reload))
+        self._accounts_changed(self._waiting.accounts)
+        self._waiting = Changes()
 
 
 class GarbageRound:

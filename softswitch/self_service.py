@@ -21,6 +21,8 @@ from billing.store import Store, StoreError
 from softswitch import pins
 from softswitch.admission.entitlement import Entitlements
 from softswitch.directory import Directory, Line
+from softswitch.news import tell
+from softswitch.operations.changes import Changes
 from softswitch.pin_guard import PinGuard
 from softswitch.pin_tries import Secret
 from softswitch.store import DirectoryStore
@@ -126,6 +128,7 @@ class SelfService:
         )
         now_held = await self._subscriptions(line.account_id)
         self._entitlements.put(now_held, [line.account_id])
+        await self._ask(self._tell, Changes(accounts={line.account_id}))
         return purchase
 
     async def sells_conference(self) -> bool:
@@ -177,6 +180,10 @@ class SelfService:
     def _read_subscriptions(self, account_id: int) -> list[Subscription]:
         with self._books.reading() as connection:
             return sales_store.subscriptions(connection, [account_id])
+
+    def _tell(self, changes: Changes) -> None:
+        with self._books.engine.begin() as connection:
+            tell(connection, changes)
 
     async def _ask(self, work: Callable[..., Any], *arguments: object) -> Any:
         try:

@@ -37,11 +37,12 @@ from softswitch.control import AlreadyRunning, ControlServer
 from softswitch.due import (
     first_looks,
 )
-from softswitch.housekeeping import DueRound, GarbageRound, Rounds
+from softswitch.housekeeping import DueRound, GarbageRound, NewsRound, Rounds
 from softswitch.keeping import BindingKeeper, JournalKeeper
 from softswitch.live import live_handlers
 from softswitch.local_addresses import is_local_address
 from softswitch.media_status import media_handlers
+from softswitch.news import News
 from softswitch.operations import nodes
 from softswitch.operations.context import (
     Context,
@@ -71,6 +72,8 @@ from softswitch.working_set import WorkingSet
 HOUSEKEEPING_SECONDS = 10.0
 DUE_SECONDS = 1.0
 """How late a renewal or a bonus may be."""
+NEWS_SECONDS = 1.0
+"""How late a change counts that somebody else made."""
 EXPIRY_SECONDS = 60.0
 """How late a message may be deleted whose days are over."""
 MAIL_SECONDS = 5.0
@@ -161,6 +164,7 @@ class Server:
             on_lost=self._lost,
             on_started=self._worker_started,
         )
+        self._news = News(self._store.engine, secrets.token_hex(8))  # before all is read
         self._working_set = WorkingSet(self._store, self._directory_store)
         engine, directory = self._store.engine, self._working_set.directory
         self._voicemail = voicemail_desk(config, engine, directory, self._log)
@@ -172,6 +176,14 @@ class Server:
             self._directory_store,
             submitting(self._loop, self._money.submit),
             epoch_ms,
+        )
+        self._others = NewsRound(
+            self._context,
+            self._news,
+            self._reload,
+            self._load_again,
+            self.switch.accounts_changed,
+            self._log,
         )
         self._due = DueRound(self._context, self._reload, self.switch.accounts_changed, self._log)
         self._control = ControlServer(config.control_socket, self._handlers())
@@ -280,6 +292,7 @@ class Server:
         if self._config.database_file is None:
             every(HOUSEKEEPING_SECONDS, self._end_calls_of_dead_nodes)
         every(DUE_SECONDS, self._due.do)
+        every(NEWS_SECONDS, self._others.do)
         every(MAIL_SECONDS, self._postman.carry)
         every(EXPIRY_SECONDS, self._expire_messages)
 
@@ -458,14 +471,18 @@ class Server:
         except ConfigError as error:
             self._log.error("the configuration wasn't reloaded", why=str(error))
             return
+        self._load_again()
+        self._refresh_certificates(force=True)
+        self._reloading = self._loop.create_task(self._reload_prompts())
+        self._log.info("reloaded", needs_restart=fresh != self._config)
+
+    def _load_again(self) -> None:
+        """Read all of the database that is kept in memory anew."""
         known = [line.id for line in self.switch.directory.lines()]
         self._working_set.load_again()
         self.switch.registrations.forget_strangers()
         self.switch.lines_changed(known)
         self._trunks_changed()
-        self._refresh_certificates(force=True)
-        self._reloading = self._loop.create_task(self._reload_prompts())
-        self._log.info("reloaded", needs_restart=fresh != self._config)
 
 
 async def _wait(event: asyncio.Event) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from billing.schema import cdrs, metadata, storable
 from softswitch.last_calls import LastCall
+from softswitch.news import tell_of_lines
 from softswitch.supplementary import Setting, Supplementary
 
 RECENT_CALLS = 50_000
@@ -92,6 +93,7 @@ class ServiceStore:
             forget_services(connection, line_id)
             if rows:
                 connection.execute(insert(line_services_table), rows)
+            tell_of_lines(connection, [line_id])
 
     def mark(self, line_id: int, line: str, call: LastCall, marked_at: int) -> bool:
         """Keep who a malicious caller was; whether the call wasn't marked before."""

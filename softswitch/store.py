@@ -38,6 +38,7 @@ from sip.registrar import Binding
 from softswitch.admission.caps import Caps
 from softswitch.conference.rooms import forget_rooms
 from softswitch.directory import Directory, Line, Source, Trunk, Waiting
+from softswitch.news import tell_of_lines
 from softswitch.pin_tries import Secret, forget_tries
 from softswitch.service_store import forget_services, services_of
 from softswitch.supplementary import NO_SERVICES, Supplementary
@@ -239,6 +240,7 @@ class DirectoryStore:
             mine = lines_table.c.id == line_id
             connection.execute(update(lines_table).where(mine).values(pin=kept))
             forget_tries(connection, Secret("line", str(line_id)))
+            tell_of_lines(connection, [line_id])
 
     def remove_line(self, line: Line) -> None:
         with self._engine.begin() as connection:

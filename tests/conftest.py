@@ -1,4 +1,5 @@
 import gc
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +7,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+_COUNT = itertools.count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,3 +35,16 @@ def postgresql() -> Iterator[str]:
         pytest.skip(str(why))
     yield url
     running.__exit__(None, None, None)
+
+
+@pytest.fixture
+def own_database(postgresql: str) -> str:
+    """The URL of an empty database that no other test has, on the tests' server."""
+    from billing.store import Store
+
+    name = f"own{next(_COUNT)}"
+    server = Store(postgresql)
+    with server.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    server.close()
+    return postgresql.replace("/postgres?", f"/{name}?")

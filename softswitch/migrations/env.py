@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 import softswitch.conference.rooms
+import softswitch.news
 import softswitch.pin_tries
 import softswitch.recordings.store
 import softswitch.store

@@ -17,11 +17,13 @@ from billing.assignment import Assignment
 from billing.product import Destinations, Subscription
 from billing.store import CdrFilter, Store
 from billing.tariff import Tariff
+from softswitch import news
 from softswitch.admission.caps import DAY_MS, Caps
 from softswitch.admission.numbering import NumberError, NumberPlan
 from softswitch.config import Config
 from softswitch.directory import Directory, Line, Trunk
 from softswitch.number_moves import NumberMoves
+from softswitch.operations.changes import Changes
 from softswitch.operations.errors import OperationError
 from softswitch.reach_store import reaches_of
 from softswitch.rented import RentedNumber
@@ -32,23 +34,6 @@ Capped = tuple[Caps, tuple[tuple[int, int], ...]]
 """An account's caps, and what it spent: (epoch milliseconds, micros)."""
 Apply = Callable[[Sequence[Any]], Sequence[Any]]
 """Billing commands to their results, in order; a refused command's result is its exception."""
-
-
-@dataclass(slots=True)
-class Changes:
-    """What an operation changed, by key."""
-
-    lines: set[int] = field(default_factory=set)
-    accounts: set[int] = field(default_factory=set)
-    tariffs: set[str] = field(default_factory=set)
-    trunks: bool = False
-    destinations: bool = False
-    moves: bool = False
-    """Numbers that were changed."""
-
-    def any(self) -> bool:
-        keys = self.lines or self.accounts or self.tariffs
-        return bool(keys or self.trunks or self.destinations or self.moves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +94,11 @@ class Context:
     @cached_property
     def plan(self) -> NumberPlan:
         return self.config.number_plan()
+
+    def tell(self) -> None:
+        """Tell the other switches on this database what `changes` names."""
+        with self.billing.engine.begin() as connection:
+            news.tell(connection, self.changes)
 
     def do(self, command: Any) -> Any:
         """Apply one billing command. Raises OperationError with its refusal."""

@@ -43,7 +43,8 @@ from softswitch.operations import (
     voicemail,
     wallets,
 )
-from softswitch.operations.context import Changes, Context, Reload
+from softswitch.operations.changes import Changes
+from softswitch.operations.context import Context, Reload
 from softswitch.operations.errors import OperationError
 from softswitch.operations.setup import naming_database_errors, opened
 
@@ -214,7 +215,10 @@ OPERATIONS: Mapping[str, Operation] = {
 def perform_directly(config: Config, operation: str, arguments: Mapping[str, Any]) -> Any:
     """Do an operation on the database itself, when no switch runs. Raises OperationError."""
     with opened(config) as context:
-        return _named(operation)(context, **arguments)
+        result = _named(operation)(context, **arguments)
+        if context.changes.any():
+            context.tell()
+        return result
 
 
 def server_handlers(context: Context, on_change: Callable[[Reload], None]) -> dict[str, Handler]:
@@ -233,7 +237,10 @@ def _handler(
         own = replace(context, changes=Changes())
         with naming_database_errors(context.config):
             result = operation(own, **arguments)
-            return result, own.reload() if own.changes.any() else None
+            if not own.changes.any():
+                return result, None
+            own.tell()
+            return result, own.reload()
 
     async def handle(**arguments: Any) -> Any:
         result, reload = await asyncio.to_thread(work, arguments)

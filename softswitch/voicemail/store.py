@@ -35,6 +35,7 @@ from billing.schema import metadata, storable
 from softswitch.directory import Waiting
 from softswitch.mail.letter import Mail
 from softswitch.mail.outbox import queue
+from softswitch.news import tell_of_lines
 from softswitch.pin_tries import Secret, forget_tries
 from softswitch.supplementary import ForwardKind
 from softswitch.voicemail.mailbox import CONDITIONS, VoiceMailbox
@@ -158,6 +159,7 @@ class VoicemailStore:
             if known.pin != mailbox.pin:
                 forget_tries(connection, Secret("mailbox", str(line_id)))
             connection.execute(update(mailboxes_table).where(mine).values(row))
+            tell_of_lines(connection, [line_id])
 
     def close(self, line_id: int) -> list[str]:
         """Take a mailbox away with all that is in it; the ids of its files."""
@@ -325,6 +327,7 @@ def _count(connection: Connection, line_id: int) -> Waiting:
         .where(_LINES.c.id == line_id)
         .values(waiting_new=waiting.new, waiting_old=waiting.old)
     )
+    tell_of_lines(connection, [line_id])
     return waiting
 
 

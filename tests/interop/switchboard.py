@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +93,12 @@ class Switchboard:
         self.process: subprocess.Popen | None = None
 
     @staticmethod
-    def create(folder: Path) -> None:
+    def create(folder: Path, lines: Mapping[str, tuple[str, str]] = LINES) -> None:
         """Make the folder of a switch with four lines and a tariff, once for all tests."""
         (folder / "tariff.csv").write_text(TARIFF)
         commands = [["init", "--domain", "127.0.0.1", "--country", "GE", "--currency", "GEL"]]
         commands.append(["tariff", "import", str(folder / "tariff.csv")])
-        for login, (number, balance) in LINES.items():
+        for login, (number, balance) in lines.items():
             owner = f"owner of {login}"
             commands.append(["account", "add", owner])
             if balance != "0":

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from billing import sales_store
 from billing.authorization import AddAccount, AnswerCall, OpenCall, ProveAlive, TopUp
@@ -30,22 +29,15 @@ from softswitch.operations.errors import OperationError
 NOW = 1_800_000_000_000
 RATE = Rate("default", "995", "Georgia", 0, 60_000, 1, 1, currency="GEL")
 BASE = '[switch]\ndomain = "x.example"\ncountry = "GE"\ncurrency = "GEL"\n'
-COUNT = iter(range(1000))
 
 
 @pytest.fixture
-def url(postgresql: str) -> str:
-    """A database of its own on the tests' server: nodes claim names in it."""
-    name = f"nodes{next(COUNT)}"
-    server = Store(postgresql)
-    with server.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    server.close()
-    made = postgresql.replace("/postgres?", f"/{name}?")
-    first = Store(made)
+def url(own_database: str) -> str:
+    """Nodes claim names in a database."""
+    first = Store(own_database)
     first.create()
     first.close()
-    return made
+    return own_database
 
 
 @contextlib.contextmanager

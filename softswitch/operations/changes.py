@@ -1,0 +1,30 @@
+"""What an operation changed, for the running switches to read again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Changes:
+    """By key."""
+
+    lines: set[int] = field(default_factory=set)
+    accounts: set[int] = field(default_factory=set)
+    tariffs: set[str] = field(default_factory=set)
+    trunks: bool = False
+    destinations: bool = False
+    moves: bool = False
+    """Numbers that were changed."""
+
+    def any(self) -> bool:
+        keys = self.lines or self.accounts or self.tariffs
+        return bool(keys or self.trunks or self.destinations or self.moves)
+
+    def add(self, other: Changes) -> None:
+        self.lines |= other.lines
+        self.accounts |= other.accounts
+        self.tariffs |= other.tariffs
+        self.trunks |= other.trunks
+        self.destinations |= other.destinations
+        self.moves |= other.moves

@@ -133,16 +133,16 @@ cdrs = Table(
     Column("cost_rate", LargeBinary),
     Index("cdrs_by_time", "setup_at"),
     Index("cdrs_by_account", "account", "setup_at", "type", "direction"),
-    Index("cdrs_by_calling", "calling", "setup_at", "type", "direction"),
-    Index("cdrs_by_called", "called", "setup_at", "type", "direction"),
+    Index("cdrs_by_calling", "calling", "setup_at", "type", "direction", "account"),
+    Index("cdrs_by_called", "called", "setup_at", "type", "direction", "account"),
     Index("cdrs_by_line", "line", "setup_at", "type", "direction"),
     Index("cdrs_by_direction", "direction", "setup_at"),
     Index("cdrs_by_type", "type", "setup_at"),
 )
 """`rate`, `coverage` and `cost_rate` (what the trunk charges us by) are kept so that a price and a
-cost can be computed again long after tariffs and packages have changed. Type and direction stand in
-the indices of others, so that a type that somebody with very many calls never had is looked for in
-the index alone."""
+cost can be computed again long after tariffs and packages have changed. Type, direction and account
+stand in the indices of others, so that what somebody with very many calls had seldom or never is
+looked for in an index alone."""
 
 _encode = msgspec.msgpack.encode
 _decode_rate = msgspec.msgpack.Decoder(Rate).decode

@@ -135,14 +135,18 @@ def test_no_question_reads_all_records(wanted: CdrFilter, index: str) -> None:
     assert "TEMP B-TREE FOR ORDER BY" not in plan.replace("LAST TERM OF ", ""), plan
 
 
-def test_the_index_that_leaves_the_fewest_records_serves(told: Context) -> None:
-    """A number that everybody calls, asked for by somebody who calls little, and the other way."""
-    told.apply([WriteCdr(record(f"busy{n}", MAY + n, SPECIAL, "special")) for n in range(20)])
+def test_the_index_that_leaves_the_least_to_do_serves(told: Context) -> None:
+    """SQLite by itself would take any of them."""
+    told.apply([WriteCdr(record(f"busy{n}", MAY + n, SPECIAL, "special")) for n in range(30)])
     with told.billing.reading() as connection:
         for wanted, index in (
-            (CdrFilter(account=2, number=SPECIAL), "cdrs_by_account"),
+            (CdrFilter(account=2, number=SPECIAL), "cdrs_by_called"),
+            (CdrFilter(line=BEKA, number=SPECIAL), "cdrs_by_line"),
+            (CdrFilter(line=ANA, number=ABROAD), "cdrs_by_called"),
             (CdrFilter(account=1, number=ABROAD), "cdrs_by_called"),
             (CdrFilter(account=1, type="international"), "cdrs_by_type"),
+            (CdrFilter(account=1, direction="outgoing", type="special"), "cdrs_by_account"),
+            (CdrFilter(direction="internal", type="special"), "cdrs_by_direction"),
             (CdrFilter(account=2, type="special"), "cdrs_by_account"),
         ):
             side = None if wanted.number is None else schema.cdrs.c.called

@@ -140,7 +140,7 @@ def test_the_index_that_leaves_the_least_to_do_serves(told: Context) -> None:
     told.apply([WriteCdr(record(f"busy{n}", MAY + n, SPECIAL, "special")) for n in range(30)])
     with told.billing.reading() as connection:
         for wanted, index in (
-            (CdrFilter(account=2, number=SPECIAL), "cdrs_by_called"),
+            (CdrFilter(account=2, number=SPECIAL), "cdrs_by_account"),
             (CdrFilter(line=BEKA, number=SPECIAL), "cdrs_by_line"),
             (CdrFilter(line=ANA, number=ABROAD), "cdrs_by_called"),
             (CdrFilter(account=1, number=ABROAD), "cdrs_by_called"),

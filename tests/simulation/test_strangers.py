@@ -11,7 +11,7 @@ from sip.reading import parse_message
 STRANGER = ("203.0.113.66", 5060)
 EXPECTED = {
     "REGISTER": 401, "INVITE": 401, "SUBSCRIBE": 401, "MESSAGE": 401, "OPTIONS": 200, "BYE": 405,
-    "INFO": 405, "PRACK": 405, "UPDATE": 405, "REFER": 405, "NOTIFY": 501, "PUBLISH": 501,
+    "INFO": 405, "PRACK": 405, "UPDATE": 405, "REFER": 401, "NOTIFY": 501, "PUBLISH": 501,
     "KTHXBYE": 501, "CANCEL": 481,
 }  # fmt: skip
 

@@ -17,6 +17,15 @@ app = typer.Typer(help="Lines: who can call.", no_args_is_help=True)
 
 services = typer.Typer(help="What a line has switched on.", no_args_is_help=True)
 
+CHANGES = {
+    "suspend": "Stop a line's calls; emergency numbers and the switch's own codes stay.",
+    "resume": "Let a suspended line call again.",
+    "disconnect": "Shut a line at the subscriber's own wish.",
+    "reconnect": "Open a line that was disconnected at the subscriber's wish.",
+    "restore": "Give back a line that was cancelled because nobody used it.",
+}
+"""What changes a line's status, and is written into its history."""
+
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
 By = Annotated[str, typer.Option(help="Who does it, for the history.")]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="E.164, or as dialled here.")]
@@ -81,44 +90,16 @@ def show(context: typer.Context, number: Number) -> None:
     Session.of(context).run("line_show", number=number)
 
 
-@app.command()
-def suspend(
-    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
-) -> None:
-    """Stop a line's calls; emergency numbers and the switch's own codes stay."""
-    Session.of(context).run("line_suspend", number=number, reason=reason, by=by)
+def _add_change(verb: str, what: str) -> None:
+    @app.command(verb, help=what)
+    def change(
+        context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
+    ) -> None:
+        Session.of(context).run(f"line_{verb}", number=number, reason=reason, by=by)
 
 
-@app.command()
-def resume(
-    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
-) -> None:
-    """Let a suspended line call again."""
-    Session.of(context).run("line_resume", number=number, reason=reason, by=by)
-
-
-@app.command()
-def disconnect(
-    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
-) -> None:
-    """Shut a line at the subscriber's own wish."""
-    Session.of(context).run("line_disconnect", number=number, reason=reason, by=by)
-
-
-@app.command()
-def reconnect(
-    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
-) -> None:
-    """Open a line that was disconnected at the subscriber's wish."""
-    Session.of(context).run("line_reconnect", number=number, reason=reason, by=by)
-
-
-@app.command()
-def restore(
-    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
-) -> None:
-    """Give back a line that was cancelled because nobody used it."""
-    Session.of(context).run("line_restore", number=number, reason=reason, by=by)
+for _verb, _what in CHANGES.items():
+    _add_change(_verb, _what)
 
 
 @app.command("set")

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
@@ -23,8 +23,8 @@ from billing.sales import ScheduleWork
 from ivr_prompts.languages import LANGUAGES
 from sip.digest import Algorithm, ha1
 from softswitch import pins, profile
-from softswitch.call.keys import KEY_POLICIES, KeyPolicy
-from softswitch.call.leg_security import SRTP_POLICIES, SrtpPolicy
+from softswitch.call.keys import KEY_POLICIES
+from softswitch.call.leg_security import SRTP_POLICIES
 from softswitch.directory import Line, Waiting
 from softswitch.due import LEASE_KIND
 from softswitch.operations.context import Context
@@ -35,6 +35,7 @@ from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import VoicemailStore
 
 Row = dict[str, Any]
+Choice = TypeVar("Choice", bound=str)
 
 MAX_IMPORT_LINES = 200_000
 """One import is one transaction; more would hold the database for seconds."""
@@ -456,31 +457,21 @@ def _set_pin(_context: Context, line: Line, value: str) -> Line:
 
 
 def _set_srtp(_context: Context, line: Line, value: str) -> Line:
-    return replace(line, srtp=srtp_policy(value))
-
-
-def srtp_policy(value: str) -> SrtpPolicy | None:
-    """A setting of lines and trunks; "" for the switch's own."""
-    if not value:
-        return None
-    for policy in SRTP_POLICIES:
-        if value == policy:
-            return policy
-    raise OperationError(f"srtp must be {', '.join(SRTP_POLICIES)}, not {value!r}")
+    return replace(line, srtp=optional_choice("srtp", value, SRTP_POLICIES))
 
 
 def _set_dtmf(_context: Context, line: Line, value: str) -> Line:
-    return replace(line, dtmf=key_policy(value))
+    return replace(line, dtmf=optional_choice("dtmf", value, KEY_POLICIES))
 
 
-def key_policy(value: str) -> KeyPolicy | None:
-    """A setting of lines and trunks; "" for the switch's own."""
+def optional_choice(key: str, value: str, choices: tuple[Choice, ...]) -> Choice | None:
+    """A setting that has a few values; "" for the switch's own."""
     if not value:
         return None
-    for policy in KEY_POLICIES:
-        if value == policy:
-            return policy
-    raise OperationError(f"dtmf must be {', '.join(KEY_POLICIES)}, not {value!r}")
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise OperationError(f"{key} must be {', '.join(choices)}, not {value!r}")
 
 
 def optional_integer(key: str, value: str, low: int, high: int) -> int | None:

@@ -29,8 +29,7 @@ from softswitch.operations import lines
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 from softswitch.operations.free_numbers import check_free
-from softswitch.operations.standing import reason_given, today, who
-from softswitch.profile import FieldError, read_date
+from softswitch.operations.standing import coming_day, reason_given, who
 
 Row = dict[str, Any]
 
@@ -81,7 +80,7 @@ def port_advance(
     after = replace(
         before,
         state=state,
-        planned_on=before.planned_on if on is None else _day(context, on),
+        planned_on=before.planned_on if on is None else coming_day(context, on),
         changed_at=context.now_ms(),
         note=reason_given(note) or before.note,
     )
@@ -193,16 +192,6 @@ def _advance(
 
 def _moves(context: Context) -> NumberMoves:
     return NumberMoves(context.billing.engine)
-
-
-def _day(context: Context, text: str) -> str:
-    try:
-        day = read_date(text)
-    except FieldError as error:
-        raise OperationError(f"the day {error}, not {text!r}") from None
-    if day < today(context):
-        raise OperationError(f"{day} is past")
-    return day.isoformat()
 
 
 def _order_row(order: PortOrder) -> Row:

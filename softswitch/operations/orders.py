@@ -31,8 +31,7 @@ from softswitch.operations.accounts import read_amount, read_currency
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
 from softswitch.operations.number_fields import country_of, kind_of, line_of, word_of
-from softswitch.operations.standing import approved_kinds, reason_given, today, who
-from softswitch.profile import FieldError, read_date
+from softswitch.operations.standing import approved_kinds, coming_day, reason_given, today, who
 
 Row = dict[str, Any]
 
@@ -185,7 +184,7 @@ def order_submit(
         at=context.now_ms(),
         order=found.id,
         reference=reference,
-        expected_by=None if expected is None else _day(context, expected),
+        expected_by=None if expected is None else coming_day(context, expected),
         who=who(by),
     )
     return order_row(context, context.do(command))
@@ -352,16 +351,6 @@ def _lead(text: str) -> tuple[int, int]:
             f"days must be working days like 5-15, at most {MAX_LEAD_DAYS}, not {text!r}"
         )
     return first, last
-
-
-def _day(context: Context, text: str) -> str:
-    try:
-        day = read_date(text)
-    except FieldError as error:
-        raise OperationError(f"the day {error}, not {text!r}") from None
-    if day < today(context):
-        raise OperationError(f"{day} is past")
-    return day.isoformat()
 
 
 def _offer_row(offer: Offer) -> Row:

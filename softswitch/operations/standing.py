@@ -14,6 +14,7 @@ from billing.cdr import show_stamp
 from softswitch import order_work, profile
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
+from softswitch.profile import FieldError, read_date
 
 Row = dict[str, Any]
 
@@ -67,6 +68,17 @@ def account_history(context: Context, account: str) -> list[Row]:
 def today(context: Context) -> date:
     """The operator's calendar day."""
     return local_day(context.now_ms(), context.config.switch.time_zone)
+
+
+def coming_day(context: Context, text: str) -> str:
+    """A day that somebody typed and that isn't past, as an ISO date. Raises OperationError."""
+    try:
+        day = read_date(text)
+    except FieldError as error:
+        raise OperationError(f"the day {error}, not {text!r}") from None
+    if day < today(context):
+        raise OperationError(f"{day} is past")
+    return day.isoformat()
 
 
 def who(text: str) -> str:

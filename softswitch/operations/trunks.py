@@ -13,10 +13,12 @@ from sqlalchemy.exc import IntegrityError
 from billing.account import Status
 from sip.errors import SipError
 from sip.uri import Uri
+from softswitch.call.keys import KEY_POLICIES
+from softswitch.call.leg_security import SRTP_POLICIES
 from softswitch.directory import Source, Trunk
 from softswitch.operations.context import Context
 from softswitch.operations.errors import OperationError
-from softswitch.operations.lines import key_policy, optional_integer, srtp_policy
+from softswitch.operations.lines import optional_choice, optional_integer
 from softswitch.operations.tariff_terms import tariff_known
 
 Row = dict[str, Any]
@@ -183,11 +185,11 @@ def _set_priority(trunk: Trunk, value: str) -> Trunk:
 
 
 def _set_dtmf(trunk: Trunk, value: str) -> Trunk:
-    return replace(trunk, dtmf=key_policy(value))
+    return replace(trunk, dtmf=optional_choice("dtmf", value, KEY_POLICIES))
 
 
 def _set_srtp(trunk: Trunk, value: str) -> Trunk:
-    return replace(trunk, srtp=srtp_policy(value))
+    return replace(trunk, srtp=optional_choice("srtp", value, SRTP_POLICIES))
 
 
 def _set_trusted(trunk: Trunk, value: str) -> Trunk:

@@ -113,12 +113,14 @@ class AnswerCall:
     Args:
         trunk: by which it was answered.
         cost: what that trunk charges us.
+        answered_by: what answered in the place of a person.
     """
 
     call_id: str
     at: int
     trunk: str | None = None
     cost: Rate | None = None
+    answered_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

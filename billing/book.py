@@ -60,6 +60,8 @@ class LiveCall:
     facts: bytes
     node: str = ""
     """The switch that admitted it; only that one ends it after a crash, unless it is dead."""
+    answered_by: str | None = None
+    """What answered in the place of a person; None: one did, or nobody has yet."""
     trunk: str | None = None
     """By which it was answered."""
     cost: Rate | None = None
@@ -215,6 +217,7 @@ class Book:
         if call.answered_at is not None:
             return None
         call.answered_at = command.at
+        call.answered_by = command.answered_by
         call.trunk, call.cost = command.trunk, command.cost
         # Also if it was proven later while it rang: then the wall clock has been set back since.
         call.last_alive_at = command.at
@@ -404,6 +407,7 @@ def recovered(call: LiveCall) -> Cdr:
     answered = call.answered_at
     return replace(
         draft,
+        answered_by=call.answered_by,
         trunk=call.trunk or draft.trunk,
         answered_at=answered,
         ended_at=call.last_alive_at,

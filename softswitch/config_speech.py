@@ -53,8 +53,7 @@ class TonesSection(Section):
 
     ringback: bool = False
     """Whether callers hear the switch's own ringback, as early media, where the called side gives
-    no sound; phones make one themselves. Not for those that acknowledge early media (100rel) and
-    offer more than G.711: it would settle the codecs before the called side chose."""
+    no sound; phones make one themselves."""
     refusals: bool = False
     """Whether lines hear busy, congestion and special information tones before the status, where
     nothing is announced; phones make them themselves."""

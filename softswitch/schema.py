@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, String, column, inspect, select, table
 
-CURRENT = "0035"
+CURRENT = "0036"
 """The newest revision in softswitch/migrations; a test holds it against alembic's own answer."""
 
 

@@ -209,9 +209,11 @@ class Call:
         """The first answer wins; it is on disk before the caller hears of it."""
         await self._take(winner)
         self.tones.stop_ringing()
-        answer = self.media.describe("a", winner.description, answering=self.offer, wide=True)
-        self.accept_caller(answer)
-        self.talks.begin(self.offer, winner.description, self.now(), moves=winner.moves)
+        heard, opening = winner.description, self.opening
+        answering = opening.answering(heard)
+        self.accept_caller(self.media.describe("a", heard, answering=answering, wide=True))
+        unsettled = opening.settled is not None and answering is not opening.settled
+        self.talks.begin(self.offer, heard, self.now(), moves=winner.moves, unsettled=unsettled)
         if winner.picked_up:
             pick_up.answer(self, winner.session)
         self.recording.follow()

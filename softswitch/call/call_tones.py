@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 
 from rtp.control import Played, PlayItem, Side
 from sip.offer_answer import media_target
-from sip.reliable import Supported
 from softswitch.call.media import other
 
 if TYPE_CHECKING:
     from sip.sdp import SessionDescription
     from softswitch.call.call import Call
 
-G711 = {"PCMU", "PCMA", "TELEPHONE-EVENT", "CN"}
 ON_HOLD = ("sendonly", "inactive")
 """What somebody says who puts the other one on hold (RFC 3264 section 8.4)."""
 
@@ -53,23 +51,12 @@ class CallTones:
         """The called side rings without sound of its own; whether the caller hears ours."""
         if not self._tones.ringback or self._rings:
             return self._rings
-        if self._settles_codecs():
-            return False
         item = PlayItem(tone="ringback", country=self._tones.country)
         playing = self._call.opening.speak([item], repeat=True)
         if playing is not None:
             playing.add_done_callback(self._over)
             self._rings = True
         return self._rings
-
-    def _settles_codecs(self) -> bool:
-        """Whether our description would be the last word: a phone that acknowledges it (RFC 3262
-        section 5) expects no other codec, and the called side may yet choose one that isn't
-        G.711."""
-        offer = self._call.offer
-        target = None if offer is None else media_target(offer)
-        offered = set() if target is None else {codec.name for codec in target.codecs}
-        return Supported(self._call.request).allowed and not offered <= G711
 
     def stop_ringing(self) -> None:
         """Somebody answers, or is heard by himself."""

@@ -8,7 +8,15 @@ from rtp.control import Direction, OpusTerms
 from rtp.session import MediaSession
 from sip import own_description
 from sip.errors import ParseError, SipError
-from sip.offer_answer import EVENTS, Codec, check_answer, media_target, relayed, without_events
+from sip.offer_answer import (
+    EVENTS,
+    Codec,
+    check_answer,
+    media_target,
+    relayed,
+    share_codec,
+    without_events,
+)
 from sip.own_description import event_of
 from sip.sdes import Protection
 from sip.sdp import SessionDescription
@@ -233,6 +241,16 @@ class CallMedia:
 
     def _added(self, said: tuple[Codec, ...]) -> tuple[Codec, ...]:
         return added_to(said) if self._may_transcode else ()
+
+    @staticmethod
+    def speaks(description: SessionDescription) -> bool:
+        """Whether the sound tier can talk with somebody who says this."""
+        return spoken_of(_codecs_of(description)) is not None
+
+    def may_join(self, one: SessionDescription, other: SessionDescription) -> bool:
+        """Whether two can talk by what they said."""
+        said, heard = _codecs_of(one), _codecs_of(other)
+        return share_codec(said, heard) or self._needs_transcoding(said, heard)
 
     def _needs_transcoding(self, a: tuple[Codec, ...], b: tuple[Codec, ...]) -> bool:
         return self._may_transcode and needs_transcoding(a, b)

@@ -99,8 +99,8 @@ class Meter:
 
     async def answer(self, answered_at: float, wall: int) -> None:
         """Note the answer; on disk before the caller hears of it."""
-        trunk = self.record.trunk
-        command = AnswerCall(self.key, wall, trunk, self.priced.cost_of(trunk))
+        trunk, answered_by = self.record.trunk, self.record.answered_by
+        command = AnswerCall(self.key, wall, trunk, self.priced.cost_of(trunk), answered_by)
         authorization = await self._context.money.submit(command)
         if authorization is not None:
             self._authorization = authorization

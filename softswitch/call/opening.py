@@ -12,6 +12,8 @@ from rtp.session import MediaSession
 from sip.errors import SipError
 from sip.flow import Flow
 from sip.message import Response
+from sip.offer_answer import met
+from sip.reliable import Supported
 from sip.sdp import SessionDescription
 from sip.session import Session
 from softswitch.call.leg_security import LegSecurity
@@ -29,7 +31,7 @@ CLOSE_SECONDS = 2.0
 class Opening:
     """That of one call."""
 
-    __slots__ = ("_before", "_call", "_early", "media", "offer", "session")
+    __slots__ = ("_before", "_call", "_early", "media", "offer", "session", "settled")
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -38,6 +40,9 @@ class Opening:
         self.media: CallMedia | None = None
         self.offer: SessionDescription | None = None
         """The caller's first; None if his INVITE made none."""
+        self.settled: SessionDescription | None = None
+        """His offer with the codecs that he was told of before an answer, in a response that he
+        acknowledges: he expects no others then (RFC 3262 section 5), unless he is offered them."""
         self._early: SessionDescription | None = None
         """What the caller hears before an answer."""
         self._before: SessionFigures | None = None
@@ -149,11 +154,26 @@ class Opening:
             self._early = heard
             call.media.join("b", session.sound)
             call.media.learn("b", heard, session.dialog.flow.remote[0])
-            body = call.media.describe("a", heard, answering=self.offer)
+            body = call.media.describe("a", heard, answering=self.answering(heard))
         elif self._early is None and call.tones.ring():
             return
         status = response.status if response.status in (180, 181, 182, 183) else 183
+        self._tell(status, body)
+
+    def answering(self, heard: SessionDescription) -> SessionDescription | None:
+        """The caller's offer, for an answer made from what somebody said: if that somebody can talk
+        by the codecs that are settled, with those alone."""
+        if self.settled is None or not self._call.media.may_join(self.settled, heard):
+            return self.offer
+        self._call.learn("a", self.settled)
+        return self.settled
+
+    def _tell(self, status: int, body: bytes) -> None:
+        call = self._call
         call.leg("a").progress(status, call.now(), body)
+        settles = bool(body) and self.settled is None and Supported(call.request).allowed
+        if settles and self.offer is not None:
+            self.settled = met(SessionDescription.parse(body), self.offer)
 
     def update(self, session: Session, body: bytes) -> None:
         """An UPDATE before the answer: the relay stands between, so the other side needn't
@@ -185,7 +205,7 @@ class Opening:
             body = call.media.answer_itself("a", self.offer)
         except SipError:
             return None
-        call.leg("a").progress(183, call.now(), body)
+        self._tell(183, body)
         call.sound.hear("a", "prompts")
         call.context.drain()
         return call.sound.play("a", items, repeat=repeat)

@@ -77,8 +77,8 @@ class Renegotiation:
         "_asked_by",
         "_call",
         "_deferred",
-        "_moves",
         "_offer",
+        "_offer_due",
         "retry_at",
     )
 
@@ -87,8 +87,8 @@ class Renegotiation:
         self._asked_by: Asker | None = None
         """Whose offer waits for the other leg."""
         self._offer: SessionDescription | None = None
-        self._moves = False
-        """Who answered is to be told where the call's sound is, when the caller has agreed."""
+        self._offer_due: Side | None = None
+        """To whom we make an offer when the caller has acknowledged our answer."""
         self._answer_due: Side | None = None
         """Who must still answer a delayed offer in its ACK."""
         self._deferred: tuple[Asker, bytes] | None = None
@@ -115,18 +115,23 @@ class Renegotiation:
         now: float,
         *,
         moves: bool = False,
+        unsettled: bool = False,
     ) -> None:
         """The call was answered; without an offer in the INVITE the description is one, and the
         caller's ACK will answer it.
 
         Args:
             moves: who answered talked to us elsewhere, and is to be told where the call's sound is.
+            unsettled: the caller expects other codecs than those of the answer.
         """
         if offer is None:
             self._offer = description
-            self._answer_due, self._moves = "a", moves
+            self._answer_due = "a"
+            self._offer_due = "b" if moves else None
         elif moves:
             self.align("b", now)
+        elif unsettled:
+            self._offer_due = "a"
 
     def take(self, letter: Any, now: float) -> None:
         """Deal with a letter that concerns an offer.
@@ -227,6 +232,8 @@ class Renegotiation:
     def _acknowledged(self, session: Session, body: bytes, now: float) -> None:
         call = self._call
         side = call.side_of(session)
+        if self._answer_due is None and side == "a":
+            self._make_due_offer(now)
         if self._answer_due != side or self._offer is None:
             return
         offer, self._offer, self._answer_due = self._offer, None, None
@@ -234,9 +241,8 @@ class Renegotiation:
         call.media.answered(offer, answer)
         call.learn(side, answer)
         call.learn(other(side), offer)
-        if self._moves:
-            self._moves = False
-            self.align(other(side), now)
+        if self._offer_due is not None:
+            self._make_due_offer(now)
             return
         ours = call.media.describe(other(side), answer, answering=offer)
         peer = call.leg(other(side))
@@ -244,6 +250,11 @@ class Renegotiation:
             peer.accept(ours, now)  # who picked the call up
         else:
             peer.acknowledge(ours, now)
+
+    def _make_due_offer(self, now: float) -> None:
+        due, self._offer_due = self._offer_due, None
+        if due is not None:
+            self.align(due, now)
 
     # Offers of our own, when a leg was replaced by another
 

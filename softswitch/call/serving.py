@@ -49,7 +49,7 @@ class Serving:
         side: whom it talks with; another than the caller only in a conference.
     """
 
-    __slots__ = ("_call", "_offer", "_service", "_side", "_task")
+    __slots__ = ("_call", "_offer", "_service", "_side", "_task", "_unsettled")
 
     def __init__(
         self,
@@ -62,6 +62,8 @@ class Serving:
         self._offer = offer
         self._service = service
         self._side: Side = side
+        self._unsettled = False
+        """The caller expects a codec that we don't speak."""
         self._task: asyncio.Task[None] | None = None
 
     async def answer(self) -> None:
@@ -74,10 +76,20 @@ class Serving:
         if self._offer is None:
             description = call.media.offer_itself("a")
         else:
-            description = call.media.answer_itself("a", self._offer)
+            description = self._answer(self._offer)
         await call.attending.accept(description)
         if self._offer is not None:
             self._serve()
+
+    def _answer(self, offer: SessionDescription) -> bytes:
+        """By a codec that the caller expects, if we speak one; else he is offered ours later."""
+        call = self._call
+        settled = call.opening.settled
+        if settled is None or not call.media.speaks(settled):
+            self._unsettled = settled is not None
+            return call.media.answer_itself("a", offer)
+        call.learn("a", settled)
+        return call.media.answer_itself("a", settled)
 
     def take_over(self, *, anew: bool = True) -> None:
         """Begin with somebody who answers us, or talked to another person until now; that one is
@@ -188,6 +200,9 @@ class Serving:
 
     def _acknowledged(self, request: Request) -> Ending | None:
         """An ACK brings the answer to an offer of ours, and to nothing else."""
+        if self._unsettled:
+            self._unsettled = False
+            self._offer_anew()
         if not request.body:
             return None
         call = self._call

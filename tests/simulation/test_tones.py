@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from exchange import Exchange
-from phones import sdp
+from phones import CODECS
 
 from rtp.g711 import PCMU
 from rtp.tones import cadence
@@ -39,6 +39,16 @@ def listening(phone):
 
     phone._hear = heard
     return phone
+
+
+def with_another(phone, codec):
+    """An offer of the phone's with one codec more, which it would rather have."""
+    number = CODECS[codec]
+    return (
+        phone._description()
+        .replace(b"AVP 0 101", b"AVP %d 0 101" % number)
+        .replace(b"a=rtpmap:0", b"a=rtpmap:%d %s/8000\r\na=rtpmap:0" % (number, codec.encode()))
+    )
 
 
 def loud_ms(phone, first=0):
@@ -94,15 +104,36 @@ class TestRingback:
         assert ended(exchange).sip_status == 487
         assert 900 <= loud_ms(phone) <= 1_100
 
-    def test_a_phone_whose_codecs_it_would_settle_makes_its_own(self, make):
+    def test_a_phone_that_acknowledges_it_hears_it_whatever_it_offers(self, make):
         exchange, phone, trunk = make("ringback = true")
         trunk.behaviour.answer = 0
-        wideband = sdp("198.51.100.1", 40_000).replace(b"AVP 0 101", b"AVP 9 0 101")
-        session = phone.call(MOBILE, body=wideband)  # and it supports 100rel
+        session = phone.call(MOBILE, body=with_another(phone, "G729"))  # and it supports 100rel
         exchange.run(3.0)
         session.cancel(phone.now)
         phone.endpoint.drain()
-        assert ended(exchange).sip_status == 487 and phone.packets == []
+        assert ended(exchange).sip_status == 487
+        assert 900 <= loud_ms(phone) <= 1_100
+
+    @pytest.mark.parametrize(
+        ("offers", "answers", "again", "codec"),
+        [
+            ("G729", "PCMU", 0, "PCMU"),
+            ("G722", "G722", 0, "PCMU/G722"),  # it expects PCMU now, and we know both
+            ("G729", "G729", 1, "G729"),  # nobody could translate: it is offered anew
+        ],
+    )
+    def test_and_talks_by_whatever_the_called_side_answers(
+        self, make, offers, answers, again, codec
+    ):
+        exchange, phone, trunk = make("ringback = true")
+        trunk.codec, trunk.behaviour.rings, trunk.behaviour.talks = answers, 3.0, 20.0
+        phone.call(MOBILE, body=with_another(phone, offers))
+        exchange.run(3.5)
+        phone.codec = "G729" if again else "PCMU"
+        exchange.run(10.0)
+        assert phone.talking and phone.events.count("Reinvited") == again
+        cdr = ended(exchange)
+        assert (cdr.sip_status, cdr.codec) == (200, codec)
 
     def test_by_default_the_phone_makes_it(self, make):
         exchange, phone, trunk = make("")

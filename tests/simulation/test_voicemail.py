@@ -418,6 +418,39 @@ def test_the_forwarding_comes_first_and_the_mailbox_when_that_leads_nowhere(offi
     assert len(office.messages()) == 1
 
 
+def test_after_a_failed_trunks_early_answer_the_mailbox_is_understood(office):
+    exchange, anna = office.exchange, office.anna
+    north = exchange.trunk("north", "203.0.113.5", prefix="49")
+    exchange.tariff(("995", 60_000, 60, 60), ("49", 600_000, 60, 60))
+    exchange.store.apply([TopUp(1, 5_000_000, "nino", 0)])
+    services = office.nino_line.services.given("forward_unreachable", ("+4930123456",))
+    exchange.directory.put_lines([replace(office.nino_line, services=services)])
+    north.behaviour = Behaviour(rings=0.5, answer=486, early_media=True)
+    north.codec = "G729"
+    offer = anna._description().replace(b"AVP 0", b"AVP 18 0")
+    session = anna.call(
+        NINO, body=offer.replace(b"a=rtpmap:0", b"a=rtpmap:18 G729/8000\r\na=rtpmap:0")
+    )
+    exchange.run(3.0)
+    assert anna.events.count("Reinvited") == 1
+    voice = Voice(anna, session)
+    exchange.run(voice.say(tone(700, 3.0)) + 0.1)
+    anna.hang_up(session)
+    exchange.run_until_idle()
+    (message,) = office.messages()
+    assert strength(office.sound(message)[-8000:], 700) > 4000
+
+
+def test_a_crash_while_a_message_is_left_is_told_as_such(office):
+    session = office.call(3.0)
+    voice = Voice(office.anna, session)
+    office.exchange.run(voice.say(tone(700, 12.0)) - 1.0)
+    (cdr,) = office.exchange.store.recover()
+    assert (cdr.answered_by, cdr.ended_by, cdr.sip_status) == ("voicemail", "restart", 200)
+    assert cdr.duration_ms > 5_000
+    office.exchange.run_until_idle()
+
+
 def exchange_until_talking(office):
     session = office.anna.call(NINO)
     until_talking(office)

@@ -295,6 +295,10 @@ def sounds() -> Iterable[bytes]:
         bytes(RtpPacket(101, number, 0, 7, b"\x05%c\x00%c" % (0x8A if number > 3 else 10, number)))
         for number in range(6)
     )
+    speech = (b"\x08\x0b\xe4\xb9\x9c56\xe0", b"\x08", b"\xfb\x03" + bytes(60), b"\x80ab")
+    yield PARTING.join(
+        bytes(RtpPacket(111, number, 960 * number, 7, speech[number % 4])) for number in range(12)
+    )
     yield PARTING.join((*rtp_packets(), *rtcp_packets()))
 
 

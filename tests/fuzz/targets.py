@@ -10,12 +10,13 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import opus_phone
 import samples
 from conversation import ALICE, BOB
 from studio import Studio
 
-from rtp import rtcp, wav
-from rtp.control import Listen, Record
+from rtp import opus, rtcp, wav
+from rtp.control import Listen, Open, Record, SideSpec
 from rtp.g711 import PCMA
 from rtp.packet import PacketError, RtpPacket, is_rtcp, is_rtp
 from rtp.telephone_event import EventReceiver, TelephoneEvent
@@ -278,6 +279,9 @@ def listen(data: bytes) -> None:
     a, b = studio.call()
     lonely = studio.caller()
     guests = [studio.caller(law=PCMA), studio.caller()]
+    if opus.AVAILABLE:
+        studio.tell(Open(100, SideSpec(None), None))
+        guests.append(opus_phone.phone(studio, 100, "a", studio.opened.a_rtp_port))
     for guest in guests:
         studio.hear(guest, "room", room=1)
     studio.tell(Listen(lonely.session, "a", True, True))

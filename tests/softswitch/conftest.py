@@ -49,6 +49,30 @@ def context(tmp_path: Path, empty_switch: Path) -> Iterator[Context]:
 
 
 @pytest.fixture(scope="session")
+def fresh_line(tmp_path_factory: pytest.TempPathFactory, empty_switch: Path) -> Path:
+    """The folder of a switch that has one account, Nino, with one line, +995322000001."""
+    from command_line import copy_switch
+
+    folder = tmp_path_factory.mktemp("line")
+    copy_switch(empty_switch, folder)
+    config = ["-c", str(folder / "softswitch.toml")]
+    line = ["line", "add", "+995322000001", "--account", "Nino", "--password", "secret"]
+    for command in (["account", "add", "Nino"], line):
+        assert run([*command, *config]) == 0
+    return folder
+
+
+@pytest.fixture
+def one_line(tmp_path: Path, fresh_line: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Such a switch of its own, and the working folder."""
+    from command_line import copy_switch
+
+    copy_switch(fresh_line, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
 def fresh_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     assert run(["init", "--demo", "-c", str(folder / "softswitch.toml")]) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command_line import Softswitch, copy_switch, runner
+from command_line import Softswitch, runner
 
 from softswitch import config
 from softswitch.cli.main import run
@@ -17,27 +17,10 @@ SECRETS = {"line": Secret("line", "1"), "mailbox": Secret("mailbox", "1")}
 SECRETS["room"] = Secret("room", "100")
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("switch")
-    command = ["-c", str(folder / "softswitch.toml")]
-    assert run(["init", "--domain", "example.org", *command]) == 0
-    assert run(["account", "add", "Nino", *command]) == 0
-    assert run(["line", "add", LINE, "--account", "Nino", "--password", "secret", *command]) == 0
-    assert run(["voicemail", "enable", LINE, *command]) == 0
-    assert run(["room", "add", "100", "--line", LINE, "--pin", "4711", *command]) == 0
-    return folder
-
-
 @pytest.fixture
-def softswitch(
-    tmp_path: Path,
-    fresh: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Softswitch:
-    copy_switch(fresh, tmp_path)
-    monkeypatch.chdir(tmp_path)
+def softswitch(one_line: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
+    assert run(["voicemail", "enable", LINE]) == 0
+    assert run(["room", "add", "100", "--line", LINE, "--pin", "4711"]) == 0
     return runner(capsys, "-o", "json")
 
 

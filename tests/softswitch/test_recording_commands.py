@@ -10,7 +10,6 @@ from command_line import Softswitch, runner
 
 from rtp.wav import header
 from softswitch import config
-from softswitch.cli.main import run
 from softswitch.operations.setup import opened
 from softswitch.recordings.store import RecordedCall, RecordingStore
 from softswitch.voicemail.shelf import Shelf
@@ -20,15 +19,9 @@ IDS = ("aaaa0000" * 4, "aabb0000" * 4, "cccc0000" * 4)
 
 
 @pytest.fixture
-def softswitch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Softswitch:
+def softswitch(one_line: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
     """With three recordings: two kept, one under way."""
-    monkeypatch.chdir(tmp_path)
-    assert run(["init", "--domain", "example.org", "--country", "GE"]) == 0
-    assert run(["account", "add", "Nino"]) == 0
-    assert run(["line", "add", LINE, "--account", "Nino", "--password", "secret"]) == 0
-    settings = config.load(tmp_path / "softswitch.toml")
+    settings = config.load(one_line / "softswitch.toml")
     shelf = Shelf(settings.recordings_dir)
     shelf.make_room(0)
     with opened(settings) as context:

@@ -7,19 +7,11 @@ from pathlib import Path
 import pytest
 from command_line import Softswitch, runner
 
-from softswitch.cli.main import run
-
 LINE = "+995322000001"
 
 
 @pytest.fixture
-def softswitch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Softswitch:
-    monkeypatch.chdir(tmp_path)
-    assert run(["init", "--domain", "example.org", "--country", "GE"]) == 0
-    assert run(["account", "add", "Nino"]) == 0
-    assert run(["line", "add", LINE, "--account", "Nino", "--password", "secret"]) == 0
+def softswitch(one_line: Path, capsys: pytest.CaptureFixture[str]) -> Softswitch:
     return runner(capsys)
 
 

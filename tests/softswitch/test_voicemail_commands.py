@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from command_line import Softswitch, copy_switch, runner
+from command_line import Softswitch, runner
 
 from rtp.sound_file import load
 from softswitch import config
-from softswitch.cli.main import run
 from softswitch.operations import greetings
 from softswitch.operations.setup import opened
 from softswitch.voicemail.shelf import Shelf
@@ -22,21 +21,9 @@ from softswitch.voicemail.store import Message, VoicemailStore
 LINE = "+995322000001"
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("switch")
-    command = ["-c", str(folder / "softswitch.toml")]
-    assert run(["init", "--domain", "example.org", *command]) == 0
-    assert run(["account", "add", "Nino", *command]) == 0
-    assert run(["line", "add", LINE, "--account", "Nino", "--password", "secret", *command]) == 0
-    return folder
-
-
 @pytest.fixture
-def folder(tmp_path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    copy_switch(fresh, tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def folder(one_line: Path) -> Path:
+    return one_line
 
 
 @pytest.fixture

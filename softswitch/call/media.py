@@ -21,6 +21,7 @@ from sip.own_description import event_of
 from sip.sdes import Protection
 from sip.sdp import SessionDescription
 from softswitch.call.codecs import (
+    EVENT_PAYLOAD_TYPES,
     OWN_NAMES,
     Agreement,
     added_to,
@@ -168,7 +169,7 @@ class CallMedia:
         """
         security = security or self._security[side]
         protection = security.offer() if answering is None else security.answer(answering)
-        events = self._events_for(side, security, answering)
+        events = self._events_for(side, security, heard, answering)
         if security.told_keys in WITHOUT_EVENTS:
             heard = without_events(heard)
             answering = None if answering is None else without_events(answering)
@@ -191,16 +192,21 @@ class CallMedia:
         )
 
     def _events_for(
-        self, side: Side, security: LegSecurity, offer: SessionDescription | None
+        self,
+        side: Side,
+        security: LegSecurity,
+        heard: SessionDescription,
+        offer: SessionDescription | None,
     ) -> tuple[Codec, ...]:
         """Telephone events that a side may tell us of, though the other side, which hears of keys
         in INFO, has none; in an answer to an offer, those of the offer."""
         if self.way_of_keys(other(side)) != "info" or security.told_keys in WITHOUT_EVENTS:
             return ()
+        said = _codecs_of(heard)
+        clock = said[0].clock_rate if said else 8000
         if offer is None:
-            return (events_by(8000),)
-        offered = _codecs_of(offer)
-        found = None if not offered else event_of(offered, offered[0].clock_rate)
+            return (events_by(clock),) if clock in EVENT_PAYLOAD_TYPES else ()
+        found = event_of(_codecs_of(offer), clock)
         return () if found is None else (found,)
 
     def _policy(self, side: Side) -> KeyPolicy:

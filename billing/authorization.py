@@ -176,6 +176,11 @@ class SetAccount:
     account_id: int
     changes: Mapping[str, str | int | None]
 
+    @property
+    def about_credit(self) -> bool:
+        """Whether it moves how far the balance may fall, which opens what is shut for a debt."""
+        return "credit_limit_micros" in self.changes
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeStatus:

@@ -343,6 +343,8 @@ class Book:
             raise BillingError(f"an account's {', '.join(sorted(unknown))} can't be set")
         account = replace(account, **command.changes)  # type: ignore[arg-type]
         self.accounts[account.id] = account
+        if command.about_credit:
+            rentals.after_rise(self, account.id)
         return account
 
     def _change_status(self, command: ChangeStatus) -> Account:

@@ -180,7 +180,9 @@ def after_payment(book: Book, account_id: int, at: int) -> None:
     for waiting in book.sales.of_account(account_id):
         account = book.account(account_id)
         product = book.sales.products.get(waiting.product, waiting.terms)
-        if waiting.state != GRACE or not (account.is_active and _can_pay(account, product)):
+        if waiting.state != GRACE or at >= _grace_ends_at(waiting):
+            continue  # its end may be due, and not done yet
+        if not (account.is_active and _can_pay(account, product)):
             continue
         again = replace(
             _next_term(waiting, product),

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, delete, insert, or_, select, update
 
 from billing import order_store, rentals
 from billing import rental_schema as schema
-from billing.authorization import TopUp
+from billing.authorization import SetAccount, TopUp
 from billing.book import Book
 from billing.order import ConnectOrder, EndOrder, OfferNumber
 from billing.rental import (
@@ -55,7 +55,7 @@ def load(connection: Connection, commands: Sequence[Any], sales: Sales) -> bool:
             keys.add(command.rental_id)
         if isinstance(command, _OF_RENTALS):
             keys.add(command.rental)
-        if isinstance(command, TopUp | PostBonus):
+        if isinstance(command, TopUp | PostBonus | SetAccount):
             owners.add(command.account_id)
         if isinstance(command, TryNumber):
             sales.told |= _tried(connection, command)

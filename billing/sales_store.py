@@ -51,7 +51,7 @@ LONGEST_CALL_MS = 2 * 86_400_000
 
 
 _OF_CALLS = frozenset(
-    {ExtendCall, AnswerCall, ProveAlive, CloseCall, WriteCdr, SetAccount, ChangeStatus, AddAccount}
+    {ExtendCall, AnswerCall, ProveAlive, CloseCall, WriteCdr, ChangeStatus, AddAccount}
 )
 """Commands that have nothing to do with what is sold."""
 
@@ -83,7 +83,11 @@ def load(
                 keys.add(key)
             case RenewPackage(subscription=key) | SetAutoRenew(subscription=key):
                 keys.add(key)
-            case TopUp(account_id=account_id) | SalesCommand(account_id=account_id):
+            case (
+                TopUp(account_id=account_id)
+                | SetAccount(account_id=account_id)
+                | SalesCommand(account_id=account_id)
+            ):
                 owners.add(account_id)
     for call in calls:
         keys.update(call.coverage.candidates if call.coverage is not None else ())
@@ -104,6 +108,8 @@ def load(
 def _about_sales(command: Any) -> bool:
     if isinstance(command, OpenCall):
         return bool(command.packages)
+    if isinstance(command, SetAccount):
+        return command.about_credit
     return type(command) not in _OF_CALLS
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from billing.authorization import AnswerCall, Authorization, ExtendCall, OpenCall
 from rtp.control import SessionFigures
 from softswitch.admission.credit import PricedRoute
-from softswitch.call.accounting import Record
+from softswitch.call.accounting import RETRY_SECONDS, Record
 from softswitch.call.ending import Ending
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Meter:
     """What one payer pays for; its CDR is one leg's."""
 
     __slots__ = (
+        "_again_at",
         "_authorization",
         "_call",
         "_context",
@@ -48,6 +49,8 @@ class Meter:
         self._call = call
         self._authorization: Authorization | None = None
         self._extending = False
+        self._again_at = 0.0
+        """Not before then, since the store failed a moment ago."""
         self._opened = False
         self.record = record
         self.priced: PricedRoute
@@ -149,7 +152,8 @@ class Meter:
         authorization = self._authorization
         if self._extending or authorization is None or authorization.final:
             return float("inf")
-        return self.paid_until() - self._context.limits.extension_lead_seconds
+        lead = self._context.limits.extension_lead_seconds
+        return max(self.paid_until() - lead, self._again_at)
 
     def extend(self) -> None:
         if self._extending or self._authorization is None:
@@ -168,6 +172,8 @@ class Meter:
         self._extending = False
         if authorization is not None:
             self._authorization = authorization
+        else:
+            self._again_at = self._context.loop.time() + RETRY_SECONDS
 
     # The end
 

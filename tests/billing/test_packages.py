@@ -333,6 +333,16 @@ class TestRenewal:
         assert told(books, who) == ["package_unpaid", "package_ended"]
         assert next_due(books) is None
 
+    def test_A9_a_top_up_after_the_grace_renews_nothing_though_its_end_waits_to_be_done(self):
+        product = replace(NO_LIMIT, grace=Term(3, "days"))
+        books, who = shop(product, balance=19 * LARI)
+        buy(books, who, product, auto_renew=True)
+        run_due(books, books.apply, START + 31 * DAY, TBILISI)  # then the switch is down
+        one(books, TopUp(who, 20 * LARI, "late", START + 33 * DAY))
+        assert books.account(who).balance_micros == 29 * LARI
+        run_due(books, books.apply, START + 34 * DAY, TBILISI)
+        assert subscription(books, who).state == ENDED
+
     def test_A9_it_can_be_switched_on_and_off(self):
         books, who = shop(NO_LIMIT, CONFERENCE, balance=50 * LARI)
         buy(books, who, NO_LIMIT)

@@ -7,7 +7,7 @@ import pytest
 from books import account, one, store
 
 from billing import rental_store, sales_store
-from billing.authorization import BillingError, InsufficientFunds, TopUp
+from billing.authorization import BillingError, InsufficientFunds, SetAccount, TopUp
 from billing.calendar import local_day
 from billing.rental import (
     ACTIVE,
@@ -135,6 +135,18 @@ def test_E14_E15_the_fee_goes_into_the_minus_and_the_debit_stays_on_its_day():
     run_due(books, books.apply, at("2027-03-20T15:30+04:00"), TBILISI)
     assert books.account(who).balance_micros == 15 * EURO
     assert books.verify() == []
+
+
+@database
+def test_E14_a_credit_limit_that_covers_the_debt_opens_the_number():
+    books, who = stocked(BERLIN, balance=7 * EURO)
+    rent(books, who)
+    run_due(books, books.apply, at("2027-02-20T15:30+04:00"), TBILISI)
+    one(books, SetAccount(who, {"credit_limit_micros": 3 * EURO}))
+    assert rental(books).owing  # zero isn't above zero
+    one(books, SetAccount(who, {"name": "another"}))
+    one(books, SetAccount(who, {"credit_limit_micros": 4 * EURO}))
+    assert not rental(books).owing
 
 
 @database

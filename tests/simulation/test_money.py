@@ -4,7 +4,8 @@ import pytest
 from exchange import EPOCH_MS, Exchange
 from phones import Behaviour
 
-from billing.authorization import TopUp
+from billing.authorization import ExtendCall, TopUp
+from billing.store import StoreError
 from sip.message import Request
 from sip.reading import parse_message
 
@@ -138,3 +139,31 @@ def test_a_top_up_in_the_last_seconds_is_spent_to_the_unit_as_well(slices):
     assert sum(cdr.price_micros for cdr in cdrs) == MINUTES_37
     assert run.balance() == 0
     ended_at_their_paid_second(run, cdrs)
+
+
+def test_a_database_out_of_order_is_asked_for_more_time_once_a_second():
+    exchange = Exchange(3)
+    exchange.tariff(("44", 60 * SECOND, 1, 1))
+    phone = exchange.phone(
+        exchange.line("+995322000001", exchange.account(MINUTES_37)), "198.51.100.1"
+    )
+    phone.register()
+    exchange.trunk("carrier", "203.0.113.1", "44")
+    exchange.run(1.0)
+    phone.call("00442012345678")
+    exchange.run(5.0)
+    tried = []
+
+    def out_of_order(commands):
+        tried.extend(commands)
+        raise StoreError("the disk is full")
+
+    works, exchange.money._apply = exchange.money._apply, out_of_order
+    exchange.run(51.0)  # ten seconds before the paid minute is over, more is asked for
+    extensions = [command for command in tried if isinstance(command, ExtendCall)]
+    assert 3 <= len(extensions) <= 12
+    exchange.money._apply = works
+    exchange.run(60.0)
+    assert phone.talking
+    exchange.run_until_idle()
+    exchange.close()

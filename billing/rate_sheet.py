@@ -232,6 +232,8 @@ def _checked(prefix: str) -> str:
         return prefix
     if _DIGITS.fullmatch(prefix) is None or len(prefix) > MAX_PREFIX_DIGITS:
         raise _Broken(f"prefix {prefix!r} must be 1 to 15 digits, {ON_NET}, or @ and a set")
+    if re.match("00[1-9]", prefix) is not None:  # numbers are compared as E.164
+        raise _Broken(f"prefix {prefix!r} begins no number: write {prefix[2:]!r}")
     return prefix
 
 

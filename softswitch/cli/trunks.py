@@ -88,9 +88,10 @@ def set_(
         str, typer.Argument(metavar="VALUE", help='"" goes back to the switch\'s own setting.')
     ],
 ) -> None:
-    """Change one setting: dtmf (how it is told of keys: auto, rfc4733, info, inband), max_calls,
-    ping_seconds (0: never), priority, srtp (off, optional, required), trusted (yes, no), tariff
-    (what it charges us) or weight."""
+    """Change one setting: target, prefixes and inbound_from (several parted by blanks), password,
+    dtmf (how it is told of keys: auto, rfc4733, info, inband), max_calls, ping_seconds (0: never),
+    priority, srtp (off, optional, required), trusted (yes, no), tariff (what it charges us) or
+    weight."""
     Session.of(context).run("trunk_set", name=name, key=key, value=value)
 
 

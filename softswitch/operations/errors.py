@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
@@ -10,6 +11,13 @@ def one_of(what: str, known: Sequence[str], value: str | None) -> str | None:
     if value is not None and value not in known:
         raise OperationError(f"{what} must be {', '.join(known)}, not {value!r}")
     return value
+
+
+def check_international(prefix: str) -> None:
+    """A prefix as one dials it abroad begins no number: numbers are compared as E.164. Raises
+    OperationError."""
+    if re.match("00[1-9]", prefix) is not None:
+        raise OperationError(f"prefix {prefix!r} begins no number: write {prefix[2:]!r}")
 
 
 class OperationError(Exception):

@@ -22,7 +22,7 @@ from billing.sales import (
 from billing.tariff import MAX_PREFIX_DIGITS
 from softswitch.operations.accounts import read_amount, read_currency
 from softswitch.operations.context import Context
-from softswitch.operations.errors import OperationError
+from softswitch.operations.errors import OperationError, check_international
 
 Row = dict[str, Any]
 
@@ -152,6 +152,7 @@ def destination_set(context: Context, name: str, prefixes: list[str]) -> Row:
             raise OperationError(
                 f"prefix {prefix!r} must be 1 to {MAX_PREFIX_DIGITS} digits, with ! to exclude it"
             )
+        check_international(prefix.removeprefix("!"))
     if len(read) > MAX_PREFIXES:
         raise OperationError(f"more than {MAX_PREFIXES} prefixes; make several sets")
     context.do(DefineDestination(name, read))

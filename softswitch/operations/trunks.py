@@ -17,7 +17,7 @@ from softswitch.call.keys import KEY_POLICIES
 from softswitch.call.leg_security import SRTP_POLICIES
 from softswitch.directory import Source, Trunk
 from softswitch.operations.context import Context
-from softswitch.operations.errors import OperationError
+from softswitch.operations.errors import OperationError, check_international
 from softswitch.operations.lines import optional_choice, optional_integer
 from softswitch.operations.tariff_terms import tariff_known
 
@@ -149,14 +149,20 @@ def _prefix(text: str) -> str:
     match = _PREFIX.fullmatch(text.strip())
     if match is None:
         raise OperationError(f"--prefix {text!r} must be the first digits of E.164 numbers")
+    check_international(match[1])
     return match[1]
 
 
 def _source(text: str) -> Source:
     try:
-        return Source.parse(text.strip())
+        source = Source.parse(text.strip())
     except ValueError as error:
         raise OperationError(f"--inbound-from {error}") from None
+    if source.network.prefixlen == 0:
+        raise OperationError(
+            f"--inbound-from {text}: calls from everywhere would be the trunk's, unproven"
+        )
+    return source
 
 
 def _certificate_name(text: str) -> str:
@@ -164,6 +170,28 @@ def _certificate_name(text: str) -> str:
     if _CERTIFICATE_NAME.fullmatch(name) is None:
         raise OperationError(f"--inbound-certificate {text!r} must be a host name")
     return name
+
+
+def _set_target(trunk: Trunk, value: str) -> Trunk:
+    return replace(trunk, target=_target(value))
+
+
+def _set_prefixes(trunk: Trunk, value: str) -> Trunk:
+    return replace(trunk, prefixes=tuple(map(_prefix, _parts(value))) or ("",))
+
+
+def _set_inbound_from(trunk: Trunk, value: str) -> Trunk:
+    return replace(trunk, inbound_from=tuple(map(_source, _parts(value))))
+
+
+def _set_password(trunk: Trunk, value: str) -> Trunk:
+    if trunk.username is None or not value:
+        raise OperationError(f"trunk {trunk.name} has no username, or no password was given")
+    return replace(trunk, password=value)
+
+
+def _parts(value: str) -> list[str]:
+    return [part for part in re.split(r"[,\s]+", value) if part]
 
 
 def _set_max_calls(trunk: Trunk, value: str) -> Trunk:
@@ -214,6 +242,10 @@ def _weight(value: str) -> int:
 
 
 _KEYS: Mapping[str, Callable[[Trunk, str], Trunk]] = {
+    "target": _set_target,
+    "prefixes": _set_prefixes,
+    "inbound_from": _set_inbound_from,
+    "password": _set_password,
     "max_calls": _set_max_calls,
     "ping_seconds": _set_ping_seconds,
     "priority": _set_priority,

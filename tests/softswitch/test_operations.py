@@ -29,6 +29,7 @@ from softswitch.config import ConfigError
 from softswitch.operations import (
     accounts,
     lines,
+    packages,
     records,
     registrations,
     registry,
@@ -393,6 +394,37 @@ class TestTrunks:
     def test_without_prefix_it_takes_every_number(self, context: Context) -> None:
         assert trunks.trunk_add(context, "all", "sip:gw.example.net")["prefixes"] == ["any"]
         assert len(context.directory.load().trunks_for("4930123456")) == 1
+
+    def test_a_trunk_moves_to_other_addresses_and_numbers(self, context: Context) -> None:
+        trunks.trunk_add(context, "carrier", "sip:gw.example.net", username="u", password="p")
+        for key, value in (
+            ("target", "sip:192.0.2.9:5070"),
+            ("prefixes", "+49, 43"),
+            ("inbound_from", "192.0.2.9 198.51.100.0/24"),
+            ("password", "another"),
+        ):
+            trunks.trunk_set(context, "carrier", key, value)
+        (trunk,) = context.directory.load().trunks_for("4930")
+        assert (trunk.target, trunk.password) == ("sip:192.0.2.9:5070", "another")
+        assert list(map(str, trunk.inbound_from)) == ["192.0.2.9", "198.51.100.0/24"]
+        assert trunks.trunk_set(context, "carrier", "prefixes", "")["prefixes"] == ["any"]
+        refusal(trunks.trunk_set, context, "carrier", "target", "http://x")
+        refusal(trunks.trunk_set, context, "carrier", "password", "")
+
+    def test_nobody_is_a_trunk_because_he_is_somewhere(self, context: Context) -> None:
+        for everywhere in ("0.0.0.0/0", "::/0"):
+            told = refusal(
+                trunks.trunk_add, context, "all", "sip:h", inbound_from=[everywhere]
+            ).message
+            assert "calls from everywhere" in told
+
+    def test_a_prefix_as_it_is_dialled_begins_no_number(self, context: Context) -> None:
+        says = "prefix '0049' begins no number: write '49'"
+        assert refusal(trunks.trunk_add, context, "a", "sip:h", prefixes=["0049"]).message == says
+        assert refusal(packages.destination_set, context, "de", ["!0049"]).message == says
+        sheet = f"{HEADER}\n0049,Germany,0,0.10,1,1\n"
+        assert says in refusal(tariffs.tariff_import, context, sheet).lines[0]
+        trunks.trunk_add(context, "sos", "sip:h", prefixes=["000"])  # Australia's 112
 
     def test_suspend_and_remove(self, context: Context) -> None:
         trunks.trunk_add(context, "all", "sip:gw.example.net")

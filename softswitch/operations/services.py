@@ -40,6 +40,8 @@ def line_service_set(
             if not value:
                 raise OperationError("say on, off or a number")
             numbers = tuple(context.number(text) for text in value)
+            if line.number in numbers and service != "caller_id":
+                raise OperationError(f"{line.number} is the line's own number: choose another")
             if service == "caller_id":
                 _check_rented(context, line, numbers)
             changed = line.services.given(service, numbers, seconds)
@@ -90,7 +92,7 @@ def _last_call(context: Context, line: Line) -> LastCall | None:
     with context.billing.reading() as connection:
         rented = [n.number for n in rented_numbers(connection, [line.account_id])
                   if n.line == line.number]  # fmt: skip
-    start = context.now_ms() - MARK_MS
+    start = max(context.now_ms() - MARK_MS, line.since or 0)
     found: list[Cdr] = []
     for number in (line.number, *rented):
         cdrs = context.billing.cdrs(CdrFilter(start=start, number=number))

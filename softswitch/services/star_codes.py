@@ -46,7 +46,8 @@ async def _done(call: ServiceCall, line: Line, code: StarCode) -> Outcome:
         pin = await desk.check_pin(line, code.pin)
     async with desk.changing:
         line = _line(call) or line  # another code may have changed it meanwhile
-        outcome = carry_out(code, line.services, lambda text: _number(call, text), pin)
+        own = line
+        outcome = carry_out(code, line.services, lambda text: _number(call, own, text), pin)
         if outcome.services != line.services:
             await desk.save(line, outcome.services)
     return outcome
@@ -74,10 +75,11 @@ def _line(call: ServiceCall) -> Line | None:
     return call.context.stages.directory.line(caller.line.id)
 
 
-def _number(call: ServiceCall, text: str) -> str | None:
+def _number(call: ServiceCall, line: Line, text: str) -> str | None:
+    """E.164; None if it is none, or the line's own, which would send every call in a circle."""
     stages = call.context.stages
     try:
         read = stages.plan.read(text, stages.directory.is_line)
     except NumberError:
         return None
-    return read.number if read.kind == "e164" else None
+    return read.number if read.kind == "e164" and read.number != line.number else None

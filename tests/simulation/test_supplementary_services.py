@@ -286,6 +286,12 @@ class TestByPhone:
         assert [c.price_micros for c in cdrs] == [0, 0]
         settled(exchange)
 
+    def test_c2_nobody_forwards_to_himself(self, exchange, phones):
+        self.set_by(exchange, phones[1], "*21*0322000002#")
+        assert exchange.log.announcements[-1][1] == "invalid-number"
+        assert call(exchange, phones[0], B) == 200
+        settled(exchange)
+
     def test_c5_international_calls_are_closed_and_opened_again_with_the_pin(
         self, exchange, phones
     ):

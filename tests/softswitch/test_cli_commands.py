@@ -279,6 +279,7 @@ def test_c2_services_of_a_line_are_listed_set_and_cleared(softswitch: Softswitch
         (("forward_bussy", "on"), "did you mean 'forward_busy'"),
         (("do_not_disturb", "+442012345678"), "on or off"),
         (("hot_line", "112"), "service code"),
+        (("forward_busy", line), "own number"),
     ):
         result = softswitch(*set_, *wrong)
         assert (result.status, result.err.count("\n"), why in result.err) == (1, 1, True)

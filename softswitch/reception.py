@@ -220,21 +220,23 @@ class Reception:
             Refusal: 403, 481, 486.
         """
         wanted, early_only = parse_replaces(value)
-        call, side = self._held(wanted)
-        ringing = bool(call.rung)
-        lines = (*call.rung, None if ringing else call.line_of(side))
+        side: Side | None = None
+        call = self.calls.ringing_in(wanted)
+        if call is None:
+            call, side = self._held(wanted)
+        lines = call.rung if side is None else [call.line_of(side)]
         accounts = {line.account_id for line in lines if line is not None}
         if not isinstance(caller, LineCaller) or caller.line.account_id not in accounts:
             raise Refusal(403, "replaces: the call is another account's")
         status = self.context.stages.directory.bar(caller.line, "incoming")
         if status is not None:
             raise Refusal(403, f"replaces: the line is {status}")
-        if early_only and not ringing:
+        if early_only and side is not None:
             raise Refusal(486, "replaces: the call is answered already")
         session = self._open_session(received, caller, now)
         session.owner = call
-        if ringing:
-            call.post(PickUp(session, caller.line, early_only))
+        if side is None:
+            call.post(PickUp(session, caller.line, early_only, wanted))
         else:
             call.post(Asker(side, session, line=caller.line))
 
@@ -245,12 +247,10 @@ class Reception:
         Raises:
             Refusal: 481.
         """
-        ringing = self.calls.ringing_in(dialog)
-        if ringing is not None:
-            return ringing, "b"
         held = self.context.agent.session(dialog)
         call = None if held is None else held.owner
-        if held is None or not isinstance(call, Call) or call.state != "talking" or call.over:
+        talks = isinstance(call, Call) and call.state == "talking" and not call.over
+        if held is None or not isinstance(call, Call) or not talks or held not in call.parties:
             raise Refusal(481, "replaces: there is no such call")
         return call, call.side_of(held)
 

@@ -13,6 +13,7 @@ from typing import Any
 from billing.authorization import BillingError
 from billing.store import StoreError
 from rtp.session import MediaError, MediaSession
+from sip.dialog import DialogId
 from sip.errors import SipError
 from sip.flow import Flow
 from sip.message import Request, Response
@@ -336,10 +337,18 @@ class Call:
 
     @property
     def rung(self) -> list[Line]:
-        """The lines whose phones ring now."""
-        if self.ringing is None or self.answered_at is not None or self.over:
+        """The lines whose phones ring now: to take the call, or a transferred person."""
+        if self.ringing is None or self.over:
             return []
-        return self.ringing.lines
+        return self.ringing.lines if self.answered_at is None else self.transfer.lines
+
+    def rings_in(self, dialog: DialogId) -> bool:
+        """Whether one of these phones rings in this dialog."""
+        if self.ringing is None or self.over:
+            return False
+        if self.answered_at is None:
+            return self.ringing.has(dialog)
+        return self.transfer.has(dialog)
 
     def is_held_by(self, session: Session, line: Line) -> bool:
         """Whether a leg is a phone of this line."""
@@ -387,6 +396,7 @@ class Call:
             self.context.agent.follow(leg.dialog, old, new)
         if self.ringing is not None and any(rung.id == line.id for rung in self.rung):
             self.ringing.follow(old, new)
+            self.transfer.follow(old, new)
 
     def learn(self, side: Side, heard: SessionDescription) -> None:
         """Teach the relay what a leg said."""

@@ -292,6 +292,16 @@ class Branches:
         return min(self._failures, key=lambda failure: rank(failure[0]), default=(480, None))
 
 
+def named_by(dialog: DialogId, sessions: Iterable[Session]) -> bool:
+    """Whether one of these rings in this dialog. Which tag is whose isn't asked: phones turn them
+    round; and that of a phone of which only one of several answers was heard isn't known."""
+    call_id, *tags = dialog
+    return any(
+        session.dialog.call_id == call_id and session.dialog.local_tag in tags
+        for session in sessions
+    )
+
+
 PASSED_ON = frozenset({404, 410, 480, 484, 486, 487, 488, 500, 503, 600, 603, 604, 606})
 """Statuses that mean the same to the caller as to us."""
 

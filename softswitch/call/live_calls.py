@@ -56,7 +56,7 @@ class LiveCalls:
     def ringing_in(self, dialog: DialogId) -> Call | None:
         """The call of which a phone rings in this dialog; looks at all of them."""
         for call in self.by_id.values():
-            if call.rung and call.ringing is not None and call.ringing.has(dialog):
+            if call.rings_in(dialog):
                 return call
         return None
 

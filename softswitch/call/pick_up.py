@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from sip.errors import ParseError, SipError
 from sip.offer_answer import audio_of, codecs, met
 from sip.session import Session, State
-from softswitch.call.media import CallMedia
+from softswitch.call.media import CallMedia, Side
 from softswitch.call.renegotiation import Asker
 
 if TYPE_CHECKING:
+    from sip.dialog import DialogId
     from sip.sdp import SessionDescription
     from softswitch.call.call import Call
     from softswitch.directory import Line
@@ -28,30 +29,66 @@ class PickUp:
 
     Args:
         early_only: not any more once it was answered.
+        dialog: in which it rings.
     """
 
     session: Session
     line: Line
     early_only: bool
+    dialog: DialogId
 
     def may_take(self, held_by: Line | None) -> bool:
         return held_by is not None and held_by.account_id == self.line.account_id
 
 
-def take(call: Call, rung: Iterable[Line], letter: PickUp) -> SessionDescription | None:
+def may(call: Call, rung: Iterable[Line], letter: PickUp) -> bool:
+    """Whether the taker may have the call that rings at these lines, and still wants it; else he is
+    refused, and it goes on ringing."""
+    if letter.session.state is State.ENDED:
+        return False
+    if not any(letter.may_take(line) for line in rung):
+        letter.session.reject(481, call.now())
+        return False
+    return True
+
+
+def has_offer(session: Session) -> bool:
+    """Whether a taker's INVITE makes one."""
+    return session.incoming is not None and bool(session.incoming.request.body)
+
+
+def offer(call: Call, side: Side, heard: SessionDescription | None, letter: PickUp) -> bool:
+    """Answer a taker who made no offer by one of ours; his ACK will have the answer, with which the
+    call is his. Whether that could be done.
+
+    Args:
+        heard: what whoever he wants to talk to knows; None: that isn't known yet.
+    """
+    session, now = letter.session, call.now()
+    call.secure(session, letter.line)
+    try:
+        if heard is None:
+            call.media.join(side, session.sound)
+            ours = call.media.offer_itself(side)
+        else:
+            ours = call.media.describe(side, heard, "sendrecv", security=session.sound)
+    except SipError as error:
+        session.reject(error.status, now, error.reason)
+        return False
+    call.joined(session)
+    session.accept(ours, now)
+    return True
+
+
+def take(call: Call, letter: PickUp) -> SessionDescription | None:
     """While it rings: what the taker said as the answer to the caller's offer, or, if the caller
     made none, as an offer. None: the taker was refused, and it goes on ringing."""
-    session, now = letter.session, call.now()
-    if session.state is State.ENDED:  # has given up already
-        return None
-    if not any(letter.may_take(line) for line in rung):
-        session.reject(481, now)
-        return None
+    session = letter.session
     try:
         theirs = offer_of(session)
         description = theirs if call.offer is None else met(call.offer, theirs)
     except (ParseError, SipError) as error:
-        session.reject(error.status, now, error.reason)
+        session.reject(error.status, call.now(), error.reason)
         return None
     call.joined(session)
     return description

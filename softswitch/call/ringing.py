@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rtp.control import Played, PlayItem
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
-from sip.message import Response
+from sip.message import Request, Response
 from sip.registrar import Binding
 from softswitch.admission.refusal import Refusal
 from softswitch.call import ending as endings
@@ -19,7 +19,7 @@ from softswitch.call import pick_up
 from softswitch.call.confirming import SECONDS as ASKING_SECONDS
 from softswitch.call.confirming import Confirmed
 from softswitch.call.ending import Ending, taken_elsewhere
-from softswitch.call.forking import NO_COMMON_CODEC, Attempt, Branches, no_answer, rank
+from softswitch.call.forking import NO_COMMON_CODEC, Attempt, Branches, named_by, no_answer, rank
 from softswitch.call.forwarding import Forwarding
 from softswitch.call.keys import key_in
 from softswitch.call.letters import Greeted, HangUp, MediaLost, Registered
@@ -71,7 +71,7 @@ class Ringing:
         attempts: what is rung one after another.
     """
 
-    __slots__ = ("_call", "_end", "_first", "_forwarding", "_reaching", "_tracks")
+    __slots__ = ("_call", "_end", "_first", "_forwarding", "_reaching", "_taker", "_tracks")
 
     def __init__(self, call: Call, attempts: list[Attempt]) -> None:
         self._call = call
@@ -81,6 +81,8 @@ class Ringing:
         self._tracks: list[Track] = []
         """More than one only for targets that ring at once."""
         self._first = attempts
+        self._taker: PickUp | None = None
+        """Who takes the call as soon as he has answered our offer."""
 
     @property
     def lines(self) -> list[Line]:
@@ -104,14 +106,8 @@ class Ringing:
             self._call.context.agent.follow(session.dialog, old, new)
 
     def has(self, dialog: DialogId) -> bool:
-        """Whether one of its phones rings in this dialog. Which tag is whose isn't asked: phones
-        turn them round; and that of a phone of which only one of several answers was heard
-        isn't known."""
-        call_id, *tags = dialog
-        return any(
-            session.dialog.call_id == call_id and session.dialog.local_tag in tags
-            for session in self
-        )
+        """Whether one of its phones rings in this dialog."""
+        return named_by(dialog, self)
 
     async def until_answered(self) -> Winner | Ending:
         """Ring until somebody answers or the caller gives up.
@@ -139,6 +135,13 @@ class Ringing:
         """Nobody needs to answer any more."""
         for track in self._tracks:
             track.branches.cancel(now)
+        self._drop_taker(now)
+
+    def _drop_taker(self, now: float) -> None:
+        """Whoever was about to take the call can't any more."""
+        taker, self._taker = self._taker, None
+        if taker is not None:
+            taker.session.bye(now)
 
     def _ring(self, at_once: Iterable[Iterable[Attempt]]) -> None:
         self._tracks = []
@@ -232,6 +235,8 @@ class Ringing:
         match letter:
             case PickUp():
                 return self._picked_up(letter)
+            case sip_events.Acknowledged(session, request):
+                return self._taken(session, request)
             case sip_events.Updated(session, request):
                 self._call.opening.update(session, request.body)
             case Registered(binding):
@@ -293,6 +298,7 @@ class Ringing:
 
     def _end_others(self, winner: Session, won: Track | None) -> tuple[tuple[Meter, Ending], ...]:
         """Cancel everybody else; who would have paid for them, and how that ended."""
+        self._drop_taker(self._call.now())
         lost = []
         mine = set() if won is None else won.meters
         for track in self._tracks:
@@ -311,11 +317,34 @@ class Ringing:
         return CallMedia.read(response.body or session.remote_description)
 
     def _picked_up(self, letter: PickUp) -> Winner | None:
-        description = pick_up.take(self._call, self.lines, letter)
+        if not pick_up.may(self._call, self.lines, letter):
+            return None
+        if not pick_up.has_offer(letter.session):
+            if pick_up.offer(self._call, "b", self._call.offer, letter):
+                self._drop_taker(self._call.now())
+                self._taker = letter
+            return None
+        description = pick_up.take(self._call, letter)
         if description is None:
             return None
         lost = self._end_others(letter.session, None)
         return Winner(letter.session, description, letter.line, lost, picked_up=True)
+
+    def _taken(self, session: Session, request: Request) -> Winner | None:
+        """The answer to what we offered somebody who picks the call up."""
+        taker = self._taker
+        if taker is None or session is not taker.session:
+            return None
+        try:
+            description = CallMedia.read(request.body)
+        except (ParseError, SipError):
+            self._drop_taker(self._call.now())
+            return None
+        self._taker = None
+        lost = self._end_others(session, None)
+        # What a caller without an offer knows turns out later: then there is an offer for both.
+        moves = self._call.offer is None
+        return Winner(session, description, taker.line, lost, moves=moves)
 
     def _ring_late(self, binding: Binding) -> None:
         call = self._call

@@ -16,19 +16,22 @@ from typing import TYPE_CHECKING, Any
 from billing.authorization import BillingError
 from billing.store import StoreError
 from sip import events as sip_events
+from sip.dialog import DialogId
 from sip.errors import ParseError, SipError
 from sip.flow import Flow
 from sip.message import Request, Response
+from sip.offer_answer import met
 from sip.referral import ReferTo
 from sip.sdp import SessionDescription
 from sip.session import Session
-from softswitch.admission.caller_id import Identity, identity_of, identity_of_number
+from softswitch.admission.caller_id import NOBODY, Identity, identity_of, identity_of_number
 from softswitch.admission.refusal import Refusal
-from softswitch.call import merging
+from softswitch.call import merging, pick_up
 from softswitch.call.ending import Ending, hung_up
-from softswitch.call.forking import Attempt, Branches, no_answer
+from softswitch.call.forking import Attempt, Branches, named_by, no_answer
 from softswitch.call.leg_security import LegSecurity
 from softswitch.call.media import CallMedia, Side, other
+from softswitch.call.pick_up import PickUp
 from softswitch.directory import Line, Trunk
 
 if TYPE_CHECKING:
@@ -85,7 +88,9 @@ class Transfer:
         "_connect",
         "_left",
         "_meter",
+        "_payer",
         "_side",
+        "_taker",
         "_target",
         "until",
     )
@@ -98,16 +103,44 @@ class Transfer:
         """He has hung up already, and waits for nothing."""
         self._connect: Connect | None = None
         """What a service of ours asked for, which then is on the side that leaves."""
+        self._payer: Line | None = None
+        """Who has the target called."""
         self._meter: Meter | None = None
         self._attempts: deque[Attempt] = deque()
         self._branches: Branches | None = None
         self._target: Line | None = None
+        self._taker: PickUp | None = None
+        """Who takes the call as soon as he has answered our offer."""
         self.until = float("inf")
         """The loop's time at which what is under way is given up."""
 
     @property
     def under_way(self) -> bool:
         return self._side is not None
+
+    @property
+    def lines(self) -> list[Line]:
+        """Whose phones ring."""
+        return [self._target] if self._target is not None and self._branches is not None else []
+
+    @property
+    def dialog(self) -> DialogId | None:
+        """Of a phone that rings."""
+        return None if self._branches is None else self._branches.early
+
+    @property
+    def person(self) -> Identity:
+        """Who is shown to whoever rings."""
+        return NOBODY if self._payer is None else self._person(self._payer)
+
+    def has(self, dialog: DialogId) -> bool:
+        """Whether a phone rings in this dialog."""
+        return self._branches is not None and named_by(dialog, self._branches)
+
+    def follow(self, old: Flow, new: Flow) -> None:
+        """A phone that rings is reached by another flow."""
+        for session in self._branches or ():
+            self._call.context.agent.follow(session.dialog, old, new)
 
     async def asked(self, session: Session, request: Request, flow: Flow) -> Ending | None:
         """A REFER came."""
@@ -151,6 +184,7 @@ class Transfer:
         """Admit and reserve the call to the target, and ring it."""
         call = self._call
         assert self._side is not None
+        self._payer = line
         try:
             self._meter = await call.payers.add(line, digits, self._person(line))
             self._attempts = deque(await call.context.attempts(self._meter.priced, call.request))
@@ -182,6 +216,7 @@ class Transfer:
             return await self._fail(Refusal(error.status, "transfer: no description to offer"))
         self._branches.invite(call, partial(self._offer, heard), call.now())
         self.until = self._branches.deadline
+        call.context.changed(call)
         return None
 
     def _offer(
@@ -198,15 +233,25 @@ class Transfer:
         """Whether a letter is about the one who is being called."""
         if isinstance(letter, Given):
             return self.under_way
+        if isinstance(letter, PickUp):
+            return self.has(letter.dialog)
         session = getattr(letter, "session", None)
+        if isinstance(letter, sip_events.Acknowledged) and self._taker is not None:
+            return session is self._taker.session
         return self._branches is not None and session in self._branches
 
     async def take(self, letter: Any) -> Ending | None:
         """Deal with a letter that concerns it."""
         call = self._call
         match letter:
-            case sip_events.Progress(_, response):
+            case sip_events.Progress(session, response) if self._branches is not None:
+                self._branches.note_early(session, response)
                 self._tell(response.status, response.reason)
+                call.context.changed(call)
+            case PickUp():
+                return await self._picked_up(letter)
+            case sip_events.Acknowledged(_, request) if self._taker is not None:
+                return await self._agreed_with_taker(self._taker, request)
             case sip_events.Answered(session, response):
                 return await self._answered(session, response)
             case sip_events.Refused(session, status, response) if self._branches is not None:
@@ -246,6 +291,63 @@ class Transfer:
         call.learn(side, answer)
         call.talks.align(other(side), call.now())
         return None
+
+    # Picked up by another phone of the target's account
+
+    async def _picked_up(self, letter: PickUp) -> Ending | None:
+        call, side, session = self._call, self._side, letter.session
+        if side is None or not pick_up.may(call, self.lines, letter):
+            return None
+        try:
+            heard = CallMedia.read(call.leg(other(side)).remote_description)
+            if not pick_up.has_offer(session):
+                if pick_up.offer(call, side, heard, letter):
+                    self._drop_taker(call.now())
+                    self._taker = letter
+                return None
+            theirs = pick_up.offer_of(session)
+            call.secure(session, letter.line)
+            agreed = met(theirs, heard)
+            ours = call.media.describe(side, agreed, answering=theirs, security=session.sound)
+        except (ParseError, SipError) as error:
+            session.reject(error.status, call.now(), error.reason)
+            return None
+        call.joined(session)
+        return await self._taken(letter, theirs, ours)
+
+    async def _agreed_with_taker(self, taker: PickUp, request: Request) -> Ending | None:
+        try:
+            theirs = CallMedia.read(request.body)
+        except (ParseError, SipError):
+            self._drop_taker(self._call.now())
+            return None
+        self._taker = None
+        return await self._taken(taker, theirs)
+
+    async def _taken(
+        self, taker: PickUp, theirs: SessionDescription, ours: bytes = b""
+    ) -> Ending | None:
+        """The target is somebody else than was called.
+
+        Args:
+            ours: what he has still to be answered.
+        """
+        call, side = self._call, self._side
+        assert self._branches is not None and self._meter is not None and side is not None
+        self._branches.won(taker.session, call.now())
+        await self._meter.answer(call.now(), call.context.wall_ms())
+        self._replace(taker.session, taker.line, None)
+        if ours:
+            taker.session.accept(ours, call.now())
+        call.learn(side, theirs)
+        call.talks.align(other(side), call.now())
+        return None
+
+    def _drop_taker(self, now: float) -> None:
+        """Whoever was about to take the call can't any more."""
+        taker, self._taker = self._taker, None
+        if taker is not None:
+            taker.session.bye(now)
 
     # Attended
 
@@ -314,9 +416,14 @@ class Transfer:
             referral.tell(status, self._call.now(), reason)
 
     def _clear(self) -> None:
+        self._drop_taker(self._call.now())
+        rang = self._target is not None
         self._side = self._meter = self._branches = self._target = self._connect = None
+        self._payer = None
         self._attempts.clear()
         self.until = float("inf")
+        if rang:
+            self._call.context.changed(self._call)
 
     def leaves(self, session: Session) -> bool:
         """Whether a leg that hung up is the one who transferred: the other waits for the new
@@ -330,5 +437,6 @@ class Transfer:
 
     def stop(self, now: float) -> None:
         """The call ends."""
+        self._drop_taker(now)
         if self._branches is not None:
             self._branches.cancel(now)

@@ -27,6 +27,16 @@ def dialogs_in(call: Call, line: Line, domain: str, with_remote: bool) -> Iterat
             if with_remote and side == "b" and state == "early" and call.ringing is not None:
                 ringing = call.ringing.dialog
             yield LineDialog(f"{call.id}-{side}", direction, state, remote, ringing)
+    if call.answered and any(rung.id == line.id for rung in call.rung):
+        yield _transferred_to(call, domain, with_remote)
+
+
+def _transferred_to(call: Call, domain: str, with_remote: bool) -> LineDialog:
+    """A line that rings because somebody is transferred to it."""
+    number = call.transfer.person.presented if with_remote else None
+    remote = None if number is None else f"sip:{number}@{domain}"
+    dialog = call.transfer.dialog if with_remote else None
+    return LineDialog(f"{call.id}-t", "recipient", "early", remote, dialog)
 
 
 def _held_by(call: Call, side: Side) -> list[Line]:
@@ -34,7 +44,7 @@ def _held_by(call: Call, side: Side) -> list[Line]:
     line = call.line_of(side)
     if line is not None:
         return [line]
-    return call.rung if side == "b" else []
+    return call.rung if side == "b" and not call.answered else []
 
 
 def _state(call: Call) -> Literal["trying", "early", "confirmed"]:

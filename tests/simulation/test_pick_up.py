@@ -144,6 +144,78 @@ def test_a_caller_who_made_no_offer(exchange, office):
     ana.hang_up(ana.talking[0])
 
 
+@pytest.mark.parametrize("offers", [None, b""])
+def test_a_taker_who_makes_no_offer(exchange, office, offers):
+    """He gets one in the answer; the call is his when his ACK has agreed."""
+    ana, beka, cira, _ = office
+    cira.call(ANA, extra=replaces(ring(exchange, ana, beka, body=offers)), body=b"")
+    exchange.run(3.0)
+    assert (len(ana.talking), beka.talking, len(cira.talking)) == (1, [], 1)
+    assert hears(exchange, ana, cira) == [True, True]
+    ana.hang_up(ana.talking[0])
+    exchange.run(2.0)
+    (cdr,) = exchange.store.cdrs()
+    assert 14_000 < cdr.duration_ms < 16_000 and cdr.ended_by == "caller"
+
+
+def test_a_taker_who_makes_no_offer_and_comes_too_late(exchange, office):
+    ana, beka, cira, _ = office
+    rung = ring(exchange, ana, beka)
+    exchange.wire.delay = (0.05, 0.05)
+    cira.call(ANA, extra=replaces(rung), body=b"")
+    exchange.run(0.17)  # the challenge is answered, our offer is under way
+    rung.accept(beka._description(), beka.now)
+    beka.endpoint.drain()
+    exchange.run(3.0)
+    assert (len(ana.talking), cira.talking, cira.status) == (1, [], 200)
+    ana.hang_up(ana.talking[0])
+
+
+def transferred(exchange, office):
+    """Ana talks with Dato, who sends her on to Beka, whose phone rings; the session there."""
+    ana, beka, _, dato = office
+    ana.call(DATO)
+    exchange.run(3.0)
+    beka.behaviour = Behaviour(answer=0)
+    dato.refer(dato.talking[0], f"<sip:{BEKA}@example.org>".encode())
+    exchange.run(2.0)
+    return beka.rung
+
+
+@pytest.mark.parametrize("offers", [None, b""])
+def test_somebody_who_is_transferred_is_taken_by_a_colleague_of_the_target(
+    exchange, office, offers
+):
+    ana, beka, cira, dato = office
+    lamp = Lamp(exchange, CIRA[1:], ("198.51.100.3", 6000))
+    assert lamp.subscribe("dialog", BEKA) == 200
+    rung = transferred(exchange, office)
+    assert ">early<" in lamp.seen[-1] and rung.dialog.call_id in lamp.seen[-1]
+    assert ANA in lamp.seen[-1]
+    cira.call(ANA, extra=replaces(rung, early_only=True), body=offers)
+    exchange.run(3.0)
+    assert (len(ana.talking), beka.talking, dato.talking) == (1, [], [])
+    assert len(cira.talking) == 1 and hears(exchange, ana, cira) == [True, True]
+    assert ">terminated<" in lamp.seen[-1]
+    cira.hang_up(cira.talking[0])
+    exchange.run(2.0)
+    first, second = sorted(exchange.store.cdrs(), key=lambda cdr: cdr.leg)
+    assert (first.called, second.called) == (DATO, BEKA)
+    assert 14_000 < second.duration_ms < 16_000
+
+
+def test_another_account_doesnt_take_who_is_transferred(exchange, office):
+    ana, _, _, dato = office
+    rung = transferred(exchange, office)
+    stranger = exchange.phone(exchange.line("+995322000009", exchange.account(0)), "198.51.100.19")
+    stranger.register()
+    exchange.run(1.0)
+    stranger.call(ANA, extra=replaces(rung))
+    exchange.run(2.0)
+    assert stranger.status == 403 and len(dato.talking) == 1
+    ana.hang_up(ana.talking[0])
+
+
 def test_another_account_may_not(exchange, office):
     ana, beka, _, dato = office
     rung = ring(exchange, ana, beka)

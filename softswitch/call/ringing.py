@@ -218,13 +218,13 @@ class Ringing:
 
     def _expire(self, now: float) -> None:
         for track in self._tracks:
-            if track.refusal is None and now >= min(track.deadline, self._end):
+            if not track.over and now >= min(track.deadline, self._end):
                 track.expire(now)
 
     def _check_somebody_rings(self) -> None:
         """Raises Refusal: the failure that says most to the caller."""
-        refusals = [track.refusal for track in self._tracks if track.refusal is not None]
-        if len(refusals) == len(self._tracks):
+        if all(track.over for track in self._tracks):
+            refusals = (track.branches.refusal() for track in self._tracks)
             raise min(refusals, key=lambda refusal: rank(refusal.status))
 
     def _hear(self, letter: Any) -> Winner | Ending | None:
@@ -303,7 +303,8 @@ class Ringing:
         mine = set() if won is None else won.meters
         for track in self._tracks:
             track.branches.won(winner, self._call.now())
-            end = taken_elsewhere() if track.refusal is None else Ending.refused(track.refusal)
+            refusal = track.refusal
+            end = taken_elsewhere() if refusal is None else Ending.refused(refusal)
             lost += [(meter, end) for meter in track.meters - mine]
         return tuple(lost)
 
@@ -349,7 +350,7 @@ class Ringing:
     def _ring_late(self, binding: Binding) -> None:
         call = self._call
         for track in self._tracks:
-            if track.refusal is None:
+            if not track.over:
                 track.branches.late(binding, call, call.opening.offer_to_called, call.now())
 
     def _offer_more(self, branches: Branches, session: Session) -> bool:

@@ -26,13 +26,13 @@ class Track:
         attempts: at least one.
     """
 
-    __slots__ = ("_call", "_impatient_at", "_left", "branches", "refusal")
+    __slots__ = ("_call", "_impatient_at", "_left", "branches", "over")
 
     def __init__(self, call: Call, attempts: Iterable[Attempt]) -> None:
         self._call = call
         self._left = deque(attempts)
-        self.refusal: Refusal | None = None
-        """Why the last of them failed, once it has."""
+        self.over = False
+        """All of them have failed."""
         self.branches = Branches(call.context.agent, self._left.popleft())
         self._impatient_at = _NEVER
 
@@ -53,10 +53,16 @@ class Track:
         return {part.meter for part in self.attempt.parts if part.meter is not None}
 
     @property
+    def refusal(self) -> Refusal | None:
+        """Why the last of them failed, once it has. Made anew each time: one that was raised would
+        hold whoever holds it."""
+        return self.branches.refusal() if self.over else None
+
+    @property
     def deadline(self) -> float:
         """The loop's time at which what is rung is given up."""
-        if self.refusal is not None:
-            return float("inf")
+        if self.over:
+            return _NEVER
         return min(self.branches.deadline, self._impatient_at if self._is_impatient else _NEVER)
 
     @property
@@ -102,7 +108,7 @@ class Track:
             self.branches = Branches(self._call.context.agent, self._left.popleft())
             self.begin()
         else:
-            self.refusal = branches.refusal()
+            self.over = True
 
 
 _NEVER = float("inf")

@@ -110,6 +110,18 @@ def test_keys_pass(board, phone):
     assert board.cdr()["ended_by"] == "callee"
 
 
+def test_keys_are_told_in_info_to_a_line_that_is_set_so(board, phone):
+    board.ask("line_set", number=BEKA, key="dtmf", value="info")
+    ana, beka = phone("ana"), phone("beka")
+    ana.command("dial", BEKA)
+    for made in (ana, beka):
+        made.hears("CALL_RTPESTAB")
+    ana.command("sndcode", "34*")
+    assert [beka.hears("CALL_DTMF_START")["param"] for _ in range(3)] == ["3", "4", "*"]
+    beka.command("hangup")
+    ana.hears("CALL_CLOSED")
+
+
 def test_hold_and_resume(board, phone):
     ana, beka = phone("ana"), phone("beka")
     ana.command("dial", BEKA)

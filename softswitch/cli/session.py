@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from softswitch.cli import output
+from softswitch.workbook import WorkbookError, is_workbook, to_csv
 
 if TYPE_CHECKING:
     import typer
@@ -108,10 +109,16 @@ def write_file(path: Path, data: bytes) -> None:
         raise Failure(f"{path} can't be written: {reason_of(error)}") from None
 
 
-def read_file(path: Path) -> str:
-    """A text file the user named. Raises Failure."""
+def read_file(path: Path, delimiter: str = ",") -> str:
+    """A text file the user named, or the first sheet of an Excel workbook as CSV. Raises
+    Failure."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
+        if is_workbook(data):
+            return to_csv(data, delimiter)
+        return data.decode("utf-8-sig")
+    except WorkbookError as error:
+        raise Failure(f"{path} can't be read: {error}") from None
     except FileNotFoundError:
         raise Failure(f"{path} isn't there") from None
     except UnicodeDecodeError as error:

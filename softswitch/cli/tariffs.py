@@ -20,7 +20,7 @@ def add_to(root: typer.Typer) -> None:
 @app.command("import")
 def import_(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv")],
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
     name: Annotated[str, typer.Option(help="The tariff; a new one is created.")] = "default",
     currency: Annotated[
         str | None, typer.Option(help="ISO 4217. Default: the switch's own.")
@@ -29,14 +29,14 @@ def import_(
         bool, typer.Option("--dry-run", help="Show what would change, change nothing.")
     ] = False,
 ) -> None:
-    """Read a price list from CSV: prefix,destination,connect_fee,per_minute,initial_increment,
-    increment[,effective_from,grace_seconds,minimum,interval], or a carrier's rate sheet (Code,
-    Connection Cost, Cost/Min, ...; Rate, RateUnit, RateIncrement, ...). All of it or nothing;
-    prints what changes. `undo` takes it back."""
+    """Read a price list from CSV or the first sheet of an Excel workbook: prefix,destination,
+    connect_fee,per_minute,initial_increment,increment[,effective_from,grace_seconds,minimum,
+    interval], or a carrier's rate sheet (Code, Connection Cost, Cost/Min, ...; Rate, RateUnit,
+    RateIncrement, ...). All of it or nothing; prints what changes. `undo` takes it back."""
     session = Session.of(context)
     result = session.perform(
         "tariff_import",
-        text=read_file(file),
+        text=read_file(file, "\t"),
         file_name=str(file),
         name=name,
         currency=currency,

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from kernel_maps import entries, hash_maps, resident_bytes
 from talking import EVENTS, Home, Phone, machines, media_at, place, status_of, talk_at
 from test_media_worker_process import HOST, until
 
@@ -12,6 +13,8 @@ from rtp.kernel.tier import KernelUnavailable
 __all__ = ["machines", "place"]
 
 
+MAX_GROWTH_BYTES = 1 << 20
+"""Of a worker over 900 calls: about a kilobyte for each that left something would be more."""
 LATE = 9_000_000
 """The number of a packet from a place that was left."""
 
@@ -190,8 +193,14 @@ def test_a_thousand_calls_leave_nothing_behind():
         async with media_at(home, pairs=300, quarantine_seconds=0.0) as media:
             alice, bob = Phone(home, "alice", HOST, 1), Phone(home, "bob", "127.0.0.2", 2)
             at_first = await status_of(media)
-            for _ in range(10):
-                await a_hundred_calls(media, alice, bob)
+            (pid,) = media.pids
+            (flows,) = hash_maps(pid)
+            await a_hundred_calls(media, alice, bob, flows)
+            resident = resident_bytes(pid)
+            for _ in range(9):
+                await a_hundred_calls(media, alice, bob, flows)
+            assert resident_bytes(pid) - resident < MAX_GROWTH_BYTES
+            assert entries(flows) == 0
             status = await status_of(media)
             assert (status.sessions, status.kernel_lanes, status.relay_lanes) == (0, 0, 0)
             assert (status.ports_in_use, status.files) == (0, at_first.files)
@@ -202,7 +211,7 @@ def test_a_thousand_calls_leave_nothing_behind():
     asyncio.run(story())
 
 
-async def a_hundred_calls(media, alice, bob):
+async def a_hundred_calls(media, alice, bob, flows):
     """All at once, each of them in the kernel."""
     sessions = await asyncio.gather(*(media.open(HOST, "127.0.0.2") for _ in range(100)))
     for session in sessions:
@@ -217,5 +226,6 @@ async def a_hundred_calls(media, alice, bob):
     async with asyncio.timeout(10):
         while (await status_of(media)).kernel_lanes < 200:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+    assert entries(flows) == 200
     closed = await asyncio.gather(*(session.close() for session in sessions))
     assert all(figures.a.packets == figures.b.packets == 1 for figures in closed)

@@ -25,6 +25,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     false,
+    func,
     insert,
     select,
     update,
@@ -223,7 +224,11 @@ class DirectoryStore:
         sqlalchemy.exc.IntegrityError when a number or login is taken."""
         numbers = [line.number for line in lines]
         with self._engine.begin() as connection:
-            connection.execute(insert(lines_table), [_line_row(line) for line in lines])
+            rows = [_line_row(line) for line in lines]
+            if connection.dialect.name == "sqlite":
+                first = _first_free_id(connection)
+                rows = [{**row, "id": first + place} for place, row in enumerate(rows)]
+            connection.execute(insert(lines_table), rows)
             return _ids_of(connection, numbers)
 
     def save_line(self, line: Line) -> None:
@@ -249,6 +254,7 @@ class DirectoryStore:
             forget_mailbox(connection, line.id)
             forget_tries(connection, Secret("line", str(line.id)))
             forget_rooms(connection, line.id)
+            _note_id(connection, line.id)
             connection.execute(delete(lines_table).where(lines_table.c.id == line.id))
 
     def trunks(self) -> list[Trunk]:
@@ -325,6 +331,28 @@ class DirectoryStore:
 
 
 _DELETE_BINDINGS = delete(bindings_table).where(bindings_table.c.aor == bindparam("address"))
+
+
+_LAST_ID = "highest id of removed lines"
+"""Its name among the settings."""
+
+
+def _note_id(connection: Connection, line_id: int) -> None:
+    """The id of a removed line is never given again: who waits for it, or has a call, a room or a
+    message of it, would take another subscriber's line for it. PostgreSQL's sequence sees to that
+    itself, SQLite gives the highest one anew."""
+    mine = settings_table.c.name == _LAST_ID
+    kept = connection.execute(select(settings_table.c.value).where(mine)).scalar_one_or_none()
+    if kept is None:
+        connection.execute(insert(settings_table).values(name=_LAST_ID, value=str(line_id)))
+    elif line_id > int(kept):
+        connection.execute(update(settings_table).where(mine).values(value=str(line_id)))
+
+
+def _first_free_id(connection: Connection) -> int:
+    removed = select(settings_table.c.value).where(settings_table.c.name == _LAST_ID)
+    there = connection.execute(select(func.max(lines_table.c.id))).scalar()
+    return max(int(there or 0), int(connection.execute(removed).scalar() or 0)) + 1
 
 
 def _ids_of(connection: Connection, numbers: Sequence[str]) -> list[int]:

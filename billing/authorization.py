@@ -236,20 +236,3 @@ class AssignTariff:
     tariff: str
     from_at: int
     at: int
-
-
-Command = (
-    OpenCall
-    | ExtendCall
-    | AnswerCall
-    | ProveAlive
-    | CloseCall
-    | WriteCdr
-    | TopUp
-    | AddAccount
-    | SetAccount
-    | ChangeStatus
-    | ReplaceTariff
-    | UndoTariff
-    | AssignTariff
-)

@@ -94,7 +94,3 @@ PCMA = Law("PCMA", 8, _a_law_decoding(), _a_law_encoding())
 
 LAWS = {law.payload_type: law for law in (PCMU, PCMA)}
 """By their static payload types (RFC 3551 section 6)."""
-
-U_TO_A = PCMA.encode(PCMU.decoding)
-A_TO_U = PCMU.encode(PCMA.decoding)
-"""For `bytes.translate`."""

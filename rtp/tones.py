@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 
 from rtp.samples import CLOCK_RATE, Samples, samples_in, saturated
-
-ToneName = Literal["ringback", "busy", "congestion", "special_information", "entry", "leaving"]
 
 AMPLITUDE = 0.2
 """Of each frequency; E.180 section 7 wants tones at -10 dBm0, give or take 5 dB."""

@@ -41,10 +41,6 @@ class Connection(Struct, frozen=True, gc=False):
 
     address: str
 
-    @property
-    def ipv6(self) -> bool:
-        return ":" in self.address
-
 
 class Media(Struct, frozen=True, gc=False):
     """m= and the lines that belong to it."""

@@ -113,7 +113,7 @@ class Stages:
         number, withheld = dialled, None
         if dialled[:1] in _STARS and dialled not in self.services:
             if self.stars.parse(dialled) is not None:
-                return Dialled("code", dialled, dialled)
+                return Dialled("code", dialled)
             number, withheld = self.stars.once(dialled)
         try:
             read = self.plan.read(number, self.directory.is_line)

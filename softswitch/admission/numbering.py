@@ -63,7 +63,6 @@ class Dialled:
     kind: Kind
     number: str
     """E.164 with "+" for kind "e164", otherwise the emergency number or code as it stands."""
-    as_dialled: str
     withheld: bool | None = None
     """Whether the caller's own number is withheld for this call; None: as always."""
 
@@ -174,9 +173,9 @@ class NumberPlan:
         `is_line` tells whether an E.164 number is one of the switch's own lines. Raises
         NumberError: 484 when digits are missing, 404 when it is no number."""
         if dialled in self._emergency:
-            return Dialled("emergency", dialled, dialled)
+            return Dialled("emergency", dialled)
         if dialled in self._codes:
-            return Dialled("code", dialled, dialled)
+            return Dialled("code", dialled)
         if len(dialled) > MAX_DIALLED_LENGTH:
             raise NumberError(404, "what was dialled is too long for a number")
         digits = dialled
@@ -185,12 +184,12 @@ class NumberPlan:
             if _PLAIN.fullmatch(digits) is None:
                 raise NumberError(404, "what was dialled is not a number")
             if digits in self._emergency:
-                return Dialled("emergency", digits, dialled)
+                return Dialled("emergency", digits)
         if digits[0] == "+":
-            return Dialled("e164", self._international(digits[1:]), dialled)
+            return Dialled("e164", self._international(digits[1:]))
         if is_line("+" + digits):
-            return Dialled("e164", "+" + digits, dialled)
-        return Dialled("e164", self._without_plus(digits), dialled)
+            return Dialled("e164", "+" + digits)
+        return Dialled("e164", self._without_plus(digits))
 
     def type_of(self, number: str) -> NumberType:
         """The CDR type of a number as seen from this plan's country. What isn't E.164 with "+"

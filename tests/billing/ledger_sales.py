@@ -313,9 +313,9 @@ class Sales(RuleBasedStateMachine):
             self.sold[key] = (ends + DAY_MS, True)
 
     def _debit(self, rented: Rented, key: str) -> None:
-        """Whether there is money or not."""
+        """Whether there is money or not; what is held for calls pays it, too."""
         fee = RENT * rented.months
-        rented.owing |= self.available < fee
+        rented.owing |= self.available < fee and self.balance <= fee
         self.balance -= fee
         self.floor = min(self.floor, self.available)
         rented.fees += 1

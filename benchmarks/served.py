@@ -24,6 +24,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._started = 0
+        self._ready = False
         self.collections = [0, 0, 0]
         self.longest_ms = [0.0, 0.0, 0.0]
 
@@ -31,11 +32,16 @@ class Watch:
         now = time.thread_time_ns()
         if phase == "start":
             self._started = now
-        elif gc.get_freeze_count():  # the switch freezes what it began with when it is ready
+        elif self._is_ready():
             generation = info["generation"]
             self.collections[generation] += 1
             took = (now - self._started) / 1e6
             self.longest_ms[generation] = max(self.longest_ms[generation], took)
+
+    def _is_ready(self) -> bool:
+        """The switch freezes what it began with; counting that takes long, so it is asked once."""
+        self._ready = self._ready or gc.get_freeze_count() > 0
+        return self._ready
 
 
 def main(folder: Path) -> int:

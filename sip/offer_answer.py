@@ -130,6 +130,7 @@ def _encoding(value: str) -> tuple[str, int, int] | None:
     return name.upper(), rate, channels
 
 
+@lru_cache(maxsize=256)  # a call asks a dozen times what each side said
 def media_target(description: SessionDescription) -> MediaTarget | None:
     """What the description says of its live audio stream; None if it has none."""
     index = audio_of(description)

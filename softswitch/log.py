@@ -38,6 +38,8 @@ Event = MutableMapping[str, Any]
 
 def mask_text(text: str) -> str:
     """The text with digest credentials, passwords and SRTP keys made unreadable."""
+    if ":" not in text and "=" not in text:
+        return text  # every pattern has one of them
     return _SECRET_TEXT.sub(lambda match: (match[1] or match[2] or match[3]) + MASK, text)
 
 
@@ -68,6 +70,30 @@ def show_control_characters(_logger: object, _method: str, event: Event) -> Even
         if isinstance(value, str) and _CONTROL.search(value):
             event[key] = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
     return event
+
+
+_FIRST = ("timestamp", "level", "event")
+
+
+def logfmt(_logger: object, _method: str, event: Event) -> str:
+    """structlog renderer: name=value in one line, in quotes where need be. That of structlog looks
+    at each character of each name, which takes half of the time that a line costs."""
+    items = [(name, event.pop(name, None)) for name in _FIRST]
+    items += event.items()
+    return " ".join(_logfmt_item(name, value) for name, value in items)
+
+
+def _logfmt_item(name: str, value: object) -> str:
+    if value is None:
+        return f"{name}="
+    if value is True:
+        return name
+    text = "false" if value is False else str(value)
+    quoted = " " in text or "=" in text or '"' in text
+    if quoted and "\\" in text:
+        text = text.replace("\\", "\\\\")
+    text = text.replace('"', '\\"').replace("\n", "\\n")
+    return f'{name}="{text}"' if quoted else f"{name}={text}"
 
 
 class RotatingFile:
@@ -151,10 +177,7 @@ def set_up(
     rendering: list[Any] = (
         [structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
         if style == "json"
-        else [
-            show_control_characters,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ]
+        else [show_control_characters, logfmt]
     )
     structlog.configure(
         processors=[

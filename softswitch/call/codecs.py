@@ -7,6 +7,7 @@ speaks, and they cost nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from rtp import g722
 from rtp import opus as opus_library
@@ -134,6 +135,12 @@ class Agreement:
         clock = self.clock_rate if self.spoken is None else self.spoken.clock_rate
         self.event = event_of(mine, clock)
         self.opus = _terms(mine, theirs or ())
+
+
+@lru_cache(maxsize=256)  # the phones of a network say the same again and again
+def agreement(mine: Codecs, theirs: Codecs | None) -> Agreement:
+    """What :class:`Agreement` finds out."""
+    return Agreement(mine, theirs)
 
 
 def _events_of(codecs: Codecs) -> list[Codec]:

@@ -23,8 +23,8 @@ from sip.sdp import SessionDescription
 from softswitch.call.codecs import (
     EVENT_PAYLOAD_TYPES,
     OWN_NAMES,
-    Agreement,
     added_to,
+    agreement,
     answered_codecs,
     events_by,
     needs_transcoding,
@@ -327,7 +327,7 @@ class CallMedia:
 
     def _formats(self, side: Side) -> _Formats:
         """What the relay must know of a side's codecs."""
-        agreed = Agreement(self._codecs[side], self._codecs.get(other(side)))
+        agreed = agreement(self._codecs[side], self._codecs.get(other(side)))
         return {
             "clock_rate": agreed.clock_rate,
             "law_payload_type": None if agreed.spoken is None else agreed.spoken.payload_type,

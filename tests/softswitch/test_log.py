@@ -74,3 +74,26 @@ def test_a_full_file_moves_aside_and_old_ones_go(tmp_path: Path) -> None:
     assert all(path.stat().st_size <= 100 for path in tmp_path.iterdir())
     assert (tmp_path / "switch.log").read_text().endswith("line 039\n")
     assert file.lost_lines == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        False,
+        0,
+        "",
+        "plain",
+        "two words",
+        'say "no"',
+        "a=b",
+        "back\\slash",
+        'c:\\ "x"',
+        "a\nb",
+    ],
+)
+def test_text_lines_are_logfmt(value: object) -> None:
+    event = {"note": value, "event": "call ended", "timestamp": "now"}
+    by_structlog = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
+    assert log.logfmt(None, "info", dict(event)) == by_structlog(None, "info", dict(event))

@@ -262,7 +262,8 @@ class Exchange:
     def _journal(self) -> None:
         calls = self.switch.proofs_of_life()
         if calls:
-            self.money.submit(ProveAlive(calls))
+            proven = self.money.submit(ProveAlive(calls))
+            proven.add_done_callback(asyncio.Future.exception)  # the server logs what fails
         self.loop.call_later(5.0, self._journal)
 
     def _do_due_work(self) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-from typing import Any
-
+import operating
 import pytest
+from operating import at, refused
 
 from billing import sales_store, tariff_store
 from billing.assignment import Assignments
@@ -31,21 +29,8 @@ ZONE = "Asia/Tbilisi"
 SETTINGS = DueSettings("Telecom", "en", Term(10, "days"))
 
 
-def refused(operation: Callable[..., Any], *arguments: Any, **named: Any) -> str:
-    with pytest.raises(OperationError) as caught:
-        operation(*arguments, **named)
-    return caught.value.message
-
-
-def at(text: str) -> int:
-    return int(datetime.fromisoformat(text).timestamp() * 1000)
-
-
 def later(context: Context, text: str) -> None:
-    """It is that time now, and what was due by then was done."""
-    context.now_ms = lambda: at(text)
-    report = run_due(context.billing, context.apply, at(text), ZONE, SETTINGS)
-    assert report.failures == []
+    operating.later(context, text, SETTINGS)
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from operating import at, later, refused
 
 from softswitch import config
-from softswitch.due import due_settings, run_due
 from softswitch.mail.outbox import Outbox
 from softswitch.operations import (
     accounts,
@@ -36,24 +34,6 @@ CONFIGURATION = setup.configuration_text(
 ANA = "+995322000001"
 ZONE = "Asia/Tbilisi"
 PDF = base64.b64encode(b"%PDF-1.7 scan").decode()
-
-
-def refused(operation: Callable[..., Any], *arguments: Any, **named: Any) -> str:
-    with pytest.raises(OperationError) as caught:
-        operation(*arguments, **named)
-    return caught.value.message
-
-
-def at(text: str) -> int:
-    return int(datetime.fromisoformat(text).timestamp() * 1000)
-
-
-def later(context: Context, text: str) -> None:
-    """It is that time now, and what was due by then was done."""
-    context.now_ms = lambda: at(text)
-    settings = due_settings(context.config)
-    report = run_due(context.billing, context.apply, at(text), ZONE, settings)
-    assert report.failures == []
 
 
 @pytest.fixture

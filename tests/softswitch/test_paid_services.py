@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import pytest
+from operating import refused
 
 from softswitch.due import run_due
 from softswitch.operations import accounts, bills, lines, numbers, records, wallets
 from softswitch.operations.context import Context
-from softswitch.operations.errors import OperationError
-
-
-def refused(operation: Callable[..., Any], *arguments: Any, **named: Any) -> str:
-    with pytest.raises(OperationError) as caught:
-        operation(*arguments, **named)
-    return caught.value.message
 
 
 @pytest.fixture

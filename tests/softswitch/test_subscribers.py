@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from operating import later, refused
 
 from billing.account import TRANSITIONS
 from billing.authorization import WriteCdr
 from billing.cdr import Cdr, MediaFigures, SideMedia
 from softswitch import passwords, profile
-from softswitch.due import run_due
 from softswitch.operations import accounts, documents, lines, numbers, packages, records, requests
 from softswitch.operations.context import Context
-from softswitch.operations.errors import OperationError
 from softswitch.operations.standing import account_history, account_status
 
 if TYPE_CHECKING:
@@ -37,13 +35,6 @@ TODAY = "2026-05-29"
 """By the clock of the switch in Tbilisi."""
 
 
-def refused(operation: Callable[..., Any], *arguments: Any, **named: Any) -> str:
-    with pytest.raises(OperationError) as caught:
-        operation(*arguments, **named)
-    assert "\n" not in caught.value.message
-    return caught.value.message
-
-
 def applicant(context: Context, kind: str = "person", name: str = "Ana") -> str:
     """Who has told everything of himself, and isn't approved yet."""
     row = accounts.account_add(context, name, kind, registered=True)
@@ -55,14 +46,6 @@ def applicant(context: Context, kind: str = "person", name: str = "Ana") -> str:
 def proven(context: Context, account: str, kind: str = "identity", **more: Any) -> None:
     document = documents.document_upload(context, account, kind, "scan.pdf", PDF, **more)
     documents.document_approve(context, document["id"], by="nino")
-
-
-def later(context: Context, text: str) -> None:
-    """It is that time now, and what was due by then was done."""
-    now = int(datetime.fromisoformat(text).timestamp() * 1000)
-    context.now_ms = lambda: now
-    report = run_due(context.billing, context.apply, now, context.config.switch.time_zone)
-    assert report.failures == []
 
 
 class TestFields:

@@ -18,33 +18,39 @@ MAX_FOUND = 100_000
 """Rates that are kept as they were put together; calls go to few of the prefixes there are."""
 
 
+WORDS = -1
+"""In the place of a length: prefixes that are no digits."""
+
+
 class RateTable:
     """Rates by prefix and date."""
 
     def __init__(self, rates: Iterable[Rate]) -> None:
-        self._known: dict[str, Rate | tuple[Rate, ...]] = {}
+        self._known: dict[int, dict[str, Rate | tuple[Rate, ...]]] = {}
+        """By the length of their prefix: most lengths are looked for in vain, and the smaller a
+        table is, the sooner it is known."""
         shared: dict[tuple[object, ...], Rate] = {}
-        lengths: set[int] = set()
         several: set[str] = set()
         self._count = 0
         for rate in rates:
             prefix = rate.prefix
+            known = self._known.setdefault(_length(prefix), {})
             common = shared.setdefault(_common(rate), rate)
-            before = self._known.get(prefix)
+            before = known.get(prefix)
             if before is None:
-                self._known[prefix] = common
-                if prefix.isdigit() or not prefix:
-                    lengths.add(len(prefix))
+                known[prefix] = common
             else:
                 listed = before if isinstance(before, tuple) else (before,)
-                self._known[prefix] = (*listed, common)
+                known[prefix] = (*listed, common)
                 several.add(prefix)
             self._count += 1
         for prefix in several:
-            dated = self._known[prefix]
+            known = self._known[_length(prefix)]
+            dated = known[prefix]
             assert isinstance(dated, tuple)
-            self._known[prefix] = tuple(sorted(dated, key=lambda rate: rate.effective_from))
-        self._lengths = sorted(lengths, reverse=True)
+            known[prefix] = tuple(sorted(dated, key=lambda rate: rate.effective_from))
+        lengths = sorted((length for length in self._known if length != WORDS), reverse=True)
+        self._longest_first = [(length, self._known[length]) for length in lengths]
         self._found: dict[str, Rate] = {}
 
     def __len__(self) -> int:
@@ -52,38 +58,44 @@ class RateTable:
 
     def __iter__(self) -> Iterator[Rate]:
         """In no order."""
-        for prefix, found in self._known.items():
-            for rate in found if isinstance(found, tuple) else (found,):
-                yield _of(rate, prefix)
+        for known in self._known.values():
+            for prefix, found in known.items():
+                for rate in found if isinstance(found, tuple) else (found,):
+                    yield _of(rate, prefix)
 
     def words(self) -> list[str]:
         """The prefixes that are no digits."""
-        return [prefix for prefix in self._known if prefix and not prefix.isdigit()]
+        return list(self._known.get(WORDS, ()))
 
     def at(self, prefix: str, at: int) -> Rate | None:
         """The newest rate of exactly this prefix that has begun."""
-        found = self._known.get(prefix)
+        found = self._known.get(_length(prefix), {}).get(prefix)
         rate = None if found is None else _in_force(found, at)
         return None if rate is None else _of(rate, prefix)
 
     def longest(self, number: str, at: int) -> Rate | None:
         """The rate of the longest prefix of a number's that is in force."""
-        known = self._known
-        for length in self._lengths:
-            found = known.get(number[:length])
+        for length, known in self._longest_first:
+            prefix = number[:length]
+            found = known.get(prefix)
             if found is not None:
                 rate = _in_force(found, at)
                 if rate is not None:
-                    return self._put_together(rate, number[:length])
+                    made = self._found.get(prefix)
+                    if made is not None and made.effective_from == rate.effective_from:
+                        return made
+                    return self._put_together(rate, prefix)
         return None
 
     def _put_together(self, rate: Rate, prefix: str) -> Rate:
-        made = self._found.get(prefix)
-        if made is None or made.effective_from != rate.effective_from:
-            if len(self._found) >= MAX_FOUND:
-                self._found.clear()
-            made = self._found[prefix] = _of(rate, prefix)
+        if len(self._found) >= MAX_FOUND:
+            self._found.clear()
+        made = self._found[prefix] = _of(rate, prefix)
         return made
+
+
+def _length(prefix: str) -> int:
+    return len(prefix) if prefix.isdigit() or not prefix else WORDS
 
 
 def _in_force(found: Rate | tuple[Rate, ...], at: int) -> Rate | None:

@@ -132,6 +132,8 @@ class Tariff:
         """Prices that count in an interval only, by prefix and name."""
         self._table = RateTable(self._set_aside(rates))
         self._sets = tuple(word for word in self._table.words() if word.startswith(SET))
+        self._is_plain = not (self._sets or self._by_interval or terms.fee_deductible)
+        """Whether the rate of the longest prefix is the call's, as it is."""
 
     def _set_aside(self, rates: Iterable[Rate]) -> Iterator[Rate]:
         """Keep rates of intervals, let the others pass."""
@@ -168,6 +170,8 @@ class Tariff:
             sets: the destination sets that rates may name.
         """
         found = self._table.longest(number, at)
+        if self._is_plain:
+            return found
         matched = 0 if found is None else len(found.prefix)
         for word in self._sets:
             length = sets.length_in(word[len(SET) :], number)

@@ -74,6 +74,23 @@ class Account:
             return None
         return self.balance_micros + self.credit_limit_micros - self.reserved_micros
 
+    def with_sums(self, balance_micros: int, reserved_micros: int) -> Account:
+        """The same with other sums, as each step of a call makes it; by position, which takes a
+        quarter of the time of `replace`."""
+        return Account(
+            self.id,
+            self.name,
+            self.kind,
+            self.currency,
+            balance_micros,
+            reserved_micros,
+            self.credit_limit_micros,
+            self.status,
+            self.tariff,
+            self.version,
+            self.created_at,
+        )
+
     @property
     def is_active(self) -> bool:
         return self.status == ACTIVE

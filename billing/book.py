@@ -174,7 +174,7 @@ class Book:
 
     def _reserve(self, account: Account, micros: int) -> None:
         held = account.reserved_micros + micros
-        self.accounts[account.id] = replace(account, reserved_micros=held)
+        self.accounts[account.id] = account.with_sums(account.balance_micros, held)
 
     def _call(self, call_id: str) -> LiveCall:
         call = self.calls.get(call_id)
@@ -289,7 +289,8 @@ class Book:
         account = self.account(account_id)
         made = posting(transaction, account.id, account.currency, micros, kind, against, at)
         self.new_entries += made
-        self.accounts[account.id] = replace(account, balance_micros=account.balance_micros + micros)
+        balance = account.balance_micros + micros
+        self.accounts[account.id] = account.with_sums(balance, account.reserved_micros)
         return made
 
     def _write_cdr(self, command: WriteCdr) -> Settlement:

@@ -130,7 +130,7 @@ def renew(book: Book, command: RenewPackage) -> Subscription:
 def _over(book: Book, subscription: Subscription, at: int) -> None:
     product = book.sales.products.get(subscription.product, subscription.terms)
     account = book.account(subscription.account_id)
-    if not (subscription.auto_renew and product.renewable and product.sold):
+    if not _goes_on(subscription, product):
         _end(book, subscription, "package_ended", at)
     elif account.is_active and _can_pay(
         account, product, covered_calls.held_beyond(book, subscription, product)
@@ -145,6 +145,11 @@ def _over(book: Book, subscription: Subscription, at: int) -> None:
         _tell(book, waiting, "package_unpaid", at)
     else:
         _end(book, subscription, "package_ended", at)
+
+
+def _goes_on(subscription: Subscription, product: Product) -> bool:
+    """Whether the subscriber wants another term, and it is still to be had."""
+    return subscription.auto_renew and product.renewable and product.sold
 
 
 def _next_term(subscription: Subscription, product: Product) -> Subscription:
@@ -182,7 +187,7 @@ def after_payment(book: Book, account_id: int, at: int) -> None:
         product = book.sales.products.get(waiting.product, waiting.terms)
         if waiting.state != GRACE or at >= _grace_ends_at(waiting):
             continue  # its end may be due, and not done yet
-        if not (account.is_active and _can_pay(account, product)):
+        if not (_goes_on(waiting, product) and account.is_active and _can_pay(account, product)):
             continue
         again = replace(
             _next_term(waiting, product),

@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
-from billing import rental_store
+from billing import rental_store, sales_store
 from billing.account import ACTIVE, DISCONNECTED, SUSPENDED, Account, Change, Status
 from billing.calendar import day_start
 from billing.cdr import show_stamp
 from billing.due import DueWork
-from billing.sales import ScheduleWork
+from billing.sales import ScheduleWork, SetAutoRenew
 from ivr_prompts.languages import LANGUAGES
 from sip.digest import Algorithm, ha1
 from softswitch import pins, profile
@@ -181,6 +181,7 @@ def line_set(context: Context, number: str, key: str, value: str) -> Row:
 def line_remove(context: Context, number: str) -> Row:
     line = context.line(number)
     _check_nothing_rings(context, line)
+    _renew_no_more(context, line)
     sounds = VoicemailStore(context.billing.engine).sounds(line.id)
     context.directory.remove_line(line)
     for sound in sounds:
@@ -199,6 +200,23 @@ def _check_nothing_rings(context: Context, line: Line) -> None:
         raise OperationError(
             f"{here[0]} rings at line {line.number}; `softswitch rental give-up` ends that rental"
         )
+
+
+def _renew_no_more(context: Context, line: Line) -> None:
+    """What was bought for a line that its account has no more ends with its term."""
+    with context.billing.reading() as connection:
+        held = sales_store.subscriptions(connection, [line.account_id])
+    for subscription in held:
+        if subscription.line == line.number and subscription.auto_renew:
+            context.do(
+                SetAutoRenew(
+                    account_id=line.account_id,
+                    at=context.now_ms(),
+                    subscription=subscription.id,
+                    on=False,
+                )
+            )
+            context.changes.accounts.add(line.account_id)
 
 
 def generate_password() -> str:
@@ -383,6 +401,7 @@ def _set_account(context: Context, line: Line, value: str) -> Line:
     if account.id == line.account_id:
         return line
     _check_nothing_rings(context, line)
+    _renew_no_more(context, line)
     return replace(line, account_id=account.id, since=context.now_ms())
 
 

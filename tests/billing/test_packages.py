@@ -333,6 +333,22 @@ class TestRenewal:
         assert told(books, who) == ["package_unpaid", "package_ended"]
         assert next_due(books) is None
 
+    @pytest.mark.parametrize("by", ["the subscriber", "the operator"])
+    def test_A9_a_top_up_within_the_grace_renews_nothing_that_isnt_wanted_any_more(self, by):
+        product = replace(NO_LIMIT, grace=Term(3, "days"))
+        books, who = shop(product, balance=19 * LARI)
+        buy(books, who, product, auto_renew=True)
+        run_due(books, books.apply, START + 31 * DAY, TBILISI)
+        if by == "the subscriber":
+            off = SetAutoRenew(account_id=who, at=START + 31 * DAY, subscription="p1", on=False)
+            one(books, off)
+        else:
+            one(books, DefineProduct(replace(product, sold=False)))
+        one(books, TopUp(who, 20 * LARI, "late", START + 32 * DAY))
+        assert books.account(who).balance_micros == 29 * LARI
+        run_due(books, books.apply, START + 34 * DAY, TBILISI)
+        assert subscription(books, who).state == ENDED
+
     def test_A9_a_top_up_after_the_grace_renews_nothing_though_its_end_waits_to_be_done(self):
         product = replace(NO_LIMIT, grace=Term(3, "days"))
         books, who = shop(product, balance=19 * LARI)

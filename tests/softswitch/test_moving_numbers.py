@@ -314,3 +314,14 @@ def test_a_line_at_which_rented_numbers_ring_stays_where_it_is(anas: Context) ->
     assert refused(lines.line_set, context, ANA, "account", "Beka") == told
     numbers.rental_give_up(context, NEW)
     assert lines.line_set(context, ANA, "account", "Beka")["account_name"] == "Beka"
+
+
+def test_A9_what_was_bought_for_a_line_renews_itself_no_more_without_it(anas: Context) -> None:
+    context = anas
+    accounts.account_topup(context, "Ana", "10", "cash")
+    packages.package_define(context, "free", "1", "30 days", scope="on_net")
+    bought = packages.package_buy(context, "Ana", "free", line=ANA)
+    packages.package_auto_renew(context, "Ana", bought["id"], True)
+    lines.line_remove(context, ANA)
+    (held,) = packages.package_show(context, "Ana")
+    assert (held["state"], held["auto_renew"]) == ("active", False)

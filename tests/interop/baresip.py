@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from switchboard import Switchboard, free_port_groups, until
@@ -19,8 +20,8 @@ audio_path {folder}
 audio_source aufile,{folder}/said.wav
 audio_player aubridge,{login}
 audio_alert aubridge,{login}-alert
-ausrc_srate 8000
-auplay_srate 8000
+ausrc_srate {rate}
+auplay_srate {rate}
 ausrc_channels 1
 auplay_channels 1
 ausrc_format s16
@@ -29,6 +30,7 @@ jitter_buffer_delay 10-100
 snd_path {folder}
 module_path {modules}
 module g711.so
+module g722.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -60,6 +62,7 @@ class Baresip:
         port: of the server, if that isn't the switch itself.
         modules: of baresip, beside those that every phone has.
         early: it is heard before it answers, which it does when it is told to.
+        rate: of `said`, as the codec has it: baresip's own conversion leaves little of a voice.
         encryption: of its sound, by baresip's name for it.
     """
 
@@ -75,7 +78,8 @@ class Baresip:
         transport: str = "udp",
         port: int | None = None,
         modules: tuple[str, ...] = (),
-        codec: str = "pcmu",
+        codec: Literal["pcmu", "pcma", "g722/16000"] = "pcmu",
+        rate: int = 8000,
         encryption: str = "",
     ) -> None:
         if shutil.which("baresip") is None or not MODULES:
@@ -90,7 +94,7 @@ class Baresip:
         (folder / "config").write_text(
             CONFIG.format(
                 sip=self.sip_port, control=control, rtp=rtp[0], last_rtp=rtp[-1], folder=folder,
-                login=login, modules=MODULES[-1],
+                login=login, modules=MODULES[-1], rate=rate,
             )
             + "".join(f"module_app {module}.so\n" for module in modules)
             + ("module srtp.so\n" if encryption else "")

@@ -35,11 +35,24 @@ def speech(seconds: float, seed: int) -> np.ndarray:
     return np.concatenate([lead, signal.clip(-32000, 32000), trail])
 
 
-def write_wav(path: Path, samples: np.ndarray) -> Path:
+def wideband(samples: np.ndarray) -> np.ndarray:
+    """The same sound, with 16,000 samples a second."""
+    spectrum = np.fft.rfft(samples)
+    return 2 * np.fft.irfft(np.pad(spectrum, (0, len(samples) // 2)), 2 * len(samples))
+
+
+def delayed(samples: np.ndarray, by: float) -> np.ndarray:
+    """The same sound, a part of a sample later."""
+    spectrum = np.fft.rfft(samples)
+    turned = np.exp(-2j * np.pi * by * np.arange(len(spectrum)) / len(samples))
+    return np.fft.irfft(spectrum * turned, len(samples))
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE)
+        file.setframerate(rate)
         file.writeframes(samples.astype("<i2").tobytes())
     return path
 
@@ -59,12 +72,15 @@ class Match:
         level_db: how much louder it is heard.
         gaps: frames of 20 ms that aren't as they were said.
         frames: those that were compared.
+        coded_once: each value of a sample is always heard as the same one, which its coding has
+            made of it: nothing on the way has made it anew.
     """
 
     correlation: float
     level_db: float
     gaps: int
     frames: int
+    coded_once: bool
 
 
 def match(said: np.ndarray, heard: np.ndarray) -> Match:
@@ -79,12 +95,20 @@ def match(said: np.ndarray, heard: np.ndarray) -> Match:
     loud = _power(said)
     correlation = float((said * heard).sum() / np.sqrt(_power(heard) * loud + 1e-9))
     level = 10 * np.log10((_power(heard) + 1e-9) / loud)
-    frames = [
-        _like(said[start : start + FRAME], heard[start : start + FRAME])
+    pairs = [
+        (said[start : start + FRAME], heard[start : start + FRAME])
         for start in range(0, len(said) - FRAME + 1, FRAME)
         if _power(said[start : start + FRAME]) > 1000.0 * FRAME
     ]
-    return Match(correlation, float(level), frames.count(False), len(frames))
+    frames = [_like(*pair) for pair in pairs]
+    coded_once = _always_the_same(*map(np.concatenate, zip(*pairs, strict=True)))
+    return Match(correlation, float(level), frames.count(False), len(frames), coded_once)
+
+
+def _always_the_same(said: np.ndarray, heard: np.ndarray) -> bool:
+    """Whether what is heard follows from what is said, sample by sample."""
+    pairs = np.unique(np.stack([said, heard]), axis=1)
+    return len(np.unique(pairs[0])) == pairs.shape[1]
 
 
 def _power(samples: np.ndarray) -> float:

@@ -231,13 +231,18 @@ class DirectoryStore:
             connection.execute(insert(lines_table), rows)
             return _ids_of(connection, numbers)
 
-    def save_line(self, line: Line) -> None:
-        """Replace the line that has this id; with another PIN, wrong tries are forgotten."""
-        mine = lines_table.c.id == line.id
+    def save_line(self, before: Line, after: Line) -> None:
+        """Write what differs, and nothing that somebody else may change meanwhile; with another
+        PIN, wrong tries are forgotten."""
+        old = _line_row(before)
+        changed = {name: value for name, value in _line_row(after).items() if value != old[name]}
+        if not changed:
+            return
         with self._engine.begin() as connection:
-            if connection.execute(select(lines_table.c.pin).where(mine)).scalar() != line.pin:
-                forget_tries(connection, Secret("line", str(line.id)))
-            connection.execute(update(lines_table).where(mine).values(_line_row(line)))
+            if "pin" in changed:
+                forget_tries(connection, Secret("line", str(after.id)))
+            mine = lines_table.c.id == after.id
+            connection.execute(update(lines_table).where(mine).values(changed))
 
     def set_pin(self, line_id: int, kept: str) -> None:
         """Give a line another PIN, as pins.hashed made it; wrong tries are forgotten."""

@@ -158,7 +158,7 @@ def _change_status(
     change = Change(
         line.account_id, context.now_ms(), who(by), what, line.status, status, reason_given(reason)
     )
-    row = _save(context, replace(line, status=status))
+    row = _save(context, line, replace(line, status=status))
     context.subscribers.note([change])
     return row
 
@@ -172,7 +172,7 @@ def line_set(context: Context, number: str, key: str, value: str) -> Row:
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(_KEYS))}"
         raise OperationError(f"a line has no setting {key!r}; {hint}")
     changed = change(context, line, value)
-    _save(context, changed)
+    _save(context, line, changed)
     if changed.lease_ends_on != line.lease_ends_on:
         _watch_lease(context, changed)
     return line_show(context, line.number)
@@ -329,10 +329,10 @@ class _Accounts:
         return found
 
 
-def _save(context: Context, line: Line) -> Row:
-    context.directory.save_line(line)
-    context.changes.lines.add(line.id)
-    return _row(line, context.account(line.account_id).name)
+def _save(context: Context, before: Line, after: Line) -> Row:
+    context.directory.save_line(before, after)
+    context.changes.lines.add(after.id)
+    return _row(after, context.account(after.account_id).name)
 
 
 def _row(line: Line, account_name: str) -> Row:

@@ -309,6 +309,16 @@ class TestLines:
             Algorithm("MD5"), "995322000001", "sip.example.org", "y"
         )
 
+    def test_a_setting_takes_back_nothing_that_the_phone_sets_meanwhile(
+        self, context: Context
+    ) -> None:
+        lines.line_add(context, "+995322000001", "Ana", "x")
+        before = context.line("+995322000001")
+        context.directory.set_pin(before.id, "kept")
+        context.directory.save_line(before, replace(before, max_calls=2))
+        after = context.line("+995322000001")
+        assert (after.pin, after.max_calls) == ("kept", 2)
+
     def test_suspend_resume_remove(self, context: Context) -> None:
         lines.line_add(context, "+995322000001", "Ana", "x")
         assert lines.line_suspend(context, "322000001")["status"] == "suspended"

@@ -339,6 +339,8 @@ def verify(connection: Connection) -> list[Difference]:
 
 def _verify_tax(made: Bill) -> list[Difference]:
     """The tax of all services, whichever way it was charged."""
+    if not made.tax_basis_points and not made.tax_micros:
+        return []
     rate = TaxRate(made.account_id, made.month, made.tax_basis_points, made.tax_included)
     tax = tax_of(-_total(made.services), rate)
     posted = tax if not rate.included else 0

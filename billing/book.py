@@ -332,9 +332,10 @@ class Book:
         self.payments[transaction], _ = self.post(
             transaction, account.id, command.amount_micros, "topup", "cash", command.at
         )
+        # First of all it may be active again, so that the payment renews what waits in its grace.
+        debts.after_rise(self, account.id, command.amount_micros, command.at)
         packages.after_payment(self, account.id, command.at)
         rentals.after_rise(self, account.id)
-        debts.after_rise(self, account.id, command.amount_micros, command.at)
         return self.account(account.id)
 
     def _set_account(self, command: SetAccount) -> Account:

@@ -284,11 +284,11 @@ class Store:
             cdrs += [settlement.cdr for settlement in settled]
         return cdrs
 
-    def verify(self) -> list[Difference]:
+    def verify(self, *, bills: bool = True) -> list[Difference]:
         """Compute everything again that is kept as a sum, and every price; empty when all is
         right."""
         with self._reading() as connection:
-            return verification.differences(connection)
+            return verification.differences(connection, bills=bills)
 
 
 def recovery(calls: Iterable[LiveCall]) -> list[CloseCall]:

@@ -11,7 +11,8 @@ from billing import sales_store
 from billing.authorization import ChangeStatus, SetAccount, TopUp
 from billing.bill import first_work
 from billing.calendar import Term
-from billing.sales import EnsureWork
+from billing.product import Product
+from billing.sales import BuyPackage, DefineProduct, EnsureWork
 from billing.wallet import ChargeFee
 from softswitch.due import DueSettings, first_looks, run_due
 
@@ -60,6 +61,12 @@ def told(books, who):
                 if n.what.startswith("debt")]  # fmt: skip
 
 
+def package_of(books, who):
+    with books.reading() as connection:
+        (bought,) = sales_store.subscriptions(connection, [who])
+    return bought
+
+
 def status(books, who):
     return books.account(who).status
 
@@ -100,6 +107,23 @@ def test_C9_a_payment_opens_it_by_itself(books):
     assert books.changes(who)[-1].reason == "the debt is paid"
     due(books, on("03-01"))
     assert status(books, who) == "active"
+
+
+def test_A9_the_payment_that_opens_it_renews_what_waits_in_its_grace(books):
+    who = account(books, 12 * LARI, credit_limit=10 * LARI)
+    product = Product("all-georgia", "GEL", 10 * LARI, Term(14, "days"), ("georgia",),
+                      grace=Term(30, "days"))  # fmt: skip
+    one(books, DefineProduct(product))
+    one(books, BuyPackage(account_id=who, purchase_id="p1", line=None, product=product.name,
+                          auto_renew=True, zone=TBILISI, at=on("01-01")))  # fmt: skip
+    owe(books, who, 4 * LARI)
+    one(books, SetAccount(who, {"credit_limit_micros": 0}))
+    due(books, on("01-20"))
+    assert (status(books, who), package_of(books, who).state) == ("suspended", "grace")
+    pay(books, who, 12 * LARI, on("01-21"), "p1")
+    now = package_of(books, who)
+    assert (status(books, who), now.state, now.started_at) == ("active", "active", on("01-21"))
+    assert books.account(who).balance_micros == 0
 
 
 def test_C9_a_debt_that_is_paid_in_time_suspends_nobody_and_the_next_counts_anew(books):

@@ -284,11 +284,11 @@ class Store:
             cdrs += [settlement.cdr for settlement in settled]
         return cdrs
 
-    def verify(self, *, bills: bool = True) -> list[Difference]:
+    def verify(self) -> list[Difference]:
         """Compute everything again that is kept as a sum, and every price; empty when all is
         right."""
         with self._reading() as connection:
-            return verification.differences(connection, bills=bills)
+            return verification.differences(connection)
 
 
 def recovery(calls: Iterable[LiveCall]) -> list[CloseCall]:

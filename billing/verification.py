@@ -13,12 +13,8 @@ from billing.ledger import Difference, call_transaction, unbalanced
 from billing.rating import charge
 
 
-def differences(connection: Connection, *, bills: bool = True) -> list[Difference]:
-    """What doesn't add up; empty when all is right.
-
-    Args:
-        bills: whether they are looked at, too; once made they never change.
-    """
+def differences(connection: Connection) -> list[Difference]:
+    """What doesn't add up; empty when all is right."""
     return [
         *_verify_transactions(connection),
         *_verify_accounts(connection),
@@ -26,7 +22,7 @@ def differences(connection: Connection, *, bills: bool = True) -> list[Differenc
         *_verify_costs(connection),
         *rerating_store.verify(connection),
         *sales_store.verify(connection),
-        *(bill_store.verify(connection) if bills else ()),
+        *bill_store.verify(connection),
     ]
 
 

@@ -25,21 +25,15 @@ from typing import Any
 from sqlalchemy import Insert, insert, literal, select
 
 from benchmarks.machine import Cores, describe, pin
-from billing import schema
-from billing.authorization import (
-    AddAccount,
-    AnswerCall,
-    CloseCall,
-    OpenCall,
-    TopUp,
-)
-from billing.book import LiveCall, rated
-from billing.cdr import Cdr
-from billing.cdr_search import CdrFilter
-from billing.intervals import Interval
-from billing.statements import Statement
-from billing.store import Store
-from billing.tariff import Rate, Tariff, Terms
+from billing.decisions.book import LiveCall, rated
+from billing.facts.authorization import AddAccount, AnswerCall, CloseCall, OpenCall, TopUp
+from billing.facts.cdr import Cdr
+from billing.facts.intervals import Interval
+from billing.facts.tariff import Rate, Tariff, Terms
+from billing.stores import schema
+from billing.stores.cdr_search import CdrFilter
+from billing.stores.statements import Statement
+from billing.stores.store import Store
 
 START = 1_767_225_600_000
 DAY_MS = 86_400_000

@@ -12,8 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from softswitch import config, log, server
-from softswitch.operations import setup
+from softswitch.config import config
+from softswitch.operations.installation import setup
+from softswitch.process import log, server
 
 
 class Watch:

@@ -14,8 +14,12 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmarks.machine import family
-from softswitch.operations import accounts, lines, setup, tariffs, trunks
+from softswitch.operations.accounts import accounts
 from softswitch.operations.context import Context
+from softswitch.operations.installation import setup
+from softswitch.operations.lines import lines
+from softswitch.operations.network import trunks
+from softswitch.operations.tariffs import tariffs
 
 HOST = "127.0.0.1"
 PASSWORD = "secret"

@@ -40,7 +40,7 @@ def postgresql() -> Iterator[str]:
 @pytest.fixture
 def own_database(postgresql: str) -> str:
     """The URL of an empty database that no other test has, on the tests' server."""
-    from billing.store import Store
+    from billing.stores.store import Store
 
     name = f"own{next(_COUNT)}"
     server = Store(postgresql)

@@ -5,7 +5,7 @@ import functools
 
 from sqlalchemy import event
 
-from billing.store import Store
+from billing.stores.store import Store
 
 _unused: set[Store] = set()
 

@@ -16,7 +16,7 @@ from sip.errors import SipError
 from sip.flow import Flow
 from sip.message import Request
 from sip.uri import Uri
-from softswitch.admission.refusal import Refusal
+from softswitch.subscribers.refusal import Refusal
 
 SIPS_NOT_ALLOWED = b'380 softswitch "SIPS Not Allowed"'
 """Warning of RFC 5630."""

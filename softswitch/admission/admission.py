@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 
-from billing.assignment import Assignments
-from billing.tariff import Tariff
+from billing.facts.assignment import Assignments
+from billing.facts.tariff import Tariff
 from sip.message import Request
 from sip.registrar import Binding
 from softswitch.admission.authentication import Caller, LineCaller
@@ -18,7 +18,6 @@ from softswitch.admission.credit import PricedRoute, price
 from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.least_cost import BY_COST, LeastCost
 from softswitch.admission.numbering import Dialled, NumberError, NumberPlan
-from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import (
     NOT_IN_SERVICE,
     Route,
@@ -30,8 +29,9 @@ from softswitch.admission.routing import (
     to_line,
     type_of_call,
 )
-from softswitch.directory import Directory, Line, Trunk
-from softswitch.star_codes import StarCodes
+from softswitch.subscribers.directory import Directory, Line, Trunk
+from softswitch.subscribers.refusal import Refusal
+from softswitch.subscribers.star_codes import StarCodes
 
 DEFAULT_STARS = StarCodes({}, "", "")
 """For who serves no star codes."""

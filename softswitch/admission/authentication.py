@@ -14,8 +14,8 @@ from sip.flow import Flow
 from sip.guard import Guard
 from sip.message import Request
 from softswitch.admission.decoys import Decoys
-from softswitch.admission.refusal import Refusal
-from softswitch.directory import Directory, Line, Trunk
+from softswitch.subscribers.directory import Directory, Line, Trunk
+from softswitch.subscribers.refusal import Refusal
 
 LINE_RETRY_SECONDS = 10
 

@@ -17,8 +17,8 @@ from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.countries import country_of
 from softswitch.admission.numbering import NumberError, NumberPlan
 from softswitch.admission.routing import Route, ToTrunk
-from softswitch.directory import Line, Trunk
-from softswitch.rented import RentedNumbers
+from softswitch.subscribers.directory import Line, Trunk
+from softswitch.subscribers.rented import RentedNumbers
 
 ANONYMOUS = b'"Anonymous" <sip:anonymous@anonymous.invalid>'
 """RFC 3323 section 4.1.1.3."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from billing.assignment import Assignments
-from billing.tariff import Rate, Tariff
+from billing.facts.assignment import Assignments
+from billing.facts.tariff import Rate, Tariff
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import PresentedRoute
 from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.least_cost import BY_COST, Costed, LeastCost, order
-from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine, ToService, ToTrunk
+from softswitch.subscribers.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)

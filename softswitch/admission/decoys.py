@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 
 from sip.digest import Algorithm
-from softswitch.directory import Line
+from softswitch.subscribers.directory import Line
 
 Order = tuple[Algorithm, ...] | None
 """Of a line's algorithms; None: the switch's own order."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from billing.product import Destinations, Subscription, in_scope
+from billing.facts.product import Destinations, Subscription, in_scope
 
 
 @dataclass(frozen=True, slots=True)

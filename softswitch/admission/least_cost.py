@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from billing.product import Destinations
-from billing.rating import charge
-from billing.tariff import Rate, Tariff
-from softswitch.admission.refusal import Refusal
+from billing.facts.product import Destinations
+from billing.facts.rating import charge
+from billing.facts.tariff import Rate, Tariff
 from softswitch.admission.routing import ToTrunk
-from softswitch.directory import Trunk
+from softswitch.subscribers.directory import Trunk
+from softswitch.subscribers.refusal import Refusal
 
 AtALoss = Literal["last", "refuse", "allow"]
 

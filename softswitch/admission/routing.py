@@ -9,12 +9,12 @@ from ivr_prompts.phrase import Digits
 from sip.registrar import Binding
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.numbering import Dialled, NumberPlan, NumberType
-from softswitch.admission.refusal import SUBSCRIBER_ABSENT, Refusal
-from softswitch.admission.standing import Kind
-from softswitch.directory import Directory, Line, Trunk
-from softswitch.reach import Reach
-from softswitch.supplementary import ForwardKind
-from softswitch.voicemail.mailbox import takes_at_once
+from softswitch.subscribers.directory import Directory, Line, Trunk
+from softswitch.subscribers.mailbox import takes_at_once
+from softswitch.subscribers.reach import Reach
+from softswitch.subscribers.refusal import SUBSCRIBER_ABSENT, Refusal
+from softswitch.subscribers.standing import Kind
+from softswitch.subscribers.supplementary import ForwardKind
 
 NOT_IN_SERVICE = ("refused-not-in-service",)
 """What a caller hears of a number that nobody can be reached by."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from billing.authorization import BillingError
-from billing.store import StoreError
+from billing.facts.authorization import BillingError
+from billing.stores.store import StoreError
 from rtp.session import MediaError, MediaSession
 from sip.dialog import DialogId
 from sip.errors import SipError
@@ -22,33 +22,34 @@ from sip.session import Session
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import Identity, identity_of_number
 from softswitch.admission.credit import PricedRoute
-from softswitch.admission.refusal import Refusal
-from softswitch.call import merging, pick_up
-from softswitch.call.accounting import Record
-from softswitch.call.apology import apologize
-from softswitch.call.attending import Attending
-from softswitch.call.call_recording import CallRecording
-from softswitch.call.call_tones import CallTones
+from softswitch.call.charging.accounting import Record
+from softswitch.call.charging.money_warnings import MoneyWarnings
+from softswitch.call.charging.payers import Payers, unpaid
 from softswitch.call.context import CallContext
-from softswitch.call.diversion import check_diversions
 from softswitch.call.ending import Ending
-from softswitch.call.info_keys import InfoKeys
-from softswitch.call.keys import RELAY_TYPE
+from softswitch.call.established import merging
+from softswitch.call.established.renegotiation import Asker, Renegotiation
+from softswitch.call.established.talking import talk
+from softswitch.call.established.transfer import Connect, GiveLeg, Given, Transfer
+from softswitch.call.ivr.apology import apologize
+from softswitch.call.ivr.attending import Attending
+from softswitch.call.ivr.speaker import Speaker
+from softswitch.call.ivr.unanswered import leave_message
 from softswitch.call.mailbox import Mailbox
-from softswitch.call.media import CallMedia, Side
-from softswitch.call.money_warnings import MoneyWarnings
-from softswitch.call.opening import Opening
+from softswitch.call.media.call_recording import CallRecording
+from softswitch.call.media.call_tones import CallTones
+from softswitch.call.media.info_keys import InfoKeys
+from softswitch.call.media.keys import RELAY_TYPE
+from softswitch.call.media.media import CallMedia, Side
+from softswitch.call.media.opening import Opening
 from softswitch.call.parties import Parties
-from softswitch.call.payers import Payers, unpaid
-from softswitch.call.pick_up import PickUp
-from softswitch.call.renegotiation import Asker, Renegotiation
-from softswitch.call.ringing import Ringing, Winner
-from softswitch.call.speaker import Speaker
-from softswitch.call.talking import talk
-from softswitch.call.transfer import Connect, GiveLeg, Given, Transfer
-from softswitch.call.unanswered import leave_message
-from softswitch.directory import Line, Trunk
-from softswitch.supplementary import ForwardKind
+from softswitch.call.ringing import pick_up
+from softswitch.call.ringing.diversion import check_diversions
+from softswitch.call.ringing.pick_up import PickUp
+from softswitch.call.ringing.ringing import Ringing, Winner
+from softswitch.subscribers.directory import Line, Trunk
+from softswitch.subscribers.refusal import Refusal
+from softswitch.subscribers.supplementary import ForwardKind
 
 
 class Call:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import structs
 
-from billing.group_commit import GroupCommit
+from billing.stores.group_commit import GroupCommit
 from rtp.control import SessionFigures
 from rtp.session import MediaError, MediaSession
 from sip.flow import Flow
@@ -28,7 +28,6 @@ from softswitch.admission.caller_id import (
     privacy_fields,
 )
 from softswitch.admission.credit import PricedRoute
-from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import (
     Route,
     ToLine,
@@ -37,14 +36,15 @@ from softswitch.admission.routing import (
     direction_of_call,
     type_of_call,
 )
-from softswitch.call.accounting import Record, SettlementDesk
-from softswitch.call.call_tones import Tones
-from softswitch.call.forking import Attempt, PhoneRinger
-from softswitch.call.keys import KeyPolicy
-from softswitch.call.leg_security import LegSecurity, SrtpPolicy
-from softswitch.directory import Line, Trunk
-from softswitch.last_calls import LastCall
-from softswitch.supplementary import Unanswered
+from softswitch.call.charging.accounting import Record, SettlementDesk
+from softswitch.call.media.call_tones import Tones
+from softswitch.call.media.keys import KeyPolicy
+from softswitch.call.media.leg_security import LegSecurity, SrtpPolicy
+from softswitch.call.ringing.forking import Attempt, PhoneRinger
+from softswitch.subscribers.directory import Line, Trunk
+from softswitch.subscribers.last_calls import LastCall
+from softswitch.subscribers.refusal import Refusal
+from softswitch.subscribers.supplementary import Unanswered
 
 if TYPE_CHECKING:
     from sip.session import Session
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from softswitch.conference.hall import Hall
     from softswitch.prompts.announcer import Announcer
     from softswitch.recordings.desk import RecordingDesk
-    from softswitch.self_service import SelfService
-    from softswitch.service_desk import ServiceDesk
+    from softswitch.services.self_service import SelfService
+    from softswitch.subscribers.service_desk import ServiceDesk
     from softswitch.voicemail.desk import VoicemailDesk
 
 DEFAULT_MAX_FORWARDS = 70

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ivr_prompts.phrase import Part
-from softswitch.admission.refusal import NORMAL_CLEARING, RECOVERY_ON_TIMER, Refusal
+from softswitch.subscribers.refusal import NORMAL_CLEARING, RECOVERY_ON_TIMER, Refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from sip.dialog import DialogId
-from softswitch.call.accounting import Record
 from softswitch.call.call import Call
-from softswitch.directory import Line
+from softswitch.call.charging.accounting import Record
+from softswitch.subscribers.directory import Line
 
 
 class LiveCalls:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from sip.session import Session
 from softswitch.admission.caller_id import NOBODY, Identity, identity_of
-from softswitch.call.media import Side
-from softswitch.directory import Line
+from softswitch.call.media.media import Side
+from softswitch.subscribers.directory import Line
 
 
 class Parties:

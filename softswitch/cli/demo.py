@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from softswitch import demo_data
-from softswitch.config import Config, load
-from softswitch.control_client import call as control_call
-from softswitch.control_client import is_running
+from softswitch.config.config import Config, load
+from softswitch.control.client import call as control_call
+from softswitch.control.client import is_running
+from softswitch.operations.installation import demo_data
 
 TALK_SECONDS = 5
 PATIENCE_SECONDS = 30.0

@@ -100,8 +100,8 @@ def hoist(arguments: Sequence[str]) -> list[str]:
 
 def run(arguments: Sequence[str]) -> int:
     """Do one command; returns the exit status. Errors are one line on standard error."""
-    from softswitch.config import ConfigError
-    from softswitch.operations.errors import OperationError
+    from softswitch.config.config import ConfigError
+    from softswitch.control.errors import OperationError
 
     for argument in arguments:
         if not argument.isascii() and any("\ud800" <= sign <= "\udfff" for sign in argument):

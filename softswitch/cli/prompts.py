@@ -27,7 +27,7 @@ def list_(
 ) -> None:
     """Every token with its text, and whose recording says it: own, asterisk, synthesised or
     missing."""
-    from softswitch.operations.prompts import prompt_list
+    from softswitch.operations.network.prompts import prompt_list
 
     session = Session.of(context)
     session.show(prompt_list(session.config, language, missing))
@@ -43,8 +43,8 @@ def build(
 ) -> None:
     """Convert recordings that can't be played as they are, and have what is missing read by a
     synthesiser (espeakng-loader, or [prompts] command). A running switch takes them up."""
-    from softswitch import control_client
-    from softswitch.operations.prompts import prompt_build
+    from softswitch.control import client as control_client
+    from softswitch.operations.network.prompts import prompt_build
 
     session = Session.of(context)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from softswitch.cli import output
-from softswitch.workbook import WorkbookError, is_workbook, to_csv
+from softswitch.operations.workbook import WorkbookError, is_workbook, to_csv
 
 if TYPE_CHECKING:
     import typer
 
-    from softswitch.config import Config
+    from softswitch.config.config import Config
 
 DONE = 0
 REFUSED = 1
@@ -48,7 +48,7 @@ class Session:
     @cached_property
     def config(self) -> Config:
         """Read when a command asks for it. Raises ConfigError."""
-        from softswitch import config
+        from softswitch.config import config
 
         return config.load(self.config_path)
 
@@ -56,7 +56,7 @@ class Session:
         """Do an operation in the running switch, or here on the database when none runs.
 
         Raises Failure, OperationError, ConfigError."""
-        from softswitch import control_client
+        from softswitch.control import client as control_client
 
         try:
             return control_client.call(self.config.control_socket, operation, arguments)
@@ -69,7 +69,7 @@ class Session:
 
     def perform_in_switch(self, operation: str, **arguments: Any) -> Any:
         """Do what only a running switch can. Raises Failure with status 3 when none runs."""
-        from softswitch import control_client
+        from softswitch.control import client as control_client
 
         try:
             return control_client.call(self.config.control_socket, operation, arguments)

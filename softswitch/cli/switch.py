@@ -11,9 +11,9 @@ import typer
 from softswitch.cli.session import REFUSED, Session
 
 if TYPE_CHECKING:
-    from softswitch.config import Config
-    from softswitch.demo_data import DemoLine
+    from softswitch.config.config import Config
     from softswitch.operations.context import Context
+    from softswitch.operations.installation.demo_data import DemoLine
 
 
 def add_to(root: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def init(
     time_zone: Annotated[str, typer.Option()] = "Asia/Tbilisi",
 ) -> None:
     """Create configuration, database and secrets; what is there already is kept."""
-    from softswitch.operations import setup
+    from softswitch.operations.installation import setup
 
     session = Session.of(context)
     text = setup.configuration_text(
@@ -52,7 +52,7 @@ def init(
 
     def fill(opened: Context) -> None:
         if demo:
-            from softswitch import demo_data
+            from softswitch.operations.installation import demo_data
 
             demo_data.create(opened)
 
@@ -62,10 +62,10 @@ def init(
 def serve(context: typer.Context) -> None:
     """Run the switch in the foreground. SIGTERM drains, a second one ends at once; SIGHUP
     reloads."""
-    from softswitch import log
     from softswitch.cli.session import Failure
-    from softswitch.operations import setup
-    from softswitch.server import run
+    from softswitch.operations.installation import setup
+    from softswitch.process import log
+    from softswitch.process.server import run
 
     config = Session.of(context).config
     setup.prepare(config)
@@ -78,7 +78,7 @@ def serve(context: typer.Context) -> None:
 
 def check(context: typer.Context) -> None:
     """Configuration, database, folder, sockets, ports, clock: each with ok, or why not."""
-    from softswitch.operations.check import check as run_checks
+    from softswitch.operations.installation.check import check as run_checks
 
     session = Session.of(context)
     rows = run_checks(session.config)
@@ -96,7 +96,7 @@ def demo(context: typer.Context) -> None:
 
 def welcome(context: typer.Context) -> None:
     """How to register phones with the demo lines, and where everything is."""
-    from softswitch import demo_data
+    from softswitch.operations.installation import demo_data
 
     config = Session.of(context).config
     lines = demo_data.read(config)

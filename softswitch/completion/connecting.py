@@ -18,23 +18,23 @@ from sip.message import Request, Response
 from sip.session import Session
 from softswitch.admission.authentication import LineCaller
 from softswitch.admission.caller_id import Identity, identity_of
-from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine
 from softswitch.call import ending as endings
 from softswitch.call.call import Call
 from softswitch.call.ending import Ending
-from softswitch.call.forking import Branches, Offer, no_answer
+from softswitch.call.established.talking import talk
 from softswitch.call.letters import HangUp, MediaLost
-from softswitch.call.media import CallMedia
-from softswitch.call.ringing import Ringing
-from softswitch.call.talking import talk
+from softswitch.call.media.media import CallMedia
+from softswitch.call.ringing.forking import Branches, Offer, no_answer
+from softswitch.call.ringing.ringing import Ringing
 from softswitch.completion.waiting import Waiting
-from softswitch.directory import Line, Trunk
+from softswitch.subscribers.directory import Line, Trunk
+from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
     from sip.flow import Flow
     from softswitch.call.context import CallContext
-    from softswitch.call.leg_security import LegSecurity
+    from softswitch.call.media.leg_security import LegSecurity
 
 ENDED_BY_SWITCH = frozenset({"restart", "operator"})
 

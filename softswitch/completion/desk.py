@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from softswitch.admission.caller_id import Identity, identity_of
-from softswitch.admission.refusal import Refusal
 from softswitch.call.call import Call
 from softswitch.call.context import CallContext
 from softswitch.call.ending import Ending
@@ -20,10 +19,11 @@ from softswitch.completion import texts
 from softswitch.completion.connecting import CompletingCall, PlacedCall, ShortRing
 from softswitch.completion.queue import WaitingQueue
 from softswitch.completion.waiting import Reason, State, Waiting, why_not
-from softswitch.directory import Line
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
-    from softswitch.config_completion import CompletionSection
+    from softswitch.config.completion import CompletionSection
     from softswitch.services.messaging import Messaging
 
 ENGAGED = frozenset({16, 19})

@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from billing.authorization import BillingError
+from billing.facts.authorization import BillingError
 from softswitch.admission.authentication import LineCaller
-from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine
 from softswitch.call.call import Call
-from softswitch.call.early import serve_early
 from softswitch.call.ending import Ending
+from softswitch.call.ivr.early import serve_early
 from softswitch.completion.desk import CompletionDesk
 from softswitch.completion.waiting import Reason, Waiting
-from softswitch.directory import Line
-from softswitch.supplementary import failed_as
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.refusal import Refusal
+from softswitch.subscribers.supplementary import failed_as
 
 ACCEPT_KEY = "1"
 SECONDS = 5.0

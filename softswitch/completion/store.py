@@ -18,7 +18,7 @@ from sqlalchemy import (
     select,
 )
 
-from billing.schema import metadata
+from billing.stores.schema import metadata
 from softswitch.completion.waiting import Waiting
 
 completions_table = Table(

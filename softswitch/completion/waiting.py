@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from softswitch.directory import Line
+from softswitch.subscribers.directory import Line
 
 State = Literal["declined", "accepted", "to_offer", "offered"]
 """The announced offer was declined (or not answered yet), or accepted; one by text is still to be

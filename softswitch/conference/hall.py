@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from billing.store import StoreError
+from billing.stores.store import StoreError
 from softswitch.admission.entitlement import Entitlements
 from softswitch.call.letters import HangUp
 from softswitch.conference.rooms import DialInRoom, RoomStore
-from softswitch.config_conference import ConferenceSection
-from softswitch.directory import Directory, Line
-from softswitch.pin_guard import PinGuard
-from softswitch.pin_tries import Secret
+from softswitch.config.conference import ConferenceSection
+from softswitch.subscribers.directory import Directory, Line
+from softswitch.subscribers.pin_guard import PinGuard
+from softswitch.subscribers.pin_tries import Secret
 
 if TYPE_CHECKING:
     from rtp.session import MediaSession
     from softswitch.call.call import Call
-    from softswitch.call.media import Side
+    from softswitch.call.media.media import Side
 
 SERVICE = "conference"
 """The service that must be bought."""
@@ -178,7 +178,7 @@ class Hall:
 
     def join(self, key: Key, line: Line, call: Call, side: Side, *, owner: bool) -> Member:
         """Take a place. The call's sound may still have to come to where the conference is
-        (:func:`softswitch.call.moving.move_beside`).
+        (:func:`softswitch.call.media.moving.move_beside`).
 
         Args:
             line: the owner's, if the conference begins with this.

@@ -19,19 +19,19 @@ from sip.message import Request, Response
 from sip.referral import ReferTo
 from sip.session import Session
 from softswitch.admission.authentication import Caller, LineCaller
-from softswitch.admission.refusal import Refusal
-from softswitch.call import merging
 from softswitch.call.call import Call
 from softswitch.call.ending import Ending
-from softswitch.call.leg_security import LegSecurity
-from softswitch.call.media import CallMedia
-from softswitch.call.ringing import Ringing, Winner
-from softswitch.call.talking import talk
+from softswitch.call.established import merging
+from softswitch.call.established.talking import talk
+from softswitch.call.media.leg_security import LegSecurity
+from softswitch.call.media.media import CallMedia
+from softswitch.call.ringing.ringing import Ringing, Winner
 from softswitch.conference.hall import Conference, Full, Member
+from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
     from softswitch.call.context import CallContext
-    from softswitch.directory import Line
+    from softswitch.subscribers.directory import Line
 
 Tell = Callable[[int], None]
 """Hears by SIP statuses how it goes; the first final one is the last."""

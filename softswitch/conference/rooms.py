@@ -19,8 +19,8 @@ from sqlalchemy import (
     update,
 )
 
-from billing.schema import metadata
-from softswitch.pin_tries import Secret, forget_tries
+from billing.stores.schema import metadata
+from softswitch.subscribers.pin_tries import Secret, forget_tries
 
 rooms_table = Table(
     "conference_rooms",

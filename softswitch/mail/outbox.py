@@ -26,7 +26,7 @@ from sqlalchemy import (
     update,
 )
 
-from billing.schema import metadata
+from billing.stores.schema import metadata
 from softswitch.mail.letter import Attachment, Mail
 
 State = Literal["waiting", "sent", "failed"]

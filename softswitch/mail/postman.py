@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import aiosmtplib
 
-from softswitch.config_mail import MailSection
+from softswitch.config.mail import MailSection
 from softswitch.mail.letter import compose
 from softswitch.mail.outbox import Outbox, Queued
 

@@ -11,24 +11,24 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from billing import rental_store, sales_store, tariff_store
-from billing.account import Account
-from billing.assignment import Assignment
-from billing.product import Destinations, Subscription
-from billing.store import CdrFilter, Store
-from billing.tariff import Tariff
-from softswitch import news
-from softswitch.admission.caps import DAY_MS, Caps
+from billing.facts.account import Account
+from billing.facts.assignment import Assignment
+from billing.facts.product import Destinations, Subscription
+from billing.facts.tariff import Tariff
+from billing.stores import rental_store, sales_store, tariff_store
+from billing.stores.store import CdrFilter, Store
 from softswitch.admission.numbering import NumberError, NumberPlan
-from softswitch.config import Config
-from softswitch.directory import Directory, Line, Trunk
-from softswitch.number_moves import NumberMoves
-from softswitch.operations.changes import Changes
-from softswitch.operations.errors import OperationError
-from softswitch.reach_store import reaches_of
-from softswitch.rented import RentedNumber
-from softswitch.store import DirectoryStore
-from softswitch.subscriber_store import SubscriberStore
+from softswitch.config.config import Config
+from softswitch.control.errors import OperationError
+from softswitch.database import news
+from softswitch.database.changes import Changes
+from softswitch.scheduled.number_moves import NumberMoves
+from softswitch.subscribers.caps import DAY_MS, Caps
+from softswitch.subscribers.directory import Directory, Line, Trunk
+from softswitch.subscribers.directory_store import DirectoryStore
+from softswitch.subscribers.reach_store import reaches_of
+from softswitch.subscribers.rented import RentedNumber
+from softswitch.subscribers.subscriber_store import SubscriberStore
 
 Capped = tuple[Caps, tuple[tuple[int, int], ...]]
 """An account's caps, and what it spent: (epoch milliseconds, micros)."""

@@ -7,49 +7,39 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from softswitch.config import Config
-from softswitch.operations import (
+from softswitch.config.config import Config
+from softswitch.control.errors import OperationError
+from softswitch.database.changes import Changes
+from softswitch.operations.accounts import (
     accounts,
-    bills,
-    bonuses,
     caps,
-    completions,
     debts,
     documents,
-    explain,
-    greetings,
-    lines,
-    mails,
-    moves,
-    nodes,
-    numbers,
-    orders,
-    packages,
-    pin_locks,
-    reaches,
-    recordings,
-    records,
-    registrations,
     requests,
-    rerating,
-    rooms,
-    services,
     standing,
     statements,
-    tariff_terms,
-    tariffs,
-    taxes,
-    trunks,
-    voicemail,
-    wallets,
 )
-from softswitch.operations.changes import Changes
+from softswitch.operations.calls import explain, records
 from softswitch.operations.context import Context, Reload
-from softswitch.operations.errors import OperationError
-from softswitch.operations.setup import naming_database_errors, opened
+from softswitch.operations.installation.setup import naming_database_errors, opened
+from softswitch.operations.lines import (
+    completions,
+    greetings,
+    lines,
+    pin_locks,
+    recordings,
+    registrations,
+    rooms,
+    services,
+    voicemail,
+)
+from softswitch.operations.money import bills, bonuses, packages, taxes, wallets
+from softswitch.operations.network import mails, nodes, trunks
+from softswitch.operations.numbers import moves, numbers, orders, reaches
+from softswitch.operations.tariffs import rerating, tariff_terms, tariffs
 
 if TYPE_CHECKING:
-    from softswitch.control import Handler
+    from softswitch.control.server import Handler
 
 Operation = Callable[..., Any]
 

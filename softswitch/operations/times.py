@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import zoneinfo
 
-from softswitch.operations.errors import OperationError
+from softswitch.control.errors import OperationError
 
 YEARS = 1971, 9998
 """A stamp before the epoch, or one that a zone takes beyond the calendar, can't be shown."""

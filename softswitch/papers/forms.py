@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from billing.bill import Bill, Item, month_days
-from billing.tax import to_minor
+from billing.facts.bill import Bill, Item, month_days
+from billing.facts.tax import to_minor
 from softswitch.papers.numerals import amount, clock, day, digits, in_line, in_words, percent
 from softswitch.papers.paper import Paper, Table
 from softswitch.papers.words import isolated, kind_in_words, word

@@ -6,7 +6,7 @@ from datetime import date
 
 import jdatetime  # type: ignore[import-untyped]
 
-from billing.money import format_amount
+from billing.facts.money import format_amount
 from ivr_prompts.languages import spelled
 from ivr_prompts.speech import UnknownCurrency, money
 from softswitch.papers.words import RIGHT_TO_LEFT

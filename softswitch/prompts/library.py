@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ivr_prompts.languages import LANGUAGES, texts
-from softswitch.config import Config
+from softswitch.config.config import Config
 from softswitch.prompts.recordings import Folder, Recording
 
 SYNTHESISED = "synthesised"

@@ -17,9 +17,9 @@ from rtp.disk import PART_SUFFIX, complete
 from rtp.samples import CLOCK_RATE
 from rtp.session import MediaError
 from rtp.wav import HEADER_BYTES, SAMPLE_BYTES, WavError
-from softswitch.config_recording import RecordingSection
-from softswitch.directory import Line
+from softswitch.config.recording import RecordingSection
 from softswitch.recordings.store import RecordedCall, RecordingStore
+from softswitch.subscribers.directory import Line
 from softswitch.voicemail.shelf import Shelf
 
 DAY_MS = 86_400_000

@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from billing.schema import metadata, storable
+from billing.stores.schema import metadata, storable
 
 State = Literal["recording", "kept", "failed"]
 MAX_NUMBER = 64

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from softswitch.admission.admission import STAR_CODE
-from softswitch.call.merging import FOCUS
-from softswitch.call.service_call import Service
+from softswitch.call.established.merging import FOCUS
+from softswitch.call.ivr.service_call import Service
 from softswitch.services import short_codes
 from softswitch.services.conference_room import conference_room, focus
 from softswitch.services.echo import echo

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from billing.store import StoreError
+from billing.stores.store import StoreError
 from ivr_prompts.phrase import Number
 from rtp.session import MediaError
-from softswitch import pins
 from softswitch.admission.authentication import LineCaller
-from softswitch.call.merging import key_of
-from softswitch.call.moving import move_beside
-from softswitch.call.service_call import ServiceCall
-from softswitch.call.speaker import Speaker
+from softswitch.call.established.merging import key_of
+from softswitch.call.ivr.service_call import ServiceCall
+from softswitch.call.ivr.speaker import Speaker
+from softswitch.call.media.moving import move_beside
 from softswitch.conference import inviting
 from softswitch.conference.hall import Full, Hall, Member
 from softswitch.conference.rooms import DialInRoom
+from softswitch.subscribers import pins
 
 TRIES = 3
 MAX_ROOM_DIGITS = 12

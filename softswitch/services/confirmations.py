@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ivr_prompts.phrase import Digits, Part
-from softswitch.star_codes import Confirmation, Outcome, Verdict
-from softswitch.supplementary import FORWARDS
+from softswitch.subscribers.star_codes import Confirmation, Outcome, Verdict
+from softswitch.subscribers.supplementary import FORWARDS
 
 _SWITCHES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {

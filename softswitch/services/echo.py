@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softswitch.call.service_call import ServiceCall
+from softswitch.call.ivr.service_call import ServiceCall
 
 
 async def echo(call: ServiceCall) -> None:

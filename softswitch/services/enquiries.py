@@ -5,9 +5,9 @@ from __future__ import annotations
 from ivr_prompts.phrase import Digits
 from rtp.control import PlayItem
 from softswitch.admission.numbering import NumberError
-from softswitch.call.service_call import ServiceCall
-from softswitch.directory import Line
+from softswitch.call.ivr.service_call import ServiceCall
 from softswitch.services.short_codes import for_line
+from softswitch.subscribers.directory import Line
 
 CONNECT_SECONDS = 4.0
 """For the decision to be connected."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Literal
 
 from softswitch.call.call import Call
-from softswitch.call.media import Side, other
-from softswitch.directory import Line
+from softswitch.call.media.media import Side, other
 from softswitch.services.dialog_info import LineDialog
+from softswitch.subscribers.directory import Line
 
 _SIDES: tuple[tuple[Side, Literal["initiator", "recipient"]], ...] = (
     ("a", "initiator"),

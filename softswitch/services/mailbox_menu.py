@@ -13,15 +13,15 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from billing.store import StoreError
+from billing.stores.store import StoreError
 from ivr_prompts.phrase import Clock, Count, Date, Digits, Number, Part
 from rtp.control import PlayItem
-from softswitch import pins
 from softswitch.admission.authentication import LineCaller
-from softswitch.admission.refusal import Refusal
 from softswitch.call.call import Call
-from softswitch.directory import Line
-from softswitch.voicemail.mailbox import VoiceMailbox
+from softswitch.subscribers import pins
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.mailbox import VoiceMailbox
+from softswitch.subscribers.refusal import Refusal
 from softswitch.voicemail.store import Message
 
 PIN_TRIES = 3

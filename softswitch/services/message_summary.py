@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sip.subscription import Package
-from softswitch.directory import Waiting
+from softswitch.subscribers.directory import Waiting
 
 PACKAGE = Package(
     b"message-summary",

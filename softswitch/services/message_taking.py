@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from billing.store import StoreError
+from billing.stores.store import StoreError
 from rtp.control import PlayItem, Recorded
 from softswitch.call.call import Call
-from softswitch.directory import Line
 from softswitch.services.mailbox_menu import enter_from_outside, open_mailbox
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.mailbox import VoiceMailbox
 from softswitch.voicemail.desk import MailboxFull, NoRoom, Visitor
-from softswitch.voicemail.mailbox import VoiceMailbox
 
 BEEP = PlayItem(tone="beep")
 PAUSE = PlayItem(milliseconds=500)

@@ -21,9 +21,9 @@ from sip.user_agent import UserAgent
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import Identity, from_field, present, privacy_fields
-from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToLine
-from softswitch.directory import Line
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.refusal import Refusal
 
 CONTENT_TYPES = ("text/plain", "application/im-iscomposing+xml", "message/imdn+xml")
 """What passes: texts, "is typing" and receipts. message/cpim doesn't, for it has a From of its own

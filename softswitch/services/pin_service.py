@@ -3,13 +3,13 @@ international calls with it (C5)."""
 
 from __future__ import annotations
 
-from softswitch import pins
-from softswitch.call.service_call import ServiceCall
-from softswitch.directory import Line
+from softswitch.call.ivr.service_call import ServiceCall
 from softswitch.services.short_codes import for_line
+from softswitch.subscribers import pins
+from softswitch.subscribers.directory import Line
 
 TRIES = 3
-"""In one call; over all calls :class:`softswitch.pins.Attempts` counts."""
+"""In one call; over all calls :class:`softswitch.subscribers.pins.Attempts` counts."""
 BARRING = "bar_international"
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import wraps
 
-from billing.authorization import AccountBlocked, BillingError, InsufficientFunds
-from billing.product import Subscription
-from billing.store import StoreError
+from billing.facts.authorization import AccountBlocked, BillingError, InsufficientFunds
+from billing.facts.product import Subscription
+from billing.stores.store import StoreError
 from ivr_prompts.phrase import Digits, Duration, Money, Number, Part
 from ivr_prompts.speech import UnknownCurrency
 from softswitch.admission.authentication import LineCaller
-from softswitch.call.service_call import ServiceCall
-from softswitch.directory import Line
-from softswitch.self_service import CONFERENCE, NotOffered
+from softswitch.call.ivr.service_call import ServiceCall
+from softswitch.services.self_service import CONFERENCE, NotOffered
+from softswitch.subscribers.directory import Line
 
 LineService = Callable[[ServiceCall, Line], Awaitable[None]]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from billing.store import StoreError
+from billing.stores.store import StoreError
 from ivr_prompts.phrase import Part
 from softswitch.admission.authentication import LineCaller
 from softswitch.admission.numbering import NumberError
-from softswitch.call.service_call import ServiceCall
-from softswitch.directory import Line
+from softswitch.call.ivr.service_call import ServiceCall
 from softswitch.services.confirmations import phrase
-from softswitch.star_codes import Outcome, PinCheck, StarCode, carry_out
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.star_codes import Outcome, PinCheck, StarCode, carry_out
 
 
 async def star_code(call: ServiceCall) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from billing.cdr import show_stamp
+from billing.facts.cdr import show_stamp
 from sip.events import Replied
 from sip.flow import Flow
 from sip.standalone import Errand, StandaloneRequest
 from sip.user_agent import UserAgent
-from softswitch.directory import Directory, Trunk
 from softswitch.services.trunk_health import TrunkHealth
+from softswitch.subscribers.directory import Directory, Trunk
 
 TICK_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0

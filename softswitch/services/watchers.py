@@ -15,11 +15,11 @@ from sip.registrar import Binding, Registration
 from sip.standalone import StandaloneRequest
 from sip.subscription import EventField, Package, Subscription
 from sip.user_agent import UserAgent
-from softswitch.admission.refusal import Refusal
-from softswitch.directory import Directory, Line, Waiting
 from softswitch.services import conference_info, dialog_info, message_summary, reg_info
 from softswitch.services.conference_info import Participant
 from softswitch.services.dialog_info import LineDialog
+from softswitch.subscribers.directory import Directory, Line, Waiting
+from softswitch.subscribers.refusal import Refusal
 
 MAX_SUBSCRIPTIONS_OF_LINE = 200
 """Ten phones with a lamp for each of twenty colleagues."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from billing.cdr import show_stamp
+from billing.facts.cdr import show_stamp
 from sip.errors import ParseError
 from sip.flow import show_address
 from sip.message import Request

@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from billing.store import StoreError
+from billing.stores.store import StoreError
 from rtp.control import Recorded
 from rtp.session import MediaError
-from softswitch import pins
-from softswitch.config_voicemail import VoicemailSection
-from softswitch.directory import Directory, Line, Waiting
-from softswitch.pin_guard import PinGuard
-from softswitch.pin_tries import Secret
-from softswitch.voicemail.mailbox import VoiceMailbox
+from softswitch.config.voicemail import VoicemailSection
+from softswitch.subscribers import pins
+from softswitch.subscribers.directory import Directory, Line, Waiting
+from softswitch.subscribers.mailbox import VoiceMailbox
+from softswitch.subscribers.pin_guard import PinGuard
+from softswitch.subscribers.pin_tries import Secret
 from softswitch.voicemail.notice import notice
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import Greeting, MailboxFull, Message, State, VoicemailStore

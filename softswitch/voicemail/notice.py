@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from softswitch.config_voicemail import FOLDER
+from softswitch.config.voicemail import FOLDER
 from softswitch.mail.letter import Attachment, Mail
 
 if TYPE_CHECKING:
-    from softswitch.directory import Line
+    from softswitch.subscribers.directory import Line
     from softswitch.voicemail.store import Message
 
 

@@ -31,14 +31,14 @@ from sqlalchemy import (
     update,
 )
 
-from billing.schema import metadata, storable
-from softswitch.directory import Waiting
+from billing.stores.schema import metadata, storable
+from softswitch.database.news import tell_of_lines
 from softswitch.mail.letter import Mail
 from softswitch.mail.outbox import queue
-from softswitch.news import tell_of_lines
-from softswitch.pin_tries import Secret, forget_tries
-from softswitch.supplementary import ForwardKind
-from softswitch.voicemail.mailbox import CONDITIONS, VoiceMailbox
+from softswitch.subscribers.directory import Waiting
+from softswitch.subscribers.mailbox import CONDITIONS, VoiceMailbox
+from softswitch.subscribers.pin_tries import Secret, forget_tries
+from softswitch.subscribers.supplementary import ForwardKind
 
 State = Literal["recording", "new", "saved"]
 

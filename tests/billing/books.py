@@ -5,11 +5,11 @@ from pathlib import Path
 
 from sqlalchemy import inspect
 
-from billing.authorization import AddAccount, TopUp
-from billing.cdr import Cdr
-from billing.schema import metadata
-from billing.store import Store
-from billing.tariff import Rate
+from billing.facts.authorization import AddAccount, TopUp
+from billing.facts.cdr import Cdr
+from billing.facts.tariff import Rate
+from billing.stores.schema import metadata
+from billing.stores.store import Store
 
 sys.path.append(str(Path(__file__).parents[1]))
 

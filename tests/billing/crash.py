@@ -32,7 +32,7 @@ import crash_work  # noqa: E402
 import postgresql  # noqa: E402
 import power_cut  # noqa: E402
 
-from billing.store import Store, metadata  # noqa: E402
+from billing.stores.store import Store, metadata  # noqa: E402
 
 WORK = str(HERE / "crash_work.py")
 KILLED_TURNS = 40

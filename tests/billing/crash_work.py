@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from billing import sales_store
-from billing.authorization import (
+from billing.decisions.sales import BuyPackage, DefineProduct
+from billing.facts.authorization import (
     AddAccount,
     AnswerCall,
     CloseCall,
@@ -26,13 +26,13 @@ from billing.authorization import (
     ProveAlive,
     TopUp,
 )
-from billing.calendar import Term
-from billing.cdr import Cdr
-from billing.product import Product
-from billing.sales import BuyPackage, DefineProduct
-from billing.store import Store, StoreError
-from billing.tariff import Rate
-from softswitch.due import run_due
+from billing.facts.calendar import Term
+from billing.facts.cdr import Cdr
+from billing.facts.product import Product
+from billing.facts.tariff import Rate
+from billing.stores import sales_store
+from billing.stores.store import Store, StoreError
+from softswitch.scheduled.due import run_due
 
 START = 1_800_000_000_000
 STEP = 6 * 3_600_000

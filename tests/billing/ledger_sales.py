@@ -9,21 +9,21 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from billing.authorization import (
+from billing.decisions.rentals import NumberTaken
+from billing.decisions.sales import BuyPackage, DefineProduct, PostBonus
+from billing.facts.authorization import (
     AccountBlocked,
     BillingError,
     InsufficientFunds,
     StatusConflict,
     TopUp,
 )
-from billing.calendar import Term
-from billing.product import Product
-from billing.rental import AddNumbers, GiveUpNumber, Number, RentNumber
-from billing.rentals import NumberTaken
-from billing.sales import BuyPackage, DefineProduct, PostBonus
-from billing.store import Store
-from billing.wallet import ONE, SMS, BuyCredit, ChargeFee, Refund, Spend, TakeTrial
-from softswitch.due import run_due
+from billing.facts.calendar import Term
+from billing.facts.product import Product
+from billing.facts.rental import AddNumbers, GiveUpNumber, Number, RentNumber
+from billing.facts.wallet import ONE, SMS, BuyCredit, ChargeFee, Refund, Spend, TakeTrial
+from billing.stores.store import Store
+from softswitch.scheduled.due import run_due
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

@@ -20,7 +20,7 @@ from ledger_sales import Sales
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from billing.authorization import (
+from billing.facts.authorization import (
     AccountBlocked,
     AnswerCall,
     ChangeStatus,
@@ -32,10 +32,10 @@ from billing.authorization import (
     ReplaceTariff,
     TopUp,
 )
-from billing.rating import charge
-from billing.rerating import CorrectPrice
-from billing.store import Store, StoreError
-from billing.tariff import Change, Rate
+from billing.facts.rating import charge
+from billing.facts.rerating import CorrectPrice
+from billing.facts.tariff import Change, Rate
+from billing.stores.store import Store, StoreError
 
 SEQUENCES = int(os.environ.get("SOFTSWITCH_LEDGER_SEQUENCES", "500"))
 RATES = (

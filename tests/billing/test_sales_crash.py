@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from books import account, one, reopen, store
 
-from billing import rental_store, sales_store
-from billing.calendar import Term
-from billing.product import Product
-from billing.rental import AddNumbers, Number
-from billing.sales import DefineProduct
-from softswitch.due import run_due
+from billing.decisions.sales import DefineProduct
+from billing.facts.calendar import Term
+from billing.facts.product import Product
+from billing.facts.rental import AddNumbers, Number
+from billing.stores import rental_store, sales_store
+from softswitch.scheduled.due import run_due
 
 START = 1_800_000_000_000
 DAY = 86_400_000
@@ -27,11 +27,11 @@ NUMBER = Number("", "DE", None, "landline", "own", "", None, "GEL", 2_000_000)
 WORKING = """
 import sys
 sys.path[:0] = [sys.argv[2], str(__import__("pathlib").Path(sys.argv[2]).parents[1])]
-from billing.authorization import *
-from billing.rental import RentNumber
-from billing.sales import BuyPackage
-from billing.store import Store
-from softswitch.due import run_due
+from billing.facts.authorization import *
+from billing.facts.rental import RentNumber
+from billing.decisions.sales import BuyPackage
+from billing.stores.store import Store
+from softswitch.scheduled.due import run_due
 books = Store(sys.argv[1])
 start, day, turn = int(sys.argv[3]), 86_400_000, 0
 while True:

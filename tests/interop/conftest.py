@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from switchboard import Switchboard
 
-from billing.store import Store
+from billing.stores.store import Store
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from softswitch import control_client
 from softswitch.cli.main import run
+from softswitch.control import client as control_client
 
 HERE = Path(__file__).parent
 TALK_MS = 1200

@@ -8,8 +8,8 @@ import time
 import pytest
 from switchboard import BEKA, Switchboard, until
 
-from billing.rating import charge
-from billing.store import Store
+from billing.facts.rating import charge
+from billing.stores.store import Store
 
 ROUNDS = 20
 CALLS = 20
@@ -108,7 +108,7 @@ def test_twenty_kills_in_the_middle_of_twenty_calls(board):
 
 def store_has_binding(board) -> bool:
     """What a switch that starts now would know."""
-    from softswitch.store import DirectoryStore
+    from softswitch.subscribers.directory_store import DirectoryStore
 
     store = Store(f"sqlite:///{board.folder}/var/softswitch.db")
     try:

@@ -6,8 +6,8 @@ import sound
 from baresip import Baresip
 
 from rtp.sound_file import load
-from softswitch.config import load as load_config
-from softswitch.operations.prompts import prompt_build
+from softswitch.config.config import load as load_config
+from softswitch.operations.network.prompts import prompt_build
 from softswitch.prompts.library import scan
 
 pytest.importorskip("espeakng_loader", reason="espeakng-loader isn't installed")

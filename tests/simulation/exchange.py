@@ -13,39 +13,39 @@ from phones import Phone
 from sqlalchemy import event
 from world import SWITCH, Address, VirtualLoop, Wire, WireSocket
 
-from billing import sales_store
-from billing.assignment import Assignments
-from billing.authorization import AddAccount, ProveAlive, ReplaceTariff, TopUp
-from billing.group_commit import GroupCommit
-from billing.product import Product, Subscription
-from billing.sales import BuyPackage, DefineProduct
-from billing.store import Store
-from billing.tariff import Rate
+from billing.decisions.sales import BuyPackage, DefineProduct
+from billing.facts.assignment import Assignments
+from billing.facts.authorization import AddAccount, ProveAlive, ReplaceTariff, TopUp
+from billing.facts.product import Product, Subscription
+from billing.facts.tariff import Rate
+from billing.stores import sales_store
+from billing.stores.group_commit import GroupCommit
+from billing.stores.store import Store
 from rtp.local import LocalMedia
 from rtp.session import MediaSettings
 from sip.digest import Algorithm, ha1
 from sip.flow import Flow
 from sip.uri import Uri
 from softswitch.admission.entitlement import Entitlements
-from softswitch.call.accounting import SettlementDesk
+from softswitch.call.charging.accounting import SettlementDesk
 from softswitch.call.letters import Silent
 from softswitch.completion.queue import WaitingQueue
 from softswitch.completion.store import CompletionStore
 from softswitch.conference.rooms import RoomStore
-from softswitch.config import parse
-from softswitch.directory import Directory, Line, Source, Trunk
-from softswitch.due import next_due, run_due
+from softswitch.config.config import parse
 from softswitch.operations.context import rented_numbers
-from softswitch.pin_guard import PinGuard
-from softswitch.pin_tries import PinTries
+from softswitch.process.switch import Switch
 from softswitch.prompts.library import PromptLibrary
 from softswitch.recordings.desk import RecordingDesk
 from softswitch.recordings.store import RecordingStore
-from softswitch.self_service import SelfService
-from softswitch.service_desk import ServiceDesk
-from softswitch.service_store import ServiceStore
-from softswitch.store import DirectoryStore
-from softswitch.switch import Switch
+from softswitch.scheduled.due import next_due, run_due
+from softswitch.services.self_service import SelfService
+from softswitch.subscribers.directory import Directory, Line, Source, Trunk
+from softswitch.subscribers.directory_store import DirectoryStore
+from softswitch.subscribers.pin_guard import PinGuard
+from softswitch.subscribers.pin_tries import PinTries
+from softswitch.subscribers.service_desk import ServiceDesk
+from softswitch.subscribers.service_store import ServiceStore
 from softswitch.voicemail.desk import VoicemailDesk
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import VoicemailStore

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from softswitch.directory import Line, Waiting
-from softswitch.voicemail.mailbox import VoiceMailbox
+from softswitch.subscribers.directory import Line, Waiting
+from softswitch.subscribers.mailbox import VoiceMailbox
 
 
 def give_mailbox(exchange, line: Line, **settings) -> Line:

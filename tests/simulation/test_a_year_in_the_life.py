@@ -20,9 +20,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from billing import bill_store, bonus, order_store, rental_store, sales_store
-from billing.account import Change
-from billing.authorization import (
+from billing.decisions import bonus
+from billing.decisions.sales import (
+    BuyPackage,
+    DefineBonus,
+    DefineProduct,
+    EnsureWork,
+    ScheduleWork,
+    SetAutoRenew,
+)
+from billing.facts.account import Change
+from billing.facts.authorization import (
     AddAccount,
     AnswerCall,
     BillingError,
@@ -32,25 +40,18 @@ from billing.authorization import (
     TopUp,
     WriteCdr,
 )
-from billing.bill import first_work
-from billing.calendar import WEEKDAYS, Term
-from billing.cdr import Cdr
-from billing.due import DueWork
-from billing.order import ConnectOrder, EndOrder, Offer, PlaceOrder
-from billing.product import Product
-from billing.rental import AddNumbers, GiveUpNumber, Number, RentNumber
-from billing.sales import (
-    BuyPackage,
-    DefineBonus,
-    DefineProduct,
-    EnsureWork,
-    ScheduleWork,
-    SetAutoRenew,
-)
-from billing.store import Store
-from billing.tariff import Rate
-from softswitch.due import NUMBER_CHANGE_KIND, DueSettings, first_looks, run_due
-from softswitch.number_moves import NumberChange, NumberMoves
+from billing.facts.bill import first_work
+from billing.facts.calendar import WEEKDAYS, Term
+from billing.facts.cdr import Cdr
+from billing.facts.due import DueWork
+from billing.facts.order import ConnectOrder, EndOrder, Offer, PlaceOrder
+from billing.facts.product import Product
+from billing.facts.rental import AddNumbers, GiveUpNumber, Number, RentNumber
+from billing.facts.tariff import Rate
+from billing.stores import bill_store, order_store, rental_store, sales_store
+from billing.stores.store import Store
+from softswitch.scheduled.due import NUMBER_CHANGE_KIND, DueSettings, first_looks, run_due
+from softswitch.scheduled.number_moves import NumberChange, NumberMoves
 
 ACCOUNTS, DAYS = 500, 400
 BERLIN = ZoneInfo("Europe/Berlin")

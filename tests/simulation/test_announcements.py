@@ -7,7 +7,7 @@ from exchange import Exchange
 from phones import sdp
 from recordings import TOKEN_SECONDS, recorded
 
-from softswitch.supplementary import NO_SERVICES
+from softswitch.subscribers.supplementary import NO_SERVICES
 
 LARI = 1_000_000
 MOBILE, ABROAD = "+995577123456", "+442012345678"

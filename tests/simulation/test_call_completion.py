@@ -10,7 +10,7 @@ from recordings import recorded
 from voices import Voice
 
 from softswitch.completion.store import CompletionStore
-from softswitch.supplementary import Setting, Supplementary
+from softswitch.subscribers.supplementary import Setting, Supplementary
 
 A, B, C = (f"+99532200000{i}" for i in (1, 2, 3))
 HOURS, MINUTES = 3600.0, 60.0

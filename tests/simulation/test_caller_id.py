@@ -8,8 +8,8 @@ from phones import Behaviour
 from world import SWITCH
 
 from sip.reading import parse_message
-from softswitch.rented import RentedNumber
-from softswitch.supplementary import Setting, Supplementary
+from softswitch.subscribers.rented import RentedNumber
+from softswitch.subscribers.supplementary import Setting, Supplementary
 
 ANA, BEKA = "+995322000001", "+995322000002"
 GERMAN = "+493012345678"

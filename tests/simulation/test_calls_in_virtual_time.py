@@ -4,7 +4,7 @@ import pytest
 from exchange import EPOCH_MS, Exchange
 from phones import Behaviour
 
-from billing.cdr import Cdr
+from billing.facts.cdr import Cdr
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_the_paid_second_ends_the_call_exactly(exchange):
 
 
 def test_a_top_up_during_the_last_seconds_goes_on(exchange):
-    from billing.authorization import TopUp
+    from billing.facts.authorization import TopUp
 
     a, b = two_phones(exchange, balance=90_000)
     session = a.call("+995322000002")

@@ -4,8 +4,8 @@ import pytest
 from exchange import Exchange
 from phones import Behaviour
 
-from billing.product import Destinations
-from softswitch.admission.caps import Caps
+from billing.facts.product import Destinations
+from softswitch.subscribers.caps import Caps
 
 LARI = 1_000_000
 

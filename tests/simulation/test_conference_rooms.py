@@ -4,11 +4,11 @@ import pytest
 from exchange import Exchange
 from recordings import recorded
 
-from billing.calendar import Term
-from billing.product import Product
-from billing.sales import DefineProduct
-from softswitch import pins
+from billing.decisions.sales import DefineProduct
+from billing.facts.calendar import Term
+from billing.facts.product import Product
 from softswitch.conference.rooms import DialInRoom, RoomStore
+from softswitch.subscribers import pins
 
 LARI = 1_000_000
 CONFERENCE = Product(
@@ -206,7 +206,7 @@ def test_a_room_outlives_its_owner_if_it_is_set_so(tmp_path):
 
 
 def test_an_operator_sees_who_is_in_it(exchange):
-    from softswitch.live import live_handlers
+    from softswitch.process.live import live_handlers
 
     owner, guest = build(exchange, 2)
     enter(exchange, owner, pin=None)

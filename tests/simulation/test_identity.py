@@ -9,7 +9,7 @@ from world import SWITCH
 
 from sip.message import Request
 from sip.reading import parse_message
-from softswitch.supplementary import Setting, Supplementary
+from softswitch.subscribers.supplementary import Setting, Supplementary
 
 ANA, BEKA = "+995322000001", "+995322000002"
 ABROAD = "+442012345678"

@@ -7,10 +7,10 @@ import pytest
 from exchange import EPOCH_MS, Exchange
 from phones import Behaviour
 
-from billing.assignment import Assignment
-from billing.authorization import ReplaceTariff
-from billing.intervals import Interval
-from billing.tariff import Rate, Terms
+from billing.facts.assignment import Assignment
+from billing.facts.authorization import ReplaceTariff
+from billing.facts.intervals import Interval
+from billing.facts.tariff import Rate, Terms
 
 NUMBER = "00442012345678"
 BEGINS = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=EPOCH_MS)

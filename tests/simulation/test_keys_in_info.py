@@ -9,7 +9,7 @@ from rtp.g711 import PCMU
 from rtp.packet import HEADER
 from sip.offer_answer import media_target
 from sip.sdp import SessionDescription
-from softswitch.call.info_keys import MAX_WAITING
+from softswitch.call.media.info_keys import MAX_WAITING
 
 RELAY = b"application/dtmf-relay"
 

@@ -6,13 +6,13 @@ import pytest
 from exchange import Exchange
 from phones import Behaviour
 
-from billing.authorization import ReplaceTariff
-from billing.product import NO_SETS
-from billing.tariff import Rate, Tariff
+from billing.facts.authorization import ReplaceTariff
+from billing.facts.product import NO_SETS
+from billing.facts.tariff import Rate, Tariff
 from softswitch.admission.least_cost import LeastCost, order
-from softswitch.admission.refusal import Refusal
 from softswitch.admission.routing import ToTrunk
-from softswitch.directory import Trunk
+from softswitch.subscribers.directory import Trunk
+from softswitch.subscribers.refusal import Refusal
 
 PRICE = Rate("default", "44", "UK", 0, 100_000, 1, 1, currency="GEL")
 NUMBER = "+442012345678"

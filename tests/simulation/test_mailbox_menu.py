@@ -12,11 +12,11 @@ from phones import Behaviour, sdp
 from recordings import recorded
 from voices import Voice, strength, tone
 
-from billing.authorization import TopUp
+from billing.facts.authorization import TopUp
 from rtp.sound_file import load
-from softswitch import pins
-from softswitch.directory import Waiting
-from softswitch.pin_tries import PinTries, Secret
+from softswitch.subscribers import pins
+from softswitch.subscribers.directory import Waiting
+from softswitch.subscribers.pin_tries import PinTries, Secret
 from softswitch.voicemail.store import Message
 
 NINO, ANNA = "+995322000001", "+995322000002"

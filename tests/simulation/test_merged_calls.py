@@ -7,9 +7,9 @@ from exchange import Exchange
 from lamp import Lamp
 from recordings import recorded
 
-from billing.calendar import Term
-from billing.product import Product
-from billing.sales import DefineProduct
+from billing.decisions.sales import DefineProduct
+from billing.facts.calendar import Term
+from billing.facts.product import Product
 from sip.offer_answer import media_target
 from sip.sdp import SessionDescription
 

@@ -4,8 +4,8 @@ import pytest
 from exchange import EPOCH_MS, Exchange
 from phones import Behaviour
 
-from billing.authorization import ExtendCall, TopUp
-from billing.store import StoreError
+from billing.facts.authorization import ExtendCall, TopUp
+from billing.stores.store import StoreError
 from sip.message import Request
 from sip.reading import parse_message
 

@@ -4,7 +4,7 @@ import pytest
 from exchange import Exchange
 from recordings import recorded
 
-from billing.authorization import TopUp
+from billing.facts.authorization import TopUp
 
 LARI = 1_000_000
 MOBILE = "+995577123456"

@@ -6,8 +6,8 @@ from mailboxes import give_mailbox
 from phones import Behaviour
 
 from rtp import wav
-from softswitch.reach import Reach, Target
-from softswitch.rented import RentedNumber
+from softswitch.subscribers.reach import Reach, Target
+from softswitch.subscribers.rented import RentedNumber
 
 OWNER, OTHER, RENTED = "+995322000001", "+995322000002", "+442079460000"
 MOBILE = "+447700900123"

@@ -6,8 +6,8 @@ import pytest
 from exchange import Exchange
 from phones import Behaviour
 
-from billing.calendar import Term
-from billing.product import Destinations, Product
+from billing.facts.calendar import Term
+from billing.facts.product import Destinations, Product
 
 LARI = 1_000_000
 UNLIMITED = Product("georgia", "GEL", LARI, Term(30, "days"), ("georgia",))
@@ -116,7 +116,7 @@ def test_A9_a_call_over_a_renewal_stays_free(exchange):
 
 
 def test_a_top_up_in_mid_call_carries_it_beyond_the_package(exchange):
-    from billing.authorization import TopUp
+    from billing.facts.authorization import TopUp
 
     account, phone = caller(exchange, LARI)
     exchange.package(MINUTES, account, 86_400)

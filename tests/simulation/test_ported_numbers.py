@@ -5,7 +5,7 @@ from exchange import Exchange
 
 from ivr_prompts.phrase import Digits
 from softswitch.admission.authentication import LineCaller
-from softswitch.admission.refusal import Refusal
+from softswitch.subscribers.refusal import Refusal
 
 ANA, PORTED_IN, PORTED_OUT = "+995322000001", "+995443123456", "+995322000002"
 

@@ -11,7 +11,7 @@ import pytest
 from exchange import Exchange
 from phones import Behaviour
 
-from softswitch.supplementary import NO_SERVICES, Setting, Supplementary
+from softswitch.subscribers.supplementary import NO_SERVICES, Setting, Supplementary
 
 SEEDS = int(os.environ.get("SOFTSWITCH_SEEDS", "5"))
 CALLS = 1_000

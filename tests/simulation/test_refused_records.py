@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from exchange import Exchange
 
-from softswitch.supplementary import Setting, Supplementary
+from softswitch.subscribers.supplementary import Setting, Supplementary
 
 A, B = "+995322000001", "+995322000002"
 ABROAD, MOBILE = "+442012345678", "+995577123456"

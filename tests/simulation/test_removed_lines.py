@@ -9,7 +9,7 @@ from softswitch.completion.store import CompletionStore
 from softswitch.completion.waiting import Waiting
 from softswitch.conference.rooms import DialInRoom, RoomStore
 from softswitch.operations.context import Reload
-from softswitch.store import DirectoryStore
+from softswitch.subscribers.directory_store import DirectoryStore
 
 A, B = "+995322000001", "+995322000002"
 

@@ -4,8 +4,8 @@ import pytest
 from exchange import Exchange
 from phones import Behaviour
 
-from billing.authorization import TopUp
-from billing.rental import AddNumbers, Number, RentNumber
+from billing.facts.authorization import TopUp
+from billing.facts.rental import AddNumbers, Number, RentNumber
 
 LARI = 1_000_000
 BERLIN = Number("+4930000001", "DE", "Berlin", "landline", "kpn", "", None, "GEL", 5 * LARI)

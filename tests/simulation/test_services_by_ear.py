@@ -8,10 +8,10 @@ from phones import Behaviour
 from spelling import Ear, spelled
 from test_short_codes import CONFERENCE, UNLIMITED
 
-from billing.sales import BuyPackage, DefineProduct
-from softswitch import pins
-from softswitch.reach import Reach, Target
-from softswitch.rented import RentedNumber
+from billing.decisions.sales import BuyPackage, DefineProduct
+from softswitch.subscribers import pins
+from softswitch.subscribers.reach import Reach, Target
+from softswitch.subscribers.rented import RentedNumber
 
 LARI = 1_000_000
 ANNA, BEKA = "+995322000001", "+995322000002"

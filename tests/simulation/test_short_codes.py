@@ -4,13 +4,13 @@ import pytest
 from exchange import EPOCH_MS, Exchange
 from recordings import FLUSH_SECONDS, TOKEN_SECONDS, recorded
 
-from billing.authorization import ChangeStatus, TopUp
-from billing.calendar import Term
-from billing.product import Product
-from billing.sales import DefineProduct
-from billing.store import StoreError
-from softswitch import pins
-from softswitch.supplementary import NO_SERVICES
+from billing.decisions.sales import DefineProduct
+from billing.facts.authorization import ChangeStatus, TopUp
+from billing.facts.calendar import Term
+from billing.facts.product import Product
+from billing.stores.store import StoreError
+from softswitch.subscribers import pins
+from softswitch.subscribers.supplementary import NO_SERVICES
 
 LARI = 1_000_000
 NUMBER = "+995322000001"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from exchange import Exchange
 
-from billing.account import ACTIVE
-from softswitch.admission.standing import KINDS, PASSES, passes
-from softswitch.rented import RentedNumber
+from billing.facts.account import ACTIVE
+from softswitch.subscribers.rented import RentedNumber
+from softswitch.subscribers.standing import KINDS, PASSES, passes
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "services.md"
 ANA, CIRA, RENTED = "+995322000001", "+995322000003", "+442079460000"

@@ -7,11 +7,11 @@ from exchange import Exchange
 from phones import Behaviour
 from sqlalchemy.exc import OperationalError
 
-from billing.product import Destinations
-from softswitch import pins
-from softswitch.service_store import ServiceStore
-from softswitch.store import DirectoryStore
-from softswitch.supplementary import Setting, Supplementary
+from billing.facts.product import Destinations
+from softswitch.subscribers import pins
+from softswitch.subscribers.directory_store import DirectoryStore
+from softswitch.subscribers.service_store import ServiceStore
+from softswitch.subscribers.supplementary import Setting, Supplementary
 
 A, B, C = (f"+99532200000{i}" for i in (1, 2, 3))
 MOBILE, ABROAD, PREMIUM = "+995577123456", "+442012345678", "+995900123456"

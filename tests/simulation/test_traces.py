@@ -6,8 +6,8 @@ import pytest
 from exchange import Exchange
 from phones import Behaviour
 
-from softswitch.live import live_handlers
-from softswitch.operations.errors import OperationError
+from softswitch.control.errors import OperationError
+from softswitch.process.live import live_handlers
 
 ANA, BEKA = "+995322000001", "+995322000002"
 

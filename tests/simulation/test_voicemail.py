@@ -12,10 +12,10 @@ from phones import Behaviour
 from recordings import recorded
 from voices import Voice, strength, tone
 
-from billing.authorization import TopUp
+from billing.facts.authorization import TopUp
 from rtp.sound_file import load
 from softswitch.call.letters import MediaLost
-from softswitch.directory import Waiting
+from softswitch.subscribers.directory import Waiting
 
 NINO, ANNA = "+995322000001", "+995322000002"
 GREETING_SECONDS = 0.2

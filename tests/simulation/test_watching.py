@@ -8,8 +8,8 @@ from exchange import Exchange
 from lamp import Lamp
 from phones import Behaviour
 
-from softswitch.directory import Waiting
 from softswitch.services import watchers
+from softswitch.subscribers.directory import Waiting
 
 ANA, BEKA, GIA = "+995322000001", "+995322000002", "+995322000003"
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from softswitch.cli.main import run
-from softswitch.operations import setup
 from softswitch.operations.context import Context
+from softswitch.operations.installation import setup
 
 if TYPE_CHECKING:
     from command_line import Softswitch

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from softswitch.due import DueSettings, due_settings, run_due
+from softswitch.control.errors import OperationError
 from softswitch.operations.context import Context
-from softswitch.operations.errors import OperationError
+from softswitch.scheduled.due import DueSettings, due_settings, run_due
 
 
 def refused(operation: Callable[..., Any], *arguments: Any, **named: Any) -> str:

@@ -1,0 +1,1 @@
+"""Values and commands of billing: frozen, without state, without I/O."""

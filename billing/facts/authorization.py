@@ -1,0 +1,238 @@
+"""What the switch asks of the books: commands, their answers and their refusals.
+
+Commands are facts; :mod:`billing.decisions` decides them, :mod:`billing.stores` makes them durable.
+Each may be repeated without changing anything twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from billing.facts.account import ACTIVE, Status
+from billing.facts.cdr import Cdr
+from billing.facts.reservation import SLICE_SECONDS
+from billing.facts.tariff import Rate, Terms
+
+
+class BillingError(Exception):
+    """A command that the books refuse; one line."""
+
+
+class InsufficientFunds(BillingError):
+    """The balance doesn't pay for what was asked."""
+
+
+class AccountBlocked(BillingError):
+    """The account may not spend."""
+
+
+class UnknownAccount(BillingError):
+    """There is no such account."""
+
+
+class UnknownCall(BillingError):
+    """The books know neither a live call nor a record of it."""
+
+
+class CurrencyMismatch(BillingError):
+    """A rate in another currency than the account's."""
+
+
+class StatusConflict(BillingError):
+    """A status that can't follow the one that an account has."""
+
+
+class PaymentConflict(BillingError):
+    """A payment id that was used for another payment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """Permission to talk for so long."""
+
+    call_id: str
+    reserved_micros: int
+    paid_seconds: int | None
+    """None: without a limit."""
+    final: bool = False
+    """The balance has nothing more for this call now."""
+    longest_seconds: int | None = None
+    """Talk time that all the money there is now would pay for; None: unknown, or without a
+    limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a call came to."""
+
+    cdr: Cdr
+    """Rated."""
+    balance_micros: int | None
+    """After it; None for a call of no account."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """Reserve for a call that is about to ring; answered by an Authorization.
+
+    Without a rate, or with one that costs nothing, it is free and passes at any balance and
+    status.
+
+    Args:
+        facts: the CDR as far as it is known, as JSON, for the case of a crash.
+        at: epoch milliseconds.
+        packages: subscriptions that may pay for it before money does, in the order of use.
+        node: the switch that admits it, where several share a database.
+    """
+
+    call_id: str
+    account_id: int | None
+    rate: Rate | None
+    facts: bytes
+    at: int
+    slice_seconds: int = SLICE_SECONDS
+    packages: tuple[str, ...] = ()
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendCall:
+    """Reserve the next slice; answered by an Authorization."""
+
+    call_id: str
+    at: int
+    slice_seconds: int = SLICE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCall:
+    """The call was answered; its charge runs from here. Answered by an Authorization if packages
+    may pay for it, since a term may have ended while it rang; else by None.
+
+    Args:
+        trunk: by which it was answered.
+        cost: what that trunk charges us.
+        answered_by: what answered in the place of a person.
+    """
+
+    call_id: str
+    at: int
+    trunk: str | None = None
+    cost: Rate | None = None
+    answered_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProveAlive:
+    """These calls lived at these epoch milliseconds: never more than that is billed after a
+    crash."""
+
+    calls: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class CloseCall:
+    """Rate and settle an ended call; answered by a Settlement. The CDR isn't rated yet."""
+
+    call_id: str
+    cdr: Cdr
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCdr:
+    """Record an attempt that was refused before it was opened; answered by a Settlement."""
+
+    cdr: Cdr
+
+
+@dataclass(frozen=True, slots=True)
+class TopUp:
+    """A payment; answered by the Account after it. A repeated id changes nothing."""
+
+    account_id: int
+    amount_micros: int
+    payment_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddAccount:
+    """Open an account; answered by the Account."""
+
+    name: str
+    kind: str
+    currency: str
+    credit_limit_micros: int | None
+    tariff: str
+    at: int
+    status: Status = ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class SetAccount:
+    """Change tariff, name or credit_limit_micros; answered by the Account."""
+
+    account_id: int
+    changes: Mapping[str, str | int | None]
+
+    @property
+    def about_credit(self) -> bool:
+        """Whether it moves how far the balance may fall, which opens what is shut for a debt."""
+        return "credit_limit_micros" in self.changes
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeStatus:
+    """Give an account another status, and write down who did it and why; answered by the Account.
+    The status that it has changes nothing."""
+
+    account_id: int
+    status: Status
+    at: int
+    who: str = "operator"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceTariff:
+    """Put a price list in the place of the one of this name, as its next version; answered by the
+    number of rates.
+
+    Args:
+        terms: None: as they were.
+        at: epoch milliseconds.
+        note: what it is, for people.
+    """
+
+    name: str
+    currency: str
+    rates: Sequence[Rate]
+    terms: Terms | None = None
+    at: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoTariff:
+    """Make the version before the last change the next version; answered by the Version undone.
+
+    Args:
+        version: the one that is to be undone, so that nobody undoes what he hasn't seen.
+    """
+
+    name: str
+    version: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssignTariff:
+    """Give an account, or one line of it, another tariff from an instant on; answered by the
+    Assignment."""
+
+    account_id: int
+    line: str | None
+    tariff: str
+    from_at: int
+    at: int

@@ -1,0 +1,169 @@
+"""Call detail records: what happened to one attempt, written once and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from billing.facts.money import format_amount
+
+
+def leg_key(call_id: str, leg: str) -> str:
+    """By which the books know a leg: its reservation and the transaction that settles it."""
+    return call_id if leg == "a" else f"{call_id}-{leg}"
+
+
+@dataclass(frozen=True, slots=True)
+class SideMedia:
+    """What came from one side (RFC 3550); `lost` may be below zero when packets came twice.
+
+    `jitter_us` is in microseconds, `mos_hundredths` the MOS times 100, None without packets;
+    `round_trip_us` to that side's peer and back, None if RTCP didn't tell. `one_way`: for some
+    seconds nothing came from it though it was spoken to.
+    """
+
+    packets: int = 0
+    octets: int = 0
+    lost: int = 0
+    jitter_us: int = 0
+    mos_hundredths: int | None = None
+    strays: int = 0
+    round_trip_us: int | None = None
+    one_way: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFigures:
+    """Sound from the caller and from the called side."""
+
+    caller: SideMedia
+    callee: SideMedia
+
+
+DIRECTIONS = ("outgoing", "incoming", "internal", "forwarded", "service")
+TYPES = ("on_net", "local", "national", "mobile", "international", "special", "service")
+
+
+@dataclass(frozen=True, slots=True)
+class Cdr:
+    """One attempt, in the order in which it is shown. Stamps are epoch milliseconds."""
+
+    call_id: str
+    """The switch's own id of the call."""
+    leg: str
+    direction: str
+    """One of `DIRECTIONS`."""
+    type: str
+    """One of `TYPES`."""
+    account: int | None
+    line: str | None
+    calling: str
+    called: str
+    called_dialled: str
+    presented: str | None
+    trunk: str | None
+    setup_at: int
+    ringing_at: int | None
+    answered_at: int | None
+    ended_at: int
+    ring_ms: int
+    duration_ms: int
+    """Answer to end, by the monotonic clock."""
+    sip_status: int
+    cause: int
+    """Q.850."""
+    ended_by: str
+    """caller, callee, credit, timer, media_timeout, operator or restart."""
+    codec: str | None = None
+    media: MediaFigures | None = None
+    recovered: bool = False
+    sip_call_id: str = ""
+    """Call-ID of the caller's leg, to find it in a trace."""
+    tariff: str | None = None
+    prefix: str | None = None
+    billed_seconds: int = 0
+    price_micros: int = 0
+    currency: str | None = None
+    package: str | None = None
+    answered_by: str | None = None
+    """What of the switch answered, as "voicemail"; None: the called person's phone, or nobody."""
+    cost_micros: int | None = None
+    """What the trunk charges us for it; None: its tariff isn't known."""
+    cost_currency: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Follows from the call and its leg, so that writing it again changes nothing."""
+        return f"{self.call_id}-{self.leg}"
+
+    @property
+    def key(self) -> str:
+        return leg_key(self.call_id, self.leg)
+
+    def to_json(self) -> bytes:
+        """Every field as it is, for the store; :meth:`from_json` reads it back."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Cdr:
+        return msgspec.json.decode(data, type=cls)
+
+    def to_row(self) -> dict[str, Any]:
+        """As people and scripts see it: RFC 3339 stamps in UTC with milliseconds, the price as
+        a decimal string."""
+        row: dict[str, Any] = {"id": self.id}
+        for name, shown, show in _SHOWN:
+            value = getattr(self, name)
+            row[shown] = value if value is None or show is None else show(value)
+        return row
+
+
+def show_stamp(epoch_ms: int) -> str:
+    """RFC 3339, UTC, with milliseconds."""
+    seconds, ms = divmod(epoch_ms, 1000)
+    return f"{_show_second(seconds)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=64)  # records of a moment share their seconds
+def _show_second(epoch_seconds: int) -> str:
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def media_row(media: MediaFigures) -> dict[str, Any]:
+    """Both sides as people and scripts see them."""
+    return {"caller": _side_row(media.caller), "callee": _side_row(media.callee)}
+
+
+def _side_row(side: SideMedia) -> dict[str, Any]:
+    mos = side.mos_hundredths
+    return {
+        "packets": side.packets,
+        "octets": side.octets,
+        "lost": side.lost,
+        "jitter_ms": _milliseconds(side.jitter_us),
+        "mos": None if mos is None else f"{mos // 100}.{mos % 100:02d}",
+        "strays": side.strays,
+        "round_trip_ms": None if side.round_trip_us is None else _milliseconds(side.round_trip_us),
+        "one_way": side.one_way,
+    }
+
+
+def _milliseconds(microseconds: int) -> str:
+    return f"{microseconds // 1000}.{microseconds % 1000:03d}"
+
+
+def _shown(name: str) -> tuple[str, str, Callable[[Any], Any] | None]:
+    """A field, its name for people, and how its value is shown; None: as it is."""
+    if name in ("price_micros", "cost_micros"):
+        return name, name.removesuffix("_micros"), format_amount
+    if name.endswith("_at"):
+        return name, name, show_stamp
+    return name, name, media_row if name == "media" else None
+
+
+_SHOWN = tuple(_shown(item.name) for item in fields(Cdr))

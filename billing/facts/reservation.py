@@ -1,0 +1,81 @@
+"""Reservations: money of a call that isn't over, taken slice by slice before it is used.
+
+A reservation is pending until the call ends; then what was used is posted and the rest is voided.
+After a crash it is settled at the last proof of life. The functions here decide and change
+nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from billing.facts.rating import affordable_seconds, answered, charge
+from billing.facts.tariff import Rate
+
+SLICE_SECONDS = 60
+"""Long enough that extending costs little, short enough that one call can't hold a balance that
+another could use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What to hold, and what that pays for.
+
+    Args:
+        reserved_micros: the whole reservation of the call.
+        paid_seconds: talk time that it pays for; None without a limit.
+        final: nothing more could be reserved now.
+        longest_seconds: talk time that all the money there is now would pay for; None: unknown, or
+            without a limit.
+    """
+
+    reserved_micros: int
+    paid_seconds: int | None
+    final: bool
+    longest_seconds: int | None = None
+
+
+FREE = Slice(0, None, False)
+
+
+def first_slice(
+    rate: Rate, available_micros: int | None, slice_seconds: int, at: int = 0
+) -> Slice | None:
+    """What a call reserves before it rings; None if not even its first block can be paid.
+
+    Args:
+        at: epoch milliseconds of the answer, or of now while nobody has answered.
+    """
+    wanted = max(slice_seconds, answered(rate, at).initial_increment_seconds)
+    return _slice(rate, 0, wanted, available_micros, at)
+
+
+def next_slice(
+    rate: Rate,
+    reserved_micros: int,
+    paid_seconds: int,
+    available_micros: int | None,
+    slice_seconds: int,
+    answered_at: int = 0,
+) -> Slice | None:
+    """What the call reserves in all for another slice; None if there is nothing to be had.
+
+    `available_micros` is what is free beside the call's own reservation.
+    """
+    budget = None if available_micros is None else available_micros + reserved_micros
+    return _slice(rate, paid_seconds, paid_seconds + slice_seconds, budget, answered_at)
+
+
+def _slice(rate: Rate, paid: int, wanted: int, budget: int | None, at: int) -> Slice | None:
+    rate = answered(rate, at)
+    if budget is None:
+        price = charge(rate, wanted * 1000, at).price_micros
+        return Slice(price, affordable_seconds(rate, price, at), False)
+    longest = affordable_seconds(rate, budget, at)
+    if longest is not None and longest <= max(paid, rate.grace_seconds):
+        return None
+    seconds = wanted if longest is None else min(wanted, longest)
+    price = charge(rate, seconds * 1000, at).price_micros
+    covered = affordable_seconds(rate, price, at)
+    final = longest is not None and covered is not None and covered >= longest
+    return Slice(price, covered, final, longest)

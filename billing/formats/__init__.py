@@ -1,0 +1,1 @@
+"""Price lists and CDRs in the file formats of other programs."""

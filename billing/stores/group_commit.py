@@ -1,0 +1,125 @@
+"""One writer for everyone: commands queue, one transaction applies them, then all go on.
+
+While a batch is being written the next one gathers, so that the busier the switch is, the less a
+commit costs each call, and nobody waits for a disk alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from billing.facts.authorization import CloseCall, SetAccount, Settlement, TopUp
+from billing.facts.rerating import CorrectPrice
+from billing.stores.store import StoreError
+
+MAX_BATCH = 500
+"""Commands in one transaction: bounds how long the last of them waits."""
+
+Apply = Callable[[Sequence[Any]], list[Any]]
+
+
+class GroupCommit:
+    """The asyncio side of the books.
+
+    Args:
+        apply: :meth:`billing.stores.store.Store.apply`.
+        run_in_thread: True for a disk; False applies in the loop itself, as a simulation needs.
+        gather_seconds: how long the first command of a batch waits for company.
+    """
+
+    def __init__(
+        self,
+        apply: Apply,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        run_in_thread: bool = True,
+        gather_seconds: float = 0.0,
+    ) -> None:
+        self._apply = apply
+        self._loop = loop
+        self._gather_seconds = gather_seconds
+        self._waiting: list[tuple[Any, asyncio.Future[Any]]] = []
+        self._busy = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._executor = (
+            ThreadPoolExecutor(1, thread_name_prefix="books") if run_in_thread else None
+        )
+        self.on_accounts_changed: Callable[[set[int]], None] = lambda accounts: None
+        """Called with the accounts whose available money may have risen."""
+        self.batches = 0
+        self.commands = 0
+
+    def submit(self, command: Any) -> asyncio.Future[Any]:
+        """Have a command applied; the future brings its answer, the BillingError that refused it,
+        or the StoreError of the batch."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._waiting.append((command, future))
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            if self._gather_seconds:
+                self._loop.call_later(self._gather_seconds, self._start)
+            else:
+                self._loop.call_soon(self._start)
+        return future
+
+    async def close(self) -> None:
+        """Wait until everything that was submitted is applied."""
+        await self._idle.wait()
+        if self._executor is not None:
+            self._executor.shutdown()
+
+    def _start(self) -> None:
+        batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        commands = [command for command, _ in batch]
+        if self._executor is None:
+            try:
+                results = self._apply(commands)
+            except StoreError as error:
+                self._finish(batch, [error] * len(batch))
+            else:
+                self._finish(batch, results)
+            return
+        running = self._loop.run_in_executor(self._executor, self._apply, commands)
+        running.add_done_callback(lambda done: self._written(batch, done))
+
+    def _written(
+        self, batch: list[tuple[Any, asyncio.Future[Any]]], done: asyncio.Future[list[Any]]
+    ) -> None:
+        error = done.exception()
+        self._finish(batch, done.result() if error is None else [error] * len(batch))
+
+    def _finish(self, batch: list[tuple[Any, asyncio.Future[Any]]], results: Sequence[Any]) -> None:
+        self.batches += 1
+        self.commands += len(batch)
+        changed: set[int] = set()
+        for (command, future), result in zip(batch, results, strict=True):
+            if isinstance(result, BaseException):
+                if not future.done():
+                    future.set_exception(result)
+                continue
+            if not future.done():
+                future.set_result(result)
+            account = _relieved(command, result)
+            if account is not None:
+                changed.add(account)
+        if changed:
+            self.on_accounts_changed(changed)
+        if self._waiting:
+            self._loop.call_soon(self._start)
+        else:
+            self._busy = False
+            self._idle.set()
+
+
+def _relieved(command: Any, result: Any) -> int | None:
+    """The account that has more to spend than before, if the command did that."""
+    if isinstance(command, CloseCall) and isinstance(result, Settlement):
+        return result.cdr.account
+    if isinstance(command, TopUp | CorrectPrice | SetAccount):
+        return command.account_id
+    return None

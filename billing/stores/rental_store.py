@@ -1,0 +1,247 @@
+"""Numbers for rent in the database, inside the store's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, insert, or_, select, update
+
+from billing.decisions import rentals
+from billing.decisions.book import Book
+from billing.decisions.sales import PostBonus, Sales
+from billing.facts.authorization import SetAccount, TopUp
+from billing.facts.order import ConnectOrder, EndOrder, OfferNumber
+from billing.facts.rental import (
+    ACTIVE,
+    ENDED,
+    RENTED,
+    STOCK,
+    TRIAL,
+    AddNumbers,
+    BurnNumber,
+    BuySmsNumber,
+    ChargeRental,
+    GiveUpNumber,
+    Number,
+    ReleaseNumber,
+    Rental,
+    RentNumber,
+    RestoreNumber,
+    SetDiscounts,
+    TryNumber,
+    Wait,
+    WaitForNumber,
+)
+from billing.stores import order_store
+from billing.stores import rental_schema as schema
+from billing.stores.sales_schema import notices
+
+_OF_NUMBERS = (RentNumber, TryNumber, ReleaseNumber, RestoreNumber, BuySmsNumber, BurnNumber)
+_OF_THE_QUEUE = (WaitForNumber, ReleaseNumber, EndOrder)
+_OF_RENTALS = (ChargeRental, GiveUpNumber)
+
+
+def load(connection: Connection, commands: Sequence[Any], sales: Sales) -> bool:
+    """Put what the commands touch into the working set; whether there was anything.
+
+    Numbers are locked, after the accounts and in one order: two clients never get the same."""
+    numbers: set[str] = set()
+    keys: set[str] = set()
+    owners: set[int] = set()
+    for command in commands:
+        if isinstance(command, _OF_NUMBERS):
+            numbers.add(command.number)
+        if isinstance(command, RentNumber | RestoreNumber):
+            keys.add(command.rental_id)
+        if isinstance(command, _OF_RENTALS):
+            keys.add(command.rental)
+        if isinstance(command, TopUp | PostBonus | SetAccount):
+            owners.add(command.account_id)
+        if isinstance(command, TryNumber):
+            sales.told |= _tried(connection, command)
+        if isinstance(command, ConnectOrder):
+            numbers.add(command.number)
+            keys.add(command.order)
+    waits = any(isinstance(command, _OF_THE_QUEUE) for command in commands)
+    order_store.load(connection, commands, sales)
+    keys |= set(sales.orders)
+    numbers |= {order.number for order in sales.orders.values() if order.number is not None}
+    if not (numbers or keys or owners or waits):
+        return False
+    found = _rentals(connection, keys, owners)
+    numbers |= {rental.number for rental in found if rental.id in keys}
+    if numbers:
+        load_numbers(connection, sales, numbers)
+    sales.rentals = {rental.id: rental for rental in found}
+    sales.stored_rentals = frozenset(sales.rentals)
+    sales.stored_numbers = frozenset(sales.numbers)
+    if waits:
+        load_queue(connection, sales)
+    return True
+
+
+def load_numbers(connection: Connection, sales: Sales, numbers: Iterable[str]) -> None:
+    table = schema.numbers
+    query = select(table).where(table.c.number.in_(sorted(numbers))).order_by(table.c.number)
+    for row in connection.execute(query.with_for_update()):
+        sales.numbers[row.number] = Number(*row)
+
+
+def load_queue(connection: Connection, sales: Sales) -> None:
+    """Who a number that comes into stock may be for."""
+    sales.waiting_orders = order_store.waiting(connection)
+    sales.waits = {row.id: Wait(*row) for row in connection.execute(select(schema.waits))}
+
+
+def _tried(connection: Connection, command: TryNumber) -> set[str]:
+    key = f"number_tried:{command.account_id}:{command.number}"
+    return set(connection.execute(select(notices.c.id).where(notices.c.id == key)).scalars())
+
+
+def _rentals(connection: Connection, keys: set[str], owners: set[int]) -> list[Rental]:
+    columns = schema.rentals.c
+    mine = columns.account_id.in_(sorted(owners)) & columns.owing
+    query = select(schema.rentals).where(or_(columns.id.in_(sorted(keys)), mine))
+    return [Rental(*row) for row in connection.execute(query)]
+
+
+def write(connection: Connection, sales: Sales) -> None:
+    changes = sales.changes
+    for key, number in changes.numbers.items():
+        row, table = schema.row_of(schema.numbers, number), schema.numbers
+        if key in sales.stored_numbers:
+            connection.execute(update(table).where(table.c.number == key).values(row))
+        else:
+            connection.execute(insert(table), row)
+    order_store.write(connection, sales)
+    for key, rental in changes.rentals.items():
+        row, table = schema.row_of(schema.rentals, rental), schema.rentals
+        if key in sales.stored_rentals:
+            connection.execute(update(table).where(table.c.id == key).values(row))
+        else:
+            connection.execute(insert(table), row)
+    _replace(connection, schema.waits, changes.waits)
+
+
+def _replace(connection: Connection, table: Table, changes: dict[str, Wait | None]) -> None:
+    if changes:
+        connection.execute(delete(table).where(table.c.id.in_(sorted(changes))))
+    rows = [schema.row_of(table, item) for item in changes.values() if item is not None]
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _add_numbers(connection: Connection, book: Book, command: AddNumbers) -> list[Number]:
+    table, sales = schema.numbers, book.sales
+    wanted = {item.number: item for item in command.numbers}
+    known = set(
+        connection.execute(
+            select(table.c.number).where(table.c.number.in_(sorted(wanted)))
+        ).scalars()
+    )
+    fresh = [item for key, item in wanted.items() if key not in known]
+    if fresh:
+        connection.execute(insert(table), [schema.row_of(table, item) for item in fresh])
+        sales.stored_numbers |= {item.number for item in fresh}
+        load_queue(connection, sales)
+    for item in fresh:
+        rentals.into_stock(book, item, command.at)
+    return fresh
+
+
+def _offer_number(connection: Connection, book: Book, command: OfferNumber) -> None:
+    found = number(connection, command.number)
+    if found is not None and found.state == STOCK:
+        load_queue(connection, book.sales)
+        rentals.tell_waiting(book, found, command.at)
+
+
+def _set_discounts(connection: Connection, book: Book, command: SetDiscounts) -> None:
+    table = schema.discounts
+    connection.execute(delete(table).where(table.c.what.in_(sorted(command.percents))))
+    rows = [{"what": what, "percent": percent} for what, percent in command.percents.items()]
+    connection.execute(insert(table), rows)
+
+
+DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {
+    AddNumbers: _add_numbers,
+    SetDiscounts: _set_discounts,
+    OfferNumber: _offer_number,
+    **order_store.DEFINITIONS,
+}
+
+
+# Reading
+
+
+def numbers(
+    connection: Connection,
+    state: str | None = None,
+    country: str | None = None,
+    city: str | None = None,
+    kind: str | None = None,
+    service: str | None = None,
+    limit: int | None = None,
+) -> list[Number]:
+    """The inventory, or the part of it with these properties."""
+    columns = schema.numbers.c
+    query = select(schema.numbers).order_by(columns.country, columns.city, columns.number)
+    for column, value in (
+        (columns.state, state),
+        (columns.country, country),
+        (columns.city, city),
+        (columns.kind, kind),
+        (columns.service, service),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return [Number(*row) for row in connection.execute(query.limit(limit))]
+
+
+def number(connection: Connection, key: str) -> Number | None:
+    row = connection.execute(select(schema.numbers).where(schema.numbers.c.number == key)).first()
+    return None if row is None else Number(*row)
+
+
+def every_number(connection: Connection) -> set[str]:
+    """Of the whole inventory."""
+    return set(connection.execute(select(schema.numbers.c.number)).scalars())
+
+
+def rented(
+    connection: Connection, account_ids: Sequence[int] | None = None, ended: bool = False
+) -> list[Rental]:
+    """Rentals of some accounts, or of all (None)."""
+    columns = schema.rentals.c
+    query = select(schema.rentals).order_by(columns.account_id, columns.number, columns.id)
+    if account_ids is not None:
+        query = query.where(columns.account_id.in_(account_ids))
+    if not ended:
+        query = query.where(columns.state != ENDED)
+    return [Rental(*row) for row in connection.execute(query)]
+
+
+def ringing(
+    connection: Connection, account_ids: Sequence[int] | None = None
+) -> list[tuple[str, int, str, bool]]:
+    """Numbers that ring somewhere: (number, account, line, shut for a debt)."""
+    table, owed = schema.numbers, schema.rentals
+    debts = select(owed.c.number).where(owed.c.owing, owed.c.state == ACTIVE)
+    query = select(table.c.number, table.c.account_id, table.c.line).where(
+        table.c.state.in_((RENTED, TRIAL)), table.c.line.is_not(None)
+    )
+    if account_ids is not None:
+        query = query.where(table.c.account_id.in_(account_ids))
+        debts = debts.where(owed.c.account_id.in_(account_ids))
+    shut = set(connection.execute(debts).scalars())
+    return [(key, owner, line, key in shut) for key, owner, line in connection.execute(query)]
+
+
+def waiting(connection: Connection) -> list[Wait]:
+    query = select(schema.waits).order_by(schema.waits.c.since, schema.waits.c.id)
+    return [Wait(*row) for row in connection.execute(query)]
+
+
+def discounts(connection: Connection) -> dict[str, int]:
+    return {row.what: row.percent for row in connection.execute(select(schema.discounts))}

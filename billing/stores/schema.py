@@ -1,0 +1,309 @@
+"""Tables of the books, and rows to facts. Nothing here is peculiar to one database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+from billing.decisions.book import LiveCall
+from billing.facts.account import Account, Change
+from billing.facts.cdr import Cdr, MediaFigures
+from billing.facts.coverage import Coverage
+from billing.facts.ledger import Entry
+from billing.facts.tariff import Rate
+
+metadata = MetaData()
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("balance_micros", BigInteger, nullable=False),
+    Column("reserved_micros", BigInteger, nullable=False),
+    Column("credit_limit_micros", BigInteger),
+    Column("status", String(16), nullable=False),
+    Column("tariff", String(64), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+account_changes_table = Table(
+    "account_changes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", Integer, ForeignKey("accounts.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("what", String(64), nullable=False),
+    Column("before", String(256), nullable=False),
+    Column("after", String(256), nullable=False),
+    Column("reason", String(256), nullable=False),
+    Index("account_changes_by_account", "account_id", "at"),
+)
+
+entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("transaction_id", String(160), nullable=False),
+    Column("account_id", Integer, ForeignKey("accounts.id")),
+    Column("book", String(32), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("amount_micros", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("ledger_entries_by_account", "account_id", "at"),
+)
+
+live_calls = Table(
+    "live_calls",
+    metadata,
+    Column("call_id", String(64), primary_key=True),
+    Column("account_id", Integer, ForeignKey("accounts.id")),
+    Column("rate", LargeBinary),
+    Column("reserved_micros", BigInteger, nullable=False),
+    Column("paid_seconds", BigInteger),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("answered_at", BigInteger),
+    Column("last_alive_at", BigInteger, nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+    Column("node", String(64), nullable=False, server_default=""),
+    Column("answered_by", String(16)),
+    Column("trunk", String(64)),
+    Column("cost", LargeBinary),
+    Column("coverage", LargeBinary),
+)
+
+cdrs = Table(
+    "cdrs",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("call_id", String(64), nullable=False),
+    Column("leg", String(8), nullable=False),
+    Column("direction", String(16), nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("account", Integer),
+    Column("line", String(16)),
+    Column("calling", String(64), nullable=False),
+    Column("called", String(64), nullable=False),
+    Column("called_dialled", String(64), nullable=False),
+    Column("presented", String(64)),
+    Column("trunk", String(64)),
+    Column("setup_at", BigInteger, nullable=False),
+    Column("ringing_at", BigInteger),
+    Column("answered_at", BigInteger),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("ring_ms", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("sip_status", Integer, nullable=False),
+    Column("cause", Integer, nullable=False),
+    Column("ended_by", String(16), nullable=False),
+    Column("codec", String(32)),
+    Column("media", LargeBinary),
+    Column("recovered", Boolean, nullable=False),
+    Column("sip_call_id", String(256), nullable=False),
+    Column("tariff", String(64)),
+    Column("prefix", String(16)),
+    Column("billed_seconds", BigInteger, nullable=False),
+    Column("price_micros", BigInteger, nullable=False),
+    Column("currency", String(3)),
+    Column("package", String(64)),
+    Column("answered_by", String(16)),
+    Column("cost_micros", BigInteger),
+    Column("cost_currency", String(3)),
+    Column("rate", LargeBinary),
+    Column("coverage", LargeBinary),
+    Column("cost_rate", LargeBinary),
+    Index("cdrs_by_time", "setup_at"),
+    Index("cdrs_by_account", "account", "setup_at", "type", "direction"),
+    Index("cdrs_by_calling", "calling", "setup_at", "type", "direction", "account"),
+    Index("cdrs_by_called", "called", "setup_at", "type", "direction", "account"),
+    Index("cdrs_by_line", "line", "setup_at", "type", "direction"),
+    Index("cdrs_by_direction", "direction", "setup_at"),
+    Index("cdrs_by_type", "type", "setup_at"),
+)
+"""`rate`, `coverage` and `cost_rate` (what the trunk charges us by) are kept so that a price and a
+cost can be computed again long after tariffs and packages have changed. Type, direction and account
+stand in the indices of others, so that what somebody with very many calls had seldom or never is
+looked for in an index alone."""
+
+_encode = msgspec.msgpack.encode
+_decode_rate = msgspec.msgpack.Decoder(Rate).decode
+_decode_coverage = msgspec.msgpack.Decoder(Coverage).decode
+_decode_media = msgspec.msgpack.Decoder(MediaFigures).decode
+
+# Rows are tuples; these are the columns that they stand for.
+ACCOUNT_CHANGES = (
+    "name",
+    "balance_micros",
+    "reserved_micros",
+    "credit_limit_micros",
+    "status",
+    "tariff",
+    "version",
+)
+ENTRY_COLUMNS = tuple(column.name for column in entries.columns)
+CALL_COLUMNS = tuple(column.name for column in live_calls.columns)
+CALL_CHANGES = (
+    "reserved_micros",
+    "paid_seconds",
+    "answered_at",
+    "last_alive_at",
+    "answered_by",
+    "trunk",
+    "cost",
+    "coverage",
+)
+_CDR_BLOBS = ("media", "rate", "coverage", "cost_rate")
+_CDR_FACTS = tuple(c.name for c in cdrs.columns if c.name not in ("id", *_CDR_BLOBS))
+CDR_COLUMNS = ("id", *_CDR_FACTS, *_CDR_BLOBS)
+
+
+def account_of(row: Any) -> Account:
+    return Account(*row)
+
+
+def entry_of(row: Any) -> Entry:
+    return Entry(*row)
+
+
+def account_changes(account: Account) -> tuple[Any, ...]:
+    """Which account, and as it was known, stand last."""
+    return (
+        account.name,
+        account.balance_micros,
+        account.reserved_micros,
+        account.credit_limit_micros,
+        account.status,
+        account.tariff,
+        account.version + 1,
+        account.id,
+        account.version,
+    )
+
+
+def change_row(change: Change) -> dict[str, Any]:
+    names = [column.name for column in account_changes_table.columns if column.name != "id"]
+    return {name: getattr(change, name) for name in names}
+
+
+entry_row: Callable[[Entry], tuple[Any, ...]] = attrgetter(*ENTRY_COLUMNS)
+
+
+def call_of(row: Any) -> LiveCall:
+    call_id, account_id, rate, *rest = row
+    rest[-1] = coverage_from_blob(rest[-1])
+    rest[-2] = rate_from_blob(rest[-2])
+    return LiveCall(call_id, account_id, None if rate is None else _decode_rate(rate), *rest)
+
+
+def call_row(call: LiveCall) -> tuple[Any, ...]:
+    return (
+        call.call_id,
+        call.account_id,
+        rate_blob(call.rate),
+        call.reserved_micros,
+        call.paid_seconds,
+        call.opened_at,
+        call.answered_at,
+        call.last_alive_at,
+        call.facts,
+        call.node,
+        call.answered_by,
+        call.trunk,
+        rate_blob(call.cost),
+        coverage_blob(call.coverage),
+    )
+
+
+def call_changes(call: LiveCall) -> tuple[Any, ...]:
+    """Which call stands last."""
+    return (
+        call.reserved_micros,
+        call.paid_seconds,
+        call.answered_at,
+        call.last_alive_at,
+        call.answered_by,
+        call.trunk,
+        rate_blob(call.cost),
+        coverage_blob(call.coverage),
+        call.call_id,
+    )
+
+
+def rate_blob(rate: Rate | None) -> bytes | None:
+    return None if rate is None else _encode(rate)
+
+
+def rate_from_blob(blob: bytes | None) -> Rate | None:
+    return None if blob is None else _decode_rate(blob)
+
+
+def coverage_blob(coverage: Coverage | None) -> bytes | None:
+    return None if coverage is None else _encode(coverage)
+
+
+def coverage_from_blob(blob: bytes | None) -> Coverage | None:
+    return None if blob is None else _decode_coverage(blob)
+
+
+def cdr_of(row: Any) -> Cdr:
+    """From a row with all columns of `cdrs`, by name."""
+    facts = {name: row[name] for name in _CDR_FACTS}
+    facts["recovered"] = bool(facts["recovered"])
+    media = row["media"]
+    return Cdr(**facts, media=None if media is None else _decode_media(media))
+
+
+def cdr_row(
+    cdr: Cdr,
+    rate: Rate | None,
+    coverage: Coverage | None = None,
+    cost: Rate | None = None,
+) -> tuple[Any, ...]:
+    facts = list(_cdr_facts(cdr))
+    for position, length in _FROM_THE_WIRE:
+        value = facts[position]
+        facts[position] = None if value is None else storable(value, length)
+    media = None if cdr.media is None else _encode(cdr.media)
+    return cdr.id, *facts, media, rate_blob(rate), coverage_blob(coverage), rate_blob(cost)
+
+
+_cdr_facts: Callable[[Cdr], tuple[Any, ...]] = attrgetter(*_CDR_FACTS)
+_FROM_THE_WIRE = tuple(
+    (_CDR_FACTS.index(name), length)
+    for name, length in (
+        ("calling", 64),
+        ("called", 64),
+        ("called_dialled", 64),
+        ("presented", 64),
+        ("sip_call_id", 256),
+    )
+)
+"""Columns whose text strangers choose, and how much of it they hold."""
+
+
+def storable(text: str, length: int) -> str:
+    """Text as every database and file takes it: strangers choose it, and PostgreSQL refuses a NUL,
+    a lone surrogate and a character too many, and with it the whole batch."""
+    if text.isprintable() and len(text) <= length:
+        return text
+    return "".join(x if x.isprintable() else "\ufffd" for x in text[:length])

@@ -1,0 +1,89 @@
+"""What a call would cost the caller, and us: said by `tariff quote` and `explain call` alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from billing.facts.coverage import NONE, Coverage, charge_covered, continued
+from billing.facts.money import format_amount
+from billing.facts.rating import Charge, answered, charge, parts
+from billing.facts.tariff import Rate
+from softswitch.admission.least_cost import Costed
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The price of a call that is answered at an instant (epoch milliseconds), and what the trunk
+    that is tried first charges us for it; None where that isn't known."""
+
+    rate: Rate
+    seconds: int
+    answered_at: int
+    coverage: Coverage
+    price: Charge
+    trunk: str | None
+    cost: Charge | None
+    cost_currency: str
+
+    @property
+    def margin_micros(self) -> int | None:
+        """What is left for us, where both are in one currency."""
+        if self.cost is None or self.cost_currency != self.rate.currency:
+            return None
+        return self.price.price_micros - self.cost.price_micros
+
+
+def quote(
+    rate: Rate, seconds: int, at: int, coverage: Coverage = NONE, costs: Sequence[Costed] = ()
+) -> Quote:
+    """Price a call of so many seconds."""
+    first = costs[0] if costs else None
+    cost_rate = None if first is None else first.rate
+    return Quote(
+        answered(rate, at),
+        seconds,
+        at,
+        coverage,
+        charge_covered(rate, coverage, seconds * 1000, at),
+        None if first is None else first.trunk.name,
+        None if cost_rate is None else charge(cost_rate, seconds * 1000, at),
+        "" if cost_rate is None else cost_rate.currency,
+    )
+
+
+def split(asked: Quote) -> str | None:
+    """How many seconds are billed in which interval; None for a call in one of them."""
+    free, duration = asked.coverage.free_ms, asked.seconds * 1000
+    rate, at = asked.rate, asked.answered_at
+    if not rate.changes or duration <= free:
+        return None
+    if free:
+        rate, at, duration = continued(rate), at + free, duration - free
+    found = parts(rate, duration, at)
+    if len(found) < 2:
+        return None
+    return ", ".join(
+        f"{((part.end_ms or 0) - part.start_ms) / 1000:g} s "
+        f"{part.interval or 'outside intervals'} at {format_amount(part.per_minute_micros)}"
+        for part in found
+    )
+
+
+def quote_row(asked: Quote) -> Row:
+    """A quote as people and scripts read it."""
+    margin = asked.margin_micros
+    return {
+        "seconds": asked.seconds,
+        "billed_seconds": asked.price.billed_seconds,
+        "price": format_amount(asked.price.price_micros),
+        "parts": split(asked),
+        "package": asked.coverage.covers[0].product if asked.coverage.covers else None,
+        "trunk": asked.trunk,
+        "cost": None if asked.cost is None else format_amount(asked.cost.price_micros),
+        "cost_currency": asked.cost_currency or None,
+        "margin": None if margin is None else format_amount(margin),
+    }

@@ -1,0 +1,242 @@
+"""From hang-up to CDR to settlement."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from billing.facts.authorization import CloseCall, Settlement, WriteCdr
+from billing.facts.cdr import Cdr, MediaFigures, SideMedia, leg_key
+from billing.stores.group_commit import GroupCommit
+from billing.stores.schema import storable
+from billing.stores.store import StoreError
+from rtp.control import SessionFigures, SideFigures
+from sip.message import Request
+from softswitch.admission.authentication import Caller, LineCaller
+from softswitch.admission.credit import PricedRoute
+from softswitch.admission.numbering import Dialled
+from softswitch.admission.routing import ToLine
+from softswitch.call.ending import Ending
+
+RETRY_SECONDS = 1.0
+"""How soon a settlement is tried again while the database is out of order."""
+MAX_DIALLED = 64
+"""Of what was dialled, so much is written down."""
+MAX_CALL_ID = 255
+FIRST_LEG = "a"
+"""The caller's own; later letters are legs that lines added by sending the call on."""
+
+
+class Record:
+    """What is known of a call so far; becomes its CDR."""
+
+    __slots__ = (
+        "_answered_at",
+        "_dialled",
+        "_presented",
+        "_ringing_at",
+        "_sip_call_id",
+        "_type",
+        "account",
+        "answered_by",
+        "call_id",
+        "called",
+        "calling",
+        "direction",
+        "leg",
+        "line",
+        "line_ids",
+        "setup_at",
+        "trunk",
+    )
+
+    def __init__(
+        self,
+        call_id: str,
+        request: Request,
+        now: int,
+        leg: str = FIRST_LEG,
+        dialled: str | None = None,
+    ) -> None:
+        self.call_id = call_id
+        self.leg = leg
+        self.account: int | None = None
+        self.line: str | None = None
+        self.line_ids: tuple[int, ...] = ()
+        self.calling = ""
+        self.called = ""
+        self.trunk: str | None = None
+        self.answered_by: str | None = None
+        """What of the switch takes the call, where that isn't the person who was called."""
+        # A journal takes no octets that are no text, whoever put them there.
+        self._sip_call_id = storable(request.call_id, MAX_CALL_ID)
+        wanted = (request.uri.user or "") if dialled is None else dialled
+        self._dialled = storable(wanted, MAX_DIALLED)
+        self.direction = "outgoing" if leg == FIRST_LEG else "forwarded"
+        self._type = "special"
+        self._presented: str | None = None
+        self.setup_at = now
+        self._ringing_at: int | None = None
+        self._answered_at: int | None = None
+
+    # The stages of admission
+
+    def caller(self, caller: Caller) -> None:
+        if isinstance(caller, LineCaller):
+            self.account = caller.line.account_id
+            self.line = self.calling = caller.line.number
+        else:
+            if self.leg == FIRST_LEG:
+                self.direction = "incoming"
+            self.trunk = caller.trunk.name
+
+    def dialled(self, dialled: Dialled) -> None:
+        self.called = dialled.number
+
+    def routed(self, direction: str, kind: str) -> None:
+        """A leg that was added to a call is forwarded, wherever it goes."""
+        self._type = kind
+        if self.leg == FIRST_LEG:
+            self.direction = direction
+
+    def priced(self, caller: Caller, priced: PricedRoute) -> None:
+        presented = priced.presented
+        self.account = priced.account_id
+        self.calling = presented.calling
+        self._presented = presented.presented
+        lines = [caller.line.id] if isinstance(caller, LineCaller) else []
+        if isinstance(presented.route, ToLine):
+            lines.append(presented.route.line.id)
+            if self.line is None:
+                self.line = presented.route.number
+        self.line_ids = tuple(lines)
+
+    def onward(self, shown: str | None) -> None:
+        """Somebody else than the line that pays for the leg will talk."""
+        self._presented = shown
+
+    # The call's life
+
+    def rang(self, now: int) -> None:
+        if self._ringing_at is None:
+            self._ringing_at = now
+
+    def answered(self, now: int) -> None:
+        self._answered_at = now
+
+    @property
+    def answered_at(self) -> int | None:
+        return self._answered_at
+
+    @property
+    def ringing_at(self) -> int | None:
+        return self._ringing_at
+
+    @property
+    def key(self) -> str:
+        """By which the store knows the leg while it lives."""
+        return leg_key(self.call_id, self.leg)
+
+    def draft(self) -> bytes:
+        """The CDR as it stands, for the journal of live calls."""
+        ending = Ending("restart", 0, 41)
+        return self.cdr(ending, self.setup_at, 0, None, None).to_json()
+
+    def cdr(
+        self,
+        end: Ending,
+        ended_at: int,
+        duration_ms: int,
+        figures: SessionFigures | None,
+        codec: str | None,
+    ) -> Cdr:
+        """The CDR, not yet rated. Stamps are epoch milliseconds."""
+        until = self._answered_at if self._answered_at is not None else ended_at
+        ring_ms = 0 if self._ringing_at is None else max(0, until - self._ringing_at)
+        return Cdr(
+            call_id=self.call_id,
+            leg=self.leg,
+            direction=self.direction,
+            type=self._type,
+            account=self.account,
+            line=self.line,
+            calling=self.calling,
+            called=self.called,
+            called_dialled=self._dialled,
+            presented=self._presented,
+            trunk=self.trunk,
+            setup_at=self.setup_at,
+            ringing_at=self._ringing_at,
+            answered_at=self._answered_at,
+            ended_at=ended_at,
+            ring_ms=ring_ms,
+            duration_ms=duration_ms,
+            sip_status=end.status,
+            cause=end.cause,
+            ended_by=end.ended_by,
+            codec=codec,
+            media=media_figures(figures),
+            sip_call_id=self._sip_call_id,
+            answered_by=None if self._answered_at is None else self.answered_by,
+        )
+
+
+def media_figures(figures: SessionFigures | None) -> MediaFigures | None:
+    """What the relay counted, as the CDR keeps it."""
+    if figures is None:
+        return None
+    return MediaFigures(_side(figures.a), _side(figures.b))
+
+
+def _side(side: SideFigures) -> SideMedia:
+    return SideMedia(
+        side.packets,
+        side.octets,
+        side.lost,
+        round(side.jitter_ms * 1000),
+        None if side.mos is None else round(side.mos * 100),
+        side.strays,
+        None if side.round_trip_ms is None else round(side.round_trip_ms * 1000),
+        side.one_way,
+    )
+
+
+class SettlementDesk:
+    """Settles calls; a call isn't let go until its CDR is on disk.
+
+    Args:
+        on_settled: told of each CDR that has become durable.
+    """
+
+    def __init__(
+        self, money: GroupCommit, log: Any, on_settled: Callable[[Cdr], None] = lambda cdr: None
+    ) -> None:
+        self._money = money
+        self._log = log
+        self._on_settled = on_settled
+        self.waiting = 0
+        """Calls that wait for a database that is out of order."""
+
+    async def settle(self, cdr: Cdr, *, opened: bool) -> Cdr:
+        """Have a call rated and recorded; tried until it works, since nothing may be lost."""
+        command = CloseCall(cdr.key, cdr) if opened else WriteCdr(cdr)
+        try:
+            settlement: Settlement = await self._money.submit(command)
+        except StoreError as error:
+            self._log.error("a settlement waits for the database", call=cdr.call_id, why=str(error))
+            settlement = await self._retry(command)
+        self._on_settled(settlement.cdr)
+        return settlement.cdr
+
+    async def _retry(self, command: CloseCall | WriteCdr) -> Settlement:
+        self.waiting += 1
+        try:
+            while True:
+                await asyncio.sleep(RETRY_SECONDS)
+                with contextlib.suppress(StoreError):
+                    settlement: Settlement = await self._money.submit(command)
+                    return settlement
+        finally:
+            self.waiting -= 1

@@ -1,0 +1,191 @@
+"""The paid time of a call: reserved ahead of use, extended while it talks, settled at the end.
+
+A call has a meter for each payer: one for the caller, and one more for each leg that a line of ours
+added by forwarding or transferring it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from billing.facts.authorization import AnswerCall, Authorization, ExtendCall, OpenCall
+from rtp.control import SessionFigures
+from softswitch.admission.credit import PricedRoute
+from softswitch.call.charging.accounting import RETRY_SECONDS, Record
+from softswitch.call.ending import Ending
+
+if TYPE_CHECKING:
+    from softswitch.call.call import Call
+    from softswitch.call.context import CallContext
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """What the store said to a request for more paid time; None if it had nothing to give."""
+
+    meter: Meter
+    authorization: Authorization | None
+
+
+class Meter:
+    """What one payer pays for; its CDR is one leg's."""
+
+    __slots__ = (
+        "_again_at",
+        "_authorization",
+        "_call",
+        "_context",
+        "_extending",
+        "_opened",
+        "answered_at",
+        "priced",
+        "record",
+    )
+
+    def __init__(self, context: CallContext, call: Call, record: Record) -> None:
+        self._context = context
+        self._call = call
+        self._authorization: Authorization | None = None
+        self._extending = False
+        self._again_at = 0.0
+        """Not before then, since the store failed a moment ago."""
+        self._opened = False
+        self.record = record
+        self.priced: PricedRoute
+        """What admission decided; set by :meth:`reserve`."""
+        self.answered_at: float | None = None
+        """The loop's time."""
+
+    @property
+    def key(self) -> str:
+        """By which the store knows it while it runs."""
+        return self.record.key
+
+    @property
+    def open(self) -> bool:
+        """Whether the store knows it, so that it wants proofs of life."""
+        return self._opened
+
+    @property
+    def paid_seconds(self) -> int | None:
+        """Talk time that the reservation pays for; None without a limit."""
+        return None if self._authorization is None else self._authorization.paid_seconds
+
+    @property
+    def wants_balance(self) -> bool:
+        """Whether there was nothing left to reserve when it asked last."""
+        return self._authorization is not None and self._authorization.final
+
+    async def reserve(self, priced: PricedRoute) -> None:
+        """Have the first slice reserved; on disk before anybody's phone hears of the call.
+
+        Raises:
+            InsufficientFunds, AccountBlocked, StoreError: it can't be.
+        """
+        context = self._context
+        self.priced = priced
+        self._authorization = await context.money.submit(
+            OpenCall(
+                self.key,
+                priced.account_id,
+                priced.rate,
+                self.record.draft(),
+                context.wall_ms(),
+                context.limits.reservation_seconds,
+                priced.packages,
+                context.node,
+            )
+        )
+        self._opened = True
+
+    async def answer(self, answered_at: float, wall: int) -> None:
+        """Note the answer; on disk before the caller hears of it."""
+        trunk, answered_by = self.record.trunk, self.record.answered_by
+        command = AnswerCall(self.key, wall, trunk, self.priced.cost_of(trunk), answered_by)
+        authorization = await self._context.money.submit(command)
+        if authorization is not None:
+            self._authorization = authorization
+        self.answered_at = answered_at
+        self.record.answered(wall)
+
+    def belongs_to(self, call: Call) -> None:
+        """Another call goes on with it: an attended transfer joins two."""
+        self._call = call
+
+    # While it runs
+
+    def alive_at(self) -> int:
+        """Epoch milliseconds until which the leg has lived for certain: the answer's stamp and the
+        talk time since, so that a crash bills the same when the wall clock was set meanwhile."""
+        context, answered_wall = self._context, self.record.answered_at
+        if self.answered_at is None or answered_wall is None:
+            return context.wall_ms()
+        return answered_wall + round((context.loop.time() - self.answered_at) * 1000)
+
+    def paid_until(self) -> float:
+        """The loop's time of the paid second."""
+        paid = self.paid_seconds
+        if paid is None or self.answered_at is None:
+            return float("inf")
+        return self.answered_at + paid
+
+    def ends_at(self) -> float:
+        """The loop's time at which the money ends, as far as is known now: for certain once there
+        is nothing left to reserve."""
+        authorization = self._authorization
+        if authorization is None or self.answered_at is None:
+            return float("inf")
+        longest = authorization.longest_seconds
+        if authorization.final:
+            longest = authorization.paid_seconds
+        return float("inf") if longest is None else self.answered_at + longest
+
+    @property
+    def extending(self) -> bool:
+        """Whether the store was asked for more and hasn't answered."""
+        return self._extending
+
+    def extend_at(self) -> float:
+        """When to reserve more: well before the paid second, and not while an answer is due."""
+        authorization = self._authorization
+        if self._extending or authorization is None or authorization.final:
+            return float("inf")
+        lead = self._context.limits.extension_lead_seconds
+        return max(self.paid_until() - lead, self._again_at)
+
+    def extend(self) -> None:
+        if self._extending or self._authorization is None:
+            return
+        self._extending = True
+        future = self._context.money.submit(
+            ExtendCall(self.key, self._context.wall_ms(), self._context.limits.reservation_seconds)
+        )
+        future.add_done_callback(self._on_extended)
+
+    def _on_extended(self, future: asyncio.Future[Authorization]) -> None:
+        failed = future.cancelled() or future.exception() is not None
+        self._call.post(Extended(self, None if failed else future.result()))
+
+    def extended(self, authorization: Authorization | None) -> None:
+        self._extending = False
+        if authorization is not None:
+            self._authorization = authorization
+        else:
+            self._again_at = self._context.loop.time() + RETRY_SECONDS
+
+    # The end
+
+    async def settle(
+        self,
+        end: Ending,
+        ended_at: float,
+        ended_wall: int,
+        figures: SessionFigures | None,
+        codec: str | None,
+    ) -> None:
+        """Have the leg rated and its CDR written."""
+        duration = 0.0 if self.answered_at is None else max(0.0, ended_at - self.answered_at)
+        cdr = self.record.cdr(end, ended_wall, round(duration * 1000), figures, codec)
+        await self._context.desk.settle(cdr, opened=self._opened)

@@ -1,0 +1,114 @@
+"""Tells whoever pays for a call, and takes part in it, that the money ends soon.
+
+When the money ends is known for certain only when nothing more can be reserved; until then there
+is what the books think it would pay for. So before a warning more is reserved: then the warning is
+right, or it turns out that there is still time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ivr_prompts.phrase import Duration
+from rtp.control import Played, PlayItem, Side
+
+if TYPE_CHECKING:
+    from softswitch.call.call import Call
+    from softswitch.call.charging.meter import Meter
+    from softswitch.subscribers.directory import Line
+
+SAME_END_SECONDS = 5.0
+"""An end that moves less is the one that was warned of."""
+ASK_AGAIN_SECONDS = 2.0
+"""After a reservation that the database couldn't make."""
+BEEP = PlayItem(tone="entry")
+"""In the place of a warning that nobody recorded."""
+
+
+class MoneyWarnings:
+    """The warnings of one call.
+
+    Args:
+        seconds: how long before the end each is given, the longest first.
+    """
+
+    __slots__ = ("_asked", "_call", "_given", "_seconds")
+
+    def __init__(self, call: Call, seconds: tuple[int, ...]) -> None:
+        self._call = call
+        self._seconds = seconds
+        self._given: dict[tuple[str, int], float] = {}
+        """Meter's key and warning, to the end that was warned of."""
+        self._asked: dict[str, tuple[float, int | None]] = {}
+        """Meter's key to when more was reserved, and how much was paid for then."""
+
+    def next_at(self) -> float:
+        """When something is due; the loop's time."""
+        return min(
+            (self._due_at(meter) for meter in self._call.payers.meters), default=float("inf")
+        )
+
+    def expire(self, now: float) -> None:
+        """Give what is due."""
+        for meter in self._call.payers.meters:
+            if now >= self._due_at(meter):
+                self._warn(meter, now)
+
+    def _due_at(self, meter: Meter) -> float:
+        waiting = self._waiting(meter)
+        if not waiting or meter.extending:
+            return float("inf")
+        due_at = meter.ends_at() - waiting[0]
+        asked_at, paid = self._asked.get(meter.key, (float("-inf"), None))
+        got_nothing = paid == meter.paid_seconds and not meter.wants_balance
+        return max(due_at, asked_at + ASK_AGAIN_SECONDS) if got_nothing else due_at
+
+    def _waiting(self, meter: Meter) -> list[int]:
+        """Warnings that weren't given of this end, and that the call was long enough for."""
+        end = meter.ends_at()
+        if end == float("inf") or meter.answered_at is None:
+            return []
+        talk = end - meter.answered_at
+        return [
+            seconds
+            for seconds in self._seconds
+            if seconds < talk
+            and abs(end - self._given.get((meter.key, seconds), 0.0)) > SAME_END_SECONDS
+        ]
+
+    def _warn(self, meter: Meter, now: float) -> None:
+        if not meter.wants_balance:
+            self._asked[meter.key] = now, meter.paid_seconds
+            meter.extend()
+            return
+        end = meter.ends_at()
+        due = [seconds for seconds in self._waiting(meter) if now >= end - seconds]
+        for seconds in due:
+            self._given[meter.key, seconds] = end
+        payer = self._payer(meter)
+        if due and payer is not None:
+            self._say(*payer, round(end - now))
+
+    def _payer(self, meter: Meter) -> tuple[Side, Line] | None:
+        """On which side whoever pays talks; None: on neither."""
+        sides: tuple[Side, Side] = ("a", "b")
+        for side in sides:
+            line = self._call.line_of(side)
+            if line is not None and line.number == meter.record.line:
+                return side, line
+        return None
+
+    def _say(self, side: Side, line: Line, seconds: int) -> None:
+        """Over what the other side says; the other side hears nothing of it."""
+        announcer = self._call.context.announcer
+        said = announcer.announce(line.language, ("money-ends-in", Duration(seconds)))
+        announcer.note(self._call.id, side, said)
+        items = said.items if said.language else (BEEP,)
+        self._call.sound.play(side, items, over=True).add_done_callback(_never_mind)
+
+
+def _never_mind(playing: asyncio.Future[Played]) -> None:
+    """A worker that died is told of by itself."""
+    if not playing.cancelled():
+        playing.exception()

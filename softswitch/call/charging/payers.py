@@ -1,0 +1,160 @@
+"""Who pays for a call: the caller, and each line that adds a leg by sending it on."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from billing.facts.authorization import AccountBlocked, BillingError
+from softswitch.call import ending as endings
+from softswitch.call.charging.accounting import Record
+from softswitch.call.charging.meter import Meter
+from softswitch.call.ending import Ending
+from softswitch.subscribers.refusal import Refusal
+
+if TYPE_CHECKING:
+    from rtp.control import SessionFigures
+    from sip.message import Request
+    from softswitch.admission.caller_id import Identity
+    from softswitch.call.call import Call
+    from softswitch.call.context import CallContext
+    from softswitch.subscribers.directory import Line
+
+MAX_LEGS = len(string.ascii_lowercase)
+"""Payers of one call, over all its forwardings and transfers."""
+
+
+class Payers:
+    """The meters of one call.
+
+    Args:
+        record: the caller's.
+    """
+
+    __slots__ = ("_call", "_context", "_legs_begun", "_request", "meters", "records")
+
+    def __init__(self, context: CallContext, call: Call, request: Request, record: Record) -> None:
+        self._context = context
+        self._call = call
+        self._request = request
+        self._legs_begun = 1
+        self.meters = [Meter(context, call, record)]
+        """One for each payer; the caller's own stands first, unless another call took it."""
+        self.records = [record]
+        """Of all legs that were ever admitted."""
+
+    # What an operator sees
+
+    @property
+    def paid_seconds(self) -> int | None:
+        """Talk time that the first payer's reservation pays for; None without a limit."""
+        return self.meters[0].paid_seconds if self.meters else None
+
+    @property
+    def wants_balance(self) -> bool:
+        """Whether there was nothing left to reserve when one of them asked last."""
+        return any(meter.wants_balance for meter in self.meters)
+
+    # Coming and going
+
+    async def add(self, line: Line, digits: str, person: Identity) -> Meter:
+        """Admit and reserve a leg that a line adds to the call and pays for.
+
+        Raises:
+            Refusal, BillingError, StoreError: it may not, or can't pay; its CDR is written.
+        """
+        if self._legs_begun >= MAX_LEGS:
+            raise Refusal(482, "call: it has too many legs")
+        context, call = self._context, self._call
+        name = string.ascii_lowercase[self._legs_begun]
+        self._legs_begun += 1
+        record = Record(call.id, self._request, context.wall_ms(), name, digits)
+        meter = Meter(context, call, record)
+        self.meters.append(meter)
+        self.records.append(record)
+        try:
+            priced = context.admit_onward(line, digits, self._request, record, person)
+            context.admitted(call, record)
+            await meter.reserve(priced)
+        except Refusal as refusal:
+            await self.drop(meter, Ending.refused(refusal))
+            raise
+        except BillingError as error:
+            await self.drop(meter, Ending.refused(unpaid(error)))
+            raise
+        return meter
+
+    async def drop(self, meter: Meter, end: Ending) -> None:
+        """A leg that came to nothing has its record at once."""
+        self.meters.remove(meter)
+        await meter.settle(end, self._call.now(), self._context.wall_ms(), None, None)
+
+    def adopt(self, meters: Iterable[Meter]) -> None:
+        """Go on with what another call's payers pay."""
+        for meter in meters:
+            meter.belongs_to(self._call)
+            self.meters.append(meter)
+            self.records.append(meter.record)
+            self._context.admitted(self._call, meter.record)
+
+    def give(self) -> tuple[Meter, ...]:
+        """Let another call go on with all of them."""
+        meters, self.meters = tuple(self.meters), []
+        return meters
+
+    # While it rings and talks
+
+    def rang(self, wall: int) -> None:
+        """Somebody's phone rings."""
+        for meter in self.meters:
+            meter.record.rang(wall)
+
+    async def answered(self, at: float, wall: int) -> None:
+        """Note the answer for each; on disk before the caller hears of it."""
+        for meter in self.meters:
+            await meter.answer(at, wall)
+
+    def next_deadline(self) -> float:
+        """When one of them is due; the loop's time."""
+        return min(
+            (min(meter.paid_until(), meter.extend_at()) for meter in self.meters),
+            default=float("inf"),
+        )
+
+    def expire(self, now: float) -> Ending | None:
+        """Ask for more where the time comes, and end the call where it is used up."""
+        for meter in self.meters:
+            if now >= meter.paid_until():
+                return endings.credit_used_up(meter.paid_until())
+            if now >= meter.extend_at():
+                meter.extend()
+        return None
+
+    def balance_changed(self) -> None:
+        """Ask again for those who got nothing."""
+        for meter in self.meters:
+            if meter.wants_balance:
+                meter.extend()
+
+    # The end
+
+    async def settle(
+        self,
+        end: Ending,
+        ended_at: float,
+        ended_wall: int,
+        figures: SessionFigures | None,
+        codec: str | None,
+    ) -> None:
+        """Have every leg rated and its CDR written."""
+        for meter in self.meters:
+            await meter.settle(end, ended_at, ended_wall, figures, codec)
+
+
+def unpaid(error: BillingError) -> Refusal:
+    """The books refuse a call: no money, or an account that may not spend any."""
+    if isinstance(error, AccountBlocked):
+        says = ("refused-suspended",)
+        return Refusal(403, f"credit: {error}", ended_by="operator", says=says)
+    return Refusal(402, f"credit: {error}", ended_by="credit", says=("refused-no-credit",))

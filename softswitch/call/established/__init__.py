@@ -1,0 +1,1 @@
+"""An answered call: re-INVITEs, transfers, merging, hanging up."""

@@ -1,0 +1,130 @@
+"""How a service talks with a person: it says something, asks, and collects digits.
+
+    await call.speaker.say("balance-is", Money(12_340_000, "GEL"))
+    key = await call.speaker.ask("press-1-to-accept", keys="1")
+    number = await call.speaker.collect("enter-number")
+
+What is said is a phrase: ids of prompts, and numbers, amounts, times (:mod:`ivr_prompts.phrase`).
+It is said in the language of the person's line. A key that is pressed interrupts it and isn't
+lost: it answers the next question.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ivr_prompts.phrase import Part
+from rtp.control import PlayItem, Side
+from rtp.session import MediaSession
+from softswitch.call.ivr.keypad import Keypad
+
+if TYPE_CHECKING:
+    from softswitch.call.context import CallContext
+
+FLUSH = PlayItem(milliseconds=400)
+"""A pause that is longer than the jitter buffers of phones: what is in them when they are told
+that the call is over, nobody hears."""
+KEYS = "0123456789*#"
+KEY_SECONDS = 6.0
+"""How long a person may think before a key."""
+TRIES = 3
+"""So often a question is asked before it is given up."""
+MAX_DIGITS = 20
+"""More than any number has."""
+
+
+class Speaker:
+    """Talks with one side of a call. From now on that side hears prompts and is listened to.
+
+    Args:
+        call_id: for the log.
+        language: the person's; None: the switch's own.
+        in_band: keys are heard in the sound, too: the person's phone has no other way in RTP.
+    """
+
+    __slots__ = ("_call_id", "_context", "_in_band", "_language", "_side", "_sound", "keypad")
+
+    def __init__(
+        self,
+        context: CallContext,
+        call_id: str,
+        sound: MediaSession,
+        side: Side,
+        language: str | None,
+        *,
+        in_band: bool = False,
+    ) -> None:
+        self._context = context
+        self._call_id = call_id
+        self._side: Side = side
+        self._language = language
+        self._in_band = in_band
+        self.keypad = Keypad()
+        self.move(sound)
+
+    def move(self, sound: MediaSession) -> None:
+        """Talk with the person in this session from now on."""
+        self._sound = sound
+        sound.on_digit = self.keypad.press
+        sound.hear(self._side, "prompts")
+        sound.listen(self._side, in_band=self._in_band)
+
+    async def say(self, *phrase: Part, interruptible: bool = True) -> bool:
+        """Say something to its end; whether no key interrupted it.
+
+        A recording that can't be played is left for another language's, or for a tone.
+
+        Args:
+            interruptible: a key stops it; one that was pressed ahead lets it be left out.
+        """
+        if interruptible and len(self.keypad):
+            return False
+        announcer = self._context.announcer
+        while True:
+            said = announcer.announce(self._language, phrase)
+            announcer.note(self._call_id, self._side, said)
+            played = await self._sound.play(self._side, said.items, barge_in=interruptible)
+            if played.reason != "failed":
+                return played.reason != "key"
+            if not announcer.spoiled(said, played.problem):
+                return True
+
+    async def finish(self) -> None:
+        """Let the person's phone play what it has buffered, before it is hung up."""
+        await self._sound.play(self._side, (FLUSH,))
+
+    async def ask(
+        self, *phrase: Part, keys: str = KEYS, timeout_seconds: float = KEY_SECONDS
+    ) -> str | None:
+        """Ask for one of some keys; None if none of them is pressed in three rounds."""
+        for _ in range(TRIES):
+            await self.say(*phrase)
+            key = await self.keypad.next(timeout_seconds)
+            if key is not None and key in keys:
+                return key
+            if key is not None:
+                self.keypad.clear()
+                await self.say("invalid-key", interruptible=False)
+        return None
+
+    async def collect(
+        self,
+        *phrase: Part,
+        maximum: int = MAX_DIGITS,
+        terminator: str = "#",
+        timeout_seconds: float = KEY_SECONDS,
+    ) -> str:
+        """Say something, then take keys until the terminator, the maximum, or a pause.
+
+        Returns:
+            What was pressed, without the terminator; "" if nothing was.
+        """
+        if phrase:
+            await self.say(*phrase)
+        digits = ""
+        while len(digits) < maximum:
+            key = await self.keypad.next(timeout_seconds)
+            if key is None or key == terminator:
+                break
+            digits += key
+        return digits

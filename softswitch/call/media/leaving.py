@@ -1,0 +1,28 @@
+"""A leg leaves a relay session for another one, with what its keys of SRTP were used for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from rtp.session import MediaError, MediaSession
+
+if TYPE_CHECKING:
+    from rtp.control import Seen
+    from sip.session import Session
+    from softswitch.call.media.media import Side
+
+SECONDS = 1.0
+"""How long a worker may take to say what came from a leg."""
+
+
+async def leave(leg: Session, session: MediaSession, side: Side) -> None:
+    """Have a leg's keys go on where it comes to; to be called before anything is said there."""
+    seen: Seen = ()
+    if leg.sound.keys is not None:
+        with contextlib.suppress(TimeoutError, MediaError):
+            async with asyncio.timeout(SECONDS):
+                await session.figures()
+            seen = session.seen[side]
+    leg.sound.renew(seen)

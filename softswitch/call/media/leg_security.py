@@ -1,0 +1,137 @@
+"""Whether a leg's sound is encrypted, and with which keys (SRTP by SDES).
+
+Each leg has keys of its own, whatever the other leg has: the switch stands between them, and can
+record, mix or transcode. Keys are random, one for each suite, made when they are needed first and
+kept as long as the leg lasts, so that a renegotiation goes on with them. How the leg is told of
+pressed keys (:mod:`softswitch.call.media.keys`) goes along, for it is set in the same places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from rtp.control import Keys, Seen
+from sip.errors import SipError
+from sip.offer_answer import media_target
+from sip.sdes import (
+    PLAIN,
+    PLAIN_RTP,
+    SECURE_RTP,
+    SUITES,
+    Crypto,
+    Protection,
+    attribute,
+)
+from sip.sdp import SessionDescription
+from softswitch.call.media.keys import KeyPolicy
+
+SrtpPolicy = Literal["off", "optional", "required"]
+"""Never; if the peer wants it, and offered where signalling is encrypted; always or no call."""
+SRTP_POLICIES: tuple[SrtpPolicy, ...] = ("off", "optional", "required")
+
+
+class LegSecurity:
+    """What one leg's peer and we know of each other's keys.
+
+    Args:
+        policy: of the line or trunk.
+        confidential: signalling goes over TLS, so that a key in it is a secret.
+        draw: so many random octets.
+        told_keys: how the leg is told of keys.
+    """
+
+    __slots__ = (
+        "_confidential",
+        "_draw",
+        "_own",
+        "_policy",
+        "_protocol",
+        "_seen",
+        "keys",
+        "told_keys",
+    )
+
+    def __init__(
+        self,
+        policy: SrtpPolicy,
+        *,
+        confidential: bool,
+        draw: Callable[[int], bytes],
+        told_keys: KeyPolicy = "auto",
+    ) -> None:
+        self.told_keys: KeyPolicy = told_keys
+        self._policy = policy
+        self._confidential = confidential
+        self._draw = draw
+        self._own: dict[str, bytes] = {}
+        self._protocol: str | None = None
+        """Of the stream, once the peer has said something."""
+        self._seen: tuple[str, bytes, Seen] = ("", b"", ())
+        """By which suite and key of the peer what came in another session."""
+        self.keys: Keys | None = None
+        """What was agreed on; None: sound in the clear."""
+
+    def check(self, description: SessionDescription) -> Crypto | None:
+        """Which of a peer's keys is used; None: none, and that is all right.
+
+        Raises:
+            SipError: 488, it wants no encryption where there must be one, or one that we can't do.
+        """
+        target = media_target(description)
+        if target is None:
+            raise SipError(488, "Not Acceptable Here")
+        usable = () if self._policy == "off" else target.cryptos
+        if not usable and (target.protocol == SECURE_RTP or self._policy == "required"):
+            raise SipError(488, "Not Acceptable Here")
+        return usable[0] if usable else None
+
+    def learn(self, description: SessionDescription) -> None:
+        """Take what the peer offered or answered last. Raises as :meth:`check`."""
+        crypto = self.check(description)
+        target = media_target(description)
+        self._protocol = None if target is None else target.protocol
+        self.keys = None
+        if crypto is not None:
+            suite, key, seen = self._seen
+            carried = seen if (suite, key) == (crypto.suite, crypto.key) else ()
+            self.keys = Keys(crypto.suite, self._own_key(crypto.suite), crypto.key, carried)
+
+    def answer(self, offer: SessionDescription) -> Protection:
+        """What our answer to an offer says. Raises as :meth:`check`."""
+        crypto = self.check(offer)
+        target = media_target(offer)
+        protocol = PLAIN_RTP if target is None else target.protocol
+        if crypto is None:
+            return Protection(protocol)
+        line = attribute(crypto.tag, crypto.suite, self._own_key(crypto.suite))
+        return Protection(protocol, (line,))
+
+    def offer(self) -> Protection:
+        """What an offer of ours says: as agreed before, else by the policy."""
+        if self._protocol is not None:
+            suites = () if self.keys is None else (self.keys.suite,)
+            return Protection(self._protocol, self._lines(suites))
+        if self._policy == "required":
+            return Protection(SECURE_RTP, self._lines(tuple(SUITES)))
+        if self._policy == "optional" and self._confidential:
+            return Protection(PLAIN_RTP, self._lines(tuple(SUITES)))
+        return PLAIN
+
+    def renew(self, seen: Seen) -> None:
+        """The leg goes over to another relay session, where counters begin anew: so must our keys.
+        The peer keeps its own as it likes, so what came by that (`seen`) goes along."""
+        if self.keys is not None:
+            self._seen = self.keys.suite, self.keys.theirs, seen
+        self._own.clear()
+
+    def _lines(self, suites: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
+        return tuple(
+            attribute(str(tag), suite, self._own_key(suite)) for tag, suite in enumerate(suites, 1)
+        )
+
+    def _own_key(self, suite: str) -> bytes:
+        key = self._own.get(suite)
+        if key is None:
+            key = self._own[suite] = self._draw(SUITES[suite])
+        return key

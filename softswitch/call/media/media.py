@@ -1,0 +1,421 @@
+"""A call's sound: what each leg says of it in SDP, and what the relay is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
+
+from rtp.control import Direction, OpusTerms
+from rtp.session import MediaSession
+from sip import own_description
+from sip.errors import ParseError, SipError
+from sip.offer_answer import (
+    EVENTS,
+    Codec,
+    check_answer,
+    media_target,
+    relayed,
+    share_codec,
+    without_events,
+)
+from sip.own_description import event_of
+from sip.sdes import Protection
+from sip.sdp import SessionDescription
+from softswitch.call.media.codecs import (
+    EVENT_PAYLOAD_TYPES,
+    OWN_NAMES,
+    added_to,
+    agreement,
+    answered_codecs,
+    events_by,
+    needs_transcoding,
+    offered_codecs,
+    spoken_of,
+)
+from softswitch.call.media.keys import WITHOUT_EVENTS, KeyPolicy, KeyWay, way_of
+
+if TYPE_CHECKING:
+    from softswitch.call.media.leg_security import LegSecurity
+
+Side = Literal["a", "b"]
+"""The caller's side and the called side of the relay."""
+
+
+def other(side: Side) -> Side:
+    return "b" if side == "a" else "a"
+
+
+class _Place(TypedDict):
+    """Whose description it is, and where."""
+
+    origin_id: int
+    version: int
+    address: str
+    port: int
+
+
+class _Formats(TypedDict):
+    """Of one side, as :class:`rtp.control.Agree` has them."""
+
+    clock_rate: int
+    law_payload_type: int | None
+    telephone_event_payload_type: int | None
+    event_clock_rate: int
+    opus: OpusTerms | None
+
+
+class CallMedia:
+    """Offers and answers of both legs, joined by one relay session.
+
+    Args:
+        addresses: where each side's phone sends to: the switch's IP on that side.
+        origin_id: the session id of our own descriptions (RFC 8866 section 5.2).
+        security: of the caller's leg, if it is known yet.
+        transcodes: whether sides that share no codec may talk by way of the sound tier.
+    """
+
+    __slots__ = (
+        "_addresses",
+        "_codecs",
+        "_may_transcode",
+        "_origin_id",
+        "_security",
+        "_session",
+        "_told",
+        "_versions",
+        "codec",
+        "takes_info",
+        "transcodes",
+    )
+
+    def __init__(
+        self,
+        session: MediaSession,
+        addresses: dict[Side, str],
+        origin_id: int,
+        security: LegSecurity | None = None,
+        *,
+        transcodes: bool = True,
+    ) -> None:
+        self._session = session
+        self._addresses = addresses
+        self._origin_id = origin_id
+        self._may_transcode = transcodes
+        self._security: dict[Side, LegSecurity] = {} if security is None else {"a": security}
+        self._versions: dict[Side, int] = {"a": 0, "b": 0}
+        self._codecs: dict[Side, tuple[Codec, ...]] = {}
+        """What each side said last that it wants to hear."""
+        self._told: dict[Side, _Formats] = {}
+        """What the relay knows of each side's codecs."""
+        self.takes_info: dict[Side, bool] = {}
+        """Sides whose phones said, or showed, that they take keys in INFO."""
+        self.transcodes = False
+        """The sides share no codec, so the sound tier stands between them."""
+        self.codec: str | None = None
+        """Of the last answer, as the CDR names it; the caller's and the callee's if they differ."""
+
+    @property
+    def session(self) -> MediaSession:
+        return self._session
+
+    def move(self, session: MediaSession) -> None:
+        """Go on in another relay session, which knows of nobody yet."""
+        self._session = session
+        self._codecs.clear()
+        self._told.clear()
+        self.transcodes = False
+
+    def join(self, side: Side, security: LegSecurity) -> None:
+        """Another leg is on a side now, with keys of its own."""
+        self._security[side] = security
+
+    def suite(self, side: Side) -> str | None:
+        """Of a side's SRTP; None: it has none."""
+        security = self._security.get(side)
+        return None if security is None or security.keys is None else security.keys.suite
+
+    @staticmethod
+    def read(body: bytes) -> SessionDescription:
+        """Parse a peer's description.
+
+        Raises:
+            SipError: 400 not SDP, 488 no audio that can be relayed.
+        """
+        description = SessionDescription.parse(body)
+        if media_target(description) is None:
+            raise SipError(488, "Not Acceptable Here")
+        return description
+
+    def describe(
+        self,
+        side: Side,
+        heard: SessionDescription,
+        direction: Direction | None = None,
+        answering: SessionDescription | None = None,
+        before: SessionDescription | None = None,
+        wide: bool = False,
+        security: LegSecurity | None = None,
+    ) -> bytes:
+        """Our description for `side`, made from what the other side said.
+
+        Args:
+            direction: overrides the one that was said, as for a newcomer to a call on hold.
+            answering: this side's offer that it answers.
+            before: what an offer of ours said to this side last.
+            wide: offer what we can transcode, too; always done to a side that needs it.
+            security: of a leg that isn't this side's yet.
+
+        Raises:
+            SipError: 488; an answer can't be as secure as it must be.
+        """
+        security = security or self._security[side]
+        protection = security.offer() if answering is None else security.answer(answering)
+        events = self._events_for(side, security, heard, answering)
+        if security.told_keys in WITHOUT_EVENTS:
+            heard = without_events(heard)
+            answering = None if answering is None else without_events(answering)
+        if self._policy(other(side)) in WITHOUT_EVENTS:
+            heard = without_events(heard)
+        said = _codecs_of(heard)
+        if answering is not None and self._needs_transcoding(_codecs_of(answering), said):
+            return self._answer_with_own(side, heard, answering, protection)
+        wide = answering is None and (wide or self.transcodes)
+        self._versions[side] += 1
+        return bytes(
+            relayed(
+                heard,
+                **self._place(side),
+                hold_direction=direction,
+                answering=answering or before,
+                added=(*(self._added(said) if wide else ()), *events),
+                protection=protection,
+            )
+        )
+
+    def _events_for(
+        self,
+        side: Side,
+        security: LegSecurity,
+        heard: SessionDescription,
+        offer: SessionDescription | None,
+    ) -> tuple[Codec, ...]:
+        """Telephone events that a side may tell us of, though the other side, which hears of keys
+        in INFO, has none; in an answer to an offer, those of the offer."""
+        if self.way_of_keys(other(side)) != "info" or security.told_keys in WITHOUT_EVENTS:
+            return ()
+        said = _codecs_of(heard)
+        clock = said[0].clock_rate if said else 8000
+        if offer is None:
+            return (events_by(clock),) if clock in EVENT_PAYLOAD_TYPES else ()
+        found = event_of(_codecs_of(offer), clock)
+        return () if found is None else (found,)
+
+    def _policy(self, side: Side) -> KeyPolicy:
+        security = self._security.get(side)
+        return "auto" if security is None else security.told_keys
+
+    def way_of_keys(self, side: Side) -> KeyWay:
+        """How a side hears of keys."""
+        return way_of(
+            self._policy(side),
+            events=self.knows_events(side),
+            takes_info=self.takes_info.get(side, False),
+        )
+
+    def _answer_with_own(
+        self,
+        side: Side,
+        heard: SessionDescription,
+        offer: SessionDescription,
+        protection: Protection,
+    ) -> bytes:
+        """An answer with one codec of the offer that the sound tier speaks; only the direction is
+        the other side's."""
+        self._versions[side] += 1
+        target = media_target(heard)
+        description, _ = own_description.answer(
+            offer,
+            answered_codecs(_codecs_of(offer)),
+            **self._place(side),
+            direction=None if target is None else target.direction,
+            protection=protection,
+        )
+        return bytes(description)
+
+    def widens(self, heard: SessionDescription) -> bool:
+        """Whether an offer that was refused can be repeated with more codecs."""
+        return bool(self._added(_codecs_of(heard)))
+
+    def _added(self, said: tuple[Codec, ...]) -> tuple[Codec, ...]:
+        return added_to(said) if self._may_transcode else ()
+
+    @staticmethod
+    def speaks(description: SessionDescription) -> bool:
+        """Whether the sound tier can talk with somebody who says this."""
+        return spoken_of(_codecs_of(description)) is not None
+
+    def may_join(self, one: SessionDescription, other: SessionDescription) -> bool:
+        """Whether two can talk by what they said."""
+        said, heard = _codecs_of(one), _codecs_of(other)
+        return share_codec(said, heard) or self._needs_transcoding(said, heard)
+
+    def _needs_transcoding(self, a: tuple[Codec, ...], b: tuple[Codec, ...]) -> bool:
+        return self._may_transcode and needs_transcoding(a, b)
+
+    def answer_itself(self, side: Side, offer: SessionDescription) -> bytes:
+        """The switch's own answer to a side that it talks with itself.
+
+        Raises:
+            SipError: 488, there is no codec that both speak.
+        """
+        self._versions[side] += 1
+        description, codec = own_description.answer(
+            offer,
+            answered_codecs(_codecs_of(offer)),
+            **self._place(side),
+            protection=self._security[side].answer(offer),
+            events=self._policy(side) not in WITHOUT_EVENTS,
+        )
+        self.codec = codec.name
+        return bytes(description)
+
+    def offer_itself(self, side: Side) -> bytes:
+        """The switch's own offer, to a side that made none."""
+        self._versions[side] += 1
+        protection = self._security[side].offer()
+        known = offered_codecs(events=self._policy(side) not in WITHOUT_EVENTS)
+        return bytes(own_description.offer(known, **self._place(side), protection=protection))
+
+    def _place(self, side: Side) -> _Place:
+        return {
+            "origin_id": self._origin_id,
+            "version": self._versions[side],
+            "address": self._addresses[side],
+            "port": self._session.a_port if side == "a" else self._session.b_port,
+        }
+
+    def learn(self, side: Side, heard: SessionDescription, signalling: str) -> None:
+        """Have the relay send to where this side says it listens.
+
+        Args:
+            signalling: the IP address that the peer's SIP comes from.
+
+        Raises:
+            SipError: 488; it says of SRTP what can't be.
+        """
+        target = media_target(heard)
+        if target is None:
+            raise SipError(488, "Not Acceptable Here")
+        self._security[side].learn(heard)
+        self._codecs[side] = target.codecs
+        if self._policy(side) in WITHOUT_EVENTS:
+            self._codecs[side] = _codecs_of(without_events(heard))
+        formats = self._formats(side)
+        self._session.set_remote(
+            side,
+            target.address or None,
+            target.rtp_port,
+            target.rtcp_port,
+            cast(Direction, target.direction),
+            signalling_address=signalling,
+            packet_ms=target.packet_ms,
+            keys=self._security[side].keys,
+            **formats,
+        )
+        self._told[side] = formats
+        self._tell_other(other(side))
+        self._choose_way()
+
+    def _formats(self, side: Side) -> _Formats:
+        """What the relay must know of a side's codecs."""
+        agreed = agreement(self._codecs[side], self._codecs.get(other(side)))
+        return {
+            "clock_rate": agreed.clock_rate,
+            "law_payload_type": None if agreed.spoken is None else agreed.spoken.payload_type,
+            "telephone_event_payload_type": (
+                None if agreed.event is None else agreed.event.payload_type
+            ),
+            "event_clock_rate": 8000 if agreed.event is None else agreed.event.clock_rate,
+            "opus": agreed.opus,
+        }
+
+    def _tell_other(self, side: Side) -> None:
+        """What one side said may change what the other one speaks."""
+        if side not in self._told:
+            return
+        formats = self._formats(side)
+        if formats != self._told[side]:
+            self._told[side] = formats
+            self._session.agree(side, **formats)
+
+    def _choose_way(self) -> None:
+        """Have the relay pass packets on as they are, unless the sides share no codec."""
+        a, b = self._codecs.get("a"), self._codecs.get("b")
+        if a is None or b is None:
+            return
+        transcodes = self._needs_transcoding(a, b)
+        if transcodes != self.transcodes:
+            self.transcodes = transcodes
+            self._session.bridge(transcodes)
+        if transcodes:
+            self.codec = f"{_own_of(a)}/{_own_of(b)}"
+
+    def knows_events(self, side: Side) -> bool:
+        """Whether a side tells of keys in packets of their own (RFC 4733)."""
+        return _knows_events(self._codecs.get(side))
+
+    @property
+    def decodable(self) -> bool:
+        """Whether we understand what is said, and so can record it."""
+        return self.transcodes or self.codec in OWN_NAMES
+
+    def press(self, side: Side, key: str) -> bool:
+        """Pass a key on that a side's phone told in signalling, as sound or as an event; False if
+        it is to pass as it came: the other side wants it so, can't be spoken to, or gets the
+        event of a phone that tells both."""
+        heard_by = other(side)
+        if self.way_of_keys(heard_by) == "info":
+            return False
+        if self.transcodes:
+            self._session.press(side, key)
+            return True
+        tells_both = self.knows_events(side) and self.knows_events(heard_by)
+        told = self._told.get(heard_by)
+        if tells_both or told is None or told["law_payload_type"] is None:
+            return False
+        self._session.send_digits(heard_by, key)
+        return True
+
+    def answered(self, offer: SessionDescription, answer: SessionDescription) -> None:
+        """Hold an answer against its offer, and note the codec.
+
+        Raises:
+            SipError: 488, it answers something else.
+        """
+        check_answer(offer, answer, self._added(_codecs_of(offer)))
+        target = media_target(answer)
+        if target is not None and target.codecs:
+            self.codec = target.codecs[0].name
+
+
+def _codecs_of(description: SessionDescription) -> tuple[Codec, ...]:
+    target = media_target(description)
+    return () if target is None else target.codecs
+
+
+def _own_of(codecs: tuple[Codec, ...]) -> str:
+    spoken = spoken_of(codecs)
+    return "" if spoken is None else spoken.name
+
+
+def _knows_events(codecs: tuple[Codec, ...] | None) -> bool:
+    return any(codec.name == EVENTS for codec in codecs or ())
+
+
+def try_read(body: bytes) -> SessionDescription | None:
+    """A description that only may be there, as in a provisional response."""
+    if not body:
+        return None
+    try:
+        return CallMedia.read(body)
+    except (ParseError, SipError):
+        return None

@@ -1,0 +1,1 @@
+"""From the first INVITE towards the called side until an answer."""

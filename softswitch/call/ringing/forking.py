@@ -1,0 +1,355 @@
+"""Ringing: every phone of a line at once, or one trunk after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sip.dialog import DialogId
+from sip.flow import Flow
+from sip.invite import Fields
+from sip.message import Response
+from sip.registrar import Binding
+from sip.session import Session
+from sip.user_agent import Invitation, UserAgent
+from softswitch.admission.routing import NOT_IN_SERVICE
+from softswitch.subscribers.directory import Line, Trunk
+from softswitch.subscribers.reach import Reach
+from softswitch.subscribers.refusal import NO_ANSWER, SUBSCRIBER_ABSENT, Refusal, cause_of
+from softswitch.subscribers.supplementary import ForwardKind
+
+if TYPE_CHECKING:
+    from softswitch.call.charging.meter import Meter
+    from softswitch.call.ringing.confirming import Confirming
+
+COMPLETED_ELSEWHERE: Fields = ((b"Reason", b'SIP;cause=200;text="Call completed elsewhere"'),)
+"""RFC 3326; said only when it is true, since phones keep it out of their missed calls."""
+
+TRY_NEXT_TRUNK = frozenset({401, 402, 403, 407, 408, 430, 500, 502, 503, 504})
+"""Statuses that tell of the trunk and not of the called person: another trunk may do better."""
+
+NO_COMMON_CODEC = frozenset({415, 488, 606})
+"""Statuses of those who may take the call with other codecs."""
+
+UNREACHABLE = frozenset({408, 430, 503})
+"""Statuses that tell of one address of a trunk: another one of its addresses may do better."""
+
+ABOUT_THE_CALLED = frozenset({1, 16, 17, 18, 19, 21, 22, 28})
+"""Q.850 causes that settle it on any trunk, whatever the status."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneRinger:
+    """How phones of a line are invited to a call, also those that register while it rings."""
+
+    line: Line
+    to: bytes
+    from_: bytes
+    max_forwards: int
+    extra: Fields = ()
+    trusts: Callable[[Flow], bool] | None = None
+
+    def invitation(self, binding: Binding) -> Invitation:
+        """To one phone, by way of the proxies that its REGISTER came through (RFC 3327)."""
+        routes = tuple((b"Route", hop) for hop in binding.path)
+        return Invitation(
+            binding.flow,
+            binding.contact,
+            self.from_,
+            self.to,
+            self.max_forwards,
+            (*routes, *self.extra),
+            trusts=self.trusts,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one INVITE is beside others of the same attempt.
+
+    Args:
+        meter: who pays for it, beside the payers of the whole call.
+        confirming: asks whoever answers.
+    """
+
+    meter: Meter | None = None
+    confirming: Confirming | None = None
+
+
+PLAIN = Part()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What is rung together.
+
+    Args:
+        invitations: one a phone, or a single one for a trunk; none while the call waits for a
+            phone to register.
+        seconds: until it is given up without an answer.
+        silence_seconds: until it is given up without any response, if another attempt remains.
+        trunk: None for the phones of a line.
+        phones: None for a trunk.
+        rings_seconds: how long a phone rings that registers late.
+        forward: by which of the line's services the call goes on when this attempt is over; None:
+            that depends on what became of it.
+        reach: the targets to which the call goes when this attempt is over, and the number that
+            has them.
+        parts: one for each invitation; none where all are the line's or the trunk's.
+    """
+
+    invitations: tuple[Invitation, ...]
+    seconds: float
+    silence_seconds: float | None = None
+    trunk: Trunk | None = None
+    phones: PhoneRinger | None = None
+    rings_seconds: float = 0.0
+    forward: ForwardKind | None = None
+    reach: tuple[Reach, str] | None = None
+    parts: tuple[Part, ...] = ()
+
+
+Offer = Callable[[Line | Trunk | None, Flow], tuple[bytes, Any]]
+"""Makes an offer to somebody to whom a flow leads, and what the session keeps of it."""
+
+
+class Owner(Protocol):
+    """The call whose phones ring."""
+
+    def joined(self, session: Session) -> None:
+        """A leg begins that is the call's."""
+
+
+class Branches:
+    """The INVITEs of one attempt, until one is answered or all have failed."""
+
+    __slots__ = (
+        "_agent",
+        "_failures",
+        "_first_offers",
+        "_invited",
+        "_parts",
+        "_ringing",
+        "attempt",
+        "deadline",
+        "early",
+        "heard",
+    )
+
+    def __init__(self, agent: UserAgent, attempt: Attempt) -> None:
+        self._agent = agent
+        self._ringing: list[Session] = []
+        self._invited: set[tuple[Flow, bytes]] = set()
+        self._failures: list[tuple[int, Response | None]] = []
+        self._parts: dict[Session, Part] = {}
+        self._first_offers: dict[Session, Invitation] = {}
+        """Of those who weren't offered anything but the caller's codecs yet."""
+        self.attempt = attempt
+        self.heard = False
+        """Whether any response came."""
+        self.early: DialogId | None = None
+        """The dialog of a phone that rings: Call-ID, our tag, its own."""
+        self.deadline = float("inf")
+        """The loop's time at which the attempt is given up."""
+
+    @property
+    def _party(self) -> Line | Trunk | None:
+        """Whose phones are rung, or which trunk."""
+        phones = self.attempt.phones
+        return self.attempt.trunk if phones is None else phones.line
+
+    def invite(self, owner: Owner, offer: Offer, now: float) -> None:
+        self.deadline = now + self.attempt.seconds
+        parts = self.attempt.parts or repeat(PLAIN)
+        for invitation, part in zip(self.attempt.invitations, parts, strict=False):
+            self._invite(invitation, owner, offer, now, part)
+
+    def invite_again(self, session: Session, owner: Owner, offer: Offer, now: float) -> bool:
+        """Ring somebody once more who refused our offer, with another one; whether that wasn't
+        done before."""
+        invitation = self._first_offers.pop(session, None)
+        part = self.part(session)
+        if invitation is None or part.confirming is not None:
+            return False
+        self._ringing.remove(session)
+        self._first_offers.pop(self._invite(invitation, owner, offer, now, part))
+        return True
+
+    def part(self, session: Session) -> Part:
+        return self._parts.get(session, PLAIN)
+
+    def _invite(
+        self, invitation: Invitation, owner: Owner, offer: Offer, now: float, part: Part = PLAIN
+    ) -> Session:
+        if part.confirming is not None:
+            offer = part.confirming.offer
+        body, sound = offer(self._party, invitation.flow)
+        session = self._agent.invite(invitation, body, now)
+        self._parts[session] = part
+        session.owner, session.sound = owner, sound
+        owner.joined(session)
+        self._ringing.append(session)
+        self._invited.add((invitation.flow, invitation.uri))
+        self._first_offers[session] = invitation
+        return session
+
+    def late(self, binding: Binding, owner: Owner, offer: Offer, now: float) -> None:
+        """Ring a phone that registered while the call rings, unless it rings already."""
+        phones = self.attempt.phones
+        if phones is None or phones.line.login != binding.aor:
+            return
+        if any(part.confirming is not None for part in self.attempt.parts):
+            return  # there are questions for those alone who rang from the start
+        if (binding.flow, binding.contact) in self._invited:
+            return
+        if not self._ringing:  # the call was parked for it
+            self.deadline = now + self.attempt.rings_seconds
+        self._invite(phones.invitation(binding), owner, offer, now)
+
+    def note_early(self, session: Session, response: Response) -> None:
+        """A phone rings, or says something else on the way."""
+        self.heard = True
+        if response.to_tag:
+            self.early = (session.dialog.call_id, session.dialog.local_tag, response.to_tag)
+
+    def __contains__(self, session: object) -> bool:
+        return session in self._ringing
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._ringing)
+
+    def won(self, winner: Session, now: float) -> None:
+        """Cancel everyone but the winner, who may be somebody else's, telling them why."""
+        self._cancel([s for s in self._ringing if s is not winner], COMPLETED_ELSEWHERE, now)
+        self._ringing.clear()
+
+    def cancel(self, now: float) -> None:
+        """Give up: the caller did, or nobody answers."""
+        self._cancel(self._ringing, (), now)
+        self._ringing.clear()
+
+    def failed(self, session: Session, status: int, response: Response | None, now: float) -> bool:
+        """Note a failure; whether the whole attempt has failed with it."""
+        self._ringing.remove(session)
+        self._failures.append((status, response))
+        if status >= 600:  # RFC 3261 section 16.7: nobody wants it
+            self.cancel(now)
+        return not self._ringing
+
+    def timed_out(self) -> None:
+        """Nobody said anything for too long."""
+        self._failures.append((408, None))
+
+    def _cancel(self, sessions: Sequence[Session], reason: Fields, now: float) -> None:
+        for session in sessions:
+            session.bye(now, reason)  # one may have been answered while another won
+
+    def redirection(self) -> Response | None:
+        """A phone's wish that the call go elsewhere; nobody else took it or declined it."""
+        if self.attempt.phones is None or any(status >= 600 for status, _ in self._failures):
+            return None
+        return next((r for status, r in self._failures if 300 <= status < 400), None)
+
+    def tries_next(self) -> bool:
+        """Whether the failure is the trunk's, so that the next one should be tried; or whether
+        phones of a lower q may still take the call."""
+        status, response = self._worst()
+        if self.attempt.trunk is None:
+            return status < 600
+        if response is not None and _q850(response) in ABOUT_THE_CALLED:
+            return False
+        return status in TRY_NEXT_TRUNK
+
+    def left_of(self, attempts: Iterable[Attempt]) -> list[Attempt]:
+        """What may still be tried: another address of the same trunk only if nobody answered at
+        this one, or nobody there has time (RFC 3263 section 4.3)."""
+        trunk = self.attempt.trunk
+        if trunk is None or self._worst()[0] in UNREACHABLE:
+            return list(attempts)
+        return [other for other in attempts if other.trunk is not trunk]
+
+    def refusal(self) -> Refusal:
+        """What to tell the caller."""
+        status, response = self._worst()
+        cause = _q850(response) if response is not None else None
+        if not self._failures and self.attempt.forward == "busy":
+            return Refusal(486, "routing: the called line is busy")
+        if not self._failures:
+            return no_answer() if self._invited else not_registered()
+        if self.attempt.trunk is not None:
+            return _trunk_refusal(status, cause, self.attempt.trunk)
+        if status == 408:
+            return Refusal(480, "call: no phone of the line answers", cause=18)
+        if status not in PASSED_ON:
+            status = 480
+        return Refusal(status, "call: refused by the called phone", cause=cause or cause_of(status))
+
+    def _worst(self) -> tuple[int, Response | None]:
+        """The failure that says most (RFC 3261 section 16.7 step 6): 6xx, then busy or declined,
+        then other refusals, then time-outs."""
+        return min(self._failures, key=lambda failure: rank(failure[0]), default=(480, None))
+
+
+def named_by(dialog: DialogId, sessions: Iterable[Session]) -> bool:
+    """Whether one of these rings in this dialog. Which tag is whose isn't asked: phones turn them
+    round; and that of a phone of which only one of several answers was heard isn't known."""
+    call_id, *tags = dialog
+    return any(
+        session.dialog.call_id == call_id and session.dialog.local_tag in tags
+        for session in sessions
+    )
+
+
+PASSED_ON = frozenset({404, 410, 480, 484, 486, 487, 488, 500, 503, 600, 603, 604, 606})
+"""Statuses that mean the same to the caller as to us."""
+
+
+_OF_TRUNK = {
+    404: NOT_IN_SERVICE,
+    410: NOT_IN_SERVICE,
+    484: ("refused-incomplete",),
+    503: ("refused-no-lines",),
+    604: NOT_IN_SERVICE,
+}
+"""What callers hear of a trunk's refusals; of a person's their phone's own tone."""
+
+
+def rank(status: int) -> tuple[int, int]:
+    """Of several failures the least says most to the caller."""
+    if status >= 600:
+        return 0, status
+    if status in (486, 480, 404, 410, 484, 488):
+        return 1, -status
+    return (3 if status in (408, 503) else 2), status
+
+
+def _trunk_refusal(status: int, cause: int | None, trunk: Trunk) -> Refusal:
+    rule = f"call: trunk {trunk.name} answered {status}"
+    if status in PASSED_ON:
+        says: tuple[str, ...] = _OF_TRUNK.get(status, ())
+        return Refusal(status, rule, cause=cause, says=says)
+    return Refusal(504 if status == 408 else 503, rule, cause=cause, says=("refused-no-lines",))
+
+
+def not_registered() -> Refusal:
+    return Refusal(480, "routing: the called line is not registered", cause=SUBSCRIBER_ABSENT)
+
+
+def no_answer() -> Refusal:
+    return Refusal(480, "call: no answer in time", cause=NO_ANSWER, ended_by="timer")
+
+
+def _q850(response: Response) -> int | None:
+    """The cause in a Reason field (RFC 3326), if it is Q.850's."""
+    for value in response.get_list(b"reason"):
+        protocol, _, rest = value.partition(b";")
+        if protocol.strip().upper() != b"Q.850":
+            continue
+        for parameter in rest.split(b";"):
+            name, _, number = parameter.partition(b"=")
+            digits = number.strip()
+            if name.strip().lower() == b"cause" and len(digits) <= 3 and digits.isdigit():
+                return int(digits)
+    return None

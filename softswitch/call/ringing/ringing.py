@@ -1,0 +1,390 @@
+"""From the first INVITE to the called side until somebody answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rtp.control import Played, PlayItem
+from sip import events as sip_events
+from sip.errors import ParseError, SipError
+from sip.message import Request, Response
+from sip.registrar import Binding
+from softswitch.call import ending as endings
+from softswitch.call.ending import Ending, taken_elsewhere
+from softswitch.call.letters import Greeted, HangUp, MediaLost, Registered
+from softswitch.call.media.keys import key_in
+from softswitch.call.media.media import CallMedia
+from softswitch.call.ringing import pick_up
+from softswitch.call.ringing.confirming import SECONDS as ASKING_SECONDS
+from softswitch.call.ringing.confirming import Confirmed
+from softswitch.call.ringing.forking import (
+    NO_COMMON_CODEC,
+    Attempt,
+    Branches,
+    named_by,
+    no_answer,
+    rank,
+)
+from softswitch.call.ringing.forwarding import Forwarding
+from softswitch.call.ringing.pick_up import PickUp
+from softswitch.call.ringing.reaching import Reaching
+from softswitch.call.ringing.track import Track
+from softswitch.subscribers.refusal import Refusal
+from softswitch.subscribers.supplementary import DIVERSION_STATUS
+
+if TYPE_CHECKING:
+    from sip.dialog import DialogId
+    from sip.flow import Flow
+    from sip.sdp import SessionDescription
+    from sip.session import Session
+    from softswitch.call.call import Call
+    from softswitch.call.charging.meter import Meter
+    from softswitch.subscribers.directory import Line
+    from softswitch.subscribers.reach import Reach
+
+MAX_GREETING_SECONDS = 60.0
+"""However long a greeting is, the phones ring then."""
+SETUP_SECONDS = 180.0
+"""However long phones ring, an unanswered call ends here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """Who answered, and with which description.
+
+    Args:
+        line: whose phone it is; None: nobody's of ours.
+        lost: payers of others that were rung beside him, and how these ended.
+        moves: he was talked to elsewhere, and must be told where the call's sound is.
+    """
+
+    session: Session
+    description: SessionDescription
+    line: Line | None
+    lost: tuple[tuple[Meter, Ending], ...] = ()
+    moves: bool = False
+    picked_up: bool = False
+    """By an INVITE of his own, which has yet to be answered."""
+
+
+class Ringing:
+    """Everybody who is rung for one call, until somebody answers.
+
+    Args:
+        attempts: what is rung one after another.
+    """
+
+    __slots__ = ("_call", "_end", "_first", "_forwarding", "_reaching", "_taker", "_tracks")
+
+    def __init__(self, call: Call, attempts: list[Attempt]) -> None:
+        self._call = call
+        self._forwarding = Forwarding(call)
+        self._reaching: Reaching | None = None
+        self._end = call.now() + SETUP_SECONDS
+        self._tracks: list[Track] = []
+        """More than one only for targets that ring at once."""
+        self._first = attempts
+        self._taker: PickUp | None = None
+        """Who takes the call as soon as he has answered our offer."""
+
+    @property
+    def lines(self) -> list[Line]:
+        """Whose phones ring."""
+        return [track.line for track in self._tracks if track.line is not None]
+
+    @property
+    def dialog(self) -> DialogId | None:
+        """Of a phone that rings: by it another one may take the call."""
+        return next(
+            (track.branches.early for track in self._tracks if track.branches.early is not None),
+            None,
+        )
+
+    def __iter__(self) -> Iterator[Session]:
+        return (session for track in self._tracks for session in track.branches)
+
+    def follow(self, old: Flow, new: Flow) -> None:
+        """A phone that may ring is reached by another flow."""
+        for session in self:
+            self._call.context.agent.follow(session.dialog, old, new)
+
+    def has(self, dialog: DialogId) -> bool:
+        """Whether one of its phones rings in this dialog."""
+        return named_by(dialog, self)
+
+    async def until_answered(self) -> Winner | Ending:
+        """Ring until somebody answers or the caller gives up.
+
+        Raises:
+            Refusal: nobody did.
+        """
+        self._ring([self._first])
+        try:
+            while True:
+                try:
+                    return await self._await_answer()
+                except Refusal as refusal:
+                    onward = await self._onward(refusal)
+                    if isinstance(onward, Ending):
+                        return onward
+                    if not onward:
+                        raise
+                    self._ring(onward)
+        finally:
+            if self._reaching is not None:
+                self._reaching.release()
+
+    def stop(self, now: float) -> None:
+        """Nobody needs to answer any more."""
+        for track in self._tracks:
+            track.branches.cancel(now)
+        self._drop_taker(now)
+
+    def _drop_taker(self, now: float) -> None:
+        """Whoever was about to take the call can't any more."""
+        taker, self._taker = self._taker, None
+        if taker is not None:
+            taker.session.bye(now)
+
+    def _ring(self, at_once: Iterable[Iterable[Attempt]]) -> None:
+        self._tracks = []
+        for attempts in at_once:
+            track = Track(self._call, attempts)
+            self._tracks.append(track)
+            track.begin()
+
+    async def _onward(self, refusal: Refusal) -> list[list[Attempt]] | Ending:
+        """What to ring after all that was rung failed: where a phone sent the call, where the line
+        has its calls forwarded, or the number's next target; nothing when all of it was tried."""
+        if refusal.ended_by == "operator":  # nobody can be talked to
+            return []
+        for track in self._tracks:
+            redirection, line = track.branches.redirection(), track.line
+            if redirection is not None and line is not None:
+                return [await self._forwarding.follow(line, redirection)]
+        attempt, line = self._tracks[0].attempt, self._tracks[0].line
+        if attempt.reach is not None and line is not None:
+            return await self._reach(line, *attempt.reach)
+        if line is not None and not attempt.parts:
+            kind = attempt.forward or line.services.forwards_after(refusal)
+            forward = None if kind is None else line.services.forward(kind)
+            if kind is not None and forward is not None:
+                if line.number == self._call.record.called:
+                    self._call.taken_as = kind
+                target, status = forward.numbers[0], DIVERSION_STATUS[kind]
+                return [await self._forwarding.send_on(line, target, status)]
+        return [] if self._reaching is None else await self._reaching.next(refusal)
+
+    async def _reach(self, line: Line, reach: Reach, number: str) -> list[list[Attempt]] | Ending:
+        """Greet the caller, then ring the first of the number's targets."""
+        call = self._call
+        if reach.greeting is not None:
+            ended = await self._greet(reach.greeting)
+            if ended is not None:
+                return ended
+        self._reaching = Reaching(call, line, number, reach)
+        return await self._reaching.next(no_answer())
+
+    async def _greet(self, path: str) -> Ending | None:
+        """Play a greeting before anybody is rung; whether the caller has given up meanwhile."""
+        call = self._call
+        playing = call.opening.speak([PlayItem(file=path)])
+        if playing is None:
+            return None
+        playing.add_done_callback(partial(_greeted, call))
+        ended = None
+        until = call.now() + MAX_GREETING_SECONDS
+        while ended is None:
+            letter = await call.mailbox.next(until)
+            if letter is None or isinstance(letter, Greeted):
+                break
+            ended = self._give_up(letter)
+        call.sound.stop_playing("a")
+        call.sound.hear("a", "peer")
+        return ended
+
+    async def _await_answer(self) -> Winner | Ending:
+        """Raises Refusal when nobody is left."""
+        call = self._call
+        while True:
+            until = min(self._end, *(track.deadline for track in self._tracks))
+            letter = await call.mailbox.next(until)
+            if letter is None and call.now() >= until:
+                self._expire(call.now())
+                outcome = None
+            else:
+                outcome = self._hear(letter)
+            call.context.drain()
+            if outcome is not None:
+                return outcome
+            self._check_somebody_rings()
+
+    def _expire(self, now: float) -> None:
+        for track in self._tracks:
+            if not track.over and now >= min(track.deadline, self._end):
+                track.expire(now)
+
+    def _check_somebody_rings(self) -> None:
+        """Raises Refusal: the failure that says most to the caller."""
+        if all(track.over for track in self._tracks):
+            refusals = (track.branches.refusal() for track in self._tracks)
+            raise min(refusals, key=lambda refusal: rank(refusal.status))
+
+    def _hear(self, letter: Any) -> Winner | Ending | None:
+        session = getattr(letter, "session", None)
+        track = next((track for track in self._tracks if session in track.branches), None)
+        if track is not None:
+            return self._hear_called(track, letter)
+        match letter:
+            case PickUp():
+                return self._picked_up(letter)
+            case sip_events.Acknowledged(session, request):
+                return self._taken(session, request)
+            case sip_events.Updated(session, request):
+                self._call.opening.update(session, request.body)
+            case Registered(binding):
+                self._ring_late(binding)
+            case _:
+                return self._give_up(letter)
+        return None
+
+    def _hear_called(self, track: Track, letter: Any) -> Winner | None:
+        """What somebody does who is rung."""
+        call, branches = self._call, track.branches
+        match letter:
+            case sip_events.Progress(session, response):
+                branches.note_early(session, response)
+                early = branches.part(session).confirming is None
+                call.progress(session, response, early=early)
+            case sip_events.Answered(session, response):
+                return self._answered(track, session, self._description(session, response))
+            case Confirmed(session, description):
+                if description is not None:
+                    return self._won(track, session, description)
+                session.bye(call.now())
+                track.failed(session, 480, None)
+            case sip_events.HungUp(session):
+                track.failed(session, 480, None)
+            case sip_events.InfoReceived(session, request):
+                confirming = branches.part(session).confirming
+                key = key_in(request.content_type or "", request.body)
+                if confirming is not None and key is not None:
+                    confirming.press(key)
+            case sip_events.Refused(session, status, response):
+                branches.heard = True
+                if status not in NO_COMMON_CODEC or not self._offer_more(branches, session):
+                    track.failed(session, status, response)
+            case sip_events.Updated(session, request):
+                call.opening.update(session, request.body)
+        return None
+
+    def _answered(
+        self, track: Track, session: Session, description: SessionDescription
+    ) -> Winner | None:
+        """Somebody answered: the call is his, unless he is to be asked first."""
+        branches, now = track.branches, self._call.now()
+        part = branches.part(session)
+        if part.confirming is None:
+            return self._won(track, session, description)
+        branches.deadline = max(branches.deadline, now + ASKING_SECONDS + 1)
+        try:
+            part.confirming.ask(session, description)
+        except (ParseError, SipError):
+            session.bye(now)
+            track.failed(session, 488, None)
+        return None
+
+    def _won(self, track: Track, session: Session, description: SessionDescription) -> Winner:
+        moves = track.branches.part(session).confirming is not None
+        lost = self._end_others(session, track)
+        return Winner(session, description, track.line, lost, moves=moves)
+
+    def _end_others(self, winner: Session, won: Track | None) -> tuple[tuple[Meter, Ending], ...]:
+        """Cancel everybody else; who would have paid for them, and how that ended."""
+        self._drop_taker(self._call.now())
+        lost = []
+        mine = set() if won is None else won.meters
+        for track in self._tracks:
+            track.branches.won(winner, self._call.now())
+            refusal = track.refusal
+            end = taken_elsewhere() if refusal is None else Ending.refused(refusal)
+            lost += [(meter, end) for meter in track.meters - mine]
+        return tuple(lost)
+
+    def _description(self, session: Session, response: Response) -> SessionDescription:
+        """The answer stands in the 2xx, or stood in a reliable provisional response before it
+        (RFC 3262 section 5, RFC 3261 section 13.2.1).
+
+        Raises:
+            SipError: 488, it can't be used.
+        """
+        return CallMedia.read(response.body or session.remote_description)
+
+    def _picked_up(self, letter: PickUp) -> Winner | None:
+        if not pick_up.may(self._call, self.lines, letter):
+            return None
+        if not pick_up.has_offer(letter.session):
+            if pick_up.offer(self._call, "b", self._call.offer, letter):
+                self._drop_taker(self._call.now())
+                self._taker = letter
+            return None
+        description = pick_up.take(self._call, letter)
+        if description is None:
+            return None
+        lost = self._end_others(letter.session, None)
+        return Winner(letter.session, description, letter.line, lost, picked_up=True)
+
+    def _taken(self, session: Session, request: Request) -> Winner | None:
+        """The answer to what we offered somebody who picks the call up."""
+        taker = self._taker
+        if taker is None or session is not taker.session:
+            return None
+        try:
+            description = CallMedia.read(request.body)
+        except (ParseError, SipError):
+            self._drop_taker(self._call.now())
+            return None
+        self._taker = None
+        lost = self._end_others(session, None)
+        # What a caller without an offer knows turns out later: then there is an offer for both.
+        moves = self._call.offer is None
+        return Winner(session, description, taker.line, lost, moves=moves)
+
+    def _ring_late(self, binding: Binding) -> None:
+        call = self._call
+        for track in self._tracks:
+            if not track.over:
+                track.branches.late(binding, call, call.opening.offer_to_called, call.now())
+
+    def _offer_more(self, branches: Branches, session: Session) -> bool:
+        """Ring one once more who may know other codecs than the caller's."""
+        call, opening = self._call, self._call.opening
+        offer = partial(opening.offer_to_called, wide=True)
+        return opening.can_offer_more and branches.invite_again(session, call, offer, call.now())
+
+    def _give_up(self, letter: Any) -> Ending | None:
+        call = self._call
+        match letter:
+            case sip_events.Cancelled(session) | sip_events.HungUp(session) if (
+                session is call.parties.get("a")
+            ):
+                end = endings.given_up()
+            case HangUp(ended_by):
+                end = Ending(ended_by, 480, 41, rule="call: ended while ringing")
+            case MediaLost():
+                self.stop(call.now())
+                raise Refusal(503, "media: the worker died", ended_by="operator")
+            case _:
+                return None
+        self.stop(call.now())
+        return end
+
+
+def _greeted(call: Call, playing: asyncio.Future[Played]) -> None:
+    if not playing.cancelled():
+        playing.exception()  # a worker that died is told of by itself
+    call.post(Greeted())

@@ -1,0 +1,114 @@
+"""Attempts that are rung one after another: all those of a call, or those of one of the targets
+that ring at once. What becomes of one target doesn't touch the others."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from softswitch.call.ringing.forking import Attempt, Branches
+from softswitch.call.ringing.reaching import NO_TRUNK
+
+if TYPE_CHECKING:
+    from sip.message import Response
+    from sip.session import Session
+    from softswitch.call.call import Call
+    from softswitch.call.charging.meter import Meter
+    from softswitch.subscribers.directory import Line
+    from softswitch.subscribers.refusal import Refusal
+
+
+class Track:
+    """None of them is rung before it begins.
+
+    Args:
+        attempts: at least one.
+    """
+
+    __slots__ = ("_call", "_impatient_at", "_left", "branches", "over")
+
+    def __init__(self, call: Call, attempts: Iterable[Attempt]) -> None:
+        self._call = call
+        self._left = deque(attempts)
+        self.over = False
+        """All of them have failed."""
+        self.branches = Branches(call.context.agent, self._left.popleft())
+        self._impatient_at = _NEVER
+
+    @property
+    def attempt(self) -> Attempt:
+        """What is rung now, or was last."""
+        return self.branches.attempt
+
+    @property
+    def line(self) -> Line | None:
+        """Whose phones ring."""
+        phones = self.attempt.phones
+        return None if phones is None else phones.line
+
+    @property
+    def meters(self) -> set[Meter]:
+        """Who pays for this one alone."""
+        return {part.meter for part in self.attempt.parts if part.meter is not None}
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the last of them failed, once it has. Made anew each time: one that was raised would
+        hold whoever holds it."""
+        return self.branches.refusal() if self.over else None
+
+    @property
+    def deadline(self) -> float:
+        """The loop's time at which what is rung is given up."""
+        if self.over:
+            return _NEVER
+        return min(self.branches.deadline, self._impatient_at if self._is_impatient else _NEVER)
+
+    @property
+    def _is_impatient(self) -> bool:
+        """Whether others are tried if nobody says anything."""
+        return bool(self._left) and not self.branches.heard
+
+    def begin(self) -> None:
+        """Ring those whose turn it is."""
+        call, attempt = self._call, self.attempt
+        if attempt.trunk is not None and attempt.trunk.id != NO_TRUNK:
+            payer = attempt.parts[0].meter if attempt.parts else call.payers.meters[-1]
+            if payer is not None:
+                payer.record.trunk = attempt.trunk.name
+        self.branches.invite(call, call.opening.offer_to_called, call.now())
+        patience = attempt.silence_seconds
+        self._impatient_at = _NEVER if patience is None else call.now() + patience
+        call.context.changed(call)
+        call.context.drain()
+
+    def expire(self, now: float) -> None:
+        """Time is up for what is rung."""
+        silent = self._is_impatient and now >= self._impatient_at
+        late = now >= self.branches.deadline
+        self.branches.cancel(now)
+        if silent and not late:
+            self.branches.timed_out()
+        self.go_on()
+
+    def failed(self, session: Session, status: int, response: Response | None) -> None:
+        """Somebody refused."""
+        if self.branches.failed(session, status, response, self._call.now()):
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Nobody rings any more: try what is left, or be over. A phone's redirection, and the
+        targets of a number, come before it."""
+        branches = self.branches
+        sent_elsewhere = branches.redirection() is not None or self.attempt.reach is not None
+        left = () if sent_elsewhere or not branches.tries_next() else branches.left_of(self._left)
+        self._left = deque(left)
+        if self._left:
+            self.branches = Branches(self._call.context.agent, self._left.popleft())
+            self.begin()
+        else:
+            self.over = True
+
+
+_NEVER = float("inf")

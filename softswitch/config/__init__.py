@@ -1,0 +1,1 @@
+"""softswitch.toml: a module for each group of sections, and the reading of the whole."""

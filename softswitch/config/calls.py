@@ -1,0 +1,117 @@
+"""The sections of the configuration about calls: [media], [calls], [trunks] and [numbers]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+
+from softswitch.config.values import (
+    Dialable,
+    PortRange,
+    Seconds,
+    Section,
+    comma_list,
+    numeric_address,
+    port_range,
+)
+
+if TYPE_CHECKING:
+    from rtp.session import MediaSettings
+    from softswitch.admission.least_cost import LeastCost
+
+
+class MediaSection(Section):
+    """[media]: the relay."""
+
+    address: Annotated[str, AfterValidator(numeric_address)] | None = None
+    """IP address in our SDP. None: the one of the SIP sockets; see Config.media_address."""
+    ports: Annotated[PortRange, BeforeValidator(port_range)] = PortRange(20000, 29999)
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    fast_path: Literal["auto", "off"] = "auto"
+    """Whether the kernel passes on what nobody has to listen to, where it can."""
+    io_uring: Literal["auto", "off"] = "auto"
+    """Whether a worker with many calls to relay passes them on together, where it can."""
+    silence_seconds: Seconds = 60
+    """A call without RTP from either side for so long is ended."""
+    hold_silence_seconds: Seconds = 300
+    latch_seconds: Annotated[int, Field(ge=1, le=30)] = 3
+    """How long after an offer or answer a side may be learned from its packets."""
+    quarantine_seconds: Annotated[int, Field(ge=0, le=600)] = 1
+    """How long a used port rests before the next call gets it."""
+    hung_seconds: Annotated[int, Field(ge=2, le=120)] = 20
+    """A media worker that hasn't answered for so long is replaced, and its calls end."""
+    srtp: Literal["off", "optional", "required"] = "optional"
+    """Encrypted sound (SRTP by SDES) of lines and trunks that say nothing else: never; if the peer
+    wants it, and offered to it where SIP goes over TLS; or no call without."""
+    dtmf: Literal["auto", "rfc4733", "info", "inband"] = "auto"
+    """How lines and trunks that say nothing else are told of keys: telephone events if they have
+    them, else INFO if they said or showed that they take keys so, else tones; or in one way."""
+    transcode: bool = True
+    """Whether two who share no codec may talk, by way of the sound tier; else the call is refused
+    with 488."""
+
+    def session_settings(self) -> MediaSettings:
+        from rtp.session import BATCH_FROM, MediaSettings
+
+        return MediaSettings(
+            self.latch_seconds,
+            self.silence_seconds,
+            self.hold_silence_seconds,
+            self.quarantine_seconds,
+            self.fast_path == "auto",
+            self.hung_seconds,
+            BATCH_FROM if self.io_uring == "auto" else None,
+        )
+
+
+class CallsSection(Section):
+    """[calls]: limits of every call."""
+
+    max_duration_seconds: Seconds = 14_400
+    reservation_seconds: Annotated[int, Field(ge=6, le=3600)] = 60
+    journal_seconds: Annotated[int, Field(ge=1, le=60)] = 5
+    trunk_failover_seconds: Annotated[int, Field(ge=1, le=60)] = 5
+    """How long a trunk may stay silent before the next one is tried."""
+    drain_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
+    """How long calls may go on after SIGTERM."""
+    park_seconds: Annotated[int, Field(ge=0, le=30)] = 0
+    """How long a call to a line without a registered phone waits for one, as for an app that a
+    push message wakes; 0: it is refused at once."""
+    serial_ring_seconds: Annotated[int, Field(ge=1, le=120)] = 20
+    """How long phones of a higher q ring before those of a lower one."""
+    redirects: Literal["follow", "refuse"] = "follow"
+    """What a phone's 3xx does: send the call on at its line's expense, or nothing."""
+
+
+class TrunksSection(Section):
+    """[trunks]: what holds for every trunk that says nothing else."""
+
+    ping_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
+    """Between two OPTIONS to a trunk; 0: none."""
+    at_a_loss: Literal["last", "refuse", "allow"] = "last"
+    """What becomes of trunks that would cost more than the call's price: tried last, refused (never
+    used), or allowed (only the cost decides)."""
+    compare_seconds: Annotated[int, Field(ge=1, le=86_400)] = 180
+    """The length of a call by which what trunks cost is compared."""
+
+    def least_cost(self) -> LeastCost:
+        from softswitch.admission.least_cost import LeastCost
+
+        return LeastCost(self.at_a_loss, self.compare_seconds)
+
+    @field_validator("ping_seconds")
+    @classmethod
+    def _not_too_often(cls, value: int) -> int:
+        if 0 < value < 10:
+            raise ValueError("must be 0 (none) or at least 10")
+        return value
+
+
+class NumbersSection(Section):
+    """[numbers]: what the country's plan doesn't say."""
+
+    emergency: Annotated[tuple[Dialable, ...], BeforeValidator(comma_list)] = ("112",)
+    """Always routed, never charged."""
+    area_code: Annotated[str, Field(pattern=r"^[0-9]{1,6}$")] | None = None
+    """The area whose numbers may be dialled without it, and are of the type "local"."""

@@ -1,0 +1,98 @@
+"""The section [codes] of the configuration: service codes and star codes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from softswitch.config.values import Dialable, Section
+from softswitch.subscribers.star_codes import StarCodes
+
+ServiceCode = Annotated[str, Field(pattern=r"^([0-9]{2,3})?$")]
+"""The digits between the stars; "": the service isn't set by phone."""
+CallPrefix = Annotated[str, Field(pattern=r"^([*#][0-9*#]{1,6})?$")]
+
+
+class StarCodeKeys(Section):
+    """Codes of services, as TS 22.030 has them where it has them. What stands here is dialled as
+    `*CODE#`; it takes nothing away from codes like "*43"."""
+
+    forward_always: ServiceCode = "21"
+    forward_busy: ServiceCode = "67"
+    forward_no_answer: ServiceCode = "61"
+    forward_unreachable: ServiceCode = "62"
+    forward_all: ServiceCode = "002"
+    forward_conditional: ServiceCode = "004"
+    do_not_disturb: ServiceCode = "26"
+    call_waiting: ServiceCode = "43"
+    withhold_number: ServiceCode = "31"
+    bar_all: ServiceCode = "33"
+    bar_international: ServiceCode = "331"
+    bar_mobile: ServiceCode = "333"
+    bar_premium: ServiceCode = "336"
+    hot_line: ServiceCode = "53"
+    reject_anonymous: ServiceCode = "77"
+    call_filter: ServiceCode = "60"
+    call_completion: ServiceCode = "37"
+    withhold_once: CallPrefix = "*67"
+    """Before a number: withholds one's own for this call, as `#31#` does."""
+    show_once: CallPrefix = "*82"
+    """Before a number: shows one's own for this call, as `*31#` does."""
+
+    def star_codes(self) -> StarCodes:
+        """Ready to read what was dialled."""
+        keys = {name: getattr(self, name) for name in StarCodeKeys.model_fields}
+        withhold, show = keys.pop("withhold_once"), keys.pop("show_once")
+        return StarCodes(keys, withhold, show)
+
+
+class CodesSection(StarCodeKeys):
+    """[codes]: service codes as they are dialled."""
+
+    balance: Dialable = "1111"
+    package: Dialable = "1112"
+    conference_term: Dialable = "1198"
+    conference_buy: Dialable = "1199"
+    directory: Dialable = "118"
+    """Directory enquiries by number."""
+    pin: Dialable = "2828"
+    """Self-service with a PIN."""
+    own_number: Dialable = "*99"
+    voicemail: Dialable = "*97"
+    echo: Dialable = "*43"
+    conference: Dialable = "*88"
+    """Dial-in conference rooms."""
+    focus: Dialable = "*87"
+    """The conference of a line's own calls, which its phone merges there."""
+    last_caller: Dialable = "*69"
+    """Calls back whoever called last."""
+    malicious: Dialable = "*57"
+    """Marks the last incoming call, for the operator to trace."""
+
+    def by_code(self) -> dict[str, str]:
+        """What is dialled -> the name of the service; without star codes."""
+        return {code: name for name, code in self._split()[0].items()}
+
+    def _split(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Keys of codes that are dialled as they stand, and of star codes."""
+        keys = self.model_dump()
+        stars = {name: keys.pop(name) for name in StarCodeKeys.model_fields}
+        return keys, stars
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        for keys in self._split():
+            if (why := _double_code(keys)) is not None:
+                raise ValueError(why)
+        return self
+
+
+def _double_code(keys: dict[str, str]) -> str | None:
+    """Two codes that are the same, named; None: each is its own."""
+    seen: dict[str, str] = {}
+    for name, code in keys.items():
+        if code and code in seen:
+            return f"{seen[code]} and {name} have the same code {code!r}"
+        seen[code] = name
+    return None

@@ -1,0 +1,36 @@
+"""The section of the configuration about call completion: [completion]."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from softswitch.completion.waiting import Windows
+from softswitch.config.values import Section
+
+Minutes = Annotated[int, Field(ge=1, le=10_080)]
+
+
+class CompletionSection(Section):
+    """[completion]: what becomes of calls to lines that are busy or can't be reached."""
+
+    enabled: bool = True
+    offer: Literal["early", "answered"] = "early"
+    """How a caller is asked: in early media, so that the call is refused afterwards as ever; or
+    answered, for phones that send no keys before an answer. Neither is billed."""
+    connect_minutes: Minutes = 120
+    """How long after an attempt an accepted offer leads to a connection; later to a text."""
+    ring_minutes: Minutes = 30
+    """How long after an attempt a declined offer leads to a short ring; later to a text."""
+    keep_days: Annotated[int, Field(ge=1, le=30)] = 7
+    """Nobody is waited for longer."""
+    ring_milliseconds: Annotated[int, Field(ge=100, le=5_000)] = 500
+    """The short ring, by which a phone lists a missed call."""
+    call_back_seconds: Annotated[int, Field(ge=5, le=120)] = 30
+    """How long the waiting caller is rung when the connection is to be made."""
+
+    def windows(self) -> Windows:
+        return Windows(
+            self.connect_minutes * 60_000, self.ring_minutes * 60_000, self.keep_days * 86_400_000
+        )

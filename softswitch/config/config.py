@@ -1,0 +1,333 @@
+"""softswitch.toml: what it may say, and how it is read.
+
+Every key has a default except the ones that say whose switch this is (domain, country, currency).
+An unknown key is an error with file, line and a suggestion. `SOFTSWITCH_SECTION__KEY` in the
+environment stands above the file; lists are written there with commas.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+
+from sip.flow import SECURE
+from softswitch.config.calls import CallsSection, MediaSection, NumbersSection, TrunksSection
+from softswitch.config.codes import CodesSection
+from softswitch.config.completion import CompletionSection
+from softswitch.config.conference import ConferenceSection
+from softswitch.config.faults import explain
+from softswitch.config.mail import MailSection
+from softswitch.config.network import GuardSection, TlsSection
+from softswitch.config.operator import DebtSection, LinesSection, OperatorSection, OrdersSection
+from softswitch.config.recording import FOLDER as RECORDINGS_FOLDER
+from softswitch.config.recording import RecordingSection
+from softswitch.config.sip import EventsSection, SipSection
+from softswitch.config.speech import AnnouncementsSection, PromptsSection, TonesSection
+from softswitch.config.values import (
+    Collector,
+    Section,
+    below_config,
+    collector_address,
+    database_url,
+    known_time_zone,
+    without_password,
+)
+from softswitch.config.voicemail import FOLDER as VOICEMAIL_FOLDER
+from softswitch.config.voicemail import VoicemailSection
+
+if TYPE_CHECKING:
+    from sip.session_timer import SessionInterval
+    from softswitch.admission.numbering import NumberPlan
+
+DEFAULT_PATH = Path("softswitch.toml")
+ENVIRONMENT_PREFIX = "SOFTSWITCH_"
+
+
+class ConfigError(Exception):
+    """The configuration can't be used. The message is one line that names file, line and key."""
+
+
+class SwitchSection(Section):
+    """[switch]: whose switch this is."""
+
+    domain: Annotated[str, Field(pattern=r"^[0-9A-Za-z.:\-]{1,253}$")]
+    """The domain of our phones' addresses; a numeric address is allowed."""
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    """ISO 3166 alpha-2: how numbers without a country code are read."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    """ISO 4217, for accounts and tariffs that don't say their own."""
+    time_zone: Annotated[str, AfterValidator(known_time_zone)] = "UTC"
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
+    data_dir: Annotated[Path, AfterValidator(below_config)] = Path("var")
+    """Holds the control socket, secrets, CDR journal and log. Absolute once read."""
+    node: Annotated[str, Field(pattern=r"^[0-9A-Za-z_.\-]{0,64}$")] = ""
+    """This switch's name among several that share a PostgreSQL database."""
+
+
+class DatabaseSection(Section):
+    """[database]: lines, accounts, ledger and CDRs; SQLite or PostgreSQL."""
+
+    url: Annotated[str, AfterValidator(database_url)] = "sqlite:///var/softswitch.db"
+    """Absolute once read."""
+
+
+class PortalSection(Section):
+    """[portal]: kept for the web portal, which this version doesn't have."""
+
+    listen: str = "127.0.0.1:8080"
+
+
+class TraceSection(Section):
+    """[trace]: messages of calls, kept for `call trace` and sent to a collector."""
+
+    megabytes: Annotated[int, Field(ge=0, le=4096)] = 16
+    """For the messages of live and recent calls; 0: none are kept."""
+    hep: Annotated[Collector | None, BeforeValidator(collector_address)] = None
+    """Where each message is sent to as HEP version 3: "udp:HOST:PORT"."""
+    hep_agent_id: Annotated[int, Field(ge=1, le=2**32 - 1)] = 2001
+    """By which the collector tells its sources apart."""
+
+
+class LogSection(Section):
+    """[log]: see softswitch.process.log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "text"
+    file: str = "softswitch.log"
+    """Relative to the data folder. Empty: standard error."""
+
+
+class Config(Section):
+    """The whole configuration, checked."""
+
+    switch: SwitchSection
+    sip: SipSection = SipSection()
+    tls: TlsSection = TlsSection()
+    guard: GuardSection = GuardSection()
+    media: MediaSection = MediaSection()
+    calls: CallsSection = CallsSection()
+    trunks: TrunksSection = TrunksSection()
+    numbers: NumbersSection = NumbersSection()
+    codes: CodesSection = CodesSection()
+    prompts: PromptsSection = PromptsSection()
+    announcements: AnnouncementsSection = AnnouncementsSection()
+    tones: TonesSection = TonesSection()
+    events: EventsSection = EventsSection()
+    database: DatabaseSection = Field(default_factory=dict, validate_default=True)
+    mail: MailSection = MailSection()
+    operator: OperatorSection = OperatorSection()
+    lines: LinesSection = LinesSection()
+    debt: DebtSection = DebtSection()
+    orders: OrdersSection = OrdersSection()
+    voicemail: VoicemailSection = VoicemailSection()
+    recording: RecordingSection = RecordingSection()
+    conference: ConferenceSection = ConferenceSection()
+    completion: CompletionSection = CompletionSection()
+    portal: PortalSection = PortalSection()
+    trace: TraceSection = TraceSection()
+    log: LogSection = LogSection()
+    _path: Path = PrivateAttr(default=DEFAULT_PATH)
+
+    @property
+    def path(self) -> Path:
+        """The file that was read."""
+        return self._path
+
+    @property
+    def data_dir(self) -> Path:
+        return self.switch.data_dir
+
+    @property
+    def control_socket(self) -> Path:
+        return self.data_dir / "control.sock"
+
+    @property
+    def nonce_secret_file(self) -> Path:
+        return self.data_dir / "nonce.secret"
+
+    @property
+    def database_file(self) -> Path | None:
+        """Of SQLite; None: the database is a server's."""
+        path = self.database.url.removeprefix("sqlite:///")
+        return None if path == self.database.url else Path(path)
+
+    @property
+    def database_name(self) -> str:
+        """The database, for people: its file, or its URL without the password."""
+        return str(self.database_file or without_password(self.database.url))
+
+    @property
+    def journal_dir(self) -> Path:
+        """Where the CDR journal's daily files are."""
+        return self.data_dir / "cdr"
+
+    @property
+    def voicemail_dir(self) -> Path:
+        """Where messages and greetings are."""
+        return self.data_dir / VOICEMAIL_FOLDER
+
+    @property
+    def recordings_dir(self) -> Path:
+        """Where recorded calls are."""
+        return self.data_dir / RECORDINGS_FOLDER
+
+    @property
+    def prompts_dir(self) -> Path:
+        """What `prompt build` made."""
+        return self.data_dir / "prompts"
+
+    @property
+    def log_file(self) -> Path | None:
+        """None: standard error."""
+        return self.data_dir / self.log.file if self.log.file else None
+
+    @property
+    def realm(self) -> str:
+        return self.sip.realm or self.switch.domain
+
+    @property
+    def media_address(self) -> str:
+        """The numeric address in our SDP."""
+        if self.media.address is not None:
+            return self.media.address
+        if self.sip.advertise:
+            return self.sip.advertise[0].host
+        return self.sip.listen[0].host
+
+    @property
+    def media_bind_address(self) -> str:
+        """The numeric address of our own that media ports are bound on: behind a NAT it isn't the
+        one in our SDP."""
+        if self.sip.advertise:
+            return self.sip.listen[0].host
+        return self.media_address
+
+    def own_hosts(self) -> frozenset[str]:
+        """Whose requests are for us: the domain and its aliases, the sockets' addresses, and what
+        we advertise."""
+        hosts = {self.switch.domain, *self.sip.aliases}
+        hosts.update(advertised.host for advertised in self.sip.advertise)
+        for listen in self.sip.listen:
+            address = ipaddress.ip_address(listen.host)
+            if not address.is_unspecified:
+                hosts.add(listen.host)
+            if address.is_loopback or address.is_unspecified:
+                hosts.add("localhost")
+        return frozenset(hosts)
+
+    def listens_everywhere(self) -> bool:
+        """Whether a socket has all of this machine's addresses."""
+        return any(ipaddress.ip_address(listen.host).is_unspecified for listen in self.sip.listen)
+
+    def session_interval(self) -> SessionInterval | None:
+        """Of the session timers; None when they are off."""
+        from sip.session_timer import SessionInterval
+
+        if self.sip.session_expires_seconds == 0:
+            return None
+        return SessionInterval(
+            self.sip.session_expires_seconds, self.sip.min_session_expires_seconds
+        )
+
+    def number_plan(self) -> NumberPlan:
+        """How numbers are read in this switch's country. Raises ConfigError."""
+        from softswitch.admission.numbering import NumberPlan
+
+        try:
+            return NumberPlan(
+                self.switch.country,
+                area_code=self.numbers.area_code,
+                emergency=self.numbers.emergency,
+                codes=self.codes.by_code(),
+            )
+        except ValueError as error:
+            raise ConfigError(f"{self.path}: [switch] country: {error}") from None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        """A socket bound to every address doesn't say where phones should answer to."""
+        everywhere = [
+            listen
+            for listen in self.sip.listen
+            if ipaddress.ip_address(listen.host).is_unspecified
+            and self.sip.advertised_for(listen.transport, listen.host) is None
+        ]
+        if everywhere:
+            raise ValueError(
+                f"[sip] listen {everywhere[0]} needs [sip] advertise: the address that phones reach"
+            )
+        if self.media.address is None:
+            try:
+                ipaddress.ip_address(self.media_address)
+            except ValueError:
+                raise ValueError(
+                    "[media] address is needed (an IP address), since [sip] advertise is a name"
+                ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _has_certificates(self) -> Self:
+        for listen in self.sip.listen:
+            if listen.transport in SECURE and not self.tls.certificates:
+                raise ValueError(f"[sip] listen {listen} needs [tls] certificates")
+        return self
+
+    @model_validator(mode="after")
+    def _codes_leave_emergency_alone(self) -> Self:
+        for code, name in self.codes.by_code().items():
+            if code in self.numbers.emergency:
+                raise ValueError(f"[codes] {name} = {code!r} is an emergency number")
+        return self
+
+
+def load(path: Path = DEFAULT_PATH, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read a file, override from the environment and check. Raises ConfigError."""
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        raise ConfigError(f"{path} isn't there: run `softswitch init` to create it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read: {error}") from None
+    return parse(text, path, environment)
+
+
+def parse(text: str, path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration that `text` would be as the file `path`. Raises ConfigError."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    overridden = _override(data, environment)
+    try:
+        config = Config.model_validate(data, context={"folder": path.absolute().parent})
+    except ValidationError as error:
+        raise ConfigError(explain(error.errors()[0], Config, path, text, overridden)) from None
+    config._path = path
+    return config
+
+
+def _override(data: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Put SOFTSWITCH_SECTION__KEY into the data; returns which variable set which key."""
+    overridden: dict[tuple[str, ...], str] = {}
+    for variable, value in environment.items():
+        section, separator, key = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+        if not variable.startswith(ENVIRONMENT_PREFIX) or not separator:
+            continue
+        held = data.setdefault(section, {})
+        if isinstance(held, dict):
+            held[key] = value
+            overridden[(section, key)] = variable
+    return overridden

@@ -1,0 +1,24 @@
+"""The section of the configuration about recorded calls: [recording]."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from softswitch.config.values import Section
+
+FOLDER = "recordings"
+"""Of recorded calls, in the data folder."""
+
+
+class RecordingSection(Section):
+    """[recording]: calls of lines that have `record` set."""
+
+    tone: bool = True
+    """Both sides hear a tone when recording begins; switch it off only where the law lets you."""
+    max_seconds: Annotated[int, Field(ge=10, le=14_400)] = 14_400
+    """Of one recording."""
+    days_kept: Annotated[int, Field(ge=1, le=3660)] = 90
+    min_free_megabytes: Annotated[int, Field(ge=0, le=1_000_000)] = 500
+    """With less left on the disk nothing is recorded: the ledger needs the rest."""

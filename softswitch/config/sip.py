@@ -1,0 +1,82 @@
+"""The sections of the configuration about SIP itself: [sip] and [events]."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from softswitch.config.values import (
+    Advertised,
+    Algorithms,
+    Alias,
+    Listen,
+    Seconds,
+    Section,
+    advertised_addresses,
+    comma_list,
+    listeners,
+)
+
+
+class SipSection(Section):
+    """[sip]: sockets, digest and registration."""
+
+    listen: Annotated[
+        tuple[Listen, ...],
+        BeforeValidator(listeners),
+        BeforeValidator(comma_list),
+        Field(min_length=1),
+    ] = (Listen("udp", "127.0.0.1", 5060), Listen("tcp", "127.0.0.1", 5060))
+    advertise: Annotated[
+        tuple[Advertised, ...], BeforeValidator(advertised_addresses), BeforeValidator(comma_list)
+    ] = ()
+    """What phones reach us by, when it isn't the sockets' own: one for each IP version, or one."""
+    aliases: Annotated[tuple[Alias, ...], BeforeValidator(comma_list)] = ()
+    """Further names and addresses by which phones and proxies call us; see Config.own_hosts."""
+    large_requests: Literal["tcp", "udp"] = "tcp"
+    """How requests over 1,300 octets go to trunks on UDP: by TCP where they take it (RFC 3261
+    section 18.1.1), or by UDP like all others."""
+    websocket_origins: Annotated[tuple[str, ...], BeforeValidator(comma_list)] | None = None
+    """Web pages that may open a WebSocket ("https://phone.example.org"). None: all."""
+    realm: str = ""
+    """Digest realm. Empty: the domain; see Config.realm. Changing it voids every password."""
+    algorithms: Algorithms = ("SHA-256", "MD5")
+    """Offered in this order (RFC 8760 section 2.3: the preferred one first)."""
+    invite_challenge: Literal[401, 407] = 401
+    nonce_lifetime_seconds: Seconds = 60
+    min_expires_seconds: Seconds = 60
+    default_expires_seconds: Seconds = 3600
+    max_expires_seconds: Seconds = 7200
+    max_contacts: Annotated[int, Field(ge=1, le=100)] = 10
+    no_answer_seconds: Annotated[int, Field(ge=1, le=600)] = 60
+    session_expires_seconds: Annotated[int, Field(ge=90, le=86_400)] | Literal[0] = 1800
+    """Each leg is refreshed within this time (RFC 4028); 0: session timers are off."""
+    min_session_expires_seconds: Annotated[int, Field(ge=90, le=86_400)] = 90
+    """Shorter intervals are refused with 422."""
+
+    def advertised_for(self, transport: str, host: str) -> Advertised | None:
+        """What stands in Via and Contact for a socket; None: its own address."""
+        for found in self.advertise:
+            if found.stands_for(host):
+                return found if transport in ("udp", "tcp") else found._replace(port=None)
+        return None
+
+    @model_validator(mode="after")
+    def _expires_in_order(self) -> Self:
+        if not (
+            self.min_expires_seconds <= self.default_expires_seconds <= self.max_expires_seconds
+        ):
+            raise ValueError(
+                "min_expires_seconds, default_expires_seconds and max_expires_seconds "
+                "must stand in rising order"
+            )
+        return self
+
+
+class EventsSection(Section):
+    """[events]: what phones may subscribe to."""
+
+    watch_lines: Literal["account", "all", "nobody"] = "account"
+    """Who may watch a line's calls: lines of its account, every line, or nobody. Whom the line
+    talks to is shown to lines of its account alone."""

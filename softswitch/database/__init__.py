@@ -1,0 +1,1 @@
+"""The database's schema and migrations, and the news of changes made to it."""

@@ -1,0 +1,20 @@
+"""Alembic's environment: it works over the connection that softswitch.database.schema hands it."""
+
+from __future__ import annotations
+
+from alembic import context
+
+import softswitch.conference.rooms
+import softswitch.database.news
+import softswitch.recordings.store
+import softswitch.subscribers.directory_store
+import softswitch.subscribers.pin_tries
+from billing.stores.schema import metadata
+
+assert softswitch.subscribers.directory_store.lines_table.metadata is metadata
+
+connection = context.config.attributes["connection"]
+# SQLite can't alter most of a table in place: batch mode copies it.
+context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,33 @@
+"""The database's schema: which version it has, and bringing it up to date."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, String, column, inspect, select, table
+
+CURRENT = "0036"
+"""The newest revision in migrations/; a test holds it against alembic's own answer."""
+
+
+def version(engine: Engine) -> str | None:
+    """The database's revision, or None when it has no tables yet."""
+    if not inspect(engine).has_table("alembic_version"):
+        return None
+    query = select(column("version_num", String)).select_from(table("alembic_version"))
+    with engine.connect() as connection:
+        return connection.execute(query).scalar_one_or_none()
+
+
+def migrate(engine: Engine) -> bool:
+    """Bring the database to CURRENT; whether anything had to be done."""
+    if version(engine) == CURRENT:
+        return False
+    # Alembic takes longer to load than most commands to run.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "softswitch.database:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return True

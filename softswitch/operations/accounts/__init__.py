@@ -1,0 +1,1 @@
+"""Operations on accounts: status, caps, debts, documents, requests, statements."""

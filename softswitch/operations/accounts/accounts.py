@@ -1,0 +1,255 @@
+"""Accounts: open, top up, show, change."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from billing.facts.account import ACTIVE, REGISTERED, Account, Change
+from billing.facts.authorization import AddAccount, SetAccount, TopUp
+from billing.facts.cdr import show_stamp
+from billing.facts.money import MAX_MICROS, MoneyError, format_amount, parse_amount
+from billing.stores import tariff_store
+from softswitch.control.errors import OperationError
+from softswitch.operations.accounts.standing import change_status, today, who
+from softswitch.operations.context import Context
+from softswitch.operations.lines.lines import generate_password
+from softswitch.operations.money.bills import schedule_bills
+from softswitch.subscribers import profile
+from softswitch.subscribers.passwords import hashed, matches
+
+Row = dict[str, Any]
+
+DEFAULT_TARIFF = "default"
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
+_PAYMENT_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TARIFF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NOBODYS = "scrypt:14:8:1:00:00"
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+def account_add(
+    context: Context,
+    name: str,
+    kind: str = "person",
+    currency: str | None = None,
+    credit_limit: str | None = None,
+    postpaid: bool = False,
+    tariff: str = DEFAULT_TARIFF,
+    registered: bool = False,
+) -> Row:
+    """Open an account. Prepaid, its balance may fall to minus the credit limit (default 0); a
+    postpaid one owes without bound unless a limit is given. One that is only `registered` waits to
+    be approved and activated."""
+    if kind not in profile.KINDS:
+        raise OperationError(f"an account is a {' or a '.join(profile.KINDS)}, not {kind!r}")
+    limit = "" if postpaid and credit_limit is None else credit_limit or "0"
+    unit = read_currency(currency or context.config.switch.currency)
+    _check_tariff(context, tariff_name(tariff), unit)
+    account = context.do(
+        AddAccount(
+            name=_name(name),
+            kind=kind,
+            currency=unit,
+            credit_limit_micros=_credit_limit(limit),
+            tariff=tariff,
+            at=context.now_ms(),
+            status=REGISTERED if registered else ACTIVE,
+        )
+    )
+    schedule_bills(context)
+    context.changes.accounts.add(account.id)
+    return account_row(account)
+
+
+def account_topup(context: Context, account: str, amount: str, payment_id: str) -> Row:
+    """Add a payment to the balance; the same payment id again changes nothing."""
+    micros = read_amount(amount)
+    if micros <= 0:
+        raise OperationError(f"a payment must be above zero, not {amount}")
+    if _PAYMENT_ID.fullmatch(payment_id) is None:
+        raise OperationError("a payment id has 1 to 128 visible ASCII characters without spaces")
+    owner = context.account(account)
+    paid = context.do(TopUp(owner.id, micros, payment_id, context.now_ms()))
+    context.changes.accounts.add(owner.id)  # it may have renewed a package
+    return account_row(paid)
+
+
+def account_show(context: Context, account: str) -> Row:
+    owner = context.account(account)
+    return account_row(owner) | _profile_row(context, owner)
+
+
+def account_list(context: Context) -> list[Row]:
+    return [account_row(account) for account in context.billing.accounts()]
+
+
+def account_set(context: Context, account: str, key: str, value: str, by: str = "operator") -> Row:
+    """Change one property; "" takes a field away."""
+    owner = context.account(account)
+    if key == "status":
+        return account_row(change_status(context, owner, value, by=by))
+    if key in profile.FIELDS:
+        return _set_field(context, owner, key, value, by)
+    read = _KEYS.get(key)
+    if read is None:
+        known = [*_KEYS, "status", *profile.FIELDS]
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        raise OperationError(f"an account has no property {key!r}; {hint}")
+    column, parse = read
+    if key == "tariff":
+        _check_tariff(context, tariff_name(value), owner.currency)
+    changed = context.do(SetAccount(owner.id, {column: parse(value)}))
+    context.changes.accounts.add(owner.id)
+    return account_row(changed)
+
+
+def account_login(context: Context, account: str, by: str = "operator") -> Row:
+    """Issue the login to the cabinet with a new password, which is shown once (C19)."""
+    owner = context.account(account)
+    login = profile.login_of(owner.kind, owner.id, context.subscribers.fields(owner.id))
+    if login is None:
+        raise OperationError(
+            f"a person's login is his national code: `softswitch account set {owner.id} "
+            "national_code CODE` first"
+        )
+    password = generate_password()
+    now = context.now_ms()
+    before = context.subscribers.login(owner.id) or ""
+    change = Change(owner.id, now, who(by), "login", before, login, "a new password was issued")
+    try:
+        context.subscribers.set_login(owner.id, login, hashed(password), now, [change])
+    except IntegrityError:
+        raise OperationError(f"login {login} belongs to another account") from None
+    return {"account": owner.id, "login": login, "password": password}
+
+
+def account_authenticate(context: Context, login: str, password: str) -> Row:
+    """Whose login this is, if the password is right."""
+    found = context.subscribers.login_secret(login)
+    # An unknown login costs as much time as a wrong password.
+    right = matches(password, _NOBODYS if found is None else found[1])
+    if found is None or not right:
+        raise OperationError("login or password is wrong")
+    return account_show(context, str(found[0]))
+
+
+def read_fields(context: Context, owner: Account, values: Mapping[str, str]) -> dict[str, str]:
+    """Fields as they are kept. Raises OperationError."""
+    read: dict[str, str] = {}
+    for key, text in values.items():
+        if key not in profile.FIELDS:
+            near = difflib.get_close_matches(key, profile.FIELDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "`account show` lists them"
+            raise OperationError(f"an account has no field {key!r}; {hint}")
+        try:
+            read[key] = profile.read_field(
+                owner.kind, key, text, context.config.switch.country, today(context)
+            )
+        except profile.FieldError as error:
+            raise OperationError(str(error)) from None
+    return read
+
+
+def _set_field(context: Context, owner: Account, key: str, text: str, by: str) -> Row:
+    value = read_fields(context, owner, {key: text})[key] if text else ""
+    before = context.subscribers.fields(owner.id).get(key, "")
+    change = Change(owner.id, context.now_ms(), who(by), key, before, value, "")
+    context.subscribers.set_fields(owner.id, {key: value}, [change])
+    return account_show(context, str(owner.id))
+
+
+def _profile_row(context: Context, owner: Account) -> Row:
+    fields = context.subscribers.fields(owner.id)
+    own = [key for key, field in profile.FIELDS.items() if owner.kind in field.kinds]
+    return {key: fields.get(key) for key in own} | {"login": context.subscribers.login(owner.id)}
+
+
+def account_row(account: Account) -> Row:
+    """An account as people and scripts see it; amounts are decimal strings."""
+    return {
+        "id": account.id,
+        "name": account.name,
+        "kind": account.kind,
+        "currency": account.currency,
+        "balance": format_amount(account.balance_micros),
+        "reserved": format_amount(account.reserved_micros),
+        "credit_limit": _or_unlimited(account.credit_limit_micros),
+        "available": _or_unlimited(account.available_micros),
+        "status": account.status,
+        "tariff": account.tariff,
+        "created_at": show_stamp(account.created_at),
+    }
+
+
+def tariff_name(text: str) -> str:
+    if _TARIFF.fullmatch(text) is None:
+        raise OperationError(f"tariff name {text!r} must be 1 to 64 letters, digits, . _ or -")
+    return text
+
+
+def _check_tariff(context: Context, name: str, currency: str) -> None:
+    """A name that was mistyped would have every call refused. Only the tariff that everybody has by
+    default may come later."""
+    if name == DEFAULT_TARIFF:
+        return
+    with context.billing.reading() as connection:
+        found = next(iter(tariff_store.tariffs(connection, name)), None)
+    if found is None:
+        raise OperationError(f"there is no tariff {name!r}; `softswitch tariff list` shows them")
+    if found.currency != currency:
+        raise OperationError(f"the account is in {currency}, tariff {name} in {found.currency}")
+
+
+def _or_unlimited(micros: int | None) -> str:
+    return "unlimited" if micros is None else format_amount(micros)
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if _NAME.fullmatch(name) is None:
+        raise OperationError("an account name has 1 to 128 characters, no control characters")
+    if name.isdigit():
+        raise OperationError(f"an account can't be named {name}: it would look like an id")
+    return name
+
+
+def read_currency(text: str) -> str:
+    """ISO 4217 as typed. Raises OperationError."""
+    if _CURRENCY.fullmatch(text.upper()) is None:
+        raise OperationError(f"currency {text!r} must be three letters (ISO 4217)")
+    return text.upper()
+
+
+def read_amount(text: str) -> int:
+    """Micros of an amount as typed. Raises OperationError."""
+    try:
+        micros = parse_amount(text)
+    except MoneyError as error:
+        raise OperationError(str(error)) from None
+    if abs(micros) > MAX_MICROS:
+        raise OperationError(f"{text} is too much")
+    return micros
+
+
+def _credit_limit(text: str) -> int | None:
+    """ "" and "unlimited" are postpaid without a bound."""
+    if text in ("", "unlimited"):
+        return None
+    micros = read_amount(text)
+    if micros < 0:
+        raise OperationError(f"a credit limit is not negative: {text}")
+    return micros
+
+
+_KEYS: Mapping[str, tuple[str, Callable[[str], str | int | None]]] = {
+    "name": ("name", _name),
+    "tariff": ("tariff", tariff_name),
+    "credit_limit": ("credit_limit_micros", _credit_limit),
+}
+"""What may be set: the column, and how its text is read."""

@@ -1,0 +1,89 @@
+"""Caps of accounts against fraud."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from billing.facts.money import format_amount
+from softswitch.control.errors import OperationError
+from softswitch.operations.accounts.accounts import read_amount
+from softswitch.operations.context import Context
+from softswitch.subscribers.caps import Caps
+
+Row = dict[str, Any]
+
+_CODE = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
+MAX_CALLS = 100_000
+
+
+def account_caps(context: Context, account: str) -> Row:
+    """What an account may call and spend."""
+    owner = context.account(account)
+    return _row((context.directory.caps([owner.id]) or [Caps(owner.id)])[0])
+
+
+def account_cap(context: Context, account: str, key: str, value: str) -> Row:
+    """Set one cap; "" takes it away."""
+    owner = context.account(account)
+    caps = (context.directory.caps([owner.id]) or [Caps(owner.id)])[0]
+    if key in ("calls", "calls_per_minute"):
+        change: dict[str, Any] = {key: _count(key, value)}
+    elif key in ("spend_hour", "spend_day"):
+        change = {f"{key}_micros": _amount(key, value)}
+    elif key == "countries":
+        change = {key: _countries(value)}
+    elif key == "high_risk":
+        if value not in ("yes", "no"):
+            raise OperationError(f"high_risk must be yes or no, not {value!r}")
+        change = {key: value == "yes"}
+    else:
+        raise OperationError(f"an account has no cap {key!r}; known are {', '.join(KEYS)}")
+    caps = replace(caps, **change)
+    context.directory.save_caps(caps)
+    context.changes.accounts.add(owner.id)
+    return _row(caps)
+
+
+KEYS = ("calls", "calls_per_minute", "spend_hour", "spend_day", "countries", "high_risk")
+
+
+def _count(key: str, value: str) -> int | None:
+    if not value:
+        return None
+    if re.fullmatch("[0-9]{1,6}", value) is None or int(value) > MAX_CALLS:
+        raise OperationError(f"{key} must be a whole number up to {MAX_CALLS}, not {value!r}")
+    return int(value)
+
+
+def _amount(key: str, value: str) -> int | None:
+    if not value:
+        return None
+    micros = read_amount(value)
+    if micros < 0:
+        raise OperationError(f"{key} must not be negative: {value}")
+    return micros
+
+
+def _countries(value: str) -> tuple[str, ...] | None:
+    codes = tuple(code.removeprefix("+") for code in re.split(r"[\s,]+", value) if code)
+    for code in codes:
+        if _CODE.fullmatch(code) is None:
+            raise OperationError(f"{code!r} is no country calling code such as 995")
+    return codes or None
+
+
+def _row(caps: Caps) -> Row:
+    def amount(micros: int | None) -> str | None:
+        return None if micros is None else format_amount(micros)
+
+    return {
+        "account": caps.account_id,
+        "calls": caps.calls,
+        "calls_per_minute": caps.calls_per_minute,
+        "spend_hour": amount(caps.spend_hour_micros),
+        "spend_day": amount(caps.spend_day_micros),
+        "countries": None if caps.countries is None else list(caps.countries),
+        "high_risk": caps.high_risk,
+    }

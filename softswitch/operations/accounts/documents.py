@@ -1,0 +1,215 @@
+"""Documents of subscribers: uploaded, reviewed, valid until they expire (C20-C21, E4)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from billing.decisions.sales import Notice, ScheduleWork, Tell
+from billing.facts.account import Change
+from billing.facts.calendar import day_start
+from billing.facts.cdr import show_stamp
+from billing.facts.due import DueWork
+from billing.facts.order import CONNECTED, REQUESTED
+from billing.facts.rental import DOCUMENTS
+from billing.stores import rental_store
+from softswitch.control.errors import OperationError
+from softswitch.operations.accounts.standing import reason_given, today, who
+from softswitch.operations.context import Context
+from softswitch.operations.numbers.orders import serve_orders
+from softswitch.scheduled.due import DOCUMENT_KIND
+from softswitch.subscribers import profile
+from softswitch.subscribers.subscriber_store import APPROVED, PENDING, REFUSED, Document
+
+Row = dict[str, Any]
+
+MAX_OCTETS = 10 * 1024 * 1024
+"""A scan of several pages; it is kept in the database."""
+MAX_PENDING = 50
+"""Of one account: who sends more waits until some were reviewed."""
+_KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f/\\]{1,128}")
+_MEDIA_TYPES = (
+    (b"%PDF-", "application/pdf"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+)
+"""By the first octets: what a file calls itself says nothing."""
+
+
+def document_upload(
+    context: Context,
+    account: str,
+    kind: str,
+    name: str,
+    content: str,
+    expires_on: str | None = None,
+    by: str = "operator",
+) -> Row:
+    """Bring a document; `content` is base64. The same file again changes nothing."""
+    owner = context.account(account)
+    if _KIND.fullmatch(kind) is None:
+        raise OperationError(
+            f"class {kind!r} must be 1 to 32 small letters, digits, _ or -: "
+            "identity, registration, lease, or what a supplier asks for"
+        )
+    if _NAME.fullmatch(name) is None:
+        raise OperationError("a file name has 1 to 128 characters, no / and no \\")
+    octets = _decoded(content)
+    pending = context.subscribers.documents(owner.id, PENDING)
+    if len(pending) >= MAX_PENDING:
+        raise OperationError(f"{len(pending)} documents of account {owner.id} wait for a review")
+    document = Document(
+        id=0,
+        account_id=owner.id,
+        kind=kind,
+        name=name,
+        media_type=_media_type(name, octets),
+        octets=len(octets),
+        sha256=hashlib.sha256(octets).hexdigest(),
+        uploaded_at=context.now_ms(),
+        expires_on=None if expires_on is None else _future(context, expires_on),
+    )
+    made = context.subscribers.add_document(document, octets)
+    context.subscribers.note([_change(context, made, "", PENDING, by, "")])
+    return document_row(made)
+
+
+def document_list(
+    context: Context, account: str | None = None, state: str | None = None
+) -> list[Row]:
+    owner = None if account is None else context.account(account).id
+    return [document_row(item) for item in context.subscribers.documents(owner, state)]
+
+
+def document_content(context: Context, document: int) -> Row:
+    """The file itself, as base64."""
+    found = _document(context, document)
+    octets = context.subscribers.document_content(found.id)
+    return document_row(found) | {"content": base64.b64encode(octets).decode("ascii")}
+
+
+def document_approve(
+    context: Context, document: int, expires_on: str | None = None, by: str = "operator"
+) -> Row:
+    """Accept a document, until it expires. Orders that waited for its class go on: the answer names
+    the numbers that were connected, and those that wait on (because they can't be paid for)."""
+    found = _document(context, document)
+    until = found.expires_on if expires_on is None else _future(context, expires_on)
+    if until is not None and until < today(context).isoformat():
+        raise OperationError(f"document {found.id} expired on {until}")
+    reviewed = _review(context, replace(found, expires_on=until), APPROVED, "", by)
+    if until is not None:
+        _watch_expiry(context, reviewed)
+    served = serve_orders(context, found.account_id)
+    with context.billing.reading() as connection:
+        held = rental_store.numbers(connection, DOCUMENTS)
+    waiting = [
+        item.number
+        for item in held
+        if item.account_id == found.account_id and item.documents == found.kind
+    ]
+    return document_row(reviewed) | {
+        "numbers_connected": [order.number for order in served if order.state == CONNECTED],
+        "orders_placed": [order.id for order in served if order.state == REQUESTED],
+        "numbers_waiting": waiting,
+    }
+
+
+def document_refuse(context: Context, document: int, reason: str, by: str = "operator") -> Row:
+    """Refuse a document; the subscriber is told why."""
+    if not reason.strip():
+        raise OperationError("say why: the subscriber is told")
+    return document_row(_review(context, _document(context, document), REFUSED, reason, by))
+
+
+def document_row(item: Document) -> Row:
+    return {
+        "id": item.id,
+        "account": item.account_id,
+        "class": item.kind,
+        "name": item.name,
+        "type": item.media_type,
+        "octets": item.octets,
+        "state": item.state,
+        "uploaded_at": show_stamp(item.uploaded_at),
+        "expires_on": item.expires_on,
+        "reviewed_at": None if item.reviewed_at is None else show_stamp(item.reviewed_at),
+        "reviewed_by": item.reviewed_by,
+        "reason": item.reason,
+    }
+
+
+def _review(context: Context, document: Document, state: str, reason: str, by: str) -> Document:
+    reviewed = replace(
+        document,
+        state=state,
+        reason=reason_given(reason),
+        reviewed_at=context.now_ms(),
+        reviewed_by=who(by),
+    )
+    change = _change(context, document, document.state, state, by, reason)
+    if not context.subscribers.review_document(reviewed, [change]):
+        raise OperationError(f"document {document.id} is {document.state} already")
+    key = f"document_{state}:{document.id}"
+    context.do(
+        Tell(Notice(key, document.account_id, f"document_{state}", document.kind, context.now_ms()))
+    )
+    return reviewed
+
+
+def _watch_expiry(context: Context, document: Document) -> None:
+    """Have the subscriber told on the day after its last."""
+    assert document.expires_on is not None
+    day = profile.read_date(document.expires_on) + timedelta(days=1)
+    at = day_start(day, context.config.switch.time_zone)
+    work = DueWork(DOCUMENT_KIND, str(document.id), document.account_id, at)
+    context.do(ScheduleWork(work.key, work))
+
+
+def _change(
+    context: Context, document: Document, before: str, after: str, by: str, reason: str
+) -> Change:
+    what = f"document {document.id} ({document.kind})"
+    return Change(document.account_id, context.now_ms(), who(by), what, before, after, reason)
+
+
+def _document(context: Context, document_id: int) -> Document:
+    found = context.subscribers.document(document_id)
+    if found is None:
+        raise OperationError(
+            f"there is no document {document_id}; `softswitch document list` shows them"
+        )
+    return found
+
+
+def _decoded(content: str) -> bytes:
+    try:
+        octets = base64.b64decode(content, validate=True)
+    except (ValueError, binascii.Error):
+        raise OperationError("the content isn't base64") from None
+    if not 0 < len(octets) <= MAX_OCTETS:
+        raise OperationError(f"a document has 1 octet to {MAX_OCTETS >> 20} MiB, not {len(octets)}")
+    return octets
+
+
+def _media_type(name: str, octets: bytes) -> str:
+    for beginning, media_type in _MEDIA_TYPES:
+        if octets.startswith(beginning):
+            return media_type
+    raise OperationError(f"{name} is neither PDF, JPEG nor PNG")
+
+
+def _future(context: Context, text: str) -> str:
+    try:
+        day = profile.read_date(text)
+    except profile.FieldError as error:
+        raise OperationError(f"the expiry {error}, not {text!r}") from None
+    if day < today(context):
+        raise OperationError(f"it expired on {day}")
+    return day.isoformat()

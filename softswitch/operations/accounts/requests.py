@@ -1,0 +1,201 @@
+"""What subscribers ask for: relocation, correction of data, repair of a fault (C3, C8, C13)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from billing.decisions.sales import Notice, Tell
+from billing.facts.account import Change
+from billing.facts.cdr import Cdr, media_row, show_stamp
+from billing.stores.store import CdrFilter
+from softswitch.control.errors import OperationError
+from softswitch.operations.accounts.standing import who
+from softswitch.operations.context import Context
+from softswitch.operations.lines.registrations import registration_rows
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.subscriber_store import Request
+
+Row = dict[str, Any]
+
+RELOCATION, CORRECTION, FAULT = "relocation", "correction", "fault"
+KINDS = (RELOCATION, CORRECTION, FAULT)
+OPEN, DONE, REFUSED = "open", "done", "refused"
+MAX_TEXT = 2000
+MAX_OPEN = 50
+"""Of one account: more are a mistake of its program."""
+RECENT_MS = 7 * 86_400_000
+RECENT_CALLS = 10
+"""A fault report attaches so many failures and so many calls with sound, of a week."""
+
+
+def request_open(
+    context: Context,
+    account: str,
+    kind: str,
+    text: str,
+    line: str | None = None,
+    fields: Mapping[str, str] | None = None,
+) -> Row:
+    """Ask for something. A correction may name the fields and their right values; a fault report
+    attaches what the switch knows of the line."""
+    from softswitch.operations.accounts.accounts import read_fields
+
+    owner = context.account(account)
+    if kind not in KINDS:
+        raise OperationError(f"a request is a {', a '.join(KINDS)}, not {kind!r}")
+    if fields and kind != CORRECTION:
+        raise OperationError("only a correction names fields")
+    concerned = None if line is None else _line_of(context, owner.id, line)
+    if concerned is None and kind == FAULT:
+        raise OperationError("a fault report needs the line; name it with --line")
+    if len(context.subscribers.requests(owner.id, [OPEN])) >= MAX_OPEN:
+        raise OperationError(f"account {owner.id} has {MAX_OPEN} open requests")
+    facts: dict[str, Any] = {}
+    if fields:
+        facts["fields"] = read_fields(context, owner, fields)
+    if kind == FAULT and concerned is not None:
+        facts |= known_of(context, concerned)
+    now = context.now_ms()
+    made = context.subscribers.add_request(
+        Request(
+            id=0,
+            account_id=owner.id,
+            line=None if concerned is None else concerned.number,
+            kind=kind,
+            text=_text(text),
+            state=OPEN,
+            opened_at=now,
+            changed_at=now,
+            answer="",
+            facts=facts,
+        )
+    )
+    return request_row(made)
+
+
+def request_list(context: Context, account: str | None = None, closed: bool = False) -> list[Row]:
+    """Open requests, or all of them."""
+    owner = None if account is None else context.account(account).id
+    found = context.subscribers.requests(owner, None if closed else [OPEN])
+    rows = map(request_row, found)
+    return [{key: value for key, value in row.items() if key != "facts"} for row in rows]
+
+
+def request_show(context: Context, request: int) -> Row:
+    return request_row(_request(context, request))
+
+
+def request_done(context: Context, request: int, answer: str = "", by: str = "operator") -> Row:
+    """It was done; a correction's fields are set by it. The subscriber is told."""
+    found = _request(context, request)
+    fields = found.facts.get("fields") or {}
+    if fields and found.state == OPEN:
+        before, now = context.subscribers.fields(found.account_id), context.now_ms()
+        why = f"request {found.id}"
+        changes = [
+            Change(found.account_id, now, who(by), key, before.get(key, ""), value, why)
+            for key, value in fields.items()
+        ]
+        context.subscribers.set_fields(found.account_id, fields, changes)
+    return _close(context, found, DONE, answer, by)
+
+
+def request_refuse(context: Context, request: int, answer: str, by: str = "operator") -> Row:
+    """It won't be done; the subscriber is told why."""
+    if not answer.strip():
+        raise OperationError("say why: the subscriber is told")
+    return _close(context, _request(context, request), REFUSED, answer, by)
+
+
+def known_of(context: Context, line: Line) -> Row:
+    """What the switch knows of a line that doesn't work: where it is registered, its last failures,
+    and how its last calls sounded."""
+    now = context.now_ms()
+    bindings = [b for b in context.directory.bindings(now / 1000) if b.aor == line.login]
+    registered = registration_rows(bindings, context.directory.load(), now / 1000)
+    since = CdrFilter(start=now - RECENT_MS, number=line.number)
+    cdrs = list(reversed(context.billing.cdrs(since)))
+    failed = [cdr for cdr in cdrs if cdr.answered_at is None]
+    sounded = [cdr for cdr in cdrs if cdr.media is not None]
+    return {
+        "status": line.status,
+        "registrations": registered,
+        "failures": [_failure(cdr) for cdr in failed[:RECENT_CALLS]],
+        "media": [_sound(cdr) for cdr in sounded[:RECENT_CALLS]],
+    }
+
+
+def request_row(item: Request) -> Row:
+    return {
+        "id": item.id,
+        "account": item.account_id,
+        "line": item.line,
+        "kind": item.kind,
+        "state": item.state,
+        "text": item.text,
+        "opened_at": show_stamp(item.opened_at),
+        "changed_at": show_stamp(item.changed_at),
+        "answer": item.answer,
+        "facts": dict(item.facts),
+    }
+
+
+def _failure(cdr: Cdr) -> Row:
+    return {
+        "at": show_stamp(cdr.setup_at),
+        "calling": cdr.calling,
+        "called": cdr.called,
+        "sip_status": cdr.sip_status,
+        "cause": cdr.cause,
+        "ended_by": cdr.ended_by,
+    }
+
+
+def _sound(cdr: Cdr) -> Row:
+    assert cdr.media is not None
+    return {
+        "at": show_stamp(cdr.setup_at),
+        "calling": cdr.calling,
+        "called": cdr.called,
+        "seconds": cdr.duration_ms // 1000,
+        "ended_by": cdr.ended_by,
+        **media_row(cdr.media),
+    }
+
+
+def _close(context: Context, request: Request, state: str, answer: str, by: str) -> Row:
+    who(by)
+    if request.state != OPEN:
+        raise OperationError(f"request {request.id} is {request.state} already")
+    text = _text(answer) if answer else ""
+    closed = replace(request, state=state, answer=text, changed_at=context.now_ms())
+    context.subscribers.save_request(closed)
+    key = f"request_{state}:{request.id}"
+    context.do(
+        Tell(Notice(key, request.account_id, f"request_{state}", request.kind, context.now_ms()))
+    )
+    return request_row(closed)
+
+
+def _request(context: Context, request_id: int) -> Request:
+    found = context.subscribers.request(request_id)
+    if found is None:
+        raise OperationError(
+            f"there is no request {request_id}; `softswitch request list` shows them"
+        )
+    return found
+
+
+def _line_of(context: Context, account_id: int, text: str) -> Line:
+    line = context.line(text)
+    if line.account_id != account_id:
+        raise OperationError(f"line {line.number} isn't of account {account_id}")
+    return line
+
+
+def _text(text: str) -> str:
+    if not 0 < len(text.strip()) <= MAX_TEXT:
+        raise OperationError(f"the text has 1 to {MAX_TEXT} characters")
+    return text.strip()

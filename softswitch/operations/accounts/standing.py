@@ -1,0 +1,153 @@
+"""The life of an account: its statuses, who changed them, and what each wants fulfilled first."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any, get_args
+
+from billing.facts.account import ACTIVE, APPROVED, CLOSED, TRANSITIONS, Account, Status
+from billing.facts.authorization import ChangeStatus
+from billing.facts.calendar import local_day
+from billing.facts.cdr import show_stamp
+from billing.stores import order_store, rental_store
+from softswitch.control.errors import OperationError
+from softswitch.operations.context import Context
+from softswitch.scheduled import order_work
+from softswitch.subscribers import profile
+from softswitch.subscribers.profile import FieldError, read_date
+
+Row = dict[str, Any]
+
+PROOF_OF = {profile.PERSON: "identity", profile.COMPANY: "registration"}
+"""The class of documents that says who an account is."""
+_WHO = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,64}")
+_REASON = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,256}")
+
+
+def account_status(
+    context: Context, account: str, status: str, reason: str = "", by: str = "operator"
+) -> Row:
+    """Give an account another status. It is approved when its fields are there and a document
+    says who it is (C20), activated when its tenants' leases run long enough (C21)."""
+    from softswitch.operations.accounts.accounts import account_row
+
+    return account_row(change_status(context, context.account(account), status, reason, by))
+
+
+def change_status(
+    context: Context, owner: Account, status: str, reason: str = "", by: str = "operator"
+) -> Account:
+    """Raises OperationError when it can't be."""
+    known: tuple[Status, ...] = get_args(Status)
+    found = next((each for each in known if each == status), None)
+    if found is None:
+        raise OperationError(f"status must be {', '.join(known)}, not {status!r}")
+    if found in TRANSITIONS[owner.status]:
+        _check(context, owner, found)
+    command = ChangeStatus(owner.id, found, context.now_ms(), who(by), reason_given(reason))
+    changed: Account = context.do(command)
+    context.changes.accounts.add(owner.id)
+    return changed
+
+
+def account_history(context: Context, account: str) -> list[Row]:
+    """Who changed what of an account, oldest first."""
+    return [
+        {
+            "at": show_stamp(change.at),
+            "who": change.who,
+            "what": change.what,
+            "from": change.before,
+            "to": change.after,
+            "reason": change.reason,
+        }
+        for change in context.billing.changes(context.account(account).id)
+    ]
+
+
+def today(context: Context) -> date:
+    """The operator's calendar day."""
+    return local_day(context.now_ms(), context.config.switch.time_zone)
+
+
+def coming_day(context: Context, text: str) -> str:
+    """A day that somebody typed and that isn't past, as an ISO date. Raises OperationError."""
+    try:
+        day = read_date(text)
+    except FieldError as error:
+        raise OperationError(f"the day {error}, not {text!r}") from None
+    if day < today(context):
+        raise OperationError(f"{day} is past")
+    return day.isoformat()
+
+
+def who(text: str) -> str:
+    if _WHO.fullmatch(text) is None:
+        raise OperationError("who does it has 1 to 64 printable characters")
+    return text
+
+
+def reason_given(text: str) -> str:
+    if _REASON.fullmatch(text) is None:
+        raise OperationError("a reason has at most 256 printable characters")
+    return text
+
+
+def _check(context: Context, owner: Account, status: str) -> None:
+    if status == APPROVED:
+        _check_identity(context, owner)
+    elif status == ACTIVE and owner.status == APPROVED:
+        _check_leases(context, owner)
+    elif status == CLOSED:
+        _check_nothing_runs(context, owner)
+
+
+def _check_identity(context: Context, owner: Account) -> None:
+    lacking = profile.missing(owner.kind, context.subscribers.fields(owner.id))
+    if lacking:
+        raise OperationError(
+            f"account {owner.id} lacks {', '.join(lacking)}; `softswitch account set` sets them"
+        )
+    wanted = PROOF_OF.get(owner.kind, "identity")
+    if wanted not in approved_kinds(context, owner.id):
+        raise OperationError(
+            f"account {owner.id} has no approved document of the class {wanted}; "
+            "`softswitch document list` shows what it has"
+        )
+
+
+def _check_leases(context: Context, owner: Account) -> None:
+    now = today(context)
+    for line in context.directory.lines_of([owner.id]):
+        ends_on = line.lease_ends_on
+        if ends_on is not None and not profile.lease_is_long_enough(
+            date.fromisoformat(ends_on), now
+        ):
+            raise OperationError(
+                f"the lease of {line.number} ends on {ends_on}: it must have "
+                f"{profile.MIN_LEASE_MONTHS} months left"
+            )
+
+
+def _check_nothing_runs(context: Context, owner: Account) -> None:
+    with context.billing.reading() as connection:
+        rented = rental_store.rented(connection, [owner.id])
+        ordered = order_store.orders(connection, [owner.id])
+    if ordered:
+        raise OperationError(
+            f"account {owner.id} waits for order {ordered[0].id}; `softswitch order cancel` ends "
+            "that"
+        )
+    if owner.reserved_micros:
+        raise OperationError(f"account {owner.id} has calls that go on; end them first")
+    if rented:
+        raise OperationError(
+            f"account {owner.id} rents {rented[0].number}; `softswitch rental give-up` ends that"
+        )
+
+
+def approved_kinds(context: Context, account_id: int) -> frozenset[str]:
+    """The classes of documents that an account has approved and valid today."""
+    zone = context.config.switch.time_zone
+    return order_work.approved_kinds(context.billing, account_id, context.now_ms(), zone)

@@ -1,0 +1,174 @@
+"""What subscribers read of their account: every posting, and every call both ways (A18, C1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from billing.facts.cdr import TYPES, Cdr, show_stamp
+from billing.facts.money import format_amount
+from billing.facts.rental import ENDED
+from billing.stores import rental_store
+from billing.stores.store import CdrFilter
+from softswitch.control.errors import OperationError, one_of
+from softswitch.operations.context import Context
+from softswitch.operations.times import read_time
+from softswitch.scheduled.number_moves import NUMBER_OF_LINE
+
+Row = dict[str, Any]
+
+MAX_CALLS = 100_000
+"""On one statement; more are several statements."""
+
+
+def account_ledger(
+    context: Context, account: str, since: str | None = None, until: str | None = None
+) -> list[Row]:
+    """Its postings, oldest first, with the balance after each. From a time on, the first row is
+    the balance with which it begins."""
+    start, end = _times(context, since, until)
+    balance = 0
+    rows: list[Row] = []
+    owner = context.account(account)
+    opening = start is not None
+    for entry in context.billing.ledger(owner.id):
+        if end is not None and entry.at >= end:
+            break
+        if opening and start is not None and entry.at >= start:
+            rows.append(_opening(start, balance, owner.currency))
+            opening = False
+        balance += entry.amount_micros
+        if start is None or entry.at >= start:
+            rows.append(
+                {
+                    "at": show_stamp(entry.at),
+                    "kind": entry.kind,
+                    "amount": format_amount(entry.amount_micros),
+                    "balance": format_amount(balance),
+                    "currency": entry.currency,
+                    "cause": entry.transaction_id,
+                }
+            )
+    if opening and start is not None:
+        rows.append(_opening(start, balance, owner.currency))
+    return rows
+
+
+def account_calls(
+    context: Context,
+    account: str,
+    since: str | None = None,
+    until: str | None = None,
+    number: str | None = None,
+    kind: str | None = None,
+) -> list[Row]:
+    """Calls of an account's lines in both directions, oldest first, as the subscriber may see
+    them: who withheld his number isn't named."""
+    start, end = _times(context, since, until)
+    owner = context.account(account)
+    wanted = CdrFilter(
+        start=start, end=end, account=owner.id, type=one_of("type", TYPES, kind),
+        limit=MAX_CALLS + 1,
+    )  # fmt: skip
+    found = {cdr.id: cdr for cdr in context.billing.cdrs(wanted)}
+    reached = _reached_by(context, owner.id)
+    for had in reached:  # calls from other lines of ours are records of who paid for them
+        called = replace(
+            wanted, account=None, number=had.number, start=_later(start, had.since),
+            end=_earlier(end, had.until),
+        )  # fmt: skip
+        found.update((c.id, c) for c in context.billing.cdrs(called) if c.called == had.number)
+    if len(found) > MAX_CALLS:
+        raise OperationError(f"more than {MAX_CALLS} calls; choose a shorter time")
+    other = None if number is None else context.number(number)
+    rows = [
+        _call(cdr, owner.id, {had.number for had in reached})
+        for cdr in sorted(found.values(), key=lambda cdr: (cdr.setup_at, cdr.id))
+    ]
+    return [row for row in rows if other in (None, row["number"])]
+
+
+@dataclass(frozen=True, slots=True)
+class _Had:
+    """A number by which an account could be called, from an instant on and until another; None:
+    for ever. Who has it before or after is no business of the account's."""
+
+    number: str
+    since: int | None
+    until: int | None = None
+
+
+def _reached_by(context: Context, account_id: int) -> list[_Had]:
+    """By the numbers that its lines have and had, and those that it rents and rented."""
+    lines = context.directory.lines_of([account_id])
+    had = [_Had(line.number, line.since) for line in lines]
+    changed = {f"{NUMBER_OF_LINE} {line.id}": line.since for line in lines}
+    for change in context.billing.changes(account_id):
+        if change.what in changed:
+            had.append(_Had(change.before, changed[change.what], change.at))
+    with context.billing.reading() as connection:
+        for rental in rental_store.rented(connection, [account_id], ended=True):
+            until = rental.paid_until if rental.state == ENDED else None
+            had.append(_Had(rental.number, rental.anchor_at, until))
+    return had
+
+
+def _later(first: int | None, second: int | None) -> int | None:
+    return max((at for at in (first, second) if at is not None), default=None)
+
+
+def _earlier(first: int | None, second: int | None) -> int | None:
+    return min((at for at in (first, second) if at is not None), default=None)
+
+
+def _call(cdr: Cdr, account_id: int, own: set[str]) -> Row:
+    """From the account's side: what others paid for their calls is no business of his."""
+    to_us = cdr.direction == "incoming" or cdr.called in own
+    came = to_us and cdr.direction != "service" and cdr.calling not in own
+    pays = cdr.account == account_id and not came
+    return {
+        "at": show_stamp(cdr.setup_at),
+        "direction": "incoming" if came else "outgoing",
+        "line": cdr.called if came else (cdr.line or cdr.calling),
+        "number": cdr.presented if came else cdr.called,
+        "type": cdr.type,
+        "answered": cdr.answered_at is not None,
+        "seconds": cdr.duration_ms // 1000,
+        "billed_seconds": cdr.billed_seconds if pays else 0,
+        "price": format_amount(cdr.price_micros if pays else 0),
+        "currency": cdr.currency if pays else None,
+        "package": cdr.package if pays else None,
+    }
+
+
+def read_after(text: str) -> tuple[int, str]:
+    """The last record of the page before, as "SETUP_AT,ID". Raises OperationError."""
+    stamp, comma, key = text.partition(",")
+    try:
+        at = datetime.fromisoformat(stamp)
+    except ValueError:
+        at = None
+    if at is None or not comma or not key:
+        raise OperationError("--after wants SETUP_AT,ID of the last record of the page before")
+    moment = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000), key
+
+
+def _opening(start: int, balance: int, currency: str) -> Row:
+    return {
+        "at": show_stamp(start),
+        "kind": "opening",
+        "amount": format_amount(0),
+        "balance": format_amount(balance),
+        "currency": currency,
+        "cause": "",
+    }
+
+
+def _times(context: Context, since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    zone = context.config.switch.time_zone
+    return (
+        None if since is None else read_time(since, zone),
+        None if until is None else read_time(until, zone),
+    )

@@ -1,0 +1,1 @@
+"""Operations on call detail records, and explaining a call."""

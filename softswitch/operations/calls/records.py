@@ -1,0 +1,84 @@
+"""CDRs and the ledger's own check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from billing.facts.cdr import DIRECTIONS, TYPES, Cdr
+from billing.facts.money import format_amount
+from billing.stores.store import CdrFilter
+from softswitch.admission.numbering import NumberError
+from softswitch.control.errors import one_of
+from softswitch.operations.accounts.statements import read_after
+from softswitch.operations.context import Context
+from softswitch.operations.times import read_time
+
+Row = dict[str, Any]
+
+
+def cdr_list(context: Context, **wanted: Any) -> list[Row]:
+    """Records in the order of their setup: from `since`, before `until`, of a `number` on either
+    side, a `kind`, an `account`, a `line`, a `direction`; at most `limit`, those after the last
+    record of the page before (`after`: its setup_at and id)."""
+    return [cdr.to_row() for cdr in _cdrs(context, **wanted)]
+
+
+def cdr_export(context: Context, format: str, **wanted: Any) -> str:
+    """Records as another program writes them: asterisk, freeswitch, acc or cgrates."""
+    from billing.formats.export import export
+
+    return export(_cdrs(context, **wanted), format)
+
+
+def ledger_verify(context: Context) -> Row:
+    """What doesn't add up; empty differences mean that everything does."""
+    differences = context.billing.verify()
+    return {
+        "accounts": len(context.billing.accounts()),
+        "ok": not differences,
+        "differences": [
+            {
+                "what": difference.what,
+                "key": difference.key,
+                "expected": format_amount(difference.expected),
+                "found": format_amount(difference.found),
+            }
+            for difference in differences
+        ],
+    }
+
+
+def _cdrs(
+    context: Context,
+    since: str | None = None,
+    until: str | None = None,
+    number: str | None = None,
+    kind: str | None = None,
+    account: str | None = None,
+    limit: int | None = None,
+    line: str | None = None,
+    direction: str | None = None,
+    after: str | None = None,
+) -> list[Cdr]:
+    zone = context.config.switch.time_zone
+    return context.billing.cdrs(
+        CdrFilter(
+            start=None if since is None else read_time(since, zone),
+            end=None if until is None else read_time(until, zone),
+            number=None if number is None else _as_recorded(context, number),
+            type=one_of("type", TYPES, kind),
+            account=None if account is None else context.account(account).id,
+            limit=limit,
+            line=None if line is None else context.number(line),
+            direction=one_of("direction", DIRECTIONS, direction),
+            after=None if after is None else read_after(after),
+        )
+    )
+
+
+def _as_recorded(context: Context, number: str) -> str:
+    """E.164 when it can be read so; a refused call's record holds what was dialled."""
+    try:
+        return context.plan.read(number).number
+    except NumberError:
+        return number

@@ -1,0 +1,1 @@
+"""Creating a switch, and checking that it has what it needs."""

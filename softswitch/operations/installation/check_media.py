@@ -1,0 +1,131 @@
+"""What `softswitch check` says of the media plane beside its sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from rtp.kernel.probe import try_machine
+from rtp.kernel.tier import KernelUnavailable
+from rtp.shared_ports import shared_ports
+from softswitch.config.config import Config
+from softswitch.control import client as control_client
+from softswitch.control.errors import OperationError
+
+Row = dict[str, Any]
+LATE_MS = 20.0
+"""A tick's own length: what jitter buffers of phones bear for sure."""
+RELAYED = "calls are relayed in user space"
+
+
+def fast_path(config: Config, running: bool) -> Row:
+    """Whether the kernel passes on what nobody has to listen to: asked of the running switch, or
+    tried here and now."""
+    if config.media.fast_path == "off":
+        return _row(None, f'off by [media] fast_path = "off": {RELAYED}')
+    if running:
+        return _of_switch(config)
+    try:
+        method = try_machine(config.media.ports)
+    except KernelUnavailable as why:
+        return _row(None, f"{why}: {RELAYED}")
+    return _row(True, f"works here, by {method}; firewall rules don't see what it passes on")
+
+
+def _of_switch(config: Config) -> Row:
+    try:
+        rows = control_client.call(config.control_socket, "media_show", {})
+    except (control_client.NotRunning, OperationError) as error:
+        return _row(False, str(error))
+    ready = [row for row in rows if row["state"] == "ready"]
+    without = [row["why_not"] for row in ready if row["fast_path"] == "none"]
+    if without:
+        return _row(None, f"{without[0]}: {RELAYED}")
+    kernel = sum(row["kernel_lanes"] for row in ready)
+    relay = sum(row["relay_lanes"] for row in ready)
+    return _row(True, f"{kernel} directions of calls by the kernel, {relay} by user space")
+
+
+def sound_ticks(config: Config, running: bool) -> Row:
+    """Whether what the switch itself says and mixes goes out in time, by the running switch."""
+    check = "sound ticks"
+    if not running:
+        return _row(None, "measured while the switch runs", check)
+    try:
+        rows = control_client.call(config.control_socket, "media_show", {})
+    except (control_client.NotRunning, OperationError) as error:
+        return _row(False, str(error), check)
+    ready = [row for row in rows if row["state"] == "ready" and row["ticks"]]
+    if not ready:
+        return _row(None, "no sound was made or listened to yet", check)
+    worst = max(ready, key=lambda row: float(row["late_p999_ms"]))
+    late = f"late by {worst['late_p99_ms']} ms at most in 99 %, {worst['late_p999_ms']} in 99.9 %"
+    if worst["late_p99_ms"] > LATE_MS:
+        return _row(
+            None,
+            f"{late}: worker {worst['worker']} has too much to do; more [media] workers",
+            check,
+        )
+    return _row(True, late, check)
+
+
+EXTRAS = {"G722": "pip install softswitch[g722]", "OPUS": "pip install softswitch[opus]"}
+"""Codecs whose libraries may be missing, and how they are had."""
+
+
+def codecs(transcodes: bool, known: Collection[str]) -> Row:
+    """What phones that share no codec can talk by.
+
+    Args:
+        transcodes: `[media] transcode`.
+        known: names of what the sound tier speaks.
+    """
+    check = "codecs"
+    if not transcodes:
+        return _row(None, "transcoding is off ([media] transcode): all pass as they are", check)
+    missing = [f"{name} ({how})" for name, how in EXTRAS.items() if name not in known]
+    detail = f"{', '.join(sorted(known))} are transcoded"
+    if not missing:
+        return _row(True, detail, check)
+    return _row(None, f"{detail}; without their libraries pass as they are, between those who"
+                f" share them: {', '.join(missing)}", check)  # fmt: skip
+
+
+def _row(ok: bool | None, detail: str, check: str = "kernel fast path") -> Row:
+    return {"check": check, "ok": ok, "detail": detail}
+
+
+def held_ports(config: Config) -> Row:
+    """Whether other programs can get media ports while the switch runs."""
+    first, last = config.media.ports
+    check = f"media ports {first}-{last}"
+    try:
+        rows = control_client.call(config.control_socket, "media_show", {})
+    except (control_client.NotRunning, OperationError) as error:
+        return _row(False, str(error), check)
+    ready = [row for row in rows if row["state"] == "ready"]
+    shared = sum(row["ports_shared"] for row in ready)
+    held = sum(row["ports_held"] for row in ready)
+    if not shared:
+        return _row(True, "of the running switch; the system gives none to others", check)
+    if held < shared:
+        why = f"others have or may get {shared - held} pairs, which calls then pass over"
+        return _row(None, f"{why}: {reserve(first, last)}", check)
+    return _row(True, f"held by the running switch, all {held} pairs that others might get", check)
+
+
+def shared_ports_note(first: int, last: int) -> str:
+    """What to say before the switch runs, if the system gives media ports to programs that ask for
+    any; else nothing."""
+    shared = len(shared_ports(first, last))
+    if not shared:
+        return ""
+    return (
+        f"; the system gives {shared} of the ports to any program, until the switch holds them:"
+        f" {reserve(first, last)}"
+    )
+
+
+def reserve(first: int, last: int) -> str:
+    """What to do about it."""
+    return f"reserve them with sysctl net.ipv4.ip_local_reserved_ports={first}-{last}"

@@ -1,0 +1,1 @@
+"""Operations on lines and what belongs to a line."""

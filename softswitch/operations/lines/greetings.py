@@ -1,0 +1,133 @@
+"""Greetings of lines: uploaded, chosen, deleted (E18)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from billing.facts.cdr import show_stamp
+from rtp.samples import CLOCK_RATE
+from rtp.wav import WavError
+from softswitch.control.errors import OperationError
+from softswitch.operations.context import Context
+from softswitch.operations.lines.voicemail import mailbox_of, read_sound, shelf_of, store_of
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.reach_store import reaches_of
+from softswitch.voicemail.greeting_file import check
+from softswitch.voicemail.store import Greeting
+
+Row = dict[str, Any]
+
+MAX_GREETINGS = 20
+"""Of one line."""
+MAX_NAME = 64
+
+
+def greeting_upload(context: Context, number: str, name: str, wav: str) -> Row:
+    """Keep a greeting.
+
+    Args:
+        wav: the file in base64: PCM, 8 kHz, 16 bit, mono.
+    """
+    line = context.line(number)
+    try:
+        samples = check(base64.b64decode(wav, validate=True))
+    except WavError as error:
+        raise OperationError(f"{name} isn't played: {error}; --convert makes it right") from None
+    except binascii.Error as error:
+        raise OperationError(f"{name} isn't base64: {error}") from None
+    known = store_of(context).greetings(line.id)
+    _check_name(name, known)
+    if len(known) >= MAX_GREETINGS:
+        raise OperationError(f"{line.number} has {MAX_GREETINGS} greetings; delete one first")
+    duration_ms = len(samples) * 1000 // CLOCK_RATE
+    greeting = Greeting(secrets.token_hex(16), line.id, name, duration_ms, context.now_ms())
+    try:
+        shelf_of(context).write(greeting.id, samples)
+    except OSError as error:
+        raise OperationError(f"{name} can't be kept: {error.strerror}") from None
+    store_of(context).add_greeting(greeting)
+    return _row(greeting, line)
+
+
+def greeting_list(context: Context, number: str) -> list[Row]:
+    line = context.line(number)
+    return [_row(greeting, line) for greeting in store_of(context).greetings(line.id)]
+
+
+def greeting_choose(context: Context, number: str, greeting: str | None) -> Row:
+    """Which one a mailbox plays; None: the switch's own words."""
+    line, mailbox = mailbox_of(context, number)
+    chosen = None if greeting is None else _greeting(context, line, greeting)
+    mailbox = replace(mailbox, greeting=None if chosen is None else chosen.id)
+    store_of(context).save(line.id, mailbox)
+    context.changes.lines.add(line.id)
+    return {"number": line.number, "greeting": None if chosen is None else chosen.name}
+
+
+def greeting_delete(context: Context, number: str, greeting: str) -> Row:
+    """Forget one; a mailbox that played it goes back to the switch's own words."""
+    line = context.line(number)
+    found = _greeting(context, line, greeting)
+    path = str(shelf_of(context).path(found.id))
+    with context.billing.reading() as connection:
+        reaches = reaches_of(connection, [line.account_id])
+    for (reached, _), reach in reaches.items():
+        if reach.greeting == path:
+            raise OperationError(
+                f"{found.name!r} greets the callers of {reached}; "
+                f"`softswitch number reach {reached}` has them greeted otherwise"
+            )
+    store_of(context).delete_greeting(found)
+    shelf_of(context).remove(found.id)
+    context.changes.lines.add(line.id)
+    return _row(found, line) | {"chosen": False, "deleted": True}
+
+
+def greeting_export(context: Context, number: str, greeting: str) -> Row:
+    """A greeting with its WAV file in base64."""
+    line = context.line(number)
+    found = _greeting(context, line, greeting)
+    return _row(found, line) | {"wav": read_sound(context, found.id)}
+
+
+def greeting_path(context: Context, number: str, name: str) -> Path | None:
+    """The file of a line's greeting, by its name; None: it has none of that name."""
+    line = context.directory.line_by_number(number)
+    known = [] if line is None else store_of(context).greetings(line.id)
+    found = (one for one in known if one.name == name)
+    return next((shelf_of(context).path(one.id) for one in found), None)
+
+
+def _check_name(name: str, known: list[Greeting]) -> None:
+    if not name or len(name) > MAX_NAME or not name.isprintable():
+        raise OperationError(f"a greeting's name has 1 to {MAX_NAME} printable characters")
+    if any(greeting.name == name for greeting in known):
+        raise OperationError(f"there is a greeting {name!r} already; give --name or delete it")
+
+
+def _greeting(context: Context, line: Line, reference: str) -> Greeting:
+    """By its name, or by the beginning of its id that only one has."""
+    known = store_of(context).greetings(line.id)
+    found = [one for one in known if one.name == reference]
+    found = found or [one for one in known if reference and one.id.startswith(reference)]
+    if len(found) != 1:
+        why = "several greetings begin with" if found else "there is no greeting"
+        raise OperationError(
+            f"{why} {reference!r}; `softswitch greeting list {line.number}` shows them"
+        )
+    return found[0]
+
+
+def _row(greeting: Greeting, line: Line) -> Row:
+    return {
+        "id": greeting.id,
+        "name": greeting.name,
+        "seconds": round(greeting.duration_ms / 1000, 1),
+        "created_at": show_stamp(greeting.created_at),
+        "chosen": line.mailbox is not None and line.mailbox.greeting == greeting.id,
+    }

@@ -1,0 +1,519 @@
+"""Lines: add, import, list, change."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import IntegrityError
+
+from billing.decisions.sales import ScheduleWork, SetAutoRenew
+from billing.facts.account import ACTIVE, DISCONNECTED, SUSPENDED, Account, Change, Status
+from billing.facts.calendar import day_start
+from billing.facts.cdr import show_stamp
+from billing.facts.due import DueWork
+from billing.stores import rental_store, sales_store
+from ivr_prompts.languages import LANGUAGES
+from sip.digest import Algorithm, ha1
+from softswitch.call.media.keys import KEY_POLICIES
+from softswitch.call.media.leg_security import SRTP_POLICIES
+from softswitch.control.errors import OperationError
+from softswitch.operations.accounts.standing import reason_given, today, who
+from softswitch.operations.context import Context
+from softswitch.operations.numbers.free_numbers import check_free, contested
+from softswitch.scheduled.due import LEASE_KIND
+from softswitch.subscribers import pins, profile
+from softswitch.subscribers.directory import Line, Waiting
+from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.store import VoicemailStore
+
+Row = dict[str, Any]
+Choice = TypeVar("Choice", bound=str)
+
+MAX_IMPORT_LINES = 200_000
+"""One import is one transaction; more would hold the database for seconds."""
+MAX_SHOWN_ERRORS = 50
+GENERATED_PASSWORD_LENGTH = 20
+_TYPEABLE = "abcdefghjkmnpqrstuvwxyz23456789"
+"""What a person can read from paper and type into a phone: about 5 bits each."""
+
+_LOGIN = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,;?/-]{1,64}")
+"""RFC 3261 section 25.1: what a user part may hold without escapes."""
+_HEADER = ("number", "login", "password", "account")
+
+
+def line_add(
+    context: Context,
+    number: str,
+    account: str,
+    password: str | None = None,
+    login: str | None = None,
+    lease_ends_on: str | None = None,
+) -> Row:
+    """A new line; without a password a random one is made and returned. A user who isn't the owner
+    gives the end of his lease."""
+    check_free(context, context.number(number), context.account(account).id)
+    return add_ported(context, number, account, password, login, lease_ends_on)
+
+
+def add_ported(
+    context: Context,
+    number: str,
+    account: str,
+    password: str | None = None,
+    login: str | None = None,
+    lease_ends_on: str | None = None,
+) -> Row:
+    """A line for a number that may have been another operator's until now."""
+    made = password is None
+    secret = generate_password() if password is None else password
+    owner = context.account(account)
+    line = _new_line(context, number, login, secret, owner)
+    if lease_ends_on is not None:
+        line = replace(line, lease_ends_on=_lease(context, owner, lease_ends_on))
+    try:
+        (line_id,) = context.directory.add_lines([line])
+    except IntegrityError:
+        raise OperationError(_taken(context, line)) from None
+    context.changes.lines.add(line_id)
+    line = replace(line, id=line_id)
+    _watch_lease(context, line)
+    row = _row(line, owner.name)
+    return row | {"password": secret} if made else row
+
+
+def line_import(context: Context, text: str, dry_run: bool = False) -> Row:
+    """All lines of a CSV file, or none of them when one is wrong."""
+    lines, made, errors = _read_csv(context, text)
+    if errors:
+        shown = errors[:MAX_SHOWN_ERRORS]
+        if len(errors) > len(shown):
+            shown.append(f"... and {len(errors) - len(shown)} more")
+        raise OperationError(
+            f"nothing was imported: {len(errors)} faults; mend them and import again",
+            tuple(shown),
+        )
+    if lines and not dry_run:
+        context.changes.lines.update(context.directory.add_lines(lines))
+    result: Row = {"lines": len(lines), "imported": 0 if dry_run else len(lines)}
+    return result | {"generated_passwords": made} if made and not dry_run else result
+
+
+def line_list(context: Context) -> list[Row]:
+    names = {account.id: account.name for account in context.billing.accounts()}
+    return [_row(line, names.get(line.account_id, "")) for line in context.directory.lines()]
+
+
+def line_show(context: Context, number: str) -> Row:
+    line = context.line(number)
+    return (
+        _row(line, context.account(line.account_id).name)
+        | {key: _setting(getattr(line, key)) for key in _SETTINGS_SHOWN}
+        | {"pin": "set" if line.pin else None}
+    )
+
+
+def line_suspend(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
+    return _change_status(context, number, SUSPENDED, (ACTIVE, SUSPENDED), reason, by)
+
+
+def line_resume(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
+    """Let a suspended line call again, unless its user's lease is over."""
+    line = context.line(number)
+    if line.lease_ends_on is not None and line.lease_ends_on < today(context).isoformat():
+        raise OperationError(
+            f"the lease of {line.number} ended on {line.lease_ends_on}; "
+            "`softswitch line set NUMBER lease_ends_on DATE` sets the new one"
+        )
+    return _change_status(context, number, ACTIVE, (ACTIVE, SUSPENDED), reason, by)
+
+
+def line_disconnect(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
+    """Shut a line at the subscriber's own wish."""
+    return _change_status(context, number, DISCONNECTED, (ACTIVE, DISCONNECTED), reason, by)
+
+
+def line_reconnect(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
+    """Open a line that was disconnected; a debt isn't touched by it."""
+    return _change_status(context, number, ACTIVE, (ACTIVE, DISCONNECTED), reason, by)
+
+
+def _change_status(
+    context: Context, number: str, status: Status, allowed: tuple[str, ...], reason: str, by: str
+) -> Row:
+    """Give a line another status if it has one of the allowed, and write down who did it."""
+    line = context.line(number)
+    if line.status not in allowed:
+        raise OperationError(f"line {line.number} is {line.status}")
+    if line.status == status:
+        return _row(line, context.account(line.account_id).name)
+    what = f"line {line.number}"
+    change = Change(
+        line.account_id, context.now_ms(), who(by), what, line.status, status, reason_given(reason)
+    )
+    row = _save(context, line, replace(line, status=status))
+    context.subscribers.note([change])
+    return row
+
+
+def line_set(context: Context, number: str, key: str, value: str) -> Row:
+    """Change one setting; "" returns an optional one to the switch's own."""
+    line = context.line(number)
+    change = _KEYS.get(key)
+    if change is None:
+        near = difflib.get_close_matches(key, _KEYS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(_KEYS))}"
+        raise OperationError(f"a line has no setting {key!r}; {hint}")
+    changed = change(context, line, value)
+    _save(context, line, changed)
+    if changed.lease_ends_on != line.lease_ends_on:
+        _watch_lease(context, changed)
+    return line_show(context, line.number)
+
+
+def line_remove(context: Context, number: str) -> Row:
+    line = context.line(number)
+    _check_nothing_rings(context, line)
+    _renew_no_more(context, line)
+    sounds = VoicemailStore(context.billing.engine).sounds(line.id)
+    context.directory.remove_line(line)
+    for sound in sounds:
+        Shelf(context.config.voicemail_dir).remove(sound)
+    context.changes.lines.add(line.id)
+    _watch_lease(context, replace(line, lease_ends_on=None))
+    return {"number": line.number, "removed": True}
+
+
+def _check_nothing_rings(context: Context, line: Line) -> None:
+    """A rented number whose line is gone would be paid for, and ring nowhere."""
+    with context.billing.reading() as connection:
+        ringing = rental_store.ringing(connection, [line.account_id])
+    here = sorted(number for number, _, at, *_ in ringing if at == line.number)
+    if here:
+        raise OperationError(
+            f"{here[0]} rings at line {line.number}; `softswitch rental give-up` ends that rental"
+        )
+
+
+def _renew_no_more(context: Context, line: Line) -> None:
+    """What was bought for a line that its account has no more ends with its term."""
+    with context.billing.reading() as connection:
+        held = sales_store.subscriptions(connection, [line.account_id])
+    for subscription in held:
+        if subscription.line == line.number and subscription.auto_renew:
+            context.do(
+                SetAutoRenew(
+                    account_id=line.account_id,
+                    at=context.now_ms(),
+                    subscription=subscription.id,
+                    on=False,
+                )
+            )
+            context.changes.accounts.add(line.account_id)
+
+
+def generate_password() -> str:
+    return "".join(secrets.choice(_TYPEABLE) for _ in range(GENERATED_PASSWORD_LENGTH))
+
+
+def digest_secrets(login: str, realm: str, password: str) -> Mapping[Algorithm, str]:
+    """HA1 of every algorithm, so that a line can change its algorithms without its password."""
+    return {algorithm: ha1(algorithm, login, realm, password) for algorithm in Algorithm}
+
+
+def _new_line(
+    context: Context, number: str, login: str | None, password: str, account: Account
+) -> Line:
+    e164 = context.number(number)
+    user = login or e164[1:]
+    if _LOGIN.fullmatch(user) is None:
+        raise OperationError(
+            f"login {user!r} must be 1 to 64 letters, digits or . _ - (what a SIP user may hold)"
+        )
+    _check_password(password)
+    return Line(
+        id=0,
+        number=e164,
+        login=user,
+        account_id=account.id,
+        ha1=digest_secrets(user, context.config.realm, password),
+        since=context.now_ms(),
+    )
+
+
+def _check_password(password: str) -> None:
+    if not password or len(password) > 128 or not password.isprintable():
+        raise OperationError("a password must be 1 to 128 printable characters")
+
+
+def _taken(context: Context, line: Line) -> str:
+    if context.directory.line_by_number(line.number) is not None:
+        return f"number {line.number} has a line already"
+    return f"login {line.login!r} belongs to another line; choose one with --login"
+
+
+def _read_csv(context: Context, text: str) -> tuple[list[Line], list[Row], list[str]]:
+    """The lines, the passwords made for lines without one, and every fault by file line."""
+    reader = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True)
+    header = [name.strip().lower() for name in reader.fieldnames or ()]
+    if missing := [name for name in ("number", "account") if name not in header]:
+        return [], [], [f"line 1: column {missing[0]} is missing; needed: {','.join(_HEADER)}"]
+    if unknown := [name for name in header if name not in _HEADER]:
+        return [], [], [f"line 1: unknown column {unknown[0]!r}; known: {','.join(_HEADER)}"]
+    reader.fieldnames = header
+    accounts = _Accounts(context)
+    numbers, logins = context.directory.taken()
+    wanted_by_others = contested(context)
+    lines: list[Line] = []
+    made: list[Row] = []
+    errors: list[str] = []
+    rows = iter(reader)
+    while True:
+        try:
+            row = next(rows, None)
+            if row is None:
+                break
+            if len(lines) >= MAX_IMPORT_LINES:
+                raise OperationError(f"more than {MAX_IMPORT_LINES} lines; split the file")
+            cells = {key: (value or "").strip() for key, value in row.items() if key is not None}
+            if None in row:
+                raise OperationError("more cells than the header has columns")
+            line, password = _csv_line(context, cells, accounts)
+            if line.number in wanted_by_others:
+                check_free(context, line.number, line.account_id)
+            _claim(line.number, numbers, "number")
+            _claim(line.login, logins, "login")
+        except (OperationError, csv.Error) as error:
+            errors.append(f"line {reader.reader.line_num}: {error}")
+            if isinstance(error, csv.Error) or len(lines) >= MAX_IMPORT_LINES:
+                break
+        else:
+            lines.append(line)
+            if not cells.get("password"):
+                made.append({"number": line.number, "login": line.login, "password": password})
+    return lines, made, errors
+
+
+def _csv_line(context: Context, cells: Row, accounts: _Accounts) -> tuple[Line, str]:
+    password = cells.get("password") or generate_password()
+    account = accounts.get(cells["account"])
+    return _new_line(
+        context, cells["number"], cells.get("login") or None, password, account
+    ), password
+
+
+def _claim(value: str, taken: set[str], what: str) -> None:
+    if value in taken:
+        raise OperationError(f"{what} {value} is taken, by a line there is or one further up")
+    taken.add(value)
+
+
+class _Accounts:
+    """Accounts by id or name, each looked up once."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._known: dict[str, Account] = {}
+
+    def get(self, reference: str) -> Account:
+        found = self._known.get(reference)
+        if found is None:
+            found = self._known[reference] = self._context.account(reference)
+        return found
+
+
+def _save(context: Context, before: Line, after: Line) -> Row:
+    context.directory.save_line(before, after)
+    context.changes.lines.add(after.id)
+    return _row(after, context.account(after.account_id).name)
+
+
+def _row(line: Line, account_name: str) -> Row:
+    return {
+        "id": line.id,
+        "number": line.number,
+        "login": line.login,
+        "account": line.account_id,
+        "account_name": account_name,
+        "status": line.status,
+        "role": "owner" if line.lease_ends_on is None else "user",
+        "lease_ends_on": line.lease_ends_on,
+        "rests_until": None if line.rests_until is None else show_stamp(line.rests_until),
+    }
+
+
+def _lease(context: Context, owner: Account, text: str) -> str:
+    """The last day of a lease; it has months left when the line may be used at once (C21)."""
+    try:
+        ends_on = profile.read_date(text)
+    except profile.FieldError as error:
+        raise OperationError(f"the end of a lease {error}, not {text!r}") from None
+    now = today(context)
+    if ends_on < now:
+        raise OperationError(f"the lease ended on {ends_on}")
+    if owner.status == ACTIVE and not profile.lease_is_long_enough(ends_on, now):
+        raise OperationError(
+            f"a lease must have {profile.MIN_LEASE_MONTHS} months left; this one ends on {ends_on}"
+        )
+    return ends_on.isoformat()
+
+
+def _watch_lease(context: Context, line: Line) -> None:
+    """Have the line suspended on the day after the lease's last."""
+    key = f"{LEASE_KIND}:{line.id}"
+    work = None
+    if line.lease_ends_on is not None:
+        day = profile.read_date(line.lease_ends_on) + timedelta(days=1)
+        at = day_start(day, context.config.switch.time_zone)
+        work = DueWork(LEASE_KIND, str(line.id), line.account_id, at)
+    context.do(ScheduleWork(key, work))
+
+
+def _set_lease(context: Context, line: Line, value: str) -> Line:
+    if not value:
+        return replace(line, lease_ends_on=None)
+    return replace(line, lease_ends_on=_lease(context, context.account(line.account_id), value))
+
+
+_SETTINGS_SHOWN = (
+    "display_name", "algorithms", "no_answer_seconds", "max_calls", "waiting", "language", "listed",
+    "record", "srtp", "dtmf",
+)  # fmt: skip
+
+
+def _setting(value: object) -> object:
+    if isinstance(value, Waiting):
+        return str(value)
+    if isinstance(value, tuple):
+        return [item.value for item in value]
+    return value
+
+
+def _set_account(context: Context, line: Line, value: str) -> Line:
+    account = context.account(value)
+    if account.id == line.account_id:
+        return line
+    _check_nothing_rings(context, line)
+    _renew_no_more(context, line)
+    return replace(line, account_id=account.id, since=context.now_ms())
+
+
+def _set_password(context: Context, line: Line, value: str) -> Line:
+    _check_password(value)
+    return replace(line, ha1=digest_secrets(line.login, context.config.realm, value))
+
+
+def _set_display_name(_context: Context, line: Line, value: str) -> Line:
+    if len(value) > 64 or not (value.isprintable() or not value):
+        raise OperationError("a display name has at most 64 printable characters")
+    return replace(line, display_name=value)
+
+
+def _set_algorithms(_context: Context, line: Line, value: str) -> Line:
+    if not value:
+        return replace(line, algorithms=None)
+    known = {algorithm.value.upper(): algorithm for algorithm in Algorithm}
+    names = [name for name in re.split(r"[\s,]+", value.upper()) if name]
+    if unknown := [name for name in names if name not in known]:
+        raise OperationError(f"unknown algorithm {unknown[0]!r}; known are {', '.join(known)}")
+    return replace(line, algorithms=tuple(dict.fromkeys(known[name] for name in names)))
+
+
+def _set_no_answer(_context: Context, line: Line, value: str) -> Line:
+    return replace(line, no_answer_seconds=optional_integer("no_answer_seconds", value, 1, 600))
+
+
+def _set_max_calls(_context: Context, line: Line, value: str) -> Line:
+    return replace(line, max_calls=optional_integer("max_calls", value, 0, 10_000))
+
+
+def _set_waiting(_context: Context, line: Line, value: str) -> Line:
+    if line.mailbox is not None:
+        raise OperationError(f"{line.number} has a mailbox here, which says itself what waits")
+    if not value:
+        return replace(line, waiting=None)
+    match = re.fullmatch(r"([0-9]{1,5})(?:/([0-9]{1,5}))?", value)
+    if match is None:
+        raise OperationError(
+            f"waiting must look like 2/5: new messages and old ones, not {value!r}"
+        )
+    return replace(line, waiting=Waiting(int(match[1]), int(match[2] or 0)))
+
+
+def _set_language(_context: Context, line: Line, value: str) -> Line:
+    if value and value not in LANGUAGES:
+        raise OperationError(f"no prompts in {value!r}; languages are {', '.join(LANGUAGES)}")
+    return replace(line, language=value or None)
+
+
+def _set_record(_context: Context, line: Line, value: str) -> Line:
+    if value not in ("yes", "no", ""):
+        raise OperationError(f"record must be yes or no, not {value!r}")
+    return replace(line, record=value == "yes")
+
+
+def _set_listed(_context: Context, line: Line, value: str) -> Line:
+    if value not in ("yes", "no", ""):
+        raise OperationError(f"listed must be yes or no, not {value!r}")
+    return replace(line, listed=value == "yes")
+
+
+def _set_pin(_context: Context, line: Line, value: str) -> Line:
+    if not value:
+        return replace(line, pin=None)
+    try:
+        pins.check_strength(value, line.number)
+    except pins.WeakPin as error:
+        raise OperationError(str(error)) from None
+    return replace(line, pin=pins.hashed(value, secrets.token_bytes(pins.SALT_BYTES)))
+
+
+def _set_srtp(_context: Context, line: Line, value: str) -> Line:
+    return replace(line, srtp=optional_choice("srtp", value, SRTP_POLICIES))
+
+
+def _set_dtmf(_context: Context, line: Line, value: str) -> Line:
+    return replace(line, dtmf=optional_choice("dtmf", value, KEY_POLICIES))
+
+
+def optional_choice(key: str, value: str, choices: tuple[Choice, ...]) -> Choice | None:
+    """A setting that has a few values; "" for the switch's own."""
+    if not value:
+        return None
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise OperationError(f"{key} must be {', '.join(choices)}, not {value!r}")
+
+
+def optional_integer(key: str, value: str, low: int, high: int) -> int | None:
+    if not value:
+        return None
+    if re.fullmatch(r"[0-9]{1,9}", value) is None or not low <= int(value) <= high:
+        raise OperationError(f"{key} must be a whole number from {low} to {high}, not {value!r}")
+    return int(value)
+
+
+_KEYS: Mapping[str, Callable[[Context, Line, str], Line]] = {
+    "account": _set_account,
+    "algorithms": _set_algorithms,
+    "display_name": _set_display_name,
+    "lease_ends_on": _set_lease,
+    "language": _set_language,
+    "listed": _set_listed,
+    "max_calls": _set_max_calls,
+    "no_answer_seconds": _set_no_answer,
+    "password": _set_password,
+    "pin": _set_pin,
+    "record": _set_record,
+    "srtp": _set_srtp,
+    "dtmf": _set_dtmf,
+    "waiting": _set_waiting,
+}

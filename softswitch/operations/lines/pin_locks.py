@@ -1,0 +1,62 @@
+"""PINs that were guessed at: which, and letting their owners try again."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from billing.facts.cdr import show_stamp
+from softswitch.conference.rooms import RoomStore
+from softswitch.control.errors import OperationError
+from softswitch.operations.context import Context
+from softswitch.subscribers.pin_tries import Kind, PinTries, Secret, Tries
+
+Row = dict[str, Any]
+
+
+def pin_list(context: Context) -> list[Row]:
+    """PINs whose last try was wrong, the latest first."""
+    numbers = {str(line.id): line.number for line in context.directory.lines()}
+    return [_row(context, tries, numbers) for tries in PinTries(context.billing.engine).all()]
+
+
+def pin_unlock(context: Context, kind: str, number: str) -> Row:
+    """Forget the wrong tries of a line's, a mailbox's or a room's PIN."""
+    secret = _secret(context, kind, number)
+    if not PinTries(context.billing.engine).forget(secret):
+        raise OperationError(
+            f"the {kind} {number} has no wrong PINs; `softswitch pin list` shows which have"
+        )
+    return {"kind": kind, "number": number, "result": "unlocked"}
+
+
+def locked_until(tries: Tries, now: int) -> str | None:
+    """For an operator; None: it may be tried."""
+    return show_stamp(tries.locked_until) if tries.locked(now) else None
+
+
+def _secret(context: Context, kind: str, number: str) -> Secret:
+    known: Kind
+    for known in get_args(Kind):
+        if kind == known == "room":
+            return Secret(known, _room(context, number))
+        if kind == known:
+            return Secret(known, str(context.line(number).id))
+    raise OperationError(f"a PIN is one of a {', '.join(get_args(Kind))}, not of a {kind!r}")
+
+
+def _room(context: Context, number: str) -> str:
+    room = RoomStore(context.billing.engine).find(number)
+    if room is None:
+        raise OperationError(f"there is no room {number!r}; `softswitch room list` shows them")
+    return room.number
+
+
+def _row(context: Context, tries: Tries, numbers: dict[str, str]) -> Row:
+    secret = tries.secret
+    return {
+        "kind": secret.kind,
+        "number": secret.owner if secret.kind == "room" else numbers.get(secret.owner),
+        "wrong": tries.wrong,
+        "last_at": show_stamp(tries.last_at) if tries.last_at else None,
+        "locked_until": locked_until(tries, context.now_ms()),
+    }

@@ -1,0 +1,80 @@
+"""Dial-in conference rooms: add, list, show, set, delete."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from softswitch.conference.rooms import DialInRoom, RoomStore
+from softswitch.control.errors import OperationError
+from softswitch.operations.context import Context
+from softswitch.subscribers import pins
+
+Row = dict[str, Any]
+
+
+def room_add(context: Context, room: str, line: str, pin: str | None = None) -> Row:
+    """A room of a line's; without a PIN every line may come in that knows the number."""
+    if re.fullmatch(r"[0-9]{2,12}", room) is None:
+        raise OperationError(f"a room has a number of 2 to 12 digits, not {room!r}")
+    owner = context.line(line)
+    made = DialInRoom(room, owner.id, None if pin is None else _hashed(room, pin))
+    try:
+        _store(context).add(made)
+    except IntegrityError:
+        raise OperationError(f"there is a room {room} already") from None
+    return _row(context, made)
+
+
+def room_list(context: Context) -> list[Row]:
+    return [_row(context, room) for room in _store(context).all()]
+
+
+def room_show(context: Context, room: str) -> Row:
+    return _row(context, _room(context, room))
+
+
+def room_set(context: Context, room: str, key: str, value: str) -> Row:
+    """Change the PIN; "" takes it away."""
+    found = _room(context, room)
+    if key != "pin":
+        raise OperationError(f"a room has no setting {key!r}; known is pin")
+    _store(context).set_pin(room, _hashed(room, value) if value else None)
+    return _row(context, _room(context, found.number))
+
+
+def room_delete(context: Context, room: str) -> Row:
+    found = _room(context, room)
+    _store(context).delete(found.number)
+    return _row(context, found) | {"state": "deleted"}
+
+
+def _room(context: Context, number: str) -> DialInRoom:
+    found = _store(context).find(number)
+    if found is None:
+        raise OperationError(f"there is no room {number!r}; `softswitch room list` shows them")
+    return found
+
+
+def _hashed(room: str, pin: str) -> str:
+    try:
+        pins.check_strength(pin, room)
+    except pins.WeakPin as error:
+        raise OperationError(str(error)) from None
+    return pins.hashed(pin, secrets.token_bytes(pins.SALT_BYTES))
+
+
+def _store(context: Context) -> RoomStore:
+    return RoomStore(context.billing.engine)
+
+
+def _row(context: Context, room: DialInRoom) -> Row:
+    lines = {line.id: line.number for line in context.directory.lines()}
+    return {
+        "room": room.number,
+        "line": lines.get(room.line_id),
+        "pin": "none" if room.pin is None else "set",
+    }

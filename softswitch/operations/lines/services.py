@@ -1,0 +1,147 @@
+"""Supplementary services of lines: shown, set, forgotten; malicious calls marked and shown."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from billing.facts.cdr import Cdr, show_stamp
+from billing.stores.store import CdrFilter
+from softswitch.control.errors import OperationError
+from softswitch.operations.context import Context, rented_numbers
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.last_calls import LastCall
+from softswitch.subscribers.service_store import ServiceStore
+from softswitch.subscribers.supplementary import KINDS, ServiceError, Setting, Supplementary
+
+Row = dict[str, Any]
+
+LONGEST_SETUP_MS = 14_400_000
+"""Between a call's first leg and one that was added to it: a call may last so long."""
+MARK_MS = 7 * 86_400_000
+"""How old a call may be that is marked as malicious by the command line."""
+
+
+def line_service_list(context: Context, number: str) -> list[Row]:
+    services = context.line(number).services
+    return [_row(name, services[name]) for name in KINDS]
+
+
+def line_service_set(
+    context: Context, number: str, service: str, value: list[str], seconds: int | None = None
+) -> Row:
+    """`value` is "on", "off", or the numbers that the service takes."""
+    line = context.line(number)
+    _known(service)
+    try:
+        if value in (["on"], ["off"]):
+            changed = line.services.switched(service, value == ["on"])
+        else:
+            if not value:
+                raise OperationError("say on, off or a number")
+            numbers = tuple(context.number(text) for text in value)
+            if line.number in numbers and service != "caller_id":
+                raise OperationError(f"{line.number} is the line's own number: choose another")
+            if service == "caller_id":
+                _check_rented(context, line, numbers)
+            changed = line.services.given(service, numbers, seconds)
+    except ServiceError as error:
+        raise OperationError(str(error)) from None
+    return _save(context, line, service, changed)
+
+
+def line_service_clear(context: Context, number: str, service: str) -> Row:
+    line = context.line(number)
+    _known(service)
+    return _save(context, line, service, line.services.put(service, None))
+
+
+def line_mark(context: Context, number: str) -> Row:
+    """Mark the last call to a line as malicious (C6)."""
+    line = context.line(number)
+    found = _last_call(context, line)
+    if found is None:
+        raise OperationError(f"nobody called {line.number} in the last seven days")
+    fresh = ServiceStore(context.billing.engine).mark(line.id, line.number, found, context.now_ms())
+    # Who it was is for the operator's list alone: this may be run for the subscriber.
+    return {
+        "line": line.number,
+        "call": found.call_id,
+        "at": show_stamp(found.at),
+        "result": "marked" if fresh else "was marked before",
+    }
+
+
+def call_malicious(context: Context) -> list[Row]:
+    """Every marked call with its true caller, the newest first."""
+    return [
+        {
+            "marked_at": show_stamp(row.marked_at),
+            "line": row.line,
+            "calling": row.calling,
+            "withheld": row.withheld,
+            "called": row.called,
+            "at": show_stamp(row.at),
+            "call": row.call_id,
+        }
+        for row in ServiceStore(context.billing.engine).marked()
+    ]
+
+
+def _last_call(context: Context, line: Line) -> LastCall | None:
+    with context.billing.reading() as connection:
+        rented = [n.number for n in rented_numbers(connection, [line.account_id])
+                  if n.line == line.number]  # fmt: skip
+    start = max(context.now_ms() - MARK_MS, line.since or 0)
+    found: list[Cdr] = []
+    for number in (line.number, *rented):
+        cdrs = context.billing.cdrs(CdrFilter(start=start, number=number))
+        found += [cdr for cdr in cdrs if cdr.called == number and cdr.sip_status not in (403, 404)]
+    if not found:
+        return None
+    last = max(found, key=lambda cdr: cdr.setup_at)
+    first = _first_leg(context, last)
+    return LastCall(last.call_id, first.calling, last.called, last.presented, last.setup_at)
+
+
+def _first_leg(context: Context, leg: Cdr) -> Cdr:
+    """Of a call that somebody sent on: who forwarded it isn't who called."""
+    if leg.direction != "forwarded":
+        return leg
+    around = CdrFilter(start=leg.setup_at - LONGEST_SETUP_MS, end=leg.setup_at + 1)
+    legs = (cdr for cdr in context.billing.cdrs(around) if cdr.call_id == leg.call_id)
+    return min(legs, key=lambda cdr: cdr.leg, default=leg)
+
+
+def _check_rented(context: Context, line: Line, numbers: tuple[str, ...]) -> None:
+    """A line calls only as a number that its account rents."""
+    with context.billing.reading() as connection:
+        rented = {item.number for item in rented_numbers(connection, [line.account_id])}
+    for number in numbers:
+        if number not in rented:
+            raise OperationError(
+                f"{number} isn't rented by account {line.account_id}; "
+                "`softswitch rental list` shows what is"
+            )
+
+
+def _known(service: str) -> None:
+    if service not in KINDS:
+        near = difflib.get_close_matches(service, KINDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(KINDS)}"
+        raise OperationError(f"a line has no service {service!r}; {hint}")
+
+
+def _save(context: Context, line: Line, service: str, changed: Supplementary) -> Row:
+    ServiceStore(context.billing.engine).save(line.id, changed)
+    context.changes.lines.add(line.id)
+    return {"line": line.number} | _row(service, changed[service])
+
+
+def _row(name: str, setting: Setting) -> Row:
+    return {
+        "service": name,
+        "on": setting.active,
+        "numbers": list(setting.numbers),
+        "seconds": setting.seconds,
+    }

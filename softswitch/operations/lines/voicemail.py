@@ -1,0 +1,227 @@
+"""Mailboxes of lines: opened, set, listened through, closed."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from billing.facts.cdr import show_stamp
+from softswitch.control.errors import OperationError
+from softswitch.mail.letter import is_address
+from softswitch.operations.context import Context
+from softswitch.operations.lines.lines import optional_integer
+from softswitch.operations.lines.pin_locks import locked_until
+from softswitch.subscribers import pins
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.mailbox import CONDITIONS, LIMITS, VoiceMailbox
+from softswitch.subscribers.pin_tries import PinTries, Secret
+from softswitch.subscribers.supplementary import ForwardKind
+from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.store import Message, VoicemailStore
+
+Row = dict[str, Any]
+
+
+def voicemail_enable(
+    context: Context, number: str, takes: str | None = None, email: str | None = None
+) -> Row:
+    """Open a line's mailbox, or change what an open one takes."""
+    line = context.line(number)
+    if line.mailbox is None and line.waiting is not None:
+        raise OperationError(
+            f"{line.number} has a mailbox outside; take it away with "
+            f'`softswitch line set {line.number} waiting ""` first'
+        )
+    mailbox = line.mailbox or VoiceMailbox()
+    if takes is not None:
+        mailbox = replace(mailbox, takes=_conditions(takes))
+    if email is not None:
+        mailbox = _set_email(mailbox, email)
+    return _save(context, line, mailbox)
+
+
+def voicemail_disable(context: Context, number: str) -> Row:
+    """Close a mailbox for good, with its messages and greetings."""
+    line, _ = mailbox_of(context, number)
+    sounds = store_of(context).close(line.id)
+    for sound in sounds:
+        shelf_of(context).remove(sound)
+    context.changes.lines.add(line.id)
+    return {"number": line.number, "removed": True, "files": len(sounds)}
+
+
+def voicemail_show(context: Context, number: str) -> Row:
+    line, mailbox = mailbox_of(context, number)
+    return _row(context, line, mailbox)
+
+
+def voicemail_set(context: Context, number: str, key: str, value: str) -> Row:
+    """Change one setting; "" goes back to [voicemail]."""
+    line, mailbox = mailbox_of(context, number)
+    if key == "pin":
+        return _save(context, line, _set_pin(mailbox, line, value))
+    change = _KEYS.get(key)
+    if change is None:
+        known = ", ".join(sorted([*_KEYS, "pin"]))
+        raise OperationError(f"a mailbox has no setting {key!r}; known are {known}")
+    return _save(context, line, change(mailbox, value))
+
+
+def voicemail_list(context: Context, number: str | None = None) -> list[Row]:
+    """The messages of a line; without one, all mailboxes."""
+    if number is None:
+        lines = (line for line in context.directory.lines() if line.mailbox is not None)
+        return [_summary(line) for line in lines]
+    line, _ = mailbox_of(context, number)
+    return [_message_row(message) for message in store_of(context).messages(line.id)]
+
+
+def voicemail_delete(context: Context, number: str, message: str) -> Row:
+    line, found = _message(context, number, message)
+    store_of(context).delete(line.id, [found.id])
+    shelf_of(context).remove(found.id)
+    context.changes.lines.add(line.id)
+    return _message_row(found) | {"state": "deleted"}
+
+
+def voicemail_mark(context: Context, number: str, message: str, state: str) -> Row:
+    """Have a message counted as new, or as saved."""
+    if state not in ("new", "saved"):
+        raise OperationError(f"a message is new or saved, not {state!r}")
+    line, found = _message(context, number, message)
+    store_of(context).mark(line.id, found.id, "new" if state == "new" else "saved")
+    context.changes.lines.add(line.id)
+    return _message_row(found) | {"state": state}
+
+
+def voicemail_export(context: Context, number: str, message: str) -> Row:
+    """A message with its WAV file in base64."""
+    _, found = _message(context, number, message)
+    return _message_row(found) | {"wav": read_sound(context, found.id)}
+
+
+def mailbox_of(context: Context, number: str) -> tuple[Line, VoiceMailbox]:
+    """Raises OperationError: no such line, or it has no mailbox."""
+    line = context.line(number)
+    if line.mailbox is None:
+        raise OperationError(
+            f"{line.number} has no mailbox; `softswitch voicemail enable {line.number}` opens one"
+        )
+    return line, line.mailbox
+
+
+def store_of(context: Context) -> VoicemailStore:
+    return VoicemailStore(context.billing.engine)
+
+
+def shelf_of(context: Context) -> Shelf:
+    return Shelf(context.config.voicemail_dir)
+
+
+def read_sound(context: Context, sound_id: str) -> str:
+    """A WAV file in base64. Raises OperationError."""
+    path = shelf_of(context).path(sound_id)
+    try:
+        return base64.b64encode(path.read_bytes()).decode("ascii")
+    except OSError as error:
+        raise OperationError(f"{path} can't be read: {error.strerror}") from None
+
+
+def _message(context: Context, number: str, message: str) -> tuple[Line, Message]:
+    """By its id, or by the beginning of it that only one message has."""
+    line, _ = mailbox_of(context, number)
+    messages = store_of(context).messages(line.id)
+    found = [one for one in messages if message and one.id.startswith(message)]
+    if len(found) != 1:
+        why = "several messages begin with" if found else "there is no message"
+        raise OperationError(
+            f"{why} {message!r}; `softswitch voicemail list {line.number}` shows them"
+        )
+    return line, found[0]
+
+
+def _save(context: Context, line: Line, mailbox: VoiceMailbox) -> Row:
+    store_of(context).save(line.id, mailbox)
+    context.changes.lines.add(line.id)
+    return voicemail_show(context, line.number)
+
+
+def _conditions(text: str) -> tuple[ForwardKind, ...]:
+    wanted = [name.strip() for name in text.replace(" ", ",").split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in CONDITIONS]
+    if unknown or not wanted:
+        known = ", ".join(CONDITIONS)
+        raise OperationError(f"a mailbox takes calls {known}; not {', '.join(unknown) or 'none'}")
+    return tuple(name for name in CONDITIONS if name in wanted)
+
+
+def _set_email(mailbox: VoiceMailbox, value: str) -> VoiceMailbox:
+    if value and not is_address(value):
+        raise OperationError(f"{value!r} is no e-mail address")
+    return replace(mailbox, email=value or None)
+
+
+def _set_pin(mailbox: VoiceMailbox, line: Line, value: str) -> VoiceMailbox:
+    if not value:
+        return replace(mailbox, pin=None)
+    try:
+        pins.check_strength(value, line.number)
+    except pins.WeakPin as error:
+        raise OperationError(str(error)) from None
+    return replace(mailbox, pin=pins.hashed(value, secrets.token_bytes(pins.SALT_BYTES)))
+
+
+def _limit(key: str) -> Callable[[VoiceMailbox, str], VoiceMailbox]:
+    low, high = LIMITS[key]
+
+    def change(mailbox: VoiceMailbox, value: str) -> VoiceMailbox:
+        changes: dict[str, Any] = {key: optional_integer(key, value, low, high)}
+        return replace(mailbox, **changes)
+
+    return change
+
+
+_KEYS: Mapping[str, Callable[[VoiceMailbox, str], VoiceMailbox]] = {
+    "takes": lambda mailbox, value: replace(mailbox, takes=_conditions(value)),
+    "email": _set_email,
+    **{key: _limit(key) for key in LIMITS},
+}
+
+
+def _summary(line: Line) -> Row:
+    assert line.mailbox is not None
+    waiting = line.waiting
+    return {
+        "number": line.number,
+        "new": 0 if waiting is None else waiting.new,
+        "saved": 0 if waiting is None else waiting.old,
+        "takes": list(line.mailbox.takes),
+        "email": line.mailbox.email,
+    }
+
+
+def _row(context: Context, line: Line, mailbox: VoiceMailbox) -> Row:
+    greetings = store_of(context).greetings(line.id)
+    chosen = (one.name for one in greetings if one.id == mailbox.greeting)
+    tries = PinTries(context.billing.engine).of(Secret("mailbox", str(line.id)))
+    return _summary(line) | {
+        "greeting": next(chosen, None),
+        "pin": "none" if mailbox.pin is None else "set",
+        "pin_locked_until": locked_until(tries, context.now_ms()),
+        "pin_failures": tries.wrong,
+        **{key: getattr(mailbox, key) or getattr(context.config.voicemail, key) for key in LIMITS},
+    }
+
+
+def _message_row(message: Message) -> Row:
+    return {
+        "id": message.id,
+        "state": message.state,
+        "calling": message.calling or None,
+        "received_at": show_stamp(message.received_at),
+        "seconds": round(message.duration_ms / 1000, 1),
+        "call": message.call_id,
+    }

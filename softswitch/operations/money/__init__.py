@@ -1,0 +1,1 @@
+"""Operations on bills, taxes, wallets, bonuses and packages."""

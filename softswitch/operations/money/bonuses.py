@@ -1,0 +1,54 @@
+"""The bonus of incoming calls: what a minute brings, and what it brought."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from billing.decisions import bonus
+from billing.decisions.sales import DefineBonus
+from billing.facts.calendar import local_day
+from billing.facts.money import format_amount
+from billing.stores import sales_store
+from softswitch.control.errors import OperationError
+from softswitch.operations.accounts.accounts import read_amount, read_currency
+from softswitch.operations.context import Context
+
+Row = dict[str, Any]
+
+
+def bonus_set(context: Context, amount: str, currency: str | None = None) -> Row:
+    """What a whole minute of an incoming call from another network brings from today on."""
+    micros = read_amount(amount)
+    if micros < 0:
+        raise OperationError(f"a bonus is not negative: {amount}")
+    unit = read_currency(currency or context.config.switch.currency)
+    zone, now = context.config.switch.time_zone, context.now_ms()
+    day = local_day(now, zone).isoformat()
+    context.do(DefineBonus(unit, day, micros, bonus.first_work(now, zone)))
+    return {"per_minute": format_amount(micros), "currency": unit, "from": day}
+
+
+def bonus_rates(context: Context) -> list[Row]:
+    """What a minute brings, and since when."""
+    with context.billing.reading() as connection:
+        rates = sales_store.bonus_rates(connection)
+    return [
+        {"from": day, "per_minute": format_amount(micros), "currency": currency}
+        for currency, day, micros in rates
+    ]
+
+
+def bonus_list(context: Context, account: str) -> list[Row]:
+    """What an account got, day by day."""
+    owner = context.account(account)
+    with context.billing.reading() as connection:
+        found = sales_store.bonuses_of(connection, owner.id)
+    return [
+        {
+            "day": item.day,
+            "minutes": item.minutes,
+            "amount": format_amount(item.amount_micros),
+            "currency": owner.currency,
+        }
+        for item in found
+    ]

@@ -1,0 +1,1 @@
+"""Operations on trunks, nodes, prompts and mails."""

@@ -1,0 +1,1 @@
+"""Operations on numbers: inventory, orders, rentals, porting, targets."""

@@ -1,0 +1,219 @@
+"""Numbers that come from another operator, go to one, change, or are restored (A11, A19, C7)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from billing.decisions.sales import Notice, ScheduleWork, Tell
+from billing.facts.account import CLOSED, Change
+from billing.facts.calendar import Term
+from billing.facts.cdr import show_stamp
+from billing.facts.due import DueWork
+from softswitch.control.errors import OperationError
+from softswitch.operations.accounts.standing import coming_day, reason_given, who
+from softswitch.operations.context import Context
+from softswitch.operations.lines import lines
+from softswitch.operations.numbers.free_numbers import check_free
+from softswitch.scheduled.due import NUMBER_CHANGE_KIND
+from softswitch.scheduled.number_moves import (
+    ACCEPTED,
+    COMPLETED,
+    IN,
+    NUMBER_OF_LINE,
+    OUT,
+    PORT_TRANSITIONS,
+    REQUESTED,
+    NumberChange,
+    NumberMoves,
+    PortOrder,
+)
+
+Row = dict[str, Any]
+
+MAX_OPERATOR = 64
+
+
+def port_in(
+    context: Context, number: str, account: str, operator: str, by: str = "operator"
+) -> Row:
+    """A subscriber of another operator wants to bring his number."""
+    owner, key = context.account(account), context.number(number)
+    if context.directory.line_by_number(key) is not None:
+        raise OperationError(f"{key} has a line here already")
+    return _open(context, IN, key, owner.id, operator, by)
+
+
+def port_out(context: Context, number: str, operator: str, by: str = "operator") -> Row:
+    """Another operator wants the number of one of our lines."""
+    line = context.line(number)
+    return _open(context, OUT, line.number, line.account_id, operator, by)
+
+
+def port_list(context: Context, closed: bool = False) -> list[Row]:
+    """Orders that go on, or all of them."""
+    return [_order_row(order) for order in _moves(context).orders(closed=closed)]
+
+
+def port_advance(
+    context: Context,
+    order: int,
+    state: str,
+    on: str | None = None,
+    note: str = "",
+    by: str = "operator",
+) -> Row:
+    """Bring an order a step on. Completed, a number that comes gets its line (whose password is
+    shown once), and one that goes leaves us."""
+    moves = _moves(context)
+    before = moves.order(order)
+    if before is None:
+        raise OperationError(f"there is no port order {order}; `softswitch port list` shows them")
+    following = PORT_TRANSITIONS[before.state]
+    if state not in following:
+        may = ", ".join(sorted(following)) or "nothing"
+        raise OperationError(f"port order {order} is {before.state}; {may} may follow")
+    if state == ACCEPTED and on is None and before.planned_on is None:
+        raise OperationError("an order is accepted for a day: give it with --on")
+    after = replace(
+        before,
+        state=state,
+        planned_on=before.planned_on if on is None else coming_day(context, on),
+        changed_at=context.now_ms(),
+        note=reason_given(note) or before.note,
+    )
+    if state == COMPLETED:
+        return _complete(context, moves, before, after, by)
+    _advance(context, moves, before, after, by)
+    return _order_row(after)
+
+
+def number_change(
+    context: Context, number: str, new: str, announce: str = "30 days", by: str = "operator"
+) -> Row:
+    """Give a line another number. Who dials the old one is told, for so long."""
+    line, key = context.line(number), context.number(new)
+    if key == line.number:
+        raise OperationError(f"{key} is the line's number already")
+    check_free(context, key, line.account_id, line.number)
+    try:
+        term = Term.parse(announce)
+    except ValueError as error:
+        raise OperationError(str(error)) from None
+    now = context.now_ms()
+    until = term.boundary(now, 1, context.config.switch.time_zone)
+    moved = NumberChange(line.number, key, line.account_id, now, until)
+    what = f"{NUMBER_OF_LINE} {line.id}"
+    change = Change(line.account_id, now, who(by), what, line.number, key, "")
+    try:
+        _moves(context).change_number(line.id, moved, change)
+    except IntegrityError:
+        raise OperationError(f"number {key} has a line already") from None
+    work = DueWork(NUMBER_CHANGE_KIND, line.number, line.account_id, until)
+    context.do(ScheduleWork(work.key, work))
+    context.do(
+        Tell(Notice(f"number_changed:{line.id}:{now}", line.account_id, "number_changed", key, now))
+    )
+    context.changes.lines.add(line.id)
+    context.changes.accounts.add(line.account_id)
+    context.changes.moves = True
+    return _change_row(moved)
+
+
+def number_changes(context: Context) -> list[Row]:
+    """Old numbers whose callers are told the new one."""
+    return [_change_row(moved) for moved in _moves(context).changes()]
+
+
+def line_restore(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
+    """Give a line back that was cancelled because nobody used it."""
+    line = context.line(number)
+    now = context.now_ms()
+    what = f"line {line.number}"
+    change = Change(line.account_id, now, who(by), what, CLOSED, "active", reason_given(reason))
+    if not _moves(context).restore(line.id, now, change):
+        raise OperationError(f"line {line.number} doesn't rest: it is {line.status}")
+    key = f"line_restored:{line.id}:{now}"
+    context.do(Tell(Notice(key, line.account_id, "number_restored", line.number, now)))
+    context.changes.lines.add(line.id)
+    return lines.line_show(context, line.number)
+
+
+def _open(
+    context: Context, direction: str, number: str, account_id: int, operator: str, by: str
+) -> Row:
+    name = operator.strip()
+    if not 0 < len(name) <= MAX_OPERATOR or not name.isprintable():
+        raise OperationError(f"the other operator's name has 1 to {MAX_OPERATOR} characters")
+    moves = _moves(context)
+    going_on = moves.orders(number, closed=False)
+    if going_on:
+        raise OperationError(f"port order {going_on[0].id} for {number} is {going_on[0].state}")
+    now = context.now_ms()
+    order = PortOrder(0, direction, number, account_id, name, REQUESTED, None, now, now, "")
+    order = replace(order, id=moves.add_order(order))
+    what = f"port order {order.id}"
+    context.subscribers.note([Change(account_id, now, who(by), what, "", REQUESTED, number)])
+    return _order_row(order)
+
+
+def _complete(
+    context: Context, moves: NumberMoves, before: PortOrder, after: PortOrder, by: str
+) -> Row:
+    """The line first: an order that is completed twice finds it there."""
+    row = _order_row(after)
+    line = context.directory.line_by_number(before.number)
+    if before.direction == IN:
+        if line is None:
+            made = lines.add_ported(context, before.number, str(before.account_id))
+            row |= {"login": made["login"], "password": made["password"]}
+    elif line is not None:
+        lines.line_remove(context, line.number)
+    _advance(context, moves, before, after, by)
+    key = f"port_completed:{before.id}"
+    context.do(
+        Tell(Notice(key, before.account_id, "port_completed", before.number, after.changed_at))
+    )
+    return row
+
+
+def _advance(
+    context: Context, moves: NumberMoves, before: PortOrder, after: PortOrder, by: str
+) -> None:
+    what = f"port order {before.id}"
+    change = Change(
+        before.account_id, after.changed_at, who(by), what, before.state, after.state, after.note
+    )
+    if not moves.advance(before, after, change):
+        raise OperationError(f"somebody else advanced port order {before.id}; look again")
+
+
+def _moves(context: Context) -> NumberMoves:
+    return NumberMoves(context.billing.engine)
+
+
+def _order_row(order: PortOrder) -> Row:
+    return {
+        "id": order.id,
+        "direction": order.direction,
+        "number": order.number,
+        "account": order.account_id,
+        "operator": order.operator,
+        "state": order.state,
+        "planned_on": order.planned_on,
+        "opened_at": show_stamp(order.opened_at),
+        "changed_at": show_stamp(order.changed_at),
+        "note": order.note,
+    }
+
+
+def _change_row(moved: NumberChange) -> Row:
+    return {
+        "old": moved.old,
+        "new": moved.new,
+        "account": moved.account_id,
+        "changed_at": show_stamp(moved.changed_at),
+        "until": show_stamp(moved.until),
+    }

@@ -1,0 +1,402 @@
+"""Numbers for rent: the inventory, orders, rentals, trials, the wait list."""
+
+from __future__ import annotations
+
+import csv
+import io
+import secrets
+from typing import Any
+
+from billing.facts.account import Account
+from billing.facts.cdr import show_stamp
+from billing.facts.money import format_amount
+from billing.facts.rental import (
+    SMS,
+    STOCK,
+    TERMS,
+    VOLUME,
+    AddNumbers,
+    BuySmsNumber,
+    GiveUpNumber,
+    Number,
+    Rental,
+    RentNumber,
+    RestoreNumber,
+    SetDiscounts,
+    TryNumber,
+    Wait,
+    WaitForNumber,
+    discount,
+    fee,
+)
+from billing.stores import rental_store
+from softswitch.control.errors import OperationError
+from softswitch.operations.accounts.accounts import read_amount, read_currency
+from softswitch.operations.accounts.standing import approved_kinds
+from softswitch.operations.context import Context
+from softswitch.operations.numbers.number_fields import country_of, kind_of, line_of, word_of
+from softswitch.operations.numbers.orders import order_key, serve_pool
+
+Row = dict[str, Any]
+
+COLUMNS = ("number", "country", "city", "kind", "supplier", "documents", "service", "monthly")
+MAX_IMPORT = 100_000
+"""One import is one transaction."""
+MAX_SHOWN_ERRORS = 50
+
+
+def number_add(
+    context: Context,
+    number: str,
+    country: str,
+    kind: str,
+    monthly: str,
+    city: str | None = None,
+    supplier: str = "own",
+    documents: str = "",
+    service: str | None = None,
+    currency: str | None = None,
+) -> Row:
+    """Put a number into the stock; who ordered one like it gets it at once."""
+    made = _number_of(
+        context,
+        currency,
+        {
+            "number": number,
+            "country": country,
+            "city": city or "",
+            "kind": kind,
+            "supplier": supplier,
+            "documents": documents,
+            "service": service or "",
+            "monthly": monthly,
+        },
+    )
+    if context.directory.line_by_number(made.number) is not None:
+        raise OperationError(f"{made.number} has a line; what is for rent has none")
+    if not context.do(AddNumbers((made,), context.now_ms())):
+        raise OperationError(f"{made.number} is in the inventory already")
+    serve_pool(context)
+    with context.billing.reading() as connection:
+        return number_row(rental_store.number(connection, made.number) or made)
+
+
+def number_import(
+    context: Context, text: str, currency: str | None = None, dry_run: bool = False
+) -> Row:
+    """Put all numbers of a CSV file into the stock, or none when a line is wrong. Numbers that
+    are there already stay as they are."""
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    header = [name.strip().lower() for name in reader.fieldnames or ()]
+    if missing := [name for name in ("number", "country", "kind", "monthly") if name not in header]:
+        raise OperationError(f"column {missing[0]} is missing; known: {','.join(COLUMNS)}")
+    reader.fieldnames = header
+    found: list[Number] = []
+    errors: list[str] = []
+    lines, _ = context.directory.taken()
+    for row in reader:
+        try:
+            cells = {key: (row.get(key) or "").strip() for key in COLUMNS}
+            number = _number_of(context, currency, cells)
+            if number.number in lines:
+                raise OperationError(f"{number.number} has a line; what is for rent has none")
+            found.append(number)
+        except OperationError as error:
+            errors.append(f"line {reader.line_num}: {error}")
+        if len(found) > MAX_IMPORT:
+            raise OperationError(f"more than {MAX_IMPORT} lines; split the file")
+    if errors:
+        message = f"nothing was imported: {len(errors)} faults; mend them and import again"
+        raise OperationError(message, tuple(errors[:MAX_SHOWN_ERRORS]))
+    added = [] if dry_run else context.do(AddNumbers(tuple(found), context.now_ms()))
+    if added:
+        serve_pool(context)
+    return {"numbers": len(found), "imported": len(added)}
+
+
+def number_list(
+    context: Context,
+    state: str | None = None,
+    country: str | None = None,
+    city: str | None = None,
+    kind: str | None = None,
+) -> list[Row]:
+    """The inventory."""
+    with context.billing.reading() as connection:
+        found = rental_store.numbers(connection, state, country, city, kind)
+    return [number_row(item) for item in found]
+
+
+def number_try(context: Context, account: str, number: str, line: str) -> Row:
+    """Lend a number in stock for an hour, free of charge."""
+    owner = context.account(account)
+    command = TryNumber(
+        account_id=owner.id,
+        at=context.now_ms(),
+        number=context.number(number),
+        line=line_of(context, owner.id, line),
+    )
+    lent: Number = context.do(command)
+    context.changes.accounts.add(owner.id)
+    return number_row(lent)
+
+
+def number_wait(
+    context: Context, account: str, country: str, kind: str = "landline", city: str | None = None
+) -> Row:
+    """Have the account told when such a number appears in stock."""
+    owner = context.account(account)
+    wait: Wait = context.do(
+        WaitForNumber(
+            account_id=owner.id,
+            at=context.now_ms(),
+            country=country_of(country),
+            city=city,
+            kind=kind_of(kind),
+        )
+    )
+    return _wait_row(wait)
+
+
+def number_waits(context: Context) -> list[Row]:
+    """The wait list, who waits longest first."""
+    with context.billing.reading() as connection:
+        return [_wait_row(wait) for wait in rental_store.waiting(connection)]
+
+
+def number_restore(context: Context, number: str, line: str) -> Row:
+    """Give a number that rests back to who had it; a new month begins now."""
+    key = context.number(number)
+    with context.billing.reading() as connection:
+        found = rental_store.number(connection, key)
+    if found is None or found.account_id is None:
+        raise OperationError(f"{key} doesn't rest for anybody")
+    rental: Rental = context.do(
+        RestoreNumber(
+            account_id=found.account_id,
+            at=context.now_ms(),
+            rental_id=secrets.token_hex(8),
+            number=key,
+            line=line_of(context, found.account_id, line),
+            zone=context.config.switch.time_zone,
+        )
+    )
+    context.changes.accounts.add(found.account_id)
+    return rental_row(rental)
+
+
+def number_sms(context: Context, account: str, service: str, country: str | None = None) -> Row:
+    """Buy a number for exactly one message of a service."""
+    owner = context.account(account)
+    with context.billing.reading() as connection:
+        stock = rental_store.numbers(connection, STOCK, country, None, SMS, service, limit=1)
+    if not stock:
+        raise OperationError(f"no SMS number for {service} is in stock")
+    key = stock[0].number
+    command = BuySmsNumber(
+        account_id=owner.id, at=context.now_ms(), purchase_id=f"sms:{key}", number=key
+    )
+    bought: Number = context.do(command)
+    return number_row(bought)
+
+
+def rental_order(
+    context: Context,
+    account: str,
+    line: str,
+    numbers: list[str] | None = None,
+    country: str | None = None,
+    city: str | None = None,
+    kind: str = "landline",
+    count: int = 1,
+    months: int = 1,
+    approved: list[str] | None = None,
+    order_id: str | None = None,
+) -> list[Row]:
+    """Rent numbers: chosen ones, or any from the stock of a country and city. Each rings at
+    `line`. The same order id again changes nothing.
+
+    `approved` names classes of documents that were approved outside, beside those that the account
+    has here; a number that wants another class is held until the order is repeated with it."""
+    owner = context.account(account)
+    if months not in TERMS:
+        raise OperationError(f"months must be {', '.join(map(str, TERMS))}, not {months}")
+    key = order_key(order_id)
+    target = line_of(context, owner.id, line)
+    had = [item.number for item in _ordered(context, owner.id, key)]
+    chosen = [context.number(text) for text in numbers or ()]
+    if not chosen:
+        chosen = had + _from_stock(context, country, city, kind, count - len(had))
+    fresh = [number for number in chosen if number not in had]
+    with context.billing.reading() as connection:
+        percent = discount(rental_store.discounts(connection), months, len(chosen))
+    _check_funds(context, owner, fresh, months, percent)
+    papers = approved_kinds(context, owner.id).union(approved or ())
+    commands = [
+        RentNumber(
+            account_id=owner.id,
+            at=context.now_ms(),
+            rental_id=f"{key}:{number}",
+            number=number,
+            line=target,
+            months=months,
+            discount_percent=percent,
+            zone=context.config.switch.time_zone,
+            approved=papers,
+            documents_term=context.config.orders.documents_within,
+        )
+        for number in chosen
+    ]
+    results = context.apply(commands)
+    context.changes.accounts.add(owner.id)
+    refused = [str(result) for result in results if isinstance(result, Exception)]
+    if refused:
+        raise OperationError(
+            f"order {key}: {len(refused)} of {len(chosen)} numbers weren't connected",
+            tuple(refused),
+        )
+    return [
+        {"number": number, "state": "documents", "order": key}
+        if rental is None
+        else rental_row(rental)
+        for number, rental in zip(chosen, results, strict=True)
+    ]
+
+
+def rental_list(context: Context, account: str | None = None, ended: bool = False) -> list[Row]:
+    owners = None if account is None else [context.account(account).id]
+    with context.billing.reading() as connection:
+        return [rental_row(item) for item in rental_store.rented(connection, owners, ended)]
+
+
+def rental_give_up(context: Context, number: str) -> Row:
+    """End a rental. Less than a day before the debit the next fee is due nevertheless; nothing is
+    refunded."""
+    key = context.number(number)
+    with context.billing.reading() as connection:
+        found = [r for r in rental_store.rented(connection) if r.number == key]
+    if not found:
+        raise OperationError(f"{key} isn't rented; `softswitch rental list` shows what is")
+    rental = found[-1]
+    ended: Rental = context.do(
+        GiveUpNumber(account_id=rental.account_id, at=context.now_ms(), rental=rental.id)
+    )
+    context.changes.accounts.add(rental.account_id)
+    return rental_row(ended)
+
+
+def rental_discounts(context: Context, percents: dict[str, int] | None = None) -> list[Row]:
+    """Show the discounts, or set some: by "3 months", "6 months", "12 months", "5 numbers"."""
+    known = [*(f"{months} months" for months in TERMS[1:]), f"{VOLUME} numbers"]
+    for what, percent in (percents or {}).items():
+        if what not in known or not 0 <= percent <= 100:
+            raise OperationError(f"a discount is from 0 to 100 percent for {', '.join(known)}")
+    if percents:
+        context.do(SetDiscounts(percents))
+    with context.billing.reading() as connection:
+        found = rental_store.discounts(connection)
+    return [{"for": what, "percent": found.get(what, 0)} for what in known]
+
+
+def number_row(item: Number) -> Row:
+    return {
+        "number": item.number,
+        "country": item.country,
+        "city": item.city,
+        "kind": item.kind,
+        "supplier": item.supplier,
+        "documents": item.documents or None,
+        "service": item.service,
+        "monthly": format_amount(item.monthly_micros),
+        "currency": item.currency,
+        "state": item.state,
+        "account": item.account_id,
+        "line": item.line,
+        "until": None if item.until is None else show_stamp(item.until),
+    }
+
+
+def rental_row(item: Rental) -> Row:
+    return {
+        "id": item.id,
+        "number": item.number,
+        "account": item.account_id,
+        "state": item.state,
+        "fee": format_amount(item.fee_micros),
+        "currency": item.currency,
+        "months": item.months,
+        "connected_at": show_stamp(item.anchor_at),
+        "paid_until": show_stamp(item.paid_until),
+        "owing": item.owing,
+    }
+
+
+def _wait_row(wait: Wait) -> Row:
+    return {
+        "account": wait.account_id,
+        "country": wait.country,
+        "city": wait.city,
+        "kind": wait.kind,
+        "since": show_stamp(wait.since),
+    }
+
+
+def _check_funds(
+    context: Context, owner: Account, numbers: list[str], months: int, percent: int
+) -> None:
+    """An order that can't be paid for as a whole connects nothing."""
+    with context.billing.reading() as connection:
+        found = [rental_store.number(connection, number) for number in numbers]
+    total = sum(fee(item.monthly_micros, months, percent) for item in found if item is not None)
+    available = owner.available_micros
+    if available is not None and total > max(available, 0):
+        raise OperationError(
+            f"the order costs {format_amount(total)} {owner.currency}; account {owner.id} has "
+            f"{format_amount(available)} available"
+        )
+
+
+def _ordered(context: Context, account_id: int, order: str) -> list[Rental]:
+    with context.billing.reading() as connection:
+        mine = rental_store.rented(connection, [account_id], ended=True)
+    return [item for item in mine if item.id.startswith(f"{order}:")]
+
+
+def _from_stock(
+    context: Context, country: str | None, city: str | None, kind: str, count: int
+) -> list[str]:
+    if count <= 0:
+        return []
+    if country is None:
+        raise OperationError("say which: numbers, or a country (and a city)")
+    with context.billing.reading() as connection:
+        stock = rental_store.numbers(connection, STOCK, country_of(country), city, kind_of(kind))
+    if len(stock) < count:
+        raise OperationError(
+            f"{len(stock)} such numbers are in stock, not {count}; "
+            "`softswitch order add` orders them, `softswitch number wait` tells when one appears"
+        )
+    return [item.number for item in stock[:count]]
+
+
+def _number_of(context: Context, currency: str | None, cells: Row) -> Number:
+    kind = kind_of(cells["kind"])
+    service = cells["service"] or None
+    if (kind == SMS) != (service is not None):
+        raise OperationError("an SMS number, and only that, needs the service it is for")
+    monthly = read_amount(cells["monthly"])
+    if monthly < 0:
+        raise OperationError(f"monthly {cells['monthly']} must not be negative")
+    for key, longest in (("city", 64), ("supplier", 64), ("documents", 32), ("service", 64)):
+        word_of(key, cells[key], longest)
+    return Number(
+        number=context.number(cells["number"]),
+        country=country_of(cells["country"]),
+        city=cells["city"] or None,
+        kind=kind,
+        supplier=cells["supplier"] or "own",
+        documents=cells["documents"],
+        service=service,
+        currency=read_currency(currency or context.config.switch.currency),
+        monthly_micros=monthly,
+    )

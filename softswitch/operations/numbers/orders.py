@@ -1,0 +1,372 @@
+"""Orders for numbers that aren't in stock or wait for documents, and what suppliers deliver."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+
+from billing.facts.cdr import show_stamp
+from billing.facts.due import run
+from billing.facts.money import format_amount
+from billing.facts.order import (
+    CANCELLED,
+    MAX_LEAD_DAYS,
+    POOL_KIND,
+    REFUSED,
+    ConnectOrder,
+    DefineOffer,
+    EndOrder,
+    Offer,
+    Order,
+    PlaceOrder,
+    ServeOrders,
+    SubmitOrder,
+)
+from billing.facts.rental import SMS, STOCK, TERMS, Number, Rental, discount, fee
+from billing.stores import order_store, rental_store
+from billing.stores.sales_store import due_of_kind
+from softswitch.control.errors import OperationError
+from softswitch.operations.accounts.accounts import read_amount, read_currency
+from softswitch.operations.accounts.standing import (
+    approved_kinds,
+    coming_day,
+    reason_given,
+    today,
+    who,
+)
+from softswitch.operations.context import Context
+from softswitch.operations.numbers.number_fields import country_of, kind_of, line_of, word_of
+from softswitch.scheduled import order_work
+
+Row = dict[str, Any]
+
+MAX_COUNT = 100
+"""Numbers of one order."""
+_DAYS = re.compile(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", re.ASCII)
+_ORDER_ID = re.compile(r"[A-Za-z0-9._-]{1,48}")
+_REFERENCE = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,64}")
+
+
+def number_offer(
+    context: Context,
+    country: str,
+    kind: str = "landline",
+    city: str | None = None,
+    monthly: str | None = None,
+    days: str = "5-15",
+    supplier: str = "own",
+    documents: str = "",
+    currency: str | None = None,
+) -> Row:
+    """Offer numbers that a supplier delivers on order; without a price the offer is withdrawn."""
+    if kind_of(kind) == SMS:
+        raise OperationError("SMS numbers aren't delivered on order")
+    price = 0 if monthly is None else read_amount(monthly)
+    if price < 0:
+        raise OperationError(f"monthly {monthly} must not be negative")
+    first, last = _lead(days)
+    offer = Offer(
+        country=country_of(country),
+        city=word_of("city", city) or None,
+        kind=kind,
+        supplier=word_of("supplier", supplier) or "own",
+        documents=word_of("documents", documents, 32),
+        currency=read_currency(currency or context.config.switch.currency),
+        monthly_micros=price,
+        days_from=first,
+        days_to=last,
+    )
+    had = context.do(DefineOffer(offer, withdrawn=monthly is None))
+    if monthly is None and not had:
+        raise OperationError("there is no such offer; `softswitch number offers` shows them")
+    return _offer_row(offer) | {"withdrawn": monthly is None}
+
+
+def number_offers(context: Context) -> list[Row]:
+    """What can be ordered."""
+    with context.billing.reading() as connection:
+        return [_offer_row(offer) for offer in order_store.offers(connection)]
+
+
+def order_add(
+    context: Context,
+    account: str,
+    line: str,
+    country: str,
+    city: str | None = None,
+    kind: str = "landline",
+    supplier: str | None = None,
+    count: int = 1,
+    months: int = 1,
+    order_id: str | None = None,
+) -> list[Row]:
+    """Order numbers from a supplier: the cheapest offer whose documents the account has, or else
+    the cheapest. The money for their first period is reserved until they are connected. The same
+    order id again changes nothing."""
+    owner, target = context.account(account), line_of(context, context.account(account).id, line)
+    if months not in TERMS:
+        raise OperationError(f"months must be {', '.join(map(str, TERMS))}, not {months}")
+    if not 1 <= count <= MAX_COUNT:
+        raise OperationError(f"an order has 1 to {MAX_COUNT} numbers, not {count}")
+    key = order_key(order_id)
+    papers = approved_kinds(context, owner.id)
+    offer = _offer(context, country_of(country), city, kind_of(kind), supplier, papers)
+    with context.billing.reading() as connection:
+        percent = discount(rental_store.discounts(connection), months, count)
+        known = {item.id for item in order_store.orders(connection, [owner.id], closed=True)}
+        stock = rental_store.numbers(connection, STOCK, offer.country, offer.city, offer.kind)
+    wanted = [f"{key}:{place}" for place in range(1, count + 1)]
+    fresh = len(set(wanted) - known)
+    if fresh and len(stock) >= fresh:
+        raise OperationError(
+            f"{len(stock)} such numbers are in stock: `softswitch rental order` connects at once"
+        )
+    total = fresh * fee(offer.monthly_micros, months, percent)
+    available = owner.available_micros
+    if available is not None and total > max(available, 0):
+        raise OperationError(
+            f"the order costs {format_amount(total)} {owner.currency}; account {owner.id} has "
+            f"{format_amount(available)} available"
+        )
+    commands = [
+        PlaceOrder(
+            account_id=owner.id,
+            at=context.now_ms(),
+            order_id=each,
+            offer=offer,
+            line=target,
+            months=months,
+            discount_percent=percent,
+            zone=context.config.switch.time_zone,
+            approved=papers,
+            days=context.config.operator.calendar,
+        )
+        for each in wanted
+    ]
+    results = context.apply(commands)
+    context.changes.accounts.add(owner.id)
+    for result in results:
+        if isinstance(result, Exception):
+            raise OperationError(str(result)) from result
+    return [order_row(context, order) for order in results]
+
+
+def order_list(
+    context: Context, account: str | None = None, late: bool = False, closed: bool = False
+) -> list[Row]:
+    """Orders that go on, who ordered first in front; only the late ones, or also what is over."""
+    owners = None if account is None else [context.account(account).id]
+    with context.billing.reading() as connection:
+        found = order_store.orders(connection, owners, closed=closed)
+    rows = [order_row(context, order) for order in found]
+    return [row for row in rows if row["late"]] if late else rows
+
+
+def order_show(context: Context, order: str) -> Row:
+    """An order with its steps."""
+    found = _order(context, order)
+    steps = [
+        {"at": show_stamp(c.at), "who": c.who, "state": c.after, "reason": c.reason}
+        for c in context.billing.changes(found.account_id)
+        if c.what == f"order {found.id}"
+    ]
+    return order_row(context, found) | {"steps": steps}
+
+
+def order_submit(
+    context: Context,
+    order: str,
+    reference: str = "",
+    expected: str | None = None,
+    by: str = "operator",
+) -> Row:
+    """The supplier was asked; he may have named a day. Again: he named another."""
+    found = _order(context, order)
+    if _REFERENCE.fullmatch(reference) is None:
+        raise OperationError("a reference has at most 64 printable characters")
+    command = SubmitOrder(
+        account_id=found.account_id,
+        at=context.now_ms(),
+        order=found.id,
+        reference=reference,
+        expected_by=None if expected is None else coming_day(context, expected),
+        who=who(by),
+    )
+    return order_row(context, context.do(command))
+
+
+def order_connect(context: Context, order: str, number: str, by: str = "operator") -> Row:
+    """The supplier delivered: the number comes into the inventory, if it isn't there, and is
+    connected and charged now."""
+    from softswitch.operations.numbers.numbers import rental_row
+
+    found, key = _order(context, order), context.number(number)
+    fresh = Number(
+        number=key,
+        country=found.country,
+        city=found.city,
+        kind=found.kind,
+        supplier=found.supplier,
+        documents=found.documents,
+        service=None,
+        currency=found.currency,
+        monthly_micros=found.monthly_micros,
+    )
+    command = ConnectOrder(
+        account_id=found.account_id,
+        at=context.now_ms(),
+        order=found.id,
+        number=key,
+        fresh=fresh,
+        who=who(by),
+    )
+    rental: Rental = context.do(command)
+    context.changes.accounts.add(found.account_id)
+    return rental_row(rental)
+
+
+def order_refuse(context: Context, order: str, reason: str, by: str = "operator") -> Row:
+    """It can't be had: the money is free again, and the subscriber is told."""
+    if not reason.strip():
+        raise OperationError("say why: the subscriber is told")
+    return _end(context, order, REFUSED, reason, by)
+
+
+def order_cancel(context: Context, order: str, reason: str = "", by: str = "operator") -> Row:
+    """The subscriber doesn't want it any more: the money is free again."""
+    return _end(context, order, CANCELLED, reason, by)
+
+
+def serve_pool(context: Context) -> list[int]:
+    """Give what came into stock to those who ordered it, now; whose accounts that were."""
+
+    def due(until: int, limit: int) -> Any:
+        with context.billing.reading() as connection:
+            return due_of_kind(connection, POOL_KIND, until, limit)
+
+    handlers = {POOL_KIND: order_work.serve_pool(context.billing)}
+    report = run(due, handlers, context.apply, context.now_ms())
+    context.changes.accounts |= report.accounts
+    return sorted(report.accounts)
+
+
+def serve_orders(context: Context, account_id: int) -> list[Order]:
+    """What waited for documents that are approved now goes on."""
+    command = ServeOrders(
+        account_id=account_id,
+        at=context.now_ms(),
+        approved=approved_kinds(context, account_id),
+        days=context.config.operator.calendar,
+    )
+    served: list[Order] = context.do(command)
+    if served:
+        context.changes.accounts.add(account_id)
+    return served
+
+
+def order_key(order_id: str | None) -> str:
+    """The id that a client gave his order, or a new one."""
+    if order_id is None:
+        return secrets.token_hex(4)
+    if _ORDER_ID.fullmatch(order_id) is None:
+        raise OperationError("an order id has 1 to 48 letters, digits, and . _ -")
+    return order_id
+
+
+def order_row(context: Context, item: Order) -> Row:
+    late = item.is_open and item.expected_by is not None
+    return {
+        "id": item.id,
+        "account": item.account_id,
+        "country": item.country,
+        "city": item.city,
+        "kind": item.kind,
+        "state": item.state,
+        "number": item.number,
+        "line": item.line,
+        "supplier": item.supplier,
+        "documents": item.documents or None,
+        "reference": item.reference or None,
+        "reserved": format_amount(item.held_micros),
+        "fee": format_amount(fee(item.monthly_micros, item.months, item.discount_percent)),
+        "currency": item.currency,
+        "months": item.months,
+        "ordered_at": show_stamp(item.ordered_at),
+        "expected_from": item.expected_from,
+        "expected_by": item.expected_by,
+        "late": late and (item.expected_by or "") < today(context).isoformat(),
+    }
+
+
+def _end(context: Context, order: str, state: str, reason: str, by: str) -> Row:
+    found = _order(context, order)
+    command = EndOrder(
+        account_id=found.account_id,
+        at=context.now_ms(),
+        order=found.id,
+        state=state,
+        reason=reason_given(reason),
+        who=who(by),
+    )
+    ended: Order = context.do(command)
+    context.changes.accounts.add(found.account_id)
+    serve_pool(context)
+    return order_row(context, ended)
+
+
+def _order(context: Context, key: str) -> Order:
+    with context.billing.reading() as connection:
+        found = order_store.order(connection, key)
+    if found is None:
+        raise OperationError(f"there is no order {key!r}; `softswitch order list` shows them")
+    return found
+
+
+def _offer(
+    context: Context,
+    country: str,
+    city: str | None,
+    kind: str,
+    supplier: str | None,
+    approved: frozenset[str],
+) -> Offer:
+    with context.billing.reading() as connection:
+        offers = order_store.offers(connection)
+    fitting = [
+        offer
+        for offer in offers
+        if (offer.country, offer.city, offer.kind) == (country, city, kind)
+        and supplier in (None, offer.supplier)
+    ]
+    if not fitting:
+        place = ", ".join(filter(None, (kind, city, country)))
+        raise OperationError(
+            f"no supplier delivers {place}; `softswitch number offers` shows what can be ordered, "
+            "`softswitch number wait` tells when one appears"
+        )
+    held = approved | {""}
+    return min(fitting, key=lambda offer: (offer.documents not in held, offer.monthly_micros))
+
+
+def _lead(text: str) -> tuple[int, int]:
+    found = _DAYS.fullmatch(text)
+    first, last = (0, -1) if found is None else (int(found[1]), int(found[2] or found[1]))
+    if not first <= last <= MAX_LEAD_DAYS:
+        raise OperationError(
+            f"days must be working days like 5-15, at most {MAX_LEAD_DAYS}, not {text!r}"
+        )
+    return first, last
+
+
+def _offer_row(offer: Offer) -> Row:
+    return {
+        "country": offer.country,
+        "city": offer.city,
+        "kind": offer.kind,
+        "supplier": offer.supplier,
+        "documents": offer.documents or None,
+        "monthly": format_amount(offer.monthly_micros),
+        "currency": offer.currency,
+        "working_days": f"{offer.days_from}-{offer.days_to}",
+    }

@@ -1,0 +1,1 @@
+"""Operations on tariffs, their terms and re-rating."""

@@ -1,0 +1,1 @@
+"""The process and its composition: sockets, workers, signals, log, housekeeping."""

@@ -1,0 +1,183 @@
+"""What is done again and again while the switch serves."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from billing.facts.due import DueReport
+from billing.stores.store import StoreError
+from softswitch.database.changes import Changes
+from softswitch.database.news import News
+from softswitch.operations.context import Context, Reload
+from softswitch.scheduled.due import (
+    INACTIVITY_KIND,
+    LEASE_KIND,
+    NUMBER_CHANGE_KIND,
+    due_settings,
+    run_due,
+)
+from softswitch.scheduled.number_moves import NumberMoves
+
+GC_THRESHOLD = 5_000
+"""Allocations between collections of the young: looking through so few takes a millisecond or two.
+What survives is looked at again only in a quiet moment, for the call path makes no cycles."""
+GC_NEVER = 1 << 30
+
+
+class Rounds:
+    """Works that are done every so many seconds; one that fails is done again all the same."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, log: Any) -> None:
+        self._loop = loop
+        self._log = log
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        async def repeat() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                try:
+                    await work()
+                except Exception:
+                    self._log.exception("housekeeping failed", work=work.__qualname__)
+
+        self._tasks.append(self._loop.create_task(repeat()))
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+class DueRound:
+    """Renewals, rents and bonuses; first of all what a downtime left undone.
+
+    Args:
+        reload: puts what was changed into the running switch.
+        accounts_changed: told whose money or services may have changed.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        reload: Callable[[Reload], None],
+        accounts_changed: Callable[[set[int]], None],
+        log: Any,
+    ) -> None:
+        self._context = context
+        self._reload = reload
+        self._accounts_changed = accounts_changed
+        self._log = log
+        self._refused: set[str] = set()
+
+    async def do(self) -> None:
+        context = self._context
+        zone = context.config.switch.time_zone
+        try:
+            settings = due_settings(context.config)
+            report = await asyncio.to_thread(
+                run_due, context.billing, context.apply, context.now_ms(), zone, settings
+            )
+        except (StoreError, SQLAlchemyError) as error:
+            self._log.error("due work waits for the database", why=str(error))
+            return
+        for work, refusal in report.failures:
+            if work.key not in self._refused:
+                self._refused.add(work.key)
+                self._log.error("due work was refused", work=work.key, why=str(refusal))
+        if report.done:
+            self._log.info("due work done", works=report.done, accounts=len(report.accounts))
+            changed = replace(context, changes=Changes())
+            self._reload(await asyncio.to_thread(_read_again, changed, report))
+            self._accounts_changed(report.accounts)
+
+
+def _read_again(context: Context, report: DueReport) -> Reload:
+    """What due work has changed."""
+    changes = context.changes
+    changes.accounts.update(report.accounts)
+    if LEASE_KIND in report.kinds:
+        changes.lines.update(line.id for line in context.directory.lines_of(report.accounts))
+    if INACTIVITY_KIND in report.kinds:
+        resting = NumberMoves(context.billing.engine).resting()
+        changes.lines.update(line.line_id for line in resting)
+    changes.moves = NUMBER_CHANGE_KIND in report.kinds
+    if changes.any():
+        context.tell()
+    return context.reload()
+
+
+class NewsRound:
+    """What others on this database changed counts here, too.
+
+    Args:
+        reload: puts what was changed into the running switch.
+        reload_all: reads everything anew.
+        accounts_changed: told whose money or services may have changed.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        news: News,
+        reload: Callable[[Reload], None],
+        reload_all: Callable[[], None],
+        accounts_changed: Callable[[set[int]], None],
+        log: Any,
+    ) -> None:
+        self._context = context
+        self._news = news
+        self._reload = reload
+        self._reload_all = reload_all
+        self._accounts_changed = accounts_changed
+        self._log = log
+        self._waiting: Changes | None = Changes()
+        """Heard, and not yet read; None: everything."""
+
+    async def do(self) -> None:
+        try:
+            await self._hear()
+        except (StoreError, SQLAlchemyError) as error:
+            self._log.error("news of others wait for the database", why=str(error))
+
+    async def _hear(self) -> None:
+        heard = await asyncio.to_thread(self._news.hear)
+        if heard is None or self._waiting is None:
+            self._waiting = None
+            self._reload_all()
+            self._waiting = Changes()
+            return
+        self._waiting.add(heard)
+        if not self._waiting.any():
+            return
+        changed = replace(self._context, changes=self._waiting)
+        self._reload(await asyncio.to_thread(changed.reload))
+        self._accounts_changed(self._waiting.accounts)
+        self._waiting = Changes()
+
+
+class GarbageRound:
+    """Has the collector free what only it can, when nobody is kept waiting."""
+
+    def __init__(self) -> None:
+        self._collections = 0
+
+    def begin(self) -> None:
+        """What exists now stays; no collection looks at it again."""
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, GC_NEVER, GC_NEVER)
+
+    def do(self, idle: bool) -> None:
+        """Collect if no call lives and hardly anything was made since the last time."""
+        collections = gc.get_stats()[0]["collections"]
+        quiet = idle and collections == self._collections
+        self._collections = collections
+        if quiet:
+            gc.collect()
+            gc.freeze()

@@ -1,0 +1,118 @@
+"""Writing behind: what is kept on disk without anybody waiting for it.
+
+Registrations and the CDR journal lag a moment behind the switch; neither is money. Both write in a
+thread, gather while they write, and keep what a full disk refuses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from billing.facts.cdr import Cdr
+from billing.stores.journal import CdrJournal
+from sip.registrar import Binding, Registration
+from softswitch.subscribers.directory_store import DirectoryStore
+
+GATHER_SECONDS = 0.5
+"""What a crash may cost of registrations; phones refresh them anyway."""
+JOURNAL_SECONDS = 0.1
+"""How long lines gather for the CDR journal: one write and one sync then do for many calls."""
+
+
+class BindingKeeper:
+    """Keeps bindings over a restart."""
+
+    def __init__(self, store: DirectoryStore, loop: asyncio.AbstractEventLoop, log: Any) -> None:
+        self._store = store
+        self._loop = loop
+        self._log = log
+        self._changed: dict[str, tuple[Binding, ...]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="bindings")
+
+    def changed(self, aor: str, registration: Registration) -> None:
+        self._changed[aor] = registration.bindings
+        if self._task is None:
+            self._task = self._loop.create_task(self._write())
+
+    async def close(self) -> None:
+        """Write what is left."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._save()
+        self._executor.shutdown()
+
+    async def _write(self) -> None:
+        while self._changed:
+            await asyncio.sleep(GATHER_SECONDS)
+            await self._save()
+        self._task = None
+
+    async def _save(self) -> None:
+        changed, self._changed = self._changed, {}
+        if not changed:
+            return
+        try:
+            await self._loop.run_in_executor(self._executor, self._store.save_bindings, changed)
+        except SQLAlchemyError as error:
+            self._log.error("registrations can't be kept", why=str(error))
+            self._changed = {**changed, **self._changed}
+        except asyncio.CancelledError:
+            self._changed = {**changed, **self._changed}
+            raise
+
+
+class JournalKeeper:
+    """Feeds the CDR journal."""
+
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, log: Any) -> None:
+        self._journal = CdrJournal(folder)
+        self._loop = loop
+        self._log = log
+        self._gathered: list[Cdr] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal")
+
+    def append(self, cdr: Cdr) -> None:
+        """Have a CDR written soon."""
+        self._gathered.append(cdr)
+        self._start()
+
+    def retry(self) -> None:
+        """Try again what a full disk refused."""
+        if self._journal.waiting:
+            self._start()
+
+    async def close(self) -> None:
+        """Write what is left."""
+        self._hurry.set()
+        while self._writing is not None:
+            await self._writing
+            await asyncio.sleep(0)
+        self._executor.shutdown()
+
+    def _start(self) -> None:
+        if self._writing is None:
+            self._writing = self._loop.create_task(self._write())
+
+    async def _write(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), JOURNAL_SECONDS)
+            cdrs, self._gathered = self._gathered, []
+            error = await self._loop.run_in_executor(self._executor, self._journal.append, cdrs)
+            if error is not None:
+                self._log.error(
+                    "the CDR journal waits", why=str(error), lines=self._journal.waiting
+                )
+            if not self._gathered:
+                break
+        self._writing = None

@@ -1,0 +1,200 @@
+"""What operators ask of the running switch: calls, registrations and bans as they are now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from billing.facts.cdr import media_row, show_stamp
+from rtp.session import MediaError
+from softswitch.call.call import Call
+from softswitch.call.charging.accounting import media_figures
+from softswitch.control.errors import OperationError
+from softswitch.operations.lines.completions import found
+from softswitch.operations.lines.registrations import registration_rows
+from softswitch.operations.network.trunks import no_trunk, trunk_row
+from softswitch.process.switch import Switch
+from softswitch.reception.protection import ban_rows, figures
+from softswitch.subscribers.directory import Trunk
+from softswitch.trace.ladder import row
+from softswitch.trace.recorder import CallTrace, Message
+
+Row = dict[str, Any]
+FIGURES_SECONDS = 2.0
+"""How long an operator waits for a worker's figures."""
+
+
+def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
+    """Handlers for the control socket; none of them blocks."""
+
+    def call_list() -> list[Row]:
+        return [call_row(call) for call in switch.calls.values()]
+
+    async def call_show(call_id: str) -> Row:
+        call = _call(switch, call_id)
+        return call_row(call) | {"srtp": call.suites, "media": await _media(call)}
+
+    def call_hangup(call_id: str) -> Row:
+        call = _call(switch, call_id)
+        switch.hang_up(call.id)
+        return {"id": call.id, "result": "hung up"}
+
+    async def call_trace(call_id: str) -> Row:
+        trace, messages = _trace(switch, call_id)
+        live = switch.calls.get(trace.call_id)
+        if live is not None:
+            trace.calling, trace.called = live.record.calling, live.record.called
+        ahead_us = round((switch.wall_seconds() - switch.now()) * 1e6)
+        # Masking a thousand messages takes longer than a call may wait for it.
+        rows = await asyncio.to_thread(
+            lambda: [row(message, round(message.at * 1e6) + ahead_us) for message in messages]
+        )
+        return {
+            "id": trace.call_id,
+            "state": "ended" if live is None else live.state,
+            "calling": trace.calling,
+            "called": trace.called,
+            "sip_call_ids": [key.decode("utf-8", "replace") for key in trace.sip_call_ids],
+            "dropped": trace.dropped,
+            "announcements": [
+                {
+                    "at": show_stamp(round(said.at * 1000) + ahead_us // 1000),
+                    "side": said.side,
+                    "language": said.language,
+                    "tokens": said.tokens,
+                }
+                for said in trace.said
+            ],
+            "messages": rows,
+        }
+
+    def registration_list() -> list[Row]:
+        now = switch.wall_seconds()
+        return registration_rows(switch.registrar.all(now), switch.directory, now)
+
+    def trunk_list() -> list[Row]:
+        return [_trunk_row(switch, trunk) for trunk in switch.directory.trunks()]
+
+    def trunk_show(name: str) -> Row:
+        for trunk in switch.directory.trunks():
+            if trunk.name == name:
+                return _trunk_row(switch, trunk)
+        raise no_trunk(name)
+
+    def subscription_list() -> list[Row]:
+        return switch.watchers.rows(switch.now())
+
+    def conference_list() -> list[Row]:
+        return [
+            {
+                "conference": conference.id,
+                "kind": conference.key[0],
+                "number": conference.key[1],
+                "owner": conference.line.number,
+                "member": member.call.identity(member.side).asserted or None,
+                "owns": member.owner,
+                "muted": member.muted,
+                "call": member.call.id,
+            }
+            for conference in switch.hall.conferences
+            for member in conference.members
+        ]
+
+    def guard_list() -> list[Row]:
+        return ban_rows(switch.guard, switch.now())
+
+    def guard_show() -> Row:
+        return figures(switch.guard, switch.endpoint)
+
+    def guard_unban(source: str, line: str | None = None) -> Row:
+        try:
+            lifted = switch.guard.unban(source, line)
+        except ValueError:
+            raise OperationError(f"{source!r} is no address or network") from None
+        if not lifted:
+            raise OperationError(f"{source} isn't banned; `softswitch guard list` shows who is")
+        return {"source": source, "lifted": lifted}
+
+    def completion_cancel(waiting_id: str) -> Row:
+        queue = switch.completion.queue
+        waiting = found(list(queue), waiting_id)
+        queue.remove(waiting)
+        return {"id": waiting.id, "result": "cancelled"}
+
+    handlers: list[Callable[..., Any]] = [
+        completion_cancel,
+        call_list,
+        call_show,
+        call_hangup,
+        call_trace,
+        registration_list,
+        subscription_list,
+        trunk_list,
+        trunk_show,
+        conference_list,
+        guard_list,
+        guard_show,
+        guard_unban,
+    ]
+    return {handler.__name__: handler for handler in handlers}
+
+
+def _trunk_row(switch: Switch, trunk: Trunk) -> Row:
+    return trunk_row(trunk) | switch.trunk_monitor.row(trunk)
+
+
+def _trace(switch: Switch, call_id: str) -> tuple[CallTrace, list[Message]]:
+    """What is kept of a live or recent call, by the beginning of its id."""
+    if switch.recorder is None:
+        raise OperationError("no messages are kept: [trace] megabytes is 0")
+    found = switch.recorder.find(call_id)
+    if len(found) != 1:
+        why = "several calls begin with" if found else "no messages are kept of a call"
+        raise OperationError(f"{why} {call_id!r}; `softswitch cdr list` shows ids of calls")
+    kept = switch.recorder.trace(found[0])
+    assert kept is not None
+    return kept
+
+
+def _call(switch: Switch, call_id: str) -> Call:
+    """By its id, or by the beginning of it that only one call has."""
+    found = [call for key, call in switch.calls.items() if key.startswith(call_id)]
+    if len(found) != 1:
+        why = "several calls begin with" if found else "there is no call"
+        raise OperationError(f"{why} {call_id!r}; `softswitch call list` shows them")
+    return found[0]
+
+
+async def _media(call: Call) -> Row | None:
+    """What the relay has counted so far, as the CDR will show it."""
+    session = call.opening.session
+    if session is None:
+        return None
+    try:
+        async with asyncio.timeout(FIGURES_SECONDS):
+            figures = media_figures(await session.figures())
+    except (TimeoutError, MediaError):
+        return None
+    return None if figures is None else media_row(figures) | {"tier": session.tier}
+
+
+def call_row(call: Call) -> Row:
+    """A live call for people and scripts."""
+    record = call.record
+    answered_at = record.answered_at
+    return {
+        "id": call.id,
+        "state": call.state,
+        "direction": record.direction,
+        "account": record.account,
+        "line": record.line,
+        "calling": record.calling,
+        "called": record.called,
+        "trunk": record.trunk,
+        "setup_at": show_stamp(record.setup_at),
+        "answered_at": None if answered_at is None else show_stamp(answered_at),
+        "seconds": call.talk_seconds,
+        "paid_seconds": call.payers.paid_seconds,
+        "codec": call.codec,
+    }

@@ -1,0 +1,83 @@
+"""How the media workers do, for operators of the running switch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from rtp.client import MediaWorkers
+from rtp.control import Status, TickFigures
+from softswitch.control.errors import OperationError
+
+Row = dict[str, Any]
+ANSWER_SECONDS = 2.0
+"""How long an operator waits for the workers."""
+
+
+def media_handlers(media: MediaWorkers, workers: int) -> dict[str, Callable[..., Any]]:
+    """Handlers for the control socket.
+
+    Args:
+        workers: how many there should be.
+    """
+
+    async def media_show() -> list[Row]:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                statuses = await media.statuses()
+                ticks = await media.tick_figures()
+        except TimeoutError:
+            raise OperationError(
+                f"a media worker didn't answer in {ANSWER_SECONDS:.0f} s; one that hangs is"
+                " replaced, and its calls end"
+            ) from None
+        rows = [
+            status_row(pid, status, ticks.get(pid))
+            for pid, status in statuses
+            if status is not None
+        ]
+        return rows + [{"worker": None, "state": "being replaced"}] * (workers - len(rows))
+
+    return {"media_show": media_show}
+
+
+def status_row(pid: int, status: Status, ticks: TickFigures | None = None) -> Row:
+    """A worker for people and scripts.
+
+    Args:
+        ticks: how late the 20 ms of the sound tier began in the last five minutes.
+    """
+    return {
+        "worker": pid,
+        "state": "ready",
+        "sessions": status.sessions,
+        "fast_path": status.fast_path or "none",
+        "kernel_lanes": status.kernel_lanes,
+        "relay_lanes": status.relay_lanes,
+        "relays_by": status.relays_by,
+        "interfaces": ",".join(status.interfaces),
+        "ports_in_use": status.ports_in_use,
+        "ports_resting": status.ports_resting,
+        "ports_free": status.ports_free,
+        "ports_shared": status.ports_shared,
+        "ports_held": status.ports_held,
+        "files": status.files,
+        "why_not": status.refused,
+        **_tick_row(ticks),
+    }
+
+
+def _tick_row(ticks: TickFigures | None) -> Row:
+    """All nothing where no sound is made or listened for."""
+    if ticks is None:
+        ticks = TickFigures(0, 0, 0, 0.0, 0.0, 0.0, 0.0)
+    return {
+        "sounding": ticks.sides,
+        "ticks": ticks.ticks,
+        "ticks_skipped": ticks.skipped,
+        "late_p50_ms": ticks.p50_ms,
+        "late_p99_ms": ticks.p99_ms,
+        "late_p999_ms": ticks.p999_ms,
+        "late_worst_ms": ticks.worst_ms,
+    }

@@ -1,0 +1,492 @@
+"""The process: start everything, serve, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from billing.decisions.sales import EnsureWork
+from billing.facts.authorization import ProveAlive
+from billing.facts.bill import first_work
+from billing.facts.cdr import Cdr
+from billing.stores.group_commit import GroupCommit
+from billing.stores.store import Store, StoreError
+from rtp.client import MediaWorkers
+from rtp.control import Side, Started
+from rtp.session import MediaError, MediaSession
+from sip.endpoint import Listen, ListenError
+from sip.resolver import Resolver
+from sip.transport.tls import Tls, TlsError
+from softswitch.admission.addressing import no_address
+from softswitch.call.charging.accounting import SettlementDesk
+from softswitch.call.letters import MediaLost, Silent
+from softswitch.conference.rooms import RoomStore
+from softswitch.config.config import Config, ConfigError, load
+from softswitch.control.claim import DatabaseClaim
+from softswitch.control.errors import OperationError
+from softswitch.control.server import AlreadyRunning, ControlServer
+from softswitch.database.news import News
+from softswitch.operations.context import (
+    Context,
+    Reload,
+    submitting,
+)
+from softswitch.operations.installation.setup import epoch_ms, nonce_secret
+from softswitch.operations.network import nodes
+from softswitch.operations.registry import server_handlers
+from softswitch.process.chance import Chance
+from softswitch.process.housekeeping import DueRound, GarbageRound, NewsRound, Rounds
+from softswitch.process.keeping import BindingKeeper, JournalKeeper
+from softswitch.process.live import live_handlers
+from softswitch.process.local_addresses import is_local_address
+from softswitch.process.media_status import media_handlers
+from softswitch.process.parts import (
+    pin_guard,
+    postman,
+    recording_desk,
+    self_service,
+    service_desk,
+    voicemail_desk,
+    waiting_queue,
+)
+from softswitch.process.switch import Switch
+from softswitch.process.working_set import WorkingSet
+from softswitch.prompts.library import scan
+from softswitch.reception.trunk_flows import ResolvedFlows, reach_of
+from softswitch.scheduled.due import first_looks
+from softswitch.subscribers.directory_store import DirectoryStore
+from softswitch.subscribers.service_store import ServiceStore
+from softswitch.trace.hep import HepSender
+
+HOUSEKEEPING_SECONDS = 10.0
+DUE_SECONDS = 1.0
+"""How late a renewal or a bonus may be."""
+NEWS_SECONDS = 1.0
+"""How late a change counts that somebody else made."""
+EXPIRY_SECONDS = 60.0
+"""How late a message may be deleted whose days are over."""
+MAIL_SECONDS = 5.0
+"""How often the outbox is looked into."""
+
+FATAL = (
+    ListenError, AlreadyRunning, StoreError, MediaError, OperationError, ConfigError, TlsError,
+)  # fmt: skip
+"""What ends the start with one line that names the thing."""
+
+
+def run(config: Config) -> int:
+    """Serve until told to stop; returns the exit status."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(config))
+    except ListenError as error:
+        print(f"softswitch: {error}; [sip] listen in {config.path} chooses", file=sys.stderr)
+        return 1
+    except FATAL as error:
+        print(f"softswitch: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(config: Config) -> None:
+    server = Server(config)
+    try:
+        await server.start()
+        await server.until_stopped()
+    finally:
+        await server.close()
+
+
+class Server:
+    """Sockets, processes, files and signals around one :class:`Switch`."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._log: Any = structlog.get_logger("softswitch")
+        self._stops = 0
+        self._reloading: asyncio.Task[int] | None = None
+        self._hep: HepSender | None = None
+        self._stopped = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._rounds = Rounds(self._loop, self._log)
+        self._garbage = GarbageRound()
+        # Durations go by the monotonic clock, stamps by the wall clock: both are read here only.
+        self._store = Store(config.database.url)
+        self._claim = DatabaseClaim(
+            self._store.engine, config.database_file, config.database_name, config.switch.node
+        )
+        self._directory_store = DirectoryStore(self._store.engine)
+        self._money = GroupCommit(self._store.apply, self._loop)
+        self._postman = postman(config, self._store.engine, self._log)
+        self._journal = JournalKeeper(config.journal_dir, self._loop, self._log)
+        self._bindings = BindingKeeper(self._directory_store, self._loop, self._log)
+        self._resolver = Resolver(
+            self._loop,
+            lambda: reach_of(self.switch.endpoint.listening),
+            secrets.randbelow,
+            self._name_failed,
+        )
+        self._trunk_flows = ResolvedFlows(
+            self._resolver,
+            lambda: self.switch.endpoint.listening,
+            lambda host: self.switch.guard.trust(host),
+            self._log,
+        )
+        settings = config.tls.settings()
+        self._tls = None if settings is None else Tls(settings)
+        self._media = MediaWorkers(
+            config.media_bind_address,
+            config.media.ports,
+            config.media.workers,
+            config.media.session_settings(),
+            on_silent=self._silent,
+            on_one_way=self._one_way,
+            on_lost=self._lost,
+            on_started=self._worker_started,
+        )
+        self._news = News(self._store.engine, secrets.token_hex(8))  # before all is read
+        self._working_set = WorkingSet(self._store, self._directory_store)
+        engine, directory = self._store.engine, self._working_set.directory
+        self._voicemail = voicemail_desk(config, engine, directory, self._log)
+        self._recordings = recording_desk(config, engine, self._log)
+        self.switch = self._build_switch()
+        self._context = Context(
+            config,
+            self._store,
+            self._directory_store,
+            submitting(self._loop, self._money.submit),
+            epoch_ms,
+        )
+        self._others = NewsRound(
+            self._context,
+            self._news,
+            self._reload,
+            self._load_again,
+            self.switch.accounts_changed,
+            self._log,
+        )
+        self._due = DueRound(self._context, self._reload, self.switch.accounts_changed, self._log)
+        self._control = ControlServer(config.control_socket, self._handlers())
+
+    def _build_switch(self) -> Switch:
+        config, loop, store, known = self._config, self._loop, self._store, self._working_set
+        return Switch(
+            config,
+            loop,
+            directory=known.directory,
+            tariffs=known.tariffs,
+            assignments=known.assignments,
+            entitlements=known.entitlements,
+            nonce_secret=nonce_secret(config),
+            randbits=Chance().bits,
+            wall_ms=epoch_ms,
+            media=self._media,
+            money=self._money,
+            desk=SettlementDesk(self._money, self._log, self._settled),
+            bindings=self._bindings,
+            service_desk=service_desk(store.engine, known.directory, self._log),
+            voicemail=self._voicemail,
+            recordings=self._recordings,
+            rooms=RoomStore(store.engine),
+            pin_guard=pin_guard(store.engine, self._log),
+            run=asyncio.to_thread,
+            self_service=self_service(
+                config, store, self._directory_store, known, self._money, loop, self._log
+            ),
+            waiting=waiting_queue(config, store.engine, loop, self._log),
+            trunk_flows=self._trunk_flows,
+            log=self._log,
+            tls=self._tls,
+            is_local=is_local_address if config.listens_everywhere() else no_address,
+            prompts=scan(config),
+        )
+
+    def _settled(self, cdr: Cdr) -> None:
+        self._journal.append(cdr)
+        self.switch.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
+
+    def _handlers(self) -> dict[str, Callable[..., Any]]:
+        handlers = dict(server_handlers(self._context, self._reload))
+        handlers.update(live_handlers(self.switch))
+        handlers["prompt_reload"] = self._reload_prompts
+        handlers.update(media_handlers(self._media, self._config.media.workers))
+        return handlers
+
+    # Start
+
+    async def start(self) -> None:
+        """Open everything, and say so.
+
+        Raises:
+            ListenError, AlreadyRunning, StoreError, MediaError: what can't be had, by name.
+        """
+        _raise_file_limit()
+        self._claim.take()  # before recovery, which ends the calls of a switch that died
+        await self._control.start()
+        self._recover()
+        zone = self._config.switch.time_zone
+        works = (first_work(epoch_ms(), zone), *first_looks(epoch_ms(), zone))
+        self._store.apply([EnsureWork(work) for work in works])
+        await self._media.start()
+        self.switch.restore(self._directory_store.bindings(time.time()))
+        recent = ServiceStore(self._store.engine).recent_calls()
+        self.switch.directory.restore_last_calls(recent)
+        for listen in self._config.sip.listen:
+            await self.switch.endpoint.listen(Listen(listen.transport, listen.host, listen.port))
+        await self._trunk_flows.prepare(self.switch.directory.trunks())
+        self.switch.accounts_changed(())
+        self._money.on_accounts_changed = self.switch.accounts_changed
+        await self._send_to_collector()
+        self.switch.start()
+        self._install_signals()
+        self._begin_rounds()
+        self._garbage.begin()
+        where = " ".join(f"{x.transport}:{x.host}:{x.port}" for x in self.switch.endpoint.listening)
+        self._log.info("ready", listen=where)
+        print(f"ready {where}", flush=True)
+
+    def _recover(self) -> None:
+        """End the calls of a switch that died."""
+        shared = self._config.database_file is None
+        cdrs = self._store.recover(self._config.switch.node if shared else None)
+        for cdr in cdrs:
+            self._journal.append(cdr)
+        if cdrs:
+            self._log.warning("calls of before were ended at their last sign", calls=len(cdrs))
+        self._recover_files("messages", self._voicemail.recover)
+        self._recover_files("recordings", self._recordings.recover)
+
+    def _recover_files(self, kind: str, recover: Callable[[], tuple[int, int]]) -> None:
+        try:
+            kept, strangers = recover()
+        except (OSError, SQLAlchemyError) as error:
+            self._log.error(f"{kind} of before can't be finished", why=str(error))
+        else:
+            if kept or strangers:
+                self._log.warning(f"{kind} of before were finished", kept=kept, removed=strangers)
+
+    def _begin_rounds(self) -> None:
+        every = self._rounds.every
+        every(self._config.calls.journal_seconds, self._prove_life)
+        every(HOUSEKEEPING_SECONDS, self._keep_house)
+        if self._config.database_file is None:
+            every(HOUSEKEEPING_SECONDS, self._end_calls_of_dead_nodes)
+        every(DUE_SECONDS, self._due.do)
+        every(NEWS_SECONDS, self._others.do)
+        every(MAIL_SECONDS, self._postman.carry)
+        every(EXPIRY_SECONDS, self._expire_messages)
+
+    def _install_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop)
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload_all)
+
+    # Stop
+
+    def _stop(self) -> None:
+        """The first signal drains, the second ends at once."""
+        self._stops += 1
+        self.switch.reception.draining = True
+        self._stopped.set()
+        if self._stops > 1:
+            self._hurry.set()
+
+    async def until_stopped(self) -> None:
+        """Serve; then let calls end by themselves, for as long as they may."""
+        await self._stopped.wait()
+        calls = len(self.switch.calls)
+        self._log.info("draining", calls=calls)
+        if calls:
+            print(f"draining {calls} calls; a second signal ends them", flush=True)
+        waits = [
+            self._loop.create_task(self.switch.drained()),
+            self._loop.create_task(_wait(self._hurry)),
+        ]
+        limit = self._config.calls.drain_seconds
+        await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def close(self) -> None:
+        """Settle what still lives, then close everything in the order of need."""
+        await self.switch.finish()
+        self._rounds.stop()
+        await asyncio.sleep(0)
+        await self._control.close()
+        await self.switch.endpoint.close()
+        self._resolver.close()
+        if self._hep is not None:
+            self._hep.close()
+        await self._voicemail.close()
+        await self._recordings.close()
+        await self._media.close()
+        await self._bindings.close()
+        await self._journal.close()
+        await self._money.close()
+        self._claim.release()
+        self._store.close()
+        self._log.info("stopped")
+
+    # What happens again and again
+
+    async def _prove_life(self) -> None:
+        calls = self.switch.proofs_of_life()
+        if calls:
+            await self._money.submit(ProveAlive(calls))
+
+    async def _send_to_collector(self) -> None:
+        """Begin to send messages as HEP; a collector that can't be had is asked for again."""
+        collector = self._config.trace.hep
+        if collector is None or self._hep is not None:
+            return
+        try:
+            self._hep = await asyncio.to_thread(
+                HepSender,
+                collector,
+                agent=self._config.trace.hep_agent_id,
+                call_of=self.switch.call_of,
+                wall_us=lambda: time.time_ns() // 1000,
+            )
+        except OSError as error:
+            self._log.warning("no way to the collector", host=collector.host, why=str(error))
+        else:
+            self.switch.add_tap(self._hep)
+
+    async def _end_calls_of_dead_nodes(self) -> None:
+        """Other nodes on this database may have died and not come back."""
+        try:
+            settled = await asyncio.to_thread(nodes.end_calls_of_the_dead, self._context)
+        except (StoreError, SQLAlchemyError) as error:
+            self._log.error("dead nodes wait for the database", why=str(error))
+            return
+        for cdr in settled:
+            self._settled(cdr)
+        if settled:
+            self._log.warning("calls of a dead node were ended", calls=len(settled))
+            self.switch.accounts_changed({cdr.account for cdr in settled if cdr.account})
+
+    async def _keep_house(self) -> None:
+        await self._send_to_collector()
+        self.switch.expire()
+        self._refresh_certificates()
+        self._journal.retry()
+        self._garbage.do(idle=not self.switch.calls)
+
+    async def _expire_messages(self) -> None:
+        expired = await self._voicemail.expire()
+        if expired:
+            self._log.info("old messages deleted", messages=expired)
+        expired = await self._recordings.expire()
+        if expired:
+            self._log.info("old recordings deleted", recordings=expired)
+
+    # What others tell
+
+    def _silent(self, session: MediaSession, last_packet_at: int | None) -> None:
+        if session.owner is not None:
+            last = None if last_packet_at is None else self._media.monotonic(last_packet_at)
+            session.owner.post(Silent(last))
+
+    def _one_way(self, session: MediaSession, side: Side, heard: bool) -> None:
+        call = session.owner
+        if call is not None:
+            news = "a side is heard again" if heard else "one-way audio: a side isn't heard"
+            person = "caller" if side == "a" else "callee"
+            self._log.warning(news, call=call.id, side=person)
+
+    def _lost(self, session: MediaSession) -> None:
+        if session.owner is not None:
+            session.owner.post(MediaLost())
+
+    def _worker_started(self, started: Started) -> None:
+        self._log.info(
+            "media worker ready",
+            fast_path=started.fast_path or "none",
+            **({"why": started.problem} if started.problem else {}),
+        )
+        if started.ports_held < started.ports_shared:
+            self._log.warning(
+                "media ports that other programs may get",
+                pairs=started.ports_shared - started.ports_held,
+                what="calls pass over those that are used; see softswitch check",
+            )
+
+    def _name_failed(self, host: str, why: str) -> None:
+        self._log.warning("a trunk's name can't be resolved", host=host, why=why)
+
+    # Changes while serving
+
+    def _trunks_changed(self) -> None:
+        self.switch.trunks_changed()
+        for trunk in self.switch.directory.trunks():
+            self._trunk_flows.known(trunk)  # asks for names that are new
+
+    def _refresh_certificates(self, *, force: bool = False) -> None:
+        """Take up certificates that were renewed; broken ones change nothing."""
+        try:
+            if self._tls is not None and self._tls.refresh(force=force):
+                self._log.info("certificates read")
+        except TlsError as error:
+            self._log.error("the certificates weren't reloaded", why=str(error))
+
+    def _reload(self, reload: Reload) -> None:
+        """Take over what an operation changed."""
+        self.switch.lines_changing(reload.lines, reload.removed_lines)
+        self._working_set.put(reload)
+        self.switch.lines_changed([*(line.id for line in reload.lines), *reload.removed_lines])
+        if reload.trunks is not None:
+            self._trunks_changed()
+
+    async def _reload_prompts(self) -> int:
+        """Take up recordings that were made or brought; how many there are."""
+        library = await asyncio.to_thread(scan, self._config)
+        self.switch.announcer.library = library
+        self._log.info("prompts read", recordings=len(library))
+        return len(library)
+
+    def _reload_all(self) -> None:
+        """SIGHUP: read the configuration and the directory anew; a broken file changes nothing."""
+        try:
+            fresh = load(self._config.path)
+        except ConfigError as error:
+            self._log.error("the configuration wasn't reloaded", why=str(error))
+            return
+        self._load_again()
+        self._refresh_certificates(force=True)
+        self._reloading = self._loop.create_task(self._reload_prompts())
+        self._log.info("reloaded", needs_restart=fresh != self._config)
+
+    def _load_again(self) -> None:
+        """Read all of the database that is kept in memory anew."""
+        known = [line.id for line in self.switch.directory.lines()]
+        self._working_set.load_again()
+        self.switch.registrations.forget_strangers()
+        self.switch.lines_changed(known)
+        self._trunks_changed()
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def _raise_file_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,1 @@
+"""Requests outside a dialog: authenticated, and handed to the room that serves them."""

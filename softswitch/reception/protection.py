@@ -1,0 +1,56 @@
+"""The guard in this switch: who is exempt, what it tells operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sip.guard import Guard, Network
+from softswitch.config.config import Config
+from softswitch.subscribers.directory import Directory
+
+if TYPE_CHECKING:
+    from sip.endpoint import Endpoint
+
+Row = dict[str, Any]
+
+
+def exempt_networks(config: Config, directory: Directory) -> Iterator[Network]:
+    """Whom the guard never limits: [guard] exempt, and where trunks call from."""
+    yield from config.guard.exempt
+    for trunk in directory.trunks():
+        if trunk.is_active:
+            yield from (source.network for source in trunk.inbound_from)
+
+
+def log_bans(guard: Guard, log: Any) -> None:
+    """Say of each ban once that it began."""
+    for ban in guard.news():
+        log.warning("banned", source=ban.source, line=ban.login, why=ban.why)
+
+
+def ban_rows(guard: Guard, now: float) -> list[Row]:
+    """Bans as people read them; `now` is the guard's."""
+    return [
+        {
+            "source": ban.source,
+            "line": ban.login,
+            "why": ban.why,
+            "ends_in_seconds": round(ban.until - now),
+        }
+        for ban in guard.bans(now)
+    ]
+
+
+def figures(guard: Guard, endpoint: Endpoint) -> dict[str, int]:
+    """What the guard and the sockets have turned away since the start."""
+    return {
+        "sources": len(guard),
+        **asdict(guard.counters),
+        "connections": len(endpoint.connections),
+        "connections_refused": endpoint.connections.refused,
+        "peers_mistaken": endpoint.connections.mistaken,
+        "turned_away_busy": endpoint.pressure.turned_away,
+        "dropped_busy": endpoint.intake.dropped,
+    }

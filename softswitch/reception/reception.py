@@ -1,0 +1,259 @@
+"""Requests outside dialogs: when they are from somebody proven and meant for us, the room that
+serves them gets them. What a room refuses is answered here and nowhere else; an unknown method
+fails closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from sip.dialog import DialogId
+from sip.errors import SipError
+from sip.events import Received, Resubscribed
+from sip.flow import show_address
+from sip.message import Request
+from sip.referral import parse_replaces
+from sip.session import Session
+from softswitch.admission.addressing import Addressing, check_way
+from softswitch.admission.authentication import Authenticator, Caller, LineCaller
+from softswitch.call.call import Call
+from softswitch.call.context import CallContext
+from softswitch.call.established.merging import FOCUS, HandOver
+from softswitch.call.established.renegotiation import Asker
+from softswitch.call.ivr.service_call import ServiceCall
+from softswitch.call.live_calls import LiveCalls
+from softswitch.call.media.media import Side
+from softswitch.call.ringing.pick_up import PickUp
+from softswitch.conference import inviting
+from softswitch.reception.registration import RegistrationDesk
+from softswitch.services.answering import CONNECTING, GATHERING, SERVICES
+from softswitch.services.messaging import ACCEPT, Messaging
+from softswitch.services.watchers import ALLOW_EVENTS, Watchers
+from softswitch.subscribers.refusal import Refusal
+
+RETRY_AFTER_SECONDS = 10
+
+
+@dataclass(slots=True)
+class Reception:
+    """Serves what reaches the switch outside a dialog, and renewals of subscriptions.
+
+    Args:
+        context: what the calls that begin here work with.
+        draining: no call begins any more; those that live go on.
+    """
+
+    context: CallContext
+    addressing: Addressing
+    authenticator: Authenticator
+    registrations: RegistrationDesk
+    watchers: Watchers
+    messaging: Messaging
+    calls: LiveCalls
+    draining: bool = False
+
+    def receive(self, event: Received | Resubscribed) -> None:
+        """Serve a request, or answer why not."""
+        request, flow = event.request, event.flow
+        agent = self.context.agent
+        try:
+            self._serve(event)
+        except SipError as error:
+            agent.answer(request, flow, error.status, error.headers, error.reason)
+        except Refusal as refusal:
+            self.context.log.info(
+                "request refused",
+                method=request.method,
+                source=show_address(flow.remote),
+                status=refusal.status,
+                rule=refusal.rule,
+            )
+            agent.answer(request, flow, refusal.status, (), refusal.reason)
+
+    def _serve(self, event: Received | Resubscribed) -> None:
+        now = self.context.loop.time()
+        check_way(event.request, event.flow)
+        match event:
+            case Received(Request(method="REGISTER")):
+                self._register(event, now)
+            case Received(Request(method="INVITE")):
+                self._invite(event, now)
+            case Received(Request(method="OPTIONS")):
+                self._options(event)
+            case Received(Request(method="SUBSCRIBE")):
+                self._subscribe(event, now)
+            case Received(Request(method="REFER")):
+                self._refer(event, now)
+            case Received(Request(method="MESSAGE")):
+                caller = self._caller(event, now)
+                self.messaging.pass_on(event, caller, now)
+            case Resubscribed():
+                watcher = self.authenticator.subscriber(event.request, event.flow, now)
+                self.watchers.resubscribe(event, watcher, now)
+            case _:
+                raise SipError(405)
+
+    def _caller(self, received: Received, now: float) -> Caller:
+        """Who calls or writes, after it is known that he means us."""
+        caller = self.authenticator.caller(received.request, received.flow, now)
+        if isinstance(caller, LineCaller):
+            self.addressing.check(received.request, received.flow)
+        return caller
+
+    def _register(self, received: Received, now: float) -> None:
+        line = self.authenticator.registrant(received.request, received.flow, now)
+        self.addressing.check(received.request, received.flow)
+        self.registrations.register(received, line, now)
+
+    def _options(self, received: Received) -> None:
+        """Say what we can do; or, to a load balancer in front, that we take no more calls.
+
+        It is asked by whatever name the balancer has for us."""
+        self._refuse_while_draining()
+        agent = self.context.agent
+        accepted = (b"Accept", b", ".join((b"application/sdp", ACCEPT[1])))
+        abilities = [field for field in agent.capabilities if field[0] != b"Accept"]
+        fields = (*abilities, accepted, ALLOW_EVENTS)
+        agent.answer(received.request, received.flow, 200, fields)
+
+    def _subscribe(self, received: Received, now: float) -> None:
+        watcher = self.authenticator.subscriber(received.request, received.flow, now)
+        self.addressing.check(received.request, received.flow)
+        user = received.request.uri.user
+        stages = self.context.stages
+        own = user is None or stages.answering(user) == FOCUS  # the focus is each line's own
+        target = watcher if own or user is None else stages.directory.line_by_login(user)
+        if user is not None and target is None:
+            target = stages.directory.line_by_number(stages.number(user).number)
+        self.watchers.subscribe(received, watcher, target, now)
+
+    def _refer(self, received: Received, now: float) -> None:
+        """The owner of a conference has its focus call somebody, or send him away (RFC 4579
+        section 5.5, RFC 3515).
+
+        Raises:
+            SipError, Refusal: it isn't for the focus, or not his.
+        """
+        self._refuse_while_draining()
+        caller = self._caller(received, now)
+        if self.context.stages.answering(received.request.uri.user or "") != FOCUS:
+            raise Refusal(403, "refer: outside a dialog only the conference's focus takes it")
+        inviting.asked_outside(self.context, received, caller, now)
+
+    def _invite(self, received: Received, now: float) -> None:
+        """Authenticate, then give the call a task of its own."""
+        self._refuse_while_draining()
+        caller = self._caller(received, now)
+        replaces = received.request.get(b"replaces")
+        join = received.request.get(b"join")
+        if self.context.stages.answering(received.request.uri.user or "") == FOCUS:
+            self._to_focus(received, caller, join or replaces, now)
+            return
+        if join is not None:  # RFC 3911: only the focus can mix
+            raise Refusal(481, "join: only the conference takes a call in")
+        if replaces is not None:
+            self._replace(received, caller, replaces, now)
+            return
+        self._begin(caller, received.request, self._open_session(received, caller, now))
+
+    def _to_focus(
+        self, received: Received, caller: Caller, along: bytes | None, now: float
+    ) -> None:
+        """The owner of a conference comes to it, and may bring the other person of one of his
+        line's calls along (RFC 4579 section 5.7).
+
+        Raises:
+            Refusal: 403, 481; there is no such call of his.
+        """
+        session = None
+        if along is not None:
+            dialog = parse_replaces(along)[0]
+            held, side = self._held(dialog)
+            line = held.line_of(side)
+            if held.state != "talking" or not isinstance(caller, LineCaller) or line is None:
+                raise Refusal(481, "conference: there is no such call")
+            if line.id != caller.line.id:
+                raise Refusal(403, "conference: the call is another line's")
+            session = held.leg(side)
+            held.post(HandOver(session))
+        focus = self._open_session(received, caller, now)
+        user = (received.request.uri.user or "").encode("ascii", "replace")
+        # RFC 4579 section 5.2: by this Contact phones know it, and refer others to it.
+        focus.dialog.contact = focus.dialog.contact.replace(b":", b":%s@" % user, 1) + b";isfocus"
+        self._begin(caller, received.request, focus)
+
+    def _begin(self, caller: Caller, request: Request, session: Session) -> None:
+        call = self._call(caller, request, session)
+        session.owner = call
+        call.joined(session)
+        self.calls.begin(call)
+
+    def _open_session(self, received: Received, caller: Caller, now: float) -> Session:
+        """The leg of who calls. A phone is reached where its INVITE came from; a trunk where its
+        Contact says."""
+        pinned = isinstance(caller, LineCaller)
+        owner = caller.line if isinstance(caller, LineCaller) else caller.trunk
+        trusts = partial(self.context.trusts, owner)
+        return self.context.agent.open_session(received, now, pinned=pinned, trusts=trusts)
+
+    def _call(self, caller: Caller, request: Request, session: Session) -> Call:
+        """The call that an INVITE asks for: with somebody, or with the switch itself."""
+        name = self.context.stages.answering(request.uri.user or "")
+        if name is None:
+            return Call(self.context, caller, request, session)
+        connects = name in CONNECTING
+        return ServiceCall(
+            self.context,
+            caller,
+            request,
+            session,
+            SERVICES[name],
+            connects=connects,
+            gathers=name in GATHERING,
+        )
+
+    def _replace(self, received: Received, caller: Caller, value: bytes, now: float) -> None:
+        """An INVITE that takes the place of a phone in a call that talks, or of one that rings
+        (RFC 3891): only another phone of the same account may.
+
+        Raises:
+            Refusal: 403, 481, 486.
+        """
+        wanted, early_only = parse_replaces(value)
+        side: Side | None = None
+        call = self.calls.ringing_in(wanted)
+        if call is None:
+            call, side = self._held(wanted)
+        lines = call.rung if side is None else [call.line_of(side)]
+        accounts = {line.account_id for line in lines if line is not None}
+        if not isinstance(caller, LineCaller) or caller.line.account_id not in accounts:
+            raise Refusal(403, "replaces: the call is another account's")
+        status = self.context.stages.directory.bar(caller.line, "incoming")
+        if status is not None:
+            raise Refusal(403, f"replaces: the line is {status}")
+        if early_only and side is not None:
+            raise Refusal(486, "replaces: the call is answered already")
+        session = self._open_session(received, caller, now)
+        session.owner = call
+        if side is None:
+            call.post(PickUp(session, caller.line, early_only, wanted))
+        else:
+            call.post(Asker(side, session, line=caller.line))
+
+    def _held(self, dialog: DialogId) -> tuple[Call, Side]:
+        """The call that a dialog belongs to, and on which side. A caller whose call isn't answered
+        can't be replaced: only early dialogs of our own making can (RFC 3891 section 3).
+
+        Raises:
+            Refusal: 481.
+        """
+        held = self.context.agent.session(dialog)
+        call = None if held is None else held.owner
+        talks = isinstance(call, Call) and call.state == "talking" and not call.over
+        if held is None or not isinstance(call, Call) or not talks or held not in call.parties:
+            raise Refusal(481, "replaces: there is no such call")
+        return call, call.side_of(held)
+
+    def _refuse_while_draining(self) -> None:
+        if self.draining:
+            raise SipError(503, headers=((b"Retry-After", b"%d" % RETRY_AFTER_SECONDS),))

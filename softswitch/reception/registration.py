@@ -1,0 +1,148 @@
+"""Registrations in this switch: what a REGISTER sets off, and what the end of a connection does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from sip.events import Received
+from sip.flow import Flow
+from sip.registrar import Binding, Registrar, Registration
+from sip.user_agent import UserAgent
+from softswitch.call.call import Call
+from softswitch.call.letters import Registered
+from softswitch.services.watchers import Watchers
+from softswitch.subscribers.directory import Directory, Line
+
+
+class Bindings(Protocol):
+    """Where bindings are kept over a restart; writing may lag behind."""
+
+    def changed(self, aor: str, registration: Registration) -> None: ...
+
+
+class Returned(Protocol):
+    """Who waits for lines whose phones couldn't be reached."""
+
+    def __call__(self, line: Line, *, anew: bool) -> None: ...
+
+
+class RegistrationDesk:
+    """Joins the registrar to whoever must know of what it does.
+
+    Args:
+        calls_of: the calls that a line takes part in.
+        release: closes a connection that nothing needs any more.
+        wall_seconds: epoch seconds, by which registrations live.
+        returned: told that a phone of a line has registered.
+    """
+
+    def __init__(
+        self,
+        registrar: Registrar,
+        directory: Directory,
+        bindings: Bindings,
+        agent: UserAgent,
+        watchers: Watchers,
+        *,
+        calls_of: Callable[[Line], Iterable[Call]],
+        release: Callable[[Flow], None],
+        wall_seconds: Callable[[], float],
+        returned: Returned,
+    ) -> None:
+        self._registrar = registrar
+        self._directory = directory
+        self._bindings = bindings
+        self._agent = agent
+        self._watchers = watchers
+        self._calls_of = calls_of
+        self._release = release
+        self._wall_seconds = wall_seconds
+        self._returned = returned
+
+    def register(self, received: Received, line: Line, now: float) -> None:
+        """Serve the REGISTER of an authenticated line.
+
+        Raises:
+            SipError: see :meth:`Registrar.register`.
+        """
+        request, flow, wall = received.request, received.flow, self._wall_seconds()
+        registration = self._registrar.register(line.login, request, flow, wall)
+        fields = tuple(self._registrar.ok_fields(registration, wall))
+        self._agent.reply(request, flow, 200, now, fields)
+        self._follow(line, registration)
+        if registration.added or registration.refreshed or registration.removed:
+            self._bindings.changed(line.login, registration)
+        self._ring_late(line, registration)
+        if registration.added or registration.removed:
+            self._watchers.registered(line, registration, now)
+        if registration.added or registration.refreshed:
+            self._returned(line, anew=bool(registration.added))
+        for left in registration.released:
+            if left != flow:  # the 200 goes there
+                self._release(left)
+
+    def _follow(self, line: Line, registration: Registration) -> None:
+        """Dialogs of a phone go where it is reached now (RFC 5626 section 5.3)."""
+        for old, new in registration.moved:
+            for call in self._calls_of(line):
+                call.follow(line, old, new)
+            self._watchers.follow(line, old, new)
+
+    def _ring_late(self, line: Line, registration: Registration) -> None:
+        """A phone that registers while its line's call rings is rung too."""
+        for call in self._calls_of(line):
+            if call.state == "ringing":
+                for binding in (*registration.added, *registration.refreshed):
+                    call.post(Registered(binding))
+
+    def reach(self, line: Line) -> tuple[Binding, ...]:
+        """The phones at which a line is rung."""
+        return tuple(self._registrar.reach(line.login, self._wall_seconds()))
+
+    def forget(self, login: str) -> None:
+        """Whoever registered there proved a password that counts no more."""
+        registration = self._registrar.forget(login)
+        if not registration.removed:
+            return
+        self._bindings.changed(login, registration)
+        for flow in registration.released:
+            self._release(flow)
+
+    def forget_strangers(self) -> None:
+        """Lines may be gone without anybody having told."""
+        for aor in {binding.aor for binding in self._registrar.all(self._wall_seconds())}:
+            if self._directory.line_by_login(aor) is None:
+                self.forget(aor)
+
+    def expire(self, now: float) -> bool:
+        """Forget what ran out, and close its connections; whether watchers are told of it."""
+        gone = self._registrar.expire(self._wall_seconds())
+        for binding in gone:
+            self._release(binding.flow)
+        return self._ended({binding.aor for binding in gone}, now)
+
+    def flow_closed(self, flow: Flow, now: float) -> bool:
+        """A phone's connection is gone, and what was registered by it can't be reached; whether
+        watchers are told of it."""
+        if flow.can_reopen:
+            return False
+        changed = self._registrar.drop_flow(flow, self._wall_seconds())
+        for aor, left in changed.items():
+            self._bindings.changed(aor, left)
+            line = self._directory.line_by_login(aor)
+            if line is not None:
+                self._follow(line, left)
+        return self._ended(changed, now)
+
+    def _ended(self, aors: Iterable[str], now: float) -> bool:
+        lines = [line.id for aor in aors if (line := self._directory.line_by_login(aor))]
+        return self._watchers.registrations_ended(lines, now)
+
+    def patience(self, flow: Flow) -> float | None:
+        """How long a connection may be silent before it is closed; see :class:`Endpoint`."""
+        registered = self._registrar.patience(flow)
+        if registered is not None:
+            return registered
+        return math.inf if self._agent.uses(flow) else None

@@ -1,0 +1,105 @@
+"""How trunks are reached: the targets of their URIs, by sockets of ours that fit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sip.endpoint import Listen
+from sip.flow import Address, Flow
+from sip.locating import Reach, Target
+from sip.resolver import Resolver
+from softswitch.subscribers.directory import Trunk
+
+WAIT_SECONDS = 2.0
+"""How long a call waits for the first answer of the name servers; later it waits never."""
+MAX_UDP_TARGETS = 10_000
+
+
+def reach_of(listening: Iterable[Listen]) -> Reach:
+    """What our sockets can do: we call out only by a transport and IP version that we listen on,
+    so that the peer can answer and call back."""
+    sockets = list(listening)
+    versions = dict.fromkeys(6 if ":" in socket.host else 4 for socket in sockets)
+    return Reach(frozenset(socket.transport for socket in sockets), tuple(versions))
+
+
+class ResolvedFlows:
+    """Flows to trunks, in the order in which they are to be tried.
+
+    Args:
+        listening: our open sockets.
+        trust: told each address that a trunk is reached at.
+    """
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        listening: Callable[[], Sequence[Listen]],
+        trust: Callable[[str], None],
+        log: Any,
+    ) -> None:
+        self._resolver = resolver
+        self._listening = listening
+        self._trust = trust
+        self._log = log
+        self._udp: set[Address] = set()
+
+    def known(self, trunk: Trunk) -> list[Flow]:
+        """By what is known of its name; none while nothing is."""
+        targets = self._resolver.known(trunk.uri)
+        return [] if targets is None else self._flows(trunk, targets)
+
+    def first(self, trunk: Trunk) -> Flow | None:
+        """The one to be tried first; None while its name can't be resolved."""
+        flows = self.known(trunk)
+        return flows[0] if flows else None
+
+    async def find(self, trunk: Trunk) -> list[Flow]:
+        """As :meth:`known`, but waits a little for a name that was never asked for."""
+        targets = self._resolver.known(trunk.uri)
+        if targets is None:
+            targets = await self._resolver.find(trunk.uri, WAIT_SECONDS)
+        return self._flows(trunk, targets)
+
+    async def prepare(self, trunks: Iterable[Trunk]) -> None:
+        """Ask for all names at once, as at start."""
+        await asyncio.gather(*map(self.find, trunks))
+
+    def enlarge(self, flow: Flow) -> Flow | None:
+        """By which TCP flow a big request goes to where a UDP flow leads: to trunks, whose address
+        an operator gave us. A phone that registered by UDP has a NAT that knows only that."""
+        if flow.remote not in self._udp:
+            return None
+        local = self._local("tcp", flow.remote[0])
+        return None if local is None else Flow("tcp", local, flow.remote, flow.remote[0])
+
+    def _flows(self, trunk: Trunk, targets: Iterable[Target]) -> list[Flow]:
+        flows = [flow for target in targets if (flow := self._flow(trunk, target)) is not None]
+        if not flows and targets:
+            self._log.error(
+                "no socket of ours reaches the trunk", trunk=trunk.name, target=trunk.target
+            )
+        return flows
+
+    def _flow(self, trunk: Trunk, target: Target) -> Flow | None:
+        local = self._local(target.transport, target.host)
+        if local is None:
+            return None
+        remote = (target.host, target.port)
+        self._trust(target.host)
+        if target.transport != "udp":
+            # The name of the URI, and not of a server that the DNS named: only the first one was
+            # given by somebody whom we trust (RFC 5922 section 7.2).
+            return Flow(target.transport, local, remote, trunk.uri.host)
+        if len(self._udp) < MAX_UDP_TARGETS:
+            self._udp.add(remote)
+        return Flow("udp", local, remote)
+
+    def _local(self, transport: str, host: str) -> Address | None:
+        """Our socket of this transport and of the IP version of this host."""
+        for socket in self._listening():
+            if socket.transport == transport and (":" in socket.host) == (":" in host):
+                return socket.host, socket.port
+        return None

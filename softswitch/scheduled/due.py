@@ -1,0 +1,269 @@
+"""Work that is due, kind by kind: what `billing.facts.due` runs, at the switch and in its tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from billing.decisions import bonus, packages, rentals
+from billing.decisions.sales import NOTICE_KIND, MoveDue, Notice, RenewPackage, ScheduleWork, Tell
+from billing.facts import bill, debt, order
+from billing.facts.account import ACTIVE, CLOSED, SUSPENDED, Change
+from billing.facts.calendar import WEEKDAYS, Term, WorkingDays, local_day, next_midnight
+from billing.facts.due import Apply, DueReport, DueWork, Handler, run
+from billing.facts.rental import QUARANTINE_TERM, ChargeRental
+from billing.stores import bill_store, sales_store
+from billing.stores.store import Store
+from softswitch.config.config import Config
+from softswitch.mail.outbox import Outbox
+from softswitch.scheduled import order_work
+from softswitch.scheduled.debt_work import WARN_BEFORE, watch_debts
+from softswitch.scheduled.notices import mail_of
+from softswitch.scheduled.number_moves import NumberMoves
+from softswitch.subscribers.directory_store import DirectoryStore
+from softswitch.subscribers.subscriber_store import SubscriberStore
+
+LEASE_KIND = "lease"
+"""A tenant's lease is over: his line is suspended."""
+DOCUMENT_KIND = "document"
+"""An approved document has expired."""
+NUMBER_CHANGE_KIND = "number_change"
+"""Callers of an old number were told long enough."""
+INACTIVITY_KIND = "inactivity"
+"""Lines that nobody uses are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueSettings:
+    """What the operator has set.
+
+    Args:
+        operator: who signs mails.
+        language: of those who chose none.
+        inactivity: after how long an unused line is cancelled; None: never.
+        quarantine: how long its number rests then.
+        working_days: by which suppliers' days are counted.
+        suspend_after: after how long a debt suspends; None: never.
+        warn_before: how long before it is told of.
+    """
+
+    operator: str = ""
+    language: str = "en"
+    inactivity: Term | None = None
+    quarantine: Term = QUARANTINE_TERM
+    working_days: WorkingDays = WEEKDAYS
+    suspend_after: Term | None = None
+    warn_before: Term = WARN_BEFORE
+
+
+DEFAULTS = DueSettings()
+
+
+def due_settings(config: Config) -> DueSettings:
+    """As the configuration has them."""
+    return DueSettings(
+        config.operator.name or config.switch.domain,
+        config.switch.language,
+        config.lines.unused_after,
+        config.lines.quarantine,
+        config.operator.calendar,
+        config.debt.suspend_after,
+        config.debt.warn_before,
+    )
+
+
+def run_due(
+    store: Store, apply: Apply, now: int, zone: str, settings: DueSettings = DEFAULTS
+) -> DueReport:
+    """Do everything that is due by now, in the order of its dates.
+
+    Args:
+        apply: how commands get to the books; in a running switch through its single writer.
+        now: epoch milliseconds.
+        zone: the operator's time zone, whose midnights count.
+        settings: the operator's.
+    """
+
+    def due(until: int, limit: int) -> list[DueWork]:
+        with store.reading() as connection:
+            return sales_store.due(connection, until, limit)
+
+    return run(due, _handlers(store, zone, settings), apply, now)
+
+
+def next_due(store: Store) -> int | None:
+    """When something is due next; epoch milliseconds."""
+    with store.reading() as connection:
+        return sales_store.next_due(connection)
+
+
+def _handlers(store: Store, zone: str, settings: DueSettings) -> dict[str, Handler]:
+    def minutes(start: int, end: int) -> dict[int, tuple[str, int]]:
+        with store.reading() as connection:
+            return sales_store.incoming_minutes(connection, start, end)
+
+    def post_bonus(work: DueWork) -> list[object]:
+        with store.reading() as connection:
+            rates = sales_store.bonus_rates(connection)
+        return bonus.commands(work, minutes, rates, zone)
+
+    return {
+        bonus.DUE_KIND: post_bonus,
+        packages.DUE_KIND: _renew,
+        rentals.FEE_KIND: _charge,
+        rentals.NUMBER_KIND: order_work.release(store, zone, settings.working_days),
+        order.POOL_KIND: order_work.serve_pool(store),
+        order.LATE_KIND: order_work.tell_late,
+        LEASE_KIND: _end_lease(store, zone),
+        DOCUMENT_KIND: _expire_document(store),
+        bill.DUE_KIND: _make_bills(store, zone),
+        NOTICE_KIND: _mail_notice(store, settings),
+        NUMBER_CHANGE_KIND: _end_change(store),
+        INACTIVITY_KIND: _cancel_unused(store, zone, settings),
+        debt.WATCH_KIND: watch_debts(store, zone, settings.suspend_after, settings.warn_before),
+    }
+
+
+def _end_change(store: Store) -> Handler:
+    moves = NumberMoves(store.engine)
+
+    def handle(work: DueWork) -> list[object]:
+        moves.end_change(work.subject, work.due_at)
+        return [MoveDue(work, None)]
+
+    return handle
+
+
+def first_looks(now: int, zone: str) -> tuple[DueWork, ...]:
+    """At the next midnight, and at every one after it, somebody looks for unused lines and for
+    debts."""
+    kinds = (INACTIVITY_KIND, debt.WATCH_KIND)
+    return tuple(DueWork(kind, "daily", None, next_midnight(now, zone)) for kind in kinds)
+
+
+def _cancel_unused(store: Store, zone: str, settings: DueSettings) -> Handler:
+    """Cancel lines that weren't used for long. Done twice, it finds those of the first time by the
+    end of their rest, and tells their subscribers if that wasn't done."""
+    moves = NumberMoves(store.engine)
+
+    def handle(work: DueWork) -> list[object]:
+        commands: list[object] = []
+        if settings.inactivity is not None:
+            cutoff = settings.inactivity.boundary(work.due_at, -1, zone)
+            until = settings.quarantine.boundary(work.due_at, 1, zone)
+            why = f"unused for {settings.inactivity}"
+            for unused in moves.unused(cutoff, work.due_at):
+                what = f"line {unused.number}"
+                change = Change(unused.account_id, work.due_at, "switch", what, ACTIVE, CLOSED, why)
+                moves.cancel(unused, until, change)
+            commands += [
+                Tell(
+                    Notice(
+                        f"line_cancelled:{line.line_id}:{until}",
+                        line.account_id,
+                        "line_cancelled",
+                        line.number,
+                        work.due_at,
+                    )
+                )
+                for line in moves.resting(until)
+            ]
+        return [*commands, MoveDue(work, next_midnight(work.due_at, zone))]
+
+    return handle
+
+
+def _mail_notice(store: Store, settings: DueSettings) -> Handler:
+    """A notice goes to the outbox if its subscriber has an address; the key of the mail follows
+    from the notice, so that a second time changes nothing."""
+    subscribers, outbox = SubscriberStore(store.engine), Outbox(store.engine)
+
+    def handle(work: DueWork) -> list[object]:
+        with store.reading() as connection:
+            notice = sales_store.notice(connection, work.subject)
+        if notice is not None:
+            fields = subscribers.fields(notice.account_id)
+            language = fields.get("language", settings.language)
+            mail = mail_of(notice, fields.get("email"), language, settings.operator)
+            if mail is not None:
+                outbox.put(mail, work.due_at)
+        return [MoveDue(work, None)]
+
+    return handle
+
+
+def _make_bills(store: Store, zone: str) -> Handler:
+    """A month ended. Accounts are billed a few at a time, each few as a work of its own, so that no
+    call waits long for the books meanwhile."""
+    subscribers = SubscriberStore(store.engine)
+
+    def share(work: DueWork) -> list[object]:
+        month, *_, next_due_at = bill.billing_month(work.due_at, zone)
+        with store.reading() as connection:
+            last = bill_store.last_account(connection)
+        parts = [
+            DueWork(bill.DUE_KIND, bill.part(month, first), None, work.due_at)
+            for first in range(1, last + 1, bill.BILLED_AT_ONCE)
+        ]
+        return [*(ScheduleWork(part.key, part) for part in parts), MoveDue(work, next_due_at)]
+
+    def handle(work: DueWork) -> list[object]:
+        if work.subject == bill.DUE_SUBJECT:
+            return share(work)
+        month, before_at, starts_at, _ = bill.billing_month(work.due_at, zone)
+        first = bill.first_of(work.subject)
+        owners = range(first, first + bill.BILLED_AT_ONCE)
+        fields = subscribers.fields_of(owners)
+        with store.reading() as connection:
+            parties = {
+                owner: {"name": name, "kind": kind} | fields.get(owner, {})
+                for owner, name, kind in bill_store.accounts_of(connection, owners)
+            }
+        command = bill.MakeBills(parties, month, before_at, starts_at, work.due_at)
+        return [command, MoveDue(work, None)]
+
+    return handle
+
+
+def _end_lease(store: Store, zone: str) -> Handler:
+    directory = DirectoryStore(store.engine)
+
+    def handle(work: DueWork) -> list[object]:
+        def noted(number: str, ends_on: str) -> Change:
+            assert work.account_id is not None
+            what, why = f"line {number}", f"the lease ended on {ends_on}"
+            return Change(work.account_id, work.due_at, "switch", what, ACTIVE, SUSPENDED, why)
+
+        today = local_day(work.due_at, zone).isoformat()
+        directory.end_lease(int(work.subject), today, noted)
+        return [MoveDue(work, None)]
+
+    return handle
+
+
+def _expire_document(store: Store) -> Handler:
+    subscribers = SubscriberStore(store.engine)
+
+    def handle(work: DueWork) -> list[object]:
+        document = subscribers.document(int(work.subject))
+        if document is None:
+            return [MoveDue(work, None)]
+        notice = Notice(
+            f"document_expired:{document.id}",
+            document.account_id,
+            "document_expired",
+            document.kind,
+            work.due_at,
+        )
+        return [Tell(notice), MoveDue(work, None)]
+
+    return handle
+
+
+def _renew(work: DueWork) -> list[object]:
+    assert work.account_id is not None
+    return [RenewPackage(account_id=work.account_id, at=work.due_at, subscription=work.subject)]
+
+
+def _charge(work: DueWork) -> list[object]:
+    assert work.account_id is not None
+    return [ChargeRental(account_id=work.account_id, at=work.due_at, rental=work.subject)]

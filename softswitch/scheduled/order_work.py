@@ -1,0 +1,67 @@
+"""Orders for numbers as due work: the pool's numbers find who waits for them, documents that were
+approved in time connect what was kept for them, and late orders are told of."""
+
+from __future__ import annotations
+
+from billing.decisions.sales import MoveDue
+from billing.facts.calendar import WorkingDays, local_day
+from billing.facts.due import DueWork, Handler
+from billing.facts.order import ConnectOrder, OfferNumber, ServeOrders, TellLate, fits
+from billing.facts.rental import DOCUMENTS, STOCK, ReleaseNumber
+from billing.stores import order_store, rental_store
+from billing.stores.store import Store
+from softswitch.subscribers.subscriber_store import SubscriberStore
+
+
+def serve_pool(store: Store) -> Handler:
+    """Give a number of the stock to whoever ordered one like it first.
+
+    Connecting takes the work away; as long as it is there, whoever is first is tried anew, since
+    somebody may have cancelled meanwhile."""
+
+    def handle(work: DueWork) -> list[object]:
+        with store.reading() as connection:
+            number = rental_store.number(connection, work.subject)
+            waiting = order_store.waiting(connection)
+        if number is None or number.state != STOCK:
+            return [MoveDue(work, None)]
+        first = next((order for order in waiting if fits(order, number)), None)
+        if first is None:
+            return [OfferNumber(number.number, work.due_at), MoveDue(work, None)]
+        return [
+            ConnectOrder(
+                account_id=first.account_id, at=work.due_at, order=first.id, number=number.number
+            )
+        ]
+
+    return handle
+
+
+def release(store: Store, zone: str, days: WorkingDays) -> Handler:
+    """A number's state ends by itself. One that waited for documents is connected if they were
+    approved, and nobody had the time to say so."""
+
+    def handle(work: DueWork) -> list[object]:
+        assert work.account_id is not None
+        mine = (work.account_id, work.due_at)
+        over = ReleaseNumber(account_id=mine[0], at=mine[1], number=work.subject)
+        with store.reading() as connection:
+            number = rental_store.number(connection, work.subject)
+        if number is None or number.state != DOCUMENTS:
+            return [over]
+        approved = approved_kinds(store, work.account_id, work.due_at, zone)
+        return [ServeOrders(account_id=mine[0], at=mine[1], approved=approved, days=days), over]
+
+    return handle
+
+
+def tell_late(work: DueWork) -> list[object]:
+    assert work.account_id is not None
+    return [TellLate(account_id=work.account_id, at=work.due_at, order=work.subject)]
+
+
+def approved_kinds(store: Store, account_id: int, now: int, zone: str) -> frozenset[str]:
+    """The classes of documents that an account has approved and valid on a day."""
+    day = local_day(now, zone).isoformat()
+    found = SubscriberStore(store.engine).documents(account_id)
+    return frozenset(document.kind for document in found if document.counts(day))

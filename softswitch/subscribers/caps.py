@@ -1,0 +1,123 @@
+"""Caps against fraud: how much an account may call, wherever its passwords went.
+
+What was attempted and spent is counted in memory, per account that has caps; after a restart what
+was spent is counted again from the CDRs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from billing.facts.money import format_amount
+from softswitch.subscribers.refusal import Refusal
+
+HIGH_RISK = "high_risk"
+"""The destination set whose numbers are off for an account until they are allowed."""
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """An account's caps; None: no cap.
+
+    Args:
+        calls: outgoing calls at once.
+        calls_per_minute: outgoing attempts in any minute.
+        spend_hour_micros: what ended calls may have cost in the last hour when another begins.
+        spend_day_micros: in the last 24 hours.
+        countries: country calling codes that may be called; the first call to any other waits
+            for an operator's yes.
+        high_risk: whether the numbers of the set "high_risk" may be called.
+    """
+
+    account_id: int
+    calls: int | None = None
+    calls_per_minute: int | None = None
+    spend_hour_micros: int | None = None
+    spend_day_micros: int | None = None
+    countries: tuple[str, ...] | None = None
+    high_risk: bool = False
+
+
+class CapsWatch:
+    """All caps, and what they are held against."""
+
+    def __init__(self) -> None:
+        self._caps: dict[int, Caps] = {}
+        self._attempts: dict[int, deque[int]] = {}
+        self._spent: dict[int, deque[tuple[int, int]]] = {}
+
+    def put(self, caps: Caps, spent: Iterable[tuple[int, int]] = ()) -> None:
+        """Set an account's caps; `spent` are the ends and prices of its last day's calls."""
+        self._caps[caps.account_id] = caps
+        self._spent[caps.account_id] = deque(sorted(spent))
+
+    def spent(self, account: int | None, at: int, micros: int) -> None:
+        """A call that ended cost so much."""
+        if account in self._spent and micros:
+            self._spent[account].append((at, micros))
+
+    def check(
+        self,
+        account: int,
+        number: str,
+        groups: frozenset[str],
+        live: Callable[[int], int],
+        at: int,
+        on_net: bool,
+    ) -> None:
+        """Whether an account may place another call; one that may is counted.
+
+        Args:
+            number: the called one, digits without "+".
+            groups: the destination sets that hold it.
+            live: how many outgoing calls an account has now.
+
+        Raises:
+            Refusal: 403, or 480 for what will pass; the rule names the cap.
+        """
+        caps = self._caps.get(account) or Caps(account)
+        if not on_net:
+            if HIGH_RISK in groups and not caps.high_risk:
+                raise _refusal("high-risk numbers are off for this account")
+            if caps.countries is not None and not number.startswith(caps.countries):
+                raise _refusal("the first call to a new country waits for the operator's yes")
+        if caps.calls is not None and live(account) >= caps.calls:
+            raise _refusal(f"the account has its {caps.calls} calls at once", 480, "too-many-calls")
+        attempts = _count(self._attempts.get(account), at - MINUTE_MS)
+        if caps.calls_per_minute is not None and attempts >= caps.calls_per_minute:
+            raise _refusal(
+                f"the account has its {caps.calls_per_minute} calls a minute", 480, "too-many-calls"
+            )
+        for what, cap, window in (
+            ("an hour", caps.spend_hour_micros, HOUR_MS),
+            ("a day", caps.spend_day_micros, DAY_MS),
+        ):
+            if cap is not None and self._sum(account, at, window) >= cap:
+                raise _refusal(
+                    f"the account spent its {format_amount(cap)} {what}", says="spending-limit"
+                )
+        if caps.calls_per_minute is not None:
+            self._attempts.setdefault(account, deque()).append(at)
+
+    def _sum(self, account: int, at: int, window: int) -> int:
+        spent = self._spent.get(account)
+        if spent is None:
+            return 0
+        while spent and spent[0][0] <= at - DAY_MS:
+            spent.popleft()
+        return sum(micros for when, micros in spent if when > at - window)
+
+
+def _count(attempts: deque[int] | None, since: int) -> int:
+    if attempts is None:
+        return 0
+    while attempts and attempts[0] <= since:
+        attempts.popleft()
+    return len(attempts)
+
+
+def _refusal(why: str, status: int = 403, says: str = "barred") -> Refusal:
+    return Refusal(status, f"caps: {why}", ended_by="operator", says=(f"refused-{says}",))

@@ -1,0 +1,318 @@
+"""The directory: who the switch serves. Facts about lines and trunks, and an index over them.
+
+The whole directory is held in memory, so that the call path asks no database. The index is
+changed in place when an operator changes a line or trunk; a call that is under way keeps the
+facts it was admitted with.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from billing.facts.account import ACTIVE, Status
+from sip.uri import Uri
+from softswitch.subscribers.caps import CapsWatch
+from softswitch.subscribers.last_calls import LastCall, LastCalls
+from softswitch.subscribers.mailbox import VoiceMailbox
+from softswitch.subscribers.rented import RentedNumbers
+from softswitch.subscribers.standing import Kind, passes
+from softswitch.subscribers.supplementary import NO_SERVICES, Supplementary
+
+if TYPE_CHECKING:
+    from sip.digest import Algorithm
+    from softswitch.call.media.keys import KeyPolicy
+    from softswitch.call.media.leg_security import SrtpPolicy
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Waiting(NamedTuple):
+    """Voice messages of a mailbox."""
+
+    new: int
+    old: int
+
+    def __str__(self) -> str:
+        return f"{self.new}/{self.old}"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A subscriber's line: one number, one SIP user, one account that pays."""
+
+    id: int
+    number: str
+    """E.164 with "+"."""
+    login: str
+    """The SIP user: of the address of record and of the digest."""
+    account_id: int
+    ha1: Mapping[Algorithm, str]
+    """Digest secret of each algorithm (RFC 7616 section 3.4.2), lower-case hexadecimal."""
+    status: Status = ACTIVE
+    display_name: str = ""
+    algorithms: tuple[Algorithm, ...] | None = None
+    """Offered to this line's phones, in order. None: the switch's own setting."""
+    no_answer_seconds: int | None = None
+    """None: the switch's own setting."""
+    max_calls: int | None = None
+    """Calls at once, in both directions together. None: no limit of its own."""
+    waiting: Waiting | None = None
+    """What the line's mailbox holds: ours, or as a voicemail system outside said last; None: it
+    has none."""
+    mailbox: VoiceMailbox | None = None
+    """None: the switch takes no messages for it."""
+    language: str | None = None
+    """Of what the switch says to it (ISO 639-1). None: the switch's own setting."""
+    record: bool = False
+    """Its calls are recorded (A13)."""
+    listed: bool = False
+    """Whether directory enquiries find it."""
+    pin: str | None = None
+    """Hash of the PIN for self-service (see softswitch.subscribers.pins); None: none was set."""
+    services: Supplementary = NO_SERVICES
+    lease_ends_on: str | None = None
+    """Of a user who isn't the owner: the last day (ISO date) of his lease, and of his access."""
+    rests_until: int | None = None
+    """Of a line that was cancelled because nobody used it: until when it can be restored; epoch
+    milliseconds."""
+    srtp: SrtpPolicy | None = None
+    """Whether its phones' sound is encrypted. None: the switch's own setting."""
+    since: int | None = None
+    """From when on it is its account's: what was before is somebody else's; epoch milliseconds.
+    None: nobody knows."""
+    dtmf: KeyPolicy | None = None
+    """How its phones are told of keys. None: the switch's own setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a trunk's requests come from: addresses, and a port when it must match too."""
+
+    network: Network
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Source:
+        """ "192.0.2.0/24", "192.0.2.1:5080" or "[2001:db8::1]:5080". Raises ValueError."""
+        host, port = text, None
+        if text.startswith("[") or text.count(":") == 1:
+            host, _, digits = text.rpartition(":")
+            if not (digits.isascii() and digits.isdigit() and 0 < int(digits[:6]) < 65536):
+                raise ValueError(f"{text!r} has no valid port")
+            host, port = host.strip("[]"), int(digits)
+        try:
+            return cls(ipaddress.ip_network(host), port)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is no address or network: {error}") from None
+
+    def __str__(self) -> str:
+        whole = self.network.prefixlen == self.network.max_prefixlen
+        host = str(self.network.network_address) if whole else str(self.network)
+        if self.port is None:
+            return host
+        return f"[{host}]:{self.port}" if self.network.version == 6 else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """Another operator or gateway that calls go to and come from."""
+
+    id: int
+    name: str
+    target: str
+    """SIP URI that calls are sent to, e.g. "sip:gw.example.org:5060;transport=tcp"."""
+    prefixes: tuple[str, ...]
+    """Digits (without "+") of the numbers it takes. ("",) takes every number."""
+    priority: int = 100
+    """Among equally long prefixes the lower number is tried first."""
+    username: str | None = None
+    password: str | None = None
+    """For its digest challenges. Never printed."""
+    inbound_from: tuple[Source, ...] = ()
+    """Requests from there are this trunk's. Empty: it isn't known by its address."""
+    status: Status = ACTIVE
+    max_calls: int | None = None
+    ping_seconds: int | None = None
+    """Between two OPTIONS to it; 0: none. None: the switch's own setting."""
+    trusted: bool = False
+    """Whether it is in our trust domain (RFC 3325): it asserts identities, and gets to know those
+    that are withheld from everybody else."""
+    tariff: str | None = None
+    """What it charges us; None: unknown, or nothing."""
+    weight: int = 1
+    """Among trunks of equal cost and priority: how large its share of the calls is."""
+    srtp: SrtpPolicy | None = None
+    """Whether sound to and from it is encrypted. None: the switch's own setting."""
+    inbound_certificates: tuple[str, ...] = ()
+    """Names (lower case) in the certificate by which it proves itself over TLS, wherever it calls
+    from."""
+    dtmf: KeyPolicy | None = None
+    """How it is told of keys. None: the switch's own setting."""
+
+    @property
+    def uri(self) -> Uri:
+        """The target, read."""
+        return _uri(self.target)
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == ACTIVE
+
+
+@lru_cache(maxsize=1024)
+def _uri(target: str) -> Uri:
+    return Uri.parse(target.encode("utf-8"))
+
+
+class Directory:
+    """Index of all lines and active trunks."""
+
+    def __init__(self, lines: Iterable[Line] = (), trunks: Iterable[Trunk] = ()) -> None:
+        self._by_id: dict[int, Line] = {}
+        self._by_login: dict[str, Line] = {}
+        self._by_number: dict[str, Line] = {}
+        self.algorithm_orders: Counter[tuple[Algorithm, ...] | None] = Counter()
+        """How many lines have which digest algorithms; None: those of the switch."""
+        self.rented = RentedNumbers()
+        self.caps = CapsWatch()
+        self.account_status: dict[int, str] = {}
+        """Account id to its status; one that isn't here is active."""
+        self.changed_numbers: dict[str, str] = {}
+        """Numbers that lines had to those that they have, as long as callers are told."""
+        self.last_calls = LastCalls()
+        self.put_lines(lines)
+        self.set_trunks(trunks)
+
+    def line(self, line_id: int) -> Line | None:
+        return self._by_id.get(line_id)
+
+    def line_by_login(self, login: str) -> Line | None:
+        """Also suspended lines: what they may do is decided by admission."""
+        return self._by_login.get(login)
+
+    def line_by_number(self, number: str) -> Line | None:
+        """`number` is E.164 with "+": the line's own, or a rented one that rings there."""
+        line = self._by_number.get(number)
+        rented = None if line is not None else self.rented.get(number)
+        return line if rented is None else self._by_number.get(rented.line)
+
+    def is_line(self, number: str) -> bool:
+        """What NumberPlan.read asks."""
+        return number in self._by_number or self.rented.get(number) is not None
+
+    def lines(self) -> Iterator[Line]:
+        return iter(self._by_id.values())
+
+    def restore_last_calls(self, calls: Iterable[LastCall]) -> None:
+        """Take over who called whom, the oldest call first."""
+        for call in calls:
+            line = self.line_by_number(call.called)
+            if line is not None and call.at >= (line.since or 0):
+                self.last_calls.note(line.id, call)
+
+    def bar(self, line: Line, kind: Kind) -> str | None:
+        """The status, of the line or of its account, that doesn't let this pass; None: it may."""
+        for status in (line.status, self.account_status.get(line.account_id, ACTIVE)):
+            if not passes(status, kind):
+                return status
+        return None
+
+    def trunk(self, trunk_id: int) -> Trunk | None:
+        """Also suspended ones."""
+        return self._trunks.get(trunk_id)
+
+    def trunks(self) -> Iterator[Trunk]:
+        return iter(self._trunks.values())
+
+    def trunks_for(self, digits: str) -> list[Trunk]:
+        """Active trunks that take the number (without "+"): longest prefix, then priority."""
+        found: list[Trunk] = []
+        for length in self._prefix_lengths:
+            for trunk in self._by_prefix.get(digits[:length], ()):
+                if trunk not in found:
+                    found.append(trunk)
+        return found
+
+    def trunk_by_source(self, host: str, port: int) -> Trunk | None:
+        """The active trunk whose requests come from there; the narrowest source wins."""
+        exact = self._by_address.get((host, port)) or self._by_address.get((host, None))
+        if exact is not None or not self._by_network:
+            return exact
+        address = ipaddress.ip_address(host)
+        for source, trunk in self._by_network:
+            if source.port in (None, port) and address in source.network:
+                return trunk
+        return None
+
+    def trunk_by_certificate(self, name: str) -> Trunk | None:
+        """The active trunk whose certificates show this name (lower case)."""
+        return self._by_certificate.get(name)
+
+    def put_lines(self, lines: Iterable[Line]) -> None:
+        """Add lines, or replace the ones with the same id."""
+        for line in lines:
+            self.remove_line(line.id)
+            self._by_id[line.id] = line
+            self._by_login[line.login] = line
+            self._by_number[line.number] = line
+            self.algorithm_orders[line.algorithms] += 1
+
+    def forget_line(self, line_id: int) -> None:
+        """Remove a line for good: whoever gets its id next inherits nothing."""
+        self.remove_line(line_id)
+        self.last_calls.forget(line_id)
+
+    def remove_line(self, line_id: int) -> None:
+        """Forget a line; one that isn't there is no error."""
+        line = self._by_id.pop(line_id, None)
+        if line is None:
+            return
+        self.algorithm_orders[line.algorithms] -= 1
+        if not self.algorithm_orders[line.algorithms]:
+            del self.algorithm_orders[line.algorithms]
+        if self._by_login.get(line.login) is line:
+            del self._by_login[line.login]
+        if self._by_number.get(line.number) is line:
+            del self._by_number[line.number]
+
+    def replace(self, lines: Iterable[Line], trunks: Iterable[Trunk]) -> None:
+        """Put these in the place of everything."""
+        self._by_id.clear()
+        self._by_login.clear()
+        self._by_number.clear()
+        self.algorithm_orders.clear()
+        self.put_lines(lines)
+        self.set_trunks(trunks)
+
+    def set_trunks(self, trunks: Iterable[Trunk]) -> None:
+        """Replace all trunks."""
+        self._trunks = {trunk.id: trunk for trunk in trunks}
+        active = sorted(
+            (trunk for trunk in self._trunks.values() if trunk.is_active),
+            key=lambda trunk: (trunk.priority, trunk.id),
+        )
+        self._by_prefix: dict[str, list[Trunk]] = {}
+        self._by_address: dict[tuple[str, int | None], Trunk] = {}
+        self._by_network: list[tuple[Source, Trunk]] = []
+        self._by_certificate: dict[str, Trunk] = {}
+        for trunk in active:
+            for prefix in trunk.prefixes:
+                self._by_prefix.setdefault(prefix, []).append(trunk)
+            for source in trunk.inbound_from:
+                self._put_source(source, trunk)
+            for name in trunk.inbound_certificates:
+                self._by_certificate.setdefault(name, trunk)
+        self._prefix_lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
+        self._by_network.sort(key=lambda item: (-item[0].network.prefixlen, item[0].port is None))
+
+    def _put_source(self, source: Source, trunk: Trunk) -> None:
+        if source.network.prefixlen == source.network.max_prefixlen:
+            host = str(source.network.network_address)
+            self._by_address.setdefault((host, source.port), trunk)
+        else:
+            self._by_network.append((source, trunk))

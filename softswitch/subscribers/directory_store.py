@@ -1,0 +1,550 @@
+"""The directory's tables, and what the switch keeps of itself between starts.
+
+Shares the database with billing, whose metadata these tables extend. Everything is read at
+start and written on an operator's change; the call path never comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Float,
+    ForeignKey,
+    Integer,
+    Row,
+    String,
+    Table,
+    bindparam,
+    delete,
+    false,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from billing.facts.account import ACTIVE, SUSPENDED, Change
+from billing.stores.schema import account_changes_table, change_row, metadata
+from sip.digest import Algorithm
+from sip.flow import Flow
+from sip.registrar import Binding
+from softswitch.conference.rooms import forget_rooms
+from softswitch.database.news import tell_of_lines
+from softswitch.subscribers.caps import Caps
+from softswitch.subscribers.directory import Directory, Line, Source, Trunk, Waiting
+from softswitch.subscribers.mailbox import VoiceMailbox
+from softswitch.subscribers.pin_tries import Secret, forget_tries
+from softswitch.subscribers.service_store import forget_services, services_of
+from softswitch.subscribers.supplementary import NO_SERVICES, Supplementary
+from softswitch.voicemail.store import forget_mailbox, mailboxes_of
+
+HA1_COLUMNS = {
+    Algorithm("MD5"): "ha1_md5",
+    Algorithm("SHA-256"): "ha1_sha256",
+    Algorithm("SHA-512-256"): "ha1_sha512_256",
+}
+
+lines_table = Table(
+    "lines",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", String(16), nullable=False, unique=True),
+    Column("login", String(64), nullable=False, unique=True),
+    Column("account_id", Integer, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("status", String(16), nullable=False),
+    Column("display_name", String(128), nullable=False),
+    Column("algorithms", String(64)),
+    Column("no_answer_seconds", Integer),
+    Column("max_calls", Integer),
+    Column("waiting_new", Integer),
+    Column("waiting_old", Integer),
+    Column("lease_ends_on", String(10)),
+    Column("rests_until", BigInteger),
+    Column("active_at", BigInteger),
+    Column("since", BigInteger),
+    Column("language", String(2)),
+    Column("listed", Boolean, nullable=False, server_default=false()),
+    Column("record", Boolean, nullable=False, server_default=false()),
+    Column("pin", String(128)),
+    Column("srtp", String(16)),
+    Column("dtmf", String(16)),
+    Column("ha1_md5", String(32), nullable=False),
+    Column("ha1_sha256", String(64), nullable=False),
+    Column("ha1_sha512_256", String(64), nullable=False),
+)
+
+trunks_table = Table(
+    "trunks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("target", String(256), nullable=False),
+    Column("prefixes", String, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("username", String(128)),
+    Column("password", String(256)),
+    Column("inbound_from", String, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("max_calls", Integer),
+    Column("ping_seconds", Integer),
+    Column("trusted", Boolean, nullable=False, server_default=false()),
+    Column("inbound_certificates", String, nullable=False, server_default=""),
+    Column("tariff", String(64)),
+    Column("weight", Integer, nullable=False, server_default="1"),
+    Column("srtp", String(16)),
+    Column("dtmf", String(16)),
+)
+
+bindings_table = Table(
+    "bindings",
+    metadata,
+    Column("aor", String(128), primary_key=True),
+    Column("contact", String(1024), primary_key=True),
+    Column("call_id", String(256), nullable=False),
+    Column("cseq", BigInteger, nullable=False),
+    Column("q", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("registered_at", Float, nullable=False),
+    Column("transport", String(8), nullable=False),
+    Column("local_host", String(64), nullable=False),
+    Column("local_port", Integer, nullable=False),
+    Column("remote_host", String(64), nullable=False),
+    Column("remote_port", Integer, nullable=False),
+    Column("instance", String(256)),
+    Column("user_agent", String(256), nullable=False),
+    Column("path", String, nullable=False),
+)
+
+settings_table = Table(
+    "settings",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+
+caps_table = Table(
+    "account_caps",
+    metadata,
+    Column("account_id", Integer, ForeignKey("accounts.id"), primary_key=True),
+    Column("calls", Integer),
+    Column("calls_per_minute", Integer),
+    Column("spend_hour_micros", BigInteger),
+    Column("spend_day_micros", BigInteger),
+    Column("countries", String),
+    Column("high_risk", Boolean, nullable=False),
+)
+
+
+class DirectoryStore:
+    """Lines, trunks, bindings and settings in the database.
+
+    Errors of the database come through as SQLAlchemy raises them; operations name them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(reading=True)
+
+    def load(self) -> Directory:
+        """The whole directory."""
+        return Directory(self.lines(), self.trunks())
+
+    def lines(self, ids: Sequence[int] | None = None) -> list[Line]:
+        """Lines by id; None means all of them."""
+        query = select(lines_table).order_by(lines_table.c.number)
+        with self._reading() as connection:
+            if ids is None:
+                services, mailboxes = services_of(connection), mailboxes_of(connection)
+                return [_line(row, services, mailboxes) for row in connection.execute(query)]
+            found: list[Line] = []
+            for start in range(0, len(ids), 500):
+                some = ids[start : start + 500]
+                services, mailboxes = services_of(connection, some), mailboxes_of(connection, some)
+                chunk = query.where(lines_table.c.id.in_(some))
+                found += [_line(row, services, mailboxes) for row in connection.execute(chunk)]
+            return found
+
+    def lines_of(self, accounts: Iterable[int]) -> list[Line]:
+        """The lines of some accounts."""
+        query = select(lines_table.c.id).where(lines_table.c.account_id.in_(sorted(accounts)))
+        with self._reading() as connection:
+            ids = list(connection.execute(query).scalars())
+        return self.lines(ids) if ids else []
+
+    def end_lease(self, line_id: int, today: str, noted: Callable[[str, str], Change]) -> bool:
+        """Suspend a line whose lease was over before a day (ISO date), and write down what `noted`
+        says of its number and the lease's end; whether it was so."""
+        table = lines_table
+        over = (table.c.id == line_id) & (table.c.lease_ends_on < today)
+        with self._engine.begin() as connection:
+            row = connection.execute(select(table).where(over)).one_or_none()
+            if row is None or row.status != ACTIVE:
+                return False
+            connection.execute(update(table).where(over).values(status=SUSPENDED))
+            connection.execute(
+                insert(account_changes_table), change_row(noted(row.number, row.lease_ends_on))
+            )
+            return True
+
+    def line_by_number(self, number: str) -> Line | None:
+        return self._line_where(lines_table.c.number == number)
+
+    def line_by_login(self, login: str) -> Line | None:
+        return self._line_where(lines_table.c.login == login)
+
+    def _reading(self) -> Connection:
+        """A connection that neither waits for the billing writer nor keeps it out."""
+        return self._reader.connect()
+
+    def _line_where(self, condition: ColumnElement[bool]) -> Line | None:
+        with self._reading() as connection:
+            row = connection.execute(select(lines_table).where(condition)).one_or_none()
+            if row is None:
+                return None
+            only = [row.id]
+            return _line(row, services_of(connection, only), mailboxes_of(connection, only))
+
+    def taken(self) -> tuple[set[str], set[str]]:
+        """All numbers and all logins that lines have."""
+        query = select(lines_table.c.number, lines_table.c.login)
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        return {number for number, _ in rows}, {login for _, login in rows}
+
+    def add_lines(self, lines: Sequence[Line]) -> list[int]:
+        """Insert all of them or none; their `id` is ignored. Returns the ids in order. Raises
+        sqlalchemy.exc.IntegrityError when a number or login is taken."""
+        numbers = [line.number for line in lines]
+        with self._engine.begin() as connection:
+            rows = [_line_row(line) for line in lines]
+            if connection.dialect.name == "sqlite":
+                first = _first_free_id(connection)
+                rows = [{**row, "id": first + place} for place, row in enumerate(rows)]
+            connection.execute(insert(lines_table), rows)
+            return _ids_of(connection, numbers)
+
+    def save_line(self, before: Line, after: Line) -> None:
+        """Write what differs, and nothing that somebody else may change meanwhile; with another
+        PIN, wrong tries are forgotten."""
+        old = _line_row(before)
+        changed = {name: value for name, value in _line_row(after).items() if value != old[name]}
+        if not changed:
+            return
+        with self._engine.begin() as connection:
+            if "pin" in changed:
+                forget_tries(connection, Secret("line", str(after.id)))
+            mine = lines_table.c.id == after.id
+            connection.execute(update(lines_table).where(mine).values(changed))
+
+    def set_pin(self, line_id: int, kept: str) -> None:
+        """Give a line another PIN, as pins.hashed made it; wrong tries are forgotten."""
+        with self._engine.begin() as connection:
+            mine = lines_table.c.id == line_id
+            connection.execute(update(lines_table).where(mine).values(pin=kept))
+            forget_tries(connection, Secret("line", str(line_id)))
+            tell_of_lines(connection, [line_id])
+
+    def remove_line(self, line: Line) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(bindings_table).where(bindings_table.c.aor == line.login))
+            forget_services(connection, line.id)
+            forget_mailbox(connection, line.id)
+            forget_tries(connection, Secret("line", str(line.id)))
+            forget_rooms(connection, line.id)
+            _note_id(connection, line.id)
+            connection.execute(delete(lines_table).where(lines_table.c.id == line.id))
+
+    def trunks(self) -> list[Trunk]:
+        query = select(trunks_table).order_by(trunks_table.c.priority, trunks_table.c.id)
+        with self._reading() as connection:
+            return [_trunk(row) for row in connection.execute(query)]
+
+    def add_trunk(self, trunk: Trunk) -> int:
+        """Its `id` is ignored; returns the new one. Raises IntegrityError for a taken name."""
+        with self._engine.begin() as connection:
+            result = connection.execute(insert(trunks_table).values(_trunk_row(trunk)))
+            key = result.inserted_primary_key
+        return int(key[0]) if key is not None else 0
+
+    def save_trunk(self, trunk: Trunk) -> None:
+        """Replace the trunk that has this id."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(trunks_table).where(trunks_table.c.id == trunk.id).values(_trunk_row(trunk))
+            )
+
+    def remove_trunk(self, trunk_id: int) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(trunks_table).where(trunks_table.c.id == trunk_id))
+
+    def bindings(self, now: float) -> list[Binding]:
+        """Those that haven't expired; `now` in epoch seconds."""
+        query = (
+            select(bindings_table)
+            .where(bindings_table.c.expires_at > now)
+            .order_by(bindings_table.c.aor, bindings_table.c.registered_at)
+        )
+        with self._reading() as connection:
+            return [_binding(row) for row in connection.execute(query)]
+
+    def save_bindings(self, by_aor: Mapping[str, Iterable[Binding]]) -> None:
+        """Replace all bindings of each address of record, in one transaction."""
+        if not by_aor:
+            return
+        # A phone may use one Contact on several flows; after a restart it tells them apart anew.
+        unique = {(b.aor, b.contact): b for bindings in by_aor.values() for b in bindings}
+        rows = [row for row in map(_binding_row, unique.values()) if _fits(row)]
+        with self._engine.begin() as connection:
+            connection.execute(_DELETE_BINDINGS, [{"address": aor} for aor in by_aor])
+            if rows:
+                connection.execute(insert(bindings_table), rows)
+
+    def caps(self, accounts: Sequence[int] | None = None) -> list[Caps]:
+        """The caps of accounts that have any; None means all accounts."""
+        query = select(caps_table).order_by(caps_table.c.account_id)
+        if accounts is not None:
+            query = query.where(caps_table.c.account_id.in_(accounts))
+        with self._reading() as connection:
+            return [_caps(row) for row in connection.execute(query)]
+
+    def save_caps(self, caps: Caps) -> None:
+        """Put an account's caps in the place of the ones it has."""
+        countries = None if caps.countries is None else " ".join(caps.countries)
+        with self._engine.begin() as connection:
+            mine = caps_table.c.account_id == caps.account_id
+            connection.execute(delete(caps_table).where(mine))
+            row = {column.name: getattr(caps, column.name) for column in caps_table.columns}
+            connection.execute(insert(caps_table), row | {"countries": countries})
+
+    def setting(self, name: str) -> str | None:
+        query = select(settings_table.c.value).where(settings_table.c.name == name)
+        with self._reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def set_setting(self, name: str, value: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(settings_table).where(settings_table.c.name == name))
+            connection.execute(insert(settings_table).values(name=name, value=value))
+
+
+_DELETE_BINDINGS = delete(bindings_table).where(bindings_table.c.aor == bindparam("address"))
+
+
+_LAST_ID = "highest id of removed lines"
+"""Its name among the settings."""
+
+
+def _note_id(connection: Connection, line_id: int) -> None:
+    """The id of a removed line is never given again: who waits for it, or has a call, a room or a
+    message of it, would take another subscriber's line for it. PostgreSQL's sequence sees to that
+    itself, SQLite gives the highest one anew."""
+    mine = settings_table.c.name == _LAST_ID
+    kept = connection.execute(select(settings_table.c.value).where(mine)).scalar_one_or_none()
+    if kept is None:
+        connection.execute(insert(settings_table).values(name=_LAST_ID, value=str(line_id)))
+    elif line_id > int(kept):
+        connection.execute(update(settings_table).where(mine).values(value=str(line_id)))
+
+
+def _first_free_id(connection: Connection) -> int:
+    removed = select(settings_table.c.value).where(settings_table.c.name == _LAST_ID)
+    there = connection.execute(select(func.max(lines_table.c.id))).scalar()
+    return max(int(there or 0), int(connection.execute(removed).scalar() or 0)) + 1
+
+
+def _ids_of(connection: Connection, numbers: Sequence[str]) -> list[int]:
+    ids: dict[str, int] = {}
+    for start in range(0, len(numbers), 500):
+        query = select(lines_table.c.number, lines_table.c.id).where(
+            lines_table.c.number.in_(numbers[start : start + 500])
+        )
+        ids.update((number, line_id) for number, line_id in connection.execute(query))
+    return [ids[number] for number in numbers]
+
+
+def _caps(row: Row[Any]) -> Caps:
+    facts = dict(row._mapping)
+    countries = facts["countries"]
+    return Caps(**facts | {"countries": None if countries is None else tuple(countries.split())})
+
+
+def _line(
+    row: Row[Any],
+    services: Mapping[int, Supplementary],
+    mailboxes: Mapping[int, VoiceMailbox],
+) -> Line:
+    return Line(
+        id=row.id,
+        number=row.number,
+        login=row.login,
+        account_id=row.account_id,
+        ha1={algorithm: getattr(row, column) for algorithm, column in HA1_COLUMNS.items()},
+        status=row.status,
+        display_name=row.display_name,
+        algorithms=(
+            tuple(Algorithm(name) for name in row.algorithms.split()) if row.algorithms else None
+        ),
+        no_answer_seconds=row.no_answer_seconds,
+        srtp=row.srtp,
+        dtmf=row.dtmf,
+        max_calls=row.max_calls,
+        waiting=None if row.waiting_new is None else Waiting(row.waiting_new, row.waiting_old),
+        language=row.language,
+        listed=row.listed,
+        record=row.record,
+        pin=row.pin,
+        services=services.get(row.id, NO_SERVICES),
+        mailbox=mailboxes.get(row.id),
+        lease_ends_on=row.lease_ends_on,
+        rests_until=row.rests_until,
+        since=row.since,
+    )
+
+
+def _line_row(line: Line) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "number": line.number,
+        "login": line.login,
+        "account_id": line.account_id,
+        "status": line.status,
+        "display_name": line.display_name,
+        "algorithms": " ".join(item.value for item in line.algorithms or ()) or None,
+        "no_answer_seconds": line.no_answer_seconds,
+        "srtp": line.srtp,
+        "dtmf": line.dtmf,
+        "max_calls": line.max_calls,
+        "waiting_new": None if line.waiting is None else line.waiting.new,
+        "waiting_old": None if line.waiting is None else line.waiting.old,
+        "lease_ends_on": line.lease_ends_on,
+        "rests_until": line.rests_until,
+        "since": line.since,
+        "language": line.language,
+        "listed": line.listed,
+        "record": line.record,
+        "pin": line.pin,
+    }
+    row.update((column, line.ha1[algorithm]) for algorithm, column in HA1_COLUMNS.items())
+    return row
+
+
+def _trunk(row: Row[Any]) -> Trunk:
+    return Trunk(
+        id=row.id,
+        name=row.name,
+        target=row.target,
+        prefixes=tuple(row.prefixes.split()) or ("",),
+        priority=row.priority,
+        username=row.username,
+        password=row.password,
+        inbound_from=tuple(Source.parse(text) for text in row.inbound_from.split()),
+        status=row.status,
+        max_calls=row.max_calls,
+        srtp=row.srtp,
+        dtmf=row.dtmf,
+        ping_seconds=row.ping_seconds,
+        trusted=row.trusted,
+        inbound_certificates=tuple(row.inbound_certificates.split()),
+        tariff=row.tariff,
+        weight=row.weight,
+    )
+
+
+def _trunk_row(trunk: Trunk) -> dict[str, Any]:
+    return {
+        "name": trunk.name,
+        "target": trunk.target,
+        "prefixes": " ".join(trunk.prefixes).strip(),
+        "priority": trunk.priority,
+        "username": trunk.username,
+        "password": trunk.password,
+        "inbound_from": " ".join(map(str, trunk.inbound_from)),
+        "status": trunk.status,
+        "max_calls": trunk.max_calls,
+        "srtp": trunk.srtp,
+        "dtmf": trunk.dtmf,
+        "ping_seconds": trunk.ping_seconds,
+        "trusted": trunk.trusted,
+        "inbound_certificates": " ".join(trunk.inbound_certificates),
+        "tariff": trunk.tariff,
+        "weight": trunk.weight,
+    }
+
+
+def _text(wire: bytes) -> str:
+    """Latin-1 keeps every octet, and databases take it: it has no surrogates."""
+    return wire.decode("latin-1")
+
+
+def _wire(text: str) -> bytes:
+    return text.encode("latin-1")
+
+
+def _lossless(text: str) -> str:
+    """Text from the wire may hold escaped octets (surrogates), which no database takes."""
+    return _text(text.encode(errors="surrogateescape"))
+
+
+def _from_lossless(text: str) -> str:
+    return _wire(text).decode(errors="surrogateescape")
+
+
+def _binding(row: Row[Any]) -> Binding:
+    return Binding(
+        aor=row.aor,
+        contact=_wire(row.contact),
+        call_id=_from_lossless(row.call_id),
+        cseq=row.cseq,
+        q=row.q,
+        expires_at=row.expires_at,
+        flow=Flow(
+            row.transport, (row.local_host, row.local_port), (row.remote_host, row.remote_port)
+        ),
+        instance=_from_lossless(row.instance) if row.instance is not None else None,
+        user_agent=row.user_agent,
+        registered_at=row.registered_at,
+        path=tuple(_wire(text) for text in row.path.split("\n") if text),
+    )
+
+
+_BINDING_LENGTHS = {
+    column.name: column.type.length
+    for column in bindings_table.columns
+    if isinstance(column.type, String) and column.type.length is not None
+}
+
+
+def _fits(row: Mapping[str, Any]) -> bool:
+    """Whether every database takes the binding. One that a stranger made too long (or put a NUL
+    into) serves as long as the process lives, and isn't kept beyond it."""
+    return not any(isinstance(value, str) and "\0" in value for value in row.values()) and all(
+        len(row[name] or "") <= length for name, length in _BINDING_LENGTHS.items()
+    )
+
+
+def _binding_row(binding: Binding) -> dict[str, Any]:
+    (local_host, local_port), (remote_host, remote_port) = binding.flow.local, binding.flow.remote
+    return {
+        "aor": binding.aor,
+        "contact": _text(binding.contact),
+        "call_id": _lossless(binding.call_id),
+        "cseq": binding.cseq,
+        "q": binding.q,
+        "expires_at": binding.expires_at,
+        "registered_at": binding.registered_at,
+        "transport": binding.flow.transport,
+        "local_host": local_host,
+        "local_port": local_port,
+        "remote_host": remote_host,
+        "remote_port": remote_port,
+        "instance": _lossless(binding.instance) if binding.instance is not None else None,
+        "user_agent": binding.user_agent.encode(errors="replace").decode(),
+        "path": "\n".join(_text(hop) for hop in binding.path),
+    }

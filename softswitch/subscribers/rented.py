@@ -1,0 +1,51 @@
+"""Rented numbers in memory: at which line each rings, and whether it is shut for a debt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from softswitch.subscribers.reach import Reach
+
+
+@dataclass(frozen=True, slots=True)
+class RentedNumber:
+    """A number that somebody rents or tries.
+
+    Args:
+        line: the number of the line at which it rings.
+        shut: a fee went into the minus, and the balance wasn't above zero since.
+        reach: where its calls go instead; None: the line's phones ring.
+    """
+
+    number: str
+    account_id: int
+    line: str
+    shut: bool
+    reach: Reach | None = None
+
+
+class RentedNumbers:
+    """Index by number; changed in place when an account's numbers or debts changed."""
+
+    def __init__(self, numbers: Iterable[RentedNumber] = ()) -> None:
+        self._by_number: dict[str, RentedNumber] = {}
+        self._by_account: dict[int, list[str]] = {}
+        self.put(numbers)
+
+    def get(self, number: str) -> RentedNumber | None:
+        return self._by_number.get(number)
+
+    def put(self, numbers: Iterable[RentedNumber], accounts: Iterable[int] = ()) -> None:
+        """Put these in the place of everything that their accounts, and `accounts`, had."""
+        fresh = list(numbers)
+        for account in {*accounts, *(item.account_id for item in fresh)}:
+            for number in self._by_account.pop(account, ()):
+                self._by_number.pop(number, None)
+        for item in fresh:
+            self._by_number[item.number] = item
+            self._by_account.setdefault(item.account_id, []).append(item.number)
+
+    def clear(self) -> None:
+        self._by_number.clear()
+        self._by_account.clear()

@@ -1,0 +1,81 @@
+"""Where services are changed while the switch serves: on disk first, then for the next call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from billing.stores.store import StoreError
+from softswitch.subscribers import pins
+from softswitch.subscribers.directory import Directory, Line
+from softswitch.subscribers.last_calls import LastCall
+from softswitch.subscribers.pin_guard import PinGuard
+from softswitch.subscribers.pin_tries import Secret
+from softswitch.subscribers.service_store import ServiceStore
+from softswitch.subscribers.star_codes import PinCheck
+from softswitch.subscribers.supplementary import Supplementary
+
+Run = Callable[..., Awaitable[Any]]
+"""Does a thing that waits for the disk, away from the event loop: asyncio.to_thread's shape."""
+
+
+class ServiceDesk:
+    """Keeps what lines set by phone.
+
+    Args:
+        guard: tries PINs.
+        run: how the store is asked.
+    """
+
+    def __init__(
+        self, store: ServiceStore, directory: Directory, guard: PinGuard, run: Run
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._guard = guard
+        self._run = run
+        self.changing = asyncio.Lock()
+        """Held from reading a line's services to having them kept: codes come one after another."""
+
+    async def check_pin(self, line: Line, pin: str) -> PinCheck:
+        """Whether it is the line's PIN.
+
+        Raises:
+            StoreError: the database is out of order.
+        """
+        if line.pin is None:
+            return "none"
+        try:
+            fits = await self._guard.fits(Secret("line", str(line.id)), pin, line.pin)
+        except pins.Locked:
+            return "locked"
+        return "fits" if fits else "wrong"
+
+    async def save(self, line: Line, services: Supplementary) -> None:
+        """Put a line's services in the place of the ones it has.
+
+        Raises:
+            StoreError: the database is out of order; nothing has changed.
+        """
+        await self._ask(self._store.save, line.id, services)
+        current = self._directory.line(line.id)
+        if current is not None:
+            self._directory.put_lines([replace(current, services=services)])
+
+    async def mark(self, line: Line, call: LastCall, marked_at: int) -> None:
+        """Keep who a malicious caller was; marking a call again changes nothing.
+
+        Raises:
+            StoreError: the database is out of order.
+        """
+        await self._ask(self._store.mark, line.id, line.number, call, marked_at)
+
+    async def _ask(self, work: Callable[..., object], *arguments: object) -> None:
+        try:
+            await self._run(work, *arguments)
+        except SQLAlchemyError as error:
+            raise StoreError(str(error)) from error

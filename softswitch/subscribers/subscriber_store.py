@@ -1,0 +1,320 @@
+"""What the database keeps of subscribers beside money: fields, logins, documents, requests.
+
+Shares the database with billing, whose metadata these tables extend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from billing.facts.account import Change
+from billing.stores.schema import account_changes_table, change_row, metadata
+
+fields_table = Table(
+    "account_fields",
+    metadata,
+    Column("account_id", Integer, ForeignKey("accounts.id"), primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("value", String(256), nullable=False),
+)
+
+logins_table = Table(
+    "account_logins",
+    metadata,
+    Column("account_id", Integer, ForeignKey("accounts.id"), primary_key=True),
+    Column("login", String(32), nullable=False, unique=True),
+    Column("secret", String(256), nullable=False),
+    Column("issued_at", BigInteger, nullable=False),
+)
+
+documents_table = Table(
+    "account_documents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", Integer, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("media_type", String(32), nullable=False),
+    Column("octets", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("uploaded_at", BigInteger, nullable=False),
+    Column("expires_on", String(10)),
+    Column("state", String(16), nullable=False),
+    Column("reviewed_at", BigInteger),
+    Column("reviewed_by", String(64)),
+    Column("reason", String(256), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+requests_table = Table(
+    "account_requests",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", Integer, ForeignKey("accounts.id"), nullable=False),
+    Column("line", String(16)),
+    Column("kind", String(16), nullable=False),
+    Column("text", String(2000), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("answer", String(2000), nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+    Index("account_requests_by_account", "account_id", "state"),
+)
+
+PENDING = "pending"
+APPROVED = "approved"
+REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that a subscriber brought; its content is read apart.
+
+    Args:
+        kind: the class of documents: identity, registration, lease, or what a supplier asks for.
+        expires_on: ISO date of its last day; None: it doesn't expire.
+    """
+
+    id: int
+    account_id: int
+    kind: str
+    name: str
+    media_type: str
+    octets: int
+    sha256: str
+    uploaded_at: int
+    expires_on: str | None
+    state: str = PENDING
+    reviewed_at: int | None = None
+    reviewed_by: str | None = None
+    reason: str = ""
+
+    def counts(self, today: str) -> bool:
+        """Whether it was approved and is valid on a day (ISO date)."""
+        return self.state == APPROVED and (self.expires_on is None or self.expires_on >= today)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a subscriber asks of the operator.
+
+    Args:
+        facts: what the switch knew when it was opened, and the fields to be corrected.
+    """
+
+    id: int
+    account_id: int
+    line: str | None
+    kind: str
+    text: str
+    state: str
+    opened_at: int
+    changed_at: int
+    answer: str
+    facts: Mapping[str, Any]
+
+
+_DOCUMENT_FACTS = [column for column in documents_table.columns if column.name != "content"]
+
+
+class SubscriberStore:
+    """Subscribers in the database. Errors come through as SQLAlchemy raises them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(reading=True)
+
+    def _reading(self) -> Connection:
+        return self._reader.connect()
+
+    # Fields
+
+    def fields(self, account_id: int) -> dict[str, str]:
+        table = fields_table
+        query = select(table.c.name, table.c.value).where(table.c.account_id == account_id)
+        with self._reading() as connection:
+            return dict(tuple(row) for row in connection.execute(query))
+
+    def fields_of(self, owners: range) -> dict[int, dict[str, str]]:
+        """The fields of the accounts whose ids are in a range, if they have any."""
+        found: dict[int, dict[str, str]] = {}
+        key = fields_table.c.account_id
+        query = select(fields_table).where(key >= owners.start, key < owners.stop)
+        with self._reading() as connection:
+            for account_id, name, value in connection.execute(query):
+                found.setdefault(account_id, {})[name] = value
+        return found
+
+    def set_fields(self, account_id: int, values: Mapping[str, str], changes: list[Change]) -> None:
+        """Set some fields ("" takes one away), and write down who did it."""
+        table = fields_table
+        with self._engine.begin() as connection:
+            mine = (table.c.account_id == account_id) & table.c.name.in_(sorted(values))
+            connection.execute(delete(table).where(mine))
+            rows = [
+                {"account_id": account_id, "name": name, "value": value}
+                for name, value in values.items()
+                if value
+            ]
+            if rows:
+                connection.execute(insert(table), rows)
+            _note(connection, changes)
+
+    def note(self, changes: list[Change]) -> None:
+        """Write down who changed what."""
+        with self._engine.begin() as connection:
+            _note(connection, changes)
+
+    # Logins
+
+    def login(self, account_id: int) -> str | None:
+        query = select(logins_table.c.login).where(logins_table.c.account_id == account_id)
+        with self._reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def login_secret(self, login: str) -> tuple[int, str] | None:
+        """Whose login it is, and the hash of its password."""
+        table = logins_table
+        query = select(table.c.account_id, table.c.secret).where(table.c.login == login)
+        with self._reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else (row[0], row[1])
+
+    def set_login(
+        self, account_id: int, login: str, secret: str, at: int, changes: list[Change]
+    ) -> None:
+        """Raises IntegrityError when another account has this login."""
+        table = logins_table
+        row = {"account_id": account_id, "login": login, "secret": secret, "issued_at": at}
+        with self._engine.begin() as connection:
+            connection.execute(delete(table).where(table.c.account_id == account_id))
+            connection.execute(insert(table), row)
+            _note(connection, changes)
+
+    # Documents
+
+    def add_document(self, document: Document, content: bytes) -> Document:
+        """Its `id` is ignored; returned with the new one. The same content again of this kind
+        changes nothing."""
+        table = documents_table
+        row = {column.name: getattr(document, column.name) for column in _DOCUMENT_FACTS}
+        del row["id"]
+        same = select(*_DOCUMENT_FACTS).where(
+            table.c.account_id == document.account_id,
+            table.c.kind == document.kind,
+            table.c.sha256 == document.sha256,
+        )
+        with self._engine.begin() as connection:
+            known = connection.execute(same).first()
+            if known is not None:
+                return Document(*known)
+            key = connection.execute(insert(table), row | {"content": content}).inserted_primary_key
+        assert key is not None
+        return replace(document, id=key[0])
+
+    def document(self, document_id: int) -> Document | None:
+        query = select(*_DOCUMENT_FACTS).where(documents_table.c.id == document_id)
+        with self._reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else Document(*row)
+
+    def document_content(self, document_id: int) -> bytes:
+        query = select(documents_table.c.content).where(documents_table.c.id == document_id)
+        with self._reading() as connection:
+            return bytes(connection.execute(query).scalar_one())
+
+    def documents(self, account_id: int | None = None, state: str | None = None) -> list[Document]:
+        query = select(*_DOCUMENT_FACTS).order_by(documents_table.c.id)
+        if account_id is not None:
+            query = query.where(documents_table.c.account_id == account_id)
+        if state is not None:
+            query = query.where(documents_table.c.state == state)
+        with self._reading() as connection:
+            return [Document(*row) for row in connection.execute(query)]
+
+    def review_document(self, reviewed: Document, changes: list[Change]) -> bool:
+        """Put a review down; False when somebody else reviewed it meanwhile."""
+        table = documents_table
+        mine = (table.c.id == reviewed.id) & (table.c.state == PENDING)
+        values = {
+            name: getattr(reviewed, name)
+            for name in ("state", "reviewed_at", "reviewed_by", "reason", "expires_on")
+        }
+        with self._engine.begin() as connection:
+            if connection.execute(update(table).where(mine).values(values)).rowcount == 0:
+                return False
+            _note(connection, changes)
+            return True
+
+    # Requests
+
+    def add_request(self, request: Request) -> Request:
+        """Its `id` is ignored; returned with the new one."""
+        with self._engine.begin() as connection:
+            key = connection.execute(
+                insert(requests_table), _request_row(request)
+            ).inserted_primary_key
+        assert key is not None
+        return replace(request, id=key[0])
+
+    def request(self, request_id: int) -> Request | None:
+        query = select(requests_table).where(requests_table.c.id == request_id)
+        with self._reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _request(row)
+
+    def requests(
+        self, account_id: int | None = None, states: Sequence[str] | None = None
+    ) -> list[Request]:
+        columns = requests_table.c
+        query = select(requests_table).order_by(columns.id)
+        if account_id is not None:
+            query = query.where(columns.account_id == account_id)
+        if states is not None:
+            query = query.where(columns.state.in_(states))
+        with self._reading() as connection:
+            return [_request(row) for row in connection.execute(query)]
+
+    def save_request(self, request: Request) -> None:
+        table = requests_table
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(table).where(table.c.id == request.id).values(_request_row(request))
+            )
+
+
+def _note(connection: Connection, changes: list[Change]) -> None:
+    if changes:
+        connection.execute(insert(account_changes_table), [change_row(item) for item in changes])
+
+
+def _request(row: Any) -> Request:
+    facts = dict(row._mapping)
+    return Request(**facts | {"facts": msgspec.json.decode(facts["facts"])})
+
+
+def _request_row(request: Request) -> dict[str, Any]:
+    row = {column.name: getattr(request, column.name) for column in requests_table.columns}
+    del row["id"]
+    return row | {"facts": msgspec.json.encode(request.facts)}

@@ -1,0 +1,274 @@
+"""Supplementary services: what each line has switched on, and what follows for its calls.
+
+A service is a row: whether it is on, and the number or numbers that it was given. Which services
+there are, and what each needs, stands in :data:`KINDS`; star codes, operators and the call path
+read the same table. Nothing here does anything: admission and calls ask, and act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal, Protocol
+
+from softswitch.subscribers.refusal import NO_ANSWER, Refusal
+
+ForwardKind = Literal["always", "busy", "no_answer", "unreachable"]
+Unanswered = Literal["busy", "no_answer", "declined", "unreachable"]
+"""Why nobody took a call."""
+Needs = Literal["nothing", "a number", "numbers"]
+
+MAX_FILTERED = 100
+"""Numbers in one call filter: it is read at each call, and kept in memory for each line."""
+MIN_SECONDS, MAX_SECONDS = 5, 120
+"""How long phones may ring before a call goes on; 3GPP TS 22.082 has 5 to 30 in steps of 5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What there is to know of a service.
+
+    Args:
+        needs: what it must be given before it can be switched on.
+        default: whether it is on for a line that never said anything.
+        locked: switching it off takes the line's PIN.
+    """
+
+    needs: Needs = "nothing"
+    default: bool = False
+    locked: bool = False
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "forward_always": Kind("a number"),
+        "forward_busy": Kind("a number"),
+        "forward_no_answer": Kind("a number"),
+        "forward_unreachable": Kind("a number"),
+        "do_not_disturb": Kind(),
+        "call_waiting": Kind(default=True),
+        "withhold_number": Kind(),
+        "caller_id": Kind("a number"),
+        "bar_international": Kind(locked=True),
+        "bar_mobile": Kind(locked=True),
+        "bar_premium": Kind(locked=True),
+        "bar_all": Kind(locked=True),
+        "hot_line": Kind("a number"),
+        "reject_anonymous": Kind(),
+        "call_filter": Kind("numbers"),
+        "call_completion": Kind(default=True),
+    }
+)
+FORWARDS: tuple[ForwardKind, ...] = ("always", "busy", "no_answer", "unreachable")
+
+DIVERSION_STATUS: Mapping[ForwardKind, int] = MappingProxyType(
+    {"always": 301, "busy": 486, "no_answer": 408, "unreachable": 503}
+)
+"""The status by which a kind of forwarding is told of in Diversion and History-Info."""
+
+
+class ServiceError(Exception):
+    """A service can't be had like this; one line that says what it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One service of one line.
+
+    Args:
+        numbers: E.164 with "+", or what the line may dial besides; empty where none is needed.
+        seconds: of forwarding without answer: how long the phones ring. None: as long as ever.
+    """
+
+    active: bool
+    numbers: tuple[str, ...] = ()
+    seconds: int | None = None
+
+
+class Supplementary:
+    """All services of one line; an immutable mapping with names for its questions."""
+
+    __slots__ = ("_settings",)
+
+    def __init__(self, settings: Mapping[str, Setting] = MappingProxyType({})) -> None:
+        self._settings = {name: settings[name] for name in KINDS if name in settings}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Supplementary) and self._settings == other._settings
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._settings.items()))
+
+    def __iter__(self) -> Iterator[tuple[str, Setting]]:
+        """What the line ever set, in the order of the table."""
+        return iter(self._settings.items())
+
+    def __getitem__(self, name: str) -> Setting:
+        """A service as it stands, also one that was never set."""
+        return self._settings.get(name) or Setting(KINDS[name].default)
+
+    def put(self, name: str, setting: Setting | None) -> Supplementary:
+        """The same with one service changed; None forgets what was set."""
+        rest = {key: value for key, value in self._settings.items() if key != name}
+        return Supplementary(rest if setting is None else rest | {name: setting})
+
+    def switched(self, name: str, active: bool) -> Supplementary:
+        """With a service on or off; what it was given stays.
+
+        Raises:
+            ServiceError: it was never given what it needs.
+        """
+        known = self[name]
+        if active and KINDS[name].needs != "nothing" and not known.numbers:
+            raise ServiceError(f"{name} needs {KINDS[name].needs} before it can be on")
+        return self.put(name, replace(known, active=active))
+
+    def given(
+        self, name: str, numbers: tuple[str, ...], seconds: int | None = None
+    ) -> Supplementary:
+        """With a service on, and these numbers in the place of what it had.
+
+        Raises:
+            ServiceError: it takes no number, another count of them, or other seconds.
+        """
+        needs = KINDS[name].needs
+        if needs == "nothing":
+            raise ServiceError(f"{name} takes no number: it is on or off")
+        if needs == "a number" and len(numbers) != 1:
+            raise ServiceError(f"{name} takes exactly one number")
+        if len(numbers) > MAX_FILTERED:
+            raise ServiceError(f"{name} takes at most {MAX_FILTERED} numbers")
+        if seconds is not None and name != "forward_no_answer":
+            raise ServiceError(f"{name} takes no seconds; forward_no_answer does")
+        if seconds is not None and not MIN_SECONDS <= seconds <= MAX_SECONDS:
+            raise ServiceError(f"seconds must be from {MIN_SECONDS} to {MAX_SECONDS}")
+        return self.put(name, Setting(True, tuple(dict.fromkeys(numbers)), seconds))
+
+    def is_on(self, name: str) -> bool:
+        found = self._settings.get(name)
+        return KINDS[name].default if found is None else found.active
+
+    def chose(self, name: str) -> bool:
+        """Whether the line has switched a service on itself, and not only by default."""
+        found = self._settings.get(name)
+        return found is not None and found.active
+
+    # Calls to the line
+
+    def forward(self, kind: ForwardKind) -> Setting | None:
+        """Where calls of this kind go on to; None: nowhere."""
+        found = self._settings.get(f"forward_{kind}")
+        return found if found is not None and found.active and found.numbers else None
+
+    @property
+    def ring_seconds(self) -> int | None:
+        """How long phones ring before calls go on; None: the line's usual time."""
+        found = self.forward("no_answer")
+        return None if found is None else found.seconds
+
+    def why_busy(self, calls: int) -> str | None:
+        """Why a line that takes part in so many calls takes no other one; None: it does."""
+        if self.is_on("do_not_disturb"):
+            return "the called line isn't to be disturbed"
+        if calls and not self.is_on("call_waiting"):
+            return "the called line talks and has no call waiting"
+        return None
+
+    def forwards_at_once(self, busy: bool, reachable: bool) -> ForwardKind | None:
+        """By which kind a call goes on before any phone rings."""
+        if self.forward("always"):
+            return "always"
+        if busy:
+            return "busy" if self.forward("busy") else None
+        return "unreachable" if not reachable and self.forward("unreachable") else None
+
+    def forwards_after(self, refusal: Refusal) -> ForwardKind | None:
+        """By which kind a call goes on after its phones failed."""
+        kind = failed_as(refusal)
+        return kind if kind is not None and self.forward(kind) else None
+
+    def screen(self, calling: str, shown: str | None) -> None:
+        """Whether the line wants to hear from this caller.
+
+        Args:
+            calling: who it really is; the call filter knows him also when he withholds it.
+            shown: None when withheld or unknown.
+
+        Raises:
+            Refusal: 603 filtered, 433 anonymous (RFC 5079).
+        """
+        if self.is_on("call_filter") and calling in self["call_filter"].numbers:
+            raise Refusal(
+                603,
+                "services: the caller is on the called line's call filter",
+                says=("refused-unwanted",),
+            )
+        if shown is None and self.is_on("reject_anonymous"):
+            raise Refusal(
+                433,
+                "services: the called line takes no anonymous calls",
+                says=("refused-anonymous",),
+            )
+
+    # Calls of the line
+
+    def bar(self, kind: str, premium: bool) -> None:
+        """Whether the line may call such a number; emergency calls aren't asked about.
+
+        Args:
+            kind: the CDR's type of the call.
+
+        Raises:
+            Refusal: 403; the rule names the barring.
+        """
+        for name, concerned in (
+            ("bar_all", True),
+            ("bar_international", kind == "international"),
+            ("bar_mobile", kind == "mobile"),
+            ("bar_premium", premium),
+        ):
+            if concerned and self.is_on(name):
+                raise Refusal(
+                    403, f"services: {name} is on for the calling line", says=("refused-barred",)
+                )
+
+
+NO_SERVICES = Supplementary()
+"""Of a line that never set any."""
+
+
+class Failure(Protocol):
+    """A refusal, or the end that came of it."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def cause(self) -> int: ...
+    @property
+    def ended_by(self) -> str: ...
+
+
+def failed_as(refusal: Failure) -> ForwardKind | None:
+    """What phones' failure means to whoever wants to reach their line; None: a person said no, or
+    it was the switch that failed."""
+    if refusal.ended_by == "operator":
+        return None
+    if refusal.status in (486, 600):
+        return "busy"
+    if refusal.cause == NO_ANSWER:
+        return "no_answer"
+    if refusal.status in (408, 430, 480, 503):
+        return "unreachable"
+    return None
+
+
+def unanswered_as(failure: Failure) -> Unanswered | None:
+    """Why nobody took a call, for who dialled it; None: it was the switch that failed, or whoever
+    called gave up."""
+    if failure.ended_by not in ("callee", "timer"):
+        return None
+    if failure.status == 603:
+        return "declined"
+    kind = failed_as(failure)
+    return None if kind == "always" else kind

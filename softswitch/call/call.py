@@ -28,20 +28,20 @@ from softswitch.call.charging.payers import Payers, unpaid
 from softswitch.call.context import CallContext
 from softswitch.call.ending import Ending
 from softswitch.call.established import merging
+from softswitch.call.established.established_call import talk
 from softswitch.call.established.renegotiation import Asker, Renegotiation
-from softswitch.call.established.talking import talk
 from softswitch.call.established.transfer import Connect, GiveLeg, Given, Transfer
-from softswitch.call.ivr.apology import apologize
-from softswitch.call.ivr.attending import Attending
+from softswitch.call.ivr.refusal_announcement import announce_refusal
+from softswitch.call.ivr.service_leg import ServiceLeg
 from softswitch.call.ivr.speaker import Speaker
-from softswitch.call.ivr.unanswered import leave_message
+from softswitch.call.ivr.voicemail_diversion import divert_to_voicemail
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media.call_recording import CallRecording
 from softswitch.call.media.call_tones import CallTones
+from softswitch.call.media.early_media import Opening
 from softswitch.call.media.info_keys import InfoKeys
 from softswitch.call.media.keys import RELAY_TYPE
 from softswitch.call.media.media import CallMedia, Side
-from softswitch.call.media.opening import Opening
 from softswitch.call.parties import Parties
 from softswitch.call.ringing import pick_up
 from softswitch.call.ringing.diversion import check_diversions
@@ -68,7 +68,7 @@ class Call:
         self.payers = Payers(context, self, request, self.record)
         self.line_ids: set[int] = set()
         """Of all lines that ever took part."""
-        self.talks = Renegotiation(self)
+        self.renegotiation = Renegotiation(self)
         self.recording = CallRecording(self)
         self.transfer = Transfer(self)
         party = caller.line if isinstance(caller, LineCaller) else caller.trunk
@@ -79,7 +79,7 @@ class Call:
         self.ringing: Ringing | None = None
         """Who is rung, or was until the answer."""
         self.opening = Opening(self)
-        self.attending = Attending(self)
+        self.service_leg = ServiceLeg(self)
         self.info_keys = InfoKeys(self)
         self.warnings = MoneyWarnings(self, context.limits.warnings_seconds)
         self.tones = CallTones(self, context.tones)
@@ -142,7 +142,7 @@ class Call:
         except Exception:
             self.context.log.exception("call failed", call=self.id)
             end = Ending.refused(Refusal(500, "call: internal error", ended_by="operator"))
-        await self._close(await apologize(self, end))
+        await self._close(await announce_refusal(self, end))
 
     async def _live(self) -> Ending:
         priced = self._admit()
@@ -152,7 +152,7 @@ class Call:
         try:
             outcome = await self.ringing.until_answered()
         except Refusal as refusal:
-            ended = await leave_message(self, priced, refusal)
+            ended = await divert_to_voicemail(self, priced, refusal)
             if ended is None:
                 raise
             return ended
@@ -215,7 +215,9 @@ class Call:
         answering = opening.answering(heard)
         self.accept_caller(self.media.describe("a", heard, answering=answering, wide=True))
         unsettled = opening.settled is not None and answering is not opening.settled
-        self.talks.begin(self.offer, heard, self.now(), moves=winner.moves, unsettled=unsettled)
+        self.renegotiation.begin(
+            self.offer, heard, self.now(), moves=winner.moves, unsettled=unsettled
+        )
         if winner.picked_up:
             pick_up.answer(self, winner.session)
         self.recording.follow()
@@ -253,7 +255,7 @@ class Call:
     @property
     def speaker(self) -> Speaker:
         """Talks with the caller."""
-        return self.attending.speaker
+        return self.service_leg.speaker
 
     def connect(self, line: Line, number: str) -> asyncio.Future[bool]:
         """Have the caller talk to somebody else in the place of a service of ours, which ends when
@@ -294,16 +296,16 @@ class Call:
         them, and it would have to look through everything that lives to find them."""
         self.ringing = None
         self.opening.let_go()
-        del self.attending, self.payers, self.talks, self.transfer, self.recording
+        del self.service_leg, self.payers, self.renegotiation, self.transfer, self.recording
         del self.warnings, self.tones, self.info_keys
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
         if self.ringing is not None:
             self.ringing.stop(now)
-        self.attending.stop()
+        self.service_leg.stop()
         self.transfer.stop(now)
-        self.talks.stop(now)
+        self.renegotiation.stop(now)
         if self.answered_at is None:
             self._turn_away(end, now)
         for leg in self.parties:

@@ -16,7 +16,7 @@ from softswitch.call.context import CallContext
 from softswitch.call.ending import Ending
 from softswitch.call.live_calls import LiveCalls
 from softswitch.completion import texts
-from softswitch.completion.connecting import CompletingCall, PlacedCall, ShortRing
+from softswitch.completion.callback import CallbackCall, PlacedCall, ShortRing
 from softswitch.completion.queue import WaitingQueue
 from softswitch.completion.waiting import Reason, State, Waiting, why_not
 from softswitch.subscribers.directory import Line
@@ -246,7 +246,7 @@ class CompletionDesk:
         elif self._is_free_to_talk(caller):
             self._under_way |= {caller.id, callee.id}
             seconds = float(self._settings.call_back_seconds)
-            self._calls.begin(CompletingCall(self._context, waiting, caller, callee, seconds))
+            self._calls.begin(CallbackCall(self._context, waiting, caller, callee, seconds))
 
     def _ring(self, waiting: Waiting, caller: Line, callee: Line) -> None:
         if why_not(caller, callee, waiting.reason, by_text=True) is not None:
@@ -284,7 +284,7 @@ class CompletionDesk:
     def _placed_over(self, call: PlacedCall) -> None:
         waiting = call.waiting
         self._under_way.discard(waiting.callee_id)
-        if isinstance(call, CompletingCall):
+        if isinstance(call, CallbackCall):
             self._under_way.discard(waiting.caller_id)
         if call.done:
             self.queue.remove(waiting)

@@ -14,7 +14,7 @@ from softswitch.admission.authentication import LineCaller
 from softswitch.admission.routing import ToLine
 from softswitch.call.call import Call
 from softswitch.call.ending import Ending
-from softswitch.call.ivr.early import serve_early
+from softswitch.call.ivr.early_service import serve_early
 from softswitch.completion.desk import CompletionDesk
 from softswitch.completion.waiting import Reason, Waiting
 from softswitch.subscribers.directory import Line
@@ -49,7 +49,7 @@ async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | 
         service = partial(_ask, desk, call, waiting)
         end = Ending.refused(refusal)
         if desk.answers:
-            return await call.attending.serve_unpaid(end, service)
+            return await call.service_leg.serve_unpaid(end, service)
         await call.opening.alone()
         # The offer has said why the call failed.
         return await serve_early(call, service) or replace(end, told=True)

@@ -178,7 +178,7 @@ class Hall:
 
     def join(self, key: Key, line: Line, call: Call, side: Side, *, owner: bool) -> Member:
         """Take a place. The call's sound may still have to come to where the conference is
-        (:func:`softswitch.call.media.moving.move_beside`).
+        (:func:`softswitch.call.media.worker_move.move_to_worker_of`).
 
         Args:
             line: the owner's, if the conference begins with this.

@@ -24,7 +24,7 @@ from softswitch.call.ivr.service_call import ServiceCall
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media.media import Side
 from softswitch.call.ringing.pick_up import PickUp
-from softswitch.conference import inviting
+from softswitch.conference import focus_referral
 from softswitch.reception.registration import RegistrationDesk
 from softswitch.services.answering import CONNECTING, GATHERING, SERVICES
 from softswitch.services.messaging import ACCEPT, Messaging
@@ -138,7 +138,7 @@ class Reception:
         caller = self._caller(received, now)
         if self.context.stages.answering(received.request.uri.user or "") != FOCUS:
             raise Refusal(403, "refer: outside a dialog only the conference's focus takes it")
-        inviting.asked_outside(self.context, received, caller, now)
+        focus_referral.asked_outside(self.context, received, caller, now)
 
     def _invite(self, received: Received, now: float) -> None:
         """Authenticate, then give the call a task of its own."""

@@ -12,8 +12,8 @@ from softswitch.admission.authentication import LineCaller
 from softswitch.call.established.merging import key_of
 from softswitch.call.ivr.service_call import ServiceCall
 from softswitch.call.ivr.speaker import Speaker
-from softswitch.call.media.moving import move_beside
-from softswitch.conference import inviting
+from softswitch.call.media.worker_move import move_to_worker_of
+from softswitch.conference import focus_referral
 from softswitch.conference.hall import Full, Hall, Member
 from softswitch.conference.rooms import DialInRoom
 from softswitch.subscribers import pins
@@ -105,7 +105,7 @@ async def take_part(member: Member, speaker: Speaker) -> None:
         if not await _arrives(member):
             await speaker.say("service-failed")
             return
-        member.call.attending.on_refer = partial(inviting.asked, member)
+        member.call.service_leg.on_refer = partial(focus_referral.asked, member)
         await _greet(member, speaker)
         member.listen()
         keys = asyncio.ensure_future(_keys(member, speaker, hall))
@@ -126,8 +126,8 @@ async def _arrives(member: Member) -> bool:
     """Come to the worker in which the conference is; whether that is possible."""
     call = member.call
     try:
-        if await move_beside(call, member.side, member.conference.home):
-            call.attending.moved()
+        if await move_to_worker_of(call, member.side, member.conference.home):
+            call.service_leg.moved()
     except MediaError as error:
         call.context.log.error("nobody more can come to a conference", call=call.id, why=str(error))
         return False

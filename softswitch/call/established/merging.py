@@ -19,7 +19,7 @@ from sip.session import Session
 from softswitch.admission.authentication import LineCaller
 from softswitch.admission.routing import ToLine, ToService
 from softswitch.call.media.media import Side, other
-from softswitch.call.media.moving import move_beside
+from softswitch.call.media.worker_move import move_to_worker_of
 from softswitch.conference.hall import Full, Key, Member
 from softswitch.subscribers.refusal import Refusal
 
@@ -108,7 +108,7 @@ async def _merge(call: Call, side: Side) -> int:
     hall, line = call.context.hall, call.line_of(side)
     if line is None:
         return 403
-    if call.talks.busy:
+    if call.renegotiation.busy:
         return 491
     try:
         if not await hall.may_hold(line):
@@ -122,12 +122,12 @@ async def _merge(call: Call, side: Side) -> int:
         call.context.log.error("a call can't be merged", call=call.id, why=repr(error))
         return 503
     try:
-        await move_beside(call, member.side, member.conference.home)
+        await move_to_worker_of(call, member.side, member.conference.home)
     except MediaError as error:
         hall.leave(member)
         call.context.log.error("a call can't be merged", call=call.id, why=str(error))
         return 503
-    call.attending.enter_conference(member)
+    call.service_leg.enter_conference(member)
     return 200
 
 

@@ -149,7 +149,7 @@ class Transfer:
         now = call.now()
         side = call.side_of(session)
         line = call.line_of(side)
-        if self.under_way or call.talks.busy:
+        if self.under_way or call.renegotiation.busy:
             session.refuse_refer(491, flow, now)
             return None
         if line is None:  # a trunk's peer would have us call at nobody's expense
@@ -290,7 +290,7 @@ class Transfer:
         outside = identity_of_number(self._meter.record.called) if self._target is None else None
         self._replace(session, self._target, outside)
         call.learn(side, answer)
-        call.talks.align(other(side), call.now())
+        call.renegotiation.align(other(side), call.now())
         return None
 
     # Picked up by another phone of the target's account
@@ -341,7 +341,7 @@ class Transfer:
         if ours:
             taker.session.accept(ours, call.now())
         call.learn(side, theirs)
-        call.talks.align(other(side), call.now())
+        call.renegotiation.align(other(side), call.now())
         return None
 
     def _drop_taker(self, now: float) -> None:
@@ -376,7 +376,7 @@ class Transfer:
         call.payers.adopt(given.meters)
         given.session.owner = call
         self._replace(given.session, given.line, given.identity)
-        call.talks.align(side, call.now(), onward=True)
+        call.renegotiation.align(side, call.now(), onward=True)
         return None
 
     # How it ends
@@ -387,7 +387,7 @@ class Transfer:
         assert self._side is not None
         now = call.now()
         if self._connect is not None:
-            call.attending.connected(session, line, identity)
+            call.service_leg.connected(session, line, identity)
             self._connect.tell(True)
         else:
             self._tell(200, "OK")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rtp.session import MediaSession
 from softswitch.call.call import Call
 from softswitch.call.ending import Ending
-from softswitch.call.ivr.unanswered import given_up
+from softswitch.call.ivr.voicemail_diversion import given_up
 
 if TYPE_CHECKING:
     from sip.message import Request
@@ -57,7 +57,7 @@ class ServiceCall(Call):
         ended = await given_up(self)
         if ended is not None:
             return ended
-        return await self.attending.serve(partial(self._service, self))
+        return await self.service_leg.serve(partial(self._service, self))
 
 
 Service = Callable[[ServiceCall], Awaitable[None]]

@@ -40,7 +40,7 @@ class InfoKeys:
         """Who is on the sides, or what they can, is different now: hear the keys of whoever talks
         with a leg that wants them in INFO."""
         call = self._call
-        if not call.answered or call.attending.under_way:
+        if not call.answered or call.service_leg.under_way:
             self._listens = {}  # whoever talks with the caller has seen to it
             return
         media = call.media

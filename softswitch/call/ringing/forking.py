@@ -22,7 +22,7 @@ from softswitch.subscribers.supplementary import ForwardKind
 
 if TYPE_CHECKING:
     from softswitch.call.charging.meter import Meter
-    from softswitch.call.ringing.confirming import Confirming
+    from softswitch.call.ringing.answer_confirmation import AnswerConfirmation
 
 COMPLETED_ELSEWHERE: Fields = ((b"Reason", b'SIP;cause=200;text="Call completed elsewhere"'),)
 """RFC 3326; said only when it is true, since phones keep it out of their missed calls."""
@@ -71,11 +71,11 @@ class Part:
 
     Args:
         meter: who pays for it, beside the payers of the whole call.
-        confirming: asks whoever answers.
+        confirmation: asks whoever answers.
     """
 
     meter: Meter | None = None
-    confirming: Confirming | None = None
+    confirmation: AnswerConfirmation | None = None
 
 
 PLAIN = Part()
@@ -171,7 +171,7 @@ class Branches:
         done before."""
         invitation = self._first_offers.pop(session, None)
         part = self.part(session)
-        if invitation is None or part.confirming is not None:
+        if invitation is None or part.confirmation is not None:
             return False
         self._ringing.remove(session)
         self._first_offers.pop(self._invite(invitation, owner, offer, now, part))
@@ -183,8 +183,8 @@ class Branches:
     def _invite(
         self, invitation: Invitation, owner: Owner, offer: Offer, now: float, part: Part = PLAIN
     ) -> Session:
-        if part.confirming is not None:
-            offer = part.confirming.offer
+        if part.confirmation is not None:
+            offer = part.confirmation.offer
         body, sound = offer(self._party, invitation.flow)
         session = self._agent.invite(invitation, body, now)
         self._parts[session] = part
@@ -200,7 +200,7 @@ class Branches:
         phones = self.attempt.phones
         if phones is None or phones.line.login != binding.aor:
             return
-        if any(part.confirming is not None for part in self.attempt.parts):
+        if any(part.confirmation is not None for part in self.attempt.parts):
             return  # there are questions for those alone who rang from the start
         if (binding.flow, binding.contact) in self._invited:
             return

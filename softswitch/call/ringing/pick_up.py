@@ -103,7 +103,7 @@ def take_late(call: Call, letter: PickUp) -> None:
         letter.session.reject(486, call.now())
     else:
         asker = Asker("b", letter.session, line=letter.line)
-        call.talks.ask(asker, asker.offer, call.now())
+        call.renegotiation.ask(asker, asker.offer, call.now())
 
 
 def answer(call: Call, session: Session) -> None:
@@ -118,7 +118,7 @@ def answer(call: Call, session: Session) -> None:
     session.accept(call.media.describe("b", agreed, answering=theirs), call.now())
     if (_names(theirs) & _names(call.offer)) - _names(agreed):
         # A codec or the keys have another number on each side, which the relay doesn't translate.
-        call.talks.align("b", call.now())
+        call.renegotiation.align("b", call.now())
 
 
 def offer_of(session: Session) -> SessionDescription:

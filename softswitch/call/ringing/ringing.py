@@ -19,8 +19,8 @@ from softswitch.call.letters import Greeted, HangUp, MediaLost, Registered
 from softswitch.call.media.keys import key_in
 from softswitch.call.media.media import CallMedia
 from softswitch.call.ringing import pick_up
-from softswitch.call.ringing.confirming import SECONDS as ASKING_SECONDS
-from softswitch.call.ringing.confirming import Confirmed
+from softswitch.call.ringing.answer_confirmation import SECONDS as ASKING_SECONDS
+from softswitch.call.ringing.answer_confirmation import Confirmed
 from softswitch.call.ringing.forking import (
     NO_COMMON_CODEC,
     Attempt,
@@ -30,9 +30,9 @@ from softswitch.call.ringing.forking import (
     rank,
 )
 from softswitch.call.ringing.forwarding import Forwarding
+from softswitch.call.ringing.hunt import Hunt
 from softswitch.call.ringing.pick_up import PickUp
-from softswitch.call.ringing.reaching import Reaching
-from softswitch.call.ringing.track import Track
+from softswitch.call.ringing.rented_targets import RentedTargets
 from softswitch.subscribers.refusal import Refusal
 from softswitch.subscribers.supplementary import DIVERSION_STATUS
 
@@ -78,14 +78,14 @@ class Ringing:
         attempts: what is rung one after another.
     """
 
-    __slots__ = ("_call", "_end", "_first", "_forwarding", "_reaching", "_taker", "_tracks")
+    __slots__ = ("_call", "_end", "_first", "_forwarding", "_hunts", "_taker", "_targets")
 
     def __init__(self, call: Call, attempts: list[Attempt]) -> None:
         self._call = call
         self._forwarding = Forwarding(call)
-        self._reaching: Reaching | None = None
+        self._targets: RentedTargets | None = None
         self._end = call.now() + SETUP_SECONDS
-        self._tracks: list[Track] = []
+        self._hunts: list[Hunt] = []
         """More than one only for targets that ring at once."""
         self._first = attempts
         self._taker: PickUp | None = None
@@ -94,18 +94,18 @@ class Ringing:
     @property
     def lines(self) -> list[Line]:
         """Whose phones ring."""
-        return [track.line for track in self._tracks if track.line is not None]
+        return [hunt.line for hunt in self._hunts if hunt.line is not None]
 
     @property
     def dialog(self) -> DialogId | None:
         """Of a phone that rings: by it another one may take the call."""
         return next(
-            (track.branches.early for track in self._tracks if track.branches.early is not None),
+            (hunt.branches.early for hunt in self._hunts if hunt.branches.early is not None),
             None,
         )
 
     def __iter__(self) -> Iterator[Session]:
-        return (session for track in self._tracks for session in track.branches)
+        return (session for hunt in self._hunts for session in hunt.branches)
 
     def follow(self, old: Flow, new: Flow) -> None:
         """A phone that may ring is reached by another flow."""
@@ -135,13 +135,13 @@ class Ringing:
                         raise
                     self._ring(onward)
         finally:
-            if self._reaching is not None:
-                self._reaching.release()
+            if self._targets is not None:
+                self._targets.release()
 
     def stop(self, now: float) -> None:
         """Nobody needs to answer any more."""
-        for track in self._tracks:
-            track.branches.cancel(now)
+        for hunt in self._hunts:
+            hunt.branches.cancel(now)
         self._drop_taker(now)
 
     def _drop_taker(self, now: float) -> None:
@@ -151,22 +151,22 @@ class Ringing:
             taker.session.bye(now)
 
     def _ring(self, at_once: Iterable[Iterable[Attempt]]) -> None:
-        self._tracks = []
+        self._hunts = []
         for attempts in at_once:
-            track = Track(self._call, attempts)
-            self._tracks.append(track)
-            track.begin()
+            hunt = Hunt(self._call, attempts)
+            self._hunts.append(hunt)
+            hunt.begin()
 
     async def _onward(self, refusal: Refusal) -> list[list[Attempt]] | Ending:
         """What to ring after all that was rung failed: where a phone sent the call, where the line
         has its calls forwarded, or the number's next target; nothing when all of it was tried."""
         if refusal.ended_by == "operator":  # nobody can be talked to
             return []
-        for track in self._tracks:
-            redirection, line = track.branches.redirection(), track.line
+        for hunt in self._hunts:
+            redirection, line = hunt.branches.redirection(), hunt.line
             if redirection is not None and line is not None:
                 return [await self._forwarding.follow(line, redirection)]
-        attempt, line = self._tracks[0].attempt, self._tracks[0].line
+        attempt, line = self._hunts[0].attempt, self._hunts[0].line
         if attempt.reach is not None and line is not None:
             return await self._reach(line, *attempt.reach)
         if line is not None and not attempt.parts:
@@ -177,7 +177,7 @@ class Ringing:
                     self._call.taken_as = kind
                 target, status = forward.numbers[0], DIVERSION_STATUS[kind]
                 return [await self._forwarding.send_on(line, target, status)]
-        return [] if self._reaching is None else await self._reaching.next(refusal)
+        return [] if self._targets is None else await self._targets.next(refusal)
 
     async def _reach(self, line: Line, reach: Reach, number: str) -> list[list[Attempt]] | Ending:
         """Greet the caller, then ring the first of the number's targets."""
@@ -186,8 +186,8 @@ class Ringing:
             ended = await self._greet(reach.greeting)
             if ended is not None:
                 return ended
-        self._reaching = Reaching(call, line, number, reach)
-        return await self._reaching.next(no_answer())
+        self._targets = RentedTargets(call, line, number, reach)
+        return await self._targets.next(no_answer())
 
     async def _greet(self, path: str) -> Ending | None:
         """Play a greeting before anybody is rung; whether the caller has given up meanwhile."""
@@ -211,7 +211,7 @@ class Ringing:
         """Raises Refusal when nobody is left."""
         call = self._call
         while True:
-            until = min(self._end, *(track.deadline for track in self._tracks))
+            until = min(self._end, *(hunt.deadline for hunt in self._hunts))
             letter = await call.mailbox.next(until)
             if letter is None and call.now() >= until:
                 self._expire(call.now())
@@ -224,21 +224,21 @@ class Ringing:
             self._check_somebody_rings()
 
     def _expire(self, now: float) -> None:
-        for track in self._tracks:
-            if not track.over and now >= min(track.deadline, self._end):
-                track.expire(now)
+        for hunt in self._hunts:
+            if not hunt.over and now >= min(hunt.deadline, self._end):
+                hunt.expire(now)
 
     def _check_somebody_rings(self) -> None:
         """Raises Refusal: the failure that says most to the caller."""
-        if all(track.over for track in self._tracks):
-            refusals = (track.branches.refusal() for track in self._tracks)
+        if all(hunt.over for hunt in self._hunts):
+            refusals = (hunt.branches.refusal() for hunt in self._hunts)
             raise min(refusals, key=lambda refusal: rank(refusal.status))
 
     def _hear(self, letter: Any) -> Winner | Ending | None:
         session = getattr(letter, "session", None)
-        track = next((track for track in self._tracks if session in track.branches), None)
-        if track is not None:
-            return self._hear_called(track, letter)
+        hunt = next((hunt for hunt in self._hunts if session in hunt.branches), None)
+        if hunt is not None:
+            return self._hear_called(hunt, letter)
         match letter:
             case PickUp():
                 return self._picked_up(letter)
@@ -252,67 +252,67 @@ class Ringing:
                 return self._give_up(letter)
         return None
 
-    def _hear_called(self, track: Track, letter: Any) -> Winner | None:
+    def _hear_called(self, hunt: Hunt, letter: Any) -> Winner | None:
         """What somebody does who is rung."""
-        call, branches = self._call, track.branches
+        call, branches = self._call, hunt.branches
         match letter:
             case sip_events.Progress(session, response):
                 branches.note_early(session, response)
-                early = branches.part(session).confirming is None
+                early = branches.part(session).confirmation is None
                 call.progress(session, response, early=early)
             case sip_events.Answered(session, response):
-                return self._answered(track, session, self._description(session, response))
+                return self._answered(hunt, session, self._description(session, response))
             case Confirmed(session, description):
                 if description is not None:
-                    return self._won(track, session, description)
+                    return self._won(hunt, session, description)
                 session.bye(call.now())
-                track.failed(session, 480, None)
+                hunt.failed(session, 480, None)
             case sip_events.HungUp(session):
-                track.failed(session, 480, None)
+                hunt.failed(session, 480, None)
             case sip_events.InfoReceived(session, request):
-                confirming = branches.part(session).confirming
+                confirmation = branches.part(session).confirmation
                 key = key_in(request.content_type or "", request.body)
-                if confirming is not None and key is not None:
-                    confirming.press(key)
+                if confirmation is not None and key is not None:
+                    confirmation.press(key)
             case sip_events.Refused(session, status, response):
                 branches.heard = True
                 if status not in NO_COMMON_CODEC or not self._offer_more(branches, session):
-                    track.failed(session, status, response)
+                    hunt.failed(session, status, response)
             case sip_events.Updated(session, request):
                 call.opening.update(session, request.body)
         return None
 
     def _answered(
-        self, track: Track, session: Session, description: SessionDescription
+        self, hunt: Hunt, session: Session, description: SessionDescription
     ) -> Winner | None:
         """Somebody answered: the call is his, unless he is to be asked first."""
-        branches, now = track.branches, self._call.now()
+        branches, now = hunt.branches, self._call.now()
         part = branches.part(session)
-        if part.confirming is None:
-            return self._won(track, session, description)
+        if part.confirmation is None:
+            return self._won(hunt, session, description)
         branches.deadline = max(branches.deadline, now + ASKING_SECONDS + 1)
         try:
-            part.confirming.ask(session, description)
+            part.confirmation.ask(session, description)
         except (ParseError, SipError):
             session.bye(now)
-            track.failed(session, 488, None)
+            hunt.failed(session, 488, None)
         return None
 
-    def _won(self, track: Track, session: Session, description: SessionDescription) -> Winner:
-        moves = track.branches.part(session).confirming is not None
-        lost = self._end_others(session, track)
-        return Winner(session, description, track.line, lost, moves=moves)
+    def _won(self, hunt: Hunt, session: Session, description: SessionDescription) -> Winner:
+        moves = hunt.branches.part(session).confirmation is not None
+        lost = self._end_others(session, hunt)
+        return Winner(session, description, hunt.line, lost, moves=moves)
 
-    def _end_others(self, winner: Session, won: Track | None) -> tuple[tuple[Meter, Ending], ...]:
+    def _end_others(self, winner: Session, won: Hunt | None) -> tuple[tuple[Meter, Ending], ...]:
         """Cancel everybody else; who would have paid for them, and how that ended."""
         self._drop_taker(self._call.now())
         lost = []
         mine = set() if won is None else won.meters
-        for track in self._tracks:
-            track.branches.won(winner, self._call.now())
-            refusal = track.refusal
+        for hunt in self._hunts:
+            hunt.branches.won(winner, self._call.now())
+            refusal = hunt.refusal
             end = taken_elsewhere() if refusal is None else Ending.refused(refusal)
-            lost += [(meter, end) for meter in track.meters - mine]
+            lost += [(meter, end) for meter in hunt.meters - mine]
         return tuple(lost)
 
     def _description(self, session: Session, response: Response) -> SessionDescription:
@@ -356,9 +356,9 @@ class Ringing:
 
     def _ring_late(self, binding: Binding) -> None:
         call = self._call
-        for track in self._tracks:
-            if not track.over:
-                track.branches.late(binding, call, call.opening.offer_to_called, call.now())
+        for hunt in self._hunts:
+            if not hunt.over:
+                hunt.branches.late(binding, call, call.opening.offer_to_called, call.now())
 
     def _offer_more(self, branches: Branches, session: Session) -> bool:
         """Ring one once more who may know other codecs than the caller's."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from softswitch.call.media.leaving import leave
 from softswitch.call.media.media import try_read
+from softswitch.call.media.srtp_handover import hand_over_keys
 
 if TYPE_CHECKING:
     from rtp.session import MediaSession
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from softswitch.call.media.media import Side
 
 
-async def move_beside(call: Call, side: Side, home: MediaSession) -> bool:
+async def move_to_worker_of(call: Call, side: Side, home: MediaSession) -> bool:
     """Have the sound of a call's one remaining person in the worker of another session; whether
     it wasn't there. His phone is spoken to from the new ports at once, and must be offered them;
     a recording ends, and whoever wants it to go on begins another.
@@ -24,7 +24,7 @@ async def move_beside(call: Call, side: Side, home: MediaSession) -> bool:
     """
     if call.sound.beside(home):
         return False
-    await leave(call.leg(side), call.sound, side)
+    await hand_over_keys(call.leg(side), call.sound, side)
     session = await _opened(call, side, home)
     call.recording.stop()
     await call.opening.move(session)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sip import events as sip_events
 from softswitch.call import ending as endings
 from softswitch.call.ending import Ending
-from softswitch.call.ivr.serving import ServiceOver
+from softswitch.call.ivr.service_session import ServiceOver
 from softswitch.call.letters import HangUp, MediaLost
 from softswitch.call.media.keys import key_in
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from rtp.session import MediaError, MediaSession
 from softswitch.call.ivr.speaker import Speaker
-from softswitch.call.media.leaving import leave
 from softswitch.call.media.media import CallMedia
+from softswitch.call.media.srtp_handover import hand_over_keys
 
 if TYPE_CHECKING:
     from sip.flow import Flow
@@ -39,7 +39,7 @@ class Confirmed:
     description: SessionDescription | None
 
 
-class Confirming:
+class AnswerConfirmation:
     """The question to one leg.
 
     Args:
@@ -58,7 +58,7 @@ class Confirming:
         self._asking: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, call: Call, language: str | None) -> Confirming:
+    async def open(cls, call: Call, language: str | None) -> AnswerConfirmation:
         """Raises MediaError."""
         return cls(call, await call.context.media.open_alone(None), language)
 
@@ -87,7 +87,7 @@ class Confirming:
             async with asyncio.timeout(SECONDS):
                 key = await self._key()
         if key == ACCEPT_KEY:
-            await leave(session, self._sound, "a")
+            await hand_over_keys(session, self._sound, "a")
         self._call.post(Confirmed(session, heard if key == ACCEPT_KEY else None))
 
     async def _key(self) -> str:

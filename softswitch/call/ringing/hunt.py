@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from softswitch.call.ringing.forking import Attempt, Branches
-from softswitch.call.ringing.reaching import NO_TRUNK
+from softswitch.call.ringing.rented_targets import NO_TRUNK
 
 if TYPE_CHECKING:
     from sip.message import Response
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from softswitch.subscribers.refusal import Refusal
 
 
-class Track:
+class Hunt:
     """None of them is rung before it begins.
 
     Args:

@@ -17,8 +17,8 @@ from sip.sdp import SessionDescription
 from sip.session import Glare
 from softswitch.call import ending as endings
 from softswitch.call.ending import Ending
+from softswitch.call.established.established_call import hung_up
 from softswitch.call.established.renegotiation import RETRY_SECONDS, Asker
-from softswitch.call.established.talking import hung_up
 from softswitch.call.established.transfer import GiveLeg, Given
 from softswitch.call.media.keys import key_in
 from softswitch.call.media.media import CallMedia, Side
@@ -41,7 +41,7 @@ class OfferAnew:
     """Our offer crossed another one: it is time for a second try."""
 
 
-class Serving:
+class ServiceSession:
     """What a call does whose called side is the switch.
 
     Args:
@@ -77,7 +77,7 @@ class Serving:
             description = call.media.offer_itself("a")
         else:
             description = self._answer(self._offer)
-        await call.attending.accept(description)
+        await call.service_leg.accept(description)
         if self._offer is not None:
             self._serve()
 
@@ -141,7 +141,7 @@ class Serving:
             case sip_events.Acknowledged(_, request):
                 return self._acknowledged(request)
             case sip_events.Referred(session, request, flow):
-                call.attending.referred(session, request, flow)
+                call.service_leg.referred(session, request, flow)
             case sip_events.ReinviteAnswered(_, response):
                 self._answered(response.body)
             case sip_events.ReinviteRefused(_, status) if status == 491:
@@ -219,4 +219,4 @@ class Serving:
 
 async def _run(call: Call, service: Awaitable[None]) -> None:
     await service
-    await call.attending.finish_speaking()
+    await call.service_leg.finish_speaking()

@@ -22,7 +22,7 @@ from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.call.call import Call
 from softswitch.call.ending import Ending
 from softswitch.call.established import merging
-from softswitch.call.established.talking import talk
+from softswitch.call.established.established_call import talk
 from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia
 from softswitch.call.ringing.ringing import Ringing, Winner
@@ -162,7 +162,7 @@ class InvitedCall(Call):
         member = hall.join(conference.key, self._line, self, "b", owner=False)
         self._tell(200)
         self.recording.follow()
-        self.attending.bring(member, anew=winner.moves)
+        self.service_leg.bring(member, anew=winner.moves)
         return await talk(self)
 
     def progress(self, session: Session, response: Response, *, early: bool = True) -> None:

@@ -17,7 +17,7 @@ SECONDS = 1.0
 """How long a worker may take to say what came from a leg."""
 
 
-async def leave(leg: Session, session: MediaSession, side: Side) -> None:
+async def hand_over_keys(leg: Session, session: MediaSession, side: Side) -> None:
     """Have a leg's keys go on where it comes to; to be called before anything is said there."""
     seen: Seen = ()
     if leg.sound.keys is not None:

@@ -25,7 +25,7 @@ VOICEMAIL = "voicemail"
 """What answered, in the CDR."""
 
 
-async def leave_message(call: Call, priced: PricedRoute, refusal: Refusal) -> Ending | None:
+async def divert_to_voicemail(call: Call, priced: PricedRoute, refusal: Refusal) -> Ending | None:
     """Have the mailbox answer; None: the line has none, or none for such calls.
 
     Args:
@@ -44,10 +44,10 @@ async def leave_message(call: Call, priced: PricedRoute, refusal: Refusal) -> En
     ended = await given_up(call)
     if ended is not None:
         return ended
-    call.record.answered_by, call.attending.host = VOICEMAIL, line
+    call.record.answered_by, call.service_leg.host = VOICEMAIL, line
     # A phone that rang may have sent early sound: what the caller says isn't for it any more.
     call.sound.set_remote("b", None, 0, 0, "inactive")
-    return await call.attending.serve(partial(call.context.take_message, call, line))
+    return await call.service_leg.serve(partial(call.context.take_message, call, line))
 
 
 async def given_up(call: Call) -> Ending | None:

@@ -22,7 +22,7 @@ from softswitch.admission.routing import ToLine
 from softswitch.call import ending as endings
 from softswitch.call.call import Call
 from softswitch.call.ending import Ending
-from softswitch.call.established.talking import talk
+from softswitch.call.established.established_call import talk
 from softswitch.call.letters import HangUp, MediaLost
 from softswitch.call.media.media import CallMedia
 from softswitch.call.ringing.forking import Branches, Offer, no_answer
@@ -109,7 +109,7 @@ class PlacedCall(Call):
             self._branches.cancel(now)
 
 
-class CompletingCall(PlacedCall):
+class CallbackCall(PlacedCall):
     """Calls the caller back; when he answers, the callee.
 
     Args:

@@ -64,7 +64,7 @@ class Said:
     """The announcement is over, in one way or another."""
 
 
-async def apologize(call: Call, end: Ending) -> Ending:
+async def announce_refusal(call: Call, end: Ending) -> Ending:
     """Say why a call ends before it was answered, if there is something to say; how it ends."""
     said = _announcement(call, end)
     if said is None:

@@ -17,8 +17,8 @@ from softswitch.call.established.renegotiation import Asker
 from softswitch.call.established.transfer import Connect, GiveLeg, Given
 from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
 from softswitch.call.media.keys import INFO_TYPES, MAX_INFO_BYTES, key_in
-from softswitch.call.media.leaving import leave
 from softswitch.call.media.media import other
+from softswitch.call.media.srtp_handover import hand_over_keys
 from softswitch.call.ringing import pick_up
 from softswitch.call.ringing.pick_up import PickUp
 
@@ -50,7 +50,7 @@ def _next_deadline(call: Call, cap: float) -> float:
     return min(
         cap,
         call.transfer.until,
-        call.talks.retry_at,
+        call.renegotiation.retry_at,
         call.warnings.next_at(),
         call.payers.next_deadline(),
     )
@@ -64,8 +64,8 @@ async def _expire(call: Call, cap: float) -> Ending | None:
     if now >= cap:
         return endings.cap_reached(cap)
     call.warnings.expire(now)
-    if now >= call.talks.retry_at:
-        call.talks.retry(now)
+    if now >= call.renegotiation.retry_at:
+        call.renegotiation.retry(now)
     if now >= call.transfer.until:
         return await call.transfer.expire()
     return None
@@ -76,8 +76,8 @@ async def _hear(call: Call, letter: Any) -> Ending | None:
         return await call.transfer.take(letter)
     if isinstance(letter, Connect):
         return await call.transfer.connect(letter)
-    if call.attending.under_way and not isinstance(letter, _OF_EVERY_CALL):
-        return call.attending.hear(letter)
+    if call.service_leg.under_way and not isinstance(letter, _OF_EVERY_CALL):
+        return call.service_leg.hear(letter)
     match letter:
         case sip_events.HungUp() | sip_events.Cancelled():
             return hung_up(call, letter)
@@ -106,7 +106,7 @@ async def _hear(call: Call, letter: Any) -> Ending | None:
         case HangUp(ended_by, rule):
             return Ending(ended_by, 200, 16, rule=rule)
         case Asker():
-            call.talks.ask(letter, letter.offer, call.now())
+            call.renegotiation.ask(letter, letter.offer, call.now())
         case _:
             return _renegotiate(call, letter)
     return None
@@ -130,7 +130,7 @@ def _renegotiate(call: Call, letter: Any) -> Ending | None:
     """Offers and answers after the first; one that can't be understood ends nothing but
     itself, unless a delayed first answer is what is missing."""
     try:
-        call.talks.take(letter, call.now())
+        call.renegotiation.take(letter, call.now())
     except (ParseError, SipError) as error:
         return Ending("callee", 200, 65, rule=f"media: {error.reason}")
     return None
@@ -152,11 +152,11 @@ async def _give(call: Call, letter: GiveLeg) -> Ending | None:
     """Let another call have the person whom one of our legs talks to."""
     side = call.side_of(letter.session)
     kept = other(side)
-    busy = call.transfer.under_way or call.talks.busy
+    busy = call.transfer.under_way or call.renegotiation.busy
     if busy or letter.taker.over or letter.session not in call.parties:
         letter.taker.post(Given(None))
         return None
-    await leave(call.leg(kept), call.sound, kept)
+    await hand_over_keys(call.leg(kept), call.sound, kept)
     session, line, identity = call.parties.give(kept)
     session.owner = None
     letter.taker.post(Given(session, line, identity, call.payers.give()))

@@ -15,7 +15,7 @@ from billing.facts.authorization import BillingError
 from rtp.session import MediaError
 from softswitch.admission.routing import Route, ToTrunk
 from softswitch.call.ending import Ending
-from softswitch.call.ringing.confirming import Confirming
+from softswitch.call.ringing.answer_confirmation import AnswerConfirmation
 from softswitch.call.ringing.diversion import Diversion
 from softswitch.call.ringing.forking import Attempt, Part
 from softswitch.subscribers.directory import Line, Trunk
@@ -34,7 +34,7 @@ REACHED_BY = 301
 """The status that tells others why the call comes to them: it goes there always."""
 
 
-class Reaching:
+class RentedTargets:
     """The targets of one call that are still to be rung.
 
     Args:
@@ -50,7 +50,7 @@ class Reaching:
         self._number = number
         self._payers = len(call.payers.meters)
         """Those there were before any target had one."""
-        self._questions: list[Confirming] = []
+        self._questions: list[AnswerConfirmation] = []
         steps = [(target,) for target in reach.targets] if reach.in_turn else [reach.targets]
         self._steps: deque[tuple[Target, ...]] = deque(steps)
 
@@ -109,11 +109,11 @@ class Reaching:
         questions = await self._ask(at_once) if target.confirm else [None] * at_once
         return [_timed(attempt, target, meter, questions) for attempt in rung]
 
-    async def _ask(self, at_once: int) -> list[Confirming]:
+    async def _ask(self, at_once: int) -> list[AnswerConfirmation]:
         """Questions to those who ring at once; who rings after them is asked by the same."""
         first = len(self._questions)
         for _ in range(at_once):
-            self._questions.append(await Confirming.open(self._call, self._line.language))
+            self._questions.append(await AnswerConfirmation.open(self._call, self._line.language))
         return self._questions[first:]
 
     def _to_server(self, target: str) -> ToTrunk:
@@ -124,7 +124,10 @@ class Reaching:
 
 
 def _timed(
-    attempt: Attempt, target: Target, meter: Meter | None, questions: Sequence[Confirming | None]
+    attempt: Attempt,
+    target: Target,
+    meter: Meter | None,
+    questions: Sequence[AnswerConfirmation | None],
 ) -> Attempt:
     """An attempt as one of a target's."""
     parts = tuple(Part(meter, question) for question in questions[: len(attempt.invitations)])

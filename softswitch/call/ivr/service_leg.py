@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from softswitch.call.ending import Ending
 from softswitch.call.established import merging
-from softswitch.call.established.talking import talk
-from softswitch.call.ivr.serving import OfferAnew, Serving
+from softswitch.call.established.established_call import talk
+from softswitch.call.ivr.service_session import OfferAnew, ServiceSession
 from softswitch.call.ivr.speaker import Speaker
 from softswitch.call.media.media import other
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from softswitch.subscribers.directory import Line
 
 
-class Attending:
+class ServiceLeg:
     """What one call has of it."""
 
-    __slots__ = ("_call", "_serving", "_speaker", "host", "on_refer")
+    __slots__ = ("_call", "_session", "_speaker", "host", "on_refer")
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._serving: Serving | None = None
+        self._session: ServiceSession | None = None
         self._speaker: Speaker | None = None
         self.on_refer: Callable[[Session, Request, Flow], None] | None = None
         """What a REFER asks a service for; None: it does nothing for others."""
@@ -41,7 +41,7 @@ class Attending:
     @property
     def under_way(self) -> bool:
         """Whether a service talks with the caller now."""
-        return self._serving is not None
+        return self._session is not None
 
     @property
     def speaker(self) -> Speaker:
@@ -60,8 +60,8 @@ class Attending:
     async def serve(self, service: Callable[[], Awaitable[None]]) -> Ending:
         """Have a service of ours answer, and talk with the caller until either has enough."""
         self._call.tones.stop_ringing()
-        self._serving = Serving(self._call, self._call.offer, service)
-        await self._serving.answer()
+        self._session = ServiceSession(self._call, self._call.offer, service)
+        await self._session.answer()
         return await talk(self._call)
 
     async def accept(self, description: bytes) -> None:
@@ -88,8 +88,8 @@ class Attending:
 
     def hear(self, letter: Any) -> Ending | None:
         """What the caller does while a service talks with him."""
-        assert self._serving is not None
-        return self._serving.hear(letter)
+        assert self._session is not None
+        return self._session.hear(letter)
 
     def connected(self, session: Session, line: Line | None, identity: Identity | None) -> None:
         """Somebody answered whom a service of ours had called."""
@@ -110,10 +110,10 @@ class Attending:
         self.bring(member)
 
     def bring(self, member: Member, *, anew: bool = True) -> None:
-        """Have somebody in a conference; `anew` as in :meth:`Serving.take_over`."""
+        """Have somebody in a conference; `anew` as in :meth:`ServiceSession.take_over`."""
         call = self._call
-        self._serving = Serving(call, None, partial(merging.attend, member), member.side)
-        self._serving.take_over(anew=anew)
+        self._session = ServiceSession(call, None, partial(merging.attend, member), member.side)
+        self._session.take_over(anew=anew)
         call.context.changed(call)
 
     def referred(self, session: Session, request: Request, flow: Flow) -> None:
@@ -136,6 +136,6 @@ class Attending:
 
     def stop(self) -> None:
         """The service is over: somebody else talks with the caller now, or nobody."""
-        if self._serving is not None:
-            self._serving.stop()
-            self._serving = None
+        if self._session is not None:
+            self._session.stop()
+            self._session = None

@@ -11,11 +11,11 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Any
+from typing import IO, Protocol
 from xml.parsers import expat
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -82,7 +82,7 @@ class _Root(Exception):
     """The first element has come."""
 
 
-def _check_prolog(file: Any) -> None:
+def _check_prolog(file: IO[bytes]) -> None:
     def refuse(*_: object) -> None:
         raise WorkbookError("it has a document type in its XML, which no Excel writes")
 
@@ -122,7 +122,16 @@ def _rows(data: bytes) -> Iterator[list[str]]:
                 yield cells + [""] * (width - len(cells)) if any(cells) else []
 
 
-def _texts(rows: Iterator[Any]) -> list[str]:
+class _Cell(Protocol):
+    """A cell of openpyxl, which has no types."""
+
+    value: object
+    data_type: str
+    coordinate: str
+    number_format: str
+
+
+def _texts(rows: Iterator[Iterable[_Cell]]) -> list[str]:
     """Of the first row."""
     return [_text(cell) for cell in next(rows, ())]
 
@@ -133,7 +142,7 @@ def _trimmed(cells: list[str]) -> list[str]:
     return cells
 
 
-def _text(cell: Any) -> str:
+def _text(cell: _Cell) -> str:
     """What a person sees in it."""
     value = cell.value
     if value is None:

@@ -11,6 +11,7 @@ from rtp.session import MediaError
 from softswitch.call.call import Call
 from softswitch.call.charging.accounting import media_figures
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.lines.completions import found
 from softswitch.operations.lines.registrations import registration_rows
 from softswitch.operations.network.trunks import no_trunk, trunk_row
@@ -20,7 +21,6 @@ from softswitch.subscribers.directory import Trunk
 from softswitch.trace.ladder import row
 from softswitch.trace.recorder import CallTrace, Message
 
-Row = dict[str, Any]
 FIGURES_SECONDS = 2.0
 """How long an operator waits for a worker's figures."""
 
@@ -105,7 +105,7 @@ def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
         return ban_rows(switch.guard, switch.now())
 
     def guard_show() -> Row:
-        return figures(switch.guard, switch.endpoint)
+        return dict(figures(switch.guard, switch.endpoint))
 
     def guard_unban(source: str, line: str | None = None) -> Row:
         try:

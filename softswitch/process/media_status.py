@@ -9,8 +9,8 @@ from typing import Any
 from rtp.client import MediaWorkers
 from rtp.control import Status, TickFigures
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 
-Row = dict[str, Any]
 ANSWER_SECONDS = 2.0
 """How long an operator waits for the workers."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
@@ -15,14 +14,13 @@ from billing.facts.cdr import show_stamp
 from billing.facts.money import MAX_MICROS, MoneyError, format_amount, parse_amount
 from billing.stores import tariff_store
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import change_status, today, who
 from softswitch.operations.context import Context
 from softswitch.operations.lines.lines import generate_password
 from softswitch.operations.money.bills import schedule_bills
 from softswitch.subscribers import profile
 from softswitch.subscribers.passwords import hashed, matches
-
-Row = dict[str, Any]
 
 DEFAULT_TARIFF = "default"
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
@@ -167,7 +165,8 @@ def _set_field(context: Context, owner: Account, key: str, text: str, by: str) -
 def _profile_row(context: Context, owner: Account) -> Row:
     fields = context.subscribers.fields(owner.id)
     own = [key for key, field in profile.FIELDS.items() if owner.kind in field.kinds]
-    return {key: fields.get(key) for key in own} | {"login": context.subscribers.login(owner.id)}
+    row: Row = {key: fields.get(key) for key in own}
+    return row | {"login": context.subscribers.login(owner.id)}
 
 
 def account_row(account: Account) -> Row:

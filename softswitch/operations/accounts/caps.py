@@ -8,11 +8,10 @@ from typing import Any
 
 from billing.facts.money import format_amount
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import read_amount
 from softswitch.operations.context import Context
 from softswitch.subscribers.caps import Caps
-
-Row = dict[str, Any]
 
 _CODE = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 MAX_CALLS = 100_000

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from billing.facts.calendar import local_day
 from billing.facts.cdr import show_stamp
 from billing.facts.debt import Debt
 from billing.facts.money import format_amount
 from billing.stores import debt_search
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.scheduled.debt_work import suspends_at
-
-Row = dict[str, Any]
 
 
 def account_debts(context: Context) -> list[Row]:

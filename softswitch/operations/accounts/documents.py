@@ -8,7 +8,6 @@ import hashlib
 import re
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 from billing.decisions.sales import Notice, ScheduleWork, Tell
 from billing.facts.account import Change
@@ -19,14 +18,13 @@ from billing.facts.order import CONNECTED, REQUESTED
 from billing.facts.rental import DOCUMENTS
 from billing.stores import rental_store
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import reason_given, today, who
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.orders import serve_orders
 from softswitch.scheduled.due import DOCUMENT_KIND
 from softswitch.subscribers import profile
 from softswitch.subscribers.subscriber_store import APPROVED, PENDING, REFUSED, Document
-
-Row = dict[str, Any]
 
 MAX_OCTETS = 10 * 1024 * 1024
 """A scan of several pages; it is kept in the database."""

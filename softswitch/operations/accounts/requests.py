@@ -11,13 +11,12 @@ from billing.facts.account import Change
 from billing.facts.cdr import Cdr, media_row, show_stamp
 from billing.stores.store import CdrFilter
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import who
 from softswitch.operations.context import Context
 from softswitch.operations.lines.registrations import registration_rows
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.subscriber_store import Request
-
-Row = dict[str, Any]
 
 RELOCATION, CORRECTION, FAULT = "relocation", "correction", "fault"
 KINDS = (RELOCATION, CORRECTION, FAULT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Any, get_args
+from typing import get_args
 
 from billing.facts.account import ACTIVE, APPROVED, CLOSED, TRANSITIONS, Account, Status
 from billing.facts.authorization import ChangeStatus
@@ -12,12 +12,11 @@ from billing.facts.calendar import local_day
 from billing.facts.cdr import show_stamp
 from billing.stores import order_store, rental_store
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.scheduled import order_work
 from softswitch.subscribers import profile
 from softswitch.subscribers.profile import FieldError, read_date
-
-Row = dict[str, Any]
 
 PROOF_OF = {profile.PERSON: "identity", profile.COMPANY: "registration"}
 """The class of documents that says who an account is."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from billing.facts.cdr import TYPES, Cdr, show_stamp
 from billing.facts.money import format_amount
@@ -12,11 +11,10 @@ from billing.facts.rental import ENDED
 from billing.stores import rental_store
 from billing.stores.store import CdrFilter
 from softswitch.control.errors import OperationError, one_of
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.times import read_time
 from softswitch.scheduled.number_moves import NUMBER_OF_LINE
-
-Row = dict[str, Any]
 
 MAX_CALLS = 100_000
 """On one statement; more are several statements."""

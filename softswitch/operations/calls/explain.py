@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.times import read_time
 
 
 def explain_call(
     context: Context, caller: str, number: str, at: str | None = None, seconds: int = 60
-) -> Any:
+) -> list[Row]:
     """`caller` is a line's number or login, `number` is what it dials."""
     from softswitch.operations.calls import explanation as explain
 

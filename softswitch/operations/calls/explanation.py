@@ -21,13 +21,12 @@ from softswitch.admission.credit import PricedRoute
 from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.quoting import quote, quote_row, split
 from softswitch.admission.routing import ToLine, ToService, direction_of_call, type_of_call
+from softswitch.control.values import Row
 from softswitch.operations.context import Context, capped, changed_numbers, rented_numbers
 from softswitch.operations.tariffs.tariffs import rate_row
 from softswitch.services.answering import answering
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.refusal import Refusal
-
-Row = dict[str, Any]
 
 _ASKING = Request.build("INVITE", b"sip:x", ((b"From", b"<sip:x@x>"),))
 """What a phone sends that doesn't ask for anything special."""

@@ -9,11 +9,10 @@ from billing.facts.money import format_amount
 from billing.stores.store import CdrFilter
 from softswitch.admission.numbering import NumberError
 from softswitch.control.errors import one_of
+from softswitch.control.values import Row
 from softswitch.operations.accounts.statements import read_after
 from softswitch.operations.context import Context
 from softswitch.operations.times import read_time
-
-Row = dict[str, Any]
 
 
 def cdr_list(context: Context, **wanted: Any) -> list[Row]:

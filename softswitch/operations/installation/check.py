@@ -11,7 +11,6 @@ import shutil
 import socket
 import zoneinfo
 from collections.abc import Iterator
-from typing import Any
 
 from ivr_prompts.languages import LANGUAGES
 from rtp.samples import CLOCK_RATE
@@ -24,6 +23,7 @@ from softswitch.config.config import Config, ConfigError
 from softswitch.config.values import Listen
 from softswitch.control import client as control_client
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.installation.check_media import (
     codecs,
     fast_path,
@@ -35,8 +35,6 @@ from softswitch.operations.installation.setup import nonce_secret, opened
 from softswitch.operations.network.prompts import prompt_summary
 from softswitch.papers.pdf import MISSING
 from softswitch.prompts.library import scan
-
-Row = dict[str, Any]
 
 LEAST_FREE_BYTES = 200 * 1024 * 1024
 """Below it a day's CDRs and log may not fit."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from rtp.kernel.probe import try_machine
 from rtp.kernel.tier import KernelUnavailable
@@ -11,8 +10,8 @@ from rtp.shared_ports import shared_ports
 from softswitch.config.config import Config
 from softswitch.control import client as control_client
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 
-Row = dict[str, Any]
 LATE_MS = 20.0
 """A tick's own length: what jitter buffers of phones bear for sure."""
 RELAYED = "calls are relayed in user space"

@@ -82,5 +82,5 @@ def create(context: Context) -> None:
         lines.line_set(context, number, "display_name", person)
         # Many phones read only the first challenge, or know only MD5.
         lines.line_set(context, number, "algorithms", "MD5")
-        made.append(DemoLine(person, number, line["password"]))
+        made.append(DemoLine(person, number, str(line["password"])))
     save(context.config, made)

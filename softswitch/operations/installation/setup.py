@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,12 +17,11 @@ from billing.facts.product import Product
 from billing.stores.store import Store, StoreError
 from softswitch.config.config import Config, load, parse
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.database import schema
 from softswitch.operations.context import Context
 from softswitch.services.self_service import CONFERENCE
 from softswitch.subscribers.directory_store import DirectoryStore
-
-Row = dict[str, Any]
 
 NONCE_SECRET_BYTES = 32
 

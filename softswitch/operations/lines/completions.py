@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from billing.facts.cdr import show_stamp
 from softswitch.completion.store import CompletionStore
 from softswitch.completion.waiting import Waiting
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
-
-Row = dict[str, Any]
 
 
 def completion_list(context: Context) -> list[Row]:

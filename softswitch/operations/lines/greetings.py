@@ -7,20 +7,18 @@ import binascii
 import secrets
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from billing.facts.cdr import show_stamp
 from rtp.samples import CLOCK_RATE
 from rtp.wav import WavError
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.lines.voicemail import mailbox_of, read_sound, shelf_of, store_of
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.reach_store import reaches_of
 from softswitch.voicemail.greeting_file import check
 from softswitch.voicemail.store import Greeting
-
-Row = dict[str, Any]
 
 MAX_GREETINGS = 20
 """Of one line."""

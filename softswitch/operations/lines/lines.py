@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
@@ -25,6 +25,7 @@ from sip.digest import Algorithm, ha1
 from softswitch.call.media.keys import KEY_POLICIES
 from softswitch.call.media.leg_security import SRTP_POLICIES
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row, Value
 from softswitch.operations.accounts.standing import reason_given, today, who
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.free_numbers import check_free, contested
@@ -34,7 +35,6 @@ from softswitch.subscribers.directory import Line, Waiting
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import VoicemailStore
 
-Row = dict[str, Any]
 Choice = TypeVar("Choice", bound=str)
 
 MAX_IMPORT_LINES = 200_000
@@ -113,11 +113,9 @@ def line_list(context: Context) -> list[Row]:
 
 def line_show(context: Context, number: str) -> Row:
     line = context.line(number)
-    return (
-        _row(line, context.account(line.account_id).name)
-        | {key: _setting(getattr(line, key)) for key in _SETTINGS_SHOWN}
-        | {"pin": "set" if line.pin else None}
-    )
+    settings: Row = {key: _setting(line, key) for key in _SETTINGS_SHOWN}
+    name = context.account(line.account_id).name
+    return _row(line, name) | settings | {"pin": "set" if line.pin else None}
 
 
 def line_suspend(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
@@ -301,7 +299,7 @@ def _read_csv(context: Context, text: str) -> tuple[list[Line], list[Row], list[
     return lines, made, errors
 
 
-def _csv_line(context: Context, cells: Row, accounts: _Accounts) -> tuple[Line, str]:
+def _csv_line(context: Context, cells: Mapping[str, str], accounts: _Accounts) -> tuple[Line, str]:
     password = cells.get("password") or generate_password()
     account = accounts.get(cells["account"])
     return _new_line(
@@ -388,11 +386,13 @@ _SETTINGS_SHOWN = (
 )  # fmt: skip
 
 
-def _setting(value: object) -> object:
-    if isinstance(value, Waiting):
-        return str(value)
-    if isinstance(value, tuple):
-        return [item.value for item in value]
+def _setting(line: Line, key: str) -> Value:
+    if key == "algorithms":
+        chosen = line.algorithms
+        return None if chosen is None else [algorithm.value for algorithm in chosen]
+    if key == "waiting":
+        return None if line.waiting is None else str(line.waiting)
+    value: str | int | None = getattr(line, key)
     return value
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 from billing.facts.cdr import show_stamp
 from softswitch.conference.rooms import RoomStore
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.subscribers.pin_tries import Kind, PinTries, Secret, Tries
-
-Row = dict[str, Any]
 
 
 def pin_list(context: Context) -> list[Row]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.recordings.store import RecordedCall, RecordingStore
 from softswitch.voicemail.shelf import Shelf
-
-Row = dict[str, Any]
 
 
 def recording_list(context: Context, number: str | None = None, limit: int = 100) -> list[Row]:

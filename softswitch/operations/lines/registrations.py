@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
-from typing import Any
 
 from sip.flow import show_address
 from sip.registrar import Binding
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.subscribers.directory import Directory
-
-Row = dict[str, Any]
 
 
 def registration_list(context: Context) -> list[Row]:

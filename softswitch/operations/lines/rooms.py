@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
 from softswitch.conference.rooms import DialInRoom, RoomStore
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.subscribers import pins
-
-Row = dict[str, Any]
 
 
 def room_add(context: Context, room: str, line: str, pin: str | None = None) -> Row:

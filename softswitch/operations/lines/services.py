@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
 
 from billing.facts.cdr import Cdr, show_stamp
 from billing.stores.store import CdrFilter
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context, rented_numbers
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.last_calls import LastCall
 from softswitch.subscribers.service_store import ServiceStore
 from softswitch.subscribers.supplementary import KINDS, ServiceError, Setting, Supplementary
-
-Row = dict[str, Any]
 
 LONGEST_SETUP_MS = 14_400_000
 """Between a call's first leg and one that was added to it: a call may last so long."""

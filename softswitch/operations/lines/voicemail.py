@@ -10,6 +10,7 @@ from typing import Any
 
 from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.mail.letter import is_address
 from softswitch.operations.context import Context
 from softswitch.operations.lines.lines import optional_integer
@@ -21,8 +22,6 @@ from softswitch.subscribers.pin_tries import PinTries, Secret
 from softswitch.subscribers.supplementary import ForwardKind
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import Message, VoicemailStore
-
-Row = dict[str, Any]
 
 
 def voicemail_enable(
@@ -178,6 +177,7 @@ def _limit(key: str) -> Callable[[VoiceMailbox, str], VoiceMailbox]:
     low, high = LIMITS[key]
 
     def change(mailbox: VoiceMailbox, value: str) -> VoiceMailbox:
+        # Any: replace() can't see that each key of LIMITS is a field of whole numbers.
         changes: dict[str, Any] = {key: optional_integer(key, value, low, high)}
         return replace(mailbox, **changes)
 

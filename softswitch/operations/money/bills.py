@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any
 
 from billing.decisions.sales import EnsureWork
 from billing.facts.account import Account
@@ -13,12 +12,11 @@ from billing.facts.cdr import show_stamp
 from billing.facts.money import format_amount
 from billing.stores import bill_store, rental_store, sales_store
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.papers import forms, words
 from softswitch.papers.paper import Paper, to_html
 from softswitch.subscribers.profile import FieldError, read_date
-
-Row = dict[str, Any]
 
 MAX_MOVES = 20_000
 """Entries on one reconciliation act: some four hundred pages."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from billing.decisions import bonus
 from billing.decisions.sales import DefineBonus
 from billing.facts.calendar import local_day
 from billing.facts.money import format_amount
 from billing.stores import sales_store
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import read_amount, read_currency
 from softswitch.operations.context import Context
-
-Row = dict[str, Any]
 
 
 def bonus_set(context: Context, amount: str, currency: str | None = None) -> Row:

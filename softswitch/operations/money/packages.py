@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import replace
-from typing import Any
 
 from billing.decisions.sales import (
     BuyPackage,
@@ -21,10 +20,9 @@ from billing.facts.product import EVERYWHERE, ON_NET_SCOPE, Product, Subscriptio
 from billing.facts.tariff import MAX_PREFIX_DIGITS
 from billing.stores import sales_store
 from softswitch.control.errors import OperationError, check_international
+from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import read_amount, read_currency
 from softswitch.operations.context import Context
-
-Row = dict[str, Any]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _PURCHASE_ID = re.compile(r"[\x21-\x7e]{1,100}")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from billing.facts.money import MICROS, MoneyError, format_amount, parse_amount
 from billing.facts.tax import EVERYBODY, WHOLE, SetTax, TaxRate
 from billing.stores import bill_store, tax_store
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
-
-Row = dict[str, Any]
 
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from billing.facts.account import Account
 from billing.facts.cdr import show_stamp
@@ -22,10 +21,9 @@ from billing.facts.wallet import (
 )
 from billing.stores import wallet_store
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import account_row, read_amount, read_currency
 from softswitch.operations.context import Context
-
-Row = dict[str, Any]
 
 MAX_UNITS = 100_000_000
 """More SMS than a country's people are a slip of the pen."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.mail.letter import Mail, is_address
 from softswitch.mail.outbox import Outbox, Queued, State
 from softswitch.operations.context import Context
-
-Row = dict[str, Any]
 
 
 def mail_list(context: Context, state: State | None = None, limit: int = 100) -> list[Row]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from billing.facts.cdr import Cdr, show_stamp
 from billing.stores.statements import MAX_KEYS
 from billing.stores.store import recovery
 from softswitch.control.claim import is_claimed
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
-
-Row = dict[str, Any]
 
 DEAD_MS = 60_000
 """A node whose calls have proven no life for so long, and whose claim is free, is dead: calls prove

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from ivr_prompts.espeak import NoVoice
 from ivr_prompts.languages import LANGUAGES, texts, voiced
@@ -16,12 +15,11 @@ from rtp.samples import Samples
 from rtp.wav import WavError, file_bytes
 from softswitch.config.config import Config
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.prompts.levelling import levelled
 from softswitch.prompts.library import PromptLibrary, folders, scan, synthesised_file
 from softswitch.prompts.recordings import Folder, read
 from softswitch.prompts.voices import Voice, voice
-
-Row = dict[str, Any]
 
 MAX_SHOWN_FAULTS = 20
 

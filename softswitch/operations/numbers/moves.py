@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
@@ -13,6 +12,7 @@ from billing.facts.calendar import Term
 from billing.facts.cdr import show_stamp
 from billing.facts.due import DueWork
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import coming_day, reason_given, who
 from softswitch.operations.context import Context
 from softswitch.operations.lines import lines
@@ -30,8 +30,6 @@ from softswitch.scheduled.number_moves import (
     NumberMoves,
     PortOrder,
 )
-
-Row = dict[str, Any]
 
 MAX_OPERATOR = 64
 

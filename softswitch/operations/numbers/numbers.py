@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import secrets
-from typing import Any
+from collections.abc import Mapping
 
 from billing.facts.account import Account
 from billing.facts.cdr import show_stamp
@@ -31,13 +31,12 @@ from billing.facts.rental import (
 )
 from billing.stores import rental_store
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import read_amount, read_currency
 from softswitch.operations.accounts.standing import approved_kinds
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.number_fields import country_of, kind_of, line_of, word_of
 from softswitch.operations.numbers.orders import order_key, serve_pool
-
-Row = dict[str, Any]
 
 COLUMNS = ("number", "country", "city", "kind", "supplier", "documents", "service", "monthly")
 MAX_IMPORT = 100_000
@@ -379,7 +378,7 @@ def _from_stock(
     return [item.number for item in stock[:count]]
 
 
-def _number_of(context: Context, currency: str | None, cells: Row) -> Number:
+def _number_of(context: Context, currency: str | None, cells: Mapping[str, str]) -> Number:
     kind = kind_of(cells["kind"])
     service = cells["service"] or None
     if (kind == SMS) != (service is not None):

@@ -27,6 +27,7 @@ from billing.facts.rental import SMS, STOCK, TERMS, Number, Rental, discount, fe
 from billing.stores import order_store, rental_store
 from billing.stores.sales_store import due_of_kind
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import read_amount, read_currency
 from softswitch.operations.accounts.standing import (
     approved_kinds,
@@ -38,8 +39,6 @@ from softswitch.operations.accounts.standing import (
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.number_fields import country_of, kind_of, line_of, word_of
 from softswitch.scheduled import order_work
-
-Row = dict[str, Any]
 
 MAX_COUNT = 100
 """Numbers of one order."""

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Any
 
 from billing.facts.rental import RENTED, TRIAL, Number
 from billing.stores import rental_store
 from rtp.wav import WavError
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.lines.greetings import greeting_path
 from softswitch.subscribers.reach import RING_SECONDS, Reach, ReachError, Target, sip_uri
 from softswitch.subscribers.reach_store import reaches_of, save_reach
 from softswitch.voicemail import greeting_file
-
-Row = dict[str, Any]
 
 
 def number_reach(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from billing.facts.cdr import show_stamp
 from billing.facts.money import format_amount
@@ -13,11 +12,10 @@ from billing.facts.rerating import CorrectPrice, RatedCall, rate_by
 from billing.facts.tariff import Rate, Tariff
 from billing.stores import rerating_store, sales_store, tariff_store
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.tariffs.tariff_terms import tariff_known
 from softswitch.operations.times import read_time
-
-Row = dict[str, Any]
 
 PAGE = 500
 """Calls that are corrected together: a batch that locks their accounts only shortly."""
@@ -183,7 +181,7 @@ def _changes(call: RatedCall, rate: Rate, report: _Report) -> bool:
 
 
 def _row(report: _Report, dry_run: bool) -> Row:
-    accounts = [
+    accounts: list[Row] = [
         {
             "account": account,
             "tariff": tariff,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from billing.facts.assignment import Assignment
@@ -14,11 +14,11 @@ from billing.facts.intervals import MAX_HOLIDAYS, MAX_INTERVALS, Interval, read_
 from billing.facts.tariff import Tariff, Terms
 from billing.stores import tariff_store
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import read_currency, tariff_name
 from softswitch.operations.context import Context
 from softswitch.operations.times import read_time
 
-Row = dict[str, Any]
 T = TypeVar("T")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from billing.facts.authorization import ReplaceTariff, UndoTariff
 from billing.facts.cdr import show_stamp
@@ -14,13 +13,12 @@ from billing.formats.rate_sheet import LineError, TariffImport, read_csv
 from billing.stores import sales_store, tariff_store
 from softswitch.admission.quoting import quote, quote_row
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import DEFAULT_TARIFF, tariff_name
 from softswitch.operations.context import Context
 from softswitch.operations.tariffs.tariff_terms import find_tariff, tariff_known, terms_row
 from softswitch.operations.times import read_time
 from softswitch.subscribers.refusal import Refusal
-
-Row = dict[str, Any]
 
 MAX_SHOWN_ERRORS = 50
 MAX_SHOWN_CHANGES = 100_000

@@ -25,6 +25,8 @@ MAX_DIGITS_TO_SEND = 64
 VOLUME = 10
 """-10 dBm0, as usual."""
 _MAX_DURATION = 0xFFFF
+_SHORTEST_PAUSE_MS = 40
+"""Between two presses of one key; ITU-T Q.24 has no receiver that takes less."""
 _MAX_LATE_SECONDS = 5
 """A timestamp from further back is of a clock that began anew."""
 
@@ -79,10 +81,11 @@ class EventReceiver:
         clock_rate: Hz of the timestamps.
     """
 
-    __slots__ = ("_code", "_duration", "_ended", "_max_late", "_timestamp")
+    __slots__ = ("_code", "_duration", "_ended", "_max_late", "_shortest_pause", "_timestamp")
 
     def __init__(self, clock_rate: int = CLOCK_RATE) -> None:
         self._max_late = _MAX_LATE_SECONDS * clock_rate
+        self._shortest_pause = _SHORTEST_PAUSE_MS * clock_rate // 1000
         self._timestamp: int | None = None
         self._code = 0
         self._duration = 0
@@ -110,18 +113,25 @@ class EventReceiver:
         return event.digit
 
     def _follows(self, timestamp: int, event: TelephoneEvent) -> bool:
-        """Whether the packet belongs to the last event, or to its next segment: an event that is
-        longer than its field can say goes on under a new timestamp (section 2.5.1.3)."""
+        """True if the packet belongs to the last event.
+
+        The timestamp of an event stands still by section 2.3. It moves on for a segment of an event
+        that is longer than its field can say (section 2.5.1.3), and some phones move it with each
+        packet of a press. A new press of the same key has a pause behind the last one's duration.
+        """
         if self._timestamp is None or event.code != self._code:
             return False
         if timestamp == self._timestamp:
             return True
-        if self._ended or not self._duration:
-            return False
-        if timestamp != (self._timestamp + self._duration) & 0xFFFFFFFF:
-            return False
-        self._timestamp = timestamp
-        return True
+        step = (timestamp - self._timestamp) & 0xFFFFFFFF
+        if self._ended:
+            # Only the repeated end packets (section 2.5.1.4) of a press are still to come.
+            moves = event.end and event.duration >= self._duration and step <= self._shortest_pause
+        else:
+            moves = step <= self._duration + self._shortest_pause
+        if moves:
+            self._timestamp = timestamp
+        return moves
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sip import grammar
 from sip.errors import SipError
 from sip.flow import host_address
 from sip.grammar import octets
-from sip.sdes import PLAIN, PLAIN_RTP, SECURE_RTP, Crypto, Protection, cryptos
+from sip.sdes import PLAIN, PLAIN_RTP, Crypto, Protection, cryptos, is_plain, is_secure
 from sip.sdp import DIRECTIONS, Attribute, Connection, Media, Origin, SessionDescription
 
 _CROSSING = frozenset({"rtpmap", "fmtp", "ptime", "maxptime", *DIRECTIONS})
@@ -28,6 +28,10 @@ _ENCODING_NAME = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,32}")
 
 DEFAULT_PACKET_MS = 20
 """RFC 3551 section 4.2."""
+MAX_PACKET_MS = 1000
+"""Longer packets are no ptime (RFC 8866 section 6.4) but a mistake."""
+DYNAMIC_PAYLOAD_TYPES = range(96, 128)
+"""RFC 3551 section 6."""
 STATIC_CODECS: dict[str, tuple[str, int, int]] = {
     "0": ("PCMU", 8000, 1),
     "3": ("GSM", 8000, 1),
@@ -82,18 +86,42 @@ class MediaTarget(Struct, frozen=True, gc=False):
 
 
 def audio_of(description: SessionDescription) -> int | None:
-    """Index of the first live audio stream that we can relay."""
+    """Index of the first live audio stream that we can relay, or of the one that the peer removed
+    from a running session; None without."""
     for index, media in enumerate(description.media):
-        if media.kind == "audio" and media.port and _is_relayed(media):
+        if media.kind == "audio" and (media.removed or (media.port and _is_relayed(media))):
             return index
     return None
 
 
 def _is_relayed(media: Media) -> bool:
-    """RTP in the clear, or SRTP with a key that we can use."""
-    if media.protocol == SECURE_RTP:
+    """True for RTP in the clear, and for SRTP with a key that we can use."""
+    if is_secure(media.protocol):
         return bool(cryptos(media.attributes))
-    return media.protocol == PLAIN_RTP
+    return is_plain(media.protocol)
+
+
+def keep_removed(description: SessionDescription, known: Sequence[Codec]) -> SessionDescription:
+    """An offer that takes the audio stream out of a running session by port 0, with that stream
+    marked as removed (RFC 3264 section 8.2): the other leg is put on hold, and the answer has port
+    0 as well. Any other description is returned as it is.
+
+    Args:
+        known: the codecs that the peer had before; the removed stream needn't name them again.
+    """
+    if audio_of(description) is not None or not known:
+        return description
+    for index, stream in enumerate(description.media):
+        if stream.kind == "audio" and not stream.port and is_plain(stream.protocol):
+            media = list(description.media)
+            media[index] = structs.replace(
+                stream,
+                formats=tuple(str(codec.payload_type) for codec in known),
+                attributes=tuple(line for codec in known for line in format_attributes(codec)),
+                removed=True,
+            )
+            return structs.replace(description, media=tuple(media))
+    return description
 
 
 def codecs(media: Media) -> tuple[Codec, ...]:
@@ -108,8 +136,8 @@ def _codecs(payload_types: tuple[str, ...], attributes: tuple[Attribute, ...]) -
     for name, value in attributes:
         if value is None or name not in ("rtpmap", "fmtp"):
             continue
-        payload_type, _, rest = value.partition(" ")
-        (maps if name == "rtpmap" else formats).setdefault(payload_type, rest.strip(" "))
+        payload_type, rest = _split_map(value)
+        (maps if name == "rtpmap" else formats).setdefault(payload_type, rest)
     found = []
     for payload_type in payload_types:
         number = _PAYLOAD_TYPES.get(payload_type)
@@ -144,14 +172,26 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
     return MediaTarget(
         "" if host_address(address) is None else address,
         media.port,
-        media.port if mux else (rtcp_port or min(media.port + 1, 65535)),
+        _rtcp_port(media, mux, rtcp_port),
         mux,
         direction_of(description, media),
         codecs(media),
-        grammar.number(octets(media.attribute("ptime") or ""), 1000) or DEFAULT_PACKET_MS,
+        _packet_ms(media),
         media.protocol,
         cryptos(media.attributes),
     )
+
+
+def _packet_ms(media: Media) -> int:
+    said = grammar.number(octets(media.attribute("ptime") or ""), MAX_PACKET_MS)
+    return said or DEFAULT_PACKET_MS
+
+
+def _rtcp_port(media: Media, mux: bool, said: int | None) -> int:
+    """The port of a stream's RTCP (RFC 3550 section 11, RFC 3605); 0 for a removed stream."""
+    if mux or not media.port:
+        return media.port
+    return said or min(media.port + 1, 65535)
 
 
 def without_events(description: SessionDescription) -> SessionDescription:
@@ -172,7 +212,7 @@ def without_events(description: SessionDescription) -> SessionDescription:
 
 def direction_of(description: SessionDescription, media: Media) -> str:
     """A stream's direction as the peer sees it; "inactive" also for one that goes nowhere."""
-    if _is_nowhere(description.address_of(media) or ""):
+    if media.removed or _is_nowhere(description.address_of(media) or ""):
         return "inactive"
     return description.direction_of(media)
 
@@ -223,6 +263,8 @@ def relayed(
     direction = hold_direction or direction_of(description, audio)
     attributes = _crossing(audio, formats, direction)
     free = [codec for codec in added if str(codec.payload_type) not in formats]
+    if answering is not None and _is_removed(answering, index):
+        port = 0
     media[index] = Media(
         "audio",
         port,
@@ -241,9 +283,13 @@ def relayed(
     )
 
 
+def _is_removed(offer: SessionDescription, index: int) -> bool:
+    return index < len(offer.media) and offer.media[index].removed
+
+
 def _allowed_formats(audio: Media, allowed: frozenset[str] | None) -> tuple[str, ...]:
     if allowed is None:
-        return audio.formats
+        return _meaningful_formats(audio)
     passing = {str(codec.payload_type) for codec in codecs(audio) if codec.name in allowed}
     formats = tuple(value for value in audio.formats if value in passing)
     if not formats:
@@ -251,16 +297,51 @@ def _allowed_formats(audio: Media, allowed: frozenset[str] | None) -> tuple[str,
     return formats
 
 
+def _meaningful_formats(audio: Media) -> tuple[str, ...]:
+    """The formats of a stream without dynamic payload types that no readable rtpmap explains (RFC
+    3264 section 5.1); all of them if no other is left."""
+    known = {str(codec.payload_type) for codec in codecs(audio)}
+    formats = tuple(
+        value
+        for value in audio.formats
+        if value in known or _PAYLOAD_TYPES.get(value) not in DYNAMIC_PAYLOAD_TYPES
+    )
+    return formats or audio.formats
+
+
 def _crossing(audio: Media, formats: tuple[str, ...], direction: str) -> tuple[Attribute, ...]:
+    """The attributes that pass to the other leg: of each kind and payload type the first, if it
+    can be read. A damaged one is left out, for the next parser might refuse the call for it."""
     attributes: list[Attribute] = []
+    seen: set[tuple[str, str]] = set()
     for name, value in audio.attributes:
-        if name not in _CROSSING or name in DIRECTIONS:
+        if name not in _CROSSING or name in DIRECTIONS or value is None:
             continue
-        if name in ("rtpmap", "fmtp") and (value or "").partition(" ")[0] not in formats:
+        of_format = name in ("rtpmap", "fmtp")
+        payload_type, rest = _split_map(value) if of_format else ("", value)
+        if (name, payload_type) in seen or not _is_sound(name, rest):
             continue
-        attributes.append((name, value))
+        if of_format and payload_type not in formats:
+            continue
+        seen.add((name, payload_type))
+        attributes.append((name, f"{payload_type} {rest}" if of_format else rest))
     attributes.append((direction, None))
     return tuple(attributes)
+
+
+def _split_map(value: str) -> tuple[str, str]:
+    """The payload type of an rtpmap or fmtp, and what is said of it."""
+    payload_type, _, rest = value.replace("\t", " ").partition(" ")
+    return payload_type, rest.strip(" ")
+
+
+def _is_sound(name: str, value: str) -> bool:
+    """True if the value of an attribute that crosses can be read."""
+    if name == "rtpmap":
+        return _encoding(value) is not None
+    if name == "fmtp":
+        return bool(value)
+    return bool(grammar.number(octets(value), MAX_PACKET_MS))
 
 
 _IN_LOWER_CASE = frozenset({"TELEPHONE-EVENT", "OPUS"})
@@ -308,7 +389,7 @@ def _meaning(codec: Codec) -> tuple[int, str, int, int]:
 def check_answer(
     offer: SessionDescription, answer: SessionDescription, added: Sequence[Codec] = ()
 ) -> None:
-    """Whether this can answer that (RFC 3264 section 6).
+    """Hold an answer against its offer (RFC 3264 section 6).
 
     Args:
         added: codecs that were offered besides; see :func:`relayed`.

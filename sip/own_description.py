@@ -59,7 +59,7 @@ def answer(
     offered_direction = direction_of(offer, stream)
     direction = direction or _MIRRORED.get(offered_direction, offered_direction)
     media = [Media(other.kind, 0, other.protocol, other.formats[:1]) for other in offer.media]
-    media[index] = _audio(port, formats, direction, protection)
+    media[index] = _audio(0 if stream.removed else port, formats, direction, protection)
     return _description(media, origin_id, version, address), chosen
 
 

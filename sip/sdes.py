@@ -18,6 +18,21 @@ from msgspec import Struct
 from sip.sdp import Attribute
 
 PLAIN_RTP, SECURE_RTP = "RTP/AVP", "RTP/SAVP"
+_PLAIN_PROFILES = frozenset({PLAIN_RTP, "RTP/AVPF"})
+_SECURE_PROFILES = frozenset({SECURE_RTP, "RTP/SAVPF"})
+"""The profiles with feedback (RFC 4585, RFC 5124) differ in their RTCP alone, and a peer may send
+and get the plain kind of that: they are spoken as AVP and SAVP, and answered by their own name."""
+
+
+def is_plain(protocol: str) -> bool:
+    """True if a stream of this protocol is RTP in the clear, whatever its case."""
+    return protocol.upper() in _PLAIN_PROFILES
+
+
+def is_secure(protocol: str) -> bool:
+    """True if a stream of this protocol is SRTP with its keys in SDP, whatever its case."""
+    return protocol.upper() in _SECURE_PROFILES
+
 
 SUITES = {
     "AES_CM_128_HMAC_SHA1_80": 30,

@@ -20,9 +20,11 @@ _LINE = re.compile(rb"([a-z])=([^\x00\r\n]*)\r?")
 """byte-string = 1*(%x01-09/%x0B-0C/%x0E-FF); an empty one is met in practice."""
 _ADDRESS = re.compile(rb"[0-9A-Za-z.:%_-]{1,253}")
 _MEDIA = re.compile(
-    rb"([A-Za-z0-9!#$%&'*+.^_`{|}~-]+) ([0-9]{1,5})(?:/([0-9]{1,5}))?"
-    rb" ([A-Za-z0-9/!#$%&'*+.^_`{|}~-]+)((?: [A-Za-z0-9!#$%&'*+.^_`{|}~-]+)+)"
+    rb"([A-Za-z0-9!#$%&'*+.^_`{|}~-]+)[ \t]+([0-9]{1,5})(?:/([0-9]{1,5}))?"
+    rb"[ \t]+([A-Za-z0-9/!#$%&'*+.^_`{|}~-]+)((?:[ \t]+[A-Za-z0-9!#$%&'*+.^_`{|}~-]+)+)"
 )
+_BLANKS = b" \t"
+"""RFC 8866 has single blanks inside a line and none at its end; old gateways send more, or tabs."""
 
 Attribute = tuple[str, str | None]
 
@@ -54,6 +56,10 @@ class Media(Struct, frozen=True, gc=False):
     attributes: tuple[Attribute, ...] = ()
     other: tuple[tuple[str, str], ...] = ()
     """Further lines (i, b, k), kept as they are."""
+    removed: bool = False
+    """The peer removed this stream of a running session (port 0, RFC 3264 section 8.2); it is
+    treated as one on hold until the peer offers it again. Set by
+    :func:`sip.offer_answer.keep_removed`, never by the parser."""
 
     def attribute(self, name: str) -> str | None:
         """The first value of an attribute; "" for one without a value, None if it isn't there."""
@@ -85,19 +91,22 @@ class SessionDescription(Struct, frozen=True, gc=False):
 
     @classmethod
     def parse(cls, data: bytes) -> SessionDescription:
-        """Read a description; bare LF and a missing end of the last line are tolerated.
+        """A description as peers write it.
+
+        Bare LF, empty lines, a missing end of the last line, blanks and tabs around values, and
+        brackets around IPv6 addresses are tolerated; none of them is written again.
 
         Raises:
-            ParseError: 400; no description, or too large.
+            ParseError: 400, not a description; 413, too large.
         """
         if len(data) > MAX_SDP_BYTES:
             raise ParseError("SDP too long", 413)
-        data = data.replace(b"\r\n", b"\n").rstrip(b"\n")
+        data = data.replace(b"\r\n", b"\n").strip(b"\n")
         lines = data.split(b"\n")
-        if len(lines) > MAX_LINES or lines[0] != b"v=0":
+        if len(lines) > MAX_LINES or lines[0].rstrip(_BLANKS) != b"v=0":
             raise ParseError("Malformed SDP")
         split = _split if b"\r" in data or b"\0" in data else _split_plain
-        head, blocks = _blocks([split(line) for line in lines[1:] if line])
+        head, blocks = _blocks([split(line) for line in lines[1:] if line.strip(_BLANKS)])
         return _session(head, tuple(_media(block) for block in blocks))
 
     def __bytes__(self) -> bytes:
@@ -190,7 +199,7 @@ def _session(lines: Lines, media: tuple[Media, ...]) -> SessionDescription:
 
 
 def _media(lines: Lines) -> Media:
-    found = _MEDIA.fullmatch(lines[0][1].rstrip(b" "))
+    found = _MEDIA.fullmatch(lines[0][1].strip(_BLANKS))
     port = None if found is None else grammar.number(found[2], 65535)
     if found is None or port is None:
         raise ParseError("Malformed m=")
@@ -208,7 +217,7 @@ def _media(lines: Lines) -> Media:
         text(found[1]),
         port,
         text(found[4]),
-        tuple(text(value) for value in found[5][1:].split(b" ")),
+        tuple(text(value) for value in found[5].split()),
         None if found[3] is None else int(found[3]),
         connection,
         tuple(attributes),
@@ -217,22 +226,36 @@ def _media(lines: Lines) -> Media:
 
 
 def _origin(value: bytes) -> Origin:
-    parts = value.strip(b" ").rsplit(b" ", 5)  # a user name with spaces is met in practice
-    if len(parts) != 6 or parts[3] != b"IN" or _ADDRESS.fullmatch(parts[5]) is None:
+    parts = value.strip(_BLANKS).rsplit(None, 5)  # a user name with spaces is met in practice
+    address = _without_brackets(parts[-1]) if parts else b""
+    if len(parts) != 6 or parts[3] != b"IN" or _ADDRESS.fullmatch(address) is None:
         raise ParseError("Malformed o=")
-    return Origin(text(parts[0]), text(parts[1]), text(parts[2]), text(parts[5]))
+    return Origin(text(parts[0]), text(parts[1]), text(parts[2]), text(address))
 
 
 def _connection(value: bytes) -> Connection:
-    parts = value.strip(b" ").split(b" ")
-    address = parts[2].partition(b"/")[0] if len(parts) == 3 else b""
-    if parts[0] != b"IN" or _ADDRESS.fullmatch(address) is None:
+    parts = value.split()
+    address = _without_brackets(parts[2].partition(b"/")[0]) if len(parts) == 3 else b""
+    if parts[:1] != [b"IN"] or _ADDRESS.fullmatch(address) is None:
         raise ParseError("Malformed c=")
     return Connection(text(address))
 
 
+def _without_brackets(address: bytes) -> bytes:
+    """An IPv6 address that was written as in a URI: ``[2001:db8::1]``."""
+    return address[1:-1] if address[:1] == b"[" and address[-1:] == b"]" else address
+
+
 def _attribute(value: bytes) -> Attribute:
+    """The name and value of an attribute, without the blanks around them.
+
+    A direction has no value (RFC 8866 section 6.7), so that of ``a=sendonly:`` is left out: taken
+    for an unknown attribute it would turn hold into sendrecv.
+    """
     name, colon, rest = text(value).partition(":")
+    name, rest = name.strip(" \t"), rest.strip(" \t")
+    if name.lower() in DIRECTIONS and not rest:
+        return name.lower(), None
     return name, rest if colon else None
 
 

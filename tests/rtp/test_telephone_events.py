@@ -112,3 +112,34 @@ def test_only_so_many_digits_wait():
     assert taken == [True] * MAX_DIGITS_TO_SEND + [False]
     with pytest.raises(ValueError):
         sender.press("x")
+
+
+def test_a_press_whose_timestamp_moves_with_each_packet_is_one_digit():
+    pressed = [(1000 + 160 * n, event("5", 160 * n)) for n in range(1, 6)]
+    ends = [(1960 + 160 * n, event("5", 960, end=True)) for n in range(3)]
+    assert received(*pressed, *ends) == "5"
+
+
+def test_a_press_whose_timestamp_moves_and_whose_duration_stands_still_is_one_digit():
+    pressed = [(1000 + 160 * n, event("5", 0)) for n in range(8)]
+    assert received(*pressed, *[(2280 + 160 * n, event("5", 0, end=True)) for n in range(3)]) == "5"
+
+
+def test_a_press_whose_timestamp_moves_is_one_digit_over_a_wrap_and_a_lost_packet():
+    starts = (0xFFFFFF60, 0, 0x140, 0x1E0)
+    assert received(*[(at, event("#", 160)) for at in starts]) == "#"
+
+
+@pytest.mark.parametrize("pause_ms", [50, 100, 400])
+def test_two_presses_whose_timestamps_move_are_two_digits(pause_ms):
+    def press(at):
+        moving = [(at + 160 * n, event("7", 160 * n)) for n in range(5)]
+        return [*moving, *[(at + 800 + 160 * n, event("7", 800, end=True)) for n in range(3)]]
+
+    second = 1000 + 800 + 320 + 8 * pause_ms
+    assert received(*press(1000), *press(second)) == "77"
+
+
+def test_two_presses_are_two_digits_though_the_end_of_the_first_was_lost():
+    first = [(1000, event("4", 160 * n)) for n in range(1, 6)]
+    assert received(*first, (1000 + 800 + 480, event("4", 160))) == "44"

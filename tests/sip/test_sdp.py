@@ -74,6 +74,52 @@ def test_an_origin_with_spaces_and_a_missing_name_are_tolerated():
     assert (read.origin.username, read.name) == ("My Phone", "-")
 
 
+@pytest.mark.parametrize("direction", ["sendonly", "recvonly", "inactive"])
+@pytest.mark.parametrize("spelling", ["%s ", "%s\t", " %s", "%s:", "%s: ", "%s \t "])
+def test_a_direction_is_read_whatever_blanks_stand_around_it(direction, spelling):
+    line = (spelling % direction).encode()
+    assert parse(WHOLE + b"a=" + line + b"\r\n").media[0].attributes == ((direction, None),)
+    session = WHOLE.replace(b"t=0 0\r\n", b"t=0 0\r\na=" + line + b"\r\n")
+    assert parse(session).direction_of(parse(session).media[0]) == direction
+
+
+def test_values_are_read_without_the_blanks_and_tabs_around_them():
+    read = parse(
+        WHOLE + b"a=ptime: 30 \r\na=rtpmap:101 telephone-event/8000\t\r\n \t\r\na= x : y \r\n"
+    )
+    assert read.media[0].attributes == (
+        ("ptime", "30"), ("rtpmap", "101 telephone-event/8000"), ("x", "y"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"m=audio  4000  RTP/AVP  0  101", b"m=audio\t4000 RTP/AVP 0\t101",
+        b"m= audio 4000 RTP/AVP 0 101 ",
+        b"m=audio 4000 RTP/AVP 0 101\t",
+    ],
+)  # fmt: skip
+def test_a_stream_is_read_with_more_than_one_blank_between_its_fields(line):
+    read = parse(WHOLE.replace(b"m=audio 4000 RTP/AVP 0", line))
+    assert read.media[0].port == 4000 and read.media[0].formats == ("0", "101")
+    assert b"m=audio 4000 RTP/AVP 0 101\r\n" in bytes(read)
+
+
+def test_an_address_is_read_without_brackets_and_with_more_than_one_blank():
+    odd = WHOLE.replace(b"o=- 1 1 IN IP4 192.0.2.1", b"o=- 1  1 IN IP6 [2001:db8::1]")
+    read = parse(odd.replace(b"c=IN IP4 192.0.2.1", b"c=IN  IP6 [2001:db8::2]/1 "))
+    assert read.origin == Origin("-", "1", "1", "2001:db8::1")
+    assert read.connection == Connection("2001:db8::2")
+    assert b"[" not in bytes(read)
+
+
+@pytest.mark.parametrize("before", [b"\r\n", b"\n", b"\r\n\r\n"])
+def test_empty_lines_before_the_first_are_passed_over(before):
+    assert parse(before + WHOLE) == parse(WHOLE)
+    assert parse(WHOLE.replace(b"v=0", b"v=0 ")) == parse(WHOLE)
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -121,7 +167,10 @@ def text_without(octets):
 
 line = text_without(b"\r\n\0")
 address = st.one_of(st.ip_addresses().map(str), st.just("host.example.org"))
-attribute = st.tuples(text_without(b"\r\n\0:"), st.none() | line)
+attribute = st.tuples(
+    text_without(b"\r\n\0:").map(lambda name: name.strip(" \t")),
+    st.none() | line.map(lambda value: value.strip(" \t")),
+)
 attributes = st.lists(attribute, max_size=3).map(tuple)
 connection = st.builds(Connection, address)
 media = st.builds(

@@ -163,7 +163,7 @@ class Renegotiation:
             asker.reject(491, now)
             return
         try:
-            offer = CallMedia.read(body) if body else None
+            offer = call.media.read_again(side, body) if body else None
             call.secure(asker.session, asker.line)
             if offer is not None:
                 asker.session.sound.check(offer)

@@ -176,7 +176,8 @@ class ServiceSession:
         """Hold, resume, a changed address: between the caller and us alone."""
         now = self._call.now()
         try:
-            offer = CallMedia.read(request.body) if request.body else None
+            media = self._call.media
+            offer = media.read_again(self._side, request.body) if request.body else None
             body = self._description(offer)
         except (ParseError, SipError) as error:
             if update:

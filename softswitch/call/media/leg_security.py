@@ -22,6 +22,7 @@ from sip.sdes import (
     Crypto,
     Protection,
     attribute,
+    is_secure,
 )
 from sip.sdp import SessionDescription
 from softswitch.call.media.keys import KeyPolicy
@@ -82,7 +83,7 @@ class LegSecurity:
         if target is None:
             raise SipError(488, "Not Acceptable Here")
         usable = () if self._policy == "off" else target.cryptos
-        if not usable and (target.protocol == SECURE_RTP or self._policy == "required"):
+        if not usable and (is_secure(target.protocol) or self._policy == "required"):
             raise SipError(488, "Not Acceptable Here")
         return usable[0] if usable else None
 

@@ -12,6 +12,7 @@ from sip.offer_answer import (
     EVENTS,
     Codec,
     check_answer,
+    keep_removed,
     media_target,
     relayed,
     share_codec,
@@ -141,6 +142,18 @@ class CallMedia:
             SipError: 400 not SDP, 488 no audio that can be relayed.
         """
         description = SessionDescription.parse(body)
+        if media_target(description) is None:
+            raise SipError(488, "Not Acceptable Here")
+        return description
+
+    def read_again(self, side: Side, body: bytes) -> SessionDescription:
+        """A further offer of a side; it may remove its audio stream by port 0, which is hold.
+
+        Raises:
+            SipError: 400 not SDP, 488 no audio that can be relayed.
+        """
+        known = self._codecs.get(side, ())
+        description = keep_removed(SessionDescription.parse(body), known)
         if media_target(description) is None:
             raise SipError(488, "Not Acceptable Here")
         return description

@@ -18,11 +18,11 @@ import time
 
 from benchmarks.machine import describe
 from benchmarks.switchboard import DIALLED_PREFIX, HOST, PASSWORD, Switchboard, login
+from sip.credentials import Credentials
 from sip.dialog import Dialog
 from sip.endpoint import Endpoint, Listen
 from sip.events import Answered, Event, Received
 from sip.flow import Flow
-from sip.invite import Credentials
 from sip.message import Response
 from sip.session import Session
 from sip.transaction_layer import ClientTransaction
@@ -123,7 +123,7 @@ class Peer:
                 session.accept(self._offer(), self.loop.time())
                 self.talks.append((self._last, _port(request.body)))
             case Received(request, flow):
-                self.agent.answer(request, flow, 200)
+                self.agent.stack.answer(request, flow, 200)
             case Answered(session, response):
                 self.talks.append((self._sockets[session], _port(response.body)))
 
@@ -145,7 +145,7 @@ class Peer:
     async def _try_to_register(self, index: int) -> int:
         me = f"<sip:{login(index)}@{HOST}>".encode()
         dialog = Dialog(
-            call_id=self.agent.token(),
+            call_id=self.agent.stack.token(),
             local=me + b";tag=r",
             local_tag="r",
             remote=me,
@@ -160,7 +160,7 @@ class Peer:
         fields = [(b"Contact", b"<sip:x@%s:%d>" % (HOST.encode(), self.flow.local[1]))]
         credentials = Credentials(login(index), PASSWORD)
         now = self.loop.time()
-        self.agent.send_in_dialog(dialog, "REGISTER", fields, b"", credentials, now, self)
+        self.agent.stack.send_in_dialog(dialog, "REGISTER", fields, b"", credentials, now, self)
         self.endpoint.drain()
         async with asyncio.timeout(40):
             return await self._registered

@@ -217,7 +217,7 @@ class Endpoint:
             return
         self.pressure.turned_away += 1
         first, last = RETRY_AFTER_SECONDS
-        self.receive(data, flow, retry_after=first + self._agent.pick(last - first + 1))
+        self.receive(data, flow, retry_after=first + self._agent.stack.pick(last - first + 1))
 
     def _measure_lag(self, due: float) -> None:
         """One stall is no overload: of two measurements the smaller one counts."""

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sip.message import Request
-
 REASONS: dict[int, str] = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued",
     183: "Session Progress", 200: "OK", 202: "Accepted", 300: "Multiple Choices",
@@ -45,10 +40,7 @@ class SipError(Exception):
 
 
 class ParseError(SipError):
-    """What came can't be read. `request` holds what is needed to answer it, if that was found."""
+    """A message, or a part of one, that can't be read."""
 
-    def __init__(
-        self, reason: str | None = None, status: int = 400, request: Request | None = None
-    ) -> None:
+    def __init__(self, reason: str | None = None, status: int = 400) -> None:
         super().__init__(status, reason)
-        self.request = request

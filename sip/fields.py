@@ -7,6 +7,10 @@ import re
 from sip import grammar
 from sip.errors import ParseError
 
+Field = tuple[bytes, bytes]
+"""Name and value of a header field."""
+Fields = tuple[Field, ...]
+
 MAX_HEADERS = 256
 """Far more than any honest message has; each one costs us memory."""
 MAX_VALUE_BYTES = 8_192

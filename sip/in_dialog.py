@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from sip.events import HungUp, InfoReceived, Referred, Reinvited, Updated
+from sip.capabilities import ALLOW
 from sip.flow import Flow
 from sip.message import Request
 from sip.referral import Referral
-
-if TYPE_CHECKING:
-    from sip.session import Session
+from sip.session import HungUp, InfoReceived, Referred, Reinvited, Session, Updated
 
 
-def take(session: Session, request: Request, flow: Flow, now: float) -> None:
-    """Deal with a request other than ACK and CANCEL that is no repetition."""
+def receive(session: Session, request: Request, flow: Flow, now: float) -> None:
+    """Deliver a request of the session's dialog that is no retransmission."""
+    dialog = session.dialog
+    if flow.remote[0] != dialog.flow.remote[0] and not session.trusts(flow):
+        if request.method != "ACK":
+            session.stack.answer(request, flow, 403)
+        return
+    if request.method == "ACK":
+        session.invite_acknowledged(request, now)
+        return
+    number = request.cseq.number
+    if dialog.remote_cseq is not None and number < dialog.remote_cseq:
+        session.stack.reply(request, flow, 500, now)
+        return
+    dialog.remote_cseq = number
     handler = _HANDLERS.get(request.method)
     if handler is None:
-        session.agent.reply(request, flow, 405, now, (session.agent.allow,))
+        session.stack.reply(request, flow, 405, now, (ALLOW,))
     else:
         handler(session, request, flow, now)
 
 
 def _on_invite(session: Session, request: Request, flow: Flow, now: float) -> None:
-    agent = session.agent
+    stack = session.stack
     if session.offers:
-        agent.reply(request, flow, 491, now)
+        stack.reply(request, flow, 491, now)
     elif session.pending or not session.confirmed or session.offers_too_often(now):
         _retry_later(session, request, flow, now)
     elif session.refresher.suits(request, flow, now):
         session.dialog.refresh_target(request)
         session.dialog.flow = flow
         session.note_peer(request)
-        session.open_incoming(agent.layer.open_server(request, flow), now)
+        session.open_incoming(stack.layer.open_server(request, flow), now)
         if session.changes_nothing(request):
             session.accept(session.local_description, now)
         else:
@@ -42,12 +52,12 @@ def _on_invite(session: Session, request: Request, flow: Flow, now: float) -> No
 
 def _retry_later(session: Session, request: Request, flow: Flow, now: float) -> None:
     """RFC 3261 section 14.2: Retry-After between 0 and 10 seconds."""
-    retry = (b"Retry-After", b"%d" % session.agent.pick(11))
-    session.agent.reply(request, flow, 500, now, (retry,))
+    retry = (b"Retry-After", b"%d" % session.stack.pick(11))
+    session.stack.reply(request, flow, 500, now, (retry,))
 
 
 def _on_bye(session: Session, request: Request, flow: Flow, now: float) -> None:
-    session.agent.reply(request, flow, 200, now)
+    session.stack.reply(request, flow, 200, now)
     if session.incoming is not None and not session.incoming.answered:
         session.respond(487, None, b"", (), now)
     if session.outgoing is not None:
@@ -57,11 +67,11 @@ def _on_bye(session: Session, request: Request, flow: Flow, now: float) -> None:
 
 
 def _on_options(session: Session, request: Request, flow: Flow, now: float) -> None:
-    session.agent.reply(request, flow, 200, now, session.agent.capabilities)
+    session.stack.reply(request, flow, 200, now, session.stack.capabilities)
 
 
 def _on_info(session: Session, request: Request, flow: Flow, now: float) -> None:
-    session.agent.reply(request, flow, 200, now)
+    session.stack.reply(request, flow, 200, now)
     if request.content_type is not None:
         session.take_info_types((request.content_type.encode("ascii", "replace"),))
     session.tell(InfoReceived(session, request))
@@ -72,9 +82,9 @@ def _on_prack(session: Session, request: Request, flow: Flow, now: float) -> Non
     there was to agree on is agreed."""
     reliable = None if session.incoming is None else session.incoming.reliable
     if reliable is None or not reliable.awaits(request):
-        session.agent.reply(request, flow, 481, now)
+        session.stack.reply(request, flow, 481, now)
         return
-    session.agent.reply(request, flow, 488 if request.body else 200, now)
+    session.stack.reply(request, flow, 488 if request.body else 200, now)
     reliable.proceed(now)
 
 
@@ -88,27 +98,27 @@ def _on_update(session: Session, request: Request, flow: Flow, now: float) -> No
     if request.body and not session.changes_nothing(request):
         _on_update_offer(session, request, flow, now)
         return
-    transaction = session.agent.layer.open_server(request, flow)
+    transaction = session.stack.layer.open_server(request, flow)
     body = session.local_description if request.body else b""
     session.finish_update(transaction, 200, body, now)
 
 
 def _on_update_offer(session: Session, request: Request, flow: Flow, now: float) -> None:
     if session.confirmed and session.offers:
-        session.agent.reply(request, flow, 491, now)
+        session.stack.reply(request, flow, 491, now)
     elif session.update is not None or (session.confirmed and session.pending):
         _retry_later(session, request, flow, now)
     else:
-        session.update = session.agent.layer.open_server(request, flow)
+        session.update = session.stack.layer.open_server(request, flow)
         session.tell(Updated(session, request))
 
 
 def _on_refer(session: Session, request: Request, flow: Flow, now: float) -> None:
     """The owner accepts or refuses it; one at a time."""
     if not session.confirmed or session.owner is None:
-        session.agent.reply(request, flow, 403, now)
+        session.stack.reply(request, flow, 403, now)
     elif session.referral is not None:
-        session.agent.reply(request, flow, 491, now)
+        session.stack.reply(request, flow, 491, now)
     else:
         session.referral = Referral(session, request, session.referral_over)
         session.tell(Referred(session, request, flow))

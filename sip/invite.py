@@ -7,58 +7,27 @@ races, and the answer to a challenge.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from sip import digest
+from sip.credentials import Credentials
 from sip.dialog import Dialog
+from sip.fields import Fields
 from sip.flow import Flow
 from sip.message import Request, Response
 from sip.reliable import ReliableReceiver, ReliableSender, Supported
 from sip.session_timer import longer_interval
-from sip.timers import Callback
+from sip.stack import Stack
 from sip.transaction import T1, T2, TIMEOUT
 from sip.transaction_layer import ClientTransaction, ServerTransaction
-
-if TYPE_CHECKING:
-    from sip.user_agent import UserAgent
-
-Fields = tuple[tuple[bytes, bytes], ...]
 
 MAX_ATTEMPTS = 2
 """A peer that challenges for ever, or always wants a longer session interval, gets this many
 answers and no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """How we authenticate ourselves to a peer; `realm` None answers whichever it names."""
-
-    username: str
-    password: str
-    realm: str | None = None
-    algorithms: tuple[digest.Algorithm, ...] = tuple(digest.Algorithm)
-
-    def answer(
-        self, agent: UserAgent, request: Request, response: Response
-    ) -> tuple[bytes, bytes] | None:
-        """The field that answers a 401 or 407; None if we won't or can't."""
-        proxy = response.status == 407
-        challenges = response.get_all(b"proxy-authenticate" if proxy else b"www-authenticate")
-        if self.realm is not None:
-            challenges = [c for c in challenges if digest.realm_of(c) == self.realm]
-        value = digest.answer(
-            challenges,
-            self.username,
-            self.password,
-            request.method,
-            request.raw_uri,
-            cnonce=agent.token(),
-            body=request.body,
-            allowed=self.algorithms,
-        )
-        return (b"Proxy-Authorization" if proxy else b"Authorization", value) if value else None
-
+T = TypeVar("T")
 
 _CREDENTIALS = (
     (b"Authorization", b"authorization"),
@@ -69,7 +38,7 @@ _CREDENTIALS = (
 class OutgoingUser(Protocol):
     """The session, as an INVITE that it sent sees it."""
 
-    agent: UserAgent
+    stack: Stack
     dialog: Dialog
     credentials: Credentials | None
 
@@ -122,9 +91,9 @@ class OutgoingInvite:
         """A final response came, or none will."""
 
     def send(self, now: float) -> None:
-        agent = self._session.agent
+        stack = self._session.stack
         flow = self._session.dialog.flow
-        self._transaction = agent.layer.send_request(self._request, flow, self, now)
+        self._transaction = stack.layer.send_request(self._request, flow, self, now)
 
     # What the transaction says
 
@@ -157,7 +126,7 @@ class OutgoingInvite:
     def _on_success(self, response: Response, now: float) -> None:
         if self.answered_tag is not None and response.to_tag == self.answered_tag:
             if self._ack is not None:  # the ACK was lost (13.2.2.4)
-                self._session.agent.send(*self._ack)
+                self._session.stack.send(*self._ack)
         elif self.over or self._cancel_wanted:
             self._refuse_late_success(response, now)
         else:
@@ -171,11 +140,11 @@ class OutgoingInvite:
         Both go out together, so that no answered leg is ever left unacknowledged.
         """
         first = self.answered_tag is None
-        agent = self._session.agent
+        stack = self._session.stack
         dialog = copy_dialog(self._session.dialog)
         dialog.confirm(response)
-        agent.send(*self._build_ack(dialog, b""))
-        agent.send_bye(dialog, self._session.credentials, (), now)
+        stack.send(*self._build_ack(dialog, b""))
+        stack.send_bye(dialog, self._session.credentials, (), now)
         if first and not self.over:
             self.over = True
             self._session.invite_refused(487, None, now)
@@ -184,10 +153,11 @@ class OutgoingInvite:
         """Answer a challenge, or ask for a longer session interval; not for ever."""
         if self._cancel_wanted or self._attempts >= MAX_ATTEMPTS:
             return False
-        agent = self._session.agent
+        stack = self._session.stack
         changed: Fields | None = None
         if response.status in (401, 407) and self._credentials is not None:
-            field = self._credentials.answer(agent, self._request, response)
+            cnonce = stack.token()
+            field = self._credentials.answer(self._request, response, cnonce=cnonce)
             if field is not None:
                 changed = (field,)
                 self._session.credentials = replace(
@@ -198,7 +168,7 @@ class OutgoingInvite:
         if changed is None:
             return False
         self._attempts += 1
-        self._request = agent.next_attempt(self._session.dialog, self._request, changed)
+        self._request = stack.next_attempt(self._session.dialog, self._request, changed)
         self._provisional = False
         self.send(now)
         return True
@@ -213,17 +183,17 @@ class OutgoingInvite:
     def acknowledge(self, body: bytes, now: float) -> None:
         """ACK the 2xx, with the answer if the 2xx carried the offer."""
         self._ack = self._build_ack(self._session.dialog, body)
-        self._session.agent.send(*self._ack)
+        self._session.stack.send(*self._ack)
 
     def expire(self, now: float) -> None:
         """The session is over: wait no longer than 64*T1 for the answer to a re-INVITE."""
         if not self.over:
-            self._session.agent.timers.arm(TIMEOUT, now, _never_finished, self)
+            self._session.stack.timers.arm(TIMEOUT, now, _never_finished, self)
 
     def _build_ack(self, dialog: Dialog, body: bytes) -> tuple[bytes, Flow]:
-        agent = self._session.agent
-        flow = agent.next_flow(dialog)
-        target, fields = dialog.fields("ACK", self._request.cseq.number, agent.via(flow))
+        stack = self._session.stack
+        flow = stack.next_flow(dialog)
+        target, fields = dialog.fields("ACK", self._request.cseq.number, stack.via(flow))
         # An ACK carries the INVITE's credentials (RFC 3261 section 22.1).
         for name, key in _CREDENTIALS:
             fields += [(name, value) for value in self._request.get_all(key)]
@@ -238,7 +208,7 @@ class OutgoingInvite:
         if self.over or self._cancelled or not self._provisional:
             return
         self._cancelled = True
-        agent = self._session.agent
+        stack = self._session.stack
         request = self._request
         fields = [(b"Via", request.get_all(b"via")[0]), (b"Max-Forwards", b"70")]
         fields += [(b"Route", value) for value in request.get_all(b"route")]
@@ -250,21 +220,21 @@ class OutgoingInvite:
         flow = self._session.dialog.flow
         if self._transaction is not None:
             flow = self._transaction.flow  # where the INVITE went
-        agent.layer.send_request(cancel, flow, None, now)
-        agent.timers.arm(TIMEOUT, now, _never_finished, self)
+        stack.layer.send_request(cancel, flow, None, now)
+        stack.timers.arm(TIMEOUT, now, _never_finished, self)
 
 
 def _never_finished(invite: OutgoingInvite, now: float) -> None:
     """No final response 64*T1 after CANCEL: the INVITE is held to be cancelled (9.1)."""
     if not invite.over and invite._transaction is not None:
-        invite._session.agent.layer.abandon(invite._transaction)
+        invite._session.stack.layer.abandon(invite._transaction)
         invite.on_failure(invite._transaction, 487, now)
 
 
 class IncomingUser(Protocol):
     """The session, as an INVITE that it received sees it."""
 
-    agent: UserAgent
+    stack: Stack
 
     def invite_cancelled(self, request: Request, now: float) -> None: ...
 
@@ -326,7 +296,7 @@ class IncomingInvite:
             self._supported = Supported(self.request)
         if self._supported.wants(status, body, offered=self.offered):
             if self._reliable is None and self._session is not None:
-                first = 1 + self._session.agent.pick(1 << 20)
+                first = 1 + self._session.stack.pick(1 << 20)
                 self._reliable = ReliableSender(self, first)
             if self._reliable is not None:
                 self._reliable.send(build, now)
@@ -353,11 +323,13 @@ class IncomingInvite:
     def transmit(self, response: Response, now: float) -> None:
         """Send a response through the transaction, as it is."""
         if self._session is not None:
-            self._session.agent.layer.respond(self.transaction, response, now)
+            self._session.stack.layer.respond(self.transaction, response, now)
 
-    def arm(self, seconds: float, now: float, callback: Callback, argument: Any) -> None:
+    def arm(
+        self, seconds: float, now: float, callback: Callable[[T, float], None], argument: T
+    ) -> None:
         if self._session is not None:
-            self._session.agent.timers.arm(seconds, now, callback, argument)
+            self._session.stack.timers.arm(seconds, now, callback, argument)
 
     @property
     def reliable(self) -> ReliableSender | None:

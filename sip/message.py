@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from sip import grammar
 from sip.errors import REASONS, ParseError
-from sip.fields import breaks, index
+from sip.fields import Field, breaks, index
 from sip.grammar import octets, text
 from sip.headers import CSeq, NameAddr, Via, plain_name_addr, split_list
 from sip.uri import MAX_URI_BYTES, Uri
@@ -21,8 +21,6 @@ MAX_MESSAGE_BYTES = 65_535
 """A UDP datagram can't be longer; a stream needn't be."""
 MAX_CONTACTS = 64
 """More than a line may register; each is read as a whole."""
-
-Field = tuple[bytes, bytes]
 
 # Forms that nearly every message has; what doesn't match is read by the full grammar.
 _PLAIN_VIA_BRANCH = re.compile(
@@ -451,6 +449,15 @@ class Request(Message):
             return self.to_tag is None
         except ParseError:
             return b"tag=" not in to  # answering a request that can't be read
+
+
+class RequestError(ParseError):
+    """A request that can't be read but answered: `request` has what the response copies."""
+
+    def __init__(self, error: ParseError, request: Request) -> None:
+        super().__init__(error.reason, error.status)
+        self.headers = error.headers
+        self.request = request
 
 
 class Response(Message):

@@ -17,7 +17,7 @@ from sip.fields import (
     unfold,
 )
 from sip.grammar import text
-from sip.message import MAX_MESSAGE_BYTES, Message, Request, Response
+from sip.message import MAX_MESSAGE_BYTES, Message, Request, RequestError, Response
 
 _METHODS = {
     name.encode("ascii"): name
@@ -34,7 +34,8 @@ def parse_message(data: bytes) -> Request | Response:
     """Read a datagram, or one message that was cut out of a stream.
 
     Raises:
-        ParseError: 400, 413, 505; with the request if it can be answered.
+        RequestError: 400, 413, 505: a request that can be answered.
+        ParseError: the same, of what can't be answered.
     """
     if len(data) > MAX_MESSAGE_BYTES:
         raise ParseError(status=413)
@@ -62,7 +63,8 @@ def parse_message(data: bytes) -> Request | Response:
             raise ParseError("Missing end of headers")
         message.body = _body(message, data, end + 4)
     except ParseError as error:
-        _attach(error, message, lines)
+        if isinstance(message, Request) and _is_answerable(message, lines):
+            raise RequestError(error, message) from error
         raise
     return message
 
@@ -112,12 +114,9 @@ def _body(message: Message, data: bytes, start: int) -> bytes:
     return data[start : start + length]
 
 
-def _attach(error: ParseError, message: Message, lines: list[bytes]) -> None:
-    """Give the error what is needed to answer the request, if that can still be read."""
-    if not isinstance(message, Request):
-        return
-    if message.values is None:
+def _is_answerable(request: Request, lines: list[bytes]) -> bool:
+    """True if what a response copies can still be read of a request that is malformed."""
+    if request.values is None:
         sound = [lines[0], *filter(is_sound, lines[1:MAX_HEADERS])]
-        message.values, message.repeated = index(sound)
-    if message.answerable:
-        error.request = message
+        request.values, request.repeated = index(sound)
+    return request.answerable

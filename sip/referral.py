@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
+from sip.credentials import Credentials
+from sip.dialog import Dialog, DialogId
 from sip.errors import REASONS, ParseError
 from sip.headers import NameAddr, parse_params
 from sip.message import Request, Response
+from sip.stack import Stack
 from sip.transaction_layer import ClientTransaction
 from sip.uri import Uri
-
-if TYPE_CHECKING:
-    from sip.dialog import Dialog, DialogId
-    from sip.invite import Credentials
-    from sip.user_agent import UserAgent
 
 SUBSCRIPTION_SECONDS = 180
 """Until then the call that was asked for is answered or has failed."""
@@ -77,7 +75,7 @@ def parse_replaces(value: bytes) -> tuple[DialogId, bool]:
 class Subscriber(Protocol):
     """Whom the news goes to: a session in which the REFER came, or whoever sent it outside one."""
 
-    agent: UserAgent
+    stack: Stack
     dialog: Dialog
     credentials: Credentials | None
 
@@ -85,10 +83,10 @@ class Subscriber(Protocol):
 class Stranger:
     """Who sent a REFER outside a dialog, and so made one (RFC 3515 section 2.4.4)."""
 
-    __slots__ = ("agent", "credentials", "dialog")
+    __slots__ = ("credentials", "dialog", "stack")
 
-    def __init__(self, agent: UserAgent, dialog: Dialog) -> None:
-        self.agent = agent
+    def __init__(self, stack: Stack, dialog: Dialog) -> None:
+        self.stack = stack
         self.dialog = dialog
         self.credentials: Credentials | None = None
 
@@ -154,7 +152,7 @@ class Referral:
         )
         body = f"SIP/2.0 {status} {reason}\r\n".encode("utf-8", "replace")
         session = self._session
-        session.agent.send_in_dialog(
+        session.stack.send_in_dialog(
             session.dialog, "NOTIFY", fields, body, session.credentials, now, self
         )
 

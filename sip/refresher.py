@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from sip.credentials import Credentials
+from sip.dialog import Dialog
 from sip.errors import SipError
+from sip.fields import Fields
 from sip.flow import Flow
 from sip.message import Message, Request, Response
 from sip.session_timer import SessionTimer, agree, learn
+from sip.stack import Stack
+from sip.transaction_layer import ClientTransaction
 
-if TYPE_CHECKING:
-    from sip.invite import Fields
-    from sip.session import Session
-    from sip.user_agent import UserAgent
+
+class RefreshedSession(Protocol):
+    """The session, as its refresher sees it."""
+
+    dialog: Dialog
+    credentials: Credentials | None
+    local_description: bytes
+
+    @property
+    def pending(self) -> bool: ...
+
+    def reinvite(self, body: bytes, now: float) -> None: ...
+
+    def refresh(self, now: float) -> None: ...
+
+    def expired(self, now: float) -> None: ...
+
+    def on_response(
+        self, transaction: ClientTransaction, response: Response, now: float
+    ) -> None: ...
+
+    def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None: ...
 
 
 class Refresher:
@@ -21,10 +44,10 @@ class Refresher:
     The session is handed in where it is needed, since it is the one who holds this.
     """
 
-    __slots__ = ("_agent", "_allows_update", "_timer", "by_reinvite")
+    __slots__ = ("_allows_update", "_stack", "_timer", "by_reinvite")
 
-    def __init__(self, agent: UserAgent) -> None:
-        self._agent = agent
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self._timer: SessionTimer | None = None
         self._allows_update = False
         self.by_reinvite = False
@@ -38,27 +61,27 @@ class Refresher:
     def suits(self, request: Request, flow: Flow, now: float) -> bool:
         """Whether the interval that a re-INVITE or UPDATE asks for is long enough; refuses it if
         not (section 9)."""
-        agent = self._agent
+        stack = self._stack
         try:
-            if agent.session_interval is not None:
-                agree(request, agent.session_interval)
+            if stack.session_interval is not None:
+                agree(request, stack.session_interval)
         except SipError as error:
-            agent.reply(request, flow, error.status, now, error.headers)
+            stack.reply(request, flow, error.status, now, error.headers)
             return False
         return True
 
-    def agree(self, session: Session, request: Request, now: float) -> Fields:
+    def agree(self, session: RefreshedSession, request: Request, now: float) -> Fields:
         """Count anew, for a request of the peer's that we accept; what our 2xx says of it."""
-        ours = self._agent.session_interval
+        ours = self._stack.session_interval
         if ours is None:
             return ()
         terms, fields = agree(request, ours)
         self._running(session).start(terms, now)
         return fields
 
-    def learn(self, session: Session, response: Response, now: float) -> None:
+    def learn(self, session: RefreshedSession, response: Response, now: float) -> None:
         """Count anew, after a 2xx to a request of ours."""
-        ours = self._agent.session_interval
+        ours = self._stack.session_interval
         terms = None if ours is None else learn(response)
         if terms is not None:
             self._running(session).start(terms, now)
@@ -67,12 +90,12 @@ class Refresher:
 
     def request_fields(self) -> Fields:
         """Of our re-INVITE or UPDATE: the roles stay as they are (section 7.4)."""
-        ours = self._agent.session_interval
+        ours = self._stack.session_interval
         if ours is None:
             return ()
         return ours.request_fields(we_refresh=self._timer is None or self._timer.terms.we_refresh)
 
-    def update_answered(self, session: Session, response: Response, now: float) -> None:
+    def update_answered(self, session: RefreshedSession, response: Response, now: float) -> None:
         """Our UPDATE got its answer; what else failed is tried again before the time is over."""
         if response.status < 300:
             session.dialog.refresh_target(response)
@@ -85,18 +108,18 @@ class Refresher:
             self._timer.stop()
             self._timer = None
 
-    def _running(self, session: Session) -> SessionTimer:
+    def _running(self, session: RefreshedSession) -> SessionTimer:
         if self._timer is None:
-            self._timer = SessionTimer(self._agent.wheel, session.refresh, session.expired)
+            self._timer = SessionTimer(self._stack.wheel, session.refresh, session.expired)
         return self._timer
 
-    def refresh(self, session: Session, now: float) -> None:
+    def refresh(self, session: RefreshedSession, now: float) -> None:
         """Show that we are there without touching the sound: UPDATE, or the same offer again."""
         if session.pending:
             return
         if self._allows_update:
-            fields = ((b"Contact", session.dialog.contact), *self._agent.capabilities)
-            self._agent.send_in_dialog(
+            fields = ((b"Contact", session.dialog.contact), *self._stack.capabilities)
+            self._stack.send_in_dialog(
                 session.dialog,
                 "UPDATE",
                 (*fields, *self.request_fields()),

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 from sip import grammar
 from sip.dialog import Dialog
 from sip.errors import ParseError
+from sip.fields import Fields
 from sip.message import Request, Response
+from sip.stack import Stack
 from sip.transaction import T1, TIMEOUT
 
-if TYPE_CHECKING:
-    from sip.invite import Fields, IncomingInvite
-    from sip.user_agent import UserAgent
+T = TypeVar("T")
 
 OPTION = b"100rel"
 MAX_WAITING = 8
@@ -44,6 +44,26 @@ class Supported:
         return status > 100 and offered and (self.required or (self.allowed and bool(body)))
 
 
+class ReliableUser(Protocol):
+    """The received INVITE, as the sender of its reliable provisional responses sees it."""
+
+    @property
+    def request(self) -> Request: ...
+
+    @property
+    def answered(self) -> bool: ...
+
+    def transmit(self, response: Response, now: float) -> None: ...
+
+    def respond(self, response: Response, now: float) -> None: ...
+
+    def arm(
+        self, seconds: float, now: float, callback: Callable[[T, float], None], argument: T
+    ) -> None: ...
+
+    def unheard(self, now: float) -> None: ...
+
+
 class ReliableSender:
     """Our provisional responses to one INVITE: one at a time, each repeated until its PRACK.
 
@@ -53,7 +73,7 @@ class ReliableSender:
 
     __slots__ = ("_deferred", "_interval", "_invite", "_rseq", "_unacknowledged", "_waiting")
 
-    def __init__(self, invite: IncomingInvite, first: int) -> None:
+    def __init__(self, invite: ReliableUser, first: int) -> None:
         self._invite = invite
         self._rseq = first
         self._unacknowledged: Response | None = None
@@ -162,11 +182,9 @@ def rseq_of(response: Response) -> int | None:
     return number or None
 
 
-def acknowledge(
-    agent: UserAgent, dialog: Dialog, response: Response, body: bytes, now: float
-) -> None:
+def acknowledge(stack: Stack, dialog: Dialog, response: Response, body: bytes, now: float) -> None:
     """Send the PRACK of a reliable response in its early dialog (section 4)."""
     fields = [(b"RAck", b"%d %d INVITE" % (rseq_of(response) or 0, response.cseq.number))]
     if body:
         fields.append((b"Content-Type", b"application/sdp"))
-    agent.send_in_dialog(dialog, "PRACK", fields, body, None, now)
+    stack.send_in_dialog(dialog, "PRACK", fields, body, None, now)

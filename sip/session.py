@@ -9,34 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
-from sip import in_dialog
+from msgspec import Struct
+
+from sip.credentials import Credentials
 from sip.dialog import Dialog
+from sip.dialogs import Dialogs
 from sip.errors import SipError
-from sip.events import (
-    Acknowledged,
-    Answered,
-    Cancelled,
-    Event,
-    HungUp,
-    InfoAnswered,
-    Progress,
-    Refused,
-    ReinviteAnswered,
-    ReinviteRefused,
-)
+from sip.fields import Fields
 from sip.flow import Flow
-from sip.invite import Credentials, Fields, IncomingInvite, OutgoingInvite, copy_dialog
+from sip.invite import IncomingInvite, OutgoingInvite, copy_dialog
 from sip.message import Request, Response
 from sip.referral import Referral
 from sip.refresher import Refresher
 from sip.reliable import acknowledge as acknowledge_provisional
 from sip.reliable import rseq_of
+from sip.stack import Stack
 from sip.transaction_layer import ClientTransaction, ServerTransaction
-
-if TYPE_CHECKING:
-    from sip.user_agent import UserAgent
 
 MAX_OFFERS = 20
 """re-INVITEs of a peer within ..."""
@@ -55,6 +45,12 @@ class State(Enum):
     ENDED = "ended"
 
 
+class SessionOwner(Protocol):
+    """The party that a session's events are for, such as a call."""
+
+    def post(self, event: SessionEvent, /) -> None: ...
+
+
 class Glare(SipError):
     """Our re-INVITE would cross another INVITE of the same dialog (RFC 3261 section 14.1)."""
 
@@ -67,10 +63,11 @@ class Session:
 
     __slots__ = (
         "_deferred_bye",
+        "_dialogs",
         "_offers",
         "_offers_since",
+        "_tell",
         "_trusts",
-        "agent",
         "credentials",
         "dialog",
         "incoming",
@@ -82,14 +79,22 @@ class Session:
         "refresher",
         "remote_description",
         "sound",
+        "stack",
         "state",
         "update",
     )
 
     def __init__(
-        self, agent: UserAgent, dialog: Dialog, trusts: Callable[[Flow], bool] | None = None
+        self,
+        stack: Stack,
+        dialogs: Dialogs[Session],
+        tell: Callable[[SessionEvent], None],
+        dialog: Dialog,
+        trusts: Callable[[Flow], bool] | None = None,
     ) -> None:
-        self.agent = agent
+        self._dialogs = dialogs
+        self._tell = tell
+        self.stack = stack
         self.dialog = dialog
         self.credentials: Credentials | None = None
         """For challenges within the dialog: those that its INVITE was authenticated with, and
@@ -101,9 +106,9 @@ class Session:
         self.state = State.EARLY
         self.incoming: IncomingInvite | None = None
         self.outgoing: OutgoingInvite | None = None
-        self.owner: Any = None
-        """Whoever the events are for; the session only carries it."""
-        self.sound: Any = None
+        self.owner: SessionOwner | None = None
+        """The party that the events are for; None: nobody is told."""
+        self.sound: object = None
         """What the owner and the peer agree on for it; the session only carries it."""
         self.local_description = b""
         """What we said last in an offer or answer that both sides agreed to."""
@@ -112,7 +117,7 @@ class Session:
         self.info_types: frozenset[bytes] = frozenset()
         """Bodies that the peer takes in an INFO, as far as it has said so or sent such itself."""
         self.referral: Referral | None = None
-        self.refresher = Refresher(agent)
+        self.refresher = Refresher(stack)
         self.update: ServerTransaction | None = None
         """An UPDATE whose offer the owner hasn't answered yet."""
         self._deferred_bye: Fields | None = None
@@ -185,7 +190,7 @@ class Session:
         if 100 < status < 300:
             fields.append((b"Contact", self.dialog.contact))
         if status == 200:
-            fields += self.agent.capabilities
+            fields += self.stack.capabilities
         if body:
             fields.append(SDP)
         return request.respond(
@@ -228,12 +233,12 @@ class Session:
             raise SipError(481, "Call/Transaction Does Not Exist")
         if self.pending:
             raise Glare
-        fields = [(b"Contact", self.dialog.contact), *self.agent.capabilities, *extra]
+        fields = [(b"Contact", self.dialog.contact), *self.stack.capabilities, *extra]
         fields += self.refresher.request_fields()
         if body:
             fields.append(SDP)
         self.refresher.by_reinvite = False
-        self.send_invite(self.agent.in_dialog(self.dialog, "INVITE", fields, body), now)
+        self.send_invite(self.stack.in_dialog(self.dialog, "INVITE", fields, body), now)
 
     @property
     def confirmed(self) -> bool:
@@ -260,7 +265,7 @@ class Session:
         """Send an INFO (RFC 6086); :class:`InfoAnswered` says what came of it."""
         if self.state is State.CONFIRMED:
             fields = [(b"Content-Type", content_type)]
-            self.agent.send_in_dialog(
+            self.stack.send_in_dialog(
                 self.dialog, "INFO", fields, body, self.credentials, now, self
             )
 
@@ -300,7 +305,7 @@ class Session:
             self.outgoing.acknowledge(b"", now)  # its offer will never be answered
         if self.outgoing is not None:
             self.outgoing.expire(now)
-        self.agent.send_bye(self.dialog, self.credentials, extra, now)
+        self.stack.send_bye(self.dialog, self.credentials, extra, now)
         self.end(now)
 
     # What the INVITE that we sent says
@@ -319,12 +324,12 @@ class Session:
         if early.remote_tag is None:
             early.confirm(response)
             self.note_peer(response)
-            self.agent.remember(self)
+            self._dialogs.add(self)
         elif early.remote_tag != response.to_tag:
             early = copy_dialog(self.dialog)
             early.confirm(response)
         assert self.outgoing is not None
-        acknowledge_provisional(self.agent, early, response, b"", now)
+        acknowledge_provisional(self.stack, early, response, b"", now)
         self.dialog.local_cseq = max(self.dialog.local_cseq, early.local_cseq)
         if response.body and self.outgoing.offered:
             self.agreed(self.outgoing.offer, response.body)
@@ -337,10 +342,10 @@ class Session:
         if again:
             self.dialog.refresh_target(response)
         else:
-            self.agent.forget(self)  # the early dialog may have been another fork's
+            self._dialogs.remove(self)  # the early dialog may have been another fork's
             self.dialog.confirm(response)
             self.state = State.CONFIRMED
-            self.agent.remember(self)
+            self._dialogs.add(self)
         self.note_peer(response)
         self.refresher.learn(self, response, now)
         if invite.offered:
@@ -364,23 +369,6 @@ class Session:
 
     # What comes in
 
-    def receive(self, request: Request, flow: Flow, now: float) -> None:
-        """A request of this dialog that is no repetition."""
-        dialog = self.dialog
-        if flow.remote[0] != dialog.flow.remote[0] and not self._is_trusted(flow):
-            if request.method != "ACK":
-                self.agent.answer(request, flow, 403)
-            return
-        if request.method == "ACK":
-            self.invite_acknowledged(request, now)
-            return
-        number = request.cseq.number
-        if dialog.remote_cseq is not None and number < dialog.remote_cseq:
-            self.agent.reply(request, flow, 500, now)
-            return
-        dialog.remote_cseq = number
-        in_dialog.take(self, request, flow, now)
-
     def invite_acknowledged(self, request: Request, now: float) -> None:
         """The ACK to our 2xx, unless it is a copy or another INVITE's."""
         incoming = self.incoming
@@ -394,7 +382,7 @@ class Session:
         if not self._send_deferred_bye(now):
             self.tell(Acknowledged(self, request))
 
-    def _is_trusted(self, flow: Flow) -> bool:
+    def trusts(self, flow: Flow) -> bool:
         """Whether a request from another host than before may be the peer's: whoever has learnt
         the tags could hang up otherwise."""
         if self._trusts is None or self._trusts(flow):
@@ -417,7 +405,7 @@ class Session:
             self.incoming.superseded()
         self.incoming = IncomingInvite(self, transaction)
         trying = transaction.request.respond(100, "Trying")
-        self.agent.layer.respond(transaction, trying, now)
+        self.stack.layer.respond(transaction, trying, now)
 
     def invite_unheard(self, now: float) -> None:
         """Our reliable provisional response was never acknowledged (RFC 3262 section 3)."""
@@ -461,18 +449,18 @@ class Session:
         request = transaction.request
         extra = self.refresher.agree(self, request, now) if status == 200 else ()
         response = self._response(status, None, body, extra, request)
-        self.agent.layer.respond(transaction, response, now)
+        self.stack.layer.respond(transaction, response, now)
 
     def accept_refer(self, flow: Flow, now: float) -> None:
         """Answer a REFER with 202; :attr:`referral` tells the peer how it goes."""
         if self.referral is not None:
             fields = ((b"Contact", self.dialog.contact), *self.referral.accepted_fields)
-            self.agent.reply(self.referral.request, flow, 202, now, fields)
+            self.stack.reply(self.referral.request, flow, 202, now, fields)
             self.referral.tell(100, now)
 
     def refuse_refer(self, status: int, flow: Flow, now: float) -> None:
         if self.referral is not None:
-            self.agent.reply(self.referral.request, flow, status, now)
+            self.stack.reply(self.referral.request, flow, status, now)
             self.referral = None
 
     def referral_over(self, now: float) -> None:
@@ -517,18 +505,136 @@ class Session:
         if len(self.info_types) < MAX_INFO_TYPES:
             self.info_types |= frozenset(names)
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: SessionEvent) -> None:
         """Tell the owner, if there still is one."""
         if self.owner is not None:
-            self.agent.tell(event)
+            self._tell(event)
 
     def end(self, now: float) -> None:
         """Leave the dialogs, and let go of what refers back here."""
         self.answer_update(487, b"", now)  # nobody else will (RFC 3261 section 15.1.2)
         self.state = State.ENDED
         self.referral = None
-        self.agent.forget(self)
+        self._dialogs.remove(self)
         self.refresher.stop()
         self.outgoing = None
         if self.incoming is not None:
             self.incoming.release()
+
+
+class Progress(Struct, frozen=True):
+    """A provisional response above 100 to our INVITE."""
+
+    session: Session
+    response: Response
+
+
+class Answered(Struct, frozen=True):
+    """The first 2xx to our INVITE. Without an offer in the INVITE, the body is the offer and
+    :meth:`Session.acknowledge` must bring the answer; otherwise the ACK has been sent."""
+
+    session: Session
+    response: Response
+
+
+class Refused(Struct, frozen=True):
+    """Our INVITE failed; the session is over. `response` is None for a time-out (408), a
+    transport error (503) or a CANCEL that was never answered (487)."""
+
+    session: Session
+    status: int
+    response: Response | None
+
+
+class Cancelled(Struct, frozen=True):
+    """The caller gave up before we answered; 487 has been sent and the session is over."""
+
+    session: Session
+    request: Request
+
+
+class Acknowledged(Struct, frozen=True):
+    """The ACK to our 2xx; its body answers our delayed offer."""
+
+    session: Session
+    request: Request
+
+
+class Reinvited(Struct, frozen=True):
+    """A re-INVITE; answer by :meth:`Session.accept` or :meth:`Session.reject`."""
+
+    session: Session
+    request: Request
+
+
+class ReinviteAnswered(Struct, frozen=True):
+    """2xx to our re-INVITE; as with :class:`Answered` as to the ACK."""
+
+    session: Session
+    response: Response
+
+
+class ReinviteRefused(Struct, frozen=True):
+    """Our re-INVITE failed and the session goes on as it was."""
+
+    session: Session
+    status: int
+
+
+class InfoReceived(Struct, frozen=True):
+    """An INFO of the session; it has been answered with 200."""
+
+    session: Session
+    request: Request
+
+
+class InfoAnswered(Struct, frozen=True):
+    """What became of an INFO of ours: the final status, 408 or 503 if there was no answer. The
+    session goes on."""
+
+    session: Session
+    status: int
+
+
+class Updated(Struct, frozen=True):
+    """An UPDATE with an offer; answer by :meth:`Session.answer_update`."""
+
+    session: Session
+    request: Request
+
+
+class Referred(Struct, frozen=True):
+    """A REFER; answer by :meth:`Session.accept_refer` or :meth:`Session.refuse_refer`."""
+
+    session: Session
+    request: Request
+    flow: Flow
+
+
+class HungUp(Struct, frozen=True):
+    """The session is over: a BYE came (`status` 0), or the peer can no longer be reached: an
+    in-dialog request failed with `status`, our 2xx got no ACK (408), or nobody refreshed it in
+    time (`expired`)."""
+
+    session: Session
+    status: int
+    request: Request | None
+    expired: bool = False
+
+
+SessionEvent = (
+    Progress
+    | Answered
+    | Refused
+    | Cancelled
+    | Acknowledged
+    | Reinvited
+    | ReinviteAnswered
+    | ReinviteRefused
+    | InfoReceived
+    | InfoAnswered
+    | Updated
+    | Referred
+    | HungUp
+)
+"""What a session tells its owner."""

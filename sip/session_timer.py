@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sip import grammar
 from sip.errors import ParseError, SipError
+from sip.fields import Fields
 from sip.headers import parse_params
 from sip.message import Message, Request, Response
 from sip.timers import Timers
-
-if TYPE_CHECKING:
-    from sip.invite import Fields
 
 OPTION = b"timer"
 LEAST = 90

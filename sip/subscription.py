@@ -11,19 +11,19 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
+
+from msgspec import Struct
 
 from sip import grammar
 from sip.dialog import Dialog, DialogId
+from sip.dialogs import Dialogs
 from sip.errors import ParseError, SipError
-from sip.events import Received, Resubscribed, SubscriptionEnded
 from sip.flow import Flow
 from sip.headers import parse_params, write_params
 from sip.message import Request, Response
+from sip.stack import Received, Stack
 from sip.transaction_layer import ClientTransaction
-
-if TYPE_CHECKING:
-    from sip.user_agent import UserAgent
 
 MAX_SUBSCRIPTIONS = 20_000
 """In all; some 2 kB each. Above it new ones get 503."""
@@ -90,24 +90,34 @@ class Subscription:
     """One subscriber's interest in one state; made by :meth:`Subscriptions.open`."""
 
     __slots__ = (
-        "_agent",
         "_changed",
+        "_dialogs",
         "_event",
         "_notified",
         "_reason",
         "_resting",
+        "_stack",
+        "_tell",
         "_under_way",
         "dialog",
         "expires_at",
-        "owner",
         "package",
         "state",
     )
 
     def __init__(
-        self, agent: UserAgent, dialog: Dialog, package: Package, event: EventField, state: State
+        self,
+        stack: Stack,
+        dialogs: Dialogs[Subscription],
+        tell: Callable[[SubscriptionEvent], None],
+        dialog: Dialog,
+        package: Package,
+        event: EventField,
+        state: State,
     ) -> None:
-        self._agent = agent
+        self._stack = stack
+        self._dialogs = dialogs
+        self._tell = tell
         self._event = event
         self._notified = 0
         self._under_way = False
@@ -121,8 +131,6 @@ class Subscription:
         self.state = state
         self.expires_at = 0.0
         """Monotonic seconds."""
-        self.owner: Any = None
-        """Whatever the user wants to find here; the subscription only carries it."""
 
     @property
     def over(self) -> bool:
@@ -154,15 +162,15 @@ class Subscription:
         if self._reason is None:
             self._reason = reason
             self._changed = True
-            self._agent.subscriptions.forget(self)
-            self._agent.tell(SubscriptionEnded(self))
+            self._dialogs.remove(self)
+            self._tell(SubscriptionEnded(self))
             self._notify_if_due(now)
 
     def grant(self, request: Request, flow: Flow, seconds: int, now: float) -> None:
         """Answer a SUBSCRIBE with 200 and tell the state at once (section 4.2.1.2)."""
         self.expires_at = now + seconds
         fields = ((b"Expires", b"%d" % seconds), (b"Contact", self.dialog.contact))
-        self._agent.reply(request, flow, 200, now, fields, tag=self.dialog.local_tag)
+        self._stack.reply(request, flow, 200, now, fields, tag=self.dialog.local_tag)
         if seconds == 0:
             self.end(b"timeout", now)
         elif not self._under_way:
@@ -177,15 +185,15 @@ class Subscription:
         if request.method == "ACK":
             return
         if dialog.remote_cseq is not None and number < dialog.remote_cseq:
-            self._agent.answer(request, flow, 500)
+            self._stack.answer(request, flow, 500)
             return
         dialog.remote_cseq = number
         if request.method != "SUBSCRIBE":
-            self._agent.answer(request, flow, 405, ((b"Allow", b"SUBSCRIBE"),))
+            self._stack.answer(request, flow, 405, ((b"Allow", b"SUBSCRIBE"),))
         elif EventField.of(request) != self._event:
-            self._agent.answer(request, flow, 489)  # no second subscription in one dialog
+            self._stack.answer(request, flow, 489)  # no second subscription in one dialog
         else:
-            self._agent.tell(Resubscribed(self, request, flow))
+            self._tell(Resubscribed(self, request, flow))
 
     def expire(self, now: float) -> None:
         """Its time is over."""
@@ -201,13 +209,13 @@ class Subscription:
     def _notify(self, now: float) -> None:
         self._changed = False
         self._under_way = True
-        agent, package = self._agent, self.package
+        stack, package = self._stack, self.package
         if self._reason is None:
             left = max(0, round(self.expires_at - now))
             state = b"active;expires=%d" % left
             if not self._resting:
                 self._resting = True
-                agent.timers.arm(package.rest_seconds, now, _rested, self)
+                stack.timers.arm(package.rest_seconds, now, _rested, self)
         else:
             state = b"terminated;reason=" + self._reason
         fields = [
@@ -220,7 +228,7 @@ class Subscription:
             body = self.state(self._notified)
             fields.append((b"Content-Type", package.content_type))
         self._notified += 1
-        agent.send_in_dialog(self.dialog, "NOTIFY", fields, body, None, now, self)
+        stack.send_in_dialog(self.dialog, "NOTIFY", fields, body, None, now, self)
 
     def rested(self, now: float) -> None:
         self._resting = False
@@ -242,8 +250,8 @@ class Subscription:
         self._changed = False
         if self._reason is None:
             self._reason = b"deactivated"  # said to nobody
-            self._agent.subscriptions.forget(self)
-            self._agent.tell(SubscriptionEnded(self))
+            self._dialogs.remove(self)
+            self._tell(SubscriptionEnded(self))
 
 
 def _rested(subscription: Subscription, now: float) -> None:
@@ -264,26 +272,45 @@ def granted(request: Request, package: Package) -> int:
     return min(asked, MAX_EXPIRES)
 
 
+class Resubscribed(Struct, frozen=True):
+    """A SUBSCRIBE that refreshes or ends a subscription, not yet answered: by
+    :meth:`Subscription.refresh`, or by :meth:`Stack.answer` with a refusal."""
+
+    subscription: Subscription
+    request: Request
+    flow: Flow
+
+
+class SubscriptionEnded(Struct, frozen=True):
+    """The end of a subscription, for whatever reason."""
+
+    subscription: Subscription
+
+
+SubscriptionEvent = Resubscribed | SubscriptionEnded
+
+
 class Subscriptions:
     """All subscriptions of a user agent."""
 
-    def __init__(self, agent: UserAgent) -> None:
-        self._agent = agent
-        self._by_dialog: dict[DialogId, Subscription] = {}
+    def __init__(self, stack: Stack, tell: Callable[[SubscriptionEvent], None]) -> None:
+        self._stack = stack
+        self._tell = tell
+        self._dialogs: Dialogs[Subscription] = Dialogs()
         self._ends: list[tuple[float, int, Subscription]] = []
         """A heap; a refreshed subscription is put back when its old end has come."""
         self._order = count()
         self._sweeping = False
 
     def __len__(self) -> int:
-        return len(self._by_dialog)
+        return len(self._dialogs)
 
     def get(self, dialog_id: DialogId) -> Subscription | None:
-        return self._by_dialog.get(dialog_id)
+        return self._dialogs.get(dialog_id)
 
     def use(self, flow: Flow) -> bool:
         """Whether a subscription lives on a flow; looks at all of them."""
-        return any(one.dialog.flow == flow for one in self._by_dialog.values())
+        return self._dialogs.use(flow)
 
     def open(
         self, received: Received, package: Package, state: State, now: float, *, pinned: bool
@@ -294,42 +321,39 @@ class Subscriptions:
             SipError: 400 no Contact, 406 its Accept has no use for our bodies, 423 too short, 503
                 too many.
         """
-        request, flow, agent = received.request, received.flow, self._agent
+        request, flow, stack = received.request, received.flow, self._stack
         if len(request.contacts) != 1:
             raise ParseError("SUBSCRIBE needs one Contact")
         if not package.accepted_by(request):
             raise SipError(406)
         seconds = granted(request, package)
-        if len(self._by_dialog) >= MAX_SUBSCRIPTIONS:
+        if len(self._dialogs) >= MAX_SUBSCRIPTIONS:
             raise SipError(503, "Too Many Subscriptions")
-        contact = agent.contact(flow)
-        dialog = Dialog.from_request(request, flow, agent.token(), contact, pinned=pinned)
+        contact = stack.contact(flow)
+        dialog = Dialog.from_request(request, flow, stack.token(), contact, pinned=pinned)
         event = EventField.of(request)
-        subscription = Subscription(agent, dialog, package, event, state)
-        self._by_dialog[dialog.id] = subscription
+        subscription = Subscription(stack, self._dialogs, self._tell, dialog, package, event, state)
+        self._dialogs.add(subscription)
         subscription.grant(request, flow, seconds, now)
         if not subscription.over:
             self._watch(subscription)
             self._sweep_later(now)
         return subscription
 
-    def forget(self, subscription: Subscription) -> None:
-        self._by_dialog.pop(subscription.dialog.id, None)
-
     def _watch(self, subscription: Subscription) -> None:
         heapq.heappush(self._ends, (subscription.expires_at, next(self._order), subscription))
 
     def _sweep_later(self, now: float) -> None:
-        if not self._by_dialog:
+        if not self._dialogs:
             self._ends.clear()
         elif not self._sweeping:
             self._sweeping = True
-            self._agent.timers.arm(SWEEP_SECONDS, now, _sweep, self)
+            self._stack.timers.arm(SWEEP_SECONDS, now, _sweep, self)
 
     def sweep(self, now: float) -> None:
         """End what ran out."""
         self._sweeping = False
-        if len(self._ends) > 2 * len(self._by_dialog) + 100:  # most of them ended early
+        if len(self._ends) > 2 * len(self._dialogs) + 100:  # most of them ended early
             self._ends = [end for end in self._ends if not end[2].over]
             heapq.heapify(self._ends)
         ends = self._ends

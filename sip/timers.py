@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TypeVar
 
-Callback = Callable[[Any, float], None]
+T = TypeVar("T")
+
+Callback = Callable[[object, float], None]
 """Called with the argument given when armed, and now."""
 
 
@@ -22,19 +24,22 @@ class Timers:
     __slots__ = ("_next", "_queues")
 
     def __init__(self) -> None:
-        self._queues: dict[float, deque[tuple[float, Callback, Any]]] = {}
+        self._queues: dict[float, deque[tuple[float, Callback, object]]] = {}
         self._next: float | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
-    def arm(self, seconds: float, now: float, callback: Callback, argument: Any) -> None:
+    def arm(
+        self, seconds: float, now: float, callback: Callable[[T, float], None], argument: T
+    ) -> None:
         """Have `callback(argument, now)` called by :meth:`due`, `seconds` from `now`."""
         queue = self._queues.get(seconds)
         if queue is None:
             queue = self._queues[seconds] = deque()
         deadline = now + seconds
-        queue.append((deadline, callback, argument))
+        # The queue forgets which type of argument belongs to which callback; each pair fits.
+        queue.append((deadline, callback, argument))  # type: ignore[arg-type]
         if self._next is None or deadline < self._next:
             self._next = deadline
 
@@ -42,7 +47,7 @@ class Timers:
         """When :meth:`due` has something to give; None if nothing is armed."""
         return self._next
 
-    def due(self, now: float) -> Iterator[tuple[float, Callback, Any]]:
+    def due(self, now: float) -> Iterator[tuple[float, Callback, object]]:
         """Take out, one at a time, what is due."""
         if self._next is None or self._next > now:
             return

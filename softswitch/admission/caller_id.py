@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from sip.fields import Fields
 from sip.headers import NameAddr
-from sip.invite import Fields
 from sip.message import Request
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.countries import country_of

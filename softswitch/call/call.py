@@ -41,6 +41,7 @@ from softswitch.call.media.call_tones import CallTones
 from softswitch.call.media.early_media import Opening
 from softswitch.call.media.info_keys import InfoKeys
 from softswitch.call.media.keys import RELAY_TYPE
+from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side
 from softswitch.call.parties import Parties
 from softswitch.call.ringing import pick_up
@@ -58,7 +59,7 @@ class Call:
     def __init__(
         self, context: CallContext, caller: Caller, request: Request, session: Session | None
     ) -> None:
-        self.id = context.agent.token()
+        self.id = context.agent.stack.token()
         self.context = context
         self.caller = caller
         self.request = request
@@ -229,7 +230,7 @@ class Call:
         identity = self.identity("b") if winner.line is None else None
         self.parties.put("b", winner.session, winner.line, identity)
         self.secure(winner.session, winner.line)
-        self.media.join("b", winner.session.sound)
+        self.media.join("b", LegSecurity.of(winner.session))
         if winner.line is not None:
             self.line_ids.add(winner.line.id)
         for meter, end in winner.lost:
@@ -376,7 +377,7 @@ class Call:
         session.owner = self
         self.joined(session)
         self.parties.put(side, session, line, identity)
-        self.media.join(side, session.sound)
+        self.media.join(side, LegSecurity.of(session))
         if line is not None:
             self.line_ids.add(line.id)
         self.context.changed(self)
@@ -396,7 +397,7 @@ class Call:
     def follow(self, line: Line, old: Flow, new: Flow) -> None:
         """A phone of the line is reached by another flow."""
         for leg in self.parties.of_line(line):
-            self.context.agent.follow(leg.dialog, old, new)
+            self.context.agent.stack.follow(leg.dialog, old, new)
         if self.ringing is not None and any(rung.id == line.id for rung in self.rung):
             self.ringing.follow(old, new)
             self.transfer.follow(old, new)

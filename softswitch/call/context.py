@@ -14,8 +14,9 @@ from msgspec import structs
 from billing.stores.group_commit import GroupCommit
 from rtp.control import SessionFigures
 from rtp.session import MediaError, MediaSession
+from sip.credentials import Credentials
+from sip.fields import Fields
 from sip.flow import Flow
-from sip.invite import Credentials, Fields
 from sip.message import Request
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.admission import Stages
@@ -205,7 +206,7 @@ class CallContext:
         return LegSecurity(
             policy or self.limits.srtp,
             confidential=flow.transport in ("tls", "wss"),
-            draw=self.agent.octets,
+            draw=self.agent.stack.octets,
             told_keys=told_keys or self.limits.dtmf,
         )
 

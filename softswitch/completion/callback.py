@@ -24,6 +24,7 @@ from softswitch.call.call import Call
 from softswitch.call.ending import Ending
 from softswitch.call.established.established_call import talk
 from softswitch.call.letters import HangUp, MediaLost
+from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia
 from softswitch.call.ringing.forking import Branches, Offer, no_answer
 from softswitch.call.ringing.ringing import Ringing
@@ -34,7 +35,6 @@ from softswitch.subscribers.refusal import Refusal
 if TYPE_CHECKING:
     from sip.flow import Flow
     from softswitch.call.context import CallContext
-    from softswitch.call.media.leg_security import LegSecurity
 
 ENDED_BY_SWITCH = frozenset({"restart", "operator"})
 
@@ -161,7 +161,7 @@ class CallbackCall(PlacedCall):
             return answered
         session, response = answered
         self.parties.put("a", session, line, identity)
-        self.media.join("a", session.sound)
+        self.media.join("a", LegSecurity.of(session))
         self.parties.name("b", shown)
         self.opening.offer = CallMedia.read(response.body or session.remote_description)
         self.learn("a", self.opening.offer)

@@ -93,7 +93,15 @@ class CompletionDesk:
         context = self._context
         now = context.wall_ms()
         waiting = Waiting(
-            context.agent.token(), caller.id, callee.id, number, shown, reason, state, now, now
+            context.agent.stack.token(),
+            caller.id,
+            callee.id,
+            number,
+            shown,
+            reason,
+            state,
+            now,
+            now,
         )
         self.queue.put(waiting)
         return waiting

@@ -143,7 +143,9 @@ class InvitedCall(Call):
         await merging.check_parallel(self, priced)
         await self._authorize(priced)
         # What is offered is our own; there is nobody on the caller's side to be taught to.
-        self.media.join("a", LegSecurity("off", confidential=False, draw=self.context.agent.octets))
+        self.media.join(
+            "a", LegSecurity("off", confidential=False, draw=self.context.agent.stack.octets)
+        )
         self.opening.offer = CallMedia.read(self.media.offer_itself("a"))
         self.ringing = Ringing(self, await self.context.attempts(priced, self.request))
         outcome = await self.ringing.until_answered()
@@ -191,7 +193,7 @@ def _request(context: CallContext, line: Line, digits: str) -> Request:
     fields = [
         (b"From", own + b";tag=conference"),
         (b"To", b"<" + uri + b">"),
-        (b"Call-ID", b"conference-" + context.agent.token().encode("ascii")),
+        (b"Call-ID", b"conference-" + context.agent.stack.token().encode("ascii")),
         (b"CSeq", b"1 INVITE"),
         (b"Max-Forwards", b"70"),
     ]

@@ -19,8 +19,9 @@ from sip.flow import Address, Flow
 from sip.guard import Guard
 from sip.registrar import Binding, Registrar, RegistrarLimits
 from sip.session import Session
+from sip.stack import Tap
 from sip.transport.tls import Tls
-from sip.user_agent import Tap, UserAgent
+from sip.user_agent import UserAgent
 from softswitch.admission.addressing import Addressing, no_address
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Authenticator
@@ -136,7 +137,7 @@ class Switch:
             max_sessions=config.guard.max_dialogs,
         )
         if config.sip.large_requests == "tcp":
-            self.agent.layer.enlarge = trunk_flows.enlarge
+            self.agent.stack.layer.enlarge = trunk_flows.enlarge
         self.guard = Guard(config.guard.guard_limits(), exempt_networks(config, directory))
         self.endpoint = Endpoint(
             self.agent,
@@ -211,7 +212,7 @@ class Switch:
         self.recorder: Recorder | None = None
         if config.trace.megabytes:
             self.recorder = Recorder(config.trace.megabytes << 20, loop.time)
-            self.agent.tap = self.recorder
+            self.agent.stack.tap = self.recorder
         self.registrations = RegistrationDesk(
             self.registrar,
             directory,
@@ -366,16 +367,16 @@ class Switch:
 
     def add_tap(self, tap: Tap) -> None:
         """Have one more see every message."""
-        first = self.agent.tap
+        first = self.agent.stack.tap
         if first is None:
-            self.agent.tap = tap
+            self.agent.stack.tap = tap
             return
 
         def both(data: bytes, flow: Flow, sent: bool) -> None:
             first(data, flow, sent)
             tap(data, flow, sent)
 
-        self.agent.tap = both
+        self.agent.stack.tap = both
 
     def call_of(self, message: bytes) -> str | None:
         """The call that a message belongs to, if that is known."""

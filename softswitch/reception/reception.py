@@ -59,7 +59,7 @@ class Reception:
         try:
             self._serve(event)
         except SipError as error:
-            agent.answer(request, flow, error.status, error.headers, error.reason)
+            agent.stack.answer(request, flow, error.status, error.headers, error.reason)
         except Refusal as refusal:
             self.context.log.info(
                 "request refused",
@@ -68,7 +68,7 @@ class Reception:
                 status=refusal.status,
                 rule=refusal.rule,
             )
-            agent.answer(request, flow, refusal.status, (), refusal.reason)
+            agent.stack.answer(request, flow, refusal.status, (), refusal.reason)
 
     def _serve(self, event: Received | Resubscribed) -> None:
         now = self.context.loop.time()
@@ -112,9 +112,9 @@ class Reception:
         self._refuse_while_draining()
         agent = self.context.agent
         accepted = (b"Accept", b", ".join((b"application/sdp", ACCEPT[1])))
-        abilities = [field for field in agent.capabilities if field[0] != b"Accept"]
+        abilities = [field for field in agent.stack.capabilities if field[0] != b"Accept"]
         fields = (*abilities, accepted, ALLOW_EVENTS)
-        agent.answer(received.request, received.flow, 200, fields)
+        agent.stack.answer(received.request, received.flow, 200, fields)
 
     def _subscribe(self, received: Received, now: float) -> None:
         watcher = self.authenticator.subscriber(received.request, received.flow, now)

@@ -70,7 +70,7 @@ class RegistrationDesk:
         request, flow, wall = received.request, received.flow, self._wall_seconds()
         registration = self._registrar.register(line.login, request, flow, wall)
         fields = tuple(self._registrar.ok_fields(registration, wall))
-        self._agent.reply(request, flow, 200, now, fields)
+        self._agent.stack.reply(request, flow, 200, now, fields)
         self._follow(line, registration)
         if registration.added or registration.refreshed or registration.removed:
             self._bindings.changed(line.login, registration)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from sip.errors import SipError
 from sip.events import Received, Replied
+from sip.fields import Fields
 from sip.headers import parse_params, write_params
-from sip.invite import Fields
 from sip.message import Request
 from sip.registrar import Binding
 from sip.standalone import StandaloneRequest
@@ -85,10 +85,12 @@ class Messaging:
             Refusal: 403 not from there, 404 no line, 480 nobody there.
         """
         if self._replies(received.request, caller):
-            self._agent.reply(received.request, received.flow, 200, now)
+            self._agent.stack.reply(received.request, received.flow, 200, now)
             return
         text = self._admit(received, caller, now)
-        delivery = _Delivery(self._agent, self._agent.postpone(received))
+        delivery = _Delivery(
+            self._agent, self._agent.stack.postpone(received.request, received.flow)
+        )
         for binding in text.bindings:
             delivery.send(
                 StandaloneRequest(
@@ -103,7 +105,7 @@ class Messaging:
                 ),
                 now,
             )
-        self._agent.timers.arm(ANSWER_SECONDS, now, _too_late, delivery)
+        self._agent.stack.timers.arm(ANSWER_SECONDS, now, _too_late, delivery)
 
     def tell(self, line: Line, text: str) -> None:
         """Send a text of the switch's own to every phone of a line; whether one takes it isn't
@@ -268,7 +270,7 @@ class _Delivery:
         """Tell the sender, once; other phones may get the text all the same."""
         if not self._answered:
             self._answered = True
-            self._agent.conclude(self.transaction, status, now)
+            self._agent.stack.conclude(self.transaction, status, now)
 
 
 def _never_mind(reply: Replied) -> None:

@@ -56,7 +56,7 @@ class TrunkMonitor:
 
     def start(self, now: float) -> None:
         """Begin to ask."""
-        self._agent.timers.arm(TICK_SECONDS, now, _tick, self)
+        self._agent.stack.timers.arm(TICK_SECONDS, now, _tick, self)
 
     def is_down(self, trunk: Trunk) -> bool:
         """Whether a call had better take another trunk."""
@@ -78,7 +78,7 @@ class TrunkMonitor:
 
     def tick(self, now: float) -> None:
         """Ask whoever is due."""
-        self._agent.timers.arm(TICK_SECONDS, now, _tick, self)
+        self._agent.stack.timers.arm(TICK_SECONDS, now, _tick, self)
         asked: dict[int, Trunk] = {
             trunk.id: trunk
             for trunk in self._directory.trunks()
@@ -93,7 +93,7 @@ class TrunkMonitor:
             due = self._due.get(trunk.id)
             if due is None:
                 # Spread, so that a hundred trunks aren't asked at the same moment for ever.
-                self._due[trunk.id] = now + self._agent.pick(interval * 1000) / 1000
+                self._due[trunk.id] = now + self._agent.stack.pick(interval * 1000) / 1000
             elif due <= now:
                 self._due[trunk.id] = due + interval if due + interval > now else now + interval
                 self._ping(trunk, now)
@@ -111,11 +111,11 @@ class TrunkMonitor:
         # Without credentials: any answer proves life, and a password proves it no better.
         options = StandaloneRequest(
             "OPTIONS", flow, target, self._address, b"<" + target + b">",
-            extra=((b"Accept", b"application/sdp"), (b"Contact", self._agent.contact(flow))),
+            extra=((b"Accept", b"application/sdp"), (b"Contact", self._agent.stack.contact(flow))),
         )  # fmt: skip
         ping = _Ping(self, trunk, now)
         ping.errand = self._agent.send_standalone(options, ping.heard, now)
-        self._agent.timers.arm(PATIENCE_SECONDS, now, _lose_patience, ping)
+        self._agent.stack.timers.arm(PATIENCE_SECONDS, now, _lose_patience, ping)
 
     def note(self, trunk: Trunk, round_trip: float | None, now: float) -> None:
         """What came of a ping; None for a lost one."""

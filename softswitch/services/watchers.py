@@ -93,6 +93,7 @@ class Watchers:
         self._audience = audience
         self._wall_seconds = wall_seconds
         self._of_watched: dict[tuple[bytes, int], set[Subscription]] = {}
+        self._watches: dict[Subscription, Watch] = {}
         self._of_watcher: dict[int, set[Subscription]] = {}
 
     # Requests
@@ -120,7 +121,7 @@ class Watchers:
         subscription = self._agent.subscriptions.open(
             received, package, partial(self._state, package, watch), now, pinned=True
         )
-        subscription.owner = watch
+        self._watches[subscription] = watch
         if not subscription.over:
             self._of_watched.setdefault((package.name, watch.watched), set()).add(subscription)
             self._of_watcher.setdefault(watch.watcher, set()).add(subscription)
@@ -132,13 +133,13 @@ class Watchers:
             SipError: 423, too short.
             Refusal: 403, it is another line's.
         """
-        if again.subscription.owner.watcher != watcher.id:
+        if self._watches[again.subscription].watcher != watcher.id:
             raise Refusal(403, "services: refreshes another line's subscription")
         again.subscription.refresh(again.request, again.flow, now)
 
     def ended(self, subscription: Subscription) -> None:
         """The user agent told that a subscription is over."""
-        watch: Watch = subscription.owner
+        watch = self._watches.pop(subscription)
         _discard(self._of_watched, (subscription.package.name, watch.watched), subscription)
         _discard(self._of_watcher, watch.watcher, subscription)
 
@@ -180,7 +181,7 @@ class Watchers:
         return [self._row(one, now) for held in self._of_watcher.values() for one in held]
 
     def _row(self, subscription: Subscription, now: float) -> dict[str, Any]:
-        watch: Watch = subscription.owner
+        watch = self._watches[subscription]
         watcher, watched = self._directory.line(watch.watcher), self._directory.line(watch.watched)
         flow = subscription.dialog.flow
         return {
@@ -208,7 +209,7 @@ class Watchers:
         self._tell(REG, (line.id,), now)
         if line.waiting is not None and registration.added:
             flows = {binding.flow for binding in registration.added}
-            self._agent.timers.arm(LAMP_SECONDS, now, self._light_new_lamps, (line.id, flows))
+            self._agent.stack.timers.arm(LAMP_SECONDS, now, self._light_new_lamps, (line.id, flows))
 
     def registrations_ended(self, lines: Iterable[int], now: float) -> bool:
         """Registrations ran out or lost their connection. Whether anybody is told."""
@@ -217,7 +218,7 @@ class Watchers:
     def follow(self, line: Line, old: Flow, new: Flow) -> None:
         """A phone of the line is reached by another flow, and told there from now on."""
         for subscription in self._of_watcher.get(line.id, ()):
-            self._agent.follow(subscription.dialog, old, new)
+            self._agent.stack.follow(subscription.dialog, old, new)
 
     def lines_changed(self, lines: Iterable[int], now: float) -> None:
         """An operator changed or removed these lines."""
@@ -236,7 +237,7 @@ class Watchers:
             yield from self._of_watched.get((package, line_id), ())
 
     def _still_may(self, subscription: Subscription) -> bool:
-        watch: Watch = subscription.owner
+        watch = self._watches[subscription]
         watcher = self._directory.line(watch.watcher)
         watched = self._directory.line(watch.watched)
         if watcher is None or watched is None:
@@ -275,7 +276,7 @@ class Watchers:
         fields = (
             (b"Event", MWI.name),
             (b"Subscription-State", b"terminated;reason=noresource"),
-            (b"Contact", self._agent.contact(binding.flow)),
+            (b"Contact", self._agent.stack.contact(binding.flow)),
             (b"Content-Type", MWI.content_type),
         )
         body = message_summary.message_summary(account, line.waiting or NOBODY_WAITS)

@@ -190,7 +190,7 @@ class Scene:
             case Received(request, flow) if request.method == "INVITE":
                 self._take(event)
             case Received(request, flow):
-                self.talk.bob.reply(request, flow, 200, self.now)
+                self.talk.bob.stack.reply(request, flow, 200, self.now)
             case Reinvited(session):
                 session.accept(ANSWER, self.now)
             case Updated(session):
@@ -207,7 +207,7 @@ class Scene:
         try:
             session = self.talk.bob.open_session(received, self.now, pinned=False)
         except SipError as error:
-            self.talk.bob.answer(received.request, received.flow, error.status)
+            self.talk.bob.stack.answer(received.request, received.flow, error.status)
             return
         session.owner = "bob"
         self.sessions.append(session)
@@ -236,11 +236,11 @@ def conversations() -> Iterator[bytes]:
 def _next_words(scene: Scene) -> Iterator[bytes]:
     talk = scene.talk
     alice = talk.alice
-    for session in list(alice._sessions.values()):
+    for session in list(alice._dialogs):
         extra = [(b"Contact", session.dialog.contact), (b"Content-Type", b"application/sdp")]
         for method in ("INFO", "UPDATE", "PRACK", "INVITE", "ACK", "REFER", "BYE"):
             more = [(b"RAck", b"1 1 INVITE"), (b"Refer-To", b"<sip:c@h>")]
-            yield bytes(alice.in_dialog(session.dialog, method, [*extra, *more], OFFER))
+            yield bytes(alice.stack.in_dialog(session.dialog, method, [*extra, *more], OFFER))
     for request in _heard_by(talk, ALICE):
         for status in (180, 200, 401, 422, 486):
             yield bytes(request.respond(status, to_tag="alice", fields=_ANSWERING, body=ANSWER))
@@ -259,7 +259,7 @@ _ANSWERING = [
 
 def _heard_by(talk: Conversation, who: tuple[str, int]) -> list[Request]:
     """Requests of Bob's that wait for an answer."""
-    waiting = talk.bob.layer._clients.values()
+    waiting = talk.bob.stack.layer._clients.values()
     return [transaction.request for transaction in waiting if transaction.flow.remote == who]
 
 

@@ -25,7 +25,7 @@ from sip.errors import ParseError, SipError
 from sip.flow import Flow
 from sip.framing import Ping, StreamFramer
 from sip.intake import Intake
-from sip.message import Request, Response
+from sip.message import Request, RequestError, Response
 from sip.offer_answer import check_answer, media_target, relayed
 from sip.reading import parse_message
 from sip.referral import ReferTo, parse_replaces
@@ -68,7 +68,7 @@ def read_message(data: bytes) -> None:
         read = parse_message(data)
         read.validate()
     except ParseError as error:
-        if error.request is not None:
+        if isinstance(error, RequestError):
             _answer(error.request)
         raise
     _touch(read)
@@ -228,7 +228,7 @@ def converse(data: bytes) -> None:
     for session in scene.sessions:
         session.bye(scene.now)
     _let_run_out(bob, scene.now + ALL_TIMERS_SECONDS)
-    assert len(bob.layer) == 0 and bob.sessions == 0, "something is left"
+    assert len(bob.stack.layer) == 0 and bob.sessions == 0, "something is left"
 
 
 def _let_run_out(agent: UserAgent, end: float) -> None:

@@ -381,7 +381,7 @@ class Exchange:
         while self.loop.time() < end:
             self.run(10.0)
             agents = [self.switch.agent, *(phone.agent for phone in self.phones)]
-            if not self.switch.calls and not any(len(a.layer) or a.sessions for a in agents):
+            if not self.switch.calls and not any(len(a.stack.layer) or a.sessions for a in agents):
                 return
         raise AssertionError(f"still busy: {self.switch.calls}, {self.left()}")
 
@@ -390,7 +390,7 @@ class Exchange:
         return {
             "calls": len(self.switch.calls),
             "sessions": self.switch.agent.sessions,
-            "transactions": len(self.switch.agent.layer),
+            "transactions": len(self.switch.agent.stack.layer),
             "relay sessions": self.media.sessions,
             "ports": self.media.ports_in_use,
             "live calls": len(self.store.live_calls()),

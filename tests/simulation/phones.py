@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from world import SWITCH, Address, WireSocket
 
+from sip.credentials import Credentials
 from sip.dialog import Dialog
 from sip.endpoint import Endpoint
 from sip.events import (
@@ -24,7 +25,6 @@ from sip.events import (
     ReinviteRefused,
 )
 from sip.flow import Flow
-from sip.invite import Credentials
 from sip.message import Request
 from sip.reading import parse_message
 from sip.session import Session
@@ -145,7 +145,7 @@ class Phone:
         if news not in self.told:
             self.told.append(news)
         request.stamp_source(*flow.remote)
-        self.agent.answer(request, flow, 200)
+        self.agent.stack.answer(request, flow, 200)
         self.endpoint.drain()
         return True
 
@@ -164,7 +164,7 @@ class Phone:
     ) -> None:
         me = f"<sip:{aor or self.login}@example.org>".encode()
         dialog = Dialog(
-            call_id=self.agent.token(),
+            call_id=self.agent.stack.token(),
             local=me + b";tag=r",
             local_tag="r",
             remote=me,
@@ -179,7 +179,9 @@ class Phone:
         if q is not None:
             here += f";q={q}"
         fields = [(b"Contact", here.encode()), (b"Expires", b"%d" % expires)]
-        self.agent.send_in_dialog(dialog, "REGISTER", fields, b"", self.credentials, self.now, self)
+        self.agent.stack.send_in_dialog(
+            dialog, "REGISTER", fields, b"", self.credentials, self.now, self
+        )
         self.endpoint.drain()
 
     def on_response(self, transaction, response, now) -> None:
@@ -213,7 +215,7 @@ class Phone:
     def refer(self, session: Session, refer_to: bytes) -> None:
         """Ask the switch to have the other one talk to somebody else."""
         fields = ((b"Refer-To", refer_to), (b"Contact", session.dialog.contact))
-        self.agent.send_in_dialog(
+        self.agent.stack.send_in_dialog(
             session.dialog, "REFER", fields, b"", session.credentials, self.now, self
         )
         self.endpoint.drain()
@@ -277,9 +279,9 @@ class Phone:
             case Received(request, flow) if request.method == "MESSAGE":
                 if self.takes_texts:
                     self.texts.append((request.from_.uri.user, request.body.decode()))
-                self.agent.reply(request, flow, 200 if self.takes_texts else 480, self.now)
+                self.agent.stack.reply(request, flow, 200 if self.takes_texts else 480, self.now)
             case Received(request, flow):
-                self.agent.answer(request, flow, 200)
+                self.agent.stack.answer(request, flow, 200)
             case Answered(session, response):
                 self.status = 200
                 if not session.outgoing.offered:

@@ -169,7 +169,7 @@ def test_a_stranger_gets_no_more_octets_than_he_sends(exchange, method):
     assert len(stranger.heard) <= stranger.count
     assert stranger.octets_heard <= stranger.octets_sent + 4_096
     assert exchange.switch.agent.sessions == 0
-    assert len(exchange.switch.agent.layer) == 0
+    assert len(exchange.switch.agent.stack.layer) == 0
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -215,7 +215,7 @@ def test_a_flood_from_everywhere_leaves_no_memory_behind(exchange, method):
     tracemalloc.stop()
     assert during - before < 4_000_000
     assert after - before < 250_000
-    assert exchange.switch.agent.sessions == len(exchange.switch.agent.layer) == 0
+    assert exchange.switch.agent.sessions == len(exchange.switch.agent.stack.layer) == 0
 
 
 def _flood(exchange, method, numbers):

@@ -70,7 +70,7 @@ def received(exchange, phone, method: bytes) -> list[bytes]:
 def test_no_field_of_a_trunks_call_reaches_a_phone(exchange, spelling):
     """A trunk needs no credentials, so that each field is really served."""
     _, beka, trunk = exchange.phones
-    send = trunk.agent.send
+    send = trunk.agent.stack.send
     for index, name in enumerate(INTERNAL):
         trunk.agent.send = lambda data, flow, name=recased(name, index): send(
             spoilt(data, name, spelling) if data.startswith(b"INVITE") else data, flow

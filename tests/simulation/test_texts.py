@@ -28,7 +28,7 @@ class Texting:
             case Received(request, flow) if request.method == "MESSAGE":
                 self.got.append(request)
                 if self.answers:
-                    self.phone.agent.reply(request, flow, self.answers, self.phone.now)
+                    self.phone.agent.stack.reply(request, flow, self.answers, self.phone.now)
             case _:
                 self.phone._on_event(event)
 
@@ -54,7 +54,7 @@ def exchange():
     made = Exchange(seed=1)
     yield made
     made.run(70.0)
-    assert len(made.switch.agent.layer) == 0
+    assert len(made.switch.agent.stack.layer) == 0
     assert made.log.errors == []
     assert made.switch.agent.counters.faults == 0
     made.close()

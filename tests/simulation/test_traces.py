@@ -119,7 +119,7 @@ def test_registrations_and_other_calls_stay_out(exchange, monkeypatch):
 
 def test_nothing_is_kept_where_it_is_off(monkeypatch):
     exchange = Exchange(seed=1, config="[trace]\nmegabytes = 0\n")
-    assert exchange.switch.agent.tap is None
+    assert exchange.switch.agent.stack.tap is None
     with pytest.raises(OperationError, match="no messages are kept"):
         trace(exchange, "x", monkeypatch)
     exchange.close()

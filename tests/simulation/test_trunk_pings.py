@@ -137,7 +137,9 @@ def test_emergency_calls_try_those_that_are_up_first_and_then_the_others(exchang
                                                (486, "up"), (503, "down")])  # fmt: skip
 def test_any_answer_but_503_proves_life(exchange, answer, state):
     first = exchange.phones[1]
-    first.endpoint._on_event = lambda event: first.agent.answer(event.request, event.flow, answer)
+    first.endpoint._on_event = lambda event: first.agent.stack.answer(
+        event.request, event.flow, answer
+    )
     exchange.switch.start()
     exchange.run(120.0)
     assert health(exchange)[0] == state

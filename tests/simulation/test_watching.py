@@ -242,7 +242,7 @@ def test_phones_that_never_subscribed_are_told_when_they_register_and_at_each_ch
         assert b"\r\nEvent: message-summary\r\n" in data
         assert b"Voice-Message: 1/0 (0/0)\r\n" in data
     exchange.run(40.0)
-    assert len(exchange.switch.agent.layer) == 0
+    assert len(exchange.switch.agent.stack.layer) == 0
 
 
 def test_a_phone_that_subscribed_is_not_told_twice(exchange, office):

@@ -60,7 +60,9 @@ class Station:
                 session.owner = self
                 session.accept(b"v=0\r\n", self.loop.time())
             else:
-                self.agent.answer(event.request, event.flow, 200, self.agent.capabilities)
+                self.agent.stack.answer(
+                    event.request, event.flow, 200, self.agent.stack.capabilities
+                )
         self.news.set()
 
     def _on_closed(self, flow):

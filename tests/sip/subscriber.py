@@ -110,7 +110,7 @@ class Subscriber:
                 case Resubscribed(subscription, request, flow):
                     subscription.refresh(request, flow, self.now)
         except SipError as error:
-            self.agent.answer(event.request, event.flow, error.status, error.headers)
+            self.agent.stack.answer(event.request, event.flow, error.status, error.headers)
 
     def _state(self, number: int) -> bytes:
         return f"{number}: {self.weather}".encode()

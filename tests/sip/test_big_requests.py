@@ -27,7 +27,7 @@ class Caller:
             sent_by=lambda flow: flow.local,
             server="test",
         )
-        self.agent.layer.enlarge = enlarge
+        self.agent.stack.layer.enlarge = enlarge
 
     def invite(self, body=BIG, flow=UDP):
         invitation = Invitation(flow, b"sip:b@example.org", b"<sip:a@a>", b"<sip:b@b>")
@@ -65,10 +65,10 @@ def test_a_small_one_and_one_to_a_phone_do_not():
     caller = Caller()
     caller.invite(SMALL)
     assert caller.sent()[0][:2] == ("udp", "UDP")
-    caller.agent.layer.enlarge = lambda flow: None
+    caller.agent.stack.layer.enlarge = lambda flow: None
     caller.invite(BIG)
     assert caller.sent()[0][:2] == ("udp", "UDP")
-    caller.agent.layer.enlarge = None
+    caller.agent.stack.layer.enlarge = None
     caller.invite(BIG)
     assert caller.sent()[0][:2] == ("udp", "UDP")
 
@@ -119,7 +119,7 @@ def test_both_failing_fails_the_call_after_its_time():
     caller.expire(33)
     assert [event.status for event in caller.agent.events()] == [408]
     caller.expire(33)
-    assert len(caller.agent.layer) == 0
+    assert len(caller.agent.stack.layer) == 0
 
 
 def test_a_cancel_goes_where_the_invite_went():
@@ -145,7 +145,7 @@ def test_on_real_sockets(transports):
         udp = a.flow_to(b)
         tcp_port = b.address("tcp")[1] if "tcp" in transports else b.address()[1]
         tcp = Flow("tcp", a.address("tcp"), ("127.0.0.1", tcp_port), "127.0.0.1")
-        a.agent.layer.enlarge = lambda flow: tcp
+        a.agent.stack.layer.enlarge = lambda flow: tcp
         invitation = Invitation(udp, b"sip:b@example.org", b"<sip:a@a>", b"<sip:b@b>")
         session = a.agent.invite(invitation, BIG, a.loop.time())
         session.owner = a

@@ -40,7 +40,7 @@ class Busy:
         if event.request.method == "INVITE":
             self.agent.open_session(event, self.loop.time(), pinned=True)
         else:
-            self.agent.answer(event.request, event.flow, 200)
+            self.agent.stack.answer(event.request, event.flow, 200)
 
     def _on_fault(self, error):
         raise error

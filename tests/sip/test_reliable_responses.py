@@ -104,7 +104,7 @@ def test_cancelled_while_the_answer_waits_for_a_prack():
     assert talk.told(BOB)[-1] == "HungUp"
     talk.drop = lambda label: False
     talk.run(80.0)
-    assert sum(len(agent.layer) + agent.sessions for agent in talk.agents.values()) == 0
+    assert sum(len(agent.stack.layer) + agent.sessions for agent in talk.agents.values()) == 0
 
 
 def test_a_caller_who_never_acknowledges_is_refused():
@@ -116,7 +116,7 @@ def test_a_caller_who_never_acknowledges_is_refused():
     assert [e.status for e in talk.events[ALICE] if isinstance(e, Refused)] == [504]
     assert [e.status for e in talk.events[BOB] if isinstance(e, HungUp)] == [408]
     talk.run(80.0)
-    assert sum(len(agent.layer) + agent.sessions for agent in talk.agents.values()) == 0
+    assert sum(len(agent.stack.layer) + agent.sessions for agent in talk.agents.values()) == 0
 
 
 def test_without_an_offer_nothing_is_sent_reliably():
@@ -133,7 +133,7 @@ def test_a_prack_that_acknowledges_nothing_gets_481():
     b = talk.take()
     b.progress(183, talk.now, ANSWER)
     talk.run(1.0)
-    request = talk.agents[ALICE].in_dialog(
+    request = talk.agents[ALICE].stack.in_dialog(
         b_dialog_of(talk), "PRACK", [(b"RAck", b"1 1 INVITE")]
     )  # fmt: skip
     talk.bob.receive(bytes(request), talk.flow(BOB, ALICE), talk.now)
@@ -142,7 +142,7 @@ def test_a_prack_that_acknowledges_nothing_gets_481():
 
 
 def b_dialog_of(talk: Conversation):
-    (session,) = talk.alice._sessions.values()
+    (session,) = talk.alice._dialogs
     return session.dialog
 
 

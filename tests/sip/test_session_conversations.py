@@ -14,7 +14,7 @@ HELD = OFFER + b"a=sendonly\r\n"
 def left(talk: Conversation) -> tuple[int, int]:
     """Transactions and sessions that both sides still hold."""
     agents = (talk.alice, talk.bob)
-    return sum(len(a.layer) for a in agents), sum(a.sessions for a in agents)
+    return sum(len(a.stack.layer) for a in agents), sum(a.sessions for a in agents)
 
 
 def test_a_call_from_invite_to_bye():
@@ -219,7 +219,7 @@ def test_a_refused_reinvite_leaves_the_call_up():
 def test_a_reinvite_into_a_forgotten_dialog_ends_the_session():
     talk = Conversation()
     a, b = talk.established()
-    talk.bob.forget(b)
+    talk.bob._dialogs.remove(b)
     a.reinvite(HELD, talk.now)
     talk.run(1.0)
     assert [e.status for e in talk.events[ALICE] if isinstance(e, HungUp)] == [481]
@@ -277,7 +277,7 @@ def test_options_and_info_inside_a_dialog():
     talk = Conversation()
     a, _ = talk.established()
     a.info(b"application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", talk.now)
-    talk.alice.send_in_dialog(a.dialog, "OPTIONS", (), b"", None, talk.now)
+    talk.alice.stack.send_in_dialog(a.dialog, "OPTIONS", (), b"", None, talk.now)
     talk.run(0.5)
     assert "B>A 200 INFO" in talk.messages() and "B>A 200 OPTIONS" in talk.messages()
     assert talk.told(BOB)[-1] == "InfoReceived"
@@ -318,7 +318,7 @@ def test_requests_that_are_refused_at_once_and_keep_nothing(data, status):
     ((answer, flow),) = talk.bob.to_send()
     assert parse_message(answer).status == status
     assert flow.remote == ALICE
-    assert talk.bob.events() == [] and len(talk.bob.layer) == 0
+    assert talk.bob.events() == [] and len(talk.bob.stack.layer) == 0
 
 
 def test_the_same_request_by_another_path_is_a_loop():

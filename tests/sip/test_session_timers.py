@@ -97,8 +97,8 @@ def test_the_caller_refreshes_by_update_at_half_time_and_the_call_goes_on():
     assert talk.told(ALICE) == ["Answered"] and talk.told(BOB)[-1] == "Acknowledged"
     a.bye(talk.now)
     talk.run(80.0)
-    assert len(talk.alice.wheel) == len(talk.bob.wheel) == 0
-    assert sum(len(agent.layer) + agent.sessions for agent in talk.agents.values()) == 0
+    assert len(talk.alice.stack.wheel) == len(talk.bob.stack.wheel) == 0
+    assert sum(len(agent.stack.layer) + agent.sessions for agent in talk.agents.values()) == 0
 
 
 def test_a_peer_without_update_is_refreshed_by_the_same_offer_which_nobody_hears_of():
@@ -130,13 +130,13 @@ def test_a_peer_that_promised_to_refresh_and_does_not_is_hung_up_on():
 
 def test_422_is_answered_by_asking_for_more():
     talk = Conversation(session_interval=SessionInterval(100, 90))
-    talk.bob.session_interval = SessionInterval(3600, 1800)
+    talk.bob.stack.session_interval = SessionInterval(3600, 1800)
     a = talk.call()
     talk.run(0.02)
     received = talk.events[BOB][-1]
     with pytest.raises(SipError) as refused:
         talk.bob.open_session(received, talk.now, pinned=False)
-    talk.bob.answer(received.request, received.flow, 422, refused.value.headers)
+    talk.bob.stack.answer(received.request, received.flow, 422, refused.value.headers)
     talk.run(0.1)
     b = talk.take()
     b.accept(ANSWER, talk.now)
@@ -149,7 +149,7 @@ def test_422_is_answered_by_asking_for_more():
 def test_an_update_with_an_offer_is_the_owners_to_answer():
     talk, a, b = timed()
     offer = OFFER + b"a=sendonly\r\n"
-    talk.alice.send_in_dialog(
+    talk.alice.stack.send_in_dialog(
         a.dialog, "UPDATE", ((b"Content-Type", b"application/sdp"),), offer, None, talk.now
     )
     talk.run(0.1)
@@ -164,7 +164,7 @@ def test_an_update_with_an_offer_is_the_owners_to_answer():
 def test_offers_that_cross_get_491_and_500():
     talk, a, b = timed()
     offer = OFFER + b"a=sendonly\r\n"
-    send = talk.alice.send_in_dialog
+    send = talk.alice.stack.send_in_dialog
     b.reinvite(ANSWER + b"a=inactive\r\n", talk.now)
     talk.run(0.02)
     send(a.dialog, "UPDATE", (), offer, None, talk.now)

@@ -3,9 +3,9 @@
 import pytest
 from conversation import ALICE, BOB, Conversation
 
+from sip.credentials import Credentials
 from sip.events import Received, Replied
 from sip.flow import Flow
-from sip.invite import Credentials
 from sip.reading import parse_message
 from sip.standalone import StandaloneRequest
 
@@ -36,7 +36,7 @@ def hear(talk: Conversation) -> None:
 def answer(talk: Conversation, status: int, *fields: tuple[bytes, bytes]) -> None:
     talk.run(0.02)
     received = [event for event in talk.events[BOB] if isinstance(event, Received)][-1]
-    talk.bob.answer(received.request, received.flow, status, fields)
+    talk.bob.stack.answer(received.request, received.flow, status, fields)
     talk.run(0.05)
     hear(talk)
 
@@ -50,7 +50,7 @@ def test_its_final_answer_is_told_once(status):
     assert heard[0].response is not None
     talk.run(40.0)
     hear(talk)
-    assert len(heard) == 1 and len(talk.alice.layer) == 0
+    assert len(heard) == 1 and len(talk.alice.stack.layer) == 0
 
 
 def test_nobody_answers_for_32_seconds():
@@ -72,7 +72,7 @@ def test_who_gives_up_repeats_nothing_and_hears_nothing():
     errand.give_up()
     talk.run(40.0)
     hear(talk)
-    assert (heard, len(talk.trace), len(talk.alice.layer)) == ([], sent, 0)
+    assert (heard, len(talk.trace), len(talk.alice.stack.layer)) == ([], sent, 0)
 
 
 CHALLENGE = (b"WWW-Authenticate", b'Digest realm="bob", nonce="1"')

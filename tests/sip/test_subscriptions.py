@@ -9,7 +9,12 @@ from sip.subscription import SUBSCRIPTION_GONE
 
 def nothing_left(bob: Subscriber) -> None:
     bob.run(70.0)
-    assert len(bob.agent.subscriptions) == len(bob.agent.layer) == len(bob.agent.timers) == 0
+    assert (
+        len(bob.agent.subscriptions)
+        == len(bob.agent.stack.layer)
+        == len(bob.agent.stack.timers)
+        == 0
+    )
 
 
 def test_a_subscriber_is_told_the_state_at_once_and_each_change():

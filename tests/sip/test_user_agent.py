@@ -159,7 +159,7 @@ def test_a_refusal_keeps_nothing_and_repeats_itself_exactly(door):
     data = request("INVITE", Require=b"x")
     answers = {bytes(door.knock(data)) for _ in range(5)}
     assert len(answers) == 1
-    assert len(door.agent.layer) == 0 and door.agent.next_deadline() is None
+    assert len(door.agent.stack.layer) == 0 and door.agent.next_deadline() is None
     other = door.knock(request("INVITE", Require=b"x", Call_ID=b"other"))
     assert other.to_tag != parse_message(answers.pop()).to_tag
 
@@ -215,7 +215,7 @@ def test_a_client_of_the_old_rfc_is_served_and_its_repetitions_are_recognised(do
         b"To: sip:bob@example.org", b"To: " + refusal.get(b"to")
     )
     door.knock(ack)
-    assert [t.state.name for t in door.agent.layer._servers.values()] == ["CONFIRMED"]
+    assert [t.state.name for t in door.agent.stack.layer._servers.values()] == ["CONFIRMED"]
 
 
 # Where answers go, and how much
@@ -248,7 +248,7 @@ def test_what_cant_be_read_is_answered_once_with_little_or_not_at_all(door):
             assert answer.status == 400, name
             assert len(bytes(answer)) < len(data) + 150, name
             parse_message(bytes(answer))
-    assert len(door.agent.layer) == 0
+    assert len(door.agent.stack.layer) == 0
 
 
 def test_an_answer_to_nonsense_copies_no_nonsense_line(door):
@@ -295,7 +295,7 @@ def test_no_damaged_request_outside_a_dialog_does_harm(method):
             if event.request.method == "INVITE":
                 _take_or_refuse(door, event)
         door.talk.run(80.0)
-        assert (len(door.agent.layer), door.agent.sessions) == (0, 0)
+        assert (len(door.agent.stack.layer), door.agent.sessions) == (0, 0)
 
 
 def _take_or_refuse(door: Door, event: Received) -> None:
@@ -303,8 +303,8 @@ def _take_or_refuse(door: Door, event: Received) -> None:
     try:
         session = door.agent.open_session(event, door.talk.now, pinned=True)
     except SipError as error:
-        door.agent.answer(event.request, event.flow, error.status)
-        assert len(door.agent.layer) == 0
+        door.agent.stack.answer(event.request, event.flow, error.status)
+        assert len(door.agent.stack.layer) == 0
     else:
         session.accept(ANSWER, door.talk.now)
 
@@ -329,7 +329,7 @@ def test_no_damaged_request_of_a_dialog_does_harm(method, state):
             session.bye(talk.now)
         talk.run(110.0)
         assert len(talk.trace) - before < 80, name
-        assert [len(a.layer) for a in talk.agents.values()] == [0, 0], name
+        assert [len(a.stack.layer) for a in talk.agents.values()] == [0, 0], name
         assert [a.sessions for a in talk.agents.values()] == [0, 0], name
 
 
@@ -356,7 +356,7 @@ def _in_dialog(state: str, method: str):
         ]
         return talk, (a, b), bytes(Request.build("CANCEL", invite.raw_uri, fields))
     extra = [(b"Contact", a.dialog.contact), (b"Content-Type", b"application/sdp")]
-    return talk, (a, b), bytes(talk.alice.in_dialog(a.dialog, method, extra, OFFER))
+    return talk, (a, b), bytes(talk.alice.stack.in_dialog(a.dialog, method, extra, OFFER))
 
 
 # Every header of every response
@@ -373,7 +373,7 @@ def test_no_damaged_response_leaves_anything_behind(what, status):
         for session in sessions:
             session.bye(talk.now)
         talk.run(150.0)
-        assert len(talk.alice.layer) == talk.alice.sessions == 0, name
+        assert len(talk.alice.stack.layer) == talk.alice.sessions == 0, name
         assert len(talk.alice.events()) <= 1, name
 
 
@@ -430,14 +430,14 @@ def test_a_fault_of_its_user_leaves_no_transaction_behind():
 
     talk = Conversation()
     for status in (200, 486):
-        data = request("INVITE", Via=talk.alice.via(talk.flow(ALICE, BOB)))
+        data = request("INVITE", Via=talk.alice.stack.via(talk.flow(ALICE, BOB)))
         invite = parse_message(data)
-        talk.alice.layer.send_request(invite, talk.flow(ALICE, BOB), Faulty(), talk.now)
+        talk.alice.stack.layer.send_request(invite, talk.flow(ALICE, BOB), Faulty(), talk.now)
         answer = bytes(invite.respond(status, to_tag="t"))
         with pytest.raises(RuntimeError):
             talk.alice.receive(answer, talk.flow(ALICE, BOB), talk.now)
     talk.run(40.0)
-    assert len(talk.alice.layer) == 0
+    assert len(talk.alice.stack.layer) == 0
 
 
 # In a dialog
@@ -446,7 +446,7 @@ def test_a_fault_of_its_user_leaves_no_transaction_behind():
 def test_a_method_that_a_dialog_doesnt_know_is_405_with_allow():
     talk = Conversation()
     a, _ = talk.established()
-    talk.alice.send_in_dialog(a.dialog, "REGISTER", (), b"", None, talk.now)
+    talk.alice.stack.send_in_dialog(a.dialog, "REGISTER", (), b"", None, talk.now)
     talk.run(0.1)
     assert "B>A 405 REGISTER" in talk.messages()
 
@@ -467,7 +467,7 @@ def test_a_request_out_of_order_is_500():
     a.info(b"application/dtmf", b"1", talk.now)
     talk.run(0.1)
     a.dialog.local_cseq -= 2
-    talk.alice.send_in_dialog(a.dialog, "OPTIONS", (), b"", None, talk.now)
+    talk.alice.stack.send_in_dialog(a.dialog, "OPTIONS", (), b"", None, talk.now)
     talk.run(0.1)
     assert "B>A 500 OPTIONS" in talk.messages()
     assert b.state is State.CONFIRMED
@@ -477,7 +477,7 @@ def test_a_request_out_of_order_is_500():
 def test_a_bye_of_somebody_who_doesnt_know_the_dialog_ends_nothing(wrong):
     talk = Conversation()
     a, b = talk.established()
-    bye = bytes(talk.alice.in_dialog(a.dialog, "BYE", ()))
+    bye = bytes(talk.alice.stack.in_dialog(a.dialog, "BYE", ()))
     at = bye.index(wrong) + len(wrong)
     guessed = bye[:at] + b"0" + bye[at + 1 :]
     guessed = guessed if guessed != bye else bye[:at] + b"1" + bye[at + 1 :]

@@ -41,9 +41,9 @@ def treat(case: Case) -> None:
     answers, taken = sent_to(agent, case.data)
     assert time.process_time() - started < 0.05
     judge(case, [answer.status for answer in answers], taken=bool(taken))
-    assert len(agent.layer) == 0 and agent.sessions == 0
+    assert len(agent.stack.layer) == 0 and agent.sessions == 0
     for request in taken:
-        agent.answer(request, FLOW, 200)
+        agent.stack.answer(request, FLOW, 200)
     _, after = sent_to(agent, OWN["a display name that touches its address"].data)
     assert [request.method for request in after] == ["OPTIONS"]
 

@@ -14,6 +14,7 @@ from sip import events as sip_events
 from sip.errors import SipError
 from sip.sdp import SessionDescription
 from sip.session import Glare, Session, State
+from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side, other, try_read
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ class Renegotiation:
             offer = call.media.read_again(side, body) if body else None
             call.secure(asker.session, asker.line)
             if offer is not None:
-                asker.session.sound.check(offer)
+                LegSecurity.of(asker.session).check(offer)
             ours = b"" if offer is None else call.media.describe(other(side), offer)
             call.leg(other(side)).reinvite(ours, now)
         except Glare:
@@ -195,7 +196,7 @@ class Renegotiation:
         try:
             answer = CallMedia.read(body)
             call.media.answered(offer, answer)
-            session.sound.check(answer)
+            LegSecurity.of(session).check(answer)
         except SipError as error:
             asker.reject(488, now, error.reason)
             return

@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from billing.facts.authorization import BillingError
 from billing.stores.store import StoreError
@@ -141,7 +141,7 @@ class Transfer:
     def follow(self, old: Flow, new: Flow) -> None:
         """A phone that rings is reached by another flow."""
         for session in self._branches or ():
-            self._call.context.agent.follow(session.dialog, old, new)
+            self._call.context.agent.stack.follow(session.dialog, old, new)
 
     async def asked(self, session: Session, request: Request, flow: Flow) -> Ending | None:
         """A REFER came."""
@@ -309,7 +309,8 @@ class Transfer:
             theirs = pick_up.offer_of(session)
             call.secure(session, letter.line)
             agreed = met(theirs, heard)
-            ours = call.media.describe(side, agreed, answering=theirs, security=session.sound)
+            security = LegSecurity.of(session)
+            ours = call.media.describe(side, agreed, answering=theirs, security=security)
         except (ParseError, SipError) as error:
             session.reject(error.status, call.now(), error.reason)
             return None
@@ -357,7 +358,8 @@ class Transfer:
         call = self._call
         assert refer_to.replaces is not None
         held = call.context.agent.session(refer_to.replaces)
-        owner = None if held is None else held.owner
+        # Every session of the switch is owned by a call.
+        owner = None if held is None else cast("Call | None", held.owner)
         if held is None or owner is None or owner is call:
             return await self._fail(Refusal(481, "transfer: no such call to join"))
         if not owner.is_held_by(held, line):

@@ -78,13 +78,13 @@ class Opening:
         call = self._call
         session.owner = call
         address = call.context.media_address
-        origin = call.context.agent.pick(1 << 31)
+        origin = call.context.agent.stack.pick(1 << 31)
         caller = call.parties.get("a")
         self.media = CallMedia(
             session,
             {"a": address, "b": address},
             origin,
-            None if caller is None else caller.sound,
+            None if caller is None else LegSecurity.of(caller),
             transcodes=call.context.limits.transcodes,
         )
         if self.offer is not None:
@@ -152,7 +152,7 @@ class Opening:
         if heard is not None and self.offer is not None:
             call.tones.stop_ringing()
             self._early = heard
-            call.media.join("b", session.sound)
+            call.media.join("b", LegSecurity.of(session))
             call.media.learn("b", heard, session.dialog.flow.remote[0])
             body = call.media.describe("a", heard, answering=self.answering(heard))
         elif self._early is None and call.tones.ring():

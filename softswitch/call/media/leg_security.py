@@ -25,6 +25,7 @@ from sip.sdes import (
     is_secure,
 )
 from sip.sdp import SessionDescription
+from sip.session import Session
 from softswitch.call.media.keys import KeyPolicy
 
 SrtpPolicy = Literal["off", "optional", "required"]
@@ -72,6 +73,12 @@ class LegSecurity:
         """By which suite and key of the peer what came in another session."""
         self.keys: Keys | None = None
         """What was agreed on; None: sound in the clear."""
+
+    @classmethod
+    def of(cls, session: Session) -> LegSecurity:
+        """The keys of a session that was given some, see :attr:`Session.sound`."""
+        assert isinstance(session.sound, cls)
+        return session.sound
 
     def check(self, description: SessionDescription) -> Crypto | None:
         """Which of a peer's keys is used; None: none, and that is all right.

@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from rtp.session import MediaError, MediaSession
+from softswitch.call.media.leg_security import LegSecurity
 
 if TYPE_CHECKING:
     from rtp.control import Seen
@@ -20,9 +21,10 @@ SECONDS = 1.0
 async def hand_over_keys(leg: Session, session: MediaSession, side: Side) -> None:
     """Have a leg's keys go on where it comes to; to be called before anything is said there."""
     seen: Seen = ()
-    if leg.sound.keys is not None:
+    security = LegSecurity.of(leg)
+    if security.keys is not None:
         with contextlib.suppress(TimeoutError, MediaError):
             async with asyncio.timeout(SECONDS):
                 await session.figures()
             seen = session.seen[side]
-    leg.sound.renew(seen)
+    security.renew(seen)

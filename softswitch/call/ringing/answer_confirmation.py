@@ -50,7 +50,7 @@ class AnswerConfirmation:
     __slots__ = ("_asking", "_call", "_language", "_media", "_sound")
 
     def __init__(self, call: Call, sound: MediaSession, language: str | None) -> None:
-        address, origin = call.context.media_address, call.context.agent.pick(1 << 31)
+        address, origin = call.context.media_address, call.context.agent.stack.pick(1 << 31)
         self._call = call
         self._language = language
         self._sound = sound

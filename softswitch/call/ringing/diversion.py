@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sip import grammar
-from sip.invite import Fields
+from sip.fields import Fields
 from sip.message import Request
 from softswitch.subscribers.refusal import Refusal
 

@@ -8,11 +8,11 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sip.dialog import DialogId
+from sip.fields import Fields
 from sip.flow import Flow
-from sip.invite import Fields
 from sip.message import Response
 from sip.registrar import Binding
-from sip.session import Session
+from sip.session import Session, SessionOwner
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.routing import NOT_IN_SERVICE
 from softswitch.subscribers.directory import Line, Trunk
@@ -115,7 +115,7 @@ Offer = Callable[[Line | Trunk | None, Flow], tuple[bytes, Any]]
 """Makes an offer to somebody to whom a flow leads, and what the session keeps of it."""
 
 
-class Owner(Protocol):
+class Owner(SessionOwner, Protocol):
     """The call whose phones ring."""
 
     def joined(self, session: Session) -> None:

@@ -14,6 +14,7 @@ from sip.errors import ParseError, SipError
 from sip.offer_answer import audio_of, codecs, met
 from sip.session import Session, State
 from softswitch.call.established.renegotiation import Asker
+from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side
 
 if TYPE_CHECKING:
@@ -68,10 +69,10 @@ def offer(call: Call, side: Side, heard: SessionDescription | None, letter: Pick
     call.secure(session, letter.line)
     try:
         if heard is None:
-            call.media.join(side, session.sound)
+            call.media.join(side, LegSecurity.of(session))
             ours = call.media.offer_itself(side)
         else:
-            ours = call.media.describe(side, heard, "sendrecv", security=session.sound)
+            ours = call.media.describe(side, heard, "sendrecv", security=LegSecurity.of(session))
     except SipError as error:
         session.reject(error.status, now, error.reason)
         return False

@@ -110,7 +110,7 @@ class Ringing:
     def follow(self, old: Flow, new: Flow) -> None:
         """A phone that may ring is reached by another flow."""
         for session in self:
-            self._call.context.agent.follow(session.dialog, old, new)
+            self._call.context.agent.stack.follow(session.dialog, old, new)
 
     def has(self, dialog: DialogId) -> bool:
         """Whether one of its phones rings in this dialog."""

@@ -1,0 +1,342 @@
+"""The sending services below sessions and subscriptions: fields, tags, answers, requests, timers.
+
+Everything that sends a SIP message does it by :class:`Stack`. It knows transactions and dialogs,
+and nothing of what the messages are for: sessions, subscriptions and the user agent stand above.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from sip.capabilities import ACCEPT, ALLOW, SUPPORTED
+from sip.credentials import Credentials
+from sip.dialog import Dialog, may_follow, numeric_hop
+from sip.errors import ParseError
+from sip.fields import Field, Fields
+from sip.flow import Address, Flow
+from sip.message import Request, Response
+from sip.session_timer import SessionInterval, TimerWheel
+from sip.timers import Timers
+from sip.transaction_layer import (
+    MAGIC_COOKIE,
+    ClientTransaction,
+    ClientUser,
+    ServerTransaction,
+    TransactionLayer,
+)
+from sip.uri import Uri
+
+Tap = Callable[[bytes, Flow, bool], None]
+"""Sees every message that is read or sent, with its flow; the flag is True if we sent it."""
+MAX_CACHED_VIAS = 10_000
+"""Beginnings of Via fields, one for each flow; flows come and go, and the cache must not grow."""
+
+
+class Received(Struct, frozen=True):
+    """A request outside any dialog, not yet answered: no transaction holds it.
+
+    It is answered at once by :meth:`Stack.answer` or :meth:`Stack.reply`, later by
+    :meth:`Stack.postpone` and :meth:`Stack.conclude`, or, an INVITE, taken on by
+    :meth:`UserAgent.open_session`.
+    """
+
+    request: Request
+    flow: Flow
+
+
+class Stack:
+    """What everything that sends has in common: answers and requests, CSeq, Via, Contact, tags,
+    transactions, timers and the queue of messages to write.
+
+    Args:
+        randbits: source of tags, branches and Call-IDs: so many random bits; it must not be
+            guessable in production.
+        sent_by: the host and port by which a peer on this flow reaches us.
+        server: value of Server and User-Agent.
+        session_interval: of our sessions' timers (RFC 4028); None: they have none.
+    """
+
+    def __init__(
+        self,
+        *,
+        randbits: Callable[[int], int],
+        sent_by: Callable[[Flow], Address],
+        server: str,
+        session_interval: SessionInterval | None = None,
+    ) -> None:
+        self._randbits = randbits
+        self._sent_by = sent_by
+        self._server = (b"Server", server.encode("ascii"))
+        self._tag_key = b"%016x" % randbits(64)
+        self._out: list[tuple[bytes, Flow]] = []
+        self._vias: dict[Flow, bytes] = {}
+        self.agent_field = (b"User-Agent", server.encode("ascii"))
+        self.session_interval = session_interval
+        self.capabilities: Fields = (
+            ALLOW,
+            ACCEPT,
+            (b"Supported", b", ".join(sorted(SUPPORTED))),
+        )
+        self.timers = Timers()
+        self.wheel = TimerWheel(self.timers)
+        self.layer = TransactionLayer(self.send, self.timers, self._via_again)
+        self.tap: Tap | None = None
+
+    # Answers
+
+    def answer(
+        self,
+        request: Request,
+        flow: Flow,
+        status: int,
+        fields: Fields = (),
+        reason: str | None = None,
+        body: bytes = b"",
+    ) -> None:
+        """Answer and keep nothing (RFC 3261 section 8.2.7): the same request gets it anew."""
+        response = request.respond(
+            status,
+            reason,
+            to_tag=self._stateless_tag(request),
+            fields=(*fields, self._server),
+            body=body,
+        )
+        self.send(bytes(response), flow)
+
+    def reply(
+        self,
+        request: Request,
+        flow: Flow,
+        status: int,
+        now: float,
+        fields: Fields = (),
+        *,
+        tag: str | None = None,
+    ) -> None:
+        """Answer under a transaction, which repeats the answer when the request is repeated.
+
+        Args:
+            tag: of a dialog that the answer makes.
+        """
+        self.conclude(self.layer.open_server(request, flow), status, now, fields, tag=tag)
+
+    def postpone(self, request: Request, flow: Flow) -> ServerTransaction:
+        """Put a request under a transaction; :meth:`conclude` answers it, within 32 s."""
+        return self.layer.open_server(request, flow)
+
+    def conclude(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        now: float,
+        fields: Fields = (),
+        *,
+        tag: str | None = None,
+    ) -> None:
+        """Answer a request that was put under a transaction before."""
+        request = transaction.request
+        response = request.respond(
+            status,
+            None,
+            to_tag=tag or request.to_tag or self._stateless_tag(request),
+            fields=(*fields, self._server),
+        )
+        self.layer.respond(transaction, response, now)
+
+    def _stateless_tag(self, request: Request) -> str:
+        """The same request gets the same tag (section 8.2.7), and nobody else can guess it."""
+        seed = (request.get(b"call-id") or b"") + b"\0" + request.get_all(b"via")[0]
+        return hashlib.blake2s(seed, key=self._tag_key, digest_size=8).hexdigest()
+
+    # Requests within a dialog
+
+    def in_dialog(
+        self,
+        dialog: Dialog,
+        method: str,
+        extra: Sequence[Field],
+        body: bytes = b"",
+    ) -> Request:
+        """Build a request of a dialog, with the next CSeq; its flow is left in the dialog."""
+        dialog.flow = self.next_flow(dialog)
+        target, fields = dialog.fields(method, dialog.next_cseq(), self.via(dialog.flow))
+        return Request.build(method, target, [*fields, *extra, self.agent_field], body)
+
+    def send_in_dialog(
+        self,
+        dialog: Dialog,
+        method: str,
+        extra: Sequence[Field],
+        body: bytes,
+        credentials: Credentials | None,
+        now: float,
+        user: ClientUser | None = None,
+    ) -> None:
+        """Send a request other than INVITE, and answer a challenge to it once."""
+        request = self.in_dialog(dialog, method, extra, body)
+        sender = _Sender(self, dialog, credentials, user)
+        self.layer.send_request(request, dialog.flow, sender, now)
+
+    def send_bye(
+        self, dialog: Dialog, credentials: Credentials | None, extra: Fields, now: float
+    ) -> None:
+        self.send_in_dialog(dialog, "BYE", extra, b"", credentials, now)
+
+    def next_attempt(self, dialog: Dialog, request: Request, changed: Fields) -> Request:
+        """The request of a dialog again with changed fields, such as credentials."""
+        return self.changed(request, changed, dialog.next_cseq(), dialog.flow)
+
+    def changed(self, request: Request, changed: Fields, number: int, flow: Flow) -> Request:
+        """The request again with changed fields: next CSeq, new branch (RFC 3261 section 22.2)."""
+        cseq = b"%d %s" % (number, request.method.encode("ascii"))
+        replaced = {b"via": self.via(flow), b"cseq": cseq}
+        left_out = {b"content-length", *(name.lower() for name, _ in changed)}
+        fields = [
+            (name, replaced.get(name.lower(), value))
+            for name, value in request.fields
+            if name.lower() not in left_out
+        ]
+        fields += changed
+        return Request.build(request.method, request.raw_uri, fields, request.body)
+
+    def follow(self, dialog: Dialog, old: Flow, new: Flow) -> None:
+        """A phone that was reached by one flow is reached by another: so are its dialogs there
+        (RFC 5626 section 5.3), unless they go by a proxy, which knows itself."""
+        if dialog.flow == old and dialog.pinned and not dialog.route_set:
+            dialog.flow = new
+            sips = new.secure and dialog.contact.startswith(b"<sips:")
+            dialog.contact = self.contact(new, sips=sips)
+
+    def next_flow(self, dialog: Dialog) -> Flow:
+        """Where the dialog's next request goes (RFC 3261 section 12.2.1.1)."""
+        if dialog.pinned and not dialog.route_set:
+            return dialog.flow
+        try:
+            hop = numeric_hop(Uri.parse(dialog.next_hop()))
+        except ParseError:
+            return dialog.flow
+        if hop is None or not may_follow(hop, dialog.flow):
+            return dialog.flow
+        return _redirected(dialog.flow, hop)
+
+    # Fields, tags and the queue
+
+    def contact(self, flow: Flow, *, sips: bool = False) -> bytes:
+        """Our Contact for whom this flow reaches."""
+        host, port = self._sent_by(flow)
+        named = _SIPS_TRANSPORT if sips else _CONTACT_TRANSPORT
+        return b"%s:%s:%d%s>" % (
+            b"<sips" if sips else b"<sip",
+            _bracket(host),
+            port,
+            named.get(flow.transport, b""),
+        )
+
+    def via(self, flow: Flow) -> bytes:
+        """A topmost Via with a new branch; rport asks for the address we came from (RFC 3581)."""
+        return self._via_prefix(flow) + b"%016x" % self._randbits(64)
+
+    def _via_again(self, flow: Flow, request: Request) -> bytes:
+        """The Via of a request that goes by another flow than it was made for."""
+        branch = (request.branch or MAGIC_COOKIE).encode("ascii")
+        return self._via_prefix(flow).removesuffix(MAGIC_COOKIE.encode("ascii")) + branch
+
+    def _via_prefix(self, flow: Flow) -> bytes:
+        prefix = self._vias.get(flow)
+        if prefix is None:
+            if len(self._vias) > MAX_CACHED_VIAS:
+                self._vias.clear()
+            host, port = self._sent_by(flow)
+            prefix = b"SIP/2.0/%s %s:%d;rport;branch=%s" % (
+                flow.transport.upper().encode("ascii"),
+                _bracket(host),
+                port,
+                MAGIC_COOKIE.encode("ascii"),
+            )
+            self._vias[flow] = prefix
+        return prefix
+
+    def token(self) -> str:
+        """A tag, a Call-ID or a cnonce: 64 bits."""
+        return f"{self._randbits(64):016x}"
+
+    def octets(self, count: int) -> bytes:
+        """For a key."""
+        return self._randbits(8 * count).to_bytes(count)
+
+    def pick(self, limit: int) -> int:
+        """A random number below `limit`."""
+        return self._randbits(32) % limit
+
+    def send(self, message: bytes, flow: Flow) -> None:
+        if self.tap is not None:
+            self.tap(message, flow, True)
+        self._out.append((message, flow))
+
+    def to_send(self) -> list[tuple[bytes, Flow]]:
+        """What to write, in order; the caller owns the list."""
+        out, self._out = self._out, []
+        return out
+
+
+class _Sender:
+    """Waits for the answer to one in-dialog request, and authenticates once if asked to."""
+
+    __slots__ = ("_credentials", "_dialog", "_stack", "_user")
+
+    def __init__(
+        self,
+        stack: Stack,
+        dialog: Dialog,
+        credentials: Credentials | None,
+        user: ClientUser | None,
+    ) -> None:
+        self._stack = stack
+        self._dialog = dialog
+        self._credentials = credentials
+        self._user = user
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        if response.status in (401, 407) and self._credentials is not None:
+            cnonce = self._stack.token()
+            authorization = self._credentials.answer(transaction.request, response, cnonce=cnonce)
+            self._credentials = None
+            if authorization is not None:
+                again = self._stack.next_attempt(
+                    self._dialog, transaction.request, (authorization,)
+                )
+                self._stack.layer.send_request(again, self._dialog.flow, self, now)
+        elif self._user is not None and response.status >= 200:
+            self._user.on_response(transaction, response, now)
+
+    def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        if self._user is not None:
+            self._user.on_failure(transaction, status, now)
+
+
+def _redirected(flow: Flow, hop: Address) -> Flow:
+    """Where a dialog's peer wants its requests: for a connection, one that we open ourselves.
+
+    What was proven by a certificate stays where it is (RFC 5923 section 9): elsewhere sits another.
+    """
+    if flow.remote == hop or flow.transport not in ("udp", "tcp"):
+        return flow
+    return flow._replace(remote=hop, name=hop[0] if flow.reliable else None)
+
+
+_CONTACT_TRANSPORT = {
+    "tcp": b";transport=tcp", "tls": b";transport=tls", "ws": b";transport=ws",
+    "wss": b";transport=ws",
+}  # fmt: skip
+"""The transport parameter of our Contact. "tls" is deprecated (RFC 5630 section 3.1.4) and the only
+thing that phones understand; a `sips:` URI would forbid the caller to reach us otherwise. "ws"
+stands for both WebSocket transports (RFC 7118 section 5.2)."""
+_SIPS_TRANSPORT = {"wss": b";transport=ws"}
+"""In a `sips:` URI, which says by itself that it is TLS."""
+
+
+def _bracket(host: str) -> bytes:
+    return f"[{host}]".encode("ascii") if ":" in host else host.encode("ascii")

@@ -399,7 +399,7 @@ def test_early_media_reaches_a_caller_who_acknowledges_it(exchange):
 
 def test_a_long_call_is_refreshed_on_both_legs(exchange):
     a, b, _ = phones(exchange)
-    a.agent.session_interval = b.agent.session_interval = SessionInterval()
+    a.agent.stack.session_interval = b.agent.stack.session_interval = SessionInterval()
     session = talk(exchange, a)
     exchange.wire.log = []
     exchange.run(3000.0)

@@ -1,0 +1,1 @@
+"""Texts: stored and forwarded between lines, carriers and businesses, priced and charged."""

@@ -1,0 +1,113 @@
+"""Texts: what is known of one, and the states that it goes through.
+
+    WAITING --> SENT --> DELIVERED
+       |          +----> FAILED      the carrier's receipt, or the phone's answer, says so
+       |          +----> UNKNOWN     no receipt came while one could
+       +--> DELIVERED                a phone took it
+       +--> FAILED                   refused for good by every way
+       +--> EXPIRED                  nobody could be reached while it was kept
+       +--> CANCELLED                its sender took it back
+
+A final state never changes; :func:`next_state` is the only place that says what follows what.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct
+
+
+class State(StrEnum):
+    """States of a text, as the database and the API name them."""
+
+    WAITING = "waiting"
+    """It is stored; a phone or a carrier hasn't taken it yet."""
+    SENT = "sent"
+    """A carrier has taken it; its receipt is awaited."""
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    """A carrier took it and never said what became of it."""
+
+
+FINAL = frozenset({State.DELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED, State.UNKNOWN})
+_FOLLOWS: dict[State, frozenset[State]] = {
+    State.WAITING: frozenset(
+        {State.SENT, State.DELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED}
+    ),
+    State.SENT: frozenset({State.DELIVERED, State.FAILED, State.EXPIRED, State.UNKNOWN}),
+}
+
+Kind = Literal["line", "out", "in"]
+"""Between two lines; to another network; from another network to a rented number."""
+
+
+def next_state(state: State, event: State) -> State:
+    """The state after an event: the event's own if it may follow, or else the state as it is.
+
+    So a receipt that comes twice, or after the text was given up, changes nothing.
+    """
+    return event if event in _FOLLOWS.get(state, frozenset()) else state
+
+
+class Text(Struct, frozen=True, kw_only=True):
+    """A text to be stored.
+
+    Args:
+        origin: what made it, unique: the same origin again is the same text.
+        kind: which way it goes.
+        account_id: who pays for it, or whose inbox it is in; None: nobody pays.
+        from_line, to_line: ids of lines of ours; None: the other side is elsewhere.
+        sender: number or name as the recipient sees it; empty: withheld.
+        recipient: number in E.164.
+        content_type: of the body, with its charset.
+        body: octets as they came; a text to another network is UTF-8.
+        segments: short messages that it takes on another network; 0 on our own.
+        price_micros: what it costs in all, of the account's currency.
+        created_at, due_at, expires_at: epoch milliseconds: when it came, when it is to be sent,
+            until when it is kept.
+        batch_id, client_id: the batch or the business's SMPP client that it belongs to.
+        wants_receipt: True if its sender asked for a delivery receipt.
+    """
+
+    origin: str
+    kind: Kind
+    account_id: int | None = None
+    from_line: int | None = None
+    to_line: int | None = None
+    sender: str = ""
+    recipient: str
+    content_type: str = "text/plain;charset=utf-8"
+    body: bytes
+    segments: int = 0
+    price_micros: int = 0
+    currency: str = ""
+    created_at: int
+    due_at: int
+    expires_at: int
+    batch_id: str | None = None
+    client_id: int | None = None
+    wants_receipt: bool = False
+
+
+class StoredText(Struct, frozen=True, kw_only=True):
+    """A text in the database.
+
+    Args:
+        id: rises with each text that is stored.
+        carrier: the name of the carrier that took it, or empty.
+        sent_at, done_at: epoch milliseconds, or None.
+        error: why it failed, in a word or as the carrier's code.
+    """
+
+    id: int
+    text: Text
+    state: State
+    carrier: str = ""
+    sent_at: int | None = None
+    done_at: int | None = None
+    error: str = ""

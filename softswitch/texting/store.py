@@ -1,0 +1,234 @@
+"""Texts in the database. Every function works inside the transaction that it is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    Row,
+    Select,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from billing.stores.schema import metadata, storable
+from softswitch.texting.message import FINAL, Kind, State, StoredText, Text, next_state
+
+MAX_ERROR = 64
+
+texts_table = Table(
+    "texts",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("origin", String(200), nullable=False, unique=True),
+    Column("kind", String(4), nullable=False),
+    Column("account_id", Integer),
+    Column("from_line", Integer),
+    Column("to_line", Integer),
+    Column("sender", String(32), nullable=False),
+    Column("recipient", String(32), nullable=False),
+    Column("content_type", String(128), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("segments", Integer, nullable=False),
+    Column("price_micros", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("batch_id", String(64)),
+    Column("client_id", Integer),
+    Column("wants_receipt", Boolean, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("carrier", String(64), nullable=False),
+    Column("sent_at", BigInteger),
+    Column("done_at", BigInteger),
+    Column("error", String(MAX_ERROR), nullable=False),
+    Index("texts_to_line", "to_line", "id"),
+    Index("texts_from_line", "from_line", "id"),
+    Index("texts_of_account", "account_id", "id"),
+    Index("texts_of_batch", "batch_id", "state"),
+    Index("texts_by_state", "state", "kind", "due_at"),
+    # SQLite would give the id of a removed text to the next one.
+    sqlite_autoincrement=True,
+)
+_FACTS = Text.__struct_fields__
+_INSERT = insert(texts_table)
+
+
+def add(connection: Connection, texts: Sequence[Text]) -> list[StoredText]:
+    """Store texts; a text whose origin is known already is answered as it stands."""
+    known = of_origins(connection, [text.origin for text in texts])
+    new = {text.origin: text for text in texts if text.origin not in known}
+    if new:
+        connection.execute(_INSERT, [_values(text) for text in new.values()])
+        known |= of_origins(connection, list(new))
+    return [known[text.origin] for text in texts]
+
+
+def of_origins(connection: Connection, origins: Sequence[str]) -> dict[str, StoredText]:
+    """Texts by what made them."""
+    found: dict[str, StoredText] = {}
+    for start in range(0, len(origins), 500):
+        some = origins[start : start + 500]
+        query = select(texts_table).where(texts_table.c.origin.in_(some))
+        found |= {row.origin: _stored(row) for row in connection.execute(query)}
+    return found
+
+
+def get(connection: Connection, text_id: int) -> StoredText | None:
+    """A text by its id."""
+    row = connection.execute(select(texts_table).where(texts_table.c.id == text_id)).first()
+    return None if row is None else _stored(row)
+
+
+def waiting_for_line(connection: Connection, line_id: int, limit: int) -> list[StoredText]:
+    """Texts that a line's phones haven't got, the oldest first."""
+    query = (
+        _waiting().where(texts_table.c.to_line == line_id).order_by(texts_table.c.id).limit(limit)
+    )
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def count_waiting_for_line(connection: Connection, line_id: int) -> int:
+    """How many texts wait for a line's phones."""
+    query = select(func.count()).where(
+        texts_table.c.to_line == line_id, texts_table.c.state == State.WAITING.value
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def lines_waited_for(connection: Connection) -> set[int]:
+    """Lines for whose phones texts wait."""
+    query = (
+        select(texts_table.c.to_line)
+        .distinct()
+        .where(texts_table.c.state == State.WAITING.value, texts_table.c.kind != "out")
+    )
+    return {line for (line,) in connection.execute(query) if line is not None}
+
+
+def due_out(connection: Connection, now: int, limit: int) -> list[StoredText]:
+    """Texts to other networks whose time has come, the oldest first."""
+    query = (
+        _waiting()
+        .where(texts_table.c.kind == "out", texts_table.c.due_at <= now)
+        .order_by(texts_table.c.due_at, texts_table.c.id)
+        .limit(limit)
+    )
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def move(
+    connection: Connection,
+    text_id: int,
+    event: State,
+    at: int,
+    *,
+    carrier: str | None = None,
+    error: str = "",
+) -> StoredText | None:
+    """Move a text on; answered as it stands afterwards, or None if there is none.
+
+    Args:
+        at: epoch milliseconds.
+    """
+    query = select(texts_table).where(texts_table.c.id == text_id).with_for_update()
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    before = State(row.state)
+    after = next_state(before, event)
+    if after is not before:
+        values: dict[str, str | int | None] = {"state": after.value}
+        if after is State.SENT:
+            values["sent_at"] = at
+        if after in FINAL:
+            values["done_at"] = at
+        if carrier is not None:
+            values["carrier"] = carrier
+        if error:
+            values["error"] = storable(error, MAX_ERROR)
+        connection.execute(update(texts_table).where(texts_table.c.id == text_id).values(**values))
+    return get(connection, text_id)
+
+
+def expired(connection: Connection, now: int, limit: int) -> list[StoredText]:
+    """Texts that still wait although their time is over."""
+    query = _waiting().where(texts_table.c.expires_at <= now).limit(limit)
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def page(
+    connection: Connection,
+    *,
+    account_id: int | None = None,
+    lines: Iterable[int] | None = None,
+    number: str | None = None,
+    batch_id: str | None = None,
+    before: int | None = None,
+    after: int | None = None,
+    limit: int = 50,
+) -> list[StoredText]:
+    """A page of texts: the newest first, or, with `after`, the oldest after that id first."""
+    c = texts_table.c
+    query = select(texts_table)
+    if account_id is not None:
+        query = query.where(c.account_id == account_id)
+    if lines is not None:
+        mine = list(lines)
+        query = query.where(c.from_line.in_(mine) | c.to_line.in_(mine))
+    if number is not None:
+        query = query.where((c.sender == number) | (c.recipient == number))
+    if batch_id is not None:
+        query = query.where(c.batch_id == batch_id)
+    if before is not None:
+        query = query.where(c.id < before)
+    if after is not None:
+        query = query.where(c.id > after)
+    query = query.order_by(c.id if after is not None else c.id.desc()).limit(limit)
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def forget_done(connection: Connection, before: int, limit: int) -> int:
+    """Remove texts that were done before an instant; how many were removed."""
+    old = select(texts_table.c.id).where(texts_table.c.done_at < before).limit(limit)
+    return connection.execute(delete(texts_table).where(texts_table.c.id.in_(old))).rowcount
+
+
+def _waiting() -> Select[tuple[object, ...]]:
+    return select(texts_table).where(texts_table.c.state == bindparam(None, State.WAITING.value))
+
+
+def _values(text: Text) -> dict[str, object]:
+    values: dict[str, object] = {name: getattr(text, name) for name in _FACTS}
+    values["sender"] = storable(text.sender, 32)
+    values["content_type"] = storable(text.content_type, 128)
+    return values | {"state": State.WAITING.value, "carrier": "", "error": ""}
+
+
+def _stored(row: Row[tuple[object, ...]]) -> StoredText:
+    facts = row._mapping
+    kind: Kind = facts["kind"]
+    text = Text(**{name: facts[name] for name in _FACTS if name != "kind"}, kind=kind)
+    return StoredText(
+        id=facts["id"],
+        text=text,
+        state=State(facts["state"]),
+        carrier=facts["carrier"],
+        sent_at=facts["sent_at"],
+        done_at=facts["done_at"],
+        error=facts["error"],
+    )

@@ -1,0 +1,119 @@
+"""Writes of texts, gathered: one transaction for all that came while the last one was written.
+
+A write that fails is refused alone: the others of its transaction are done again without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+Answer = TypeVar("Answer")
+MAX_TOGETHER = 500
+"""Writes in one transaction: bounds how long the last of them waits."""
+
+
+Tell = Callable[[], None]
+
+
+class _Job:
+    """A write, and how its outcome is told to whoever waits for it.
+
+    Args:
+        do: does the write, and answers with how to tell what it brought.
+        fail: tells the error that refused it.
+    """
+
+    def __init__(self, do: Callable[[Connection], Tell], fail: Callable[[Exception], None]) -> None:
+        self.do = do
+        self.fail = fail
+        self.tell: Tell | None = None
+
+
+class TextWriter:
+    """The one writer of texts.
+
+    Args:
+        run_in_thread: True for a disk; False writes in the loop itself, as a simulation needs.
+    """
+
+    def __init__(
+        self, engine: Engine, loop: asyncio.AbstractEventLoop, *, run_in_thread: bool = True
+    ) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._jobs: list[_Job] = []
+        self._busy = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._executor = ThreadPoolExecutor(1, "texts") if run_in_thread else None
+
+    def submit(self, work: Callable[[Connection], Answer]) -> asyncio.Future[Answer]:
+        """Have a write done in the next transaction.
+
+        The future brings its answer once that is committed, or the error that refused it.
+        """
+        future: asyncio.Future[Answer] = self._loop.create_future()
+
+        def do(connection: Connection) -> Tell:
+            return partial(_set, future, work(connection))
+
+        self._jobs.append(_Job(do, partial(_refuse, future)))
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            self._loop.call_soon(self._start)
+        return future
+
+    async def close(self) -> None:
+        """Wait until everything that was submitted is written."""
+        await self._idle.wait()
+        if self._executor is not None:
+            self._executor.shutdown()
+
+    def _start(self) -> None:
+        jobs, self._jobs = self._jobs[:MAX_TOGETHER], self._jobs[MAX_TOGETHER:]
+        if self._executor is None:
+            self._write(jobs)
+            self._written(jobs)
+            return
+        running = self._loop.run_in_executor(self._executor, self._write, jobs)
+        running.add_done_callback(lambda _: self._written(jobs))
+
+    def _write(self, jobs: list[_Job]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                for job in jobs:
+                    job.tell = job.do(connection)
+        except Exception as error:
+            if len(jobs) == 1:
+                jobs[0].tell = partial(jobs[0].fail, error)
+                return
+            # One of them spoiled the transaction: each has one of its own.
+            for job in jobs:
+                self._write([job])
+
+    def _written(self, jobs: list[_Job]) -> None:
+        for job in jobs:
+            if job.tell is not None:
+                job.tell()
+        if self._jobs:
+            self._loop.call_soon(self._start)
+        else:
+            self._busy = False
+            self._idle.set()
+
+
+def _set(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():
+        future.set_result(answer)
+
+
+def _refuse(future: asyncio.Future[Answer], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session
 from softswitch.cli.spreadsheet import Xlsx, show_rows
 
@@ -47,7 +48,7 @@ def add(
 ) -> None:
     """Open an account; prints its id."""
     Session.of(context).run(
-        "account_add",
+        operations.accounts.account_add,
         name=name,
         kind=kind,
         currency=currency,
@@ -68,13 +69,15 @@ def topup(
     ],
 ) -> None:
     """Add money to a balance."""
-    Session.of(context).run("account_topup", account=account, amount=amount, payment_id=payment_id)
+    Session.of(context).run(
+        operations.accounts.account_topup, account=account, amount=amount, payment_id=payment_id
+    )
 
 
 @app.command()
 def debts(context: typer.Context) -> None:
     """Accounts that owe money, the oldest debts first, and when the switch suspends them."""
-    Session.of(context).run("account_debts")
+    Session.of(context).run(operations.debts.account_debts)
 
 
 @app.command()
@@ -89,7 +92,7 @@ def fee(
 ) -> None:
     """Take a fee for something that is done once."""
     Session.of(context).run(
-        "account_fee", account=account, amount=amount, about=about, fee_id=fee_id
+        operations.wallets.account_fee, account=account, amount=amount, about=about, fee_id=fee_id
     )
 
 
@@ -103,19 +106,21 @@ def refund(
     ],
 ) -> None:
     """Pay out money that is left on a balance. Credit of other wallets isn't refunded."""
-    Session.of(context).run("account_refund", account=account, amount=amount, refund_id=refund_id)
+    Session.of(context).run(
+        operations.wallets.account_refund, account=account, amount=amount, refund_id=refund_id
+    )
 
 
 @app.command()
 def show(context: typer.Context, account: Account) -> None:
     """One account with its balance and its subscriber's fields."""
-    Session.of(context).run("account_show", account=account)
+    Session.of(context).run(operations.accounts.account_show, account=account)
 
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """Every account with its balance."""
-    Session.of(context).run("account_list")
+    Session.of(context).run(operations.accounts.account_list)
 
 
 @app.command("set")
@@ -137,7 +142,9 @@ def set_(
     by: By = "operator",
 ) -> None:
     """Change one property of an account."""
-    Session.of(context).run("account_set", account=account, key=key, value=value, by=by)
+    Session.of(context).run(
+        operations.accounts.account_set, account=account, key=key, value=value, by=by
+    )
 
 
 @app.command()
@@ -153,25 +160,27 @@ def status(
 ) -> None:
     """Give an account another status: registered, approved, active, suspended (debt),
     disconnected (own wish) or closed."""
-    Session.of(context).run("account_status", account=account, status=status, reason=reason, by=by)
+    Session.of(context).run(
+        operations.standing.account_status, account=account, status=status, reason=reason, by=by
+    )
 
 
 @app.command()
 def history(context: typer.Context, account: Account) -> None:
     """Who changed what of the account, when and why."""
-    Session.of(context).run("account_history", account=account)
+    Session.of(context).run(operations.standing.account_history, account=account)
 
 
 @app.command()
 def login(context: typer.Context, account: Account, by: By = "operator") -> None:
     """Issue the subscriber's login with a new password, which is shown once."""
-    Session.of(context).run("account_login", account=account, by=by)
+    Session.of(context).run(operations.accounts.account_login, account=account, by=by)
 
 
 @app.command()
 def caps(context: typer.Context, account: Account) -> None:
     """What the account may call and spend."""
-    Session.of(context).run("account_caps", account=account)
+    Session.of(context).run(operations.caps.account_caps, account=account)
 
 
 @app.command()
@@ -189,13 +198,13 @@ def cap(
     value: Annotated[str, typer.Argument(metavar="VALUE", help='"" takes the cap away.')],
 ) -> None:
     """Cap what an account may call and spend, whoever has its password."""
-    Session.of(context).run("account_cap", account=account, key=key, value=value)
+    Session.of(context).run(operations.caps.account_cap, account=account, key=key, value=value)
 
 
 @app.command()
 def notices(context: typer.Context, account: Account) -> None:
     """What the subscriber is to be told: packages that ended, debts."""
-    Session.of(context).run("account_notices", account=account)
+    Session.of(context).run(operations.packages.account_notices, account=account)
 
 
 @app.command()
@@ -208,7 +217,9 @@ def ledger(
 ) -> None:
     """The account's postings, oldest first, with the balance after each."""
     session = Session.of(context)
-    rows = session.perform("account_ledger", account=account, since=since, until=until)
+    rows = session.perform(
+        operations.statements.account_ledger, account=account, since=since, until=until
+    )
     show_rows(session, rows, xlsx)
 
 
@@ -227,6 +238,11 @@ def calls(
     """The account's calls in both directions, as the subscriber may see them."""
     session = Session.of(context)
     rows = session.perform(
-        "account_calls", account=account, since=since, until=until, number=number, kind=kind
+        operations.statements.account_calls,
+        account=account,
+        since=since,
+        until=until,
+        number=number,
+        kind=kind,
     )
     show_rows(session, rows, xlsx)

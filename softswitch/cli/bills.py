@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Failure, Session, write_file
+from softswitch.control.values import Row
 
 bills = typer.Typer(help="Monthly bills.", no_args_is_help=True)
 papers = typer.Typer(help="Papers as PDF: invoices, acts, contracts.", no_args_is_help=True)
@@ -35,37 +37,37 @@ def list_(
     month: Annotated[str | None, typer.Option(metavar="YYYY-MM")] = None,
 ) -> None:
     """Bills by number."""
-    Session.of(context).run("bill_list", account=account, month=month)
+    Session.of(context).run(operations.bills.bill_list, account=account, month=month)
 
 
 @bills.command()
 def show(context: typer.Context, bill: Bill) -> None:
     """One bill with its items."""
-    Session.of(context).run("bill_show", bill=bill)
+    Session.of(context).run(operations.bills.bill_show, bill=bill)
 
 
 @bills.command()
 def pdf(context: typer.Context, bill: Bill, file: File, language: Language = None) -> None:
     """Write a bill."""
-    _write(context, file, "bill_paper", bill=bill, kind="bill", language=language)
+    _write_bill(context, bill, "bill", file, language)
 
 
 @bills.command()
 def duplicate(context: typer.Context, bill: Bill, file: File, language: Language = None) -> None:
     """Write a bill once more: the same number, the same content, marked as a duplicate."""
-    _write(context, file, "bill_paper", bill=bill, kind="duplicate", language=language)
+    _write_bill(context, bill, "duplicate", file, language)
 
 
 @papers.command()
 def invoice(context: typer.Context, bill: Bill, file: File, language: Language = None) -> None:
     """Write the invoice of a bill."""
-    _write(context, file, "bill_paper", bill=bill, kind="invoice", language=language)
+    _write_bill(context, bill, "invoice", file, language)
 
 
 @papers.command()
 def act(context: typer.Context, bill: Bill, file: File, language: Language = None) -> None:
     """Write the act that a bill's services were rendered."""
-    _write(context, file, "bill_paper", bill=bill, kind="act", language=language)
+    _write_bill(context, bill, "act", file, language)
 
 
 @papers.command()
@@ -73,7 +75,9 @@ def contract(
     context: typer.Context, account: Account, file: File, language: Language = None
 ) -> None:
     """Write the contract with an account, as it stands today."""
-    _write(context, file, "account_contract", account=account, language=language)
+    session = Session.of(context)
+    page = session.perform(operations.bills.account_contract, account=account, language=language)
+    _write(session, page, file)
 
 
 @papers.command()
@@ -86,23 +90,29 @@ def reconciliation(
     language: Language = None,
 ) -> None:
     """Write the reconciliation act of an account for a time."""
-    _write(
-        context,
-        file,
-        "account_reconciliation",
+    session = Session.of(context)
+    page = session.perform(
+        operations.bills.account_reconciliation,
         account=account,
         since=since,
         until=until,
         language=language,
     )
+    _write(session, page, file)
 
 
-def _write(context: typer.Context, file: Path, operation: str, **arguments: Any) -> None:
+def _write_bill(
+    context: typer.Context, bill: int, kind: str, file: Path, language: str | None
+) -> None:
+    session = Session.of(context)
+    page = session.perform(operations.bills.bill_paper, bill=bill, kind=kind, language=language)
+    _write(session, page, file)
+
+
+def _write(session: Session, page: Row, file: Path) -> None:
     """The page is made where the data is, the PDF here: it takes a second of a processor, which
     the switch hasn't got."""
-    session = Session.of(context)
-    page = session.perform(operation, **arguments)
-    html: str = page.pop("html")
+    html = str(page.pop("html"))
     if file.suffix == ".html":
         data = html.encode()
     elif file.suffix == ".pdf":

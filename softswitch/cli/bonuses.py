@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.accounts import Account
 from softswitch.cli.session import Session
 
@@ -27,16 +28,16 @@ def set_(
     ] = None,
 ) -> None:
     """Set what a minute brings, from today on. What a day brought is posted at midnight."""
-    Session.of(context).run("bonus_set", amount=amount, currency=currency)
+    Session.of(context).run(operations.bonuses.bonus_set, amount=amount, currency=currency)
 
 
 @app.command()
 def rates(context: typer.Context) -> None:
     """What a minute brings, and since when."""
-    Session.of(context).run("bonus_rates")
+    Session.of(context).run(operations.bonuses.bonus_rates)
 
 
 @app.command("list")
 def list_(context: typer.Context, account: Account) -> None:
     """What an account got, day by day."""
-    Session.of(context).run("bonus_list", account=account)
+    Session.of(context).run(operations.bonuses.bonus_list, account=account)

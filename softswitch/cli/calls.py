@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session, write_file
+from softswitch.control.values import as_rows
 
 calls = typer.Typer(help="Calls that are under way.", no_args_is_help=True)
 registrations = typer.Typer(help="Phones that can be reached.", no_args_is_help=True)
@@ -28,27 +30,27 @@ def add_to(root: typer.Typer) -> None:
 def call_list(context: typer.Context) -> None:
     """Every call of the running switch."""
     session = Session.of(context)
-    session.show(session.perform_in_switch("call_list"))
+    session.show(session.perform_in_switch(operations.live.call_list))
 
 
 @calls.command("malicious")
 def call_malicious(context: typer.Context) -> None:
     """Calls that lines marked as malicious, with the true caller."""
-    Session.of(context).run("call_malicious")
+    Session.of(context).run(operations.services.call_malicious)
 
 
 @calls.command("show")
 def call_show(context: typer.Context, call_id: CallId) -> None:
     """One call with both legs and its media."""
     session = Session.of(context)
-    session.show(session.perform_in_switch("call_show", call_id=call_id))
+    session.show(session.perform_in_switch(operations.live.call_show, call_id=call_id))
 
 
 @calls.command("hangup")
 def call_hangup(context: typer.Context, call_id: CallId) -> None:
     """End a call."""
     session = Session.of(context)
-    session.show(session.perform_in_switch("call_hangup", call_id=call_id))
+    session.show(session.perform_in_switch(operations.live.call_hangup, call_id=call_id))
 
 
 @calls.command("trace")
@@ -65,34 +67,35 @@ def call_trace(
     from softswitch.trace.ladder import ladder
 
     session = Session.of(context)
-    trace = session.perform_in_switch("call_trace", call_id=call_id)
+    trace = session.perform_in_switch(operations.live.call_trace, call_id=call_id)
+    messages = as_rows(trace["messages"])
     if pcap is not None:
-        write_file(pcap, capture.capture_file(map(capture.captured, trace["messages"])))
+        write_file(pcap, capture.capture_file(map(capture.captured, messages)))
     if not session.is_plain:
-        session.show(trace["messages"] if session.output == "csv" else trace)
+        session.show(messages if session.output == "csv" else trace)
         return
     print(
         f"call {trace['id']} ({trace['state']}): {trace['calling']} to {trace['called']}, "
-        f"{len(trace['messages'])} messages"
+        f"{len(messages)} messages"
         + (f" and {trace['dropped']} that weren't kept" if trace["dropped"] else "")
     )
-    for line in ladder(trace["messages"]):
+    for line in ladder(messages):
         print(line)
-    for said in trace["announcements"]:
+    for said in as_rows(trace["announcements"]):
         print(f"said {said['at']} {said['side']} {said['language'] or 'tone'}: {said['tokens']}")
 
 
 @registrations.command("list")
 def registration_list(context: typer.Context) -> None:
     """Every binding of a line to a phone."""
-    Session.of(context).run("registration_list")
+    Session.of(context).run(operations.registrations.registration_list)
 
 
 @subscriptions.command("list")
 def subscription_list(context: typer.Context) -> None:
     """Every subscription of a line to a mailbox, a line's calls or its registrations."""
     session = Session.of(context)
-    session.show(session.perform_in_switch("subscription_list"))
+    session.show(session.perform_in_switch(operations.live.subscription_list))
 
 
 @explanations.command("call")
@@ -104,4 +107,6 @@ def explain_call(
     seconds: Annotated[int, typer.Option("--for", metavar="SECONDS", min=0)] = 60,
 ) -> None:
     """Route, number shown, tariff, price and longest call, from the code that serves calls."""
-    Session.of(context).run("explain_call", caller=caller, number=number, at=at, seconds=seconds)
+    Session.of(context).run(
+        operations.explain.explain_call, caller=caller, number=number, at=at, seconds=seconds
+    )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Call completion: who waits for whom.", no_args_is_help=True)
@@ -18,7 +19,7 @@ def add_to(root: typer.Typer) -> None:
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """Who waits, in the order of service: declined, accepted, to_offer or offered (by text)."""
-    Session.of(context).run("completion_list")
+    Session.of(context).run(operations.completions.completion_list)
 
 
 @app.command()
@@ -26,4 +27,4 @@ def cancel(
     context: typer.Context, waiting_id: Annotated[str, typer.Argument(metavar="ID")]
 ) -> None:
     """Have somebody wait no more."""
-    Session.of(context).run("completion_cancel", waiting_id=waiting_id)
+    Session.of(context).run(operations.completions.completion_cancel, waiting_id=waiting_id)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from softswitch.config.config import Config, load
 from softswitch.control.client import call as control_call
 from softswitch.control.client import is_running
+from softswitch.control.values import Row, as_row, as_rows
 from softswitch.operations.installation import demo_data
 
 TALK_SECONDS = 5
@@ -58,7 +59,7 @@ def run(config_path: Path) -> int:
             print("this switch has no demo lines: run `softswitch init --demo` in an empty folder",
                   file=sys.stderr)  # fmt: skip
             return 1
-        seen = {row["id"] for row in _ask(config, "cdr_list")}
+        seen = {str(row["id"]) for row in _rows(config, "cdr_list")}
         before = _balances(config)
         heard = Demo(config, lines[0], lines[1]).run()
         return _show(config, seen, before, heard)
@@ -105,13 +106,13 @@ def _free_port() -> int:
         return port
 
 
-def _ask(config: Config, operation: str, **arguments: Any) -> Any:
-    return control_call(config.control_socket, operation, arguments)
+def _rows(config: Config, operation: str) -> list[Row]:
+    return as_rows(control_call(config.control_socket, operation, {}))
 
 
 def _balances(config: Config) -> dict[str, str]:
-    return {row["name"]: f"{row['balance']} {row['currency']}"
-            for row in _ask(config, "account_list")}  # fmt: skip
+    return {str(row["name"]): f"{row['balance']} {row['currency']}"
+            for row in _rows(config, "account_list")}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +227,11 @@ class Demo:
 
     def _look(self) -> None:
         """Print what the switch says of the call, when it says something new."""
-        calls = [row for row in _ask(self._config, "call_list")
+        calls = [row for row in _rows(self._config, "call_list")
                  if row["called"] == self._called.number]  # fmt: skip
         if not calls or calls[0]["state"] == self._state:
             return
-        self._state = calls[0]["state"]
+        self._state = str(calls[0]["state"])
         facts = f"the switch: call {calls[0]['id']} is {self._state}"
         if calls[0]["paid_seconds"] is not None:
             facts += f", {calls[0]['paid_seconds']} s are reserved"
@@ -246,7 +247,7 @@ def _sentence(said: Said) -> str:
 
 
 def _show(config: Config, seen: set[str], before: dict[str, str], heard: dict[str, int]) -> int:
-    new = [row for row in _ask(config, "cdr_list") if row["id"] not in seen]
+    new = [row for row in _rows(config, "cdr_list") if row["id"] not in seen]
     if len(new) != 1:
         print(f"expected one record of the call, found {len(new)}", file=sys.stderr)
         return 1
@@ -271,12 +272,12 @@ def _show(config: Config, seen: set[str], before: dict[str, str], heard: dict[st
     return 0 if good else 1
 
 
-def _flat(record: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _flat(record: Row) -> Iterator[tuple[str, str]]:
     """Rows for people: what isn't there is left out, each side's media is one row."""
     for key, value in record.items():
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             for side, figures in value.items():
-                facts = ", ".join(f"{name} {figure}" for name, figure in figures.items())
+                facts = ", ".join(f"{name} {figure}" for name, figure in as_row(figures).items())
                 yield f"{key} {side}", facts
         elif value is not None:
             yield key, str(value)

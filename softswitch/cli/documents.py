@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Failure, Session, write_file
 
 app = typer.Typer(help="Documents of subscribers.", no_args_is_help=True)
@@ -41,7 +42,7 @@ def upload(
     except OSError as error:
         raise Failure(f"{file} can't be read: {error.strerror}") from None
     Session.of(context).run(
-        "document_upload",
+        operations.documents.document_upload,
         account=account,
         kind=kind,
         name=file.name,
@@ -58,7 +59,7 @@ def list_(
     state: Annotated[Literal["pending", "approved", "refused"] | None, typer.Option()] = None,
 ) -> None:
     """Documents, and what became of them."""
-    Session.of(context).run("document_list", account=account, state=state)
+    Session.of(context).run(operations.documents.document_list, account=account, state=state)
 
 
 @app.command()
@@ -69,8 +70,8 @@ def download(
 ) -> None:
     """Get a document's file."""
     session = Session.of(context)
-    row = session.perform("document_content", document=document)
-    write_file(file, base64.b64decode(row.pop("content")))
+    row = session.perform(operations.documents.document_content, document=document)
+    write_file(file, base64.b64decode(str(row.pop("content"))))
     session.show(row)
 
 
@@ -82,7 +83,9 @@ def approve(
     by: By = "operator",
 ) -> None:
     """Accept a document; shows the numbers that waited for it."""
-    Session.of(context).run("document_approve", document=document, expires_on=expires_on, by=by)
+    Session.of(context).run(
+        operations.documents.document_approve, document=document, expires_on=expires_on, by=by
+    )
 
 
 @app.command()
@@ -93,4 +96,6 @@ def refuse(
     by: By = "operator",
 ) -> None:
     """Refuse a document."""
-    Session.of(context).run("document_refuse", document=document, reason=reason, by=by)
+    Session.of(context).run(
+        operations.documents.document_refuse, document=document, reason=reason, by=by
+    )

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.lines import Number
 from softswitch.cli.session import Failure, Session, write_file
 
@@ -41,9 +42,13 @@ def upload(
     session = Session.of(context)
     data = _read(file, convert=convert)
     wav = base64.b64encode(data).decode("ascii")
-    row = session.perform("greeting_upload", number=number, name=name or file.stem, wav=wav)
+    row = session.perform(
+        operations.greetings.greeting_upload, number=number, name=name or file.stem, wav=wav
+    )
     if choose:
-        session.perform("greeting_choose", number=number, greeting=row["id"])
+        session.perform(
+            operations.greetings.greeting_choose, number=number, greeting=str(row["id"])
+        )
         row["chosen"] = True
     session.show(row)
 
@@ -63,7 +68,7 @@ def convert(
 @app.command("list")
 def list_(context: typer.Context, number: Number) -> None:
     """The greetings of a line."""
-    Session.of(context).run("greeting_list", number=number)
+    Session.of(context).run(operations.greetings.greeting_list, number=number)
 
 
 @app.command()
@@ -76,13 +81,13 @@ def choose(
     ] = None,
 ) -> None:
     """Say which greeting a line's mailbox plays."""
-    Session.of(context).run("greeting_choose", number=number, greeting=greeting)
+    Session.of(context).run(operations.greetings.greeting_choose, number=number, greeting=greeting)
 
 
 @app.command()
 def delete(context: typer.Context, number: Number, greeting: Greeting) -> None:
     """Delete a greeting."""
-    Session.of(context).run("greeting_delete", number=number, greeting=greeting)
+    Session.of(context).run(operations.greetings.greeting_delete, number=number, greeting=greeting)
 
 
 @app.command()
@@ -94,8 +99,8 @@ def export(
 ) -> None:
     """Write a greeting into a WAV file."""
     session = Session.of(context)
-    row = session.perform("greeting_export", number=number, greeting=greeting)
-    write_file(file, base64.b64decode(row.pop("wav")))
+    row = session.perform(operations.greetings.greeting_export, number=number, greeting=greeting)
+    write_file(file, base64.b64decode(str(row.pop("wav"))))
     session.show(row | {"file": str(file)})
 
 

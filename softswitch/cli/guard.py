@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Guard: bans, and what was turned away.", no_args_is_help=True)
@@ -19,14 +20,14 @@ def add_to(root: typer.Typer) -> None:
 def list_(context: typer.Context) -> None:
     """Bans that hold, with the seconds that they have left."""
     session = Session.of(context)
-    session.show(session.perform_in_switch("guard_list"))
+    session.show(session.perform_in_switch(operations.live.guard_list))
 
 
 @app.command()
 def show(context: typer.Context) -> None:
     """How much was turned away since the start, by reason."""
     session = Session.of(context)
-    session.show(session.perform_in_switch("guard_show"))
+    session.show(session.perform_in_switch(operations.live.guard_show))
 
 
 @app.command()
@@ -39,4 +40,4 @@ def unban(
 ) -> None:
     """Lift the bans of an address."""
     session = Session.of(context)
-    session.show(session.perform_in_switch("guard_unban", source=source, line=line))
+    session.show(session.perform_in_switch(operations.live.guard_unban, source=source, line=line))

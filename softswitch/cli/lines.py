@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session, read_file
 
 FROM_STANDARD_INPUT = "-"
@@ -16,15 +17,6 @@ FROM_STANDARD_INPUT = "-"
 app = typer.Typer(help="Lines: who can call.", no_args_is_help=True)
 
 services = typer.Typer(help="What a line has switched on.", no_args_is_help=True)
-
-CHANGES = {
-    "suspend": "Stop a line's calls; emergency numbers and the switch's own codes stay.",
-    "resume": "Let a suspended line call again.",
-    "disconnect": "Shut a line at the subscriber's own wish.",
-    "reconnect": "Open a line that was disconnected at the subscriber's wish.",
-    "restore": "Give back a line that was cancelled because nobody used it.",
-}
-"""What changes a line's status, and is written into its history."""
 
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
 By = Annotated[str, typer.Option(help="Who does it, for the history.")]
@@ -57,7 +49,7 @@ def add(
     if password == FROM_STANDARD_INPUT:
         password = sys.stdin.readline().rstrip("\r\n")
     Session.of(context).run(
-        "line_add",
+        operations.lines.line_add,
         number=number,
         account=account,
         password=password,
@@ -75,31 +67,59 @@ def import_(
     ] = False,
 ) -> None:
     """Add lines from a CSV file (number,login,password,account): all of them or none."""
-    Session.of(context).run("line_import", text=read_file(file), dry_run=dry_run)
+    Session.of(context).run(operations.lines.line_import, text=read_file(file), dry_run=dry_run)
 
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """Every line."""
-    Session.of(context).run("line_list")
+    Session.of(context).run(operations.lines.line_list)
 
 
 @app.command()
 def show(context: typer.Context, number: Number) -> None:
     """One line with its settings."""
-    Session.of(context).run("line_show", number=number)
+    Session.of(context).run(operations.lines.line_show, number=number)
 
 
-def _add_change(verb: str, what: str) -> None:
-    @app.command(verb, help=what)
-    def change(
-        context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
-    ) -> None:
-        Session.of(context).run(f"line_{verb}", number=number, reason=reason, by=by)
+@app.command()
+def suspend(
+    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
+) -> None:
+    """Stop a line's calls; emergency numbers and the switch's own codes stay."""
+    Session.of(context).run(operations.lines.line_suspend, number=number, reason=reason, by=by)
 
 
-for _verb, _what in CHANGES.items():
-    _add_change(_verb, _what)
+@app.command()
+def resume(
+    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
+) -> None:
+    """Let a suspended line call again."""
+    Session.of(context).run(operations.lines.line_resume, number=number, reason=reason, by=by)
+
+
+@app.command()
+def disconnect(
+    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
+) -> None:
+    """Shut a line at the subscriber's own wish."""
+    Session.of(context).run(operations.lines.line_disconnect, number=number, reason=reason, by=by)
+
+
+@app.command()
+def reconnect(
+    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
+) -> None:
+    """Open a line that was disconnected at the subscriber's wish."""
+    Session.of(context).run(operations.lines.line_reconnect, number=number, reason=reason, by=by)
+
+
+@app.command()
+def restore(
+    context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
+) -> None:
+    """Give back a line that was cancelled because nobody used it."""
+    Session.of(context).run(operations.moves.line_restore, number=number, reason=reason, by=by)
 
 
 @app.command("set")
@@ -116,19 +136,19 @@ def set_(
     directory: yes or no), max_calls, no_answer_seconds, password, pin (for self-service), record
     (its calls: yes or no), srtp (off, optional, required) or waiting (messages in the line's
     mailbox, new/old, for the lamps of its phones)."""
-    Session.of(context).run("line_set", number=number, key=key, value=value)
+    Session.of(context).run(operations.lines.line_set, number=number, key=key, value=value)
 
 
 @app.command()
 def remove(context: typer.Context, number: Number) -> None:
     """Take a line out of service for good. Its CDRs stay."""
-    Session.of(context).run("line_remove", number=number)
+    Session.of(context).run(operations.lines.line_remove, number=number)
 
 
 @app.command()
 def mark(context: typer.Context, number: Number) -> None:
     """Mark the last call to a line as malicious; `call malicious` shows who it was."""
-    Session.of(context).run("line_mark", number=number)
+    Session.of(context).run(operations.services.line_mark, number=number)
 
 
 Service = Annotated[str, typer.Argument(metavar="SERVICE", help="As `line service list` has it.")]
@@ -137,7 +157,7 @@ Service = Annotated[str, typer.Argument(metavar="SERVICE", help="As `line servic
 @services.command("list")
 def list_services(context: typer.Context, number: Number) -> None:
     """Every supplementary service, and how it stands for a line."""
-    Session.of(context).run("line_service_list", number=number)
+    Session.of(context).run(operations.services.line_service_list, number=number)
 
 
 @services.command("set")
@@ -154,11 +174,15 @@ def set_service(
 ) -> None:
     """Switch a service on or off, or give it its number."""
     Session.of(context).run(
-        "line_service_set", number=number, service=service, value=value, seconds=seconds
+        operations.services.line_service_set,
+        number=number,
+        service=service,
+        value=value,
+        seconds=seconds,
     )
 
 
 @services.command("clear")
 def clear_service(context: typer.Context, number: Number, service: Service) -> None:
     """Forget what a service was given: it stands as for a new line."""
-    Session.of(context).run("line_service_clear", number=number, service=service)
+    Session.of(context).run(operations.services.line_service_clear, number=number, service=service)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Mails that the switch sends.", no_args_is_help=True)
@@ -24,16 +25,16 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
 ) -> None:
     """The newest mails, and what became of them."""
-    Session.of(context).run("mail_list", state=state, limit=limit)
+    Session.of(context).run(operations.mails.mail_list, state=state, limit=limit)
 
 
 @app.command()
 def retry(context: typer.Context, mail: Annotated[int, typer.Argument(metavar="ID")]) -> None:
     """Try a mail again now; one that was sent goes out a second time."""
-    Session.of(context).run("mail_retry", mail=mail)
+    Session.of(context).run(operations.mails.mail_retry, mail=mail)
 
 
 @app.command()
 def test(context: typer.Context, to: Annotated[str, typer.Argument(metavar="ADDRESS")]) -> None:
     """Queue a mail that shows whether [mail] is right."""
-    Session.of(context).run("mail_test", to=to)
+    Session.of(context).run(operations.mails.mail_test, to=to)

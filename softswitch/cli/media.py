@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Media workers: their calls, ports and fast path.", no_args_is_help=True)
@@ -21,4 +22,4 @@ def show(context: typer.Context) -> None:
     itself (sounding); ports_shared, of its pairs, the system might give to other programs, if it
     didn't hold them (ports_held); and how late the 20 ms ticks of the last five minutes began."""
     session = Session.of(context)
-    session.show(session.perform_in_switch("media_show"))
+    session.show(session.perform_in_switch(operations.live.media_show))

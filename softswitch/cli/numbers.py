@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.accounts import Account
 from softswitch.cli.session import Session, read_file
 
@@ -36,13 +37,15 @@ def change(
     by: Annotated[str, typer.Option(help="Who does it, for the history.")] = "operator",
 ) -> None:
     """Give a line another number."""
-    Session.of(context).run("number_change", number=number, new=new, announce=announce, by=by)
+    Session.of(context).run(
+        operations.moves.number_change, number=number, new=new, announce=announce, by=by
+    )
 
 
 @numbers.command()
 def changes(context: typer.Context) -> None:
     """Old numbers whose callers are told the new one."""
-    Session.of(context).run("number_changes")
+    Session.of(context).run(operations.moves.number_changes)
 
 
 @numbers.command()
@@ -60,7 +63,7 @@ def add(
 ) -> None:
     """Put a number into the stock."""
     Session.of(context).run(
-        "number_add",
+        operations.numbers.number_add,
         number=number,
         country=country,
         kind=kind,
@@ -83,7 +86,7 @@ def import_(
     """Put numbers from CSV into the stock: number,country,city,kind,supplier,documents,service,
     monthly. All of them or none."""
     Session.of(context).run(
-        "number_import", text=read_file(file), currency=currency, dry_run=dry_run
+        operations.numbers.number_import, text=read_file(file), currency=currency, dry_run=dry_run
     )
 
 
@@ -96,13 +99,17 @@ def list_(
     kind: Annotated[str | None, typer.Option()] = None,
 ) -> None:
     """The inventory."""
-    Session.of(context).run("number_list", state=state, country=country, city=city, kind=kind)
+    Session.of(context).run(
+        operations.numbers.number_list, state=state, country=country, city=city, kind=kind
+    )
 
 
 @numbers.command("try")
 def try_(context: typer.Context, account: Account, number: Number, line: RingsAt) -> None:
     """Lend a number in stock for an hour, free of charge."""
-    Session.of(context).run("number_try", account=account, number=number, line=line)
+    Session.of(context).run(
+        operations.numbers.number_try, account=account, number=number, line=line
+    )
 
 
 @numbers.command()
@@ -114,13 +121,15 @@ def wait(
     city: City = None,
 ) -> None:
     """Have an account told when such a number appears."""
-    Session.of(context).run("number_wait", account=account, country=country, kind=kind, city=city)
+    Session.of(context).run(
+        operations.numbers.number_wait, account=account, country=country, kind=kind, city=city
+    )
 
 
 @numbers.command()
 def waits(context: typer.Context) -> None:
     """The wait list."""
-    Session.of(context).run("number_waits")
+    Session.of(context).run(operations.numbers.number_waits)
 
 
 @numbers.command()
@@ -141,7 +150,7 @@ def offer(
 ) -> None:
     """Offer numbers that a supplier delivers on order (`softswitch order add`)."""
     Session.of(context).run(
-        "number_offer",
+        operations.orders.number_offer,
         country=country,
         kind=kind,
         city=city,
@@ -156,7 +165,7 @@ def offer(
 @numbers.command()
 def offers(context: typer.Context) -> None:
     """What can be ordered."""
-    Session.of(context).run("number_offers")
+    Session.of(context).run(operations.orders.number_offers)
 
 
 @numbers.command()
@@ -189,10 +198,10 @@ def reach(
     network are paid by the number's owner."""
     session = Session.of(context)
     if off:
-        session.run("number_unreach", number=number)
+        session.run(operations.reaches.number_unreach, number=number)
         return
     session.run(
-        "number_reach",
+        operations.reaches.number_reach,
         number=number,
         targets=targets,
         in_turn=in_turn,
@@ -205,7 +214,7 @@ def reach(
 @numbers.command()
 def restore(context: typer.Context, number: Number, line: RingsAt) -> None:
     """Give a number that rests back to who had it."""
-    Session.of(context).run("number_restore", number=number, line=line)
+    Session.of(context).run(operations.numbers.number_restore, number=number, line=line)
 
 
 @numbers.command()
@@ -216,7 +225,9 @@ def sms(
     country: Annotated[str | None, typer.Option()] = None,
 ) -> None:
     """Buy a number for exactly one message of a service."""
-    Session.of(context).run("number_sms", account=account, service=service, country=country)
+    Session.of(context).run(
+        operations.numbers.number_sms, account=account, service=service, country=country
+    )
 
 
 @rentals.command()
@@ -241,7 +252,7 @@ def order(
 ) -> None:
     """Rent numbers; they are connected and charged at once."""
     Session.of(context).run(
-        "rental_order",
+        operations.numbers.rental_order,
         account=account,
         line=line,
         numbers=numbers,
@@ -262,13 +273,13 @@ def list_rentals(
     ended: Annotated[bool, typer.Option("--ended", help="Also what is over.")] = False,
 ) -> None:
     """What is rented, until when it is paid, and what is owed."""
-    Session.of(context).run("rental_list", account=account, ended=ended)
+    Session.of(context).run(operations.numbers.rental_list, account=account, ended=ended)
 
 
 @rentals.command("give-up")
 def give_up(context: typer.Context, number: Number) -> None:
     """End a rental. Less than a day before the debit the next fee is due nevertheless."""
-    Session.of(context).run("rental_give_up", number=number)
+    Session.of(context).run(operations.numbers.rental_give_up, number=number)
 
 
 @rentals.command()
@@ -287,7 +298,7 @@ def discounts(
         "5 numbers": numbers_5,
     }
     percents = {what: percent for what, percent in named.items() if percent is not None}
-    Session.of(context).run("rental_discounts", percents=percents)
+    Session.of(context).run(operations.numbers.rental_discounts, percents=percents)
 
 
 def _absolute(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.accounts import Account
 from softswitch.cli.numbers import City, Country, Kind, RingsAt
 from softswitch.cli.session import Session
@@ -40,7 +41,7 @@ def add(
     """Order numbers; `number offers` shows which. Their first fee is reserved, and charged when
     they are connected."""
     Session.of(context).run(
-        "order_add",
+        operations.orders.order_add,
         account=account,
         line=line,
         country=country,
@@ -61,13 +62,13 @@ def list_(
     closed: Annotated[bool, typer.Option("--closed", help="Also those that are over.")] = False,
 ) -> None:
     """Orders that go on, who ordered first in front."""
-    Session.of(context).run("order_list", account=account, late=late, closed=closed)
+    Session.of(context).run(operations.orders.order_list, account=account, late=late, closed=closed)
 
 
 @app.command()
 def show(context: typer.Context, order: Order) -> None:
     """An order with its steps."""
-    Session.of(context).run("order_show", order=order)
+    Session.of(context).run(operations.orders.order_show, order=order)
 
 
 @app.command()
@@ -82,7 +83,7 @@ def submit(
 ) -> None:
     """Note that the supplier was asked."""
     Session.of(context).run(
-        "order_submit", order=order, reference=reference, expected=expected, by=by
+        operations.orders.order_submit, order=order, reference=reference, expected=expected, by=by
     )
 
 
@@ -94,7 +95,7 @@ def connect(
     by: By = "operator",
 ) -> None:
     """Connect an order with its number, and charge the first fee."""
-    Session.of(context).run("order_connect", order=order, number=number, by=by)
+    Session.of(context).run(operations.orders.order_connect, order=order, number=number, by=by)
 
 
 @app.command()
@@ -105,7 +106,7 @@ def refuse(
     by: By = "operator",
 ) -> None:
     """End an order that can't be carried out; its money is free again."""
-    Session.of(context).run("order_refuse", order=order, reason=reason, by=by)
+    Session.of(context).run(operations.orders.order_refuse, order=order, reason=reason, by=by)
 
 
 @app.command()
@@ -116,4 +117,4 @@ def cancel(
     by: By = "operator",
 ) -> None:
     """End an order at the subscriber's wish; its money is free again."""
-    Session.of(context).run("order_cancel", order=order, reason=reason, by=by)
+    Session.of(context).run(operations.orders.order_cancel, order=order, reason=reason, by=by)

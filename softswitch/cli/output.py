@@ -7,10 +7,11 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TextIO
+from typing import Literal, TextIO
+
+from softswitch.control.values import Value, as_rows
 
 Format = Literal["table", "tsv", "json", "csv"]
-Row = Mapping[str, Any]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _FORMULA = re.compile(r"[=@\t\r]|[+\-](?![0-9.]+$)")
@@ -24,7 +25,7 @@ def choose(requested: str | None, stream: TextIO) -> Format:
     return "table" if stream.isatty() else "tsv"
 
 
-def show(result: Any, form: Format, stream: TextIO | None = None) -> None:
+def show(result: Value, form: Format, stream: TextIO | None = None) -> None:
     """Print a record (mapping) or rows (sequence of mappings)."""
     stream = stream or sys.stdout
     if form == "json":
@@ -33,12 +34,12 @@ def show(result: Any, form: Format, stream: TextIO | None = None) -> None:
     elif isinstance(result, Mapping):
         _show_record(result, form, stream)
     elif isinstance(result, Sequence) and not isinstance(result, str):
-        _show_rows(result, form, stream)
+        _show_rows(as_rows(result), form, stream)
     elif result is not None:
         stream.write(f"{cell_text(result)}\n")
 
 
-def _show_record(record: Row, form: Format, stream: TextIO) -> None:
+def _show_record(record: Mapping[str, Value], form: Format, stream: TextIO) -> None:
     if form == "csv":
         _write_csv([record], stream)
         return
@@ -51,7 +52,7 @@ def _show_record(record: Row, form: Format, stream: TextIO) -> None:
         )
 
 
-def _show_rows(rows: Sequence[Row], form: Format, stream: TextIO) -> None:
+def _show_rows(rows: Sequence[Mapping[str, Value]], form: Format, stream: TextIO) -> None:
     if form == "csv":
         _write_csv(rows, stream)
     elif form == "table":
@@ -63,7 +64,7 @@ def _show_rows(rows: Sequence[Row], form: Format, stream: TextIO) -> None:
             stream.write("\t".join(cell_text(row.get(column)) for column in columns) + "\n")
 
 
-def _write_csv(rows: Sequence[Row], stream: TextIO) -> None:
+def _write_csv(rows: Sequence[Mapping[str, Value]], stream: TextIO) -> None:
     columns = columns_of(rows)
     writer = csv.writer(stream, lineterminator="\n")
     if columns:
@@ -73,7 +74,7 @@ def _write_csv(rows: Sequence[Row], stream: TextIO) -> None:
         writer.writerow([f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells])
 
 
-def _write_table(rows: Sequence[Row], stream: TextIO) -> None:
+def _write_table(rows: Sequence[Mapping[str, Value]], stream: TextIO) -> None:
     if not rows:
         stream.write("nothing\n")
         return
@@ -91,7 +92,7 @@ def _write_table(rows: Sequence[Row], stream: TextIO) -> None:
     Console(file=stream, highlight=False).print(table)
 
 
-def columns_of(rows: Sequence[Row]) -> list[str]:
+def columns_of(rows: Sequence[Mapping[str, Value]]) -> list[str]:
     """Every key of every row, in order of first appearance."""
     return list(dict.fromkeys(key for row in rows for key in row))
 

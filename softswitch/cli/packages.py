@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.accounts import Account
 from softswitch.cli.session import Session
 
@@ -54,7 +55,7 @@ def define(
 ) -> None:
     """Offer a product, or change the offer. What was sold stays as it was until it is renewed."""
     Session.of(context).run(
-        "package_define",
+        operations.packages.package_define,
         name=name,
         price=price,
         term=term,
@@ -73,13 +74,13 @@ def define(
 @packages.command("list")
 def list_(context: typer.Context) -> None:
     """Every offer."""
-    Session.of(context).run("package_list")
+    Session.of(context).run(operations.packages.package_list)
 
 
 @packages.command()
 def withdraw(context: typer.Context, name: Name) -> None:
     """Sell and renew a product no more."""
-    Session.of(context).run("package_withdraw", name=name)
+    Session.of(context).run(operations.packages.package_withdraw, name=name)
 
 
 @packages.command()
@@ -99,7 +100,7 @@ def buy(
 ) -> None:
     """Buy a product for a term from now."""
     Session.of(context).run(
-        "package_buy",
+        operations.packages.package_buy,
         account=account,
         product=product,
         line=line,
@@ -115,7 +116,7 @@ def show(
     ended: Annotated[bool, typer.Option("--ended", help="Also what is over.")] = False,
 ) -> None:
     """What an account has, and what is left of it."""
-    Session.of(context).run("package_show", account=account, ended=ended)
+    Session.of(context).run(operations.packages.package_show, account=account, ended=ended)
 
 
 @packages.command("auto-renew")
@@ -127,7 +128,10 @@ def auto_renew(
 ) -> None:
     """Whether a new term begins when this one ends."""
     Session.of(context).run(
-        "package_auto_renew", account=account, subscription=subscription, on=switch == "on"
+        operations.packages.package_auto_renew,
+        account=account,
+        subscription=subscription,
+        on=switch == "on",
     )
 
 
@@ -141,10 +145,10 @@ def set_(
     ] = None,
 ) -> None:
     """Name a set of number prefixes; without prefixes it is removed."""
-    Session.of(context).run("destination_set", name=name, prefixes=prefixes or [])
+    Session.of(context).run(operations.packages.destination_set, name=name, prefixes=prefixes or [])
 
 
 @destinations.command("list")
 def list_destinations(context: typer.Context) -> None:
     """Every destination set."""
-    Session.of(context).run("destination_list")
+    Session.of(context).run(operations.packages.destination_list)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="PINs that were guessed at: list, unlock.", no_args_is_help=True)
@@ -18,7 +19,7 @@ def add_to(root: typer.Typer) -> None:
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """PINs whose last try was wrong: of which line, mailbox or room, and until when locked."""
-    Session.of(context).run("pin_list")
+    Session.of(context).run(operations.pin_locks.pin_list)
 
 
 @app.command()
@@ -28,4 +29,4 @@ def unlock(
     number: Annotated[str, typer.Argument(metavar="NUMBER")],
 ) -> None:
     """Let a PIN be tried again at once."""
-    Session.of(context).run("pin_unlock", kind=kind, number=number)
+    Session.of(context).run(operations.pin_locks.pin_unlock, kind=kind, number=number)

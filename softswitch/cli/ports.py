@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Numbers that come from or go to other operators.", no_args_is_help=True)
@@ -26,7 +27,9 @@ def in_(
     by: By = "operator",
 ) -> None:
     """Ask for a number that another operator has."""
-    Session.of(context).run("port_in", number=number, account=account, operator=operator, by=by)
+    Session.of(context).run(
+        operations.moves.port_in, number=number, account=account, operator=operator, by=by
+    )
 
 
 @app.command()
@@ -37,7 +40,7 @@ def out(
     by: By = "operator",
 ) -> None:
     """Note that another operator asks for the number of a line."""
-    Session.of(context).run("port_out", number=number, operator=operator, by=by)
+    Session.of(context).run(operations.moves.port_out, number=number, operator=operator, by=by)
 
 
 @app.command("list")
@@ -46,7 +49,7 @@ def list_(
     closed: Annotated[bool, typer.Option("--closed", help="Also those that are over.")] = False,
 ) -> None:
     """Orders that go on."""
-    Session.of(context).run("port_list", closed=closed)
+    Session.of(context).run(operations.moves.port_list, closed=closed)
 
 
 @app.command()
@@ -63,4 +66,6 @@ def advance(
 ) -> None:
     """Bring an order a step on: submitted, accepted, completed, rejected or cancelled. Completed, a
     number that comes gets its line, whose password is shown once; one that goes leaves."""
-    Session.of(context).run("port_advance", order=order, state=state, on=on, note=note, by=by)
+    Session.of(context).run(
+        operations.moves.port_advance, order=order, state=state, on=on, note=note, by=by
+    )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session, write_file
 
 app = typer.Typer(
@@ -33,13 +34,13 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
 ) -> None:
     """The newest recordings."""
-    Session.of(context).run("recording_list", number=number, limit=limit)
+    Session.of(context).run(operations.recordings.recording_list, number=number, limit=limit)
 
 
 @app.command()
 def show(context: typer.Context, recording: Recording) -> None:
     """A recording, and where its file is."""
-    Session.of(context).run("recording_show", recording=recording)
+    Session.of(context).run(operations.recordings.recording_show, recording=recording)
 
 
 @app.command()
@@ -50,12 +51,12 @@ def export(
 ) -> None:
     """Write a recording to a file: stereo, the caller left, the callee right."""
     session = Session.of(context)
-    found = session.perform("recording_export", recording=recording)
-    write_file(file, base64.b64decode(found.pop("wav")))
+    found = session.perform(operations.recordings.recording_export, recording=recording)
+    write_file(file, base64.b64decode(str(found.pop("wav"))))
     session.show(found | {"file": str(file)})
 
 
 @app.command()
 def delete(context: typer.Context, recording: Recording) -> None:
     """Delete a recording for good."""
-    Session.of(context).run("recording_delete", recording=recording)
+    Session.of(context).run(operations.recordings.recording_delete, recording=recording)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import REFUSED, Session
 from softswitch.cli.spreadsheet import Xlsx, show_rows
 
@@ -48,21 +49,35 @@ def cdr_list(
 ) -> None:
     """CDRs, oldest first."""
     session = Session.of(context)
-    arguments = {
-        "since": since,
-        "until": until,
-        "number": number,
-        "kind": kind,
-        "account": account,
-        "line": line,
-        "direction": direction,
-        "limit": limit,
-        "after": after,
-    }
     if format_ is None:
-        show_rows(session, session.perform("cdr_list", **arguments), xlsx)
-    else:
-        print(session.perform("cdr_export", format=format_, **arguments), end="")
+        rows = session.perform(
+            operations.records.cdr_list,
+            since=since,
+            until=until,
+            number=number,
+            kind=kind,
+            account=account,
+            line=line,
+            direction=direction,
+            limit=limit,
+            after=after,
+        )
+        show_rows(session, rows, xlsx)
+        return
+    text = session.perform(
+        operations.records.cdr_export,
+        format=format_,
+        since=since,
+        until=until,
+        number=number,
+        kind=kind,
+        account=account,
+        line=line,
+        direction=direction,
+        limit=limit,
+        after=after,
+    )
+    print(text, end="")
 
 
 @cdrs.command("corrections")
@@ -71,14 +86,14 @@ def cdr_corrections(
     account: Annotated[str | None, typer.Option(help="Id or name.")] = None,
 ) -> None:
     """Prices that `rerate` corrected, oldest first."""
-    Session.of(context).run("cdr_corrections", account=account)
+    Session.of(context).run(operations.rerating.cdr_corrections, account=account)
 
 
 @ledgers.command("verify")
 def ledger_verify(context: typer.Context) -> None:
     """Fold every balance again and compare postings with CDRs; status 1 on any difference."""
     session = Session.of(context)
-    result = session.perform("ledger_verify")
+    result = session.perform(operations.records.ledger_verify)
     if session.output == "json":
         session.show(result)
     elif result["differences"]:

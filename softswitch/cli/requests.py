@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import USAGE, Failure, Session
 
 app = typer.Typer(help="Requests: relocation, correction, faults.", no_args_is_help=True)
@@ -38,7 +39,12 @@ def open_(
             raise Failure(f"--field {item}: write KEY=VALUE", USAGE)
         fields[key] = value
     Session.of(context).run(
-        "request_open", account=account, kind=kind, text=text, line=line, fields=fields or None
+        operations.requests.request_open,
+        account=account,
+        kind=kind,
+        text=text,
+        line=line,
+        fields=fields or None,
     )
 
 
@@ -49,13 +55,13 @@ def list_(
     closed: Annotated[bool, typer.Option("--closed", help="Also what is done.")] = False,
 ) -> None:
     """Open requests."""
-    Session.of(context).run("request_list", account=account, closed=closed)
+    Session.of(context).run(operations.requests.request_list, account=account, closed=closed)
 
 
 @app.command()
 def show(context: typer.Context, request: Request) -> None:
     """One request with what the switch knew."""
-    Session.of(context).run("request_show", request=request)
+    Session.of(context).run(operations.requests.request_show, request=request)
 
 
 @app.command()
@@ -66,7 +72,7 @@ def done(
     by: By = "operator",
 ) -> None:
     """It was done; a correction's fields are set by it."""
-    Session.of(context).run("request_done", request=request, answer=answer, by=by)
+    Session.of(context).run(operations.requests.request_done, request=request, answer=answer, by=by)
 
 
 @app.command()
@@ -77,4 +83,6 @@ def refuse(
     by: By = "operator",
 ) -> None:
     """It won't be done."""
-    Session.of(context).run("request_refuse", request=request, answer=answer, by=by)
+    Session.of(context).run(
+        operations.requests.request_refuse, request=request, answer=answer, by=by
+    )

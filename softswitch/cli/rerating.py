@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import REFUSED, Session
 
 
@@ -35,7 +36,7 @@ def rerate(
     a correction. CDRs and entries of before are never changed; doing it again changes nothing."""
     session = Session.of(context)
     result = session.perform(
-        "rerate",
+        operations.rerating.rerate,
         since=since,
         until=until,
         account=account,
@@ -44,14 +45,16 @@ def rerate(
         dry_run=dry_run,
         note=note,
     )
+    refused = result["refused"]
+    assert isinstance(refused, list)
     if session.output == "json":
         session.show(result)
     else:
         session.show(result["changes" if calls else "accounts"])
-        for refusal in result["refused"]:
+        for refusal in refused:
             print(refusal, file=sys.stderr)
         names = ("calls", "changed", "without_price", "posted")
         said = ", ".join(f"{name} {result[name]}" for name in names)
         print(f"{'dry run, nothing was posted: ' if dry_run else ''}{said}", file=sys.stderr)
-    if result["refused"]:
+    if refused:
         raise typer.Exit(REFUSED)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.lines import FROM_STANDARD_INPUT
 from softswitch.cli.session import Session
 
@@ -30,19 +31,19 @@ def add(
     ] = None,
 ) -> None:
     """A new room. Who is in it hears all others; `[codes] conference` leads there."""
-    Session.of(context).run("room_add", room=room, line=line, pin=_read(pin))
+    Session.of(context).run(operations.rooms.room_add, room=room, line=line, pin=_read(pin))
 
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """All rooms."""
-    Session.of(context).run("room_list")
+    Session.of(context).run(operations.rooms.room_list)
 
 
 @app.command()
 def show(context: typer.Context, room: Room) -> None:
     """One room."""
-    Session.of(context).run("room_show", room=room)
+    Session.of(context).run(operations.rooms.room_show, room=room)
 
 
 @app.command("set")
@@ -53,20 +54,20 @@ def set_(
     value: Annotated[str, typer.Argument(metavar="VALUE", help='"" for none; - reads it.')],
 ) -> None:
     """Change a room's pin."""
-    Session.of(context).run("room_set", room=room, key=key, value=_read(value))
+    Session.of(context).run(operations.rooms.room_set, room=room, key=key, value=_read(value) or "")
 
 
 @app.command()
 def delete(context: typer.Context, room: Room) -> None:
     """Delete a room; who is in it stays until he leaves."""
-    Session.of(context).run("room_delete", room=room)
+    Session.of(context).run(operations.rooms.room_delete, room=room)
 
 
 @app.command()
 def live(context: typer.Context) -> None:
     """Who is in a conference now."""
     session = Session.of(context)
-    session.show(session.perform_in_switch("conference_list"))
+    session.show(session.perform_in_switch(operations.live.conference_list))
 
 
 def _read(pin: str | None) -> str | None:

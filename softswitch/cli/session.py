@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast, overload
 
 from softswitch.cli import output
 from softswitch.operations.workbook import WorkbookError, is_workbook, to_csv
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     import typer
 
     from softswitch.config.config import Config
+    from softswitch.control.values import Value
+    from softswitch.operations.context import Context
+    from softswitch.process.live import Live
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 DONE = 0
 REFUSED = 1
@@ -52,38 +59,67 @@ class Session:
 
         return config.load(self.config_path)
 
-    def perform(self, operation: str, **arguments: Any) -> Any:
-        """Do an operation in the running switch, or here on the database when none runs.
+    def perform(
+        self,
+        operation: Callable[Concatenate[Context, P], R],
+        *_: P.args,
+        **arguments: P.kwargs,
+    ) -> R:
+        """Perform an operation in the running switch, or here on the database when none runs.
 
         Raises Failure, OperationError, ConfigError."""
         from softswitch.control import client as control_client
 
+        name = operation.__name__
         try:
-            return control_client.call(self.config.control_socket, operation, arguments)
+            result = control_client.call(self.config.control_socket, name, arguments)
         except control_client.Unreachable as error:
             raise Failure(str(error), UNREACHABLE) from None
         except control_client.NotRunning:
-            from softswitch.operations import registry
+            from softswitch.operations.dispatch import perform_directly
 
-        return registry.perform_directly(self.config, operation, arguments)
+            result = perform_directly(self.config, name, arguments)
+        return cast("R", result)
 
-    def perform_in_switch(self, operation: str, **arguments: Any) -> Any:
-        """Do what only a running switch can. Raises Failure with status 3 when none runs."""
+    @overload
+    def perform_in_switch(
+        self,
+        operation: Callable[Concatenate[Live, P], Coroutine[object, object, R]],
+        *_: P.args,
+        **arguments: P.kwargs,
+    ) -> R: ...
+
+    @overload
+    def perform_in_switch(
+        self, operation: Callable[Concatenate[Live, P], R], *_: P.args, **arguments: P.kwargs
+    ) -> R: ...
+
+    def perform_in_switch(
+        self,
+        operation: Callable[Concatenate[Live, P], object],
+        *_: P.args,
+        **arguments: P.kwargs,
+    ) -> object:
+        """Perform an operation that only a running switch can. Raises Failure with status 3 when
+        none runs, OperationError, ConfigError."""
         from softswitch.control import client as control_client
 
         try:
-            return control_client.call(self.config.control_socket, operation, arguments)
+            return control_client.call(self.config.control_socket, operation.__name__, arguments)
         except control_client.NotRunning as error:
             raise Failure(f"{error}; start it with `softswitch serve`", UNREACHABLE) from None
 
-    def show(self, result: Any) -> None:
+    def show(self, result: Value) -> None:
         output.show(result, output.choose(self.output, sys.stdout))
 
-    def run(self, operation: str, **arguments: Any) -> Any:
-        """Perform and show."""
-        result = self.perform(operation, **arguments)
-        self.show(result)
-        return result
+    def run(
+        self,
+        operation: Callable[Concatenate[Context, P], Value],
+        *_: P.args,
+        **arguments: P.kwargs,
+    ) -> None:
+        """Perform an operation and show its result."""
+        self.show(self.perform(operation, *_, **arguments))
 
     @property
     def is_for_people(self) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from softswitch.cli.output import cell_text, columns_of
 from softswitch.cli.session import Failure, Session, reason_of
+from softswitch.control.values import Row, Value
 
 Xlsx = Annotated[
     Path | None, typer.Option("--xlsx", metavar="FILE", help="Write an Excel workbook.")
@@ -22,7 +23,7 @@ MAX_WIDTH = 60
 _DECIMAL = re.compile(r"-?[0-9]{1,15}\.[0-9]{2,6}")
 
 
-def show_rows(session: Session, rows: Sequence[Mapping[str, Any]], path: Path | None) -> None:
+def show_rows(session: Session, rows: Sequence[Row], path: Path | None) -> None:
     """Print rows, or write them into a workbook and say so."""
     if path is None:
         session.show(rows)
@@ -31,7 +32,7 @@ def show_rows(session: Session, rows: Sequence[Mapping[str, Any]], path: Path | 
         session.show({"file": str(path), "rows": len(rows)})
 
 
-def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+def write(rows: Sequence[Row], path: Path) -> None:
     """One sheet with a header. Amounts are numbers; what strangers wrote is text, also if it
     begins like a formula. Raises Failure."""
     if len(rows) > MAX_ROWS:
@@ -73,7 +74,7 @@ def write(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         raise Failure(f"{path} can't be written: {reason_of(error)}") from None
 
 
-def _value(value: Any) -> Any:
+def _value(value: Value) -> Value | Decimal:
     if value is None or isinstance(value, bool | int):
         return value
     text = cell_text(value)

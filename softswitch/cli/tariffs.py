@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session, read_file
+from softswitch.control.values import Row
 
 app = typer.Typer(help="Tariffs: price lists.", no_args_is_help=True)
 
@@ -35,7 +37,7 @@ def import_(
     RateIncrement, ...). All of it or nothing; prints what changes. `undo` takes it back."""
     session = Session.of(context)
     result = session.perform(
-        "tariff_import",
+        operations.tariffs.tariff_import,
         text=read_file(file, "\t"),
         file_name=str(file),
         name=name,
@@ -45,7 +47,7 @@ def import_(
     _show_changes(session, result, dry_run)
 
 
-def _show_changes(session: Session, result: dict[str, Any], dry_run: bool) -> None:
+def _show_changes(session: Session, result: Row, dry_run: bool) -> None:
     """The rates that change on standard output, how many on standard error."""
     if session.output == "json":
         session.show(result)
@@ -66,7 +68,11 @@ def undo(
     """Take back the last import or change of a tariff: what was before becomes its next version.
     Again, and it goes one further back. Calls keep the prices they had."""
     session = Session.of(context)
-    _show_changes(session, session.perform("tariff_undo", name=name, dry_run=dry_run), dry_run)
+    _show_changes(
+        session,
+        session.perform(operations.tariffs.tariff_undo, name=name, dry_run=dry_run),
+        dry_run,
+    )
 
 
 @app.command()
@@ -74,13 +80,13 @@ def versions(
     context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")] = "default"
 ) -> None:
     """Every version of a tariff, the oldest first."""
-    Session.of(context).run("tariff_versions", name=name)
+    Session.of(context).run(operations.tariffs.tariff_versions, name=name)
 
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """Every tariff."""
-    Session.of(context).run("tariff_list")
+    Session.of(context).run(operations.tariffs.tariff_list)
 
 
 @app.command()
@@ -88,7 +94,7 @@ def show(
     context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")] = "default"
 ) -> None:
     """The rates of a tariff."""
-    Session.of(context).run("tariff_show", name=name)
+    Session.of(context).run(operations.tariffs.tariff_show, name=name)
 
 
 @app.command("set")
@@ -122,7 +128,7 @@ def set_(
     """Change a tariff's time zone, intervals, holidays and fee; a new tariff is made. What isn't
     given stays. Prices of an interval are rows of the price list that name it."""
     Session.of(context).run(
-        "tariff_set",
+        operations.tariff_terms.tariff_set,
         name=name,
         time_zone=time_zone,
         intervals=interval,
@@ -145,7 +151,13 @@ def assign(
     ] = None,
 ) -> None:
     """Let calls that begin from an instant on go by a tariff, whatever the account's own is."""
-    Session.of(context).run("tariff_assign", account=account, tariff=tariff, line=line, start=start)
+    Session.of(context).run(
+        operations.tariff_terms.tariff_assign,
+        account=account,
+        tariff=tariff,
+        line=line,
+        start=start,
+    )
 
 
 @app.command()
@@ -153,7 +165,7 @@ def assignments(
     context: typer.Context, account: Annotated[str, typer.Argument(metavar="ACCOUNT")]
 ) -> None:
     """Which tariffs an account and its lines have from when on."""
-    Session.of(context).run("tariff_assignments", account=account)
+    Session.of(context).run(operations.tariff_terms.tariff_assignments, account=account)
 
 
 @app.command()
@@ -179,5 +191,5 @@ def quote(
     if wanted is None:
         raise typer.BadParameter("say which number: softswitch tariff quote --to NUMBER")
     Session.of(context).run(
-        "tariff_quote", number=wanted, name=name, seconds=seconds, at=at, line=line
+        operations.tariffs.tariff_quote, number=wanted, name=name, seconds=seconds, at=at, line=line
     )

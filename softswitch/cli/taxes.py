@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Value added tax of bills, by month.", no_args_is_help=True)
@@ -28,7 +29,9 @@ def set_(
     ] = False,
 ) -> None:
     """Have bills tell of a tax, from a month on."""
-    Session.of(context).run("tax_set", percent=percent, month=month, account=account, on_top=on_top)
+    Session.of(context).run(
+        operations.taxes.tax_set, percent=percent, month=month, account=account, on_top=on_top
+    )
 
 
 @app.command()
@@ -38,10 +41,10 @@ def remove(
     account: Owner = None,
 ) -> None:
     """Take back a rate that wasn't billed yet."""
-    Session.of(context).run("tax_remove", month=month, account=account)
+    Session.of(context).run(operations.taxes.tax_remove, month=month, account=account)
 
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """The rates."""
-    Session.of(context).run("tax_list")
+    Session.of(context).run(operations.taxes.tax_list)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Trunks: other operators and gateways.", no_args_is_help=True)
@@ -51,7 +52,7 @@ def add(
 ) -> None:
     """Add a trunk."""
     Session.of(context).run(
-        "trunk_add",
+        operations.trunks.trunk_add,
         name=name,
         target=target,
         prefixes=prefix or [],
@@ -70,13 +71,13 @@ def add(
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """Every trunk; the running switch knows their health."""
-    Session.of(context).run("trunk_list")
+    Session.of(context).run(operations.trunks.trunk_list)
 
 
 @app.command()
 def show(context: typer.Context, name: Name) -> None:
     """One trunk; the running switch knows its health."""
-    Session.of(context).run("trunk_show", name=name)
+    Session.of(context).run(operations.trunks.trunk_show, name=name)
 
 
 @app.command("set")
@@ -92,22 +93,22 @@ def set_(
     dtmf (how it is told of keys: auto, rfc4733, info, inband), max_calls, ping_seconds (0: never),
     priority, srtp (off, optional, required), trusted (yes, no), tariff (what it charges us) or
     weight."""
-    Session.of(context).run("trunk_set", name=name, key=key, value=value)
+    Session.of(context).run(operations.trunks.trunk_set, name=name, key=key, value=value)
 
 
 @app.command()
 def remove(context: typer.Context, name: Name) -> None:
     """Forget a trunk. Its CDRs stay."""
-    Session.of(context).run("trunk_remove", name=name)
+    Session.of(context).run(operations.trunks.trunk_remove, name=name)
 
 
 @app.command()
 def suspend(context: typer.Context, name: Name) -> None:
     """Send it no calls and take none from it."""
-    Session.of(context).run("trunk_suspend", name=name)
+    Session.of(context).run(operations.trunks.trunk_suspend, name=name)
 
 
 @app.command()
 def resume(context: typer.Context, name: Name) -> None:
     """Use a suspended trunk again."""
-    Session.of(context).run("trunk_resume", name=name)
+    Session.of(context).run(operations.trunks.trunk_resume, name=name)

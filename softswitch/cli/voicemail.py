@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.lines import FROM_STANDARD_INPUT, Number
 from softswitch.cli.session import Session, write_file
 
@@ -39,19 +40,21 @@ def enable(
     ] = None,
 ) -> None:
     """Open a line's mailbox, or change what it takes."""
-    Session.of(context).run("voicemail_enable", number=number, takes=on, email=email)
+    Session.of(context).run(
+        operations.voicemail.voicemail_enable, number=number, takes=on, email=email
+    )
 
 
 @app.command()
 def disable(context: typer.Context, number: Number) -> None:
     """Close a mailbox for good, with its messages and greetings."""
-    Session.of(context).run("voicemail_disable", number=number)
+    Session.of(context).run(operations.voicemail.voicemail_disable, number=number)
 
 
 @app.command()
 def show(context: typer.Context, number: Number) -> None:
     """A mailbox with its settings."""
-    Session.of(context).run("voicemail_show", number=number)
+    Session.of(context).run(operations.voicemail.voicemail_show, number=number)
 
 
 @app.command("set")
@@ -71,7 +74,7 @@ def set_(
     (which opens the mailbox from outside)."""
     if key == "pin" and value == FROM_STANDARD_INPUT:
         value = sys.stdin.readline().strip()
-    Session.of(context).run("voicemail_set", number=number, key=key, value=value)
+    Session.of(context).run(operations.voicemail.voicemail_set, number=number, key=key, value=value)
 
 
 @app.command("list")
@@ -80,13 +83,13 @@ def list_(
     number: Annotated[str | None, typer.Argument(metavar="[NUMBER]")] = None,
 ) -> None:
     """The messages of a line; without a number every mailbox."""
-    Session.of(context).run("voicemail_list", number=number)
+    Session.of(context).run(operations.voicemail.voicemail_list, number=number)
 
 
 @app.command()
 def delete(context: typer.Context, number: Number, message: Message) -> None:
     """Delete a message."""
-    Session.of(context).run("voicemail_delete", number=number, message=message)
+    Session.of(context).run(operations.voicemail.voicemail_delete, number=number, message=message)
 
 
 @app.command()
@@ -97,7 +100,9 @@ def mark(
     state: Annotated[str, typer.Argument(metavar="new|saved")],
 ) -> None:
     """Have a message counted as new or as saved."""
-    Session.of(context).run("voicemail_mark", number=number, message=message, state=state)
+    Session.of(context).run(
+        operations.voicemail.voicemail_mark, number=number, message=message, state=state
+    )
 
 
 @app.command()
@@ -109,6 +114,6 @@ def export(
 ) -> None:
     """Write a message into a WAV file."""
     session = Session.of(context)
-    row = session.perform("voicemail_export", number=number, message=message)
-    write_file(file, base64.b64decode(row.pop("wav")))
+    row = session.perform(operations.voicemail.voicemail_export, number=number, message=message)
+    write_file(file, base64.b64decode(str(row.pop("wav"))))
     session.show(row | {"file": str(file)})

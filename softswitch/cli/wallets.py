@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from softswitch.cli import operations
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Wallets: money, and credit for SMS.", no_args_is_help=True)
@@ -22,7 +23,7 @@ def add_to(root: typer.Typer) -> None:
 @app.command()
 def show(context: typer.Context, account: Account) -> None:
     """An account's wallets, and their rules."""
-    Session.of(context).run("wallet_show", account=account)
+    Session.of(context).run(operations.wallets.wallet_show, account=account)
 
 
 @app.command()
@@ -38,7 +39,7 @@ def buy(
 ) -> None:
     """Exchange money for credit. Credit isn't refunded."""
     Session.of(context).run(
-        "wallet_buy",
+        operations.wallets.wallet_buy,
         account=account,
         wallet=wallet,
         units=units,
@@ -59,20 +60,20 @@ def offer(
 ) -> None:
     """Offer so many units at a price. The larger a package, the lower the price of a unit."""
     Session.of(context).run(
-        "wallet_offer", wallet=wallet, units=units, price=price, currency=currency
+        operations.wallets.wallet_offer, wallet=wallet, units=units, price=price, currency=currency
     )
 
 
 @app.command()
 def offers(context: typer.Context) -> None:
     """Packages of units and their prices."""
-    Session.of(context).run("wallet_offers")
+    Session.of(context).run(operations.wallets.wallet_offers)
 
 
 @app.command()
 def trial(context: typer.Context, account: Account, wallet: Wallet) -> None:
     """Give the trial credit, once."""
-    Session.of(context).run("wallet_trial", account=account, wallet=wallet)
+    Session.of(context).run(operations.wallets.wallet_trial, account=account, wallet=wallet)
 
 
 @app.command()
@@ -85,7 +86,11 @@ def spend(
 ) -> None:
     """Use credit."""
     Session.of(context).run(
-        "wallet_spend", account=account, wallet=wallet, units=units, spend_id=spend_id
+        operations.wallets.wallet_spend,
+        account=account,
+        wallet=wallet,
+        units=units,
+        spend_id=spend_id,
     )
 
 
@@ -96,4 +101,4 @@ def ledger(
     wallet: Annotated[str, typer.Argument(metavar="WALLET", help="money or sms.")],
 ) -> None:
     """A wallet's entries, oldest first."""
-    Session.of(context).run("wallet_ledger", account=account, wallet=wallet)
+    Session.of(context).run(operations.wallets.wallet_ledger, account=account, wallet=wallet)

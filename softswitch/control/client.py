@@ -1,17 +1,19 @@
-"""The control socket, the operator's side. It loads fast: every command begins here."""
+"""The control socket, the command line's side. It loads fast: every command begins here."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from softswitch.control.errors import OperationError
+from softswitch.control.protocol import Done, Perform, Refused, line_of, read_answer, result_of
+from softswitch.control.values import Value
 
 MAX_SOCKET_PATH = 100
 """sockaddr_un holds 108 octets; longer paths go round by a descriptor of the folder."""
@@ -26,14 +28,15 @@ class Unreachable(NotRunning):
 
 
 def call(
-    path: Path, operation: str, arguments: Mapping[str, Any], timeout_seconds: float = 120.0
-) -> Any:
-    """Have the running switch do an operation and return its result.
+    path: Path, operation: str, arguments: Mapping[str, object], timeout_seconds: float = 120.0
+) -> Value:
+    """Have the running switch perform an operation and return its result.
 
     Raises NotRunning or Unreachable, or OperationError with the switch's own message."""
+    request = line_of(Perform(operation, dict(arguments)))
     try:
         with _connect(path, timeout_seconds) as connection, connection.makefile("rb") as answers:
-            connection.sendall(encode({"operation": operation, "arguments": dict(arguments)}))
+            connection.sendall(request)
             line = answers.readline()
     except TimeoutError:
         raise Unreachable(f"the switch doesn't answer on {path}") from None
@@ -41,14 +44,19 @@ def call(
         raise Unreachable(f"the switch broke off on {path}: {error}") from None
     if not line:
         raise Unreachable(f"the switch broke off on {path}")
-    answer = json.loads(line)
-    if "error" in answer:
-        raise OperationError(answer["error"], tuple(answer.get("lines", ())))
-    return answer["result"]
+    try:
+        answer = read_answer(line)
+    except msgspec.MsgspecError as error:
+        raise Unreachable(f"the switch on {path} answers in another version: {error}") from None
+    match answer:
+        case Done():
+            return result_of(answer)
+        case Refused(error=message, lines=lines):
+            raise OperationError(message, lines)
 
 
 def is_running(path: Path) -> bool:
-    """Whether a switch accepts connections on the socket."""
+    """True if a switch accepts connections on the socket."""
     try:
         _connect(path, 2.0).close()
     except NotRunning:
@@ -86,7 +94,3 @@ def short_name(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
-
-
-def encode(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

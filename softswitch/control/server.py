@@ -1,33 +1,33 @@
-"""The control socket, the switch's side: operators' commands, done by the running switch.
+"""The control socket, the switch's side: operations that the running switch performs.
 
-A Unix socket that only the switch's own user may open. A request is one line of JSON,
-`{"operation": NAME, "arguments": {...}}`; the answer is one line, `{"result": ...}` or
-`{"error": MESSAGE, "lines": [...]}`.
+A Unix socket that only the switch's own user may open. `protocol` has its messages.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
-import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+import struct
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import structlog
 
-from softswitch.control.client import encode, is_running, short_name
+from softswitch.control.client import is_running, short_name
 from softswitch.control.errors import OperationError
+from softswitch.control.protocol import Answer, Done, Perform, Refused, line_of, read_request
+from softswitch.control.values import Value
 
 MAX_LINE = 64 * 1024 * 1024
 """Octets of one request: an import of some hundred thousand lines."""
+_UCRED = struct.Struct("3i")
+"""Of SO_PEERCRED: process, user and group."""
 
-Handler = Callable[..., Any]
-"""Takes the arguments by name; returns JSON-able data, or an awaitable of it. A plain function
-runs inside the event loop and must not block."""
+Performer = Callable[[Perform, int], Awaitable[Value]]
+"""Performs a request of a process of this user id. Raises OperationError."""
 
 log = structlog.get_logger(__name__)
 
@@ -37,11 +37,11 @@ class AlreadyRunning(Exception):
 
 
 class ControlServer:
-    """Serves a set of named handlers on a Unix socket with mode 0600."""
+    """Serves requests on a Unix socket with mode 0600."""
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, path: Path, perform: Performer) -> None:
         self._path = path
-        self._handlers = dict(handlers)
+        self._perform = perform
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
 
@@ -73,9 +73,10 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
+        user_id = peer_user(writer.get_extra_info("socket"))
         try:
             while line := await reader.readline():
-                writer.write(encode(await self._answer(line)))
+                writer.write(await self._answer(line, user_id))
                 await writer.drain()
         except (ConnectionError, ValueError):
             pass  # the client went away, or sent more than MAX_LINE
@@ -83,18 +84,27 @@ class ControlServer:
             self._connections.discard(writer)
             writer.close()
 
-    async def _answer(self, line: bytes) -> dict[str, Any]:
-        operation = "?"
+    async def _answer(self, line: bytes, user_id: int) -> bytes:
         try:
-            request = json.loads(line)
-            operation, arguments = request["operation"], request["arguments"]
-            handler = self._handlers.get(operation)
-            if handler is None:
-                return {"error": f"the running switch doesn't know the operation {operation!r}"}
-            result = handler(**arguments)
-            return {"result": await result if inspect.isawaitable(result) else result}
+            request = read_request(line)
+        except msgspec.MsgspecError as error:
+            return line_of(Refused(f"that is no request to the switch: {error}"))
+        answer: Answer
+        try:
+            answer = Done(await self._perform(request, user_id))
+            return line_of(answer)
         except OperationError as error:
-            return {"error": error.message, "lines": list(error.lines)}
+            answer = Refused(error.message, error.lines)
         except Exception as error:
-            log.exception("operation failed", operation=operation)
-            return {"error": f"{operation} failed inside the switch ({error!r}); see its log"}
+            log.exception("operation failed", operation=request.operation)
+            answer = Refused(
+                f"{request.operation} failed inside the switch ({error!r}); see its log"
+            )
+        return line_of(answer)
+
+
+def peer_user(connection: socket.socket) -> int:
+    """The user id of the process at the other end of a Unix socket, from the kernel."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    user_id: int = _UCRED.unpack(credentials)[1]
+    return user_id

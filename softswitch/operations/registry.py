@@ -1,15 +1,9 @@
-"""Every operation by its name, and the two ways to have one done."""
+"""Every operation by its name."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
 
-from softswitch.config.config import Config
-from softswitch.control.errors import OperationError
-from softswitch.database.changes import Changes
 from softswitch.operations.accounts import (
     accounts,
     caps,
@@ -19,9 +13,8 @@ from softswitch.operations.accounts import (
     standing,
     statements,
 )
+from softswitch.operations.arguments import Function
 from softswitch.operations.calls import explain, records
-from softswitch.operations.context import Context, Reload
-from softswitch.operations.installation.setup import naming_database_errors, opened
 from softswitch.operations.lines import (
     completions,
     greetings,
@@ -38,12 +31,7 @@ from softswitch.operations.network import mails, nodes, trunks
 from softswitch.operations.numbers import moves, numbers, orders, reaches
 from softswitch.operations.tariffs import rerating, tariff_terms, tariffs
 
-if TYPE_CHECKING:
-    from softswitch.control.server import Handler
-
-Operation = Callable[..., Any]
-
-OPERATIONS: Mapping[str, Operation] = {
+OPERATIONS: Mapping[str, Function] = {
     operation.__name__: operation
     for operation in (
         accounts.account_add,
@@ -200,49 +188,3 @@ OPERATIONS: Mapping[str, Operation] = {
         voicemail.voicemail_show,
     )
 }
-
-
-def perform_directly(config: Config, operation: str, arguments: Mapping[str, Any]) -> Any:
-    """Do an operation on the database itself, when no switch runs. Raises OperationError."""
-    with opened(config) as context:
-        result = _named(operation)(context, **arguments)
-        if context.changes.any():
-            context.tell()
-        return result
-
-
-def server_handlers(context: Context, on_change: Callable[[Reload], None]) -> dict[str, Handler]:
-    """Handlers for the running switch's control socket.
-
-    Each operation runs in a thread, since it may wait for the disk; `context.apply` must get its
-    commands to the single billing writer from there (see `submitting`). What it changed is read
-    again in the same thread and handed to `on_change` inside the event loop."""
-    return {name: _handler(context, operation, on_change) for name, operation in OPERATIONS.items()}
-
-
-def _handler(
-    context: Context, operation: Operation, on_change: Callable[[Reload], None]
-) -> Handler:
-    def work(arguments: Mapping[str, Any]) -> tuple[Any, Reload | None]:
-        own = replace(context, changes=Changes())
-        with naming_database_errors(context.config):
-            result = operation(own, **arguments)
-            if not own.changes.any():
-                return result, None
-            own.tell()
-            return result, own.reload()
-
-    async def handle(**arguments: Any) -> Any:
-        result, reload = await asyncio.to_thread(work, arguments)
-        if reload is not None:
-            on_change(reload)
-        return result
-
-    return handle
-
-
-def _named(operation: str) -> Operation:
-    found = OPERATIONS.get(operation)
-    if found is None:
-        raise OperationError(f"there is no operation {operation!r}")
-    return found

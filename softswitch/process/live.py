@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from billing.facts.cdr import media_row, show_stamp
+from rtp.client import MediaWorkers
 from rtp.session import MediaError
 from softswitch.call.call import Call
 from softswitch.call.charging.accounting import media_figures
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
+from softswitch.operations.arguments import Function
 from softswitch.operations.lines.completions import found
 from softswitch.operations.lines.registrations import registration_rows
 from softswitch.operations.network.trunks import no_trunk, trunk_row
+from softswitch.process.media_status import media_rows
 from softswitch.process.switch import Switch
 from softswitch.reception.protection import ban_rows, figures
 from softswitch.subscribers.directory import Trunk
@@ -25,119 +28,158 @@ FIGURES_SECONDS = 2.0
 """How long an operator waits for a worker's figures."""
 
 
-def live_handlers(switch: Switch) -> dict[str, Callable[..., Any]]:
-    """Handlers for the control socket; none of them blocks."""
+@dataclass(frozen=True)
+class Live:
+    """The parts of the running switch that operators ask.
 
-    def call_list() -> list[Row]:
-        return [call_row(call) for call in switch.calls.values()]
+    Args:
+        workers: how many media workers there should be.
+        reload_prompts: see `prompt_reload`.
+    """
 
-    async def call_show(call_id: str) -> Row:
-        call = _call(switch, call_id)
-        return call_row(call) | {"srtp": call.suites, "media": await _media(call)}
+    switch: Switch
+    media: MediaWorkers
+    workers: int
+    reload_prompts: Callable[[], Awaitable[int]]
 
-    def call_hangup(call_id: str) -> Row:
-        call = _call(switch, call_id)
-        switch.hang_up(call.id)
-        return {"id": call.id, "result": "hung up"}
 
-    async def call_trace(call_id: str) -> Row:
-        trace, messages = _trace(switch, call_id)
-        live = switch.calls.get(trace.call_id)
-        if live is not None:
-            trace.calling, trace.called = live.record.calling, live.record.called
-        ahead_us = round((switch.wall_seconds() - switch.now()) * 1e6)
-        # Masking a thousand messages takes longer than a call may wait for it.
-        rows = await asyncio.to_thread(
-            lambda: [row(message, round(message.at * 1e6) + ahead_us) for message in messages]
-        )
-        return {
-            "id": trace.call_id,
-            "state": "ended" if live is None else live.state,
-            "calling": trace.calling,
-            "called": trace.called,
-            "sip_call_ids": [key.decode("utf-8", "replace") for key in trace.sip_call_ids],
-            "dropped": trace.dropped,
-            "announcements": [
-                {
-                    "at": show_stamp(round(said.at * 1000) + ahead_us // 1000),
-                    "side": said.side,
-                    "language": said.language,
-                    "tokens": said.tokens,
-                }
-                for said in trace.said
-            ],
-            "messages": rows,
-        }
+def call_list(live: Live) -> list[Row]:
+    return [call_row(call) for call in live.switch.calls.values()]
 
-    def registration_list() -> list[Row]:
-        now = switch.wall_seconds()
-        return registration_rows(switch.registrar.all(now), switch.directory, now)
 
-    def trunk_list() -> list[Row]:
-        return [_trunk_row(switch, trunk) for trunk in switch.directory.trunks()]
+async def call_show(live: Live, call_id: str) -> Row:
+    call = _call(live.switch, call_id)
+    return call_row(call) | {"srtp": call.suites, "media": await _media(call)}
 
-    def trunk_show(name: str) -> Row:
-        for trunk in switch.directory.trunks():
-            if trunk.name == name:
-                return _trunk_row(switch, trunk)
-        raise no_trunk(name)
 
-    def subscription_list() -> list[Row]:
-        return switch.watchers.rows(switch.now())
+def call_hangup(live: Live, call_id: str) -> Row:
+    call = _call(live.switch, call_id)
+    live.switch.hang_up(call.id)
+    return {"id": call.id, "result": "hung up"}
 
-    def conference_list() -> list[Row]:
-        return [
+
+async def call_trace(live: Live, call_id: str) -> Row:
+    trace, messages = _trace(live.switch, call_id)
+    call = live.switch.calls.get(trace.call_id)
+    if call is not None:
+        trace.calling, trace.called = call.record.calling, call.record.called
+    ahead_us = round((live.switch.wall_seconds() - live.switch.now()) * 1e6)
+    # Masking a thousand messages takes longer than a call may wait for it.
+    rows = await asyncio.to_thread(
+        lambda: [row(message, round(message.at * 1e6) + ahead_us) for message in messages]
+    )
+    return {
+        "id": trace.call_id,
+        "state": "ended" if call is None else call.state,
+        "calling": trace.calling,
+        "called": trace.called,
+        "sip_call_ids": [key.decode("utf-8", "replace") for key in trace.sip_call_ids],
+        "dropped": trace.dropped,
+        "announcements": [
             {
-                "conference": conference.id,
-                "kind": conference.key[0],
-                "number": conference.key[1],
-                "owner": conference.line.number,
-                "member": member.call.identity(member.side).asserted or None,
-                "owns": member.owner,
-                "muted": member.muted,
-                "call": member.call.id,
+                "at": show_stamp(round(said.at * 1000) + ahead_us // 1000),
+                "side": said.side,
+                "language": said.language,
+                "tokens": said.tokens,
             }
-            for conference in switch.hall.conferences
-            for member in conference.members
-        ]
+            for said in trace.said
+        ],
+        "messages": rows,
+    }
 
-    def guard_list() -> list[Row]:
-        return ban_rows(switch.guard, switch.now())
 
-    def guard_show() -> Row:
-        return dict(figures(switch.guard, switch.endpoint))
+def registration_list(live: Live) -> list[Row]:
+    now = live.switch.wall_seconds()
+    return registration_rows(live.switch.registrar.all(now), live.switch.directory, now)
 
-    def guard_unban(source: str, line: str | None = None) -> Row:
-        try:
-            lifted = switch.guard.unban(source, line)
-        except ValueError:
-            raise OperationError(f"{source!r} is no address or network") from None
-        if not lifted:
-            raise OperationError(f"{source} isn't banned; `softswitch guard list` shows who is")
-        return {"source": source, "lifted": lifted}
 
-    def completion_cancel(waiting_id: str) -> Row:
-        queue = switch.completion.queue
-        waiting = found(list(queue), waiting_id)
-        queue.remove(waiting)
-        return {"id": waiting.id, "result": "cancelled"}
+def trunk_list(live: Live) -> list[Row]:
+    return [_trunk_row(live.switch, trunk) for trunk in live.switch.directory.trunks()]
 
-    handlers: list[Callable[..., Any]] = [
-        completion_cancel,
+
+def trunk_show(live: Live, name: str) -> Row:
+    for trunk in live.switch.directory.trunks():
+        if trunk.name == name:
+            return _trunk_row(live.switch, trunk)
+    raise no_trunk(name)
+
+
+def subscription_list(live: Live) -> list[Row]:
+    return live.switch.watchers.rows(live.switch.now())
+
+
+def conference_list(live: Live) -> list[Row]:
+    return [
+        {
+            "conference": conference.id,
+            "kind": conference.key[0],
+            "number": conference.key[1],
+            "owner": conference.line.number,
+            "member": member.call.identity(member.side).asserted or None,
+            "owns": member.owner,
+            "muted": member.muted,
+            "call": member.call.id,
+        }
+        for conference in live.switch.hall.conferences
+        for member in conference.members
+    ]
+
+
+def guard_list(live: Live) -> list[Row]:
+    return ban_rows(live.switch.guard, live.switch.now())
+
+
+def guard_show(live: Live) -> Row:
+    return dict(figures(live.switch.guard, live.switch.endpoint))
+
+
+def guard_unban(live: Live, source: str, line: str | None = None) -> Row:
+    try:
+        lifted = live.switch.guard.unban(source, line)
+    except ValueError:
+        raise OperationError(f"{source!r} is no address or network") from None
+    if not lifted:
+        raise OperationError(f"{source} isn't banned; `softswitch guard list` shows who is")
+    return {"source": source, "lifted": lifted}
+
+
+def completion_cancel(live: Live, waiting_id: str) -> Row:
+    queue = live.switch.completion.queue
+    waiting = found(list(queue), waiting_id)
+    queue.remove(waiting)
+    return {"id": waiting.id, "result": "cancelled"}
+
+
+async def media_show(live: Live) -> list[Row]:
+    """How the media workers do."""
+    return await media_rows(live.media, live.workers)
+
+
+async def prompt_reload(live: Live) -> int:
+    """Take up recordings that were made or brought; how many there are."""
+    return await live.reload_prompts()
+
+
+LIVE_OPERATIONS: Mapping[str, Function] = {
+    operation.__name__: operation
+    for operation in (
         call_list,
         call_show,
         call_hangup,
         call_trace,
         registration_list,
-        subscription_list,
         trunk_list,
         trunk_show,
+        subscription_list,
         conference_list,
         guard_list,
         guard_show,
         guard_unban,
-    ]
-    return {handler.__name__: handler for handler in handlers}
+        completion_cancel,
+        media_show,
+        prompt_reload,
+    )
+}
 
 
 def _trunk_row(switch: Switch, trunk: Trunk) -> Row:

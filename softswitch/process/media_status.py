@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 from rtp.client import MediaWorkers
 from rtp.control import Status, TickFigures
@@ -15,31 +13,26 @@ ANSWER_SECONDS = 2.0
 """How long an operator waits for the workers."""
 
 
-def media_handlers(media: MediaWorkers, workers: int) -> dict[str, Callable[..., Any]]:
-    """Handlers for the control socket.
+async def media_rows(media: MediaWorkers, workers: int) -> list[Row]:
+    """A row for each worker. Raises OperationError when one hangs.
 
     Args:
         workers: how many there should be.
     """
-
-    async def media_show() -> list[Row]:
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                statuses = await media.statuses()
-                ticks = await media.tick_figures()
-        except TimeoutError:
-            raise OperationError(
-                f"a media worker didn't answer in {ANSWER_SECONDS:.0f} s; one that hangs is"
-                " replaced, and its calls end"
-            ) from None
-        rows = [
-            status_row(pid, status, ticks.get(pid))
-            for pid, status in statuses
-            if status is not None
-        ]
-        return rows + [{"worker": None, "state": "being replaced"}] * (workers - len(rows))
-
-    return {"media_show": media_show}
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            statuses = await media.statuses()
+            ticks = await media.tick_figures()
+    except TimeoutError:
+        raise OperationError(
+            f"a media worker didn't answer in {ANSWER_SECONDS:.0f} s; one that hangs is"
+            " replaced, and its calls end"
+        ) from None
+    rows = [
+        status_row(pid, status, ticks.get(pid)) for pid, status in statuses if status is not None
+    ]
+    missing: Row = {"worker": None, "state": "being replaced"}
+    return rows + [missing] * (workers - len(rows))
 
 
 def status_row(pid: int, status: Status, ticks: TickFigures | None = None) -> Row:

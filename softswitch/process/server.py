@@ -40,15 +40,14 @@ from softswitch.operations.context import (
     Reload,
     submitting,
 )
+from softswitch.operations.dispatch import Dispatcher, LiveOperations
 from softswitch.operations.installation.setup import epoch_ms, nonce_secret
 from softswitch.operations.network import nodes
-from softswitch.operations.registry import server_handlers
 from softswitch.process.chance import Chance
 from softswitch.process.housekeeping import DueRound, GarbageRound, NewsRound, Rounds
 from softswitch.process.keeping import BindingKeeper, JournalKeeper
-from softswitch.process.live import live_handlers
+from softswitch.process.live import LIVE_OPERATIONS, Live
 from softswitch.process.local_addresses import is_local_address
-from softswitch.process.media_status import media_handlers
 from softswitch.process.parts import (
     pin_guard,
     postman,
@@ -184,7 +183,7 @@ class Server:
             self._log,
         )
         self._due = DueRound(self._context, self._reload, self.switch.accounts_changed, self._log)
-        self._control = ControlServer(config.control_socket, self._handlers())
+        self._control = ControlServer(config.control_socket, self._dispatcher().perform)
 
     def _build_switch(self) -> Switch:
         config, loop, store, known = self._config, self._loop, self._store, self._working_set
@@ -223,12 +222,9 @@ class Server:
         self._journal.append(cdr)
         self.switch.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
 
-    def _handlers(self) -> dict[str, Callable[..., Any]]:
-        handlers = dict(server_handlers(self._context, self._reload))
-        handlers.update(live_handlers(self.switch))
-        handlers["prompt_reload"] = self._reload_prompts
-        handlers.update(media_handlers(self._media, self._config.media.workers))
-        return handlers
+    def _dispatcher(self) -> Dispatcher:
+        live = Live(self.switch, self._media, self._config.media.workers, self._reload_prompts)
+        return Dispatcher(self._context, LiveOperations(live, LIVE_OPERATIONS), self._reload)
 
     # Start
 

@@ -5,8 +5,8 @@ import time
 import pytest
 from switchboard import LINES, Switchboard
 
+from softswitch.operations.dispatch import perform_directly
 from softswitch.operations.installation.setup import load
-from softswitch.operations.registry import perform_directly
 
 DORA, EKA = "+995322000105", "+995322000106"
 TRIES = 20

@@ -206,12 +206,12 @@ def test_a_room_outlives_its_owner_if_it_is_set_so(tmp_path):
 
 
 def test_an_operator_sees_who_is_in_it(exchange):
-    from softswitch.process.live import live_handlers
+    from softswitch.process.live import Live, conference_list
 
     owner, guest = build(exchange, 2)
     enter(exchange, owner, pin=None)
     enter(exchange, guest)
-    rows = live_handlers(exchange.switch)["conference_list"]()
+    rows = conference_list(Live(exchange.switch, media=None, workers=0, reload_prompts=None))
     assert [(row["kind"], row["number"], row["member"], row["owns"]) for row in rows] == [
         ("room", ROOM, "+995322000001", True),
         ("room", ROOM, "+995322000002", False),

@@ -7,7 +7,7 @@ from exchange import Exchange
 from phones import Behaviour
 
 from softswitch.control.errors import OperationError
-from softswitch.process.live import live_handlers
+from softswitch.process.live import Live, call_trace
 
 ANA, BEKA = "+995322000001", "+995322000002"
 
@@ -32,8 +32,8 @@ def trace(exchange, call_id: str, monkeypatch) -> dict:
         return work()
 
     monkeypatch.setattr(asyncio, "to_thread", here)  # virtual time knows no threads
-    handlers = live_handlers(exchange.switch)
-    return exchange.loop.run_until_complete(handlers["call_trace"](call_id=call_id))
+    live = Live(exchange.switch, media=None, workers=0, reload_prompts=None)
+    return exchange.loop.run_until_complete(call_trace(live, call_id=call_id))
 
 
 def said(found: dict) -> list[str]:

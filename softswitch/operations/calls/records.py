@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from billing.facts.cdr import DIRECTIONS, TYPES, Cdr
 from billing.facts.money import format_amount
 from billing.stores.store import CdrFilter
@@ -15,18 +13,43 @@ from softswitch.operations.context import Context
 from softswitch.operations.times import read_time
 
 
-def cdr_list(context: Context, **wanted: Any) -> list[Row]:
+def cdr_list(
+    context: Context,
+    since: str | None = None,
+    until: str | None = None,
+    number: str | None = None,
+    kind: str | None = None,
+    account: str | None = None,
+    limit: int | None = None,
+    line: str | None = None,
+    direction: str | None = None,
+    after: str | None = None,
+) -> list[Row]:
     """Records in the order of their setup: from `since`, before `until`, of a `number` on either
     side, a `kind`, an `account`, a `line`, a `direction`; at most `limit`, those after the last
     record of the page before (`after`: its setup_at and id)."""
-    return [cdr.to_row() for cdr in _cdrs(context, **wanted)]
+    found = _cdrs(context, since, until, number, kind, account, limit, line, direction, after)
+    return [cdr.to_row() for cdr in found]
 
 
-def cdr_export(context: Context, format: str, **wanted: Any) -> str:
+def cdr_export(
+    context: Context,
+    format: str,
+    since: str | None = None,
+    until: str | None = None,
+    number: str | None = None,
+    kind: str | None = None,
+    account: str | None = None,
+    limit: int | None = None,
+    line: str | None = None,
+    direction: str | None = None,
+    after: str | None = None,
+) -> str:
     """Records as another program writes them: asterisk, freeswitch, acc or cgrates."""
     from billing.formats.export import export
 
-    return export(_cdrs(context, **wanted), format)
+    found = _cdrs(context, since, until, number, kind, account, limit, line, direction, after)
+    return export(found, format)
 
 
 def ledger_verify(context: Context) -> Row:
@@ -49,15 +72,15 @@ def ledger_verify(context: Context) -> Row:
 
 def _cdrs(
     context: Context,
-    since: str | None = None,
-    until: str | None = None,
-    number: str | None = None,
-    kind: str | None = None,
-    account: str | None = None,
-    limit: int | None = None,
-    line: str | None = None,
-    direction: str | None = None,
-    after: str | None = None,
+    since: str | None,
+    until: str | None,
+    number: str | None,
+    kind: str | None,
+    account: str | None,
+    limit: int | None,
+    line: str | None,
+    direction: str | None,
+    after: str | None,
 ) -> list[Cdr]:
     zone = context.config.switch.time_zone
     return context.billing.cdrs(

@@ -12,6 +12,8 @@ import socket
 import zoneinfo
 from collections.abc import Iterator
 
+import msgspec
+
 from ivr_prompts.languages import LANGUAGES
 from rtp.samples import CLOCK_RATE
 from rtp.sound_file import load
@@ -230,12 +232,14 @@ def _guard(config: Config, running: bool) -> Row:
         exempt = ", ".join(map(str, config.guard.exempt)) or "nobody"
         return _row("guard", None, f"no switch runs; exempt beside trunks: {exempt}")
     try:
-        figures = control_client.call(config.control_socket, "guard_show", {})
+        answer = control_client.call(config.control_socket, "guard_show", {})
+        figures = msgspec.convert(answer, dict[str, int])
         bans = control_client.call(config.control_socket, "guard_list", {})
+        banned = len(msgspec.convert(bans, list[Row]))
     except (control_client.NotRunning, OperationError) as error:
         return _row("guard", False, str(error))
     turned_away = ", ".join(f"{name} {count}" for name, count in figures.items() if count)
-    return _row("guard", True, f"{len(bans)} bans; {turned_away or 'nothing turned away'}")
+    return _row("guard", True, f"{banned} bans; {turned_away or 'nothing turned away'}")
 
 
 @contextlib.contextmanager

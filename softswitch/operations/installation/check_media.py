@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import msgspec
+
 from rtp.kernel.probe import try_machine
 from rtp.kernel.tier import KernelUnavailable
 from rtp.shared_ports import shared_ports
@@ -31,17 +33,38 @@ def fast_path(config: Config, running: bool) -> Row:
     return _row(True, f"works here, by {method}; firewall rules don't see what it passes on")
 
 
+class _Worker(msgspec.Struct):
+    """A row of `media_show`; one that is being replaced has no figures."""
+
+    worker: int | None
+    state: str
+    fast_path: str = "none"
+    why_not: str = ""
+    kernel_lanes: int = 0
+    relay_lanes: int = 0
+    ports_shared: int = 0
+    ports_held: int = 0
+    ticks: int = 0
+    late_p99_ms: float = 0.0
+    late_p999_ms: float = 0.0
+
+
+def _ready_workers(config: Config) -> list[_Worker]:
+    """Raises NotRunning, OperationError."""
+    rows = control_client.call(config.control_socket, "media_show", {})
+    return [worker for worker in msgspec.convert(rows, list[_Worker]) if worker.state == "ready"]
+
+
 def _of_switch(config: Config) -> Row:
     try:
-        rows = control_client.call(config.control_socket, "media_show", {})
+        ready = _ready_workers(config)
     except (control_client.NotRunning, OperationError) as error:
         return _row(False, str(error))
-    ready = [row for row in rows if row["state"] == "ready"]
-    without = [row["why_not"] for row in ready if row["fast_path"] == "none"]
+    without = [worker.why_not for worker in ready if worker.fast_path == "none"]
     if without:
         return _row(None, f"{without[0]}: {RELAYED}")
-    kernel = sum(row["kernel_lanes"] for row in ready)
-    relay = sum(row["relay_lanes"] for row in ready)
+    kernel = sum(worker.kernel_lanes for worker in ready)
+    relay = sum(worker.relay_lanes for worker in ready)
     return _row(True, f"{kernel} directions of calls by the kernel, {relay} by user space")
 
 
@@ -51,18 +74,18 @@ def sound_ticks(config: Config, running: bool) -> Row:
     if not running:
         return _row(None, "measured while the switch runs", check)
     try:
-        rows = control_client.call(config.control_socket, "media_show", {})
+        ready = _ready_workers(config)
     except (control_client.NotRunning, OperationError) as error:
         return _row(False, str(error), check)
-    ready = [row for row in rows if row["state"] == "ready" and row["ticks"]]
+    ready = [worker for worker in ready if worker.ticks]
     if not ready:
         return _row(None, "no sound was made or listened to yet", check)
-    worst = max(ready, key=lambda row: float(row["late_p999_ms"]))
-    late = f"late by {worst['late_p99_ms']} ms at most in 99 %, {worst['late_p999_ms']} in 99.9 %"
-    if worst["late_p99_ms"] > LATE_MS:
+    worst = max(ready, key=lambda worker: worker.late_p999_ms)
+    late = f"late by {worst.late_p99_ms} ms at most in 99 %, {worst.late_p999_ms} in 99.9 %"
+    if worst.late_p99_ms > LATE_MS:
         return _row(
             None,
-            f"{late}: worker {worst['worker']} has too much to do; more [media] workers",
+            f"{late}: worker {worst.worker} has too much to do; more [media] workers",
             check,
         )
     return _row(True, late, check)
@@ -99,12 +122,11 @@ def held_ports(config: Config) -> Row:
     first, last = config.media.ports
     check = f"media ports {first}-{last}"
     try:
-        rows = control_client.call(config.control_socket, "media_show", {})
+        ready = _ready_workers(config)
     except (control_client.NotRunning, OperationError) as error:
         return _row(False, str(error), check)
-    ready = [row for row in rows if row["state"] == "ready"]
-    shared = sum(row["ports_shared"] for row in ready)
-    held = sum(row["ports_held"] for row in ready)
+    shared = sum(worker.ports_shared for worker in ready)
+    held = sum(worker.ports_held for worker in ready)
     if not shared:
         return _row(True, "of the running switch; the system gives none to others", check)
     if held < shared:

@@ -11,7 +11,7 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,10 @@ from softswitch.cli.main import hoist, run
 from softswitch.completion.store import CompletionStore
 from softswitch.completion.waiting import Waiting
 from softswitch.config.config import load
+from softswitch.control.errors import OperationError
+from softswitch.control.protocol import Perform
 from softswitch.control.server import ControlServer
+from softswitch.control.values import Value
 from softswitch.operations.installation.setup import opened
 
 HEADER = "prefix,destination,connect_fee,per_minute,initial_increment,increment\n"
@@ -442,17 +445,13 @@ class TestRunningSwitch:
     def operations(self, folder: Path) -> Iterator[list[tuple[str, dict[str, Any]]]]:
         asked: list[tuple[str, dict[str, Any]]] = []
 
-        def answer(name: str) -> Callable[..., Any]:
-            def handle(**arguments: Any) -> Any:
-                asked.append((name, arguments))
-                return [{"id": "call-1", "state": "talking"}]
+        async def perform(request: Perform, user_id: int) -> Value:
+            if request.operation == "call_show":
+                raise OperationError("there is no call 'x'")
+            asked.append((request.operation, request.arguments))
+            return [{"id": "call-1", "state": "talking"}]
 
-            return handle
-
-        names = ("call_list", "call_hangup", "account_list", "registration_list")
-        server = ControlServer(
-            folder / "var" / "control.sock", {name: answer(name) for name in names}
-        )
+        server = ControlServer(folder / "var" / "control.sock", perform)
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever)
         thread.start()
@@ -484,7 +483,7 @@ class TestRunningSwitch:
     ) -> None:
         result = softswitch("call", "show", "x")
         assert (result.status, operations) == (1, [])
-        assert "doesn't know the operation 'call_show'" in result.err
+        assert "there is no call 'x'" in result.err
 
 
 class TestOutput:

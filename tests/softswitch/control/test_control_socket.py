@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,27 @@ import pytest
 from softswitch.control import client as control_client
 from softswitch.control.client import NotRunning, Unreachable
 from softswitch.control.errors import OperationError
-from softswitch.control.server import AlreadyRunning, ControlServer, Handler
+from softswitch.control.protocol import Perform
+from softswitch.control.server import AlreadyRunning, ControlServer
+from softswitch.control.values import Value
 
 
-async def _double(number: int) -> int:
+async def perform(request: Perform, user_id: int) -> Value:
+    """Some operations of a switch."""
     await asyncio.sleep(0)
-    return number * 2
-
-
-def _refuse() -> None:
-    raise OperationError("no such thing", ("line 2: wrong",))
-
-
-def _fail() -> None:
-    raise ZeroDivisionError
-
-
-HANDLERS: Mapping[str, Handler] = {
-    "double": _double,
-    "greet": lambda name: {"greeting": f"გამარჯობა {name}"},
-    "refuse": _refuse,
-    "fail": _fail,
-}
+    match request.operation:
+        case "double":
+            return int(request.arguments["number"]) * 2
+        case "greet":
+            return {"greeting": f"გამარჯობა {request.arguments['name']}"}
+        case "who":
+            return user_id
+        case "refuse":
+            raise OperationError("no such thing", ("line 2: wrong",))
+        case "fail":
+            raise ZeroDivisionError
+        case _:
+            raise OperationError(f"there is no operation {request.operation!r}")
 
 
 async def _ask(path: Path, operation: str, **arguments: Any) -> Any:
@@ -44,7 +43,7 @@ async def _ask(path: Path, operation: str, **arguments: Any) -> Any:
 
 
 async def _serving(path: Path) -> ControlServer:
-    server = ControlServer(path, HANDLERS)
+    server = ControlServer(path, perform)
     await server.start()
     return server
 
@@ -60,9 +59,19 @@ def test_operations_run_in_the_switch(tmp_path: Path) -> None:
         assert (refused.value.message, refused.value.lines) == ("no such thing", ("line 2: wrong",))
         with pytest.raises(OperationError, match="fail failed inside the switch"):
             await _ask(path, "fail")
-        with pytest.raises(OperationError, match="doesn't know the operation 'dance'"):
+        with pytest.raises(OperationError, match="there is no operation 'dance'"):
             await _ask(path, "dance")
         assert await _ask(path, "double", number=4) == 8
+        await server.close()
+
+    asyncio.run(converse())
+
+
+def test_the_kernel_tells_which_user_asks(tmp_path: Path) -> None:
+    async def converse() -> None:
+        path = tmp_path / "control.sock"
+        server = await _serving(path)
+        assert await _ask(path, "who") == os.getuid()
         await server.close()
 
     asyncio.run(converse())
@@ -86,7 +95,7 @@ def test_two_switches_do_not_share_a_folder(tmp_path: Path) -> None:
         path = tmp_path / "control.sock"
         server = await _serving(path)
         with pytest.raises(AlreadyRunning, match="running already"):
-            await ControlServer(path, {}).start()
+            await ControlServer(path, perform).start()
         assert await _ask(path, "double", number=1) == 2
         await server.close()
 
@@ -136,7 +145,13 @@ def test_garbage_is_answered_with_an_error(tmp_path: Path) -> None:
         path = tmp_path / "control.sock"
         server = await _serving(path)
         reader, writer = await asyncio.open_unix_connection(str(path))
-        for garbage in (b"hello\n", b"[]\n", b"{}\n", b'{"operation":"double","arguments":[]}\n'):
+        for garbage in (
+            b"hello\n",
+            b"[]\n",
+            b"{}\n",
+            b'{"operation":"double","arguments":[]}\n',
+            b'{"operation":"double","arguments":{"number":1},"price":"0"}\n',
+        ):
             writer.write(garbage)
             assert "error" in json.loads(await reader.readline())
         writer.close()

@@ -17,8 +17,8 @@ from softswitch.database import news
 from softswitch.database.changes import Changes
 from softswitch.database.news import News, changes_table
 from softswitch.operations.context import Context
+from softswitch.operations.dispatch import perform_directly
 from softswitch.operations.installation import setup
-from softswitch.operations.registry import perform_directly
 from softswitch.process.housekeeping import NewsRound
 from softswitch.subscribers.mailbox import VoiceMailbox
 from softswitch.subscribers.service_store import ServiceStore

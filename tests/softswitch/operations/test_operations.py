@@ -26,11 +26,13 @@ from sip.flow import Flow
 from sip.registrar import Binding
 from softswitch.config.config import ConfigError
 from softswitch.control.errors import OperationError
+from softswitch.control.protocol import Perform
 from softswitch.database import schema
-from softswitch.operations import registry
+from softswitch.operations import dispatch
 from softswitch.operations.accounts import accounts, statements
 from softswitch.operations.calls import records
 from softswitch.operations.context import Context, Reload, submitting
+from softswitch.operations.dispatch import Dispatcher, LiveOperations
 from softswitch.operations.installation import demo_data, setup
 from softswitch.operations.lines import lines, registrations
 from softswitch.operations.money import packages
@@ -109,18 +111,18 @@ class TestSetup:
         path = context.config.path
         path.write_text(path.read_text().replace("sip.example.org", "other.example"))
         other = setup.load(path)
-        error = refusal(registry.perform_directly, other, "line_list", {})
+        error = refusal(dispatch.perform_directly, other, "line_list", {})
         assert "belong to the realm 'sip.example.org'" in error.message
 
     def test_a_database_that_is_not_there(self, tmp_path: Path) -> None:
         (tmp_path / "softswitch.toml").write_text(CONFIGURATION)
         config = setup.load(tmp_path / "softswitch.toml")
-        error = refusal(registry.perform_directly, config, "account_list", {})
+        error = refusal(dispatch.perform_directly, config, "account_list", {})
         assert "softswitch.db isn't there: run `softswitch init`" in error.message
 
     def test_a_file_that_is_no_database(self, context: Context) -> None:
         context.config.database_file.write_bytes(b"not a database" * 1000)
-        error = refusal(registry.perform_directly, context.config, "account_list", {})
+        error = refusal(dispatch.perform_directly, context.config, "account_list", {})
         assert str(context.config.database_file) in error.message
         assert "not a database" in error.message
 
@@ -634,17 +636,21 @@ class TestServer:
                 return result
 
             through = replace(context, apply=submitting(asyncio.get_running_loop(), submit))
-            handlers = registry.server_handlers(through, reloads.append)
-            row = await handlers["account_add"](name="Ana")
+            dispatcher = Dispatcher(through, LiveOperations(None, {}), reloads.append)
+
+            async def perform(operation: str, **arguments: object) -> Any:
+                return await dispatcher.perform(Perform(operation, arguments), user_id=0)
+
+            row = await perform("account_add", name="Ana")
             assert row["id"] == 1
-            await handlers["line_add"](number="+995322000001", account="Ana", password="x")
-            assert (await handlers["line_list"]())[0]["login"] == "995322000001"
-            await handlers["account_topup"](account="Ana", amount="5", payment_id="p")
+            await perform("line_add", number="+995322000001", account="Ana", password="x")
+            assert (await perform("line_list"))[0]["login"] == "995322000001"
+            await perform("account_topup", account="Ana", amount="5", payment_id="p")
             with pytest.raises(OperationError, match="p"):
-                await handlers["account_topup"](account="Ana", amount="6", payment_id="p")
-            await handlers["trunk_add"](name="t", target="sip:gw.example.net")
-            await handlers["tariff_import"](text=TestTariffs.OLD)
-            await handlers["line_remove"](number="+995322000001")
+                await perform("account_topup", account="Ana", amount="6", payment_id="p")
+            await perform("trunk_add", name="t", target="sip:gw.example.net")
+            await perform("tariff_import", text=TestTariffs.OLD)
+            await perform("line_remove", number="+995322000001")
 
         asyncio.run(serve())
         assert threads == {threading.main_thread().name}

@@ -25,11 +25,13 @@ from typing import Any
 from sqlalchemy import Insert, insert, literal, select
 
 from benchmarks.machine import Cores, describe, pin
-from billing.decisions.book import LiveCall, rated
+from billing.decisions.calls import rated
 from billing.facts.authorization import AddAccount, AnswerCall, CloseCall, OpenCall, TopUp
 from billing.facts.cdr import Cdr
 from billing.facts.intervals import Interval
-from billing.facts.tariff import Rate, Tariff, Terms
+from billing.facts.live_call import LiveCall
+from billing.facts.rate import Rate
+from billing.facts.tariff import Tariff, Terms
 from billing.stores import schema
 from billing.stores.cdr_search import CdrFilter
 from billing.stores.statements import Statement

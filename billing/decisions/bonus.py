@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
 
 from billing.decisions import debts, rentals
-from billing.decisions.sales import Bonus, MoveDue, PostBonus
+from billing.decisions.book import Book
 from billing.facts.calendar import day_start, local_day
+from billing.facts.command import Command
 from billing.facts.due import DueWork
-
-if TYPE_CHECKING:
-    from billing.decisions.book import Book
+from billing.facts.sales import Bonus, MoveDue, PostBonus
 
 DUE_KIND = "bonus"
 LOOK_BACK_DAYS = 3
@@ -56,10 +54,10 @@ def first_work(now: int, zone: str) -> DueWork:
     return DueWork(DUE_KIND, "day", None, day_start(local_day(now, zone) + timedelta(1), zone))
 
 
-def commands(work: DueWork, minutes: Minutes, rates: Rates, zone: str) -> list[Any]:
+def commands(work: DueWork, minutes: Minutes, rates: Rates, zone: str) -> list[Command[object]]:
     """Post the day that ended when the work was due, and look back at those before it."""
     today = local_day(work.due_at, zone)
-    found: list[Any] = []
+    found: list[Command[object]] = []
     for back in range(LOOK_BACK_DAYS, 0, -1):
         day = today - timedelta(back)
         by_currency = {currency: rate_on(rates, currency, day) for currency, _, _ in rates}

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from billing.decisions.book import Book
+from billing.facts.account import Account
 from billing.facts.authorization import Authorization, ExtendCall, OpenCall
+from billing.facts.cdr import Cdr
 from billing.facts.coverage import Coverage, covered_slice, given_back, grown, used
+from billing.facts.live_call import LiveCall
 from billing.facts.product import Product, Subscription
+from billing.facts.rate import Rate
 from billing.facts.rating import answered
 from billing.facts.reservation import Slice
-from billing.facts.tariff import Rate
-
-if TYPE_CHECKING:
-    from billing.decisions.book import Book, LiveCall
-    from billing.facts.account import Account
-    from billing.facts.cdr import Cdr
 
 
 def first_slice(

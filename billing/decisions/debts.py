@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from billing.decisions.sales import Notice
+from billing.decisions.book import Book
 from billing.facts.account import ACTIVE, SUSPENDED, Account, Change, Status
 from billing.facts.debt import LiftSuspension, SuspendForDebt, Suspension, suspended_key
 from billing.facts.money import format_amount
-
-if TYPE_CHECKING:
-    from billing.decisions.book import Book
+from billing.facts.sales import Notice
 
 SWITCH = "switch"
 

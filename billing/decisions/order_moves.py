@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
-from billing.decisions.sales import Notice
+from billing.decisions.book import Book
 from billing.facts.account import Change
 from billing.facts.authorization import BillingError
 from billing.facts.calendar import WorkingDays, day_start, local_day
 from billing.facts.due import DueWork
 from billing.facts.order import CANCELLED, LATE_KIND, ORDER_TRANSITIONS, REFUSED, Order
-
-if TYPE_CHECKING:
-    from billing.decisions.book import Book
+from billing.facts.sales import Notice
 
 _TOLD = {REFUSED: "order_refused", CANCELLED: "order_cancelled"}
 
@@ -28,7 +25,7 @@ def open_order(book: Book, order: Order, who: str, what: str) -> Order:
     Args:
         what: the notice that tells of it.
     """
-    book.hold_back(order.account_id, order.held_micros)
+    book.reserve(order.account_id, order.held_micros)
     _note(book, order, "", who, "")
     _tell(book, order, what, order.changed_at)
     return _put(book, order)
@@ -46,7 +43,7 @@ def move(book: Book, order: Order, state: str, at: int, who: str, reason: str = 
         raise BillingError(f"order {order.id} is {order.state}; {may} may follow")
     after = replace(order, state=state, changed_at=at)
     if not after.is_open:
-        book.hold_back(order.account_id, -order.held_micros)
+        book.reserve(order.account_id, -order.held_micros)
         after = replace(after, held_micros=0)
     _note(book, after, order.state, who, reason)
     if state in _TOLD:

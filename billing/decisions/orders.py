@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from billing.decisions import order_moves, rentals
+from billing.decisions.book import Book
 from billing.facts.authorization import BillingError
 from billing.facts.order import (
     CONNECTED,
@@ -28,9 +28,6 @@ from billing.facts.order import (
     TellLate,
 )
 from billing.facts.rental import SMS, STOCK, TERMS, Number, Rental, fee
-
-if TYPE_CHECKING:
-    from billing.decisions.book import Book
 
 
 def place(book: Book, command: PlaceOrder) -> Order:

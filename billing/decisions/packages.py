@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from billing.decisions import covered_calls
-from billing.decisions.sales import BuyPackage, Notice, Purchase, RenewPackage, SetAutoRenew
+from billing.decisions.book import Book
 from billing.facts.account import Account
 from billing.facts.authorization import (
     AccountBlocked,
@@ -17,9 +16,7 @@ from billing.facts.authorization import (
 from billing.facts.due import DueWork
 from billing.facts.money import format_amount
 from billing.facts.product import ACTIVE, ENDED, GRACE, Product, Subscription
-
-if TYPE_CHECKING:
-    from billing.decisions.book import Book
+from billing.facts.sales import BuyPackage, Notice, Purchase, RenewPackage, SetAutoRenew
 
 DUE_KIND = "package"
 

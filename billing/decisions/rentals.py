@@ -8,10 +8,9 @@ zero; and the next debit stays on its day.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from billing.decisions import order_moves
-from billing.decisions.sales import Notice
+from billing.decisions.book import Book
 from billing.facts import order as order_states
 from billing.facts.account import Account
 from billing.facts.authorization import (
@@ -51,10 +50,9 @@ from billing.facts.rental import (
     Wait,
     WaitForNumber,
     fee,
+    tried_key,
 )
-
-if TYPE_CHECKING:
-    from billing.decisions.book import Book
+from billing.facts.sales import Notice
 
 FEE_KIND = "rental"
 NUMBER_KIND = "number"
@@ -262,7 +260,7 @@ def try_out(book: Book, command: TryNumber) -> Number:
         raise AccountBlocked(f"account {account.id} is {account.status}")
     if number.kind == SMS:
         raise NumberTaken(f"{number.number} is an SMS number: those aren't lent")
-    key = f"number_tried:{account.id}:{number.number}"
+    key = tried_key(account.id, number.number)
     if key in book.sales.told:
         raise NumberTaken(f"account {account.id} tried {number.number} before")
     if number.state != STOCK:

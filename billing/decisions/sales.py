@@ -1,174 +1,21 @@
-"""What is sold, as a batch works on it: commands, and the part of the working set beside calls.
+"""The part of the working set beside accounts and calls: packages, numbers, orders, wallets.
 
-Like :mod:`billing.decisions.book` it is pure: the store loads what the commands touch and writes
+State only, as :mod:`billing.decisions.book`: the stores load what the commands touch and write
 what became of it, with the accounts, in one transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
 
+from billing.facts.debt import Suspension
 from billing.facts.due import DueWork
+from billing.facts.order import Order
 from billing.facts.product import Product, Subscription
-
-if TYPE_CHECKING:
-    from billing.facts.debt import Suspension
-    from billing.facts.order import Order
-    from billing.facts.rental import Number, Rental, Wait
-    from billing.facts.wallet import Wallet
-
-
-NOTICE_KIND = "notice"
-"""The kind of work that tells a subscriber something."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SalesCommand:
-    """A command about one account, which is locked first.
-
-    Args:
-        at: epoch milliseconds; of work that is due, when it was due.
-    """
-
-    account_id: int
-    at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuyPackage(SalesCommand):
-    """Buy a product for a term; answered by a Purchase. A repeated purchase id changes nothing,
-    and neither does buying what is still active."""
-
-    purchase_id: str
-    product: str
-    line: str | None
-    zone: str
-    auto_renew: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenewPackage(SalesCommand):
-    """A term is over, or its grace; answered by the Subscription."""
-
-    subscription: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetAutoRenew(SalesCommand):
-    """Answered by the Subscription."""
-
-    subscription: str
-    on: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PostBonus(SalesCommand):
-    """What a day's incoming minutes come to; answered by the amount that is posted now. What was
-    posted for the day before is taken off, so that repeating it changes nothing.
-
-    Args:
-        day: ISO date in the operator's zone.
-        minutes: whole minutes of the whole day, as far as they are known.
-    """
-
-    day: str
-    minutes: int
-    micros_per_minute: int
-
-
-@dataclass(frozen=True, slots=True)
-class MoveDue:
-    """A work of nobody's account was done: it is due again, or never (None).
-
-    Nothing happens when somebody else moved it already."""
-
-    work: DueWork
-    to: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleWork:
-    """From now on the work of this key is due then, or never (None)."""
-
-    key: str
-    work: DueWork | None
-
-
-@dataclass(frozen=True, slots=True)
-class EnsureWork:
-    """Have a work done that nobody has scheduled yet; one that is scheduled stays as it is."""
-
-    work: DueWork
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Have a subscriber told something, once."""
-
-    notice: Notice
-
-
-@dataclass(frozen=True, slots=True)
-class DefineProduct:
-    """Put an offer in the place of the one of this name; what was sold stays as it was sold."""
-
-    product: Product
-
-
-@dataclass(frozen=True, slots=True)
-class DefineDestination:
-    """Put a set of prefixes in the place of the one of this name; an empty one removes it."""
-
-    name: str
-    prefixes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DefineBonus:
-    """What an incoming minute brings from a day on (ISO date), and when it is posted first."""
-
-    currency: str
-    day: str
-    micros_per_minute: int
-    work: DueWork
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """What buying came to."""
-
-    subscription: Subscription
-    charged_micros: int
-    """0: it was bought before, or is free."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that a subscriber must be told; how is somebody else's business.
-
-    Args:
-        id: follows from the cause: nobody is told twice.
-        what: package_ended, package_unpaid, ...
-        about: the thing's name.
-    """
-
-    id: str
-    account_id: int
-    what: str
-    about: str
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bonus:
-    """What was posted for a day."""
-
-    account_id: int
-    day: str
-    minutes: int
-    amount_micros: int
+from billing.facts.rental import Number, Rental, Wait
+from billing.facts.sales import NOTICE_KIND, Bonus, Notice
+from billing.facts.wallet import Wallet
 
 
 @dataclass(slots=True)
@@ -193,16 +40,13 @@ class Changes:
 class Sales:
     """What a batch loaded of what is sold, and what it changed."""
 
-    def __init__(
-        self,
-        products: Mapping[str, Product] | None = None,
-        subscriptions: Iterable[Subscription] = (),
-        bonuses: Iterable[Bonus] = (),
-    ) -> None:
-        self.products = products or {}
-        self.subscriptions = {item.id: item for item in subscriptions}
-        self.stored = frozenset(self.subscriptions)
-        self.bonuses = {(bonus.account_id, bonus.day): bonus for bonus in bonuses}
+    def __init__(self) -> None:
+        self.products: Mapping[str, Product] = {}
+        """Products on sale, by name."""
+        self.subscriptions: dict[str, Subscription] = {}
+        self.stored_subscriptions: frozenset[str] = frozenset()
+        self.bonuses: dict[tuple[int, str], Bonus] = {}
+        """Bonuses by account id and ISO day."""
         self.numbers: dict[str, Number] = {}
         self.stored_numbers: frozenset[str] = frozenset()
         self.rentals: dict[str, Rental] = {}

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from billing.facts.account import ACTIVE, Status
+from billing.facts.account import ACTIVE, Account, Status
+from billing.facts.assignment import Assignment
 from billing.facts.cdr import Cdr
+from billing.facts.command import Command, Touched
+from billing.facts.ledger import payment_transaction
+from billing.facts.rate import Rate
 from billing.facts.reservation import SLICE_SECONDS
-from billing.facts.tariff import Rate, Terms
+from billing.facts.tariff import Terms, Version
 
 
 class BillingError(Exception):
@@ -73,7 +77,7 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenCall:
+class OpenCall(Command[Authorization]):
     """Reserve for a call that is about to ring; answered by an Authorization.
 
     Without a rate, or with one that costs nothing, it is free and passes at any balance and
@@ -95,18 +99,27 @@ class OpenCall:
     packages: tuple[str, ...] = ()
     node: str = ""
 
+    def touches(self, touched: Touched) -> None:
+        touched.calls.add(self.call_id)
+        touched.subscriptions.update(self.packages)
+        if self.account_id is not None:
+            touched.accounts.add(self.account_id)
+
 
 @dataclass(frozen=True, slots=True)
-class ExtendCall:
+class ExtendCall(Command[Authorization]):
     """Reserve the next slice; answered by an Authorization."""
 
     call_id: str
     at: int
     slice_seconds: int = SLICE_SECONDS
 
+    def touches(self, touched: Touched) -> None:
+        touched.calls.add(self.call_id)
+
 
 @dataclass(frozen=True, slots=True)
-class AnswerCall:
+class AnswerCall(Command[Authorization | None]):
     """The call was answered; its charge runs from here. Answered by an Authorization if packages
     may pay for it, since a term may have ended while it rang; else by None.
 
@@ -122,32 +135,51 @@ class AnswerCall:
     cost: Rate | None = None
     answered_by: str | None = None
 
+    def touches(self, touched: Touched) -> None:
+        touched.calls.add(self.call_id)
+
 
 @dataclass(frozen=True, slots=True)
-class ProveAlive:
+class ProveAlive(Command[None]):
     """These calls lived at these epoch milliseconds: never more than that is billed after a
     crash."""
 
     calls: Sequence[tuple[str, int]]
 
+    def touches(self, touched: Touched) -> None:
+        touched.calls.update(call_id for call_id, _ in self.calls)
+
 
 @dataclass(frozen=True, slots=True)
-class CloseCall:
+class CloseCall(Command[Settlement]):
     """Rate and settle an ended call; answered by a Settlement. The CDR isn't rated yet."""
 
     call_id: str
     cdr: Cdr
 
+    def touches(self, touched: Touched) -> None:
+        touched.calls.add(self.call_id)
+        touched.closing[self.call_id] = self.cdr.id
+
+    @property
+    def relieved_account(self) -> int | None:
+        return self.cdr.account
+
 
 @dataclass(frozen=True, slots=True)
-class WriteCdr:
+class WriteCdr(Command[Settlement]):
     """Record an attempt that was refused before it was opened; answered by a Settlement."""
 
     cdr: Cdr
 
+    def touches(self, touched: Touched) -> None:
+        touched.cdrs.add(self.cdr.id)
+        if self.cdr.account is not None:
+            touched.accounts.add(self.cdr.account)
+
 
 @dataclass(frozen=True, slots=True)
-class TopUp:
+class TopUp(Command[Account]):
     """A payment; answered by the Account after it. A repeated id changes nothing."""
 
     account_id: int
@@ -155,9 +187,18 @@ class TopUp:
     payment_id: str
     at: int
 
+    def touches(self, touched: Touched) -> None:
+        touched.payments.add(payment_transaction(self.payment_id))
+        touched.raises_balance(self.account_id)
+        touched.renews(self.account_id)
+
+    @property
+    def relieved_account(self) -> int | None:
+        return self.account_id
+
 
 @dataclass(frozen=True, slots=True)
-class AddAccount:
+class AddAccount(Command[Account]):
     """Open an account; answered by the Account."""
 
     name: str
@@ -170,7 +211,7 @@ class AddAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAccount:
+class SetAccount(Command[Account]):
     """Change tariff, name or credit_limit_micros; answered by the Account."""
 
     account_id: int
@@ -181,9 +222,18 @@ class SetAccount:
         """Whether it moves how far the balance may fall, which opens what is shut for a debt."""
         return "credit_limit_micros" in self.changes
 
+    def touches(self, touched: Touched) -> None:
+        if self.about_credit:
+            touched.raises_balance(self.account_id)
+        touched.accounts.add(self.account_id)
+
+    @property
+    def relieved_account(self) -> int | None:
+        return self.account_id
+
 
 @dataclass(frozen=True, slots=True)
-class ChangeStatus:
+class ChangeStatus(Command[Account]):
     """Give an account another status, and write down who did it and why; answered by the Account.
     The status that it has changes nothing."""
 
@@ -193,9 +243,12 @@ class ChangeStatus:
     who: str = "operator"
     reason: str = ""
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+
 
 @dataclass(frozen=True, slots=True)
-class ReplaceTariff:
+class ReplaceTariff(Command[int]):
     """Put a price list in the place of the one of this name, as its next version; answered by the
     number of rates.
 
@@ -214,7 +267,7 @@ class ReplaceTariff:
 
 
 @dataclass(frozen=True, slots=True)
-class UndoTariff:
+class UndoTariff(Command[Version]):
     """Make the version before the last change the next version; answered by the Version undone.
 
     Args:
@@ -227,7 +280,7 @@ class UndoTariff:
 
 
 @dataclass(frozen=True, slots=True)
-class AssignTariff:
+class AssignTariff(Command[Assignment]):
     """Give an account, or one line of it, another tariff from an instant on; answered by the
     Assignment."""
 
@@ -236,3 +289,6 @@ class AssignTariff:
     tariff: str
     from_at: int
     at: int
+
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)

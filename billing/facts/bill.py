@@ -14,6 +14,7 @@ from datetime import date
 import msgspec
 
 from billing.facts.calendar import add_months, day_start, local_day
+from billing.facts.command import Command, Touched
 from billing.facts.due import DueWork
 from billing.facts.tax import payable
 
@@ -106,7 +107,7 @@ LATE = "late"
 
 
 @dataclass(frozen=True, slots=True)
-class MakeBills:
+class MakeBills(Command[list[Bill]]):
     """Bill accounts for a month that is over; answered by the Bills that were made now. One that
     was made before stays as it is, and an account that had nothing to be billed gets none.
 
@@ -124,6 +125,10 @@ class MakeBills:
     before_at: int
     starts_at: int
     ends_at: int
+
+    def touches(self, touched: Touched) -> None:
+        # No other batch posts to them between the reading of their entries and of their balances.
+        touched.accounts.update(self.parties)
 
 
 def part(month: str, first: int) -> str:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from billing.facts.product import Subscription
+from billing.facts.rate import Rate
 from billing.facts.rating import Charge, affordable_seconds, answered, charge
 from billing.facts.reservation import Slice
-from billing.facts.tariff import Rate
 
 LEAST_MS = 1000
 """Less than this of a package isn't taken: calls are authorized by whole seconds."""

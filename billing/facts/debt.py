@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from billing.decisions.sales import SalesCommand
+from billing.facts.account import Account
+from billing.facts.command import SalesCommand, Touched
 
 WATCH_KIND = "debt"
 """The kind of work that looks for debts, at every midnight."""
@@ -42,15 +43,22 @@ class Suspension:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SuspendForDebt(SalesCommand):
+class SuspendForDebt(SalesCommand[Account]):
     """A debt is too old; answered by the Account. One that isn't active stays as it is."""
 
     debt: Debt
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LiftSuspension(SalesCommand):
+class LiftSuspension(SalesCommand[Account]):
     """The debt was made up for otherwise than by a payment; answered by the Account."""
+
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.suspensions_of.add(self.account_id)
 
 
 def suspended_key(debt: Debt) -> str:

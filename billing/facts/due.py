@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from billing.facts.command import Apply, Command, touched_by
 
 MAX_WORKS = 500
 """Rows read at once; more wait for the next round."""
@@ -53,8 +54,7 @@ class DueReport:
     """Works that were refused; they stay due."""
 
 
-Apply = Callable[[Sequence[Any]], Sequence[Any]]
-Handler = Callable[[DueWork], Sequence[Any]]
+Handler = Callable[[DueWork], Sequence[Command[object]]]
 """From a work to the commands that do it, the one that moves its row the last."""
 
 
@@ -116,13 +116,12 @@ def together(works: Iterable[DueWork]) -> list[DueWork]:
 
 def _apply_all(
     works: Sequence[DueWork], handlers: dict[str, Handler], apply: Apply
-) -> list[tuple[DueWork, set[int], Sequence[Any]]]:
+) -> list[tuple[DueWork, set[int], Sequence[object]]]:
     """All works' commands in one batch; each work with the accounts that its commands touch."""
     commands = [list(handlers[work.kind](work)) for work in works]
     results = list(apply([command for each in commands for command in each]))
-    found: list[tuple[DueWork, set[int], Sequence[Any]]] = []
+    found: list[tuple[DueWork, set[int], Sequence[object]]] = []
     for work, own in zip(works, commands, strict=True):
-        accounts = {command.account_id for command in own if hasattr(command, "account_id")}
-        found.append((work, accounts, results[: len(own)]))
+        found.append((work, touched_by(own).accounts, results[: len(own)]))
         del results[: len(own)]
     return found

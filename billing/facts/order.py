@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from billing.decisions.sales import SalesCommand
 from billing.facts.calendar import WorkingDays
-from billing.facts.rental import Number, fee
+from billing.facts.command import Command, SalesCommand, Touched
+from billing.facts.rental import Number, Rental, fee
 
 DOCUMENTS = "documents"
 """Waits until the documents that the supplier wants are approved."""
@@ -131,7 +131,7 @@ def fits(order: Order, number: Number) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceOrder(SalesCommand):
+class PlaceOrder(SalesCommand[Order]):
     """Order a number of an offer; answered by the Order. The first period's money is reserved
     until it is connected, refused or cancelled. A repeated id changes nothing.
 
@@ -149,9 +149,13 @@ class PlaceOrder(SalesCommand):
     approved: frozenset[str]
     days: WorkingDays
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.orders.add(self.order_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitOrder(SalesCommand):
+class SubmitOrder(SalesCommand[Order]):
     """The supplier was asked; answered by the Order.
 
     Args:
@@ -163,9 +167,13 @@ class SubmitOrder(SalesCommand):
     expected_by: str | None
     who: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.orders.add(self.order)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectOrder(SalesCommand):
+class ConnectOrder(SalesCommand[Rental | None]):
     """Connect an order with a number; answered by the Rental, or by None when the number or the
     order was gone meanwhile (then nothing changed).
 
@@ -178,9 +186,15 @@ class ConnectOrder(SalesCommand):
     fresh: Number | None = None
     who: str = "switch"
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.orders.add(self.order)
+        touched.numbers.add(self.number)
+        touched.rentals.add(self.order)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndOrder(SalesCommand):
+class EndOrder(SalesCommand[Order]):
     """Refuse or cancel an order, and give its money free; answered by the Order."""
 
     order: str
@@ -188,25 +202,42 @@ class EndOrder(SalesCommand):
     reason: str
     who: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.orders.add(self.order)
+        touched.number_queue = True
+
+    @property
+    def relieved_account(self) -> int | None:
+        return self.account_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOrders(SalesCommand):
+class ServeOrders(SalesCommand[list[Order]]):
     """Documents were approved: connect what waits only for them, and have the rest ordered;
     answered by the Orders that went on."""
 
     approved: frozenset[str]
     days: WorkingDays
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.orders_with_documents_of.add(self.account_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TellLate(SalesCommand):
+class TellLate(SalesCommand[Order]):
     """An order wasn't connected by its day; answered by the Order."""
 
     order: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.orders.add(self.order)
+
 
 @dataclass(frozen=True, slots=True)
-class OfferNumber:
+class OfferNumber(Command[None]):
     """No order took a number of the stock: who waits longest for one like it is told."""
 
     number: str
@@ -214,7 +245,7 @@ class OfferNumber:
 
 
 @dataclass(frozen=True, slots=True)
-class DefineOffer:
+class DefineOffer(Command[bool]):
     """Put an offer in the place of the one of its id, or withdraw it."""
 
     offer: Offer

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from billing.facts.tariff import Rate
+    from billing.facts.rate import Rate
 
 
 MAX_FOUND = 100_000

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from billing.facts.money import round_half_up
-from billing.facts.tariff import Rate
+from billing.facts.rate import Rate
 
 _MINUTE_MS = 60_000
 

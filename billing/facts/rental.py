@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from billing.decisions.sales import SalesCommand
 from billing.facts.calendar import Term
+from billing.facts.command import Command, SalesCommand, Touched
 from billing.facts.money import round_half_up
 
 STOCK = "stock"
@@ -117,6 +117,11 @@ def fee(monthly_micros: int, months: int, discount_percent: int) -> int:
     return round_half_up(monthly_micros * months * (100 - discount_percent), 100)
 
 
+def tried_key(account_id: int, number: str) -> str:
+    """The id of the notice that an account tried a number, which it may once."""
+    return f"number_tried:{account_id}:{number}"
+
+
 def discount(percents: Mapping[str, int], months: int, numbers: int) -> int:
     """Percent off: for the months that are paid at once, and for several numbers in one order.
 
@@ -130,7 +135,7 @@ def discount(percents: Mapping[str, int], months: int, numbers: int) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RentNumber(SalesCommand):
+class RentNumber(SalesCommand[Rental | None]):
     """Connect a number of the stock; answered by the Rental, or by None while documents are
     awaited. Charges the first period, or reserves it as long as there are documents to wait for.
 
@@ -148,38 +153,63 @@ class RentNumber(SalesCommand):
     approved: frozenset[str] = frozenset()
     documents_term: Term = DOCUMENTS_TERM
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.numbers.add(self.number)
+        touched.rentals.add(self.rental_id)
+        touched.orders.add(self.rental_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChargeRental(SalesCommand):
+class ChargeRental(SalesCommand[Rental]):
     """A period is over; answered by the Rental."""
 
     rental: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.rentals.add(self.rental)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GiveUpNumber(SalesCommand):
+class GiveUpNumber(SalesCommand[Rental]):
     """End a rental; answered by the Rental. Nothing is refunded."""
 
     rental: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.rentals.add(self.rental)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TryNumber(SalesCommand):
+class TryNumber(SalesCommand[Number]):
     """Lend a number for an hour; answered by the Number."""
 
     number: str
     line: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.numbers.add(self.number)
+        touched.notices.add(tried_key(self.account_id, self.number))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseNumber(SalesCommand):
+class ReleaseNumber(SalesCommand[Number]):
     """A trial, a quarantine or the wait for documents is over; answered by the Number."""
 
     number: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.numbers.add(self.number)
+        touched.orders_with_documents_for.add(self.number)
+        touched.number_queue = True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreNumber(SalesCommand):
+class RestoreNumber(SalesCommand[Rental]):
     """Take a number out of quarantine for the account that had it; answered by the Rental."""
 
     rental_id: str
@@ -187,34 +217,51 @@ class RestoreNumber(SalesCommand):
     line: str
     zone: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.numbers.add(self.number)
+        touched.rentals.add(self.rental_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuySmsNumber(SalesCommand):
+class BuySmsNumber(SalesCommand[Number]):
     """Lend an SMS number for one message of a service; answered by the Number."""
 
     purchase_id: str
     number: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.numbers.add(self.number)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BurnNumber(SalesCommand):
+class BurnNumber(SalesCommand[Number]):
     """The one message came; answered by the Number. A second one is refused."""
 
     number: str
     service: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.numbers.add(self.number)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaitForNumber(SalesCommand):
+class WaitForNumber(SalesCommand[Wait]):
     """Join the wait list; answered by the Wait."""
 
     country: str
     city: str | None
     kind: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.number_queue = True
+
 
 @dataclass(frozen=True, slots=True)
-class AddNumbers:
+class AddNumbers(Command[list[Number]]):
     """New numbers for the stock; answered by those that were told to somebody who waits. A number
     that is there already is left as it is."""
 
@@ -223,7 +270,7 @@ class AddNumbers:
 
 
 @dataclass(frozen=True, slots=True)
-class SetDiscounts:
+class SetDiscounts(Command[None]):
     """Percents by "3 months", "6 months", "12 months", "5 numbers"."""
 
     percents: Mapping[str, int]

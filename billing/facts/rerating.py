@@ -9,29 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from billing.decisions.sales import SalesCommand
 from billing.facts.cdr import Cdr
+from billing.facts.command import SalesCommand, Touched
 from billing.facts.coverage import NONE, Coverage, charge_covered
 from billing.facts.product import Destinations
+from billing.facts.rate import Rate
 from billing.facts.rating import Charge
-from billing.facts.tariff import Rate, Tariff
+from billing.facts.tariff import Tariff
 
 ON_NET_TYPE = "on_net"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectPrice(SalesCommand):
-    """Let a call cost what this rate says; answered by the Correction, or None if it does already.
-
-    Args:
-        cdr_id: of the call's record.
-        rate: as the tariff gives it to a call of that instant.
-        at: of the correction; epoch milliseconds.
-    """
-
-    cdr_id: str
-    rate: Rate
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +37,29 @@ class Correction:
     posted_micros: int
     at: int
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectPrice(SalesCommand[Correction | None]):
+    """Let a call cost what this rate says; answered by the Correction, or None if it does already.
+
+    Args:
+        cdr_id: of the call's record.
+        rate: as the tariff gives it to a call of that instant.
+        at: of the correction; epoch milliseconds.
+    """
+
+    cdr_id: str
+    rate: Rate
+    note: str = ""
+
+    def touches(self, touched: Touched) -> None:
+        touched.raises_balance(self.account_id)
+        touched.renews(self.account_id)
+
+    @property
+    def relieved_account(self) -> int | None:
+        return self.account_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from billing.facts.rate import Rate
 from billing.facts.rating import affordable_seconds, answered, charge
-from billing.facts.tariff import Rate
 
 SLICE_SECONDS = 60
 """Long enough that extending costs little, short enough that one call can't hold a balance that

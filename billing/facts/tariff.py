@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 
-import msgspec
-
 from billing.facts.intervals import Interval, Timetable
 from billing.facts.money import format_amount
 from billing.facts.product import NO_SETS, Destinations
+from billing.facts.rate import Change, Rate
 from billing.facts.rate_table import RateTable, newest
 
 ON_NET = "on_net"
@@ -20,84 +19,6 @@ SET = "@"
 LONGEST_CALL_MS = 2 * 86_400_000
 """So far ahead a call is told when its rate changes; no call lasts longer."""
 MAX_PREFIX_DIGITS = 15
-
-
-class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """From an instant (epoch milliseconds) on a rate is another one: another interval begins."""
-
-    at: int
-    interval: str
-    connect_fee_micros: int
-    per_minute_micros: int
-    initial_increment_seconds: int
-    increment_seconds: int
-    grace_seconds: int
-    minimum_micros: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """The price of calls to one prefix from one date on.
-
-    Args:
-        prefix: digits without "+", ON_NET, or "@" and the name of a destination set.
-        initial_increment_seconds: the first block; a shorter call costs it whole.
-        increment_seconds: the blocks after it.
-        effective_from: epoch milliseconds.
-        grace_seconds: calls up to this long cost nothing.
-        minimum_micros: no call that costs anything costs less.
-        interval: when it counts; "" where the tariff has no other price for the time.
-        changes: of a rate that a call was given: when it becomes which other one, as long as a
-            call may last. A price can so be computed again whatever became of the tariff.
-    """
-
-    tariff: str
-    prefix: str
-    destination: str
-    connect_fee_micros: int
-    per_minute_micros: int
-    initial_increment_seconds: int
-    increment_seconds: int
-    effective_from: int = 0
-    grace_seconds: int = 0
-    currency: str = ""
-    minimum_micros: int = 0
-    interval: str = ""
-    changes: tuple[Change, ...] = ()
-
-    @property
-    def free(self) -> bool:
-        """Whether no call costs anything, whenever it is answered."""
-        return not (
-            self.connect_fee_micros or self.per_minute_micros or self.minimum_micros
-        ) and not any(
-            change.connect_fee_micros or change.per_minute_micros or change.minimum_micros
-            for change in self.changes
-        )
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """What there is one rate of in a tariff."""
-        return self.prefix, self.interval, self.effective_from
-
-    def change_at(self, at: int) -> Change:
-        """What becomes of a call when this rate begins to count."""
-        return Change(
-            at,
-            self.interval,
-            self.connect_fee_micros,
-            self.per_minute_micros,
-            self.initial_increment_seconds,
-            self.increment_seconds,
-            self.grace_seconds,
-            self.minimum_micros,
-        )
-
-    def until(self, at: int) -> Rate:
-        """Without the changes of later."""
-        if not self.changes or self.changes[-1].at <= at:
-            return self
-        return replace(self, changes=tuple(change for change in self.changes if change.at <= at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +37,18 @@ class Terms:
     intervals: tuple[Interval, ...] = ()
     holidays: tuple[str, ...] = ()
     fee_deductible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A price list as it was made at an instant (epoch milliseconds)."""
+
+    tariff: str
+    version: int
+    currency: str
+    terms: Terms
+    made_at: int
+    note: str
 
 
 class Tariff:

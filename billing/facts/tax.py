@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from billing.facts.command import Command
 from billing.facts.money import round_half_up
 
 EVERYBODY = 0
@@ -38,7 +39,7 @@ class TaxRate:
 
 
 @dataclass(frozen=True, slots=True)
-class SetTax:
+class SetTax(Command[bool]):
     """Put a rate in the place of the one of its account and month, or remove it (None); answered
     by whether there was one."""
 

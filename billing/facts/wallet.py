@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from billing.decisions.sales import SalesCommand
+from billing.facts.account import Account
+from billing.facts.command import Command, SalesCommand, Touched
 
 MONEY = "money"
 SMS = "sms"
@@ -66,7 +67,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class PutOffer:
+class PutOffer(Command[Offer | None]):
     """Put an offer in the place of the one of so many units; answered by the Offer. One without a
     price is withdrawn."""
 
@@ -77,7 +78,7 @@ class PutOffer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChargeFee(SalesCommand):
+class ChargeFee(SalesCommand[Account]):
     """Take a fee for something that is done once; answered by the Account. A repeated id changes
     nothing.
 
@@ -89,9 +90,13 @@ class ChargeFee(SalesCommand):
     about: str
     amount_micros: int
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.payments.add(transaction_of(self))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuyCredit(SalesCommand):
+class BuyCredit(SalesCommand[Wallet]):
     """Exchange money for the units of a wallet; answered by the Wallet. A repeated purchase id
     changes nothing."""
 
@@ -100,16 +105,26 @@ class BuyCredit(SalesCommand):
     credit_micros: int
     price_micros: int
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.payments.add(transaction_of(self))
+        touched.wallets_of.add(self.account_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakeTrial(SalesCommand):
+class TakeTrial(SalesCommand[Wallet]):
     """The trial units of a wallet, once for each account; answered by the Wallet."""
 
     wallet: str
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.payments.add(transaction_of(self))
+        touched.wallets_of.add(self.account_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spend(SalesCommand):
+class Spend(SalesCommand[Wallet]):
     """Use units of a wallet; answered by the Wallet. A repeated spend id changes nothing.
 
     Args:
@@ -121,15 +136,24 @@ class Spend(SalesCommand):
     amount_micros: int
     from_phone: bool = False
 
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.payments.add(transaction_of(self))
+        touched.wallets_of.add(self.account_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refund(SalesCommand):
+class Refund(SalesCommand[Account]):
     """Pay out what is left of a wallet; answered by the Account. A repeated refund id changes
     nothing."""
 
     refund_id: str
     wallet: str
     amount_micros: int
+
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.payments.add(transaction_of(self))
 
 
 def transaction_of(command: BuyCredit | TakeTrial | Spend | Refund | ChargeFee) -> str:

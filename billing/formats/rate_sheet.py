@@ -12,7 +12,8 @@ from typing import Any
 
 from billing.facts.calendar import instant
 from billing.facts.money import MoneyError, parse_amount, round_half_up
-from billing.facts.tariff import MAX_PREFIX_DIGITS, ON_NET, Key, Rate
+from billing.facts.rate import Rate
+from billing.facts.tariff import MAX_PREFIX_DIGITS, ON_NET, Key
 from billing.formats import sheet_header
 
 MAX_INCREMENT_SECONDS = 86_400

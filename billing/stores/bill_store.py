@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,12 +22,13 @@ from sqlalchemy import (
 )
 
 from billing.decisions.book import Book
-from billing.decisions.sales import Notice
 from billing.facts.account import CLOSED
 from billing.facts.bill import LATE, TAX, Bill, Item, MakeBills, difference, merged, month_before
 from billing.facts.ledger import Difference
+from billing.facts.sales import Notice
 from billing.facts.tax import TaxRate, rate_for, tax_of
 from billing.stores import tax_store
+from billing.stores.definition import Definitions
 from billing.stores.rental_schema import rentals
 from billing.stores.sales_schema import subscriptions
 from billing.stores.sales_store import LONGEST_CALL_MS
@@ -83,7 +84,7 @@ def make(connection: Connection, book: Book, command: MakeBills) -> list[Bill]:
     return made
 
 
-DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {MakeBills: make}
+DEFINITIONS: Definitions = {MakeBills: make}
 _ACCOUNTS = select(
     accounts.c.id,
     accounts.c.currency,

@@ -3,9 +3,6 @@ transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -18,9 +15,9 @@ from sqlalchemy import (
     select,
 )
 
-from billing.decisions.sales import PostBonus, Sales
-from billing.facts.authorization import TopUp
-from billing.facts.debt import LiftSuspension, Suspension
+from billing.decisions.sales import Sales
+from billing.facts.command import Touched
+from billing.facts.debt import Suspension
 from billing.stores.schema import metadata
 
 suspensions_table = Table(
@@ -33,18 +30,12 @@ suspensions_table = Table(
 )
 
 
-def load(connection: Connection, commands: Sequence[Any], sales: Sales) -> None:
-    """Those whose balance the commands raise."""
-    kinds = (TopUp, PostBonus, LiftSuspension)
-    owners = {command.account_id for command in commands if isinstance(command, kinds)}
-    load_of(connection, sales, owners)
-
-
-def load_of(connection: Connection, sales: Sales, owners: set[int]) -> None:
-    if owners:
-        columns = suspensions_table.c
-        query = select(suspensions_table).where(columns.account_id.in_(sorted(owners)))
-        sales.suspensions |= {row.account_id: Suspension(*row) for row in connection.execute(query)}
+def load(connection: Connection, touched: Touched, sales: Sales) -> None:
+    """Put the suspensions that a batch touches into the working set."""
+    if touched.suspensions_of:
+        columns, owners = suspensions_table.c, sorted(touched.suspensions_of)
+        query = select(suspensions_table).where(columns.account_id.in_(owners))
+        sales.suspensions = {row.account_id: Suspension(*row) for row in connection.execute(query)}
 
 
 def write(connection: Connection, sales: Sales) -> None:

@@ -9,16 +9,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
+from typing import Generic, cast
 
-from billing.facts.authorization import CloseCall, SetAccount, Settlement, TopUp
-from billing.facts.rerating import CorrectPrice
+from billing.facts.authorization import BillingError
+from billing.facts.command import Answer, Apply, Command
 from billing.stores.store import StoreError
 
 MAX_BATCH = 500
 """Commands in one transaction: bounds how long the last of them waits."""
 
-Apply = Callable[[Sequence[Any]], list[Any]]
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[Answer]):
+    """A command that is to be applied, and the future of its answer."""
+
+    command: Command[Answer]
+    future: asyncio.Future[Answer]
+
+    def finish(self, result: Answer | BillingError | BaseException) -> int | None:
+        """Hand out the result; the account that may have more to spend now, None for none."""
+        if isinstance(result, BaseException):
+            if not self.future.done():
+                self.future.set_exception(result)
+            return None
+        if not self.future.done():
+            self.future.set_result(result)
+        return self.command.relieved_account
 
 
 class GroupCommit:
@@ -41,7 +58,7 @@ class GroupCommit:
         self._apply = apply
         self._loop = loop
         self._gather_seconds = gather_seconds
-        self._waiting: list[tuple[Any, asyncio.Future[Any]]] = []
+        self._waiting: list[_Waiting[object]] = []
         self._busy = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -53,11 +70,11 @@ class GroupCommit:
         self.batches = 0
         self.commands = 0
 
-    def submit(self, command: Any) -> asyncio.Future[Any]:
+    def submit(self, command: Command[Answer]) -> asyncio.Future[Answer]:
         """Have a command applied; the future brings its answer, the BillingError that refused it,
         or the StoreError of the batch."""
-        future: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting.append((command, future))
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self._waiting.append(cast("_Waiting[object]", _Waiting(command, future)))
         if not self._busy:
             self._busy = True
             self._idle.clear()
@@ -75,7 +92,7 @@ class GroupCommit:
 
     def _start(self) -> None:
         batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-        commands = [command for command, _ in batch]
+        commands = [waiting.command for waiting in batch]
         if self._executor is None:
             try:
                 results = self._apply(commands)
@@ -88,25 +105,16 @@ class GroupCommit:
         running.add_done_callback(lambda done: self._written(batch, done))
 
     def _written(
-        self, batch: list[tuple[Any, asyncio.Future[Any]]], done: asyncio.Future[list[Any]]
+        self, batch: list[_Waiting[object]], done: asyncio.Future[Sequence[object]]
     ) -> None:
         error = done.exception()
         self._finish(batch, done.result() if error is None else [error] * len(batch))
 
-    def _finish(self, batch: list[tuple[Any, asyncio.Future[Any]]], results: Sequence[Any]) -> None:
+    def _finish(self, batch: list[_Waiting[object]], results: Sequence[object]) -> None:
         self.batches += 1
         self.commands += len(batch)
-        changed: set[int] = set()
-        for (command, future), result in zip(batch, results, strict=True):
-            if isinstance(result, BaseException):
-                if not future.done():
-                    future.set_exception(result)
-                continue
-            if not future.done():
-                future.set_result(result)
-            account = _relieved(command, result)
-            if account is not None:
-                changed.add(account)
+        relieved = {w.finish(result) for w, result in zip(batch, results, strict=True)}
+        changed = {account for account in relieved if account is not None}
         if changed:
             self.on_accounts_changed(changed)
         if self._waiting:
@@ -114,12 +122,3 @@ class GroupCommit:
         else:
             self._busy = False
             self._idle.set()
-
-
-def _relieved(command: Any, result: Any) -> int | None:
-    """The account that has more to spend than before, if the command did that."""
-    if isinstance(command, CloseCall) and isinstance(result, Settlement):
-        return result.cdr.account
-    if isinstance(command, TopUp | CorrectPrice | SetAccount):
-        return command.account_id
-    return None

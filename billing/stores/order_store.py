@@ -4,51 +4,33 @@ An order changes only under the lock of its account, which the store takes first
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from billing.decisions.book import Book
 from billing.decisions.sales import Sales
 from billing.facts.account import ACTIVE
+from billing.facts.command import Touched
 from billing.facts.order import (
     DOCUMENTS,
     OPEN,
     REQUESTED,
     SUBMITTED,
-    ConnectOrder,
     DefineOffer,
-    EndOrder,
     Offer,
     Order,
-    PlaceOrder,
-    ServeOrders,
-    SubmitOrder,
-    TellLate,
 )
-from billing.facts.rental import ReleaseNumber, RentNumber
 from billing.stores import rental_schema as schema
+from billing.stores.definition import Definitions
 from billing.stores.schema import accounts
 
-_OF_ORDERS = (SubmitOrder, ConnectOrder, EndOrder, TellLate)
 
-
-def load(connection: Connection, commands: Sequence[Any], sales: Sales) -> None:
-    """Put the orders that the commands touch into the working set."""
-    keys: set[str] = set()
-    owners: set[int] = set()
-    numbers: set[str] = set()
-    for command in commands:
-        match command:
-            case PlaceOrder(order_id=key) | RentNumber(rental_id=key):
-                keys.add(key)
-            case ServeOrders(account_id=account_id):
-                owners.add(account_id)
-            case ReleaseNumber(number=number):
-                numbers.add(number)
-            case _ if isinstance(command, _OF_ORDERS):
-                keys.add(command.order)
+def load(connection: Connection, touched: Touched, sales: Sales) -> None:
+    """Put the orders that a batch touches into the working set. Their rentals and numbers are
+    touched, too."""
+    keys, owners = touched.orders, touched.orders_with_documents_of
+    numbers = touched.orders_with_documents_for
     if not (keys or owners or numbers):
         return
     columns = schema.orders.c
@@ -63,6 +45,8 @@ def load(connection: Connection, commands: Sequence[Any], sales: Sales) -> None:
     found = connection.execute(query.order_by(columns.id))
     sales.orders = {row.id: Order(*row) for row in found}
     sales.stored_orders = frozenset(sales.orders)
+    touched.rentals |= sales.orders.keys()
+    touched.numbers |= {item.number for item in sales.orders.values() if item.number is not None}
 
 
 def waiting(connection: Connection) -> list[Order]:
@@ -99,7 +83,7 @@ def _define_offer(connection: Connection, _: Book, command: DefineOffer) -> bool
     return had
 
 
-DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {DefineOffer: _define_offer}
+DEFINITIONS: Definitions = {DefineOffer: _define_offer}
 
 
 # Reading

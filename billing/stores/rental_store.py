@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, Table, delete, insert, or_, select, update
 
 from billing.decisions import rentals
 from billing.decisions.book import Book
-from billing.decisions.sales import PostBonus, Sales
-from billing.facts.authorization import SetAccount, TopUp
-from billing.facts.order import ConnectOrder, EndOrder, OfferNumber
+from billing.decisions.sales import Sales
+from billing.facts.command import Touched
+from billing.facts.order import OfferNumber
 from billing.facts.rental import (
     ACTIVE,
     ENDED,
@@ -19,66 +18,30 @@ from billing.facts.rental import (
     STOCK,
     TRIAL,
     AddNumbers,
-    BurnNumber,
-    BuySmsNumber,
-    ChargeRental,
-    GiveUpNumber,
     Number,
-    ReleaseNumber,
     Rental,
-    RentNumber,
-    RestoreNumber,
     SetDiscounts,
-    TryNumber,
     Wait,
-    WaitForNumber,
 )
 from billing.stores import order_store
 from billing.stores import rental_schema as schema
-from billing.stores.sales_schema import notices
-
-_OF_NUMBERS = (RentNumber, TryNumber, ReleaseNumber, RestoreNumber, BuySmsNumber, BurnNumber)
-_OF_THE_QUEUE = (WaitForNumber, ReleaseNumber, EndOrder)
-_OF_RENTALS = (ChargeRental, GiveUpNumber)
+from billing.stores.definition import Definitions
 
 
-def load(connection: Connection, commands: Sequence[Any], sales: Sales) -> bool:
-    """Put what the commands touch into the working set; whether there was anything.
+def load(connection: Connection, touched: Touched, sales: Sales) -> None:
+    """Put the numbers and rentals that a batch touches into the working set.
 
     Numbers are locked, after the accounts and in one order: two clients never get the same."""
-    numbers: set[str] = set()
-    keys: set[str] = set()
-    owners: set[int] = set()
-    for command in commands:
-        if isinstance(command, _OF_NUMBERS):
-            numbers.add(command.number)
-        if isinstance(command, RentNumber | RestoreNumber):
-            keys.add(command.rental_id)
-        if isinstance(command, _OF_RENTALS):
-            keys.add(command.rental)
-        if isinstance(command, TopUp | PostBonus | SetAccount):
-            owners.add(command.account_id)
-        if isinstance(command, TryNumber):
-            sales.told |= _tried(connection, command)
-        if isinstance(command, ConnectOrder):
-            numbers.add(command.number)
-            keys.add(command.order)
-    waits = any(isinstance(command, _OF_THE_QUEUE) for command in commands)
-    order_store.load(connection, commands, sales)
-    keys |= set(sales.orders)
-    numbers |= {order.number for order in sales.orders.values() if order.number is not None}
-    if not (numbers or keys or owners or waits):
-        return False
-    found = _rentals(connection, keys, owners)
-    numbers |= {rental.number for rental in found if rental.id in keys}
-    if numbers:
-        load_numbers(connection, sales, numbers)
-    sales.rentals = {rental.id: rental for rental in found}
-    sales.stored_rentals = frozenset(sales.rentals)
-    sales.stored_numbers = frozenset(sales.numbers)
-    if waits:
+    if touched.rentals or touched.owing_rentals_of:
+        found = _rentals(connection, touched.rentals, touched.owing_rentals_of)
+        touched.numbers |= {rental.number for rental in found if rental.id in touched.rentals}
+        sales.rentals = {rental.id: rental for rental in found}
+        sales.stored_rentals = frozenset(sales.rentals)
+    if touched.numbers:
+        load_numbers(connection, sales, touched.numbers)
+        sales.stored_numbers = frozenset(sales.numbers)
+    if touched.number_queue:
         load_queue(connection, sales)
-    return True
 
 
 def load_numbers(connection: Connection, sales: Sales, numbers: Iterable[str]) -> None:
@@ -92,11 +55,6 @@ def load_queue(connection: Connection, sales: Sales) -> None:
     """Who a number that comes into stock may be for."""
     sales.waiting_orders = order_store.waiting(connection)
     sales.waits = {row.id: Wait(*row) for row in connection.execute(select(schema.waits))}
-
-
-def _tried(connection: Connection, command: TryNumber) -> set[str]:
-    key = f"number_tried:{command.account_id}:{command.number}"
-    return set(connection.execute(select(notices.c.id).where(notices.c.id == key)).scalars())
 
 
 def _rentals(connection: Connection, keys: set[str], owners: set[int]) -> list[Rental]:
@@ -114,7 +72,6 @@ def write(connection: Connection, sales: Sales) -> None:
             connection.execute(update(table).where(table.c.number == key).values(row))
         else:
             connection.execute(insert(table), row)
-    order_store.write(connection, sales)
     for key, rental in changes.rentals.items():
         row, table = schema.row_of(schema.rentals, rental), schema.rentals
         if key in sales.stored_rentals:
@@ -164,11 +121,10 @@ def _set_discounts(connection: Connection, book: Book, command: SetDiscounts) ->
     connection.execute(insert(table), rows)
 
 
-DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {
+DEFINITIONS: Definitions = {
     AddNumbers: _add_numbers,
     SetDiscounts: _set_discounts,
     OfferNumber: _offer_number,
-    **order_store.DEFINITIONS,
 }
 
 

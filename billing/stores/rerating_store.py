@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -29,6 +29,7 @@ from billing.facts.coverage import NONE, charge_covered
 from billing.facts.ledger import Difference
 from billing.facts.rerating import Correction, CorrectPrice, RatedCall, correction_transaction
 from billing.stores import schema
+from billing.stores.definition import Definitions
 from billing.stores.schema import metadata
 from billing.stores.statements import MAX_KEYS
 
@@ -84,7 +85,7 @@ def _trimmed(call: RatedCall, command: CorrectPrice) -> Any:
     return command.rate.until((call.cdr.answered_at or 0) + billed * 1000)
 
 
-DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {CorrectPrice: _correct}
+DEFINITIONS: Definitions = {CorrectPrice: _correct}
 
 _C = schema.cdrs.c
 _RATED = select(schema.cdrs).where(_C.rate.is_not(None), _C.account.is_not(None))

@@ -17,9 +17,9 @@ from sqlalchemy import (
     Table,
 )
 
-from billing.decisions.sales import Bonus, Notice
 from billing.facts.due import DueWork
 from billing.facts.product import Product, Subscription
+from billing.facts.sales import Bonus, Notice
 from billing.stores.schema import metadata
 
 due_work = Table(

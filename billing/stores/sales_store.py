@@ -2,115 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
 
-from billing.decisions.book import Book, LiveCall
-from billing.decisions.sales import (
+from billing.decisions.book import Book
+from billing.decisions.sales import Changes, Sales
+from billing.facts.command import Touched
+from billing.facts.coverage import Coverage
+from billing.facts.due import DueWork
+from billing.facts.ledger import Difference
+from billing.facts.product import ENDED, Product, Subscription
+from billing.facts.sales import (
     Bonus,
-    BuyPackage,
-    Changes,
     DefineBonus,
     DefineDestination,
     DefineProduct,
     EnsureWork,
     MoveDue,
     Notice,
-    PostBonus,
-    RenewPackage,
-    Sales,
-    SalesCommand,
     ScheduleWork,
-    SetAutoRenew,
     Tell,
 )
-from billing.facts.authorization import (
-    AddAccount,
-    AnswerCall,
-    ChangeStatus,
-    CloseCall,
-    ExtendCall,
-    OpenCall,
-    ProveAlive,
-    SetAccount,
-    TopUp,
-    WriteCdr,
-)
-from billing.facts.coverage import Coverage
-from billing.facts.due import DueWork
-from billing.facts.ledger import Difference
-from billing.facts.product import ENDED, Product, Subscription
-from billing.stores import debt_store, rental_store, wallet_store
 from billing.stores import sales_schema as schema
+from billing.stores.definition import Definitions
 from billing.stores.schema import accounts, cdrs, coverage_from_blob, entries, live_calls
 
 LONGEST_CALL_MS = 2 * 86_400_000
 """No call lasts longer, so one that ended on a day was set up at most so long before."""
 
 
-_OF_CALLS = frozenset(
-    {ExtendCall, AnswerCall, ProveAlive, CloseCall, WriteCdr, ChangeStatus, AddAccount}
-)
-"""Commands that have nothing to do with what is sold."""
-
-
 # Loading
 
 
-def load(
-    connection: Connection, commands: Sequence[Any], calls: Iterable[LiveCall]
-) -> Sales | None:
-    """What the commands of a batch touch beside calls and accounts; None for nothing, as in most
-    batches."""
-    commands = [command for command in commands if _about_sales(command)]
-    calls = [call for call in calls if call.coverage is not None]
-    if not commands and not calls:
-        return None
-    keys: set[str] = set()
-    owners: set[int] = set()
-    bonuses: set[tuple[int, str]] = set()
-    renewing = any(isinstance(command, RenewPackage) for command in commands)
-    for command in commands:
-        match command:
-            case OpenCall(packages=packages):
-                keys.update(packages)
-            case PostBonus(account_id=account_id, day=day):
-                bonuses.add((account_id, day))
-            case BuyPackage(account_id=account_id, purchase_id=key):
-                owners.add(account_id)
-                keys.add(key)
-            case RenewPackage(subscription=key) | SetAutoRenew(subscription=key):
-                keys.add(key)
-            case (
-                TopUp(account_id=account_id)
-                | SetAccount(account_id=account_id)
-                | SalesCommand(account_id=account_id)
-            ):
-                owners.add(account_id)
-    for call in calls:
-        keys.update(call.coverage.candidates if call.coverage is not None else ())
-    nothing = not (keys or owners or bonuses)
-    if nothing and not any(type(command) in rental_store.DEFINITIONS for command in commands):
-        return None
-    sales = Sales(
-        products(connection) if owners or renewing else {},
-        _subscriptions(connection, keys, owners),
-        _bonuses(connection, bonuses),
-    )
-    rental_store.load(connection, commands, sales)
-    wallet_store.load(connection, commands, sales)
-    debt_store.load(connection, commands, sales)
-    return sales
-
-
-def _about_sales(command: Any) -> bool:
-    if isinstance(command, OpenCall):
-        return bool(command.packages)
-    if isinstance(command, SetAccount):
-        return command.about_credit
-    return type(command) not in _OF_CALLS
+def load(connection: Connection, touched: Touched, sales: Sales) -> None:
+    """Put the packages and notices that a batch touches into the working set."""
+    if touched.products:
+        sales.products = products(connection)
+    if touched.subscriptions or touched.subscriptions_of:
+        found = _subscriptions(connection, touched.subscriptions, touched.subscriptions_of)
+        sales.subscriptions = {item.id: item for item in found}
+        sales.stored_subscriptions = frozenset(sales.subscriptions)
+    if touched.bonuses:
+        found_bonuses = _bonuses(connection, touched.bonuses)
+        sales.bonuses = {(bonus.account_id, bonus.day): bonus for bonus in found_bonuses}
+    if touched.notices:
+        column = schema.notices.c.id
+        query = select(column).where(column.in_(sorted(touched.notices)))
+        sales.told = set(connection.execute(query).scalars())
 
 
 def products(connection: Connection) -> dict[str, Product]:
@@ -118,8 +58,6 @@ def products(connection: Connection) -> dict[str, Product]:
 
 
 def _subscriptions(connection: Connection, keys: set[str], owners: set[int]) -> list[Subscription]:
-    if not keys and not owners:
-        return []
     columns = schema.subscriptions.c
     mine = columns.account_id.in_(sorted(owners)) & (columns.state != ENDED)
     query = select(schema.subscriptions).where(or_(columns.id.in_(sorted(keys)), mine))
@@ -127,8 +65,6 @@ def _subscriptions(connection: Connection, keys: set[str], owners: set[int]) -> 
 
 
 def _bonuses(connection: Connection, owners: set[tuple[int, str]]) -> list[Bonus]:
-    if not owners:
-        return []
     columns = schema.bonuses.c
     query = select(schema.bonuses).where(
         columns.account_id.in_(sorted({owner for owner, _ in owners})),
@@ -144,20 +80,15 @@ _PRODUCTS = select(schema.products)
 
 
 def write(connection: Connection, sales: Sales) -> None:
-    """What a batch changed."""
+    """Write what a batch changed of packages, bonuses, due work and notices."""
     changes = sales.changes
-    if not changes:
-        return
     for key, item in changes.subscriptions.items():
         row = schema.subscription_row(item)
-        if key in sales.stored:
+        if key in sales.stored_subscriptions:
             table = schema.subscriptions
             connection.execute(update(table).where(table.c.id == key).values(row))
         else:
             connection.execute(insert(schema.subscriptions), row)
-    rental_store.write(connection, sales)
-    wallet_store.write(connection, sales)
-    debt_store.write(connection, sales)
     _write_bonuses(connection, changes)
     _write_due(connection, changes)
     _write_notices(connection, changes)
@@ -248,8 +179,7 @@ def _define_bonus(connection: Connection, _: Book, command: DefineBonus) -> None
         connection.execute(insert(due), schema.due_row(command.work))
 
 
-DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {
-    **rental_store.DEFINITIONS,
+DEFINITIONS: Definitions = {
     MoveDue: _move_due,
     ScheduleWork: _schedule,
     EnsureWork: _ensure,
@@ -362,7 +292,7 @@ def verify(connection: Connection) -> list[Difference]:
         ):
             if expected != kept:
                 found.append(Difference(what, f"of {item.id}, in ms", expected, kept))
-    return [*found, *_verify_bonuses(connection), *wallet_store.verify(connection)]
+    return [*found, *_verify_bonuses(connection)]
 
 
 def _verify_bonuses(connection: Connection) -> list[Difference]:

@@ -20,12 +20,12 @@ from sqlalchemy import (
     Table,
 )
 
-from billing.decisions.book import LiveCall
 from billing.facts.account import Account, Change
 from billing.facts.cdr import Cdr, MediaFigures
 from billing.facts.coverage import Coverage
 from billing.facts.ledger import Entry
-from billing.facts.tariff import Rate
+from billing.facts.live_call import LiveCall
+from billing.facts.rate import Rate
 
 metadata = MetaData()
 

@@ -20,41 +20,32 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from billing.decisions.book import Book, LiveCall, recovered
-from billing.decisions.sales import RenewPackage, SalesCommand
-from billing.decisions.table import decide
+from billing.decisions.book import Book
+from billing.decisions.calls import recovered
+from billing.decisions.table import DECISIONS, decide
 from billing.facts.account import Account, Change
 from billing.facts.authorization import (
-    AddAccount,
-    AnswerCall,
-    AssignTariff,
     BillingError,
-    ChangeStatus,
     CloseCall,
-    ExtendCall,
-    OpenCall,
-    ProveAlive,
-    SetAccount,
-    TopUp,
-    WriteCdr,
 )
-from billing.facts.bill import MakeBills
 from billing.facts.cdr import Cdr
-from billing.facts.ledger import Difference, Entry, payment_transaction
+from billing.facts.command import Answer, Command, Touched, touched_by
+from billing.facts.ledger import Difference, Entry
+from billing.facts.live_call import LiveCall
 from billing.facts.tariff import Tariff
-from billing.facts.wallet import transaction_of
 from billing.stores import (
-    bill_store,
     cdr_search,
-    rerating_store,
+    debt_store,
+    order_store,
+    rental_store,
     sales_store,
     schema,
     tariff_store,
-    tax_store,
     verification,
     wallet_store,
 )
 from billing.stores.cdr_search import CdrFilter
+from billing.stores.definitions import define
 from billing.stores.schema import metadata
 from billing.stores.statements import MAX_KEYS, Lookup, Statement
 
@@ -116,9 +107,9 @@ class Store:
 
     # Writing
 
-    def apply(self, commands: Sequence[Any]) -> list[Any]:
-        """Apply a batch in one transaction; a result, or the BillingError of a refused command,
-        for each.
+    def apply(self, commands: Sequence[Command[Answer]]) -> list[Answer | BillingError]:
+        """Apply a batch in one transaction; each command's answer, or the BillingError that refused
+        it.
 
         Raises:
             StoreError: the database failed and nothing of the batch was applied.
@@ -136,63 +127,21 @@ class Store:
                     raise last from error
         raise last
 
-    def _apply(self, connection: Connection, commands: Sequence[Any]) -> list[Any]:
-        book = self._load(connection, commands)
-        results: list[Any] = []
+    def _apply(
+        self, connection: Connection, commands: Sequence[Command[Answer]]
+    ) -> list[Answer | BillingError]:
+        book = _load(connection, touched_by(commands))
+        results: list[Answer | BillingError] = []
         for command in commands:
             try:
-                if isinstance(command, AddAccount):
-                    results.append(self._add_account(connection, book, command))
-                elif type(command) in _DEFINITIONS:
-                    define = _DEFINITIONS[type(command)]
-                    results.append(define(connection, book, command))
-                else:
+                if type(command) in DECISIONS:
                     results.append(decide(book, command))
+                else:
+                    results.append(define(connection, book, command))
             except BillingError as refused:
                 results.append(refused.with_traceback(None))  # whose frames hold the results
         _write(connection, book)
         return results
-
-    def _load(self, connection: Connection, commands: Sequence[Any]) -> Book:
-        """Read what the batch touches, each table once."""
-        wanted = _Keys(commands)
-        calls = [schema.call_of(row) for row in _LIVE_BY_ID.rows(connection, wanted.calls)]
-        if wanted.renewing:
-            seen = {call.call_id for call in calls}
-            found = map(schema.call_of, _COVERED_BY_ACCOUNT.rows(connection, wanted.renewing))
-            calls += [call for call in found if call.call_id not in seen]
-        known = {call.call_id for call in calls}
-        missing = [key for call_id, key in wanted.closing.items() if call_id not in known]
-        found_cdrs = _CDRS_BY_ID.rows(connection, [*missing, *wanted.cdrs])
-        cdrs = [schema.cdr_of(dict(zip(_CDR_COLUMNS, row, strict=True))) for row in found_cdrs]
-        account_ids = wanted.accounts | {c.account_id for c in calls if c.account_id is not None}
-        account_ids |= {cdr.account for cdr in cdrs if cdr.account is not None}
-        accounts = _ACCOUNTS_BY_ID.rows(connection, sorted(account_ids))
-        payments = _PAYMENTS_BY_ID.rows(connection, wanted.payments)
-        book = Book(map(schema.account_of, accounts), calls, cdrs, map(schema.entry_of, payments))
-        sales = sales_store.load(connection, commands, calls)
-        if sales is not None:
-            book.sales = sales
-        return book
-
-    def _add_account(self, connection: Connection, book: Book, command: AddAccount) -> Account:
-        row: dict[str, Any] = {
-            "name": command.name,
-            "kind": command.kind,
-            "currency": command.currency,
-            "balance_micros": 0,
-            "reserved_micros": 0,
-            "credit_limit_micros": command.credit_limit_micros,
-            "status": command.status,
-            "tariff": command.tariff,
-            "version": 0,
-            "created_at": command.at,
-        }
-        key = connection.execute(insert(schema.accounts), row).inserted_primary_key
-        assert key is not None
-        account = Account(id=key[0], **row)
-        book.accounts[account.id] = book.loaded[account.id] = account
-        return account
 
     def _error(self, error: Exception) -> StoreError:
         return StoreError(f"database {self._name}: {' '.join(str(_cause(error)).split())}")
@@ -267,7 +216,7 @@ class Store:
             rows = connection.execute(query.group_by(columns.node).order_by(columns.node)).all()
         return {node: (int(calls), int(alive)) for node, calls, alive in rows}
 
-    def _reading(self) -> Any:
+    def _reading(self) -> Connection:
         return self._reader.connect()
 
     # Checking
@@ -280,8 +229,10 @@ class Store:
         commands = recovery(self.live_calls(node))
         cdrs: list[Cdr] = []
         for start in range(0, len(commands), MAX_KEYS):
-            settled = self.apply(commands[start : start + MAX_KEYS])
-            cdrs += [settlement.cdr for settlement in settled]
+            for settled in self.apply(commands[start : start + MAX_KEYS]):
+                if isinstance(settled, BillingError):
+                    raise settled
+                cdrs.append(settled.cdr)
         return cdrs
 
     def verify(self) -> list[Difference]:
@@ -296,66 +247,32 @@ def recovery(calls: Iterable[LiveCall]) -> list[CloseCall]:
     return [CloseCall(call.call_id, recovered(call)) for call in calls]
 
 
-class _Keys:
-    """What the commands of a batch touch."""
-
-    def __init__(self, commands: Iterable[Any]) -> None:
-        self.accounts: set[int] = set()
-        self.calls: list[str] = []
-        self.closing: dict[str, str] = {}
-        self.cdrs: list[str] = []
-        self.payments: list[str] = []
-        self.renewing: list[int] = []
-        """Accounts whose calls go on under a new term of a package."""
-        for command in commands:
-            self._add(command)
-
-    def _add(self, command: Any) -> None:
-        if isinstance(command, wallet_store.COMMANDS):
-            self.payments.append(transaction_of(command))
-        match command:
-            case OpenCall(call_id=call_id, account_id=account_id):
-                self.calls.append(call_id)
-                if account_id is not None:
-                    self.accounts.add(account_id)
-            case ExtendCall(call_id=call_id) | AnswerCall(call_id=call_id):
-                self.calls.append(call_id)
-            case ProveAlive(calls=calls):
-                self.calls += [call_id for call_id, _ in calls]
-            case CloseCall(call_id=call_id, cdr=cdr):
-                self.calls.append(call_id)
-                self.closing[call_id] = cdr.id
-            case WriteCdr(cdr=cdr):
-                self.cdrs.append(cdr.id)
-                if cdr.account is not None:
-                    self.accounts.add(cdr.account)
-            case TopUp(account_id=account_id, payment_id=payment_id):
-                self.accounts.add(account_id)
-                self.payments.append(payment_transaction(payment_id))
-            case RenewPackage(account_id=account_id):
-                self.accounts.add(account_id)
-                self.renewing.append(account_id)
-            case MakeBills(parties=parties):
-                # Nobody posts to them between the reading of their entries and of their balances.
-                self.accounts.update(parties)
-            case AssignTariff(account_id=account_id):
-                self.accounts.add(account_id)
-            case (
-                SetAccount(account_id=account_id)
-                | ChangeStatus(account_id=account_id)
-                | SalesCommand(account_id=account_id)
-            ):
-                self.accounts.add(account_id)
+def _load(connection: Connection, touched: Touched) -> Book:
+    """The working set of a batch; each table is read once."""
+    calls = [schema.call_of(row) for row in _LIVE_BY_ID.rows(connection, sorted(touched.calls))]
+    known = {call.call_id for call in calls}
+    if touched.covered_calls_of:
+        owners = sorted(touched.covered_calls_of)
+        found = map(schema.call_of, _COVERED_BY_ACCOUNT.rows(connection, owners))
+        calls += [call for call in found if call.call_id not in known]
+    closed = [cdr_id for call_id, cdr_id in touched.closing.items() if call_id not in known]
+    found_cdrs = _CDRS_BY_ID.rows(connection, [*closed, *sorted(touched.cdrs)])
+    cdrs = [schema.cdr_of(dict(zip(_CDR_COLUMNS, row, strict=True))) for row in found_cdrs]
+    account_ids = touched.accounts | {c.account_id for c in calls if c.account_id is not None}
+    account_ids |= {cdr.account for cdr in cdrs if cdr.account is not None}
+    accounts = _ACCOUNTS_BY_ID.rows(connection, sorted(account_ids))
+    payments = _PAYMENTS_BY_ID.rows(connection, sorted(touched.payments))
+    book = Book(map(schema.account_of, accounts), calls, cdrs, map(schema.entry_of, payments))
+    for call in calls:
+        if call.coverage is not None:
+            touched.subscriptions.update(call.coverage.candidates)
+    for room in _ROOMS:
+        room.load(connection, touched, book.sales)
+    return book
 
 
-_DEFINITIONS = {
-    **sales_store.DEFINITIONS,
-    **rerating_store.DEFINITIONS,
-    **tariff_store.DEFINITIONS,
-    **bill_store.DEFINITIONS,
-    **wallet_store.DEFINITIONS,
-    **tax_store.DEFINITIONS,
-}
+_ROOMS = (order_store, rental_store, sales_store, wallet_store, debt_store)
+"""The stores of what is sold. Orders come first: they touch rentals and numbers."""
 _ACCOUNTS = select(schema.accounts)
 _ENTRIES = select(schema.entries)
 _LIVE = select(schema.live_calls)
@@ -420,7 +337,9 @@ def _write(connection: Connection, book: Book) -> None:
     if book.new_changes:
         rows = [schema.change_row(change) for change in book.new_changes]
         connection.execute(insert(schema.account_changes_table), rows)
-    sales_store.write(connection, book.sales)
+    if book.sales.changes:
+        for room in _ROOMS:
+            room.write(connection, book.sales)
     accounts = [schema.account_changes(account) for account in book.changed_accounts]
     if _UPDATE_ACCOUNTS.run(connection, accounts) != len(accounts):
         raise _Conflict

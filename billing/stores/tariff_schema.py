@@ -17,7 +17,8 @@ from sqlalchemy import (
     Table,
 )
 
-from billing.facts.tariff import Rate, Terms
+from billing.facts.rate import Rate
+from billing.facts.tariff import Terms
 from billing.stores.schema import metadata
 
 tariffs = Table(

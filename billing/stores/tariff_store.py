@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
@@ -11,24 +10,14 @@ from sqlalchemy import Connection, bindparam, insert, or_, select, update
 from billing.decisions.book import Book
 from billing.facts.assignment import Assignment
 from billing.facts.authorization import AssignTariff, BillingError, ReplaceTariff, UndoTariff
-from billing.facts.tariff import Rate, Tariff, Terms, same_facts
+from billing.facts.rate import Rate
+from billing.facts.tariff import Tariff, Terms, Version, same_facts
 from billing.stores import tariff_schema as schema
+from billing.stores.definition import Definitions
 
 _UNDO = "undo of version "
 PAGE = 10_000
 """Rates read at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A price list as it was made at an instant (epoch milliseconds)."""
-
-    tariff: str
-    version: int
-    currency: str
-    terms: Terms
-    made_at: int
-    note: str
 
 
 # Writing
@@ -139,7 +128,7 @@ def _assign(connection: Connection, book: Book, command: AssignTariff) -> Assign
     return Assignment(command.account_id, command.line, command.tariff, command.from_at, key[0])
 
 
-DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {
+DEFINITIONS: Definitions = {
     ReplaceTariff: _replace,
     UndoTariff: _undo,
     AssignTariff: _assign,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, delete, insert, select
 
 from billing.decisions.book import Book
 from billing.facts.tax import SetTax, TaxRate
+from billing.stores.definition import Definitions
 from billing.stores.schema import metadata
 
 tax_rates = Table(
@@ -32,7 +30,7 @@ def _set(connection: Connection, _: Book, command: SetTax) -> bool:
     return had
 
 
-DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {SetTax: _set}
+DEFINITIONS: Definitions = {SetTax: _set}
 
 
 def rates(connection: Connection) -> list[TaxRate]:

@@ -10,7 +10,14 @@ from billing.facts.cdr import leg_key
 from billing.facts.coverage import charge_covered
 from billing.facts.ledger import Difference, call_transaction, unbalanced
 from billing.facts.rating import charge
-from billing.stores import bill_store, order_store, rerating_store, sales_store, schema
+from billing.stores import (
+    bill_store,
+    order_store,
+    rerating_store,
+    sales_store,
+    schema,
+    wallet_store,
+)
 
 
 def differences(connection: Connection) -> list[Difference]:
@@ -22,6 +29,7 @@ def differences(connection: Connection) -> list[Difference]:
         *_verify_costs(connection),
         *rerating_store.verify(connection),
         *sales_store.verify(connection),
+        *wallet_store.verify(connection),
         *bill_store.verify(connection),
     ]
 

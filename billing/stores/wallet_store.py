@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from sqlalchemy import (
     BigInteger,
@@ -22,17 +21,14 @@ from sqlalchemy import (
 from billing.decisions.book import Book
 from billing.decisions.sales import Sales
 from billing.facts.authorization import BillingError
+from billing.facts.command import Touched
 from billing.facts.ledger import Difference
 from billing.facts.wallet import (
-    BuyCredit,
-    ChargeFee,
     Offer,
     PutOffer,
-    Refund,
-    Spend,
-    TakeTrial,
     Wallet,
 )
+from billing.stores.definition import Definitions
 from billing.stores.schema import entries, metadata
 
 wallets = Table(
@@ -51,8 +47,6 @@ offers_table = Table(
     Column("units", BigInteger, primary_key=True),
     Column("price_micros", BigInteger, nullable=False),
 )
-
-COMMANDS = (BuyCredit, TakeTrial, Spend, Refund, ChargeFee)
 
 
 def _put_offer(connection: Connection, _: Book, command: PutOffer) -> Offer | None:
@@ -81,7 +75,7 @@ def _put_offer(connection: Connection, _: Book, command: PutOffer) -> Offer | No
     return made
 
 
-DEFINITIONS: dict[type, Callable[[Connection, Book, Any], Any]] = {PutOffer: _put_offer}
+DEFINITIONS: Definitions = {PutOffer: _put_offer}
 
 
 def offers(connection: Connection, wallet: str | None = None) -> list[Offer]:
@@ -93,9 +87,9 @@ def offers(connection: Connection, wallet: str | None = None) -> list[Offer]:
     return [Offer(*row) for row in connection.execute(query)]
 
 
-def load(connection: Connection, commands: Sequence[Any], sales: Sales) -> None:
-    owners = {command.account_id for command in commands if isinstance(command, COMMANDS)}
-    for wallet in of_accounts(connection, owners):
+def load(connection: Connection, touched: Touched, sales: Sales) -> None:
+    """Put the wallets that a batch touches into the working set."""
+    for wallet in of_accounts(connection, touched.wallets_of):
         sales.wallets[wallet.account_id, wallet.name] = wallet
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from billing.facts.assignment import Assignments
-from billing.facts.tariff import Rate, Tariff
+from billing.facts.rate import Rate
+from billing.facts.tariff import Tariff
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import PresentedRoute
 from softswitch.admission.entitlement import Entitlements

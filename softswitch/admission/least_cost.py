@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from billing.facts.product import Destinations
+from billing.facts.rate import Rate
 from billing.facts.rating import charge
-from billing.facts.tariff import Rate, Tariff
+from billing.facts.tariff import Tariff
 from softswitch.admission.routing import ToTrunk
 from softswitch.subscribers.directory import Trunk
 from softswitch.subscribers.refusal import Refusal

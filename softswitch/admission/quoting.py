@@ -8,8 +8,8 @@ from typing import Any
 
 from billing.facts.coverage import NONE, Coverage, charge_covered, continued
 from billing.facts.money import format_amount
+from billing.facts.rate import Rate
 from billing.facts.rating import Charge, answered, charge, parts
-from billing.facts.tariff import Rate
 from softswitch.admission.least_cost import Costed
 
 Row = dict[str, Any]

@@ -7,12 +7,13 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Protocol
 
 from sqlalchemy import Connection
 
 from billing.facts.account import Account
 from billing.facts.assignment import Assignment
+from billing.facts.command import Answer, Apply, Command
 from billing.facts.product import Destinations, Subscription
 from billing.facts.tariff import Tariff
 from billing.stores import rental_store, sales_store, tariff_store
@@ -32,8 +33,6 @@ from softswitch.subscribers.subscriber_store import SubscriberStore
 
 Capped = tuple[Caps, tuple[tuple[int, int], ...]]
 """An account's caps, and what it spent: (epoch milliseconds, micros)."""
-Apply = Callable[[Sequence[Any]], Sequence[Any]]
-"""Billing commands to their results, in order; a refused command's result is its exception."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class Context:
         with self.billing.engine.begin() as connection:
             news.tell(connection, self.changes)
 
-    def do(self, command: Any) -> Any:
+    def do(self, command: Command[Answer]) -> Answer:
         """Apply one billing command. Raises OperationError with its refusal."""
         (result,) = self.apply([command])
         if isinstance(result, Exception):
@@ -215,13 +214,26 @@ def rented_numbers(
     ]
 
 
-def submitting(loop: asyncio.AbstractEventLoop, submit: Callable[[Any], Awaitable[Any]]) -> Apply:
+class Submit(Protocol):
+    """The billing writer's entrance: :meth:`billing.stores.group_commit.GroupCommit.submit`."""
+
+    def __call__(self, command: Command[Answer], /) -> Awaitable[Answer]: ...
+
+
+def submitting(loop: asyncio.AbstractEventLoop, submit: Submit) -> Apply:
     """`apply` for operations that run in a thread beside the loop that owns the billing writer."""
 
-    async def all_of(commands: Sequence[Any]) -> Sequence[Any]:
+    async def all_of(commands: Sequence[Command[Answer]]) -> list[Answer | BaseException]:
         return await asyncio.gather(*map(submit, commands), return_exceptions=True)
 
-    def apply(commands: Sequence[Any]) -> Sequence[Any]:
-        return asyncio.run_coroutine_threadsafe(all_of(commands), loop).result()
+    def apply(commands: Sequence[Command[Answer]], /) -> Sequence[Answer | Exception]:
+        answers = asyncio.run_coroutine_threadsafe(all_of(commands), loop).result()
+        return [_finished(answer) for answer in answers]
 
     return apply
+
+
+def _finished(answer: Answer | BaseException) -> Answer | Exception:
+    if isinstance(answer, BaseException) and not isinstance(answer, Exception):
+        raise answer  # the loop is being shut down
+    return answer

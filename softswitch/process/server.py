@@ -14,10 +14,10 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from billing.decisions.sales import EnsureWork
 from billing.facts.authorization import ProveAlive
 from billing.facts.bill import first_work
 from billing.facts.cdr import Cdr
+from billing.facts.sales import EnsureWork
 from billing.stores.group_commit import GroupCommit
 from billing.stores.store import Store, StoreError
 from rtp.client import MediaWorkers

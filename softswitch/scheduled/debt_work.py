@@ -3,10 +3,11 @@ is told, and suspensions end whose debt was made up for otherwise than by a paym
 
 from __future__ import annotations
 
-from billing.decisions.sales import MoveDue, Notice, Tell
 from billing.facts.calendar import Term, local_day, next_midnight
+from billing.facts.command import Command
 from billing.facts.debt import Debt, LiftSuspension, SuspendForDebt, suspended_key, warned_key
 from billing.facts.due import DueWork, Handler
+from billing.facts.sales import MoveDue, Notice, Tell
 from billing.stores import debt_search, sales_store
 from billing.stores.store import Store
 
@@ -17,10 +18,10 @@ def watch_debts(store: Store, zone: str, suspend_after: Term | None, warn_before
     """A debt suspends an account once: one that an operator opens again stays open until it owes
     anew."""
 
-    def handle(work: DueWork) -> list[object]:
+    def handle(work: DueWork) -> list[Command[object]]:
         now = work.due_at
         with store.reading() as connection:
-            commands: list[object] = [
+            commands: list[Command[object]] = [
                 LiftSuspension(account_id=item.account_id, at=now)
                 for item in debt_search.made_up(connection)
             ]
@@ -36,7 +37,7 @@ def watch_debts(store: Store, zone: str, suspend_after: Term | None, warn_before
             commands += _steps(debt, now, suspends_at(debt, suspend_after, zone), told)
         return [*commands, MoveDue(work, next_midnight(now, zone))]
 
-    def _steps(debt: Debt, now: int, suspends: int, told: set[str]) -> list[object]:
+    def _steps(debt: Debt, now: int, suspends: int, told: set[str]) -> list[Command[object]]:
         if now >= suspends:
             if suspended_key(debt) in told:
                 return []

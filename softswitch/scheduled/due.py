@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from billing.decisions import bonus, packages, rentals
-from billing.decisions.sales import NOTICE_KIND, MoveDue, Notice, RenewPackage, ScheduleWork, Tell
 from billing.facts import bill, debt, order
 from billing.facts.account import ACTIVE, CLOSED, SUSPENDED, Change
 from billing.facts.calendar import WEEKDAYS, Term, WorkingDays, local_day, next_midnight
-from billing.facts.due import Apply, DueReport, DueWork, Handler, run
+from billing.facts.command import Apply, Command
+from billing.facts.due import DueReport, DueWork, Handler, run
 from billing.facts.rental import QUARANTINE_TERM, ChargeRental
+from billing.facts.sales import NOTICE_KIND, MoveDue, Notice, RenewPackage, ScheduleWork, Tell
 from billing.stores import bill_store, sales_store
 from billing.stores.store import Store
 from softswitch.config.config import Config
@@ -101,7 +102,7 @@ def _handlers(store: Store, zone: str, settings: DueSettings) -> dict[str, Handl
         with store.reading() as connection:
             return sales_store.incoming_minutes(connection, start, end)
 
-    def post_bonus(work: DueWork) -> list[object]:
+    def post_bonus(work: DueWork) -> list[Command[object]]:
         with store.reading() as connection:
             rates = sales_store.bonus_rates(connection)
         return bonus.commands(work, minutes, rates, zone)
@@ -126,7 +127,7 @@ def _handlers(store: Store, zone: str, settings: DueSettings) -> dict[str, Handl
 def _end_change(store: Store) -> Handler:
     moves = NumberMoves(store.engine)
 
-    def handle(work: DueWork) -> list[object]:
+    def handle(work: DueWork) -> list[Command[object]]:
         moves.end_change(work.subject, work.due_at)
         return [MoveDue(work, None)]
 
@@ -145,8 +146,8 @@ def _cancel_unused(store: Store, zone: str, settings: DueSettings) -> Handler:
     end of their rest, and tells their subscribers if that wasn't done."""
     moves = NumberMoves(store.engine)
 
-    def handle(work: DueWork) -> list[object]:
-        commands: list[object] = []
+    def handle(work: DueWork) -> list[Command[object]]:
+        commands: list[Command[object]] = []
         if settings.inactivity is not None:
             cutoff = settings.inactivity.boundary(work.due_at, -1, zone)
             until = settings.quarantine.boundary(work.due_at, 1, zone)
@@ -177,7 +178,7 @@ def _mail_notice(store: Store, settings: DueSettings) -> Handler:
     from the notice, so that a second time changes nothing."""
     subscribers, outbox = SubscriberStore(store.engine), Outbox(store.engine)
 
-    def handle(work: DueWork) -> list[object]:
+    def handle(work: DueWork) -> list[Command[object]]:
         with store.reading() as connection:
             notice = sales_store.notice(connection, work.subject)
         if notice is not None:
@@ -196,7 +197,7 @@ def _make_bills(store: Store, zone: str) -> Handler:
     call waits long for the books meanwhile."""
     subscribers = SubscriberStore(store.engine)
 
-    def share(work: DueWork) -> list[object]:
+    def share(work: DueWork) -> list[Command[object]]:
         month, *_, next_due_at = bill.billing_month(work.due_at, zone)
         with store.reading() as connection:
             last = bill_store.last_account(connection)
@@ -206,7 +207,7 @@ def _make_bills(store: Store, zone: str) -> Handler:
         ]
         return [*(ScheduleWork(part.key, part) for part in parts), MoveDue(work, next_due_at)]
 
-    def handle(work: DueWork) -> list[object]:
+    def handle(work: DueWork) -> list[Command[object]]:
         if work.subject == bill.DUE_SUBJECT:
             return share(work)
         month, before_at, starts_at, _ = bill.billing_month(work.due_at, zone)
@@ -227,7 +228,7 @@ def _make_bills(store: Store, zone: str) -> Handler:
 def _end_lease(store: Store, zone: str) -> Handler:
     directory = DirectoryStore(store.engine)
 
-    def handle(work: DueWork) -> list[object]:
+    def handle(work: DueWork) -> list[Command[object]]:
         def noted(number: str, ends_on: str) -> Change:
             assert work.account_id is not None
             what, why = f"line {number}", f"the lease ended on {ends_on}"
@@ -243,7 +244,7 @@ def _end_lease(store: Store, zone: str) -> Handler:
 def _expire_document(store: Store) -> Handler:
     subscribers = SubscriberStore(store.engine)
 
-    def handle(work: DueWork) -> list[object]:
+    def handle(work: DueWork) -> list[Command[object]]:
         document = subscribers.document(int(work.subject))
         if document is None:
             return [MoveDue(work, None)]
@@ -259,11 +260,11 @@ def _expire_document(store: Store) -> Handler:
     return handle
 
 
-def _renew(work: DueWork) -> list[object]:
+def _renew(work: DueWork) -> list[Command[object]]:
     assert work.account_id is not None
     return [RenewPackage(account_id=work.account_id, at=work.due_at, subscription=work.subject)]
 
 
-def _charge(work: DueWork) -> list[object]:
+def _charge(work: DueWork) -> list[Command[object]]:
     assert work.account_id is not None
     return [ChargeRental(account_id=work.account_id, at=work.due_at, rental=work.subject)]

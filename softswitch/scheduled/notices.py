@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from billing.decisions.sales import Notice
+from billing.facts.sales import Notice
 from softswitch.mail.letter import MAX_KEY, MAX_SUBJECT, Mail
 
 LANGUAGES = ("en", "ka", "ru", "fa", "kk")

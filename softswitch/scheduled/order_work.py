@@ -3,11 +3,12 @@ approved in time connect what was kept for them, and late orders are told of."""
 
 from __future__ import annotations
 
-from billing.decisions.sales import MoveDue
 from billing.facts.calendar import WorkingDays, local_day
+from billing.facts.command import Command
 from billing.facts.due import DueWork, Handler
 from billing.facts.order import ConnectOrder, OfferNumber, ServeOrders, TellLate, fits
 from billing.facts.rental import DOCUMENTS, STOCK, ReleaseNumber
+from billing.facts.sales import MoveDue
 from billing.stores import order_store, rental_store
 from billing.stores.store import Store
 from softswitch.subscribers.subscriber_store import SubscriberStore
@@ -19,7 +20,7 @@ def serve_pool(store: Store) -> Handler:
     Connecting takes the work away; as long as it is there, whoever is first is tried anew, since
     somebody may have cancelled meanwhile."""
 
-    def handle(work: DueWork) -> list[object]:
+    def handle(work: DueWork) -> list[Command[object]]:
         with store.reading() as connection:
             number = rental_store.number(connection, work.subject)
             waiting = order_store.waiting(connection)
@@ -41,7 +42,7 @@ def release(store: Store, zone: str, days: WorkingDays) -> Handler:
     """A number's state ends by itself. One that waited for documents is connected if they were
     approved, and nobody had the time to say so."""
 
-    def handle(work: DueWork) -> list[object]:
+    def handle(work: DueWork) -> list[Command[object]]:
         assert work.account_id is not None
         mine = (work.account_id, work.due_at)
         over = ReleaseNumber(account_id=mine[0], at=mine[1], number=work.subject)
@@ -55,7 +56,7 @@ def release(store: Store, zone: str, days: WorkingDays) -> Handler:
     return handle
 
 
-def tell_late(work: DueWork) -> list[object]:
+def tell_late(work: DueWork) -> list[Command[object]]:
     assert work.account_id is not None
     return [TellLate(account_id=work.account_id, at=work.due_at, order=work.subject)]
 

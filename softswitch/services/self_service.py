@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from billing.decisions.sales import BuyPackage, Purchase
 from billing.facts.account import Account
 from billing.facts.product import Subscription
+from billing.facts.sales import BuyPackage, Purchase
 from billing.stores import sales_store
 from billing.stores.group_commit import GroupCommit
 from billing.stores.store import Store, StoreError

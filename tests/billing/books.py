@@ -7,7 +7,7 @@ from sqlalchemy import inspect
 
 from billing.facts.authorization import AddAccount, TopUp
 from billing.facts.cdr import Cdr
-from billing.facts.tariff import Rate
+from billing.facts.rate import Rate
 from billing.stores.schema import metadata
 from billing.stores.store import Store
 

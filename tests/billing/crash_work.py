@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from billing.decisions.sales import BuyPackage, DefineProduct
 from billing.facts.authorization import (
     AddAccount,
     AnswerCall,
@@ -29,7 +28,8 @@ from billing.facts.authorization import (
 from billing.facts.calendar import Term
 from billing.facts.cdr import Cdr
 from billing.facts.product import Product
-from billing.facts.tariff import Rate
+from billing.facts.rate import Rate
+from billing.facts.sales import BuyPackage, DefineProduct
 from billing.stores import sales_store
 from billing.stores.store import Store, StoreError
 from softswitch.scheduled.due import run_due

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from billing.decisions.rentals import NumberTaken
-from billing.decisions.sales import BuyPackage, DefineProduct, PostBonus
 from billing.facts.authorization import (
     AccountBlocked,
     BillingError,
@@ -21,6 +20,7 @@ from billing.facts.authorization import (
 from billing.facts.calendar import Term
 from billing.facts.product import Product
 from billing.facts.rental import AddNumbers, GiveUpNumber, Number, RentNumber
+from billing.facts.sales import BuyPackage, DefineProduct, PostBonus
 from billing.facts.wallet import ONE, SMS, BuyCredit, ChargeFee, Refund, Spend, TakeTrial
 from billing.stores.store import Store
 from softswitch.scheduled.due import run_due

@@ -32,12 +32,12 @@ from billing.facts.authorization import (
     ReplaceTariff,
     TopUp,
 )
+from billing.facts.rate import Change, Rate
 from billing.facts.rating import charge
 from billing.facts.rerating import CorrectPrice
-from billing.facts.tariff import Change, Rate
 from billing.stores.store import Store, StoreError
 
-SEQUENCES = int(os.environ.get("SOFTSWITCH_LEDGER_SEQUENCES", "500"))
+SEQUENCES = int(os.environ.get("SOFTSWITCH_LEDGER_SEQUENCES", "40"))
 RATES = (
     RATE,
     replace(RATE, per_minute_micros=120_000, connect_fee_micros=5_000),

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from books import account, one, reopen, store
 
-from billing.decisions.sales import DefineProduct
 from billing.facts.calendar import Term
 from billing.facts.product import Product
 from billing.facts.rental import AddNumbers, Number
+from billing.facts.sales import DefineProduct
 from billing.stores import rental_store, sales_store
 from softswitch.scheduled.due import run_due
 
@@ -29,7 +29,7 @@ import sys
 sys.path[:0] = [sys.argv[2], str(__import__("pathlib").Path(sys.argv[2]).parents[1])]
 from billing.facts.authorization import *
 from billing.facts.rental import RentNumber
-from billing.decisions.sales import BuyPackage
+from billing.facts.sales import BuyPackage
 from billing.stores.store import Store
 from softswitch.scheduled.due import run_due
 books = Store(sys.argv[1])

@@ -13,11 +13,11 @@ from phones import Phone
 from sqlalchemy import event
 from world import SWITCH, Address, VirtualLoop, Wire, WireSocket
 
-from billing.decisions.sales import BuyPackage, DefineProduct
 from billing.facts.assignment import Assignments
 from billing.facts.authorization import AddAccount, ProveAlive, ReplaceTariff, TopUp
 from billing.facts.product import Product, Subscription
-from billing.facts.tariff import Rate
+from billing.facts.rate import Rate
+from billing.facts.sales import BuyPackage, DefineProduct
 from billing.stores import sales_store
 from billing.stores.group_commit import GroupCommit
 from billing.stores.store import Store

@@ -21,14 +21,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from billing.decisions import bonus
-from billing.decisions.sales import (
-    BuyPackage,
-    DefineBonus,
-    DefineProduct,
-    EnsureWork,
-    ScheduleWork,
-    SetAutoRenew,
-)
 from billing.facts.account import Change
 from billing.facts.authorization import (
     AddAccount,
@@ -46,8 +38,16 @@ from billing.facts.cdr import Cdr
 from billing.facts.due import DueWork
 from billing.facts.order import ConnectOrder, EndOrder, Offer, PlaceOrder
 from billing.facts.product import Product
+from billing.facts.rate import Rate
 from billing.facts.rental import AddNumbers, GiveUpNumber, Number, RentNumber
-from billing.facts.tariff import Rate
+from billing.facts.sales import (
+    BuyPackage,
+    DefineBonus,
+    DefineProduct,
+    EnsureWork,
+    ScheduleWork,
+    SetAutoRenew,
+)
 from billing.stores import bill_store, order_store, rental_store, sales_store
 from billing.stores.store import Store
 from softswitch.scheduled.due import NUMBER_CHANGE_KIND, DueSettings, first_looks, run_due

@@ -4,9 +4,9 @@ import pytest
 from exchange import Exchange
 from recordings import recorded
 
-from billing.decisions.sales import DefineProduct
 from billing.facts.calendar import Term
 from billing.facts.product import Product
+from billing.facts.sales import DefineProduct
 from softswitch.conference.rooms import DialInRoom, RoomStore
 from softswitch.subscribers import pins
 

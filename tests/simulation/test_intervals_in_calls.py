@@ -10,7 +10,8 @@ from phones import Behaviour
 from billing.facts.assignment import Assignment
 from billing.facts.authorization import ReplaceTariff
 from billing.facts.intervals import Interval
-from billing.facts.tariff import Rate, Terms
+from billing.facts.rate import Rate
+from billing.facts.tariff import Terms
 
 NUMBER = "00442012345678"
 BEGINS = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=EPOCH_MS)

@@ -8,7 +8,8 @@ from phones import Behaviour
 
 from billing.facts.authorization import ReplaceTariff
 from billing.facts.product import NO_SETS
-from billing.facts.tariff import Rate, Tariff
+from billing.facts.rate import Rate
+from billing.facts.tariff import Tariff
 from softswitch.admission.least_cost import LeastCost, order
 from softswitch.admission.routing import ToTrunk
 from softswitch.subscribers.directory import Trunk

@@ -7,9 +7,9 @@ from exchange import Exchange
 from lamp import Lamp
 from recordings import recorded
 
-from billing.decisions.sales import DefineProduct
 from billing.facts.calendar import Term
 from billing.facts.product import Product
+from billing.facts.sales import DefineProduct
 from sip.offer_answer import media_target
 from sip.sdp import SessionDescription
 

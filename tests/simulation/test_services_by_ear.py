@@ -8,7 +8,7 @@ from phones import Behaviour
 from spelling import Ear, spelled
 from test_short_codes import CONFERENCE, UNLIMITED
 
-from billing.decisions.sales import BuyPackage, DefineProduct
+from billing.facts.sales import BuyPackage, DefineProduct
 from softswitch.subscribers import pins
 from softswitch.subscribers.reach import Reach, Target
 from softswitch.subscribers.rented import RentedNumber

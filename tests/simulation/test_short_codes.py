@@ -4,10 +4,10 @@ import pytest
 from exchange import EPOCH_MS, Exchange
 from recordings import FLUSH_SECONDS, TOKEN_SECONDS, recorded
 
-from billing.decisions.sales import DefineProduct
 from billing.facts.authorization import ChangeStatus, TopUp
 from billing.facts.calendar import Term
 from billing.facts.product import Product
+from billing.facts.sales import DefineProduct
 from billing.stores.store import StoreError
 from softswitch.subscribers import pins
 from softswitch.subscribers.supplementary import NO_SERVICES

@@ -9,13 +9,13 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
-from billing.decisions.sales import Notice, ScheduleWork, Tell
 from billing.facts.account import Change
 from billing.facts.calendar import day_start
 from billing.facts.cdr import show_stamp
 from billing.facts.due import DueWork
 from billing.facts.order import CONNECTED, REQUESTED
 from billing.facts.rental import DOCUMENTS
+from billing.facts.sales import Notice, ScheduleWork, Tell
 from billing.stores import rental_store
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row

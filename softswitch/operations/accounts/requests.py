@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from billing.decisions.sales import Notice, Tell
 from billing.facts.account import Change
 from billing.facts.cdr import Cdr, media_row, show_stamp
+from billing.facts.sales import Notice, Tell
 from billing.stores.store import CdrFilter
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from billing.decisions.sales import DefineProduct
 from billing.facts.calendar import Term
 from billing.facts.product import Product
+from billing.facts.sales import DefineProduct
 from billing.stores.store import Store, StoreError
 from softswitch.config.config import Config, load, parse
 from softswitch.control.errors import OperationError

@@ -14,11 +14,11 @@ from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
-from billing.decisions.sales import ScheduleWork, SetAutoRenew
 from billing.facts.account import ACTIVE, DISCONNECTED, SUSPENDED, Account, Change, Status
 from billing.facts.calendar import day_start
 from billing.facts.cdr import show_stamp
 from billing.facts.due import DueWork
+from billing.facts.sales import ScheduleWork, SetAutoRenew
 from billing.stores import rental_store, sales_store
 from ivr_prompts.languages import LANGUAGES
 from sip.digest import Algorithm, ha1

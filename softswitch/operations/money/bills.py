@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from billing.decisions.sales import EnsureWork
 from billing.facts.account import Account
 from billing.facts.bill import Bill, Item, first_work
 from billing.facts.calendar import day_start, local_day
 from billing.facts.cdr import show_stamp
 from billing.facts.money import format_amount
+from billing.facts.sales import EnsureWork
 from billing.stores import bill_store, rental_store, sales_store
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from billing.decisions import bonus
-from billing.decisions.sales import DefineBonus
 from billing.facts.calendar import local_day
 from billing.facts.money import format_amount
+from billing.facts.sales import DefineBonus
 from billing.stores import sales_store
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row

@@ -6,17 +6,11 @@ import re
 import secrets
 from dataclasses import replace
 
-from billing.decisions.sales import (
-    BuyPackage,
-    DefineDestination,
-    DefineProduct,
-    Purchase,
-    SetAutoRenew,
-)
 from billing.facts.calendar import Term
 from billing.facts.cdr import show_stamp
 from billing.facts.money import format_amount
 from billing.facts.product import EVERYWHERE, ON_NET_SCOPE, Product, Subscription
+from billing.facts.sales import BuyPackage, DefineDestination, DefineProduct, Purchase, SetAutoRenew
 from billing.facts.tariff import MAX_PREFIX_DIGITS
 from billing.stores import sales_store
 from softswitch.control.errors import OperationError, check_international

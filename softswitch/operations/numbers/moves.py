@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from sqlalchemy.exc import IntegrityError
 
-from billing.decisions.sales import Notice, ScheduleWork, Tell
 from billing.facts.account import CLOSED, Change
 from billing.facts.calendar import Term
 from billing.facts.cdr import show_stamp
 from billing.facts.due import DueWork
+from billing.facts.sales import Notice, ScheduleWork, Tell
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import coming_day, reason_given, who

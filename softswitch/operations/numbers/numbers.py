@@ -259,6 +259,7 @@ def rental_order(
         if rental is None
         else rental_row(rental)
         for number, rental in zip(chosen, results, strict=True)
+        if not isinstance(rental, Exception)
     ]
 
 

@@ -23,7 +23,7 @@ from billing.facts.order import (
     ServeOrders,
     SubmitOrder,
 )
-from billing.facts.rental import SMS, STOCK, TERMS, Number, Rental, discount, fee
+from billing.facts.rental import SMS, STOCK, TERMS, Number, discount, fee
 from billing.stores import order_store, rental_store
 from billing.stores.sales_store import due_of_kind
 from softswitch.control.errors import OperationError
@@ -145,10 +145,12 @@ def order_add(
     ]
     results = context.apply(commands)
     context.changes.accounts.add(owner.id)
+    placed: list[Order] = []
     for result in results:
         if isinstance(result, Exception):
             raise OperationError(str(result)) from result
-    return [order_row(context, order) for order in results]
+        placed.append(result)
+    return [order_row(context, order) for order in placed]
 
 
 def order_list(
@@ -220,7 +222,9 @@ def order_connect(context: Context, order: str, number: str, by: str = "operator
         fresh=fresh,
         who=who(by),
     )
-    rental: Rental = context.do(command)
+    rental = context.do(command)
+    if rental is None:
+        raise OperationError(f"{key} was given to another order meanwhile; choose another number")
     context.changes.accounts.add(found.account_id)
     return rental_row(rental)
 

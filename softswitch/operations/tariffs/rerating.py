@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from billing.facts.cdr import show_stamp
 from billing.facts.money import format_amount
 from billing.facts.product import Destinations
+from billing.facts.rate import Rate
 from billing.facts.rerating import CorrectPrice, RatedCall, rate_by
-from billing.facts.tariff import Rate, Tariff
+from billing.facts.tariff import Tariff
 from billing.stores import rerating_store, sales_store, tariff_store
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row

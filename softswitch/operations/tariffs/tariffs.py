@@ -8,7 +8,8 @@ from billing.facts.authorization import ReplaceTariff, UndoTariff
 from billing.facts.cdr import show_stamp
 from billing.facts.money import format_amount
 from billing.facts.product import Destinations
-from billing.facts.tariff import ON_NET, SET, Rate, TariffDiff, Terms, diff
+from billing.facts.rate import Rate
+from billing.facts.tariff import ON_NET, SET, TariffDiff, Terms, diff
 from billing.formats.rate_sheet import LineError, TariffImport, read_csv
 from billing.stores import sales_store, tariff_store
 from softswitch.admission.quoting import quote, quote_row

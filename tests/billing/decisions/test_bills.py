@@ -8,7 +8,6 @@ from datetime import datetime
 import pytest
 from books import account, cdr, one, reopen, store
 
-from billing.decisions.sales import BuyPackage, DefineProduct, EnsureWork
 from billing.facts import bill
 from billing.facts.authorization import (
     AddAccount,
@@ -22,8 +21,9 @@ from billing.facts.bill import Item, MakeBills, billing_month, first_work
 from billing.facts.calendar import Term
 from billing.facts.due import DueWork
 from billing.facts.product import Product
+from billing.facts.rate import Rate
 from billing.facts.rental import AddNumbers, Number, RentNumber
-from billing.facts.tariff import Rate
+from billing.facts.sales import BuyPackage, DefineProduct, EnsureWork
 from billing.stores import bill_store, sales_store
 from softswitch.scheduled.due import run_due
 

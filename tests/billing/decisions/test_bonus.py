@@ -7,9 +7,9 @@ import pytest
 from books import account, cdr, one, store
 
 from billing.decisions import bonus
-from billing.decisions.sales import DefineBonus
 from billing.facts.authorization import WriteCdr
 from billing.facts.calendar import day_start, local_day
+from billing.facts.sales import DefineBonus
 from softswitch.scheduled.due import next_due, run_due
 
 BERLIN = "Europe/Berlin"

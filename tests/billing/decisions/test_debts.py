@@ -7,11 +7,11 @@ from datetime import datetime
 import pytest
 from books import account, one, store
 
-from billing.decisions.sales import BuyPackage, DefineProduct, EnsureWork
 from billing.facts.authorization import ChangeStatus, SetAccount, TopUp
 from billing.facts.bill import first_work
 from billing.facts.calendar import Term
 from billing.facts.product import Product
+from billing.facts.sales import BuyPackage, DefineProduct, EnsureWork
 from billing.facts.wallet import ChargeFee
 from billing.stores import sales_store
 from softswitch.scheduled.due import DueSettings, first_looks, run_due

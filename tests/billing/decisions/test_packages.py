@@ -8,7 +8,6 @@ from books import RATE, account, cdr, one, store
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.decisions.sales import BuyPackage, DefineProduct, RenewPackage, SetAutoRenew
 from billing.facts.authorization import (
     AnswerCall,
     BillingError,
@@ -22,8 +21,9 @@ from billing.facts.authorization import (
 from billing.facts.calendar import Term
 from billing.facts.coverage import Cover, Coverage, affordable_covered_ms, charge_covered
 from billing.facts.product import ACTIVE, ENDED, GRACE, Destinations, Product, in_scope
+from billing.facts.rate import Rate
 from billing.facts.rating import charge
-from billing.facts.tariff import Rate
+from billing.facts.sales import BuyPackage, DefineProduct, RenewPackage, SetAutoRenew
 from softswitch.scheduled.due import next_due, run_due
 
 TBILISI = "Asia/Tbilisi"

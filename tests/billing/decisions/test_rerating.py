@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from billing.decisions.sales import BuyPackage, DefineProduct
 from billing.facts.authorization import AnswerCall, BillingError, CloseCall, OpenCall, ReplaceTariff
 from billing.facts.calendar import Term
 from billing.facts.product import NO_SETS, Product
 from billing.facts.rerating import CorrectPrice, rate_by
+from billing.facts.sales import BuyPackage, DefineProduct
 from billing.facts.tariff import Tariff
 from billing.stores import rerating_store, schema
 

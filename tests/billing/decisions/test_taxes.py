@@ -9,10 +9,10 @@ from fractions import Fraction
 import pytest
 from books import account, cdr, one, store
 
-from billing.decisions.sales import EnsureWork
 from billing.facts.authorization import AnswerCall, CloseCall, OpenCall, TopUp
 from billing.facts.bill import first_work
-from billing.facts.tariff import Rate
+from billing.facts.rate import Rate
+from billing.facts.sales import EnsureWork
 from billing.facts.tax import EVERYBODY, SetTax, TaxRate, payable, rate_for, tax_of, to_minor
 from billing.facts.wallet import ChargeFee
 from billing.stores import bill_store

@@ -15,8 +15,9 @@ from billing.facts.coverage import Cover, Coverage, affordable_covered_ms, charg
 from billing.facts.intervals import Interval, Timetable, read_holiday
 from billing.facts.money import round_half_up
 from billing.facts.product import Destinations
+from billing.facts.rate import Change, Rate
 from billing.facts.rating import affordable_seconds, charge, parts
-from billing.facts.tariff import Change, Rate, Tariff, Terms
+from billing.facts.tariff import Tariff, Terms
 
 NIGHT = Interval.parse("night mon-fri 22:00-06:00")
 WEEKEND = Interval.parse("weekend sat,sun 00:00-24:00")

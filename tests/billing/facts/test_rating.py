@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.facts.money import MoneyError, format_amount, parse_amount, round_half_up
+from billing.facts.rate import Rate
 from billing.facts.rating import affordable_seconds, charge
-from billing.facts.tariff import ON_NET, Rate, Tariff, diff
+from billing.facts.tariff import ON_NET, Tariff, diff
 from billing.formats.rate_sheet import read_csv
 
 INCREMENTS = [(60, 60), (60, 1), (6, 6), (1, 1), (30, 6), (1, 60)]

@@ -4,7 +4,8 @@ import pytest
 from books import RATE, one, store
 
 from billing.facts.authorization import BillingError, ReplaceTariff, UndoTariff
-from billing.facts.tariff import Rate, Terms, diff
+from billing.facts.rate import Rate
+from billing.facts.tariff import Terms, diff
 from billing.formats.rate_sheet import read_csv
 from billing.stores import tariff_store
 

@@ -31,7 +31,7 @@ from billing.facts.authorization import (
     WriteCdr,
 )
 from billing.facts.cdr import Cdr
-from billing.facts.tariff import Rate
+from billing.facts.rate import Rate
 from billing.formats.export import export
 from billing.stores.group_commit import GroupCommit
 from billing.stores.journal import CdrJournal

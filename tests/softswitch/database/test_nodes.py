@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from billing.decisions.sales import BuyPackage, DefineProduct
 from billing.facts.authorization import AddAccount, AnswerCall, OpenCall, ProveAlive, TopUp
 from billing.facts.calendar import Term
 from billing.facts.cdr import Cdr
 from billing.facts.product import Product
-from billing.facts.tariff import Rate
+from billing.facts.rate import Rate
+from billing.facts.sales import BuyPackage, DefineProduct
 from billing.stores import sales_store
 from billing.stores.store import Store
 from softswitch.config.config import parse

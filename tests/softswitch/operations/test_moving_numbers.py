@@ -6,11 +6,11 @@ import operating
 import pytest
 from operating import at, refused
 
-from billing.decisions.sales import Notice, Tell
 from billing.facts.assignment import Assignments
 from billing.facts.authorization import TopUp, WriteCdr
 from billing.facts.calendar import Term
 from billing.facts.cdr import Cdr
+from billing.facts.sales import Notice, Tell
 from billing.stores import sales_store, tariff_store
 from softswitch.control.errors import OperationError
 from softswitch.mail.outbox import Outbox
@@ -54,7 +54,7 @@ def mails(context: Context) -> list[tuple[str, str]]:
 class TestUnusedLines:
     @pytest.fixture(autouse=True)
     def _looked_for(self, anas: Context) -> None:
-        from billing.decisions.sales import EnsureWork
+        from billing.facts.sales import EnsureWork
 
         for work in first_looks(anas.now_ms(), ZONE):
             anas.do(EnsureWork(work))

@@ -1,0 +1,90 @@
+"""Accounts: decisions about payments, settings and statuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from billing.decisions import debts, packages, rentals
+from billing.decisions.book import Book
+from billing.facts.account import TRANSITIONS, Account, Change
+from billing.facts.authorization import (
+    BillingError,
+    ChangeStatus,
+    PaymentConflict,
+    SetAccount,
+    StatusConflict,
+    TopUp,
+)
+from billing.facts.ledger import payment_transaction
+from billing.facts.money import format_amount
+
+SETTABLE = frozenset({"tariff", "name", "credit_limit_micros"})
+"""Fields of an account that :class:`SetAccount` may change."""
+
+
+def top_up(book: Book, command: TopUp) -> Account:
+    """Post a payment, and what follows from it: a suspension for a debt ends, packages in their
+    grace are renewed, numbers that were barred for a fee ring again.
+
+    Raises:
+        PaymentConflict: the id was used for another payment.
+    """
+    account = book.account(command.account_id)
+    transaction = payment_transaction(command.payment_id)
+    before = book.payments.get(transaction)
+    if before is not None:
+        if (before.account_id, before.amount_micros) != (account.id, command.amount_micros):
+            raise PaymentConflict(
+                f"payment id {command.payment_id} was used for "
+                f"{format_amount(before.amount_micros)} {before.currency} to account "
+                f"{before.account_id}"
+            )
+        return account
+    book.payments[transaction], _ = book.post(
+        transaction, account.id, command.amount_micros, "topup", "cash", command.at
+    )
+    # First of all it may be active again, so that the payment renews what waits in its grace.
+    debts.after_rise(book, account.id, command.amount_micros, command.at)
+    packages.after_payment(book, account.id, command.at)
+    rentals.after_rise(book, account.id)
+    return book.account(account.id)
+
+
+def set_account(book: Book, command: SetAccount) -> Account:
+    """Change fields of an account.
+
+    Raises:
+        BillingError: a field can't be set.
+    """
+    account = book.account(command.account_id)
+    unknown = command.changes.keys() - SETTABLE
+    if unknown:
+        raise BillingError(f"an account's {', '.join(sorted(unknown))} can't be set")
+    account = replace(account, **command.changes)  # type: ignore[arg-type]
+    book.accounts[account.id] = account
+    if command.about_credit:
+        rentals.after_rise(book, account.id)
+    return account
+
+
+def change_status(book: Book, command: ChangeStatus) -> Account:
+    """Give an account another status, and note the change.
+
+    Raises:
+        StatusConflict: the new status can't follow the old one.
+    """
+    account = book.account(command.account_id)
+    before, after = account.status, command.status
+    if before == after:
+        return account
+    following = TRANSITIONS.get(before, frozenset())
+    if after not in following:
+        may = ", ".join(sorted(following)) or "nothing"
+        raise StatusConflict(
+            f"account {account.id} is {before} and can't become {after}; {may} may follow"
+        )
+    account = book.accounts[account.id] = replace(account, status=after)
+    book.sales.put_suspension(account.id, None)
+    who, why = command.who, command.reason
+    book.new_changes.append(Change(account.id, command.at, who, "status", before, after, why))
+    return account

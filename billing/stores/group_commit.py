@@ -19,6 +19,13 @@ from billing.stores.store import StoreError
 MAX_BATCH = 500
 """Commands in one transaction: bounds how long the last of them waits."""
 
+AccountsChanged = Callable[[set[int]], None]
+"""Called with the accounts whose available money may have risen."""
+
+
+def _ignored(_accounts: set[int]) -> None:
+    return
+
 
 @dataclass(frozen=True, slots=True)
 class _Waiting(Generic[Answer]):
@@ -45,6 +52,7 @@ class GroupCommit:
         apply: :meth:`billing.stores.store.Store.apply`.
         run_in_thread: True for a disk; False applies in the loop itself, as a simulation needs.
         gather_seconds: how long the first command of a batch waits for company.
+        on_accounts_changed: called after each batch that relieved an account.
     """
 
     def __init__(
@@ -54,6 +62,7 @@ class GroupCommit:
         *,
         run_in_thread: bool = True,
         gather_seconds: float = 0.0,
+        on_accounts_changed: AccountsChanged = _ignored,
     ) -> None:
         self._apply = apply
         self._loop = loop
@@ -65,8 +74,7 @@ class GroupCommit:
         self._executor = (
             ThreadPoolExecutor(1, thread_name_prefix="books") if run_in_thread else None
         )
-        self.on_accounts_changed: Callable[[set[int]], None] = lambda accounts: None
-        """Called with the accounts whose available money may have risen."""
+        self._on_accounts_changed = on_accounts_changed
         self.batches = 0
         self.commands = 0
 
@@ -116,7 +124,7 @@ class GroupCommit:
         relieved = {w.finish(result) for w, result in zip(batch, results, strict=True)}
         changed = {account for account in relieved if account is not None}
         if changed:
-            self.on_accounts_changed(changed)
+            self._on_accounts_changed(changed)
         if self._waiting:
             self._loop.call_soon(self._start)
         else:

@@ -33,6 +33,9 @@ from softswitch.subscribers.directory import Directory, Line, Trunk
 from softswitch.subscribers.refusal import Refusal
 from softswitch.subscribers.star_codes import StarCodes
 
+BindingsOf = Callable[[Line], tuple[Binding, ...]]
+"""The phones at which a line can be reached now."""
+
 DEFAULT_STARS = StarCodes({}, "", "")
 """For who serves no star codes."""
 STAR_CODE = "star_code"
@@ -51,7 +54,6 @@ class Stages:
     """What admission works with.
 
     Args:
-        bindings_of: the phones at which a line can be reached now.
         calls_of: how many calls a line takes part in now.
         parks: a call to a line without phones waits for one to register.
         is_down: whether a trunk had better not be tried.
@@ -63,7 +65,7 @@ class Stages:
     plan: NumberPlan
     tariffs: Mapping[str, Tariff]
     assignments: Assignments
-    bindings_of: Callable[[Line], tuple[Binding, ...]]
+    bindings_of: BindingsOf
     calls_of: Callable[[Line], int]
     entitlements: Entitlements
     parks: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import structs
 
@@ -46,6 +46,7 @@ from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.last_calls import LastCall
 from softswitch.subscribers.refusal import Refusal
 from softswitch.subscribers.supplementary import Unanswered
+from softswitch.trace.log import Log
 
 if TYPE_CHECKING:
     from sip.session import Session
@@ -91,18 +92,6 @@ class Media(Protocol):
     def open_alone(
         self, signalling: str | None, *, together: bool = False
     ) -> asyncio.Future[MediaSession]: ...
-
-
-class Log(Protocol):
-    """The part of a structlog logger that calls use."""
-
-    def info(self, event: str, **values: Any) -> Any: ...
-
-    def warning(self, event: str, **values: Any) -> Any: ...
-
-    def error(self, event: str, **values: Any) -> Any: ...
-
-    def exception(self, event: str, **values: Any) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)

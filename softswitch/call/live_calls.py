@@ -22,6 +22,8 @@ class LiveCalls:
         self._of_line: dict[int, dict[str, Call]] = {}
         self._of_account: dict[int, dict[str, Call]] = {}
         self.by_id: dict[str, Call] = {}
+        self.draining = False
+        """True once no call may begin any more; those that live go on."""
 
     def begin(self, call: Call) -> None:
         self.by_id[call.id] = call

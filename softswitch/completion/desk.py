@@ -6,7 +6,6 @@ busy, or at all if he couldn't be reached.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
     from softswitch.config.completion import CompletionSection
-    from softswitch.services.messaging import Messaging
+    from softswitch.services.text_sender import TextSender
 
 ENGAGED = frozenset({16, 19})
 """Q.850 causes of unanswered calls in which the called phone did ring until the end."""
@@ -34,6 +33,7 @@ class CompletionDesk:
     """Completes calls.
 
     Args:
+        context: works for the calls that the desk places.
         zone: the operator's time zone.
         language: of texts to lines that have none of their own.
     """
@@ -42,19 +42,21 @@ class CompletionDesk:
         self,
         queue: WaitingQueue,
         settings: CompletionSection,
-        messaging: Messaging,
+        texts: TextSender,
+        context: CallContext,
+        calls: LiveCalls,
+        *,
         zone: str,
         language: str,
     ) -> None:
         self.queue = queue
         self._settings = settings
         self._windows = settings.windows()
-        self._messaging = messaging
+        self._texts = texts
         self._zone = zone
         self._language = language
-        self._context: CallContext
-        self._calls: LiveCalls
-        self._draining: Callable[[], bool]
+        self._context = context
+        self._calls = calls
         self._deciding: set[str] = set()
         """Whose caller is being asked now."""
         self._texting: set[str] = set()
@@ -63,10 +65,6 @@ class CompletionDesk:
         """Callees who are rung, or talk, on behalf of somebody who waited."""
         self._returned: dict[tuple[int, Reason], int] = {}
         """When somebody who is waited for returned last; epoch milliseconds."""
-
-    def begin(self, context: CallContext, calls: LiveCalls, draining: Callable[[], bool]) -> None:
-        """Know the rest of the switch."""
-        self._context, self._calls, self._draining = context, calls, draining
 
     def resume(self) -> None:
         """After a restart: the calls of before have ended with it."""
@@ -199,7 +197,7 @@ class CompletionDesk:
         Args:
             besides: whom something was tried for just now.
         """
-        if self._draining():
+        if self._calls.draining:
             return
         directory = self._context.stages.directory
         callee = directory.line(callee_id)
@@ -286,7 +284,7 @@ class CompletionDesk:
                 self.queue.put(then)
 
         self._texting.add(waiting.id)
-        self._messaging.notify(to, shown, text, told, self._context.loop.time())
+        self._texts.notify(to, shown, text, told, self._context.loop.time())
         self._context.drain()
 
     def _placed_over(self, call: PlacedCall) -> None:

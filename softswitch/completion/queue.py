@@ -6,13 +6,14 @@ A change that somebody is told of is waited for until it is on disk.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from softswitch.completion.store import CompletionStore
 from softswitch.completion.waiting import MAX_FOR_A_CALLEE, MAX_OF_A_CALLER, Waiting
+from softswitch.database.threads import Run
+from softswitch.trace.log import Log
 
 RETRY_SECONDS = 1.0
 """How soon a database that is out of order is tried again."""
@@ -28,9 +29,9 @@ class WaitingQueue:
     def __init__(
         self,
         store: CompletionStore,
-        run: Callable[..., Awaitable[Any]],
+        run: Run,
         loop: asyncio.AbstractEventLoop,
-        log: Any,
+        log: Log,
     ) -> None:
         self._store = store
         self._run = run
@@ -46,7 +47,7 @@ class WaitingQueue:
         for waiting in found:
             self._index(waiting)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Waiting]:
         return (waiting for found in list(self._for.values()) for waiting in list(found.values()))
 
     def get(self, waiting: Waiting) -> Waiting | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,6 +18,7 @@ from softswitch.admission.entitlement import Entitlements
 from softswitch.call.letters import HangUp
 from softswitch.conference.rooms import DialInRoom, RoomStore
 from softswitch.config.conference import ConferenceSection
+from softswitch.database.threads import Run
 from softswitch.subscribers.directory import Directory, Line
 from softswitch.subscribers.pin_guard import PinGuard
 from softswitch.subscribers.pin_tries import Secret
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 SERVICE = "conference"
 """The service that must be bought."""
 
-Run = Callable[..., Awaitable[Any]]
 Key = tuple[str, str]
 """"room" and its number, or "line" and the number of the line whose calls were merged."""
 
@@ -96,6 +96,7 @@ class Hall:
         run: how the store is asked.
         on_sale: whether the service can be bought.
         wall_ms: epoch milliseconds.
+        on_changed: called when a member came or left, or was muted.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Hall:
         *,
         on_sale: Callable[[], Awaitable[bool]],
         wall_ms: Callable[[], int],
+        on_changed: Callable[[Conference], None],
     ) -> None:
         self._store = store
         self._directory = directory
@@ -120,8 +122,7 @@ class Hall:
         self._numbers = itertools.count(1)
         self._conferences: dict[Key, Conference] = {}
         self.settings = settings
-        self.on_changed: Callable[[Conference], None] = lambda conference: None
-        """Told when somebody came or left, or was muted."""
+        self._on_changed = on_changed
 
     def conference(self, key: Key) -> Conference | None:
         return self._conferences.get(key)
@@ -142,7 +143,7 @@ class Hall:
             StoreError: the database is out of order.
         """
         try:
-            room: DialInRoom | None = await self._run(self._store.find, number)
+            room = await self._run(self._store.find, number)
         except SQLAlchemyError as error:
             raise StoreError(str(error)) from error
         line = None if room is None else self._directory.line(room.line_id)
@@ -194,7 +195,7 @@ class Hall:
         self.forget(conference, call)
         member = Member(conference, call, side, owner=owner)
         conference.members.append(member)
-        self.on_changed(conference)
+        self._on_changed(conference)
         return member
 
     def expect(self, conference: Conference, call: Call) -> None:
@@ -219,7 +220,7 @@ class Hall:
     def mute(self, member: Member, muted: bool) -> None:
         """Whether somebody is heard."""
         member.mute(muted)
-        self.on_changed(member.conference)
+        self._on_changed(member.conference)
 
     def leave(self, member: Member) -> None:
         """Give the place back; the last one takes the conference along."""
@@ -231,7 +232,7 @@ class Hall:
             self.end(conference)
         if not conference.members:
             self.end(conference)
-        self.on_changed(conference)
+        self._on_changed(conference)
 
     def end(self, conference: Conference) -> None:
         """It is over for all; who comes now begins another one."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import aiosmtplib
 
 from softswitch.config.mail import MailSection
 from softswitch.mail.letter import compose
 from softswitch.mail.outbox import Outbox, Queued
+from softswitch.trace.log import Log
 
 ROUND = 50
 """Mails carried at once; more wait for the next round."""
@@ -40,7 +41,7 @@ class Postman:
         data_dir: Path,
         domain: str,
         wall_ms: Callable[[], int],
-        log: Any,
+        log: Log,
     ) -> None:
         self._settings = settings
         self._outbox = outbox

@@ -6,7 +6,6 @@ import asyncio
 import gc
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +22,7 @@ from softswitch.scheduled.due import (
     run_due,
 )
 from softswitch.scheduled.number_moves import NumberMoves
+from softswitch.trace.log import Log
 
 GC_THRESHOLD = 5_000
 """Allocations between collections of the young: looking through so few takes a millisecond or two.
@@ -33,12 +33,12 @@ GC_NEVER = 1 << 30
 class Rounds:
     """Works that are done every so many seconds; one that fails is done again all the same."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, log: Any) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, log: Log) -> None:
         self._loop = loop
         self._log = log
         self._tasks: list[asyncio.Task[None]] = []
 
-    def every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    def every(self, seconds: float, work: Callable[[], Coroutine[object, None, object]]) -> None:
         async def repeat() -> None:
             while True:
                 await asyncio.sleep(seconds)
@@ -67,7 +67,7 @@ class DueRound:
         context: Context,
         reload: Callable[[Reload], None],
         accounts_changed: Callable[[set[int]], None],
-        log: Any,
+        log: Log,
     ) -> None:
         self._context = context
         self._reload = reload
@@ -128,7 +128,7 @@ class NewsRound:
         reload: Callable[[Reload], None],
         reload_all: Callable[[], None],
         accounts_changed: Callable[[set[int]], None],
-        log: Any,
+        log: Log,
     ) -> None:
         self._context = context
         self._news = news

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,6 +17,7 @@ from billing.facts.cdr import Cdr
 from billing.stores.journal import CdrJournal
 from sip.registrar import Binding, Registration
 from softswitch.subscribers.directory_store import DirectoryStore
+from softswitch.trace.log import Log
 
 GATHER_SECONDS = 0.5
 """What a crash may cost of registrations; phones refresh them anyway."""
@@ -28,7 +28,7 @@ JOURNAL_SECONDS = 0.1
 class BindingKeeper:
     """Keeps bindings over a restart."""
 
-    def __init__(self, store: DirectoryStore, loop: asyncio.AbstractEventLoop, log: Any) -> None:
+    def __init__(self, store: DirectoryStore, loop: asyncio.AbstractEventLoop, log: Log) -> None:
         self._store = store
         self._loop = loop
         self._log = log
@@ -72,7 +72,7 @@ class BindingKeeper:
 class JournalKeeper:
     """Feeds the CDR journal."""
 
-    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, log: Any) -> None:
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, log: Log) -> None:
         self._journal = CdrJournal(folder)
         self._loop = loop
         self._log = log

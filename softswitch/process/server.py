@@ -16,9 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from billing.facts.authorization import ProveAlive
 from billing.facts.bill import first_work
-from billing.facts.cdr import Cdr
 from billing.facts.sales import EnsureWork
-from billing.stores.group_commit import GroupCommit
+from billing.stores.group_commit import AccountsChanged, GroupCommit
 from billing.stores.store import Store, StoreError
 from rtp.client import MediaWorkers
 from rtp.control import Side, Started
@@ -27,14 +26,14 @@ from sip.endpoint import Listen, ListenError
 from sip.resolver import Resolver
 from sip.transport.tls import Tls, TlsError
 from softswitch.admission.addressing import no_address
-from softswitch.call.charging.accounting import SettlementDesk
 from softswitch.call.letters import MediaLost, Silent
-from softswitch.conference.rooms import RoomStore
 from softswitch.config.config import Config, ConfigError, load
 from softswitch.control.claim import DatabaseClaim
 from softswitch.control.errors import OperationError
 from softswitch.control.server import AlreadyRunning, ControlServer
 from softswitch.database.news import News
+from softswitch.mail.outbox import Outbox
+from softswitch.mail.postman import Postman
 from softswitch.operations.context import (
     Context,
     Reload,
@@ -44,27 +43,20 @@ from softswitch.operations.dispatch import Dispatcher, LiveOperations
 from softswitch.operations.installation.setup import epoch_ms, nonce_secret
 from softswitch.operations.network import nodes
 from softswitch.process.chance import Chance
+from softswitch.process.composition import Books, Machine, Network
 from softswitch.process.housekeeping import DueRound, GarbageRound, NewsRound, Rounds
 from softswitch.process.keeping import BindingKeeper, JournalKeeper
 from softswitch.process.live import LIVE_OPERATIONS, Live
 from softswitch.process.local_addresses import is_local_address
-from softswitch.process.parts import (
-    pin_guard,
-    postman,
-    recording_desk,
-    self_service,
-    service_desk,
-    voicemail_desk,
-    waiting_queue,
-)
 from softswitch.process.switch import Switch
-from softswitch.process.working_set import WorkingSet
+from softswitch.process.working_set import WorkingSet, WorkingSetLoader
 from softswitch.prompts.library import scan
 from softswitch.reception.trunk_flows import ResolvedFlows, reach_of
 from softswitch.scheduled.due import first_looks
 from softswitch.subscribers.directory_store import DirectoryStore
 from softswitch.subscribers.service_store import ServiceStore
 from softswitch.trace.hep import HepSender
+from softswitch.trace.log import Log
 
 HOUSEKEEPING_SECONDS = 10.0
 DUE_SECONDS = 1.0
@@ -119,7 +111,7 @@ class Server:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._loop = asyncio.get_running_loop()
-        self._log: Any = structlog.get_logger("softswitch")
+        self._log: Log = structlog.get_logger("softswitch")
         self._stops = 0
         self._reloading: asyncio.Task[int] | None = None
         self._hep: HepSender | None = None
@@ -133,8 +125,10 @@ class Server:
             self._store.engine, config.database_file, config.database_name, config.switch.node
         )
         self._directory_store = DirectoryStore(self._store.engine)
-        self._money = GroupCommit(self._store.apply, self._loop)
-        self._postman = postman(config, self._store.engine, self._log)
+        mails = Outbox(self._store.engine)
+        self._postman = Postman(
+            config.mail, mails, config.data_dir, config.switch.domain, epoch_ms, self._log
+        )
         self._journal = JournalKeeper(config.journal_dir, self._loop, self._log)
         self._bindings = BindingKeeper(self._directory_store, self._loop, self._log)
         self._resolver = Resolver(
@@ -151,27 +145,17 @@ class Server:
         )
         settings = config.tls.settings()
         self._tls = None if settings is None else Tls(settings)
-        self._media = MediaWorkers(
-            config.media_bind_address,
-            config.media.ports,
-            config.media.workers,
-            config.media.session_settings(),
-            on_silent=self._silent,
-            on_one_way=self._one_way,
-            on_lost=self._lost,
-            on_started=self._worker_started,
-        )
+        self._media = self._media_workers()
         self._news = News(self._store.engine, secrets.token_hex(8))  # before all is read
-        self._working_set = WorkingSet(self._store, self._directory_store)
-        engine, directory = self._store.engine, self._working_set.directory
-        self._voicemail = voicemail_desk(config, engine, directory, self._log)
-        self._recordings = recording_desk(config, engine, self._log)
-        self.switch = self._build_switch()
+        known = WorkingSet()
+        self._working_set = WorkingSetLoader(self._store, self._directory_store, known)
+        self._working_set.load()
+        self.switch = self._build_switch(known)
         self._context = Context(
             config,
             self._store,
             self._directory_store,
-            submitting(self._loop, self._money.submit),
+            submitting(self._loop, self.switch.money.submit),
             epoch_ms,
         )
         self._others = NewsRound(
@@ -185,42 +169,44 @@ class Server:
         self._due = DueRound(self._context, self._reload, self.switch.accounts_changed, self._log)
         self._control = ControlServer(config.control_socket, self._dispatcher().perform)
 
-    def _build_switch(self) -> Switch:
-        config, loop, store, known = self._config, self._loop, self._store, self._working_set
-        return Switch(
-            config,
-            loop,
-            directory=known.directory,
-            tariffs=known.tariffs,
-            assignments=known.assignments,
-            entitlements=known.entitlements,
-            nonce_secret=nonce_secret(config),
-            randbits=Chance().bits,
-            wall_ms=epoch_ms,
-            media=self._media,
-            money=self._money,
-            desk=SettlementDesk(self._money, self._log, self._settled),
-            bindings=self._bindings,
-            service_desk=service_desk(store.engine, known.directory, self._log),
-            voicemail=self._voicemail,
-            recordings=self._recordings,
-            rooms=RoomStore(store.engine),
-            pin_guard=pin_guard(store.engine, self._log),
-            run=asyncio.to_thread,
-            self_service=self_service(
-                config, store, self._directory_store, known, self._money, loop, self._log
-            ),
-            waiting=waiting_queue(config, store.engine, loop, self._log),
-            trunk_flows=self._trunk_flows,
-            log=self._log,
-            tls=self._tls,
-            is_local=is_local_address if config.listens_everywhere() else no_address,
-            prompts=scan(config),
+    def _media_workers(self) -> MediaWorkers:
+        media = self._config.media
+        return MediaWorkers(
+            self._config.media_bind_address,
+            media.ports,
+            media.workers,
+            media.session_settings(),
+            on_silent=self._silent,
+            on_one_way=self._one_way,
+            on_lost=self._lost,
+            on_started=self._worker_started,
         )
 
-    def _settled(self, cdr: Cdr) -> None:
-        self._journal.append(cdr)
-        self.switch.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
+    def _build_switch(self, known: WorkingSet) -> Switch:
+        config, store = self._config, self._store
+
+        def open_money(changed: AccountsChanged) -> GroupCommit:
+            return GroupCommit(store.apply, self._loop, on_accounts_changed=changed)
+
+        return Switch(
+            config,
+            Machine(
+                self._loop,
+                asyncio.to_thread,
+                epoch_ms,
+                Chance().bits,
+                nonce_secret(config),
+                self._log,
+            ),
+            Network(
+                self._media,
+                self._trunk_flows,
+                is_local_address if config.listens_everywhere() else no_address,
+                self._tls,
+            ),
+            Books(store, known, open_money, self._journal.append, self._bindings),
+            prompts=scan(config),
+        )
 
     def _dispatcher(self) -> Dispatcher:
         live = Live(self.switch, self._media, self._config.media.workers, self._reload_prompts)
@@ -249,7 +235,6 @@ class Server:
             await self.switch.endpoint.listen(Listen(listen.transport, listen.host, listen.port))
         await self._trunk_flows.prepare(self.switch.directory.trunks())
         self.switch.accounts_changed(())
-        self._money.on_accounts_changed = self.switch.accounts_changed
         await self._send_to_collector()
         self.switch.start()
         self._install_signals()
@@ -267,8 +252,8 @@ class Server:
             self._journal.append(cdr)
         if cdrs:
             self._log.warning("calls of before were ended at their last sign", calls=len(cdrs))
-        self._recover_files("messages", self._voicemail.recover)
-        self._recover_files("recordings", self._recordings.recover)
+        self._recover_files("messages", self.switch.voicemail.recover)
+        self._recover_files("recordings", self.switch.recordings.recover)
 
     def _recover_files(self, kind: str, recover: Callable[[], tuple[int, int]]) -> None:
         try:
@@ -300,7 +285,7 @@ class Server:
     def _stop(self) -> None:
         """The first signal drains, the second ends at once."""
         self._stops += 1
-        self.switch.reception.draining = True
+        self.switch.live_calls.draining = True
         self._stopped.set()
         if self._stops > 1:
             self._hurry.set()
@@ -331,12 +316,12 @@ class Server:
         self._resolver.close()
         if self._hep is not None:
             self._hep.close()
-        await self._voicemail.close()
-        await self._recordings.close()
+        await self.switch.voicemail.close()
+        await self.switch.recordings.close()
         await self._media.close()
         await self._bindings.close()
         await self._journal.close()
-        await self._money.close()
+        await self.switch.money.close()
         self._claim.release()
         self._store.close()
         self._log.info("stopped")
@@ -346,7 +331,7 @@ class Server:
     async def _prove_life(self) -> None:
         calls = self.switch.proofs_of_life()
         if calls:
-            await self._money.submit(ProveAlive(calls))
+            await self.switch.money.submit(ProveAlive(calls))
 
     async def _send_to_collector(self) -> None:
         """Begin to send messages as HEP; a collector that can't be had is asked for again."""
@@ -374,7 +359,7 @@ class Server:
             self._log.error("dead nodes wait for the database", why=str(error))
             return
         for cdr in settled:
-            self._settled(cdr)
+            self.switch.settled(cdr)
         if settled:
             self._log.warning("calls of a dead node were ended", calls=len(settled))
             self.switch.accounts_changed({cdr.account for cdr in settled if cdr.account})
@@ -387,10 +372,10 @@ class Server:
         self._garbage.do(idle=not self.switch.calls)
 
     async def _expire_messages(self) -> None:
-        expired = await self._voicemail.expire()
+        expired = await self.switch.voicemail.expire()
         if expired:
             self._log.info("old messages deleted", messages=expired)
-        expired = await self._recordings.expire()
+        expired = await self.switch.recordings.expire()
         if expired:
             self._log.info("old recordings deleted", recordings=expired)
 
@@ -473,7 +458,7 @@ class Server:
     def _load_again(self) -> None:
         """Read all of the database that is kept in memory anew."""
         known = [line.id for line in self.switch.directory.lines()]
-        self._working_set.load_again()
+        self._working_set.load()
         self.switch.registrations.forget_strangers()
         self.switch.lines_changed(known)
         self._trunks_changed()

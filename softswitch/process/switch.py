@@ -1,301 +1,118 @@
 """The switch: a user agent, a registrar, admission and calls, joined.
 
-It knows no socket, process or file: those are handed in by :mod:`softswitch.process.server`, or by
-a simulation. Everything here runs in one event loop.
+It opens no socket and starts no process: those are handed in by :mod:`softswitch.process.server`,
+or by a simulation. Everything here runs in one event loop.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
+from collections.abc import Iterable
 
-from billing.facts.assignment import Assignments
-from sip.digest import Algorithm, DigestVerifier, Nonces
+from billing.facts.cdr import Cdr
 from sip.endpoint import Endpoint
 from sip.events import Event, Received, Replied, Resubscribed, SubscriptionEnded
-from sip.flow import Address, Flow
-from sip.guard import Guard
-from sip.registrar import Binding, Registrar, RegistrarLimits
+from sip.flow import Flow
+from sip.registrar import Binding
 from sip.session import Session
 from sip.stack import Tap
-from sip.transport.tls import Tls
-from sip.user_agent import UserAgent
-from softswitch.admission.addressing import Addressing, no_address
-from softswitch.admission.admission import Stages
-from softswitch.admission.authentication import Authenticator
-from softswitch.admission.entitlement import Entitlements
+from softswitch.admission.addressing import Addressing
 from softswitch.call.call import Call
 from softswitch.call.charging.accounting import SettlementDesk
-from softswitch.call.context import CallContext, Limits, Media, TrunkFlows
+from softswitch.call.context import CallContext
 from softswitch.call.ending import Ending
 from softswitch.call.established.merging import key_of
 from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.live_calls import LiveCalls
-from softswitch.call.media.call_tones import Tones
 from softswitch.completion.desk import CompletionDesk
 from softswitch.completion.offer import offer
-from softswitch.completion.queue import WaitingQueue
-from softswitch.conference.hall import Conference, Hall, Run
-from softswitch.conference.rooms import RoomStore
+from softswitch.conference.hall import Conference
 from softswitch.config.config import Config
-from softswitch.prompts.announcer import Announcer
+from softswitch.process import composition as rooms
+from softswitch.process.composition import Books, Machine, Network
 from softswitch.prompts.library import PromptLibrary
 from softswitch.reception.protection import exempt_networks, log_bans
 from softswitch.reception.reception import Reception
-from softswitch.reception.registration import Bindings, RegistrationDesk
-from softswitch.recordings.desk import RecordingDesk
-from softswitch.services.answering import answering
+from softswitch.reception.registration import RegistrationDesk
 from softswitch.services.conference_info import Participant
 from softswitch.services.dialog_info import LineDialog
-from softswitch.services.line_calls import dialogs_in
+from softswitch.services.line_calls import dialogs_in, participants_in
 from softswitch.services.message_taking import take_message
 from softswitch.services.messaging import Messaging
-from softswitch.services.self_service import SelfService
-from softswitch.services.trunk_monitor import TrunkMonitor
-from softswitch.services.watchers import Watchers
-from softswitch.subscribers.directory import Directory, Line, Trunk
-from softswitch.subscribers.pin_guard import PinGuard
-from softswitch.subscribers.service_desk import ServiceDesk
-from softswitch.trace.recorder import Recorder
-from softswitch.voicemail.desk import VoicemailDesk
-
-SERVER = "softswitch"
+from softswitch.services.text_sender import TextSender
+from softswitch.subscribers.directory import Line, Trunk
+from softswitch.subscribers.refusal import Refusal
 
 
 class Switch:
     """Everything between the sockets and the store.
 
+    Each room is made whole from rooms that are there already. Two knots stay, for whatever is
+    tied reads and tells the other: messages and the rooms that answer them, calls and the rooms
+    that hear of them. Both go through methods of the switch, which nothing calls before it is
+    made: no socket is bound and no call lives until then.
+
     Args:
-        randbits: unguessable in production.
-        wall_ms: epoch milliseconds.
-        trunk_flows: see :class:`CallContext`.
-        money: the single writer; `desk` settles calls through it.
-        tls: for [sip] listen with tls or wss.
-        rooms: dial-in rooms; `run` asks them, away from the loop.
-        is_local: whether this machine has an address.
         prompts: what can be said; None: nothing, and tones stand for it.
     """
 
     def __init__(
         self,
         config: Config,
-        loop: asyncio.AbstractEventLoop,
+        machine: Machine,
+        network: Network,
+        books: Books,
         *,
-        directory: Directory,
-        tariffs: dict[str, Any],
-        assignments: Assignments,
-        entitlements: Entitlements,
-        nonce_secret: bytes,
-        randbits: Callable[[int], int],
-        wall_ms: Callable[[], int],
-        media: Media,
-        money: Any,
-        desk: SettlementDesk,
-        bindings: Bindings,
-        service_desk: ServiceDesk,
-        voicemail: VoicemailDesk,
-        recordings: RecordingDesk,
-        rooms: RoomStore,
-        pin_guard: PinGuard,
-        run: Run,
-        self_service: SelfService,
-        waiting: WaitingQueue,
-        trunk_flows: TrunkFlows,
-        log: Any,
-        tls: Tls | None = None,
-        is_local: Callable[[str], bool] = no_address,
         prompts: PromptLibrary | None = None,
     ) -> None:
         self._config = config
-        self._loop = loop
-        self._wall_ms = wall_ms
-        self._log = log
-        self._money = money
-        self._desk = desk
-        self.directory = directory
-        self.hall = Hall(
-            rooms,
-            config.conference,
-            directory,
-            entitlements,
-            pin_guard,
-            run,
-            on_sale=self_service.sells_conference,
-            wall_ms=wall_ms,
-        )
-        self.hall.on_changed = self._conference_changed
-        voicemail.lines_changed = self.lines_changed
-        self.live_calls = LiveCalls(loop)
+        self._loop = machine.loop
+        self._log = machine.log
+        self._wall_seconds = machine.wall_seconds
+        self._journal = books.journal
+        self.directory = books.working_set.directory
+        self.live_calls = LiveCalls(machine.loop)
         self.calls = self.live_calls.by_id
-        self.agent = UserAgent(
-            randbits=randbits,
-            sent_by=self._sent_by,
-            server=SERVER,
-            session_interval=config.session_interval(),
-            max_sessions=config.guard.max_dialogs,
-        )
-        if config.sip.large_requests == "tcp":
-            self.agent.stack.layer.enlarge = trunk_flows.enlarge
-        self.guard = Guard(config.guard.guard_limits(), exempt_networks(config, directory))
-        self.endpoint = Endpoint(
+        self.money = books.open_money(self.accounts_changed)
+
+        self.recorder = rooms.recorder(config, machine)
+        self.agent = rooms.user_agent(config, machine, network, self.recorder)
+        self.guard = rooms.guard(config, books)
+        self.endpoint = self._endpoint(network)
+        self.registrar = rooms.registrar(config)
+        self.authenticator = rooms.authenticator(config, machine, books, self.endpoint, self.guard)
+        self.trunk_monitor = rooms.trunk_monitor(config, machine, network, books, self.agent)
+        self.watchers = rooms.watchers(
+            config,
+            machine,
+            books,
             self.agent,
-            loop,
-            self._on_event,
-            self._on_fault,
-            on_closed=self._flow_closed,
-            patience=self._patience,
-            guard=self.guard,
-            tls=tls,
-            limits=config.guard.connection_limits(),
-            origins=config.sip.websocket_origins,
-            emergency=config.numbers.emergency,
-            busy_seconds=config.guard.busy_ms / 1000,
-        )
-        sip = config.sip
-        self.registrar = Registrar(
-            RegistrarLimits(
-                sip.min_expires_seconds,
-                sip.default_expires_seconds,
-                sip.max_expires_seconds,
-                sip.max_contacts,
-            )
-        )
-        self.authenticator = Authenticator(
-            directory,
-            DigestVerifier(Nonces(nonce_secret, sip.nonce_lifetime_seconds), config.realm),
-            domain=config.switch.domain,
-            algorithms=tuple(Algorithm(name) for name in sip.algorithms),
-            invite_status=sip.invite_challenge,
-            guard=self.guard,
-            names_of=self.endpoint.connections.identities,
-            secret=nonce_secret,
-        )
-        self.stages = Stages(
-            directory,
-            config.number_plan(),
-            tariffs,
-            assignments,
-            self._bindings_of,
-            self.live_calls.count_of_line,
-            entitlements,
-            parks=config.calls.park_seconds > 0,
-            is_down=self._is_down,
-            outgoing_of=self.live_calls.outgoing_of_account,
-            services=answering(config.codes.by_code()),
-            least_cost=config.trunks.least_cost(),
-            stars=config.codes.star_codes(),
-            last_caller=config.codes.last_caller,
-        )
-        self.trunk_monitor = TrunkMonitor(
-            self.agent,
-            directory,
-            flow_to=trunk_flows.first,
-            ping_seconds=config.trunks.ping_seconds,
-            domain=config.switch.domain.encode("ascii"),
-            wall_seconds=self.wall_seconds,
-            log=log,
-        )
-        self.watchers = Watchers(
-            self.agent,
-            directory,
             bindings_of=self._bindings_of,
             dialogs_of=self._dialogs_of,
             participants_of=self._participants_of,
-            max_participants=config.conference.max_members,
-            focus=config.codes.focus,
-            domain=config.switch.domain,
-            audience=config.events.watch_lines,
-            wall_seconds=self.wall_seconds,
         )
-        self.recorder: Recorder | None = None
-        if config.trace.megabytes:
-            self.recorder = Recorder(config.trace.megabytes << 20, loop.time)
-            self.agent.stack.tap = self.recorder
-        self.registrations = RegistrationDesk(
-            self.registrar,
-            directory,
-            bindings,
-            self.agent,
-            self.watchers,
-            calls_of=self.live_calls.of_line,
-            release=self.endpoint.connections.release,
-            wall_seconds=self.wall_seconds,
-            returned=self._returned,
+        self.stages = rooms.stages(
+            config, books, self.live_calls, self.trunk_monitor, self._bindings_of
         )
-        self.messaging = Messaging(
-            self.agent, self.stages, config.switch.domain.encode("ascii"), self.now
+
+        self.announcer = rooms.announcer(config, machine, prompts, self.recorder)
+        self.recordings = rooms.recordings(config, machine, books)
+        pins = rooms.pin_guard(machine, books)
+        self.service_desk = rooms.service_desk(machine, books, pins)
+        self.voicemail = rooms.voicemail(config, machine, books, pins, self.lines_changed)
+        self.self_service = rooms.self_service(config, machine, books, self.money, pins)
+        self.hall = rooms.hall(
+            config, machine, books, pins, self.self_service, self._conference_changed
         )
-        self.completion = CompletionDesk(
-            waiting,
-            config.completion,
-            self.messaging,
-            config.switch.time_zone,
-            config.switch.language,
-        )
-        self.messaging.takes_reply = self.completion.replied
-        self.announcer = Announcer(
-            prompts or PromptLibrary(), config.switch.language, config.switch.country, log
-        )
-        if self.recorder is not None:
-            self.announcer.on_said = self.recorder.said
-        self.context = CallContext(
-            loop=loop,
-            agent=self.agent,
-            media=media,
-            money=money,
-            desk=desk,
-            stages=self.stages,
-            announcer=self.announcer,
-            limits=Limits(
-                config.calls.max_duration_seconds,
-                sip.no_answer_seconds,
-                config.calls.trunk_failover_seconds,
-                config.calls.reservation_seconds,
-                config.calls.park_seconds,
-                config.calls.serial_ring_seconds,
-                config.calls.redirects == "follow",
-                config.media.srtp,
-                config.media.transcode,
-                config.announcements.mode,
-                config.announcements.warnings_seconds,
-                config.announcements.unanswered,
-                config.media.dtmf,
-            ),
-            tones=Tones(
-                config.switch.country,
-                config.tones.ringback,
-                config.tones.refusals,
-                None if config.tones.hold_music is None else str(config.tones.hold_music),
-            ),
-            log=log,
-            domain=config.switch.domain.encode("ascii"),
-            node=config.switch.node,
-            media_address=config.media_address,
-            drain=self.endpoint.drain,
-            wall_ms=wall_ms,
-            trunk_flows=trunk_flows,
-            service_desk=service_desk,
-            voicemail=voicemail,
-            recordings=recordings,
-            hall=self.hall,
-            calls_of=self.live_calls.of_line,
-            self_service=self_service,
-            tell=self._tell,
-            take_message=take_message,
-            trusts=self._trusts,
-            offer=partial(offer, self.completion),
-            begin=self.live_calls.begin,
-            admitted=self.live_calls.admitted,
-            left=self.live_calls.left,
-            joined=self._joined,
-            changed=self._changed,
-            ended=self._ended,
-        )
+
+        domain = config.switch.domain.encode("ascii")
+        self.texts = TextSender(self.agent, self._bindings_of, domain, self.now)
+        self.context = self._call_context(machine, network)
+        self.completion = self._completion_desk(machine, books)
+        self.messaging = Messaging(self.agent, self.stages, domain, self.completion.replied)
+        self.registrations = self._registration_desk(machine, books)
         self.reception = Reception(
             self.context,
-            Addressing(config.own_hosts(), is_local),
+            Addressing(config.own_hosts(), network.is_local),
             self.authenticator,
             self.registrations,
             self.watchers,
@@ -303,7 +120,84 @@ class Switch:
             self.live_calls,
         )
 
-        self.completion.begin(self.context, self.live_calls, lambda: self.reception.draining)
+    def _endpoint(self, network: Network) -> Endpoint:
+        config = self._config
+        return Endpoint(
+            self.agent,
+            self._loop,
+            self._on_event,
+            self._on_fault,
+            on_closed=self._flow_closed,
+            patience=self._patience,
+            guard=self.guard,
+            tls=network.tls,
+            limits=config.guard.connection_limits(),
+            origins=config.sip.websocket_origins,
+            emergency=config.numbers.emergency,
+            busy_seconds=config.guard.busy_ms / 1000,
+        )
+
+    def _completion_desk(self, machine: Machine, books: Books) -> CompletionDesk:
+        config = self._config
+        return CompletionDesk(
+            rooms.waiting_queue(config, machine, books),
+            config.completion,
+            self.texts,
+            self.context,
+            self.live_calls,
+            zone=config.switch.time_zone,
+            language=config.switch.language,
+        )
+
+    def _registration_desk(self, machine: Machine, books: Books) -> RegistrationDesk:
+        return RegistrationDesk(
+            self.registrar,
+            self.directory,
+            books.bindings,
+            self.agent,
+            self.watchers,
+            calls_of=self.live_calls.of_line,
+            release=self.endpoint.connections.release,
+            wall_seconds=machine.wall_seconds,
+            returned=self.completion.registered,
+        )
+
+    def _call_context(self, machine: Machine, network: Network) -> CallContext:
+        config = self._config
+        return CallContext(
+            loop=machine.loop,
+            agent=self.agent,
+            media=network.media,
+            money=self.money,
+            desk=SettlementDesk(self.money, machine.log, self.settled),
+            stages=self.stages,
+            announcer=self.announcer,
+            limits=rooms.call_limits(config),
+            tones=rooms.tones(config),
+            log=machine.log,
+            domain=config.switch.domain.encode("ascii"),
+            node=config.switch.node,
+            media_address=config.media_address,
+            drain=self.endpoint.drain,
+            wall_ms=machine.wall_ms,
+            trunk_flows=network.trunk_flows,
+            service_desk=self.service_desk,
+            voicemail=self.voicemail,
+            recordings=self.recordings,
+            hall=self.hall,
+            calls_of=self.live_calls.of_line,
+            self_service=self.self_service,
+            tell=self._tell,
+            take_message=take_message,
+            trusts=self._trusts,
+            offer=self._offer,
+            begin=self.live_calls.begin,
+            admitted=self.live_calls.admitted,
+            left=self.live_calls.left,
+            joined=self._joined,
+            changed=self._changed,
+            ended=self._ended,
+        )
 
     # What the user agent tells
 
@@ -329,7 +223,10 @@ class Switch:
     def _patience(self, flow: Flow) -> float | None:
         return self.registrations.patience(flow)
 
-    # What calls tell
+    # What calls ask and tell
+
+    async def _offer(self, call: Call, refusal: Refusal) -> Ending | None:
+        return await offer(self.completion, call, refusal)
 
     def _joined(self, call: Call, session: Session) -> None:
         if self.recorder is not None:
@@ -357,6 +254,11 @@ class Switch:
             ended_by=end.ended_by,
             rule=end.rule,
         )
+
+    def settled(self, cdr: Cdr) -> None:
+        """A leg's settlement is on disk."""
+        self._journal(cdr)
+        self.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
 
     def accounts_changed(self, accounts: Iterable[int]) -> None:
         """Balances changed: calls that ran out of money to reserve ask again."""
@@ -437,7 +339,7 @@ class Switch:
         self.guard.set_exempt(exempt_networks(self._config, self.directory))
 
     def _tell(self, line: Line, text: str) -> None:
-        self.messaging.tell(line, text)
+        self.texts.tell(line, text)
         self.endpoint.drain()
 
     def now(self) -> float:
@@ -446,7 +348,7 @@ class Switch:
 
     def wall_seconds(self) -> float:
         """Epoch seconds, by which registrations live."""
-        return self._wall_ms() / 1000
+        return self._wall_seconds()
 
     def restore(self, bindings: Iterable[Binding]) -> None:
         """Take over the registrations of the time before a restart."""
@@ -457,7 +359,7 @@ class Switch:
 
     async def finish(self, ended_by: str = "restart") -> None:
         """End every call and wait until each is settled."""
-        self.reception.draining = True
+        self.live_calls.draining = True
         for call in self.calls.values():
             call.post(HangUp(ended_by))
         await self.live_calls.all_ended()
@@ -481,23 +383,9 @@ class Switch:
         bindings = self._bindings_of(owner)
         return any(binding.flow.remote[0] == flow.remote[0] for binding in bindings)
 
-    def _is_down(self, trunk: Trunk) -> bool:
-        return self.trunk_monitor.is_down(trunk)
-
-    def _returned(self, line: Line, *, anew: bool) -> None:
-        self.completion.registered(line, anew=anew)
-
     def _participants_of(self, line: Line) -> list[Participant]:
-        """What the owner of a conference sees of it."""
         conference = self.hall.conference(key_of(line))
-        members = [] if conference is None else conference.members
-        domain = self._config.switch.domain
-        found = []
-        for member in members:
-            number = member.call.identity(member.side).presented
-            uri = None if number is None else f"sip:{number}@{domain}"
-            found.append(Participant(member.call.id, uri, member.muted))
-        return found
+        return [] if conference is None else participants_in(conference, self._config.switch.domain)
 
     def _conference_changed(self, conference: Conference) -> None:
         told = conference.key == key_of(conference.line) and self.watchers.conference_changed(
@@ -507,13 +395,6 @@ class Switch:
             self.endpoint.drain()
 
     def _dialogs_of(self, line: Line, with_remote: bool) -> list[LineDialog]:
-        """What watchers of a line see of its calls."""
         calls = self.live_calls.of_line(line)
         domain = self._config.switch.domain
         return [d for call in calls for d in dialogs_in(call, line, domain, with_remote)]
-
-    def _sent_by(self, flow: Flow) -> Address:
-        advertised = self._config.sip.advertised_for(flow.transport, flow.local[0])
-        if advertised is None:
-            return flow.local
-        return advertised.host, advertised.port or flow.local[1]

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ivr_prompts.languages import LANGUAGES, LAST_RESORT
 from ivr_prompts.phrase import Part, spoken
 from rtp.control import PlayItem
 from softswitch.prompts.library import PromptLibrary
+from softswitch.trace.log import Log
+
+OnSaid = Callable[[str, str, str, str], None]
+"""Called with each announcement: the call's id, the side, the language and the tokens."""
 
 TONE = "special_information"
 """In the place of what can't be said."""
@@ -39,18 +42,25 @@ class Announcer:
 
     Args:
         language, country: of the switch.
-        log: hears of what is missing.
+        log: told of each prompt that is missing, once.
     """
 
-    def __init__(self, library: PromptLibrary, language: str, country: str, log: Any) -> None:
+    def __init__(
+        self,
+        library: PromptLibrary,
+        language: str,
+        country: str,
+        log: Log,
+        *,
+        on_said: OnSaid | None = None,
+    ) -> None:
         self.library = library
         """Replaced when somebody built prompts."""
         self._language = language
         self._country = country
         self._log = log
         self._told: set[tuple[str, str]] = set()
-        self.on_said: Callable[[str, str, str, str], None] = lambda *said: None
-        """Told of each announcement: call, side, language, tokens."""
+        self._on_said = on_said
 
     def announce(self, language: str | None, phrase: Sequence[Part]) -> Announcement:
         """A phrase for whoever speaks `language`; None: the switch's own."""
@@ -71,7 +81,8 @@ class Announcer:
         """Write down what is said to a side of a call."""
         language, tokens = said.language, " ".join(said.tokens)
         self._log.info("announcement", call=call_id, side=side, language=language, tokens=tokens)
-        self.on_said(call_id, side, language, tokens)
+        if self._on_said is not None:
+            self._on_said(call_id, side, language, tokens)
 
     def spoiled(self, announcement: Announcement, problem: str) -> bool:
         """A file of it couldn't be played; whether another try may fare better."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sip.guard import Guard, Network
 from softswitch.config.config import Config
 from softswitch.subscribers.directory import Directory
+from softswitch.trace.log import Log
 
 if TYPE_CHECKING:
     from sip.endpoint import Endpoint
 
-Row = dict[str, Any]
+Row = dict[str, object]
 
 
 def exempt_networks(config: Config, directory: Directory) -> Iterator[Network]:
@@ -24,7 +25,7 @@ def exempt_networks(config: Config, directory: Directory) -> Iterator[Network]:
             yield from (source.network for source in trunk.inbound_from)
 
 
-def log_bans(guard: Guard, log: Any) -> None:
+def log_bans(guard: Guard, log: Log) -> None:
     """Say of each ban once that it began."""
     for ban in guard.news():
         log.warning("banned", source=ban.source, line=ban.login, why=ban.why)

@@ -40,7 +40,6 @@ class Reception:
 
     Args:
         context: what the calls that begin here work with.
-        draining: no call begins any more; those that live go on.
     """
 
     context: CallContext
@@ -50,7 +49,6 @@ class Reception:
     watchers: Watchers
     messaging: Messaging
     calls: LiveCalls
-    draining: bool = False
 
     def receive(self, event: Received | Resubscribed) -> None:
         """Serve a request, or answer why not."""
@@ -255,5 +253,5 @@ class Reception:
         return call, call.side_of(held)
 
     def _refuse_while_draining(self) -> None:
-        if self.draining:
+        if self.calls.draining:
             raise SipError(503, headers=((b"Retry-After", b"%d" % RETRY_AFTER_SECONDS),))

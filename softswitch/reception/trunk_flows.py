@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from sip.endpoint import Listen
 from sip.flow import Address, Flow
 from sip.locating import Reach, Target
 from sip.resolver import Resolver
 from softswitch.subscribers.directory import Trunk
+from softswitch.trace.log import Log
 
 WAIT_SECONDS = 2.0
 """How long a call waits for the first answer of the name servers; later it waits never."""
@@ -38,7 +38,7 @@ class ResolvedFlows:
         resolver: Resolver,
         listening: Callable[[], Sequence[Listen]],
         trust: Callable[[str], None],
-        log: Any,
+        log: Log,
     ) -> None:
         self._resolver = resolver
         self._listening = listening

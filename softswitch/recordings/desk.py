@@ -6,9 +6,8 @@ A recording never disturbs its call: whatever goes wrong is logged and noted, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,16 +17,15 @@ from rtp.samples import CLOCK_RATE
 from rtp.session import MediaError
 from rtp.wav import HEADER_BYTES, SAMPLE_BYTES, WavError
 from softswitch.config.recording import RecordingSection
+from softswitch.database.threads import Run
 from softswitch.recordings.store import RecordedCall, RecordingStore
 from softswitch.subscribers.directory import Line
+from softswitch.trace.log import Log
 from softswitch.voicemail.shelf import Shelf
 
 DAY_MS = 86_400_000
 CLOSE_SECONDS = 5.0
 _CHANNELS = 2
-
-Run = Callable[..., Awaitable[Any]]
-"""Does a thing that waits for the disk, away from the event loop: asyncio.to_thread's shape."""
 
 
 class RecordingDesk:
@@ -48,7 +46,7 @@ class RecordingDesk:
         *,
         randbits: Callable[[int], int],
         wall_ms: Callable[[], int],
-        log: Any,
+        log: Log,
     ) -> None:
         self._store = store
         self._shelf = shelf
@@ -56,17 +54,16 @@ class RecordingDesk:
         self._randbits = randbits
         self._wall_ms = wall_ms
         self._log = log
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.settings = settings
 
     async def begin(self, call_id: str, line: Line, calling: str, called: str) -> str | None:
         """Note a recording that is about to begin; its id. None: there can be none."""
         try:
-            begun: str | None = await self._run(self._begin, call_id, line, calling, called)
+            return await self._run(self._begin, call_id, line, calling, called)
         except (OSError, SQLAlchemyError) as error:
             self._log.error("a call isn't recorded", call=call_id, line=line.number, why=str(error))
             return None
-        return begun
 
     def _begin(self, call_id: str, line: Line, calling: str, called: str) -> str | None:
         if not self._shelf.make_room(self.settings.min_free_megabytes << 20):
@@ -132,7 +129,7 @@ class RecordingDesk:
         self._store.ended(recording_id, "kept", duration_ms, problem)
         return True
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[object, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sip.subscription import Package
 from softswitch.services.markup import document, element
+from softswitch.subscribers.directory import Line
 
 PACKAGE = Package(
     b"conference",
@@ -29,6 +30,10 @@ class Participant:
     id: str
     uri: str | None
     muted: bool
+
+
+ParticipantsOf = Callable[[Line], Sequence[Participant]]
+"""The members of the conference of a line's own calls."""
 
 
 def conference_info(

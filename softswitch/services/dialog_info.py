@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from sip.dialog import DialogId
 from sip.subscription import Package
 from softswitch.services.markup import characters, document, element
+from softswitch.subscribers.directory import Line
 
 PACKAGE = Package(
     b"dialog",
@@ -31,6 +32,11 @@ class LineDialog:
     """Call-ID, our tag and the phone's, by which a phone of the account may take the call while it
     rings (RFC 3891). None for whoever may not, and for calls that talk: with them a watcher could
     take the call over (RFC 4235 section 6)."""
+
+
+DialogsOf = Callable[[Line, bool], Sequence[LineDialog]]
+"""A line's parts in calls. The flag is True for a watcher of the same account, who sees the other
+side and may pick up a call that rings."""
 
 
 def dialog_info(entity: str, dialogs: Sequence[LineDialog], version: int) -> bytes:

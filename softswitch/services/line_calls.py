@@ -7,6 +7,8 @@ from typing import Literal
 
 from softswitch.call.call import Call
 from softswitch.call.media.media import Side, other
+from softswitch.conference.hall import Conference
+from softswitch.services.conference_info import Participant
 from softswitch.services.dialog_info import LineDialog
 from softswitch.subscribers.directory import Line
 
@@ -29,6 +31,16 @@ def dialogs_in(call: Call, line: Line, domain: str, with_remote: bool) -> Iterat
             yield LineDialog(f"{call.id}-{side}", direction, state, remote, ringing)
     if call.answered and any(rung.id == line.id for rung in call.rung):
         yield _transferred_to(call, domain, with_remote)
+
+
+def participants_in(conference: Conference, domain: str) -> list[Participant]:
+    """The members of a conference, as its owner sees them."""
+    found = []
+    for member in conference.members:
+        number = member.call.identity(member.side).presented
+        uri = None if number is None else f"sip:{number}@{domain}"
+        found.append(Participant(member.call.id, uri, member.muted))
+    return found
 
 
 def _transferred_to(call: Call, domain: str, with_remote: bool) -> LineDialog:

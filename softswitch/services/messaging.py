@@ -20,7 +20,7 @@ from sip.transaction_layer import ServerTransaction
 from sip.user_agent import UserAgent
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import Caller, LineCaller
-from softswitch.admission.caller_id import Identity, from_field, present, privacy_fields
+from softswitch.admission.caller_id import from_field, present, privacy_fields
 from softswitch.admission.routing import ToLine
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.refusal import Refusal
@@ -61,18 +61,21 @@ class Messaging:
 
     Args:
         domain: of our lines' addresses.
-        now: monotonic seconds.
+        takes_reply: True if a line's text to a number answers a question of the switch's own; the
+            text goes no further then.
     """
 
     def __init__(
-        self, agent: UserAgent, stages: Stages, domain: bytes, now: Callable[[], float]
+        self,
+        agent: UserAgent,
+        stages: Stages,
+        domain: bytes,
+        takes_reply: Callable[[Line, str, bytes], bool],
     ) -> None:
         self._agent = agent
         self._stages = stages
         self._domain = domain
-        self._now = now
-        self.takes_reply: Callable[[Line, str, bytes], bool] = _no_reply
-        """Whether a line's text to a number is an answer to a question of ours."""
+        self._takes_reply = takes_reply
         self._even_at: dict[int, float] = {}
         """Line id to when it will have sent no more than its rate allows."""
 
@@ -107,60 +110,12 @@ class Messaging:
             )
         self._agent.stack.timers.arm(ANSWER_SECONDS, now, _too_late, delivery)
 
-    def tell(self, line: Line, text: str) -> None:
-        """Send a text of the switch's own to every phone of a line; whether one takes it isn't
-        asked."""
-        now = self._now()
-        body = text.encode()
-        fields = ((b"Content-Type", b"text/plain;charset=utf-8"),)
-        here = b"<sip:%s>" % self._domain
-        to = b"<sip:%s@%s>" % (line.number.encode("ascii"), self._domain)
-        for binding in self._stages.bindings_of(line):
-            self._agent.send_standalone(
-                StandaloneRequest(
-                    "MESSAGE", binding.flow, binding.contact, here, to, extra=fields, body=body
-                ),
-                _never_mind,
-                now,
-            )
-
     def _replies(self, request: Request, caller: Caller) -> bool:
         """Whether a text is an answer to a question of the switch's own."""
         if not isinstance(caller, LineCaller) or len(request.body) > MAX_REPLY_BYTES:
             return False
         dialled = self._stages.number(request.uri.user or "")
-        return self.takes_reply(caller.line, dialled.number, request.body)
-
-    def notify(
-        self, line: Line, shown: Identity, text: str, told: Callable[[bool], None], now: float
-    ) -> None:
-        """As :meth:`tell`, in somebody's name, and asking whether a phone takes it.
-
-        Args:
-            shown: whom it is from.
-            told: called once: whether a phone has taken it.
-        """
-        bindings = self._stages.bindings_of(line)
-        delivery = _Notice(len(bindings), told)
-        fields = (*privacy_fields(shown), (b"Content-Type", b"text/plain;charset=UTF-8"))
-        to = b"<sip:%s@%s>" % (line.number.encode("ascii"), self._domain)
-        for binding in bindings:
-            self._agent.send_standalone(
-                StandaloneRequest(
-                    "MESSAGE",
-                    binding.flow,
-                    binding.contact,
-                    from_field(shown, self._domain),
-                    to,
-                    MAX_FORWARDS,
-                    fields,
-                    text.encode("utf-8"),
-                ),
-                delivery.heard,
-                now,
-            )
-        if not bindings:
-            told(False)
+        return self._takes_reply(caller.line, dialled.number, request.body)
 
     def _admit(self, received: Received, caller: Caller, now: float) -> Text:
         request = received.request
@@ -216,27 +171,6 @@ def _content_type(request: Request) -> bytes:
     return content_type.encode("ascii") + write_params({"charset": charset})
 
 
-def _no_reply(_line: Line, _number: str, _body: bytes) -> bool:
-    return False
-
-
-class _Notice:
-    """A text of ours on its way to all phones of a line."""
-
-    __slots__ = ("_told", "_under_way")
-
-    def __init__(self, phones: int, told: Callable[[bool], None]) -> None:
-        self._under_way = phones
-        self._told: Callable[[bool], None] | None = told
-
-    def heard(self, reply: Replied) -> None:
-        self._under_way -= 1
-        taken = 200 <= reply.status < 300
-        if self._told is not None and (taken or self._under_way == 0):
-            told, self._told = self._told, None
-            told(taken)
-
-
 class _Delivery:
     """One text on its way to all phones of a line."""
 
@@ -271,10 +205,6 @@ class _Delivery:
         if not self._answered:
             self._answered = True
             self._agent.stack.conclude(self.transaction, status, now)
-
-
-def _never_mind(reply: Replied) -> None:
-    """Nothing follows from what a phone says to a text that nobody waits for."""
 
 
 def _too_late(delivery: _Delivery, now: float) -> None:

@@ -6,9 +6,9 @@ money goes through the single writer.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,14 +21,15 @@ from billing.stores.store import Store, StoreError
 from softswitch.admission.entitlement import Entitlements
 from softswitch.database.changes import Changes
 from softswitch.database.news import tell
+from softswitch.database.threads import Run
 from softswitch.subscribers import pins
 from softswitch.subscribers.directory import Directory, Line
 from softswitch.subscribers.directory_store import DirectoryStore
 from softswitch.subscribers.pin_guard import PinGuard
 from softswitch.subscribers.pin_tries import Secret
 
-Run = Callable[..., Awaitable[Any]]
-"""Does a thing that waits for the disk, away from the event loop: asyncio.to_thread's shape."""
+P = ParamSpec("P")
+T = TypeVar("T")
 ON_SALE_SECONDS = 10.0
 """For so long it is known whether something is on sale."""
 CONFERENCE = "conference"
@@ -88,8 +89,7 @@ class SelfService:
         found = await self._ask(self._books.account, line.account_id)
         if found is None:
             raise StoreError(f"there is no account {line.account_id}")
-        account: Account = found
-        return account
+        return found
 
     async def bought(self, line: Line) -> list[Subscription]:
         """What the line has now: its own and its account's.
@@ -174,8 +174,7 @@ class SelfService:
         return CONFERENCE if CONFERENCE in names else min(names, default=None)
 
     async def _subscriptions(self, account_id: int) -> list[Subscription]:
-        found: list[Subscription] = await self._ask(self._read_subscriptions, account_id)
-        return found
+        return await self._ask(self._read_subscriptions, account_id)
 
     def _read_subscriptions(self, account_id: int) -> list[Subscription]:
         with self._books.reading() as connection:
@@ -185,8 +184,8 @@ class SelfService:
         with self._books.engine.begin() as connection:
             tell(connection, changes)
 
-    async def _ask(self, work: Callable[..., Any], *arguments: object) -> Any:
+    async def _ask(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         try:
-            return await self._run(work, *arguments)
+            return await self._run(work, *arguments, **named)
         except SQLAlchemyError as error:
             raise StoreError(str(error)) from error

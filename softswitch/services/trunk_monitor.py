@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from billing.facts.cdr import show_stamp
 from sip.events import Replied
@@ -12,6 +11,7 @@ from sip.standalone import Errand, StandaloneRequest
 from sip.user_agent import UserAgent
 from softswitch.services.trunk_health import TrunkHealth
 from softswitch.subscribers.directory import Directory, Trunk
+from softswitch.trace.log import Log
 
 TICK_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
@@ -41,7 +41,7 @@ class TrunkMonitor:
         ping_seconds: int,
         domain: bytes,
         wall_seconds: Callable[[], float],
-        log: Any,
+        log: Log,
     ) -> None:
         self._agent = agent
         self._directory = directory
@@ -63,7 +63,7 @@ class TrunkMonitor:
         health = self._health.get(trunk.id)
         return health is not None and health.state == "down"
 
-    def row(self, trunk: Trunk) -> dict[str, Any]:
+    def row(self, trunk: Trunk) -> dict[str, object]:
         """What is known of a trunk, for people and scripts."""
         health = self._health.get(trunk.id)
         if health is None:

@@ -3,7 +3,7 @@ their own registrations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -15,9 +15,10 @@ from sip.registrar import Binding, Registration
 from sip.standalone import StandaloneRequest
 from sip.subscription import EventField, Package, Subscription
 from sip.user_agent import UserAgent
+from softswitch.admission.admission import BindingsOf
 from softswitch.services import conference_info, dialog_info, message_summary, reg_info
-from softswitch.services.conference_info import Participant
-from softswitch.services.dialog_info import LineDialog
+from softswitch.services.conference_info import ParticipantsOf
+from softswitch.services.dialog_info import DialogsOf
 from softswitch.subscribers.directory import Directory, Line, Waiting
 from softswitch.subscribers.refusal import Refusal
 
@@ -59,9 +60,6 @@ class Watchers:
 
     Args:
         bindings_of: the phones of a line.
-        dialogs_of: a line's parts in calls; the flag says whether the watcher is of the same
-            account, who sees with whom and may pick up what rings.
-        participants_of: who is in the conference of a line's own calls.
         max_participants: of one.
         focus: the user part of its URI.
         domain: of our lines' addresses.
@@ -73,9 +71,9 @@ class Watchers:
         agent: UserAgent,
         directory: Directory,
         *,
-        bindings_of: Callable[[Line], Sequence[Binding]],
-        dialogs_of: Callable[[Line, bool], Sequence[LineDialog]],
-        participants_of: Callable[[Line], Sequence[Participant]],
+        bindings_of: BindingsOf,
+        dialogs_of: DialogsOf,
+        participants_of: ParticipantsOf,
         max_participants: int,
         focus: str,
         domain: str,

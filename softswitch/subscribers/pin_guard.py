@@ -7,17 +7,15 @@ nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from billing.stores.store import StoreError
+from softswitch.database.threads import Run
 from softswitch.subscribers import pins
 from softswitch.subscribers.pin_tries import PinTries, Secret
-
-Run = Callable[..., Awaitable[Any]]
-"""Does a thing that waits for the disk, away from the event loop: asyncio.to_thread's shape."""
+from softswitch.trace.log import Log
 
 
 class PinGuard:
@@ -28,7 +26,7 @@ class PinGuard:
         wall_ms: epoch milliseconds.
     """
 
-    def __init__(self, tries: PinTries, run: Run, wall_ms: Callable[[], int], log: Any) -> None:
+    def __init__(self, tries: PinTries, run: Run, wall_ms: Callable[[], int], log: Log) -> None:
         self._tries = tries
         self._run = run
         self._wall_ms = wall_ms

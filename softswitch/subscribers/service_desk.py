@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import ParamSpec
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from billing.stores.store import StoreError
+from softswitch.database.threads import Run
 from softswitch.subscribers import pins
 from softswitch.subscribers.directory import Directory, Line
 from softswitch.subscribers.last_calls import LastCall
@@ -19,8 +20,7 @@ from softswitch.subscribers.service_store import ServiceStore
 from softswitch.subscribers.star_codes import PinCheck
 from softswitch.subscribers.supplementary import Supplementary
 
-Run = Callable[..., Awaitable[Any]]
-"""Does a thing that waits for the disk, away from the event loop: asyncio.to_thread's shape."""
+P = ParamSpec("P")
 
 
 class ServiceDesk:
@@ -74,8 +74,8 @@ class ServiceDesk:
         """
         await self._ask(self._store.mark, line.id, line.number, call, marked_at)
 
-    async def _ask(self, work: Callable[..., object], *arguments: object) -> None:
+    async def _ask(self, work: Callable[P, object], *arguments: P.args, **named: P.kwargs) -> None:
         try:
-            await self._run(work, *arguments)
+            await self._run(work, *arguments, **named)
         except SQLAlchemyError as error:
             raise StoreError(str(error)) from error

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -13,11 +13,13 @@ from billing.stores.store import StoreError
 from rtp.control import Recorded
 from rtp.session import MediaError
 from softswitch.config.voicemail import VoicemailSection
+from softswitch.database.threads import Run
 from softswitch.subscribers import pins
 from softswitch.subscribers.directory import Directory, Line, Waiting
 from softswitch.subscribers.mailbox import VoiceMailbox
 from softswitch.subscribers.pin_guard import PinGuard
 from softswitch.subscribers.pin_tries import Secret
+from softswitch.trace.log import Log
 from softswitch.voicemail.notice import notice
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import Greeting, MailboxFull, Message, State, VoicemailStore
@@ -26,9 +28,8 @@ DAY_MS = 86_400_000
 CLOSE_SECONDS = 5.0
 SALT_BITS = 8 * pins.SALT_BYTES
 
+P = ParamSpec("P")
 T = TypeVar("T")
-Run = Callable[..., Awaitable[Any]]
-"""Does a thing that waits for the disk, away from the event loop: asyncio.to_thread's shape."""
 
 
 class NoRoom(Exception):
@@ -74,7 +75,8 @@ class VoicemailDesk:
         randbits: Callable[[int], int],
         wall_ms: Callable[[], int],
         zone: str,
-        log: Any,
+        log: Log,
+        lines_changed: Callable[[list[int]], None],
     ) -> None:
         self._store = store
         self._shelf = shelf
@@ -85,10 +87,9 @@ class VoicemailDesk:
         self._wall_ms = wall_ms
         self.zone = zone
         self._log = log
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self.settings = settings
-        self.lines_changed: Callable[[list[int]], None] = lambda lines: None
-        """Set by the switch: told of lines whose lamps may have changed."""
+        self._lines_changed = lines_changed
 
     def ring_seconds(self, line: Line) -> int | None:
         """How long a line's phones ring before its mailbox takes the call; None: it never does
@@ -148,7 +149,7 @@ class VoicemailDesk:
         """
         return self._spawn(self._keep(message_id, recorded))
 
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def _spawn(self, work: Coroutine[object, None, T]) -> asyncio.Task[T]:
         """Do something to its end, whoever else gives up."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -254,7 +255,8 @@ class VoicemailDesk:
         """Raises WeakPin."""
         pins.check_strength(pin, line.number)
         salt = self._randbits(SALT_BITS).to_bytes(pins.SALT_BYTES, "big")
-        await self._change(line, pin=await self._run(pins.hashed, pin, salt))
+        kept = await self._run(pins.hashed, pin, salt)
+        await self._change(line, lambda mailbox: replace(mailbox, pin=kept))
 
     # Greetings
 
@@ -277,7 +279,7 @@ class VoicemailDesk:
         greeting = Greeting(sound_id, line.id, RECORDED, duration_ms, now)
         former: list[Greeting] = await self._ask(self._store.greetings, line.id)
         await self._ask(self._store.add_greeting, greeting)
-        await self._change(line, greeting=sound_id)
+        await self._change(line, lambda mailbox: replace(mailbox, greeting=sound_id))
         for one in former:
             if one.name == RECORDED:
                 await self._ask(self._store.delete_greeting, one)
@@ -291,15 +293,15 @@ class VoicemailDesk:
         await self._run(self._shelf.remove, sound_id)
 
     async def choose_greeting(self, line: Line, greeting_id: str | None) -> None:
-        await self._change(line, greeting=greeting_id)
+        await self._change(line, lambda mailbox: replace(mailbox, greeting=greeting_id))
 
     # Inside
 
-    async def _change(self, line: Line, **settings: Any) -> None:
+    async def _change(self, line: Line, change: Callable[[VoiceMailbox], VoiceMailbox]) -> None:
         current = self._directory.line(line.id)
         if current is None or current.mailbox is None:
             raise StoreError("the mailbox was taken away")
-        mailbox = replace(current.mailbox, **settings)
+        mailbox = change(current.mailbox)
         await self._ask(self._store.save, line.id, mailbox)
         current = self._directory.line(line.id)
         if current is not None:
@@ -317,14 +319,13 @@ class VoicemailDesk:
         line = self._directory.line(line_id)
         if line is not None and line.waiting != waiting:
             self._directory.put_lines([replace(line, waiting=waiting)])
-            self.lines_changed([line_id])
+            self._lines_changed([line_id])
 
-    async def _ask(self, work: Callable[..., T], *arguments: object) -> T:
+    async def _ask(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         try:
-            result: T = await self._run(work, *arguments)
+            return await self._run(work, *arguments, **named)
         except SQLAlchemyError as error:
             raise StoreError(str(error)) from error
-        return result
 
 
 RECORDED = "recorded by phone"

@@ -13,41 +13,28 @@ from phones import Phone
 from sqlalchemy import event
 from world import SWITCH, Address, VirtualLoop, Wire, WireSocket
 
-from billing.facts.assignment import Assignments
 from billing.facts.authorization import AddAccount, ProveAlive, ReplaceTariff, TopUp
 from billing.facts.product import Product, Subscription
 from billing.facts.rate import Rate
 from billing.facts.sales import BuyPackage, DefineProduct
 from billing.stores import sales_store
-from billing.stores.group_commit import GroupCommit
+from billing.stores.group_commit import AccountsChanged, GroupCommit
 from billing.stores.store import Store
 from rtp.local import LocalMedia
 from rtp.session import MediaSettings
 from sip.digest import Algorithm, ha1
 from sip.flow import Flow
 from sip.uri import Uri
-from softswitch.admission.entitlement import Entitlements
-from softswitch.call.charging.accounting import SettlementDesk
 from softswitch.call.letters import Silent
-from softswitch.completion.queue import WaitingQueue
-from softswitch.completion.store import CompletionStore
-from softswitch.conference.rooms import RoomStore
 from softswitch.config.config import parse
 from softswitch.operations.context import rented_numbers
+from softswitch.process.composition import Books, Machine, Network
 from softswitch.process.switch import Switch
+from softswitch.process.working_set import WorkingSet
 from softswitch.prompts.library import PromptLibrary
-from softswitch.recordings.desk import RecordingDesk
-from softswitch.recordings.store import RecordingStore
 from softswitch.scheduled.due import next_due, run_due
-from softswitch.services.self_service import SelfService
-from softswitch.subscribers.directory import Directory, Line, Source, Trunk
+from softswitch.subscribers.directory import Line, Source, Trunk
 from softswitch.subscribers.directory_store import DirectoryStore
-from softswitch.subscribers.pin_guard import PinGuard
-from softswitch.subscribers.pin_tries import PinTries
-from softswitch.subscribers.service_desk import ServiceDesk
-from softswitch.subscribers.service_store import ServiceStore
-from softswitch.voicemail.desk import VoicemailDesk
-from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import VoicemailStore
 
 EPOCH_MS = 1_800_000_000_000
@@ -115,7 +102,9 @@ class Exchange:
         prompts: PromptLibrary | None = None,
         workers: int = 1,
     ):
-        self.config = parse(CONFIG + config, Path("softswitch.toml"))
+        self.folder = tempfile.TemporaryDirectory()
+        self.config = parse(CONFIG + config, Path(self.folder.name) / "softswitch.toml")
+        self.config.voicemail_dir.mkdir(parents=True)
         self.rng = random.Random(seed)
         self.loop = VirtualLoop()
         asyncio.set_event_loop(self.loop)
@@ -128,15 +117,10 @@ class Exchange:
         """By how much somebody has set the wall clock."""
         self.cdrs: list = []
         self.phones: list[Phone] = []
-        self.directory = Directory()
-        self.money = GroupCommit(
-            self.store.apply, self.loop, run_in_thread=False, gather_seconds=0.002
-        )
-        self.tariffs = {}
-        self.assignments = Assignments()
-        self.prompts = prompts
+        known = WorkingSet()
+        self.directory, self.tariffs = known.directory, known.tariffs
+        self.assignments, self.entitlements = known.assignments, known.entitlements
         self.hosts: dict[str, list[str]] = {}
-        self.entitlements = Entitlements()
         self.media = LocalMedia(
             self.loop,
             MediaNetwork(self.wire),
@@ -148,87 +132,34 @@ class Exchange:
             shuffle=self.rng.shuffle,
             on_silent=self._silent,
         )
-        self.folder = tempfile.TemporaryDirectory()
         self.messages = VoicemailStore(self.store.engine)
-        self.pin_guard = PinGuard(PinTries(self.store.engine), at_once, self.wall_ms, self.log)
-        self.voicemail = VoicemailDesk(
-            self.messages,
-            Shelf(Path(self.folder.name)),
-            self.config.voicemail,
-            self.directory,
-            self.pin_guard,
-            at_once,
-            randbits=self.rng.getrandbits,
-            wall_ms=self.wall_ms,
-            zone=self.config.switch.time_zone,
-            log=self.log,
-        )
-        self.recordings = RecordingDesk(
-            RecordingStore(self.store.engine),
-            Shelf(Path(self.folder.name) / "calls"),
-            self.config.recording,
-            at_once,
-            randbits=self.rng.getrandbits,
-            wall_ms=self.wall_ms,
-            log=self.log,
-        )
-        self.switch = self._switch()
+        self.switch = self._switch(known, prompts)
+        self.money, self.voicemail = self.switch.money, self.switch.voicemail
         endpoint = self.switch.endpoint
         endpoint.attach(SWITCH, WireSocket(self.wire, SWITCH))
         self.wire.attach(SWITCH, self._receive)
-        self.money.on_accounts_changed = self.switch.accounts_changed
         self.wire.attach_host(SWITCH[0], self.media.receive)
         self.loop.call_soon(self.switch.completion.resume)
         self.loop.call_later(5.0, self._journal)
         self.loop.call_later(1.0, self._do_due_work)
 
-    def _switch(self) -> Switch:
+    def _switch(self, known: WorkingSet, prompts: PromptLibrary | None) -> Switch:
+        def open_money(changed: AccountsChanged) -> GroupCommit:
+            return GroupCommit(
+                self.store.apply,
+                self.loop,
+                run_in_thread=False,
+                gather_seconds=0.002,
+                on_accounts_changed=changed,
+            )
+
         return Switch(
             self.config,
-            self.loop,
-            directory=self.directory,
-            tariffs=self.tariffs,
-            assignments=self.assignments,
-            entitlements=self.entitlements,
-            nonce_secret=b"n" * 32,
-            randbits=self.rng.getrandbits,
-            wall_ms=self.wall_ms,
-            media=self.media,
-            money=self.money,
-            desk=SettlementDesk(self.money, self.log, self._settled),
-            bindings=self,
-            service_desk=ServiceDesk(
-                ServiceStore(self.store.engine), self.directory, self.pin_guard, at_once
-            ),
-            voicemail=self.voicemail,
-            recordings=self.recordings,
-            rooms=RoomStore(self.store.engine),
-            pin_guard=self.pin_guard,
-            run=at_once,
-            self_service=SelfService(
-                self.store,
-                DirectoryStore(self.store.engine),
-                self.directory,
-                self.entitlements,
-                self.money,
-                self.pin_guard,
-                at_once,
-                randbits=self.rng.getrandbits,
-                wall_ms=self.wall_ms,
-                now=self.loop.time,
-                zone=self.config.switch.time_zone,
-            ),
-            waiting=self._waiting(),
-            trunk_flows=self,
-            log=self.log,
-            prompts=self.prompts,
+            Machine(self.loop, at_once, self.wall_ms, self.rng.getrandbits, b"n" * 32, self.log),
+            Network(self.media, trunk_flows=self),
+            Books(self.store, known, open_money, self.cdrs.append, bindings=self),
+            prompts=prompts,
         )
-
-    def _waiting(self) -> WaitingQueue:
-        kept = CompletionStore(self.store.engine)
-        queue = WaitingQueue(kept, at_once, self.loop, self.log)
-        queue.restore(kept.load())
-        return queue
 
     def wall_ms(self) -> int:
         return EPOCH_MS + self.clock_step_ms + round((self.loop.time() - 1000.0) * 1000)
@@ -282,10 +213,6 @@ class Exchange:
 
     def _write(self, connection) -> None:
         self._written = True
-
-    def _settled(self, cdr) -> None:
-        self.cdrs.append(cdr)
-        self.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
 
     def reload(self, accounts: list[int]) -> None:
         """What an operation that changed these accounts makes the switch read again."""

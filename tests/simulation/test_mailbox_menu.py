@@ -330,7 +330,7 @@ def test_the_pin_is_changed_by_typing_it_twice(owner):
 
 
 def files(owner) -> list[str]:
-    return sorted(path.name for path in Path(owner.exchange.folder.name).iterdir())
+    return sorted(path.name for path in owner.exchange.config.voicemail_dir.iterdir())
 
 
 # Call back

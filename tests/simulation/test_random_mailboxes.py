@@ -85,7 +85,7 @@ def test_files_rows_and_lamps_agree_whatever_people_do(seed, tmp_path):
     assert exchange.log.errors == []
     assert exchange.store.verify() == []
     assert exchange.messages.unfinished() == []
-    files = {path.name for path in Path(exchange.folder.name).iterdir()}
+    files = {path.name for path in exchange.config.voicemail_dir.iterdir()}
     assert files == {f"{sound}.wav" for sound in exchange.messages.sounds()}
     taken = 0
     for line in exchange.directory.lines():

@@ -200,7 +200,7 @@ def test_we_say_what_we_can_do(exchange):
 
 
 def test_while_draining_we_say_so(exchange):
-    exchange.switch.reception.draining = True
+    exchange.switch.live_calls.draining = True
     answer = options(exchange)
     assert (answer.status, answer.get(b"retry-after")) == (503, b"10")
 

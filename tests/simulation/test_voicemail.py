@@ -265,7 +265,7 @@ def test_who_hangs_up_early_leaves_nothing(office, after):
     office.anna.hang_up(session)
     office.finished()
     assert office.messages() == [] and office.waiting == Waiting(0, 0)
-    assert [*Path(office.exchange.folder.name).iterdir()] == []
+    assert [*office.exchange.config.voicemail_dir.iterdir()] == []
 
 
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1])

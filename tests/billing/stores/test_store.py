@@ -170,9 +170,10 @@ def test_group_commit_gathers_and_a_refused_command_fails_alone():
     async def main():
         books = store()
         who = account(books, 1_000_000)
-        writer = GroupCommit(books.apply, asyncio.get_running_loop())
         changed = []
-        writer.on_accounts_changed = changed.append
+        writer = GroupCommit(
+            books.apply, asyncio.get_running_loop(), on_accounts_changed=changed.append
+        )
         futures = [writer.submit(OpenCall(f"c{i}", who, RATE, b"{}", 0)) for i in range(50)]
         results = await asyncio.gather(*futures, return_exceptions=True)
         assert sum(isinstance(r, InsufficientFunds) for r in results) == 33

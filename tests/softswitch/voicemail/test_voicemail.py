@@ -136,8 +136,8 @@ class House:
             wall_ms=lambda: self.now,
             zone="Asia/Tbilisi",
             log=self.log,
+            lines_changed=self.lamps.extend,
         )
-        self.desk.lines_changed = self.lamps.extend
 
     @staticmethod
     async def _at_once(work, *arguments):

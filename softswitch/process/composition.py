@@ -1,0 +1,387 @@
+"""The rooms of the switch, each made by a function that takes what the room works with.
+
+:class:`softswitch.process.switch.Switch` calls them in order: none needs what is made after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from billing.facts.cdr import Cdr
+from billing.stores.group_commit import AccountsChanged, GroupCommit
+from billing.stores.store import Store
+from sip.digest import Algorithm, DigestVerifier, Nonces
+from sip.endpoint import Endpoint
+from sip.flow import Address, Flow
+from sip.guard import Guard
+from sip.registrar import Registrar, RegistrarLimits
+from sip.transport.tls import Tls
+from sip.user_agent import UserAgent
+from softswitch.admission.addressing import no_address
+from softswitch.admission.admission import BindingsOf, Stages
+from softswitch.admission.authentication import Authenticator
+from softswitch.call.context import Limits, Media, TrunkFlows
+from softswitch.call.live_calls import LiveCalls
+from softswitch.call.media.call_tones import Tones
+from softswitch.completion.queue import WaitingQueue
+from softswitch.completion.store import CompletionStore
+from softswitch.conference.hall import Conference, Hall
+from softswitch.conference.rooms import RoomStore
+from softswitch.config.config import Config
+from softswitch.database.threads import Run
+from softswitch.process.working_set import WorkingSet
+from softswitch.prompts.announcer import Announcer
+from softswitch.prompts.library import PromptLibrary
+from softswitch.reception.protection import exempt_networks
+from softswitch.reception.registration import Bindings
+from softswitch.recordings.desk import RecordingDesk
+from softswitch.recordings.store import RecordingStore
+from softswitch.services.answering import answering
+from softswitch.services.conference_info import ParticipantsOf
+from softswitch.services.dialog_info import DialogsOf
+from softswitch.services.self_service import SelfService
+from softswitch.services.trunk_monitor import TrunkMonitor
+from softswitch.services.watchers import Watchers
+from softswitch.subscribers.directory_store import DirectoryStore
+from softswitch.subscribers.pin_guard import PinGuard
+from softswitch.subscribers.pin_tries import PinTries
+from softswitch.subscribers.service_desk import ServiceDesk
+from softswitch.subscribers.service_store import ServiceStore
+from softswitch.trace.log import Log
+from softswitch.trace.recorder import Recorder
+from softswitch.voicemail.desk import VoicemailDesk
+from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.store import VoicemailStore
+
+SERVER = "softswitch"
+"""Value of Server and User-Agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The event loop with its clocks, chance and threads.
+
+    Args:
+        run: does what waits for the disk.
+        wall_ms: epoch milliseconds.
+        randbits: unguessable in production.
+        nonce_secret: signs nonces, and decides which phones that don't exist are challenged how.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    run: Run
+    wall_ms: Callable[[], int]
+    randbits: Callable[[int], int]
+    nonce_secret: bytes
+    log: Log
+
+    def wall_seconds(self) -> float:
+        """Epoch seconds, by which registrations live."""
+        return self.wall_ms() / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The ways out of the switch.
+
+    Args:
+        trunk_flows: finds the flows of a trunk.
+        is_local: True for an address of this machine.
+        tls: for [sip] listen with tls or wss.
+    """
+
+    media: Media
+    trunk_flows: TrunkFlows
+    is_local: Callable[[str], bool] = no_address
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The database, and what of it is in memory.
+
+    Args:
+        open_money: begins the single writer; what it is given is called with the accounts whose
+            money may have risen.
+        journal: takes each CDR once its settlement is on disk.
+        bindings: keeps registrations over a restart.
+    """
+
+    store: Store
+    working_set: WorkingSet
+    open_money: Callable[[AccountsChanged], GroupCommit]
+    journal: Callable[[Cdr], None]
+    bindings: Bindings
+
+
+# SIP
+
+
+def recorder(config: Config, machine: Machine) -> Recorder | None:
+    """The ring of recent messages; None: none are kept."""
+    if not config.trace.megabytes:
+        return None
+    return Recorder(config.trace.megabytes << 20, machine.loop.time)
+
+
+def user_agent(
+    config: Config, machine: Machine, network: Network, recorder: Recorder | None
+) -> UserAgent:
+    def sent_by(flow: Flow) -> Address:
+        advertised = config.sip.advertised_for(flow.transport, flow.local[0])
+        if advertised is None:
+            return flow.local
+        return advertised.host, advertised.port or flow.local[1]
+
+    agent = UserAgent(
+        randbits=machine.randbits,
+        sent_by=sent_by,
+        server=SERVER,
+        session_interval=config.session_interval(),
+        max_sessions=config.guard.max_dialogs,
+    )
+    if config.sip.large_requests == "tcp":
+        agent.stack.layer.enlarge = network.trunk_flows.enlarge
+    agent.stack.tap = recorder
+    return agent
+
+
+def guard(config: Config, books: Books) -> Guard:
+    exempt = exempt_networks(config, books.working_set.directory)
+    return Guard(config.guard.guard_limits(), exempt)
+
+
+def registrar(config: Config) -> Registrar:
+    sip = config.sip
+    return Registrar(
+        RegistrarLimits(
+            sip.min_expires_seconds,
+            sip.default_expires_seconds,
+            sip.max_expires_seconds,
+            sip.max_contacts,
+        )
+    )
+
+
+def authenticator(
+    config: Config, machine: Machine, books: Books, endpoint: Endpoint, guard: Guard
+) -> Authenticator:
+    sip = config.sip
+    nonces = Nonces(machine.nonce_secret, sip.nonce_lifetime_seconds)
+    return Authenticator(
+        books.working_set.directory,
+        DigestVerifier(nonces, config.realm),
+        domain=config.switch.domain,
+        algorithms=tuple(Algorithm(name) for name in sip.algorithms),
+        invite_status=sip.invite_challenge,
+        guard=guard,
+        names_of=endpoint.connections.identities,
+        secret=machine.nonce_secret,
+    )
+
+
+def trunk_monitor(
+    config: Config, machine: Machine, network: Network, books: Books, agent: UserAgent
+) -> TrunkMonitor:
+    return TrunkMonitor(
+        agent,
+        books.working_set.directory,
+        flow_to=network.trunk_flows.first,
+        ping_seconds=config.trunks.ping_seconds,
+        domain=config.switch.domain.encode("ascii"),
+        wall_seconds=machine.wall_seconds,
+        log=machine.log,
+    )
+
+
+def watchers(
+    config: Config,
+    machine: Machine,
+    books: Books,
+    agent: UserAgent,
+    *,
+    bindings_of: BindingsOf,
+    dialogs_of: DialogsOf,
+    participants_of: ParticipantsOf,
+) -> Watchers:
+    return Watchers(
+        agent,
+        books.working_set.directory,
+        bindings_of=bindings_of,
+        dialogs_of=dialogs_of,
+        participants_of=participants_of,
+        max_participants=config.conference.max_members,
+        focus=config.codes.focus,
+        domain=config.switch.domain,
+        audience=config.events.watch_lines,
+        wall_seconds=machine.wall_seconds,
+    )
+
+
+# Admission
+
+
+def stages(
+    config: Config,
+    books: Books,
+    live_calls: LiveCalls,
+    trunk_monitor: TrunkMonitor,
+    bindings_of: BindingsOf,
+) -> Stages:
+    known = books.working_set
+    return Stages(
+        known.directory,
+        config.number_plan(),
+        known.tariffs,
+        known.assignments,
+        bindings_of,
+        live_calls.count_of_line,
+        known.entitlements,
+        parks=config.calls.park_seconds > 0,
+        is_down=trunk_monitor.is_down,
+        outgoing_of=live_calls.outgoing_of_account,
+        services=answering(config.codes.by_code()),
+        least_cost=config.trunks.least_cost(),
+        stars=config.codes.star_codes(),
+        last_caller=config.codes.last_caller,
+    )
+
+
+# What subscribers set, leave and record
+
+
+def pin_guard(machine: Machine, books: Books) -> PinGuard:
+    return PinGuard(PinTries(books.store.engine), machine.run, machine.wall_ms, machine.log)
+
+
+def service_desk(machine: Machine, books: Books, guard: PinGuard) -> ServiceDesk:
+    store = ServiceStore(books.store.engine)
+    return ServiceDesk(store, books.working_set.directory, guard, machine.run)
+
+
+def voicemail(
+    config: Config,
+    machine: Machine,
+    books: Books,
+    guard: PinGuard,
+    lines_changed: Callable[[list[int]], None],
+) -> VoicemailDesk:
+    return VoicemailDesk(
+        VoicemailStore(books.store.engine),
+        Shelf(config.voicemail_dir),
+        config.voicemail,
+        books.working_set.directory,
+        guard,
+        machine.run,
+        randbits=machine.randbits,
+        wall_ms=machine.wall_ms,
+        zone=config.switch.time_zone,
+        log=machine.log,
+        lines_changed=lines_changed,
+    )
+
+
+def recordings(config: Config, machine: Machine, books: Books) -> RecordingDesk:
+    return RecordingDesk(
+        RecordingStore(books.store.engine),
+        Shelf(config.recordings_dir),
+        config.recording,
+        machine.run,
+        randbits=machine.randbits,
+        wall_ms=machine.wall_ms,
+        log=machine.log,
+    )
+
+
+def self_service(
+    config: Config, machine: Machine, books: Books, money: GroupCommit, guard: PinGuard
+) -> SelfService:
+    known = books.working_set
+    return SelfService(
+        books.store,
+        DirectoryStore(books.store.engine),
+        known.directory,
+        known.entitlements,
+        money,
+        guard,
+        machine.run,
+        randbits=machine.randbits,
+        wall_ms=machine.wall_ms,
+        now=machine.loop.time,
+        zone=config.switch.time_zone,
+    )
+
+
+def hall(
+    config: Config,
+    machine: Machine,
+    books: Books,
+    guard: PinGuard,
+    self_service: SelfService,
+    on_changed: Callable[[Conference], None],
+) -> Hall:
+    known = books.working_set
+    return Hall(
+        RoomStore(books.store.engine),
+        config.conference,
+        known.directory,
+        known.entitlements,
+        guard,
+        machine.run,
+        on_sale=self_service.sells_conference,
+        wall_ms=machine.wall_ms,
+        on_changed=on_changed,
+    )
+
+
+def waiting_queue(config: Config, machine: Machine, books: Books) -> WaitingQueue:
+    """The callers who wait for a callee, those of before a restart included."""
+    kept = CompletionStore(books.store.engine, config.switch.node)
+    queue = WaitingQueue(kept, machine.run, machine.loop, machine.log)
+    queue.restore(kept.load())
+    return queue
+
+
+# Calls
+
+
+def announcer(
+    config: Config, machine: Machine, prompts: PromptLibrary | None, recorder: Recorder | None
+) -> Announcer:
+    return Announcer(
+        prompts or PromptLibrary(),
+        config.switch.language,
+        config.switch.country,
+        machine.log,
+        on_said=None if recorder is None else recorder.said,
+    )
+
+
+def call_limits(config: Config) -> Limits:
+    return Limits(
+        max_duration_seconds=config.calls.max_duration_seconds,
+        no_answer_seconds=config.sip.no_answer_seconds,
+        trunk_failover_seconds=config.calls.trunk_failover_seconds,
+        reservation_seconds=config.calls.reservation_seconds,
+        park_seconds=config.calls.park_seconds,
+        serial_ring_seconds=config.calls.serial_ring_seconds,
+        follows_redirects=config.calls.redirects == "follow",
+        srtp=config.media.srtp,
+        transcodes=config.media.transcode,
+        announces=config.announcements.mode,
+        warnings_seconds=config.announcements.warnings_seconds,
+        announces_unanswered=config.announcements.unanswered,
+        dtmf=config.media.dtmf,
+    )
+
+
+def tones(config: Config) -> Tones:
+    music = config.tones.hold_music
+    return Tones(
+        config.switch.country,
+        config.tones.ringback,
+        config.tones.refusals,
+        None if music is None else str(music),
+    )

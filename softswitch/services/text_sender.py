@@ -1,0 +1,104 @@
+"""Texts that the switch itself sends to phones (RFC 3428)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sip.events import Replied
+from sip.standalone import StandaloneRequest
+from sip.user_agent import UserAgent
+from softswitch.admission.admission import BindingsOf
+from softswitch.admission.caller_id import Identity, from_field, privacy_fields
+from softswitch.subscribers.directory import Line
+
+MAX_FORWARDS = 70
+
+
+class TextSender:
+    """Sends the switch's own texts, each to every phone of a line.
+
+    Args:
+        domain: of our lines' addresses.
+        now: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        agent: UserAgent,
+        bindings_of: BindingsOf,
+        domain: bytes,
+        now: Callable[[], float],
+    ) -> None:
+        self._agent = agent
+        self._bindings_of = bindings_of
+        self._domain = domain
+        self._now = now
+
+    def tell(self, line: Line, text: str) -> None:
+        """Send a text of the switch's own to every phone of a line; whether one takes it isn't
+        asked."""
+        now = self._now()
+        body = text.encode()
+        fields = ((b"Content-Type", b"text/plain;charset=utf-8"),)
+        here = b"<sip:%s>" % self._domain
+        to = b"<sip:%s@%s>" % (line.number.encode("ascii"), self._domain)
+        for binding in self._bindings_of(line):
+            self._agent.send_standalone(
+                StandaloneRequest(
+                    "MESSAGE", binding.flow, binding.contact, here, to, extra=fields, body=body
+                ),
+                _never_mind,
+                now,
+            )
+
+    def notify(
+        self, line: Line, shown: Identity, text: str, told: Callable[[bool], None], now: float
+    ) -> None:
+        """As :meth:`tell`, in somebody's name, and asking whether a phone takes it.
+
+        Args:
+            shown: whom it is from.
+            told: called once: whether a phone has taken it.
+        """
+        bindings = self._bindings_of(line)
+        delivery = _Notice(len(bindings), told)
+        fields = (*privacy_fields(shown), (b"Content-Type", b"text/plain;charset=UTF-8"))
+        to = b"<sip:%s@%s>" % (line.number.encode("ascii"), self._domain)
+        for binding in bindings:
+            self._agent.send_standalone(
+                StandaloneRequest(
+                    "MESSAGE",
+                    binding.flow,
+                    binding.contact,
+                    from_field(shown, self._domain),
+                    to,
+                    MAX_FORWARDS,
+                    fields,
+                    text.encode("utf-8"),
+                ),
+                delivery.heard,
+                now,
+            )
+        if not bindings:
+            told(False)
+
+
+class _Notice:
+    """A text of ours on its way to all phones of a line."""
+
+    __slots__ = ("_told", "_under_way")
+
+    def __init__(self, phones: int, told: Callable[[bool], None]) -> None:
+        self._under_way = phones
+        self._told: Callable[[bool], None] | None = told
+
+    def heard(self, reply: Replied) -> None:
+        self._under_way -= 1
+        taken = 200 <= reply.status < 300
+        if self._told is not None and (taken or self._under_way == 0):
+            told, self._told = self._told, None
+            told(taken)
+
+
+def _never_mind(reply: Replied) -> None:
+    """Nothing follows from what a phone says to a text that nobody waits for."""

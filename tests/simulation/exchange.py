@@ -135,6 +135,7 @@ class Exchange:
         self.messages = VoicemailStore(self.store.engine)
         self.switch = self._switch(known, prompts)
         self.money, self.voicemail = self.switch.money, self.switch.voicemail
+        self.recordings = self.switch.recordings
         endpoint = self.switch.endpoint
         endpoint.attach(SWITCH, WireSocket(self.wire, SWITCH))
         self.wire.attach(SWITCH, self._receive)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from billing.facts.coverage import NONE, Coverage, charge_covered, continued
 from billing.facts.money import format_amount
 from billing.facts.rate import Rate
 from billing.facts.rating import Charge, answered, charge, parts
 from softswitch.admission.least_cost import Costed
-
-Row = dict[str, Any]
+from softswitch.control.values import Row
 
 
 @dataclass(frozen=True, slots=True)

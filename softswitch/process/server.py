@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from sip.guard import Guard, Network
 from softswitch.config.config import Config
+from softswitch.control.values import Row
 from softswitch.subscribers.directory import Directory
 from softswitch.trace.log import Log
 
 if TYPE_CHECKING:
     from sip.endpoint import Endpoint
-
-Row = dict[str, object]
 
 
 def exempt_networks(config: Config, directory: Directory) -> Iterator[Network]:

@@ -9,6 +9,7 @@ from sip.events import Replied
 from sip.flow import Flow
 from sip.standalone import Errand, StandaloneRequest
 from sip.user_agent import UserAgent
+from softswitch.control.values import Row
 from softswitch.services.trunk_health import TrunkHealth
 from softswitch.subscribers.directory import Directory, Trunk
 from softswitch.trace.log import Log
@@ -63,7 +64,7 @@ class TrunkMonitor:
         health = self._health.get(trunk.id)
         return health is not None and health.state == "down"
 
-    def row(self, trunk: Trunk) -> dict[str, object]:
+    def row(self, trunk: Trunk) -> Row:
         """What is known of a trunk, for people and scripts."""
         health = self._health.get(trunk.id)
         if health is None:

@@ -16,6 +16,7 @@ from sip.standalone import StandaloneRequest
 from sip.subscription import EventField, Package, Subscription
 from sip.user_agent import UserAgent
 from softswitch.admission.admission import BindingsOf
+from softswitch.control.values import Row
 from softswitch.services import conference_info, dialog_info, message_summary, reg_info
 from softswitch.services.conference_info import ParticipantsOf
 from softswitch.services.dialog_info import DialogsOf
@@ -174,11 +175,11 @@ class Watchers:
         dialogs = self._dialogs_of(line, watcher.account_id == line.account_id)
         return dialog_info.dialog_info(f"sip:{line.number}@{self._domain}", dialogs, number)
 
-    def rows(self, now: float) -> list[dict[str, Any]]:
+    def rows(self, now: float) -> list[Row]:
         """Every subscription, for people and scripts."""
         return [self._row(one, now) for held in self._of_watcher.values() for one in held]
 
-    def _row(self, subscription: Subscription, now: float) -> dict[str, Any]:
+    def _row(self, subscription: Subscription, now: float) -> Row:
         watch = self._watches[subscription]
         watcher, watched = self._directory.line(watch.watcher), self._directory.line(watch.watched)
         flow = subscription.dialog.flow

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from billing.facts.cdr import show_stamp
 from sip.errors import ParseError
 from sip.flow import show_address
 from sip.message import Request
 from sip.reading import parse_message
+from softswitch.control.values import Row
 from softswitch.trace.masking import mask
 from softswitch.trace.recorder import Message, call_id_of
-
-Row = dict[str, Any]
 
 US = "switch"
 TIME_WIDTH = 13

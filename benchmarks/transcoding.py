@@ -14,9 +14,10 @@ import numpy as np
 
 from benchmarks.machine import describe
 from rtp import g722, opus
-from rtp.control import Bridge, Open, Opened, OpusTerms, SetRemote, Side, SideSpec, Start
+from rtp.control import Bridge, Open, Opened, SetRemote, Side, SideSpec, Start
 from rtp.disk import Disk
 from rtp.engine import Engine
+from rtp.formats import Encoding, Formats, OpusTerms
 from rtp.g711 import PCMA, PCMU
 from rtp.g722 import G722
 from rtp.opus import OpusEncoder
@@ -26,7 +27,8 @@ from rtp.samples import FRAME_SAMPLES, Samples
 from rtp.sound import SoundTier
 
 OPUS = 111
-TERMS = OpusTerms((OPUS,), recoverable=True)
+TERMS = OpusTerms(recoverable=True)
+NAMES: dict[int, Encoding] = {0: "PCMU", 8: "PCMA", 9: "G722", OPUS: "OPUS"}
 HOSTS = {"a": ("192.0.2.1", 4000), "b": ("192.0.2.2", 4000)}
 TICK_SECONDS = 0.02
 ENCODERS: dict[int, Callable[[], Any]] = {
@@ -57,7 +59,7 @@ def remote(session: int, side: Side, payload_type: int) -> SetRemote:
     clock, terms = (48_000, TERMS) if payload_type == OPUS else (8000, None)
     return SetRemote(
         session, side, *HOSTS[side], 4001, "sendrecv",
-        clock_rate=clock, law_payload_type=payload_type, event_clock_rate=clock, opus=terms,
+        formats=Formats(NAMES[payload_type], payload_type, None, clock, clock, terms),
     )  # fmt: skip
 
 

@@ -14,25 +14,27 @@ _DECODING = np.concatenate([law.decoding for law in _LAWS])
 _ENCODING = np.concatenate([law.encoding for law in _LAWS])
 _DECODING_STEP, _ENCODING_STEP = 1 << 8, 1 << 16
 """From one law's table to the next one's."""
-_INDEX = {law.payload_type: index for index, law in enumerate(_LAWS)}
+_INDEX: dict[str | None, int] = {law.name: index for index, law in enumerate(_LAWS)}
 _NOTHING = bytes(FRAME_SAMPLES)
 
 
-def decoded(parts: Sequence[bytes | None], payload_types: Sequence[int]) -> Samples:
-    """A row for each part; what isn't there is left to be written over."""
+def decoded(parts: Sequence[bytes | None], encodings: Sequence[str]) -> Samples:
+    """The frames of a tick, a row of 160 samples for each part of 160 octets in its law; the row of
+    a missing part has to be written over."""
     joined = b"".join([_NOTHING if part is None else part for part in parts])
     indices = np.frombuffer(joined, np.uint8).reshape(-1, FRAME_SAMPLES).astype(np.int32)
-    indices += _offsets(payload_types, _DECODING_STEP)
+    indices += _offsets(encodings, _DECODING_STEP)
     frames: Samples = _DECODING[indices]
     return frames
 
 
-def encoded(frames: Samples, payload_types: Sequence[int]) -> bytes:
-    """An octet a sample, row after row; in PCMU for those with another codec than the laws."""
+def encoded(frames: Samples, encodings: Sequence[str | None]) -> bytes:
+    """The rows of a tick as one octet a sample, row after row, each in its law; in PCMU where the
+    encoding isn't a law of G.711."""
     indices = frames.view(np.uint16).astype(np.int32)
-    indices += _offsets(payload_types, _ENCODING_STEP)
+    indices += _offsets(encodings, _ENCODING_STEP)
     return _ENCODING[indices].tobytes()
 
 
-def _offsets(payload_types: Sequence[int], step: int) -> np.ndarray:
-    return np.array([_INDEX.get(number, 0) * step for number in payload_types])[:, None]
+def _offsets(encodings: Sequence[str | None], step: int) -> np.ndarray:
+    return np.array([_INDEX.get(name, 0) * step for name in encodings])[:, None]

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from rtp.samples import FRAME_SAMPLES, SILENT_FRAME, Samples, saturated
 
-PAYLOAD_TYPE = 13
 MAX_LEVEL_DB = 127
 LOUDEST_DB = 30
 """Below overload; a peer that asks for louder noise doesn't get it."""

@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from rtp.formats import Formats
+
 Side = Literal["a", "b"]
 """The caller's side of a relay session, and the called side."""
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -98,40 +100,19 @@ class Keys(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return f"Keys({self.suite})"
 
 
-class OpusTerms(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """How Opus goes between us and one side (RFC 7587).
-
-    Args:
-        payload_types: under which it may come: either side, and we, may have named it.
-        recoverable: the peer wants packets that tell of the one before, too (useinbandfec).
-        constant: the peer wants packets of one size (cbr).
-        max_bitrate: bits a second that the peer wants at most; 0: it doesn't say.
-    """
-
-    payload_types: tuple[int, ...]
-    recoverable: bool = False
-    constant: bool = False
-    max_bitrate: int = 0
-
-
 class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
     """What a peer said in its offer or answer; opens a new latch window.
 
-    What it says of codecs is by itself only half of it; see :class:`Agree`.
+    Its payload types depend on what the other side says, too; see :class:`Agree`.
 
     Args:
         address: IP address from SDP; None, "0.0.0.0", "::" or a name: nothing can be sent to it.
         rtp_port, rtcp_port: the same number if the peer multiplexes (RFC 5761); 0: none.
         direction: as that peer sees it.
-        telephone_event_payload_type: of RFC 4733 events from that peer, None without.
         signalling_address: replaces the hint given in Open, unless None.
-        clock_rate: Hz of the RTP timestamps that the peer sends, for its jitter.
-        law_payload_type: 0 (PCMU), 8 (PCMA), 9 (G722) or one of Opus, as that peer wants to be
-            sent; None if it has none of them, so that it can't be spoken to by the switch itself.
+        formats: its payload types.
         packet_ms: how much sound that peer wants in a packet.
         keys: of SRTP; None: RTP in the clear.
-        event_clock_rate: Hz in which that peer's events say how long they last.
-        opus: None if it can't come from that peer.
     """
 
     session: int
@@ -140,27 +121,18 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
     rtp_port: int
     rtcp_port: int
     direction: Direction
-    telephone_event_payload_type: int | None = None
     signalling_address: str | None = None
-    clock_rate: int = 8000
-    law_payload_type: int | None = 0
+    formats: Formats = Formats()
     packet_ms: int = 20
     keys: Keys | None = None
-    event_clock_rate: int = 8000
-    opus: OpusTerms | None = None
 
 
 class Agree(msgspec.Struct, tag=52, array_like=True, frozen=True, gc=False):
-    """What a side of which SetRemote told speaks and hears, now that the other side answered; its
-    fields are those of SetRemote."""
+    """The payload types of a side that SetRemote described, now that the other one has answered."""
 
     session: int
     side: Side
-    clock_rate: int
-    law_payload_type: int | None
-    telephone_event_payload_type: int | None
-    event_clock_rate: int
-    opus: OpusTerms | None
+    formats: Formats
 
 
 class Close(msgspec.Struct, tag=3, array_like=True, frozen=True, gc=False):

@@ -225,7 +225,7 @@ class Engine:
         session = self._with_side(message.session, message.side)
         if session is None:
             return
-        session.relay.sides[_index(message.side)].agree(message)
+        session.relay.sides[_index(message.side)].agree(message.formats)
         self._sound.negotiated(session.sound)
         self._changed.append(session)  # the kernel counts by the clock of the timestamps
 
@@ -275,6 +275,8 @@ class Engine:
         if forward is None:
             return None
         side, component, target = forward
+        if component is Component.RTP:
+            clear = mine.renumbered(clear)
         sealed = session.relay.sides[side].sealed(clear)
         return None if sealed is None else (session.ports[side] + component, sealed, target)
 

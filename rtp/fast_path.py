@@ -111,7 +111,10 @@ class FastPath:
         if self._tier is None:
             return
         stream = side.stream
-        flow = Flow(*way_in, *way_out, side.event_payload_type, stream.clock_rate)
+        if not side.renumbering.keys() <= side.event_numbers or len(side.renumbering) > 1:
+            return  # the program changes no payload type; it can leave one to the worker
+        left_to_us = next(iter(side.renumbering or side.event_numbers), None)
+        flow = Flow(*way_in, *way_out, left_to_us, stream.clock_rate)
         installed = self._tier.install(flow, stream.so_far(), session)
         if installed is not None:
             lane = _Lane(self, fd, installed, side)

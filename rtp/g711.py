@@ -92,5 +92,5 @@ def _a_law_encoding() -> NDArray[np.uint8]:
 PCMU = Law("PCMU", 0, _u_law_decoding(), _u_law_encoding())
 PCMA = Law("PCMA", 8, _a_law_decoding(), _a_law_encoding())
 
-LAWS = {law.payload_type: law for law in (PCMU, PCMA)}
-"""By their static payload types (RFC 3551 section 6)."""
+LAWS: dict[str, Law] = {law.name: law for law in (PCMU, PCMA)}
+"""By the names of their encodings."""

@@ -35,6 +35,7 @@ class G722:
 
     __slots__ = ("_codec",)
 
+    name = "G722"
     payload_type = PAYLOAD_TYPE
 
     def __init__(self) -> None:

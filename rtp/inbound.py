@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtp import comfort_noise, g722
+from rtp import comfort_noise, g722, opus
 from rtp.comfort_noise import ComfortNoise
 from rtp.concealment import Concealer
+from rtp.formats import STATIC, Encoding, Formats
 from rtp.g711 import LAWS, PCMU, Law
 from rtp.g722 import G722
 from rtp.jitter_buffer import Halves, JitterBuffer
@@ -20,12 +21,19 @@ _PLAIN = 0x80
 _RISE = (np.arange(FRAME_SAMPLES) + 0.5) / FRAME_SAMPLES
 
 
+def _laws_of(encodings: dict[int, Encoding]) -> dict[int, Law]:
+    """The laws of G.711 by payload type: nearly all packets are of one of them."""
+    return {number: LAWS[name] for number, name in encodings.items() if name in LAWS}
+
+
 class InboundSound:
     """One side's stream; the relay's latch has seen to whose packets they are."""
 
     __slots__ = (
         "_concealer",
+        "_encodings",
         "_events",
+        "_laws",
         "_made",
         "_noise",
         "_noisy",
@@ -35,17 +43,16 @@ class InboundSound:
         "buffer",
         "clock_rate",
         "digits",
-        "event_payload_type",
         "law",
-        "opus_payload_types",
     )
 
     def __init__(self) -> None:
         self.buffer = JitterBuffer()
         self.law: Law = PCMU
         """Of what is being played."""
-        self.event_payload_type: int | None = None
-        self.opus_payload_types: tuple[int, ...] = ()
+        self._encodings: dict[int, Encoding] = STATIC
+        """By payload type."""
+        self._laws = _laws_of(STATIC)
         self.clock_rate = CLOCK_RATE
         """Hz of the timestamps."""
         self.digits = ""
@@ -62,15 +69,13 @@ class InboundSound:
 
     # In
 
-    def agree(
-        self, event_payload_type: int | None, opus_payload_types: tuple[int, ...], clock_rate: int
-    ) -> None:
-        """Know from now on what comes under which number."""
-        self.event_payload_type = event_payload_type
-        self.opus_payload_types = opus_payload_types
-        if clock_rate != self.clock_rate:
-            self.clock_rate = clock_rate
-            self._events = EventReceiver(clock_rate)
+    def agree(self, formats: Formats) -> None:
+        """Take the payload types of what comes from now on."""
+        self._encodings = formats.meanings()
+        self._laws = _laws_of(self._encodings)
+        if formats.clock_rate != self.clock_rate:
+            self.clock_rate = formats.clock_rate
+            self._events = EventReceiver(formats.clock_rate)
 
     def receive(self, data: bytes) -> None:
         """Take an RTP packet; what it can't be is passed over."""
@@ -90,7 +95,7 @@ class InboundSound:
         self._events = EventReceiver(self.clock_rate)
 
     def _take(self, payload_type: int, timestamp: int, payload: bytes) -> None:
-        law = LAWS.get(payload_type)
+        law = self._laws.get(payload_type)
         if law is not None:
             if law is not self.law or self._opus is not None:
                 self.law = law
@@ -98,14 +103,16 @@ class InboundSound:
                 self.buffer.restart()
             self._noisy = False
             self.buffer.put(timestamp, payload)
-        elif payload_type == g722.PAYLOAD_TYPE and g722.AVAILABLE:
-            self._take_g722(timestamp, payload)
-        elif payload_type == self.event_payload_type:
-            self.digits += self._events.receive(timestamp, payload) or ""
-        elif payload_type in self.opus_payload_types:
-            self._take_opus(timestamp, payload)
-        elif payload_type == comfort_noise.PAYLOAD_TYPE:
-            self._quieten(payload)
+            return
+        match self._encodings.get(payload_type):
+            case "TELEPHONE-EVENT":
+                self.digits += self._events.receive(timestamp, payload) or ""
+            case "G722" if g722.AVAILABLE:
+                self._take_g722(timestamp, payload)
+            case "OPUS" if opus.AVAILABLE:
+                self._take_opus(timestamp, payload)
+            case "CN":
+                self._quieten(payload)
 
     def _take_g722(self, timestamp: int, payload: bytes) -> None:
         """Decoded as it comes, since the codec goes on from packet to packet; then it is handled

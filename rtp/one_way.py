@@ -25,10 +25,12 @@ delays nobody's sound."""
 
 
 def changed_sides(relay: Relay, now: float) -> Iterator[int]:
-    """Sides that are not heard any more, or are again; `RelaySide.one_way` says which."""
+    """Sides with sound in one direction alone, or in both again; `RelaySide.one_way` says which."""
     for index in (SIDE_A, SIDE_B):
         side = relay.sides[index]
-        one_way = side.negotiated and _is_one_way(relay, side, relay.sides[1 - index], now)
+        one_way = side.negotiated and (
+            _is_one_way(relay, side, relay.sides[1 - index], now) or _is_unsent(relay, side, now)
+        )
         if one_way != side.one_way:
             side.one_way = one_way
             side.was_one_way = side.was_one_way or one_way
@@ -47,6 +49,15 @@ def _is_one_way(relay: Relay, side: RelaySide, other: RelaySide, now: float) -> 
         return True
     heard_at = other.stream.last_at
     return not other.on_hold and heard_at is not None and now - heard_at <= TALKING_SECONDS
+
+
+def _is_unsent(relay: Relay, side: RelaySide, now: float) -> bool:
+    """True if the switch itself should speak to a side and sends nothing: there is no codec or no
+    address for it."""
+    since = relay.negotiated_at
+    if since is None or not side.spoken_to or side.on_hold:
+        return False
+    return now - max(since, side.sent_at or since) >= UNHEARD_SECONDS
 
 
 class Rounds:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rtp.control import OpusTerms
+from rtp.formats import OpusTerms
 from rtp.samples import CLOCK_RATE, Samples
 
 RTP_CLOCK_RATE = 48_000

@@ -127,6 +127,11 @@ def is_rtp(data: bytes) -> bool:
     return len(data) >= HEADER_BYTES and data[0] >> 6 == VERSION and not 192 <= data[1] <= 223
 
 
+def with_payload_type(data: bytes, payload_type: int) -> bytes:
+    """An RTP packet under another payload type; its marker stays."""
+    return b"%c%c%b" % (data[0], data[1] & 0x80 | payload_type, data[2:])
+
+
 def _parse_extension(data: bytes, at: int) -> tuple[HeaderExtension, int]:
     if at + 4 > len(data):
         raise PacketError("shorter than its header extension")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from rtp.control import Agree, Keys, OpusTerms, Seen, SessionFigures, SetRemote, SideFigures
+from rtp.control import Keys, Seen, SessionFigures, SetRemote, SideFigures
+from rtp.formats import UNKNOWN, Formats
 from rtp.inbound import InboundSound
 from rtp.latch import Address, Latch, is_unspecified, numeric_host
-from rtp.packet import HEADER, PacketError, is_rtcp, is_rtp
+from rtp.packet import HEADER, PacketError, is_rtcp, is_rtp, with_payload_type
 from rtp.reports import PeerReports
 from rtp.rtcp import parse_compound
-from rtp.source import DEFAULT_CLOCK_RATE, ReceivedStream
+from rtp.source import ReceivedStream
 from rtp.srtp import Srtp
 
 SIDE_A, SIDE_B = 0, 1
@@ -35,20 +36,20 @@ class RelaySide:
         "_rtcp_announced",
         "_rtcp_source",
         "direction",
-        "event_clock_rate",
-        "event_payload_type",
+        "event_numbers",
+        "formats",
         "held",
         "in_kernel",
         "inbound",
         "latch",
-        "law_payload_type",
         "multiplexes",
         "negotiated",
         "one_way",
-        "opus",
         "packet_ms",
+        "renumbering",
         "reports",
         "secure",
+        "sent_at",
         "spoken_to",
         "strays",
         "stream",
@@ -70,10 +71,11 @@ class RelaySide:
         self.one_way = False
         """It isn't heard now, though it is spoken to."""
         self.was_one_way = False
-        self.event_payload_type: int | None = None
-        self.event_clock_rate = DEFAULT_CLOCK_RATE
-        self.law_payload_type: int | None = None
-        self.opus: OpusTerms | None = None
+        self.formats = UNKNOWN
+        self.event_numbers: frozenset[int] = frozenset()
+        """Payload types by which it tells of keys (RFC 4733)."""
+        self.renumbering: dict[int, int] = {}
+        """Its payload types that the other side knows by another number."""
         self.packet_ms = 20
         self.in_kernel = False
         """What comes from this peer the kernel passes on by itself."""
@@ -81,6 +83,8 @@ class RelaySide:
         """The sound tier listens to what comes, too."""
         self.spoken_to = False
         """The sound tier sends to this peer; what the other one sends isn't passed on."""
+        self.sent_at: float | None = None
+        """When the sound tier sent it something last; monotonic seconds."""
         self.withholds_keys = False
         """Its events aren't passed on."""
         self.secure: Srtp | None = None
@@ -93,7 +97,7 @@ class RelaySide:
         """Take what the peer's SDP says."""
         self.negotiated = True
         self.direction = remote.direction
-        self.agree(remote)
+        self.agree(remote.formats)
         self.packet_ms = remote.packet_ms
         self._secure_by(remote.keys)
         if remote.signalling_address is not None:
@@ -110,18 +114,27 @@ class RelaySide:
         has_rtcp = host is not None and remote.rtcp_port
         self._rtcp_announced = (host, remote.rtcp_port) if host is not None and has_rtcp else None
 
-    def agree(self, formats: SetRemote | Agree) -> None:
-        """Take in what the peer speaks and wants to be spoken to."""
+    def agree(self, formats: Formats) -> None:
+        """Take the payload types that the peer sends and wants to be sent."""
         self.stream.clock_rate = formats.clock_rate
-        self.event_payload_type = formats.telephone_event_payload_type
-        self.event_clock_rate = formats.event_clock_rate
-        self.law_payload_type = formats.law_payload_type
-        self.opus = formats.opus
+        if formats == self.formats:
+            return
+        self.formats = formats
+        self.renumbering = dict(formats.renumbered)
+        self.event_numbers = frozenset(
+            number
+            for number, encoding in formats.meanings().items()
+            if encoding == "TELEPHONE-EVENT"
+        )
 
-    @property
-    def hears_opus(self) -> bool:
-        """Whether it is spoken to in Opus."""
-        return self.opus is not None and self.law_payload_type in self.opus.payload_types
+    def renumbered(self, data: bytes) -> bytes:
+        """A packet of this peer's by the payload type that the other side knows."""
+        if not self.renumbering or is_rtcp(data):
+            return data
+        number = self.renumbering.get(data[1] & 0x7F)
+        if number is None:
+            return data
+        return with_payload_type(data, number)
 
     def _secure_by(self, keys: Keys | None) -> None:
         if keys is None:
@@ -249,7 +262,7 @@ class Relay:
                 mine.stream.count(sequence, timestamp, ssrc, len(data), now)
                 if mine.inbound is not None:
                     mine.inbound.receive(data)
-                    if mine.withholds_keys and data[1] & 0x7F == mine.event_payload_type:
+                    if mine.withholds_keys and data[1] & 0x7F in mine.event_numbers:
                         return None
                 theirs = self.sides[1 - side]
                 target = None if theirs.spoken_to else theirs.rtp_destination

@@ -26,7 +26,6 @@ from rtp.control import (
     Open,
     Opened,
     OpenFailed,
-    OpusTerms,
     Play,
     Played,
     PlayItem,
@@ -50,6 +49,10 @@ from rtp.control import (
     ToSound,
     ToWorker,
 )
+from rtp.formats import Formats
+
+PLAIN_FORMATS = Formats()
+"""PCMU under its static number."""
 
 
 class MediaError(Exception):
@@ -140,15 +143,11 @@ class MediaSession:
         rtp_port: int,
         rtcp_port: int,
         direction: Direction,
-        telephone_event_payload_type: int | None = None,
         *,
         signalling_address: str | None = None,
-        clock_rate: int = 8000,
-        law_payload_type: int | None = 0,
+        formats: Formats = PLAIN_FORMATS,
         packet_ms: int = 20,
         keys: Keys | None = None,
-        event_clock_rate: int = 8000,
-        opus: OpusTerms | None = None,
     ) -> None:
         """Tell the relay what a side said in its offer or answer; see :class:`SetRemote`."""
         if self._closing is not None:
@@ -161,39 +160,17 @@ class MediaSession:
                 rtp_port,
                 rtcp_port,
                 direction,
-                telephone_event_payload_type,
                 signalling_address,
-                clock_rate,
-                law_payload_type,
+                formats,
                 packet_ms,
                 keys,
-                event_clock_rate,
-                opus,
             )
         )
 
-    def agree(
-        self,
-        side: Side,
-        clock_rate: int,
-        law_payload_type: int | None,
-        telephone_event_payload_type: int | None,
-        event_clock_rate: int,
-        opus: OpusTerms | None,
-    ) -> None:
+    def agree(self, side: Side, formats: Formats) -> None:
         """Tell the relay what both sides' descriptions come to for one of them."""
         if self._closing is None:
-            self._book.send(
-                Agree(
-                    self.id,
-                    side,
-                    clock_rate,
-                    law_payload_type,
-                    telephone_event_payload_type,
-                    event_clock_rate,
-                    opus,
-                )
-            )
+            self._book.send(Agree(self.id, side, formats))
 
     # The sound tier
 

@@ -353,7 +353,7 @@ class SoundTier:
         self._record_frames(sides, frames)
         spoken_to = [side for side in sides if side.relay_side.spoken_to]
         if spoken_to:
-            self._speak(number, spoken_to, self._to_hear(spoken_to, frames), outgoing)
+            self._speak(number, spoken_to, self._to_hear(spoken_to, frames), now, outgoing)
             for side in spoken_to:
                 if number >= side.report_at:
                     self._report(side, number, now, outgoing)
@@ -406,20 +406,27 @@ class SoundTier:
         return heard
 
     def _speak(
-        self, number: int, sides: list[SoundSide], heard: Samples, outgoing: list[Outgoing]
+        self,
+        number: int,
+        sides: list[SoundSide],
+        heard: Samples,
+        now: float,
+        outgoing: list[Outgoing],
     ) -> None:
         """Encode and packetise what the sides hear."""
-        octets = encoded(heard, [side.relay_side.law_payload_type or 0 for side in sides])
+        octets = encoded(heard, [side.relay_side.formats.encoding for side in sides])
         for row, side in enumerate(sides):
             relay_side = side.relay_side
             target = relay_side.rtp_destination
-            if target is None or relay_side.law_payload_type is None:
+            formats = relay_side.formats
+            if target is None or formats.encoding is None:
                 continue
+            relay_side.sent_at = now
             port = side.session.ports[SIDE_A if side.letter == "a" else SIDE_B]
             if side.events.busy:
                 event = side.events.next_packet(side.outbound.time(number))
-                if event is not None and relay_side.event_payload_type is not None:
-                    packet = side.outbound.event(number, event, relay_side.event_payload_type)
+                if event is not None and formats.event_payload_type is not None:
+                    packet = side.outbound.event(number, event, formats.event_payload_type)
                     outgoing.append((port, packet, target))
                     continue
             own = octets[row * FRAME_SAMPLES : (row + 1) * FRAME_SAMPLES]
@@ -472,7 +479,7 @@ def _bridged(side: SoundSide, frames: Samples) -> Samples:
     peer = side.peer
     if side.hears != "peer" or peer is None or peer.hears != "peer":
         return SILENT_FRAME
-    told = side.relay_side.event_payload_type is not None or peer.relay_side.withholds_keys
+    told = side.relay_side.formats.event_payload_type is not None or peer.relay_side.withholds_keys
     if told and peer.detector is not None and peer.detector.sounding:
         return SILENT_FRAME
     said: Samples = frames[peer.row]
@@ -482,7 +489,7 @@ def _bridged(side: SoundSide, frames: Samples) -> Samples:
 def _frames_of(sides: list[SoundSide]) -> Samples:
     """The tick's frame of every side, decoded together; sets their rows."""
     parts = [side.inbound.octets() for side in sides]
-    frames = decoded(parts, [side.inbound.law.payload_type for side in sides])
+    frames = decoded(parts, [side.inbound.law.name for side in sides])
     for row, (side, part) in enumerate(zip(sides, parts, strict=True)):
         side.row = row
         if part is None:

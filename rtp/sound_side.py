@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rtp import g722
 from rtp.control import DigitMethod, Side, Source
 from rtp.dtmf import DtmfDetector, digit_tone
+from rtp.formats import OpusTerms
 from rtp.g722 import G722
 from rtp.inbound import InboundSound
 from rtp.mixer import Member
@@ -131,13 +131,14 @@ class SoundSide:
             octets: the frame in the peer's law, if it has one.
         """
         relay_side, outbound = self.relay_side, self.outbound
-        payload_type = relay_side.law_payload_type
-        assert payload_type is not None
-        if relay_side.opus is not None and relay_side.hears_opus:
-            if self.opus is None or self.opus.terms != relay_side.opus:
-                self.opus = OpusEncoder(relay_side.opus)
+        formats = relay_side.formats
+        payload_type = formats.payload_type
+        if formats.encoding == "OPUS":
+            terms = formats.opus or OpusTerms()
+            if self.opus is None or self.opus.terms != terms:
+                self.opus = OpusEncoder(terms)
             return outbound.opus(number, frame, payload_type, relay_side.packet_ms, self.opus)
-        if payload_type == g722.PAYLOAD_TYPE:
+        if formats.encoding == "G722":
             self.wide = self.wide or G722()
             octets = self.wide.encode(frame)
         return outbound.frame(number, octets, payload_type, relay_side.packet_ms)
@@ -145,18 +146,13 @@ class SoundSide:
     @property
     def clock_rate(self) -> int:
         """Hz of the timestamps of what is said to it."""
-        return RTP_CLOCK_RATE if self.relay_side.hears_opus else CLOCK_RATE
+        return RTP_CLOCK_RATE if self.relay_side.formats.encoding == "OPUS" else CLOCK_RATE
 
     def agree(self) -> None:
         """The relay knows anew what this peer speaks and hears."""
-        relay_side = self.relay_side
-        terms = relay_side.opus
-        self.inbound.agree(
-            relay_side.event_payload_type,
-            () if terms is None else terms.payload_types,
-            relay_side.stream.clock_rate,
-        )
-        self.events.clock_rate = relay_side.event_clock_rate
+        formats = self.relay_side.formats
+        self.inbound.agree(formats)
+        self.events.clock_rate = formats.event_clock_rate
         self.choose_detector()
 
     def choose_detector(self) -> None:
@@ -166,8 +162,8 @@ class SoundSide:
         wanted = self.listens_in_band or (
             self.session.bridged
             and peer is not None
-            and self.relay_side.event_payload_type is None
-            and peer.relay_side.event_payload_type is not None
+            and self.relay_side.formats.event_payload_type is None
+            and peer.relay_side.formats.event_payload_type is not None
         )
         if wanted != (self.detector is not None):
             self.detector = DtmfDetector() if wanted else None
@@ -185,7 +181,7 @@ class SoundSide:
     def send_digits(self, digits: str, milliseconds: int) -> None:
         """Press keys for the peer, as it understands them."""
         known = [digit for digit in digits if digit in DIGITS]
-        if self.relay_side.event_payload_type is not None:
+        if self.relay_side.formats.event_payload_type is not None:
             for digit in known:
                 self.events.press(digit, milliseconds)
             return

@@ -38,8 +38,9 @@ from rtp.disk import DiskThread
 from rtp.engine import Engine, Session
 from rtp.fast_path import FastPath
 from rtp.inbound import InboundSound
-from rtp.packet import HEADER
+from rtp.packet import HEADER, is_rtp
 from rtp.ports import PortPool
+from rtp.relay import RelaySide
 from rtp.ring_lanes import RingLanes, ring_lanes
 from rtp.sockets import MediaSocket, UdpSockets
 from rtp.sound import SoundTier
@@ -75,6 +76,16 @@ class Lane:
     def __init__(self, out_fd: int, stream: ReceivedStream) -> None:
         self.out_fd = out_fd
         self.stream = stream
+
+
+class RenumberedLane:
+    """The way of one direction whose packets leave under another payload type."""
+
+    __slots__ = ("out_fd", "side")
+
+    def __init__(self, out_fd: int, side: RelaySide) -> None:
+        self.out_fd = out_fd
+        self.side = side
 
 
 class Ear:
@@ -116,6 +127,7 @@ class Worker:
         self._lanes: dict[int, Lane] = {}
         self._single: dict[int, Lane] = {}
         """Those whose packets could be passed on together with others."""
+        self._renumbered: dict[int, RenumberedLane] = {}
         self._ears: dict[int, Ear] = {}
         self._unsettled: deque[tuple[float, int]] = deque()
         self._controlled_at = 0.0
@@ -232,6 +244,10 @@ class Worker:
         if ear is not None:
             self._hear(ear, fd, now)
             return
+        renumbered = self._renumbered.get(fd)
+        if renumbered is not None:
+            self._renumber(renumbered, fd, now)
+            return
         media_socket = self._sockets.by_fd.get(fd)
         if media_socket is not None:
             self._receive(media_socket, now)
@@ -258,6 +274,20 @@ class Worker:
         _, _, sequence, timestamp, ssrc = HEADER.unpack_from(data)
         ear.stream.count(sequence, timestamp, ssrc, len(data), now)
         ear.inbound.receive(data)
+
+    def _renumber(self, lane: RenumberedLane, fd: int, now: float) -> None:
+        """Forward one packet as :meth:`_forward` does, by the payload type that its receiver knows.
+        Apart from that way, so that every other packet is spared the look-up."""
+        try:
+            data = os.read(fd, MAX_DATAGRAM)
+            if not is_rtp(data):
+                self._careful(self._sockets.by_fd[fd], data, now)
+                return
+            os.write(lane.out_fd, lane.side.renumbered(data))
+        except OSError:
+            return
+        _, _, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        lane.side.stream.count(sequence, timestamp, ssrc, len(data), now)
 
     def _wake(self) -> None:
         """From the disk's thread: it has results."""
@@ -391,7 +421,7 @@ class Worker:
     def _relayed(self) -> int:
         """Directions that the worker itself passes on."""
         batched = 0 if self._ring is None else len(self._ring)
-        return len(self._lanes) - len(self._fast_path) + batched
+        return len(self._lanes) + len(self._renumbered) - len(self._fast_path) + batched
 
     # Sockets
 
@@ -423,17 +453,22 @@ class Worker:
             return
         out = sockets[1 - index]
         if out.peer is not None and out.peer == theirs.rtp_destination:
-            self._lanes[fd] = Lane(out.fd, mine.stream)
+            if mine.renumbering:
+                self._renumbered[fd] = RenumberedLane(out.fd, mine)
+            else:
+                self._lanes[fd] = Lane(out.fd, mine.stream)
             peer = sockets[index].peer
             assert peer is not None
             way_in, way_out = (sockets[index].address, peer), (out.address, out.peer)
             self._fast_path.take(fd, session.id, mine, way_in, way_out)
-            if self._ring is not None and not self._fast_path.has(fd):
+            ring_may = self._ring is not None and not self._fast_path.has(fd)
+            if ring_may and not mine.renumbering:
                 self._single[fd] = self._lanes[fd]
 
     def _close_lanes(self, fd: int) -> None:
         self._lanes.pop(fd, None)
         self._single.pop(fd, None)
+        self._renumbered.pop(fd, None)
         self._ears.pop(fd, None)
         self._fast_path.take_back(fd)
         if self._ring is not None and self._ring.close_lane(fd):

@@ -7,7 +7,7 @@ its ptime. Addresses, origin and everything else are ours.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from msgspec import Struct, structs
@@ -380,6 +380,66 @@ def met(offer: SessionDescription, theirs: SessionDescription) -> SessionDescrip
     media = [_refused(stream) for stream in offer.media]
     media[here] = structs.replace(audio, formats=tuple(str(c.payload_type) for c in common))
     return structs.replace(theirs, media=tuple(media))
+
+
+def numbered_as(answer: SessionDescription, offer: SessionDescription) -> SessionDescription:
+    """An answer whose formats have the payload types of the offer that it is passed on for (RFC
+    3264 section 6.1), without formats that aren't in it. The other leg may have answered by numbers
+    of its own; the relay translates."""
+    there, here = audio_of(answer), audio_of(offer)
+    if there is None or here is None:
+        return answer
+    stream, offered = answer.media[there], codecs(offer.media[here])
+    given = codecs(stream)
+    if len(given) == len(stream.formats) and {*map(_meaning, given)} <= {*map(_meaning, offered)}:
+        return answer  # as nearly all do
+    numbers: dict[str, str] = {}
+    for codec in given:
+        number = _number_in(offered, codec)
+        if number is not None and str(number) not in numbers.values():
+            numbers[str(codec.payload_type)] = str(number)
+    named = {str(codec.payload_type) for codec in given}
+    for value in stream.formats:  # a static payload type that we don't know by name
+        if value not in named and value in offer.media[here].formats:
+            numbers.setdefault(value, value)
+    if not any(c.name not in NO_SOUND for c in given if str(c.payload_type) in numbers):
+        return answer
+    media = list(answer.media)
+    media[there] = structs.replace(
+        stream,
+        formats=tuple(numbers[value] for value in stream.formats if value in numbers),
+        attributes=tuple(_renumbered_attributes(stream.attributes, numbers)),
+    )
+    return structs.replace(answer, media=tuple(media))
+
+
+def _number_in(offered: Sequence[Codec], codec: Codec) -> int | None:
+    """The payload type of a codec in an offer: the same one, else one with the same parameters,
+    else the first."""
+    alike = [other for other in offered if _meaning(other)[1:] == _meaning(codec)[1:]]
+    for other in alike:
+        if other.payload_type == codec.payload_type:
+            return other.payload_type
+    equal = [other for other in alike if other.fmtp == codec.fmtp]
+    return next((other.payload_type for other in (*equal, *alike)), None)
+
+
+def _renumbered_attributes(
+    attributes: tuple[Attribute, ...], numbers: dict[str, str]
+) -> Iterator[Attribute]:
+    mapped: set[str] = set()
+    for name, value in attributes:
+        if name not in ("rtpmap", "fmtp") or value is None:
+            yield name, value
+            continue
+        payload_type, rest = _split_map(value)
+        if payload_type in numbers:
+            mapped |= {payload_type} if name == "rtpmap" else set()
+            yield name, f"{numbers[payload_type]} {rest}"
+    for payload_type, number in numbers.items():  # a static one needed no rtpmap, its new one does
+        if payload_type not in mapped and number != payload_type and payload_type in STATIC_CODECS:
+            encoding, clock_rate, _ = STATIC_CODECS[payload_type]
+            yield "rtpmap", f"{number} {encoding}/{clock_rate}"
 
 
 def _meaning(codec: Codec) -> tuple[int, str, int, int]:

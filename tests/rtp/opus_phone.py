@@ -3,14 +3,15 @@
 import numpy as np
 from studio import Phone
 
-from rtp.control import OpusTerms, SetRemote
+from rtp.control import SetRemote
+from rtp.formats import Formats, OpusTerms
 from rtp.g711 import PCMU
 from rtp.opus import OpusDecoder, OpusEncoder
 from rtp.packet import HEADER
 
 NUMBER, EVENTS = 111, 110
-TERMS = OpusTerms((NUMBER,))
-RECOVERABLE = OpusTerms((NUMBER,), recoverable=True)
+TERMS = OpusTerms()
+RECOVERABLE = OpusTerms(recoverable=True)
 
 
 class OpusPhone(Phone):
@@ -44,9 +45,8 @@ def phone(studio, session, side, port, terms=TERMS, packet_ms=20):
     made = OpusPhone(studio, session, side, port, address, PCMU, 160)
     studio.phones[address] = made
     remote = SetRemote(
-        session, side, *address, 4001, "sendrecv", EVENTS,
-        clock_rate=48_000, law_payload_type=NUMBER, packet_ms=packet_ms,
-        event_clock_rate=48_000, opus=terms,
+        session, side, *address, 4001, "sendrecv", packet_ms=packet_ms,
+        formats=Formats("OPUS", NUMBER, EVENTS, 48_000, 48_000, terms),
     )  # fmt: skip
     studio.tell(remote)
     return made

@@ -5,7 +5,8 @@ import numpy as np
 from rtp.control import Close, Hear, Open, SetRemote, SideSpec, Start, TickFigures
 from rtp.disk import Loaded, Written
 from rtp.engine import Engine
-from rtp.g711 import LAWS, PCMU
+from rtp.formats import Formats
+from rtp.g711 import PCMU
 from rtp.packet import HEADER, RtpPacket, is_rtcp
 from rtp.ports import PortPool
 from rtp.rtcp import parse_compound
@@ -80,9 +81,14 @@ class Phone:
     @property
     def heard(self):
         """Samples of all packets of sound."""
-        sound = [p for p in self.packets if p.payload_type in (*LAWS, 9)]
+        sound = [p for p in self.packets if p.payload_type in (0, 8, 9)]
         octets = b"".join(packet.payload for packet in sound)
         return self.law.decode(octets)
+
+    def heard_in(self, law):
+        """Samples of all packets under the number of its own law, decoded by another's table."""
+        sound = [p.payload for p in self.packets if p.payload_type == self.law.payload_type]
+        return law.decode(b"".join(sound))
 
     @property
     def digits(self):
@@ -118,7 +124,7 @@ class Studio:
             if type(message).__name__ == "Opened":
                 self.opened = message
 
-    def phone(self, session, side, port, *, law=PCMU, packet_ms=20, events=101):
+    def phone(self, session, side, port, *, law=PCMU, packet_ms=20, events=101, formats=None):
         host = f"192.0.2.{1 + len(self.phones)}" if len(self.phones) < 250 else "198.51.100.1"
         address = (host, 4000 + 2 * len(self.phones))
         phone = Phone(self, session, side, port, address, law, 8 * packet_ms)
@@ -130,11 +136,8 @@ class Studio:
                 *address,
                 address[1] + 1,
                 "sendrecv",
-                events,
-                None,
-                8000,
-                law.payload_type,
-                packet_ms,
+                formats=formats or Formats(law.name, law.payload_type, events),
+                packet_ms=packet_ms,
             )
         )
         return phone

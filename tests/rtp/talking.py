@@ -10,6 +10,7 @@ from namespaces import Machines
 from test_media_worker_process import HOST, port_range
 
 from rtp.client import MediaSettings, MediaWorkers
+from rtp.formats import Formats
 
 SWITCH4, SWITCH6 = "10.9.0.1", "2001:db8:9::1"
 EVENTS = 101
@@ -132,7 +133,8 @@ class Talk:
     def negotiate(self, direction="sendrecv"):
         for side, phone in (("a", self.alice), ("b", self.bob)):
             host, port = phone.address
-            self.session.set_remote(side, host, port, port + 1, direction, EVENTS)
+            formats = Formats(event_payload_type=EVENTS)
+            self.session.set_remote(side, host, port, port + 1, direction, formats=formats)
 
     async def __aenter__(self):
         self.negotiate()

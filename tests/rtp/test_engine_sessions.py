@@ -24,6 +24,7 @@ from rtp.control import (
 )
 from rtp.disk import Disk
 from rtp.engine import Engine
+from rtp.formats import Formats
 from rtp.ports import PortPool
 from rtp.sound import SoundTier
 
@@ -72,7 +73,7 @@ def test_a_side_without_ports_is_not_negotiated():
     engine.handle(Open(1, SideSpec(ALICE[0]), None), 0.0)
     (message,) = engine.take_messages()
     negotiate(engine, 1.0)
-    engine.handle(Agree(1, "b", 8000, 0, None, 8000, None), 1.0)
+    engine.handle(Agree(1, "b", Formats()), 1.0)
     for sequence in range(5):
         assert engine.receive(message.a_rtp_port, rtp(sequence), ALICE, 1.1) is None
     assert not engine.session(1).relay.sides[1].negotiated

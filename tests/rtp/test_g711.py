@@ -42,4 +42,4 @@ def test_many_frames_are_encoded_at_once():
 
 def test_silence_is_a_sample_of_nearly_nothing():
     assert [abs(int(law.decode(law.silence)[0])) for law in (PCMU, PCMA)] == [0, 8]
-    assert {kind: law.name for kind, law in LAWS.items()} == {0: "PCMU", 8: "PCMA"}
+    assert {name: law.payload_type for name, law in LAWS.items()} == {"PCMU": 0, "PCMA": 8}

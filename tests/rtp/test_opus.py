@@ -13,7 +13,6 @@ from rtp.control import (
     Bridge,
     Hear,
     Open,
-    OpusTerms,
     Play,
     PlayItem,
     Record,
@@ -21,6 +20,7 @@ from rtp.control import (
     SideSpec,
 )
 from rtp.dtmf import DtmfDetector
+from rtp.formats import Formats, OpusTerms
 from rtp.g711 import PCMA
 from rtp.jitter_buffer import JitterBuffer
 from rtp.opus import OpusDecoder, OpusEncoder, samples_of
@@ -98,7 +98,7 @@ def test_rubbish_is_never_more_than_silence():
 
 def test_what_a_peer_wishes_is_done():
     tone, sizes = sine(440, 50), {}
-    for terms in (TERMS, OpusTerms((111,), constant=True), OpusTerms((111,), max_bitrate=6000)):
+    for terms in (TERMS, OpusTerms(constant=True), OpusTerms(max_bitrate=6000)):
         encoder = OpusEncoder(terms)
         sizes[terms] = [
             len(encoder.encode(tone[at : at + FRAME])) for at in range(0, len(tone), FRAME)
@@ -300,7 +300,7 @@ def test_another_clock_is_another_source(studio):
     caller = alone(studio)
     studio.tell(Hear(caller.session, "a", "echo"))
     studio.run(10, (caller, sine(440, 10)))
-    studio.tell(Agree(caller.session, "a", 8000, 0, 101, 8000, None))
+    studio.tell(Agree(caller.session, "a", Formats(event_payload_type=101)))
     studio.run(10)
     by_type = {p.payload_type: p.ssrc for p in caller.packets}
     assert set(by_type) == {NUMBER, 0} and by_type[NUMBER] != by_type[0]

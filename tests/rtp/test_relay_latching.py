@@ -188,9 +188,7 @@ def test_the_same_address_again_keeps_the_latch():
 
 def test_signalling_from_a_new_address_is_a_new_hint():
     call = Conversation(a=("10.0.0.5", 4000), a_signalling="192.0.2.1")
-    call.relay.set_remote(
-        SetRemote(1, "a", "10.0.0.5", 4000, 4001, "sendrecv", None, "192.0.2.99"), 5.0
-    )
+    call.relay.set_remote(SetRemote(1, "a", "10.0.0.5", 4000, 4001, "sendrecv", "192.0.2.99"), 5.0)
     assert call.stream("a", ("192.0.2.99", 7000), 5.1, 3)[-1] == to_b(BOB)
 
 

@@ -28,6 +28,7 @@ from rtp.control import (
     StopRecording,
 )
 from rtp.dtmf import digit_tone
+from rtp.formats import UNKNOWN
 from rtp.g711 import PCMA, PCMU
 from rtp.telephone_event import TelephoneEvent
 from rtp.tones import tone
@@ -105,10 +106,10 @@ def test_nothing_is_sent_to_who_does_not_want_to_hear_or_speaks_no_common_law(st
     studio.run(5)
     assert len(caller.packets) == before
     relay_side.direction = "sendrecv"
-    relay_side.law_payload_type = None
+    spoken, relay_side.formats = relay_side.formats, UNKNOWN
     studio.run(5)
     assert len(caller.packets) == before
-    relay_side.law_payload_type = 0
+    relay_side.formats = spoken
     studio.tick()
     first = caller.packets[before]
     assert first.marker  # after a pause

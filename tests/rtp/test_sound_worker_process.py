@@ -9,6 +9,7 @@ import pytest
 from test_media_worker_process import HOST, Phone, call_on, with_workers
 
 from rtp.control import PlayItem
+from rtp.formats import Formats
 from rtp.g711 import PCMU
 from rtp.packet import RtpPacket
 from rtp.session import WorkerLost
@@ -26,7 +27,8 @@ class Caller(Phone):
     def __init__(self, session):
         super().__init__()
         self.session = session
-        session.set_remote("a", self.host, self.port, self.port + 1, "sendrecv", 101)
+        formats = Formats(event_payload_type=101)
+        session.set_remote("a", self.host, self.port, self.port + 1, "sendrecv", formats=formats)
         self.packets = []
         self.sequence = 0
 

@@ -8,6 +8,7 @@ from msgspec import structs
 from studio import FRAME, Studio, sine
 
 from rtp.control import Hear, Keys, Open, SetRemote, SideSpec, decode_to_worker, encode
+from rtp.formats import Formats
 from rtp.g711 import PCMU
 from rtp.packet import HEADER
 from rtp.srtp import MAX_SOURCES, REPLAY_WINDOW, Srtp
@@ -238,7 +239,8 @@ def secure(studio, phone, given, events=101):
     host, port = phone.address
     studio.tell(
         SetRemote(
-            phone.session, phone.side, host, port, port + 1, "sendrecv", events, keys=given
+            phone.session, phone.side, host, port, port + 1, "sendrecv",
+            formats=Formats(event_payload_type=events), keys=given,
         )
     )  # fmt: skip
 

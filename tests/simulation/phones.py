@@ -45,8 +45,10 @@ def sdp(
     codec: str = "PCMU",
     protocol: str = "RTP/AVP",
     crypto: str = "",
+    number: int | None = None,
 ) -> bytes:
-    number, clock = CODECS[codec], CLOCKS.get(codec, 8000)
+    number = CODECS[codec] if number is None else number
+    clock = CLOCKS.get(codec, 8000)
     channels = "/2" if codec == "opus" else ""
     return (
         f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n"
@@ -107,6 +109,8 @@ class Phone:
         self.sends_rtp = True
         self.codec = "PCMU"
         """The only one that it knows."""
+        self.number: int | None = None
+        """The payload type that it gives its codec, instead of the usual one."""
         self.knows_events = True
         """RFC 4733."""
         self.accepts = b""
@@ -246,7 +250,7 @@ class Phone:
         return self._sdp()
 
     def _sdp(self, direction: str = "sendrecv") -> bytes:
-        made = sdp(self.address[0], self._next_port, direction, self.codec)
+        made = sdp(self.address[0], self._next_port, direction, self.codec, number=self.number)
         return made if self.knows_events else without_events(made)
 
     def _hear(self, data: bytes, source: Address) -> None:
@@ -356,7 +360,8 @@ class Phone:
         if session not in self.talking or not self.sends_rtp:
             return
         self._sequence = (self._sequence + 1) & 0xFFFF
-        first = bytes([0x80, CODECS[self.codec]]) + self._sequence.to_bytes(2, "big")
+        number = CODECS[self.codec] if self.number is None else self.number
+        first = bytes([0x80, number]) + self._sequence.to_bytes(2, "big")
         packet = first + bytes(4) + b"ssrc" + bytes(160)
         port = self._remote_port[session]
         if port:

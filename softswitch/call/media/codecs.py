@@ -11,17 +11,15 @@ from functools import lru_cache
 
 from rtp import g722
 from rtp import opus as opus_library
-from rtp.control import OpusTerms
+from rtp.formats import Encoding, Formats, OpusTerms
 from sip import opus
-from sip.offer_answer import EVENTS, NO_SOUND, Codec, share_codec
+from sip.offer_answer import DYNAMIC_PAYLOAD_TYPES, EVENTS, NO_SOUND, Codec, share_codec
 from sip.own_description import KEYS, event_of
 
 OPUS_PAYLOAD_TYPE = 111
 """The dynamic one that most phones use for it."""
 EVENT_PAYLOAD_TYPES = {8000: 101, opus.CLOCK_RATE: 110}
 """By clock, those that most phones use."""
-_DYNAMIC = range(96, 128)
-"""RFC 3551 section 6."""
 
 LAW_CODECS = (Codec(0, "PCMU", 8000, 1, None), Codec(8, "PCMA", 8000, 1, None))
 _G722 = Codec(g722.PAYLOAD_TYPE, "G722", 8000, 1, None)
@@ -50,7 +48,11 @@ def added_to(said: Codecs) -> tuple[Codec, ...]:
     taken = {codec.payload_type for codec in said}
     added: list[Codec] = []
     for own in OWN_CODECS:
-        if not share_codec((own,), said):
+        under = [codec.payload_type for codec in said if _is_same(codec, own)]
+        is_static = own.payload_type not in DYNAMIC_PAYLOAD_TYPES
+        # A codec that its side has under a dynamic number is offered by the static one as well:
+        # phones are met that know PCMU as 0 alone.
+        if not under or (is_static and own.payload_type not in under):
             added += _renumbered(own, taken)
     if added and _events_of(said):
         clocks = {codec.clock_rate for codec in _events_of(said)}
@@ -63,8 +65,10 @@ def _renumbered(codec: Codec, taken: set[int]) -> list[Codec]:
     """With another number if a dynamic one is taken; nothing if there is none left."""
     number: int | None = codec.payload_type
     if number in taken:
-        number = next((other for other in reversed(_DYNAMIC) if other not in taken), None)
-    if number is None or (codec.payload_type not in _DYNAMIC and number != codec.payload_type):
+        free = (other for other in reversed(DYNAMIC_PAYLOAD_TYPES) if other not in taken)
+        number = next(free, None)
+    is_static = codec.payload_type not in DYNAMIC_PAYLOAD_TYPES
+    if number is None or (is_static and number != codec.payload_type):
         return []
     taken.add(number)
     return [Codec(number, codec.name, codec.clock_rate, codec.channels, codec.fmtp)]
@@ -99,11 +103,8 @@ def _known(codecs: Codecs, own: Codecs) -> Iterator[Codec]:
 
 
 def _is_same(codec: Codec, own: Codec) -> bool:
-    if (codec.name, codec.clock_rate) != (own.name, own.clock_rate):
-        return False
-    if own.payload_type in _DYNAMIC:
-        return codec.payload_type in _DYNAMIC
-    return codec.payload_type == own.payload_type
+    """True for one codec under whatever numbers: the rtpmap decides."""
+    return (codec.name, codec.clock_rate) == (own.name, own.clock_rate)
 
 
 def common(a: Codecs, b: Codecs) -> tuple[Codec, ...]:
@@ -121,11 +122,13 @@ class Agreement:
     Args:
         mine: what this side said.
         theirs: what the other side said; None: nothing yet, or there is none.
+        offered: our last offer to this side, if it is the one who answered: then it sends by the
+            numbers of that offer (RFC 3264 section 6.1).
     """
 
-    __slots__ = ("clock_rate", "event", "opus", "spoken")
+    __slots__ = ("clock_rate", "event", "formats", "spoken")
 
-    def __init__(self, mine: Codecs, theirs: Codecs | None) -> None:
+    def __init__(self, mine: Codecs, theirs: Codecs | None, offered: Codecs = ()) -> None:
         shared = common(mine, theirs or ())
         self.spoken = spoken_of(shared) or spoken_of(mine)
         """In which we talk to it; None: in none."""
@@ -134,34 +137,83 @@ class Agreement:
         """Of what it sends."""
         clock = self.clock_rate if self.spoken is None else self.spoken.clock_rate
         self.event = event_of(mine, clock)
-        self.opus = _terms(mine, theirs or ())
+        numbers = _numbers(mine, theirs or (), offered)
+        self.formats = Formats(
+            encoding=None if self.spoken is None else _encoding(self.spoken),
+            payload_type=0 if self.spoken is None else self.spoken.payload_type,
+            event_payload_type=None if self.event is None else self.event.payload_type,
+            clock_rate=self.clock_rate,
+            event_clock_rate=8000 if self.event is None else self.event.clock_rate,
+            opus=_terms(mine),
+            received=tuple((number, _encoding(codec)) for number, codec in numbers.items()),
+            renumbered=tuple(_renumbering(numbers, theirs or ())),
+        )
 
 
 @lru_cache(maxsize=256)  # the phones of a network say the same again and again
-def agreement(mine: Codecs, theirs: Codecs | None) -> Agreement:
+def agreement(mine: Codecs, theirs: Codecs | None, offered: Codecs = ()) -> Agreement:
     """What :class:`Agreement` finds out."""
-    return Agreement(mine, theirs)
+    return Agreement(mine, theirs, offered)
+
+
+def _numbers(mine: Codecs, theirs: Codecs, offered: Codecs) -> dict[int, Codec]:
+    """The codec of each payload type that a side may send: by the numbers that it was told, and by
+    its own, since many phones send what they want to be sent. A number with two meanings has the
+    one that the side was told."""
+    ours = added_to(theirs) or WIDE_CODECS
+    by_number: dict[int, Codec] = {}
+    for codecs in (ours, theirs, mine, offered):
+        by_number.update((codec.payload_type, codec) for codec in codecs)
+    return by_number
+
+
+def _renumbering(numbers: dict[int, Codec], theirs: Codecs) -> Iterator[tuple[int, int]]:
+    """Numbers of one side whose codec has another number at the other side, and that number."""
+    for number, codec in numbers.items():
+        alike = [other for other in theirs if _is_alike(other, codec)]
+        if not alike or any(other.payload_type == number for other in alike):
+            continue
+        # Two numbers of one codec differ in their parameters, as those of AMR do.
+        equal = [other for other in alike if other.fmtp == codec.fmtp]
+        if len(alike) == 1 or equal:
+            yield number, (equal or alike)[0].payload_type
+
+
+def _is_alike(one: Codec, other: Codec) -> bool:
+    return (one.name, one.clock_rate, one.channels) == (
+        other.name,
+        other.clock_rate,
+        other.channels,
+    )
+
+
+_READ: dict[tuple[str, int], Encoding] = {
+    ("PCMU", 8000): "PCMU",
+    ("PCMA", 8000): "PCMA",
+    ("CN", 8000): "CN",
+    **({("G722", 8000): "G722"} if g722.AVAILABLE else {}),
+    **({(opus.NAME, opus.CLOCK_RATE): "OPUS"} if opus_library.AVAILABLE else {}),
+}
+"""What the sound tier reads besides events, by name and clock."""
+
+
+def _encoding(codec: Codec) -> Encoding | None:
+    """A codec as the sound tier knows it; None for one that it doesn't read."""
+    if codec.name == EVENTS:
+        return "TELEPHONE-EVENT"
+    return _READ.get((codec.name, codec.clock_rate))
 
 
 def _events_of(codecs: Codecs) -> list[Codec]:
     return [codec for codec in codecs if codec.name == EVENTS]
 
 
-def _terms(mine: Codecs, theirs: Codecs) -> OpusTerms | None:
-    """How Opus goes between us and a side; it may use each number that it was told."""
+def _terms(mine: Codecs) -> OpusTerms | None:
+    """What a side asks of the Opus that it is sent; None if it has none."""
     if not opus_library.AVAILABLE:
         return None
     own = next(_known(mine, (_OPUS,)), None)
     if own is None:
         return None
-    ours = next(_known(added_to(theirs) or (_OPUS,), (_OPUS,)), None)
-    named = [own, next(_known(theirs, (_OPUS,)), None), ours]
-    others = {codec.payload_type for codec in mine if codec.name != opus.NAME}
-    numbers = [codec.payload_type for codec in named if codec is not None]
     wished = opus.wishes(own.fmtp)
-    return OpusTerms(
-        tuple(dict.fromkeys(number for number in numbers if number not in others)),
-        wished.recoverable,
-        wished.constant,
-        wished.max_bitrate,
-    )
+    return OpusTerms(wished.recoverable, wished.constant, wished.max_bitrate)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
-from rtp.control import Direction, OpusTerms
+from rtp.control import Direction
+from rtp.formats import Formats
 from rtp.session import MediaSession
 from sip import own_description
 from sip.errors import ParseError, SipError
@@ -14,6 +15,7 @@ from sip.offer_answer import (
     check_answer,
     keep_removed,
     media_target,
+    numbered_as,
     relayed,
     share_codec,
     without_events,
@@ -54,16 +56,6 @@ class _Place(TypedDict):
     port: int
 
 
-class _Formats(TypedDict):
-    """Of one side, as :class:`rtp.control.Agree` has them."""
-
-    clock_rate: int
-    law_payload_type: int | None
-    telephone_event_payload_type: int | None
-    event_clock_rate: int
-    opus: OpusTerms | None
-
-
 class CallMedia:
     """Offers and answers of both legs, joined by one relay session.
 
@@ -78,6 +70,7 @@ class CallMedia:
         "_addresses",
         "_codecs",
         "_may_transcode",
+        "_offered",
         "_origin_id",
         "_security",
         "_session",
@@ -105,7 +98,9 @@ class CallMedia:
         self._versions: dict[Side, int] = {"a": 0, "b": 0}
         self._codecs: dict[Side, tuple[Codec, ...]] = {}
         """What each side said last that it wants to hear."""
-        self._told: dict[Side, _Formats] = {}
+        self._offered: dict[Side, tuple[Codec, ...]] = {}
+        """Our last offer to each side that didn't make one itself since."""
+        self._told: dict[Side, Formats] = {}
         """What the relay knows of each side's codecs."""
         self.takes_info: dict[Side, bool] = {}
         """Sides whose phones said, or showed, that they take keys in INFO."""
@@ -193,16 +188,23 @@ class CallMedia:
             return self._answer_with_own(side, heard, answering, protection)
         wide = answering is None and (wide or self.transcodes)
         self._versions[side] += 1
-        return bytes(
-            relayed(
-                heard,
-                **self._place(side),
-                hold_direction=direction,
-                answering=answering or before,
-                added=(*(self._added(said) if wide else ()), *events),
-                protection=protection,
-            )
+        description = relayed(
+            heard if answering is None else numbered_as(heard, answering),
+            **self._place(side),
+            hold_direction=direction,
+            answering=answering or before,
+            added=(*(self._added(said) if wide else ()), *events),
+            protection=protection,
         )
+        self._note_offer(side, () if answering is not None else _codecs_of(description))
+        return bytes(description)
+
+    def _note_offer(self, side: Side, offered: tuple[Codec, ...]) -> None:
+        """Remember the numbers that a side was offered; none if it is the side that offers."""
+        if self._offered.get(side, ()) != offered:
+            self._offered[side] = offered
+            if not offered:
+                self._tell_again(side)
 
     def _events_for(
         self,
@@ -252,6 +254,7 @@ class CallMedia:
             direction=None if target is None else target.direction,
             protection=protection,
         )
+        self._note_offer(side, ())
         return bytes(description)
 
     def widens(self, heard: SessionDescription) -> bool:
@@ -289,6 +292,7 @@ class CallMedia:
             events=self._policy(side) not in WITHOUT_EVENTS,
         )
         self.codec = codec.name
+        self._note_offer(side, ())
         return bytes(description)
 
     def offer_itself(self, side: Side) -> bytes:
@@ -296,6 +300,7 @@ class CallMedia:
         self._versions[side] += 1
         protection = self._security[side].offer()
         known = offered_codecs(events=self._policy(side) not in WITHOUT_EVENTS)
+        self._note_offer(side, known)
         return bytes(own_description.offer(known, **self._place(side), protection=protection))
 
     def _place(self, side: Side) -> _Place:
@@ -330,35 +335,28 @@ class CallMedia:
             target.rtcp_port,
             cast(Direction, target.direction),
             signalling_address=signalling,
+            formats=formats,
             packet_ms=target.packet_ms,
             keys=self._security[side].keys,
-            **formats,
         )
         self._told[side] = formats
-        self._tell_other(other(side))
+        self._tell_again(other(side))
         self._choose_way()
 
-    def _formats(self, side: Side) -> _Formats:
+    def _formats(self, side: Side) -> Formats:
         """What the relay must know of a side's codecs."""
-        agreed = agreement(self._codecs[side], self._codecs.get(other(side)))
-        return {
-            "clock_rate": agreed.clock_rate,
-            "law_payload_type": None if agreed.spoken is None else agreed.spoken.payload_type,
-            "telephone_event_payload_type": (
-                None if agreed.event is None else agreed.event.payload_type
-            ),
-            "event_clock_rate": 8000 if agreed.event is None else agreed.event.clock_rate,
-            "opus": agreed.opus,
-        }
+        theirs, offered = self._codecs.get(other(side)), self._offered.get(side, ())
+        return agreement(self._codecs[side], theirs, offered).formats
 
-    def _tell_other(self, side: Side) -> None:
-        """What one side said may change what the other one speaks."""
+    def _tell_again(self, side: Side) -> None:
+        """Tell the relay of a side's payload types, if what the other side said, or what this one
+        was offered, changes them."""
         if side not in self._told:
             return
         formats = self._formats(side)
         if formats != self._told[side]:
             self._told[side] = formats
-            self._session.agree(side, **formats)
+            self._session.agree(side, formats)
 
     def _choose_way(self) -> None:
         """Have the relay pass packets on as they are, unless the sides share no codec."""
@@ -393,7 +391,7 @@ class CallMedia:
             return True
         tells_both = self.knows_events(side) and self.knows_events(heard_by)
         told = self._told.get(heard_by)
-        if tells_both or told is None or told["law_payload_type"] is None:
+        if tells_both or told is None or told.encoding is None:
             return False
         self._session.send_digits(heard_by, key)
         return True

@@ -3,7 +3,7 @@
 import pytest
 
 from rtp import opus as library
-from rtp.control import OpusTerms
+from rtp.formats import OpusTerms
 from sip.offer_answer import Codec
 from sip.opus import OWN_PARAMETERS, wishes
 from softswitch.call.media.codecs import (
@@ -35,30 +35,30 @@ def summary(*sides):
         agreed.clock_rate,
         None if agreed.spoken is None else agreed.spoken.payload_type,
         None if agreed.event is None else agreed.event.payload_type,
-        () if agreed.opus is None else agreed.opus.payload_types,
+        tuple(number for number, name in agreed.formats.received if name == "OPUS"),
     )
 
 
 @needs_opus
 def test_a_phone_with_both_talks_g711_with_us_and_opus_with_one_who_answers_so():
     phone = (opus(96), PCMU, FAST_KEYS, KEYS)
-    assert summary(phone, None) == (8000, 0, 101, (96, 111))
-    assert summary(phone, (opus(107), FAST_KEYS)) == (48_000, 96, 110, (96, 107))
-    assert summary(phone, (PCMU, KEYS)) == (8000, 0, 101, (96, 111))
+    assert summary(phone, None) == (8000, 0, 101, (111, 96))
+    assert summary(phone, (opus(107), FAST_KEYS)) == (48_000, 96, 110, (107, 96))
+    assert summary(phone, (PCMU, KEYS)) == (8000, 0, 101, (111, 96))
 
 
 @needs_opus
 def test_who_has_opus_alone_is_spoken_to_in_opus():
-    assert summary((opus(96), KEYS), (PCMA, KEYS)) == (48_000, 96, 101, (96, 111))
-    assert summary((PCMA, KEYS), (opus(96), KEYS)) == (8000, 8, 101, ())
+    assert summary((opus(96), KEYS), (PCMA, KEYS)) == (48_000, 96, 101, (111, 96))
+    assert summary((PCMA, KEYS), (opus(96), KEYS)) == (8000, 8, 101, (96,))
 
 
 def test_without_anything_that_we_speak_we_say_nothing_but_count():
-    assert summary((G729, KEYS), (G729, KEYS)) == (8000, None, 101, ())
+    assert summary((G729, KEYS), (G729, KEYS)) == (8000, None, 101, (111,))
 
 
 def test_who_agreed_on_a_codec_that_we_dont_speak_is_spoken_to_in_another_of_theirs():
-    assert summary((G729, PCMU), (G729,)) == (8000, 0, None, ())
+    assert summary((G729, PCMU), (G729,)) == (8000, 0, None, (111,))
 
 
 @needs_opus
@@ -66,7 +66,7 @@ def test_a_number_that_means_something_else_is_never_opus():
     speex = Codec(111, "SPEEX", 16_000)
     assert summary((opus(96), speex), None)[3] == (96,)
     assert spoken_of((opus(0), PCMA)) == PCMA
-    assert spoken_of((opus(0),)) is None
+    assert spoken_of((opus(0),)) == opus(0)  # the rtpmap decides, never the number
 
 
 @needs_opus
@@ -132,4 +132,62 @@ def test_a_peers_parameters(fmtp, wished):
 @needs_opus
 def test_a_peers_wishes_reach_its_encoder():
     phone = (opus(96, "useinbandfec=1;maxaveragebitrate=16000"),)
-    assert Agreement(phone, None).opus == OpusTerms((96, 111), True, False, 16_000)
+    assert Agreement(phone, None).formats.opus == OpusTerms(True, False, 16_000)
+
+
+DYNAMIC_PCMU, DYNAMIC_PCMA = Codec(118, "PCMU", 8000), Codec(119, "PCMA", 8000)
+
+
+@pytest.mark.parametrize("codec", [DYNAMIC_PCMU, DYNAMIC_PCMA, Codec(120, "G722", 8000)])
+def test_g711_and_g722_are_spoken_by_the_number_of_the_rtpmap(codec):
+    formats = Agreement((codec, KEYS), None).formats
+    assert (formats.encoding, formats.payload_type) == (codec.name, codec.payload_type)
+    assert formats.meanings()[codec.payload_type] == codec.name
+
+
+def test_a_number_with_another_rtpmap_has_lost_its_static_meaning():
+    formats = Agreement((Codec(0, "G726-32", 8000), Codec(8, "PCMU", 8000)), None).formats
+    assert (formats.encoding, formats.payload_type) == ("PCMU", 8)
+    meanings = formats.meanings()
+    assert 0 not in meanings and meanings[8] == "PCMU"
+
+
+def test_sides_with_other_numbers_for_one_codec_are_renumbered_each_by_its_own_map():
+    gateway = (DYNAMIC_PCMU, Codec(97, "TELEPHONE-EVENT", 8000), Codec(98, "CN", 8000))
+    phone = (PCMU, KEYS, Codec(13, "CN", 8000))
+    there = Agreement(gateway, phone).formats
+    assert dict(there.renumbered) == {118: 0, 97: 101, 98: 13}
+    assert there.meanings()[98] == there.meanings()[13] == "CN"
+    back = Agreement(phone, gateway, offered=gateway).formats
+    assert dict(back.renumbered) == {0: 118, 101: 97, 13: 98}
+    assert (back.payload_type, back.event_payload_type) == (0, 101)
+    assert back.meanings()[118] == "PCMU" and back.meanings()[97] == "TELEPHONE-EVENT"
+
+
+def test_a_side_that_answers_sends_by_the_numbers_that_it_was_offered():
+    offered = (Codec(96, "PCMU", 8000), Codec(97, "PCMA", 8000))
+    crosswise = (Codec(97, "PCMU", 8000), Codec(96, "PCMA", 8000))
+    answered = Agreement(crosswise, offered, offered=offered).formats
+    assert dict(answered.renumbered) == {0: 96, 8: 97}  # which a wider offer would have added
+    assert (answered.meanings()[96], answered.payload_type) == ("PCMU", 97)
+    assert dict(Agreement(offered, crosswise).formats.renumbered) == {96: 97, 97: 96, 0: 97, 8: 96}
+
+
+def test_the_same_numbers_on_both_sides_are_never_renumbered():
+    phone = (PCMU, PCMA, opus(111), KEYS, FAST_KEYS)
+    assert Agreement(phone, (PCMU, KEYS)).formats.renumbered == ()
+    assert Agreement((PCMU, KEYS), phone, offered=phone).formats.renumbered == ()
+
+
+def test_two_numbers_of_one_codec_are_told_apart_by_their_parameters():
+    def amr(number, fmtp):
+        return Codec(number, "AMR", 8000, 1, fmtp)
+
+    here = (amr(96, "octet-align=1"), amr(97, None))
+    there = (amr(100, None), amr(101, "octet-align=1"))
+    assert dict(Agreement(here, there).formats.renumbered) == {96: 101, 97: 100}
+
+
+def test_a_static_number_is_offered_beside_a_dynamic_one_of_the_same_codec():
+    assert PCMU in added_to((DYNAMIC_PCMU, KEYS))
+    assert PCMU not in added_to((PCMU, DYNAMIC_PCMA, KEYS))

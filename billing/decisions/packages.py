@@ -24,9 +24,13 @@ DUE_KIND = "package"
 class UnknownProduct(BillingError):
     """There is no such offer, or it isn't sold any more."""
 
+    code = "product_unknown"
+
 
 class UnknownSubscription(BillingError):
     """The account has no such subscription."""
+
+    code = "subscription_unknown"
 
 
 def buy(book: Book, command: BuyPackage) -> Purchase:

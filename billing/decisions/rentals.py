@@ -61,6 +61,8 @@ NUMBER_KIND = "number"
 class NumberTaken(BillingError):
     """The number isn't there to be had."""
 
+    code = "number_taken"
+
 
 def rent(book: Book, command: RentNumber) -> Rental | None:
     """Connect a number at once, or hold it until its documents are approved."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from billing.facts.account import ACTIVE, Account, Status
 from billing.facts.assignment import Assignment
@@ -22,33 +23,50 @@ from billing.facts.tariff import Terms, Version
 class BillingError(Exception):
     """A command that the books refuse; one line."""
 
+    code: ClassVar[str] = "books_refused"
+    """Names the kind of refusal for programs and for texts in other languages."""
+
 
 class InsufficientFunds(BillingError):
     """The balance doesn't pay for what was asked."""
+
+    code = "insufficient_funds"
 
 
 class AccountBlocked(BillingError):
     """The account may not spend."""
 
+    code = "account_blocked"
+
 
 class UnknownAccount(BillingError):
     """There is no such account."""
+
+    code = "account_unknown"
 
 
 class UnknownCall(BillingError):
     """The books know neither a live call nor a record of it."""
 
+    code = "call_unknown"
+
 
 class CurrencyMismatch(BillingError):
     """A rate in another currency than the account's."""
+
+    code = "currency_mismatch"
 
 
 class StatusConflict(BillingError):
     """A status that can't follow the one that an account has."""
 
+    code = "status_conflict"
+
 
 class PaymentConflict(BillingError):
     """A payment id that was used for another payment."""
+
+    code = "payment_conflict"
 
 
 @dataclass(frozen=True, slots=True)

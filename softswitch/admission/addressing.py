@@ -61,11 +61,10 @@ class Addressing:
             ParseError: 400, a Route can't be read.
         """
         if not self._is_ours(request.uri.host, request, flow):
-            why = f"{request.uri.host} is no name of ours; [sip] aliases has more of them"
-            raise Refusal(404, f"addressing: {why}")
+            raise Refusal(404, "address_unknown", host=request.uri.host)
         for route in request.get_list(b"route"):
             if not self._is_ours(Uri.parse(name_addr_uri(route)).host, request, flow):
-                raise Refusal(403, "addressing: a Route leads to another host")
+                raise Refusal(403, "route_elsewhere")
 
     def _is_ours(self, host: str, request: Request, flow: Flow) -> bool:
         key = host_key(host)

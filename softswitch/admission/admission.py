@@ -99,11 +99,7 @@ class Stages:
             return hot_line.numbers[0] if hot_line.active else ""
         last = self.directory.last_calls.of(line.id)
         if last is None or last.shown is None:
-            raise Refusal(
-                404,
-                "services: there is no last caller, or the number was withheld",
-                says=("last-caller-none",),
-            )
+            raise Refusal(404, "last_caller_unknown", says=("last-caller-none",))
         return last.shown
 
     def number(self, dialled: str) -> Dialled:
@@ -122,7 +118,9 @@ class Stages:
             return read if withheld is None else replace(read, withheld=withheld)
         except NumberError as error:
             says = ("refused-incomplete",) if error.status == 484 else NOT_IN_SERVICE
-            raise Refusal(error.status, f"numbering: {error.reason}", says=says) from None
+            raise Refusal(
+                error.status, "number_not_dialable", why=error.reason, says=says
+            ) from None
 
     def presumed(self, caller: Caller, dialled: Dialled) -> tuple[str, str]:
         """Direction and type of a call of which nothing is known but what was dialled: what the CDR
@@ -171,9 +169,9 @@ class Stages:
         if self._full(line):
             raise Refusal(
                 480,
-                "routing: the calling line has its max_calls",
+                "caller_max_calls",
                 cause=42,
-                ended_by="operator",  # nobody is called back for the caller's own limit
+                ended_by="operator",
                 says=("refused-too-many-calls",),
             )
         premium = isinstance(destination, ToTrunk) and self._is_premium(destination.number)
@@ -194,9 +192,9 @@ class Stages:
         """
         line = self.directory.line_by_number(number)
         if line is None:
-            raise Refusal(404, "routing: there is no such line any more")
+            raise Refusal(404, "callee_gone")
         if (status := self.directory.bar(line, "incoming")) is not None:
-            raise Refusal(480, f"routing: the called line is {status}")
+            raise Refusal(480, "callee_status", state=status)
         why_busy = self._why_busy(line, int(line.id in already))
         return to_line(line, self.bindings_of(line), self.parks, why_busy)
 

@@ -110,9 +110,9 @@ class Authenticator:
         """
         line = self._line(request, flow, self._credentials(request), 401, now)
         if request.to.uri.user != line.login:
-            raise Refusal(403, "authentication: registers another line's address")
+            raise Refusal(403, "registers_other_line")
         if (status := self._directory.bar(line, "registration")) is not None:
-            raise Refusal(403, f"authentication: the line is {status}")
+            raise Refusal(403, "line_status", state=status)
         return line
 
     def subscriber(self, request: Request, flow: Flow, now: float) -> Line:
@@ -181,7 +181,7 @@ class Authenticator:
                 self._guard.fail(source, credentials.username, now)
             # The same answer whether the password or the line is wrong, so that nobody can list
             # our lines by asking.
-            raise Refusal(403, "authentication: wrong credentials")
+            raise Refusal(403, "sip_credentials_wrong")
         raise self._challenge(line, status, now, source, stale=True)
 
     def _admit_guess(self, host: str, login: str, now: float) -> None:

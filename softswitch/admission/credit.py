@@ -63,7 +63,7 @@ def price(
     destination = presented.route
     if not isinstance(caller, LineCaller):
         if not isinstance(destination, ToLine):
-            raise Refusal(403, "credit: a trunk pays for nothing")
+            raise Refusal(403, "trunk_pays_nothing")
         return PricedRoute(presented, destination.line.account_id, None)
     account_id = caller.line.account_id
     if isinstance(destination, ToService):
@@ -78,9 +78,7 @@ def price(
         rate = rate or tariff.find(destination.number[1:], at, entitlements.destinations)
     if rate is None and isinstance(destination, ToTrunk):
         raise Refusal(
-            403,
-            f"credit: tariff {name} has no price for {destination.number}",
-            says=("refused-barred",),
+            403, "price_unknown", tariff=name, number=destination.number, says=("refused-barred",)
         )
     packages: tuple[str, ...] = ()
     if rate is not None and not rate.free:

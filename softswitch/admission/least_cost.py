@@ -75,17 +75,11 @@ def order(
     ]
     costed = [item for item in found if item is not None]
     if not costed:
-        raise Refusal(
-            503, "routing: no trunk's tariff has a price for the number", says=("refused-no-lines",)
-        )
+        raise Refusal(503, "trunk_price_unknown", says=("refused-no-lines",))
     if policy.at_a_loss == "refuse":
         costed = [item for item in costed if not item.at_a_loss]
     if not costed:
-        raise Refusal(
-            503,
-            "routing: every trunk would cost more than the call's price",
-            says=("refused-no-lines",),
-        )
+        raise Refusal(503, "trunks_too_dear", says=("refused-no-lines",))
     draw = _draw(number, at, [item.trunk for item in costed])
     guarded = policy.at_a_loss == "last"
 

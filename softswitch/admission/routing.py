@@ -87,42 +87,34 @@ def route(
     if isinstance(caller, LineCaller):
         wants: Kind = "service" if dialled.kind == "code" else "outgoing"
         if (status := directory.bar(caller.line, wants)) is not None:
-            raise Refusal(
-                403, f"routing: the calling line is {status}", says=("refused-suspended",)
-            )
+            raise Refusal(403, "caller_status", state=status, says=("refused-suspended",))
     if dialled.kind == "code":
         return _to_service(caller, dialled.number, service)
     line = directory.line_by_number(dialled.number)
     rented = directory.rented.get(dialled.number)
     if rented is not None and rented.shut:
-        raise Refusal(
-            480,
-            "routing: the rented number takes no calls until its fee is paid",
-            says=NOT_IN_SERVICE,
-        )
+        raise Refusal(480, "rental_unpaid", says=NOT_IN_SERVICE)
     if line is None and (new := directory.changed_numbers.get(dialled.number)) is not None:
         says = ("number-changed", Digits(new))
-        raise Refusal(410, f"routing: the number changed to {new}", says=says)
+        raise Refusal(410, "callee_number_changed", new=new, says=says)
     if line is not None:
         if (status := directory.bar(line, "incoming")) is not None:
-            raise Refusal(480, f"routing: the called line is {status}", says=NOT_IN_SERVICE)
+            raise Refusal(480, "callee_status", state=status, says=NOT_IN_SERVICE)
         if rented is not None and rented.reach is not None:
             return ToLine(line.number, line, (), reach=(rented.reach, rented.number))
         return to_line(line, bindings or (), parks, why_busy)
     if not isinstance(caller, LineCaller):
         # A trunk that could call out through us would do so at nobody's expense.
-        raise Refusal(404, "routing: the number called from a trunk is no line of ours")
+        raise Refusal(404, "callee_not_ours")
     trunks = directory.trunks_for(dialled.number[1:])
     if not trunks:
-        raise Refusal(404, "routing: no trunk takes this number", says=NOT_IN_SERVICE)
+        raise Refusal(404, "no_trunk_takes", says=NOT_IN_SERVICE)
     return ToTrunk(dialled.number, tuple(_alive(trunks, is_down)))
 
 
 def _to_service(caller: Caller, code: str, name: str | None) -> ToService:
     if name is None or not isinstance(caller, LineCaller):
-        raise Refusal(
-            404, f"routing: no service answers {code} in this version", says=NOT_IN_SERVICE
-        )
+        raise Refusal(404, "service_code_unknown", number=code, says=NOT_IN_SERVICE)
     return ToService(code, name)
 
 
@@ -140,9 +132,9 @@ def to_line(line: Line, bindings: tuple[Binding, ...], parks: bool, why_busy: st
     if forward is not None:
         return ToLine(line.number, line, (), forward)
     if why_busy is not None:
-        raise Refusal(486, f"routing: {why_busy}")
+        raise Refusal(486, "callee_busy_because", why=why_busy)
     if not bindings and not parks:
-        raise Refusal(480, "routing: the called line is not registered", cause=SUBSCRIBER_ABSENT)
+        raise Refusal(480, "callee_not_registered", cause=SUBSCRIBER_ABSENT)
     return ToLine(line.number, line, bindings)
 
 
@@ -157,7 +149,7 @@ def _emergency(number: str, directory: Directory, is_down: Callable[[Trunk], boo
     trunks = directory.trunks_for(number)
     trunks += [trunk for trunk in directory.trunks() if trunk.is_active and trunk not in trunks]
     if not trunks:
-        raise Refusal(503, "routing: there is no trunk for emergency calls")
+        raise Refusal(503, "no_emergency_trunk")
     return ToTrunk(number, tuple(sorted(trunks, key=is_down)), emergency=True)
 
 

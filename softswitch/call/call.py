@@ -134,15 +134,17 @@ class Call:
             end = Ending.refused(unpaid(error))
         except StoreError as error:
             self.context.log.error("call refused, the database failed", error=str(error))
-            end = Ending.refused(Refusal(503, f"store: {error}", ended_by="operator"))
+            end = Ending.refused(Refusal(503, "store_failed", why=error, ended_by="operator"))
         except MediaError as error:
             self.context.log.error("call refused, no media", error=str(error))
-            end = Ending.refused(Refusal(503, f"media: {error}", ended_by="operator"))
+            end = Ending.refused(Refusal(503, "media_failed", why=error, ended_by="operator"))
         except SipError as error:
-            end = Ending.refused(Refusal(error.status, f"media: {error.reason}", error.reason))
+            end = Ending.refused(
+                Refusal(error.status, "media_unusable", error.reason, why=error.reason)
+            )
         except Exception:
             self.context.log.exception("call failed", call=self.id)
-            end = Ending.refused(Refusal(500, "call: internal error", ended_by="operator"))
+            end = Ending.refused(Refusal(500, "internal_error", ended_by="operator"))
         await self._close(await announce_refusal(self, end))
 
     async def _live(self) -> Ending:

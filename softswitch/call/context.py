@@ -282,9 +282,9 @@ class CallContext:
         forwards = request.max_forwards
         left = (DEFAULT_MAX_FORWARDS if forwards is None else forwards) - hops
         if left < 0:
-            raise Refusal(483, "routing: too many hops")
+            raise Refusal(483, "hops_too_many")
         if isinstance(destination, ToService):
-            raise Refusal(404, "routing: a service answers only who dials it")
+            raise Refusal(404, "service_not_dialled")
         if isinstance(destination, ToLine):
             return self._ring_line(destination, identity, left, extra)
         return await self._ring_trunks(destination, identity, left, extra)
@@ -350,9 +350,7 @@ class CallContext:
                     )
                 )
         if not attempts:
-            raise Refusal(
-                503, "routing: no trunk's address can be resolved", says=("refused-no-lines",)
-            )
+            raise Refusal(503, "trunk_unresolved", says=("refused-no-lines",))
         return attempts
 
     async def figures(self, relay: MediaSession, seconds: float) -> SessionFigures | None:

@@ -72,7 +72,7 @@ class PlacedCall(Call):
         """
         destination = self.context.stages.to_line(line.number, self.line_ids)
         if destination.forward is not None or not destination.bindings:
-            raise Refusal(480, "completion: the line has no phone to ring")
+            raise Refusal(480, "completion_no_phone")
         attempts = await self.context.ring(destination, identity, self.request)
         attempt = replace(attempts[0], seconds=seconds)
         self._branches = branches = Branches(self.context.agent, attempt)
@@ -100,7 +100,7 @@ class PlacedCall(Call):
             case HangUp(ended_by):
                 return Ending(ended_by, 480, 41, rule="completion: ended while ringing")
             case MediaLost():
-                raise Refusal(503, "media: the worker died", ended_by="operator")
+                raise Refusal(503, "media_worker_died", ended_by="operator")
         return None
 
     def _turn_away(self, end: Ending, now: float) -> None:
@@ -129,7 +129,7 @@ class CallbackCall(PlacedCall):
         route = priced.presented.route
         if not isinstance(route, ToLine) or route.line.id != self.callee.id:
             self.done = True
-            raise Refusal(404, "completion: the number is another line's now")
+            raise Refusal(404, "completion_number_moved")
         self.context.admitted(self, self.record)
         self.done = True
         await self._authorize(priced)

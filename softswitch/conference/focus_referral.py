@@ -71,10 +71,10 @@ def asked_outside(context: CallContext, received: Received, caller: Caller, now:
         Refusal: 403, it isn't his; 404, there is no conference now.
     """
     if not isinstance(caller, LineCaller):
-        raise Refusal(403, "conference: only its owner calls others to it")
+        raise Refusal(403, "conference_owner_only")
     conference = context.hall.conference(merging.key_of(caller.line))
     if conference is None:
-        raise Refusal(404, "conference: the line has none now")
+        raise Refusal(404, "conference_none")
     refer_to = _wish(received.request)
     referral = context.agent.open_referral(received, now)
 

@@ -51,8 +51,8 @@ def call(
     match answer:
         case Done():
             return result_of(answer)
-        case Refused(error=message, lines=lines):
-            raise OperationError(message, lines)
+        case Refused(code=code, facts=facts, lines=lines):
+            raise OperationError(code, lines, **facts)
 
 
 def is_running(path: Path) -> bool:

@@ -5,26 +5,37 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from softswitch.errors.coded import CodedError, Given
+
 
 def one_of(what: str, known: Sequence[str], value: str | None) -> str | None:
     """A value that can be one of these; None: none was given. Raises OperationError."""
     if value is not None and value not in known:
-        raise OperationError(f"{what} must be {', '.join(known)}, not {value!r}")
+        raise OperationError("not_one_of", field=what, choices=tuple(known), value=value)
     return value
 
 
 def check_international(prefix: str) -> None:
-    """A prefix as one dials it abroad begins no number: numbers are compared as E.164. Raises
+    """Check that a prefix is written as E.164, not as it is dialled abroad. Raises
     OperationError."""
     if re.match("00[1-9]", prefix) is not None:
-        raise OperationError(f"prefix {prefix!r} begins no number: write {prefix[2:]!r}")
+        raise OperationError("prefix_dialled_abroad", prefix=prefix, suggestion=prefix[2:])
 
 
-class OperationError(Exception):
-    """The operation was refused or failed. The message is one line that names the thing and says
-    what to do. `lines` holds more of them when a file has several faults."""
+class OperationError(CodedError):
+    """An operation that was refused or failed.
 
-    def __init__(self, message: str, lines: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.message = message
-        self.lines = lines
+    Args:
+        code: of the catalogue.
+        lines: one line for each fault of a file that has several.
+        facts: what the catalogue's sentence names.
+    """
+
+    def __init__(self, code: str, lines: Sequence[str] = (), /, **facts: Given) -> None:
+        super().__init__(code, **facts)
+        self.lines = tuple(lines)
+
+    @classmethod
+    def of(cls, error: CodedError) -> OperationError:
+        """A refusal by the code beneath, as the operation's own."""
+        return cls(error.code, (), **error.facts)

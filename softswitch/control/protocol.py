@@ -1,7 +1,7 @@
 """The control socket's messages: one line of JSON each way.
 
 A request is `{"operation": NAME, "arguments": {...}}`, the answer `{"result": ...}` or
-`{"error": MESSAGE, "lines": [...]}`.
+`{"error": MESSAGE, "code": CODE, "facts": {...}, "lines": [...]}`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,16 @@ class Done(msgspec.Struct, tag_field="answer", tag="done"):
 
 
 class Refused(msgspec.Struct, tag_field="answer", tag="refused"):
-    """The operation was refused or failed; see `OperationError`."""
+    """The operation was refused or failed; see `OperationError`.
+
+    Args:
+        error: the English sentence.
+        code: of the catalogue of errors.
+    """
 
     error: str
+    code: str
+    facts: dict[str, str | int | tuple[str, ...]] = {}
     lines: tuple[str, ...] = ()
 
 

@@ -88,17 +88,17 @@ class ControlServer:
         try:
             request = read_request(line)
         except msgspec.MsgspecError as error:
-            return line_of(Refused(f"that is no request to the switch: {error}"))
+            return line_of(_refused(OperationError("request_malformed", reason=error)))
         answer: Answer
         try:
             answer = Done(await self._perform(request, user_id))
             return line_of(answer)
         except OperationError as error:
-            answer = Refused(error.message, error.lines)
+            answer = _refused(error)
         except Exception as error:
             log.exception("operation failed", operation=request.operation)
-            answer = Refused(
-                f"{request.operation} failed inside the switch ({error!r}); see its log"
+            answer = _refused(
+                OperationError("operation_failed", operation=request.operation, reason=repr(error))
             )
         return line_of(answer)
 
@@ -108,3 +108,7 @@ def peer_user(connection: socket.socket) -> int:
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     user_id: int = _UCRED.unpack(credentials)[1]
     return user_id
+
+
+def _refused(error: OperationError) -> Refused:
+    return Refused(error.message, error.code, dict(error.facts), error.lines)

@@ -25,14 +25,14 @@ def read_arguments(function: Function, arguments: Mapping[str, object]) -> dict[
     name = function.__name__
     for key in arguments:
         if key not in known:
-            takes = ", ".join(known) or "none"
-            raise OperationError(f"{name} has no argument {key!r}; it takes {takes}")
+            takes = tuple(known) or "none"
+            raise OperationError("argument_unknown", operation=name, field=key, known=takes)
     read: dict[str, object] = {}
     for key, (kind, default) in known.items():
         if key in arguments:
             read[key] = _read(name, key, kind, arguments[key])
         elif default is inspect.Parameter.empty:
-            raise OperationError(f"{name} needs the argument {key!r}")
+            raise OperationError("argument_missing", operation=name, field=key)
     return read
 
 
@@ -54,4 +54,6 @@ def _read(name: str, key: str, kind: object, value: object) -> object:
         shown = repr(value)
         if len(shown) > _MAX_SHOWN:
             shown = shown[:_MAX_SHOWN] + "..."
-        raise OperationError(f"argument {key!r} of {name} can't be {shown}: {error}") from None
+        raise OperationError(
+            "argument_malformed", operation=name, field=key, value=shown, reason=error
+        ) from None

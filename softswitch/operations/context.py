@@ -23,6 +23,7 @@ from softswitch.config.config import Config
 from softswitch.control.errors import OperationError
 from softswitch.database import news
 from softswitch.database.changes import Changes
+from softswitch.operations.refusals import refusal_of
 from softswitch.scheduled.number_moves import NumberMoves
 from softswitch.subscribers.caps import DAY_MS, Caps
 from softswitch.subscribers.directory import Directory, Line, Trunk
@@ -103,7 +104,7 @@ class Context:
         """Apply one billing command. Raises OperationError with its refusal."""
         (result,) = self.apply([command])
         if isinstance(result, Exception):
-            raise OperationError(str(result)) from result
+            raise refusal_of(result) from result
         return result
 
     def account(self, reference: str | int) -> Account:
@@ -115,12 +116,10 @@ class Context:
                 return found
         named = [account for account in self.billing.accounts() if account.name == text]
         if not named:
-            raise OperationError(
-                f"there is no account {text!r}; `softswitch account list` shows them"
-            )
+            raise OperationError("account_not_found", account=text)
         if len(named) > 1:
             ids = ", ".join(str(account.id) for account in named)
-            raise OperationError(f"several accounts are named {text!r}: use an id ({ids})")
+            raise OperationError("account_ambiguous", account=text, ids=ids)
         return named[0]
 
     def number(self, text: str) -> str:
@@ -128,9 +127,9 @@ class Context:
         try:
             read = self.plan.read(text.strip(), self._is_line)
         except NumberError as error:
-            raise OperationError(f"{text!r} is no telephone number: {error.reason}") from None
+            raise OperationError("number_malformed", number=text, reason=error.reason) from None
         if read.kind != "e164":
-            raise OperationError(f"{text!r} is a service code here, not a telephone number")
+            raise OperationError("number_is_service_code", number=text)
         return read.number
 
     def _is_line(self, number: str) -> bool:
@@ -144,7 +143,7 @@ class Context:
             with contextlib.suppress(OperationError):
                 found = self.directory.line_by_number(self.number(text))
         if found is None:
-            raise OperationError(f"there is no line {text!r}; `softswitch line list` shows them")
+            raise OperationError("line_not_found", line=text)
         return found
 
     def reload(self) -> Reload:

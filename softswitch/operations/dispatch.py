@@ -90,5 +90,5 @@ def _perform(context: Context, function: Function, arguments: Mapping[str, objec
 def _named(operations: Mapping[str, Function], name: str) -> Function:
     found = operations.get(name)
     if found is None:
-        raise OperationError(f"there is no operation {name!r}")
+        raise OperationError("operation_unknown", operation=name)
     return found

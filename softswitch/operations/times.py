@@ -17,11 +17,9 @@ def read_time(text: str, time_zone: str) -> int:
     try:
         read = datetime.datetime.fromisoformat(text.strip())
     except ValueError:
-        raise OperationError(
-            f"{text!r} is no time: write 2026-05-31, 2026-05-31T14:00 or 2026-05-31T14:00:00Z"
-        ) from None
+        raise OperationError("time_malformed", value=text) from None
     if not YEARS[0] <= read.year <= YEARS[1]:
-        raise OperationError(f"{text!r} is no time of the years {YEARS[0]} to {YEARS[1]}")
+        raise OperationError("time_out_of_range", value=text, first=YEARS[0], last=YEARS[1])
     if read.tzinfo is None:
         read = read.replace(tzinfo=zoneinfo.ZoneInfo(time_zone))
     return round(read.timestamp() * 1000)

@@ -137,9 +137,9 @@ def guard_unban(live: Live, source: str, line: str | None = None) -> Row:
     try:
         lifted = live.switch.guard.unban(source, line)
     except ValueError:
-        raise OperationError(f"{source!r} is no address or network") from None
+        raise OperationError("source_malformed", value=source) from None
     if not lifted:
-        raise OperationError(f"{source} isn't banned; `softswitch guard list` shows who is")
+        raise OperationError("ban_not_found", source=source)
     return {"source": source, "lifted": lifted}
 
 
@@ -189,11 +189,11 @@ def _trunk_row(switch: Switch, trunk: Trunk) -> Row:
 def _trace(switch: Switch, call_id: str) -> tuple[CallTrace, list[Message]]:
     """What is kept of a live or recent call, by the beginning of its id."""
     if switch.recorder is None:
-        raise OperationError("no messages are kept: [trace] megabytes is 0")
+        raise OperationError("trace_off")
     found = switch.recorder.find(call_id)
     if len(found) != 1:
-        why = "several calls begin with" if found else "no messages are kept of a call"
-        raise OperationError(f"{why} {call_id!r}; `softswitch cdr list` shows ids of calls")
+        code = "call_record_ambiguous" if found else "call_record_not_found"
+        raise OperationError(code, call=call_id)
     kept = switch.recorder.trace(found[0])
     assert kept is not None
     return kept
@@ -203,8 +203,8 @@ def _call(switch: Switch, call_id: str) -> Call:
     """By its id, or by the beginning of it that only one call has."""
     found = [call for key, call in switch.calls.items() if key.startswith(call_id)]
     if len(found) != 1:
-        why = "several calls begin with" if found else "there is no call"
-        raise OperationError(f"{why} {call_id!r}; `softswitch call list` shows them")
+        code = "call_ambiguous" if found else "call_not_found"
+        raise OperationError(code, call=call_id)
     return found[0]
 
 

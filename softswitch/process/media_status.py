@@ -24,10 +24,7 @@ async def media_rows(media: MediaWorkers, workers: int) -> list[Row]:
             statuses = await media.statuses()
             ticks = await media.tick_figures()
     except TimeoutError:
-        raise OperationError(
-            f"a media worker didn't answer in {ANSWER_SECONDS:.0f} s; one that hangs is"
-            " replaced, and its calls end"
-        ) from None
+        raise OperationError("media_worker_silent", seconds=int(ANSWER_SECONDS)) from None
     rows = [
         status_row(pid, status, ticks.get(pid)) for pid, status in statuses if status is not None
     ]

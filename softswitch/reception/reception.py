@@ -135,7 +135,7 @@ class Reception:
         self._refuse_while_draining()
         caller = self._caller(received, now)
         if self.context.stages.answering(received.request.uri.user or "") != FOCUS:
-            raise Refusal(403, "refer: outside a dialog only the conference's focus takes it")
+            raise Refusal(403, "refer_outside_dialog")
         focus_referral.asked_outside(self.context, received, caller, now)
 
     def _invite(self, received: Received, now: float) -> None:
@@ -148,7 +148,7 @@ class Reception:
             self._to_focus(received, caller, join or replaces, now)
             return
         if join is not None:  # RFC 3911: only the focus can mix
-            raise Refusal(481, "join: only the conference takes a call in")
+            raise Refusal(481, "join_conference_only")
         if replaces is not None:
             self._replace(received, caller, replaces, now)
             return
@@ -169,9 +169,9 @@ class Reception:
             held, side = self._held(dialog)
             line = held.line_of(side)
             if held.state != "talking" or not isinstance(caller, LineCaller) or line is None:
-                raise Refusal(481, "conference: there is no such call")
+                raise Refusal(481, "conference_call_unknown")
             if line.id != caller.line.id:
-                raise Refusal(403, "conference: the call is another line's")
+                raise Refusal(403, "conference_call_of_other")
             session = held.leg(side)
             held.post(HandOver(session))
         focus = self._open_session(received, caller, now)
@@ -225,12 +225,12 @@ class Reception:
         lines = call.rung if side is None else [call.line_of(side)]
         accounts = {line.account_id for line in lines if line is not None}
         if not isinstance(caller, LineCaller) or caller.line.account_id not in accounts:
-            raise Refusal(403, "replaces: the call is another account's")
+            raise Refusal(403, "replaces_other_account")
         status = self.context.stages.directory.bar(caller.line, "incoming")
         if status is not None:
-            raise Refusal(403, f"replaces: the line is {status}")
+            raise Refusal(403, "replaces_line_status", state=status)
         if early_only and side is not None:
-            raise Refusal(486, "replaces: the call is answered already")
+            raise Refusal(486, "replaces_answered")
         session = self._open_session(received, caller, now)
         session.owner = call
         if side is None:
@@ -249,7 +249,7 @@ class Reception:
         call = None if held is None else held.owner
         talks = isinstance(call, Call) and call.state == "talking" and not call.over
         if held is None or not isinstance(call, Call) or not talks or held not in call.parties:
-            raise Refusal(481, "replaces: there is no such call")
+            raise Refusal(481, "replaces_call_unknown")
         return call, call.side_of(held)
 
     def _refuse_while_draining(self) -> None:

@@ -120,9 +120,9 @@ class Messaging:
     def _admit(self, received: Received, caller: Caller, now: float) -> Text:
         request = received.request
         if not isinstance(caller, LineCaller):
-            raise Refusal(403, "messaging: trunks send no texts")
+            raise Refusal(403, "text_from_trunk")
         if (status := self._stages.directory.bar(caller.line, "outgoing")) is not None:
-            raise Refusal(403, f"messaging: the line is {status}")
+            raise Refusal(403, "text_line_status", state=status)
         self._take_turn(caller.line, now)
         content_type = _content_type(request)
         line, bindings = self._called(request, received)
@@ -148,12 +148,12 @@ class Messaging:
         dialled = self._stages.number(request.uri.user or "")
         line = self._stages.directory.line_by_number(dialled.number)
         if line is None:
-            raise Refusal(404, "messaging: no line of ours has this number")
+            raise Refusal(404, "text_callee_unknown")
         if (status := self._stages.directory.bar(line, "incoming")) is not None:
-            raise Refusal(480, f"messaging: the called line is {status}")
+            raise Refusal(480, "text_callee_status", state=status)
         bindings = tuple(b for b in self._stages.bindings_of(line) if b.flow != received.flow)
         if not bindings:
-            raise Refusal(480, "messaging: the called line is not registered")
+            raise Refusal(480, "text_callee_not_registered")
         return line, bindings
 
 

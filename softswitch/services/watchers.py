@@ -113,9 +113,9 @@ class Watchers:
         # One answer for lines that aren't there and lines that are none of the watcher's
         # business, so that nobody can list our lines by asking.
         if target is None or not self._may(package, watcher, target):
-            raise Refusal(404, f"services: nothing to watch by {package.name.decode()}")
+            raise Refusal(404, "watch_unknown", package=package.name.decode())
         if len(self._of_watcher.get(watcher.id, ())) >= MAX_SUBSCRIPTIONS_OF_LINE:
-            raise Refusal(403, "services: the line has its limit of subscriptions")
+            raise Refusal(403, "watches_too_many")
         watch = Watch(watcher.id, target.id)
         subscription = self._agent.subscriptions.open(
             received, package, partial(self._state, package, watch), now, pinned=True
@@ -133,7 +133,7 @@ class Watchers:
             Refusal: 403, it is another line's.
         """
         if self._watches[again.subscription].watcher != watcher.id:
-            raise Refusal(403, "services: refreshes another line's subscription")
+            raise Refusal(403, "watch_of_other_line")
         again.subscription.refresh(again.request, again.flow, now)
 
     def ended(self, subscription: Subscription) -> None:

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from billing.facts.money import format_amount
 from softswitch.subscribers.refusal import Refusal
 
 HIGH_RISK = "high_risk"
@@ -81,24 +80,20 @@ class CapsWatch:
         caps = self._caps.get(account) or Caps(account)
         if not on_net:
             if HIGH_RISK in groups and not caps.high_risk:
-                raise _refusal("high-risk numbers are off for this account")
+                raise _refusal("cap_high_risk")
             if caps.countries is not None and not number.startswith(caps.countries):
-                raise _refusal("the first call to a new country waits for the operator's yes")
+                raise _refusal("cap_new_country")
         if caps.calls is not None and live(account) >= caps.calls:
-            raise _refusal(f"the account has its {caps.calls} calls at once", 480, "too-many-calls")
+            raise _refusal("cap_calls", 480, "too-many-calls", most=caps.calls)
         attempts = _count(self._attempts.get(account), at - MINUTE_MS)
         if caps.calls_per_minute is not None and attempts >= caps.calls_per_minute:
-            raise _refusal(
-                f"the account has its {caps.calls_per_minute} calls a minute", 480, "too-many-calls"
-            )
-        for what, cap, window in (
-            ("an hour", caps.spend_hour_micros, HOUR_MS),
-            ("a day", caps.spend_day_micros, DAY_MS),
+            raise _refusal("cap_calls_a_minute", 480, "too-many-calls", most=caps.calls_per_minute)
+        for code, cap, window in (
+            ("cap_spent_hour", caps.spend_hour_micros, HOUR_MS),
+            ("cap_spent_day", caps.spend_day_micros, DAY_MS),
         ):
             if cap is not None and self._sum(account, at, window) >= cap:
-                raise _refusal(
-                    f"the account spent its {format_amount(cap)} {what}", says="spending-limit"
-                )
+                raise _refusal(code, says="spending-limit", cap_micros=cap)
         if caps.calls_per_minute is not None:
             self._attempts.setdefault(account, deque()).append(at)
 
@@ -119,5 +114,5 @@ def _count(attempts: deque[int] | None, since: int) -> int:
     return len(attempts)
 
 
-def _refusal(why: str, status: int = 403, says: str = "barred") -> Refusal:
-    return Refusal(status, f"caps: {why}", ended_by="operator", says=(f"refused-{says}",))
+def _refusal(code: str, status: int = 403, says: str = "barred", **facts: int) -> Refusal:
+    return Refusal(status, code, ended_by="operator", says=(f"refused-{says}",), **facts)

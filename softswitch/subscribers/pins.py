@@ -10,6 +10,8 @@ import hashlib
 import hmac
 import re
 
+from softswitch.errors.coded import CodedError
+
 MIN_DIGITS, MAX_DIGITS = 4, 8
 SALT_BYTES = 16
 _COST = {"n": 1 << 14, "r": 8, "p": 1}
@@ -20,8 +22,8 @@ LOCKED_SECONDS = 900.0
 _RUNS = "01234567890", "09876543210"
 
 
-class WeakPin(ValueError):
-    """Not to be taken; one line that says why."""
+class WeakPin(CodedError):
+    """A PIN that must not be chosen."""
 
 
 def check_strength(pin: str, number: str) -> None:
@@ -31,11 +33,11 @@ def check_strength(pin: str, number: str) -> None:
         WeakPin: it may not.
     """
     if re.fullmatch(rf"[0-9]{{{MIN_DIGITS},{MAX_DIGITS}}}", pin) is None:
-        raise WeakPin(f"a PIN has {MIN_DIGITS} to {MAX_DIGITS} digits")
+        raise WeakPin("pin_length", least=MIN_DIGITS, most=MAX_DIGITS)
     if len(set(pin)) == 1 or any(pin in run for run in _RUNS):
-        raise WeakPin("a PIN of equal or successive digits is guessed at once")
+        raise WeakPin("pin_guessable")
     if number.endswith(pin):
-        raise WeakPin("a PIN isn't the end of the line's number")
+        raise WeakPin("pin_is_number")
 
 
 def hashed(pin: str, salt: bytes) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from billing.facts.calendar import add_months
+from softswitch.errors.coded import CodedError
 from softswitch.mail.letter import is_address
 
 PERSON = "person"
@@ -34,8 +35,13 @@ _POSTAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 -]{2,11}", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 
 
-class FieldError(ValueError):
-    """A value that a field can't have; one line."""
+class FieldError(CodedError):
+    """A value that a field can't have."""
+
+
+Read = Callable[[str, str, date], str]
+"""Takes a field's name, the text for it and the day of today; returns the value as it is kept.
+Raises FieldError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,61 +51,63 @@ class Field:
 
     kinds: tuple[str, ...]
     required: bool
-    read: Callable[[str, date], str]
+    read: Read
 
 
-def _text(limit: int) -> Callable[[str, date], str]:
-    def read(value: str, _: date) -> str:
+def _text(limit: int) -> Read:
+    def read(field: str, value: str, _: date) -> str:
         if len(value) > limit or _PRINTABLE.fullmatch(value) is None:
-            raise FieldError(f"must be 1 to {limit} printable characters")
+            raise FieldError("text_too_long", field=field, longest=limit, value=value)
         return value
 
     return read
 
 
-def _like(pattern: re.Pattern[str], says: str) -> Callable[[str, date], str]:
-    def read(value: str, _: date) -> str:
+def _letters_or_digits(pattern: re.Pattern[str], least: int, longest: int) -> Read:
+    def read(field: str, value: str, _: date) -> str:
         if pattern.fullmatch(value) is None:
-            raise FieldError(says)
+            raise FieldError(
+                "letters_or_digits", field=field, least=least, longest=longest, value=value
+            )
         return value
 
     return read
 
 
-def _one_of(*values: str) -> Callable[[str, date], str]:
-    def read(value: str, _: date) -> str:
+def _one_of(*values: str) -> Read:
+    def read(field: str, value: str, _: date) -> str:
         if value not in values:
-            raise FieldError(f"must be {', '.join(values[:-1])} or {values[-1]}")
+            raise FieldError("not_one_of", field=field, choices=values, value=value)
         return value
 
     return read
 
 
-def _country(value: str, _: date) -> str:
+def _country(_field: str, value: str, _: date) -> str:
     if _COUNTRY.fullmatch(value.upper()) is None:
-        raise FieldError("must be two letters (ISO 3166)")
+        raise FieldError("country_malformed", value=value)
     return value.upper()
 
 
-def _past(value: str, today: date) -> str:
-    day = read_date(value)
+def _past(field: str, value: str, today: date) -> str:
+    day = read_date(value, field)
     if not EARLIEST <= day <= today:
-        raise FieldError(f"must be from {EARLIEST} to today")
+        raise FieldError("day_out_of_range", field=field, first=EARLIEST, value=value)
     return day.isoformat()
 
 
-def _email(value: str, _: date) -> str:
+def _email(_field: str, value: str, _: date) -> str:
     if not is_address(value) or "." not in value.partition("@")[2]:
-        raise FieldError("must look like name@example.org")
+        raise FieldError("email_malformed", value=value)
     return value
 
 
-def read_date(value: str) -> date:
-    """ISO 8601. Raises FieldError."""
+def read_date(value: str, field: str = "date") -> date:
+    """A date (ISO 8601) that was given for a field. Raises FieldError."""
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise FieldError("must be a date like 2026-05-31") from None
+        raise FieldError("date_malformed", field=field, value=value) from None
 
 
 _BOTH = KINDS
@@ -111,15 +119,13 @@ FIELDS: Mapping[str, Field] = {
     "fathers_name": Field((PERSON,), True, _NAME),
     "nationality": Field((PERSON,), True, _country),
     "birth_date": Field((PERSON,), True, _past),
-    "identity_document": Field((PERSON,), True, _like(_CODE, "must be 3 to 32 letters or digits")),
-    "national_code": Field((PERSON,), True, _like(_NATIONAL, "must be 5 to 20 letters or digits")),
+    "identity_document": Field((PERSON,), True, _letters_or_digits(_CODE, 3, 32)),
+    "national_code": Field((PERSON,), True, _letters_or_digits(_NATIONAL, 5, 20)),
     "registration_date": Field((COMPANY,), True, _past),
-    "registration_number": Field(
-        (COMPANY,), True, _like(_CODE, "must be 3 to 32 letters or digits")
-    ),
+    "registration_number": Field((COMPANY,), True, _letters_or_digits(_CODE, 3, 32)),
     "subscriber_type": Field((COMPANY,), True, _one_of(*SUBSCRIBER_TYPES)),
     "place_of_issue": Field(_BOTH, True, _text(128)),
-    "postal_code": Field(_BOTH, True, _like(_POSTAL, "must be 3 to 12 letters or digits")),
+    "postal_code": Field(_BOTH, True, _letters_or_digits(_POSTAL, 3, 12)),
     "address": Field(_BOTH, False, _text(256)),
     "email": Field(_BOTH, False, _email),
     "language": Field(_BOTH, False, _one_of(*LANGUAGES)),
@@ -138,19 +144,14 @@ def read_field(kind: str, key: str, text: str, country: str, today: date) -> str
     """
     field = FIELDS[key]
     if kind not in field.kinds:
-        raise FieldError(f"{key} is a field of a {field.kinds[0]}; this account is a {kind}")
-    value = text.strip()
-    try:
-        value = field.read(value, today)
-        if key == "national_code" and country in NATIONAL_CODES:
-            _like(re.compile(NATIONAL_CODES[country], re.ASCII), _digits(country))(value, today)
-    except FieldError as error:
-        raise FieldError(f"{key} {error}, not {text!r}") from None
+        raise FieldError("field_of_other_kind", field=key, owner=field.kinds[0], kind=kind)
+    value = field.read(key, text.strip(), today)
+    if key == "national_code" and country in NATIONAL_CODES:
+        pattern = NATIONAL_CODES[country]
+        if re.fullmatch(pattern, value, re.ASCII) is None:
+            count = pattern.partition("{")[2][:-1]
+            raise FieldError("digits_exactly", field=key, count=count, country=country, value=value)
     return value
-
-
-def _digits(country: str) -> str:
-    return f"must be {NATIONAL_CODES[country].partition('{')[2][:-1]} digits ({country})"
 
 
 def missing(kind: str, fields: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from sip.errors import ParseError
 from sip.uri import Uri
+from softswitch.errors.coded import CodedError
 
 TargetKind = Literal["line", "number", "sip"]
 
@@ -17,8 +18,8 @@ RING_SECONDS = 25
 MIN_RING_SECONDS, MAX_RING_SECONDS = 5, 120
 
 
-class ReachError(Exception):
-    """A number can't be reached like this; one line that says why."""
+class ReachError(CodedError):
+    """Targets that a number can't have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,12 @@ class Reach:
     def check(self) -> None:
         """Raises ReachError."""
         if not 1 <= len(self.targets) <= MAX_TARGETS:
-            raise ReachError(f"a number has 1 to {MAX_TARGETS} targets")
+            raise ReachError("targets_count", count=len(self.targets))
         if len({target.value for target in self.targets}) < len(self.targets):
-            raise ReachError("both targets are the same")
+            raise ReachError("targets_equal")
         for target in self.targets:
             if not MIN_RING_SECONDS <= target.seconds <= MAX_RING_SECONDS:
-                raise ReachError(
-                    f"a target rings from {MIN_RING_SECONDS} to {MAX_RING_SECONDS} seconds"
-                )
+                raise ReachError("target_seconds", least=MIN_RING_SECONDS, most=MAX_RING_SECONDS)
             if target.kind == "sip":
                 sip_uri(target.value)
 
@@ -77,13 +76,13 @@ def sip_uri(text: str) -> Uri:
     try:
         uri = Uri.parse(text.encode("utf-8"))
     except ParseError as error:
-        raise ReachError(f"{text!r} is no SIP URI: {error}") from None
+        raise ReachError("target_no_uri", value=text, reason=error) from None
     if uri.scheme not in ("sip", "sips") or uri.headers is not None or uri.password is not None:
-        raise ReachError(f"{text!r} must be sip:USER@HOST, without password and headers")
+        raise ReachError("target_uri_malformed", value=text)
     try:
         address = ipaddress.ip_address(uri.host)
     except ValueError:
         return uri
     if address.is_multicast or address.is_unspecified:
-        raise ReachError(f"{uri.host} is no host's address")
+        raise ReachError("target_no_host", value=uri.host)
     return uri

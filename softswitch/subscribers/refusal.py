@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ivr_prompts.phrase import Part
 from sip.errors import REASONS
+from softswitch.errors.coded import CodedError, Given
 
 CAUSE_OF_STATUS = {
     400: 127, 401: 21, 402: 21, 403: 21, 404: 1, 405: 63, 406: 79, 407: 21, 408: 102, 410: 22,
@@ -25,32 +26,43 @@ def cause_of(status: int) -> int:
     return CAUSE_OF_STATUS.get(status, 41 if status >= 500 else 31)
 
 
-class Refusal(Exception):
-    """A call that will not be.
+class Refusal(CodedError):
+    """A call, or another request of a phone or trunk, that is refused.
 
     Args:
         status: SIP status for the caller.
-        rule: the name of the rule that refused, for the log and for `explain`.
+        code: the rule that refused, as the catalogue of errors has it. Its English sentence
+            begins with the stage that refused: "routing: the called line is busy".
         reason: what to tell the caller; the status's standard phrase if None.
         cause: Q.850 cause; by the status if None.
         ended_by: who the CDR says ended the attempt.
-        says: what a caller of ours hears of it; nothing: the phone's own tone is enough.
+        says: what a line of ours that calls hears; empty: the phone's own tone is enough.
+        facts: what the sentence names.
     """
 
     def __init__(
         self,
         status: int,
-        rule: str,
+        code: str,
         reason: str | None = None,
+        /,
         *,
         cause: int | None = None,
         ended_by: str = "callee",
         says: tuple[Part, ...] = (),
+        **facts: Given,
     ) -> None:
+        super().__init__(code, **facts)
         self.status = status
-        self.rule = rule
         self.reason = reason or REASONS.get(status, "Refused")
         self.cause = cause_of(status) if cause is None else cause
         self.ended_by = ended_by
         self.says = says
-        super().__init__(f"{status} {self.reason} ({rule})")
+
+    @property
+    def rule(self) -> str:
+        """The rule that refused, for the log, the CDR and `explain`."""
+        return self.message
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.reason} ({self.rule})"

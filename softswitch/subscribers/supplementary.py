@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, Protocol
 
+from softswitch.errors.coded import CodedError
 from softswitch.subscribers.refusal import NO_ANSWER, Refusal
 
 ForwardKind = Literal["always", "busy", "no_answer", "unreachable"]
@@ -68,8 +69,8 @@ DIVERSION_STATUS: Mapping[ForwardKind, int] = MappingProxyType(
 """The status by which a kind of forwarding is told of in Diversion and History-Info."""
 
 
-class ServiceError(Exception):
-    """A service can't be had like this; one line that says what it needs."""
+class ServiceError(CodedError):
+    """A service that can't be set so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Supplementary:
         """
         known = self[name]
         if active and KINDS[name].needs != "nothing" and not known.numbers:
-            raise ServiceError(f"{name} needs {KINDS[name].needs} before it can be on")
+            raise ServiceError("service_needs_number", service=name, needs=KINDS[name].needs)
         return self.put(name, replace(known, active=active))
 
     def given(
@@ -134,15 +135,15 @@ class Supplementary:
         """
         needs = KINDS[name].needs
         if needs == "nothing":
-            raise ServiceError(f"{name} takes no number: it is on or off")
+            raise ServiceError("service_takes_no_number", service=name)
         if needs == "a number" and len(numbers) != 1:
-            raise ServiceError(f"{name} takes exactly one number")
+            raise ServiceError("service_takes_one_number", service=name)
         if len(numbers) > MAX_FILTERED:
-            raise ServiceError(f"{name} takes at most {MAX_FILTERED} numbers")
+            raise ServiceError("service_takes_numbers", service=name, most=MAX_FILTERED)
         if seconds is not None and name != "forward_no_answer":
-            raise ServiceError(f"{name} takes no seconds; forward_no_answer does")
+            raise ServiceError("service_takes_no_seconds", service=name)
         if seconds is not None and not MIN_SECONDS <= seconds <= MAX_SECONDS:
-            raise ServiceError(f"seconds must be from {MIN_SECONDS} to {MAX_SECONDS}")
+            raise ServiceError("seconds_out_of_range", least=MIN_SECONDS, most=MAX_SECONDS)
         return self.put(name, Setting(True, tuple(dict.fromkeys(numbers)), seconds))
 
     def is_on(self, name: str) -> bool:
@@ -199,17 +200,9 @@ class Supplementary:
             Refusal: 603 filtered, 433 anonymous (RFC 5079).
         """
         if self.is_on("call_filter") and calling in self["call_filter"].numbers:
-            raise Refusal(
-                603,
-                "services: the caller is on the called line's call filter",
-                says=("refused-unwanted",),
-            )
+            raise Refusal(603, "caller_filtered", says=("refused-unwanted",))
         if shown is None and self.is_on("reject_anonymous"):
-            raise Refusal(
-                433,
-                "services: the called line takes no anonymous calls",
-                says=("refused-anonymous",),
-            )
+            raise Refusal(433, "anonymous_rejected", says=("refused-anonymous",))
 
     # Calls of the line
 
@@ -229,9 +222,7 @@ class Supplementary:
             ("bar_premium", premium),
         ):
             if concerned and self.is_on(name):
-                raise Refusal(
-                    403, f"services: {name} is on for the calling line", says=("refused-barred",)
-                )
+                raise Refusal(403, "caller_barred", service=name, says=("refused-barred",))
 
 
 NO_SERVICES = Supplementary()

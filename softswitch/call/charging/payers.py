@@ -65,7 +65,7 @@ class Payers:
             Refusal, BillingError, StoreError: it may not, or can't pay; its CDR is written.
         """
         if self._legs_begun >= MAX_LEGS:
-            raise Refusal(482, "call: it has too many legs")
+            raise Refusal(482, "legs_too_many")
         context, call = self._context, self._call
         name = string.ascii_lowercase[self._legs_begun]
         self._legs_begun += 1
@@ -156,5 +156,7 @@ def unpaid(error: BillingError) -> Refusal:
     """The books refuse a call: no money, or an account that may not spend any."""
     if isinstance(error, AccountBlocked):
         says = ("refused-suspended",)
-        return Refusal(403, f"credit: {error}", ended_by="operator", says=says)
-    return Refusal(402, f"credit: {error}", ended_by="credit", says=("refused-no-credit",))
+        return Refusal(403, "call_not_payable", why=error, ended_by="operator", says=says)
+    return Refusal(
+        402, "call_not_payable", why=error, ended_by="credit", says=("refused-no-credit",)
+    )

@@ -62,17 +62,12 @@ async def check_parallel(call: Call, priced: PricedRoute) -> None:
     if not others:
         return
     if hall.settings.parallel_calls == "service" and not await hall.may_hold(line):
-        raise Refusal(
-            403,
-            "conference: parallel calls need the conference service",
-            ended_by="operator",
-            says=("conf-service-needed",),
-        )
+        raise Refusal(403, "conference_needed", ended_by="operator", says=("conf-service-needed",))
     limited = hall.settings.service != "free" and hall.has_service(line)
     if limited and len(others) >= hall.settings.max_outgoing:
         raise Refusal(
             480,
-            "conference: the line has its parallel outgoing calls",
+            "parallel_calls_too_many",
             cause=42,
             ended_by="operator",
             says=("refused-too-many-calls",),

@@ -192,7 +192,9 @@ class Transfer:
         except Refusal as refusal:
             return await self._fail(refusal)
         except (BillingError, StoreError) as error:
-            return await self._fail(Refusal(402, f"transfer: {error}", ended_by="credit"))
+            return await self._fail(
+                Refusal(402, "transfer_not_payable", why=error, ended_by="credit")
+            )
         return await self._ring()
 
     def _person(self, line: Line) -> Identity:
@@ -214,7 +216,7 @@ class Transfer:
         try:
             heard = CallMedia.read(call.leg(other(self._side)).remote_description)
         except SipError as error:
-            return await self._fail(Refusal(error.status, "transfer: no description to offer"))
+            return await self._fail(Refusal(error.status, "transfer_no_offer"))
         self._branches.invite(call, partial(self._offer, heard), call.now())
         self.until = self._branches.deadline
         call.context.changed(call)
@@ -285,7 +287,7 @@ class Transfer:
             answer = CallMedia.read(response.body or session.remote_description)
         except SipError:
             session.bye(now)
-            return await self._fail(Refusal(488, "transfer: the target's answer can't be used"))
+            return await self._fail(Refusal(488, "transfer_answer_unusable"))
         await self._meter.answer(now, call.context.wall_ms())
         outside = identity_of_number(self._meter.record.called) if self._target is None else None
         self._replace(session, self._target, outside)
@@ -361,9 +363,9 @@ class Transfer:
         # Every session of the switch is owned by a call.
         owner = None if held is None else cast("Call | None", held.owner)
         if held is None or owner is None or owner is call:
-            return await self._fail(Refusal(481, "transfer: no such call to join"))
+            return await self._fail(Refusal(481, "transfer_call_unknown"))
         if not owner.is_held_by(held, line):
-            return await self._fail(Refusal(403, "transfer: the call to join is another line's"))
+            return await self._fail(Refusal(403, "transfer_call_of_other"))
         if owner.state != "talking":
             # It still rings there, so that person is called anew when the phone gives up.
             return await self._invite(line, refer_to.uri.user or "")
@@ -374,7 +376,7 @@ class Transfer:
     async def _given(self, given: Given) -> Ending | None:
         call, side = self._call, self._side
         if given.session is None or side is None:
-            return await self._fail(Refusal(491, "transfer: the other call is busy"))
+            return await self._fail(Refusal(491, "transfer_call_busy"))
         call.payers.adopt(given.meters)
         given.session.owner = call
         self._replace(given.session, given.line, given.identity)

@@ -51,7 +51,7 @@ def check_diversions(request: Request) -> None:
         Refusal: 483.
     """
     if diversions(request) > MAX_DIVERSIONS:
-        raise Refusal(483, "routing: the call was diverted too often")
+        raise Refusal(483, "diversions_too_many")
 
 
 def diversions(request: Request) -> int:

@@ -275,16 +275,16 @@ class Branches:
         status, response = self._worst()
         cause = _q850(response) if response is not None else None
         if not self._failures and self.attempt.forward == "busy":
-            return Refusal(486, "routing: the called line is busy")
+            return Refusal(486, "callee_busy")
         if not self._failures:
             return no_answer() if self._invited else not_registered()
         if self.attempt.trunk is not None:
             return _trunk_refusal(status, cause, self.attempt.trunk)
         if status == 408:
-            return Refusal(480, "call: no phone of the line answers", cause=18)
+            return Refusal(480, "phone_silent", cause=18)
         if status not in PASSED_ON:
             status = 480
-        return Refusal(status, "call: refused by the called phone", cause=cause or cause_of(status))
+        return Refusal(status, "phone_refused", cause=cause or cause_of(status))
 
     def _worst(self) -> tuple[int, Response | None]:
         """The failure that says most (RFC 3261 section 16.7 step 6): 6xx, then busy or declined,
@@ -326,19 +326,27 @@ def rank(status: int) -> tuple[int, int]:
 
 
 def _trunk_refusal(status: int, cause: int | None, trunk: Trunk) -> Refusal:
-    rule = f"call: trunk {trunk.name} answered {status}"
     if status in PASSED_ON:
         says: tuple[str, ...] = _OF_TRUNK.get(status, ())
-        return Refusal(status, rule, cause=cause, says=says)
-    return Refusal(504 if status == 408 else 503, rule, cause=cause, says=("refused-no-lines",))
+        return Refusal(
+            status, "trunk_answered", cause=cause, says=says, trunk=trunk.name, answer=status
+        )
+    return Refusal(
+        504 if status == 408 else 503,
+        "trunk_answered",
+        cause=cause,
+        says=("refused-no-lines",),
+        trunk=trunk.name,
+        answer=status,
+    )
 
 
 def not_registered() -> Refusal:
-    return Refusal(480, "routing: the called line is not registered", cause=SUBSCRIBER_ABSENT)
+    return Refusal(480, "callee_not_registered", cause=SUBSCRIBER_ABSENT)
 
 
 def no_answer() -> Refusal:
-    return Refusal(480, "call: no answer in time", cause=NO_ANSWER, ended_by="timer")
+    return Refusal(480, "no_answer", cause=NO_ANSWER, ended_by="timer")
 
 
 def _q850(response: Response) -> int | None:

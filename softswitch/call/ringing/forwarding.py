@@ -40,10 +40,10 @@ class Forwarding:
             Refusal: it can't be followed; the caller is told that the line isn't to be had.
         """
         if not self._call.context.limits.follows_redirects:
-            raise Refusal(480, "forwarding: redirections aren't followed")
+            raise Refusal(480, "redirection_not_followed")
         digits = _wanted(redirection)
         if digits is None:
-            raise Refusal(480, "forwarding: the redirection names no number")
+            raise Refusal(480, "redirection_without_number")
         return await self.send_on(line, digits, redirection.status)
 
     async def send_on(self, line: Line, digits: str, status: int) -> list[Attempt]:
@@ -56,15 +56,17 @@ class Forwarding:
             Refusal: as for :meth:`follow`.
         """
         if line.id in self._lines or len(self._lines) >= MAX_FORWARDS:
-            raise Refusal(482, "forwarding: the call goes in a circle")
+            raise Refusal(482, "forwarding_loop")
         self._lines.append(line.id)
         try:
             return await self._reserve(line, digits, status)
         except Refusal as refusal:
             # The caller did nothing wrong: whatever is amiss is between the line and us.
-            raise Refusal(480, f"forwarding: {refusal.rule}", cause=refusal.cause) from refusal
+            raise Refusal(
+                480, "forwarding_refused", why=refusal.rule, cause=refusal.cause
+            ) from refusal
         except BillingError as error:
-            raise Refusal(480, f"forwarding: {error}", cause=21) from error
+            raise Refusal(480, "forwarding_not_payable", why=error, cause=21) from error
 
     async def _reserve(self, line: Line, digits: str, status: int) -> list[Attempt]:
         call = self._call

@@ -83,7 +83,9 @@ class RentedTargets:
             self._call.context.log.info(
                 "a target can't be had", number=self._number, target=target.value, why=str(error)
             )
-            refusal = error if isinstance(error, Refusal) else Refusal(480, f"reach: {error}")
+            refusal = (
+                error if isinstance(error, Refusal) else Refusal(480, "reach_failed", why=error)
+            )
             await self._drop_from(payers, refusal)
             return []
 

@@ -377,7 +377,7 @@ class Ringing:
                 end = Ending(ended_by, 480, 41, rule="call: ended while ringing")
             case MediaLost():
                 self.stop(call.now())
-                raise Refusal(503, "media: the worker died", ended_by="operator")
+                raise Refusal(503, "media_worker_died", ended_by="operator")
             case _:
                 return None
         self.stop(call.now())

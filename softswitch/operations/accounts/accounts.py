@@ -44,7 +44,7 @@ def account_add(
     postpaid one owes without bound unless a limit is given. One that is only `registered` waits to
     be approved and activated."""
     if kind not in profile.KINDS:
-        raise OperationError(f"an account is a {' or a '.join(profile.KINDS)}, not {kind!r}")
+        raise OperationError("account_kind_unknown", known=tuple(profile.KINDS), value=kind)
     limit = "" if postpaid and credit_limit is None else credit_limit or "0"
     unit = read_currency(currency or context.config.switch.currency)
     _check_tariff(context, tariff_name(tariff), unit)
@@ -68,9 +68,9 @@ def account_topup(context: Context, account: str, amount: str, payment_id: str) 
     """Add a payment to the balance; the same payment id again changes nothing."""
     micros = read_amount(amount)
     if micros <= 0:
-        raise OperationError(f"a payment must be above zero, not {amount}")
+        raise OperationError("amount_not_positive", what="a payment", amount=amount)
     if _PAYMENT_ID.fullmatch(payment_id) is None:
-        raise OperationError("a payment id has 1 to 128 visible ASCII characters without spaces")
+        raise OperationError("key_malformed", what="a payment id", longest="128")
     owner = context.account(account)
     paid = context.do(TopUp(owner.id, micros, payment_id, context.now_ms()))
     context.changes.accounts.add(owner.id)  # it may have renewed a package
@@ -98,7 +98,9 @@ def account_set(context: Context, account: str, key: str, value: str, by: str = 
         known = [*_KEYS, "status", *profile.FIELDS]
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-        raise OperationError(f"an account has no property {key!r}; {hint}")
+        raise OperationError(
+            "setting_unknown", what="an account", noun="property", setting=key, hint=hint
+        )
     column, parse = read
     if key == "tariff":
         _check_tariff(context, tariff_name(value), owner.currency)
@@ -112,10 +114,7 @@ def account_login(context: Context, account: str, by: str = "operator") -> Row:
     owner = context.account(account)
     login = profile.login_of(owner.kind, owner.id, context.subscribers.fields(owner.id))
     if login is None:
-        raise OperationError(
-            f"a person's login is his national code: `softswitch account set {owner.id} "
-            "national_code CODE` first"
-        )
+        raise OperationError("login_needs_national_code", account=owner.id)
     password = generate_password()
     now = context.now_ms()
     before = context.subscribers.login(owner.id) or ""
@@ -123,7 +122,7 @@ def account_login(context: Context, account: str, by: str = "operator") -> Row:
     try:
         context.subscribers.set_login(owner.id, login, hashed(password), now, [change])
     except IntegrityError:
-        raise OperationError(f"login {login} belongs to another account") from None
+        raise OperationError("login_taken", login=login) from None
     return {"account": owner.id, "login": login, "password": password}
 
 
@@ -133,7 +132,7 @@ def account_authenticate(context: Context, login: str, password: str) -> Row:
     # An unknown login costs as much time as a wrong password.
     right = matches(password, _NOBODYS if found is None else found[1])
     if found is None or not right:
-        raise OperationError("login or password is wrong")
+        raise OperationError("credentials_wrong")
     return account_show(context, str(found[0]))
 
 
@@ -144,13 +143,15 @@ def read_fields(context: Context, owner: Account, values: Mapping[str, str]) -> 
         if key not in profile.FIELDS:
             near = difflib.get_close_matches(key, profile.FIELDS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "`account show` lists them"
-            raise OperationError(f"an account has no field {key!r}; {hint}")
+            raise OperationError(
+                "setting_unknown", what="an account", noun="field", setting=key, hint=hint
+            )
         try:
             read[key] = profile.read_field(
                 owner.kind, key, text, context.config.switch.country, today(context)
             )
         except profile.FieldError as error:
-            raise OperationError(str(error)) from None
+            raise OperationError.of(error) from None
     return read
 
 
@@ -188,7 +189,7 @@ def account_row(account: Account) -> Row:
 
 def tariff_name(text: str) -> str:
     if _TARIFF.fullmatch(text) is None:
-        raise OperationError(f"tariff name {text!r} must be 1 to 64 letters, digits, . _ or -")
+        raise OperationError("name_malformed", what="tariff name", longest="64", value=text)
     return text
 
 
@@ -200,9 +201,11 @@ def _check_tariff(context: Context, name: str, currency: str) -> None:
     with context.billing.reading() as connection:
         found = next(iter(tariff_store.tariffs(connection, name)), None)
     if found is None:
-        raise OperationError(f"there is no tariff {name!r}; `softswitch tariff list` shows them")
+        raise OperationError("tariff_not_found", tariff=name)
     if found.currency != currency:
-        raise OperationError(f"the account is in {currency}, tariff {name} in {found.currency}")
+        raise OperationError(
+            "tariff_currency_differs", currency=currency, tariff=name, unit=found.currency
+        )
 
 
 def _or_unlimited(micros: int | None) -> str:
@@ -212,16 +215,16 @@ def _or_unlimited(micros: int | None) -> str:
 def _name(text: str) -> str:
     name = text.strip()
     if _NAME.fullmatch(name) is None:
-        raise OperationError("an account name has 1 to 128 characters, no control characters")
+        raise OperationError("account_name_malformed")
     if name.isdigit():
-        raise OperationError(f"an account can't be named {name}: it would look like an id")
+        raise OperationError("account_name_like_id", name=name)
     return name
 
 
 def read_currency(text: str) -> str:
     """ISO 4217 as typed. Raises OperationError."""
     if _CURRENCY.fullmatch(text.upper()) is None:
-        raise OperationError(f"currency {text!r} must be three letters (ISO 4217)")
+        raise OperationError("currency_malformed", value=text)
     return text.upper()
 
 
@@ -230,9 +233,9 @@ def read_amount(text: str) -> int:
     try:
         micros = parse_amount(text)
     except MoneyError as error:
-        raise OperationError(str(error)) from None
+        raise OperationError("amount_malformed", reason=str(error)) from None
     if abs(micros) > MAX_MICROS:
-        raise OperationError(f"{text} is too much")
+        raise OperationError("amount_too_large", amount=text)
     return micros
 
 
@@ -242,7 +245,7 @@ def _credit_limit(text: str) -> int | None:
         return None
     micros = read_amount(text)
     if micros < 0:
-        raise OperationError(f"a credit limit is not negative: {text}")
+        raise OperationError("amount_negative", what="a credit limit", amount=text)
     return micros
 
 

@@ -35,10 +35,16 @@ def account_cap(context: Context, account: str, key: str, value: str) -> Row:
         change = {key: _countries(value)}
     elif key == "high_risk":
         if value not in ("yes", "no"):
-            raise OperationError(f"high_risk must be yes or no, not {value!r}")
+            raise OperationError("yes_or_no", field="high_risk", value=value)
         change = {key: value == "yes"}
     else:
-        raise OperationError(f"an account has no cap {key!r}; known are {', '.join(KEYS)}")
+        raise OperationError(
+            "setting_unknown",
+            what="an account",
+            noun="cap",
+            setting=key,
+            hint=f"known are {', '.join(KEYS)}",
+        )
     caps = replace(caps, **change)
     context.directory.save_caps(caps)
     context.changes.accounts.add(owner.id)
@@ -52,7 +58,7 @@ def _count(key: str, value: str) -> int | None:
     if not value:
         return None
     if re.fullmatch("[0-9]{1,6}", value) is None or int(value) > MAX_CALLS:
-        raise OperationError(f"{key} must be a whole number up to {MAX_CALLS}, not {value!r}")
+        raise OperationError("whole_number_out_of_range", field=key, most=MAX_CALLS, value=value)
     return int(value)
 
 
@@ -61,7 +67,7 @@ def _amount(key: str, value: str) -> int | None:
         return None
     micros = read_amount(value)
     if micros < 0:
-        raise OperationError(f"{key} must not be negative: {value}")
+        raise OperationError("amount_negative", what=key, amount=value)
     return micros
 
 
@@ -69,7 +75,7 @@ def _countries(value: str) -> tuple[str, ...] | None:
     codes = tuple(code.removeprefix("+") for code in re.split(r"[\s,]+", value) if code)
     for code in codes:
         if _CODE.fullmatch(code) is None:
-            raise OperationError(f"{code!r} is no country calling code such as 995")
+            raise OperationError("calling_code_malformed", code=code)
     return codes or None
 
 

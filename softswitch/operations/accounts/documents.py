@@ -52,16 +52,13 @@ def document_upload(
     """Bring a document; `content` is base64. The same file again changes nothing."""
     owner = context.account(account)
     if _KIND.fullmatch(kind) is None:
-        raise OperationError(
-            f"class {kind!r} must be 1 to 32 small letters, digits, _ or -: "
-            "identity, registration, lease, or what a supplier asks for"
-        )
+        raise OperationError("document_class_malformed", kind=kind)
     if _NAME.fullmatch(name) is None:
-        raise OperationError("a file name has 1 to 128 characters, no / and no \\")
+        raise OperationError("file_name_malformed")
     octets = _decoded(content)
     pending = context.subscribers.documents(owner.id, PENDING)
     if len(pending) >= MAX_PENDING:
-        raise OperationError(f"{len(pending)} documents of account {owner.id} wait for a review")
+        raise OperationError("documents_pending_too_many", count=len(pending), account=owner.id)
     document = Document(
         id=0,
         account_id=owner.id,
@@ -100,7 +97,7 @@ def document_approve(
     found = _document(context, document)
     until = found.expires_on if expires_on is None else _future(context, expires_on)
     if until is not None and until < today(context).isoformat():
-        raise OperationError(f"document {found.id} expired on {until}")
+        raise OperationError("document_expired", id=found.id, until=until)
     reviewed = _review(context, replace(found, expires_on=until), APPROVED, "", by)
     if until is not None:
         _watch_expiry(context, reviewed)
@@ -122,7 +119,7 @@ def document_approve(
 def document_refuse(context: Context, document: int, reason: str, by: str = "operator") -> Row:
     """Refuse a document; the subscriber is told why."""
     if not reason.strip():
-        raise OperationError("say why: the subscriber is told")
+        raise OperationError("reason_needed")
     return document_row(_review(context, _document(context, document), REFUSED, reason, by))
 
 
@@ -153,7 +150,7 @@ def _review(context: Context, document: Document, state: str, reason: str, by: s
     )
     change = _change(context, document, document.state, state, by, reason)
     if not context.subscribers.review_document(reviewed, [change]):
-        raise OperationError(f"document {document.id} is {document.state} already")
+        raise OperationError("state_final", what="document", id=document.id, state=document.state)
     key = f"document_{state}:{document.id}"
     context.do(
         Tell(Notice(key, document.account_id, f"document_{state}", document.kind, context.now_ms()))
@@ -180,9 +177,7 @@ def _change(
 def _document(context: Context, document_id: int) -> Document:
     found = context.subscribers.document(document_id)
     if found is None:
-        raise OperationError(
-            f"there is no document {document_id}; `softswitch document list` shows them"
-        )
+        raise OperationError("document_not_found", document=document_id)
     return found
 
 
@@ -190,9 +185,9 @@ def _decoded(content: str) -> bytes:
     try:
         octets = base64.b64decode(content, validate=True)
     except (ValueError, binascii.Error):
-        raise OperationError("the content isn't base64") from None
+        raise OperationError("base64_malformed", name="the content") from None
     if not 0 < len(octets) <= MAX_OCTETS:
-        raise OperationError(f"a document has 1 octet to {MAX_OCTETS >> 20} MiB, not {len(octets)}")
+        raise OperationError("document_size", most_mib=MAX_OCTETS >> 20, octets=len(octets))
     return octets
 
 
@@ -200,14 +195,14 @@ def _media_type(name: str, octets: bytes) -> str:
     for beginning, media_type in _MEDIA_TYPES:
         if octets.startswith(beginning):
             return media_type
-    raise OperationError(f"{name} is neither PDF, JPEG nor PNG")
+    raise OperationError("document_type_unknown", name=name)
 
 
 def _future(context: Context, text: str) -> str:
     try:
-        day = profile.read_date(text)
+        day = profile.read_date(text, "the expiry")
     except profile.FieldError as error:
-        raise OperationError(f"the expiry {error}, not {text!r}") from None
+        raise OperationError.of(error) from None
     if day < today(context):
-        raise OperationError(f"it expired on {day}")
+        raise OperationError("date_past", what="the document's expiry", date=day)
     return day.isoformat()

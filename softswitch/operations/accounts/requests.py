@@ -43,14 +43,14 @@ def request_open(
 
     owner = context.account(account)
     if kind not in KINDS:
-        raise OperationError(f"a request is a {', a '.join(KINDS)}, not {kind!r}")
+        raise OperationError("request_kind_unknown", known=tuple(KINDS), value=kind)
     if fields and kind != CORRECTION:
-        raise OperationError("only a correction names fields")
+        raise OperationError("request_fields_unexpected")
     concerned = None if line is None else _line_of(context, owner.id, line)
     if concerned is None and kind == FAULT:
-        raise OperationError("a fault report needs the line; name it with --line")
+        raise OperationError("request_needs_line")
     if len(context.subscribers.requests(owner.id, [OPEN])) >= MAX_OPEN:
-        raise OperationError(f"account {owner.id} has {MAX_OPEN} open requests")
+        raise OperationError("requests_open_too_many", account=owner.id, most=MAX_OPEN)
     facts: dict[str, Any] = {}
     if fields:
         facts["fields"] = read_fields(context, owner, fields)
@@ -104,7 +104,7 @@ def request_done(context: Context, request: int, answer: str = "", by: str = "op
 def request_refuse(context: Context, request: int, answer: str, by: str = "operator") -> Row:
     """It won't be done; the subscriber is told why."""
     if not answer.strip():
-        raise OperationError("say why: the subscriber is told")
+        raise OperationError("reason_needed")
     return _close(context, _request(context, request), REFUSED, answer, by)
 
 
@@ -167,7 +167,7 @@ def _sound(cdr: Cdr) -> Row:
 def _close(context: Context, request: Request, state: str, answer: str, by: str) -> Row:
     who(by)
     if request.state != OPEN:
-        raise OperationError(f"request {request.id} is {request.state} already")
+        raise OperationError("state_final", what="request", id=request.id, state=request.state)
     text = _text(answer) if answer else ""
     closed = replace(request, state=state, answer=text, changed_at=context.now_ms())
     context.subscribers.save_request(closed)
@@ -181,20 +181,18 @@ def _close(context: Context, request: Request, state: str, answer: str, by: str)
 def _request(context: Context, request_id: int) -> Request:
     found = context.subscribers.request(request_id)
     if found is None:
-        raise OperationError(
-            f"there is no request {request_id}; `softswitch request list` shows them"
-        )
+        raise OperationError("request_not_found", request=request_id)
     return found
 
 
 def _line_of(context: Context, account_id: int, text: str) -> Line:
     line = context.line(text)
     if line.account_id != account_id:
-        raise OperationError(f"line {line.number} isn't of account {account_id}")
+        raise OperationError("line_of_other_account", line=line.number, account=account_id)
     return line
 
 
 def _text(text: str) -> str:
     if not 0 < len(text.strip()) <= MAX_TEXT:
-        raise OperationError(f"the text has 1 to {MAX_TEXT} characters")
+        raise OperationError("text_length", longest=MAX_TEXT)
     return text.strip()

@@ -41,7 +41,7 @@ def change_status(
     known: tuple[Status, ...] = get_args(Status)
     found = next((each for each in known if each == status), None)
     if found is None:
-        raise OperationError(f"status must be {', '.join(known)}, not {status!r}")
+        raise OperationError("not_one_of", field="status", choices=tuple(known), value=status)
     if found in TRANSITIONS[owner.status]:
         _check(context, owner, found)
     command = ChangeStatus(owner.id, found, context.now_ms(), who(by), reason_given(reason))
@@ -73,23 +73,23 @@ def today(context: Context) -> date:
 def coming_day(context: Context, text: str) -> str:
     """A day that somebody typed and that isn't past, as an ISO date. Raises OperationError."""
     try:
-        day = read_date(text)
+        day = read_date(text, "the day")
     except FieldError as error:
-        raise OperationError(f"the day {error}, not {text!r}") from None
+        raise OperationError.of(error) from None
     if day < today(context):
-        raise OperationError(f"{day} is past")
+        raise OperationError("date_past", what="the day", date=day)
     return day.isoformat()
 
 
 def who(text: str) -> str:
     if _WHO.fullmatch(text) is None:
-        raise OperationError("who does it has 1 to 64 printable characters")
+        raise OperationError("actor_malformed")
     return text
 
 
 def reason_given(text: str) -> str:
     if _REASON.fullmatch(text) is None:
-        raise OperationError("a reason has at most 256 printable characters")
+        raise OperationError("reason_malformed")
     return text
 
 
@@ -105,15 +105,10 @@ def _check(context: Context, owner: Account, status: str) -> None:
 def _check_identity(context: Context, owner: Account) -> None:
     lacking = profile.missing(owner.kind, context.subscribers.fields(owner.id))
     if lacking:
-        raise OperationError(
-            f"account {owner.id} lacks {', '.join(lacking)}; `softswitch account set` sets them"
-        )
+        raise OperationError("account_incomplete", account=owner.id, fields=tuple(lacking))
     wanted = PROOF_OF.get(owner.kind, "identity")
     if wanted not in approved_kinds(context, owner.id):
-        raise OperationError(
-            f"account {owner.id} has no approved document of the class {wanted}; "
-            "`softswitch document list` shows what it has"
-        )
+        raise OperationError("account_lacks_document", account=owner.id, class_=wanted)
 
 
 def _check_leases(context: Context, owner: Account) -> None:
@@ -124,8 +119,7 @@ def _check_leases(context: Context, owner: Account) -> None:
             date.fromisoformat(ends_on), now
         ):
             raise OperationError(
-                f"the lease of {line.number} ends on {ends_on}: it must have "
-                f"{profile.MIN_LEASE_MONTHS} months left"
+                "lease_too_short", line=line.number, date=ends_on, months=profile.MIN_LEASE_MONTHS
             )
 
 
@@ -134,16 +128,11 @@ def _check_nothing_runs(context: Context, owner: Account) -> None:
         rented = rental_store.rented(connection, [owner.id])
         ordered = order_store.orders(connection, [owner.id])
     if ordered:
-        raise OperationError(
-            f"account {owner.id} waits for order {ordered[0].id}; `softswitch order cancel` ends "
-            "that"
-        )
+        raise OperationError("account_has_order", account=owner.id, order=ordered[0].id)
     if owner.reserved_micros:
-        raise OperationError(f"account {owner.id} has calls that go on; end them first")
+        raise OperationError("account_has_calls", account=owner.id)
     if rented:
-        raise OperationError(
-            f"account {owner.id} rents {rented[0].number}; `softswitch rental give-up` ends that"
-        )
+        raise OperationError("account_has_rental", account=owner.id, number=rented[0].number)
 
 
 def approved_kinds(context: Context, account_id: int) -> frozenset[str]:

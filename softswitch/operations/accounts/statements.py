@@ -78,7 +78,7 @@ def account_calls(
         )  # fmt: skip
         found.update((c.id, c) for c in context.billing.cdrs(called) if c.called == had.number)
     if len(found) > MAX_CALLS:
-        raise OperationError(f"more than {MAX_CALLS} calls; choose a shorter time")
+        raise OperationError("calls_too_many", most=MAX_CALLS)
     other = None if number is None else context.number(number)
     rows = [
         _call(cdr, owner.id, {had.number for had in reached})
@@ -148,7 +148,7 @@ def read_after(text: str) -> tuple[int, str]:
     except ValueError:
         at = None
     if at is None or not comma or not key:
-        raise OperationError("--after wants SETUP_AT,ID of the last record of the page before")
+        raise OperationError("cursor_malformed")
     moment = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000), key
 

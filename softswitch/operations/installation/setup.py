@@ -135,7 +135,7 @@ def prepare(config: Config) -> list[Row]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         config.journal_dir.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise OperationError(f"{folder} can't be created: {error.strerror}") from None
+        raise OperationError("folder_not_created", folder=folder, reason=error.strerror) from None
     secret = config.nonce_secret_file
     rows.append(_created("nonce secret", secret, not secret.exists()))
     if not secret.exists():
@@ -150,11 +150,9 @@ def nonce_secret(config: Config) -> bytes:
     try:
         secret = bytes.fromhex(path.read_text("ascii"))
     except (OSError, ValueError) as error:
-        raise OperationError(
-            f"{path} can't be used ({error}); remove it and run `softswitch init`"
-        ) from None
+        raise OperationError("secret_unusable", path=path, reason=error) from None
     if len(secret) < NONCE_SECRET_BYTES:
-        raise OperationError(f"{path} is too short; remove it and run `softswitch init`")
+        raise OperationError("secret_too_short", path=path)
     return secret
 
 
@@ -164,13 +162,12 @@ def opened(config: Config) -> Iterator[Context]:
     OperationError when there is no database, or one of another version."""
     name, file = config.database_name, config.database_file
     if file is not None and not file.exists():
-        raise OperationError(f"the database {name} isn't there: run `softswitch init`")
+        raise OperationError("database_missing", name=name)
     with naming_database_errors(config), contextlib.closing(Store(config.database.url)) as store:
         found = schema.version(store.engine)
         if found != schema.CURRENT:
             raise OperationError(
-                f"the database {name} has version {found or 'none'}, this program needs "
-                f"{schema.CURRENT}: run `softswitch init`"
+                "database_version_old", name=name, found=found or "none", needed=schema.CURRENT
             )
         directory = DirectoryStore(store.engine)
         check_realm(config, directory)
@@ -182,10 +179,7 @@ def check_realm(config: Config, directory: DirectoryStore) -> None:
     OperationError."""
     kept = directory.setting("realm")
     if kept is not None and kept != config.realm:
-        raise OperationError(
-            f"{config.path}: the lines' passwords belong to the realm {kept!r}, not to "
-            f"{config.realm!r}: set [sip] realm = {kept!r}"
-        )
+        raise OperationError("realm_changed", path=config.path, kept=kept, realm=config.realm)
 
 
 def epoch_ms() -> int:
@@ -198,13 +192,13 @@ def naming_database_errors(config: Config) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        raise OperationError(str(error)) from error
+        raise OperationError("database_failed", reason=str(error)) from error
     except OverflowError as error:  # SQLite's driver says so before it asks the database
-        raise OperationError("a number is too big for the database") from error
+        raise OperationError("database_number_too_large") from error
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         line = " ".join(str(cause).split())
-        raise OperationError(f"database {config.database_name}: {line}") from error
+        raise OperationError("database_error", name=config.database_name, reason=line) from error
 
 
 def _prepare_database(config: Config) -> Row:
@@ -218,8 +212,7 @@ def _prepare_database(config: Config) -> Row:
         row = _created("database", name, found is None)
         if found is not None and found > schema.CURRENT:
             raise OperationError(
-                f"the database {name} has version {found}, newer than this program's "
-                f"{schema.CURRENT}: install the newer program"
+                "database_version_new", name=name, found=found, known=schema.CURRENT
             )
         if schema.migrate(store.engine) and found is not None:
             row["result"] = f"brought from version {found} to {schema.CURRENT}"
@@ -244,4 +237,4 @@ def _write(path: Path, text: str, mode: int) -> None:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise OperationError(f"{path} can't be written: {error.strerror}") from None
+        raise OperationError("file_not_written", path=path, reason=error.strerror) from None

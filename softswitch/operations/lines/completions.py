@@ -28,8 +28,8 @@ def found(known: list[Waiting], waiting_id: str) -> Waiting:
     """By its id, or by the beginning of it that only one has. Raises OperationError."""
     fitting = [waiting for waiting in known if waiting.id.startswith(waiting_id)]
     if len(fitting) != 1 or not waiting_id:
-        why = "several requests begin with" if fitting else "nobody waits as"
-        raise OperationError(f"{why} {waiting_id!r}; `softswitch completion list` shows them")
+        code = "completion_ambiguous" if fitting else "completion_not_found"
+        raise OperationError(code, completion=waiting_id)
     return fitting[0]
 
 

@@ -35,19 +35,19 @@ def greeting_upload(context: Context, number: str, name: str, wav: str) -> Row:
     try:
         samples = check(base64.b64decode(wav, validate=True))
     except WavError as error:
-        raise OperationError(f"{name} isn't played: {error}; --convert makes it right") from None
-    except binascii.Error as error:
-        raise OperationError(f"{name} isn't base64: {error}") from None
+        raise OperationError("greeting_unplayable", name=name, reason=error) from None
+    except binascii.Error:
+        raise OperationError("base64_malformed", name=name) from None
     known = store_of(context).greetings(line.id)
     _check_name(name, known)
     if len(known) >= MAX_GREETINGS:
-        raise OperationError(f"{line.number} has {MAX_GREETINGS} greetings; delete one first")
+        raise OperationError("greetings_too_many", line=line.number, most=MAX_GREETINGS)
     duration_ms = len(samples) * 1000 // CLOCK_RATE
     greeting = Greeting(secrets.token_hex(16), line.id, name, duration_ms, context.now_ms())
     try:
         shelf_of(context).write(greeting.id, samples)
     except OSError as error:
-        raise OperationError(f"{name} can't be kept: {error.strerror}") from None
+        raise OperationError("file_not_kept", name=name, reason=error.strerror) from None
     store_of(context).add_greeting(greeting)
     return _row(greeting, line)
 
@@ -76,10 +76,7 @@ def greeting_delete(context: Context, number: str, greeting: str) -> Row:
         reaches = reaches_of(connection, [line.account_id])
     for (reached, _), reach in reaches.items():
         if reach.greeting == path:
-            raise OperationError(
-                f"{found.name!r} greets the callers of {reached}; "
-                f"`softswitch number reach {reached}` has them greeted otherwise"
-            )
+            raise OperationError("greeting_in_use", greeting=found.name, number=reached)
     store_of(context).delete_greeting(found)
     shelf_of(context).remove(found.id)
     context.changes.lines.add(line.id)
@@ -103,9 +100,9 @@ def greeting_path(context: Context, number: str, name: str) -> Path | None:
 
 def _check_name(name: str, known: list[Greeting]) -> None:
     if not name or len(name) > MAX_NAME or not name.isprintable():
-        raise OperationError(f"a greeting's name has 1 to {MAX_NAME} printable characters")
+        raise OperationError("greeting_name_malformed", longest=MAX_NAME)
     if any(greeting.name == name for greeting in known):
-        raise OperationError(f"there is a greeting {name!r} already; give --name or delete it")
+        raise OperationError("greeting_exists", name=name)
 
 
 def _greeting(context: Context, line: Line, reference: str) -> Greeting:
@@ -114,10 +111,8 @@ def _greeting(context: Context, line: Line, reference: str) -> Greeting:
     found = [one for one in known if one.name == reference]
     found = found or [one for one in known if reference and one.id.startswith(reference)]
     if len(found) != 1:
-        why = "several greetings begin with" if found else "there is no greeting"
-        raise OperationError(
-            f"{why} {reference!r}; `softswitch greeting list {line.number}` shows them"
-        )
+        code = "greeting_ambiguous" if found else "greeting_not_found"
+        raise OperationError(code, greeting=reference, line=line.number)
     return found[0]
 
 

@@ -81,7 +81,7 @@ def add_ported(
     try:
         (line_id,) = context.directory.add_lines([line])
     except IntegrityError:
-        raise OperationError(_taken(context, line)) from None
+        raise _taken(context, line) from None
     context.changes.lines.add(line_id)
     line = replace(line, id=line_id)
     _watch_lease(context, line)
@@ -96,10 +96,7 @@ def line_import(context: Context, text: str, dry_run: bool = False) -> Row:
         shown = errors[:MAX_SHOWN_ERRORS]
         if len(errors) > len(shown):
             shown.append(f"... and {len(errors) - len(shown)} more")
-        raise OperationError(
-            f"nothing was imported: {len(errors)} faults; mend them and import again",
-            tuple(shown),
-        )
+        raise OperationError("import_failed", shown, count=len(errors))
     if lines and not dry_run:
         context.changes.lines.update(context.directory.add_lines(lines))
     result: Row = {"lines": len(lines), "imported": 0 if dry_run else len(lines)}
@@ -126,10 +123,7 @@ def line_resume(context: Context, number: str, reason: str = "", by: str = "oper
     """Let a suspended line call again, unless its user's lease is over."""
     line = context.line(number)
     if line.lease_ends_on is not None and line.lease_ends_on < today(context).isoformat():
-        raise OperationError(
-            f"the lease of {line.number} ended on {line.lease_ends_on}; "
-            "`softswitch line set NUMBER lease_ends_on DATE` sets the new one"
-        )
+        raise OperationError("lease_ended", line=line.number, date=line.lease_ends_on)
     return _change_status(context, number, ACTIVE, (ACTIVE, SUSPENDED), reason, by)
 
 
@@ -149,7 +143,7 @@ def _change_status(
     """Give a line another status if it has one of the allowed, and write down who did it."""
     line = context.line(number)
     if line.status not in allowed:
-        raise OperationError(f"line {line.number} is {line.status}")
+        raise OperationError("line_state_final", line=line.number, state=line.status)
     if line.status == status:
         return _row(line, context.account(line.account_id).name)
     what = f"line {line.number}"
@@ -168,7 +162,9 @@ def line_set(context: Context, number: str, key: str, value: str) -> Row:
     if change is None:
         near = difflib.get_close_matches(key, _KEYS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(_KEYS))}"
-        raise OperationError(f"a line has no setting {key!r}; {hint}")
+        raise OperationError(
+            "setting_unknown", what="a line", noun="setting", setting=key, hint=hint
+        )
     changed = change(context, line, value)
     _save(context, line, changed)
     if changed.lease_ends_on != line.lease_ends_on:
@@ -195,9 +191,7 @@ def _check_nothing_rings(context: Context, line: Line) -> None:
         ringing = rental_store.ringing(connection, [line.account_id])
     here = sorted(number for number, _, at, *_ in ringing if at == line.number)
     if here:
-        raise OperationError(
-            f"{here[0]} rings at line {line.number}; `softswitch rental give-up` ends that rental"
-        )
+        raise OperationError("line_has_rental", number=here[0], line=line.number)
 
 
 def _renew_no_more(context: Context, line: Line) -> None:
@@ -232,9 +226,7 @@ def _new_line(
     e164 = context.number(number)
     user = login or e164[1:]
     if _LOGIN.fullmatch(user) is None:
-        raise OperationError(
-            f"login {user!r} must be 1 to 64 letters, digits or . _ - (what a SIP user may hold)"
-        )
+        raise OperationError("login_malformed", login=user)
     _check_password(password)
     return Line(
         id=0,
@@ -248,13 +240,13 @@ def _new_line(
 
 def _check_password(password: str) -> None:
     if not password or len(password) > 128 or not password.isprintable():
-        raise OperationError("a password must be 1 to 128 printable characters")
+        raise OperationError("password_malformed")
 
 
-def _taken(context: Context, line: Line) -> str:
+def _taken(context: Context, line: Line) -> OperationError:
     if context.directory.line_by_number(line.number) is not None:
-        return f"number {line.number} has a line already"
-    return f"login {line.login!r} belongs to another line; choose one with --login"
+        return OperationError("number_has_line_already", number=line.number)
+    return OperationError("line_login_taken", login=line.login)
 
 
 def _read_csv(context: Context, text: str) -> tuple[list[Line], list[Row], list[str]]:
@@ -279,10 +271,10 @@ def _read_csv(context: Context, text: str) -> tuple[list[Line], list[Row], list[
             if row is None:
                 break
             if len(lines) >= MAX_IMPORT_LINES:
-                raise OperationError(f"more than {MAX_IMPORT_LINES} lines; split the file")
+                raise OperationError("lines_too_many", most=MAX_IMPORT_LINES)
             cells = {key: (value or "").strip() for key, value in row.items() if key is not None}
             if None in row:
-                raise OperationError("more cells than the header has columns")
+                raise OperationError("cells_too_many")
             line, password = _csv_line(context, cells, accounts)
             if line.number in wanted_by_others:
                 check_free(context, line.number, line.account_id)
@@ -309,7 +301,7 @@ def _csv_line(context: Context, cells: Mapping[str, str], accounts: _Accounts) -
 
 def _claim(value: str, taken: set[str], what: str) -> None:
     if value in taken:
-        raise OperationError(f"{what} {value} is taken, by a line there is or one further up")
+        raise OperationError("import_line_taken", what=what, value=value)
     taken.add(value)
 
 
@@ -350,16 +342,14 @@ def _row(line: Line, account_name: str) -> Row:
 def _lease(context: Context, owner: Account, text: str) -> str:
     """The last day of a lease; it has months left when the line may be used at once (C21)."""
     try:
-        ends_on = profile.read_date(text)
+        ends_on = profile.read_date(text, "the end of the lease")
     except profile.FieldError as error:
-        raise OperationError(f"the end of a lease {error}, not {text!r}") from None
+        raise OperationError.of(error) from None
     now = today(context)
     if ends_on < now:
-        raise OperationError(f"the lease ended on {ends_on}")
+        raise OperationError("date_past", what="the end of the lease", date=ends_on)
     if owner.status == ACTIVE and not profile.lease_is_long_enough(ends_on, now):
-        raise OperationError(
-            f"a lease must have {profile.MIN_LEASE_MONTHS} months left; this one ends on {ends_on}"
-        )
+        raise OperationError("lease_ends_soon", months=profile.MIN_LEASE_MONTHS, date=ends_on)
     return ends_on.isoformat()
 
 
@@ -412,7 +402,7 @@ def _set_password(context: Context, line: Line, value: str) -> Line:
 
 def _set_display_name(_context: Context, line: Line, value: str) -> Line:
     if len(value) > 64 or not (value.isprintable() or not value):
-        raise OperationError("a display name has at most 64 printable characters")
+        raise OperationError("display_name_malformed")
     return replace(line, display_name=value)
 
 
@@ -422,7 +412,7 @@ def _set_algorithms(_context: Context, line: Line, value: str) -> Line:
     known = {algorithm.value.upper(): algorithm for algorithm in Algorithm}
     names = [name for name in re.split(r"[\s,]+", value.upper()) if name]
     if unknown := [name for name in names if name not in known]:
-        raise OperationError(f"unknown algorithm {unknown[0]!r}; known are {', '.join(known)}")
+        raise OperationError("algorithm_unknown", value=unknown[0], known=tuple(known))
     return replace(line, algorithms=tuple(dict.fromkeys(known[name] for name in names)))
 
 
@@ -436,32 +426,30 @@ def _set_max_calls(_context: Context, line: Line, value: str) -> Line:
 
 def _set_waiting(_context: Context, line: Line, value: str) -> Line:
     if line.mailbox is not None:
-        raise OperationError(f"{line.number} has a mailbox here, which says itself what waits")
+        raise OperationError("waiting_has_mailbox", line=line.number)
     if not value:
         return replace(line, waiting=None)
     match = re.fullmatch(r"([0-9]{1,5})(?:/([0-9]{1,5}))?", value)
     if match is None:
-        raise OperationError(
-            f"waiting must look like 2/5: new messages and old ones, not {value!r}"
-        )
+        raise OperationError("waiting_malformed", value=value)
     return replace(line, waiting=Waiting(int(match[1]), int(match[2] or 0)))
 
 
 def _set_language(_context: Context, line: Line, value: str) -> Line:
     if value and value not in LANGUAGES:
-        raise OperationError(f"no prompts in {value!r}; languages are {', '.join(LANGUAGES)}")
+        raise OperationError("language_unknown", value=value, known=tuple(LANGUAGES))
     return replace(line, language=value or None)
 
 
 def _set_record(_context: Context, line: Line, value: str) -> Line:
     if value not in ("yes", "no", ""):
-        raise OperationError(f"record must be yes or no, not {value!r}")
+        raise OperationError("yes_or_no", field="record", value=value)
     return replace(line, record=value == "yes")
 
 
 def _set_listed(_context: Context, line: Line, value: str) -> Line:
     if value not in ("yes", "no", ""):
-        raise OperationError(f"listed must be yes or no, not {value!r}")
+        raise OperationError("yes_or_no", field="listed", value=value)
     return replace(line, listed=value == "yes")
 
 
@@ -471,7 +459,7 @@ def _set_pin(_context: Context, line: Line, value: str) -> Line:
     try:
         pins.check_strength(value, line.number)
     except pins.WeakPin as error:
-        raise OperationError(str(error)) from None
+        raise OperationError.of(error) from None
     return replace(line, pin=pins.hashed(value, secrets.token_bytes(pins.SALT_BYTES)))
 
 
@@ -490,14 +478,14 @@ def optional_choice(key: str, value: str, choices: tuple[Choice, ...]) -> Choice
     for choice in choices:
         if value == choice:
             return choice
-    raise OperationError(f"{key} must be {', '.join(choices)}, not {value!r}")
+    raise OperationError("not_one_of", field=key, choices=tuple(choices), value=value)
 
 
 def optional_integer(key: str, value: str, low: int, high: int) -> int | None:
     if not value:
         return None
     if re.fullmatch(r"[0-9]{1,9}", value) is None or not low <= int(value) <= high:
-        raise OperationError(f"{key} must be a whole number from {low} to {high}, not {value!r}")
+        raise OperationError("whole_number_range", field=key, least=low, most=high, value=value)
     return int(value)
 
 

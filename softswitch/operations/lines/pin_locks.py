@@ -22,9 +22,7 @@ def pin_unlock(context: Context, kind: str, number: str) -> Row:
     """Forget the wrong tries of a line's, a mailbox's or a room's PIN."""
     secret = _secret(context, kind, number)
     if not PinTries(context.billing.engine).forget(secret):
-        raise OperationError(
-            f"the {kind} {number} has no wrong PINs; `softswitch pin list` shows which have"
-        )
+        raise OperationError("pin_not_locked", kind=kind, number=number)
     return {"kind": kind, "number": number, "result": "unlocked"}
 
 
@@ -40,13 +38,13 @@ def _secret(context: Context, kind: str, number: str) -> Secret:
             return Secret(known, _room(context, number))
         if kind == known:
             return Secret(known, str(context.line(number).id))
-    raise OperationError(f"a PIN is one of a {', '.join(get_args(Kind))}, not of a {kind!r}")
+    raise OperationError("pin_kind_unknown", known=tuple(get_args(Kind)), value=kind)
 
 
 def _room(context: Context, number: str) -> str:
     room = RoomStore(context.billing.engine).find(number)
     if room is None:
-        raise OperationError(f"there is no room {number!r}; `softswitch room list` shows them")
+        raise OperationError("room_not_found", room=number)
     return room.number
 
 

@@ -31,14 +31,14 @@ def recording_export(context: Context, recording: str) -> Row:
     try:
         wav = base64.b64encode(path.read_bytes()).decode("ascii")
     except OSError as error:
-        raise OperationError(f"{path} can't be read: {error.strerror}") from None
+        raise OperationError("file_not_read", path=path, reason=error.strerror) from None
     return _row(found) | {"wav": wav}
 
 
 def recording_delete(context: Context, recording: str) -> Row:
     found = _recording(context, recording)
     if found.state == "recording":
-        raise OperationError(f"{found.id} is being recorded; it can be deleted when its call ends")
+        raise OperationError("recording_in_progress", recording=found.id)
     _store(context).delete(found.id)
     _shelf(context).remove(found.id)
     return _row(found) | {"state": "deleted"}
@@ -48,8 +48,8 @@ def _recording(context: Context, begin: str) -> RecordedCall:
     """By its id, or by the beginning of it that only one recording has."""
     found = _store(context).find(begin) if begin else []
     if len(found) != 1:
-        why = "several recordings begin with" if found else "there is no recording"
-        raise OperationError(f"{why} {begin!r}; `softswitch recording list` shows them")
+        code = "recording_ambiguous" if found else "recording_not_found"
+        raise OperationError(code, recording=begin)
     return found[0]
 
 

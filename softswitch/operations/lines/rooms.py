@@ -17,13 +17,13 @@ from softswitch.subscribers import pins
 def room_add(context: Context, room: str, line: str, pin: str | None = None) -> Row:
     """A room of a line's; without a PIN every line may come in that knows the number."""
     if re.fullmatch(r"[0-9]{2,12}", room) is None:
-        raise OperationError(f"a room has a number of 2 to 12 digits, not {room!r}")
+        raise OperationError("room_number_malformed", room=room)
     owner = context.line(line)
     made = DialInRoom(room, owner.id, None if pin is None else _hashed(room, pin))
     try:
         _store(context).add(made)
     except IntegrityError:
-        raise OperationError(f"there is a room {room} already") from None
+        raise OperationError("room_exists", room=room) from None
     return _row(context, made)
 
 
@@ -39,7 +39,9 @@ def room_set(context: Context, room: str, key: str, value: str) -> Row:
     """Change the PIN; "" takes it away."""
     found = _room(context, room)
     if key != "pin":
-        raise OperationError(f"a room has no setting {key!r}; known is pin")
+        raise OperationError(
+            "setting_unknown", what="a room", noun="setting", setting=key, hint="known is pin"
+        )
     _store(context).set_pin(room, _hashed(room, value) if value else None)
     return _row(context, _room(context, found.number))
 
@@ -53,7 +55,7 @@ def room_delete(context: Context, room: str) -> Row:
 def _room(context: Context, number: str) -> DialInRoom:
     found = _store(context).find(number)
     if found is None:
-        raise OperationError(f"there is no room {number!r}; `softswitch room list` shows them")
+        raise OperationError("room_not_found", room=number)
     return found
 
 
@@ -61,7 +63,7 @@ def _hashed(room: str, pin: str) -> str:
     try:
         pins.check_strength(pin, room)
     except pins.WeakPin as error:
-        raise OperationError(str(error)) from None
+        raise OperationError.of(error) from None
     return pins.hashed(pin, secrets.token_bytes(pins.SALT_BYTES))
 
 

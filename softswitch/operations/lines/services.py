@@ -36,15 +36,15 @@ def line_service_set(
             changed = line.services.switched(service, value == ["on"])
         else:
             if not value:
-                raise OperationError("say on, off or a number")
+                raise OperationError("service_value_needed")
             numbers = tuple(context.number(text) for text in value)
             if line.number in numbers and service != "caller_id":
-                raise OperationError(f"{line.number} is the line's own number: choose another")
+                raise OperationError("target_is_own_number", line=line.number)
             if service == "caller_id":
                 _check_rented(context, line, numbers)
             changed = line.services.given(service, numbers, seconds)
     except ServiceError as error:
-        raise OperationError(str(error)) from None
+        raise OperationError.of(error) from None
     return _save(context, line, service, changed)
 
 
@@ -59,7 +59,7 @@ def line_mark(context: Context, number: str) -> Row:
     line = context.line(number)
     found = _last_call(context, line)
     if found is None:
-        raise OperationError(f"nobody called {line.number} in the last seven days")
+        raise OperationError("caller_none", line=line.number)
     fresh = ServiceStore(context.billing.engine).mark(line.id, line.number, found, context.now_ms())
     # Who it was is for the operator's list alone: this may be run for the subscriber.
     return {
@@ -118,8 +118,7 @@ def _check_rented(context: Context, line: Line, numbers: tuple[str, ...]) -> Non
     for number in numbers:
         if number not in rented:
             raise OperationError(
-                f"{number} isn't rented by account {line.account_id}; "
-                "`softswitch rental list` shows what is"
+                "number_not_rented_by_account", number=number, account=line.account_id
             )
 
 
@@ -127,7 +126,9 @@ def _known(service: str) -> None:
     if service not in KINDS:
         near = difflib.get_close_matches(service, KINDS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(KINDS)}"
-        raise OperationError(f"a line has no service {service!r}; {hint}")
+        raise OperationError(
+            "setting_unknown", what="a line", noun="service", setting=service, hint=hint
+        )
 
 
 def _save(context: Context, line: Line, service: str, changed: Supplementary) -> Row:

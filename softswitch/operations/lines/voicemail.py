@@ -30,10 +30,7 @@ def voicemail_enable(
     """Open a line's mailbox, or change what an open one takes."""
     line = context.line(number)
     if line.mailbox is None and line.waiting is not None:
-        raise OperationError(
-            f"{line.number} has a mailbox outside; take it away with "
-            f'`softswitch line set {line.number} waiting ""` first'
-        )
+        raise OperationError("mailbox_outside", line=line.number)
     mailbox = line.mailbox or VoiceMailbox()
     if takes is not None:
         mailbox = replace(mailbox, takes=_conditions(takes))
@@ -65,7 +62,13 @@ def voicemail_set(context: Context, number: str, key: str, value: str) -> Row:
     change = _KEYS.get(key)
     if change is None:
         known = ", ".join(sorted([*_KEYS, "pin"]))
-        raise OperationError(f"a mailbox has no setting {key!r}; known are {known}")
+        raise OperationError(
+            "setting_unknown",
+            what="a mailbox",
+            noun="setting",
+            setting=key,
+            hint=f"known are {known}",
+        )
     return _save(context, line, change(mailbox, value))
 
 
@@ -89,7 +92,7 @@ def voicemail_delete(context: Context, number: str, message: str) -> Row:
 def voicemail_mark(context: Context, number: str, message: str, state: str) -> Row:
     """Have a message counted as new, or as saved."""
     if state not in ("new", "saved"):
-        raise OperationError(f"a message is new or saved, not {state!r}")
+        raise OperationError("message_state_unknown", value=state)
     line, found = _message(context, number, message)
     store_of(context).mark(line.id, found.id, "new" if state == "new" else "saved")
     context.changes.lines.add(line.id)
@@ -106,9 +109,7 @@ def mailbox_of(context: Context, number: str) -> tuple[Line, VoiceMailbox]:
     """Raises OperationError: no such line, or it has no mailbox."""
     line = context.line(number)
     if line.mailbox is None:
-        raise OperationError(
-            f"{line.number} has no mailbox; `softswitch voicemail enable {line.number}` opens one"
-        )
+        raise OperationError("mailbox_none", line=line.number)
     return line, line.mailbox
 
 
@@ -126,7 +127,7 @@ def read_sound(context: Context, sound_id: str) -> str:
     try:
         return base64.b64encode(path.read_bytes()).decode("ascii")
     except OSError as error:
-        raise OperationError(f"{path} can't be read: {error.strerror}") from None
+        raise OperationError("file_not_read", path=path, reason=error.strerror) from None
 
 
 def _message(context: Context, number: str, message: str) -> tuple[Line, Message]:
@@ -135,10 +136,8 @@ def _message(context: Context, number: str, message: str) -> tuple[Line, Message
     messages = store_of(context).messages(line.id)
     found = [one for one in messages if message and one.id.startswith(message)]
     if len(found) != 1:
-        why = "several messages begin with" if found else "there is no message"
-        raise OperationError(
-            f"{why} {message!r}; `softswitch voicemail list {line.number}` shows them"
-        )
+        code = "message_ambiguous" if found else "message_not_found"
+        raise OperationError(code, message=message, line=line.number)
     return line, found[0]
 
 
@@ -153,13 +152,15 @@ def _conditions(text: str) -> tuple[ForwardKind, ...]:
     unknown = [name for name in wanted if name not in CONDITIONS]
     if unknown or not wanted:
         known = ", ".join(CONDITIONS)
-        raise OperationError(f"a mailbox takes calls {known}; not {', '.join(unknown) or 'none'}")
+        raise OperationError(
+            "mailbox_reasons_unknown", known=known, unknown=", ".join(unknown) or "none"
+        )
     return tuple(name for name in CONDITIONS if name in wanted)
 
 
 def _set_email(mailbox: VoiceMailbox, value: str) -> VoiceMailbox:
     if value and not is_address(value):
-        raise OperationError(f"{value!r} is no e-mail address")
+        raise OperationError("email_malformed", value=value)
     return replace(mailbox, email=value or None)
 
 
@@ -169,7 +170,7 @@ def _set_pin(mailbox: VoiceMailbox, line: Line, value: str) -> VoiceMailbox:
     try:
         pins.check_strength(value, line.number)
     except pins.WeakPin as error:
-        raise OperationError(str(error)) from None
+        raise OperationError.of(error) from None
     return replace(mailbox, pin=pins.hashed(value, secrets.token_bytes(pins.SALT_BYTES)))
 
 

@@ -55,7 +55,7 @@ def bill_paper(
         case "act":
             paper = forms.act_paper(found, seller, chosen)
         case _:
-            raise OperationError(f"no {kind} is made of a bill, but a duplicate, invoice or act")
+            raise OperationError("paper_kind_unknown", kind=kind)
     return _page(paper, f"{kind}-{found.number}")
 
 
@@ -67,7 +67,7 @@ def account_reconciliation(
     zone = context.config.switch.time_zone
     first, last = _day(since), _day(until)
     if first > last:
-        raise OperationError(f"{since} is after {until}")
+        raise OperationError("days_reversed", since=since, until=until)
     start, end = day_start(first, zone), day_start(last + timedelta(days=1), zone)
     entries = context.billing.ledger(owner.id)
     opening = sum(entry.amount_micros for entry in entries if entry.at < start)
@@ -77,7 +77,7 @@ def account_reconciliation(
         if start <= entry.at < end
     ]
     if len(moves) > MAX_MOVES:
-        raise OperationError(f"{len(moves)} entries are too many for a paper; choose fewer days")
+        raise OperationError("paper_too_long", count=len(moves))
     party = _party(context, owner)
     paper = forms.reconciliation_paper(
         _seller(context),
@@ -144,7 +144,7 @@ def _bill(context: Context, number: int) -> Bill:
     with context.billing.reading() as connection:
         found = bill_store.bill(connection, number)
     if found is None:
-        raise OperationError(f"there is no bill {number}; `softswitch bill list` shows them")
+        raise OperationError("bill_not_found", bill=number)
     return found
 
 
@@ -197,13 +197,13 @@ def _party(context: Context, owner: Account) -> dict[str, str]:
 def _language(context: Context, party: dict[str, str], wanted: str | None) -> str:
     """What was asked for, the subscriber's own, or the switch's; English for one without words."""
     if wanted is not None and wanted not in words.ORDER:
-        raise OperationError(f"papers are in {', '.join(words.ORDER)}, not in {wanted!r}")
+        raise OperationError("paper_language_unknown", known=tuple(words.ORDER), value=wanted)
     chosen = wanted or party.get("language") or context.config.switch.language
     return chosen if chosen in words.ORDER else "en"
 
 
 def _day(text: str) -> date:
     try:
-        return read_date(text)
+        return read_date(text, "a day")
     except FieldError as error:
-        raise OperationError(f"a day {error}, not {text!r}") from None
+        raise OperationError.of(error) from None

@@ -17,7 +17,7 @@ def bonus_set(context: Context, amount: str, currency: str | None = None) -> Row
     """What a whole minute of an incoming call from another network brings from today on."""
     micros = read_amount(amount)
     if micros < 0:
-        raise OperationError(f"a bonus is not negative: {amount}")
+        raise OperationError("amount_negative", what="a bonus", amount=amount)
     unit = read_currency(currency or context.config.switch.currency)
     zone, now = context.config.switch.time_zone, context.now_ms()
     day = local_day(now, zone).isoformat()

@@ -44,11 +44,11 @@ def package_define(
     """Offer a product, or change the offer; what was sold stays as it was until it is renewed."""
     micros = read_amount(price)
     if micros < 0:
-        raise OperationError(f"a price is not negative: {price}")
+        raise OperationError("amount_negative", what="a price", amount=price)
     names = tuple(part for part in re.split(r"[\s,]+", scope) if part)
     _check_scope(context, names)
     if not names and service is None:
-        raise OperationError("a product needs a scope (what it pays for) or a service")
+        raise OperationError("product_empty")
     product = Product(
         name=_name(name),
         currency=read_currency(currency or context.config.switch.currency),
@@ -94,12 +94,12 @@ def package_buy(
     owner = context.account(account)
     key = purchase_id or secrets.token_hex(8)
     if _PURCHASE_ID.fullmatch(key) is None:
-        raise OperationError("a purchase id has 1 to 100 visible ASCII characters without spaces")
+        raise OperationError("key_malformed", what="a purchase id", longest="100")
     number = None
     if line is not None:
         found = context.line(line)
         if found.account_id != owner.id:
-            raise OperationError(f"line {found.number} isn't of account {owner.id}")
+            raise OperationError("line_of_other_account", line=found.number, account=owner.id)
         number = found.number
     purchase: Purchase = context.do(
         BuyPackage(
@@ -137,16 +137,14 @@ def package_auto_renew(context: Context, account: str, subscription: str, on: bo
 def destination_set(context: Context, name: str, prefixes: list[str]) -> Row:
     """Name a set of number prefixes; one that begins with "!" takes out what begins so."""
     if _name(name) in (ON_NET_SCOPE, EVERYWHERE):
-        raise OperationError(f"{name} has a meaning of its own; choose another name")
+        raise OperationError("name_reserved", name=name)
     read = tuple(dict.fromkeys(prefix.replace("+", "") for prefix in prefixes))
     for prefix in read:
         if _PREFIX.fullmatch(prefix) is None:
-            raise OperationError(
-                f"prefix {prefix!r} must be 1 to {MAX_PREFIX_DIGITS} digits, with ! to exclude it"
-            )
+            raise OperationError("prefix_malformed", prefix=prefix, most=MAX_PREFIX_DIGITS)
         check_international(prefix.removeprefix("!"))
     if len(read) > MAX_PREFIXES:
-        raise OperationError(f"more than {MAX_PREFIXES} prefixes; make several sets")
+        raise OperationError("prefixes_too_many", most=MAX_PREFIXES)
     context.do(DefineDestination(name, read))
     context.changes.destinations = True
     return {"name": name, "prefixes": list(read)}
@@ -206,7 +204,7 @@ def _product(context: Context, name: str) -> Product:
     with context.billing.reading() as connection:
         found = sales_store.products(connection).get(name)
     if found is None:
-        raise OperationError(f"there is no product {name!r}; `softswitch package list` shows them")
+        raise OperationError("product_not_found", product=name)
     return found
 
 
@@ -216,14 +214,13 @@ def _check_scope(context: Context, names: tuple[str, ...]) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise OperationError(
-            f"there is no destination set {unknown[0]!r}; `softswitch destination set` makes one, "
-            f"and {ON_NET_SCOPE} and {EVERYWHERE} are always there"
+            "destinations_not_found", name=unknown[0], on_net=ON_NET_SCOPE, everywhere=EVERYWHERE
         )
 
 
 def _name(text: str) -> str:
     if _NAME.fullmatch(text) is None:
-        raise OperationError(f"name {text!r} must be 1 to 64 letters, digits, . _ or -")
+        raise OperationError("name_malformed", what="name", longest="64", value=text)
     return text
 
 
@@ -231,14 +228,14 @@ def _term(text: str) -> Term:
     try:
         return Term.parse(text)
     except ValueError as error:
-        raise OperationError(str(error)) from None
+        raise OperationError("term_malformed", reason=error) from None
 
 
 def _minutes(what: str, minutes: int | None) -> int | None:
     if minutes is None:
         return None
     if not 1 <= minutes <= MAX_MINUTES:
-        raise OperationError(f"{what} must be from 1 to {MAX_MINUTES}, not {minutes}")
+        raise OperationError("minutes_out_of_range", what=what, most=MAX_MINUTES, minutes=minutes)
     return minutes * 60
 
 

@@ -32,7 +32,7 @@ def tax_remove(context: Context, month: str, account: str | None = None) -> Row:
     """Take back a rate that hasn't been billed: the one before it goes on."""
     owner = _owner(context, account)
     if not context.do(SetTax(owner, _month(context, month), None)):
-        raise OperationError(f"no rate begins with {month}; `softswitch tax list` shows them")
+        raise OperationError("tax_not_found", month=month)
     return {"month": month, "account": owner or None, "removed": True}
 
 
@@ -48,11 +48,11 @@ def _owner(context: Context, account: str | None) -> int:
 
 def _month(context: Context, text: str) -> str:
     if _MONTH.fullmatch(text) is None:
-        raise OperationError(f"a month is written like 2027-01, not {text!r}")
+        raise OperationError("month_malformed", value=text)
     with context.billing.reading() as connection:
         billed = bill_store.last_month(connection)
     if billed is not None and text <= billed:
-        raise OperationError(f"{billed} is billed; a rate begins with a later month")
+        raise OperationError("tax_month_billed", month=billed)
     return text
 
 
@@ -63,7 +63,7 @@ def _basis_points(text: str) -> int:
         micros = -1
     points, rest = divmod(micros * 100, MICROS)
     if rest or not 0 <= points <= WHOLE:
-        raise OperationError(f"a rate is from 0 to 100 percent with two decimals, not {text!r}")
+        raise OperationError("tax_rate_malformed", value=text)
     return points
 
 

@@ -50,10 +50,10 @@ def wallet_offer(
     """Offer a package of units at a price, or withdraw it (without a price). The larger a package,
     the lower the price of a unit."""
     if wallet not in RULES or wallet == MONEY:
-        raise OperationError(f"there is no wallet {wallet!r}")
+        raise OperationError("wallet_not_found", wallet=wallet)
     micros = None if price is None else read_amount(price)
     if micros is not None and micros < 0:
-        raise OperationError(f"a price is not negative: {price}")
+        raise OperationError("amount_negative", what="a price", amount=price)
     unit = read_currency(currency or context.config.switch.currency)
     context.do(PutOffer(wallet, unit, _units(units) // ONE, micros))
     return wallet_offers(context, wallet)
@@ -87,7 +87,7 @@ def wallet_buy(
     owner = context.account(account)
     micros = _offered(context, owner, wallet, units) if price is None else read_amount(price)
     if micros < 0:
-        raise OperationError(f"a price is not negative: {price}")
+        raise OperationError("amount_negative", what="a price", amount=price)
     bought: Wallet = context.do(
         BuyCredit(
             account_id=owner.id,
@@ -127,7 +127,7 @@ def wallet_ledger(context: Context, account: str, wallet: str) -> list[Row]:
     """A wallet's entries, oldest first, with what was in it after each."""
     owner = context.account(account)
     if wallet not in RULES:
-        raise OperationError(f"wallet must be {', '.join(RULES)}, not {wallet!r}")
+        raise OperationError("not_one_of", field="wallet", choices=tuple(RULES), value=wallet)
     balance, rows = 0, list[Row]()
     for entry in context.billing.ledger(owner.id, None if wallet == MONEY else wallet):
         balance += entry.amount_micros
@@ -150,7 +150,7 @@ def account_refund(
     """Pay out what is left on the balance; credit of other wallets isn't refunded."""
     owner, micros = context.account(account), read_amount(amount)
     if micros <= 0:
-        raise OperationError(f"a refund must be above zero, not {amount}")
+        raise OperationError("amount_not_positive", what="a refund", amount=amount)
     paid = context.do(
         Refund(
             account_id=owner.id,
@@ -168,9 +168,9 @@ def account_fee(context: Context, account: str, amount: str, about: str, fee_id:
     """Take a fee for something that is done once; it stands on the bill by its name."""
     owner, micros = context.account(account), read_amount(amount)
     if micros <= 0:
-        raise OperationError(f"a fee must be above zero, not {amount}")
+        raise OperationError("amount_not_positive", what="a fee", amount=amount)
     if _ABOUT.fullmatch(about) is None:
-        raise OperationError("what a fee is for has 1 to 64 letters, digits, spaces, _ . or -")
+        raise OperationError("fee_subject_malformed")
     charged = context.do(
         ChargeFee(
             account_id=owner.id,
@@ -190,8 +190,7 @@ def _offered(context: Context, owner: Account, wallet: str, units: int) -> int:
             if (offer.currency, offer.units) == (owner.currency, units):
                 return offer.price_micros
     raise OperationError(
-        f"{units} {wallet} aren't offered in {owner.currency}; `softswitch wallet offers` shows "
-        "what is"
+        "wallet_units_not_offered", units=units, wallet=wallet, currency=owner.currency
     )
 
 
@@ -214,11 +213,11 @@ def _row(name: str, unit: str, micros: int) -> Row:
 
 def _units(units: int) -> int:
     if not 1 <= units <= MAX_UNITS:
-        raise OperationError(f"units must be from 1 to {MAX_UNITS}, not {units}")
+        raise OperationError("units_out_of_range", most=MAX_UNITS, units=units)
     return units * ONE
 
 
 def _id(text: str) -> str:
     if _ID.fullmatch(text) is None:
-        raise OperationError("an id has 1 to 128 visible ASCII characters without spaces")
+        raise OperationError("key_malformed", what="an id", longest="128")
     return text

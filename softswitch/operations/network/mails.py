@@ -20,7 +20,7 @@ def mail_retry(context: Context, mail: int) -> Row:
     outbox = _outbox(context)
     queued = outbox.find(mail)
     if queued is None:
-        raise OperationError(f"there is no mail {mail}; `softswitch mail list` shows them")
+        raise OperationError("mail_not_found", mail=mail)
     outbox.again(queued, context.now_ms())
     found = outbox.find(mail)
     assert found is not None
@@ -31,9 +31,9 @@ def mail_test(context: Context, to: str) -> Row:
     """Queue a mail that says nothing but that mails arrive."""
     server = context.config.mail.server
     if server is None:
-        raise OperationError(f"{context.config.path}: [mail] server isn't set, so no mail is sent")
+        raise OperationError("mail_server_unset", path=context.config.path)
     if not is_address(to):
-        raise OperationError(f"{to!r} is no e-mail address")
+        raise OperationError("email_malformed", value=to)
     now = context.now_ms()
     domain = context.config.switch.domain
     text = f"This is a test of the switch {domain}. Mails from it arrive.\n"

@@ -37,13 +37,13 @@ def node_recover(context: Context, node: str) -> Row:
     """End the calls of a node that is dead, each at its last proof of life."""
     known = context.billing.nodes()
     if node not in known:
-        raise OperationError(f"node {node!r} has no live calls; `softswitch node list` shows nodes")
+        raise OperationError("node_has_no_calls", node=node)
     if _is_serving(context, node):
-        raise OperationError(f"node {node!r} is serving: its calls live; stop it first")
+        raise OperationError("node_serving", node=node)
     silent_ms, dead_ms = context.now_ms() - known[node][1], _dead_ms(context)
     if silent_ms < dead_ms:
         raise OperationError(
-            f"node {node!r} proved life {silent_ms // 1000} s ago: wait for {dead_ms // 1000} s"
+            "node_lives", node=node, silent_seconds=silent_ms // 1000, dead_seconds=dead_ms // 1000
         )
     return {"node": node, "ended": len(_end(context, node))}
 

@@ -80,7 +80,7 @@ def _languages(language: str | None) -> tuple[str, ...]:
     if language is None:
         return LANGUAGES
     if language not in LANGUAGES:
-        raise OperationError(f"no texts in {language!r}; languages are {', '.join(LANGUAGES)}")
+        raise OperationError("language_unknown", value=language, known=tuple(LANGUAGES))
     return (language,)
 
 
@@ -111,7 +111,7 @@ def _voice(config: Config) -> Voice:
     try:
         return voice(config.prompts.command)
     except NoVoice as error:
-        raise OperationError(str(error)) from None
+        raise OperationError("voice_failed", reason=str(error)) from None
 
 
 def _is_to_be_read(library: PromptLibrary, language: str, token: str, again: bool) -> bool:
@@ -123,9 +123,9 @@ def _read_out(config: Config, reader: Voice, language: str, token: str) -> None:
     try:
         samples = levelled(reader(language, voiced(language, token)))
     except NoVoice as error:
-        raise OperationError(str(error)) from None
+        raise OperationError("voice_failed", reason=str(error)) from None
     if not len(samples):
-        raise OperationError(f"the voice said nothing for {language}/{token}")
+        raise OperationError("voice_silent", language=language, token=token)
     _write(synthesised_file(config, language, token), samples)
 
 
@@ -150,4 +150,4 @@ def _write(path: Path, samples: Samples) -> None:
         part.write_bytes(file_bytes(samples))
         os.replace(part, path)
     except OSError as error:
-        raise OperationError(f"{path} can't be written: {error.strerror}") from None
+        raise OperationError("file_not_written", path=path, reason=error.strerror) from None

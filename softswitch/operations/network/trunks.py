@@ -47,9 +47,9 @@ def trunk_add(
     weight: int = 1,
 ) -> Row:
     if _NAME.fullmatch(name) is None:
-        raise OperationError(f"trunk name {name!r} must be 1 to 64 letters, digits, . _ or -")
+        raise OperationError("name_malformed", what="trunk name", longest="64", value=name)
     if (username is None) != (password is None):
-        raise OperationError("a trunk needs both --username and --password, or neither")
+        raise OperationError("trunk_credentials_incomplete")
     trunk = Trunk(
         id=0,
         name=name,
@@ -68,7 +68,7 @@ def trunk_add(
     try:
         trunk_id = context.directory.add_trunk(trunk)
     except IntegrityError:
-        raise OperationError(f"there is a trunk {name!r} already") from None
+        raise OperationError("trunk_exists", trunk=name) from None
     context.changes.trunks = True
     return trunk_row(replace(trunk, id=trunk_id))
 
@@ -87,7 +87,9 @@ def trunk_set(context: Context, name: str, key: str, value: str) -> Row:
     if change is None:
         near = difflib.get_close_matches(key, _KEYS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_KEYS)}"
-        raise OperationError(f"a trunk has no setting {key!r}; {hint}")
+        raise OperationError(
+            "setting_unknown", what="a trunk", noun="setting", setting=key, hint=hint
+        )
     if key == "tariff" and value:
         tariff_known(context, value)
     return _save(context, change(trunk, value))
@@ -125,20 +127,20 @@ def _trunk(context: Context, name: str) -> Trunk:
 
 
 def no_trunk(name: str) -> OperationError:
-    return OperationError(f"there is no trunk {name!r}; `softswitch trunk list` shows them")
+    return OperationError("trunk_not_found", trunk=name)
 
 
 def _target(text: str) -> str:
     try:
         uri = Uri.parse(text.encode())
     except SipError as error:
-        raise OperationError(f"--target {text!r} is no SIP address: {error}") from None
+        raise OperationError("trunk_target_no_address", value=text, reason=error) from None
     if uri.scheme not in ("sip", "sips") or not uri.host:
-        raise OperationError(f"--target {text!r} must look like sip:gw.example.org:5060")
+        raise OperationError("trunk_target_malformed", value=text)
     allowed = ("tcp", "tls") if uri.scheme == "sips" else ("udp", "tcp", "tls")
     if uri.transport is not None and uri.transport not in allowed:
         raise OperationError(
-            f"--target {text!r}: the transport of {uri.scheme}: must be {' or '.join(allowed)}"
+            "trunk_transport_unknown", value=text, scheme=uri.scheme, known=tuple(allowed)
         )
     return text
 
@@ -146,7 +148,7 @@ def _target(text: str) -> str:
 def _prefix(text: str) -> str:
     match = _PREFIX.fullmatch(text.strip())
     if match is None:
-        raise OperationError(f"--prefix {text!r} must be the first digits of E.164 numbers")
+        raise OperationError("trunk_prefix_malformed", value=text)
     check_international(match[1])
     return match[1]
 
@@ -155,18 +157,16 @@ def _source(text: str) -> Source:
     try:
         source = Source.parse(text.strip())
     except ValueError as error:
-        raise OperationError(f"--inbound-from {error}") from None
+        raise OperationError("trunk_source_malformed", reason=error) from None
     if source.network.prefixlen == 0:
-        raise OperationError(
-            f"--inbound-from {text}: calls from everywhere would be the trunk's, unproven"
-        )
+        raise OperationError("trunk_source_everywhere", value=text)
     return source
 
 
 def _certificate_name(text: str) -> str:
     name = text.strip().lower().rstrip(".")
     if _CERTIFICATE_NAME.fullmatch(name) is None:
-        raise OperationError(f"--inbound-certificate {text!r} must be a host name")
+        raise OperationError("trunk_certificate_malformed", value=text)
     return name
 
 
@@ -184,7 +184,7 @@ def _set_inbound_from(trunk: Trunk, value: str) -> Trunk:
 
 def _set_password(trunk: Trunk, value: str) -> Trunk:
     if trunk.username is None or not value:
-        raise OperationError(f"trunk {trunk.name} has no username, or no password was given")
+        raise OperationError("trunk_without_credentials", trunk=trunk.name)
     return replace(trunk, password=value)
 
 
@@ -199,14 +199,14 @@ def _set_max_calls(trunk: Trunk, value: str) -> Trunk:
 def _set_ping_seconds(trunk: Trunk, value: str) -> Trunk:
     seconds = optional_integer("ping_seconds", value, 0, MAX_PING_SECONDS)
     if seconds is not None and 0 < seconds < MIN_PING_SECONDS:
-        raise OperationError(f"ping_seconds must be 0 (none) or at least {MIN_PING_SECONDS}")
+        raise OperationError("trunk_ping_too_short", least=MIN_PING_SECONDS)
     return replace(trunk, ping_seconds=seconds)
 
 
 def _set_priority(trunk: Trunk, value: str) -> Trunk:
     priority = optional_integer("priority", value, 0, 1_000_000)
     if priority is None:
-        raise OperationError("priority must be a whole number; the lower is tried first")
+        raise OperationError("trunk_priority_malformed")
     return replace(trunk, priority=priority)
 
 
@@ -220,7 +220,7 @@ def _set_srtp(trunk: Trunk, value: str) -> Trunk:
 
 def _set_trusted(trunk: Trunk, value: str) -> Trunk:
     if value not in ("yes", "no"):
-        raise OperationError(f"trusted must be yes or no, not {value!r}")
+        raise OperationError("yes_or_no", field="trusted", value=value)
     return replace(trunk, trusted=value == "yes")
 
 
@@ -235,7 +235,7 @@ def _set_weight(trunk: Trunk, value: str) -> Trunk:
 def _weight(value: str) -> int:
     weight = optional_integer("weight", value, 0, MAX_WEIGHT)
     if weight is None:
-        raise OperationError("weight must be a whole number; the heavier is tried first more often")
+        raise OperationError("trunk_weight_malformed")
     return weight
 
 

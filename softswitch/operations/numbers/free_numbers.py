@@ -25,14 +25,15 @@ def check_free(context: Context, number: str, account_id: int, before: str | Non
     for moved in moves.changes():
         if moved.old == number and moved.new != before:
             raise OperationError(
-                f"{number} was changed to {moved.new}; its callers are told until "
-                f"{show_stamp(moved.until)}"
+                "number_changed", number=number, new=moved.new, until=show_stamp(moved.until)
             )
     done = [order for order in moves.orders(number) if order.state == COMPLETED]
     if done and done[-1].direction == OUT:
         raise OperationError(
-            f"{number} belongs to {done[-1].operator} since "
-            f"{show_stamp(done[-1].changed_at)}; `softswitch port in` brings it back"
+            "number_ported_out",
+            number=number,
+            operator=done[-1].operator,
+            since=show_stamp(done[-1].changed_at),
         )
 
 
@@ -50,7 +51,4 @@ def _check_inventory(context: Context, number: str, account_id: int) -> None:
     with context.billing.reading() as connection:
         kept = rental_store.number(connection, number)
     if kept is not None and (kept.state not in (RENTED, TRIAL) or kept.account_id != account_id):
-        raise OperationError(
-            f"{number} is in the inventory of numbers for rent ({kept.state}); an account that "
-            "rents it may have a line of that number"
-        )
+        raise OperationError("number_in_inventory", number=number, state=kept.state)

@@ -40,7 +40,7 @@ def port_in(
     """A subscriber of another operator wants to bring his number."""
     owner, key = context.account(account), context.number(number)
     if context.directory.line_by_number(key) is not None:
-        raise OperationError(f"{key} has a line here already")
+        raise OperationError("number_has_line", number=key)
     return _open(context, IN, key, owner.id, operator, by)
 
 
@@ -68,13 +68,13 @@ def port_advance(
     moves = _moves(context)
     before = moves.order(order)
     if before is None:
-        raise OperationError(f"there is no port order {order}; `softswitch port list` shows them")
+        raise OperationError("port_order_not_found", order=order)
     following = PORT_TRANSITIONS[before.state]
     if state not in following:
         may = ", ".join(sorted(following)) or "nothing"
-        raise OperationError(f"port order {order} is {before.state}; {may} may follow")
+        raise OperationError("port_order_step", order=order, state=before.state, following=may)
     if state == ACCEPTED and on is None and before.planned_on is None:
-        raise OperationError("an order is accepted for a day: give it with --on")
+        raise OperationError("port_day_needed")
     after = replace(
         before,
         state=state,
@@ -94,12 +94,12 @@ def number_change(
     """Give a line another number. Who dials the old one is told, for so long."""
     line, key = context.line(number), context.number(new)
     if key == line.number:
-        raise OperationError(f"{key} is the line's number already")
+        raise OperationError("number_is_own", number=key)
     check_free(context, key, line.account_id, line.number)
     try:
         term = Term.parse(announce)
     except ValueError as error:
-        raise OperationError(str(error)) from None
+        raise OperationError("term_malformed", reason=error) from None
     now = context.now_ms()
     until = term.boundary(now, 1, context.config.switch.time_zone)
     moved = NumberChange(line.number, key, line.account_id, now, until)
@@ -108,7 +108,7 @@ def number_change(
     try:
         _moves(context).change_number(line.id, moved, change)
     except IntegrityError:
-        raise OperationError(f"number {key} has a line already") from None
+        raise OperationError("number_has_line_already", number=key) from None
     work = DueWork(NUMBER_CHANGE_KIND, line.number, line.account_id, until)
     context.do(ScheduleWork(work.key, work))
     context.do(
@@ -132,7 +132,7 @@ def line_restore(context: Context, number: str, reason: str = "", by: str = "ope
     what = f"line {line.number}"
     change = Change(line.account_id, now, who(by), what, CLOSED, "active", reason_given(reason))
     if not _moves(context).restore(line.id, now, change):
-        raise OperationError(f"line {line.number} doesn't rest: it is {line.status}")
+        raise OperationError("line_not_in_quarantine", line=line.number, state=line.status)
     key = f"line_restored:{line.id}:{now}"
     context.do(Tell(Notice(key, line.account_id, "number_restored", line.number, now)))
     context.changes.lines.add(line.id)
@@ -144,11 +144,13 @@ def _open(
 ) -> Row:
     name = operator.strip()
     if not 0 < len(name) <= MAX_OPERATOR or not name.isprintable():
-        raise OperationError(f"the other operator's name has 1 to {MAX_OPERATOR} characters")
+        raise OperationError("operator_malformed", longest=MAX_OPERATOR)
     moves = _moves(context)
     going_on = moves.orders(number, closed=False)
     if going_on:
-        raise OperationError(f"port order {going_on[0].id} for {number} is {going_on[0].state}")
+        raise OperationError(
+            "port_order_open", order=going_on[0].id, number=number, state=going_on[0].state
+        )
     now = context.now_ms()
     order = PortOrder(0, direction, number, account_id, name, REQUESTED, None, now, now, "")
     order = replace(order, id=moves.add_order(order))
@@ -185,7 +187,7 @@ def _advance(
         before.account_id, after.changed_at, who(by), what, before.state, after.state, after.note
     )
     if not moves.advance(before, after, change):
-        raise OperationError(f"somebody else advanced port order {before.id}; look again")
+        raise OperationError("port_order_raced", order=before.id)
 
 
 def _moves(context: Context) -> NumberMoves:

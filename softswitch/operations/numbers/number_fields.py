@@ -15,20 +15,20 @@ MAX_WORD = 64
 
 def country_of(text: str) -> str:
     if _COUNTRY.fullmatch(text.upper()) is None:
-        raise OperationError(f"country {text!r} must be two letters (ISO 3166)")
+        raise OperationError("country_malformed", value=text)
     return text.upper()
 
 
 def kind_of(text: str) -> str:
     if text not in KINDS:
-        raise OperationError(f"kind must be {', '.join(KINDS)}, not {text!r}")
+        raise OperationError("not_one_of", field="kind", choices=tuple(KINDS), value=text)
     return text
 
 
 def word_of(what: str, text: str | None, longest: int = MAX_WORD) -> str:
     """A city, a supplier, a class of documents; "" for none."""
     if text and (_WORD.fullmatch(text) is None or len(text) > longest):
-        raise OperationError(f"{what} {text!r} has at most {longest} characters and no commas")
+        raise OperationError("text_malformed", field=what, value=text, longest=longest)
     return text or ""
 
 
@@ -36,5 +36,5 @@ def line_of(context: Context, account_id: int, text: str) -> str:
     """The number of one of the account's lines."""
     line = context.line(text)
     if line.account_id != account_id:
-        raise OperationError(f"line {line.number} isn't of account {account_id}")
+        raise OperationError("line_of_other_account", line=line.number, account=account_id)
     return line.number

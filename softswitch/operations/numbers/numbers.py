@@ -72,9 +72,9 @@ def number_add(
         },
     )
     if context.directory.line_by_number(made.number) is not None:
-        raise OperationError(f"{made.number} has a line; what is for rent has none")
+        raise OperationError("inventory_has_line", number=made.number)
     if not context.do(AddNumbers((made,), context.now_ms())):
-        raise OperationError(f"{made.number} is in the inventory already")
+        raise OperationError("inventory_exists", number=made.number)
     serve_pool(context)
     with context.billing.reading() as connection:
         return number_row(rental_store.number(connection, made.number) or made)
@@ -88,7 +88,7 @@ def number_import(
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
     header = [name.strip().lower() for name in reader.fieldnames or ()]
     if missing := [name for name in ("number", "country", "kind", "monthly") if name not in header]:
-        raise OperationError(f"column {missing[0]} is missing; known: {','.join(COLUMNS)}")
+        raise OperationError("column_missing", column=missing[0], known=tuple(COLUMNS))
     reader.fieldnames = header
     found: list[Number] = []
     errors: list[str] = []
@@ -98,15 +98,14 @@ def number_import(
             cells = {key: (row.get(key) or "").strip() for key in COLUMNS}
             number = _number_of(context, currency, cells)
             if number.number in lines:
-                raise OperationError(f"{number.number} has a line; what is for rent has none")
+                raise OperationError("inventory_has_line", number=number.number)
             found.append(number)
         except OperationError as error:
             errors.append(f"line {reader.line_num}: {error}")
         if len(found) > MAX_IMPORT:
-            raise OperationError(f"more than {MAX_IMPORT} lines; split the file")
+            raise OperationError("lines_too_many", most=MAX_IMPORT)
     if errors:
-        message = f"nothing was imported: {len(errors)} faults; mend them and import again"
-        raise OperationError(message, tuple(errors[:MAX_SHOWN_ERRORS]))
+        raise OperationError("import_failed", errors[:MAX_SHOWN_ERRORS], count=len(errors))
     added = [] if dry_run else context.do(AddNumbers(tuple(found), context.now_ms()))
     if added:
         serve_pool(context)
@@ -169,7 +168,7 @@ def number_restore(context: Context, number: str, line: str) -> Row:
     with context.billing.reading() as connection:
         found = rental_store.number(connection, key)
     if found is None or found.account_id is None:
-        raise OperationError(f"{key} doesn't rest for anybody")
+        raise OperationError("number_not_in_quarantine", number=key)
     rental: Rental = context.do(
         RestoreNumber(
             account_id=found.account_id,
@@ -190,7 +189,7 @@ def number_sms(context: Context, account: str, service: str, country: str | None
     with context.billing.reading() as connection:
         stock = rental_store.numbers(connection, STOCK, country, None, SMS, service, limit=1)
     if not stock:
-        raise OperationError(f"no SMS number for {service} is in stock")
+        raise OperationError("sms_number_none", service=service)
     key = stock[0].number
     command = BuySmsNumber(
         account_id=owner.id, at=context.now_ms(), purchase_id=f"sms:{key}", number=key
@@ -219,7 +218,9 @@ def rental_order(
     has here; a number that wants another class is held until the order is repeated with it."""
     owner = context.account(account)
     if months not in TERMS:
-        raise OperationError(f"months must be {', '.join(map(str, TERMS))}, not {months}")
+        raise OperationError(
+            "not_one_of", field="months", choices=tuple(map(str, TERMS)), value=months
+        )
     key = order_key(order_id)
     target = line_of(context, owner.id, line)
     had = [item.number for item in _ordered(context, owner.id, key)]
@@ -251,8 +252,11 @@ def rental_order(
     refused = [str(result) for result in results if isinstance(result, Exception)]
     if refused:
         raise OperationError(
-            f"order {key}: {len(refused)} of {len(chosen)} numbers weren't connected",
-            tuple(refused),
+            "numbers_not_connected",
+            refused,
+            order=key,
+            count=len(refused),
+            wanted=len(chosen),
         )
     return [
         {"number": number, "state": "documents", "order": key}
@@ -276,7 +280,7 @@ def rental_give_up(context: Context, number: str) -> Row:
     with context.billing.reading() as connection:
         found = [r for r in rental_store.rented(connection) if r.number == key]
     if not found:
-        raise OperationError(f"{key} isn't rented; `softswitch rental list` shows what is")
+        raise OperationError("rental_not_found", number=key)
     rental = found[-1]
     ended: Rental = context.do(
         GiveUpNumber(account_id=rental.account_id, at=context.now_ms(), rental=rental.id)
@@ -290,7 +294,7 @@ def rental_discounts(context: Context, percents: dict[str, int] | None = None) -
     known = [*(f"{months} months" for months in TERMS[1:]), f"{VOLUME} numbers"]
     for what, percent in (percents or {}).items():
         if what not in known or not 0 <= percent <= 100:
-            raise OperationError(f"a discount is from 0 to 100 percent for {', '.join(known)}")
+            raise OperationError("discount_malformed", known=tuple(known))
     if percents:
         context.do(SetDiscounts(percents))
     with context.billing.reading() as connection:
@@ -351,8 +355,11 @@ def _check_funds(
     available = owner.available_micros
     if available is not None and total > max(available, 0):
         raise OperationError(
-            f"the order costs {format_amount(total)} {owner.currency}; account {owner.id} has "
-            f"{format_amount(available)} available"
+            "order_not_affordable",
+            cost_micros=total,
+            currency=owner.currency,
+            account=owner.id,
+            available_micros=available,
         )
 
 
@@ -368,14 +375,11 @@ def _from_stock(
     if count <= 0:
         return []
     if country is None:
-        raise OperationError("say which: numbers, or a country (and a city)")
+        raise OperationError("numbers_unspecified")
     with context.billing.reading() as connection:
         stock = rental_store.numbers(connection, STOCK, country_of(country), city, kind_of(kind))
     if len(stock) < count:
-        raise OperationError(
-            f"{len(stock)} such numbers are in stock, not {count}; "
-            "`softswitch order add` orders them, `softswitch number wait` tells when one appears"
-        )
+        raise OperationError("stock_too_small", stock=len(stock), count=count)
     return [item.number for item in stock[:count]]
 
 
@@ -383,10 +387,10 @@ def _number_of(context: Context, currency: str | None, cells: Mapping[str, str])
     kind = kind_of(cells["kind"])
     service = cells["service"] or None
     if (kind == SMS) != (service is not None):
-        raise OperationError("an SMS number, and only that, needs the service it is for")
+        raise OperationError("sms_service_needed")
     monthly = read_amount(cells["monthly"])
     if monthly < 0:
-        raise OperationError(f"monthly {cells['monthly']} must not be negative")
+        raise OperationError("amount_negative", what="monthly", amount=cells["monthly"])
     for key, longest in (("city", 64), ("supplier", 64), ("documents", 32), ("service", 64)):
         word_of(key, cells[key], longest)
     return Number(

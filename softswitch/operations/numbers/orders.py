@@ -38,6 +38,7 @@ from softswitch.operations.accounts.standing import (
 )
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.number_fields import country_of, kind_of, line_of, word_of
+from softswitch.operations.refusals import refusal_of
 from softswitch.scheduled import order_work
 
 MAX_COUNT = 100
@@ -60,10 +61,10 @@ def number_offer(
 ) -> Row:
     """Offer numbers that a supplier delivers on order; without a price the offer is withdrawn."""
     if kind_of(kind) == SMS:
-        raise OperationError("SMS numbers aren't delivered on order")
+        raise OperationError("sms_number_not_ordered")
     price = 0 if monthly is None else read_amount(monthly)
     if price < 0:
-        raise OperationError(f"monthly {monthly} must not be negative")
+        raise OperationError("amount_negative", what="monthly", amount=monthly)
     first, last = _lead(days)
     offer = Offer(
         country=country_of(country),
@@ -78,7 +79,7 @@ def number_offer(
     )
     had = context.do(DefineOffer(offer, withdrawn=monthly is None))
     if monthly is None and not had:
-        raise OperationError("there is no such offer; `softswitch number offers` shows them")
+        raise OperationError("offer_not_found")
     return _offer_row(offer) | {"withdrawn": monthly is None}
 
 
@@ -105,9 +106,11 @@ def order_add(
     order id again changes nothing."""
     owner, target = context.account(account), line_of(context, context.account(account).id, line)
     if months not in TERMS:
-        raise OperationError(f"months must be {', '.join(map(str, TERMS))}, not {months}")
+        raise OperationError(
+            "not_one_of", field="months", choices=tuple(map(str, TERMS)), value=months
+        )
     if not 1 <= count <= MAX_COUNT:
-        raise OperationError(f"an order has 1 to {MAX_COUNT} numbers, not {count}")
+        raise OperationError("order_count", most=MAX_COUNT, count=count)
     key = order_key(order_id)
     papers = approved_kinds(context, owner.id)
     offer = _offer(context, country_of(country), city, kind_of(kind), supplier, papers)
@@ -118,15 +121,16 @@ def order_add(
     wanted = [f"{key}:{place}" for place in range(1, count + 1)]
     fresh = len(set(wanted) - known)
     if fresh and len(stock) >= fresh:
-        raise OperationError(
-            f"{len(stock)} such numbers are in stock: `softswitch rental order` connects at once"
-        )
+        raise OperationError("stock_suffices", stock=len(stock))
     total = fresh * fee(offer.monthly_micros, months, percent)
     available = owner.available_micros
     if available is not None and total > max(available, 0):
         raise OperationError(
-            f"the order costs {format_amount(total)} {owner.currency}; account {owner.id} has "
-            f"{format_amount(available)} available"
+            "order_not_affordable",
+            cost_micros=total,
+            currency=owner.currency,
+            account=owner.id,
+            available_micros=available,
         )
     commands = [
         PlaceOrder(
@@ -148,7 +152,7 @@ def order_add(
     placed: list[Order] = []
     for result in results:
         if isinstance(result, Exception):
-            raise OperationError(str(result)) from result
+            raise refusal_of(result) from result
         placed.append(result)
     return [order_row(context, order) for order in placed]
 
@@ -185,7 +189,7 @@ def order_submit(
     """The supplier was asked; he may have named a day. Again: he named another."""
     found = _order(context, order)
     if _REFERENCE.fullmatch(reference) is None:
-        raise OperationError("a reference has at most 64 printable characters")
+        raise OperationError("reference_malformed")
     command = SubmitOrder(
         account_id=found.account_id,
         at=context.now_ms(),
@@ -224,7 +228,7 @@ def order_connect(context: Context, order: str, number: str, by: str = "operator
     )
     rental = context.do(command)
     if rental is None:
-        raise OperationError(f"{key} was given to another order meanwhile; choose another number")
+        raise OperationError("number_given_meanwhile", number=key)
     context.changes.accounts.add(found.account_id)
     return rental_row(rental)
 
@@ -232,7 +236,7 @@ def order_connect(context: Context, order: str, number: str, by: str = "operator
 def order_refuse(context: Context, order: str, reason: str, by: str = "operator") -> Row:
     """It can't be had: the money is free again, and the subscriber is told."""
     if not reason.strip():
-        raise OperationError("say why: the subscriber is told")
+        raise OperationError("reason_needed")
     return _end(context, order, REFUSED, reason, by)
 
 
@@ -273,7 +277,7 @@ def order_key(order_id: str | None) -> str:
     if order_id is None:
         return secrets.token_hex(4)
     if _ORDER_ID.fullmatch(order_id) is None:
-        raise OperationError("an order id has 1 to 48 letters, digits, and . _ -")
+        raise OperationError("order_id_malformed")
     return order_id
 
 
@@ -322,7 +326,7 @@ def _order(context: Context, key: str) -> Order:
     with context.billing.reading() as connection:
         found = order_store.order(connection, key)
     if found is None:
-        raise OperationError(f"there is no order {key!r}; `softswitch order list` shows them")
+        raise OperationError("order_not_found", order=key)
     return found
 
 
@@ -344,10 +348,7 @@ def _offer(
     ]
     if not fitting:
         place = ", ".join(filter(None, (kind, city, country)))
-        raise OperationError(
-            f"no supplier delivers {place}; `softswitch number offers` shows what can be ordered, "
-            "`softswitch number wait` tells when one appears"
-        )
+        raise OperationError("place_not_delivered", place=place)
     held = approved | {""}
     return min(fitting, key=lambda offer: (offer.documents not in held, offer.monthly_micros))
 
@@ -356,9 +357,7 @@ def _lead(text: str) -> tuple[int, int]:
     found = _DAYS.fullmatch(text)
     first, last = (0, -1) if found is None else (int(found[1]), int(found[2] or found[1]))
     if not first <= last <= MAX_LEAD_DAYS:
-        raise OperationError(
-            f"days must be working days like 5-15, at most {MAX_LEAD_DAYS}, not {text!r}"
-        )
+        raise OperationError("lead_days_malformed", most=MAX_LEAD_DAYS, value=text)
     return first, last
 
 

@@ -41,7 +41,7 @@ def number_reach(
         )
         reach.check()
     except ReachError as error:
-        raise OperationError(str(error)) from None
+        raise OperationError.of(error) from None
     return _save(context, found, reach)
 
 
@@ -62,7 +62,7 @@ def _rented(context: Context, number: str) -> Number:
     with context.billing.reading() as connection:
         found = rental_store.number(connection, key)
     if found is None or found.state not in (RENTED, TRIAL) or found.account_id is None:
-        raise OperationError(f"{key} isn't rented; `softswitch number list` shows what is")
+        raise OperationError("number_not_rented", number=key)
     return found
 
 
@@ -73,7 +73,7 @@ def _target(context: Context, owned: Number, text: str, confirm: bool, seconds: 
     line = context.directory.line_by_login(text.strip())
     number = context.number(text) if line is None else line.number
     if number == owned.number:
-        raise OperationError(f"{number} can't be its own target")
+        raise OperationError("target_is_number_itself", number=number)
     line = line or context.directory.line_by_number(number)
     if line is not None and line.account_id == owned.account_id:
         return Target("line", line.number, seconds=seconds)
@@ -98,10 +98,10 @@ def _greeting(context: Context, found: Number, text: str) -> str:
         greeting_file.check(greeting_file.read(Path(text)))
     except OSError as error:
         raise OperationError(
-            f"{text} is no greeting of {found.line} and can't be read: {error.strerror}"
+            "greeting_file_unreadable", name=text, line=found.line, reason=error.strerror
         ) from None
     except WavError as error:
-        raise OperationError(f"{text} can't be played: {error}") from None
+        raise OperationError("greeting_file_unplayable", name=text, reason=error) from None
     return str(Path(text).absolute())
 
 

@@ -66,7 +66,7 @@ def rerate(
     zone = context.config.switch.time_zone
     start, end = read_time(since, zone), read_time(until, zone)
     if end <= start:
-        raise OperationError(f"--to {until} isn't after --from {since}")
+        raise OperationError("times_reversed", until=until, since=since)
     owner = None if account is None else context.account(account).id
     for name in (tariff, by):
         if name is not None:

@@ -49,7 +49,7 @@ def tariff_set(
     unit = read_currency(currency or (known.currency if known else context.config.switch.currency))
     rates = () if known is None else known.rates
     if known is not None and unit != known.currency and rates:
-        raise OperationError(f"the prices of {name} are in {known.currency}: import them anew")
+        raise OperationError("tariff_prices_currency", tariff=name, currency=known.currency)
     context.do(ReplaceTariff(name, unit, rates, terms, context.now_ms(), "terms set"))
     context.changes.tariffs.add(name)
     return terms_row(name, unit, terms)
@@ -63,13 +63,17 @@ def tariff_assign(
     unit = tariff_known(context, tariff).currency
     if unit != owner.currency:
         raise OperationError(
-            f"account {owner.id} is in {owner.currency}, tariff {tariff} in {unit}"
+            "tariff_account_currency",
+            account=owner.id,
+            currency=owner.currency,
+            tariff=tariff,
+            unit=unit,
         )
     number = None
     if line is not None:
         found = context.line(line)
         if found.account_id != owner.id:
-            raise OperationError(f"line {found.number} isn't of account {owner.id}")
+            raise OperationError("line_of_other_account", line=found.number, account=owner.id)
         number = found.number
     from_at = now if start is None else read_time(start, context.config.switch.time_zone)
     made = context.do(AssignTariff(owner.id, number, tariff, from_at, now))
@@ -95,7 +99,7 @@ def tariff_known(context: Context, name: str) -> Tariff:
     """Raises OperationError if there is none."""
     found = find_tariff(context, name)
     if found is None:
-        raise OperationError(f"there is no tariff {name!r}; `softswitch tariff list` shows them")
+        raise OperationError("tariff_not_found", tariff=name)
     return found
 
 
@@ -123,20 +127,18 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError):
-        raise OperationError(
-            f"there is no time zone {name!r}: write it like Asia/Tbilisi"
-        ) from None
+        raise OperationError("time_zone_unknown", name=name) from None
     return name
 
 
 def _each(texts: Sequence[str], read: Callable[[str], T], most: int, what: str) -> tuple[T, ...]:
     texts = [text for text in texts if text.strip()]
     if len(texts) > most:
-        raise OperationError(f"more than {most} {what}")
+        raise OperationError("entries_too_many", most=most, what=what)
     try:
         return tuple(map(read, texts))
     except ValueError as error:
-        raise OperationError(str(error)) from None
+        raise OperationError("interval_malformed", reason=error) from None
 
 
 def _keep_used(known: Tariff | None, terms: Terms) -> None:
@@ -144,7 +146,4 @@ def _keep_used(known: Tariff | None, terms: Terms) -> None:
     names = {interval.name for interval in terms.intervals}
     for rate in () if known is None else known.rates:
         if rate.interval and rate.interval not in names:
-            raise OperationError(
-                f"prefix {rate.prefix} has a price for the interval {rate.interval}: import the "
-                "tariff without it first"
-            )
+            raise OperationError("interval_in_use", prefix=rate.prefix, interval=rate.interval)

@@ -49,11 +49,7 @@ def tariff_import(
     errors = read.errors or _unknown(context, terms, read, rates)
     if errors:
         shown = tuple(f"{file_name}: {error}" for error in errors[:MAX_SHOWN_ERRORS])
-        raise OperationError(
-            f"nothing was imported from {file_name}: {len(errors)} faults; mend them and "
-            "import again",
-            shown,
-        )
+        raise OperationError("import_file_failed", shown, file=file_name, count=len(errors))
     if not dry_run:
         note = f"import of {file_name}"
         context.do(ReplaceTariff(name, unit.upper(), rates, terms, context.now_ms(), note))
@@ -97,7 +93,7 @@ def tariff_undo(context: Context, name: str = DEFAULT_TARIFF, dry_run: bool = Fa
     with context.billing.reading() as connection:
         back = tariff_store.before_last(connection, name)
     if back is None:
-        raise OperationError(f"tariff {name!r} has nothing to undo: it has one version")
+        raise OperationError("tariff_nothing_to_undo", tariff=name)
     undone, before = back
     if not dry_run:
         context.do(UndoTariff(name, undone.version, context.now_ms()))
@@ -168,7 +164,7 @@ def tariff_quote(
             sets = Destinations(sales_store.destinations(connection))
         rate = tariff.find(e164[1:], at_ms, sets)
     if rate is None:
-        raise OperationError(f"tariff {name!r} has no rate for {e164} at that time")
+        raise OperationError("rate_not_found", tariff=name, number=e164)
     asked = quote(rate, seconds, at_ms)
     return {"number": e164, "tariff": name, **rate_row(asked.rate), **quote_row(asked)}
 
@@ -181,7 +177,12 @@ def _quote_line(context: Context, line: str, number: str, at_ms: int, seconds: i
         return explain.quote_call(context, found, number, at_ms=at_ms, seconds=seconds)
     except Refusal as refusal:
         raise OperationError(
-            f"{found.number} can't call {number}: {refusal.status} {refusal.reason}, {refusal.rule}"
+            "call_refused",
+            line=found.number,
+            number=number,
+            status=refusal.status,
+            reason=refusal.reason,
+            rule=refusal.rule,
         ) from None
 
 

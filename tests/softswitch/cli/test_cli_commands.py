@@ -209,7 +209,10 @@ def test_e7_targets_of_a_rented_number_are_set_shown_and_forgotten(
     assert row["targets"] == ["sip sip:me@example.com (25 s)", "sip sip:192.0.2.7:5080 (25 s)"]
     (folder / "no.wav").write_bytes(b"RIFF")
     for wrong, why in (
-        ((first["number"], second["number"], "+447700900123"), "1 to 2 targets"),
+        (
+            (first["number"], second["number"], "+447700900123"),
+            "one or two targets, not 3",
+        ),
         ((first["number"], first["number"]), "both targets are the same"),
         ((rented,), "its own target"),
         (("sip:me:secret@example.com",), "without password"),
@@ -258,7 +261,7 @@ def test_who_waits_for_whom_is_shown_and_cancelled(softswitch: Softswitch, folde
     (row,) = softswitch("completion", "list", "-o", "json").json
     assert (row["caller"], row["callee"]) == (lines[0]["number"], lines[1]["number"])
     assert (row["reason"], row["state"]) == ("busy", "accepted")
-    assert "nobody waits as 'x'" in softswitch("completion", "cancel", "x").err
+    assert "there is no waiting request 'x'" in softswitch("completion", "cancel", "x").err
     assert softswitch("completion", "cancel", "w").status == 0
     assert softswitch("completion", "list", "-o", "json").json == []
 

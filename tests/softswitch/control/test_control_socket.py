@@ -31,11 +31,11 @@ async def perform(request: Perform, user_id: int) -> Value:
         case "who":
             return user_id
         case "refuse":
-            raise OperationError("no such thing", ("line 2: wrong",))
+            raise OperationError("line_not_found", ("line 2: wrong",), line="9")
         case "fail":
             raise ZeroDivisionError
         case _:
-            raise OperationError(f"there is no operation {request.operation!r}")
+            raise OperationError("operation_unknown", operation=request.operation)
 
 
 async def _ask(path: Path, operation: str, **arguments: Any) -> Any:
@@ -56,7 +56,9 @@ def test_operations_run_in_the_switch(tmp_path: Path) -> None:
         assert await _ask(path, "greet", name="Ana") == {"greeting": "გამარჯობა Ana"}
         with pytest.raises(OperationError) as refused:
             await _ask(path, "refuse")
-        assert (refused.value.message, refused.value.lines) == ("no such thing", ("line 2: wrong",))
+        assert refused.value.message == "there is no line '9'; `softswitch line list` shows them"
+        assert (refused.value.code, refused.value.facts) == ("line_not_found", {"line": "9"})
+        assert refused.value.lines == ("line 2: wrong",)
         with pytest.raises(OperationError, match="fail failed inside the switch"):
             await _ask(path, "fail")
         with pytest.raises(OperationError, match="there is no operation 'dance'"):

@@ -119,7 +119,7 @@ def test_calls_of_a_dead_node_end_when_it_proves_no_life_and_holds_no_claim(
         living.release()
         early = replace(b, now_ms=lambda: minutes - 1)
         assert nodes.end_calls_of_the_dead(early) == []
-        with pytest.raises(OperationError, match="proved life 59 s ago"):
+        with pytest.raises(OperationError, match="was alive 59 s ago: wait"):
             nodes.node_recover(early, "a")
         assert [row["calls"] for row in nodes.node_list(b)] == [1, 1]
         (cdr,) = nodes.end_calls_of_the_dead(b)

@@ -72,7 +72,7 @@ class TestUnusedLines:
 
     def test_A11_the_operator_restores_it(self, anas: Context) -> None:
         later(anas, "2027-01-02T00:00+04:00")
-        assert "doesn't rest" in refused(moves.line_restore, anas, ANA)
+        assert "isn't in quarantine: it is active" in refused(moves.line_restore, anas, ANA)
         later(anas, "2027-01-15T00:00+04:00")
         assert lines.line_show(anas, ANA)["status"] == "closed"
         assert "is closed" in refused(lines.line_resume, anas, ANA)

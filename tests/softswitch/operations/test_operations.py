@@ -79,7 +79,7 @@ class TestSetup:
 
     def test_an_init_that_fails_leaves_no_configuration(self, tmp_path: Path) -> None:
         def fail(context: Context) -> None:
-            raise OperationError("the disk is full")
+            raise OperationError("file_not_written", path="x", reason="the disk is full")
 
         refusal(setup.init, tmp_path / "softswitch.toml", CONFIGURATION, fail)
         assert not (tmp_path / "softswitch.toml").exists()

@@ -72,7 +72,7 @@ class TestFields:
             ("birth_date", "2027-01-01", "to today"),
             ("birth_date", "31.12.1990", "a date like"),
             ("national_code", "123456", "11 digits (GE)"),
-            ("nationality", "Georgia", "two letters"),
+            ("nationality", "Georgia", "two capital letters, such as GE"),
             ("first_name", "a\nb", "printable"),
             ("email", "nobody", "name@example.org"),
             ("email", "a@b.c\r\nBcc: x@y.z", "name@example.org"),

@@ -74,14 +74,14 @@ def test_always_comes_before_busy_and_busy_before_unreachable() -> None:
 @pytest.mark.parametrize(
     ("refusal", "kind"),
     [
-        (Refusal(486, "x"), "busy"),
-        (Refusal(600, "x"), "busy"),
+        (Refusal(486, "phone_refused"), "busy"),
+        (Refusal(600, "phone_refused"), "busy"),
         (no_answer(), "no_answer"),
         (not_registered(), "unreachable"),
-        (Refusal(503, "x"), "unreachable"),
-        (Refusal(603, "x"), None),
-        (Refusal(404, "x"), None),
-        (Refusal(503, "media: the worker died", ended_by="operator"), None),
+        (Refusal(503, "phone_refused"), "unreachable"),
+        (Refusal(603, "phone_refused"), None),
+        (Refusal(404, "phone_refused"), None),
+        (Refusal(503, "media_worker_died", ended_by="operator"), None),
     ],
 )
 def test_what_a_failure_is_to_whoever_forwards(refusal: Refusal, kind: str | None) -> None:

@@ -41,11 +41,11 @@ DAY_MS = 86_400_000
 ANNA = Visitor("+995322000002", "+995322000002", "call1")
 TONE = (6000 * np.sin(2 * np.pi * 440 / 8000 * np.arange(8000 * 10))).astype("<i2")
 
-BUSY = Refusal(486, "call: refused by the called phone")
-DECLINED = Refusal(603, "call: refused by the called phone")
-NOBODY_ANSWERED = Refusal(480, "call: no answer in time", cause=NO_ANSWER, ended_by="timer")
-ABSENT = Refusal(480, "routing: not registered", cause=SUBSCRIBER_ABSENT)
-OUT_OF_ORDER = Refusal(503, "media: the worker died", ended_by="operator")
+BUSY = Refusal(486, "phone_refused")
+DECLINED = Refusal(603, "phone_refused")
+NOBODY_ANSWERED = Refusal(480, "no_answer", cause=NO_ANSWER, ended_by="timer")
+ABSENT = Refusal(480, "callee_not_registered", cause=SUBSCRIBER_ABSENT)
+OUT_OF_ORDER = Refusal(503, "media_worker_died", ended_by="operator")
 
 
 # Which calls
@@ -59,7 +59,7 @@ OUT_OF_ORDER = Refusal(503, "media: the worker died", ended_by="operator")
         (NOBODY_ANSWERED, "no_answer"),
         (ABSENT, "unreachable"),
         (OUT_OF_ORDER, None),
-        (Refusal(404, "no such user"), None),
+        (Refusal(404, "number_not_dialable", why="no such user"), None),
     ],
 )
 def test_after_which_failures_a_mailbox_takes_a_call(refusal, takes) -> None:
@@ -70,7 +70,7 @@ def test_after_which_failures_a_mailbox_takes_a_call(refusal, takes) -> None:
 
 
 def test_a_forwarding_that_led_nowhere_leaves_the_call_to_the_mailbox() -> None:
-    nowhere = Refusal(404, "call: trunk north answered 404")
+    nowhere = Refusal(404, "trunk_answered", trunk="north", answer=404)
     assert takes_after(VoiceMailbox(), nowhere, sent_on=True) == "unreachable"
     assert takes_after(VoiceMailbox(), OUT_OF_ORDER, sent_on=True) is None
 

@@ -1,0 +1,1 @@
+"""The catalogue of errors: codes, their English sentences, and their texts for subscribers."""

@@ -1,0 +1,99 @@
+"""Errors of accounts, documents and requests."""
+
+from __future__ import annotations
+
+from softswitch.errors.entry import Entry
+
+ACCOUNTS = {
+    "account_ambiguous": Entry(
+        "several accounts are named {account!r}: use an id ({ids})", "conflict", "account"
+    ),
+    "account_has_calls": Entry(
+        "account {account} has calls in progress; end them first", "conflict"
+    ),
+    "account_has_order": Entry(
+        "account {account} waits for order {order}; `softswitch order cancel` ends that", "conflict"
+    ),
+    "account_has_rental": Entry(
+        "account {account} rents {number}; `softswitch rental give-up` ends that", "conflict"
+    ),
+    "account_incomplete": Entry(
+        "account {account} lacks {fields}; `softswitch account set` sets them", "conflict"
+    ),
+    "account_kind_unknown": Entry("an account is one of {known}, not {value!r}", "invalid", "kind"),
+    "account_lacks_document": Entry(
+        "account {account} has no approved document of the class {class_}; `softswitch "
+        "document list` shows what it has",
+        "conflict",
+        "documents",
+    ),
+    "account_name_like_id": Entry(
+        "an account can't be named {name}: it would look like an id", "invalid", "name"
+    ),
+    "account_name_malformed": Entry(
+        "an account name has 1 to 128 characters, no control characters", "invalid", "name"
+    ),
+    "account_not_found": Entry(
+        "there is no account {account!r}; `softswitch account list` shows them",
+        "not_found",
+        "account",
+    ),
+    "calls_too_many": Entry("more than {most} calls; choose a shorter time", "invalid", "since"),
+    "credentials_wrong": Entry("login or password is wrong", "refused", "password"),
+    "document_class_malformed": Entry(
+        "class {kind!r} must be 1 to 32 small letters, digits, _ or -: identity, "
+        "registration, lease, or what a supplier asks for",
+        "invalid",
+        "kind",
+    ),
+    "document_expired": Entry("document {id} expired on {until}", "conflict", "document"),
+    "document_not_found": Entry(
+        "there is no document {document}; `softswitch document list` shows them",
+        "not_found",
+        "document",
+    ),
+    "document_size": Entry(
+        "a document has 1 octet to {most_mib} MiB, not {octets} octets", "invalid", "content"
+    ),
+    "document_type_unknown": Entry("{name} is neither PDF, JPEG nor PNG", "invalid", "content"),
+    "documents_pending_too_many": Entry(
+        "{count} documents of account {account} wait for a review already; wait until they "
+        "are reviewed",
+        "conflict",
+    ),
+    "field_of_other_kind": Entry(
+        "{field} is a field of a {owner}; this account is a {kind}", "invalid"
+    ),
+    "lease_too_short": Entry(
+        "the lease of {line} ends on {date}: it must have {months} months left",
+        "conflict",
+        "lease_ends_on",
+    ),
+    "line_of_other_account": Entry("line {line} isn't of account {account}", "conflict", "line"),
+    "login_needs_national_code": Entry(
+        "a person's login is his national code: `softswitch account set {account} "
+        "national_code CODE` first",
+        "conflict",
+        "national_code",
+    ),
+    "login_taken": Entry("login {login} belongs to another account", "conflict", "login"),
+    "request_fields_unexpected": Entry("only a correction names fields", "invalid", "fields"),
+    "request_kind_unknown": Entry("a request is one of {known}, not {value!r}", "invalid", "kind"),
+    "request_needs_line": Entry(
+        "a fault report needs the line; name it with --line", "invalid", "line"
+    ),
+    "request_not_found": Entry(
+        "there is no request {request}; `softswitch request list` shows them",
+        "not_found",
+        "request",
+    ),
+    "requests_open_too_many": Entry(
+        "account {account} has {most} open requests; wait until one is closed", "conflict"
+    ),
+    "tariff_currency_differs": Entry(
+        "the account is in {currency}, tariff {tariff} in {unit}", "conflict", "tariff"
+    ),
+    "tariff_not_found": Entry(
+        "there is no tariff {tariff!r}; `softswitch tariff list` shows them", "not_found", "tariff"
+    ),
+}

@@ -1,0 +1,32 @@
+"""The catalogue of errors: every code that an operation or a refused call can have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from softswitch.errors.accounts import ACCOUNTS
+from softswitch.errors.calls import CALLS
+from softswitch.errors.entry import Entry
+from softswitch.errors.installation import INSTALLATION
+from softswitch.errors.lines import LINES
+from softswitch.errors.money import MONEY
+from softswitch.errors.network import NETWORK
+from softswitch.errors.numbers import NUMBERS
+from softswitch.errors.refusals import REFUSALS
+from softswitch.errors.values import VALUES
+
+CATALOGUE: Mapping[str, Entry] = MappingProxyType(
+    {
+        **ACCOUNTS,
+        **CALLS,
+        **INSTALLATION,
+        **LINES,
+        **MONEY,
+        **NETWORK,
+        **NUMBERS,
+        **REFUSALS,
+        **VALUES,
+    }
+)
+"""By code."""

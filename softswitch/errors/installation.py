@@ -1,0 +1,56 @@
+"""Errors of the installation, its files and its database."""
+
+from __future__ import annotations
+
+from softswitch.errors.entry import Entry
+
+INSTALLATION = {
+    "argument_malformed": Entry(
+        "argument {field!r} of {operation} can't be {value}: {reason}", "invalid"
+    ),
+    "argument_missing": Entry("{operation} needs the argument {field!r}", "invalid"),
+    "argument_unknown": Entry("{operation} has no argument {field!r}; it takes {known}", "invalid"),
+    "request_malformed": Entry("that is no request to the switch: {reason}", "invalid"),
+    "database_error": Entry("database {name}: {reason}", "unavailable"),
+    "database_failed": Entry("{reason}", "unavailable"),
+    "database_missing": Entry(
+        "the database {name} isn't there: run `softswitch init`", "unavailable"
+    ),
+    "database_number_too_large": Entry("a number is too big for the database", "invalid"),
+    "database_version_new": Entry(
+        "the database {name} has version {found}, newer than this program's {known}: "
+        "install the newer program",
+        "unavailable",
+    ),
+    "database_version_old": Entry(
+        "the database {name} has version {found}, this program needs {needed}: run "
+        "`softswitch init`",
+        "unavailable",
+    ),
+    "file_not_kept": Entry("{name} can't be kept: {reason}", "unavailable"),
+    "file_not_read": Entry("{path} can't be read: {reason}", "unavailable"),
+    "file_not_written": Entry("{path} can't be written: {reason}", "unavailable"),
+    "folder_not_created": Entry("{folder} can't be created: {reason}", "unavailable"),
+    "media_worker_silent": Entry(
+        "a media worker didn't answer in {seconds} s; one that hangs is replaced, and its "
+        "calls end",
+        "unavailable",
+    ),
+    "operation_failed": Entry(
+        "{operation} failed inside the switch ({reason}); see its log", "failed"
+    ),
+    "operation_unknown": Entry("there is no operation {operation!r}", "not_found"),
+    "realm_changed": Entry(
+        "{path}: the lines' passwords belong to the realm {kept!r}, not to {realm!r}: set "
+        "[sip] realm = {kept!r}",
+        "conflict",
+        "realm",
+    ),
+    "secret_too_short": Entry(
+        "{path} is too short; remove it and run `softswitch init`", "unavailable"
+    ),
+    "secret_unusable": Entry(
+        "{path} can't be used ({reason}); remove it and run `softswitch init`", "unavailable"
+    ),
+    "trace_off": Entry("no messages are kept: [trace] megabytes is 0", "unavailable"),
+}

@@ -66,17 +66,24 @@ def received(exchange, phone, method: bytes) -> list[bytes]:
             if source == SWITCH and to == phone.address and data.startswith(method)]  # fmt: skip
 
 
+def received_from(exchange, phone, method: bytes) -> list[bytes]:
+    return [data for _, source, to, data in exchange.wire.log
+            if source == phone.address and to == SWITCH and data.startswith(method)]  # fmt: skip
+
+
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_no_field_of_a_trunks_call_reaches_a_phone(exchange, spelling):
     """A trunk needs no credentials, so that each field is really served."""
     _, beka, trunk = exchange.phones
-    send = trunk.agent.stack.send
+    layer, send = trunk.agent.stack.layer, trunk.agent.stack.send
     for index, name in enumerate(INTERNAL):
-        trunk.agent.send = lambda data, flow, name=recased(name, index): send(
+        layer._send = lambda data, flow, name=recased(name, index): send(
             spoilt(data, name, spelling) if data.startswith(b"INVITE") else data, flow
         )
         trunk.call(BEKA)
         exchange.run(4.0)
+    sent = received_from(exchange, trunk, b"INVITE")
+    assert all(SECRET.encode() in data for data in sent)
     invites = received(exchange, beka, b"INVITE")
     assert len(invites) >= len(INTERNAL) - 6  # some are refused: a Path or Route that is no URI
     for data in invites:

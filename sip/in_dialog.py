@@ -84,7 +84,7 @@ def _on_prack(session: Session, request: Request, flow: Flow, now: float) -> Non
     if reliable is None or not reliable.awaits(request):
         session.stack.reply(request, flow, 481, now)
         return
-    session.stack.reply(request, flow, 488 if request.body else 200, now)
+    session.stack.reply(request, flow, 488 if request.description else 200, now)
     reliable.proceed(now)
 
 
@@ -95,11 +95,11 @@ def _on_update(session: Session, request: Request, flow: Flow, now: float) -> No
     session.note_peer(request)
     session.dialog.refresh_target(request)
     session.dialog.flow = flow
-    if request.body and not session.changes_nothing(request):
+    if request.description and not session.changes_nothing(request):
         _on_update_offer(session, request, flow, now)
         return
     transaction = session.stack.layer.open_server(request, flow)
-    body = session.local_description if request.body else b""
+    body = session.local_description if request.description else b""
     session.finish_update(transaction, 200, body, now)
 
 

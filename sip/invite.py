@@ -71,7 +71,11 @@ class OutgoingInvite:
     )
 
     def __init__(
-        self, session: OutgoingUser, request: Request, credentials: Credentials | None
+        self,
+        session: OutgoingUser,
+        request: Request,
+        offer: bytes,
+        credentials: Credentials | None,
     ) -> None:
         self._session = session
         self._request = request
@@ -85,8 +89,8 @@ class OutgoingInvite:
         self._cancelled = False
         self._ack: tuple[bytes, Flow] | None = None
         self.answered_tag: str | None = None
-        self.offered = bool(request.body)
-        self.offer = request.body
+        self.offered = bool(offer)
+        self.offer = offer
         self.over = False
         """A final response came, or none will."""
 
@@ -265,7 +269,7 @@ class IncomingInvite:
         self._supported: Supported | None = None
         self._reliable: ReliableSender | None = None
         self.transaction = transaction
-        self.offered = bool(transaction.request.body)
+        self.offered = bool(transaction.request.description)
         transaction.user = self
 
     @property

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from sip import grammar
+from sip.bodies import SDP_TYPE, BodyPart, description_in, parts_of
 from sip.errors import REASONS, ParseError
 from sip.fields import Field, breaks, index
 from sip.grammar import octets, text
@@ -257,6 +258,26 @@ class Message:
         """Type and subtype, lower case, without parameters."""
         value = self.get(b"content-type")
         return None if value is None else text(value.partition(b";")[0].strip(b" \t").lower())
+
+    @property
+    def description(self) -> bytes:
+        """The session description (SDP) in the body, alone or as a part of a multipart body; b""
+        if there is none. A body without a Content-Type is taken for one."""
+        if not self.body:
+            return b""
+        content_type = self.get(b"content-type")
+        if content_type is None or content_type == SDP_TYPE:
+            return self.body
+        return description_in(content_type, self.body)
+
+    @property
+    def parts(self) -> tuple[BodyPart, ...]:
+        """The parts of the body (RFC 5621), a single one if it isn't multipart.
+
+        Raises:
+            ParseError: 400, a multipart body that can't be read.
+        """
+        return parts_of(self.get(b"content-type") or b"", self.body)
 
     def validate(self) -> None:
         """Hold the message against what every message must have (section 8.1.1).

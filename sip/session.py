@@ -136,7 +136,7 @@ class Session:
         if incoming is None or incoming.answered or incoming.waiting_for_ack:
             return
         if body:
-            self.agreed(body, incoming.request.body)
+            self.agreed(body, incoming.request.description)
 
         def build(more: Fields) -> Response:
             return self._response(status, None, body, (*extra, *more))
@@ -151,7 +151,7 @@ class Session:
         if self.state is State.EARLY:
             self.state = State.CONFIRMED
         if incoming.offered:
-            self.agreed(body, incoming.request.body)
+            self.agreed(body, incoming.request.description)
         else:  # our offer, which the ACK will answer
             self.local_description = body or self.local_description
         self.respond(
@@ -204,9 +204,10 @@ class Session:
     # Commands: the calling side
 
     def send_invite(
-        self, request: Request, now: float, credentials: Credentials | None = None
+        self, request: Request, offer: bytes, now: float, credentials: Credentials | None = None
     ) -> None:
-        self.outgoing = OutgoingInvite(self, request, credentials or self.credentials)
+        """Send an INVITE or re-INVITE whose body has this offer, b"" if it asks for one."""
+        self.outgoing = OutgoingInvite(self, request, offer, credentials or self.credentials)
         self.outgoing.send(now)
 
     def acknowledge(self, body: bytes, now: float) -> None:
@@ -238,7 +239,7 @@ class Session:
         if body:
             fields.append(SDP)
         self.refresher.by_reinvite = False
-        self.send_invite(self.stack.in_dialog(self.dialog, "INVITE", fields, body), now)
+        self.send_invite(self.stack.in_dialog(self.dialog, "INVITE", fields, body), body, now)
 
     @property
     def confirmed(self) -> bool:
@@ -331,8 +332,8 @@ class Session:
         assert self.outgoing is not None
         acknowledge_provisional(self.stack, early, response, b"", now)
         self.dialog.local_cseq = max(self.dialog.local_cseq, early.local_cseq)
-        if response.body and self.outgoing.offered:
-            self.agreed(self.outgoing.offer, response.body)
+        if response.description and self.outgoing.offered:
+            self.agreed(self.outgoing.offer, response.description)
 
     def invite_answered(self, invite: OutgoingInvite, response: Response, now: float) -> None:
         if self.state is State.ENDED:  # a re-INVITE that our BYE overtook
@@ -349,10 +350,10 @@ class Session:
         self.note_peer(response)
         self.refresher.learn(self, response, now)
         if invite.offered:
-            self.agreed(invite.offer, response.body)
+            self.agreed(invite.offer, response.description)
             invite.acknowledge(b"", now)
         else:
-            self.remote_description = response.body
+            self.remote_description = response.description
         if not self.refresher.by_reinvite:
             self.tell(ReinviteAnswered(self, response) if again else Answered(self, response))
 
@@ -378,7 +379,7 @@ class Session:
             return
         incoming.acknowledged()
         if not incoming.offered:
-            self.agreed(self.local_description, request.body)
+            self.agreed(self.local_description, request.description)
         if not self._send_deferred_bye(now):
             self.tell(Acknowledged(self, request))
 
@@ -397,7 +398,7 @@ class Session:
 
     def changes_nothing(self, request: Request) -> bool:
         """Whether it only refreshes the session: the other leg needn't hear of it."""
-        return bool(request.body) and request.body == self.remote_description
+        return bool(request.description) and request.description == self.remote_description
 
     def open_incoming(self, transaction: ServerTransaction, now: float) -> None:
         """Take on an INVITE that came; 100 Trying goes out at once."""
@@ -440,7 +441,7 @@ class Session:
         transaction, self.update = self.update, None
         if transaction is not None:
             if status == 200:
-                self.agreed(body, transaction.request.body)
+                self.agreed(body, transaction.request.description)
             self.finish_update(transaction, status, body, now)
 
     def finish_update(

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sip import in_dialog
+from sip.bodies import SDP_TYPE, BodyPart, multipart
 from sip.capabilities import ALLOW, METHODS, OUT_OF_DIALOG, not_understood
 from sip.credentials import Credentials
 from sip.dialog import Dialog, DialogId, request_uri, wants_sips
@@ -49,6 +50,8 @@ class Invitation:
     credentials: Credentials | None = None
     pinned: bool = True
     """The peer is reached by `flow` whatever its Contact says."""
+    parts: tuple[BodyPart, ...] = ()
+    """Body parts that go along with the offer, such as the caller's location."""
     trusts: Callable[[Flow], bool] | None = None
     """Whether requests of the dialog may come from there, when it isn't the host that `flow`
     leads to; None: from anywhere."""
@@ -279,8 +282,8 @@ class UserAgent:
         referral.tell(100, now)
         return referral
 
-    def invite(self, invitation: Invitation, body: bytes, now: float) -> Session:
-        """Send an INVITE with this offer; without a body it asks for one."""
+    def invite(self, invitation: Invitation, offer: bytes, now: float) -> Session:
+        """Send an INVITE with this offer (SDP); with b"" it asks for one."""
         tag = self.stack.token()
         dialog = Dialog(
             call_id=self.stack.token(),
@@ -299,16 +302,26 @@ class UserAgent:
             "INVITE", dialog.next_cseq(), self.stack.via(invitation.flow)
         )
         fields[1] = (b"Max-Forwards", b"%d" % invitation.max_forwards)
-        capabilities = self.stack.capabilities if body else self._without_offer
+        capabilities = self.stack.capabilities if offer else self._without_offer
         fields += [(b"Contact", dialog.contact), *capabilities, self.stack.agent_field]
         if self.stack.session_interval is not None:
             fields += self.stack.session_interval.request_fields()
         fields += invitation.extra
-        if body:
-            fields.append((b"Content-Type", b"application/sdp"))
-        request = Request.build("INVITE", target, fields, body)
-        session.send_invite(request, now, invitation.credentials)
+        content = self._content(offer, invitation.parts)
+        if content.body:
+            fields += content.fields
+        request = Request.build("INVITE", target, fields, content.body)
+        session.send_invite(request, offer, now, invitation.credentials)
         return session
+
+    def _content(self, offer: bytes, parts: tuple[BodyPart, ...]) -> BodyPart:
+        """The body of an INVITE with its Content-Type: the offer, and what goes along with it."""
+        description = BodyPart(((b"Content-Type", SDP_TYPE),), offer)
+        if not parts:
+            return description
+        boundary = self.stack.token().encode("ascii")
+        body = multipart([description, *parts] if offer else list(parts), boundary)
+        return BodyPart(((b"Content-Type", b"multipart/mixed;boundary=" + boundary),), body)
 
     def session(self, dialog: DialogId) -> Session | None:
         """The session of a dialog: Call-ID, our tag, the peer's."""

@@ -17,6 +17,7 @@ from rtp.session import MediaError, MediaSession
 from sip.credentials import Credentials
 from sip.fields import Fields
 from sip.flow import Flow
+from sip.geolocation import Location, location_of
 from sip.message import Request
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.admission import Stages
@@ -287,7 +288,9 @@ class CallContext:
             raise Refusal(404, "service_not_dialled")
         if isinstance(destination, ToLine):
             return self._ring_line(destination, identity, left, extra)
-        return await self._ring_trunks(destination, identity, left, extra)
+        # Where the caller is goes to who sends help, and to nobody else.
+        location = location_of(request) if destination.emergency else Location()
+        return await self._ring_trunks(destination, identity, left, extra, location)
 
     def _ring_line(
         self, destination: ToLine, identity: Identity, max_forwards: int, extra: Fields
@@ -329,7 +332,12 @@ class CallContext:
         return b"<sip:%s@%s>" % (number.encode("ascii"), self.domain)
 
     async def _ring_trunks(
-        self, destination: ToTrunk, identity: Identity, left: int, extra: Fields
+        self,
+        destination: ToTrunk,
+        identity: Identity,
+        left: int,
+        extra: Fields,
+        location: Location,
     ) -> list[Attempt]:
         attempts = []
         from_ = from_field(identity, self.domain)
@@ -338,9 +346,11 @@ class CallContext:
             for flow in await self.trunk_flows.find(trunk):
                 trusts = partial(self.trusts, trunk)
                 fields = (*asserting, *extra) if trunk.trusted else extra
+                fields = (*fields, *location.fields)
                 invitation = _trunk_invitation(
                     trunk, flow, destination.number, from_, left, fields, trusts
                 )
+                invitation = replace(invitation, parts=location.parts)
                 attempts.append(
                     Attempt(
                         (invitation,),

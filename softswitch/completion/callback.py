@@ -163,7 +163,7 @@ class CallbackCall(PlacedCall):
         self.parties.put("a", session, line, identity)
         self.media.join("a", LegSecurity.of(session))
         self.parties.name("b", shown)
-        self.opening.offer = CallMedia.read(response.body or session.remote_description)
+        self.opening.offer = CallMedia.read(response.description or session.remote_description)
         self.learn("a", self.opening.offer)
         self._sound_of_ringing(line)
         return None

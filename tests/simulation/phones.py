@@ -290,13 +290,17 @@ class Phone:
                 self.status = 200
                 if not session.outgoing.offered:
                     session.acknowledge(self._description(), self.now)
-                self._talk(session, response.body)
+                self._talk(session, response.description)
             case Refused(_, status, _):
                 self.status = status
             case Acknowledged(session) if session not in self.talking:
-                self._talk(session, event.request.body or session.incoming.request.body)
+                self._talk(
+                    session, event.request.description or session.incoming.request.description
+                )
             case Reinvited(session, request):
-                self._remote_port[session] = port_of(request.body) or self._remote_port[session]
+                self._remote_port[session] = (
+                    port_of(request.description) or self._remote_port[session]
+                )
                 self._renegotiate(session, request)
             case HungUp(session) | Cancelled(session):
                 self._over(session)
@@ -308,7 +312,7 @@ class Phone:
                 pass
 
     def _renegotiate(self, session: Session, request: Request) -> None:
-        if not self._understands(request.body):
+        if not self._understands(request.description):
             session.reject(488, self.now)
             return
         session.accept(self._sdp(), self.now)
@@ -320,7 +324,7 @@ class Phone:
         session = self.agent.open_session(received, self.now, pinned=True)
         session.owner = self
         self.rung = session
-        if not self._understands(received.request.body):
+        if not self._understands(received.request.description):
             session.reject(488, self.now)
             return
         early = self._description() if self.behaviour.early_media else b""

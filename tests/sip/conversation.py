@@ -36,6 +36,8 @@ class Conversation:
         self.events: dict[Address, list[Event]] = {ALICE: [], BOB: []}
         self.trace: list[str] = []
         self.drop: Callable[[str], bool] = lambda label: False
+        self.spoil: Callable[[bytes], bytes] = lambda data: data
+        """What the wire makes of a message."""
         self._wire: list[tuple[float, int, bytes, Address, Address]] = []
         self._order = 0
         for address, seed in ((ALICE, 1), (BOB, 2)):
@@ -81,7 +83,7 @@ class Conversation:
                     self.trace[-1] += " lost"
                     continue
                 self._order += 1
-                item = (self.now + DELAY, self._order, data, address, flow.remote)
+                item = (self.now + DELAY, self._order, self.spoil(data), address, flow.remote)
                 self._wire.append(item)
             self.events[address] += agent.events()
 

@@ -41,7 +41,7 @@ class Asker:
     def offer(self) -> bytes:
         """What a newcomer's INVITE offers."""
         incoming = self.session.incoming
-        return b"" if incoming is None else incoming.request.body
+        return b"" if incoming is None else incoming.request.description
 
     def accept(self, body: bytes, now: float) -> None:
         if self.update:
@@ -144,15 +144,15 @@ class Renegotiation:
         call = self._call
         match letter:
             case sip_events.Reinvited(session, request):
-                self.ask(Asker(call.side_of(session), session), request.body, now)
+                self.ask(Asker(call.side_of(session), session), request.description, now)
             case sip_events.Updated(session, request):
-                self.ask(Asker(call.side_of(session), session, True), request.body, now)
+                self.ask(Asker(call.side_of(session), session, True), request.description, now)
             case sip_events.ReinviteAnswered(session, response):
-                self._answered(session, response.body, now)
+                self._answered(session, response.description, now)
             case sip_events.ReinviteRefused(session, status):
                 self._refused(session, status, now)
             case sip_events.Acknowledged(session, request):
-                self._acknowledged(session, request.body, now)
+                self._acknowledged(session, request.description, now)
                 if self._deferred is not None:
                     deferred, self._deferred = self._deferred, None
                     self.ask(*deferred, now)

@@ -284,7 +284,7 @@ class Transfer:
         now = call.now()
         self._branches.won(session, now)
         try:
-            answer = CallMedia.read(response.body or session.remote_description)
+            answer = CallMedia.read(response.description or session.remote_description)
         except SipError:
             session.bye(now)
             return await self._fail(Refusal(488, "transfer_answer_unusable"))
@@ -321,7 +321,7 @@ class Transfer:
 
     async def _agreed_with_taker(self, taker: PickUp, request: Request) -> Ending | None:
         try:
-            theirs = CallMedia.read(request.body)
+            theirs = CallMedia.read(request.description)
         except (ParseError, SipError):
             self._drop_taker(self._call.now())
             return None

@@ -143,7 +143,7 @@ class ServiceSession:
             case sip_events.Referred(session, request, flow):
                 call.service_leg.referred(session, request, flow)
             case sip_events.ReinviteAnswered(_, response):
-                self._answered(response.body)
+                self._answered(response.description)
             case sip_events.ReinviteRefused(_, status) if status == 491:
                 call.context.loop.call_later(RETRY_SECONDS, call.post, OfferAnew())
             case OfferAnew():
@@ -177,7 +177,9 @@ class ServiceSession:
         now = self._call.now()
         try:
             media = self._call.media
-            offer = media.read_again(self._side, request.body) if request.body else None
+            offer = (
+                media.read_again(self._side, request.description) if request.description else None
+            )
             body = self._description(offer)
         except (ParseError, SipError) as error:
             if update:
@@ -204,11 +206,11 @@ class ServiceSession:
         if self._unsettled:
             self._unsettled = False
             self._offer_anew()
-        if not request.body:
+        if not request.description:
             return None
         call = self._call
         try:
-            description = CallMedia.read(request.body)
+            description = CallMedia.read(request.description)
             call.media.answer_itself(self._side, description)  # whether there is a codec for both
         except (ParseError, SipError) as error:
             return Ending("callee", 200, 65, rule=f"media: {error.reason}")

@@ -50,8 +50,8 @@ class Opening:
 
     def read_offer(self) -> None:
         """Raises SipError: there is one that can't be used."""
-        if self._call.request.body:
-            self.offer = CallMedia.read(self._call.request.body)
+        if self._call.request.description:
+            self.offer = CallMedia.read(self._call.request.description)
 
     def order(self) -> asyncio.Future[MediaSession]:
         """Ask for the call's ports."""
@@ -148,7 +148,7 @@ class Opening:
         call.payers.rang(call.context.wall_ms())
         call.context.changed(call)
         body = b""
-        heard = try_read(response.body) if early else None
+        heard = try_read(response.description) if early else None
         if heard is not None and self.offer is not None:
             call.tones.stop_ringing()
             self._early = heard

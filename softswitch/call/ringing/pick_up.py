@@ -55,7 +55,7 @@ def may(call: Call, rung: Iterable[Line], letter: PickUp) -> bool:
 
 def has_offer(session: Session) -> bool:
     """Whether a taker's INVITE makes one."""
-    return session.incoming is not None and bool(session.incoming.request.body)
+    return session.incoming is not None and bool(session.incoming.request.description)
 
 
 def offer(call: Call, side: Side, heard: SessionDescription | None, letter: PickUp) -> bool:
@@ -128,7 +128,7 @@ def offer_of(session: Session) -> SessionDescription:
     Raises:
         SipError: 488, nothing that could be relayed.
     """
-    body = b"" if session.incoming is None else session.incoming.request.body
+    body = b"" if session.incoming is None else session.incoming.request.description
     if not body:
         raise SipError(488)
     return CallMedia.read(body)

@@ -245,7 +245,7 @@ class Ringing:
             case sip_events.Acknowledged(session, request):
                 return self._taken(session, request)
             case sip_events.Updated(session, request):
-                self._call.opening.update(session, request.body)
+                self._call.opening.update(session, request.description)
             case Registered(binding):
                 self._ring_late(binding)
             case _:
@@ -279,7 +279,7 @@ class Ringing:
                 if status not in NO_COMMON_CODEC or not self._offer_more(branches, session):
                     hunt.failed(session, status, response)
             case sip_events.Updated(session, request):
-                call.opening.update(session, request.body)
+                call.opening.update(session, request.description)
         return None
 
     def _answered(
@@ -322,7 +322,7 @@ class Ringing:
         Raises:
             SipError: 488, it can't be used.
         """
-        return CallMedia.read(response.body or session.remote_description)
+        return CallMedia.read(response.description or session.remote_description)
 
     def _picked_up(self, letter: PickUp) -> Winner | None:
         if not pick_up.may(self._call, self.lines, letter):
@@ -344,7 +344,7 @@ class Ringing:
         if taker is None or session is not taker.session:
             return None
         try:
-            description = CallMedia.read(request.body)
+            description = CallMedia.read(request.description)
         except (ParseError, SipError):
             self._drop_taker(self._call.now())
             return None

@@ -40,11 +40,11 @@ from softswitch.admission.routing import (
 )
 from softswitch.call.charging.accounting import Record, SettlementDesk
 from softswitch.call.media.call_tones import Tones
-from softswitch.call.media.keys import KeyPolicy
-from softswitch.call.media.leg_security import LegSecurity, SrtpPolicy
+from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.ringing.forking import Attempt, PhoneRinger
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.last_calls import LastCall
+from softswitch.subscribers.policies import KeyPolicy, SrtpPolicy
 from softswitch.subscribers.refusal import Refusal
 from softswitch.subscribers.supplementary import Unanswered
 from softswitch.trace.log import Log

@@ -133,16 +133,19 @@ def _phones(config: Config, lines: list[DemoLine]) -> str:
 
 def _nationally(number: str, config: Config) -> str:
     """The number as people of the country dial it."""
-    plan = config.number_plan()
+    from softswitch.admission.settings import number_plan
+
+    plan = number_plan(config)
     short = number[1 + len(plan.country_code) :]
     return f"0{short}" if _reads_as(f"0{short}", number, config) else number[1:]
 
 
 def _reads_as(dialled: str, number: str, config: Config) -> bool:
     from softswitch.admission.numbering import NumberError
+    from softswitch.admission.settings import number_plan
 
     try:
-        return config.number_plan().read(dialled).number == number
+        return number_plan(config).read(dialled).number == number
     except NumberError:
         return False
 

@@ -7,7 +7,6 @@ busy, or at all if he couldn't be reached.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from softswitch.admission.caller_id import Identity, identity_of
 from softswitch.call.call import Call
@@ -17,13 +16,11 @@ from softswitch.call.live_calls import LiveCalls
 from softswitch.completion import texts
 from softswitch.completion.callback import CallbackCall, PlacedCall, ShortRing
 from softswitch.completion.queue import WaitingQueue
-from softswitch.completion.waiting import Reason, State, Waiting, why_not
+from softswitch.completion.waiting import Reason, State, Waiting, Windows, why_not
+from softswitch.config.completion import CompletionSection
+from softswitch.services.text_sender import TextSender
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.refusal import Refusal
-
-if TYPE_CHECKING:
-    from softswitch.config.completion import CompletionSection
-    from softswitch.services.text_sender import TextSender
 
 ENGAGED = frozenset({16, 19})
 """Q.850 causes of unanswered calls in which the called phone did ring until the end."""
@@ -51,7 +48,7 @@ class CompletionDesk:
     ) -> None:
         self.queue = queue
         self._settings = settings
-        self._windows = settings.windows()
+        self._windows = Windows.of(settings)
         self._texts = texts
         self._zone = zone
         self._language = language

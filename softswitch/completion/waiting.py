@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from softswitch.config.completion import CompletionSection
 from softswitch.subscribers.directory import Line
 
 State = Literal["declined", "accepted", "to_offer", "offered"]
@@ -36,6 +37,15 @@ class Windows:
     connect_ms: int = 7_200_000
     ring_ms: int = 1_800_000
     keep_ms: int = 7 * 86_400_000
+
+    @classmethod
+    def of(cls, settings: CompletionSection) -> Windows:
+        """The windows that the configuration sets."""
+        return cls(
+            settings.connect_minutes * 60_000,
+            settings.ring_minutes * 60_000,
+            settings.keep_days * 86_400_000,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
@@ -15,10 +15,6 @@ from softswitch.config.values import (
     numeric_address,
     port_range,
 )
-
-if TYPE_CHECKING:
-    from rtp.session import MediaSettings
-    from softswitch.admission.least_cost import LeastCost
 
 
 class MediaSection(Section):
@@ -51,19 +47,6 @@ class MediaSection(Section):
     """Whether two who share no codec may talk, by way of the sound tier; else the call is refused
     with 488."""
 
-    def session_settings(self) -> MediaSettings:
-        from rtp.session import BATCH_FROM, MediaSettings
-
-        return MediaSettings(
-            self.latch_seconds,
-            self.silence_seconds,
-            self.hold_silence_seconds,
-            self.quarantine_seconds,
-            self.fast_path == "auto",
-            self.hung_seconds,
-            BATCH_FROM if self.io_uring == "auto" else None,
-        )
-
 
 class CallsSection(Section):
     """[calls]: limits of every call."""
@@ -94,11 +77,6 @@ class TrunksSection(Section):
     used), or allowed (only the cost decides)."""
     compare_seconds: Annotated[int, Field(ge=1, le=86_400)] = 180
     """The length of a call by which what trunks cost is compared."""
-
-    def least_cost(self) -> LeastCost:
-        from softswitch.admission.least_cost import LeastCost
-
-        return LeastCost(self.at_a_loss, self.compare_seconds)
 
     @field_validator("ping_seconds")
     @classmethod

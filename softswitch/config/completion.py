@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from softswitch.completion.waiting import Windows
 from softswitch.config.values import Section
 
 Minutes = Annotated[int, Field(ge=1, le=10_080)]
@@ -29,8 +28,3 @@ class CompletionSection(Section):
     """The short ring, by which a phone lists a missed call."""
     call_back_seconds: Annotated[int, Field(ge=5, le=120)] = 30
     """How long the waiting caller is rung when the connection is to be made."""
-
-    def windows(self) -> Windows:
-        return Windows(
-            self.connect_minutes * 60_000, self.ring_minutes * 60_000, self.keep_days * 86_400_000
-        )

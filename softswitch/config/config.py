@@ -12,7 +12,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -47,10 +47,6 @@ from softswitch.config.values import (
 )
 from softswitch.config.voicemail import FOLDER as VOICEMAIL_FOLDER
 from softswitch.config.voicemail import VoicemailSection
-
-if TYPE_CHECKING:
-    from sip.session_timer import SessionInterval
-    from softswitch.admission.numbering import NumberPlan
 
 DEFAULT_PATH = Path("softswitch.toml")
 ENVIRONMENT_PREFIX = "SOFTSWITCH_"
@@ -231,30 +227,6 @@ class Config(Section):
     def listens_everywhere(self) -> bool:
         """Whether a socket has all of this machine's addresses."""
         return any(ipaddress.ip_address(listen.host).is_unspecified for listen in self.sip.listen)
-
-    def session_interval(self) -> SessionInterval | None:
-        """Of the session timers; None when they are off."""
-        from sip.session_timer import SessionInterval
-
-        if self.sip.session_expires_seconds == 0:
-            return None
-        return SessionInterval(
-            self.sip.session_expires_seconds, self.sip.min_session_expires_seconds
-        )
-
-    def number_plan(self) -> NumberPlan:
-        """How numbers are read in this switch's country. Raises ConfigError."""
-        from softswitch.admission.numbering import NumberPlan
-
-        try:
-            return NumberPlan(
-                self.switch.country,
-                area_code=self.numbers.area_code,
-                emergency=self.numbers.emergency,
-                codes=self.codes.by_code(),
-            )
-        except ValueError as error:
-            raise ConfigError(f"{self.path}: [switch] country: {error}") from None
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from softswitch.config.values import Section, below_config, split_address
-from softswitch.mail.letter import is_address
+from softswitch.subscribers.mail_address import is_address
 
 SUBMISSION_PORT = 587
 """RFC 6409."""

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-MAX_ADDRESS = 254
-"""RFC 5321 section 4.5.3.1.3, without the angle brackets."""
+from softswitch.subscribers.mail_address import is_address
+
 MAX_SUBJECT = 200
 MAX_KEY = 160
-
-_ADDRESS = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-    r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
-)
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is one plain address that a mail can go to."""
-    return len(text) <= MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +37,7 @@ class Mail:
     Args:
         key: what caused it, e.g. "voicemail:8f3a". Queuing the same key again changes nothing,
             and every copy of the mail has the same Message-ID.
-        to: one address; see :func:`is_address`.
+        to: one address; see :mod:`softswitch.subscribers.mail_address`.
 
     Raises:
         ValueError: it can't be mailed like this.

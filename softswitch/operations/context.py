@@ -19,6 +19,7 @@ from billing.facts.tariff import Tariff
 from billing.stores import rental_store, sales_store, tariff_store
 from billing.stores.store import CdrFilter, Store
 from softswitch.admission.numbering import NumberError, NumberPlan
+from softswitch.admission.settings import number_plan
 from softswitch.config.config import Config
 from softswitch.control.errors import OperationError
 from softswitch.database import news
@@ -93,7 +94,7 @@ class Context:
 
     @cached_property
     def plan(self) -> NumberPlan:
-        return self.config.number_plan()
+        return number_plan(self.config)
 
     def tell(self) -> None:
         """Tell the other switches on this database what `changes` names."""

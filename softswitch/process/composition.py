@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from billing.facts.cdr import Cdr
 from billing.stores.group_commit import AccountsChanged, GroupCommit
 from billing.stores.store import Store
+from rtp.session import BATCH_FROM, MediaSettings
 from sip.digest import Algorithm, DigestVerifier, Nonces
 from sip.endpoint import Endpoint
 from sip.flow import Address, Flow
 from sip.guard import Guard
 from sip.registrar import Registrar, RegistrarLimits
+from sip.session_timer import SessionInterval
 from sip.transport.tls import Tls
 from sip.user_agent import UserAgent
 from softswitch.admission.addressing import no_address
 from softswitch.admission.admission import BindingsOf, Stages
 from softswitch.admission.authentication import Authenticator
+from softswitch.admission.settings import least_cost, number_plan
 from softswitch.call.context import Limits, Media, TrunkFlows
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media.call_tones import Tones
@@ -116,7 +119,28 @@ class Books:
     bindings: Bindings
 
 
-# SIP
+# Media and SIP
+
+
+def media_settings(config: Config) -> MediaSettings:
+    media = config.media
+    return MediaSettings(
+        media.latch_seconds,
+        media.silence_seconds,
+        media.hold_silence_seconds,
+        media.quarantine_seconds,
+        media.fast_path == "auto",
+        media.hung_seconds,
+        BATCH_FROM if media.io_uring == "auto" else None,
+    )
+
+
+def session_interval(config: Config) -> SessionInterval | None:
+    """Of the session timers (RFC 4028); None: they are off."""
+    sip = config.sip
+    if sip.session_expires_seconds == 0:
+        return None
+    return SessionInterval(sip.session_expires_seconds, sip.min_session_expires_seconds)
 
 
 def recorder(config: Config, machine: Machine) -> Recorder | None:
@@ -139,7 +163,7 @@ def user_agent(
         randbits=machine.randbits,
         sent_by=sent_by,
         server=SERVER,
-        session_interval=config.session_interval(),
+        session_interval=session_interval(config),
         max_sessions=config.guard.max_dialogs,
     )
     if config.sip.large_requests == "tcp":
@@ -233,7 +257,7 @@ def stages(
     known = books.working_set
     return Stages(
         known.directory,
-        config.number_plan(),
+        number_plan(config),
         known.tariffs,
         known.assignments,
         bindings_of,
@@ -243,7 +267,7 @@ def stages(
         is_down=trunk_monitor.is_down,
         outgoing_of=live_calls.outgoing_of_account,
         services=answering(config.codes.by_code()),
-        least_cost=config.trunks.least_cost(),
+        least_cost=least_cost(config.trunks),
         stars=config.codes.star_codes(),
         last_caller=config.codes.last_caller,
     )

@@ -42,7 +42,7 @@ from softswitch.operations.dispatch import Dispatcher, LiveOperations
 from softswitch.operations.installation.setup import epoch_ms, nonce_secret
 from softswitch.operations.network import nodes
 from softswitch.process.chance import Chance
-from softswitch.process.composition import Books, Machine, Network
+from softswitch.process.composition import Books, Machine, Network, media_settings
 from softswitch.process.housekeeping import DueRound, GarbageRound, NewsRound, Rounds
 from softswitch.process.keeping import BindingKeeper, JournalKeeper
 from softswitch.process.live import LIVE_OPERATIONS, Live
@@ -174,7 +174,7 @@ class Server:
             self._config.media_bind_address,
             media.ports,
             media.workers,
-            media.session_settings(),
+            media_settings(self._config),
             on_silent=self._silent,
             on_one_way=self._one_way,
             on_lost=self._lost,

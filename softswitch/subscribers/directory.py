@@ -19,14 +19,13 @@ from sip.uri import Uri
 from softswitch.subscribers.caps import CapsWatch
 from softswitch.subscribers.last_calls import LastCall, LastCalls
 from softswitch.subscribers.mailbox import VoiceMailbox
+from softswitch.subscribers.policies import KeyPolicy, SrtpPolicy
 from softswitch.subscribers.rented import RentedNumbers
 from softswitch.subscribers.standing import Kind, passes
 from softswitch.subscribers.supplementary import NO_SERVICES, Supplementary
 
 if TYPE_CHECKING:
     from sip.digest import Algorithm
-    from softswitch.call.media.keys import KeyPolicy
-    from softswitch.call.media.leg_security import SrtpPolicy
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

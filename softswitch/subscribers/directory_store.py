@@ -36,15 +36,14 @@ from billing.stores.schema import account_changes_table, change_row, metadata
 from sip.digest import Algorithm
 from sip.flow import Flow
 from sip.registrar import Binding
-from softswitch.conference.rooms import forget_rooms
 from softswitch.database.news import tell_of_lines
 from softswitch.subscribers.caps import Caps
 from softswitch.subscribers.directory import Directory, Line, Source, Trunk, Waiting
 from softswitch.subscribers.mailbox import VoiceMailbox
+from softswitch.subscribers.mailbox_store import mailboxes_of
 from softswitch.subscribers.pin_tries import Secret, forget_tries
 from softswitch.subscribers.service_store import forget_services, services_of
 from softswitch.subscribers.supplementary import NO_SERVICES, Supplementary
-from softswitch.voicemail.store import forget_mailbox, mailboxes_of
 
 HA1_COLUMNS = {
     Algorithm("MD5"): "ha1_md5",
@@ -142,6 +141,10 @@ caps_table = Table(
     Column("countries", String),
     Column("high_risk", Boolean, nullable=False),
 )
+
+
+Forget = Callable[[Connection, int], None]
+"""Deletes the rows that a room keeps of the line with this id."""
 
 
 class DirectoryStore:
@@ -252,13 +255,18 @@ class DirectoryStore:
             forget_tries(connection, Secret("line", str(line_id)))
             tell_of_lines(connection, [line_id])
 
-    def remove_line(self, line: Line) -> None:
+    def remove_line(self, line: Line, forget: Iterable[Forget] = ()) -> None:
+        """Delete a line with its registrations, services and wrong PIN tries.
+
+        Args:
+            forget: deletes what other rooms keep of it, in the same transaction.
+        """
         with self._engine.begin() as connection:
             connection.execute(delete(bindings_table).where(bindings_table.c.aor == line.login))
             forget_services(connection, line.id)
-            forget_mailbox(connection, line.id)
+            for each in forget:
+                each(connection, line.id)
             forget_tries(connection, Secret("line", str(line.id)))
-            forget_rooms(connection, line.id)
             _note_id(connection, line.id)
             connection.execute(delete(lines_table).where(lines_table.c.id == line.id))
 

@@ -12,7 +12,7 @@ from datetime import date
 
 from billing.facts.calendar import add_months
 from softswitch.errors.coded import CodedError
-from softswitch.mail.letter import is_address
+from softswitch.subscribers.mail_address import is_address
 
 PERSON = "person"
 COMPANY = "company"

@@ -6,7 +6,7 @@ whole. How many messages wait is kept in the line's own row, in the same transac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,27 +36,13 @@ from softswitch.database.news import tell_of_lines
 from softswitch.mail.letter import Mail
 from softswitch.mail.outbox import queue
 from softswitch.subscribers.directory import Waiting
-from softswitch.subscribers.mailbox import CONDITIONS, VoiceMailbox
+from softswitch.subscribers.mailbox import VoiceMailbox
+from softswitch.subscribers.mailbox_store import mailbox_row, mailboxes_table
 from softswitch.subscribers.pin_tries import Secret, forget_tries
-from softswitch.subscribers.supplementary import ForwardKind
 
 State = Literal["recording", "new", "saved"]
 
 MAX_CALLING = 64
-
-mailboxes_table = Table(
-    "mailboxes",
-    metadata,
-    Column("line_id", Integer, ForeignKey("lines.id"), primary_key=True),
-    Column("takes", String(64), nullable=False),
-    Column("pin", String(128)),
-    Column("greeting", String(64)),
-    Column("email", String(254)),
-    Column("max_seconds", Integer),
-    Column("max_messages", Integer),
-    Column("days_kept", Integer),
-    Column("ring_seconds", Integer),
-)
 
 messages_table = Table(
     "voice_messages",
@@ -120,16 +106,6 @@ class Greeting:
     created_at: int
 
 
-def mailboxes_of(
-    connection: Connection, line_ids: Iterable[int] | None = None
-) -> dict[int, VoiceMailbox]:
-    """By line; None means all lines."""
-    query = select(mailboxes_table)
-    if line_ids is not None:
-        query = query.where(mailboxes_table.c.line_id.in_(list(line_ids)))
-    return {row.line_id: _mailbox(row) for row in connection.execute(query)}
-
-
 def forget_mailbox(connection: Connection, line_id: int) -> None:
     """The mailbox of a line and all that is in it."""
     for each in (messages_table, greetings_table, mailboxes_table):
@@ -148,7 +124,7 @@ class VoicemailStore:
 
     def save(self, line_id: int, mailbox: VoiceMailbox) -> None:
         """Open a mailbox, or change its settings; a new PIN unlocks it."""
-        row = _mailbox_row(mailbox)
+        row = mailbox_row(mailbox)
         mine = mailboxes_table.c.line_id == line_id
         with self._engine.begin() as connection:
             known = connection.execute(select(mailboxes_table.c.pin).where(mine)).first()
@@ -339,33 +315,6 @@ def _sounds(connection: Connection, line_id: int | None) -> list[str]:
             query = query.where(each.c.line_id == line_id)
         found += connection.execute(query).scalars()
     return found
-
-
-def _mailbox(row: Row[Any]) -> VoiceMailbox:
-    takes: tuple[ForwardKind, ...] = tuple(name for name in CONDITIONS if name in row.takes.split())
-    return VoiceMailbox(
-        takes=takes,
-        pin=row.pin,
-        greeting=row.greeting,
-        email=row.email,
-        max_seconds=row.max_seconds,
-        max_messages=row.max_messages,
-        days_kept=row.days_kept,
-        ring_seconds=row.ring_seconds,
-    )
-
-
-def _mailbox_row(mailbox: VoiceMailbox) -> dict[str, Any]:
-    return {
-        "takes": " ".join(mailbox.takes),
-        "pin": mailbox.pin,
-        "greeting": mailbox.greeting,
-        "email": mailbox.email,
-        "max_seconds": mailbox.max_seconds,
-        "max_messages": mailbox.max_messages,
-        "days_kept": mailbox.days_kept,
-        "ring_seconds": mailbox.ring_seconds,
-    }
 
 
 def _message(row: Row[Any]) -> Message:

@@ -7,9 +7,10 @@ from exchange import Exchange
 
 from softswitch.completion.store import CompletionStore
 from softswitch.completion.waiting import Waiting
-from softswitch.conference.rooms import DialInRoom, RoomStore
+from softswitch.conference.rooms import DialInRoom, RoomStore, forget_rooms
 from softswitch.operations.context import Reload
 from softswitch.subscribers.directory_store import DirectoryStore
+from softswitch.voicemail.store import forget_mailbox
 
 A, B = "+995322000001", "+995322000002"
 
@@ -50,7 +51,7 @@ def calls(exchange, caller, number):
 def removed_and_sold_again(exchange, number):
     kept = DirectoryStore(exchange.store.engine)
     old = exchange.directory.line_by_number(number)
-    kept.remove_line(old)
+    kept.remove_line(old, (forget_mailbox, forget_rooms))
     told(exchange, removed=[old.id])
     new = exchange.line(number, exchange.account(10_000_000))
     assert new.id > old.id
@@ -102,7 +103,7 @@ def test_D3_nobody_else_is_connected_in_the_place_of_a_removed_line_that_waited(
         exchange.wall_ms(), exchange.wall_ms(),
     )  # fmt: skip
     exchange.switch.completion.queue.put(waiting)
-    DirectoryStore(exchange.store.engine).remove_line(line)
+    DirectoryStore(exchange.store.engine).remove_line(line, (forget_mailbox, forget_rooms))
     told(exchange, removed=[line.id])
     stranger = phone(exchange, "+995322000003")
     callee.register(7200)  # he is back

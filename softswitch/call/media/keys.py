@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-KeyPolicy = Literal["auto", "rfc4733", "info", "inband"]
-"""What was set for a line or trunk."""
-KEY_POLICIES: tuple[KeyPolicy, ...] = ("auto", "rfc4733", "info", "inband")
+from softswitch.subscribers.policies import KeyPolicy
+
 KeyWay = Literal["event", "info", "tone"]
 WITHOUT_EVENTS: frozenset[KeyPolicy] = frozenset({"info", "inband"})
 """Such a leg is neither offered telephone events nor believed to have any."""

@@ -9,7 +9,6 @@ pressed keys (:mod:`softswitch.call.media.keys`) goes along, for it is set in th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from rtp.control import Keys, Seen
 from sip.errors import SipError
@@ -26,11 +25,7 @@ from sip.sdes import (
 )
 from sip.sdp import SessionDescription
 from sip.session import Session
-from softswitch.call.media.keys import KeyPolicy
-
-SrtpPolicy = Literal["off", "optional", "required"]
-"""Never; if the peer wants it, and offered where signalling is encrypted; always or no call."""
-SRTP_POLICIES: tuple[SrtpPolicy, ...] = ("off", "optional", "required")
+from softswitch.subscribers.policies import KeyPolicy, SrtpPolicy
 
 
 class LegSecurity:

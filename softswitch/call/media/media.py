@@ -34,7 +34,8 @@ from softswitch.call.media.codecs import (
     offered_codecs,
     spoken_of,
 )
-from softswitch.call.media.keys import WITHOUT_EVENTS, KeyPolicy, KeyWay, way_of
+from softswitch.call.media.keys import WITHOUT_EVENTS, KeyWay, way_of
+from softswitch.subscribers.policies import KeyPolicy
 
 if TYPE_CHECKING:
     from softswitch.call.media.leg_security import LegSecurity

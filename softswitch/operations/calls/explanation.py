@@ -21,6 +21,7 @@ from softswitch.admission.credit import PricedRoute
 from softswitch.admission.entitlement import Entitlements
 from softswitch.admission.quoting import quote, quote_row, split
 from softswitch.admission.routing import ToLine, ToService, direction_of_call, type_of_call
+from softswitch.admission.settings import least_cost
 from softswitch.control.values import Row
 from softswitch.operations.context import Context, capped, changed_numbers, rented_numbers
 from softswitch.operations.tariffs.tariffs import rate_row
@@ -134,7 +135,7 @@ def _build(context: Context, at_ms: int) -> Stages:
         _entitlements(context),
         services=answering(context.config.codes.by_code()),
         stars=context.config.codes.star_codes(),
-        least_cost=context.config.trunks.least_cost(),
+        least_cost=least_cost(context.config.trunks),
         last_caller=context.config.codes.last_caller,
     )
 

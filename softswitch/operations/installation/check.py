@@ -20,6 +20,7 @@ from rtp.sound_file import load
 from rtp.wav import WavError
 from sip.transport.settings import KeyPair
 from sip.transport.tls import Tls, TlsError, read_certificate
+from softswitch.admission.settings import number_plan
 from softswitch.call.media.codecs import OWN_NAMES
 from softswitch.config.config import Config, ConfigError
 from softswitch.config.values import Listen
@@ -287,7 +288,7 @@ def _open_files(config: Config) -> Row:
 
 def _numbers(config: Config) -> Row:
     try:
-        plan = config.number_plan()
+        plan = number_plan(config)
     except ConfigError as error:
         return _row("numbering", False, str(error))
     return _row("numbering", True, f"{plan.country}, country code {plan.country_code}")

@@ -22,8 +22,7 @@ from billing.facts.sales import ScheduleWork, SetAutoRenew
 from billing.stores import rental_store, sales_store
 from ivr_prompts.languages import LANGUAGES
 from sip.digest import Algorithm, ha1
-from softswitch.call.media.keys import KEY_POLICIES
-from softswitch.call.media.leg_security import SRTP_POLICIES
+from softswitch.conference.rooms import forget_rooms
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row, Value
 from softswitch.operations.accounts.standing import reason_given, today, who
@@ -32,8 +31,9 @@ from softswitch.operations.numbers.free_numbers import check_free, contested
 from softswitch.scheduled.due import LEASE_KIND
 from softswitch.subscribers import pins, profile
 from softswitch.subscribers.directory import Line, Waiting
+from softswitch.subscribers.policies import KEY_POLICIES, SRTP_POLICIES
 from softswitch.voicemail.shelf import Shelf
-from softswitch.voicemail.store import VoicemailStore
+from softswitch.voicemail.store import VoicemailStore, forget_mailbox
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -177,7 +177,7 @@ def line_remove(context: Context, number: str) -> Row:
     _check_nothing_rings(context, line)
     _renew_no_more(context, line)
     sounds = VoicemailStore(context.billing.engine).sounds(line.id)
-    context.directory.remove_line(line)
+    context.directory.remove_line(line, (forget_mailbox, forget_rooms))
     for sound in sounds:
         Shelf(context.config.voicemail_dir).remove(sound)
     context.changes.lines.add(line.id)

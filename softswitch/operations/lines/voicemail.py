@@ -11,12 +11,12 @@ from typing import Any
 from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
-from softswitch.mail.letter import is_address
 from softswitch.operations.context import Context
 from softswitch.operations.lines.lines import optional_integer
 from softswitch.operations.lines.pin_locks import locked_until
 from softswitch.subscribers import pins
 from softswitch.subscribers.directory import Line
+from softswitch.subscribers.mail_address import is_address
 from softswitch.subscribers.mailbox import CONDITIONS, LIMITS, VoiceMailbox
 from softswitch.subscribers.pin_tries import PinTries, Secret
 from softswitch.subscribers.supplementary import ForwardKind

@@ -5,9 +5,10 @@ from __future__ import annotations
 from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
-from softswitch.mail.letter import Mail, is_address
+from softswitch.mail.letter import Mail
 from softswitch.mail.outbox import Outbox, Queued, State
 from softswitch.operations.context import Context
+from softswitch.subscribers.mail_address import is_address
 
 
 def mail_list(context: Context, state: State | None = None, limit: int = 100) -> list[Row]:

@@ -12,14 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from billing.facts.account import Status
 from sip.errors import SipError
 from sip.uri import Uri
-from softswitch.call.media.keys import KEY_POLICIES
-from softswitch.call.media.leg_security import SRTP_POLICIES
 from softswitch.control.errors import OperationError, check_international
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.lines.lines import optional_choice, optional_integer
 from softswitch.operations.tariffs.tariff_terms import tariff_known
 from softswitch.subscribers.directory import Source, Trunk
+from softswitch.subscribers.policies import KEY_POLICIES, SRTP_POLICIES
 
 MIN_PING_SECONDS = 10
 """A trunk that is asked more often would take it for an attack."""

@@ -11,7 +11,7 @@ from softswitch.completion.store import CompletionStore
 from softswitch.completion.waiting import State, Waiting, Windows
 from softswitch.config.completion import CompletionSection
 
-WINDOWS = CompletionSection().windows()
+WINDOWS = Windows.of(CompletionSection())
 HALF_HOUR, TWO_HOURS, WEEK = 1_800_000, 7_200_000, 7 * 86_400_000
 
 

@@ -14,9 +14,10 @@ from certificates import Authority
 
 from billing.stores.store import Store
 from softswitch.config.mail import MailSection
-from softswitch.mail.letter import Attachment, Mail, compose, is_address
+from softswitch.mail.letter import Attachment, Mail, compose
 from softswitch.mail.outbox import FIRST_RETRY_MS, GIVE_UP_MS, LONGEST_RETRY_MS, Outbox, next_try
 from softswitch.mail.postman import Postman
+from softswitch.subscribers.mail_address import is_address
 
 NOW = 1_780_000_000_000
 HELLO = Mail("notice:1", "nino@example.org", "Balance: 0.50 ₾", "Your balance is low — top up.\n")

@@ -35,7 +35,7 @@ from softswitch.subscribers.pin_tries import LOCKED_MS, PinTries
 from softswitch.subscribers.refusal import NO_ANSWER, SUBSCRIBER_ABSENT, Refusal
 from softswitch.voicemail.desk import NoRoom, Visitor, VoicemailDesk
 from softswitch.voicemail.shelf import Shelf
-from softswitch.voicemail.store import MailboxFull, VoicemailStore
+from softswitch.voicemail.store import MailboxFull, VoicemailStore, forget_mailbox
 
 DAY_MS = 86_400_000
 ANNA = Visitor("+995322000002", "+995322000002", "call1")
@@ -446,7 +446,7 @@ def test_the_same_on_postgresql(tmp_path: Path, postgresql: str) -> None:
         assert asyncio.run(house.desk.opens(house.line, house.line.mailbox, "4711"))
         house.now += 30 * DAY_MS
         assert asyncio.run(house.desk.expire()) == 1
-        house.lines.remove_line(house.line)
+        house.lines.remove_line(house.line, (forget_mailbox,))
     finally:
         metadata.drop_all(house.store.engine)
         house.store.close()

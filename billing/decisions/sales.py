@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 
 from billing.facts.debt import Suspension
 from billing.facts.due import DueWork
+from billing.facts.hold import Hold
 from billing.facts.order import Order
 from billing.facts.product import Product, Subscription
 from billing.facts.rental import Number, Rental, Wait
@@ -32,6 +33,7 @@ class Changes:
     suspensions: dict[int, Suspension | None] = field(default_factory=dict)
     waits: dict[str, Wait | None] = field(default_factory=dict)
     wallets: dict[tuple[int, str], Wallet] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return any(getattr(self, item.name) for item in fields(self))
@@ -59,6 +61,8 @@ class Sales:
         self.suspensions: dict[int, Suspension] = {}
         self.waits: dict[str, Wait] = {}
         self.wallets: dict[tuple[int, str], Wallet] = {}
+        self.holds: dict[str, Hold] = {}
+        self.stored_holds: frozenset[str] = frozenset()
         self.told: set[str] = set()
         """Notices that were given before, of those that a command asks for."""
         self.changes = Changes()
@@ -102,6 +106,9 @@ class Sales:
     def put_wallet(self, wallet: Wallet) -> None:
         key = (wallet.account_id, wallet.name)
         self.wallets[key] = self.changes.wallets[key] = wallet
+
+    def put_hold(self, hold: Hold) -> None:
+        self.holds[hold.id] = self.changes.holds[hold.id] = hold
 
     def schedule(self, work: DueWork) -> None:
         """From now on it is due then."""

@@ -10,7 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from billing.decisions import accounts, bonus, calls, debts, orders, packages, rentals, wallets
+from billing.decisions import (
+    accounts,
+    bonus,
+    calls,
+    debts,
+    holds,
+    orders,
+    packages,
+    rentals,
+    wallets,
+)
 from billing.decisions.book import Book
 from billing.facts.authorization import (
     AnswerCall,
@@ -25,6 +35,7 @@ from billing.facts.authorization import (
 )
 from billing.facts.command import Answer, Command
 from billing.facts.debt import LiftSuspension, SuspendForDebt
+from billing.facts.hold import CaptureCredit, HoldCredit, ReleaseCredit
 from billing.facts.order import (
     ConnectOrder,
     EndOrder,
@@ -83,6 +94,9 @@ DECISIONS: dict[type[Command[object]], Callable[..., object]] = {
     Spend: wallets.spend,
     Refund: wallets.refund,
     ChargeFee: wallets.charge_fee,
+    HoldCredit: holds.hold,
+    CaptureCredit: holds.capture,
+    ReleaseCredit: holds.release,
 }
 
 

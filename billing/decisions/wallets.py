@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from billing.decisions.book import Book
 from billing.facts.account import Account
 from billing.facts.authorization import (
@@ -28,10 +30,10 @@ from billing.facts.wallet import (
 
 def buy(book: Book, command: BuyCredit) -> Wallet:
     """Money goes and credit comes in one transaction."""
-    account, rules = _owner(book, command.account_id), _rules(command.wallet)
+    account = owner(book, command.account_id)
     key = transaction_of(command)
     if _done(book, key, account, command.credit_micros, -command.price_micros):
-        return _wallet(book, account.id, command.wallet)
+        return wallet_of(book, account.id, command.wallet)
     available = account.available_micros
     if available is not None and command.price_micros and available < command.price_micros:
         raise InsufficientFunds(
@@ -41,41 +43,41 @@ def buy(book: Book, command: BuyCredit) -> Wallet:
     if command.price_micros:
         price = -command.price_micros
         book.post(key, account.id, price, "credit", "revenue", command.at)
-    return _move(book, key, account.id, command.wallet, rules, command.credit_micros, "credit",
+    return move(book, key, account.id, command.wallet, command.credit_micros, "credit",
                  command.at)  # fmt: skip
 
 
 def take_trial(book: Book, command: TakeTrial) -> Wallet:
-    account, rules = _owner(book, command.account_id), _rules(command.wallet)
+    account, rules = owner(book, command.account_id), rules_of(command.wallet)
     if not rules.trial_micros:
         raise BillingError(f"the {command.wallet} wallet has no trial")
     key = transaction_of(command)
     if key in book.payments:
         raise BillingError(f"account {account.id} had its trial of {command.wallet} before")
-    return _move(book, key, account.id, command.wallet, rules, rules.trial_micros, "trial",
+    return move(book, key, account.id, command.wallet, rules.trial_micros, "trial",
                  command.at)  # fmt: skip
 
 
 def spend(book: Book, command: Spend) -> Wallet:
-    account, rules = _owner(book, command.account_id), _rules(command.wallet)
+    account, rules = owner(book, command.account_id), rules_of(command.wallet)
     key = transaction_of(command)
-    wallet = _wallet(book, account.id, command.wallet)
+    wallet = wallet_of(book, account.id, command.wallet)
     if _done(book, key, account, -command.amount_micros):
         return wallet
     if command.from_phone and not rules.from_phone:
         raise BillingError(f"{command.wallet} credit can't be used from a phone")
-    if wallet.balance_micros < command.amount_micros:
+    if wallet.available_micros < command.amount_micros:
         raise InsufficientFunds(
-            f"account {account.id} has {format_amount(wallet.balance_micros)} {rules.unit}; "
+            f"account {account.id} has {format_amount(wallet.available_micros)} {rules.unit}; "
             f"{format_amount(command.amount_micros)} are needed"
         )
-    return _move(book, key, account.id, command.wallet, rules, -command.amount_micros, "spend",
+    return move(book, key, account.id, command.wallet, -command.amount_micros, "spend",
                  command.at)  # fmt: skip
 
 
 def charge_fee(book: Book, command: ChargeFee) -> Account:
     """Prepaid: who can't pay for it doesn't get it."""
-    account, key = _owner(book, command.account_id), transaction_of(command)
+    account, key = owner(book, command.account_id), transaction_of(command)
     if _done(book, key, account, -command.amount_micros):
         return account
     available = account.available_micros
@@ -93,7 +95,7 @@ def charge_fee(book: Book, command: ChargeFee) -> Account:
 def refund(book: Book, command: Refund) -> Account:
     """Money only, and only what is there and held by no call."""
     account = book.account(command.account_id)
-    if command.wallet != MONEY and not _rules(command.wallet).refundable:
+    if command.wallet != MONEY and not rules_of(command.wallet).refundable:
         raise BillingError(f"{command.wallet} credit isn't refunded")
     key = transaction_of(command)
     if _done(book, key, account, -command.amount_micros):
@@ -110,21 +112,21 @@ def refund(book: Book, command: Refund) -> Account:
     return book.account(account.id)
 
 
-def _owner(book: Book, account_id: int) -> Account:
+def owner(book: Book, account_id: int) -> Account:
     account = book.account(account_id)
     if not account.is_active:
         raise AccountBlocked(f"account {account.id} is {account.status}")
     return account
 
 
-def _rules(name: str) -> WalletRules:
+def rules_of(name: str) -> WalletRules:
     rules = RULES.get(name)
     if rules is None or name == MONEY:
         raise BillingError(f"there is no wallet {name}")
     return rules
 
 
-def _wallet(book: Book, account_id: int, name: str) -> Wallet:
+def wallet_of(book: Book, account_id: int, name: str) -> Wallet:
     return book.sales.wallets.get((account_id, name)) or Wallet(account_id, name, 0)
 
 
@@ -145,25 +147,25 @@ def _done(book: Book, transaction: str, account: Account, *amounts: int) -> bool
     return True
 
 
-def _move(
+def move(
     book: Book,
     transaction: str,
     account_id: int,
     name: str,
-    rules: WalletRules,
     micros: int,
     kind: str,
     at: int,
 ) -> Wallet:
     """Move units to a wallet (from it, if negative), against those that we have issued."""
-    own, issued, unit = f"wallet:{account_id}:{name}", f"issued:{rules.unit}", rules.unit
+    unit = rules_of(name).unit
+    own, issued = f"wallet:{account_id}:{name}", f"issued:{unit}"
     entry = Entry(f"{transaction}/wallet", transaction, account_id, own, unit, micros, kind, at)
     book.new_entries += (
         entry,
         Entry(f"{transaction}/issued", transaction, None, issued, unit, -micros, kind, at),
     )
     book.payments[transaction] = entry
-    before = _wallet(book, account_id, name)
-    after = Wallet(account_id, name, before.balance_micros + micros)
+    before = wallet_of(book, account_id, name)
+    after = replace(before, balance_micros=before.balance_micros + micros)
     book.sales.put_wallet(after)
     return after

@@ -58,6 +58,8 @@ class Touched:
     """True if all open orders and the wait list are needed, since a number comes into stock."""
     wallets_of: set[int] = field(default_factory=set)
     """Accounts whose wallets are needed."""
+    holds: set[str] = field(default_factory=set)
+    """Holds of credit for texts, by id."""
     suspensions_of: set[int] = field(default_factory=set)
     """Accounts whose suspension for a debt is needed."""
     notices: set[str] = field(default_factory=set)

@@ -45,11 +45,17 @@ RULES: Mapping[str, WalletRules] = {
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """What is in a wallet; a checked cache of the ledger."""
+    """What is in a wallet, and what of it is held for texts; checked caches of ledger and holds."""
 
     account_id: int
     name: str
     balance_micros: int
+    held_micros: int = 0
+
+    @property
+    def available_micros(self) -> int:
+        """What can be spent or held."""
+        return self.balance_micros - self.held_micros
 
 
 @dataclass(frozen=True, slots=True)

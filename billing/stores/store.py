@@ -36,6 +36,7 @@ from billing.facts.tariff import Tariff
 from billing.stores import (
     cdr_search,
     debt_store,
+    hold_store,
     order_store,
     rental_store,
     sales_store,
@@ -271,7 +272,7 @@ def _load(connection: Connection, touched: Touched) -> Book:
     return book
 
 
-_ROOMS = (order_store, rental_store, sales_store, wallet_store, debt_store)
+_ROOMS = (order_store, rental_store, sales_store, wallet_store, hold_store, debt_store)
 """The stores of what is sold. Orders come first: they touch rentals and numbers."""
 _ACCOUNTS = select(schema.accounts)
 _ENTRIES = select(schema.entries)

@@ -12,6 +12,7 @@ from billing.facts.ledger import Difference, call_transaction, unbalanced
 from billing.facts.rating import charge
 from billing.stores import (
     bill_store,
+    hold_store,
     order_store,
     rerating_store,
     sales_store,
@@ -40,14 +41,16 @@ def _verify_transactions(connection: Connection) -> list[Difference]:
 
 
 def _verify_accounts(connection: Connection) -> list[Difference]:
-    """Balances, and reservations of live calls and open orders, which accounts keep as sums."""
+    """Balances, and what live calls, open orders and texts hold, which accounts keep as sums."""
     balances = _sums(connection, _BALANCES)
     calls, orders = _sums(connection, _RESERVED), order_store.held(connection)
+    texts = hold_store.held_money(connection)
+    reserved = (calls, orders, texts)
     found = []
     for row in connection.execute(_ACCOUNTS):
         for what, expected, kept in (
             ("balance", balances.get(row.id, 0), row.balance_micros),
-            ("reserved", calls.get(row.id, 0) + orders.get(row.id, 0), row.reserved_micros),
+            ("reserved", sum(held.get(row.id, 0) for held in reserved), row.reserved_micros),
         ):
             if kept != expected:
                 found.append(Difference(what, f"of account {row.id}", expected, kept))

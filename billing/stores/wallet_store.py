@@ -28,6 +28,7 @@ from billing.facts.wallet import (
     PutOffer,
     Wallet,
 )
+from billing.stores import hold_store
 from billing.stores.definition import Definitions
 from billing.stores.schema import entries, metadata
 
@@ -37,6 +38,7 @@ wallets = Table(
     Column("account_id", Integer, ForeignKey("accounts.id"), primary_key=True),
     Column("name", String(16), primary_key=True),
     Column("balance_micros", BigInteger, nullable=False),
+    Column("held_micros", BigInteger, nullable=False, server_default="0"),
 )
 
 offers_table = Table(
@@ -99,7 +101,12 @@ def write(connection: Connection, sales: Sales) -> None:
         connection.execute(delete(wallets).where(mine))
         connection.execute(
             insert(wallets),
-            {"account_id": account_id, "name": name, "balance_micros": wallet.balance_micros},
+            {
+                "account_id": account_id,
+                "name": name,
+                "balance_micros": wallet.balance_micros,
+                "held_micros": wallet.held_micros,
+            },
         )
 
 
@@ -112,7 +119,8 @@ def of_accounts(connection: Connection, account_ids: Iterable[int]) -> list[Wall
 
 
 def verify(connection: Connection) -> list[Difference]:
-    """What every wallet holds, folded again from its entries."""
+    """What every wallet has, folded again from its entries, and what of it is held."""
+    held = hold_store.held_units(connection)
     sums = {book: int(total) for book, total in connection.execute(_HELD)}
     found = []
     for row in connection.execute(_WALLETS):
@@ -120,6 +128,10 @@ def verify(connection: Connection) -> list[Difference]:
         if expected != row.balance_micros:
             what = f"{row.name} of account {row.account_id}"
             found.append(Difference("wallet", what, expected, row.balance_micros))
+        expected = held.pop((row.account_id, row.name), 0)
+        if expected != row.held_micros:
+            what = f"of {row.name} of account {row.account_id}"
+            found.append(Difference("held", what, expected, row.held_micros))
     return found + [Difference("wallet", book, total, 0) for book, total in sums.items() if total]
 
 

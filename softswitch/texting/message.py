@@ -1,12 +1,15 @@
 """Texts: what is known of one, and the states that it goes through.
 
-    WAITING --> SENT --> DELIVERED
-       |          +----> FAILED      the carrier's receipt, or the phone's answer, says so
-       |          +----> UNKNOWN     no receipt came while one could
-       +--> DELIVERED                a phone took it
-       +--> FAILED                   refused for good by every way
-       +--> EXPIRED                  nobody could be reached while it was kept
-       +--> CANCELLED                its sender took it back
+    WAITING --> SENDING --> SENT --> DELIVERED, FAILED    as the carrier's receipt says
+       ^           |          +----> UNKNOWN              no receipt came while one could
+       +-----------+                                      refused for now: another try
+       |           +--> FAILED                            refused for good by every carrier
+       |           +--> UNKNOWN                           never answered, or the switch crashed
+       +--> DELIVERED                                     a phone took it
+       +--> FAILED, EXPIRED, CANCELLED
+
+SENDING is on disk before a carrier is asked: after a crash such a text may have gone out or not,
+and isn't sent again. There are never more of them than the carriers' windows hold.
 
 A final state never changes; :func:`next_state` is the only place that says what follows what.
 """
@@ -24,6 +27,8 @@ class State(StrEnum):
 
     WAITING = "waiting"
     """It is stored; a phone or a carrier hasn't taken it yet."""
+    SENDING = "sending"
+    """A carrier is being asked to take it."""
     SENT = "sent"
     """A carrier has taken it; its receipt is awaited."""
     DELIVERED = "delivered"
@@ -31,14 +36,15 @@ class State(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
-    """A carrier took it and never said what became of it."""
+    """A carrier took it, or may have, and never said what became of it."""
 
 
 FINAL = frozenset({State.DELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED, State.UNKNOWN})
 _FOLLOWS: dict[State, frozenset[State]] = {
     State.WAITING: frozenset(
-        {State.SENT, State.DELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED}
+        {State.SENDING, State.DELIVERED, State.FAILED, State.EXPIRED, State.CANCELLED}
     ),
+    State.SENDING: frozenset({State.WAITING, State.SENT, State.FAILED, State.UNKNOWN}),
     State.SENT: frozenset({State.DELIVERED, State.FAILED, State.EXPIRED, State.UNKNOWN}),
 }
 

@@ -131,6 +131,40 @@ def due_out(connection: Connection, now: int, limit: int) -> list[StoredText]:
     return [_stored(row) for row in connection.execute(query)]
 
 
+def claim(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Make waiting texts SENDING, before a carrier is asked; those that did wait.
+
+    A text that was cancelled, or that another node took, isn't among them.
+    """
+    waiting = texts_table.c.state == State.WAITING.value
+    mine = texts_table.c.id.in_(ids)
+    query = select(texts_table.c.id).where(mine, waiting).with_for_update()
+    found = {text_id for (text_id,) in connection.execute(query)}
+    connection.execute(
+        update(texts_table)
+        .where(texts_table.c.id.in_(found), waiting)
+        .values(state=State.SENDING.value)
+    )
+    return found
+
+
+def postpone(connection: Connection, text_id: int, due_at: int) -> StoredText | None:
+    """Let a text that no carrier takes now wait until then; epoch milliseconds."""
+    connection.execute(update(texts_table).where(texts_table.c.id == text_id).values(due_at=due_at))
+    return move(connection, text_id, State.WAITING, due_at)
+
+
+def interrupted(connection: Connection, at: int) -> list[StoredText]:
+    """Texts that a crash caught while a carrier was asked; they are UNKNOWN from now on."""
+    query = select(texts_table.c.id).where(texts_table.c.state == State.SENDING.value)
+    ids = [text_id for (text_id,) in connection.execute(query)]
+    found = [
+        move(connection, text_id, State.UNKNOWN, at, error="the switch was interrupted")
+        for text_id in ids
+    ]
+    return [text for text in found if text is not None]
+
+
 def move(
     connection: Connection,
     text_id: int,

@@ -18,6 +18,7 @@ from billing.facts.authorization import (
     TopUp,
 )
 from billing.facts.calendar import Term
+from billing.facts.hold import CaptureCredit, HoldCredit, ReleaseCredit
 from billing.facts.product import Product
 from billing.facts.rental import AddNumbers, GiveUpNumber, Number, RentNumber
 from billing.facts.sales import BuyPackage, DefineProduct, PostBonus
@@ -66,6 +67,14 @@ class Rented:
         return int(day.timestamp()) * 1000
 
 
+@dataclass
+class Held:
+    """Credit that is set aside for texts."""
+
+    wallet: str
+    left: int
+
+
 class Sales(RuleBasedStateMachine):
     """The rules of one account's purchases; `do` and `available` are the ledger's."""
 
@@ -91,6 +100,8 @@ class Sales(RuleBasedStateMachine):
         self.resting: dict[str, int] = {}
         """Until when numbers can't be had again."""
         self.credit = 0
+        """Units of the SMS wallet, those that are held included."""
+        self.holds: dict[str, Held] = {}
         self.tried = False
         self.bonus_minutes: dict[str, int] = {}
         """Posted for each day."""
@@ -265,13 +276,66 @@ class Sales(RuleBasedStateMachine):
         refused = self.twice(command)
         if self.status != "active" or from_phone:
             assert refused is not None
-        elif self.credit < units:
+        elif self.credit * ONE - self.held_of(SMS) < units * ONE:
             assert isinstance(refused, InsufficientFunds)
         else:
             assert refused is None
             self.credit -= units
         back = Refund(account_id=self.who, at=0, refund_id="x", wallet=SMS, amount_micros=ONE)
         assert self.twice(back) is not None
+
+    # Texts
+
+    def held_of(self, wallet) -> int:
+        return sum(held.left for held in self.holds.values() if held.wallet == wallet)
+
+    @rule(wallet=st.sampled_from(["money", SMS]), units=st.integers(1, 20))
+    def hold(self, wallet, units):
+        """A batch is set aside as a whole, or not at all."""
+        amount = units * (ONE if wallet == SMS else 20_000)
+        key = self.key("h")
+        refused = self.twice(
+            HoldCredit(account_id=self.who, at=0, hold_id=key, wallet=wallet, amount_micros=amount)
+        )
+        free = self.available if wallet == "money" else self.credit * ONE - self.held_of(SMS)
+        if self.status != "active":
+            assert isinstance(refused, AccountBlocked)
+        elif free < amount:
+            assert isinstance(refused, InsufficientFunds)
+        else:
+            assert refused is None
+            self.holds[key] = Held(wallet, amount)
+
+    @precondition(lambda self: self.holds)
+    @rule(data=st.data(), parts=st.integers(1, 4))
+    def capture(self, data, parts):
+        """A text went out: whatever the account's status is, it is paid, and never twice."""
+        key = data.draw(st.sampled_from(sorted(self.holds)))
+        held = self.holds[key]
+        unit = ONE if held.wallet == SMS else 20_000
+        refused = self.twice(
+            CaptureCredit(
+                account_id=self.who, at=0, hold_id=key, capture_id=self.key("t"),
+                amount_micros=parts * unit,
+            )
+        )  # fmt: skip
+        if parts * unit > held.left:
+            assert refused is not None
+            return
+        assert refused is None
+        held.left -= parts * unit
+        if held.wallet == SMS:
+            self.credit -= parts
+        else:
+            self.balance -= parts * unit
+
+    @precondition(lambda self: self.holds)
+    @rule(data=st.data())
+    def release(self, data):
+        key = data.draw(st.sampled_from(sorted(self.holds)))
+        command = ReleaseCredit(account_id=self.who, at=0, hold_id=key)
+        assert self.twice(command) is None
+        self.holds[key].left = 0
 
     # Time
 
@@ -348,7 +412,8 @@ class Sales(RuleBasedStateMachine):
         assert {key: facts for key, *facts in rented} == {
             key: [item.due, item.owing] for key, item in self.rented.items()
         }
-        credit = rows("SELECT balance_micros FROM wallets")
-        assert sum(micros for (micros,) in credit) == self.credit * ONE
+        credit = rows("SELECT balance_micros, held_micros FROM wallets")
+        assert sum(micros for micros, _ in credit) == self.credit * ONE
+        assert sum(held for _, held in credit) == self.held_of(SMS)
         assert self.available >= self.floor
         self.floor = min(0, self.available)

@@ -254,7 +254,8 @@ class Ledger(Sales):
 
     @property
     def available(self):
-        return self.balance - sum(call.reserved for call in self.live.values())
+        calls = sum(call.reserved for call in self.live.values())
+        return self.balance - calls - self.held_of("money")
 
     @invariant()
     def adds_up(self):

@@ -9,7 +9,7 @@ import softswitch.database.news
 import softswitch.recordings.store
 import softswitch.subscribers.directory_store
 import softswitch.subscribers.pin_tries
-import softswitch.texting.store
+import softswitch.texting.parts
 from billing.stores.schema import metadata
 
 assert softswitch.subscribers.directory_store.lines_table.metadata is metadata

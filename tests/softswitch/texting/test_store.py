@@ -46,7 +46,9 @@ def text(origin: str, **changed: object) -> Text:
 
 
 def test_states_follow_each_other_and_final_ones_stay():
-    assert next_state(State.WAITING, State.SENT) is State.SENT
+    assert next_state(State.WAITING, State.SENDING) is State.SENDING
+    assert next_state(State.WAITING, State.SENT) is State.WAITING
+    assert next_state(State.SENDING, State.WAITING) is State.WAITING
     assert next_state(State.SENT, State.DELIVERED) is State.DELIVERED
     assert next_state(State.SENT, State.CANCELLED) is State.SENT
     for final in FINAL:
@@ -91,6 +93,8 @@ def test_what_is_due_goes_out_and_is_receipted_once(engine: Engine):
             connection, [text("later", due_at=NOW + 10, **out), text("now", **out)]
         )
         assert [one.id for one in store.due_out(connection, NOW, 10)] == [now.id]
+        store.move(connection, now.id, State.SENDING, NOW + 1)
+        assert store.due_out(connection, NOW, 10) == []
         sent = store.move(connection, now.id, State.SENT, NOW + 1, carrier="alpha")
         failed = store.move(connection, now.id, State.FAILED, NOW + 2, error="err\x00:034")
         again = store.move(connection, now.id, State.DELIVERED, NOW + 3)

@@ -22,7 +22,7 @@ class Carrier(Struct, frozen=True, kw_only=True):
         priority: among carriers with equally long prefixes the lower is tried first.
         binds: connections kept at once.
         window: requests that wait for their answers at once, for each connection.
-        rate: texts a second, over all connections; 0: no limit of ours.
+        rate: segments a second, over all connections; 0: no limit of ours.
         suspended: True if it isn't used now.
     """
 
@@ -77,7 +77,7 @@ SLOWING = frozenset({Status.THROTTLED, Status.MESSAGE_QUEUE_FULL})
 
 
 class Rate:
-    """A token bucket: so many texts a second, a tenth of a second's worth at once.
+    """A token bucket: so many segments a second, a tenth of a second's worth at once.
 
     Args:
         per_second: 0 for no limit.
@@ -89,16 +89,16 @@ class Rate:
         self._quiet_until = 0.0
 
     def delay(self, now: float) -> float:
-        """Seconds until a text may be sent; 0: now."""
+        """Seconds until a segment may be sent; 0: now."""
         wait = self._quiet_until - now
         if self._per_second:
             wait = max(wait, self._even_at - now - 0.1)
         return max(0.0, wait)
 
-    def take(self, now: float) -> None:
-        """Count a text that is sent now."""
+    def take(self, now: float, count: int) -> None:
+        """Count segments that are sent now."""
         if self._per_second:
-            self._even_at = max(self._even_at, now) + 1 / self._per_second
+            self._even_at = max(self._even_at, now) + count / self._per_second
 
     def slow_down(self, now: float, seconds: float = 1.0) -> None:
         """Send nothing for a while: the carrier asked for it."""

@@ -96,7 +96,6 @@ class Link:
     def submit(self, message: ShortMessage, token: Token) -> None:
         """Send a message by the connection with most room. Raises SessionError if none has any."""
         connection = max(self._bound, key=lambda one: one.room)
-        self.rate.take(self._loop.time())
         connection.request(Command.SUBMIT_SM, message, token)
 
     async def _keep(self) -> None:

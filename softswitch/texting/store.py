@@ -131,6 +131,16 @@ def due_out(connection: Connection, now: int, limit: int) -> list[StoredText]:
     return [_stored(row) for row in connection.execute(query)]
 
 
+def next_due_out(connection: Connection, now: int) -> int | None:
+    """When the next text to another network is due that isn't yet; epoch milliseconds."""
+    c = texts_table.c
+    query = select(func.min(c.due_at)).where(
+        c.state == State.WAITING.value, c.kind == "out", c.due_at > now
+    )
+    found = connection.execute(query).scalar()
+    return None if found is None else int(found)
+
+
 def claim(connection: Connection, ids: Sequence[int]) -> set[int]:
     """Make waiting texts SENDING, before a carrier is asked; those that did wait.
 

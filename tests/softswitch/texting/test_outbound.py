@@ -1,0 +1,413 @@
+"""The queue to carriers, with message centres on real sockets and real books."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import structlog
+
+from billing.facts.authorization import AddAccount, TopUp
+from billing.stores.group_commit import GroupCommit
+from billing.stores.store import Store
+from smpp import gsm, receipt, segments
+from smpp.bodies import Address, MessageId, ShortMessage
+from smpp.codes import Command, EsmClass, MessageState, Status
+from smpp.endpoint import Connection, listen
+from smpp.receipt import Receipt
+from smpp.session import BindRequested, Closed, Event, Requested
+from softswitch.texting import parts, store
+from softswitch.texting.carrier import Carrier, routes
+from softswitch.texting.charging import TextCharging, hold_of
+from softswitch.texting.link import Link, is_receipt
+from softswitch.texting.message import State, StoredText, Text
+from softswitch.texting.outbound import Outbound
+from softswitch.texting.writer import TextWriter
+
+LARI = 1_000_000
+PRICE = 50_000
+
+
+class Centre:
+    """A message centre of a test: it numbers what it takes, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.got: list[ShortMessage] = []
+        self.ids: list[str] = []
+        self.answer: Callable[[ShortMessage], Status | None] = lambda message: Status.OK
+        """Status of a submit_sm; None: no answer at all."""
+        self.connections: list[Connection] = []
+        self.port = 0
+        self._numbers = itertools.count(0x1A)
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await listen("127.0.0.1", self.port, self._heard)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for connection in self.connections:
+            connection.abort()
+        self.connections.clear()
+        await self._server.wait_closed()
+
+    def receipt(self, message_id: str, state: MessageState = MessageState.DELIVERED) -> None:
+        text, tlvs = receipt.write(Receipt(message_id, state, done_at=time.time()))
+        self.connections[-1].request(
+            Command.DELIVER_SM,
+            ShortMessage(Address(), Address(), text, esm_class=EsmClass.RECEIPT, tlvs=tlvs),
+            "receipt",
+        )
+
+    def texts(self) -> list[str]:
+        """Texts as phones show them, joined of their segments."""
+        waiting, found = segments.Reassembly(), []
+        for message in self.got:
+            octets: tuple[bytes, ...] | None = (message.short_message,)
+            if message.esm_class & EsmClass.UDH:
+                part, rest = segments.read_header(message.short_message)
+                assert part is not None
+                octets = waiting.add("", message.destination.digits, part, rest, 0.0)
+            if octets is not None:
+                found.append("".join(gsm.text_of(o, message.data_coding) or "" for o in octets))
+        return found
+
+    def _heard(self, connection: Connection, event: Event) -> None:
+        match event:
+            case BindRequested():
+                self.connections.append(connection)
+                connection.accept(event, "centre")
+            case Requested(sequence=sequence, body=ShortMessage() as body):
+                status = self.answer(body)
+                if status is None:
+                    return
+                if status is not Status.OK:
+                    connection.respond(sequence, status=status)
+                    return
+                self.got.append(body)
+                self.ids.append(f"{next(self._numbers):X}")
+                connection.respond(sequence, MessageId(self.ids[-1]))
+            case Closed() if connection in self.connections:
+                self.connections.remove(connection)
+            case _:
+                pass
+
+
+class Office:
+    """An account, its books, and the queue to carriers."""
+
+    def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self.books = Store(f"sqlite:///{folder}/books.db")
+        self.books.create()
+        for table in (store.texts_table, parts.parts_table, parts.ids_table, parts.early_table):
+            table.create(self.books.engine, checkfirst=True)
+        self.who = self.books.apply([AddAccount("Ana", "person", "GEL", 0, "default", 0)])[0].id
+        self.books.apply([TopUp(self.who, 10 * LARI, "cash", 0)])
+        self.money = GroupCommit(self.books.apply, loop)
+        self.writer = TextWriter(self.books.engine, loop)
+        log = structlog.get_logger()
+        self.charging = TextCharging(self.money, "accepted", log, wall_ms=self.now)
+        self.states: list[tuple[str, State]] = []
+        self.outbound = Outbound(
+            self.writer,
+            self.charging,
+            loop,
+            log,
+            make_link=lambda carrier: Link(
+                carrier,
+                loop,
+                log,
+                answered=self.outbound.answered,
+                unanswered=self.outbound.unanswered,
+                delivered=self._delivered,
+                ready=self.outbound.ready,
+            ),
+            changed=lambda text: self.states.append((text.text.origin, text.state)),
+            wall_ms=self.now,
+        )
+
+    def now(self) -> int:
+        return int(time.time() * 1000)
+
+    def _delivered(
+        self, link: Link, message: ShortMessage, answer: Callable[[Status], None]
+    ) -> None:
+        assert is_receipt(message)
+        found = receipt.read(message.short_message, message.tlvs)
+        assert found is not None
+        kept = self.writer.submit(
+            lambda connection: parts.receipted(connection, link.carrier.name, found, self.now())
+        )
+        kept.add_done_callback(lambda _: answer(Status.OK))
+        kept.add_done_callback(self.outbound._told)
+
+    async def send(self, origin: str, text: str = "Hello", to: str = "+995599000001") -> StoredText:
+        count = segments.count(text)
+        made = Text(
+            origin=origin,
+            kind="out",
+            account_id=self.who,
+            sender="Citynet",
+            recipient=to,
+            body=text.encode(),
+            segments=count,
+            price_micros=count * PRICE,
+            currency="GEL",
+            created_at=self.now(),
+            due_at=self.now(),
+            expires_at=self.now() + 86_400_000,
+        )
+        await self.charging.hold(f"text:{origin}", self.who, "money", count * PRICE)
+        (stored,) = await self.writer.submit(lambda connection: store.add(connection, [made]))
+        self.outbound.wake()
+        return stored
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - also of other threads
+                await asyncio.sleep(0.01)
+
+    def state(self, text: StoredText) -> State:
+        with self.books.reading() as connection:
+            found = store.get(connection, text.id)
+        assert found is not None
+        return found.state
+
+    def sums(self) -> tuple[int, int]:
+        account = self.books.account(self.who)
+        assert account is not None
+        return account.balance_micros, account.reserved_micros
+
+    async def close(self) -> None:
+        await self.outbound.stop()
+        await self.writer.close()
+        await self.money.close()
+        assert self.books.verify() == []
+        self.books.close()
+
+
+@contextlib.asynccontextmanager
+async def office(tmp_path: Path, *centres: Centre, **facts: int) -> AsyncIterator[Office]:
+    made = Office(tmp_path, asyncio.get_running_loop())
+    for centre in centres:
+        await centre.start()
+    made.outbound.use(
+        Carrier(
+            id=number, name=f"c{number}", host="127.0.0.1", port=centre.port, system_id="us",
+            password="secret", priority=number, **facts,
+        )
+        for number, centre in enumerate(centres, 1)
+    )  # fmt: skip
+    try:
+        yield made
+    finally:
+        await made.close()
+        for centre in centres:
+            await centre.stop()
+
+
+def run(coroutine) -> None:
+    asyncio.run(asyncio.wait_for(coroutine, 60.0))
+
+
+def carrier(number: int, *prefixes: str, **facts: object) -> Carrier:
+    made = {"id": number, "name": f"c{number}", "host": "h", "system_id": "", "password": ""}
+    return Carrier(**(made | {"prefixes": prefixes} | facts))
+
+
+def test_the_longest_prefix_is_tried_first_then_the_lowest_priority():
+    carriers = [
+        carrier(1),
+        carrier(2, "995", "49"),
+        carrier(3, "99559", priority=20),
+        carrier(4, "99559", priority=5),
+        carrier(5, "99559", suspended=True),
+        carrier(6, "7"),
+    ]
+    assert [one.id for one in routes(carriers, "+995599000001")] == [4, 3, 2, 1]
+    assert [one.id for one in routes(carriers, "+12025550101")] == [1]
+
+
+def test_texts_arrive_whole_and_are_paid_once(tmp_path: Path):
+    long = "გამარჯობა " * 20
+
+    async def talk() -> None:
+        centre = Centre()
+        async with office(tmp_path, centre) as desk:
+            first, second = await desk.send("a", "Hello €"), await desk.send("b", long)
+            await desk.until(lambda: desk.state(second) is State.SENT)
+            assert centre.texts() == ["Hello €", long]
+            assert [m.destination.digits for m in centre.got] == ["995599000001"] * 4
+            assert {m.source for m in centre.got} == {Address(5, 0, "Citynet")}
+            await desk.until(lambda: desk.sums() == (10 * LARI - 4 * PRICE, 0))
+            # Receipts come with ids in the other number base; the last segment's decides.
+            for message_id in centre.ids:
+                centre.receipt(str(int(message_id, 16)))
+            await desk.until(lambda: desk.state(second) is State.DELIVERED)
+            assert desk.state(first) is State.DELIVERED
+
+    run(talk())
+
+
+def test_one_segment_that_failed_makes_the_text_failed(tmp_path: Path):
+    async def talk() -> None:
+        centre = Centre()
+        async with office(tmp_path, centre) as desk:
+            text = await desk.send("a", "x" * 200)
+            await desk.until(lambda: desk.state(text) is State.SENT)
+            centre.receipt(centre.ids[0])
+            centre.receipt(centre.ids[1], MessageState.UNDELIVERABLE)
+            await desk.until(lambda: desk.state(text) is State.FAILED)
+            centre.receipt(centre.ids[1])
+            await asyncio.sleep(0.1)
+            assert desk.state(text) is State.FAILED
+            assert desk.sums() == (10 * LARI - 2 * PRICE, 0)
+
+    run(talk())
+
+
+def test_a_receipt_may_come_before_the_answer_that_names_its_id(tmp_path: Path):
+    async def talk() -> None:
+        centre = Centre()
+        async with office(tmp_path, centre) as desk:
+            await desk.until(lambda: bool(centre.connections))
+            centre.receipt("1A")  # what the next answer will say
+            await asyncio.sleep(0.2)
+            text = await desk.send("a")
+            await desk.until(lambda: desk.state(text) is State.DELIVERED)
+            await desk.until(lambda: desk.sums() == (10 * LARI - PRICE, 0))
+
+    run(talk())
+
+
+def test_a_refused_text_goes_by_another_carrier(tmp_path: Path):
+    async def talk() -> None:
+        first, second = Centre(), Centre()
+        first.answer = lambda message: Status.INVALID_DESTINATION
+        async with office(tmp_path, first, second) as desk:
+            await desk.until(lambda: bool(first.connections and second.connections))
+            text = await desk.send("a")
+            await desk.until(lambda: desk.state(text) is State.SENT)
+            assert (len(first.got), len(second.got)) == (0, 1)
+
+    run(talk())
+
+
+def test_a_text_that_every_carrier_refuses_fails_and_costs_nothing(tmp_path: Path):
+    async def talk() -> None:
+        centre = Centre()
+        centre.answer = lambda message: Status.INVALID_DESTINATION
+        async with office(tmp_path, centre) as desk:
+            text = await desk.send("a", "x" * 400)
+            await desk.until(lambda: desk.state(text) is State.FAILED)
+            await desk.until(lambda: desk.sums() == (10 * LARI, 0))
+            assert desk.states[-1] == ("a", State.FAILED)
+
+    run(talk())
+
+
+def test_a_throttled_text_is_sent_again_and_arrives_once(tmp_path: Path):
+    async def talk() -> None:
+        centre = Centre()
+        refusals = iter([Status.THROTTLED, Status.MESSAGE_QUEUE_FULL])
+        centre.answer = lambda message: next(refusals, Status.OK)
+        async with office(tmp_path, centre) as desk:
+            text = await desk.send("a")
+            await desk.until(lambda: desk.state(text) is State.SENT)
+            assert len(centre.got) == 1
+
+    run(talk())
+
+
+def test_no_answer_is_an_unknown_outcome_and_nothing_is_sent_twice(tmp_path: Path):
+    async def talk() -> None:
+        centre = Centre()
+        asked: list[ShortMessage] = []
+
+        def silent(message: ShortMessage) -> None:
+            asked.append(message)
+
+        centre.answer = silent
+        async with office(tmp_path, centre) as desk:
+            text = await desk.send("a")
+            await desk.until(lambda: len(asked) == 1)
+            for connection in list(centre.connections):
+                connection.abort()
+            await desk.until(lambda: desk.state(text) is State.UNKNOWN)
+            await desk.until(lambda: bool(centre.connections))
+            await asyncio.sleep(0.2)
+            assert len(asked) == 1
+            assert desk.sums() == (10 * LARI - PRICE, 0)
+
+    run(talk())
+
+
+def test_the_queue_moves_within_a_second_of_the_carriers_return(tmp_path: Path):
+    async def talk() -> None:
+        centre = Centre()
+        async with office(tmp_path, centre) as desk:
+            await desk.until(lambda: bool(centre.connections))
+            await centre.stop()
+            texts = [await desk.send(str(n)) for n in range(5)]
+            await asyncio.sleep(1.5)
+            assert desk.state(texts[0]) is State.WAITING
+            await centre.start()
+            returned = time.monotonic()
+            await desk.until(lambda: bool(centre.got))
+            assert time.monotonic() - returned < 2.0
+            await desk.until(lambda: desk.state(texts[-1]) is State.SENT)
+            assert len(centre.got) == 5
+
+    run(talk())
+
+
+@pytest.mark.parametrize("window", [1, 50])
+def test_hundreds_of_texts_go_in_order_within_the_window(tmp_path: Path, window: int):
+    async def talk() -> None:
+        centre = Centre()
+        async with office(tmp_path, centre, window=window) as desk:
+            sent = await asyncio.gather(*(desk.send(str(n), f"text {n}") for n in range(100)))
+            await desk.until(lambda: len(centre.got) == 100, 30.0)
+            await desk.until(lambda: desk.sums() == (10 * LARI - 100 * PRICE, 0))
+            assert sorted(centre.texts()) == sorted(f"text {n}" for n in range(100))
+            assert all(desk.state(text) is State.SENT for text in sent)
+            if window == 1:
+                order = sorted(sent, key=lambda text: text.id)
+                assert centre.texts() == [text.text.body.decode() for text in order]
+
+    run(talk())
+
+
+def test_what_a_crash_left_undone_is_done_at_the_start(tmp_path: Path):
+    async def talk() -> None:
+        desk = Office(tmp_path, asyncio.get_running_loop())
+        caught = await desk.send("caught")
+        failed = await desk.send("failed")
+        await desk.charging.hold("text:never stored", desk.who, "money", PRICE)
+        with desk.books.engine.begin() as connection:
+            store.claim(connection, [caught.id])
+            store.move(connection, failed.id, State.FAILED, desk.now())
+        assert [text.id for text in await desk.outbound.recover()] == [caught.id]
+
+        def found(held) -> StoredText | None:
+            with desk.books.reading() as connection:
+                origin = held.id.removeprefix("text:")
+                return store.of_origins(connection, [origin]).get(origin)
+
+        from billing.stores import hold_store
+
+        with desk.books.reading() as connection:
+            holds = list(hold_store.open_holds(connection, "text:"))
+        desk.charging.reconcile(holds, found)
+        await desk.until(lambda: desk.sums() == (10 * LARI - PRICE, 0))
+        assert hold_of(caught) == "text:caught"
+        await desk.close()
+
+    run(talk())

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ivr_prompts.phrase import Digits
-from rtp.control import PlayItem
+from rtp.control import Played, PlayItem
 from rtp.session import MediaSession
 from sip import events as sip_events
 from sip.message import Request, Response
@@ -256,6 +256,6 @@ def _request(context: CallContext, waiting: Waiting, caller: Line) -> Request:
     return Request.build("INVITE", uri, fields)
 
 
-def _seen(future: asyncio.Future[Any]) -> None:
+def _seen(future: asyncio.Future[Played]) -> None:
     if not future.cancelled():
         future.exception()  # a worker that died is told of by itself

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -63,7 +62,7 @@ class CompletionStore:
 
     def write(self, changes: dict[str, Waiting | None]) -> None:
         """Put these in the place of what has their ids; None: nothing."""
-        rows: list[dict[str, Any]] = [
+        rows: list[dict[str, object]] = [
             {"node": self._node or ""} | {name: getattr(waiting, name) for name in _COLUMNS}
             for waiting in changes.values()
             if waiting is not None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import (
     Column,
     Connection,
     Engine,
     Integer,
-    Row,
     String,
     Table,
     delete,
@@ -20,6 +18,7 @@ from sqlalchemy import (
 )
 
 from billing.stores.schema import metadata
+from softswitch.database.rows import DbRow
 from softswitch.subscribers.pin_tries import Secret, forget_tries
 
 rooms_table = Table(
@@ -89,5 +88,5 @@ class RoomStore:
             forget_tries(connection, Secret("room", number))
 
 
-def _room(row: Row[Any]) -> DialInRoom:
+def _room(row: DbRow) -> DialInRoom:
     return DialInRoom(row.number, row.line_id, row.pin)

@@ -12,7 +12,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -291,7 +291,9 @@ def parse(text: str, path: Path, environment: Mapping[str, str] = os.environ) ->
     return config
 
 
-def _override(data: dict[str, Any], environment: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+def _override(
+    data: dict[str, object], environment: Mapping[str, str]
+) -> dict[tuple[str, ...], str]:
     """Put SOFTSWITCH_SECTION__KEY into the data; returns which variable set which key."""
     overridden: dict[tuple[str, ...], str] = {}
     for variable, value in environment.items():

@@ -7,7 +7,7 @@ A mail goes out once as far as SMTP lets it: it is marked as sent when the serve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import (
     BigInteger,
@@ -16,7 +16,6 @@ from sqlalchemy import (
     Engine,
     Index,
     Integer,
-    Row,
     String,
     Table,
     Text,
@@ -27,6 +26,7 @@ from sqlalchemy import (
 )
 
 from billing.stores.schema import metadata
+from softswitch.database.rows import DbRow
 from softswitch.mail.letter import Attachment, Mail
 
 State = Literal["waiting", "sent", "failed"]
@@ -183,14 +183,14 @@ class Outbox:
         with self._engine.begin() as connection:
             return connection.execute(delete(outbox_table).where(old)).rowcount
 
-    def _change(self, mail_id: int, **values: Any) -> None:
+    def _change(self, mail_id: int, **values: object) -> None:
         with self._engine.begin() as connection:
             connection.execute(
                 update(outbox_table).where(outbox_table.c.id == mail_id).values(values)
             )
 
 
-def _queued(row: Row[Any]) -> Queued:
+def _queued(row: DbRow) -> Queued:
     attachment = None
     if row.attachment_path is not None:
         attachment = Attachment(row.attachment_path, row.attachment_name, row.attachment_type)

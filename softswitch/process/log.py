@@ -174,7 +174,7 @@ def set_up(
     """Send every event to the file, or to standard error. Raises OSError for a file that can't
     be opened."""
     writer = _Writer(RotatingFile(file) if file is not None else sys.stderr.buffer)
-    rendering: list[Any] = (
+    rendering: list[structlog.typing.Processor] = (
         [structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
         if style == "json"
         else [show_control_characters, logfmt]

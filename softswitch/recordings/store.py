@@ -6,24 +6,26 @@ A row is there before the first sound is written, so that a crash leaves nothing
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Engine,
     Index,
     Integer,
-    Row,
     String,
     Table,
     delete,
     insert,
     select,
+    true,
     update,
 )
 
 from billing.stores.schema import metadata, storable
+from softswitch.database.rows import DbRow
 
 State = Literal["recording", "kept", "failed"]
 MAX_NUMBER = 64
@@ -100,7 +102,7 @@ class RecordingStore:
 
     def newest(self, line: str | None, limit: int) -> list[RecordedCall]:
         """The newest first."""
-        return self._select(True if line is None else recordings_table.c.line == line, limit)
+        return self._select(true() if line is None else recordings_table.c.line == line, limit)
 
     def unfinished(self) -> list[RecordedCall]:
         """Those that a crash broke off."""
@@ -120,7 +122,7 @@ class RecordingStore:
         with self._engine.connect() as connection:
             return set(connection.execute(select(recordings_table.c.id)).scalars())
 
-    def _select(self, condition: Any, limit: int | None) -> list[RecordedCall]:
+    def _select(self, condition: ColumnElement[bool], limit: int | None) -> list[RecordedCall]:
         statement = (
             select(recordings_table)
             .where(condition)
@@ -131,5 +133,5 @@ class RecordingStore:
             return [_recording(row) for row in connection.execute(statement)]
 
 
-def _recording(row: Row[Any]) -> RecordedCall:
+def _recording(row: DbRow) -> RecordedCall:
     return RecordedCall(**row._mapping)

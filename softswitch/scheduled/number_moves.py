@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -226,7 +225,10 @@ class NumberMoves:
         found: list[Unused] = []
         with self._engine.begin() as connection:
             for row in connection.execute(query.order_by(columns.id)).all():
-                last = now if row.active_at is None else _last_use(connection, row, now)
+                last = now
+                if row.active_at is not None:
+                    used = _last_use(connection, row.login, row.number, row.account_id, now)
+                    last = max(int(row.active_at), used)
                 if last < cutoff:
                     found.append(Unused(row.id, row.number, row.account_id))
                 elif last != row.active_at:
@@ -277,28 +279,28 @@ def _keep_tariffs(connection: Connection, moved: NumberChange) -> None:
     connection.execute(insert(table).from_select(taken, copied))
 
 
-def _order_row(order: PortOrder) -> dict[str, Any]:
+def _order_row(order: PortOrder) -> dict[str, object]:
     row = {column.name: getattr(order, column.name) for column in port_orders_table.columns}
     del row["id"]
     return row
 
 
-def _last_use(connection: Connection, line: Any, now: int) -> int:
-    """When a line was used last, as far as is known."""
+def _last_use(connection: Connection, login: str, number: str, account_id: int, now: int) -> int:
+    """The last registration, payment or call of a line; epoch milliseconds, 0 for none."""
     here = bindings_table.c
-    registered = select(here.aor).where(here.aor == line.login, here.expires_at > now / 1000)
+    registered = select(here.aor).where(here.aor == login, here.expires_at > now / 1000)
     rented = select(numbers.c.number).where(
-        numbers.c.line == line.number, numbers.c.state.in_((RENTED, TRIAL))
+        numbers.c.line == number, numbers.c.state.in_((RENTED, TRIAL))
     )
     for query in (registered, rented):
         if connection.execute(query.limit(1)).first() is not None:
             return now
     paid = select(func.max(entries.c.at)).where(
-        entries.c.account_id == line.account_id, entries.c.kind == "topup"
+        entries.c.account_id == account_id, entries.c.kind == "topup"
     )
     called = (
-        select(func.max(cdrs.c.setup_at)).where(side == line.number)
+        select(func.max(cdrs.c.setup_at)).where(side == number)
         for side in (cdrs.c.calling, cdrs.c.called)
     )
     times = (connection.execute(query).scalar() for query in (paid, *called))
-    return max(int(line.active_at), *(int(time or 0) for time in times))
+    return max(int(time or 0) for time in times)

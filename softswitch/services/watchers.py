@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from sip.errors import SipError
 from sip.events import Received, Replied, Resubscribed
@@ -37,6 +37,7 @@ PACKAGES: Mapping[bytes, Package] = {
 }
 ALLOW_EVENTS = (b"Allow-Events", b", ".join(PACKAGES))
 
+Key = TypeVar("Key")
 Audience = Literal["account", "all", "nobody"]
 
 
@@ -289,7 +290,7 @@ def _never_mind(reply: Replied) -> None:
     """A phone that has no lamp says so; nothing follows from it."""
 
 
-def _discard(index: dict[Any, set[Subscription]], key: Any, gone: Subscription) -> None:
+def _discard(index: dict[Key, set[Subscription]], key: Key, gone: Subscription) -> None:
     held = index.get(key)
     if held is not None:
         held.discard(gone)

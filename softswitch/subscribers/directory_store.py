@@ -7,7 +7,6 @@ start and written on an operator's change; the call path never comes here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -19,7 +18,6 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Integer,
-    Row,
     String,
     Table,
     bindparam,
@@ -37,6 +35,7 @@ from sip.digest import Algorithm
 from sip.flow import Flow
 from sip.registrar import Binding
 from softswitch.database.news import tell_of_lines
+from softswitch.database.rows import DbRow
 from softswitch.subscribers.caps import Caps
 from softswitch.subscribers.directory import Directory, Line, Source, Trunk, Waiting
 from softswitch.subscribers.mailbox import VoiceMailbox
@@ -378,14 +377,14 @@ def _ids_of(connection: Connection, numbers: Sequence[str]) -> list[int]:
     return [ids[number] for number in numbers]
 
 
-def _caps(row: Row[Any]) -> Caps:
+def _caps(row: DbRow) -> Caps:
     facts = dict(row._mapping)
     countries = facts["countries"]
     return Caps(**facts | {"countries": None if countries is None else tuple(countries.split())})
 
 
 def _line(
-    row: Row[Any],
+    row: DbRow,
     services: Mapping[int, Supplementary],
     mailboxes: Mapping[int, VoiceMailbox],
 ) -> Line:
@@ -417,8 +416,8 @@ def _line(
     )
 
 
-def _line_row(line: Line) -> dict[str, Any]:
-    row: dict[str, Any] = {
+def _line_row(line: Line) -> dict[str, object]:
+    row: dict[str, object] = {
         "number": line.number,
         "login": line.login,
         "account_id": line.account_id,
@@ -443,7 +442,7 @@ def _line_row(line: Line) -> dict[str, Any]:
     return row
 
 
-def _trunk(row: Row[Any]) -> Trunk:
+def _trunk(row: DbRow) -> Trunk:
     return Trunk(
         id=row.id,
         name=row.name,
@@ -465,7 +464,7 @@ def _trunk(row: Row[Any]) -> Trunk:
     )
 
 
-def _trunk_row(trunk: Trunk) -> dict[str, Any]:
+def _trunk_row(trunk: Trunk) -> dict[str, object]:
     return {
         "name": trunk.name,
         "target": trunk.target,
@@ -504,7 +503,7 @@ def _from_lossless(text: str) -> str:
     return _wire(text).decode(errors="surrogateescape")
 
 
-def _binding(row: Row[Any]) -> Binding:
+def _binding(row: DbRow) -> Binding:
     return Binding(
         aor=row.aor,
         contact=_wire(row.contact),
@@ -529,15 +528,15 @@ _BINDING_LENGTHS = {
 }
 
 
-def _fits(row: Mapping[str, Any]) -> bool:
+def _fits(row: Mapping[str, object]) -> bool:
     """Whether every database takes the binding. One that a stranger made too long (or put a NUL
     into) serves as long as the process lives, and isn't kept beyond it."""
     return not any(isinstance(value, str) and "\0" in value for value in row.values()) and all(
-        len(row[name] or "") <= length for name, length in _BINDING_LENGTHS.items()
+        len(str(row[name] or "")) <= length for name, length in _BINDING_LENGTHS.items()
     )
 
 
-def _binding_row(binding: Binding) -> dict[str, Any]:
+def _binding_row(binding: Binding) -> dict[str, object]:
     (local_host, local_port), (remote_host, remote_port) = binding.flow.local, binding.flow.remote
     return {
         "aor": binding.aor,

@@ -6,11 +6,11 @@ Messages and greetings are in :mod:`softswitch.voicemail.store`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, Row, String, Table, select
+from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, select
 
 from billing.stores.schema import metadata
+from softswitch.database.rows import DbRow
 from softswitch.subscribers.mailbox import CONDITIONS, VoiceMailbox
 from softswitch.subscribers.supplementary import ForwardKind
 
@@ -39,7 +39,7 @@ def mailboxes_of(
     return {row.line_id: _mailbox(row) for row in connection.execute(query)}
 
 
-def _mailbox(row: Row[Any]) -> VoiceMailbox:
+def _mailbox(row: DbRow) -> VoiceMailbox:
     takes: tuple[ForwardKind, ...] = tuple(name for name in CONDITIONS if name in row.takes.split())
     return VoiceMailbox(
         takes=takes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import (
     BigInteger,
@@ -12,7 +12,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     Integer,
-    Row,
     String,
     Table,
     and_,
@@ -23,6 +22,7 @@ from sqlalchemy import (
 )
 
 from billing.stores.schema import metadata
+from softswitch.database.rows import DbRow
 from softswitch.subscribers import pins
 
 Kind = Literal["line", "mailbox", "room"]
@@ -130,11 +130,11 @@ def _is(secret: Secret) -> ColumnElement[bool]:
     return and_(tries_table.c.kind == secret.kind, tries_table.c.owner == secret.owner)
 
 
-def _tries(row: Row[Any]) -> Tries:
+def _tries(row: DbRow) -> Tries:
     return Tries(Secret(row.kind, row.owner), row.wrong, row.last_at, row.locked_until)
 
 
-def _row(tries: Tries) -> dict[str, Any]:
+def _row(tries: Tries) -> dict[str, object]:
     return {
         "kind": tries.secret.kind,
         "owner": tries.secret.owner,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -22,6 +21,7 @@ from sqlalchemy import (
 
 from billing.stores.schema import cdrs, metadata, storable
 from softswitch.database.news import tell_of_lines
+from softswitch.database.rows import DbRow
 from softswitch.subscribers.last_calls import LastCall
 from softswitch.subscribers.supplementary import Setting, Supplementary
 
@@ -136,7 +136,7 @@ class ServiceStore:
         with self._reader.connect() as connection:
             return [LastCall(*row) for row in reversed(connection.execute(query).all())]
 
-    def marked(self) -> Sequence[Any]:
+    def marked(self) -> Sequence[DbRow]:
         """Every marked call, the newest first."""
         query = select(malicious_calls_table).order_by(malicious_calls_table.c.marked_at.desc())
         with self._reader.connect() as connection:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -29,6 +28,8 @@ from sqlalchemy import (
 
 from billing.facts.account import Change
 from billing.stores.schema import account_changes_table, change_row, metadata
+from softswitch.control.values import Value
+from softswitch.database.rows import DbRow
 
 fields_table = Table(
     "account_fields",
@@ -132,7 +133,15 @@ class Request:
     opened_at: int
     changed_at: int
     answer: str
-    facts: Mapping[str, Any]
+    facts: Mapping[str, Value]
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields that a correction wants set; none for a request of another kind."""
+        wanted = self.facts.get("fields")
+        if not isinstance(wanted, Mapping):
+            return {}
+        return {key: str(value) for key, value in wanted.items()}
 
 
 _DOCUMENT_FACTS = [column for column in documents_table.columns if column.name != "content"]
@@ -309,12 +318,12 @@ def _note(connection: Connection, changes: list[Change]) -> None:
         connection.execute(insert(account_changes_table), [change_row(item) for item in changes])
 
 
-def _request(row: Any) -> Request:
+def _request(row: DbRow) -> Request:
     facts = dict(row._mapping)
     return Request(**facts | {"facts": msgspec.json.decode(facts["facts"])})
 
 
-def _request_row(request: Request) -> dict[str, Any]:
+def _request_row(request: Request) -> dict[str, object]:
     row = {column.name: getattr(request, column.name) for column in requests_table.columns}
     del row["id"]
     return row | {"facts": msgspec.json.encode(request.facts)}

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from sip.flow import Address
+from softswitch.control.values import Row
 
 LINKTYPE_RAW = 101
 """A packet begins with its IPv4 or IPv6 header."""
@@ -39,11 +39,12 @@ class Captured:
     data: bytes
 
 
-def captured(row: Mapping[str, Any]) -> Captured:
+def captured(row: Row) -> Captured:
     """A row of a trace, as :func:`softswitch.trace.ladder.row` made it."""
-    source, target = (_address(row[end]) for end in ("from", "to"))
-    data = row["text"].encode("latin-1")
-    return Captured(row["at_us"], row["transport"], source, target, data)
+    source, target = (_address(str(row[end])) for end in ("from", "to"))
+    at_us, transport, text = row["at_us"], row["transport"], row["text"]
+    assert isinstance(at_us, int) and isinstance(transport, str) and isinstance(text, str)
+    return Captured(at_us, transport, source, target, text.encode("latin-1"))
 
 
 def _address(shown: str) -> Address:

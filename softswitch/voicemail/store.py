@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import (
     BigInteger,
@@ -16,10 +16,10 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Executable,
     ForeignKey,
     Index,
     Integer,
-    Row,
     String,
     Table,
     column,
@@ -33,6 +33,7 @@ from sqlalchemy import (
 
 from billing.stores.schema import metadata, storable
 from softswitch.database.news import tell_of_lines
+from softswitch.database.rows import DbRow
 from softswitch.mail.letter import Mail
 from softswitch.mail.outbox import queue
 from softswitch.subscribers.directory import Waiting
@@ -242,7 +243,7 @@ class VoicemailStore:
         )
         return self._read(query.order_by(messages_table.c.expires_at).limit(limit))
 
-    def _read(self, query: Any) -> list[Message]:
+    def _read(self, query: Executable) -> list[Message]:
         with self._reader.connect() as connection:
             return [_message(row) for row in connection.execute(query)]
 
@@ -317,7 +318,7 @@ def _sounds(connection: Connection, line_id: int | None) -> list[str]:
     return found
 
 
-def _message(row: Row[Any]) -> Message:
+def _message(row: DbRow) -> Message:
     return Message(
         row.id,
         row.line_id,

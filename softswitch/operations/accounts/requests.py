@@ -89,7 +89,7 @@ def request_show(context: Context, request: int) -> Row:
 def request_done(context: Context, request: int, answer: str = "", by: str = "operator") -> Row:
     """It was done; a correction's fields are set by it. The subscriber is told."""
     found = _request(context, request)
-    fields = found.facts.get("fields") or {}
+    fields = found.fields
     if fields and found.state == OPEN:
         before, now = context.subscribers.fields(found.account_id), context.now_ms()
         why = f"request {found.id}"

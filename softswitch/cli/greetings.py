@@ -40,7 +40,7 @@ def upload(
 ) -> None:
     """Keep a greeting for a line."""
     session = Session.of(context)
-    data = _read(file, convert=convert)
+    data = read_sound(file, convert=convert)
     wav = base64.b64encode(data).decode("ascii")
     row = session.perform(
         operations.greetings.greeting_upload, number=number, name=name or file.stem, wav=wav
@@ -60,7 +60,7 @@ def convert(
     to: Annotated[Path, typer.Argument(metavar="RESULT.wav")],
 ) -> None:
     """Make a file that can be uploaded of whatever can be read as sound."""
-    data = _read(file, convert=True)
+    data = read_sound(file, convert=True)
     write_file(to, data)
     Session.of(context).show({"file": str(to), "octets": len(data)})
 
@@ -104,7 +104,8 @@ def export(
     session.show(row | {"file": str(file)})
 
 
-def _read(path: Path, *, convert: bool) -> bytes:
+def read_sound(path: Path, *, convert: bool) -> bytes:
+    """A file as a greeting is uploaded. Raises Failure."""
     from rtp.wav import WavError
     from softswitch.voicemail import greeting_file
 

@@ -151,6 +151,7 @@ def mark(context: typer.Context, number: Number) -> None:
     Session.of(context).run(operations.services.line_mark, number=number)
 
 
+Pin = Annotated[str | None, typer.Option(help="The line's: checked before a barring opens.")]
 Service = Annotated[str, typer.Argument(metavar="SERVICE", help="As `line service list` has it.")]
 
 
@@ -171,6 +172,7 @@ def set_service(
     seconds: Annotated[
         int | None, typer.Option(help="Of forward_no_answer: how long the phones ring.")
     ] = None,
+    pin: Pin = None,
 ) -> None:
     """Switch a service on or off, or give it its number."""
     Session.of(context).run(
@@ -179,10 +181,15 @@ def set_service(
         service=service,
         value=value,
         seconds=seconds,
+        pin=pin,
     )
 
 
 @services.command("clear")
-def clear_service(context: typer.Context, number: Number, service: Service) -> None:
+def clear_service(
+    context: typer.Context, number: Number, service: Service, pin: Pin = None
+) -> None:
     """Forget what a service was given: it stands as for a new line."""
-    Session.of(context).run(operations.services.line_service_clear, number=number, service=service)
+    Session.of(context).run(
+        operations.services.line_service_clear, number=number, service=service, pin=pin
+    )

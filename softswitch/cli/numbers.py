@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +11,8 @@ import typer
 
 from softswitch.cli import operations
 from softswitch.cli.accounts import Account
-from softswitch.cli.session import Session, read_file
+from softswitch.cli.greetings import read_sound
+from softswitch.cli.session import Failure, Session, read_file
 
 numbers = typer.Typer(help="The inventory of numbers for rent.", no_args_is_help=True)
 rentals = typer.Typer(help="Rented numbers and their fees.", no_args_is_help=True)
@@ -200,6 +203,9 @@ def reach(
     if off:
         session.run(operations.reaches.number_unreach, number=number)
         return
+    if not targets:
+        session.run(operations.reaches.number_reach_show, number=number)
+        return
     session.run(
         operations.reaches.number_reach,
         number=number,
@@ -207,8 +213,34 @@ def reach(
         in_turn=in_turn,
         confirm=confirm,
         seconds=seconds,
-        greeting=greeting if greeting is None else _absolute(greeting),
+        greeting=None if greeting is None else _greeting(session, number, greeting),
     )
+
+
+def _greeting(session: Session, number: str, reference: str) -> str:
+    """An uploaded greeting, or the id of a file that is uploaded now for the number's line."""
+    path = Path(reference)
+    if path.suffix.lower() != ".wav":
+        return reference
+    line = session.perform(operations.reaches.number_reach_show, number=number)["line"]
+    if line is None:
+        raise Failure(f"{number} rings at no line, which would keep its greeting")
+    wav = base64.b64encode(read_sound(path, convert=False)).decode("ascii")
+    uploaded = session.perform(
+        operations.greetings.greeting_upload,
+        number=str(line),
+        name=_free_name(session, str(line), path.stem),
+        wav=wav,
+    )
+    return str(uploaded["id"])
+
+
+def _free_name(session: Session, line: str, name: str) -> str:
+    """The name for a greeting that was uploaded before perhaps: "hello", "hello 2", ..."""
+    rows = session.perform(operations.greetings.greeting_list, number=line)
+    taken = {row["name"] for row in rows}
+    names = (name if count == 1 else f"{name} {count}" for count in itertools.count(1))
+    return next(each for each in names if each not in taken)
 
 
 @numbers.command()
@@ -299,11 +331,3 @@ def discounts(
     }
     percents = {what: percent for what, percent in named.items() if percent is not None}
     Session.of(context).run(operations.numbers.rental_discounts, percents=percents)
-
-
-def _absolute(text: str) -> str:
-    """A file as the running switch finds it, wherever that runs; anything else is a name."""
-    try:
-        return str(Path(text).absolute()) if Path(text).exists() else text
-    except (OSError, ValueError):  # no name that a file could have
-        return text

@@ -1,7 +1,7 @@
 """The control socket's messages: one line of JSON each way.
 
-A request is `{"operation": NAME, "arguments": {...}}`, the answer `{"result": ...}` or
-`{"error": MESSAGE, "code": CODE, "facts": {...}, "lines": [...]}`.
+A request is `{"operation": NAME, "arguments": {...}, "as": ACTOR}`, where `as` may be left out;
+the answer `{"result": ...}` or `{"error": MESSAGE, "code": CODE, "facts": {...}, "lines": [...]}`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from softswitch.control.actor import Actor
 from softswitch.control.values import Value
 
 
@@ -19,6 +20,8 @@ class Perform(msgspec.Struct, forbid_unknown_fields=True, tag_field="request", t
     operation: str
     arguments: dict[str, Any] = {}
     """By name. Any: dispatch converts each to the type in the operation's signature."""
+    on_behalf_of: Actor | None = msgspec.field(name="as", default=None)
+    """None: the process at the other end, by its user id."""
 
 
 class Done(msgspec.Struct, tag_field="answer", tag="done"):

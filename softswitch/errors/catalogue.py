@@ -14,6 +14,7 @@ from softswitch.errors.money import MONEY
 from softswitch.errors.network import NETWORK
 from softswitch.errors.numbers import NUMBERS
 from softswitch.errors.refusals import REFUSALS
+from softswitch.errors.rights import RIGHTS
 from softswitch.errors.values import VALUES
 
 CATALOGUE: Mapping[str, Entry] = MappingProxyType(
@@ -26,6 +27,7 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
         **NETWORK,
         **NUMBERS,
         **REFUSALS,
+        **RIGHTS,
         **VALUES,
     }
 )

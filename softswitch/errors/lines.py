@@ -120,6 +120,15 @@ LINES = {
     "pin_kind_unknown": Entry(
         "a PIN belongs to one of {known}, not to {value!r}", "invalid", "kind"
     ),
+    "pin_missing": Entry("this takes the PIN of line {line}", "refused", "pin"),
+    "pin_not_set": Entry("line {line} has no PIN: the operator sets one", "refused", "pin"),
+    "pin_locked": Entry("line {line}: too many wrong PINs: wait {seconds} s", "refused", "pin"),
+    "pin_wrong": Entry("that isn't the PIN of line {line}", "refused", "pin"),
+    "login_is_number": Entry(
+        "login {login!r} reads as {number}: a login in digits is the line's own number",
+        "invalid",
+        "login",
+    ),
     "pin_length": Entry("a PIN has {least} to {most} digits", "invalid", "pin"),
     "pin_not_locked": Entry(
         "the {kind} {number} has no wrong PINs; `softswitch pin list` shows which have",

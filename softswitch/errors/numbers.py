@@ -13,10 +13,6 @@ NUMBERS = {
     "discount_malformed": Entry(
         "a discount is from 0 to 100 percent for {known}", "invalid", "discounts"
     ),
-    "greeting_file_unplayable": Entry("{name} can't be played: {reason}", "invalid", "greeting"),
-    "greeting_file_unreadable": Entry(
-        "{name} is no greeting of {line} and can't be read: {reason}", "not_found", "greeting"
-    ),
     "inventory_exists": Entry("{number} is in the inventory already", "conflict", "number"),
     "inventory_has_line": Entry(
         "{number} has a line; a number for rent has none", "conflict", "number"
@@ -26,6 +22,10 @@ NUMBERS = {
     ),
     "line_not_in_quarantine": Entry(
         "line {line} isn't in quarantine: it is {state}", "conflict", "line"
+    ),
+    "number_not_offered": Entry("{number} isn't for rent", "not_found", "number"),
+    "number_without_line": Entry(
+        "{number} rings at no line, which would keep its greeting", "conflict", "number"
     ),
     "number_changed": Entry(
         "{number} was changed to {new}; its callers are told until {until}", "conflict", "number"

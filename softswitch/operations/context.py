@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -21,6 +21,7 @@ from billing.stores.store import CdrFilter, Store
 from softswitch.admission.numbering import NumberError, NumberPlan
 from softswitch.admission.settings import number_plan
 from softswitch.config.config import Config
+from softswitch.control.actor import THE_SWITCH, Actor
 from softswitch.control.errors import OperationError
 from softswitch.database import news
 from softswitch.database.changes import Changes
@@ -74,6 +75,13 @@ class Reload:
 
 
 @dataclass
+class Concern:
+    """The first account that an operation looked up: whom the audit names."""
+
+    account_id: int | None = None
+
+
+@dataclass
 class Context:
     """Everything an operation may use.
 
@@ -87,6 +95,8 @@ class Context:
     now_ms: Callable[[], int]
     """Epoch milliseconds."""
     changes: Changes = field(default_factory=Changes)
+    actor: Actor = THE_SWITCH
+    concern: Concern = field(default_factory=Concern)
 
     @cached_property
     def subscribers(self) -> SubscriberStore:
@@ -109,19 +119,63 @@ class Context:
         return result
 
     def account(self, reference: str | int) -> Account:
-        """By id, or by a name that only one account has. Raises OperationError."""
+        """By id, or by a name that only one account has; a subscriber's own by its id alone.
+        Raises OperationError."""
         text = str(reference).strip()
-        if text.isascii() and text.isdigit() and len(text) < 18:
+        if text.isascii() and text.isdigit() and len(text) < 18 and self.owns(int(text)):
             found = self.billing.account(int(text))
             if found is not None:
+                self._concerns(found.id)
                 return found
-        named = [account for account in self.billing.accounts() if account.name == text]
+        named: list[Account] = []
+        if not self.actor.is_subscriber:
+            named = [account for account in self.billing.accounts() if account.name == text]
         if not named:
             raise OperationError("account_not_found", account=text)
         if len(named) > 1:
             ids = ", ".join(str(account.id) for account in named)
             raise OperationError("account_ambiguous", account=text, ids=ids)
+        self._concerns(named[0].id)
         return named[0]
+
+    def owns(self, account_id: int | None) -> bool:
+        """True if the actor may see what belongs to an account. An operation that looks something
+        up by its id asks this, and answers as if it weren't there."""
+        own = not self.actor.is_subscriber or account_id == self.actor.account
+        if own and account_id is not None:
+            self._concerns(account_id)
+        return own
+
+    def owns_line(self, line: Line | None) -> bool:
+        """Likewise of a line, and of what belongs to it; None: a line that is gone."""
+        if not self.actor.is_subscriber:
+            return True
+        if line is None or line.account_id != self.actor.account:
+            return False
+        return not self.actor.is_line_user or line.id in self.actor.lines
+
+    def line_of(self, line_id: int) -> Line | None:
+        """A line by its id; None: it is gone."""
+        return next(iter(self.directory.lines([line_id])), None)
+
+    def own_account(self, account: str | None) -> int | None:
+        """The account by which a list is narrowed: a subscriber's own, or the one that staff named;
+        None: all of them. Raises OperationError."""
+        if account is None and self.actor.is_subscriber:
+            return self.actor.account
+        return None if account is None else self.account(account).id
+
+    def identified(self, ids: Iterable[str], wanted: str) -> list[str]:
+        """The ids that an id means: itself, or for the command line those that begin so."""
+        known = list(ids)
+        if wanted in known:
+            return [wanted]
+        abbreviated = self.actor.abbreviates and bool(wanted)
+        return [each for each in known if abbreviated and each.startswith(wanted)]
+
+    def _concerns(self, account_id: int) -> None:
+        if self.concern.account_id is None:
+            self.concern.account_id = account_id
 
     def number(self, text: str) -> str:
         """A number that a person typed, as E.164 with "+". Raises OperationError."""
@@ -137,15 +191,18 @@ class Context:
         return self.directory.line_by_number(number) is not None
 
     def line(self, text: str) -> Line:
-        """A line by its number, or by its login. Raises OperationError."""
+        """A line by its number, or by its login where no line has it for a number. Raises
+        OperationError."""
         text = text.strip()
-        found = self.directory.line_by_login(text)
+        found = None
+        with contextlib.suppress(OperationError):
+            found = self.directory.line_by_number(self.number(text))
         if found is None:
-            with contextlib.suppress(OperationError):
-                found = self.directory.line_by_number(self.number(text))
-        if found is None:
-            raise OperationError("line_not_found", line=text)
-        return found
+            found = self.directory.line_by_login(text)
+        if found is not None and self.owns_line(found):
+            self._concerns(found.account_id)
+            return found
+        raise OperationError("line_not_found", line=text)
 
     def reload(self) -> Reload:
         """Read what `changes` names. For the running switch."""

@@ -4,38 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
 from softswitch.config.config import Config
+from softswitch.control.actor import Actor, operator
 from softswitch.control.errors import OperationError
 from softswitch.control.protocol import Perform
 from softswitch.control.values import Value
 from softswitch.database.changes import Changes
-from softswitch.operations.arguments import Function, read_arguments
-from softswitch.operations.context import Context, Reload
+from softswitch.operations.access import Operation
+from softswitch.operations.context import Concern, Context, Reload
 from softswitch.operations.installation.setup import naming_database_errors, opened
 from softswitch.operations.registry import OPERATIONS
+from softswitch.operations.rights import checked
 
 
 def perform_directly(config: Config, operation: str, arguments: Mapping[str, object]) -> Value:
-    """Perform an operation on the database itself, when no switch runs. Raises OperationError."""
-    function = _named(OPERATIONS, operation)
+    """Perform an operation on the database itself, when no switch runs, as the operator who runs
+    this process. Raises OperationError."""
+    found = _named(OPERATIONS, operation)
     with opened(config) as context:
-        result = _perform(context, function, arguments)
+        context.actor = operator(os.getuid())
+        result = perform(context, found, arguments)
         if context.changes.any():
             context.tell()
         return result
 
 
+def perform(context: Context, operation: Operation, arguments: Mapping[str, object]) -> Value:
+    """Perform an operation for the actor of a context. Raises OperationError."""
+    read = checked(context.actor, operation, arguments)
+    return cast("Value", operation.function(context, **read))
+
+
 @dataclass(frozen=True)
 class LiveOperations:
-    """Operations on what only the running switch knows; they take `subject` first. They run inside
-    the event loop and must not block."""
+    """Operations on what only the running switch knows. They run inside the event loop and must not
+    block.
 
-    subject: object
-    functions: Mapping[str, Function]
+    Args:
+        subject: makes what they take first, for the context of one request.
+    """
+
+    subject: Callable[[Context], object]
+    operations: Mapping[str, Operation]
 
 
 class Dispatcher:
@@ -57,37 +72,53 @@ class Dispatcher:
         self._on_change = on_change
 
     async def perform(self, request: Perform, user_id: int) -> Value:
-        """Raises OperationError."""
-        function = self._live.functions.get(request.operation)
-        if function is not None:
-            return await self._perform_live(function, request.arguments)
-        function = _named(OPERATIONS, request.operation)
-        result, reload = await asyncio.to_thread(self._work, function, request.arguments)
+        """Perform a request of a process of this user id, or of the actor for whom that process
+        vouches. Raises OperationError."""
+        context = replace(
+            self._context,
+            changes=Changes(),
+            concern=Concern(),
+            actor=_actor(request, user_id),
+        )
+        live = self._live.operations.get(request.operation)
+        if live is not None:
+            return await self._perform_live(context, live, request.arguments)
+        operation = _named(OPERATIONS, request.operation)
+        result, reload = await asyncio.to_thread(_work, context, operation, request.arguments)
         if reload is not None:
             self._on_change(reload)
         return result
 
-    async def _perform_live(self, function: Function, arguments: Mapping[str, object]) -> Value:
-        result = function(self._live.subject, **read_arguments(function, arguments))
+    async def _perform_live(
+        self, context: Context, operation: Operation, arguments: Mapping[str, object]
+    ) -> Value:
+        read = checked(context.actor, operation, arguments)
+        result = operation.function(self._live.subject(context), **read)
         return cast("Value", await result if inspect.isawaitable(result) else result)
 
-    def _work(
-        self, function: Function, arguments: Mapping[str, object]
-    ) -> tuple[Value, Reload | None]:
-        context = replace(self._context, changes=Changes())
-        with naming_database_errors(context.config):
-            result = _perform(context, function, arguments)
-            if not context.changes.any():
-                return result, None
-            context.tell()
-            return result, context.reload()
+
+def _work(
+    context: Context, operation: Operation, arguments: Mapping[str, object]
+) -> tuple[Value, Reload | None]:
+    with naming_database_errors(context.config):
+        result = perform(context, operation, arguments)
+        if not context.changes.any():
+            return result, None
+        context.tell()
+        return result, context.reload()
 
 
-def _perform(context: Context, function: Function, arguments: Mapping[str, object]) -> Value:
-    return cast("Value", function(context, **read_arguments(function, arguments)))
+def _actor(request: Perform, user_id: int) -> Actor:
+    actor = request.on_behalf_of
+    if actor is None:
+        return operator(user_id)
+    fault = actor.fault()
+    if fault is not None:
+        raise OperationError("actor_malformed", user=actor.user, reason=fault)
+    return actor
 
 
-def _named(operations: Mapping[str, Function], name: str) -> Function:
+def _named(operations: Mapping[str, Operation], name: str) -> Operation:
     found = operations.get(name)
     if found is None:
         raise OperationError("operation_unknown", operation=name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
 from billing.facts.cdr import media_row, show_stamp
 from rtp.client import MediaWorkers
@@ -13,10 +13,12 @@ from softswitch.call.call import Call
 from softswitch.call.charging.accounting import media_figures
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
-from softswitch.operations.arguments import Function
+from softswitch.operations.access import ADMIN, AUDITOR, SUPPORT, change, disclose, read, table
+from softswitch.operations.context import Context
 from softswitch.operations.lines.completions import found
 from softswitch.operations.lines.registrations import registration_rows
 from softswitch.operations.network.trunks import no_trunk, trunk_row
+from softswitch.operations.registry import OPERATIONS
 from softswitch.process.media_status import media_rows
 from softswitch.process.switch import Switch
 from softswitch.reception.protection import ban_rows, figures
@@ -33,10 +35,12 @@ class Live:
     """The parts of the running switch that operators ask.
 
     Args:
+        context: of the request.
         workers: how many media workers there should be.
         reload_prompts: see `prompt_reload`.
     """
 
+    context: Context
     switch: Switch
     media: MediaWorkers
     workers: int
@@ -48,18 +52,18 @@ def call_list(live: Live) -> list[Row]:
 
 
 async def call_show(live: Live, call_id: str) -> Row:
-    call = _call(live.switch, call_id)
+    call = _call(live.context, live.switch, call_id)
     return call_row(call) | {"srtp": call.suites, "media": await _media(call)}
 
 
 def call_hangup(live: Live, call_id: str) -> Row:
-    call = _call(live.switch, call_id)
+    call = _call(live.context, live.switch, call_id)
     live.switch.hang_up(call.id)
     return {"id": call.id, "result": "hung up"}
 
 
 async def call_trace(live: Live, call_id: str) -> Row:
-    trace, messages = _trace(live.switch, call_id)
+    trace, messages = _trace(live.context, live.switch, call_id)
     call = live.switch.calls.get(trace.call_id)
     if call is not None:
         trace.calling, trace.called = call.record.calling, call.record.called
@@ -90,7 +94,8 @@ async def call_trace(live: Live, call_id: str) -> Row:
 
 def registration_list(live: Live) -> list[Row]:
     now = live.switch.wall_seconds()
-    return registration_rows(live.switch.registrar.all(now), live.switch.directory, now)
+    directory = live.switch.directory
+    return registration_rows(live.context, live.switch.registrar.all(now), directory, now)
 
 
 def trunk_list(live: Live) -> list[Row]:
@@ -145,7 +150,8 @@ def guard_unban(live: Live, source: str, line: str | None = None) -> Row:
 
 def completion_cancel(live: Live, waiting_id: str) -> Row:
     queue = live.switch.completion.queue
-    waiting = found(list(queue), waiting_id)
+    directory = live.switch.directory
+    waiting = found(live.context, list(queue), directory.line, waiting_id)
     queue.remove(waiting)
     return {"id": waiting.id, "result": "cancelled"}
 
@@ -160,37 +166,35 @@ async def prompt_reload(live: Live) -> int:
     return await live.reload_prompts()
 
 
-LIVE_OPERATIONS: Mapping[str, Function] = {
-    operation.__name__: operation
-    for operation in (
-        call_list,
-        call_show,
-        call_hangup,
-        call_trace,
-        registration_list,
-        trunk_list,
-        trunk_show,
-        subscription_list,
-        conference_list,
-        guard_list,
-        guard_show,
-        guard_unban,
-        completion_cancel,
-        media_show,
-        prompt_reload,
-    )
-}
+LIVE_OPERATIONS = table(
+    read(call_list, SUPPORT | AUDITOR),
+    read(call_show, SUPPORT | AUDITOR),
+    change(call_hangup, SUPPORT),
+    disclose(call_trace, SUPPORT | AUDITOR),
+    read(conference_list, SUPPORT | AUDITOR),
+    read(guard_list, SUPPORT | AUDITOR),
+    read(guard_show, SUPPORT | AUDITOR),
+    change(guard_unban, SUPPORT),
+    read(media_show, SUPPORT | AUDITOR),
+    change(prompt_reload, ADMIN),
+    read(subscription_list, SUPPORT | AUDITOR),
+    *(
+        replace(OPERATIONS[function.__name__], function=function)
+        for function in (completion_cancel, registration_list, trunk_list, trunk_show)
+    ),
+)
+"""The operations that only a running switch performs, or performs otherwise than the database."""
 
 
 def _trunk_row(switch: Switch, trunk: Trunk) -> Row:
     return trunk_row(trunk) | switch.trunk_monitor.row(trunk)
 
 
-def _trace(switch: Switch, call_id: str) -> tuple[CallTrace, list[Message]]:
+def _trace(context: Context, switch: Switch, call_id: str) -> tuple[CallTrace, list[Message]]:
     """What is kept of a live or recent call, by the beginning of its id."""
     if switch.recorder is None:
         raise OperationError("trace_off")
-    found = switch.recorder.find(call_id)
+    found = context.identified(switch.recorder.find(call_id), call_id)
     if len(found) != 1:
         code = "call_record_ambiguous" if found else "call_record_not_found"
         raise OperationError(code, call=call_id)
@@ -199,9 +203,9 @@ def _trace(switch: Switch, call_id: str) -> tuple[CallTrace, list[Message]]:
     return kept
 
 
-def _call(switch: Switch, call_id: str) -> Call:
+def _call(context: Context, switch: Switch, call_id: str) -> Call:
     """By its id, or by the beginning of it that only one call has."""
-    found = [call for key, call in switch.calls.items() if key.startswith(call_id)]
+    found = [switch.calls[key] for key in context.identified(switch.calls, call_id)]
     if len(found) != 1:
         code = "call_ambiguous" if found else "call_not_found"
         raise OperationError(code, call=call_id)

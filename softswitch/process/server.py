@@ -208,7 +208,10 @@ class Server:
         )
 
     def _dispatcher(self) -> Dispatcher:
-        live = Live(self.switch, self._media, self._config.media.workers, self._reload_prompts)
+        def live(context: Context) -> Live:
+            workers = self._config.media.workers
+            return Live(context, self.switch, self._media, workers, self._reload_prompts)
+
         return Dispatcher(self._context, LiveOperations(live, LIVE_OPERATIONS), self._reload)
 
     # Start

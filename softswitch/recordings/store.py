@@ -5,6 +5,7 @@ A row is there before the first sound is written, so that a crash leaves nothing
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,8 +18,11 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    and_,
     delete,
+    false,
     insert,
+    or_,
     select,
     true,
     update,
@@ -100,9 +104,23 @@ class RecordingStore:
         """Those whose id begins so."""
         return self._select(recordings_table.c.id.startswith(begin, autoescape=True), 2)
 
-    def newest(self, line: str | None, limit: int) -> list[RecordedCall]:
-        """The newest first."""
-        return self._select(true() if line is None else recordings_table.c.line == line, limit)
+    def newest(
+        self, line: str | None, limit: int, owned: Mapping[int, int | None] | None = None
+    ) -> list[RecordedCall]:
+        """The newest first.
+
+        Args:
+            owned: only of these lines, by their ids, each from an instant on (epoch milliseconds).
+        """
+        table = recordings_table.c
+        condition: ColumnElement[bool] = true() if line is None else table.line == line
+        if owned is not None:
+            own = (
+                and_(table.line_id == line_id, table.begun_at >= (since or 0))
+                for line_id, since in owned.items()
+            )
+            condition = and_(condition, or_(false(), *own))
+        return self._select(condition, limit)
 
     def unfinished(self) -> list[RecordedCall]:
         """Those that a crash broke off."""

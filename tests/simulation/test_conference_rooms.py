@@ -211,7 +211,7 @@ def test_an_operator_sees_who_is_in_it(exchange):
     owner, guest = build(exchange, 2)
     enter(exchange, owner, pin=None)
     enter(exchange, guest)
-    rows = conference_list(Live(exchange.switch, media=None, workers=0, reload_prompts=None))
+    rows = conference_list(Live(None, exchange.switch, None, 0, None))
     assert [(row["kind"], row["number"], row["member"], row["owns"]) for row in rows] == [
         ("room", ROOM, "+995322000001", True),
         ("room", ROOM, "+995322000002", False),

@@ -7,6 +7,7 @@ from exchange import Exchange
 from phones import Behaviour
 
 from softswitch.control.errors import OperationError
+from softswitch.operations.context import Context
 from softswitch.process.live import Live, call_trace
 
 ANA, BEKA = "+995322000001", "+995322000002"
@@ -32,7 +33,7 @@ def trace(exchange, call_id: str, monkeypatch) -> dict:
         return work()
 
     monkeypatch.setattr(asyncio, "to_thread", here)  # virtual time knows no threads
-    live = Live(exchange.switch, media=None, workers=0, reload_prompts=None)
+    live = Live(Context(None, None, None, None, None), exchange.switch, None, 0, None)
     return exchange.loop.run_until_complete(call_trace(live, call_id=call_id))
 
 

@@ -78,7 +78,7 @@ def document_upload(
 def document_list(
     context: Context, account: str | None = None, state: str | None = None
 ) -> list[Row]:
-    owner = None if account is None else context.account(account).id
+    owner = context.own_account(account)
     return [document_row(item) for item in context.subscribers.documents(owner, state)]
 
 
@@ -176,7 +176,7 @@ def _change(
 
 def _document(context: Context, document_id: int) -> Document:
     found = context.subscribers.document(document_id)
-    if found is None:
+    if found is None or not context.owns(found.account_id):
         raise OperationError("document_not_found", document=document_id)
     return found
 

@@ -71,19 +71,19 @@ def request_open(
             facts=facts,
         )
     )
-    return request_row(made)
+    return request_row(context, made)
 
 
 def request_list(context: Context, account: str | None = None, closed: bool = False) -> list[Row]:
     """Open requests, or all of them."""
-    owner = None if account is None else context.account(account).id
+    owner = context.own_account(account)
     found = context.subscribers.requests(owner, None if closed else [OPEN])
-    rows = map(request_row, found)
+    rows = [request_row(context, item) for item in found]
     return [{key: value for key, value in row.items() if key != "facts"} for row in rows]
 
 
 def request_show(context: Context, request: int) -> Row:
-    return request_row(_request(context, request))
+    return request_row(context, _request(context, request))
 
 
 def request_done(context: Context, request: int, answer: str = "", by: str = "operator") -> Row:
@@ -113,7 +113,7 @@ def known_of(context: Context, line: Line) -> Row:
     and how its last calls sounded."""
     now = context.now_ms()
     bindings = [b for b in context.directory.bindings(now / 1000) if b.aor == line.login]
-    registered = registration_rows(bindings, context.directory.load(), now / 1000)
+    registered = registration_rows(context, bindings, context.directory.load(), now / 1000)
     since = CdrFilter(start=now - RECENT_MS, number=line.number)
     cdrs = list(reversed(context.billing.cdrs(since)))
     failed = [cdr for cdr in cdrs if cdr.answered_at is None]
@@ -126,7 +126,10 @@ def known_of(context: Context, line: Line) -> Row:
     }
 
 
-def request_row(item: Request) -> Row:
+def request_row(context: Context, item: Request) -> Row:
+    """A request as people and scripts see it. What the switch found out about a fault is for the
+    operator: it names callers who withheld their numbers."""
+    hidden = context.actor.is_subscriber and item.kind == FAULT
     return {
         "id": item.id,
         "account": item.account_id,
@@ -137,7 +140,7 @@ def request_row(item: Request) -> Row:
         "opened_at": show_stamp(item.opened_at),
         "changed_at": show_stamp(item.changed_at),
         "answer": item.answer,
-        "facts": dict(item.facts),
+        "facts": {} if hidden else dict(item.facts),
     }
 
 
@@ -175,12 +178,12 @@ def _close(context: Context, request: Request, state: str, answer: str, by: str)
     context.do(
         Tell(Notice(key, request.account_id, f"request_{state}", request.kind, context.now_ms()))
     )
-    return request_row(closed)
+    return request_row(context, closed)
 
 
 def _request(context: Context, request_id: int) -> Request:
     found = context.subscribers.request(request_id)
-    if found is None:
+    if found is None or not context.owns(found.account_id):
         raise OperationError("request_not_found", request=request_id)
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from billing.facts.account import Account
 from billing.facts.assignment import Assignments
@@ -15,6 +14,7 @@ from billing.facts.tariff import Tariff, describe
 from billing.stores import sales_store, tariff_store
 from billing.stores.store import Store
 from sip.message import Request
+from sip.registrar import Binding
 from softswitch.admission.admission import Stages
 from softswitch.admission.authentication import LineCaller
 from softswitch.admission.credit import PricedRoute
@@ -122,7 +122,7 @@ def _build(context: Context, at_ms: int) -> Stages:
     directory.changed_numbers = changed_numbers(context.billing)
     directory.account_status.update((account.id, account.status) for account in accounts)
     bindings = context.directory.bindings(at_ms / 1000)
-    by_login: dict[str, list[Any]] = {}
+    by_login: dict[str, list[Binding]] = {}
     for binding in bindings:
         by_login.setdefault(binding.aor, []).append(binding)
     return Stages(

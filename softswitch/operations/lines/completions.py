@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from billing.facts.cdr import show_stamp
 from softswitch.completion.store import CompletionStore
 from softswitch.completion.waiting import Waiting
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
+from softswitch.subscribers.directory import Line
 
 
 def completion_list(context: Context) -> list[Row]:
     """Who waits longest stands first."""
-    numbers = {line.id: line.number for line in context.directory.lines()}
-    return [_row(waiting, numbers) for waiting in CompletionStore(context.billing.engine).load()]
+    lines = {line.id: line for line in context.directory.lines()}
+    numbers = {line.id: line.number for line in lines.values()}
+    return [
+        _row(waiting, numbers)
+        for waiting in CompletionStore(context.billing.engine).load()
+        if context.owns_line(lines.get(waiting.caller_id))
+    ]
 
 
 def completion_cancel(context: Context, waiting_id: str) -> Row:
     """Have somebody wait no more, while no switch runs."""
     store = CompletionStore(context.billing.engine)
-    waiting = found(store.load(), waiting_id)
+    lines = {line.id: line for line in context.directory.lines()}
+    waiting = found(context, store.load(), lines.get, waiting_id)
     store.write({waiting.id: None})
     return {"id": waiting.id, "result": "cancelled"}
 
 
-def found(known: list[Waiting], waiting_id: str) -> Waiting:
-    """By its id, or by the beginning of it that only one has. Raises OperationError."""
-    fitting = [waiting for waiting in known if waiting.id.startswith(waiting_id)]
-    if len(fitting) != 1 or not waiting_id:
+def found(
+    context: Context,
+    known: list[Waiting],
+    line_of: Callable[[int], Line | None],
+    waiting_id: str,
+) -> Waiting:
+    """A caller of the actor's who waits, by its id. Raises OperationError."""
+    own = {
+        waiting.id: waiting for waiting in known if context.owns_line(line_of(waiting.caller_id))
+    }
+    fitting = [own[key] for key in context.identified(own, waiting_id)]
+    if len(fitting) != 1:
         code = "completion_ambiguous" if fitting else "completion_not_found"
         raise OperationError(code, completion=waiting_id)
     return fitting[0]

@@ -90,12 +90,9 @@ def greeting_export(context: Context, number: str, greeting: str) -> Row:
     return _row(found, line) | {"wav": read_sound(context, found.id)}
 
 
-def greeting_path(context: Context, number: str, name: str) -> Path | None:
-    """The file of a line's greeting, by its name; None: it has none of that name."""
-    line = context.directory.line_by_number(number)
-    known = [] if line is None else store_of(context).greetings(line.id)
-    found = (one for one in known if one.name == name)
-    return next((shelf_of(context).path(one.id) for one in found), None)
+def greeting_path(context: Context, line: Line, reference: str) -> Path:
+    """The file of a line's greeting, by its name or its id. Raises OperationError."""
+    return shelf_of(context).path(_greeting(context, line, reference).id)
 
 
 def _check_name(name: str, known: list[Greeting]) -> None:
@@ -106,10 +103,12 @@ def _check_name(name: str, known: list[Greeting]) -> None:
 
 
 def _greeting(context: Context, line: Line, reference: str) -> Greeting:
-    """By its name, or by the beginning of its id that only one has."""
+    """By its name or its id."""
     known = store_of(context).greetings(line.id)
     found = [one for one in known if one.name == reference]
-    found = found or [one for one in known if reference and one.id.startswith(reference)]
+    if not found:
+        ids = context.identified((one.id for one in known), reference)
+        found = [one for one in known if one.id in ids]
     if len(found) != 1:
         code = "greeting_ambiguous" if found else "greeting_not_found"
         raise OperationError(code, greeting=reference, line=line.number)

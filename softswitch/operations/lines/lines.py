@@ -105,7 +105,11 @@ def line_import(context: Context, text: str, dry_run: bool = False) -> Row:
 
 def line_list(context: Context) -> list[Row]:
     names = {account.id: account.name for account in context.billing.accounts()}
-    return [_row(line, names.get(line.account_id, "")) for line in context.directory.lines()]
+    return [
+        _row(line, names.get(line.account_id, ""))
+        for line in context.directory.lines()
+        if context.owns_line(line)
+    ]
 
 
 def line_show(context: Context, number: str) -> Row:
@@ -227,6 +231,7 @@ def _new_line(
     user = login or e164[1:]
     if _LOGIN.fullmatch(user) is None:
         raise OperationError("login_malformed", login=user)
+    _check_login(context, user, e164)
     _check_password(password)
     return Line(
         id=0,
@@ -236,6 +241,16 @@ def _new_line(
         ha1=digest_secrets(user, context.config.realm, password),
         since=context.now_ms(),
     )
+
+
+def _check_login(context: Context, login: str, number: str) -> None:
+    """A login that reads as another number would take over what is meant for that number's line."""
+    try:
+        read = context.number(login)
+    except OperationError:
+        return
+    if read != number:
+        raise OperationError("login_is_number", login=login, number=read)
 
 
 def _check_password(password: str) -> None:

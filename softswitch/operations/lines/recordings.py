@@ -15,13 +15,20 @@ from softswitch.voicemail.shelf import Shelf
 def recording_list(context: Context, number: str | None = None, limit: int = 100) -> list[Row]:
     """The newest first, of all lines or of one."""
     line = None if number is None else context.number(number)
-    return [_row(one) for one in _store(context).newest(line, limit)]
+    owned = None
+    if context.actor.is_subscriber:
+        assert context.actor.account is not None
+        own = context.directory.lines_of([context.actor.account])
+        owned = {line.id: line.since for line in own if context.owns_line(line)}
+    return [_row(one) for one in _store(context).newest(line, limit, owned)]
 
 
 def recording_show(context: Context, recording: str) -> Row:
     found = _recording(context, recording)
-    path = _shelf(context).path(found.id)
-    return _row(found) | {"expires_at": show_stamp(found.expires_at), "file": str(path)}
+    row = _row(found) | {"expires_at": show_stamp(found.expires_at)}
+    if context.actor.is_subscriber:
+        return row  # where the server keeps its files is its own business
+    return row | {"file": str(_shelf(context).path(found.id))}
 
 
 def recording_export(context: Context, recording: str) -> Row:
@@ -45,12 +52,21 @@ def recording_delete(context: Context, recording: str) -> Row:
 
 
 def _recording(context: Context, begin: str) -> RecordedCall:
-    """By its id, or by the beginning of it that only one recording has."""
-    found = _store(context).find(begin) if begin else []
+    """By its id."""
+    near = {one.id: one for one in _store(context).find(begin)} if begin else {}
+    ids = context.identified(near, begin)
+    found = [near[key] for key in ids if _is_own(context, near[key])]
     if len(found) != 1:
         code = "recording_ambiguous" if found else "recording_not_found"
         raise OperationError(code, recording=begin)
     return found[0]
+
+
+def _is_own(context: Context, recording: RecordedCall) -> bool:
+    """True if the actor had the line when the call was recorded; its next owner doesn't hear it."""
+    line = context.line_of(recording.line_id)
+    had = line is None or line.since is None or line.since <= recording.begun_at
+    return context.owns_line(line) and (had or not context.actor.is_subscriber)
 
 
 def _store(context: Context) -> RecordingStore:

@@ -15,12 +15,19 @@ from softswitch.subscribers.directory import Directory
 def registration_list(context: Context) -> list[Row]:
     """The bindings that the last running switch left and that haven't expired."""
     now = context.now_ms() / 1000
-    return registration_rows(context.directory.bindings(now), context.directory.load(), now)
+    bindings = context.directory.bindings(now)
+    return registration_rows(context, bindings, context.directory.load(), now)
 
 
-def registration_rows(bindings: Iterable[Binding], directory: Directory, now: float) -> list[Row]:
-    """Bindings as people read them; `now` in epoch seconds."""
-    return [_row(binding, directory, now) for binding in bindings]
+def registration_rows(
+    context: Context, bindings: Iterable[Binding], directory: Directory, now: float
+) -> list[Row]:
+    """Bindings as people read them, of the lines that the actor may see; `now` in epoch seconds."""
+    return [
+        _row(binding, directory, now)
+        for binding in bindings
+        if context.owns_line(directory.line_by_login(binding.aor))
+    ]
 
 
 def _row(binding: Binding, directory: Directory, now: float) -> Row:

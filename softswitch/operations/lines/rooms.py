@@ -28,7 +28,12 @@ def room_add(context: Context, room: str, line: str, pin: str | None = None) -> 
 
 
 def room_list(context: Context) -> list[Row]:
-    return [_row(context, room) for room in _store(context).all()]
+    lines = {line.id: line for line in context.directory.lines()}
+    return [
+        _row(context, room)
+        for room in _store(context).all()
+        if context.owns_line(lines.get(room.line_id))
+    ]
 
 
 def room_show(context: Context, room: str) -> Row:
@@ -54,7 +59,7 @@ def room_delete(context: Context, room: str) -> Row:
 
 def _room(context: Context, number: str) -> DialInRoom:
     found = _store(context).find(number)
-    if found is None:
+    if found is None or not context.owns_line(context.line_of(found.line_id)):
         raise OperationError("room_not_found", room=number)
     return found
 

@@ -9,6 +9,7 @@ from billing.stores.store import CdrFilter
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context, rented_numbers
+from softswitch.operations.lines.pin_check import check_pin
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.last_calls import LastCall
 from softswitch.subscribers.service_store import ServiceStore
@@ -26,9 +27,15 @@ def line_service_list(context: Context, number: str) -> list[Row]:
 
 
 def line_service_set(
-    context: Context, number: str, service: str, value: list[str], seconds: int | None = None
+    context: Context,
+    number: str,
+    service: str,
+    value: list[str],
+    seconds: int | None = None,
+    pin: str | None = None,
 ) -> Row:
-    """`value` is "on", "off", or the numbers that the service takes."""
+    """`value` is "on", "off", or the numbers that the service takes. A subscriber who opens a
+    barring gives the line's PIN."""
     line = context.line(number)
     _known(service)
     try:
@@ -45,13 +52,14 @@ def line_service_set(
             changed = line.services.given(service, numbers, seconds)
     except ServiceError as error:
         raise OperationError.of(error) from None
-    return _save(context, line, service, changed)
+    return _save(context, line, service, changed, pin)
 
 
-def line_service_clear(context: Context, number: str, service: str) -> Row:
+def line_service_clear(context: Context, number: str, service: str, pin: str | None = None) -> Row:
+    """Forget what a service was given: it stands as for a new line."""
     line = context.line(number)
     _known(service)
-    return _save(context, line, service, line.services.put(service, None))
+    return _save(context, line, service, line.services.put(service, None), pin)
 
 
 def line_mark(context: Context, number: str) -> Row:
@@ -131,7 +139,12 @@ def _known(service: str) -> None:
         )
 
 
-def _save(context: Context, line: Line, service: str, changed: Supplementary) -> Row:
+def _save(
+    context: Context, line: Line, service: str, changed: Supplementary, pin: str | None
+) -> Row:
+    opens = line.services[service].active and not changed[service].active
+    if KINDS[service].locked and opens:
+        check_pin(context, line, pin)
     ServiceStore(context.billing.engine).save(line.id, changed)
     context.changes.lines.add(line.id)
     return {"line": line.number} | _row(service, changed[service])

@@ -76,7 +76,7 @@ def voicemail_list(context: Context, number: str | None = None) -> list[Row]:
     """The messages of a line; without one, all mailboxes."""
     if number is None:
         lines = (line for line in context.directory.lines() if line.mailbox is not None)
-        return [_summary(line) for line in lines]
+        return [_summary(line) for line in lines if context.owns_line(line)]
     line, _ = mailbox_of(context, number)
     return [_message_row(message) for message in store_of(context).messages(line.id)]
 
@@ -131,10 +131,11 @@ def read_sound(context: Context, sound_id: str) -> str:
 
 
 def _message(context: Context, number: str, message: str) -> tuple[Line, Message]:
-    """By its id, or by the beginning of it that only one message has."""
+    """By its id."""
     line, _ = mailbox_of(context, number)
     messages = store_of(context).messages(line.id)
-    found = [one for one in messages if message and one.id.startswith(message)]
+    ids = context.identified((one.id for one in messages), message)
+    found = [one for one in messages if one.id in ids]
     if len(found) != 1:
         code = "message_ambiguous" if found else "message_not_found"
         raise OperationError(code, message=message, line=line.number)

@@ -24,7 +24,7 @@ MAX_MOVES = 20_000
 
 def bill_list(context: Context, account: str | None = None, month: str | None = None) -> list[Row]:
     """Bills by number, without their items."""
-    owner = None if account is None else context.account(account).id
+    owner = context.own_account(account)
     with context.billing.reading() as connection:
         found = bill_store.bills_of(connection, owner, month)
     return [_head(bill) for bill in found]
@@ -143,7 +143,7 @@ def _by_day(moves: list[forms.Move]) -> list[forms.Move]:
 def _bill(context: Context, number: int) -> Bill:
     with context.billing.reading() as connection:
         found = bill_store.bill(connection, number)
-    if found is None:
+    if found is None or not context.owns(found.account_id):
         raise OperationError("bill_not_found", bill=number)
     return found
 

@@ -52,7 +52,8 @@ def port_out(context: Context, number: str, operator: str, by: str = "operator")
 
 def port_list(context: Context, closed: bool = False) -> list[Row]:
     """Orders that go on, or all of them."""
-    return [_order_row(order) for order in _moves(context).orders(closed=closed)]
+    found = _moves(context).orders(closed=closed)
+    return [_order_row(order) for order in found if context.owns(order.account_id)]
 
 
 def port_advance(

@@ -36,7 +36,7 @@ from softswitch.operations.accounts.accounts import read_amount, read_currency
 from softswitch.operations.accounts.standing import approved_kinds
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.number_fields import country_of, kind_of, line_of, word_of
-from softswitch.operations.numbers.orders import order_key, serve_pool
+from softswitch.operations.numbers.orders import order_key, serve_pool, without_supplier
 
 COLUMNS = ("number", "country", "city", "kind", "supplier", "documents", "service", "monthly")
 MAX_IMPORT = 100_000
@@ -77,7 +77,7 @@ def number_add(
         raise OperationError("inventory_exists", number=made.number)
     serve_pool(context)
     with context.billing.reading() as connection:
-        return number_row(rental_store.number(connection, made.number) or made)
+        return number_row(context, rental_store.number(connection, made.number) or made)
 
 
 def number_import(
@@ -122,21 +122,22 @@ def number_list(
     """The inventory."""
     with context.billing.reading() as connection:
         found = rental_store.numbers(connection, state, country, city, kind)
-    return [number_row(item) for item in found]
+    return [number_row(context, item) for item in found]
 
 
 def number_try(context: Context, account: str, number: str, line: str) -> Row:
     """Lend a number in stock for an hour, free of charge."""
-    owner = context.account(account)
+    owner, key = context.account(account), context.number(number)
+    _check_offered(context, key)
     command = TryNumber(
         account_id=owner.id,
         at=context.now_ms(),
-        number=context.number(number),
+        number=key,
         line=line_of(context, owner.id, line),
     )
     lent: Number = context.do(command)
     context.changes.accounts.add(owner.id)
-    return number_row(lent)
+    return number_row(context, lent)
 
 
 def number_wait(
@@ -159,7 +160,8 @@ def number_wait(
 def number_waits(context: Context) -> list[Row]:
     """The wait list, who waits longest first."""
     with context.billing.reading() as connection:
-        return [_wait_row(wait) for wait in rental_store.waiting(connection)]
+        found = rental_store.waiting(connection)
+    return [_wait_row(wait) for wait in found if context.owns(wait.account_id)]
 
 
 def number_restore(context: Context, number: str, line: str) -> Row:
@@ -195,7 +197,7 @@ def number_sms(context: Context, account: str, service: str, country: str | None
         account_id=owner.id, at=context.now_ms(), purchase_id=f"sms:{key}", number=key
     )
     bought: Number = context.do(command)
-    return number_row(bought)
+    return number_row(context, bought)
 
 
 def rental_order(
@@ -228,6 +230,8 @@ def rental_order(
     if not chosen:
         chosen = had + _from_stock(context, country, city, kind, count - len(had))
     fresh = [number for number in chosen if number not in had]
+    for number in fresh:
+        _check_offered(context, number)
     with context.billing.reading() as connection:
         percent = discount(rental_store.discounts(connection), months, len(chosen))
     _check_funds(context, owner, fresh, months, percent)
@@ -268,7 +272,8 @@ def rental_order(
 
 
 def rental_list(context: Context, account: str | None = None, ended: bool = False) -> list[Row]:
-    owners = None if account is None else [context.account(account).id]
+    owner = context.own_account(account)
+    owners = None if owner is None else [owner]
     with context.billing.reading() as connection:
         return [rental_row(item) for item in rental_store.rented(connection, owners, ended)]
 
@@ -278,7 +283,11 @@ def rental_give_up(context: Context, number: str) -> Row:
     refunded."""
     key = context.number(number)
     with context.billing.reading() as connection:
-        found = [r for r in rental_store.rented(connection) if r.number == key]
+        found = [
+            r
+            for r in rental_store.rented(connection)
+            if r.number == key and context.owns(r.account_id)
+        ]
     if not found:
         raise OperationError("rental_not_found", number=key)
     rental = found[-1]
@@ -302,8 +311,8 @@ def rental_discounts(context: Context, percents: dict[str, int] | None = None) -
     return [{"for": what, "percent": found.get(what, 0)} for what in known]
 
 
-def number_row(item: Number) -> Row:
-    return {
+def number_row(context: Context, item: Number) -> Row:
+    row: Row = {
         "number": item.number,
         "country": item.country,
         "city": item.city,
@@ -318,6 +327,7 @@ def number_row(item: Number) -> Row:
         "line": item.line,
         "until": None if item.until is None else show_stamp(item.until),
     }
+    return without_supplier(context, row)
 
 
 def rental_row(item: Rental) -> Row:
@@ -343,6 +353,16 @@ def _wait_row(wait: Wait) -> Row:
         "kind": wait.kind,
         "since": show_stamp(wait.since),
     }
+
+
+def _check_offered(context: Context, number: str) -> None:
+    """A subscriber isn't told whose a number is that it can't have."""
+    if not context.actor.is_subscriber:
+        return
+    with context.billing.reading() as connection:
+        found = rental_store.number(connection, number)
+    if found is None or (found.state != STOCK and not context.owns(found.account_id)):
+        raise OperationError("number_not_offered", number=number)
 
 
 def _check_funds(

@@ -161,7 +161,8 @@ def order_list(
     context: Context, account: str | None = None, late: bool = False, closed: bool = False
 ) -> list[Row]:
     """Orders that go on, who ordered first in front; only the late ones, or also what is over."""
-    owners = None if account is None else [context.account(account).id]
+    owner = context.own_account(account)
+    owners = None if owner is None else [owner]
     with context.billing.reading() as connection:
         found = order_store.orders(connection, owners, closed=closed)
     rows = [order_row(context, order) for order in found]
@@ -283,7 +284,7 @@ def order_key(order_id: str | None) -> str:
 
 def order_row(context: Context, item: Order) -> Row:
     late = item.is_open and item.expected_by is not None
-    return {
+    row: Row = {
         "id": item.id,
         "account": item.account_id,
         "country": item.country,
@@ -304,6 +305,13 @@ def order_row(context: Context, item: Order) -> Row:
         "expected_by": item.expected_by,
         "late": late and (item.expected_by or "") < today(context).isoformat(),
     }
+    return without_supplier(context, row)
+
+
+def without_supplier(context: Context, row: Row) -> Row:
+    """From whom the operator buys is no business of a subscriber's."""
+    hidden = ("supplier", "reference") if context.actor.is_subscriber else ()
+    return {key: value for key, value in row.items() if key not in hidden}
 
 
 def _end(context: Context, order: str, state: str, reason: str, by: str) -> Row:
@@ -325,7 +333,7 @@ def _end(context: Context, order: str, state: str, reason: str, by: str) -> Row:
 def _order(context: Context, key: str) -> Order:
     with context.billing.reading() as connection:
         found = order_store.order(connection, key)
-    if found is None:
+    if found is None or not context.owns(found.account_id):
         raise OperationError("order_not_found", order=key)
     return found
 

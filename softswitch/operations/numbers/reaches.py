@@ -7,32 +7,38 @@ from pathlib import Path
 
 from billing.facts.rental import RENTED, TRIAL, Number
 from billing.stores import rental_store
-from rtp.wav import WavError
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.lines.greetings import greeting_path
 from softswitch.subscribers.reach import RING_SECONDS, Reach, ReachError, Target, sip_uri
 from softswitch.subscribers.reach_store import reaches_of, save_reach
-from softswitch.voicemail import greeting_file
+
+
+def number_reach_show(context: Context, number: str) -> Row:
+    """Where calls to a number go."""
+    found = _rented(context, number)
+    assert found.account_id is not None
+    with context.billing.reading() as connection:
+        reach = reaches_of(connection, [found.account_id]).get((found.number, found.account_id))
+    return _row(context, found, reach)
 
 
 def number_reach(
     context: Context,
     number: str,
-    targets: list[str] | None = None,
+    targets: list[str],
     in_turn: bool = False,
     confirm: bool = False,
     seconds: int = RING_SECONDS,
     greeting: str | None = None,
 ) -> Row:
-    """Show where calls to a number go, or have them go to these targets."""
+    """Have calls to a number go to these targets.
+
+    Args:
+        greeting: the id or the name of a greeting that was uploaded for the number's line.
+    """
     found = _rented(context, number)
-    assert found.account_id is not None
-    if not targets:
-        with context.billing.reading() as connection:
-            reach = reaches_of(connection, [found.account_id]).get((found.number, found.account_id))
-        return _row(found, reach)
     try:
         reach = Reach(
             tuple(_target(context, found, text, confirm, seconds) for text in targets),
@@ -54,14 +60,14 @@ def _save(context: Context, found: Number, reach: Reach | None) -> Row:
     assert found.account_id is not None
     save_reach(context.billing.engine, found.number, found.account_id, reach)
     context.changes.accounts.add(found.account_id)
-    return _row(found, reach)
+    return _row(context, found, reach)
 
 
 def _rented(context: Context, number: str) -> Number:
     key = context.number(number)
     with context.billing.reading() as connection:
         found = rental_store.number(connection, key)
-    if found is None or found.state not in (RENTED, TRIAL) or found.account_id is None:
+    if found is None or found.state not in (RENTED, TRIAL) or not context.owns(found.account_id):
         raise OperationError("number_not_rented", number=key)
     return found
 
@@ -71,6 +77,8 @@ def _target(context: Context, owned: Number, text: str, confirm: bool, seconds: 
     if text.lower().startswith(("sip:", "sips:")) or _is_address(text):
         return Target("sip", bytes(sip_uri(text)).decode("utf-8"), confirm, seconds)
     line = context.directory.line_by_login(text.strip())
+    if line is not None and line.account_id != owned.account_id:
+        line = None  # another account's login says nothing here
     number = context.number(text) if line is None else line.number
     if number == owned.number:
         raise OperationError("target_is_number_itself", number=number)
@@ -89,23 +97,24 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _greeting(context: Context, found: Number, text: str) -> str:
-    """The file of a greeting that was uploaded for the number's line, by its name, or any file."""
-    uploaded = None if found.line is None else greeting_path(context, found.line, text)
-    if uploaded is not None:
-        return str(uploaded)
-    try:
-        greeting_file.check(greeting_file.read(Path(text)))
-    except OSError as error:
-        raise OperationError(
-            "greeting_file_unreadable", name=text, line=found.line, reason=error.strerror
-        ) from None
-    except WavError as error:
-        raise OperationError("greeting_file_unplayable", name=text, reason=error) from None
-    return str(Path(text).absolute())
+def _greeting(context: Context, found: Number, reference: str) -> str:
+    """The file of an uploaded greeting: what the call path plays. A path is never taken from a
+    request, since the switch could read other files than its user may hear."""
+    line = None if found.line is None else context.directory.line_by_number(found.line)
+    if line is None:
+        raise OperationError("number_without_line", number=found.number)
+    return str(greeting_path(context, line, reference))
 
 
-def _row(found: Number, reach: Reach | None) -> Row:
+def _shown_greeting(context: Context, path: str | None) -> str | None:
+    """The id of a greeting; the path of one that an operator set before greetings had ids."""
+    if path is None:
+        return None
+    kept = Path(path).parent == context.config.voicemail_dir
+    return Path(path).stem if kept or context.actor.is_subscriber else path
+
+
+def _row(context: Context, found: Number, reach: Reach | None) -> Row:
     if reach is None:
         return {"number": found.number, "line": found.line, "targets": []}
     return {
@@ -113,7 +122,7 @@ def _row(found: Number, reach: Reach | None) -> Row:
         "line": found.line,
         "targets": [_shown(target) for target in reach.targets],
         "in_turn": reach.in_turn,
-        "greeting": reach.greeting,
+        "greeting": _shown_greeting(context, reach.greeting),
     }
 
 

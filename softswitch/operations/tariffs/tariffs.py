@@ -166,7 +166,8 @@ def tariff_quote(
     if rate is None:
         raise OperationError("rate_not_found", tariff=name, number=e164)
     asked = quote(rate, seconds, at_ms)
-    return {"number": e164, "tariff": name, **rate_row(asked.rate), **quote_row(asked)}
+    row = {"number": e164, "tariff": name, **rate_row(asked.rate), **quote_row(asked)}
+    return _for_audience(context, row)
 
 
 def _quote_line(context: Context, line: str, number: str, at_ms: int, seconds: int) -> Row:
@@ -174,7 +175,7 @@ def _quote_line(context: Context, line: str, number: str, at_ms: int, seconds: i
 
     found = context.line(line)
     try:
-        return explain.quote_call(context, found, number, at_ms=at_ms, seconds=seconds)
+        row = explain.quote_call(context, found, number, at_ms=at_ms, seconds=seconds)
     except Refusal as refusal:
         raise OperationError(
             "call_refused",
@@ -184,6 +185,13 @@ def _quote_line(context: Context, line: str, number: str, at_ms: int, seconds: i
             reason=refusal.reason,
             rule=refusal.rule,
         ) from None
+    return _for_audience(context, row)
+
+
+def _for_audience(context: Context, row: Row) -> Row:
+    """A subscriber sees the price; by which trunk and for how much is the operator's own."""
+    hidden = ("trunk", "cost", "cost_currency", "margin") if context.actor.is_subscriber else ()
+    return {key: value for key, value in row.items() if key not in hidden}
 
 
 def _counts(found: TariffDiff) -> Row:

@@ -218,7 +218,7 @@ def test_e7_targets_of_a_rented_number_are_set_shown_and_forgotten(
         (("sip:me:secret@example.com",), "without password"),
         (("224.0.0.1",), "no host's address"),
         ((first["number"], "--seconds", "500"), "5 to 120"),
-        ((first["number"], "--greeting", "no.wav"), "can't be played"),
+        ((first["number"], "--greeting", "no.wav"), "no WAV file"),
         ((first["number"], "--greeting", "nothing.wav"), "can't be read"),
     ):
         result = softswitch(*reach, *wrong)

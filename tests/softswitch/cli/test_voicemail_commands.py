@@ -274,10 +274,14 @@ def test_E18_callers_of_a_rented_number_are_greeted_by_a_greeting_from_the_list(
     (folder / "hello.wav").write_bytes(wav())
     uploaded = softswitch("greeting", "upload", LINE, "hello.wav", "--name", "welcome").json
     row = softswitch("number", "reach", rented, LINE, "--greeting", "welcome").json
-    assert Path(row["greeting"]).name == f"{uploaded['id']}.wav" and Path(row["greeting"]).exists()
+    assert row["greeting"] == uploaded["id"]
     refused = softswitch("greeting", "delete", LINE, "welcome")
     assert refused.status == 1 and f"greets the callers of {rented}" in refused.err
     softswitch("number", "reach", rented, "--off")
     assert softswitch("greeting", "delete", LINE, "welcome").status == 0
     unknown = softswitch("number", "reach", rented, LINE, "--greeting", "welcome")
-    assert unknown.status == 1 and "is no greeting" in unknown.err
+    assert unknown.status == 1 and "there is no greeting 'welcome'" in unknown.err
+    row = softswitch("number", "reach", rented, LINE, "--greeting", "hello.wav").json
+    again = softswitch("number", "reach", rented, LINE, "--greeting", "hello.wav").json
+    kept = {one["id"]: one["name"] for one in softswitch("greeting", "list", LINE).json}
+    assert [kept[str(one["greeting"])] for one in (row, again)] == ["hello", "hello 2"]

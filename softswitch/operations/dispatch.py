@@ -114,7 +114,7 @@ def _actor(request: Perform, user_id: int) -> Actor:
         return operator(user_id)
     fault = actor.fault()
     if fault is not None:
-        raise OperationError("actor_malformed", user=actor.user, reason=fault)
+        raise OperationError("actor_unusable", user=actor.user, reason=fault)
     return actor
 
 

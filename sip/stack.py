@@ -17,6 +17,7 @@ from sip.dialog import Dialog, may_follow, numeric_hop
 from sip.errors import ParseError
 from sip.fields import Field, Fields
 from sip.flow import Address, Flow
+from sip.grammar import octets
 from sip.message import Request, Response
 from sip.session_timer import SessionInterval, TimerWheel
 from sip.timers import Timers
@@ -100,7 +101,7 @@ class Stack:
         response = request.respond(
             status,
             reason,
-            to_tag=self._stateless_tag(request),
+            to_tag=self.tag_for(request),
             fields=(*fields, self._server),
             body=body,
         )
@@ -141,14 +142,20 @@ class Stack:
         response = request.respond(
             status,
             None,
-            to_tag=tag or request.to_tag or self._stateless_tag(request),
+            to_tag=tag or request.to_tag or self.tag_for(request),
             fields=(*fields, self._server),
         )
         self.layer.respond(transaction, response, now)
 
-    def _stateless_tag(self, request: Request) -> str:
-        """The same request gets the same tag (section 8.2.7), and nobody else can guess it."""
-        seed = (request.get(b"call-id") or b"") + b"\0" + request.get_all(b"via")[0]
+    def tag_for(self, request: Request) -> str:
+        """The To tag of every answer of ours to a request without one (section 8.2.7), which nobody
+        can guess. It depends on Call-ID and branch alone, so that the answers to an INVITE, to its
+        retransmissions and to its CANCEL, which has one Via only, agree (section 9.2)."""
+        try:
+            branch = octets(request.branch or "")
+        except ParseError:  # it is answered all the same
+            branch = b""
+        seed = (request.get(b"call-id") or b"") + b"\0" + (branch or request.get_all(b"via")[0])
         return hashlib.blake2s(seed, key=self._tag_key, digest_size=8).hexdigest()
 
     # Requests within a dialog

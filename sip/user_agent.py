@@ -263,7 +263,10 @@ class UserAgent:
         if self.stack.session_interval is not None:
             agree(request, self.stack.session_interval)
         contact = self.stack.contact(flow, sips=flow.secure and wants_sips(request))
-        dialog = Dialog.from_request(request, flow, self.stack.token(), contact, pinned=pinned)
+        tag = self.stack.tag_for(request)
+        if self._dialogs.get((request.call_id, tag, request.from_tag)) is not None:
+            tag = self.stack.token()  # an INVITE that is sent again long after its dialog began
+        dialog = Dialog.from_request(request, flow, tag, contact, pinned=pinned)
         session = Session(self.stack, self._dialogs, self._tell, dialog, trusts)
         session.note_peer(request)
         session.open_incoming(self.stack.layer.open_server(request, flow), now)

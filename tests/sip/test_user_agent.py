@@ -77,6 +77,62 @@ def test_unknown_methods_get_501_and_hear_what_is_known(door, method):
     assert door.asked() == []
 
 
+VIAS = [
+    b"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx;rport",
+    b"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx, SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKy",
+]
+
+
+def answers(door: Door, data: bytes) -> list[Response]:
+    door.agent.receive(data, Flow("udp", BOB, STRANGER), door.talk.now)
+    return [parse_message(sent) for sent, _ in door.agent.to_send()]
+
+
+@pytest.mark.parametrize("via", VIAS)
+@pytest.mark.parametrize("how", ["a session", "a transaction", "nothing"])
+def test_a_cancel_is_answered_with_the_to_tag_of_its_invite(door, how, via):
+    """RFC 3261 section 9.2; a CANCEL has the topmost Via of the INVITE only."""
+    invite = request("INVITE", body=OFFER, Contact=b"<sip:a@h>", Via=via)
+    assert {one.status for one in answers(door, invite)} <= {100}
+    (received,) = door.agent.events()
+    if how == "a session":
+        session = door.agent.open_session(received, door.talk.now, pinned=True)
+        session.owner = door
+        session.progress(180, door.talk.now)
+    elif how == "a transaction":
+        door.agent.stack.reply(received.request, received.flow, 486, door.talk.now)
+    else:
+        door.agent.stack.answer(received.request, received.flow, 486)
+    first = [parse_message(sent) for sent, _ in door.agent.to_send()][-1]
+    cancelled = answers(door, request("CANCEL", Via=via.partition(b",")[0]))
+    assert cancelled[0].status == (481 if how == "nothing" else 200)
+    assert {one.to_tag for one in cancelled} == {first.to_tag} and first.to_tag
+    if how == "a session":
+        assert [one.status for one in cancelled] == [200, 487]
+    door.talk.now += 10.0  # a copy of the CANCEL comes when the session is long over
+    late = answers(door, request("CANCEL", Via=via.partition(b",")[0], Call_ID=b"abc"))
+    assert {one.to_tag for one in late} == {first.to_tag}
+
+
+def test_an_invite_that_is_replayed_into_its_own_dialog_gets_another_one(door):
+    """Its tag would be that of a session which still lives."""
+    invite = request("INVITE", body=OFFER, Contact=b"<sip:a@h>")
+    sessions = []
+    for _ in range(2):
+        answers(door, invite)
+        (received,) = door.agent.events()
+        sessions.append(door.agent.open_session(received, door.talk.now, pinned=True))
+        sessions[-1].owner = door
+        sessions[-1].accept(ANSWER, door.talk.now)
+        ack = request(
+            "ACK", To=b"<sip:bob@example.org>;tag=" + sessions[-1].dialog.local_tag.encode()
+        )
+        answers(door, ack)
+        door.agent.expire(door.talk.now + 40.0)
+        door.agent.events()
+    assert len({session.dialog.id for session in sessions}) == door.agent.sessions == 2
+
+
 @pytest.mark.parametrize("method", ["BYE", "INFO", "CANCEL", "UPDATE", "PRACK", "NOTIFY"])
 def test_methods_of_a_dialog_are_refused_without_one(door, method):
     assert door.knock(request(method)).status in (405, 481, 501)

@@ -60,6 +60,7 @@ _AUTH_PARAM = re.compile(
 )
 _PLAIN_PARAM = re.compile(rb'([A-Za-z]+)=(?:"([ !#-\[\]-~]*)"|([!#-+\--~]+))(?:, ?|\Z)')
 """As nearly everybody writes them: no escapes, ASCII, at most one space."""
+_EMPTY_ELEMENT = re.compile(rb"[ \t]*,[ \t]*")
 _SCHEME = re.compile(rb"[ \t]*digest[ \t]+", re.IGNORECASE)
 
 
@@ -77,6 +78,10 @@ def _parameters(value: bytes) -> dict[str, str]:
     parameters: dict[str, str] = {}
     position = 0
     while position < len(rest):
+        empty = _EMPTY_ELEMENT.match(rest, position)
+        if empty is not None:  # ", ," (RFC 7230 section 7)
+            position = empty.end()
+            continue
         found = _PLAIN_PARAM.match(rest, position)
         if found is not None:
             read = (found[2] or found[3] or b"").decode("ascii")
@@ -211,6 +216,8 @@ class Verdict(Enum):
     STALE = "stale"
     """The nonce is too old or not ours: challenge again."""
     WRONG = "wrong"
+    MALFORMED = "malformed"
+    """A qop or nonce count that can't be: no proof, and no guess of the password either."""
     REPLAY = "replay"
     """The nonce count was used before: challenge again."""
 
@@ -273,7 +280,7 @@ class DigestVerifier:
         if qop is not None and (
             qop not in ("auth", "auth-int") or not cnonce or _count_of(nc) is None
         ):
-            return Verdict.WRONG
+            return Verdict.MALFORMED
         secret, dummy = ha1_of(algorithm), self._dummy[algorithm]
         expected = _response(
             algorithm,
@@ -312,6 +319,10 @@ class DigestVerifier:
             oldest = self._counted.popleft()
             self._counts.pop(oldest, None)
             self._forgotten = max(self._forgotten, oldest[0])
+
+    def age(self, credentials: Credentials, now: float) -> float:
+        """Seconds since the nonce of verified credentials was issued."""
+        return now - int(credentials.nonce[:12], 16) / 1000
 
     def forget(self, now: float) -> None:
         """Drop the counts of nonces that are stale by now."""

@@ -240,9 +240,10 @@ def unquote(value: bytes) -> str:
 
 
 def split_list(value: bytes) -> list[bytes]:
-    """Elements of a comma-separated list; commas in quotes and <> separate nothing."""
+    """Elements of a comma-separated list; commas in quotes and <> separate nothing, and empty
+    elements are left out (RFC 7230 section 7)."""
     if b"," not in value:
-        return [value]
+        return [value] if value else []
     elements = []
     start = 0
     quoted = angled = escaped = False
@@ -264,4 +265,4 @@ def split_list(value: bytes) -> list[bytes]:
             elements.append(value[start:index].strip(grammar.LWS))
             start = index + 1
     elements.append(value[start:].strip(grammar.LWS))
-    return elements
+    return [element for element in elements if element]

@@ -109,7 +109,7 @@ class Message:
 
     def get_list(self, name: bytes) -> list[bytes]:
         """Elements of a comma-separated field, over all its lines; empty ones are left out."""
-        return [element for value in self.get_all(name) for element in split_list(value) if element]
+        return [element for value in self.get_all(name) for element in split_list(value)]
 
     def option_tags(self, name: bytes) -> frozenset[bytes]:
         """Option tags of Require, Supported and the like, or the methods of Allow; lower case."""
@@ -194,7 +194,10 @@ class Message:
         return self._via
 
     def _top_via(self) -> bytes:
-        return split_list(self._needed(b"via"))[0]
+        elements = split_list(self._needed(b"via"))
+        if not elements:
+            raise ParseError("Malformed Via")
+        return elements[0]
 
     @property
     def branch(self) -> str | None:
@@ -408,8 +411,8 @@ class Request(Message):
         self._replace_via(value)
 
     def _stamp_any(self, host: str, port: int) -> None:
-        first, *rest = split_list(self._needed(b"via"))
         via = self.via
+        first, *rest = split_list(self._needed(b"via"))
         if "rport" in via.params:
             via.params["rport"] = str(port)
             via.params["received"] = host

@@ -26,8 +26,9 @@ _METHODS = {
 }  # fmt: skip
 """Those that need no reading."""
 _SPACE = re.compile(rb"[ \t\r\n]")
-_REQUEST_LINE = re.compile(rb"(" + grammar.TOKEN + rb") ([^ \t\r\n]+) (SIP/[0-9]+\.[0-9]+)")
-_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?")
+_REQUEST_LINE = re.compile(rb"(" + grammar.TOKEN + rb") ([^ \t\r\n]+) ((?i:SIP)/[0-9]+\.[0-9]+)")
+"""SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT, in any case: a quoted string of ABNF has none."""
+_STATUS_LINE = re.compile(rb"(?i:SIP)/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?")
 
 
 def parse_message(data: bytes) -> Request | Response:
@@ -71,7 +72,7 @@ def parse_message(data: bytes) -> Request | Response:
 
 def _parse_start(line: bytes) -> tuple[Request | Response, ParseError | None]:
     """The message that a start line begins, and what is wrong with it so far."""
-    if line[:4] == b"SIP/":
+    if line[:4] == b"SIP/" or line[:4].upper() == b"SIP/":
         status = _STATUS_LINE.fullmatch(line)
         if status is None:
             raise ParseError("Malformed Status-Line")
@@ -91,7 +92,7 @@ def _parse_start(line: bytes) -> tuple[Request | Response, ParseError | None]:
 def _malformed_request(line: bytes) -> tuple[Request, ParseError]:
     """A request line that can't be read, kept so that the request can be answered with 400."""
     method, _, rest = line.partition(b" ")
-    if grammar.token.fullmatch(method) is None or b"SIP/" not in rest:
+    if grammar.token.fullmatch(method) is None or b"SIP/" not in rest.upper():
         raise ParseError("Malformed Request-Line")
     request = Request(method.decode("ascii"), rest.rpartition(b" ")[0].strip(grammar.LWS))
     return request, ParseError("Malformed Request-Line")

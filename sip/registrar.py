@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from sip import grammar
 from sip.errors import ParseError, SipError
@@ -116,20 +117,32 @@ class Registrar:
     def __len__(self) -> int:
         return sum(map(len, self._bindings.values()))
 
-    def register(self, aor: str, request: Request, flow: Flow, now: float) -> Registration:
+    def register(
+        self,
+        aor: str,
+        request: Request,
+        flow: Flow,
+        now: float,
+        *,
+        proven_at: float = -math.inf,
+    ) -> Registration:
         """Apply a REGISTER of an authenticated line.
 
+        Args:
+            proven_at: epoch seconds at which the nonce was issued by which the phone proved itself;
+                a nonce that is younger than a binding shows that this is no old message.
+
         Raises:
-            SipError: 400 malformed, 403 too many contacts, 423 interval too brief, 500 out of
-                order, 439 outbound through a proxy that can't.
+            SipError: 400 malformed, 403 too many contacts at once, 423 interval too brief, 500 out
+                of order, 439 outbound through a proxy that can't.
         """
         known = self._valid(aor, now)
         if request.contact_star:
-            return self._unregister_all(aor, known, request)
+            return self._unregister_all(aor, known, request, proven_at)
         wishes = self._wishes(request)
         if not wishes:
             return Registration(tuple(self._ordered(known)))
-        self._check_order(known, wishes, request)
+        self._check_order(known, wishes, request, proven_at)
         after = dict(known)
         added: list[Binding] = []
         refreshed: list[Binding] = []
@@ -148,8 +161,7 @@ class Registrar:
             binding = self._binding(aor, wish, request, flow, now)
             (refreshed if wish.key in known else added).append(binding)
             after[wish.key] = binding
-        if len(after) > self._limits.max_contacts:
-            raise SipError(403, "Too Many Contacts")
+        removed += self._make_room(after, {wish.key for wish in wishes}, request, flow)
         self._keep(aor, after)
         self._forget_lost(aor, wishes)
         return Registration(
@@ -163,21 +175,24 @@ class Registrar:
         )
 
     def _unregister_all(
-        self, aor: str, known: dict[bytes, Binding], request: Request
+        self, aor: str, known: dict[bytes, Binding], request: Request, proven_at: float
     ) -> Registration:
         """Contact: * (section 10.2.2); only alone, and only with Expires: 0."""
         if request.expires != 0:
             raise ParseError("Contact * needs Expires 0")
         gone = tuple(known.values())
         wishes = [_Wish(b.contact, 0, 1.0, b.instance, b.reg_id) for b in gone]
-        self._check_order(known, wishes, request)
+        self._check_order(known, wishes, request, proven_at)
         self._keep(aor, {})
         return Registration((), removed=gone, released=self._released(gone))
 
     def _wishes(self, request: Request) -> list[_Wish]:
         """The last wish for each URI."""
-        wishes = [self._wish(contact, request) for contact in request.contacts]
-        return list({wish.uri: wish for wish in wishes}.values())
+        wishes: list[_Wish] = []
+        for wish in (self._wish(contact, request) for contact in request.contacts):
+            wishes = [other for other in wishes if not same_contact(other.uri, wish.uri)]
+            wishes.append(wish)
+        return wishes
 
     def _wish(self, contact: NameAddr, request: Request) -> _Wish:
         uri = bytes(contact.uri)
@@ -196,14 +211,45 @@ class Registrar:
         reg_id = _reg_id(contact, request) if instance is not None else None
         return _Wish(uri, min(expires, self._limits.max_expires), _q(contact), instance, reg_id)
 
+    def _make_room(
+        self, after: dict[bytes, Binding], asked: set[bytes], request: Request, flow: Flow
+    ) -> list[Binding]:
+        """Take out bindings above the limit, so that the phone which is there now is reached: first
+        those of its own source and User-Agent, left behind by a phone that changes its port, then
+        those that would end first."""
+        agent = _agent_of(request)
+        gone: list[Binding] = []
+        while len(after) > self._limits.max_contacts:
+            others = [binding for key, binding in after.items() if key not in asked]
+            if not others:
+                raise SipError(403, "Too Many Contacts")
+            left = min(
+                others,
+                key=lambda b: (
+                    (b.flow.remote[0], b.user_agent) != (flow.remote[0], agent),
+                    b.expires_at,
+                ),
+            )
+            del after[left.key]
+            gone.append(left)
+        return gone
+
     def _check_order(
-        self, known: dict[bytes, Binding], wishes: list[_Wish], request: Request
+        self,
+        known: dict[bytes, Binding],
+        wishes: list[_Wish],
+        request: Request,
+        proven_at: float,
     ) -> None:
-        """Of one Call-ID, only a higher CSeq may change a binding (section 10.3 step 7)."""
+        """Of one Call-ID, only a higher CSeq may change a binding (section 10.3 step 7); or a proof
+        by a nonce that didn't exist yet when it was made. A phone which has lost its memory counts
+        from 1 again, and would be unreachable until the binding ends."""
         for wish in wishes:
             for key in self._replaced(known, wish):
                 binding = known[key]
-                if binding.call_id == request.call_id and request.cseq.number <= binding.cseq:
+                if binding.call_id != request.call_id or request.cseq.number > binding.cseq:
+                    continue
+                if proven_at <= binding.registered_at:
                     raise SipError(500, "CSeq Out Of Order")
 
     def _replaced(self, bindings: dict[bytes, Binding], wish: _Wish) -> list[bytes]:
@@ -240,7 +286,7 @@ class Registrar:
             now + wish.expires,
             flow,
             wish.instance,
-            text(request.get(b"user-agent") or b"")[:MAX_USER_AGENT],
+            _agent_of(request),
             now,
             tuple(request.get_list(b"path")),
             wish.reg_id,
@@ -380,6 +426,22 @@ class Registrar:
         return fields
 
 
+def same_contact(one: bytes, other: bytes) -> bool:
+    """True if two Contact URIs name the same address by RFC 3261 section 19.1.4: the order of
+    parameters, escapes and the case of the host don't matter, nor does a parameter that one of them
+    has and that no rule names."""
+    return one == other or _read(one).equivalent(_read(other))
+
+
+@lru_cache(maxsize=8_192)
+def _read(contact: bytes) -> Uri:
+    return Uri.parse(contact)
+
+
+def _agent_of(request: Request) -> str:
+    return text(request.get(b"user-agent") or b"")[:MAX_USER_AGENT]
+
+
 def _key(contact: bytes, instance: str | None, reg_id: int | None) -> bytes:
     if instance is None or reg_id is None:
         return contact
@@ -391,7 +453,7 @@ def _is_same(wish: _Wish, binding: Binding) -> bool:
     if wish.key == binding.key:
         return True
     if wish.instance is None or binding.instance is None:
-        return wish.uri == binding.contact
+        return same_contact(wish.uri, binding.contact)
     if wish.instance != binding.instance:
         return False
     return wish.reg_id is None or binding.reg_id is None

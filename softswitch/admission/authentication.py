@@ -5,6 +5,7 @@ An identity in From is a claim and nothing more; it only helps to choose whom to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -115,6 +116,11 @@ class Authenticator:
             raise Refusal(403, "line_status", state=status)
         return line
 
+    def proof_age(self, request: Request, now: float) -> float:
+        """Seconds since the nonce was issued with which an authenticated line proved itself."""
+        credentials = self._credentials(request)
+        return math.inf if credentials is None else self._verifier.age(credentials, now)
+
     def subscriber(self, request: Request, flow: Flow, now: float) -> Line:
         """Which line sends this SUBSCRIBE; trunks watch nothing.
 
@@ -182,6 +188,8 @@ class Authenticator:
             # The same answer whether the password or the line is wrong, so that nobody can list
             # our lines by asking.
             raise Refusal(403, "sip_credentials_wrong")
+        if verdict is Verdict.MALFORMED:
+            raise SipError(400, "Malformed Credentials")
         raise self._challenge(line, status, now, source, stale=True)
 
     def _admit_guess(self, host: str, login: str, now: float) -> None:

@@ -174,7 +174,7 @@ def _trunk_number(trunk: Trunk, request: Request, plan: NumberPlan) -> str:
 
     A trusted trunk's P-Asserted-Identity comes before From; another's is worth nothing.
     """
-    asserted = _asserted_user(request) if trunk.trusted else None
+    asserted = _asserted_user(request, plan) if trunk.trusted else None
     user = asserted or request.from_.uri.user or ""
     try:
         dialled = plan.read(user)
@@ -184,11 +184,23 @@ def _trunk_number(trunk: Trunk, request: Request, plan: NumberPlan) -> str:
     return dialled.number
 
 
-def _asserted_user(request: Request) -> str | None:
-    identities = request.get_list(b"p-asserted-identity")
-    if not identities:
-        return None
-    return NameAddr.parse(identities[0]).uri.user
+def _asserted_user(request: Request, plan: NumberPlan) -> str | None:
+    """The user part of P-Asserted-Identity. There may be two values, a `sip:` and a `tel:` URI (RFC
+    3325 section 9.1), and the first may be a name: the one that is a number counts."""
+    users = []
+    for value in request.get_list(b"p-asserted-identity"):
+        user = NameAddr.parse(value).uri.user
+        if user is not None and _is_number(user, plan):
+            return user
+        users.append(user)
+    return users[0] if users else None
+
+
+def _is_number(user: str, plan: NumberPlan) -> bool:
+    try:
+        return plan.read(user).kind == "e164"
+    except NumberError:
+        return False
 
 
 def from_field(identity: Identity, domain: bytes) -> bytes:

@@ -101,7 +101,8 @@ class Reception:
     def _register(self, received: Received, now: float) -> None:
         line = self.authenticator.registrant(received.request, received.flow, now)
         self.addressing.check(received.request, received.flow)
-        self.registrations.register(received, line, now)
+        age = self.authenticator.proof_age(received.request, now)
+        self.registrations.register(received, line, now, proof_age=age)
 
     def _options(self, received: Received) -> None:
         """Say what we can do; or, to a load balancer in front, that we take no more calls.

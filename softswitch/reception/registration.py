@@ -61,14 +61,19 @@ class RegistrationDesk:
         self._wall_seconds = wall_seconds
         self._returned = returned
 
-    def register(self, received: Received, line: Line, now: float) -> None:
+    def register(self, received: Received, line: Line, now: float, *, proof_age: float) -> None:
         """Serve the REGISTER of an authenticated line.
+
+        Args:
+            proof_age: seconds since the nonce was issued by which the line proved itself.
 
         Raises:
             SipError: see :meth:`Registrar.register`.
         """
         request, flow, wall = received.request, received.flow, self._wall_seconds()
-        registration = self._registrar.register(line.login, request, flow, wall)
+        registration = self._registrar.register(
+            line.login, request, flow, wall, proven_at=wall - proof_age
+        )
         fields = tuple(self._registrar.ok_fields(registration, wall))
         self._agent.stack.reply(request, flow, 200, now, fields)
         self._follow(line, registration)

@@ -125,6 +125,11 @@ def test_what_a_line_claims_of_itself_goes_nowhere(exchange, trusted):
 
 
 ASSERTED = ((b"P-Asserted-Identity", b'"Bob" <sip:+442071234567@carrier.example>'),)
+NAME_FIRST = ((b"P-Asserted-Identity", b"<sip:bob.smith@carrier.example>, , <tel:+442071234567>"),)
+NAME_ALONE_FIRST = (
+    (b"P-Asserted-Identity", b"<sip:bob.smith@carrier.example>"),
+    (b"P-Asserted-Identity", b"<sip:+442071234567@carrier.example;user=phone>"),
+)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +137,8 @@ ASSERTED = ((b"P-Asserted-Identity", b'"Bob" <sip:+442071234567@carrier.example>
     [
         (True, ASSERTED, "+442071234567", "+442071234567"),
         (True, ASSERTED + WITHHELD, None, "+442071234567"),
+        (True, NAME_FIRST, "+442071234567", "+442071234567"),
+        (True, NAME_ALONE_FIRST, "+442071234567", "+442071234567"),
         (True, (), "+441111111111", "+441111111111"),
         (False, ASSERTED, "+441111111111", "+441111111111"),
         (False, ASSERTED + WITHHELD, None, "+441111111111"),

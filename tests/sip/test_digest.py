@@ -261,17 +261,26 @@ def test_a_guesser_uses_up_nobodys_counts():
 @pytest.mark.parametrize(
     "nc", [b"1", b"000000001", b"0000000g", b"\xd9\xa30000001", b"0x000001", b"-0000001"]
 )
-def test_a_nonce_count_is_eight_hexadecimal_digits(nc):
+def test_a_nonce_count_is_eight_hexadecimal_digits_and_no_guess_otherwise(nc):
     gate = Gate()
     value = credentials(gate.challenge()).replace(b"nc=00000001", b"nc=" + nc)
-    assert gate.verify(value) is Verdict.WRONG
+    assert gate.verify(value) is Verdict.MALFORMED
+
+
+@pytest.mark.parametrize(
+    "lists", [(b", ", b", , "), (b"Digest ", b"Digest ,"), (b"auth", b"auth,,")]
+)
+def test_empty_list_elements_are_passed_over(lists):
+    gate = Gate()
+    value = credentials(gate.challenge()).replace(*lists, 1)
+    assert gate.verify(value + b", ,") is Verdict.OK
 
 
 def test_qop_needs_a_cnonce_and_a_known_value():
     gate = Gate()
-    assert gate.verify(credentials(gate.challenge(), cnonce="")) is Verdict.WRONG
+    assert gate.verify(credentials(gate.challenge(), cnonce="")) is Verdict.MALFORMED
     value = credentials(gate.challenge())
-    assert gate.verify(value.replace(b"qop=auth", b"qop=auth-conf")) is Verdict.WRONG
+    assert gate.verify(value.replace(b"qop=auth", b"qop=auth-conf")) is Verdict.MALFORMED
 
 
 def test_counts_that_had_to_be_forgotten_are_not_good_again(monkeypatch):

@@ -143,8 +143,11 @@ def test_a_line_end_never_survives_as_it_is():
     ("value", "elements"),
     [
         (b"a", [b"a"]),
+        (b"", []),
+        (b",", []),
+        (b", ,a, ", [b"a"]),
         (b"a,b", [b"a", b"b"]),
-        (b" a , b ,, c", [b"a", b"b", b"", b"c"]),
+        (b" a , b ,, c", [b"a", b"b", b"c"]),
         (b'"a,b", <c,d>;e="f,g", h', [b'"a,b"', b'<c,d>;e="f,g"', b"h"]),
         (b'"a\\",b", c', [b'"a\\",b"', b"c"]),
         (b'"open, b', [b'"open, b']),

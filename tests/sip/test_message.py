@@ -235,6 +235,19 @@ def test_start_lines_that_are_refused_can_be_answered(start, status):
         assert error.request.respond(status).get(b"call-id") == b"abc"
 
 
+@pytest.mark.parametrize("version", [b"sip/2.0", b"Sip/2.0", b"SIP/2.0"])
+def test_the_version_is_read_in_any_case(version):
+    """A quoted string of ABNF has no case (RFC 3261 section 7.1)."""
+    asked = parse_message(raw(START.replace(b"SIP/2.0", version), *NEEDED))
+    asked.validate()
+    answered = parse_message(raw(version + b" 200 OK", *NEEDED))
+    answered.validate()
+    assert (asked.method, answered.status, answered.reason) == ("OPTIONS", 200, "OK")
+    via = NEEDED[0].replace(b"SIP/2.0", version)
+    assert parse_message(raw(START, via, *NEEDED[1:])).branch == "z9hG4bKx"
+    assert refused(raw(START.replace(b"SIP/2.0", version[:4] + b"3.0"), *NEEDED)).status == 505
+
+
 def test_a_tel_uri_is_served():
     parse_message(raw(b"OPTIONS tel:+995322000001 SIP/2.0", *NEEDED)).validate()
 

@@ -28,8 +28,11 @@ class Desk:
     ) -> Registration:
         self.cseq += 1
         fields.setdefault("CSeq", b"%d REGISTER" % self.cseq)
+        nonce_age = fields.pop("nonce_age", 3600.0)
         data = request("REGISTER", b"sip:example.org", Contact=contact, **fields)
-        return self.registrar.register(aor, parse_message(data), flow, self.now)
+        return self.registrar.register(
+            aor, parse_message(data), flow, self.now, proven_at=self.now - nonce_age
+        )
 
     def refused(self, contact: bytes | None, **fields) -> SipError:
         before = self.contacts()
@@ -179,16 +182,95 @@ def test_parameters_of_the_field_and_of_the_uri_are_kept_apart():
     }  # fmt: skip
 
 
-def test_an_address_of_record_has_a_greatest_number_of_contacts():
+def uris(desk: Desk) -> set[bytes]:
+    return {uri for uri, _ in desk.contacts()}
+
+
+def test_above_the_greatest_number_of_contacts_the_one_that_would_end_first_goes():
+    desk = Desk(max_contacts=2)
+    desk.register(b"<sip:a@h>;expires=900, <sip:b@h>;expires=300", OTHER)
+    assert [gone.contact for gone in desk.register(b"<sip:c@h>;expires=600").removed] == [
+        b"sip:b@h"
+    ]
+    assert uris(desk) == {b"sip:a@h", b"sip:c@h"}
+    desk.register(b"<sip:a@h>;expires=0, <sip:d@h>")  # one goes, one comes
+    assert uris(desk) == {b"sip:c@h", b"sip:d@h"}
+
+
+def test_what_the_same_phone_left_behind_goes_before_others():
+    """A phone that comes by another port each time is of one source and one User-Agent."""
+    desk = Desk(max_contacts=3)
+    desk.register(b"<sip:a@h>;expires=60", OTHER, User_Agent=b"Desk phone")
+    desk.register(b"<sip:a@h:1>;expires=900", User_Agent=b"Other")
+    for port in range(2, 9):
+        desk.register(b"<sip:a@h:%d>;expires=600" % port, User_Agent=b"Moving")
+    assert uris(desk) == {b"sip:a@h", b"sip:a@h:1", b"sip:a@h:8"}
+    desk.register(b"<sip:b@h>", OTHER._replace(remote=("203.0.113.5", 1)), User_Agent=b"Moving")
+    assert uris(desk) == {b"sip:a@h:1", b"sip:a@h:8", b"sip:b@h"}  # a would have ended first
+
+
+def test_a_connection_whose_binding_had_to_go_is_released():
+    desk = Desk(max_contacts=1)
+    desk.register(b"<sip:a@h>;expires=60", OTHER)
+    assert desk.register(b"<sip:b@h>").released == (OTHER,)
+
+
+def test_one_register_has_no_more_contacts_than_may_be():
     desk = Desk(max_contacts=2)
     desk.register(b"<sip:a@h>, <sip:b@h>")
-    assert desk.refused(b"<sip:c@h>").status == 403
-    desk.register(b"<sip:a@h>;expires=0, <sip:c@h>")  # one goes, one comes
-    assert {uri for uri, _ in desk.contacts()} == {b"sip:b@h", b"sip:c@h"}
+    assert desk.refused(b"<sip:a@h>, <sip:c@h>, <sip:d@h>").status == 403
     assert desk.refused(b", ".join(b"<sip:%d@h>" % n for n in range(500))).status in (400, 403)
 
 
 # Order
+
+
+def test_a_phone_that_forgot_its_cseq_is_taken_by_a_nonce_that_is_younger_than_its_binding():
+    desk = Desk()
+    desk.register(b"<sip:a@h>;expires=600", CSeq=b"500 REGISTER")
+    desk.now += 30.0
+    for age in (30.0, 31.0, 3600.0):  # an old message would have an old nonce
+        assert desk.refused(b"<sip:a@h>", CSeq=b"2 REGISTER", nonce_age=age).status == 500
+    desk.register(b"<sip:a@h>;expires=600", CSeq=b"2 REGISTER", nonce_age=0.1)
+    assert desk.contacts() == [(b"sip:a@h", 600)]
+    desk.now += 30.0
+    desk.register(b"*", Expires=b"0", CSeq=b"1 REGISTER", nonce_age=0.1)
+    assert desk.contacts() == []
+
+
+SAME_CONTACTS = [
+    (b"<sip:a@h;transport=udp;ob>", b"<sip:a@h;ob;transport=UDP>"),
+    (b"<sip:a@h;x=1>", b"<sip:a@H>"),
+    (b"<sip:%61@h;x=%41>", b"<sip:a@h;x=a>"),
+]
+OTHER_CONTACTS = [
+    (b"<sip:a@h>", b"<sip:A@h>"),
+    (b"<sip:a@h>", b"<sip:a@h:5060>"),
+    (b"<sip:a@h>", b"<sip:a@h;transport=udp>"),
+    (b"<sip:a@h;x=1>", b"<sip:a@h;x=2>"),
+    (b"<sip:a@h>", b"<sips:a@h>"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), SAME_CONTACTS)
+def test_contacts_are_compared_as_uris(first, second):
+    """RFC 3261 section 19.1.4."""
+    desk = Desk()
+    desk.register(first + b";expires=300")
+    desk.register(second + b";expires=600")
+    assert [left for _, left in desk.contacts()] == [600]
+    desk.register(first + b";expires=0")
+    assert desk.contacts() == []
+    desk.register(first + b";expires=300, " + second + b";expires=600")  # the last one counts
+    assert [left for _, left in desk.contacts()] == [600]
+
+
+@pytest.mark.parametrize(("first", "second"), OTHER_CONTACTS)
+def test_contacts_that_are_two_uris_are_two_bindings(first, second):
+    desk = Desk()
+    desk.register(first)
+    desk.register(second)
+    assert len(desk.contacts()) == 2
 
 
 def test_of_one_call_id_only_a_higher_cseq_changes_a_binding():

@@ -2,8 +2,11 @@
 
 import pytest
 
+from sip import digest
 from sip.digest import Algorithm, DigestVerifier, Nonces, ha1
+from sip.errors import SipError
 from sip.flow import Flow
+from sip.guard import Guard, GuardLimits
 from sip.reading import parse_message
 from softswitch.admission.authentication import Authenticator, Challenge, LineCaller, TrunkCaller
 from softswitch.subscribers.directory import Directory, Line, Source, Trunk
@@ -75,3 +78,28 @@ def test_a_phone_with_a_certificate_of_its_own_is_a_phone():
     assert caller({"gw.example"}, TLS, request, inbound_certificates=("gw.example",)) == (
         "challenged"
     )
+
+
+def registers(desk, credentials, *, nc=b"00000001"):
+    lines = [
+        b"REGISTER sip:example.org SIP/2.0", b"Via: SIP/2.0/UDP h;branch=z9hG4bK1",
+        b"From: <sip:line0001@example.org>;tag=1", b"To: <sip:line0001@example.org>",
+        b"Call-ID: 1", b"CSeq: 1 REGISTER", b"Contact: <sip:a@h>",
+        b"Authorization: " + credentials.replace(b"nc=00000001", b"nc=" + nc), b"", b"",
+    ]  # fmt: skip
+    return desk.registrant(parse_message(b"\r\n".join(lines)), FLOW, 1000.5)
+
+
+def test_a_malformed_nonce_count_is_no_guess_of_the_password():
+    guard = Guard(GuardLimits(guesses=2))
+    desk = authenticator(Directory([line(1)], []), guard=guard)
+    challenges = desk._verifier.challenge((Algorithm.MD5,), 1000.0, source=FLOW.remote[0])
+    right = digest.answer(
+        challenges, "line0001", "secret", "REGISTER", b"sip:example.org", cnonce="c"
+    )
+    for _ in range(10):
+        with pytest.raises(SipError) as refused:
+            registers(desk, right, nc=b"1")
+        assert refused.value.status == 400
+    assert registers(desk, right).login == "line0001"
+    assert desk.proof_age(parse_message(bytes(invite())), 1000.5) == float("inf")

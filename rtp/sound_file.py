@@ -15,7 +15,7 @@ import soundfile  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from rtp.samples import CLOCK_RATE, Samples, saturated
-from rtp.wav import MAX_BYTES, MAX_SECONDS, Wav, WavError, parse
+from rtp.wav import HEAD_BYTES, MAX_BYTES, MAX_SECONDS, Wav, WavError, find_sound, parse
 
 MAX_UPLOAD_BYTES = 256 * 1024 * 1024
 """An hour of stereo at 44,100 Hz and 16 bit is less."""
@@ -39,9 +39,9 @@ def load(path: Path) -> Wav:
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        if size > MAX_BYTES:
-            raise WavError(f"{size} octets; {MAX_BYTES}, which is {MAX_SECONDS} s, are the most")
-        return parse(file.read(MAX_BYTES + 1))
+        find_sound(file.read(HEAD_BYTES), size)
+        file.seek(0)
+        return parse(file.read(MAX_BYTES))
 
 
 def convert(file: BinaryIO, max_seconds: int = MAX_SECONDS) -> Samples:
@@ -54,7 +54,7 @@ def convert(file: BinaryIO, max_seconds: int = MAX_SECONDS) -> Samples:
         WavError: it can't be read, or is longer or larger than anything that is played.
     """
     if file.seek(0, os.SEEK_END) > MAX_UPLOAD_BYTES:
-        raise WavError(f"more than {MAX_UPLOAD_BYTES} octets")
+        raise WavError(f"the file has more than {MAX_UPLOAD_BYTES >> 20} MB")
     file.seek(0)
     try:
         with soundfile.SoundFile(file) as sound:
@@ -72,11 +72,14 @@ def convert(file: BinaryIO, max_seconds: int = MAX_SECONDS) -> Samples:
 
 def _check_upload(sound: soundfile.SoundFile, max_seconds: int) -> None:
     if sound.samplerate not in SAMPLE_RATES:
-        raise WavError(f"{sound.samplerate} samples a second")
+        raise WavError(
+            f"{sound.samplerate} samples a second; from {SAMPLE_RATES[0]} to {SAMPLE_RATES[-1]} can"
+            " be converted"
+        )
     if not 1 <= sound.channels <= MAX_CHANNELS:
         raise WavError(f"{sound.channels} channels; {MAX_CHANNELS} are the most")
     if sound.frames > max_seconds * sound.samplerate:
-        raise WavError(f"longer than {max_seconds} s")
+        raise WavError(f"the file lasts longer than the {max_seconds} seconds that are allowed")
 
 
 def _mono_blocks(sound: soundfile.SoundFile, max_seconds: int) -> Iterator[NDArray[np.float32]]:
@@ -89,7 +92,7 @@ def _mono_blocks(sound: soundfile.SoundFile, max_seconds: int) -> Iterator[NDArr
             return
         left -= len(block)
         if left < 0:
-            raise WavError(f"longer than {max_seconds} s")
+            raise WavError(f"the file lasts longer than the {max_seconds} seconds that are allowed")
         yield block.mean(axis=1, dtype=np.float32)
 
 

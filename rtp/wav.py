@@ -17,8 +17,10 @@ SAMPLE_BYTES = 2
 HEADER_BYTES = 44
 MAX_SECONDS = 3600
 """Of one file: no announcement and no music on hold is longer."""
-MAX_BYTES = 4096 * 16 + MAX_SECONDS * CLOCK_RATE * SAMPLE_BYTES
-"""With what may stand beside the sound."""
+HEAD_BYTES = 4096 * 16
+"""What may stand before the sound."""
+MAX_BYTES = HEAD_BYTES + MAX_SECONDS * CLOCK_RATE * SAMPLE_BYTES
+"""Octets of a file that are read."""
 MAX_CHUNKS = 64
 """Editors write ten at most."""
 
@@ -26,7 +28,8 @@ _PCM = 0x0001
 _EXTENSIBLE = 0xFFFE
 _PCM_GUID = bytes.fromhex("0100000000001000800000aa00389b71")
 _UNKNOWN_SIZE = 0xFFFFFFFF
-"""What is written first by a program that can't go back in its output."""
+"""Written first by a program that can't go back in its output."""
+_UNFINISHED = "its sizes were never filled in: the program that wrote it didn't finish"
 
 _RIFF = struct.Struct("<4sI4s")
 _CHUNK = struct.Struct("<4sI")
@@ -36,12 +39,16 @@ _OTHER_FORMATS = {3: "floating point", 6: "A-law", 7: "u-law", 0x11: "ADPCM", 0x
 
 
 class WavError(ValueError):
-    """Not to be played; the text says exactly why."""
+    """A file that can't be played. The message joins the reasons."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = reasons
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wav:
-    """What a file holds.
+    """The sound of a file.
 
     Args:
         truncated: less than its header promises; what is there is whole samples.
@@ -51,68 +58,112 @@ class Wav:
     truncated: bool = False
 
 
-def parse(data: bytes) -> Wav:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the sound of a file stands: octets from its beginning."""
+
+    first: int
+    size: int
+    truncated: bool
+
+
+def parse(data: bytes, max_seconds: int = MAX_SECONDS) -> Wav:
     """Read a file; the samples are a view of it.
 
     Raises:
         WavError: nothing else, whatever the octets.
     """
-    if len(data) > MAX_BYTES:
-        raise WavError(f"{len(data)} octets; {MAX_BYTES}, which is {MAX_SECONDS} s, are the most")
-    if len(data) < _RIFF.size:
-        raise WavError(f"{len(data)} octets are no WAV file")
-    riff, size, wave = _RIFF.unpack_from(data)
+    place = find_sound(data, len(data), max_seconds)
+    count = place.size // SAMPLE_BYTES
+    return Wav(np.frombuffer(data, "<i2", count, place.first), place.truncated)
+
+
+def find_sound(head: bytes, size: int, max_seconds: int = MAX_SECONDS) -> Place:
+    """The place of a file's sound, if the file can be played as it is.
+
+    Args:
+        head: the first octets of the file; all that stands before the sound must be in them.
+        size: of the whole file.
+
+    Raises:
+        WavError: with every reason why it can't be played.
+    """
+    if len(head) < _RIFF.size:
+        raise WavError(f"{len(head)} octets are no WAV file")
+    riff, promised, wave = _RIFF.unpack_from(head)
     if riff != b"RIFF" or wave != b"WAVE":
         raise WavError("it doesn't begin as a WAV file")
-    if size in (0, _UNKNOWN_SIZE):
-        raise WavError("its sizes were never filled in: the program that wrote it didn't finish")
-    return _parse_chunks(data)
-
-
-def _parse_chunks(data: bytes) -> Wav:
+    if promised in (0, _UNKNOWN_SIZE):
+        raise WavError(_UNFINISHED)
     at = _RIFF.size
-    format_seen = False
+    form: _Format | None = None
     for _ in range(MAX_CHUNKS):
-        if at + _CHUNK.size > len(data):
-            raise WavError("no sound in it" if format_seen else "no format in it")
-        kind, size = _CHUNK.unpack_from(data, at)
+        if at + _CHUNK.size > len(head):
+            raise WavError("no format in it" if form is None else "no sound in it")
+        kind, length = _CHUNK.unpack_from(head, at)
         at += _CHUNK.size
         if kind == b"fmt ":
-            _check_format(data[at : at + min(size, 40)])
-            format_seen = True
+            form = _read_format(head[at : at + min(length, 40)])
         elif kind == b"data":
-            if not format_seen:
+            if form is None:
                 raise WavError("the sound stands before its format")
-            return _sound(data, at, size)
-        at += size + size % 2  # chunks begin on even octets
+            return _checked(form, at, length, size, max_seconds)
+        at += length + length % 2  # chunks begin on even octets
     raise WavError(f"more than {MAX_CHUNKS} chunks before the sound")
 
 
-def _check_format(body: bytes) -> None:
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """The `fmt ` chunk."""
+
+    tag: int
+    channels: int
+    rate: int
+    bits: int
+
+    def faults(self) -> list[str]:
+        """Why sound of this format can't be played."""
+        found = []
+        if self.tag != _PCM:
+            name = _OTHER_FORMATS.get(self.tag, f"format {self.tag:#06x}")
+            found.append(f"{name}; PCM is needed")
+        if self.rate != CLOCK_RATE:
+            found.append(f"{self.rate} samples a second; {CLOCK_RATE} are needed")
+        # A compressed format's bits follow from it.
+        if self.tag == _PCM and self.bits != 8 * SAMPLE_BYTES:
+            found.append(f"{self.bits} bits a sample; {8 * SAMPLE_BYTES} are needed")
+        if self.channels != 1:
+            found.append(f"{self.channels} channels; one is needed")
+        return found
+
+    def seconds(self, size: int) -> float:
+        """The time that so many octets of PCM last; 0 of other formats."""
+        octets_a_second = self.rate * self.channels * self.bits // 8
+        return size / octets_a_second if self.tag == _PCM and octets_a_second else 0.0
+
+
+def _read_format(body: bytes) -> _Format:
     if len(body) < _FORMAT.size:
         raise WavError(f"a format of {len(body)} octets")
     tag, channels, rate, _, _, bits = _FORMAT.unpack_from(body)
     if tag == _EXTENSIBLE and len(body) >= 40 and body[24:40] == _PCM_GUID:
         tag = _PCM
-    if tag != _PCM:
-        name = _OTHER_FORMATS.get(tag, f"format {tag:#06x}")
-        raise WavError(f"{name}; PCM is needed")
-    if rate != CLOCK_RATE:
-        raise WavError(f"{rate} samples a second; {CLOCK_RATE} are needed")
-    if bits != 8 * SAMPLE_BYTES:
-        raise WavError(f"{bits} bits a sample; {8 * SAMPLE_BYTES} are needed")
-    if channels != 1:
-        raise WavError(f"{channels} channels; one is needed")
+    return _Format(tag, channels, rate, bits)
 
 
-def _sound(data: bytes, at: int, size: int) -> Wav:
-    if size == _UNKNOWN_SIZE:
-        raise WavError("its sizes were never filled in: the program that wrote it didn't finish")
-    there = min(size, len(data) - at)
-    count = there // SAMPLE_BYTES
-    if not count:
-        raise WavError("there is no sound in it")
-    return Wav(np.frombuffer(data, "<i2", count, at), truncated=there < size)
+def _checked(form: _Format, first: int, promised: int, size: int, max_seconds: int) -> Place:
+    if promised == _UNKNOWN_SIZE:
+        raise WavError(_UNFINISHED)
+    there = max(0, min(promised, size - first))
+    faults = form.faults()
+    seconds = form.seconds(there)
+    if seconds > max_seconds:
+        faults.append(f"the file lasts {seconds:.0f} seconds, at most {max_seconds} are allowed")
+    if there < SAMPLE_BYTES:
+        faults.append("there is no sound in it")
+    if faults:
+        raise WavError(*faults)
+    return Place(first, there, truncated=there < promised)
 
 
 def header(data_bytes: int, channels: int = 1) -> bytes:

@@ -111,9 +111,13 @@ def read_sound(path: Path, *, convert: bool) -> bytes:
 
     read: Callable[[Path], bytes] = greeting_file.converted if convert else greeting_file.read
     try:
-        return read(path)
+        data = read(path)
+        greeting_file.check(data)
+        return data
     except OSError as error:
         raise Failure(f"{path} can't be read: {error.strerror}") from None
     except WavError as error:
-        hint = "" if convert else "; --convert may make it right"
-        raise Failure(f"{path}: {error}{hint}") from None
+        if convert:
+            raise Failure(f"{path} can't be converted: {error}") from None
+        hint = "--convert may make a file that can"
+        raise Failure(f"{path} can't be played as it is: {error}; {hint}") from None

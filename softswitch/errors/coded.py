@@ -64,7 +64,7 @@ def _shown(key: str, value: Fact) -> str | int:
     if isinstance(value, tuple):
         if key == "choices" and len(value) > 1:
             return f"{', '.join(value[:-1])} or {value[-1]}"
-        return ", ".join(value)
+        return ("; " if key == "reasons" else ", ").join(value)
     if isinstance(value, int) and key.endswith("_micros"):
         return format_amount(value)
     return value

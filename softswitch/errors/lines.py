@@ -45,7 +45,9 @@ LINES = {
         "greeting",
     ),
     "greeting_unplayable": Entry(
-        "{name} isn't played: {reason}; --convert makes it right", "invalid", "wav"
+        "{name} can't be played as it is: {reasons}; --convert makes a file that can",
+        "invalid",
+        "wav",
     ),
     "greetings_too_many": Entry("{line} has {most} greetings; delete one first", "conflict"),
     "import_line_taken": Entry(

@@ -1,16 +1,17 @@
-"""Greetings as people bring them (E18): WAV, PCM, 8 kHz, 16 bit, mono, and nothing else; or what is
-made so of another file."""
+"""Greetings as subscribers bring them (E18): WAV, PCM, 8 kHz, 16 bit, mono, and nothing else; or
+what is converted to that from another file."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rtp.samples import CLOCK_RATE, Samples
-from rtp.wav import HEADER_BYTES, SAMPLE_BYTES, WavError, file_bytes, parse
+from rtp.wav import HEAD_BYTES, SAMPLE_BYTES, WavError, file_bytes, find_sound, parse
 
 MAX_SECONDS = 300
 """Nobody listens to a longer greeting."""
-MAX_BYTES = HEADER_BYTES + MAX_SECONDS * CLOCK_RATE * SAMPLE_BYTES + 1024 * 1024
+MAX_BYTES = HEAD_BYTES + MAX_SECONDS * CLOCK_RATE * SAMPLE_BYTES + 1024 * 1024
 """With a megabyte for what may stand beside the sound."""
 
 
@@ -18,24 +19,22 @@ def check(data: bytes) -> Samples:
     """The sound of a file that can be played as it is.
 
     Raises:
-        WavError: it can't; says exactly why.
+        WavError: it can't; with every reason.
     """
-    if len(data) > MAX_BYTES:
-        raise WavError(f"{len(data)} octets; {MAX_SECONDS} s of sound are fewer than {MAX_BYTES}")
-    wav = parse(data)
+    wav = parse(data, MAX_SECONDS)
     if wav.truncated:
         raise WavError("truncated: less sound in it than its header says")
-    if len(wav.samples) > MAX_SECONDS * CLOCK_RATE:
-        raise WavError(f"{len(wav.samples) / CLOCK_RATE:.0f} s; {MAX_SECONDS} s are the most")
     return wav.samples
 
 
 def read(path: Path) -> bytes:
-    """A file, unless it is too large for any greeting. Raises OSError, WavError."""
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise WavError(f"{size} octets; {MAX_SECONDS} s of sound are fewer than {MAX_BYTES}")
-    return path.read_bytes()
+    """A file, unless it lasts too long for a greeting. Raises OSError, WavError."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_BYTES:
+            find_sound(file.read(HEAD_BYTES), size, MAX_SECONDS)
+            raise WavError(f"the file has {size >> 20} MB, at most {MAX_BYTES >> 20} are allowed")
+        return file.read()
 
 
 def converted(path: Path) -> bytes:

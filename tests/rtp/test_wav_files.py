@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from rtp.sound_file import convert, load
-from rtp.wav import MAX_BYTES, WavError, file_bytes, header, parse
+from rtp.wav import WavError, file_bytes, header, parse
 
 SAMPLES = (10_000 * np.sin(np.arange(800) / 3)).astype(np.int16)
 
@@ -95,7 +95,15 @@ def test_half_a_sample_at_the_end_is_left_out():
         (riff(fmt(), chunk(b"data", bytes(8), 0xFFFFFFFF)), "sizes were never filled in"),
         (riff(chunk(b"junk", b"", 0xFFFFFFF0), fmt(), DATA), "no format in it"),
         (riff(*[chunk(b"junk", b"")] * 1_000_000, fmt(), DATA), "more than 64 chunks"),
-        (riff(fmt(), bytes(MAX_BYTES)), "are the most"),
+        (
+            riff(fmt(), chunk(b"data", bytes(2 * 8000 * 3601))),
+            "^the file lasts 3601 seconds, at most 3600 are allowed$",
+        ),
+        (
+            riff(fmt(rate=44_100, channels=2, bits=24), chunk(b"data", bytes(44_100 * 6))),
+            "^44100 samples a second; 8000 are needed; 24 bits a sample; 16 are needed; "
+            "2 channels; one is needed$",
+        ),
     ],
 )
 def test_a_file_is_refused_with_its_reason_and_quickly(data, reason):
@@ -122,8 +130,9 @@ def test_a_file_is_loaded(tmp_path):
     path.write_bytes(file_bytes(SAMPLES))
     assert (load(path).samples == SAMPLES).all()
     with path.open("wb") as file:
-        file.truncate(MAX_BYTES + 1)  # sparse: takes no room
-    with pytest.raises(WavError, match="are the most"):
+        file.write(riff(fmt(), chunk(b"data", b"", size=16_000 * 4000))[:44])
+        file.truncate(44 + 16_000 * 4000)  # sparse: takes no room
+    with pytest.raises(WavError, match="the file lasts 4000 seconds, at most 3600 are allowed"):
         load(path)
 
 

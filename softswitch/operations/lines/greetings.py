@@ -17,7 +17,7 @@ from softswitch.operations.context import Context
 from softswitch.operations.lines.voicemail import mailbox_of, read_sound, shelf_of, store_of
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.reach_store import reaches_of
-from softswitch.voicemail.greeting_file import check
+from softswitch.voicemail.greeting_file import MAX_SECONDS, check
 from softswitch.voicemail.store import Greeting
 
 MAX_GREETINGS = 20
@@ -35,7 +35,9 @@ def greeting_upload(context: Context, number: str, name: str, wav: str) -> Row:
     try:
         samples = check(base64.b64decode(wav, validate=True))
     except WavError as error:
-        raise OperationError("greeting_unplayable", name=name, reason=error) from None
+        raise OperationError(
+            "greeting_unplayable", name=name, reasons=error.reasons, most_seconds=MAX_SECONDS
+        ) from None
     except binascii.Error:
         raise OperationError("base64_malformed", name=name) from None
     known = store_of(context).greetings(line.id)

@@ -12,6 +12,7 @@ import typer
 
 from softswitch.cli import (
     accounts,
+    audit,
     bills,
     bonuses,
     calls,
@@ -57,7 +58,7 @@ switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, orders, packages,
     prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records, guard,
-    voicemail, greetings, wallets, bills, rooms, ports, pins, completions,
+    voicemail, greetings, wallets, bills, rooms, ports, pins, completions, audit,
 ):  # fmt: skip
     noun.add_to(app)
 

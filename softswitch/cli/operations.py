@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from softswitch.operations.accounts import statements as statements
     from softswitch.operations.calls import explain as explain
     from softswitch.operations.calls import records as records
+    from softswitch.operations.installation import audit as audit
     from softswitch.operations.lines import completions as completions
     from softswitch.operations.lines import greetings as greetings
     from softswitch.operations.lines import lines as lines

@@ -62,6 +62,7 @@ class Session:
     def perform(
         self,
         operation: Callable[Concatenate[Context, P], R],
+        /,
         *_: P.args,
         **arguments: P.kwargs,
     ) -> R:
@@ -85,18 +86,20 @@ class Session:
     def perform_in_switch(
         self,
         operation: Callable[Concatenate[Live, P], Coroutine[object, object, R]],
+        /,
         *_: P.args,
         **arguments: P.kwargs,
     ) -> R: ...
 
     @overload
     def perform_in_switch(
-        self, operation: Callable[Concatenate[Live, P], R], *_: P.args, **arguments: P.kwargs
+        self, operation: Callable[Concatenate[Live, P], R], /, *_: P.args, **arguments: P.kwargs
     ) -> R: ...
 
     def perform_in_switch(
         self,
         operation: Callable[Concatenate[Live, P], object],
+        /,
         *_: P.args,
         **arguments: P.kwargs,
     ) -> object:
@@ -115,6 +118,7 @@ class Session:
     def run(
         self,
         operation: Callable[Concatenate[Context, P], Value],
+        /,
         *_: P.args,
         **arguments: P.kwargs,
     ) -> None:

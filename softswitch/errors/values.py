@@ -5,6 +5,7 @@ from __future__ import annotations
 from softswitch.errors.entry import Entry
 
 VALUES = {
+    "limit_out_of_range": Entry("a limit is from 1 to {most}", "invalid", "limit"),
     "actor_malformed": Entry(
         "the name of who does it has 1 to 64 printable characters", "invalid", "by"
     ),

@@ -14,12 +14,14 @@ from softswitch.control.actor import Actor, operator
 from softswitch.control.errors import OperationError
 from softswitch.control.protocol import Perform
 from softswitch.control.values import Value
+from softswitch.database.audit import DONE, FAILED
 from softswitch.database.changes import Changes
 from softswitch.operations.access import Operation
+from softswitch.operations.auditing import note
 from softswitch.operations.context import Concern, Context, Reload
 from softswitch.operations.installation.setup import naming_database_errors, opened
 from softswitch.operations.registry import OPERATIONS
-from softswitch.operations.rights import checked
+from softswitch.operations.rights import Forbidden, checked
 
 
 def perform_directly(config: Config, operation: str, arguments: Mapping[str, object]) -> Value:
@@ -35,9 +37,34 @@ def perform_directly(config: Config, operation: str, arguments: Mapping[str, obj
 
 
 def perform(context: Context, operation: Operation, arguments: Mapping[str, object]) -> Value:
-    """Perform an operation for the actor of a context. Raises OperationError."""
-    read = checked(context.actor, operation, arguments)
-    return cast("Value", operation.function(context, **read))
+    """Perform an operation for the actor of a context, and note it in the audit. Raises
+    OperationError."""
+    try:
+        read = checked(context.actor, operation, arguments)
+        result = operation.function(context, **read)
+    except Exception as error:
+        _note(context, operation, arguments, error)
+        raise
+    _note(context, operation, arguments, None)
+    return cast("Value", result)
+
+
+def _note(
+    context: Context,
+    operation: Operation,
+    arguments: Mapping[str, object],
+    error: Exception | None,
+) -> None:
+    if operation.effect == "read" and not isinstance(error, Forbidden):
+        return
+    match error:
+        case None:
+            outcome = DONE
+        case OperationError():
+            outcome = error.code
+        case _:
+            outcome = FAILED
+    note(context, operation, arguments, outcome)
 
 
 @dataclass(frozen=True)
@@ -92,9 +119,16 @@ class Dispatcher:
     async def _perform_live(
         self, context: Context, operation: Operation, arguments: Mapping[str, object]
     ) -> Value:
-        read = checked(context.actor, operation, arguments)
-        result = operation.function(self._live.subject(context), **read)
-        return cast("Value", await result if inspect.isawaitable(result) else result)
+        try:
+            read = checked(context.actor, operation, arguments)
+            result = operation.function(self._live.subject(context), **read)
+            if inspect.isawaitable(result):
+                result = await result
+        except Exception as error:
+            await asyncio.to_thread(_note, context, operation, arguments, error)
+            raise
+        await asyncio.to_thread(_note, context, operation, arguments, None)
+        return cast("Value", result)
 
 
 def _work(

@@ -27,6 +27,7 @@ from softswitch.operations.accounts import (
     statements,
 )
 from softswitch.operations.calls import explain, records
+from softswitch.operations.installation import audit
 from softswitch.operations.lines import (
     completions,
     greetings,
@@ -206,6 +207,7 @@ OPERATIONS = table(
     change(tariffs.tariff_undo, MONEY),
     read(tariffs.tariff_versions, STAFF),
     # The installation
+    read(audit.audit_list, ADMIN | AUDITOR),
     read(mails.mail_list, SUPPORT | AUDITOR),
     change(mails.mail_retry, SUPPORT),
     change(mails.mail_test, ADMIN),

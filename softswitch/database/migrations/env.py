@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 import softswitch.conference.rooms
+import softswitch.database.audit
 import softswitch.database.news
 import softswitch.recordings.store
 import softswitch.subscribers.directory_store

@@ -35,6 +35,7 @@ from softswitch.config.operator import DebtSection, LinesSection, OperatorSectio
 from softswitch.config.recording import FOLDER as RECORDINGS_FOLDER
 from softswitch.config.recording import RecordingSection
 from softswitch.config.sip import EventsSection, SipSection
+from softswitch.config.sms import SmsSection
 from softswitch.config.speech import AnnouncementsSection, PromptsSection, TonesSection
 from softswitch.config.values import (
     Collector,
@@ -130,6 +131,7 @@ class Config(Section):
     orders: OrdersSection = OrdersSection()
     voicemail: VoicemailSection = VoicemailSection()
     recording: RecordingSection = RecordingSection()
+    sms: SmsSection = SmsSection()
     conference: ConferenceSection = ConferenceSection()
     completion: CompletionSection = CompletionSection()
     portal: PortalSection = PortalSection()

@@ -52,6 +52,9 @@ from softswitch.subscribers.pin_guard import PinGuard
 from softswitch.subscribers.pin_tries import PinTries
 from softswitch.subscribers.service_desk import ServiceDesk
 from softswitch.subscribers.service_store import ServiceStore
+from softswitch.texting import store as text_store
+from softswitch.texting.lines import LineTexts, TakesReply, TextSettings
+from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
 from softswitch.trace.recorder import Recorder
 from softswitch.voicemail.desk import VoicemailDesk
@@ -271,6 +274,43 @@ def stages(
         stars=config.codes.star_codes(),
         last_caller=config.codes.last_caller,
     )
+
+
+# Texts
+
+
+def text_writer(machine: Machine, books: Books) -> TextWriter:
+    return TextWriter(books.store.engine, machine.loop, machine.run)
+
+
+def line_texts(
+    config: Config,
+    machine: Machine,
+    books: Books,
+    agent: UserAgent,
+    stages: Stages,
+    writer: TextWriter,
+    *,
+    takes_reply: TakesReply,
+    drain: Callable[[], None],
+    now: Callable[[], float],
+) -> LineTexts:
+    """The texts of lines, with those that an earlier run of the switch kept."""
+    domain = config.switch.domain.encode("ascii")
+    made = LineTexts(
+        agent,
+        stages,
+        writer,
+        TextSettings(domain, config.sms.kept_days, config.sms.max_kept),
+        machine.log,
+        takes_reply=takes_reply,
+        drain=drain,
+        now=now,
+        wall_ms=machine.wall_ms,
+    )
+    with books.store.reading() as connection:
+        made.restore(text_store.lines_waited_for(connection))
+    return made
 
 
 # What subscribers set, leave and record

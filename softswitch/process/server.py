@@ -318,6 +318,7 @@ class Server:
         self._resolver.close()
         if self._hep is not None:
             self._hep.close()
+        await self.switch.text_writer.close()
         await self.switch.voicemail.close()
         await self.switch.recordings.close()
         await self._media.close()
@@ -380,6 +381,9 @@ class Server:
         expired = await self.switch.recordings.expire()
         if expired:
             self._log.info("old recordings deleted", recordings=expired)
+        expired = await self.switch.line_texts.expire()
+        if expired:
+            self._log.info("texts given up that no phone took", texts=expired)
 
     # What others tell
 

@@ -37,7 +37,6 @@ from softswitch.services.conference_info import Participant
 from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in, participants_in
 from softswitch.services.message_taking import take_message
-from softswitch.services.messaging import Messaging
 from softswitch.services.text_sender import TextSender
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.refusal import Refusal
@@ -108,7 +107,18 @@ class Switch:
         self.texts = TextSender(self.agent, self._bindings_of, domain, self.now)
         self.context = self._call_context(machine, network)
         self.completion = self._completion_desk(machine, books)
-        self.messaging = Messaging(self.agent, self.stages, domain, self.completion.replied)
+        self.text_writer = rooms.text_writer(machine, books)
+        self.line_texts = rooms.line_texts(
+            config,
+            machine,
+            books,
+            self.agent,
+            self.stages,
+            self.text_writer,
+            takes_reply=self.completion.replied,
+            drain=self.endpoint.drain,
+            now=self.now,
+        )
         self.registrations = self._registration_desk(machine, books)
         self.reception = Reception(
             self.context,
@@ -116,7 +126,7 @@ class Switch:
             self.authenticator,
             self.registrations,
             self.watchers,
-            self.messaging,
+            self.line_texts,
             self.live_calls,
         )
 
@@ -159,7 +169,7 @@ class Switch:
             calls_of=self.live_calls.of_line,
             release=self.endpoint.connections.release,
             wall_seconds=machine.wall_seconds,
-            returned=self.completion.registered,
+            returned=self._registered,
         )
 
     def _call_context(self, machine: Machine, network: Network) -> CallContext:
@@ -228,6 +238,11 @@ class Switch:
     async def _offer(self, call: Call, refusal: Refusal) -> Ending | None:
         return await offer(self.completion, call, refusal)
 
+    def _registered(self, line: Line, *, anew: bool) -> None:
+        """A phone is back: who waits for it is told, and what was kept for it goes out."""
+        self.completion.registered(line, anew=anew)
+        self.line_texts.registered(line)
+
     def _joined(self, call: Call, session: Session) -> None:
         if self.recorder is not None:
             self.recorder.join(call.id, session.dialog.call_id)
@@ -288,6 +303,7 @@ class Switch:
         """Begin what goes on by itself."""
         self.trunk_monitor.start(self._loop.time())
         self.completion.resume()
+        self.line_texts.resume()
         self.endpoint.drain()
 
     # What operators ask

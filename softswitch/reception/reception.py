@@ -27,9 +27,9 @@ from softswitch.call.ringing.pick_up import PickUp
 from softswitch.conference import focus_referral
 from softswitch.reception.registration import RegistrationDesk
 from softswitch.services.answering import CONNECTING, GATHERING, SERVICES
-from softswitch.services.messaging import ACCEPT, Messaging
 from softswitch.services.watchers import ALLOW_EVENTS, Watchers
 from softswitch.subscribers.refusal import Refusal
+from softswitch.texting.lines import ACCEPT, LineTexts
 
 RETRY_AFTER_SECONDS = 10
 
@@ -47,7 +47,7 @@ class Reception:
     authenticator: Authenticator
     registrations: RegistrationDesk
     watchers: Watchers
-    messaging: Messaging
+    texts: LineTexts
     calls: LiveCalls
 
     def receive(self, event: Received | Resubscribed) -> None:
@@ -84,7 +84,7 @@ class Reception:
                 self._refer(event, now)
             case Received(Request(method="MESSAGE")):
                 caller = self._caller(event, now)
-                self.messaging.pass_on(event, caller, now)
+                self.texts.receive(event, caller, now)
             case Resubscribed():
                 watcher = self.authenticator.subscriber(event.request, event.flow, now)
                 self.watchers.resubscribe(event, watcher, now)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
+
+from softswitch.database.threads import Run
 
 Answer = TypeVar("Answer")
 MAX_TOGETHER = 500
@@ -39,19 +40,15 @@ class TextWriter:
     """The one writer of texts.
 
     Args:
-        run_in_thread: True for a disk; False writes in the loop itself, as a simulation needs.
+        run: does what waits for the disk, away from the event loop.
     """
 
-    def __init__(
-        self, engine: Engine, loop: asyncio.AbstractEventLoop, *, run_in_thread: bool = True
-    ) -> None:
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, run: Run) -> None:
         self._engine = engine
         self._loop = loop
+        self._run = run
         self._jobs: list[_Job] = []
-        self._busy = False
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._executor = ThreadPoolExecutor(1, "texts") if run_in_thread else None
+        self._writing: asyncio.Task[None] | None = None
 
     def submit(self, work: Callable[[Connection], Answer]) -> asyncio.Future[Answer]:
         """Have a write done in the next transaction.
@@ -64,26 +61,23 @@ class TextWriter:
             return partial(_set, future, work(connection))
 
         self._jobs.append(_Job(do, partial(_refuse, future)))
-        if not self._busy:
-            self._busy = True
-            self._idle.clear()
-            self._loop.call_soon(self._start)
+        if self._writing is None:
+            self._writing = self._loop.create_task(self._write_all())
         return future
 
     async def close(self) -> None:
         """Wait until everything that was submitted is written."""
-        await self._idle.wait()
-        if self._executor is not None:
-            self._executor.shutdown()
+        while self._writing is not None:
+            await asyncio.shield(self._writing)
 
-    def _start(self) -> None:
-        jobs, self._jobs = self._jobs[:MAX_TOGETHER], self._jobs[MAX_TOGETHER:]
-        if self._executor is None:
-            self._write(jobs)
-            self._written(jobs)
-            return
-        running = self._loop.run_in_executor(self._executor, self._write, jobs)
-        running.add_done_callback(lambda _: self._written(jobs))
+    async def _write_all(self) -> None:
+        while self._jobs:
+            jobs, self._jobs = self._jobs[:MAX_TOGETHER], self._jobs[MAX_TOGETHER:]
+            await self._run(self._write, jobs)
+            for job in jobs:
+                if job.tell is not None:
+                    job.tell()
+        self._writing = None
 
     def _write(self, jobs: list[_Job]) -> None:
         try:
@@ -97,16 +91,6 @@ class TextWriter:
             # One of them spoiled the transaction: each has one of its own.
             for job in jobs:
                 self._write([job])
-
-    def _written(self, jobs: list[_Job]) -> None:
-        for job in jobs:
-            if job.tell is not None:
-                job.tell()
-        if self._jobs:
-            self._loop.call_soon(self._start)
-        else:
-            self._busy = False
-            self._idle.set()
 
 
 def _set(future: asyncio.Future[Answer], answer: Answer) -> None:

@@ -5,7 +5,9 @@ from exchange import Exchange
 
 from sip.events import Received, Replied
 from sip.standalone import StandaloneRequest
-from softswitch.services.messaging import BURST, MAX_TEXT_BYTES
+from softswitch.texting import store
+from softswitch.texting.lines import BURST, MAX_TEXT_BYTES
+from softswitch.texting.message import State
 
 ANA, BEKA, GIA = "+995322000001", "+995322000002", "+995322000003"
 
@@ -85,7 +87,8 @@ def test_a_text_reaches_every_phone_of_the_line_and_its_sender_is_told(exchange,
     assert request.get(b"content-type") == b"text/plain;charset=UTF-8"
     assert bytes(request.from_.uri) == b"sip:+995322000001@example.org"
     assert bytes(request.to.uri) == b"sip:+995322000002@example.org"
-    assert request.max_forwards == 69
+    assert request.max_forwards == 70
+    assert request.get(b"date") is None
 
 
 def test_A20_texts_within_the_network_are_free(exchange, texting):
@@ -113,11 +116,11 @@ def test_one_phone_that_takes_it_is_enough(exchange, texting):
     exchange.run(5.0)
     assert ana.statuses == [200]
     exchange.run(20.0)
-    assert ana.statuses == [200, 480]
+    assert ana.statuses == [200, 202]
 
 
 @pytest.mark.parametrize(
-    ("answer", "status"), [(486, 480), (404, 480), (401, 480), (500, 480), (415, 415), (603, 603)]
+    ("answer", "status"), [(486, 202), (404, 202), (401, 202), (500, 202), (415, 415), (603, 603)]
 )
 def test_what_the_sender_hears_when_nobody_takes_it(exchange, texting, answer, status):
     ana, beka, _ = texting
@@ -127,14 +130,14 @@ def test_what_the_sender_hears_when_nobody_takes_it(exchange, texting, answer, s
     assert ana.statuses == [status]
 
 
-def test_a_phone_that_says_nothing_is_given_up_after_20_seconds(exchange, texting):
+def test_a_text_to_a_phone_that_says_nothing_is_kept_after_20_seconds(exchange, texting):
     ana, beka, _ = texting
     beka.answers = 0
     ana.text(BEKA)
     exchange.run(19.9)
     assert ana.statuses == []
     exchange.run(0.3)
-    assert ana.statuses == [480]
+    assert ana.statuses == [202]
 
 
 def test_a_lost_text_is_repeated_and_taken_once():
@@ -150,6 +153,7 @@ def test_a_lost_text_is_repeated_and_taken_once():
         exchange.run(5.0)
     exchange.run(60.0)
     assert ana.statuses.count(200) >= 38 and len(ana.statuses) == 40
+    assert set(ana.statuses) <= {200, 202}
     bodies = [request.body for request in beka.got]
     assert len(bodies) == len(set(bodies)) >= ana.statuses.count(200)
     assert exchange.log.errors == []
@@ -216,7 +220,7 @@ def test_without_credentials_nothing_is_passed_on(exchange, texting, source):
         (b"x" * MAX_TEXT_BYTES, b"text/plain", 200),
         (b"x" * (MAX_TEXT_BYTES + 1), b"text/plain", 413),
         (b"<isComposing/>", b"application/im-iscomposing+xml", 200),
-        (b"From: Gia", b"message/cpim", 415),
+        (b"From: Gia", b"message/cpim", 400),
         (b"<script>", b"text/html", 415),
         (b"x", b"application/sdp", 415),
         (b"x", b"", 415),
@@ -230,7 +234,9 @@ def test_content(exchange, texting, body, kind, status):
     assert len(beka.got) == (status == 200)
     if status == 415:
         accepted = ana.responses[0].get(b"accept")
-        assert accepted == b"text/plain, application/im-iscomposing+xml, message/imdn+xml"
+        assert accepted == (
+            b"text/plain, application/im-iscomposing+xml, message/imdn+xml, message/cpim"
+        )
 
 
 def test_content_that_is_packed_does_not_pass(exchange, texting):
@@ -256,17 +262,15 @@ def test_a_line_sends_so_many_texts_and_no_more(exchange, texting):
     assert ana.statuses[-1] == 200
 
 
-def test_a_line_that_is_not_registered_or_suspended_gets_none(exchange, texting):
+def test_a_line_that_is_suspended_gets_none(exchange, texting):
     from dataclasses import replace
 
     ana = texting[0]
-    exchange.line("+995322000009", exchange.account(0))
-    ana.text("+995322000009")
     line = exchange.directory.line_by_number(BEKA)
     exchange.directory.put_lines([replace(line, status="suspended")])
     ana.text(BEKA)
     exchange.run(1.0)
-    assert ana.statuses == [480, 480] and texting[1].got == []
+    assert ana.statuses == [480] and texting[1].got == []
 
 
 def test_a_suspended_line_sends_none(exchange, texting):
@@ -283,11 +287,148 @@ def test_ones_own_other_phones_get_it_and_the_sending_one_does_not(exchange, tex
     ana = texting[0]
     ana.text(ANA)
     exchange.run(1.0)
-    assert ana.statuses == [480] and ana.got == []
+    assert ana.statuses == [202] and ana.got == []
     other = Texting(exchange.phone(exchange.directory.line_by_number(ANA), "198.51.100.77"))
     other.phone.register()
     exchange.run(1.0)
+    assert (len(other.got), len(ana.got)) == (1, 1)
     ana.text(ANA)
     exchange.run(1.0)
     assert ana.statuses[-1] == 200
-    assert (len(other.got), len(ana.got)) == (1, 0)
+    assert (len(other.got), len(ana.got)) == (2, 1)
+
+
+# Texts that are kept
+
+
+def kept(exchange) -> list[tuple[str, bytes, State]]:
+    """Recipient, body and state of every text, the oldest first."""
+    with exchange.store.reading() as connection:
+        found = reversed(store.page(connection, limit=10_000))
+        return [(text.text.recipient, text.text.body, text.state) for text in found]
+
+
+@pytest.fixture
+def absent(exchange):
+    """Ana's phone is registered, Beka's isn't."""
+    lines = [exchange.line(number, exchange.account(0)) for number in (ANA, BEKA)]
+    made = [Texting(exchange.phone(line, f"198.51.100.{line.id}")) for line in lines]
+    made[0].phone.register()
+    exchange.run(1.0)
+    return made
+
+
+def test_A20_texts_to_an_absent_line_come_in_order_when_it_registers(exchange, absent):
+    ana, beka = absent
+    for number in range(30):
+        ana.text(BEKA, b"%d" % number)
+        exchange.run(1.0)
+    assert ana.statuses == [202] * 30
+    exchange.run(3600.0)
+    beka.phone.register()
+    exchange.run(5.0)
+    assert [request.body for request in beka.got] == [b"%d" % number for number in range(30)]
+    dates = {request.get(b"date") for request in beka.got}
+    assert len(dates) == 30 and all(date.endswith(b" GMT") for date in dates)
+    assert {state for *_, state in kept(exchange)} == {State.DELIVERED}
+    beka.phone.register()
+    exchange.run(5.0)
+    assert len(beka.got) == 30
+
+
+def test_a_text_that_comes_while_older_ones_are_kept_does_not_overtake_them(exchange, absent):
+    ana, beka = absent
+    ana.text(BEKA, b"first")
+    exchange.run(1.0)
+    beka.answers = 480
+    beka.phone.register()
+    exchange.run(2.0)
+    beka.got.clear()
+    beka.answers = 200
+    ana.text(BEKA, b"second")
+    exchange.run(1.0)
+    assert beka.got == []
+    beka.phone.register()
+    exchange.run(2.0)
+    assert [request.body for request in beka.got] == [b"first", b"second"]
+
+
+def test_a_repeated_text_is_kept_once(exchange, absent):
+    ana, beka = absent
+    exchange.wire.duplicates = 1.0
+    ana.text(BEKA)
+    exchange.run(60.0)
+    assert ana.statuses == [202]
+    assert kept(exchange) == [(BEKA, b"hello", State.WAITING)]
+    exchange.wire.duplicates = 0.0
+    beka.phone.register()
+    exchange.run(2.0)
+    assert len(beka.got) == 1
+
+
+def test_a_kept_text_that_a_phone_refuses_for_good_does_not_hold_up_the_next(exchange, absent):
+    ana, beka = absent
+    ana.text(BEKA, b"first")
+    ana.text(BEKA, b"second")
+    exchange.run(1.0)
+    beka.answers = 415
+    beka.phone.register()
+    exchange.run(2.0)
+    assert len(beka.got) == 2
+    assert [state for *_, state in kept(exchange)] == [State.FAILED] * 2
+
+
+def test_texts_are_kept_for_seven_days(exchange, absent):
+    ana, beka = absent
+    ana.text(BEKA)
+    exchange.run(6 * 86_400.0)
+    exchange.loop.run_until_complete(exchange.switch.line_texts.expire())
+    assert [state for *_, state in kept(exchange)] == [State.WAITING]
+    exchange.run(86_460.0)
+    assert exchange.loop.run_until_complete(exchange.switch.line_texts.expire()) == 1
+    beka.phone.register()
+    exchange.run(2.0)
+    assert beka.got == []
+    assert [state for *_, state in kept(exchange)] == [State.EXPIRED]
+
+
+def test_so_many_texts_are_kept_for_a_line_and_no_more(exchange, absent):
+    ana = absent[0]
+    settings = exchange.switch.line_texts._settings
+    exchange.switch.line_texts._settings = settings._replace(max_kept=3)
+    for _ in range(5):
+        ana.text(BEKA)
+        exchange.run(1.0)
+    assert ana.statuses == [202, 202, 202, 480, 480]
+    assert len(kept(exchange)) == 3
+
+
+def test_is_typing_is_never_kept(exchange, absent):
+    ana = absent[0]
+    ana.text(BEKA, b"<isComposing/>", b"application/im-iscomposing+xml")
+    exchange.run(1.0)
+    assert ana.statuses == [480] and kept(exchange) == []
+
+
+ENVELOPE = (
+    b"From: Boss <im:boss@example.org>\r\nTo: <im:x@y>\r\nNS: imdn <urn:ietf:params:imdn>\r\n"
+    b"imdn.Message-ID: m1\r\n"
+    b"imdn.Disposition-Notification: positive-delivery, negative-delivery, processing\r\n\r\n"
+    b"Content-Type: text/plain\r\n\r\nHello"
+)
+
+
+def test_an_envelope_has_the_senders_own_address_and_reports_come_back(exchange, absent):
+    ana, beka = absent
+    ana.text(BEKA, ENVELOPE, b"message/cpim")
+    exchange.run(2.0)
+    assert ana.statuses == [202]
+    assert [b"<stored/>" in request.body for request in ana.got] == [True]
+    beka.phone.register()
+    exchange.run(2.0)
+    (text,) = beka.got
+    assert b"boss" not in text.body
+    assert text.body.startswith(b"From: <sip:+995322000001@example.org>\r\n")
+    assert [b"<delivered/>" in request.body for request in ana.got] == [False, True]
+    assert b"<message-id>m1</message-id>" in ana.got[1].body
+    assert bytes(ana.got[1].from_.uri) == b"sip:+995322000002@example.org"

@@ -111,7 +111,7 @@ class Office:
         self.who = self.books.apply([AddAccount("Ana", "person", "GEL", 0, "default", 0)])[0].id
         self.books.apply([TopUp(self.who, 10 * LARI, "cash", 0)])
         self.money = GroupCommit(self.books.apply, loop)
-        self.writer = TextWriter(self.books.engine, loop)
+        self.writer = TextWriter(self.books.engine, loop, asyncio.to_thread)
         log = structlog.get_logger()
         self.charging = TextCharging(self.money, "accepted", log, wall_ms=self.now)
         self.states: list[tuple[str, State]] = []

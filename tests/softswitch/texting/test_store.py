@@ -123,11 +123,10 @@ def test_pages_go_both_ways(engine: Engine):
         assert store.page(connection, account_id=8) == []
 
 
-@pytest.mark.parametrize("threaded", [True, False])
-def test_writes_are_gathered_and_a_bad_one_fails_alone(engine: Engine, threaded: bool):
+def test_writes_are_gathered_and_a_bad_one_fails_alone(engine: Engine):
     async def write() -> None:
         loop = asyncio.get_running_loop()
-        writer = TextWriter(engine, loop, run_in_thread=threaded)
+        writer = TextWriter(engine, loop, asyncio.to_thread)
 
         def spoiled(connection: Connection) -> None:
             store.add(connection, [text("spoiled")])

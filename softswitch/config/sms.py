@@ -1,0 +1,20 @@
+"""The section of the configuration about texts: [sms]."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from softswitch.config.values import Section
+
+
+class SmsSection(Section):
+    """[sms]: texts between lines, and to and from other networks."""
+
+    kept_days: Annotated[int, Field(ge=1, le=30)] = 7
+    """How long a text waits for a phone of the line that it is for."""
+    max_kept: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """Texts that wait for one line at once; more are refused."""
+    charge: Literal["accepted", "delivered"] = "accepted"
+    """When a text to another network is paid: once a carrier accepted it, or once it arrived."""

@@ -1,0 +1,562 @@
+"""Texts between lines (RFC 3428): to the phones at once if they are there, or kept until they are.
+
+Who sends is proven by digest, and what From says is decided here, as for calls. A text is on disk
+before its sender hears anything of it. Then its sender hears
+
+    200    a phone has taken it
+    202    it is kept: no phone was there, or none took it in time; it goes out in order when one
+           registers, with the Date at which it was sent
+    4xx    it can't go: no such line, barred, too long, not a content that passes
+
+"Is typing" is passed on or dropped, and never kept. An envelope (CPIM) gets the sender's own
+address, and those who ask in it get delivery reports (RFC 5438).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from email.utils import formatdate
+from functools import partial
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from sip.errors import SipError
+from sip.events import Received, Replied
+from sip.fields import Fields
+from sip.flow import Flow
+from sip.headers import parse_params, write_params
+from sip.message import Request
+from sip.registrar import Binding
+from sip.standalone import StandaloneRequest
+from sip.transaction_layer import ServerTransaction
+from sip.user_agent import UserAgent
+from softswitch.admission.admission import Stages
+from softswitch.admission.authentication import Caller, LineCaller
+from softswitch.admission.caller_id import Identity, from_field, present, privacy_fields
+from softswitch.admission.routing import ToLine
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.refusal import Refusal
+from softswitch.texting import cpim, store
+from softswitch.texting.delivery_report import REPORT_TYPE, Status, is_wanted, report
+from softswitch.texting.message import State, StoredText, Text
+from softswitch.texting.writer import TextWriter
+from softswitch.trace.log import Log
+
+PLAIN, TYPING = "text/plain", "application/im-iscomposing+xml"
+CONTENT_TYPES = (PLAIN, TYPING, REPORT_TYPE, cpim.CONTENT_TYPE)
+"""What passes: texts, "is typing", delivery reports, and both in an envelope."""
+ACCEPT = (b"Accept", ", ".join(CONTENT_TYPES).encode("ascii"))
+MAX_TEXT_BYTES = 4_096
+"""A text of some ten SMS; what doesn't fit into 1,300 octets with its header goes by TCP."""
+TEXTS_PER_SECOND = 2.0
+BURST = 20
+"""Of one line: a fast writer with "is typing" and reports; no bulk sender."""
+RETRY_LATER = ((b"Retry-After", b"%d" % round(BURST / TEXTS_PER_SECOND)),)
+ANSWER_SECONDS = 20.0
+"""A sender that waits longer than 32 s hears nothing any more (RFC 4320)."""
+MAX_FORWARDS = 70
+MAX_REPLY_BYTES = 16
+"""An answer to a question of ours is a key or two."""
+LOADED_AT_ONCE = 20
+EXPIRED_AT_ONCE = 500
+DAY_MS = 86_400_000
+
+REFUSED_FOR_GOOD = frozenset({413, 415, 488, 600, 603, 604, 606})
+"""A phone's answers that another try wouldn't change; after any other a text is kept."""
+
+
+TakesReply = Callable[[Line, str, bytes], bool]
+"""True for a line's text to a number that answers a question of the switch's own."""
+
+
+class TooManyKept(Exception):
+    """As many texts wait for a line as are kept for one."""
+
+
+class TextSettings(NamedTuple):
+    """What is kept of texts, and how long.
+
+    Args:
+        domain: of our lines' addresses.
+        kept_days: how long a text waits for a phone.
+        max_kept: texts that wait for one line at once.
+    """
+
+    domain: bytes
+    kept_days: int = 7
+    max_kept: int = 500
+
+
+class _Outgoing(NamedTuple):
+    """A text that may pass, and whom it is for."""
+
+    text: Text
+    line: Line
+    bindings: tuple[Binding, ...]
+
+
+class LineTexts:
+    """Takes texts of lines, keeps them, and delivers them to phones.
+
+    Args:
+        drain: writes what the user agent wants written.
+        now: monotonic seconds.
+        wall_ms: epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        agent: UserAgent,
+        stages: Stages,
+        writer: TextWriter,
+        settings: TextSettings,
+        log: Log,
+        *,
+        takes_reply: TakesReply,
+        drain: Callable[[], None],
+        now: Callable[[], float],
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._agent = agent
+        self._stages = stages
+        self._writer = writer
+        self._settings = settings
+        self._log = log
+        self._takes_reply = takes_reply
+        self._drain = drain
+        self._now = now
+        self._wall_ms = wall_ms
+        self._even_at: dict[int, float] = {}
+        """Line id to when it will have sent no more than its rate allows."""
+        self._kept_for: set[int] = set()
+        """Lines for whose phones texts wait in the database."""
+        self._queues: dict[int, _Queue] = {}
+        """Lines to whose phones kept texts are going now, one after another."""
+
+    # What the switch tells
+
+    def restore(self, kept_for: set[int]) -> None:
+        """Take over what an earlier run kept: texts wait for these lines' phones."""
+        self._kept_for |= kept_for
+
+    def resume(self) -> None:
+        """Deliver to phones whose registrations outlived the restart."""
+        for line_id in list(self._kept_for):
+            self._open_queue(line_id)
+
+    def registered(self, line: Line) -> None:
+        """A phone of a line has registered: what waits for it goes out."""
+        if line.id in self._kept_for and line.id not in self._queues:
+            self._open_queue(line.id)
+
+    def receive(self, received: Received, caller: Caller, now: float) -> None:
+        """Take a MESSAGE. The sender is answered when a phone has taken it, or when it is kept.
+
+        Raises:
+            SipError: 400 damaged, 413 too long, 415 not a content that passes, 480 too many texts.
+            Refusal: 403 not from there, 404 no line, 480 nobody there who may have it.
+        """
+        if self._replies(received.request, caller):
+            self._agent.stack.reply(received.request, received.flow, 200, now)
+            return
+        outgoing = self._admit(received, caller, now)
+        transaction = self._agent.stack.postpone(received.request, received.flow)
+        if _media_type(outgoing.text.content_type) == TYPING:
+            self._pass_on(outgoing, transaction, now)
+            return
+        answer = _Answer(self._agent, transaction, received.flow)
+        self._agent.stack.timers.arm(ANSWER_SECONDS, now, _kept, answer)
+        self._store(outgoing.text).add_done_callback(partial(self._stored, answer))
+
+    async def expire(self) -> int:
+        """Give up texts that were kept long enough; how many."""
+        now = self._wall_ms()
+
+        def expire(connection: Connection) -> list[StoredText]:
+            old = store.expired(connection, now, EXPIRED_AT_ONCE)
+            moved = [store.move(connection, text.id, State.EXPIRED, now) for text in old]
+            return [text for text in moved if text is not None]
+
+        gone = await self._writer.submit(expire)
+        for text in gone:
+            self._report("failed", text)
+        return len(gone)
+
+    # Admission
+
+    def _replies(self, request: Request, caller: Caller) -> bool:
+        """True if a text answers a question of the switch's own."""
+        if not isinstance(caller, LineCaller) or len(request.body) > MAX_REPLY_BYTES:
+            return False
+        dialled = self._stages.number(request.uri.user or "")
+        return self._takes_reply(caller.line, dialled.number, request.body)
+
+    def _admit(self, received: Received, caller: Caller, now: float) -> _Outgoing:
+        request = received.request
+        if not isinstance(caller, LineCaller):
+            raise Refusal(403, "text_from_trunk")
+        if (status := self._stages.directory.bar(caller.line, "outgoing")) is not None:
+            raise Refusal(403, "text_line_status", state=status)
+        self._take_turn(caller.line, now)
+        content_type = _content_type(request)
+        line = self._called(request)
+        bindings = self._phones(line)
+        route = ToLine(line.number, line, tuple(bindings))
+        presented = present(caller, route, request, self._stages.plan)
+        body = request.body
+        if _media_type(content_type) == cpim.CONTENT_TYPE:
+            body = self._addressed(body, presented.presented, line.number)
+        wall = self._wall_ms()
+        text = Text(
+            origin=_origin(caller.line, request),
+            kind="line",
+            from_line=caller.line.id,
+            to_line=line.id,
+            sender=presented.presented or "",
+            recipient=line.number,
+            content_type=content_type,
+            body=body,
+            created_at=wall,
+            due_at=wall,
+            expires_at=wall + self._settings.kept_days * DAY_MS,
+        )
+        return _Outgoing(text, line, tuple(b for b in bindings if b.flow != received.flow))
+
+    def _take_turn(self, line: Line, now: float) -> None:
+        even_at = max(self._even_at.get(line.id, 0.0), now) + 1 / TEXTS_PER_SECOND
+        if even_at > now + BURST / TEXTS_PER_SECOND:
+            raise SipError(480, "Too Many Texts", RETRY_LATER)
+        self._even_at[line.id] = even_at
+
+    def _called(self, request: Request) -> Line:
+        """The line that a text is for."""
+        dialled = self._stages.number(request.uri.user or "")
+        line = self._stages.directory.line_by_number(dialled.number)
+        if line is None:
+            raise Refusal(404, "text_callee_unknown")
+        if (status := self._stages.directory.bar(line, "incoming")) is not None:
+            raise Refusal(480, "text_callee_status", state=status)
+        return line
+
+    def _phones(self, line: Line) -> list[Binding]:
+        return list(self._stages.bindings_of(line))
+
+    def _addressed(self, body: bytes, sender: str | None, recipient: str) -> bytes:
+        """An envelope with its parties' own addresses, whatever it claimed."""
+        try:
+            envelope = cpim.parse(body)
+        except cpim.CpimError as error:
+            raise SipError(400, f"Bad CPIM: {error}") from None
+        shown = self._uri(sender) if sender else "sip:anonymous@anonymous.invalid"
+        return cpim.write(envelope.addressed(shown, self._uri(recipient)))
+
+    def _uri(self, number: str) -> str:
+        return f"sip:{number}@{self._settings.domain.decode('ascii')}"
+
+    # Keeping
+
+    def _store(self, text: Text) -> asyncio.Future[StoredText]:
+        """Have a text on disk; the future brings TooManyKept if the line's room is full."""
+
+        def work(connection: Connection) -> StoredText:
+            known = store.of_origins(connection, [text.origin]).get(text.origin)
+            if known is not None:
+                return known
+            assert text.to_line is not None
+            if store.count_waiting_for_line(connection, text.to_line) >= self._settings.max_kept:
+                raise TooManyKept
+            return store.add(connection, [text])[0]
+
+        return self._writer.submit(work)
+
+    def _stored(self, answer: _Answer, done: asyncio.Future[StoredText]) -> None:
+        """A text is on disk: it goes to the phones that are there, behind those that wait."""
+        now = self._now()
+        error = done.exception()
+        if error is not None:
+            if isinstance(error, TooManyKept):
+                answer.give(480, now)
+            else:
+                self._log.error("a text can't be kept", why=str(error))
+                answer.give(500, now)
+            self._drain()
+            return
+        text = done.result()
+        assert text.text.to_line is not None
+        line = self._stages.directory.line(text.text.to_line)
+        if text.state is not State.WAITING or line is None:
+            answer.give(200 if text.state is State.DELIVERED else 202, now)
+        elif line.id in self._kept_for or not self._phones(line):
+            self._kept_for.add(line.id)
+            answer.give(202, now)
+            self._report("stored", text)
+        else:
+            self._deliver(line, text, answer)
+        self._drain()
+
+    # Delivering
+
+    def _open_queue(self, line_id: int) -> None:
+        line = self._stages.directory.line(line_id)
+        if line is None or not self._phones(line):
+            return
+        queue = self._queues[line_id] = _Queue(line_id)
+        self._next(queue)
+
+    def _next(self, queue: _Queue) -> None:
+        """Deliver the next text that is kept for a line, if any is."""
+        line = self._stages.directory.line(queue.line_id)
+        if line is None or queue.line_id not in self._kept_for:
+            del self._queues[queue.line_id]
+            return
+        if queue.texts:
+            self._deliver(line, queue.texts.popleft(), None)
+            self._drain()
+            return
+        work = partial(store.waiting_for_line, line_id=queue.line_id, limit=LOADED_AT_ONCE)
+        self._writer.submit(work).add_done_callback(partial(self._loaded, queue))
+
+    def _loaded(self, queue: _Queue, done: asyncio.Future[list[StoredText]]) -> None:
+        if done.exception() is not None:
+            self._log.error("texts can't be read", why=str(done.exception()))
+            self._queues.pop(queue.line_id, None)
+            return
+        queue.texts.extend(done.result())
+        if not queue.texts:
+            self._kept_for.discard(queue.line_id)
+        self._next(queue)
+
+    def _deliver(self, line: Line, text: StoredText, answer: _Answer | None) -> None:
+        """Send a text to every phone of its line at once; the first that takes it is enough.
+
+        Args:
+            answer: of a text that has just come; None: it was kept.
+        """
+        phones = self._phones(line)
+        if answer is not None:
+            phones = [phone for phone in phones if phone.flow != answer.flow]
+        if not phones:
+            self._keep(line.id, answer)
+            return
+        delivery = _Delivery(len(phones), partial(self._delivered, line.id, text, answer))
+        for binding in phones:
+            message = self._message(text.text, line, binding, late=answer is None)
+            self._agent.send_standalone(message, delivery.heard, self._now())
+
+    def _message(self, text: Text, line: Line, binding: Binding, late: bool) -> StandaloneRequest:
+        sender = self._identity(text)
+        fields: Fields = (
+            *privacy_fields(sender), (b"Content-Type", text.content_type.encode("utf-8"))
+        )  # fmt: skip
+        if late:
+            date = formatdate(text.created_at // 1000, usegmt=True)
+            fields = (*fields, (b"Date", date.encode("ascii")))
+        return StandaloneRequest(
+            "MESSAGE",
+            binding.flow,
+            binding.contact,
+            from_field(sender, self._settings.domain),
+            b"<%s>" % self._uri(line.number).encode("ascii"),
+            MAX_FORWARDS,
+            fields,
+            text.body,
+        )
+
+    def _identity(self, text: Text) -> Identity:
+        """Who a text is from, as its recipient sees it."""
+        line = None
+        if text.from_line is not None:
+            line = self._stages.directory.line(text.from_line)
+        if line is not None:
+            return Identity(text.sender or None, line.display_name, line.number)
+        return Identity(text.sender or None, "", text.sender)
+
+    def _delivered(
+        self, line_id: int, text: StoredText, answer: _Answer | None, status: int
+    ) -> None:
+        """A phone has taken a text, or all have refused; `status` is the best that they said."""
+        if 200 <= status < 300 or status in REFUSED_FOR_GOOD:
+            if status < 300:
+                self._finish(text, State.DELIVERED, "delivered")
+            else:
+                self._finish(text, State.FAILED, "failed", f"the phone answers {status}")
+            if answer is not None:
+                answer.give(status, self._now())
+            else:
+                self._next(self._queues[line_id])
+        else:
+            if answer is not None:
+                self._report("stored", text)
+            self._keep(line_id, answer)
+        self._drain()
+
+    def _keep(self, line_id: int, answer: _Answer | None) -> None:
+        """No phone takes a text now: it, and what was kept before, wait until one registers."""
+        self._kept_for.add(line_id)
+        if answer is not None:
+            answer.give(202, self._now())
+        else:
+            del self._queues[line_id]
+
+    def _finish(self, text: StoredText, event: State, told: Status, error: str = "") -> None:
+        at = self._wall_ms()
+        work = partial(store.move, text_id=text.id, event=event, at=at, error=error)
+        self._writer.submit(work).add_done_callback(self._moved)
+        self._report(told, text)
+
+    def _moved(self, done: asyncio.Future[StoredText | None]) -> None:
+        if done.exception() is not None:
+            # The text goes out once more; better twice than never.
+            self._log.error("a text's state can't be kept", why=str(done.exception()))
+
+    # Reports and typing
+
+    def _report(self, status: Status, text: StoredText) -> None:
+        """Tell the sender what became of a text, if its envelope asks for that."""
+        facts = text.text
+        if _media_type(facts.content_type) != cpim.CONTENT_TYPE or facts.from_line is None:
+            return
+        sender = self._stages.directory.line(facts.from_line)
+        envelope = cpim.parse(facts.body)
+        if sender is None or not is_wanted(status, envelope):
+            return
+        wall = self._wall_ms()
+        body = report(
+            status, envelope, self._uri(sender.number), self._uri(facts.recipient), wall / 1000
+        )
+        made = Text(
+            origin=f"report:{status}:{text.id}",
+            kind="line",
+            from_line=facts.to_line,
+            to_line=sender.id,
+            sender=facts.recipient,
+            recipient=sender.number,
+            content_type=cpim.CONTENT_TYPE,
+            body=body,
+            created_at=wall,
+            due_at=wall,
+            expires_at=wall + self._settings.kept_days * DAY_MS,
+        )
+        self._store(made).add_done_callback(partial(self._stored, _Answer(self._agent, None)))
+
+    def _pass_on(self, outgoing: _Outgoing, transaction: ServerTransaction, now: float) -> None:
+        """Pass "is typing" to the phones that are there; nothing is kept of it."""
+        answer = _Answer(self._agent, transaction)
+        if not outgoing.bindings:
+            answer.give(480, now)
+            return
+        self._agent.stack.timers.arm(ANSWER_SECONDS, now, _unavailable, answer)
+
+        def told(status: int) -> None:
+            taken_or_refused = status < 300 or status in REFUSED_FOR_GOOD
+            answer.give(status if taken_or_refused else 480, self._now())
+
+        delivery = _Delivery(len(outgoing.bindings), told)
+        for binding in outgoing.bindings:
+            message = self._message(outgoing.text, outgoing.line, binding, late=False)
+            self._agent.send_standalone(message, delivery.heard, now)
+
+
+class _Queue:
+    """Kept texts that go to a line's phones one after another."""
+
+    __slots__ = ("line_id", "texts")
+
+    def __init__(self, line_id: int) -> None:
+        self.line_id = line_id
+        self.texts: deque[StoredText] = deque()
+
+
+class _Answer:
+    """The answer to a text's sender, given once.
+
+    Args:
+        transaction: of the text; None: nobody waits for an answer.
+        flow: of the phone that sent it, which doesn't get it back.
+    """
+
+    __slots__ = ("_agent", "_transaction", "flow")
+
+    def __init__(
+        self,
+        agent: UserAgent,
+        transaction: ServerTransaction | None,
+        flow: Flow | None = None,
+    ) -> None:
+        self._agent = agent
+        self._transaction = transaction
+        self.flow = flow
+
+    def give(self, status: int, now: float) -> None:
+        if self._transaction is not None:
+            transaction, self._transaction = self._transaction, None
+            self._agent.stack.conclude(transaction, status, now)
+
+
+class _Delivery:
+    """One text on its way to all phones of a line.
+
+    Args:
+        told: called once, with the status of the first phone that took it, or when all have
+            refused with the one that tells the sender most.
+    """
+
+    __slots__ = ("_refusals", "_told", "_under_way")
+
+    def __init__(self, phones: int, told: Callable[[int], None]) -> None:
+        self._under_way = phones
+        self._refusals: list[int] = []
+        self._told: Callable[[int], None] | None = told
+
+    def heard(self, reply: Replied) -> None:
+        """A phone has answered, or was given up."""
+        self._under_way -= 1
+        if 200 <= reply.status < 300:
+            self._tell(reply.status)
+            return
+        self._refusals.append(reply.status)
+        if self._under_way == 0:
+            final = (status for status in self._refusals if status in REFUSED_FOR_GOOD)
+            self._tell(next(final, 480))
+
+    def _tell(self, status: int) -> None:
+        if self._told is not None:
+            told, self._told = self._told, None
+            told(status)
+
+
+def _kept(answer: _Answer, now: float) -> None:
+    """No phone has answered in time: the text is on disk, and is tried again."""
+    answer.give(202, now)
+
+
+def _unavailable(answer: _Answer, now: float) -> None:
+    answer.give(480, now)
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _content_type(request: Request) -> str:
+    """The Content-Type of a text that may pass: type and charset, nothing else."""
+    content_type = request.content_type
+    if content_type not in CONTENT_TYPES or request.get(b"content-encoding") is not None:
+        raise SipError(415, headers=(ACCEPT,))
+    if len(request.body) > MAX_TEXT_BYTES:
+        raise SipError(413)
+    _, semicolon, rest = (request.get(b"content-type") or b"").partition(b";")
+    charset = parse_params(semicolon + rest).get("charset")
+    if charset is None:
+        return content_type
+    return content_type + write_params({"charset": charset}).decode("ascii")
+
+
+def _origin(line: Line, request: Request) -> str:
+    """What tells one text of a line from another: a repeated one has the same Call-ID and CSeq."""
+    key = b"%s\0%d" % (request.call_id.encode("utf-8", "surrogateescape"), request.cseq[0])
+    return f"sip:{line.id}:{hashlib.sha256(key).hexdigest()}"

@@ -95,6 +95,8 @@ class Cdr:
     cost_micros: int | None = None
     """What the trunk charges us for it; None: its tariff isn't known."""
     cost_currency: str | None = None
+    decisions: str | None = None
+    """JSON of what the switch decided for the call; rows for people leave it out."""
 
     @property
     def id(self) -> str:
@@ -166,4 +168,4 @@ def _shown(name: str) -> tuple[str, str, Callable[[Any], Any] | None]:
     return name, name, media_row if name == "media" else None
 
 
-_SHOWN = tuple(_shown(item.name) for item in fields(Cdr))
+_SHOWN = tuple(_shown(item.name) for item in fields(Cdr) if item.name != "decisions")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from string import ascii_lowercase
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Integer, Select, func, or_, select
@@ -50,6 +51,13 @@ def find(connection: Connection, wanted: CdrFilter) -> list[Cdr]:
             found.update((row.id, row) for row in connection.execute(query))
         rows = sorted(found.values(), key=lambda row: (row.setup_at, row.id))[: wanted.limit]
     return [schema.cdr_of(row._mapping) for row in rows]
+
+
+def of_call(connection: Connection, call_id: str) -> list[Cdr]:
+    """The records of a call's legs, the caller's first."""
+    ids = [f"{call_id}-{leg}" for leg in ascii_lowercase]
+    query = select(schema.cdrs).where(_C.id.in_(ids)).order_by(_C.leg)
+    return [schema.cdr_of(row._mapping) for row in connection.execute(query)]
 
 
 def _query(

@@ -73,6 +73,8 @@ class CdrJournal:
 
 def _line(cdr: Cdr) -> bytes:
     row = cdr.to_row()
+    if cdr.decisions is not None:
+        row["decisions"] = json.loads(cdr.decisions)
     try:
         return msgspec.json.encode(row) + b"\n"
     except UnicodeEncodeError:  # what a stranger chose is no text

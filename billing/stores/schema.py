@@ -132,6 +132,7 @@ cdrs = Table(
     Column("rate", LargeBinary),
     Column("coverage", LargeBinary),
     Column("cost_rate", LargeBinary),
+    Column("decisions", String(300)),
     Index("cdrs_by_time", "setup_at"),
     Index("cdrs_by_account", "account", "setup_at", "type", "direction"),
     Index("cdrs_by_calling", "calling", "setup_at", "type", "direction", "account"),

@@ -4,7 +4,7 @@ cost more than the call brings in, unless the operator wants it."""
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -95,7 +95,21 @@ def order(
 
     costed.sort(key=rank)
     trunks = tuple(item.trunk for item in costed)
-    return replace(destination, trunks=trunks), tuple(costed)
+    left = destination.left
+    if len(trunks) != len(found):
+        left += tuple(_left(destination.trunks, found, trunks))
+    return replace(destination, trunks=trunks, left=left), tuple(costed)
+
+
+def _left(
+    trunks: Sequence[Trunk], found: Sequence[Costed | None], taken: Sequence[Trunk]
+) -> Iterator[tuple[str, str]]:
+    """Why each trunk isn't tried that was passed over for its cost."""
+    for trunk, item in zip(trunks, found, strict=True):
+        if item is None:
+            yield trunk.name, "no price"
+        elif trunk not in taken:
+            yield trunk.name, "at a loss"
 
 
 def _costed(

@@ -40,6 +40,8 @@ class ToTrunk:
     number: str
     trunks: tuple[Trunk, ...]
     emergency: bool = False
+    left: tuple[tuple[str, str], ...] = ()
+    """Names of trunks that aren't tried though they take the number, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,9 @@ def route(
     trunks = directory.trunks_for(dialled.number[1:])
     if not trunks:
         raise Refusal(404, "no_trunk_takes", says=NOT_IN_SERVICE)
-    return ToTrunk(dialled.number, tuple(_alive(trunks, is_down)))
+    alive = _alive(trunks, is_down)
+    left = () if alive is trunks else tuple((t.name, "down") for t in trunks if t not in alive)
+    return ToTrunk(dialled.number, tuple(alive), left=left)
 
 
 def _to_service(caller: Caller, code: str, name: str | None) -> ToService:
@@ -140,6 +144,8 @@ def to_line(line: Line, bindings: tuple[Binding, ...], parks: bool, why_busy: st
 
 def _alive(trunks: list[Trunk], is_down: Callable[[Trunk], bool]) -> list[Trunk]:
     """Without those that are down, unless all are: then one may have come back just now."""
+    if not any(map(is_down, trunks)):
+        return trunks
     return [trunk for trunk in trunks if not is_down(trunk)] or trunks
 
 

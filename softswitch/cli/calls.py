@@ -101,12 +101,27 @@ def subscription_list(context: typer.Context) -> None:
 @explanations.command("call")
 def explain_call(
     context: typer.Context,
-    caller: Annotated[str, typer.Option("--from", metavar="LINE")],
-    number: Annotated[str, typer.Option("--to", metavar="NUMBER", help="As it is dialled.")],
+    call_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="A call that is over, however long ago.")
+    ] = None,
+    caller: Annotated[str | None, typer.Option("--from", metavar="LINE")] = None,
+    number: Annotated[
+        str | None, typer.Option("--to", metavar="NUMBER", help="As it is dialled.")
+    ] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="Default: now.")] = None,
     seconds: Annotated[int, typer.Option("--for", metavar="SECONDS", min=0)] = 60,
 ) -> None:
-    """Route, number shown, tariff, price and longest call, from the code that serves calls."""
+    """What was decided for the call ID; or what would be for a call --from a line --to a number:
+    route, number shown, tariff, price and longest call, from the code that serves calls."""
+    if call_id is not None:
+        if caller is not None or number is not None:
+            raise typer.BadParameter("say an ID, or --from LINE --to NUMBER, not both")
+        Session.of(context).run(operations.past_call.explain_past_call, call=call_id)
+        return
+    if caller is None or number is None:
+        raise typer.BadParameter(
+            "say which call: an ID from `softswitch cdr list`, or --from LINE --to NUMBER"
+        )
     Session.of(context).run(
         operations.explain.explain_call, caller=caller, number=number, at=at, seconds=seconds
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from softswitch.operations.accounts import standing as standing
     from softswitch.operations.accounts import statements as statements
     from softswitch.operations.calls import explain as explain
+    from softswitch.operations.calls import past_call as past_call
     from softswitch.operations.calls import records as records
     from softswitch.operations.installation import audit as audit
     from softswitch.operations.lines import completions as completions

@@ -16,6 +16,11 @@ CALLS = {
         "conflict",
         "call",
     ),
+    "cdr_not_found": Entry(
+        "there is no record of a call {call!r}; `softswitch cdr list` shows ids of calls",
+        "not_found",
+        "call",
+    ),
     "call_record_not_found": Entry(
         "no messages are kept of a call {call!r}; `softswitch cdr list` shows ids of calls",
         "not_found",

@@ -26,7 +26,7 @@ from softswitch.operations.accounts import (
     standing,
     statements,
 )
-from softswitch.operations.calls import explain, records
+from softswitch.operations.calls import explain, past_call, records
 from softswitch.operations.installation import audit
 from softswitch.operations.lines import (
     completions,
@@ -196,6 +196,7 @@ OPERATIONS = table(
     change(rerating.rerate, MONEY),
     read(records.ledger_verify, MONEY | AUDITOR),
     read(explain.explain_call, SUPPORT | AUDITOR),
+    read(past_call.explain_past_call, SUPPORT | AUDITOR),
     # Tariffs
     change(tariff_terms.tariff_assign, MONEY),
     read(tariff_terms.tariff_assignments, STAFF),

@@ -10,6 +10,7 @@ from billing.facts.authorization import ReplaceTariff
 from billing.facts.product import NO_SETS
 from billing.facts.rate import Rate
 from billing.facts.tariff import Tariff
+from softswitch.admission.decisions import Decisions, decoded
 from softswitch.admission.least_cost import LeastCost, order
 from softswitch.admission.routing import ToTrunk
 from softswitch.subscribers.directory import Trunk
@@ -170,3 +171,42 @@ def test_a_call_that_a_crash_ended_has_its_trunk_and_cost(exchange):
     assert (cdr.trunk, cdr.ended_by, cdr.cost_currency) == ("cheap", "restart", "GEL")
     assert cdr.cost_micros > 0
     exchange.run_until_idle()
+
+
+def test_the_record_keeps_which_trunks_were_tried_and_how_each_answered(exchange):
+    exchange.cheap.behaviour = Behaviour(answer=503)
+    decisions = decoded(talk(exchange, 30.0).decisions)
+    assert decisions == Decisions(shown="the line's number", tried=[("cheap", 503), ("dear", 200)])
+
+
+def test_the_record_keeps_which_trunks_were_left_and_why(exchange):
+    cheap, dear = exchange.directory.trunks()
+    nothing = replace(PRICE, tariff="elsewhere", prefix="1")
+    exchange.store.apply([ReplaceTariff("elsewhere", "GEL", [nothing])])
+    exchange.tariffs["elsewhere"] = exchange.store.tariff("elsewhere")
+    exchange.directory.set_trunks([replace(cheap, tariff="elsewhere"), dear])
+    decisions = decoded(talk(exchange, 30.0).decisions)
+    assert decisions.left == [("cheap", "no price")]
+    assert decisions.tried == [("dear", 200)]
+
+
+def test_the_record_keeps_the_rule_that_refused(exchange):
+    for gateway in (exchange.cheap, exchange.dear):
+        gateway.behaviour = Behaviour(answer=486)
+    decisions = decoded(talk(exchange, 30.0).decisions)
+    assert decisions.tried == [("cheap", 486)]
+    assert decisions.rule == "call: trunk cheap answered 486"
+
+
+def test_the_record_keeps_that_the_caller_gave_up_while_a_trunk_rang(exchange):
+    exchange.cheap.behaviour = Behaviour(rings=60.0)
+    line = exchange.line("+995322000001", exchange.account(10_000_000))
+    phone = exchange.phone(line, "198.51.100.1")
+    phone.register()
+    exchange.run(1.0)
+    session = phone.call("00442012345678")
+    exchange.run(5.0)
+    phone.hang_up(session)
+    exchange.run_until_idle()
+    (cdr,) = exchange.store.cdrs()
+    assert (cdr.sip_status, decoded(cdr.decisions).tried) == (487, [("cheap", 487)])

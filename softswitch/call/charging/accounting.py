@@ -16,8 +16,9 @@ from rtp.control import SessionFigures, SideFigures
 from sip.message import Request
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.credit import PricedRoute
+from softswitch.admission.decisions import Decisions
 from softswitch.admission.numbering import Dialled
-from softswitch.admission.routing import ToLine
+from softswitch.admission.routing import ToLine, ToTrunk
 from softswitch.call.ending import Ending
 
 RETRY_SECONDS = 1.0
@@ -44,6 +45,7 @@ class Record:
         "call_id",
         "called",
         "calling",
+        "decisions",
         "direction",
         "leg",
         "line",
@@ -78,6 +80,7 @@ class Record:
         self._type = "special"
         self._presented: str | None = None
         self.setup_at = now
+        self.decisions = Decisions()
         self._ringing_at: int | None = None
         self._answered_at: int | None = None
 
@@ -106,6 +109,9 @@ class Record:
         self.account = priced.account_id
         self.calling = presented.calling
         self._presented = presented.presented
+        self.decisions.shown = presented.rule
+        if isinstance(presented.route, ToTrunk):
+            self.decisions.left = list(presented.route.left)
         lines = [caller.line.id] if isinstance(caller, LineCaller) else []
         if isinstance(presented.route, ToLine):
             lines.append(presented.route.line.id)
@@ -180,6 +186,7 @@ class Record:
             media=media_figures(figures),
             sip_call_id=self._sip_call_id,
             answered_by=None if self._answered_at is None else self.answered_by,
+            decisions=self.decisions.encoded(end.rule),
         )
 
 

@@ -286,6 +286,14 @@ class Branches:
             status = 480
         return Refusal(status, "phone_refused", cause=cause or cause_of(status))
 
+    @property
+    def outcome(self) -> int | None:
+        """The status of the failure that says most, 408 when nobody answered; None if nobody was
+        rung."""
+        if self._failures:
+            return self._worst()[0]
+        return 408 if self._invited else None
+
     def _worst(self) -> tuple[int, Response | None]:
         """The failure that says most (RFC 3261 section 16.7 step 6): 6xx, then busy or declined,
         then other refusals, then time-outs."""

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from softswitch.admission.decisions import PHONES
 from softswitch.call.ringing.forking import Attempt, Branches
 from softswitch.call.ringing.rented_targets import NO_TRUNK
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from sip.message import Response
     from sip.session import Session
     from softswitch.call.call import Call
+    from softswitch.call.charging.accounting import Record
     from softswitch.call.charging.meter import Meter
     from softswitch.subscribers.directory import Line
     from softswitch.subscribers.refusal import Refusal
@@ -83,6 +85,18 @@ class Hunt:
         call.context.changed(call)
         call.context.drain()
 
+    @property
+    def record(self) -> Record:
+        """The record of the leg that pays for what is rung."""
+        call, parts = self._call, self.attempt.parts
+        meter = parts[0].meter if parts else call.payers.meters[-1]
+        return call.record if meter is None else meter.record
+
+    def note(self, status: int) -> None:
+        """Keep with the call's record how what was rung has ended."""
+        trunk = self.attempt.trunk
+        self.record.decisions.tried.append((PHONES if trunk is None else trunk.name, status))
+
     def expire(self, now: float) -> None:
         """Time is up for what is rung."""
         silent = self._is_impatient and now >= self._impatient_at
@@ -101,6 +115,8 @@ class Hunt:
         """Nobody rings any more: try what is left, or be over. A phone's redirection, and the
         targets of a number, come before it."""
         branches = self.branches
+        if branches.outcome is not None:
+            self.note(branches.outcome)
         sent_elsewhere = branches.redirection() is not None or self.attempt.reach is not None
         left = () if sent_elsewhere or not branches.tries_next() else branches.left_of(self._left)
         self._left = deque(left)

@@ -13,6 +13,7 @@ from sip import events as sip_events
 from sip.errors import ParseError, SipError
 from sip.message import Request, Response
 from sip.registrar import Binding
+from softswitch.admission.decisions import ANSWERED, GIVEN_UP
 from softswitch.call import ending as endings
 from softswitch.call.ending import Ending, taken_elsewhere
 from softswitch.call.letters import Greeted, HangUp, MediaLost, Registered
@@ -139,8 +140,10 @@ class Ringing:
                 self._targets.release()
 
     def stop(self, now: float) -> None:
-        """Nobody needs to answer any more."""
+        """The caller gave up, or is gone: nobody needs to answer any more."""
         for hunt in self._hunts:
+            if any(hunt.branches):
+                hunt.note(GIVEN_UP)
             hunt.branches.cancel(now)
         self._drop_taker(now)
 
@@ -300,6 +303,7 @@ class Ringing:
 
     def _won(self, hunt: Hunt, session: Session, description: SessionDescription) -> Winner:
         moves = hunt.branches.part(session).confirmation is not None
+        hunt.note(ANSWERED)
         lost = self._end_others(session, hunt)
         return Winner(session, description, hunt.line, lost, moves=moves)
 

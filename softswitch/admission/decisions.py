@@ -1,0 +1,66 @@
+"""The decisions that were taken for a call, kept beside its CDR so that they can be told later."""
+
+from __future__ import annotations
+
+import msgspec
+
+MAX_OCTETS = 300
+"""What a CDR has room for; of a longer list the end is left out."""
+MAX_RULE = 120
+PHONES = "phones"
+"""The name in `tried` of the phones of a line that rang together."""
+ANSWERED = 200
+NO_ANSWER = 408
+GIVEN_UP = 487
+"""The caller hung up while it rang."""
+
+
+class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown": "s"}):
+    """What admission and ringing decided, in the order in which it happened.
+
+    Attributes:
+        rule: what refused or ended the call, by its sentence in the catalogue of errors.
+        shown: the rule by which the caller's number is shown or withheld.
+        left: trunks that weren't tried, with the reason.
+        tried: trunks and phones with the SIP status that each gave; 408 for no answer.
+    """
+
+    rule: str = ""
+    shown: str = ""
+    left: list[tuple[str, str]] = msgspec.field(default_factory=list, name="l")
+    tried: list[tuple[str, int]] = msgspec.field(default_factory=list, name="t")
+
+    def encoded(self, rule: str) -> str | None:
+        """As it is kept: JSON of at most MAX_OCTETS; None when nothing was decided."""
+        if not (rule or self.shown or self.left or self.tried):
+            return None
+        kept = Decisions(_plain(rule), _plain(self.shown), self.left, self.tried)
+        data = _encode(kept)
+        while len(data) > MAX_OCTETS:
+            kept = kept.shorter()
+            data = _encode(kept)
+        return data.decode()
+
+    def shorter(self) -> Decisions:
+        """Without what matters least: the last trunk that was left, or the last but one tried."""
+        if self.left:
+            return Decisions(self.rule, self.shown, self.left[:-1], self.tried)
+        if len(self.tried) > 1:
+            return Decisions(self.rule, self.shown, [], [*self.tried[:-2], self.tried[-1]])
+        return Decisions(self.rule[:-10], self.shown[:-10])
+
+
+def _plain(text: str) -> str:
+    """A sentence that may quote what a stranger sent: every database takes what is left of it."""
+    if text.isprintable() and len(text) <= MAX_RULE:
+        return text
+    return "".join(x if x.isprintable() else "?" for x in text[:MAX_RULE])
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Decisions).decode
+
+
+def decoded(kept: str | None) -> Decisions:
+    """What a CDR has kept; nothing for a call of an older version."""
+    return Decisions() if kept is None else _decode(kept)

@@ -1,0 +1,19 @@
+"""What the switch decided for a call, beside its record."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0039"
+down_revision = "0038"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("cdrs", sa.Column("decisions", sa.String(300), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("cdrs", "decisions")

@@ -16,5 +16,8 @@ class SmsSection(Section):
     """How long a text waits for a phone of the line that it is for."""
     max_kept: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Texts that wait for one line at once; more are refused."""
+    tariff: str = "sms"
+    """The tariff with the prices of texts to other networks: its connection fee is that of a
+    segment."""
     charge: Literal["accepted", "delivered"] = "accepted"
     """When a text to another network is paid: once a carrier accepted it, or once it arrived."""

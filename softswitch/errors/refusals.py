@@ -86,13 +86,16 @@ REFUSALS = {
     "service_not_dialled": Entry("routing: a service answers only who dials it", "not_found"),
     "sip_credentials_wrong": Entry("authentication: wrong credentials", "refused"),
     "store_failed": Entry("store: {why}", "unavailable"),
-    "text_callee_not_registered": Entry(
-        "messaging: the called line is not registered", "unavailable"
-    ),
     "text_callee_status": Entry("messaging: the called line is {state}", "unavailable"),
     "text_callee_unknown": Entry("messaging: no line of ours has this number", "not_found"),
     "text_from_trunk": Entry("messaging: trunks send no texts", "refused"),
     "text_line_status": Entry("messaging: the line is {state}", "refused"),
+    "text_no_carrier": Entry("messaging: no carrier takes texts to {number}", "not_found"),
+    "text_price_unknown": Entry(
+        "messaging: tariff {tariff} has no price for a text to {number}", "refused"
+    ),
+    "text_segments_too_many": Entry("messaging: a text takes at most {most} segments", "invalid"),
+    "text_unpaid": Entry("messaging: {why}", "unpaid"),
     "transfer_answer_unusable": Entry("transfer: the target's answer can't be used", "unavailable"),
     "transfer_call_busy": Entry("transfer: the other call is busy", "conflict"),
     "transfer_call_of_other": Entry("transfer: the call to join is another line's", "refused"),

@@ -1,0 +1,212 @@
+"""Texts to other networks: admitted like a call, priced by segment, held, stored, sent.
+
+The price of a segment is the connection fee of the text tariff's rate (`[sms] tariff`), which is
+imported, dated and taken back like any other tariff. A text that a package of the line covers costs
+nothing (A22). Texts of the same origin are one text, whoever repeats them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+from msgspec import Struct
+
+from billing.facts.authorization import InsufficientFunds
+from billing.facts.tariff import Tariff
+from billing.facts.wallet import MONEY, ONE
+from smpp import segments
+from smpp.codes import DataCoding
+from softswitch.admission.admission import Stages
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.refusal import Refusal
+from softswitch.texting import store
+from softswitch.texting.carrier import Carrier, routes
+from softswitch.texting.charging import TextCharging
+from softswitch.texting.message import StoredText, Text
+from softswitch.texting.outbound import Outbound
+from softswitch.texting.writer import TextWriter
+
+DAY_MS = 86_400_000
+PREMIUM = "premium"
+
+
+class Quote(Struct, frozen=True):
+    """What a text would cost.
+
+    Args:
+        number: of the recipient, E.164.
+        alphabet: "gsm" or "ucs2".
+        segments: short messages that it takes.
+        price_micros: of all of them, in `unit`: a currency, or SMS.
+        package: the subscription that covers it, or empty.
+    """
+
+    number: str
+    alphabet: str
+    segments: int
+    price_micros: int
+    unit: str
+    package: str = ""
+
+
+class Payer(Struct, frozen=True):
+    """Who sends texts and how they are paid.
+
+    Args:
+        line: the line that sends; None: a business by API or SMPP.
+        wallet: "money", or "sms" for prepaid messages.
+        batch_id: whose hold pays, if the texts of a batch were held as a whole.
+    """
+
+    account_id: int
+    currency: str
+    line: Line | None = None
+    wallet: str = MONEY
+    batch_id: str | None = None
+    client_id: int | None = None
+
+
+class TextSending:
+    """The way of texts out of the switch.
+
+    Args:
+        tariffs: tariffs by name, as they are now.
+        tariff: the name of the one that has the prices of texts.
+        carriers: those that are in use now.
+        kept_days: how long a text may wait for a carrier.
+        wall_ms: epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        writer: TextWriter,
+        charging: TextCharging,
+        outbound: Outbound,
+        *,
+        tariffs: Mapping[str, Tariff],
+        tariff: str,
+        carriers: Callable[[], Iterable[Carrier]],
+        kept_days: int,
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._stages = stages
+        self._writer = writer
+        self._charging = charging
+        self._outbound = outbound
+        self._tariffs = tariffs
+        self._tariff = tariff
+        self._carriers = carriers
+        self._kept_ms = kept_days * DAY_MS
+        self._wall_ms = wall_ms
+
+    def quote(self, payer: Payer, number: str, text: str) -> Quote:
+        """What a text to a number costs, by the rules that sending it goes by.
+
+        Args:
+            number: E.164 with "+".
+
+        Raises:
+            Refusal: 403 barred, capped or without a price; 404 no carrier takes it; 413 too long.
+        """
+        at = self._wall_ms()
+        if not routes(self._carriers(), number):
+            raise Refusal(404, "text_no_carrier", number=number)
+        self._bar(payer, number, at)
+        try:
+            count = segments.count(text)
+        except ValueError:
+            raise Refusal(413, "text_segments_too_many", most=segments.MAX_SEGMENTS) from None
+        is_gsm = segments.coding_of(text) is DataCoding.DEFAULT
+        alphabet = "gsm" if is_gsm else "ucs2"
+        if payer.wallet != MONEY:
+            return Quote(number, alphabet, count, count * ONE, "SMS")
+        packages: tuple[str, ...] = ()
+        if payer.line is not None:
+            packages = self._stages.entitlements.for_call(
+                payer.account_id, payer.line.number, number, False
+            )
+        if packages:
+            return Quote(number, alphabet, count, 0, payer.currency, packages[0])
+        return Quote(number, alphabet, count, count * self._segment_micros(payer, number, at),
+                     payer.currency)  # fmt: skip
+
+    async def send(
+        self,
+        payer: Payer,
+        origin: str,
+        sender: str,
+        quote: Quote,
+        text: str,
+        *,
+        due_at: int | None = None,
+        expires_at: int | None = None,
+        wants_receipt: bool = False,
+    ) -> StoredText:
+        """Hold the price of a text, store it and have it sent; the same origin again is answered
+        by the text as it stands.
+
+        Args:
+            sender: what the recipient sees: a number or a name.
+            due_at, expires_at: epoch milliseconds; at once, and `kept_days` after that.
+
+        Raises:
+            Refusal: 402, the account can't pay for it.
+            BillingError: the account is barred.
+        """
+        now = self._wall_ms()
+        due = now if due_at is None else max(now, due_at)
+        made = Text(
+            origin=origin,
+            kind="out",
+            account_id=payer.account_id,
+            from_line=None if payer.line is None else payer.line.id,
+            sender=sender,
+            recipient=quote.number,
+            body=text.encode("utf-8"),
+            segments=quote.segments,
+            price_micros=quote.price_micros,
+            currency=quote.unit,
+            created_at=now,
+            due_at=due,
+            expires_at=min(due + self._kept_ms, expires_at or due + self._kept_ms),
+            batch_id=payer.batch_id,
+            client_id=payer.client_id,
+            wants_receipt=wants_receipt,
+        )
+        if quote.price_micros and payer.batch_id is None:
+            try:
+                await self._charging.hold(
+                    f"text:{origin}", payer.account_id, payer.wallet, quote.price_micros
+                )
+            except InsufficientFunds as error:
+                raise Refusal(402, "text_unpaid", why=str(error)) from error
+        (stored,) = await self._writer.submit(partial(store.add, texts=[made]))
+        self._outbound.wake()
+        return stored
+
+    def _bar(self, payer: Payer, number: str, at: int) -> None:
+        """Hold a text against its line's barrings and its account's caps, as a call."""
+        stages = self._stages
+        digits = number.removeprefix("+")
+        groups = stages.entitlements.destinations.of(digits)
+        if payer.line is not None:
+            premium = PREMIUM in groups or stages.plan.is_premium(number)
+            payer.line.services.bar(stages.plan.type_of(number), premium)
+        stages.directory.caps.check(payer.account_id, digits, groups, _no_calls, at, False)
+
+    def _segment_micros(self, payer: Payer, number: str, at: int) -> int:
+        tariff = self._tariffs.get(self._tariff)
+        rate = None
+        if tariff is not None:
+            sets = self._stages.entitlements.destinations
+            rate = tariff.find(number.removeprefix("+"), at, sets)
+        if rate is None or rate.currency != payer.currency:
+            raise Refusal(403, "text_price_unknown", tariff=self._tariff, number=number)
+        return rate.connect_fee_micros
+
+
+def _no_calls(_account: int) -> int:
+    """Texts aren't calls under way."""
+    return 0

@@ -32,6 +32,7 @@ from rtp.control import (
     decode_from_worker,
     encode,
 )
+from rtp.latch import Address
 from rtp.session import (
     LostCallback,
     MediaError,
@@ -40,6 +41,7 @@ from rtp.session import (
     OneWayCallback,
     SessionBook,
     SilentCallback,
+    SourceCallback,
     WorkerLost,
 )
 
@@ -86,6 +88,8 @@ class MediaWorkers:
         workers: how many processes.
         on_silent: called when a session hears nothing from either side any more.
         on_one_way: called when a side isn't heard though it is spoken to, or is again.
+        on_source: called when a latched side's sound comes from another port: it is heard there
+            from now on, or it may not move now.
         on_lost: called for each session of a worker that died; its ports are gone.
         on_started: called when a worker is ready, at first and after each replacement.
     """
@@ -99,11 +103,13 @@ class MediaWorkers:
         *,
         on_silent: SilentCallback | None = None,
         on_one_way: OneWayCallback | None = None,
+        on_source: SourceCallback | None = None,
         on_lost: LostCallback | None = None,
         on_started: StartedCallback | None = None,
     ) -> None:
         self.on_silent = on_silent
         self.on_one_way = on_one_way
+        self.on_source = on_source
         self.on_lost = on_lost
         self.on_started = on_started
         self._epoch_offset_ms = round((time.time() - time.monotonic()) * 1000)
@@ -125,6 +131,7 @@ class MediaWorkers:
                 settings.hung_seconds,
                 self._silent,
                 self._one_way,
+                self._source,
                 self._lost,
                 self._started,
             )
@@ -139,6 +146,11 @@ class MediaWorkers:
     def _one_way(self, session: MediaSession, side: Side, heard: bool) -> None:
         if self.on_one_way is not None:
             asyncio.get_running_loop().call_soon(self.on_one_way, session, side, heard)
+
+    def _source(self, session: MediaSession, side: Side, source: Address, heard: bool) -> None:
+        if self.on_source is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self.on_source, session, side, source, heard)
 
     def _lost(self, session: MediaSession) -> None:
         if self.on_lost is not None:
@@ -261,6 +273,7 @@ class _Worker:
         hung_seconds: float,
         on_silent: SilentCallback,
         on_one_way: OneWayCallback,
+        on_source: SourceCallback,
         on_lost: LostCallback,
         on_started: StartedCallback,
     ) -> None:
@@ -282,7 +295,7 @@ class _Worker:
         self._unanswered_pings = 0
         self._stopping = False
         self.ready = False
-        self.book = SessionBook(self.send, on_silent, on_one_way)
+        self.book = SessionBook(self.send, on_silent, on_one_way, on_source)
 
     def __len__(self) -> int:
         return len(self.book)

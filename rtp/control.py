@@ -135,6 +135,19 @@ class Agree(msgspec.Struct, tag=52, array_like=True, frozen=True, gc=False):
     formats: Formats
 
 
+class Relearn(msgspec.Struct, tag=53, array_like=True, frozen=True, gc=False):
+    """A side's peer refreshed its session or registered again, so its NAT may have given it another
+    port: its latch window opens again.
+
+    Args:
+        signalling_address: where its SIP comes from now; None: as before.
+    """
+
+    session: int
+    side: Side
+    signalling_address: str | None = None
+
+
 class Close(msgspec.Struct, tag=3, array_like=True, frozen=True, gc=False):
     """Close a session; answered by Closed."""
 
@@ -524,6 +537,16 @@ class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):
     relays_by: str
 
 
+class Elsewhere(msgspec.Struct, tag=29, array_like=True, frozen=True, gc=False):
+    """A side is silent, and a stream comes from another port of its host, which isn't heard: only a
+    negotiation, a refresh or a registration lets a peer move."""
+
+    session: int
+    side: Side
+    address: str
+    port: int
+
+
 class OneWay(msgspec.Struct, tag=66, array_like=True, frozen=True, gc=False):
     """A side isn't heard though it is spoken to, or (`heard`) is again."""
 
@@ -555,7 +578,17 @@ ToSound = (
 )
 """About one session."""
 ToWorker = (
-    Start | Open | SetRemote | Agree | Close | Ping | TellTick | TellFigures | TellStatus | ToSound
+    Start
+    | Open
+    | SetRemote
+    | Agree
+    | Relearn
+    | Close
+    | Ping
+    | TellTick
+    | TellFigures
+    | TellStatus
+    | ToSound
 )
 FromSound = Digit | Played | Recorded | Speaker
 FromWorker = (
@@ -566,6 +599,7 @@ FromWorker = (
     | Closed
     | Silent
     | Latched
+    | Elsewhere
     | Pong
     | TickFigures
     | Figures

@@ -14,6 +14,7 @@ from rtp.control import (
     Agree,
     Close,
     Closed,
+    Elsewhere,
     Figures,
     FromWorker,
     Latched,
@@ -23,6 +24,7 @@ from rtp.control import (
     OpenFailed,
     Ping,
     Pong,
+    Relearn,
     SetRemote,
     Side,
     Silent,
@@ -138,6 +140,8 @@ class Engine:
                 self._set_remote(message, now)
             case Agree():
                 self._agree(message)
+            case Relearn():
+                self._relearn(message, now)
             case Open():
                 self._open(message, now)
             case Close(session):
@@ -229,6 +233,13 @@ class Engine:
         self._sound.negotiated(session.sound)
         self._changed.append(session)  # the kernel counts by the clock of the timestamps
 
+    def _relearn(self, message: Relearn, now: float) -> None:
+        session = self._with_side(message.session, message.side)
+        if session is not None:
+            side = session.relay.sides[_index(message.side)]
+            side.relearn(message.signalling_address, now)
+            self._changed.append(session)
+
     def _with_side(self, session_id: int, side: Side) -> Session | None:
         """A session; None if it isn't there, or has no ports for such a side."""
         session = self._sessions.get(session_id)
@@ -267,11 +278,13 @@ class Engine:
         if clear is None:
             return None
         latch = mine.latch
-        before = latch.source
+        before, noted = latch.source, latch.elsewhere
         forward = session.relay.receive(owner.side, owner.component, clear, source, now)
         if latch.source is not before and latch.source is not None:
             self._messages.append(Latched(session.id, _letter(owner.side), *latch.source))
             self._changed.append(session)
+        if latch.elsewhere is not noted and latch.elsewhere is not None:
+            self._messages.append(Elsewhere(session.id, _letter(owner.side), *latch.elsewhere))
         if forward is None:
             return None
         side, component, target = forward
@@ -300,6 +313,9 @@ class Engine:
             session.relay.catch_up()
             for side in changed_sides(session.relay, now):
                 heard = not session.relay.sides[side].one_way
+                if not heard:
+                    session.relay.sides[side].latch.listen(now)
+                    self._changed.append(session)
                 self._messages.append(OneWay(session_id, _letter(side), heard))
 
     @property

@@ -16,6 +16,12 @@ a call's sound:
 Once latched nothing else is heard, but for a better source while the window is open. A
 renegotiation that changes the address closes the door on the previous endpoint, whose late packets
 would otherwise be taken for the new one.
+
+A NAT may give a phone another port after hold, at a session refresh or at a registration, and SDP
+doesn't say so. So each of these opens the window again, and while it is open a new port of the same
+host takes over if it goes on for half a second in which the latched source is silent. A latched
+source that speaks keeps its place, and so does one that falls silent at any other time: the new
+port is then only noted, for the log and the operator.
 """
 
 from __future__ import annotations
@@ -35,6 +41,11 @@ ANNOUNCED_PREFERENCE_SECONDS = 0.5
 every 20 ms from the answer on, so by then one with the right address in SDP has shown itself."""
 ELSEWHERE_PREFERENCE_SECONDS = 1.0
 """The same for a source of which nothing is known."""
+LISTEN_SILENCE_SECONDS = 0.2
+"""A latched source that was silent for so long in an open window may have moved: then packets of
+others have to reach the latch, which a connected socket keeps out."""
+NOTED_SILENCE_SECONDS = 2.0
+"""The same outside of any window, before another source is noted."""
 MAX_CANDIDATES = 8
 """Sources watched at once."""
 CANDIDATE_REST_SECONDS = 0.2
@@ -86,7 +97,7 @@ class _Candidate:
         self.first_at = self.last_at = now
 
     def follow(self, sequence: int, ssrc: int, now: float) -> None:
-        """Another packet: of the same stream, or everything starts again."""
+        """Count another packet: of the same stream, or everything starts again."""
         step = (sequence - self.sequence) & 0xFFFF
         if ssrc != self.ssrc or not 1 <= step <= MAX_SEQUENCE_STEP:
             self.begin(sequence, ssrc, now)
@@ -106,12 +117,17 @@ class Latch:
 
     __slots__ = (
         "_candidates",
+        "_expects",
         "_ignored",
+        "_listens_until",
         "_opened_at",
+        "_reopened",
         "_trust",
         "_window_seconds",
         "_window_until",
         "announced",
+        "elsewhere",
+        "heard_at",
         "signalling_host",
         "source",
     )
@@ -127,6 +143,14 @@ class Latch:
         self._window_until = 0.0
         self._ignored: tuple[Address | None, ...] = ()
         self._candidates: dict[Address, _Candidate] = {}
+        self._reopened = False
+        self._expects = True
+        self._listens_until = 0.0
+        self.heard_at = 0.0
+        """When the latched source was heard last."""
+        self.elsewhere: Address | None = None
+        """Another port of the peer's host that sent a stream while the latched source was silent,
+        outside of any window; what came from there was dropped."""
 
     @property
     def destination(self) -> Address | None:
@@ -147,39 +171,92 @@ class Latch:
         self._trust = Trust.ELSEWHERE
         return True
 
-    def open(self, now: float) -> None:
-        """Open the window: the offer and answer are complete."""
+    def open(self, now: float, *, expects: bool = True) -> None:
+        """Open the window: the offer and answer are complete, or the peer has shown in another way
+        that its NAT may send its packets from elsewhere now.
+
+        Args:
+            expects: the peer sends by what was negotiated. One on hold is silent, so that its
+                silence means nothing.
+        """
+        self._reopened = self._opened_at is not None
+        self._expects = expects
+        self.elsewhere = None
         self._opened_at = now
         self._window_until = now + self._window_seconds
         self._candidates.clear()
 
     def settled(self, now: float) -> bool:
-        """Latched, with nothing left that could take its place before the next negotiation."""
-        return self.source is not None and (
-            self._trust is Trust.ANNOUNCED or now >= self._window_until
-        )
+        """True if the latched source keeps its place until the next negotiation, and nothing that
+        comes from elsewhere is of interest now."""
+        if self.source is None or not self._is_best(now):
+            return False
+        listens = now < self._listens_until or self._may_move(now)
+        return not listens or self._silent_for(now) < LISTEN_SILENCE_SECONDS
+
+    def review_until(self, now: float) -> float | None:
+        """Until when :meth:`settled` may change by the silence of the latched source alone; None if
+        that time is over."""
+        until = self._listens_until
+        if self._reopened and self._expects:
+            until = max(until, self._window_until)
+        return until if now < until else None
+
+    def listen(self, now: float) -> None:
+        """Note for the length of a window what else sends: the latched source fell silent."""
+        self._listens_until = now + self._window_seconds
+
+    def _silent_for(self, now: float) -> float:
+        return now - self.heard_at
+
+    def _may_move(self, now: float) -> bool:
+        """True while the latched source, if it is silent, gives way to another one of its host."""
+        return self._reopened and self._expects and now < self._window_until
+
+    def _is_best(self, now: float) -> bool:
+        """True if no source of more trust may take the latched one's place."""
+        return self._trust is Trust.ANNOUNCED or now >= self._window_until
 
     def accept(self, source: Address, sequence: int, ssrc: int, now: float) -> bool:
-        """Whether an RTP packet is the peer's; may latch."""
+        """True if an RTP packet is the peer's; it may latch its source."""
         if source == self.source:
+            self.heard_at = now
             return True
-        if self.source is not None and self.settled(now):
+        if self.source is not None and self._is_best(now) and not self._may_move(now):
+            self._note(source, sequence, ssrc, now)
             return False
         if source == self.announced:
-            self._latch(source, Trust.ANNOUNCED)
+            self._latch(source, Trust.ANNOUNCED, now)
             return True
         if source in self._ignored and now < self._window_until:
             return False
         trust = self._trust_of(source[0])
-        if self.source is not None and trust <= self._trust:
+        gives_way = self._may_move(now) and self._replaces(source, trust)
+        if self.source is not None and trust <= self._trust and not gives_way:
             return False
         if not self._learns(trust, now) or not self._proven(source, sequence, ssrc, trust, now):
             return False
-        self._latch(source, trust)
+        self._latch(source, trust, now)
         return True
 
-    def _latch(self, source: Address, trust: Trust) -> None:
+    def _replaces(self, source: Address, trust: Trust) -> bool:
+        """True for a source that is as much the peer's as the latched one: its host is that of SIP
+        or SDP, or at least the same."""
+        latched = self.source
+        return trust is Trust.RELATED or (latched is not None and source[0] == latched[0])
+
+    def _note(self, source: Address, sequence: int, ssrc: int, now: float) -> None:
+        """See whether the peer sends from another port now, though nothing allows it to."""
+        if self.elsewhere is not None or self._silent_for(now) < NOTED_SILENCE_SECONDS:
+            return
+        trust = self._trust_of(source[0])
+        if trust is Trust.RELATED and self._proven(source, sequence, ssrc, trust, now):
+            self.elsewhere = source
+
+    def _latch(self, source: Address, trust: Trust, now: float) -> None:
         self.source = source
+        self.heard_at = now
+        self.elsewhere = None
         self._trust = trust
         self._candidates.clear()
 
@@ -220,9 +297,15 @@ class Latch:
         candidate.follow(sequence, ssrc, now)
         if trust is Trust.ELSEWHERE:
             patience = ELSEWHERE_PREFERENCE_SECONDS
+        elif self.source is None and self._behind_nat:
+            patience = 0.0
         else:
-            patience = 0.0 if self._behind_nat else ANNOUNCED_PREFERENCE_SECONDS
-        return candidate.packets >= CONSISTENT_PACKETS and now - candidate.first_at >= patience
+            patience = ANNOUNCED_PREFERENCE_SECONDS
+        # Of a stream that began while the latched source spoke only the time since then counts.
+        began_at = candidate.first_at
+        if self.source is not None:
+            began_at = max(began_at, self.heard_at)
+        return candidate.packets >= CONSISTENT_PACKETS and now - began_at >= patience
 
     def _has_room(self, now: float) -> bool:
         if len(self._candidates) < MAX_CANDIDATES:

@@ -24,6 +24,7 @@ from rtp.session import (
     OneWayCallback,
     SessionBook,
     SilentCallback,
+    SourceCallback,
 )
 from rtp.sound import SoundTier
 
@@ -61,13 +62,14 @@ class _LocalEngine:
         draw: Callable[[int], int],
         on_silent: SilentCallback,
         on_one_way: OneWayCallback,
+        on_source: SourceCallback,
     ) -> None:
         self._loop = loop
         self._datagrams = datagrams
         self.pool = PortPool(start.first_port, start.last_port, shuffle, start.quarantine_seconds)
         sound = SoundTier(Disk(self._disk_told), draw, start.epoch_offset_ms)
         self._engine = Engine(start, self.pool, _NoSockets(), sound)
-        self.book = SessionBook(self._send, on_silent, on_one_way)
+        self.book = SessionBook(self._send, on_silent, on_one_way, on_source)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due_at: float | None = None
         """Handles of other loops don't say it as asyncio's do: uvloop's in whole milliseconds."""
@@ -147,6 +149,7 @@ class LocalMedia:
         draw: Callable[[int], int] = lambda _: 1,
         on_silent: SilentCallback | None = None,
         on_one_way: OneWayCallback | None = None,
+        on_source: SourceCallback | None = None,
         on_lost: LostCallback | None = None,
     ) -> None:
         self._epoch_offset_ms = epoch_offset_ms
@@ -169,6 +172,7 @@ class LocalMedia:
                 draw,
                 self._silent,
                 self._one_way,
+                self._source,
             )
             for first, last in parts
         ]
@@ -176,6 +180,7 @@ class LocalMedia:
         self._last_session = 0
         self.on_silent = on_silent
         self.on_one_way = on_one_way
+        self.on_source = on_source
         self.on_lost = on_lost
         """Never called: an engine in this process doesn't die alone."""
 
@@ -243,6 +248,10 @@ class LocalMedia:
     def _one_way(self, session: MediaSession, side: Side, heard: bool) -> None:
         if self.on_one_way is not None:
             self.on_one_way(session, side, heard)
+
+    def _source(self, session: MediaSession, side: Side, source: Address, heard: bool) -> None:
+        if self.on_source is not None:
+            self.on_source(session, side, source, heard)
 
     def _silent(self, session: MediaSession, last_packet_at: int | None) -> None:
         if self.on_silent is not None:

@@ -16,6 +16,7 @@ from rtp.srtp import Srtp
 
 SIDE_A, SIDE_B = 0, 1
 _RECEIVING = frozenset({"sendrecv", "recvonly"})
+_SENDING = frozenset({"sendrecv", "sendonly"})
 
 
 class Component(IntEnum):
@@ -113,6 +114,25 @@ class RelaySide:
             self.multiplexes = True
         has_rtcp = host is not None and remote.rtcp_port
         self._rtcp_announced = (host, remote.rtcp_port) if host is not None and has_rtcp else None
+
+    @property
+    def sends(self) -> bool:
+        """True if the peer sends sound by what was negotiated."""
+        return not self.held and self.direction in _SENDING
+
+    def relearn(self, signalling_address: str | None, now: float) -> None:
+        """Open the latch's window again, since the peer may come from another port now."""
+        if signalling_address is not None:
+            self.latch.signalling_host = numeric_host(signalling_address)
+        self.catch_up()
+        self.latch.open(now, expects=self.sends)
+
+    def catch_up(self) -> None:
+        """Take over what was counted of packets that didn't come by here; they were all of the
+        latched source."""
+        self.stream.catch_up()
+        if self.stream.last_at is not None and self.latch.source is not None:
+            self.latch.heard_at = max(self.latch.heard_at, self.stream.last_at)
 
     def agree(self, formats: Formats) -> None:
         """Take the payload types that the peer sends and wants to be sent."""
@@ -236,7 +256,8 @@ class Relay:
         if not others.negotiated and not mine.spoken_to:
             return
         self.negotiated_at = now
-        mine.latch.open(now)
+        mine.catch_up()
+        mine.latch.open(now, expects=mine.sends)
         if others.negotiated and not others.latch.opened:
             others.latch.open(now)
 
@@ -309,7 +330,7 @@ class Relay:
     def catch_up(self) -> None:
         """Take over what was counted of packets that didn't come by here."""
         for side in self.sides:
-            side.stream.catch_up()
+            side.catch_up()
 
     def figures(self, epoch_offset_ms: int) -> SessionFigures:
         """What came from both sides."""

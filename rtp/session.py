@@ -15,6 +15,7 @@ from rtp.control import (
     Closed,
     Digit,
     Direction,
+    Elsewhere,
     Figures,
     FromWorker,
     Hear,
@@ -33,6 +34,7 @@ from rtp.control import (
     Record,
     Recorded,
     RecordedSides,
+    Relearn,
     Seen,
     SendDigits,
     SessionFigures,
@@ -105,6 +107,7 @@ class MediaSession:
         "_closing",
         "a_port",
         "b_port",
+        "elsewhere",
         "id",
         "latched",
         "on_digit",
@@ -127,6 +130,8 @@ class MediaSession:
         """Told when a side of this session takes the floor of its room."""
         self.latched: dict[Side, tuple[str, int]] = {}
         """Where each side's packets come from, as far as known."""
+        self.elsewhere: dict[Side, tuple[str, int]] = {}
+        """Other ports of silent sides' hosts that send, and aren't heard."""
         self.unheard: set[Side] = set()
         """Sides from which nothing comes now, though they are spoken to."""
         self.tier: Tier = "relay"
@@ -171,6 +176,11 @@ class MediaSession:
         """Tell the relay what both sides' descriptions come to for one of them."""
         if self._closing is None:
             self._book.send(Agree(self.id, side, formats))
+
+    def relearn(self, side: Side, signalling_address: str | None = None) -> None:
+        """Let a side's sound come from a new port for a while; see :class:`Relearn`."""
+        if self._closing is None:
+            self._book.send(Relearn(self.id, side, signalling_address))
 
     # The sound tier
 
@@ -288,6 +298,8 @@ SilentCallback = Callable[[MediaSession, int | None], None]
 """The session, and when its last packet came: epoch milliseconds, None for never."""
 OneWayCallback = Callable[[MediaSession, Side, bool], None]
 """The session, which side, and whether it is heard (again)."""
+SourceCallback = Callable[[MediaSession, Side, tuple[str, int], bool], None]
+"""The session, which side, from where its sound comes now, and whether that is heard."""
 LostCallback = Callable[[MediaSession], None]
 
 
@@ -298,6 +310,7 @@ class SessionBook:
         send: carries a message to the engine.
         on_silent: called when a session hears nothing from either side any more.
         on_one_way: called when a side isn't heard though it is spoken to, or is again.
+        on_source: called when a latched side's sound comes from elsewhere.
     """
 
     __slots__ = (
@@ -306,6 +319,7 @@ class SessionBook:
         "_last_id",
         "_on_one_way",
         "_on_silent",
+        "_on_source",
         "_opening",
         "_playings",
         "_recordings",
@@ -318,10 +332,12 @@ class SessionBook:
         send: Callable[[ToWorker], None],
         on_silent: SilentCallback,
         on_one_way: OneWayCallback,
+        on_source: SourceCallback,
     ) -> None:
         self.send = send
         self._on_silent = on_silent
         self._on_one_way = on_one_way
+        self._on_source = on_source
         self._asked: deque[asyncio.Future[SessionFigures | None]] = deque()
         self._opening: dict[int, asyncio.Future[MediaSession]] = {}
         self._sessions: dict[int, MediaSession] = {}
@@ -421,7 +437,16 @@ class SessionBook:
             case Latched(session, side, address, port):
                 found = self._sessions.get(session)
                 if found is not None:
+                    moved = side in found.latched
                     found.latched[side] = (address, port)
+                    found.elsewhere.pop(side, None)
+                    if moved:
+                        self._on_source(found, side, (address, port), True)
+            case Elsewhere(session, side, address, port):
+                found = self._sessions.get(session)
+                if found is not None:
+                    found.elsewhere[side] = (address, port)
+                    self._on_source(found, side, (address, port), False)
             case Silent(session, last_packet_at):
                 found = self._sessions.get(session)
                 if found is not None:

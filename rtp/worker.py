@@ -20,7 +20,7 @@ import socket
 import struct
 import sys
 import time
-from collections import deque
+from heapq import heappop, heappush
 
 from rtp.control import (
     MAX_BATCH,
@@ -64,6 +64,8 @@ BATCHED_AT_ONCE = 4
 """So many of those that were there before go over in one turn, so that nobody waits."""
 POLL_SECONDS = 0.001
 """What epoll can't wait for exactly."""
+REVIEW_SECONDS = 0.25
+"""Between two looks at a latch whose source may have fallen silent."""
 DISK_SECONDS = 2.0
 """For recordings to be written when the worker ends."""
 
@@ -129,7 +131,8 @@ class Worker:
         """Those whose packets could be passed on together with others."""
         self._renumbered: dict[int, RenumberedLane] = {}
         self._ears: dict[int, Ear] = {}
-        self._unsettled: deque[tuple[float, int]] = deque()
+        self._unsettled: list[tuple[float, int]] = []
+        """A heap of when to look which session's latches have settled."""
         self._controlled_at = 0.0
         self._ticks = False
         self._tick_seconds = TICK_SECONDS
@@ -386,9 +389,9 @@ class Worker:
         self._engine.expire(now)
         self._engine.watch(now)
         while self._unsettled and self._unsettled[0][0] <= now:
-            session = self._engine.session(self._unsettled.popleft()[1])
+            session = self._engine.session(heappop(self._unsettled)[1])
             if session is not None:
-                self._plumb(session, now)
+                self._review(session, now)
         for session_id in self._fast_path.to_renew(now):
             session = self._engine.session(session_id)
             if session is not None:
@@ -425,15 +428,35 @@ class Worker:
 
     # Sockets
 
+    def _review(self, session: Session, now: float) -> None:
+        """See whether time, or the silence of a latched source, changed who may be heard."""
+        session.relay.catch_up()
+        for port, side in zip(session.ports, session.relay.sides, strict=False):
+            heard = side.latch.source if side.latch.settled(now) else None
+            if heard != self._sockets.by_port[port].peer:
+                self._plumb(session, now)
+                return
+        self._review_later(session, now)
+
+    def _review_later(self, session: Session, now: float) -> None:
+        """Come back to a session while a latch of it may change without a packet that shows it."""
+        due: list[float] = []
+        for _, side in zip(session.ports, session.relay.sides, strict=False):
+            if side.latch.review_until(now) is not None:
+                due.append(now + REVIEW_SECONDS)
+            elif side.latch.source is not None and not side.latch.settled(now):
+                due.append(now + self._start.latch_seconds)
+        if due:
+            heappush(self._unsettled, (min(due), session.id))
+
     def _plumb(self, session: Session, now: float) -> None:
         """Connect what is latched, and open the fast lanes that can be."""
+        session.relay.catch_up()
         sockets = [self._sockets.by_port[port] for port in session.ports]
         for media_socket, side in zip(sockets, session.relay.sides, strict=False):
             latch = side.latch
-            settled = latch.settled(now)
-            self._connect(media_socket, latch.source if settled else None, now)
-            if latch.source is not None and not settled:
-                self._unsettled.append((now + self._start.latch_seconds, session.id))
+            self._connect(media_socket, latch.source if latch.settled(now) else None, now)
+        self._review_later(session, now)
         for media_socket in sockets:
             self._close_lanes(media_socket.fd)
         for index, media_socket in enumerate(sockets):

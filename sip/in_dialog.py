@@ -8,7 +8,7 @@ from sip.capabilities import ALLOW
 from sip.flow import Flow
 from sip.message import Request
 from sip.referral import Referral
-from sip.session import HungUp, InfoReceived, Referred, Reinvited, Session, Updated
+from sip.session import HungUp, InfoReceived, Referred, Refreshed, Reinvited, Session, Updated
 
 
 def receive(session: Session, request: Request, flow: Flow, now: float) -> None:
@@ -46,6 +46,7 @@ def _on_invite(session: Session, request: Request, flow: Flow, now: float) -> No
         session.open_incoming(stack.layer.open_server(request, flow), now)
         if session.changes_nothing(request):
             session.accept(session.local_description, now)
+            session.tell(Refreshed(session))
         else:
             session.tell(Reinvited(session, request))
 
@@ -101,6 +102,7 @@ def _on_update(session: Session, request: Request, flow: Flow, now: float) -> No
     transaction = session.stack.layer.open_server(request, flow)
     body = session.local_description if request.description else b""
     session.finish_update(transaction, 200, body, now)
+    session.tell(Refreshed(session))
 
 
 def _on_update_offer(session: Session, request: Request, flow: Flow, now: float) -> None:

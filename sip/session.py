@@ -354,7 +354,9 @@ class Session:
             invite.acknowledge(b"", now)
         else:
             self.remote_description = response.description
-        if not self.refresher.by_reinvite:
+        if self.refresher.by_reinvite:
+            self.tell(Refreshed(self))
+        else:
             self.tell(ReinviteAnswered(self, response) if again else Answered(self, response))
 
     def invite_refused(self, status: int, response: Response | None, now: float) -> None:
@@ -485,6 +487,8 @@ class Session:
             self.lost(response.status, now)
         elif transaction.request.method == "UPDATE" and self.state is State.CONFIRMED:
             self.refresher.update_answered(self, response, now)
+            if response.status < 300:
+                self.tell(Refreshed(self))
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
         if transaction.request.method == "INFO":
@@ -568,6 +572,12 @@ class Reinvited(Struct, frozen=True):
     request: Request
 
 
+class Refreshed(Struct, frozen=True):
+    """The session goes on unchanged: one end refreshed it, and the other agreed."""
+
+    session: Session
+
+
 class ReinviteAnswered(Struct, frozen=True):
     """2xx to our re-INVITE; as with :class:`Answered` as to the ACK."""
 
@@ -630,6 +640,7 @@ SessionEvent = (
     | Cancelled
     | Acknowledged
     | Reinvited
+    | Refreshed
     | ReinviteAnswered
     | ReinviteRefused
     | InfoReceived

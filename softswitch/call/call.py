@@ -396,6 +396,13 @@ class Call:
         """Who the caller is, and what of it is shown."""
         return self.identity("a")
 
+    def relearn_sound(self, session: Session) -> None:
+        """Let a leg's sound come from a new port: it refreshed its session or registered again, and
+        a NAT may have moved it meanwhile."""
+        relay = self.opening.session
+        if relay is not None and session in self.parties:
+            relay.relearn(self.side_of(session), session.dialog.flow.remote[0])
+
     def follow(self, line: Line, old: Flow, new: Flow) -> None:
         """A phone of the line is reached by another flow."""
         for leg in self.parties.of_line(line):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from billing.facts.cdr import media_row, show_stamp
 from rtp.client import MediaWorkers
+from rtp.control import Side
 from rtp.session import MediaError
 from softswitch.call.call import Call
 from softswitch.call.charging.accounting import media_figures
@@ -222,7 +223,18 @@ async def _media(call: Call) -> Row | None:
             figures = media_figures(await session.figures())
     except (TimeoutError, MediaError):
         return None
-    return None if figures is None else media_row(figures) | {"tier": session.tier}
+    if figures is None:
+        return None
+    sources = {"sources": _sources(session.latched), "elsewhere": _sources(session.elsewhere)}
+    return media_row(figures) | {"tier": session.tier} | sources
+
+
+def _sources(addresses: Mapping[Side, tuple[str, int]]) -> dict[str, str]:
+    """Where the caller's and the callee's sound comes from."""
+    return {
+        "caller" if side == "a" else "callee": f"{host}:{port}"
+        for side, (host, port) in addresses.items()
+    }
 
 
 def call_row(call: Call) -> Row:

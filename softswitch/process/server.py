@@ -177,6 +177,7 @@ class Server:
             media_settings(self._config),
             on_silent=self._silent,
             on_one_way=self._one_way,
+            on_source=self._source,
             on_lost=self._lost,
             on_started=self._worker_started,
         )
@@ -398,6 +399,21 @@ class Server:
             news = "a side is heard again" if heard else "one-way audio: a side isn't heard"
             person = "caller" if side == "a" else "callee"
             self._log.warning(news, call=call.id, side=person)
+
+    def _source(
+        self, session: MediaSession, side: Side, source: tuple[str, int], heard: bool
+    ) -> None:
+        call = session.owner
+        if call is None:
+            return
+        news = (
+            "a side's sound comes from a new port"
+            if heard
+            else "a silent side sends from another port, which isn't heard before it negotiates,"
+            " refreshes its session or registers"
+        )
+        person, (host, port) = "caller" if side == "a" else "callee", source
+        self._log.warning(news, call=call.id, side=person, source=f"{host}:{port}")
 
     def _lost(self, session: MediaSession) -> None:
         if session.owner is not None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from billing.facts.cdr import Cdr
 from sip.endpoint import Endpoint
-from sip.events import Event, Received, Replied, Resubscribed, SubscriptionEnded
+from sip.events import Event, Received, Refreshed, Replied, Resubscribed, SubscriptionEnded
 from sip.flow import Flow
 from sip.registrar import Binding
 from sip.session import Session
@@ -219,6 +219,9 @@ class Switch:
                 on_reply(event)
             case SubscriptionEnded(subscription):
                 self.watchers.ended(subscription)
+            case Refreshed(session):
+                if isinstance(session.owner, Call):
+                    session.owner.relearn_sound(session)
             case _:
                 if event.session.owner is not None:
                     event.session.owner.post(event)

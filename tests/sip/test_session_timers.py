@@ -94,20 +94,22 @@ def test_the_caller_refreshes_by_update_at_half_time_and_the_call_goes_on():
     talk.run(3 * HALF_AN_HOUR)
     assert talk.messages() == ["A>B UPDATE", "B>A 200 UPDATE"] * 5
     assert float(talk.trace[0].split()[0]) == pytest.approx(900, abs=15)
-    assert talk.told(ALICE) == ["Answered"] and talk.told(BOB)[-1] == "Acknowledged"
+    refreshed = ["Refreshed"] * 5
+    assert talk.told(ALICE) == ["Answered", *refreshed]
+    assert talk.told(BOB)[-6:] == ["Acknowledged", *refreshed]
     a.bye(talk.now)
     talk.run(80.0)
     assert len(talk.alice.stack.wheel) == len(talk.bob.stack.wheel) == 0
     assert sum(len(agent.stack.layer) + agent.sessions for agent in talk.agents.values()) == 0
 
 
-def test_a_peer_without_update_is_refreshed_by_the_same_offer_which_nobody_hears_of():
+def test_a_peer_without_update_is_refreshed_by_the_same_offer_which_is_passed_on_to_nobody():
     talk, a, _ = timed()
     a.refresher._allows_update = False
     talk.run(HALF_AN_HOUR)
     assert talk.messages()[:3] == ["A>B INVITE", "B>A 100 INVITE", "B>A 200 INVITE"]
-    assert talk.told(ALICE) == ["Answered"]
-    assert talk.told(BOB) == ["Received", "Acknowledged", "Acknowledged"]
+    assert talk.told(ALICE) == ["Answered", "Refreshed"]
+    assert talk.told(BOB) == ["Received", "Acknowledged", "Refreshed", "Acknowledged"]
 
 
 def test_a_peer_that_is_gone_is_noticed_by_the_refresh():

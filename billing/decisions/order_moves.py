@@ -17,6 +17,8 @@ from billing.facts.order import CANCELLED, LATE_KIND, ORDER_TRANSITIONS, REFUSED
 from billing.facts.sales import Notice
 
 _TOLD = {REFUSED: "order_refused", CANCELLED: "order_cancelled"}
+_DATED = frozenset({"order_placed", "order_late"})
+"""Notices that name the day by which the number is connected."""
 
 
 def open_order(book: Book, order: Order, who: str, what: str) -> Order:
@@ -81,4 +83,6 @@ def _note(book: Book, order: Order, before: str, who: str, reason: str) -> None:
 
 def _tell(book: Book, order: Order, what: str, at: int, more: str = "") -> None:
     key = f"{what}:{order.id}{more}"
-    book.sales.tell(Notice(key, order.account_id, what, order.place, at))
+    dated = what in _DATED and order.expected_by is not None
+    about = f"{order.place}, {order.expected_by}" if dated else order.place
+    book.sales.tell(Notice(key, order.account_id, what, about, at))

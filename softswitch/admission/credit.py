@@ -78,7 +78,7 @@ def price(
         rate = rate or tariff.find(destination.number[1:], at, entitlements.destinations)
     if rate is None and isinstance(destination, ToTrunk):
         raise Refusal(
-            403, "price_unknown", tariff=name, number=destination.number, says=("refused-barred",)
+            403, "price_unknown", tariff=name, number=destination.number, says=("refused-no-price",)
         )
     packages: tuple[str, ...] = ()
     if rate is not None and not rate.free:

@@ -43,7 +43,9 @@ def define(
     free_minutes: Annotated[
         int | None, typer.Option(help="Talk time of a term. Default: unlimited.")
     ] = None,
-    fair_use_minutes: Annotated[int | None, typer.Option(help='Where "unlimited" ends.')] = None,
+    fair_use_minutes: Annotated[
+        int | None, typer.Option(help='Minutes after which "unlimited" stops.')
+    ] = None,
     connect_fee: Annotated[
         bool, typer.Option("--connect-fee", help="Its calls still cost the connection fee.")
     ] = False,

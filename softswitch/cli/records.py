@@ -91,7 +91,7 @@ def cdr_corrections(
 
 @ledgers.command("verify")
 def ledger_verify(context: typer.Context) -> None:
-    """Fold every balance again and compare postings with CDRs; status 1 on any difference."""
+    """Recompute every balance and compare postings with CDRs; status 1 on any difference."""
     session = Session.of(context)
     result = session.perform(operations.records.ledger_verify)
     if session.output == "json":

@@ -14,6 +14,22 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+WORDS_OF_PATTERNS: Mapping[str, str] = {
+    r"^[0-9A-Za-z.:\-]{1,253}$": "write a host name, such as sip.example.org",
+    r"^[A-Z]{2}$": "write two capital letters, such as GE",
+    r"^[A-Z]{3}$": "write three capital letters, such as GEL",
+    r"^[a-z]{2}$": "write two small letters, such as ka",
+    r"^[0-9A-Za-z_.\-]{0,64}$": "write at most 64 letters, digits, dots, underscores or hyphens",
+    r"^[^\x00-\x1f]*$": "write one line of printable characters",
+    r"^[0-9]{1,6}$": "write one to six digits, such as 322",
+    r"^([0-9]{2,3})?$": 'write two or three digits, such as 112, or "" for none',
+    r"^([*#][0-9*#]{1,6})?$": 'write * or # and one to six more keys, such as *31, or "" for none',
+    r"^\*[0-9]$": "write * and one digit, such as *3",
+    r"^[0-9*#]{1,10}$": "write one to ten of the keys 0 to 9, * and #",
+}
+"""What the settings' regular expressions ask for."""
+
+
 def explain(
     error: ErrorDetails,
     model: type[BaseModel],
@@ -36,6 +52,9 @@ def explain(
         message = f"there is no such {'key' if len(keys) > 1 else 'section'}{_suggest(model, keys)}"
     elif error["type"] == "missing":
         message = "is missing" if len(keys) < 2 else "is missing; add it to the file"
+    elif error["type"] == "string_pattern_mismatch":
+        pattern = error["ctx"]["pattern"]
+        message = f"{WORDS_OF_PATTERNS[pattern]}, not {error['input']!r}"
     elif message.startswith(("Input should", "String should")):
         message = f"{message[0].lower()}{message[1:]}, not {error['input']!r}"
     return f"{where}: {name.strip()}: {message}" if name else f"{where}: {message}"

@@ -28,11 +28,11 @@ _TEXTS: Mapping[str, tuple[str, str, str, str, str]] = {
         "Сіз күткен нөмір пайда болды: {about}.",
     ),
     "order_placed": (
-        "Your order was taken: {about}. We tell you when the number is connected.",
-        "თქვენი შეკვეთა მიღებულია: {about}. ნომრის ჩართვისას შეგატყობინებთ.",
-        "Ваш заказ принят: {about}. Мы сообщим, когда номер будет подключён.",
-        "سفارش شما ثبت شد: {about}. پس از وصل شدن شماره به شما خبر می‌دهیم.",
-        "Тапсырысыңыз қабылданды: {about}. Нөмір қосылғанда хабарлаймыз.",
+        "Your order was taken: {about}. The number is connected by that day; we tell you when.",
+        "თქვენი შეკვეთა მიღებულია: {about}. ნომერი ამ დღემდე ჩაირთვება; ჩართვისას შეგატყობინებთ.",
+        "Ваш заказ принят: {about}. Номер подключат не позже этого дня; мы сообщим о подключении.",
+        "سفارش شما ثبت شد: {about}. شماره تا آن روز وصل می‌شود و خبر می‌دهیم.",
+        "Тапсырысыңыз қабылданды: {about}. Нөмір осы күнге дейін қосылады; қосылғанда хабарлаймыз.",
     ),
     "documents_needed": (
         "Your order needs documents: {about}. It goes on when they are approved.",
@@ -42,11 +42,16 @@ _TEXTS: Mapping[str, tuple[str, str, str, str, str]] = {
         "Тапсырысыңызға құжаттар керек: {about}. Олар қабылданған соң жалғасады.",
     ),
     "order_late": (
-        "Your order takes longer than we said: {about}. We are sorry.",
-        "თქვენი შეკვეთა დაგვიანდა: {about}. ბოდიშს გიხდით.",
-        "Ваш заказ задерживается: {about}. Приносим извинения.",
-        "سفارش شما دیرتر از موعد می‌رسد: {about}. پوزش می‌خواهیم.",
-        "Тапсырысыңыз кешігуде: {about}. Кешірім сұраймыз.",
+        "Your order isn't connected by the day that we named: {about}. We ask the supplier for a "
+        "new day. We are sorry.",
+        "თქვენი შეკვეთა დანიშნულ დღემდე ვერ შესრულდა: {about}. მომწოდებელს ახალ ვადას ვთხოვთ. "
+        "ბოდიშს გიხდით.",
+        "Ваш заказ не выполнен к названному дню: {about}. Мы запросим у поставщика новый срок. "
+        "Приносим извинения.",
+        "سفارش شما تا روزی که گفته بودیم انجام نشد: {about}. از تأمین‌کننده زمان تازه "
+        "می‌خواهیم. پوزش می‌خواهیم.",
+        "Тапсырысыңыз айтылған күнге дейін орындалмады: {about}. Жеткізушіден жаңа мерзім "
+        "сұраймыз. Кешірім сұраймыз.",
     ),
     "order_refused": (
         "Your order can't be carried out: {about}. The money reserved for it is yours again.",
@@ -77,8 +82,8 @@ _TEXTS: Mapping[str, tuple[str, str, str, str, str]] = {
         "Сіздің жаңа нөміріңіз: {about}.",
     ),
     "rent_unpaid": (
-        "The rent of {about} went into the minus. It takes no calls until your balance is above "
-        "zero.",
+        "The rent of {about} made your balance negative. The number takes no calls until the "
+        "balance is above zero.",
         "ნომრის {about} იჯარის საფასური დარჩა გადაუხდელი. ზარები არ მიიღება, სანამ ბალანსი ნულზე "
         "მეტი არ გახდება.",
         "Плата за номер {about} списана в минус. Он не принимает звонки, пока баланс не станет "
@@ -166,7 +171,8 @@ _TEXTS: Mapping[str, tuple[str, str, str, str, str]] = {
         "Өтінішіңіз қабылданбады: {about}. Себебі кабинетте көрсетілген.",
     ),
     "line_cancelled": (
-        "Your number {about} was cancelled, for it wasn't used for long. We restore it on request.",
+        "Your number {about} was cancelled, since it wasn't used for a long time. We restore it on "
+        "request.",
         "თქვენი ნომერი {about} გაუქმდა ხანგრძლივი უმოქმედობის გამო. მოთხოვნის შემთხვევაში "
         "აღვადგენთ.",
         "Ваш номер {about} отключён, так как долго не использовался. По запросу мы его "

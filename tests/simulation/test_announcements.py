@@ -143,7 +143,7 @@ def test_a_caller_who_has_heard_enough_hangs_up(make):
         ({"status": "suspended"}, MOBILE, 403, "refused-suspended"),
         ({"status": "disconnected"}, MOBILE, 403, "refused-suspended"),
         ({"services": NO_SERVICES.switched("bar_mobile", True)}, MOBILE, 403, "refused-barred"),
-        ({}, ABROAD, 403, "refused-barred"),  # the tariff has no price
+        ({}, ABROAD, 403, "refused-no-price"),  # the tariff has no price
         ({}, "03", 484, "refused-incomplete"),
         ({"max_calls": 0}, MOBILE, 480, "refused-too-many-calls"),
         ({}, "*69", 404, "last-caller-none"),

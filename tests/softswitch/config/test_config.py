@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from sip.transport.settings import KeyPair
+from softswitch.config import faults
 from softswitch.config.config import Config, ConfigError, load
 from softswitch.config.values import Advertised, Listen, PortRange
 
@@ -117,6 +119,32 @@ def test_environment_stands_above_the_file(file: Path) -> None:
 )  # fmt: skip
 def test_errors_name_file_line_and_key(file: Path, text: str, expected: str) -> None:
     assert refusal(file, MINIMAL + text) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "expected"),
+    [
+        ('country = "Georgia"', "country", "write two capital letters, such as GE, not 'Georgia'"),
+        ('currency = "lari"', "currency", "write three capital letters, such as GEL, not 'lari'"),
+        ('language = "KA"', "language", "write two small letters, such as ka, not 'KA'"),
+    ],
+)
+def test_a_value_of_the_wrong_form_is_told_what_to_write(
+    file: Path, line: str, key: str, expected: str
+) -> None:
+    kept = [each for each in MINIMAL.splitlines() if not each.startswith(f"{key} ")]
+    told = refusal(file, "\n".join([kept[0], line, *kept[1:]]) + "\n")
+    assert told == f"softswitch.toml:2: [switch] {key}: {expected}"
+
+
+def test_each_pattern_of_a_setting_has_words() -> None:
+    folder = Path(faults.__file__).parent
+    patterns = {
+        pattern
+        for path in folder.glob("*.py")
+        for pattern in re.findall(r'pattern=r"([^"]+)"', path.read_text("utf-8"))
+    }
+    assert patterns == set(faults.WORDS_OF_PATTERNS)
 
 
 def test_errors_of_the_environment_name_the_variable(file: Path) -> None:

@@ -6,7 +6,7 @@ State only: the decisions are functions in the modules beside this one, by comma
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from billing.decisions.sales import Sales
 from billing.facts.account import Account, Change
@@ -46,6 +46,10 @@ class Book:
         self.new_entries: list[Entry] = []
         self.new_changes: list[Change] = []
         self.sales = Sales()
+        self.find_calls: Callable[[int], Iterable[LiveCall]] = lambda account_id: ()
+        """The store's search for an account's live calls; the account is locked by then."""
+        self._accounts_with_calls: set[int] = set()
+        """Accounts whose live calls were searched for."""
 
     @property
     def changed_accounts(self) -> list[Account]:
@@ -62,6 +66,18 @@ class Book:
         if account is None:
             raise UnknownAccount(f"there is no account {account_id}")
         return account
+
+    def calls_of(self, account_id: int) -> list[LiveCall]:
+        """The live calls of an account, those that hold the most first if there are very many.
+
+        They are searched for when a decision asks for them: hardly any does."""
+        if account_id not in self._accounts_with_calls:
+            self._accounts_with_calls.add(account_id)
+            for call in self.find_calls(account_id):
+                if call.call_id not in self.calls and call.call_id not in self.closed_calls:
+                    self.calls[call.call_id] = call
+                    self.stored_calls.add(call.call_id)
+        return [call for call in self.calls.values() if call.account_id == account_id]
 
     def balance_of(self, account_id: int | None) -> int | None:
         """The balance in micros; None without an account."""

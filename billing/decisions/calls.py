@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from billing.decisions import covered_calls
+from billing.decisions import covered_calls, fair_slices
 from billing.decisions.book import Book, authorized
+from billing.decisions.fair_slices import FAIR_SECONDS, LEAST_GAIN_SECONDS, Room
 from billing.facts.account import Account
 from billing.facts.authorization import (
     AccountBlocked,
@@ -27,7 +28,7 @@ from billing.facts.ledger import call_transaction
 from billing.facts.live_call import LiveCall
 from billing.facts.money import format_amount
 from billing.facts.rate import Rate
-from billing.facts.rating import charge
+from billing.facts.rating import answered, charge
 from billing.facts.reservation import FREE, SLICE_SECONDS, Slice, first_slice, next_slice
 
 
@@ -41,9 +42,9 @@ def open_call(book: Book, command: OpenCall) -> Authorization:
     known = book.calls.get(command.call_id)
     if known is not None:
         return Authorization(command.call_id, known.reserved_micros, known.paid_seconds)
-    held, coverage = FREE, None
+    held, coverage, room = FREE, None, None
     if command.rate is not None and not command.rate.free:
-        held, coverage = _reserve_first(book, command, command.rate)
+        held, coverage, room = _reserve_first(book, command, command.rate)
     book.calls[command.call_id] = LiveCall(
         command.call_id,
         command.account_id,
@@ -58,23 +59,59 @@ def open_call(book: Book, command: OpenCall) -> Authorization:
         coverage=coverage,
     )
     book.changed_calls.add(command.call_id)
-    return authorized(command.call_id, held)
+    return fair_slices.told(book, authorized(command.call_id, held), room)
 
 
-def _reserve_first(book: Book, command: OpenCall, rate: Rate) -> tuple[Slice, Coverage | None]:
-    account, coverage = _spender(book, command.account_id, rate), None
+def _reserve_first(
+    book: Book, command: OpenCall, rate: Rate
+) -> tuple[Slice, Coverage | None, Room | None]:
+    """The first slice, the packages that pay for a part of it, and the cut that made room."""
+    account = _spender(book, command.account_id, rate)
+    available, room = account.available_micros, None
     if command.packages:
-        held, coverage = covered_calls.first_slice(book, command, rate, account)
+        held, coverage = covered_calls.first_slice(book, command, rate, available)
+        is_scarce = held is None
     else:
-        held = first_slice(rate, account.available_micros, command.slice_seconds, command.at)
+        held, coverage = first_slice(rate, available, command.slice_seconds, command.at), None
+        is_scarce = _is_scarce(held, 0, min(FAIR_SECONDS, command.slice_seconds))
+    if is_scarce and available is not None:
+        room = _room_for_first(book, command, rate, account.id)
+    if room is not None and available is not None:
+        available += room.freed_micros
+        if command.packages:
+            held, coverage = covered_calls.first_slice(book, command, rate, available)
+        else:
+            held = first_slice(rate, available, room.seconds, command.at)
     if held is None:
         raise InsufficientFunds(
             f"account {account.id} has {format_amount(account.available_micros or 0)} "
             f"{account.currency} available, which doesn't pay for the first "
             f"{rate.initial_increment_seconds} s to {rate.destination or rate.prefix}"
         )
+    if room is not None:
+        fair_slices.cut(book, room)
     book.reserve(account.id, held.reserved_micros)
-    return held, coverage
+    return held, coverage, room
+
+
+def _is_scarce(held: Slice | None, paid_seconds: int, wanted_seconds: int) -> bool:
+    """True if a slice brings less than is wanted beyond what is paid."""
+    if held is None:
+        return True
+    return held.paid_seconds is not None and held.paid_seconds - paid_seconds < wanted_seconds
+
+
+def _room_for_first(book: Book, command: OpenCall, rate: Rate, account_id: int) -> Room | None:
+    begun = answered(rate, command.at)
+
+    def price(ahead: int) -> int:
+        wanted = max(ahead, begun.initial_increment_seconds)
+        return charge(rate, wanted * 1000, command.at).price_micros
+
+    least = max(FAIR_SECONDS, begun.grace_seconds + 1)
+    levels = range(least, max(least, command.slice_seconds) + 1)
+    asking = command.call_id
+    return fair_slices.room_for(book, account_id, command.node, command.at, price, levels, asking)
 
 
 def _spender(book: Book, account_id: int | None, rate: Rate) -> Account:
@@ -108,19 +145,42 @@ def extend(book: Book, command: ExtendCall) -> Authorization:
     if call.rate is None or call.paid_seconds is None:
         return Authorization(call.call_id, call.reserved_micros, call.paid_seconds)
     account = book.account(call.account_id)
-    more = None
+    more, room = None, None
     if account.is_active:
-        more = next_slice(
-            call.rate,
-            call.reserved_micros,
-            call.paid_seconds,
-            account.available_micros,
-            command.slice_seconds,
-            call.answered_at or command.at,
-        )
+        more, room = _reserve_next(book, account, call, call.rate, call.paid_seconds, command)
     if more is None:
         return Authorization(call.call_id, call.reserved_micros, call.paid_seconds, True)
-    return book.hold(call, more, None)
+    if room is not None:
+        fair_slices.cut(book, room)
+    return fair_slices.told(book, book.hold(call, more, None), room)
+
+
+def _reserve_next(
+    book: Book, account: Account, call: LiveCall, rate: Rate, paid: int, command: ExtendCall
+) -> tuple[Slice | None, Room | None]:
+    """The next slice, and the cut that makes room for it."""
+    available, began = account.available_micros, call.answered_at or command.at
+    held = call.reserved_micros
+    more = next_slice(rate, held, paid, available, command.slice_seconds, began)
+    if call.answered_at is None or available is None:
+        return more, None
+    if not _is_scarce(more, paid, LEAST_GAIN_SECONDS):
+        return more, None
+    used = max(0, command.at - call.answered_at) // 1000
+
+    def price(ahead: int) -> int:
+        return charge(rate, (used + ahead) * 1000, began).price_micros - held
+
+    least = max(FAIR_SECONDS, paid - used + LEAST_GAIN_SECONDS)
+    levels = range(least, paid - used + command.slice_seconds + 1)
+    room = fair_slices.room_for(
+        book, account.id, call.node, command.at, price, levels, call.call_id
+    )
+    if room is None:
+        return more, None
+    ahead, budget = used + room.seconds - paid, available + room.freed_micros
+    shared = next_slice(rate, held, paid, budget, ahead, began)
+    return (more, None) if shared is None else (shared, room)
 
 
 def answer(book: Book, command: AnswerCall) -> Authorization | None:

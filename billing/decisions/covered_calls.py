@@ -17,7 +17,7 @@ from billing.facts.reservation import Slice
 
 
 def first_slice(
-    book: Book, command: OpenCall, rate: Rate, account: Account
+    book: Book, command: OpenCall, rate: Rate, available_micros: int | None
 ) -> tuple[Slice | None, Coverage]:
     """Hold talk time and money for a call that is about to ring. When it will be answered isn't
     known yet: :func:`answer` looks again whether a term ended meanwhile."""
@@ -27,9 +27,7 @@ def first_slice(
         command.at,
         command.slice_seconds * 1000,
     )
-    held = covered_slice(
-        rate, coverage, 0, command.slice_seconds, account.available_micros, command.at
-    )
+    held = covered_slice(rate, coverage, 0, command.slice_seconds, available_micros, command.at)
     if held is not None:
         _put(book, changed)
     return held, coverage

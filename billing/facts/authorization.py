@@ -82,6 +82,8 @@ class Authorization:
     longest_seconds: int | None = None
     """Talk time that all the money there is now would pay for; None: unknown, or without a
     limit."""
+    cut: tuple[Authorization, ...] = ()
+    """What other calls of the account have left, whose unused time this one was given."""
 
 
 @dataclass(frozen=True, slots=True)

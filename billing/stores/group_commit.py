@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, cast
 
-from billing.facts.authorization import BillingError
+from billing.facts.authorization import Authorization, BillingError
 from billing.facts.command import Answer, Apply, Command
 from billing.stores.store import StoreError
 
@@ -75,6 +75,9 @@ class GroupCommit:
             ThreadPoolExecutor(1, thread_name_prefix="books") if run_in_thread else None
         )
         self._on_accounts_changed = on_accounts_changed
+        self.holders: dict[str, Callable[[Authorization], None]] = {}
+        """By call id, who is told that the call's reservation was cut in favour of another call of
+        its account. A call that isn't here any more needs not be told."""
         self.batches = 0
         self.commands = 0
 
@@ -121,8 +124,14 @@ class GroupCommit:
     def _finish(self, batch: list[_Waiting[object]], results: Sequence[object]) -> None:
         self.batches += 1
         self.commands += len(batch)
-        relieved = {w.finish(result) for w, result in zip(batch, results, strict=True)}
-        changed = {account for account in relieved if account is not None}
+        changed: set[int] = set()
+        for waiting, result in zip(batch, results, strict=True):
+            account = waiting.finish(result)
+            if account is not None:
+                changed.add(account)
+            if isinstance(result, Authorization) and result.cut:
+                # In its turn among the answers, so that the latest reservation is heard of last.
+                self._loop.call_soon(self._tell_holders, result.cut)
         if changed:
             self._on_accounts_changed(changed)
         if self._waiting:
@@ -130,3 +139,9 @@ class GroupCommit:
         else:
             self._busy = False
             self._idle.set()
+
+    def _tell_holders(self, cut: Sequence[Authorization]) -> None:
+        for authorization in cut:
+            holder = self.holders.get(authorization.call_id)
+            if holder is not None:
+                holder(authorization)

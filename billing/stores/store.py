@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -53,6 +54,9 @@ from billing.stores.statements import MAX_KEYS, Lookup, Statement
 __all__ = ["CdrFilter", "Store", "StoreError", "metadata"]
 
 BUSY_SECONDS = 5
+MAX_SHARING_CALLS = 200
+"""Calls of an account whose reservations are looked at when one can't have a slice: bounds how long
+that takes. They are those that hold the most."""
 CONFLICT_RETRIES = 5
 """How often a batch is decided anew because another process changed an account meanwhile."""
 
@@ -264,12 +268,20 @@ def _load(connection: Connection, touched: Touched) -> Book:
     accounts = _ACCOUNTS_BY_ID.rows(connection, sorted(account_ids))
     payments = _PAYMENTS_BY_ID.rows(connection, sorted(touched.payments))
     book = Book(map(schema.account_of, accounts), calls, cdrs, map(schema.entry_of, payments))
+    book.find_calls = partial(_calls_of, connection)
     for call in calls:
         if call.coverage is not None:
             touched.subscriptions.update(call.coverage.candidates)
     for room in _ROOMS:
         room.load(connection, touched, book.sales)
     return book
+
+
+def _calls_of(connection: Connection, account_id: int) -> list[LiveCall]:
+    columns = schema.live_calls.c
+    mine = _LIVE.where(columns.account_id == account_id)
+    query = mine.order_by(columns.reserved_micros.desc(), columns.call_id).limit(MAX_SHARING_CALLS)
+    return [schema.call_of(row) for row in connection.execute(query)]
 
 
 _ROOMS = (order_store, rental_store, sales_store, wallet_store, hold_store, debt_store)

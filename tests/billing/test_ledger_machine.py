@@ -33,7 +33,7 @@ from billing.facts.authorization import (
     TopUp,
 )
 from billing.facts.rate import Change, Rate
-from billing.facts.rating import charge
+from billing.facts.rating import answered, charge
 from billing.facts.rerating import CorrectPrice
 from billing.stores.store import Store, StoreError
 
@@ -104,6 +104,10 @@ class Ledger(Sales):
         (result,) = self.books.apply([command])
         if isinstance(result, Exception):
             raise result
+        for cut in getattr(result, "cut", ()):
+            call = self.live[cut.call_id]
+            assert cut.reserved_micros < call.reserved
+            call.reserved, call.paid = cut.reserved_micros, cut.paid_seconds
         return result
 
     # Money
@@ -123,31 +127,54 @@ class Ledger(Sales):
 
     # Calls
 
-    @rule(rate=st.sampled_from([None, *RATES]), seconds=st.sampled_from([6, 60]))
-    def open(self, rate, seconds):
+    @rule(
+        rate=st.sampled_from([None, *RATES]),
+        seconds=st.sampled_from([6, 60]),
+        at=st.sampled_from([0, 0, 30_000, 70_000]),
+    )
+    def open(self, rate, seconds, at):
         self.count += 1
         key = f"c{self.count}"
-        command = OpenCall(key, self.who, rate, cdr(key, self.who, 0, None).to_json(), 0, seconds)
+        command = OpenCall(key, self.who, rate, cdr(key, self.who, 0, None).to_json(), at, seconds)
         try:
             opened = self.do(command)
         except InsufficientFunds:
-            assert self.available < charge(rate, (rate.grace_seconds + 1) * 1000).price_micros
+            least = charge(rate, (answered(rate, at).grace_seconds + 1) * 1000, at)
+            assert self.available < least.price_micros
+            assert self.available + self.unused(at) < self.ten_seconds(rate, at)
         except AccountBlocked:
             assert self.status != "active"
         else:
             assert rate is None or self.status == "active"
             assert self.do(command).reserved_micros == opened.reserved_micros
-            self.live[key] = Live(rate, opened.reserved_micros, opened.paid_seconds)
+            self.live[key] = Live(rate, opened.reserved_micros, opened.paid_seconds, alive=at)
+
+    def unused(self, at: int) -> int:
+        """What calls hold for later than ten seconds from now."""
+        spare = 0
+        for call in self.live.values():
+            if call.rate is not None and call.paid is not None:
+                begun = at if call.answered is None else call.answered
+                talked = 0 if call.answered is None else max(0, max(at, call.alive) - begun)
+                keeps = charge(call.rate, talked + 10_000, begun).price_micros
+                spare += max(0, call.reserved - keeps)
+        return spare
+
+    def ten_seconds(self, rate: Rate, at: int) -> int:
+        """The price of the first ten seconds, or of the first block."""
+        now = answered(rate, at)
+        seconds = max(10, now.grace_seconds + 1, now.initial_increment_seconds)
+        return charge(rate, seconds * 1000, at).price_micros
 
     @precondition(lambda self: self.live)
-    @rule(data=st.data())
-    def extend(self, data):
-        self._extend(self.any_call(data)[0])
+    @rule(data=st.data(), at=st.sampled_from([0, 20_000, 60_000]))
+    def extend(self, data, at):
+        self._extend(self.any_call(data)[0], at)
 
-    def _extend(self, key: str) -> None:
+    def _extend(self, key: str, at: int = 0) -> None:
         call = self.live[key]
         before = call.reserved
-        more = self.do(ExtendCall(key, 0))
+        more = self.do(ExtendCall(key, at))
         assert more.reserved_micros >= before
         assert more.reserved_micros == before or self.status == "active"
         call.reserved, call.paid = more.reserved_micros, more.paid_seconds

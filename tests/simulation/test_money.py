@@ -95,9 +95,8 @@ def test_all_at_once(slices):
         run.call(index)
     cdrs = run.finish()
     assert {cdr.ended_by for cdr in cdrs} == {"credit"}
-    # Slices of a minute go to 37 calls, and the others hear that there is no money; small ones let
-    # everyone talk for a while.
-    assert len(cdrs) == (37 if slices == 60 else CALLS)
+    # 37 calls hold slices of a minute; then all are cut, down to 22 s each.
+    assert len(cdrs) == CALLS
     assert sum(cdr.price_micros for cdr in cdrs) == MINUTES_37
     assert run.balance() == 0
     ended_at_their_paid_second(run, cdrs)
@@ -129,9 +128,9 @@ def test_a_top_up_in_the_last_seconds_is_spent_to_the_unit_as_well(slices):
     run = Run(MINUTES_37 - seven_minutes, slices)
     for index in range(CALLS):
         run.call(index)
-    # Thirty calls of a minute, or a hundred of 18 seconds: just before the end everything is
-    # reserved, and nothing of it is used up.
-    run.exchange.run(58.0 if slices == 60 else 16.0)
+    # A hundred calls of 18 seconds: just before the end everything is reserved, and nothing of it
+    # is used up.
+    run.exchange.run(16.0)
     assert run.exchange.store.account(ACCOUNT).available_micros == 0
     run.exchange.money.submit(TopUp(ACCOUNT, seven_minutes, "more", 0))
     cdrs = run.finish()

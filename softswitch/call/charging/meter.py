@@ -22,11 +22,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Extended:
-    """What the store said to a request for more paid time; None if it had nothing to give."""
-
-    meter: Meter
-    authorization: Authorization | None
+class PaidTimeChanged:
+    """A letter to a call: its next deadline moved, since a meter's reservation was extended or
+    cut."""
 
 
 class Meter:
@@ -86,19 +84,23 @@ class Meter:
         """
         context = self._context
         self.priced = priced
-        self._authorization = await context.money.submit(
-            OpenCall(
-                self.key,
-                priced.account_id,
-                priced.rate,
-                self.record.draft(),
-                context.wall_ms(),
-                context.limits.reservation_seconds,
-                priced.packages,
-                context.node,
-            )
+        command = OpenCall(
+            self.key,
+            priced.account_id,
+            priced.rate,
+            self.record.draft(),
+            context.wall_ms(),
+            context.limits.reservation_seconds,
+            priced.packages,
+            context.node,
         )
-        self._opened = True
+        context.money.holders[self.key] = self._cut
+        try:
+            self._authorization = await context.money.submit(command)
+            self._opened = True
+        finally:
+            if not self._opened:
+                context.money.holders.pop(self.key, None)
 
     async def answer(self, answered_at: float, wall: int) -> None:
         """Note the answer; on disk before the caller hears of it."""
@@ -165,15 +167,19 @@ class Meter:
         future.add_done_callback(self._on_extended)
 
     def _on_extended(self, future: asyncio.Future[Authorization]) -> None:
-        failed = future.cancelled() or future.exception() is not None
-        self._call.post(Extended(self, None if failed else future.result()))
-
-    def extended(self, authorization: Authorization | None) -> None:
         self._extending = False
-        if authorization is not None:
-            self._authorization = authorization
-        else:
+        if future.cancelled() or future.exception() is not None:
             self._again_at = self._context.loop.time() + RETRY_SECONDS
+        else:
+            self._authorization = future.result()
+        self._call.post(PaidTimeChanged())
+
+    def _cut(self, authorization: Authorization) -> None:
+        """Another call of the account was given what this one hadn't used. It counts at once, so
+        that an extension that the store made later isn't overwritten."""
+        self._authorization = authorization
+        if self.answered_at is not None:
+            self._call.post(PaidTimeChanged())
 
     # The end
 
@@ -187,5 +193,6 @@ class Meter:
     ) -> None:
         """Have the leg rated and its CDR written."""
         duration = 0.0 if self.answered_at is None else max(0.0, ended_at - self.answered_at)
+        self._context.money.holders.pop(self.key, None)
         cdr = self.record.cdr(end, ended_wall, round(duration * 1000), figures, codec)
         await self._context.desk.settle(cdr, opened=self._opened)

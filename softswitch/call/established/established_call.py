@@ -9,7 +9,7 @@ from rtp.control import Digit
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
 from softswitch.call import ending as endings
-from softswitch.call.charging.meter import Extended
+from softswitch.call.charging.meter import PaidTimeChanged
 from softswitch.call.ending import Ending
 from softswitch.call.established import merging
 from softswitch.call.established.merging import HandOver
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sip.session import Session
     from softswitch.call.call import Call
 
-_OF_EVERY_CALL = (Extended, BalanceChanged, Silent, MediaLost, HangUp)
+_OF_EVERY_CALL = (PaidTimeChanged, BalanceChanged, Silent, MediaLost, HangUp)
 """Letters that mean the same whoever talks with the caller."""
 
 
@@ -95,8 +95,8 @@ async def _hear(call: Call, letter: Any) -> Ending | None:
             return await _give(call, letter)
         case HandOver():
             await merging.handed_over(call, letter)
-        case Extended(meter, authorization):
-            meter.extended(authorization)
+        case PaidTimeChanged():
+            pass  # the deadline is taken anew after every letter
         case BalanceChanged():
             call.payers.balance_changed()
         case Silent(last_packet_at):

@@ -169,7 +169,7 @@ def test_verify_finds_each_kind_of_damage():
 def test_group_commit_gathers_and_a_refused_command_fails_alone():
     async def main():
         books = store()
-        who = account(books, 1_000_000)
+        who = account(books, 170_000)  # 170 seconds
         changed = []
         writer = GroupCommit(
             books.apply, asyncio.get_running_loop(), on_accounts_changed=changed.append

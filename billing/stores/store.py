@@ -253,19 +253,19 @@ def recovery(calls: Iterable[LiveCall]) -> list[CloseCall]:
 
 
 def _load(connection: Connection, touched: Touched) -> Book:
-    """The working set of a batch; each table is read once."""
-    calls = [schema.call_of(row) for row in _LIVE_BY_ID.rows(connection, sorted(touched.calls))]
+    """The working set of a batch."""
+    calls = _calls(connection, touched)
+    owners = touched.accounts | {c.account_id for c in calls if c.account_id is not None}
+    accounts = _ACCOUNTS_BY_ID.rows(connection, sorted(owners))
+    if calls and connection.dialect.name != "sqlite":
+        # Whoever had the accounts locked until now may have changed their calls.
+        calls = _calls(connection, touched)
     known = {call.call_id for call in calls}
-    if touched.covered_calls_of:
-        owners = sorted(touched.covered_calls_of)
-        found = map(schema.call_of, _COVERED_BY_ACCOUNT.rows(connection, owners))
-        calls += [call for call in found if call.call_id not in known]
     closed = [cdr_id for call_id, cdr_id in touched.closing.items() if call_id not in known]
     found_cdrs = _CDRS_BY_ID.rows(connection, [*closed, *sorted(touched.cdrs)])
     cdrs = [schema.cdr_of(dict(zip(_CDR_COLUMNS, row, strict=True))) for row in found_cdrs]
-    account_ids = touched.accounts | {c.account_id for c in calls if c.account_id is not None}
-    account_ids |= {cdr.account for cdr in cdrs if cdr.account is not None}
-    accounts = _ACCOUNTS_BY_ID.rows(connection, sorted(account_ids))
+    owners_of_closed = {cdr.account for cdr in cdrs if cdr.account is not None}
+    accounts += _ACCOUNTS_BY_ID.rows(connection, sorted(owners_of_closed - owners))
     payments = _PAYMENTS_BY_ID.rows(connection, sorted(touched.payments))
     book = Book(map(schema.account_of, accounts), calls, cdrs, map(schema.entry_of, payments))
     book.find_calls = partial(_calls_of, connection)
@@ -275,6 +275,15 @@ def _load(connection: Connection, touched: Touched) -> Book:
     for room in _ROOMS:
         room.load(connection, touched, book.sales)
     return book
+
+
+def _calls(connection: Connection, touched: Touched) -> list[LiveCall]:
+    calls = [schema.call_of(row) for row in _LIVE_BY_ID.rows(connection, sorted(touched.calls))]
+    if touched.covered_calls_of:
+        known, owners = {call.call_id for call in calls}, sorted(touched.covered_calls_of)
+        found = map(schema.call_of, _COVERED_BY_ACCOUNT.rows(connection, owners))
+        calls += [call for call in found if call.call_id not in known]
+    return calls
 
 
 def _calls_of(connection: Connection, account_id: int) -> list[LiveCall]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from softswitch.control.actor import Actor
 from softswitch.control.errors import OperationError
 from softswitch.control.protocol import Done, Perform, Refused, line_of, read_answer, result_of
 from softswitch.control.values import Value
@@ -28,12 +29,19 @@ class Unreachable(NotRunning):
 
 
 def call(
-    path: Path, operation: str, arguments: Mapping[str, object], timeout_seconds: float = 120.0
+    path: Path,
+    operation: str,
+    arguments: Mapping[str, object],
+    timeout_seconds: float = 120.0,
+    actor: Actor | None = None,
 ) -> Value:
     """Have the running switch perform an operation and return its result.
 
+    Args:
+        actor: on whose behalf; None: the user of this process.
+
     Raises NotRunning or Unreachable, or OperationError with the switch's own message."""
-    request = line_of(Perform(operation, dict(arguments)))
+    request = line_of(Perform(operation, dict(arguments), actor))
     try:
         with _connect(path, timeout_seconds) as connection, connection.makefile("rb") as answers:
             connection.sendall(request)

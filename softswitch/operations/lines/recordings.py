@@ -17,6 +17,8 @@ def recording_list(context: Context, number: str | None = None, limit: int = 100
     line = None if number is None else context.number(number)
     owned = None
     if context.actor.is_subscriber:
+        if line is not None:
+            context.line(line)  # another's isn't found
         assert context.actor.account is not None
         own = context.directory.lines_of([context.actor.account])
         owned = {line.id: line.since for line in own if context.owns_line(line)}

@@ -1,0 +1,153 @@
+"""Two subscribers, Ana and Beka, with one object of every kind each."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import wave
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from operating import at, later
+from sqlalchemy import inspect, text
+
+from softswitch.completion.store import CompletionStore
+from softswitch.completion.waiting import Waiting
+from softswitch.control.actor import Actor, Role
+from softswitch.operations.accounts import accounts, documents, requests
+from softswitch.operations.context import Concern, Context
+from softswitch.operations.lines import greetings, lines, rooms, services, voicemail
+from softswitch.operations.money import packages, wallets
+from softswitch.operations.numbers import moves, numbers, orders
+from softswitch.recordings.store import RecordedCall, RecordingStore
+from softswitch.voicemail.store import Message, VoicemailStore
+
+BEGIN, NOW = "2027-01-04T12:00+04:00", "2027-02-02T12:00+04:00"
+PDF = base64.b64encode(b"%PDF-1.7 scan").decode()
+UNKNOWN: Mapping[str, object] = {
+    "account": "999", "number": "+995322999999", "rented": "+4930999999", "line": "+995322999999",
+    "caller": "+995322999999", "document": 999, "request": 999, "bill": 999, "order": "nothing:1",
+    "recording": "0" * 32, "message": "1" * 32, "greeting": "2" * 32, "room": "9999",
+    "waiting_id": "3" * 32, "subscription": "nothing",
+}  # fmt: skip
+"""Ids that nothing has."""
+
+
+@dataclass
+class Subscriber:
+    """What one of the two has; `ids` by the names of operations' arguments."""
+
+    account: int
+    line_id: int
+    words: tuple[str, ...]
+    """What nobody else may read."""
+    ids: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass
+class World:
+    context: Context
+    ana: Subscriber
+    beka: Subscriber
+
+    def as_(self, subscriber: Subscriber, role: Role) -> Context:
+        """A context in which a subscriber asks."""
+        own = (subscriber.line_id,) if role == "line_user" else ()
+        return acting(self.context, Actor("ana", role, subscriber.account, own))
+
+
+def acting(context: Context, actor: Actor) -> Context:
+    return replace(context, actor=actor, concern=Concern())
+
+
+def build(context: Context) -> World:
+    context.now_ms = lambda: at(BEGIN)
+    orders.number_offer(context, "de", city="Berlin", monthly="1")
+    packages.package_define(context, "talk", "1", "30 days", scope="on_net")
+    wallets.wallet_offer(context, "sms", 100, "1")
+    for digit in "1234":
+        numbers.number_add(context, f"+442079460{digit}00", "GB", "landline", "1")
+    ana, beka = (_subscriber(context, name, digit) for name, digit in (("Ana", 1), ("Beka", 2)))
+    context.now_ms = lambda: at(BEGIN)
+    later(context, NOW)
+    for one in (ana, beka):
+        (bill,) = {row["number"] for row in _bills(context, one)}
+        one.ids["bill"] = bill
+    return World(context, ana, beka)
+
+
+def _bills(context: Context, one: Subscriber) -> list[dict[str, object]]:
+    from softswitch.operations.money import bills
+
+    return bills.bill_list(context, str(one.account))
+
+
+def _subscriber(context: Context, name: str, digit: int) -> Subscriber:
+    number, rented = f"+99532200000{digit}", f"+442079460{digit}00"
+    account = int(str(accounts.account_add(context, name)["id"]))
+    owner = str(account)
+    accounts.account_topup(context, owner, "100", f"payment-of-{name}")
+    line_id = int(str(lines.line_add(context, number, owner, login=f"login-{name}")["id"]))
+    lines.line_set(context, number, "pin", "2580")
+    services.line_service_set(context, number, "bar_international", ["on"])
+    document = documents.document_upload(context, owner, "identity", f"{name}.pdf", PDF)
+    request = requests.request_open(context, owner, "fault", f"words of {name}", number)
+    (order,) = orders.order_add(context, owner, number, "de", "Berlin", order_id=f"order-{name}")
+    numbers.rental_order(context, owner, number, [rented], order_id=f"rental-{name}")
+    moves.port_in(context, f"+99532255500{digit}", owner, f"operator of {name}")
+    numbers.number_wait(context, owner, "fr", city=f"city of {name}")
+    package = packages.package_buy(context, owner, "talk", number, purchase_id=f"package-{name}")
+    rooms.room_add(context, f"77{digit}", number)
+    voicemail.voicemail_enable(context, number)
+    greeting = greetings.greeting_upload(context, number, f"greeting-{name}", _silence())
+    now, ids = context.now_ms(), {kind: f"{kind[0]}{digit}" * 16 for kind in ("message", "record")}
+    store = VoicemailStore(context.billing.engine)
+    store.begin(Message(ids["message"], line_id, "new", "+1", now, 1000), False, now * 2, 9)
+    store.arrived(ids["message"], 1000, None, now)
+    for kind, folder in (
+        ("message", context.config.voicemail_dir), ("record", context.config.recordings_dir),
+    ):  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{ids[kind]}.wav").write_bytes(base64.b64decode(_silence()))
+    recording = RecordedCall(
+        ids["record"], f"call-{name}", line_id, number, number, "+1", "recording", "", now + 1, 0,
+        now * 2,
+    )  # fmt: skip
+    RecordingStore(context.billing.engine).begin(recording)
+    RecordingStore(context.billing.engine).ended(ids["record"], "kept", 1000)
+    waiting = Waiting(
+        f"w{digit}" * 16, line_id, line_id, number, True, "busy", "accepted", now, now
+    )
+    CompletionStore(context.billing.engine).write({waiting.id: waiting})
+    words = (
+        name, number, rented, f"+99532255500{digit}", f"payment-of-{name}", ids["record"],
+        ids["message"], waiting.id, f"77{digit}",
+    )  # fmt: skip
+    names: dict[str, object] = {
+        "account": owner, "number": number, "rented": rented, "line": number, "caller": number,
+        "document": document["id"], "request": request["id"], "order": order["id"],
+        "recording": ids["record"], "message": ids["message"], "greeting": greeting["id"],
+        "room": f"77{digit}", "waiting_id": waiting.id, "subscription": package["id"],
+    }  # fmt: skip
+    return Subscriber(account, line_id, words, names)
+
+
+def _silence() -> str:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as made:
+        made.setparams((1, 2, 8000, 0, "NONE", "not compressed"))
+        made.writeframes(bytes(16000))
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def fingerprint(context: Context, *, without: frozenset[str] = frozenset({"audit"})) -> str:
+    """A hash of all rows of all tables."""
+    engine = context.billing.engine
+    digest = hashlib.sha256()
+    with engine.connect() as connection:
+        for table in sorted(inspect(engine).get_table_names()):
+            if table not in without:
+                rows = connection.execute(text(f'SELECT * FROM "{table}"')).all()
+                digest.update(repr((table, sorted(map(repr, rows)))).encode())
+    return digest.hexdigest()

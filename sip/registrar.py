@@ -372,6 +372,23 @@ class Registrar:
         self._keep(aor, {})
         return Registration((), removed=gone, released=self._released(gone))
 
+    def remove(self, aor: str, contact: bytes | None, now: float) -> Registration:
+        """Take out bindings at an operator's word: all of an address of record, or those whose
+        Contact is this URI (RFC 3261 section 19.1.4).
+
+        Raises:
+            ParseError: 400, that is no URI.
+        """
+        held = self._valid(aor, now)
+        gone = {
+            key: binding
+            for key, binding in held.items()
+            if contact is None or same_contact(contact, binding.contact)
+        }
+        self._keep(aor, {key: held[key] for key in held.keys() - gone.keys()})
+        left, removed = tuple(self.lookup(aor, now)), tuple(gone.values())
+        return Registration(left, removed=removed, released=self._released(removed))
+
     def _drop(self, aor: str, flow: Flow, now: float) -> Registration:
         kept: dict[bytes, Binding] = {}
         gone: list[Binding] = []

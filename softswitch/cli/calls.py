@@ -91,6 +91,32 @@ def registration_list(context: typer.Context) -> None:
     Session.of(context).run(operations.registrations.registration_list)
 
 
+@registrations.command("remove")
+def registration_remove(
+    context: typer.Context,
+    line: Annotated[str, typer.Argument(metavar="LINE")],
+    contact: Annotated[
+        str | None,
+        typer.Argument(metavar="[CONTACT]", help="Only the phone of this Contact URI."),
+    ] = None,
+) -> None:
+    """Forget where a line's phones are; each comes back with its next REGISTER."""
+    session = Session.of(context)
+    session.show(
+        session.perform_in_switch(operations.live.registration_remove, line=line, contact=contact)
+    )
+
+
+@registrations.command("refusals")
+def registration_refusals(
+    context: typer.Context,
+    line: Annotated[str | None, typer.Argument(metavar="[LINE]")] = None,
+) -> None:
+    """REGISTERs that were refused lately, of a line or of every login: from where, why, by which
+    phone."""
+    Session.of(context).run(operations.registrations.registration_refusals, line=line)
+
+
 @subscriptions.command("list")
 def subscription_list(context: typer.Context) -> None:
     """Every subscription of a line to a mailbox, a line's calls or its registrations."""

@@ -19,6 +19,11 @@ LINES = {
         "not_found",
         "completion",
     ),
+    "contact_not_found": Entry(
+        "{line} isn't registered by {contact}; `softswitch registration list` shows its contacts",
+        "not_found",
+        "contact",
+    ),
     "display_name_malformed": Entry(
         "a display name has at most 64 printable characters", "invalid", "display_name"
     ),
@@ -152,6 +157,7 @@ LINES = {
         "not_found",
         "recording",
     ),
+    "registration_not_found": Entry("{line} isn't registered", "not_found"),
     "room_exists": Entry("there is a room {room} already", "conflict", "room"),
     "room_not_found": Entry(
         "there is no room {room!r}; `softswitch room list` shows them", "not_found", "room"

@@ -26,6 +26,7 @@ from softswitch.control.errors import OperationError
 from softswitch.database import news
 from softswitch.database.changes import Changes
 from softswitch.operations.refusals import refusal_of
+from softswitch.reception.refused_registrations import RefusedRegistrations
 from softswitch.scheduled.number_moves import NumberMoves
 from softswitch.subscribers.caps import DAY_MS, Caps
 from softswitch.subscribers.directory import Directory, Line, Trunk
@@ -97,6 +98,8 @@ class Context:
     changes: Changes = field(default_factory=Changes)
     actor: Actor = THE_SWITCH
     concern: Concern = field(default_factory=Concern)
+    refused_registrations: RefusedRegistrations = field(default_factory=RefusedRegistrations)
+    """Those of the running switch; none without one."""
 
     @cached_property
     def subscribers(self) -> SubscriberStore:

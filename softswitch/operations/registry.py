@@ -134,6 +134,7 @@ OPERATIONS = table(
     change(completions.completion_cancel, SUPPORT | USER),
     read(completions.completion_list, SUPPORT | AUDITOR | USER),
     read(registrations.registration_list, SUPPORT | AUDITOR | USER),
+    read(registrations.registration_refusals, SUPPORT | AUDITOR),
     read(pin_locks.pin_list, SUPPORT | AUDITOR),
     change(pin_locks.pin_unlock, SUPPORT),
     change(rooms.room_add, SUPPORT | USER),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,8 @@ from billing.facts.cdr import media_row, show_stamp
 from rtp.client import MediaWorkers
 from rtp.control import Side
 from rtp.session import MediaError
+from sip.errors import ParseError
+from sip.registrar import Binding
 from softswitch.call.call import Call
 from softswitch.call.charging.accounting import media_figures
 from softswitch.control.errors import OperationError
@@ -99,6 +102,25 @@ def registration_list(live: Live) -> list[Row]:
     return registration_rows(live.context, live.switch.registrar.all(now), directory, now)
 
 
+def registration_remove(live: Live, line: str, contact: str | None = None) -> Row:
+    """Forget where a line is registered: all of its phones, or the one of this Contact."""
+    found = live.context.line(line)
+    switch = live.switch
+    uri = None if contact is None else contact.strip("<> ").encode()
+    removed: tuple[Binding, ...] = ()
+    with contextlib.suppress(ParseError):  # it can't be read, so that nobody has it
+        removed = switch.registrations.remove(found, uri, switch.now())
+    if not removed and contact is None:
+        raise OperationError("registration_not_found", line=found.number)
+    if not removed:
+        raise OperationError("contact_not_found", line=found.number, contact=contact)
+    switch.endpoint.drain()
+    return {
+        "line": found.number,
+        "removed": [binding.contact.decode(errors="replace") for binding in removed],
+    }
+
+
 def trunk_list(live: Live) -> list[Row]:
     return [_trunk_row(live.switch, trunk) for trunk in live.switch.directory.trunks()]
 
@@ -178,6 +200,7 @@ LIVE_OPERATIONS = table(
     change(guard_unban, SUPPORT),
     read(media_show, SUPPORT | AUDITOR),
     change(prompt_reload, ADMIN),
+    change(registration_remove, SUPPORT),
     read(subscription_list, SUPPORT | AUDITOR),
     *(
         replace(OPERATIONS[function.__name__], function=function)

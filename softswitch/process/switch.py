@@ -32,6 +32,7 @@ from softswitch.process.composition import Books, Machine, Network
 from softswitch.prompts.library import PromptLibrary
 from softswitch.reception.protection import exempt_networks, log_bans
 from softswitch.reception.reception import Reception
+from softswitch.reception.refused_registrations import RefusedRegistrations
 from softswitch.reception.registration import RegistrationDesk
 from softswitch.services.conference_info import Participant
 from softswitch.services.dialog_info import LineDialog
@@ -120,6 +121,7 @@ class Switch:
             now=self.now,
         )
         self.registrations = self._registration_desk(machine, books)
+        self.refused_registrations = RefusedRegistrations()
         self.reception = Reception(
             self.context,
             Addressing(config.own_hosts(), network.is_local),
@@ -128,6 +130,7 @@ class Switch:
             self.watchers,
             self.line_texts,
             self.live_calls,
+            self.refused_registrations,
         )
 
     def _endpoint(self, network: Network) -> Endpoint:

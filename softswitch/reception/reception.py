@@ -10,7 +10,7 @@ from functools import partial
 from sip.dialog import DialogId
 from sip.errors import SipError
 from sip.events import Received, Resubscribed
-from sip.flow import show_address
+from sip.flow import Flow, show_address
 from sip.message import Request
 from sip.referral import parse_replaces
 from sip.session import Session
@@ -25,6 +25,11 @@ from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media.media import Side
 from softswitch.call.ringing.pick_up import PickUp
 from softswitch.conference import focus_referral
+from softswitch.reception.refused_registrations import (
+    RefusedRegistrations,
+    agent_of,
+    login_of,
+)
 from softswitch.reception.registration import RegistrationDesk
 from softswitch.services.answering import CONNECTING, GATHERING, SERVICES
 from softswitch.services.watchers import ALLOW_EVENTS, Watchers
@@ -32,6 +37,8 @@ from softswitch.subscribers.refusal import Refusal
 from softswitch.texting.lines import ACCEPT, LineTexts
 
 RETRY_AFTER_SECONDS = 10
+_NEGOTIATED = (401, 407, 423)
+"""Answers to a REGISTER that a phone answers by a better one."""
 
 
 @dataclass(slots=True)
@@ -49,6 +56,7 @@ class Reception:
     watchers: Watchers
     texts: LineTexts
     calls: LiveCalls
+    refused: RefusedRegistrations
 
     def receive(self, event: Received | Resubscribed) -> None:
         """Serve a request, or answer why not."""
@@ -57,6 +65,8 @@ class Reception:
         try:
             self._serve(event)
         except SipError as error:
+            if error.status not in _NEGOTIATED:
+                self._note_refused(request, flow, error.status, error.reason)
             agent.stack.answer(request, flow, error.status, error.headers, error.reason)
         except Refusal as refusal:
             self.context.log.info(
@@ -65,8 +75,15 @@ class Reception:
                 source=show_address(flow.remote),
                 status=refusal.status,
                 rule=refusal.rule,
+                **_who_registers(request),
             )
+            self._note_refused(request, flow, refusal.status, refusal.rule)
             agent.stack.answer(request, flow, refusal.status, (), refusal.reason)
+
+    def _note_refused(self, request: Request, flow: Flow, status: int, reason: str) -> None:
+        if request.method == "REGISTER":
+            now = self.context.wall_ms() / 1000
+            self.refused.note(request, flow.remote[0], status, reason, now)
 
     def _serve(self, event: Received | Resubscribed) -> None:
         now = self.context.loop.time()
@@ -256,3 +273,10 @@ class Reception:
     def _refuse_while_draining(self) -> None:
         if self.calls.draining:
             raise SipError(503, headers=((b"Retry-After", b"%d" % RETRY_AFTER_SECONDS),))
+
+
+def _who_registers(request: Request) -> dict[str, str]:
+    """What helps an operator to find the phone whose REGISTER was refused."""
+    if request.method != "REGISTER":
+        return {}
+    return {"login": login_of(request), "agent": agent_of(request)}

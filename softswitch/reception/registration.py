@@ -119,6 +119,17 @@ class RegistrationDesk:
         for flow in registration.released:
             self._release(flow)
 
+    def remove(self, line: Line, contact: bytes | None, now: float) -> tuple[Binding, ...]:
+        """Take out a line's bindings at an operator's word: all, or those of one Contact URI. The
+        phone isn't told, and comes back with its next REGISTER. Returns what was removed."""
+        registration = self._registrar.remove(line.login, contact, self._wall_seconds())
+        if registration.removed:
+            self._bindings.changed(line.login, registration)
+            self._watchers.registered(line, registration, now)
+            for flow in registration.released:
+                self._release(flow)
+        return registration.removed
+
     def forget_strangers(self) -> None:
         """Lines may be gone without anybody having told."""
         for aor in {binding.aor for binding in self._registrar.all(self._wall_seconds())}:

@@ -62,10 +62,14 @@ class SilentLog:
     def __init__(self) -> None:
         self.errors: list[tuple[str, dict]] = []
         self.warnings: list[tuple[str, dict]] = []
+        self.refused: list[dict] = []
+        """Requests outside dialogs that were refused."""
         self.announcements: list[tuple[str, str]] = []
         """Language and tokens of each, in order."""
 
     def info(self, event, **values):
+        if event == "request refused":
+            self.refused.append(values)
         if event == "announcement":
             self.announcements.append((values["language"], values["tokens"]))
 

@@ -14,7 +14,7 @@ from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import who
 from softswitch.operations.context import Context
-from softswitch.operations.lines.registrations import registration_rows
+from softswitch.operations.lines.registrations import refusal_rows, registration_rows
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.subscriber_store import Request
 
@@ -109,8 +109,8 @@ def request_refuse(context: Context, request: int, answer: str, by: str = "opera
 
 
 def known_of(context: Context, line: Line) -> Row:
-    """What the switch knows of a line that doesn't work: where it is registered, its last failures,
-    and how its last calls sounded."""
+    """What the switch knows of a line that doesn't work: where it is registered or was
+    refused, its last failures, and how its last calls sounded."""
     now = context.now_ms()
     bindings = [b for b in context.directory.bindings(now / 1000) if b.aor == line.login]
     registered = registration_rows(context, bindings, context.directory.load(), now / 1000)
@@ -121,6 +121,7 @@ def known_of(context: Context, line: Line) -> Row:
     return {
         "status": line.status,
         "registrations": registered,
+        "refused_registrations": refusal_rows(context, line)[:RECENT_CALLS],
         "failures": [_failure(cdr) for cdr in failed[:RECENT_CALLS]],
         "media": [_sound(cdr) for cdr in sounded[:RECENT_CALLS]],
     }

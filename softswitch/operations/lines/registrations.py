@@ -9,7 +9,7 @@ from sip.flow import show_address
 from sip.registrar import Binding
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
-from softswitch.subscribers.directory import Directory
+from softswitch.subscribers.directory import Directory, Line
 
 
 def registration_list(context: Context) -> list[Row]:
@@ -30,9 +30,31 @@ def registration_rows(
     ]
 
 
+def registration_refusals(context: Context, line: str | None = None) -> list[Row]:
+    """The latest REGISTERs that the running switch refused; of a line, or of every login."""
+    return refusal_rows(context, None if line is None else context.line(line))
+
+
+def refusal_rows(context: Context, line: Line | None) -> list[Row]:
+    """Refused registrations as people read them, the latest first."""
+    refusals = context.refused_registrations.latest(None if line is None else line.login)
+    return [
+        {
+            "login": refusal.login.encode(errors="replace").decode(),
+            "source": refusal.source,
+            "status": refusal.status,
+            "reason": refusal.reason,
+            "user_agent": refusal.agent.encode(errors="replace").decode(),
+            "times": refusal.count,
+            "first_at": _stamp(refusal.first_at),
+            "last_at": _stamp(refusal.last_at),
+        }
+        for refusal in refusals
+    ]
+
+
 def _row(binding: Binding, directory: Directory, now: float) -> Row:
     line = directory.line_by_login(binding.aor)
-    registered = datetime.datetime.fromtimestamp(binding.registered_at, datetime.UTC)
     return {
         "login": binding.aor,
         "number": line.number if line is not None else None,
@@ -41,6 +63,11 @@ def _row(binding: Binding, directory: Directory, now: float) -> Row:
         "source": show_address(binding.flow.remote),
         "q": binding.q,
         "expires_in_seconds": max(0, round(binding.expires_at - now)),
-        "registered_at": registered.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "registered_at": _stamp(binding.registered_at),
         "user_agent": binding.user_agent.encode(errors="replace").decode(),
     }
+
+
+def _stamp(seconds: float) -> str:
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

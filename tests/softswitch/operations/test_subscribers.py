@@ -13,6 +13,7 @@ from operating import later, refused
 from billing.facts.account import TRANSITIONS
 from billing.facts.authorization import WriteCdr
 from billing.facts.cdr import Cdr, MediaFigures, SideMedia
+from sip.reading import parse_message
 from softswitch.operations.accounts import accounts, documents, requests
 from softswitch.operations.accounts.standing import account_history, account_status
 from softswitch.operations.calls import records
@@ -341,9 +342,16 @@ class TestRequests:
             )  # fmt: skip
             context.do(WriteCdr(cdr))
         assert "needs the line" in refused(requests.request_open, context, "Ana", "fault", "dead")
+        register = parse_message(
+            b"REGISTER sip:h SIP/2.0\r\nTo: <sip:995322000001@h>\r\nUser-Agent: Desk 1\r\n\r\n"
+        )
+        context.refused_registrations.note(register, "203.0.113.7", 403, "wrong", NOW / 1000)
         made = requests.request_open(context, "Ana", "fault", "no sound", "322000001")
         facts = requests.request_show(context, made["id"])["facts"]
         assert facts["registrations"] == []
+        (refusal,) = facts["refused_registrations"]
+        assert (refusal["source"], refusal["reason"]) == ("203.0.113.7", "wrong")
+        assert refusal["user_agent"] == "Desk 1"
         assert [(f["sip_status"], f["called"]) for f in facts["failures"]] == [
             (503, "+995322000002")
         ]

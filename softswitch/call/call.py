@@ -3,12 +3,16 @@
 Everything that happens to the call is a letter in its mailbox; this task alone changes its state,
 and each wait has a deadline. Whatever goes wrong ends in :meth:`Call._close`, which leaves no leg,
 port, reservation or timer behind and writes exactly one CDR for each payer.
+
+`Call` is the life of the call. What it has is in :mod:`softswitch.call.legs`; what it does is in
+parts, each of which is given the legs and the sibling parts that it uses.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from billing.facts.authorization import BillingError
 from billing.stores.store import StoreError
@@ -27,105 +31,202 @@ from softswitch.call.charging.money_warnings import MoneyWarnings
 from softswitch.call.charging.payers import Payers, unpaid
 from softswitch.call.context import CallContext
 from softswitch.call.ending import Ending
-from softswitch.call.established import merging
-from softswitch.call.established.established_call import talk
-from softswitch.call.established.renegotiation import Asker, Renegotiation
-from softswitch.call.established.transfer import Connect, GiveLeg, Given, Transfer
-from softswitch.call.ivr.refusal_announcement import announce_refusal
+from softswitch.call.established.attended_transfer import AttendedTransfer
+from softswitch.call.established.blind_transfer import BlindTransfer
+from softswitch.call.established.established_call import EstablishedCall
+from softswitch.call.established.merging import Merging
+from softswitch.call.established.renegotiation import Renegotiation
+from softswitch.call.established.service_connection import ServiceConnection
+from softswitch.call.established.target_call import TargetCall
+from softswitch.call.established.transfer import Transfer
+from softswitch.call.ivr import voicemail_diversion
+from softswitch.call.ivr.refusal_announcement import RefusalAnnouncement
 from softswitch.call.ivr.service_leg import ServiceLeg
 from softswitch.call.ivr.speaker import Speaker
-from softswitch.call.ivr.voicemail_diversion import divert_to_voicemail
+from softswitch.call.legs import Legs
+from softswitch.call.letters import Connect, GiveLeg, Given, Letter, PickUp, Replace
 from softswitch.call.mailbox import Mailbox
 from softswitch.call.media.call_recording import CallRecording
-from softswitch.call.media.call_tones import CallTones
-from softswitch.call.media.early_media import Opening
+from softswitch.call.media.call_relay import CallRelay
+from softswitch.call.media.early_media import EarlyMedia
+from softswitch.call.media.hold_music import HoldMusic
 from softswitch.call.media.info_keys import InfoKeys
-from softswitch.call.media.keys import RELAY_TYPE
-from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side
+from softswitch.call.media.worker_move import WorkerMove
+from softswitch.call.parallel_calls import check_parallel
 from softswitch.call.parties import Parties
 from softswitch.call.ringing import pick_up
+from softswitch.call.ringing.answer_confirmation import Confirmations
 from softswitch.call.ringing.diversion import check_diversions
-from softswitch.call.ringing.pick_up import PickUp
+from softswitch.call.ringing.forking import Attempt
+from softswitch.call.ringing.forwarding import Forwarding
+from softswitch.call.ringing.rented_targets import RentedTargets
 from softswitch.call.ringing.ringing import Ringing, Winner
-from softswitch.subscribers.directory import Line, Trunk
+from softswitch.call.state import CallState
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.reach import Reach
 from softswitch.subscribers.refusal import Refusal
-from softswitch.subscribers.supplementary import ForwardKind
 
 
 class Call:
-    """One attempt of a caller, and the conversation that it may become."""
+    """One attempt of a caller, and the conversation that it may become.
+
+    Args:
+        session: the caller's leg; None if the switch calls the caller itself.
+    """
 
     def __init__(
         self, context: CallContext, caller: Caller, request: Request, session: Session | None
     ) -> None:
-        self.id = context.agent.stack.token()
+        clock, agent, log = context.clock, context.signalling.agent, context.log
+        features, limits = context.features, context.limits
+        self.id = agent.stack.token()
         self.context = context
         self.caller = caller
         self.request = request
-        self.mailbox = Mailbox(context.loop)
-        self.record = Record(self.id, request, context.wall_ms())
+        self.record = Record(self.id, request, clock.wall_ms())
         self.record.caller(caller)
-        self.payers = Payers(context, self, request, self.record)
-        self.line_ids: set[int] = set()
-        """Of all lines that ever took part."""
-        self.renegotiation = Renegotiation(self)
-        self.recording = CallRecording(self)
-        self.transfer = Transfer(self)
-        party = caller.line if isinstance(caller, LineCaller) else caller.trunk
-        if session is not None:
-            self.secure(session, party)
+        self._state = CallState()
+        self._mailbox = Mailbox(clock.loop)
         line = caller.line if isinstance(caller, LineCaller) else None
+        if session is not None:
+            party = caller.line if isinstance(caller, LineCaller) else caller.trunk
+            context.security.secure(session, party)
         self.parties = Parties(session, line)
+        self.payers = Payers(
+            request,
+            self.record,
+            self._mailbox,
+            clock,
+            limits,
+            context.charging,
+            context.admission,
+            context.live_calls,
+        )
+        self.relay = CallRelay(
+            context.media,
+            context.media_address,
+            agent.stack.pick(1 << 31),
+            transcodes=limits.transcodes,
+        )
+        self.info_keys = InfoKeys(
+            self.id, self.parties, self.relay, self._state, self._mailbox, clock, log
+        )
+        self.recording = CallRecording(
+            self.record, self.parties, self.relay, self._state, features.recordings, clock, log
+        )
+        self.legs = Legs(
+            self.id,
+            caller,
+            request,
+            clock=clock,
+            state=self._state,
+            mailbox=self._mailbox,
+            record=self.record,
+            parties=self.parties,
+            payers=self.payers,
+            relay=self.relay,
+            hold_music=HoldMusic(self.relay, self._state, context.tones.hold_music, log),
+            info_keys=self.info_keys,
+            recording=self.recording,
+            security=context.security,
+            signalling=context.signalling,
+            news=context.news,
+        )
+        self.early_media = EarlyMedia(self.legs, context.security, context.tones, log)
         self.ringing: Ringing | None = None
-        """Who is rung, or was until the answer."""
-        self.opening = Opening(self)
-        self.service_leg = ServiceLeg(self)
-        self.info_keys = InfoKeys(self)
-        self.warnings = MoneyWarnings(self, context.limits.warnings_seconds)
-        self.tones = CallTones(self, context.tones)
-        self.answered_at: float | None = None
-        self.taken_as: ForwardKind | None = None
-        """Why the called line's forwarding or mailbox took the call; None: they didn't."""
-        self.over = False
-        """It closes, and takes nothing on any more."""
+        """None before anything rings, and when the call is over."""
+        self._compose_established()
 
-    def post(self, letter: Any) -> None:
-        """Tell the call something; it is dealt with in its own task."""
-        self.mailbox.post(letter)
+    def _compose_established(self) -> None:
+        """The parts that work after the answer."""
+        context, legs = self.context, self.legs
+        features, agent, log = context.features, context.signalling.agent, context.log
+        announcer = features.announcer
+        self.renegotiation = Renegotiation(legs)
+        self.service_leg = ServiceLeg(legs, self.early_media, self.recording, announcer, log)
+        self.worker_move = WorkerMove(legs, self.recording)
+        merging = Merging(
+            legs,
+            self.renegotiation,
+            self.service_leg,
+            self.worker_move,
+            features.hall,
+            announcer,
+            log,
+        )
+        target = TargetCall(legs, agent, context.dialer, context.security)
+        self.transfer = Transfer(
+            legs,
+            context.admission.stages,
+            self.renegotiation,
+            merging,
+            target,
+            BlindTransfer(legs, self.renegotiation, target),
+            AttendedTransfer(legs, self.renegotiation, agent),
+            ServiceConnection(legs, self.renegotiation, target, self.service_leg),
+        )
+        self._established = EstablishedCall(
+            legs,
+            self.info_keys,
+            self.renegotiation,
+            self.service_leg,
+            merging,
+            self.transfer,
+            MoneyWarnings(legs, announcer, context.limits.warnings_seconds),
+            context.limits.max_duration_seconds,
+        )
+
+    def post(self, letter: Letter) -> None:
+        """Tell the call something; its own task handles it."""
+        self._mailbox.post(letter)
 
     # What an operator sees
 
     @property
     def state(self) -> str:
         """setup, ringing or talking."""
-        if self.answered_at is not None:
+        if self._state.answered:
             return "talking"
         return "ringing" if self.ringing is not None else "setup"
 
     @property
+    def answered(self) -> bool:
+        """True from the answer on."""
+        return self._state.answered
+
+    @property
+    def over(self) -> bool:
+        """True while the call closes."""
+        return self._state.closing
+
+    @property
     def talk_seconds(self) -> int:
-        """Since the answer."""
-        return 0 if self.answered_at is None else int(self.now() - self.answered_at)
+        """Seconds since the answer."""
+        answered_at = self._state.answered_at
+        return 0 if answered_at is None else int(self.now() - answered_at)
 
     @property
     def codec(self) -> str | None:
-        return None if self.opening.media is None else self.opening.media.codec
+        """The codec of both sides, or both codecs if they differ."""
+        return None if self.relay.media is None else self.relay.media.codec
 
     @property
     def suites(self) -> dict[str, str | None]:
-        """By which SRTP suite each side's sound is encrypted; None: by none."""
-        media = self.opening.media
+        """The SRTP suite of each side's sound; None: not encrypted."""
+        media = self.relay.media
         sides: dict[str, Side] = {"caller": "a", "callee": "b"}
         return {who: None if media is None else media.suite(side) for who, side in sides.items()}
 
     @property
-    def answered(self) -> bool:
-        return self.answered_at is not None
+    def line_ids(self) -> set[int]:
+        """The lines that have taken part, also those that were only rung."""
+        return self.parties.line_ids
 
     # The call's life
 
     async def run(self) -> None:
+        """From admission to the CDR; never raises."""
         try:
             end = await self._live()
         except Refusal as refusal:
@@ -145,115 +246,199 @@ class Call:
         except Exception:
             self.context.log.exception("call failed", call=self.id)
             end = Ending.refused(Refusal(500, "internal_error", ended_by="operator"))
-        await self._close(await announce_refusal(self, end))
+        await self._close(await self._announce(end))
 
     async def _live(self) -> Ending:
         priced = self._admit()
-        await merging.check_parallel(self, priced)
+        await self._check_parallel(priced)
         await self._authorize(priced)
-        self.ringing = Ringing(self, await self.context.attempts(priced, self.request))
+        attempts = await self.context.dialer.attempts(priced, self.request)
         try:
-            outcome = await self.ringing.until_answered()
+            outcome = await self._ring(attempts)
         except Refusal as refusal:
-            ended = await divert_to_voicemail(self, priced, refusal)
+            ended = await self._divert_to_voicemail(priced, refusal)
             if ended is None:
                 raise
             return ended
         if isinstance(outcome, Ending):
             return outcome
         await self._answer(outcome)
-        return await talk(self)
+        return await self.talk()
+
+    async def talk(self) -> Ending:
+        """Run the answered call to its end."""
+        return await self._established.run()
 
     async def _refused(self, refusal: Refusal) -> Ending:
-        """The attempt came to nothing, unless the switch has something to offer the caller."""
+        """The attempt failed, unless the switch has something to offer the caller."""
         try:
-            end = await self.context.offer(self, refusal)
+            end = await self.context.features.offer_completion(self, refusal)
         except (SipError, MediaError, StoreError) as error:
             self.context.log.error("nothing can be offered", call=self.id, why=str(error))
             end = None
         return Ending.refused(refusal) if end is None else end
 
+    async def _announce(self, end: Ending) -> Ending:
+        """Say to the caller why the call is refused."""
+        context = self.context
+        announcement = RefusalAnnouncement(
+            self.legs,
+            self.early_media,
+            context.features.announcer,
+            context.limits,
+            context.tones,
+            context.log,
+        )
+        return await announcement.announce(end)
+
+    # Before it rings
+
     def _admit(self) -> PricedRoute:
         """The stages of admission up to credit; each may refuse."""
-        self.opening.read_offer()
+        self.early_media.read_offer()
         check_diversions(self.request)
-        digits = self.context.stages.wanted(self.line_of("a"), self.request.uri.user or "")
-        priced = self.context.admit(self.caller, digits, self.request, self.record)
-        self.context.admitted(self, self.record)
+        admission = self.context.admission
+        digits = admission.stages.wanted(self.line_of("a"), self.request.uri.user or "")
+        priced = admission.admit(self.caller, digits, self.request, self.record)
+        self.context.live_calls.admitted(self.id, self.record)
         self.parties.name("a", priced.presented.identity)
         self.parties.name("b", identity_of_number(self.record.called))
         return priced
 
+    async def _check_parallel(self, priced: PricedRoute) -> None:
+        context = self.context
+        await check_parallel(self, priced, context.live_calls, context.features.hall)
+
     async def _authorize(self, priced: PricedRoute) -> None:
-        """Have the money reserved and the ports opened, both before the callee's phone hears."""
-        ports = self.opening.order()
+        """Have the money reserved and the ports opened, both before a phone rings."""
+        ports = self.order_ports(self.early_media.signalling)
         try:
             await self.payers.meters[0].reserve(priced)
         finally:
             # Also when the money said no: the ports are there, or soon will be, and must go back.
-            self.opening.session = await ports
-        self.opening.begin(self.opening.session)
+            self.relay.session = await ports
+        self.early_media.begin()
 
     def order_ports(self, signalling: str) -> asyncio.Future[MediaSession]:
         """Ask for ports; the caller's SIP comes from `signalling`."""
         return self.context.media.open(signalling, None)
 
-    def secure(self, session: Session, party: Line | Trunk | None) -> None:
-        """Have a leg that came by itself agree on SRTP as its line or trunk wants it."""
-        if session.sound is None:
-            session.sound = self.context.security(party, session.dialog.flow)
+    # While it rings
+
+    async def _ring(self, attempts: list[Attempt]) -> Winner | Ending:
+        """Ring until a leg answers.
+
+        Raises:
+            Refusal: no leg did.
+        """
+        context = self.context
+        domain = context.signalling.domain
+        forwarding = Forwarding(
+            self.legs,
+            context.dialer,
+            domain,
+            follows_redirects=context.limits.follows_redirects,
+        )
+        self.ringing = Ringing(
+            self.legs,
+            self.early_media,
+            context.signalling.agent,
+            forwarding,
+            self._open_targets,
+            self.progress,
+        )
+        return await self.ringing.until_answered(attempts)
+
+    def _open_targets(self, line: Line, number: str, reach: Reach) -> RentedTargets:
+        context = self.context
+        confirmations = Confirmations(
+            self.legs, context.features.announcer, context.security, context.signalling.agent
+        )
+        return RentedTargets(
+            self.legs,
+            context.admission.stages,
+            context.dialer,
+            confirmations,
+            context.signalling.domain,
+            context.log,
+            line=line,
+            number=number,
+            reach=reach,
+        )
+
+    def progress(self, session: Session, response: Response, early: bool) -> None:
+        """A called leg sent a provisional response; SDP in it is early media if `early`."""
+        self.early_media.progress(session, response, early)
+
+    async def _divert_to_voicemail(self, priced: PricedRoute, refusal: Refusal) -> Ending | None:
+        """Have the called line's mailbox answer; None if it takes no such calls."""
+        directory = self.context.admission.stages.directory
+        found = voicemail_diversion.mailbox_for(self.legs, directory, priced, refusal)
+        if found is None:
+            return None
+        line, kind = found
+        ended = await voicemail_diversion.divert(self.legs, kind, refusal)
+        if ended is not None:
+            return ended
+        self.service_leg.host = line
+        return await self.serve(partial(self.context.features.take_message, self, line))
 
     # The answer
-
-    def progress(self, session: Session, response: Response, *, early: bool = True) -> None:
-        """Whoever is rung says something on the way; the caller hears early media in it, if `early`
-        says so."""
-        self.opening.progress(session, response, early=early)
 
     async def _answer(self, winner: Winner) -> None:
         """The first answer wins; it is on disk before the caller hears of it."""
         await self._take(winner)
-        self.tones.stop_ringing()
-        heard, opening = winner.description, self.opening
-        answering = opening.answering(heard)
-        self.accept_caller(self.media.describe("a", heard, answering=answering, wide=True))
-        unsettled = opening.settled is not None and answering is not opening.settled
+        early_media, media = self.early_media, self.media
+        early_media.stop_ringing()
+        heard = winner.description
+        answering = early_media.answering(heard)
+        self.accept_caller(media.describe("a", heard, answering=answering, wide=True))
+        unsettled = early_media.settled is not None and answering is not early_media.settled
         self.renegotiation.begin(
             self.offer, heard, self.now(), moves=winner.moves, unsettled=unsettled
         )
         if winner.picked_up:
-            pick_up.answer(self, winner.session)
+            pick_up.answer(self.legs, self.renegotiation, self.offer, winner.session)
         self.recording.follow()
         self.info_keys.follow()
-        self.context.drain()
+        self.legs.drain()
 
     async def _take(self, winner: Winner) -> None:
-        """Whoever answered is on the called side from now on, and is paid for."""
+        """The leg that answered is on the called side from now on, and is paid for."""
         identity = self.identity("b") if winner.line is None else None
         self.parties.put("b", winner.session, winner.line, identity)
-        self.secure(winner.session, winner.line)
-        self.media.join("b", LegSecurity.of(winner.session))
-        if winner.line is not None:
-            self.line_ids.add(winner.line.id)
+        self.media.join("b", self.legs.secure(winner.session, winner.line))
         for meter, end in winner.lost:
             await self.payers.drop(meter, end)
-        answered, wall = self.now(), self.context.wall_ms()
+        answered, wall = self.now(), self.context.clock.wall_ms()
         if self.offer is not None and not winner.moves:
             self.media.answered(self.offer, winner.description)
-        self.learn("b", winner.description)
+        self.legs.learn("b", winner.description)
         await self.payers.answered(answered, wall)
-        self.answered_at = answered
-        self.context.changed(self)
+        self._state.answered_at = answered
+        self.legs.changed()
 
     def accept_caller(self, description: bytes) -> None:
+        """Answer the caller."""
         self.leg("a").accept(description, self.now())
 
-    # For the services that talk with the caller
+    # For services
 
-    @property
-    def sound(self) -> MediaSession:
-        """What a service plays to, and listens to; the caller is side a."""
-        return self.media.session
+    async def serve(self, service: Callable[[], Awaitable[None]]) -> Ending:
+        """Have a service answer, and talk with the caller until either hangs up."""
+        await self.service_leg.answer(service)
+        return await self.talk()
+
+    async def serve_unpaid(self, end: Ending, service: Callable[[], Awaitable[None]]) -> Ending:
+        """Record the attempt as it ended; then have a service talk with the caller, free of charge.
+
+        Raises:
+            SipError: 488, there is no common codec.
+        """
+        for meter in list(self.payers.meters):
+            await self.payers.drop(meter, end)
+        await self.early_media.open_alone()
+        return await self.serve(service)
 
     @property
     def speaker(self) -> Speaker:
@@ -261,55 +446,47 @@ class Call:
         return self.service_leg.speaker
 
     def connect(self, line: Line, number: str) -> asyncio.Future[bool]:
-        """Have the caller talk to somebody else in the place of a service of ours, which ends when
-        he answers; the result is False when he doesn't. A line pays, as if it had dialled."""
-        told: asyncio.Future[bool] = self.context.loop.create_future()
+        """Have the caller talk to a number in the place of a service, which ends when the number
+        answers; the result is False when it does not. The line pays, as if it had dialled."""
+        told: asyncio.Future[bool] = self.context.clock.loop.create_future()
         self.post(Connect(line, number, told))
         return told
 
     async def until_hung_up(self) -> None:
         """Wait for the caller to hang up, which ends the service."""
-        await self.context.loop.create_future()
+        await self.context.clock.loop.create_future()
 
     def let_go_of(self, line: Line) -> None:
         """The line takes no part in the call any more."""
         self.line_ids.discard(line.id)
-        self.context.left(self, line)
+        self.context.live_calls.left(self, line)
 
     # The end
 
     async def _close(self, end: Ending) -> None:
         """Leave nothing behind, whatever state the call was in."""
-        self.over = True
+        self._state.closing = True
         self._return_what_came_late()
         now = self.now()
         ended_at = now if end.at is None else min(end.at, now)
-        ended_wall = self.context.wall_ms() - round((now - ended_at) * 1000)
+        ended_wall = self.context.clock.wall_ms() - round((now - ended_at) * 1000)
         self._hang_up(end, now)
-        self.context.drain()
-        figures = await self.opening.close()
+        self.legs.drain()
+        figures = await self.relay.close()
         try:
             await self.payers.settle(end, ended_at, ended_wall, figures, self.codec)
         finally:
-            self.context.ended(self, end)
-            self._let_go()
-
-    def _let_go(self) -> None:
-        """Of the parts that refer back to the call: else only the garbage collector could free
-        them, and it would have to look through everything that lives to find them."""
-        self.ringing = None
-        self.opening.let_go()
-        del self.service_leg, self.payers, self.renegotiation, self.transfer, self.recording
-        del self.warnings, self.tones, self.info_keys
+            self.context.news.ended(self, end)
 
     def _hang_up(self, end: Ending, now: float) -> None:
         extra = ((b"Reason", b"Q.850;cause=%d" % end.cause),)
         if self.ringing is not None:
             self.ringing.stop(now)
+            self.ringing = None
         self.service_leg.stop()
         self.transfer.stop(now)
         self.renegotiation.stop(now)
-        if self.answered_at is None:
+        if not self._state.answered:
             self._turn_away(end, now)
         for leg in self.parties:
             leg.bye(now, extra)
@@ -319,118 +496,79 @@ class Call:
         self.leg("a").reject(max(end.status, 400), now, end.reason, extra)
 
     def _return_what_came_late(self) -> None:
-        """Another call's leg, or a wish for one of ours, that came when this call was over."""
-        for letter in self.mailbox.rest():
+        """Answer letters that bring or want a leg when the call is over already."""
+        now = self.now()
+        for letter in self._mailbox.rest():
             match letter:
                 case GiveLeg(taker):
                     taker.post(Given(None))
                 case Given(session, _, _, meters) if session is not None:
-                    session.bye(self.now())
+                    session.bye(now)
                     self.payers.adopt(meters)
-                case Asker():
-                    letter.reject(481, self.now())
-                case PickUp(newcomer):
-                    newcomer.reject(481, self.now())
+                case Replace(_, session) | PickUp(session):
+                    session.reject(481, now)
+                case Connect():
+                    letter.tell(False)
+                case _:
+                    pass  # nothing else needs an answer
 
-    # For the parts
+    # Its legs
 
     def leg(self, side: Side) -> Session:
+        """The session on a side; KeyError if there is none."""
         return self.parties.leg(side)
 
     def line_of(self, side: Side) -> Line | None:
-        """Whose phone a leg is; None for a trunk's."""
+        """The line whose phone a leg is; None for a trunk's."""
         return self.parties.line(side)
 
-    @property
-    def rung(self) -> list[Line]:
-        """The lines whose phones ring now: to take the call, or a transferred person."""
-        if self.ringing is None or self.over:
-            return []
-        return self.ringing.lines if self.answered_at is None else self.transfer.lines
-
-    def rings_in(self, dialog: DialogId) -> bool:
-        """Whether one of these phones rings in this dialog."""
-        if self.ringing is None or self.over:
-            return False
-        if self.answered_at is None:
-            return self.ringing.has(dialog)
-        return self.transfer.has(dialog)
-
-    def is_held_by(self, session: Session, line: Line) -> bool:
-        """Whether a leg is a phone of this line."""
-        return session in self.parties.of_line(line)
-
-    def joined(self, session: Session) -> None:
-        """A leg begins, or comes over from another call."""
-        self.context.joined(self, session)
-
-    def replace_leg(
-        self, side: Side, session: Session, line: Line | None, identity: Identity | None = None
-    ) -> Session:
-        """Put another in the place of a leg; the one who was there."""
-        gone = self.leg(side)
-        self.put_leg(side, session, line, identity)
-        self.recording.follow()
-        return gone
-
-    def put_leg(
-        self, side: Side, session: Session, line: Line | None, identity: Identity | None
-    ) -> None:
-        session.owner = self
-        self.joined(session)
-        self.parties.put(side, session, line, identity)
-        self.media.join(side, LegSecurity.of(session))
-        if line is not None:
-            self.line_ids.add(line.id)
-        self.context.changed(self)
-
-    def side_of(self, session: Session) -> Side:
-        return self.parties.side_of(session)
-
     def identity(self, side: Side) -> Identity:
-        """Who is on a side, for one whom the call is transferred to."""
+        """The caller id of a side."""
         return self.parties.identity(side)
 
     @property
     def caller_identity(self) -> Identity:
-        """Who the caller is, and what of it is shown."""
+        """The caller id of the caller."""
         return self.identity("a")
 
-    def relearn_sound(self, session: Session) -> None:
-        """Let a leg's sound come from a new port: it refreshed its session or registered again, and
-        a NAT may have moved it meanwhile."""
-        relay = self.opening.session
-        if relay is not None and session in self.parties:
-            relay.relearn(self.side_of(session), session.dialog.flow.remote[0])
+    @property
+    def offer(self) -> SessionDescription | None:
+        """The caller's first offer; None if its INVITE made none."""
+        return self.early_media.offer
+
+    @property
+    def media(self) -> CallMedia:
+        """Offers and answers; only once ports are open."""
+        return self.legs.media
+
+    @property
+    def sound(self) -> MediaSession:
+        """The relay session, for services; the caller is side a."""
+        return self.legs.sound
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self.context.clock.now()
+
+    # What rings
+
+    @property
+    def rung(self) -> list[Line]:
+        """The lines whose phones ring now: for the call, or as a transfer target."""
+        if self.ringing is None or self.over:
+            return []
+        return self.transfer.lines if self.answered else self.ringing.lines
+
+    def rings_in(self, dialog: DialogId) -> bool:
+        """True if one of these phones rings in this dialog."""
+        if self.ringing is None or self.over:
+            return False
+        return self.transfer.has(dialog) if self.answered else self.ringing.has(dialog)
 
     def follow(self, line: Line, old: Flow, new: Flow) -> None:
         """A phone of the line is reached by another flow."""
         for leg in self.parties.of_line(line):
-            self.context.agent.stack.follow(leg.dialog, old, new)
+            self.context.signalling.agent.stack.follow(leg.dialog, old, new)
         if self.ringing is not None and any(rung.id == line.id for rung in self.rung):
             self.ringing.follow(old, new)
             self.transfer.follow(old, new)
-
-    def learn(self, side: Side, heard: SessionDescription) -> None:
-        """Teach the relay what a leg said."""
-        self.take_info(side)
-        self.media.learn(side, heard, self.leg(side).dialog.flow.remote[0])
-        self.tones.heard(side, heard)
-        self.info_keys.follow()
-
-    def take_info(self, side: Side) -> None:
-        """Know whether a leg takes keys in INFO, as far as it has said so."""
-        self.media.takes_info[side] = RELAY_TYPE in self.leg(side).info_types
-
-    @property
-    def offer(self) -> SessionDescription | None:
-        """The caller's first; None if his INVITE made none."""
-        return self.opening.offer
-
-    @property
-    def media(self) -> CallMedia:
-        assert self.opening.media is not None
-        return self.opening.media
-
-    def now(self) -> float:
-        return self.context.loop.time()

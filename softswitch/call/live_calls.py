@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from sip.dialog import DialogId
-from softswitch.call.call import Call
 from softswitch.call.charging.accounting import Record
 from softswitch.subscribers.directory import Line
+
+if TYPE_CHECKING:
+    from softswitch.call.call import Call
 
 
 class LiveCalls:
@@ -31,12 +34,13 @@ class LiveCalls:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def admitted(self, call: Call, record: Record) -> None:
+    def admitted(self, call_id: str, record: Record) -> None:
         """A leg of these lines and this payer belongs to the call."""
+        call = self.by_id[call_id]
         call.line_ids.update(record.line_ids)
         self.joined_lines(call)
         if record.account is not None:
-            self._of_account.setdefault(record.account, {})[call.id] = call
+            self._of_account.setdefault(record.account, {})[call_id] = call
 
     def joined_lines(self, call: Call) -> None:
         """More lines may take part in the call than before."""

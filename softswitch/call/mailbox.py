@@ -1,34 +1,42 @@
-"""What a call is told, in order: the one place where its task waits."""
+"""The mailbox of a call: its letters in order, and the one place where its task waits."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from softswitch.call.letters import Letter
 
 
 class Mailbox:
-    """A queue for one reader, with a deadline at each wait."""
+    """A queue with one reader; each wait has a deadline."""
 
     __slots__ = ("_letters", "_loop", "_waiter")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._letters: deque[Any] = deque()
+        self._letters: deque[Letter] = deque()
         self._waiter: asyncio.Future[None] | None = None
 
-    def post(self, letter: Any) -> None:
+    def post(self, letter: Letter) -> None:
+        """Append a letter and wake the reader."""
         self._letters.append(letter)
         self._wake()
 
-    def rest(self) -> list[Any]:
-        """What nobody has read yet; the mailbox is empty afterwards."""
+    def post_later(self, seconds: float, letter: Letter) -> None:
+        """Post a letter after a pause."""
+        self._loop.call_later(seconds, self.post, letter)
+
+    def rest(self) -> list[Letter]:
+        """The unread letters; the mailbox is empty afterwards."""
         letters = list(self._letters)
         self._letters.clear()
         return letters
 
-    async def next(self, deadline: float) -> Any | None:
-        """The next letter, or None when `deadline` (the loop's time) has come."""
+    async def next(self, deadline: float) -> Letter | None:
+        """The next letter, or None at `deadline` (the loop's time)."""
         if not self._letters and deadline > self._loop.time():
             self._waiter = self._loop.create_future()
             handle = self._loop.call_at(deadline, self._wake)

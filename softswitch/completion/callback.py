@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ivr_prompts.phrase import Digits
 from rtp.control import Played, PlayItem
@@ -22,12 +22,11 @@ from softswitch.admission.routing import ToLine
 from softswitch.call import ending as endings
 from softswitch.call.call import Call
 from softswitch.call.ending import Ending
-from softswitch.call.established.established_call import talk
-from softswitch.call.letters import HangUp, MediaLost
+from softswitch.call.ivr.giving_up import gave_up
+from softswitch.call.letters import HangUp, Letter, MediaLost
 from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia
 from softswitch.call.ringing.forking import Branches, Offer, no_answer
-from softswitch.call.ringing.ringing import Ringing
 from softswitch.completion.waiting import Waiting
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.refusal import Refusal
@@ -35,12 +34,13 @@ from softswitch.subscribers.refusal import Refusal
 if TYPE_CHECKING:
     from sip.flow import Flow
     from softswitch.call.context import CallContext
+    from softswitch.call.media.leg_security import LegSecurity
 
 ENDED_BY_SWITCH = frozenset({"restart", "operator"})
 
 
 class PlacedCall(Call):
-    """A call that nobody has dialled.
+    """A call that the switch places by itself.
 
     Args:
         caller, callee: its lines, as the directory has them now.
@@ -52,14 +52,14 @@ class PlacedCall(Call):
         self.waiting = waiting
         self.callee = callee
         self.done = True
-        """Whether nobody needs to wait any more when it ends."""
+        """True if the waiting is over when the call ends."""
         self._branches: Branches | None = None
         self.record.caller(self.caller)
         self.record.called = waiting.number
         self.record.routed("service", "service")
 
     async def _refused(self, refusal: Refusal) -> Ending:
-        """Nobody is there to whom anything could be offered."""
+        """There is no caller to whom anything could be offered."""
         return Ending.refused(refusal)
 
     async def _until_answered(
@@ -70,26 +70,30 @@ class PlacedCall(Call):
         Raises:
             Refusal: the line isn't to be had, or nobody answers.
         """
-        destination = self.context.stages.to_line(line.number, self.line_ids)
+        destination = self.context.admission.stages.to_line(line.number, self.line_ids)
         if destination.forward is not None or not destination.bindings:
             raise Refusal(480, "completion_no_phone")
-        attempts = await self.context.ring(destination, identity, self.request)
+        attempts = await self.context.dialer.ring(destination, identity, self.request)
         attempt = replace(attempts[0], seconds=seconds)
-        self._branches = branches = Branches(self.context.agent, attempt)
+        self._branches = branches = Branches(self.context.signalling.agent, attempt)
         self.line_ids.add(line.id)
-        branches.invite(self, offer, self.now())
-        self.context.changed(self)
-        self.context.drain()
+        branches.invite(self.legs, offer, self.now())
+        self.legs.changed()
+        self.legs.drain()
         while True:
-            letter = await self.mailbox.next(branches.deadline)
-            if letter is None and self.now() >= branches.deadline:
-                raise no_answer()
+            letter = await self._mailbox.next(branches.deadline)
+            if letter is None:
+                if self.now() >= branches.deadline:
+                    raise no_answer()
+                continue
             outcome = self._heard(branches, letter)
-            self.context.drain()
+            self.legs.drain()
             if outcome is not None:
                 return outcome
 
-    def _heard(self, branches: Branches, letter: Any) -> tuple[Session, Response] | Ending | None:
+    def _heard(
+        self, branches: Branches, letter: Letter
+    ) -> tuple[Session, Response] | Ending | None:
         match letter:
             case sip_events.Answered(session, response) if session in branches:
                 branches.won(session, self.now())
@@ -101,16 +105,18 @@ class PlacedCall(Call):
                 return Ending(ended_by, 480, 41, rule="completion: ended while ringing")
             case MediaLost():
                 raise Refusal(503, "media_worker_died", ended_by="operator")
+            case _:
+                return gave_up(self.legs, letter)
         return None
 
     def _turn_away(self, end: Ending, now: float) -> None:
-        """There is nobody who waits for our answer; who still rings is left alone."""
+        """There is no INVITE to answer; a phone that still rings is cancelled."""
         if self._branches is not None:
             self._branches.cancel(now)
 
 
 class CallbackCall(PlacedCall):
-    """Calls the caller back; when he answers, the callee.
+    """Calls the caller back; when the caller answers, the callee.
 
     Args:
         seconds: how long the caller is rung.
@@ -123,33 +129,34 @@ class CallbackCall(PlacedCall):
         self._seconds = seconds
 
     async def _live(self) -> Ending:
-        # Until somebody's phone rings, whatever is amiss may pass: he goes on waiting.
+        # Until a phone rings, a failure may be temporary: the caller goes on waiting.
         self.done = False
-        priced = self.context.admit(self.caller, self.waiting.number, self.request, self.record)
+        priced = self.context.admission.admit(
+            self.caller, self.waiting.number, self.request, self.record
+        )
         route = priced.presented.route
         if not isinstance(route, ToLine) or route.line.id != self.callee.id:
             self.done = True
             raise Refusal(404, "completion_number_moved")
-        self.context.admitted(self, self.record)
+        self.context.live_calls.admitted(self.id, self.record)
         self.done = True
         await self._authorize(priced)
         ended = await self._call_back(priced.presented.identity)
         if ended is not None:
             self.done = ended.ended_by not in ENDED_BY_SWITCH
             return ended
-        self.ringing = Ringing(self, await self.context.attempts(priced, self.request))
-        outcome = await self.ringing.until_answered()
+        outcome = await self._ring(await self.context.dialer.attempts(priced, self.request))
         if isinstance(outcome, Ending):
             self.done = outcome.ended_by not in ENDED_BY_SWITCH
             return outcome
         await self._answer(outcome)
-        return await talk(self)
+        return await self.talk()
 
     def order_ports(self, signalling: str) -> asyncio.Future[MediaSession]:
         return self.context.media.open(None, None)
 
     async def _call_back(self, identity: Identity) -> Ending | None:
-        """Ring the caller, as the one whom he waits for; how the call ended if he can't be had.
+        """Ring the caller, with the caller id of the callee; how the call ended if it failed.
 
         Args:
             identity: of the caller, for the callee.
@@ -163,14 +170,14 @@ class CallbackCall(PlacedCall):
         self.parties.put("a", session, line, identity)
         self.media.join("a", LegSecurity.of(session))
         self.parties.name("b", shown)
-        self.opening.offer = CallMedia.read(response.description or session.remote_description)
-        self.learn("a", self.opening.offer)
+        self.early_media.offer = CallMedia.read(response.description or session.remote_description)
+        self.legs.learn("a", self.early_media.offer)
         self._sound_of_ringing(line)
         return None
 
     def _offer_to_caller(self, party: Line | Trunk | None, flow: Flow) -> tuple[bytes, LegSecurity]:
-        """Our own, since nobody has offered us anything."""
-        security = self.context.security(party, flow)
+        """Our own offer, since no caller has made one."""
+        security = self.context.security.of_leg(party, flow)
         self.media.join("a", security)
         return self.media.offer_itself("a"), security
 
@@ -179,8 +186,8 @@ class CallbackCall(PlacedCall):
         return self.caller.line
 
     def _sound_of_ringing(self, line: Line) -> None:
-        """What the caller hears until the callee answers."""
-        announcer = self.context.announcer
+        """Play the announcement and ringback until the callee answers."""
+        announcer = self.context.features.announcer
         phrase = ("cc-callback", Digits(self.waiting.number))
         said = announcer.announce(line.language, phrase)
         self.context.log.info(
@@ -188,16 +195,18 @@ class CallbackCall(PlacedCall):
             tokens=" ".join(said.tokens),
         )  # fmt: skip
         self.sound.hear("a", "prompts")
-        self.sound.play("a", said.items).add_done_callback(_seen)
-        self.sound.play("a", [PlayItem(tone="ringback")], repeat=True).add_done_callback(_seen)
+        self.sound.play("a", said.items).add_done_callback(_ignore_failure)
+        self.sound.play("a", [PlayItem(tone="ringback")], repeat=True).add_done_callback(
+            _ignore_failure
+        )
 
-    def progress(self, session: Session, response: Response, *, early: bool = True) -> None:
-        """The caller hears it ring already."""
-        self.payers.rang(self.context.wall_ms())
-        self.context.changed(self)
+    def progress(self, session: Session, response: Response, early: bool) -> None:
+        """The caller hears ringback already."""
+        self.payers.rang(self.context.clock.wall_ms())
+        self.legs.changed()
 
     def accept_caller(self, description: bytes) -> None:
-        """He has answered us long ago; what was agreed with him stands."""
+        """The caller has answered before; what was agreed then stands."""
         self.sound.stop_playing("a")
         self.sound.hear("a", "peer")
 
@@ -236,14 +245,14 @@ class ShortRing(PlacedCall):
         return endings.hung_up("caller")
 
     def _no_offer(self, party: Line | Trunk | None, flow: Flow) -> tuple[bytes, LegSecurity]:
-        """There is nothing to be heard."""
-        return b"", self.context.security(party, flow)
+        """No offer: there is nothing to be heard."""
+        return b"", self.context.security.of_leg(party, flow)
 
 
 def _request(context: CallContext, waiting: Waiting, caller: Line) -> Request:
-    """What the caller would have sent."""
-    uri = b"sip:%s@%s" % (waiting.number.encode("ascii"), context.domain)
-    own = b"<sip:%s@%s>" % (caller.number.encode("ascii"), context.domain)
+    """The INVITE that the caller would have sent."""
+    uri = b"sip:%s@%s" % (waiting.number.encode("ascii"), context.signalling.domain)
+    own = b"<sip:%s@%s>" % (caller.number.encode("ascii"), context.signalling.domain)
     fields = [
         (b"From", own + b";tag=completion"),
         (b"To", b"<" + uri + b">"),
@@ -256,6 +265,6 @@ def _request(context: CallContext, waiting: Waiting, caller: Line) -> Request:
     return Request.build("INVITE", uri, fields)
 
 
-def _seen(future: asyncio.Future[Played]) -> None:
+def _ignore_failure(future: asyncio.Future[Played]) -> None:
     if not future.cancelled():
-        future.exception()  # a worker that died is told of by itself
+        future.exception()  # a worker that died is reported by itself

@@ -86,9 +86,9 @@ class CompletionDesk:
     ) -> Waiting:
         """The caller's attempt failed, just now."""
         context = self._context
-        now = context.wall_ms()
+        now = context.clock.wall_ms()
         waiting = Waiting(
-            context.agent.stack.token(),
+            context.signalling.agent.stack.token(),
             caller.id,
             callee.id,
             number,
@@ -124,7 +124,7 @@ class CompletionDesk:
         if end.status == 200 and caller is not None:
             self._reached(call, caller, callee)
         if callee is None and end.status != 200 and end.cause in ENGAGED:
-            rung = call.context.stages.directory.line_by_number(call.record.called)
+            rung = call.context.admission.stages.directory.line_by_number(call.record.called)
             callee = rung if rung is not None and rung.id in call.line_ids else None
         for line in {line.id: line for line in (caller, callee) if line is not None}.values():
             if self._calls.count_of_line(line) == 0:
@@ -141,11 +141,11 @@ class CompletionDesk:
 
     def replied(self, line: Line, number: str, body: bytes) -> bool:
         """Whether a text accepts an offer by text; it is no text for anybody then."""
-        callee = self._context.stages.directory.line_by_number(number)
+        callee = self._context.admission.stages.directory.line_by_number(number)
         if callee is None or body.strip() != texts.ACCEPTS:
             return False
         waiting = self.queue.between(line.id, callee.id)
-        now = self._context.wall_ms()
+        now = self._context.clock.wall_ms()
         if waiting is None or waiting.state != "offered":
             return False
         if waiting.action(now, self._windows) == "forget":
@@ -159,7 +159,7 @@ class CompletionDesk:
 
     def _is_back(self, callee_id: int, reason: Reason) -> None:
         if self.queue.waits_for(callee_id):
-            self._returned[callee_id, reason] = self._context.wall_ms()
+            self._returned[callee_id, reason] = self._context.clock.wall_ms()
             self._serve(callee_id)
 
     def _is_free(self, caller_id: int) -> None:
@@ -170,7 +170,7 @@ class CompletionDesk:
     def _reached(self, call: Call, caller: Line, callee: Line | None) -> None:
         """Who talked with somebody waits for him no more. If a mailbox or forwarding took the
         call, he is told by text when the other returns (D6)."""
-        called = call.context.stages.directory.line_by_number(call.record.called)
+        called = call.context.admission.stages.directory.line_by_number(call.record.called)
         if called is None:
             return
         waiting = self.queue.between(caller.id, called.id)
@@ -178,7 +178,7 @@ class CompletionDesk:
             if waiting is not None:
                 self.queue.remove(waiting)
             return
-        reason = call.taken_as
+        reason = call.legs.state.diverted_as
         if reason not in ("busy", "unreachable") or not self.offerable(
             caller, called, reason, by_text=True
         ):
@@ -196,7 +196,7 @@ class CompletionDesk:
         """
         if self._calls.draining:
             return
-        directory = self._context.stages.directory
+        directory = self._context.admission.stages.directory
         callee = directory.line(callee_id)
         for waiting in self.queue.waits_for(callee_id):
             caller = directory.line(waiting.caller_id)
@@ -210,7 +210,7 @@ class CompletionDesk:
 
     def _do(self, waiting: Waiting, caller: Line, callee: Line) -> None:
         back = self._returned.get((callee.id, waiting.reason), 0) >= waiting.asked_at
-        action = waiting.action(self._context.wall_ms(), self._windows)
+        action = waiting.action(self._context.clock.wall_ms(), self._windows)
         if action == "forget":
             self.queue.remove(waiting)
         elif waiting.state == "accepted" and action == "connect":
@@ -229,12 +229,12 @@ class CompletionDesk:
             self._text(waiting, callee, self._shown(waiting, caller), text, None)
         elif action == "offer":
             text = texts.back(caller.language or self._language, waiting.number)
-            now = self._context.wall_ms()
+            now = self._context.clock.wall_ms()
             self._text(waiting, caller, identity_of(callee), text,
                        replace(waiting, state="offered", since=now))  # fmt: skip
 
     def _is_free_to_talk(self, line: Line) -> bool:
-        stages = self._context.stages
+        stages = self._context.admission.stages
         if line.id in self._under_way or stages.calls_of(line):
             return False
         try:
@@ -281,8 +281,8 @@ class CompletionDesk:
                 self.queue.put(then)
 
         self._texting.add(waiting.id)
-        self._texts.notify(to, shown, text, told, self._context.loop.time())
-        self._context.drain()
+        self._texts.notify(to, shown, text, told, self._context.clock.now())
+        self._context.signalling.drain()
 
     def _placed_over(self, call: PlacedCall) -> None:
         waiting = call.waiting

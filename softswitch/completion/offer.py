@@ -33,15 +33,15 @@ async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | 
     Raises:
         StoreError, MediaError, SipError: nothing could be offered.
     """
-    found = _wanted(desk, call, refusal)
-    if found is None:
+    found, offered = _wanted(desk, call, refusal), call.offer
+    if found is None or offered is None:
         return None
     caller, callee, reason = found
     if not call.payers.meters[0].open and not await _can_pay(call, callee):
         return None
     shown = call.caller_identity.presented is not None
     waiting = desk.add(caller, callee, call.record.called, shown, reason, "declined")
-    if not call.context.announcer.announce(caller.language, (question(reason),)).language:
+    if not call.context.features.announcer.announce(caller.language, (question(reason),)).language:
         return None  # no recording of it: nobody could accept what he doesn't understand
     desk.ask(waiting)
     try:
@@ -49,10 +49,12 @@ async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | 
         service = partial(_ask, desk, call, waiting)
         end = Ending.refused(refusal)
         if desk.answers:
-            return await call.service_leg.serve_unpaid(end, service)
-        await call.opening.alone()
+            return await call.serve_unpaid(end, service)
+        await call.early_media.open_alone()
         # The offer has said why the call failed.
-        return await serve_early(call, service) or replace(end, told=True)
+        return await serve_early(call.legs, offered, service, call.context.log) or replace(
+            end, told=True
+        )
     finally:
         desk.decided(waiting)
 
@@ -65,7 +67,7 @@ def _wanted(desk: CompletionDesk, call: Call, refusal: Refusal) -> tuple[Line, L
         return None
     if call.offer is None or len(call.payers.records) > 1 or len(call.payers.meters) != 1:
         return None
-    directory = call.context.stages.directory
+    directory = call.context.admission.stages.directory
     callee = directory.line_by_number(call.record.called)
     if callee is None or directory.bar(callee, "incoming") is not None:
         return None
@@ -83,12 +85,12 @@ async def _can_pay(call: Call, callee: Line) -> bool:
     context = call.context
     route = ToLine(callee.number, callee, ())
     try:
-        dialled = context.stages.number(call.request.uri.user or "")
-        priced = context.stages.price(
-            call.caller, route, call.request, context.wall_ms(), dialled.withheld
+        dialled = context.admission.stages.number(call.request.uri.user or "")
+        priced = context.admission.stages.price(
+            call.caller, route, call.request, context.clock.wall_ms(), dialled.withheld
         )
         call.record.priced(call.caller, priced)
-        context.admitted(call, call.record)
+        context.live_calls.admitted(call.id, call.record)
         call.parties.name("a", priced.presented.identity)
         await call.payers.meters[0].reserve(priced)
     except (Refusal, BillingError):

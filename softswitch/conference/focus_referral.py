@@ -1,8 +1,8 @@
-"""The focus of a conference calls somebody, or sends somebody away, as its owner wants it by REFER
-(RFC 4579 sections 5.5 and 5.11).
+"""REFER to the focus of a conference: its owner has a party called, or removed (RFC 4579 sections
+5.5 and 5.11).
 
-Whoever is called so is a leg of a call of the owner's line: admitted, priced, limited and paid as
-if it had dialled itself (A6). The place is kept for him while he is rung (A8).
+The party that is called is a leg of a call of the owner's line: admitted, priced, limited and paid
+as if that line had dialled (A6). Its place is kept while its phone rings (A8).
 """
 
 from __future__ import annotations
@@ -21,11 +21,9 @@ from sip.session import Session
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.call.call import Call
 from softswitch.call.ending import Ending
-from softswitch.call.established import merging
-from softswitch.call.established.established_call import talk
-from softswitch.call.media.leg_security import LegSecurity
+from softswitch.call.established.merging import key_of
 from softswitch.call.media.media import CallMedia
-from softswitch.call.ringing.ringing import Ringing, Winner
+from softswitch.call.ringing.ringing import Winner
 from softswitch.conference.hall import Conference, Full, Member
 from softswitch.subscribers.refusal import Refusal
 
@@ -34,32 +32,34 @@ if TYPE_CHECKING:
     from softswitch.subscribers.directory import Line
 
 Tell = Callable[[int], None]
-"""Hears by SIP statuses how it goes; the first final one is the last."""
+"""Called with SIP statuses; the first final one is the last."""
 METHODS = frozenset({"INVITE", "BYE"})
 
 
-def asked(member: Member, session: Session, request: Request, flow: Flow) -> None:
-    """A REFER came in the dialog of somebody who is in a conference."""
-    call = member.call
-    now = call.now()
+def asked(
+    context: CallContext, member: Member, session: Session, request: Request, flow: Flow
+) -> None:
+    """A REFER came in the dialog of a member."""
+    legs = member.legs
+    now = legs.now()
     if not member.owner:
         session.refuse_refer(403, flow, now)
         return
     try:
-        refer_to = _wish(request)
+        refer_to = _refer_to(request)
     except ParseError as error:
         session.refuse_refer(error.status, flow, now)
         return
     session.accept_refer(flow, now)
     referral = session.referral
-    assert isinstance(call.caller, LineCaller)
+    assert isinstance(legs.caller, LineCaller)
 
     def tell(status: int) -> None:
         if referral is not None:
-            referral.tell(status, call.context.loop.time())
-            call.context.drain()
+            referral.tell(status, legs.now())
+            legs.drain()
 
-    _carry_out(call.context, member.conference, call.caller.line, refer_to, tell)
+    _carry_out(context, member.conference, legs.caller.line, refer_to, tell)
 
 
 def asked_outside(context: CallContext, received: Received, caller: Caller, now: float) -> None:
@@ -72,21 +72,21 @@ def asked_outside(context: CallContext, received: Received, caller: Caller, now:
     """
     if not isinstance(caller, LineCaller):
         raise Refusal(403, "conference_owner_only")
-    conference = context.hall.conference(merging.key_of(caller.line))
+    conference = context.features.hall.conference(key_of(caller.line))
     if conference is None:
         raise Refusal(404, "conference_none")
-    refer_to = _wish(received.request)
-    referral = context.agent.open_referral(received, now)
+    refer_to = _refer_to(received.request)
+    referral = context.signalling.agent.open_referral(received, now)
 
     def tell(status: int) -> None:
-        referral.tell(status, context.loop.time())
-        context.drain()
+        referral.tell(status, context.clock.now())
+        context.signalling.drain()
 
     _carry_out(context, conference, caller.line, refer_to, tell)
 
 
-def _wish(request: Request) -> ReferTo:
-    """Raises ParseError: 400, malformed, or neither to call somebody nor to send him away."""
+def _refer_to(request: Request) -> ReferTo:
+    """Raises ParseError: 400, malformed, or neither INVITE nor BYE."""
     refer_to = ReferTo.parse(request)
     if refer_to.method not in METHODS or refer_to.replaces is not None:
         raise ParseError("A conference is referred to by INVITE and BYE alone")
@@ -98,21 +98,21 @@ def _carry_out(
 ) -> None:
     digits = refer_to.uri.user or ""
     if refer_to.method == "BYE":
-        tell(_send_away(context, conference, digits))
+        tell(_remove(context, conference, digits))
         return
     call = InvitedCall(context, conference, line, digits, tell)
     try:
-        context.hall.expect(conference, call)
+        context.features.hall.expect(conference, call.legs)
     except Full:
         tell(486)
         return
-    context.begin(call)
+    context.live_calls.begin(call)
 
 
-def _send_away(context: CallContext, conference: Conference, digits: str) -> int:
-    """A status."""
+def _remove(context: CallContext, conference: Conference, digits: str) -> int:
+    """Remove the member with this number; a SIP status."""
     try:
-        number = context.stages.number(digits).number
+        number = context.admission.stages.number(digits).number
     except Refusal as refusal:
         return refusal.status
     member = conference.named(number)
@@ -123,7 +123,7 @@ def _send_away(context: CallContext, conference: Conference, digits: str) -> int
 
 
 class InvitedCall(Call):
-    """A call of a line to somebody who then is in its conference.
+    """A call of a line to a party that then is in its conference.
 
     Args:
         line: who pays.
@@ -140,15 +140,12 @@ class InvitedCall(Call):
 
     async def _live(self) -> Ending:
         priced = self._admit()
-        await merging.check_parallel(self, priced)
+        await self._check_parallel(priced)
         await self._authorize(priced)
-        # What is offered is our own; there is nobody on the caller's side to be taught to.
-        self.media.join(
-            "a", LegSecurity("off", confidential=False, draw=self.context.agent.stack.octets)
-        )
-        self.opening.offer = CallMedia.read(self.media.offer_itself("a"))
-        self.ringing = Ringing(self, await self.context.attempts(priced, self.request))
-        outcome = await self.ringing.until_answered()
+        # The offer is our own: no phone is on the caller's side.
+        self.media.join("a", self.context.security.unencrypted())
+        self.early_media.offer = CallMedia.read(self.media.offer_itself("a"))
+        outcome = await self._ring(await self.context.dialer.attempts(priced, self.request))
         if isinstance(outcome, Ending):
             return outcome
         await self._take(outcome)
@@ -158,42 +155,42 @@ class InvitedCall(Call):
         return self.context.media.open(None, None, beside=self._conference.home)
 
     async def _be_in(self, winner: Winner) -> Ending:
-        hall, conference = self.context.hall, self._conference
+        hall, conference = self.context.features.hall, self._conference
         if hall.conference(conference.key) is not conference:
             return Ending("caller", 200, 16, rule="conference: it is over")
-        member = hall.join(conference.key, self._line, self, "b", owner=False)
+        member = hall.join(conference.key, self._line, self.legs, "b", owner=False)
         self._tell(200)
         self.recording.follow()
         self.service_leg.bring(member, anew=winner.moves)
-        return await talk(self)
+        return await self.talk()
 
-    def progress(self, session: Session, response: Response, *, early: bool = True) -> None:
-        """Only the owner hears of it, in words."""
-        self.payers.rang(self.context.wall_ms())
-        self.context.changed(self)
+    def progress(self, session: Session, response: Response, early: bool) -> None:
+        """The owner is told by NOTIFY."""
+        self.payers.rang(self.context.clock.wall_ms())
+        self.legs.changed()
         self._tell(response.status)
 
     async def _refused(self, refusal: Refusal) -> Ending:
-        """Nobody is there to whom anything could be offered."""
+        """There is no caller to whom anything could be offered."""
         return Ending.refused(refusal)
 
     async def _close(self, end: Ending) -> None:
-        self.context.hall.forget(self._conference, self)
-        self._tell(max(end.status, 400) if self.answered_at is None else 487)
+        self.context.features.hall.forget(self._conference, self.legs)
+        self._tell(max(end.status, 400) if not self.answered else 487)
         await super()._close(end)
 
     def _turn_away(self, end: Ending, now: float) -> None:
-        """There is nobody who waits for our answer."""
+        """There is no caller's INVITE to answer."""
 
 
 def _request(context: CallContext, line: Line, digits: str) -> Request:
-    """What the owner would have sent."""
-    uri = b"sip:%s@%s" % (digits.encode("utf-8", "replace"), context.domain)
-    own = b"<sip:%s@%s>" % (line.number.encode("ascii"), context.domain)
+    """The INVITE that the owner would have sent."""
+    uri = b"sip:%s@%s" % (digits.encode("utf-8", "replace"), context.signalling.domain)
+    own = b"<sip:%s@%s>" % (line.number.encode("ascii"), context.signalling.domain)
     fields = [
         (b"From", own + b";tag=conference"),
         (b"To", b"<" + uri + b">"),
-        (b"Call-ID", b"conference-" + context.agent.stack.token().encode("ascii")),
+        (b"Call-ID", b"conference-" + context.signalling.agent.stack.token().encode("ascii")),
         (b"CSeq", b"1 INVITE"),
         (b"Max-Forwards", b"70"),
     ]

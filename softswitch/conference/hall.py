@@ -25,7 +25,7 @@ from softswitch.subscribers.pin_tries import Secret
 
 if TYPE_CHECKING:
     from rtp.session import MediaSession
-    from softswitch.call.call import Call
+    from softswitch.call.legs import Legs
     from softswitch.call.media.media import Side
 
 SERVICE = "conference"
@@ -40,26 +40,38 @@ class Full(Exception):
 
 
 class Member:
-    """A leg in a conference."""
+    """A party in a conference: one side of a call.
 
-    __slots__ = ("call", "conference", "muted", "over", "owner", "side")
+    Args:
+        owner: it owns the conference.
+    """
 
-    def __init__(self, conference: Conference, call: Call, side: Side, *, owner: bool) -> None:
+    __slots__ = ("_hall", "conference", "legs", "muted", "over", "owner", "side")
+
+    def __init__(
+        self, hall: Hall, conference: Conference, legs: Legs, side: Side, *, owner: bool
+    ) -> None:
+        self._hall = hall
         self.conference = conference
-        self.call = call
+        self.legs = legs
         self.side: Side = side
         self.owner = owner
         self.muted = False
         self.over = asyncio.Event()
-        """He is to go."""
+        """Set when the member is to leave."""
 
     def listen(self) -> None:
         """Hear the others, and be heard by them; they hear a tone."""
-        self.call.sound.hear(self.side, "room", self.conference.id, muted=self.muted, tones=True)
+        self.legs.sound.hear(self.side, "room", self.conference.id, muted=self.muted, tones=True)
 
     def mute(self, muted: bool) -> None:
+        """Take the member's voice out of the conference, or put it back."""
         self.muted = muted
-        self.call.sound.mute(self.side, muted)
+        self.legs.sound.mute(self.side, muted)
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self._hall.leave(self)
 
 
 class Conference:
@@ -77,13 +89,13 @@ class Conference:
         self.line = line
         self.home = home
         self.members: list[Member] = []
-        self.coming: list[Call] = []
-        """Of those who are being called to it; each has a place already."""
+        self.coming: list[Legs] = []
+        """The calls to parties that are being invited; each has a place already."""
 
     def named(self, number: str) -> Member | None:
-        """Who is in it by this number; the owner isn't meant."""
+        """The member with this number, unless it is the owner."""
         for member in self.members:
-            if not member.owner and member.call.identity(member.side).asserted == number:
+            if not member.owner and member.legs.identity(member.side).asserted == number:
                 return member
         return None
 
@@ -177,9 +189,9 @@ class Hall:
 
     # Coming and going
 
-    def join(self, key: Key, line: Line, call: Call, side: Side, *, owner: bool) -> Member:
+    def join(self, key: Key, line: Line, legs: Legs, side: Side, *, owner: bool) -> Member:
         """Take a place. The call's sound may still have to come to where the conference is
-        (:func:`softswitch.call.media.worker_move.move_to_worker_of`).
+        (:mod:`softswitch.call.media.worker_move`).
 
         Args:
             line: the owner's, if the conference begins with this.
@@ -189,31 +201,31 @@ class Hall:
         """
         conference = self._conferences.get(key)
         if conference is None:
-            conference = Conference(next(self._numbers), key, line, call.sound)
+            conference = Conference(next(self._numbers), key, line, legs.sound)
             self._conferences[key] = conference
-        self._check_places(conference, call)
-        self.forget(conference, call)
-        member = Member(conference, call, side, owner=owner)
+        self._check_places(conference, legs)
+        self.forget(conference, legs)
+        member = Member(self, conference, legs, side, owner=owner)
         conference.members.append(member)
         self._on_changed(conference)
         return member
 
-    def expect(self, conference: Conference, call: Call) -> None:
-        """Keep a place for somebody who is being called.
+    def expect(self, conference: Conference, legs: Legs) -> None:
+        """Keep a place for a party that is being invited.
 
         Raises:
             Full: there is none.
         """
-        self._check_places(conference, call)
-        conference.coming.append(call)
+        self._check_places(conference, legs)
+        conference.coming.append(legs)
 
-    def forget(self, conference: Conference, call: Call) -> None:
-        """Whoever was being called has come, or doesn't."""
-        if call in conference.coming:
-            conference.coming.remove(call)
+    def forget(self, conference: Conference, legs: Legs) -> None:
+        """The invited party has come, or will not."""
+        if legs in conference.coming:
+            conference.coming.remove(legs)
 
-    def _check_places(self, conference: Conference, call: Call) -> None:
-        taken = len(conference.members) + len(conference.coming) - (call in conference.coming)
+    def _check_places(self, conference: Conference, legs: Legs) -> None:
+        taken = len(conference.members) + len(conference.coming) - (legs in conference.coming)
         if taken >= self.settings.max_members:
             raise Full
 
@@ -238,7 +250,7 @@ class Hall:
         """It is over for all; who comes now begins another one."""
         for member in conference.members:
             member.over.set()
-        for call in conference.coming:
-            call.post(HangUp("caller", "conference: it is over"))
+        for legs in conference.coming:
+            legs.post(HangUp("caller", "conference: it is over"))
         if self._conferences.get(conference.key) is conference:
             del self._conferences[conference.key]

@@ -25,9 +25,10 @@ from softswitch.admission.addressing import no_address
 from softswitch.admission.admission import BindingsOf, Stages
 from softswitch.admission.authentication import Authenticator
 from softswitch.admission.settings import least_cost, number_plan
-from softswitch.call.context import Limits, Media, TrunkFlows
 from softswitch.call.live_calls import LiveCalls
-from softswitch.call.media.call_tones import Tones
+from softswitch.call.media.call_relay import Media
+from softswitch.call.ringing.attempts import TrunkFlows
+from softswitch.call.settings import Limits, Tones
 from softswitch.completion.queue import WaitingQueue
 from softswitch.completion.store import CompletionStore
 from softswitch.conference.hall import Conference, Hall
@@ -432,12 +433,10 @@ def call_limits(config: Config) -> Limits:
         park_seconds=config.calls.park_seconds,
         serial_ring_seconds=config.calls.serial_ring_seconds,
         follows_redirects=config.calls.redirects == "follow",
-        srtp=config.media.srtp,
         transcodes=config.media.transcode,
         announces=config.announcements.mode,
         warnings_seconds=config.announcements.warnings_seconds,
         announces_unanswered=config.announcements.unanswered,
-        dtmf=config.media.dtmf,
     )
 
 

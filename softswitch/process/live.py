@@ -143,10 +143,10 @@ def conference_list(live: Live) -> list[Row]:
             "kind": conference.key[0],
             "number": conference.key[1],
             "owner": conference.line.number,
-            "member": member.call.identity(member.side).asserted or None,
+            "member": member.legs.identity(member.side).asserted or None,
             "owns": member.owner,
             "muted": member.muted,
-            "call": member.call.id,
+            "call": member.legs.id,
         }
         for conference in live.switch.hall.conferences
         for member in conference.members
@@ -238,7 +238,7 @@ def _call(context: Context, switch: Switch, call_id: str) -> Call:
 
 async def _media(call: Call) -> Row | None:
     """What the relay has counted so far, as the CDR will show it."""
-    session = call.opening.session
+    session = call.relay.session
     if session is None:
         return None
     try:

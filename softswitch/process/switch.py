@@ -17,12 +17,19 @@ from sip.session import Session
 from sip.stack import Tap
 from softswitch.admission.addressing import Addressing
 from softswitch.call.call import Call
+from softswitch.call.call_admission import CallAdmission
 from softswitch.call.charging.accounting import SettlementDesk
-from softswitch.call.context import CallContext
+from softswitch.call.charging.charging import Charging
+from softswitch.call.clock import Clock
+from softswitch.call.context import CallContext, CallNews, Signalling
 from softswitch.call.ending import Ending
 from softswitch.call.established.merging import key_of
+from softswitch.call.features import Features
+from softswitch.call.legs import Legs
 from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.live_calls import LiveCalls
+from softswitch.call.media.leg_security import SecurityPolicy
+from softswitch.call.ringing.attempts import Dialer
 from softswitch.completion.desk import CompletionDesk
 from softswitch.completion.offer import offer
 from softswitch.conference.hall import Conference
@@ -177,39 +184,38 @@ class Switch:
 
     def _call_context(self, machine: Machine, network: Network) -> CallContext:
         config = self._config
+        clock = Clock(machine.loop, machine.wall_ms)
+        domain = config.switch.domain.encode("ascii")
+        limits = rooms.call_limits(config)
+        desk = SettlementDesk(self.money, machine.log, self.settled)
         return CallContext(
-            loop=machine.loop,
-            agent=self.agent,
+            clock=clock,
+            signalling=Signalling(self.agent, self.endpoint.drain, domain),
             media=network.media,
-            money=self.money,
-            desk=SettlementDesk(self.money, machine.log, self.settled),
-            stages=self.stages,
-            announcer=self.announcer,
-            limits=rooms.call_limits(config),
-            tones=rooms.tones(config),
-            log=machine.log,
-            domain=config.switch.domain.encode("ascii"),
-            node=config.switch.node,
             media_address=config.media_address,
-            drain=self.endpoint.drain,
-            wall_ms=machine.wall_ms,
-            trunk_flows=network.trunk_flows,
-            service_desk=self.service_desk,
+            security=SecurityPolicy(config.media.srtp, config.media.dtmf, self.agent.stack.octets),
+            charging=Charging(self.money, desk, config.switch.node),
+            admission=CallAdmission(self.stages, clock),
+            dialer=Dialer(domain, limits, network.trunk_flows, self.voicemail, self._trusts),
+            limits=limits,
+            tones=rooms.tones(config),
+            features=self._features(),
+            live_calls=self.live_calls,
+            news=CallNews(self._leg_joined, self._changed, self._ended),
+            log=machine.log,
+        )
+
+    def _features(self) -> Features:
+        return Features(
+            announcer=self.announcer,
+            hall=self.hall,
             voicemail=self.voicemail,
             recordings=self.recordings,
-            hall=self.hall,
-            calls_of=self.live_calls.of_line,
+            service_desk=self.service_desk,
             self_service=self.self_service,
-            tell=self._tell,
+            send_text=self._tell,
             take_message=take_message,
-            trusts=self._trusts,
-            offer=self._offer,
-            begin=self.live_calls.begin,
-            admitted=self.live_calls.admitted,
-            left=self.live_calls.left,
-            joined=self._joined,
-            changed=self._changed,
-            ended=self._ended,
+            offer_completion=self._offer,
         )
 
     # What the user agent tells
@@ -223,7 +229,7 @@ class Switch:
             case SubscriptionEnded(subscription):
                 self.watchers.ended(subscription)
             case Refreshed(session):
-                if isinstance(session.owner, Call):
+                if isinstance(session.owner, Legs):
                     session.owner.relearn_sound(session)
             case _:
                 if event.session.owner is not None:
@@ -249,12 +255,13 @@ class Switch:
         self.completion.registered(line, anew=anew)
         self.line_texts.registered(line)
 
-    def _joined(self, call: Call, session: Session) -> None:
+    def _leg_joined(self, call_id: str, session: Session) -> None:
         if self.recorder is not None:
-            self.recorder.join(call.id, session.dialog.call_id)
+            self.recorder.join(call_id, session.dialog.call_id)
 
-    def _changed(self, call: Call) -> None:
-        """A call's state is another, or its lines are: who watches them is told."""
+    def _changed(self, call_id: str) -> None:
+        """Tell the watchers of a call's lines that its state or its lines have changed."""
+        call = self.calls[call_id]
         self.live_calls.joined_lines(call)
         if self.watchers.calls_changed(call.line_ids, self._loop.time()):
             self.endpoint.drain()

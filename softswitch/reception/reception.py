@@ -18,12 +18,12 @@ from softswitch.admission.addressing import Addressing, check_way
 from softswitch.admission.authentication import Authenticator, Caller, LineCaller
 from softswitch.call.call import Call
 from softswitch.call.context import CallContext
-from softswitch.call.established.merging import FOCUS, HandOver
-from softswitch.call.established.renegotiation import Asker
+from softswitch.call.established.merging import FOCUS
 from softswitch.call.ivr.service_call import ServiceCall
+from softswitch.call.legs import Legs
+from softswitch.call.letters import HandOver, PickUp, Replace
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media.media import Side
-from softswitch.call.ringing.pick_up import PickUp
 from softswitch.conference import focus_referral
 from softswitch.reception.refused_registrations import (
     RefusedRegistrations,
@@ -61,7 +61,7 @@ class Reception:
     def receive(self, event: Received | Resubscribed) -> None:
         """Serve a request, or answer why not."""
         request, flow = event.request, event.flow
-        agent = self.context.agent
+        agent = self.context.signalling.agent
         try:
             self._serve(event)
         except SipError as error:
@@ -82,11 +82,11 @@ class Reception:
 
     def _note_refused(self, request: Request, flow: Flow, status: int, reason: str) -> None:
         if request.method == "REGISTER":
-            now = self.context.wall_ms() / 1000
+            now = self.context.clock.wall_ms() / 1000
             self.refused.note(request, flow.remote[0], status, reason, now)
 
     def _serve(self, event: Received | Resubscribed) -> None:
-        now = self.context.loop.time()
+        now = self.context.clock.now()
         check_way(event.request, event.flow)
         match event:
             case Received(Request(method="REGISTER")):
@@ -126,7 +126,7 @@ class Reception:
 
         It is asked by whatever name the balancer has for us."""
         self._refuse_while_draining()
-        agent = self.context.agent
+        agent = self.context.signalling.agent
         accepted = (b"Accept", b", ".join((b"application/sdp", ACCEPT[1])))
         abilities = [field for field in agent.stack.capabilities if field[0] != b"Accept"]
         fields = (*abilities, accepted, ALLOW_EVENTS)
@@ -136,7 +136,7 @@ class Reception:
         watcher = self.authenticator.subscriber(received.request, received.flow, now)
         self.addressing.check(received.request, received.flow)
         user = received.request.uri.user
-        stages = self.context.stages
+        stages = self.context.admission.stages
         own = user is None or stages.answering(user) == FOCUS  # the focus is each line's own
         target = watcher if own or user is None else stages.directory.line_by_login(user)
         if user is not None and target is None:
@@ -152,7 +152,7 @@ class Reception:
         """
         self._refuse_while_draining()
         caller = self._caller(received, now)
-        if self.context.stages.answering(received.request.uri.user or "") != FOCUS:
+        if self.context.admission.stages.answering(received.request.uri.user or "") != FOCUS:
             raise Refusal(403, "refer_outside_dialog")
         focus_referral.asked_outside(self.context, received, caller, now)
 
@@ -162,7 +162,7 @@ class Reception:
         caller = self._caller(received, now)
         replaces = received.request.get(b"replaces")
         join = received.request.get(b"join")
-        if self.context.stages.answering(received.request.uri.user or "") == FOCUS:
+        if self.context.admission.stages.answering(received.request.uri.user or "") == FOCUS:
             self._to_focus(received, caller, join or replaces, now)
             return
         if join is not None:  # RFC 3911: only the focus can mix
@@ -186,7 +186,7 @@ class Reception:
             dialog = parse_replaces(along)[0]
             held, side = self._held(dialog)
             line = held.line_of(side)
-            if held.state != "talking" or not isinstance(caller, LineCaller) or line is None:
+            if not isinstance(caller, LineCaller) or line is None:
                 raise Refusal(481, "conference_call_unknown")
             if line.id != caller.line.id:
                 raise Refusal(403, "conference_call_of_other")
@@ -200,8 +200,8 @@ class Reception:
 
     def _begin(self, caller: Caller, request: Request, session: Session) -> None:
         call = self._call(caller, request, session)
-        session.owner = call
-        call.joined(session)
+        session.owner = call.legs
+        call.legs.joined(session)
         self.calls.begin(call)
 
     def _open_session(self, received: Received, caller: Caller, now: float) -> Session:
@@ -209,12 +209,14 @@ class Reception:
         Contact says."""
         pinned = isinstance(caller, LineCaller)
         owner = caller.line if isinstance(caller, LineCaller) else caller.trunk
-        trusts = partial(self.context.trusts, owner)
-        return self.context.agent.open_session(received, now, pinned=pinned, trusts=trusts)
+        trusts = partial(self.context.dialer.trusts, owner)
+        return self.context.signalling.agent.open_session(
+            received, now, pinned=pinned, trusts=trusts
+        )
 
     def _call(self, caller: Caller, request: Request, session: Session) -> Call:
         """The call that an INVITE asks for: with somebody, or with the switch itself."""
-        name = self.context.stages.answering(request.uri.user or "")
+        name = self.context.admission.stages.answering(request.uri.user or "")
         if name is None:
             return Call(self.context, caller, request, session)
         connects = name in CONNECTING
@@ -237,38 +239,43 @@ class Reception:
         """
         wanted, early_only = parse_replaces(value)
         side: Side | None = None
-        call = self.calls.ringing_in(wanted)
-        if call is None:
-            call, side = self._held(wanted)
-        lines = call.rung if side is None else [call.line_of(side)]
-        accounts = {line.account_id for line in lines if line is not None}
+        ringing = self.calls.ringing_in(wanted)
+        if ringing is not None:
+            legs, lines = ringing.legs, [*ringing.rung]
+        else:
+            legs, side = self._held(wanted)
+            line = legs.line_of(side)
+            lines = [] if line is None else [line]
+        accounts = {line.account_id for line in lines}
         if not isinstance(caller, LineCaller) or caller.line.account_id not in accounts:
             raise Refusal(403, "replaces_other_account")
-        status = self.context.stages.directory.bar(caller.line, "incoming")
+        status = self.context.admission.stages.directory.bar(caller.line, "incoming")
         if status is not None:
             raise Refusal(403, "replaces_line_status", state=status)
         if early_only and side is not None:
             raise Refusal(486, "replaces_answered")
         session = self._open_session(received, caller, now)
-        session.owner = call
+        session.owner = legs
         if side is None:
-            call.post(PickUp(session, caller.line, early_only, wanted))
+            legs.post(PickUp(session, caller.line, early_only, wanted))
         else:
-            call.post(Asker(side, session, line=caller.line))
+            legs.post(Replace(side, session, caller.line))
 
-    def _held(self, dialog: DialogId) -> tuple[Call, Side]:
-        """The call that a dialog belongs to, and on which side. A caller whose call isn't answered
-        can't be replaced: only early dialogs of our own making can (RFC 3891 section 3).
+    def _held(self, dialog: DialogId) -> tuple[Legs, Side]:
+        """The legs of the call that a dialog belongs to, and its side there. A caller whose call is
+        not answered can't be replaced: only early dialogs of our own making can (RFC 3891 section
+        3).
 
         Raises:
             Refusal: 481.
         """
-        held = self.context.agent.session(dialog)
-        call = None if held is None else held.owner
-        talks = isinstance(call, Call) and call.state == "talking" and not call.over
-        if held is None or not isinstance(call, Call) or not talks or held not in call.parties:
+        held = self.context.signalling.agent.session(dialog)
+        legs = None if held is None else held.owner
+        if held is None or not isinstance(legs, Legs) or not legs.talking:
             raise Refusal(481, "replaces_call_unknown")
-        return call, call.side_of(held)
+        if held not in legs.parties:
+            raise Refusal(481, "replaces_call_unknown")
+        return legs, legs.side_of(held)
 
     def _refuse_while_draining(self) -> None:
         if self.calls.draining:

@@ -97,7 +97,7 @@ class RegistrationDesk:
         if registration.added or registration.refreshed:
             for call in self._calls_of(line):
                 for leg in call.parties.of_line(line):
-                    call.relearn_sound(leg)
+                    call.legs.relearn_sound(leg)
 
     def _ring_late(self, line: Line, registration: Registration) -> None:
         """A phone that registers while its line's call rings is rung too."""

@@ -12,7 +12,6 @@ from softswitch.admission.authentication import LineCaller
 from softswitch.call.established.merging import key_of
 from softswitch.call.ivr.service_call import ServiceCall
 from softswitch.call.ivr.speaker import Speaker
-from softswitch.call.media.worker_move import move_to_worker_of
 from softswitch.conference import focus_referral
 from softswitch.conference.hall import Full, Hall, Member
 from softswitch.conference.rooms import DialInRoom
@@ -27,7 +26,7 @@ FOREVER_SECONDS = 86_400.0
 
 async def conference_room(call: ServiceCall) -> None:
     """Ask for a room and its PIN, and let the caller in."""
-    hall = call.context.hall
+    hall = call.context.features.hall
     try:
         await _dial_in(call, hall)
     except StoreError as error:
@@ -37,7 +36,7 @@ async def conference_room(call: ServiceCall) -> None:
 
 async def focus(call: ServiceCall) -> None:
     """The conference of a line's own calls: its owner comes in, and hands the others over."""
-    hall, caller = call.context.hall, call.caller
+    hall, caller = call.context.features.hall, call.caller
     if not isinstance(caller, LineCaller):
         return
     line = caller.line
@@ -45,7 +44,7 @@ async def focus(call: ServiceCall) -> None:
         if not await hall.may_hold(line):
             await call.speaker.say("conf-service-needed", interruptible=False)
             return
-        member = hall.join(key_of(line), line, call, "a", owner=True)
+        member = hall.join(key_of(line), line, call.legs, "a", owner=True)
     except Full:
         await call.speaker.say("conf-full", interruptible=False)
         return
@@ -53,7 +52,7 @@ async def focus(call: ServiceCall) -> None:
         call.context.log.error("a conference has no database", call=call.id, why=str(error))
         await call.speaker.say("service-failed")
         return
-    await take_part(member, call.speaker)
+    await take_part(call, member)
 
 
 async def _dial_in(call: ServiceCall, hall: Hall) -> None:
@@ -71,11 +70,11 @@ async def _dial_in(call: ServiceCall, hall: Hall) -> None:
     if not owner and not await _proven(call, hall, room):
         return
     try:
-        member = hall.join(("room", room.number), line, call, "a", owner=owner)
+        member = hall.join(("room", room.number), line, call.legs, "a", owner=owner)
     except Full:
         await call.speaker.say("conf-full", interruptible=False)
         return
-    await take_part(member, call.speaker)
+    await take_part(call, member)
 
 
 async def _proven(call: ServiceCall, hall: Hall, room: DialInRoom) -> bool:
@@ -97,15 +96,15 @@ async def _proven(call: ServiceCall, hall: Hall, room: DialInRoom) -> bool:
     return False
 
 
-async def take_part(member: Member, speaker: Speaker) -> None:
+async def take_part(call: ServiceCall, member: Member) -> None:
     """Be in the conference until it is over, or the call is."""
-    hall = member.call.context.hall
+    speaker, hall = call.speaker, call.context.features.hall
     over = asyncio.ensure_future(member.over.wait())
     try:
-        if not await _arrives(member):
+        if not await _arrives(call, member):
             await speaker.say("service-failed")
             return
-        member.call.service_leg.on_refer = partial(focus_referral.asked, member)
+        call.service_leg.on_refer = partial(focus_referral.asked, call.context, member)
         await _greet(member, speaker)
         member.listen()
         keys = asyncio.ensure_future(_keys(member, speaker, hall))
@@ -115,18 +114,17 @@ async def take_part(member: Member, speaker: Speaker) -> None:
             keys.cancel()
         if not over.done():
             keys.result()
-        member.call.sound.hear(member.side, "prompts")
+        call.sound.hear(member.side, "prompts")
         await speaker.say("conf-ended", interruptible=False)
     finally:
         over.cancel()
         hall.leave(member)
 
 
-async def _arrives(member: Member) -> bool:
-    """Come to the worker in which the conference is; whether that is possible."""
-    call = member.call
+async def _arrives(call: ServiceCall, member: Member) -> bool:
+    """Move the call to the media worker of the conference; False if that is impossible."""
     try:
-        if await move_to_worker_of(call, member.side, member.conference.home):
+        if await call.worker_move.move_to_worker_of(member.side, member.conference.home):
             call.service_leg.moved()
     except MediaError as error:
         call.context.log.error("nobody more can come to a conference", call=call.id, why=str(error))

@@ -28,7 +28,7 @@ async def directory(call: ServiceCall, line: Line) -> None:
             continue
         await call.speaker.say("directory-found", Digits(found.number))
         if found.display_name:
-            call.context.tell(line, f"{found.display_name} {found.number}")
+            call.context.features.send_text(line, f"{found.display_name} {found.number}")
             await call.speaker.say("directory-sent")
         if await _wants_to_talk(call) and await _connect(call, line, found):
             return
@@ -55,7 +55,7 @@ async def _connect(call: ServiceCall, line: Line, found: Line) -> bool:
 
 def _listed(call: ServiceCall, dialled: str) -> Line | None:
     """One answer for unlisted lines and for numbers that are nobody's."""
-    stages = call.context.stages
+    stages = call.context.admission.stages
     try:
         read = stages.plan.read(dialled, stages.directory.is_line)
     except NumberError:

@@ -37,9 +37,9 @@ def participants_in(conference: Conference, domain: str) -> list[Participant]:
     """The members of a conference, as its owner sees them."""
     found = []
     for member in conference.members:
-        number = member.call.identity(member.side).presented
+        number = member.legs.identity(member.side).presented
         uri = None if number is None else f"sip:{number}@{domain}"
-        found.append(Participant(member.call.id, uri, member.muted))
+        found.append(Participant(member.legs.id, uri, member.muted))
     return found
 
 

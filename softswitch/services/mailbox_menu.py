@@ -36,7 +36,7 @@ async def mailbox_menu(call: Call) -> None:
     """The code was dialled: by a phone of the line itself, or of one that has no mailbox."""
     line = None
     if isinstance(call.caller, LineCaller):  # as it is now: it may have changed since
-        line = call.context.stages.directory.line(call.caller.line.id)
+        line = call.context.admission.stages.directory.line(call.caller.line.id)
     if line is not None and line.mailbox is not None:
         await open_mailbox(call, line)
         return
@@ -49,7 +49,7 @@ async def mailbox_menu(call: Call) -> None:
 
 async def _ask_for_mailbox(call: Call) -> Line | None:
     """The line whose mailbox somebody wants to open from a phone that isn't its own."""
-    stages = call.context.stages
+    stages = call.context.admission.stages
     typed = await call.speaker.collect("vm-enter-mailbox")
     try:
         return stages.directory.line_by_number(stages.number(typed).number) if typed else None
@@ -59,7 +59,7 @@ async def _ask_for_mailbox(call: Call) -> Line | None:
 
 async def enter_from_outside(call: Call, line: Line, mailbox: VoiceMailbox) -> None:
     """Whoever calls from elsewhere gives the PIN first."""
-    speaker, desk = call.speaker, call.context.voicemail
+    speaker, desk = call.speaker, call.context.features.voicemail
     for _ in range(PIN_TRIES):
         pin = await speaker.collect("pin-enter", maximum=pins.MAX_DIGITS)
         opens = await desk.opens(line, mailbox, pin)
@@ -95,7 +95,7 @@ async def open_mailbox(call: Call, line: Line) -> None:
 
 
 async def _tell_what_waits(call: Call, line: Line) -> None:
-    desk = call.context.voicemail
+    desk = call.context.features.voicemail
     new = len(await desk.messages(line, "new"))
     old = len(await desk.messages(line, "saved"))
     phrase: list[Part] = ["vm-you-have"] if new or old else ["vm-no-messages"]
@@ -111,7 +111,7 @@ async def _tell_what_waits(call: Call, line: Line) -> None:
 
 async def _hear_messages(call: Call, line: Line) -> None:
     """New ones first, then those that were saved, the oldest first."""
-    desk = call.context.voicemail
+    desk = call.context.features.voicemail
     messages = [*await desk.messages(line, "new"), *await desk.messages(line, "saved")]
     for number, message in enumerate(messages, start=1):
         if not await _hear_message(call, line, number, message):
@@ -121,7 +121,7 @@ async def _hear_messages(call: Call, line: Line) -> None:
 
 async def _hear_message(call: Call, line: Line, number: int, message: Message) -> bool:
     """One message, until it is saved, deleted or passed over; whether the next one is wanted."""
-    speaker, desk = call.speaker, call.context.voicemail
+    speaker, desk = call.speaker, call.context.features.voicemail
     for _ in range(MAX_ROUNDS):
         whole = await _play_message(call, number, message)
         if whole and message.state == "new":
@@ -148,7 +148,7 @@ async def _play_message(call: Call, number: int, message: Message) -> bool:
     """When it came and from whom, then what was said; whether that was heard to its end."""
     if not await call.speaker.say(*_about(call, number, message)) and len(call.speaker.keypad):
         return False
-    item = PlayItem(file=call.context.voicemail.path(message.id))
+    item = PlayItem(file=call.context.features.voicemail.path(message.id))
     played = await call.sound.play("a", [item, PlayItem(milliseconds=500)], barge_in=True)
     if played.reason == "failed":
         call.context.log.error("a message can't be played", why=played.problem)
@@ -157,7 +157,7 @@ async def _play_message(call: Call, number: int, message: Message) -> bool:
 
 
 def _about(call: Call, number: int, message: Message) -> list[Part]:
-    zone = call.context.voicemail.zone
+    zone = call.context.features.voicemail.zone
     at = datetime.fromtimestamp(message.received_at / 1000, ZoneInfo(zone))
     phrase: list[Part] = ["vm-message", Number(number)]
     known = message.calling.removeprefix("+")
@@ -185,7 +185,7 @@ async def _call_back(call: Call, line: Line, message: Message) -> None:
 
 async def _record_greeting(call: Call, line: Line) -> None:
     """Record until the owner likes it."""
-    speaker, desk = call.speaker, call.context.voicemail
+    speaker, desk = call.speaker, call.context.features.voicemail
     for _ in range(MAX_ROUNDS):
         if not await desk.prepare():
             await speaker.say("service-failed")
@@ -210,7 +210,7 @@ async def _record_greeting(call: Call, line: Line) -> None:
 
 async def _record(call: Call, sound: str) -> int:
     """Milliseconds that were recorded; 0 if nothing was said."""
-    desk = call.context.voicemail
+    desk = call.context.features.voicemail
     call.speaker.keypad.clear()
     await call.sound.play("a", [PlayItem(tone="beep")])
     _, recorded = call.sound.record(
@@ -230,13 +230,13 @@ async def _ask_whether_to_keep(call: Call, sound: str) -> str | None:
         answer = await call.speaker.ask("vm-keep-or-repeat", keys="123")
         if answer != "2":
             return answer
-        item = PlayItem(file=call.context.voicemail.path(sound))
+        item = PlayItem(file=call.context.features.voicemail.path(sound))
         await call.sound.play("a", [item], barge_in=True)
     return None
 
 
 async def _change_pin(call: Call, line: Line) -> None:
-    speaker, desk = call.speaker, call.context.voicemail
+    speaker, desk = call.speaker, call.context.features.voicemail
     for _ in range(PIN_TRIES):
         pin = await speaker.collect("pin-new", maximum=pins.MAX_DIGITS)
         if not pin:

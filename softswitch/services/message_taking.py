@@ -49,7 +49,7 @@ async def _greet(call: Call, line: Line, mailbox: VoiceMailbox) -> str | None:
     """Play the line's own greeting, or else the switch's words; the key that cut it short."""
     speaker, played = call.speaker, None
     if mailbox.greeting is not None:
-        greeting = PlayItem(file=call.context.voicemail.path(mailbox.greeting))
+        greeting = PlayItem(file=call.context.features.voicemail.path(mailbox.greeting))
         played = await call.sound.play("a", [PAUSE, greeting], barge_in=True)
         if played.reason == "failed":
             call.context.log.error(
@@ -67,7 +67,7 @@ async def _record(call: Call, line: Line, mailbox: VoiceMailbox) -> int:
     Raises:
         MailboxFull, NoRoom, StoreError: it can't be taken.
     """
-    desk, identity = call.context.voicemail, call.caller_identity
+    desk, identity = call.context.features.voicemail, call.caller_identity
     visitor = Visitor(identity.asserted, identity.presented, call.id)
     message = await desk.begin(line, mailbox, visitor)
     recorded: asyncio.Future[Recorded] | None = None

@@ -39,7 +39,7 @@ async def _proven(call: ServiceCall, line: Line) -> bool:
         if not typed:
             break
         try:
-            if await call.context.self_service.prove(line, typed):
+            if await call.context.features.self_service.prove(line, typed):
                 return True
         except pins.Locked:
             await call.speaker.say("pin-locked", interruptible=False)
@@ -64,12 +64,12 @@ async def _choose(call: ServiceCall, line: Line) -> None:
         if await call.speaker.collect("pin-repeat", maximum=pins.MAX_DIGITS) != first:
             await call.speaker.say("pin-differ", interruptible=False)
             continue
-        await call.context.self_service.set_pin(line, first)
+        await call.context.features.self_service.set_pin(line, first)
         await call.speaker.say("pin-set")
         return
     await call.speaker.say("goodbye")
 
 
 async def _bar(call: ServiceCall, line: Line, on: bool) -> None:
-    await call.context.service_desk.save(line, line.services.switched(BARRING, on))
+    await call.context.features.service_desk.save(line, line.services.switched(BARRING, on))
     await call.speaker.say("barring-international-on" if on else "barring-international-off")

@@ -30,7 +30,7 @@ def for_line(service: LineService) -> Callable[[ServiceCall], Awaitable[None]]:
         caller = call.caller
         line = None
         if isinstance(caller, LineCaller):
-            line = call.context.stages.directory.line(caller.line.id)
+            line = call.context.admission.stages.directory.line(caller.line.id)
         if line is None:  # taken away just now
             await call.speaker.say("not-possible")
             return
@@ -46,7 +46,7 @@ def for_line(service: LineService) -> Callable[[ServiceCall], Awaitable[None]]:
 @for_line
 async def balance(call: ServiceCall, line: Line) -> None:
     """1111 (A1)."""
-    account = await call.context.self_service.account(line)
+    account = await call.context.features.self_service.account(line)
     try:
         amount = Money(account.balance_micros, account.currency)
     except UnknownCurrency as error:
@@ -59,7 +59,7 @@ async def balance(call: ServiceCall, line: Line) -> None:
 @for_line
 async def package(call: ServiceCall, line: Line) -> None:
     """1112 (A3): the unlimited package, else one with minutes."""
-    held = [one for one in await call.context.self_service.bought(line) if one.terms.scope]
+    held = [one for one in await call.context.features.self_service.bought(line) if one.terms.scope]
     if not held:
         await call.speaker.say("package-none")
         return
@@ -77,7 +77,7 @@ async def conference_term(call: ServiceCall, line: Line) -> None:
     """1198 (A5)."""
     held = [
         one
-        for one in await call.context.self_service.bought(line)
+        for one in await call.context.features.self_service.bought(line)
         if one.terms.service == CONFERENCE
     ]
     if not held:
@@ -91,7 +91,7 @@ async def conference_term(call: ServiceCall, line: Line) -> None:
 async def conference_buy(call: ServiceCall, line: Line) -> None:
     """1199 (A4): buys once; while it is active it tells the term and charges nothing."""
     try:
-        purchase = await call.context.self_service.buy_conference(line, call.id)
+        purchase = await call.context.features.self_service.buy_conference(line, call.id)
     except NotOffered:
         await call.speaker.say("not-offered")
     except InsufficientFunds:
@@ -117,5 +117,5 @@ async def own_number(call: ServiceCall, line: Line) -> None:
 
 def _left(call: ServiceCall, bought: Subscription) -> Duration:
     """The rest of a term in whole minutes, so that thirty days just bought are thirty days."""
-    left_ms = bought.ends_at - call.context.wall_ms()
+    left_ms = bought.ends_at - call.context.clock.wall_ms()
     return Duration(-(-left_ms // 60_000) * 60)

@@ -28,7 +28,7 @@ async def _set(call: ServiceCall) -> tuple[Part, ...]:
     """Carry a star code out; what is said of it."""
     context = call.context
     line = _line(call)
-    code = context.stages.stars.parse(call.request.uri.user or "")
+    code = context.admission.stages.stars.parse(call.request.uri.user or "")
     if line is None or code is None:  # a code or line that was taken away just now
         return ("not-possible",)
     try:
@@ -40,7 +40,7 @@ async def _set(call: ServiceCall) -> tuple[Part, ...]:
 
 async def _done(call: ServiceCall, line: Line, code: StarCode) -> Outcome:
     """Raises StoreError: nothing has changed."""
-    desk = call.context.service_desk
+    desk = call.context.features.service_desk
     pin: PinCheck = "fits"
     if code.pin:
         pin = await desk.check_pin(line, code.pin)
@@ -56,11 +56,11 @@ async def _done(call: ServiceCall, line: Line, code: StarCode) -> Outcome:
 async def _mark(call: ServiceCall) -> str:
     context = call.context
     line = _line(call)
-    last = None if line is None else context.stages.directory.last_calls.of(line.id)
+    last = None if line is None else context.admission.stages.directory.last_calls.of(line.id)
     if line is None or last is None:
         return "trace-none"
     try:
-        await context.service_desk.mark(line, last, context.wall_ms())
+        await context.features.service_desk.mark(line, last, context.clock.wall_ms())
     except StoreError as error:
         context.log.error("a call can't be marked", line=line.number, why=str(error))
         return "service-failed"
@@ -72,12 +72,12 @@ def _line(call: ServiceCall) -> Line | None:
     caller = call.caller
     if not isinstance(caller, LineCaller):
         return None
-    return call.context.stages.directory.line(caller.line.id)
+    return call.context.admission.stages.directory.line(caller.line.id)
 
 
 def _number(call: ServiceCall, line: Line, text: str) -> str | None:
     """E.164; None if it is none, or the line's own, which would send every call in a circle."""
-    stages = call.context.stages
+    stages = call.context.admission.stages
     try:
         read = stages.plan.read(text, stages.directory.is_line)
     except NumberError:

@@ -61,7 +61,7 @@ def said(exchange):
 
 def members(exchange):
     (conference,) = exchange.switch.hall.conferences
-    return [member.call.identity(member.side).asserted for member in conference.members]
+    return [member.legs.identity(member.side).asserted for member in conference.members]
 
 
 def nothing_left(exchange):

@@ -348,7 +348,7 @@ def test_codes_say_so_when_the_database_is_out_of_order(exchange, subscriber, mo
     async def broken(*_):
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(exchange.switch.context.self_service, "account", broken)
+    monkeypatch.setattr(exchange.switch.context.features.self_service, "account", broken)
     assert said(dial(exchange, phone, "1111")) == ["service-failed"]
     assert [event for event, _ in exchange.log.errors] == ["a service has no database"]
     exchange.log.errors.clear()

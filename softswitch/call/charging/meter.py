@@ -7,7 +7,6 @@ added by forwarding or transferring it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from billing.facts.authorization import AnswerCall, Authorization, ExtendCall, OpenCall
@@ -15,36 +14,43 @@ from rtp.control import SessionFigures
 from softswitch.admission.credit import PricedRoute
 from softswitch.call.charging.accounting import RETRY_SECONDS, Record
 from softswitch.call.ending import Ending
+from softswitch.call.letters import PaidTimeChanged
 
 if TYPE_CHECKING:
-    from softswitch.call.call import Call
-    from softswitch.call.context import CallContext
-
-
-@dataclass(frozen=True, slots=True)
-class PaidTimeChanged:
-    """A letter to a call: its next deadline moved, since a meter's reservation was extended or
-    cut."""
+    from softswitch.call.charging.charging import Charging
+    from softswitch.call.clock import Clock
+    from softswitch.call.mailbox import Mailbox
+    from softswitch.call.settings import Limits
 
 
 class Meter:
-    """What one payer pays for; its CDR is one leg's."""
+    """The reservation of one payer, for one leg with a CDR of its own.
+
+    Args:
+        mailbox: of the call that goes on with it; gets :class:`Extended`.
+    """
 
     __slots__ = (
         "_again_at",
         "_authorization",
-        "_call",
-        "_context",
+        "_charging",
+        "_clock",
         "_extending",
+        "_limits",
+        "_mailbox",
         "_opened",
         "answered_at",
         "priced",
         "record",
     )
 
-    def __init__(self, context: CallContext, call: Call, record: Record) -> None:
-        self._context = context
-        self._call = call
+    def __init__(
+        self, charging: Charging, clock: Clock, limits: Limits, mailbox: Mailbox, record: Record
+    ) -> None:
+        self._charging = charging
+        self._clock = clock
+        self._limits = limits
+        self._mailbox = mailbox
         self._authorization: Authorization | None = None
         self._extending = False
         self._again_at = 0.0
@@ -82,49 +88,49 @@ class Meter:
         Raises:
             InsufficientFunds, AccountBlocked, StoreError: it can't be.
         """
-        context = self._context
         self.priced = priced
+        money = self._charging.money
         command = OpenCall(
             self.key,
             priced.account_id,
             priced.rate,
             self.record.draft(),
-            context.wall_ms(),
-            context.limits.reservation_seconds,
+            self._clock.wall_ms(),
+            self._limits.reservation_seconds,
             priced.packages,
-            context.node,
+            self._charging.node,
         )
-        context.money.holders[self.key] = self._cut
+        money.holders[self.key] = self._cut
         try:
-            self._authorization = await context.money.submit(command)
+            self._authorization = await money.submit(command)
             self._opened = True
         finally:
             if not self._opened:
-                context.money.holders.pop(self.key, None)
+                money.holders.pop(self.key, None)
 
     async def answer(self, answered_at: float, wall: int) -> None:
         """Note the answer; on disk before the caller hears of it."""
         trunk, answered_by = self.record.trunk, self.record.answered_by
         command = AnswerCall(self.key, wall, trunk, self.priced.cost_of(trunk), answered_by)
-        authorization = await self._context.money.submit(command)
+        authorization = await self._charging.money.submit(command)
         if authorization is not None:
             self._authorization = authorization
         self.answered_at = answered_at
         self.record.answered(wall)
 
-    def belongs_to(self, call: Call) -> None:
+    def belongs_to(self, mailbox: Mailbox) -> None:
         """Another call goes on with it: an attended transfer joins two."""
-        self._call = call
+        self._mailbox = mailbox
 
     # While it runs
 
     def alive_at(self) -> int:
         """Epoch milliseconds until which the leg has lived for certain: the answer's stamp and the
         talk time since, so that a crash bills the same when the wall clock was set meanwhile."""
-        context, answered_wall = self._context, self.record.answered_at
+        answered_wall = self.record.answered_at
         if self.answered_at is None or answered_wall is None:
-            return context.wall_ms()
-        return answered_wall + round((context.loop.time() - self.answered_at) * 1000)
+            return self._clock.wall_ms()
+        return answered_wall + round((self._clock.now() - self.answered_at) * 1000)
 
     def paid_until(self) -> float:
         """The loop's time of the paid second."""
@@ -154,32 +160,32 @@ class Meter:
         authorization = self._authorization
         if self._extending or authorization is None or authorization.final:
             return float("inf")
-        lead = self._context.limits.extension_lead_seconds
+        lead = self._limits.extension_lead_seconds
         return max(self.paid_until() - lead, self._again_at)
 
     def extend(self) -> None:
         if self._extending or self._authorization is None:
             return
         self._extending = True
-        future = self._context.money.submit(
-            ExtendCall(self.key, self._context.wall_ms(), self._context.limits.reservation_seconds)
+        future = self._charging.money.submit(
+            ExtendCall(self.key, self._clock.wall_ms(), self._limits.reservation_seconds)
         )
         future.add_done_callback(self._on_extended)
 
     def _on_extended(self, future: asyncio.Future[Authorization]) -> None:
         self._extending = False
         if future.cancelled() or future.exception() is not None:
-            self._again_at = self._context.loop.time() + RETRY_SECONDS
+            self._again_at = self._clock.now() + RETRY_SECONDS
         else:
             self._authorization = future.result()
-        self._call.post(PaidTimeChanged())
+        self._mailbox.post(PaidTimeChanged())
 
     def _cut(self, authorization: Authorization) -> None:
-        """Another call of the account was given what this one hadn't used. It counts at once, so
+        """Another call of the account was given what this one had not used. It counts at once, so
         that an extension that the store made later isn't overwritten."""
         self._authorization = authorization
         if self.answered_at is not None:
-            self._call.post(PaidTimeChanged())
+            self._mailbox.post(PaidTimeChanged())
 
     # The end
 
@@ -193,6 +199,6 @@ class Meter:
     ) -> None:
         """Have the leg rated and its CDR written."""
         duration = 0.0 if self.answered_at is None else max(0.0, ended_at - self.answered_at)
-        self._context.money.holders.pop(self.key, None)
+        self._charging.money.holders.pop(self.key, None)
         cdr = self.record.cdr(end, ended_wall, round(duration * 1000), figures, codec)
-        await self._context.desk.settle(cdr, opened=self._opened)
+        await self._charging.desk.settle(cdr, opened=self._opened)

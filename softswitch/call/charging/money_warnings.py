@@ -1,4 +1,4 @@
-"""Tells whoever pays for a call, and takes part in it, that the money ends soon.
+"""Warns the payer of a call, if the payer talks in it, that the money ends soon.
 
 When the money ends is known for certain only when nothing more can be reserved; until then there
 is what the books think it would pay for. So before a warning more is reserved: then the warning is
@@ -14,8 +14,9 @@ from ivr_prompts.phrase import Duration
 from rtp.control import Played, PlayItem, Side
 
 if TYPE_CHECKING:
-    from softswitch.call.call import Call
     from softswitch.call.charging.meter import Meter
+    from softswitch.call.legs import Legs
+    from softswitch.prompts.announcer import Announcer
     from softswitch.subscribers.directory import Line
 
 SAME_END_SECONDS = 5.0
@@ -33,10 +34,11 @@ class MoneyWarnings:
         seconds: how long before the end each is given, the longest first.
     """
 
-    __slots__ = ("_asked", "_call", "_given", "_seconds")
+    __slots__ = ("_announcer", "_asked", "_given", "_legs", "_seconds")
 
-    def __init__(self, call: Call, seconds: tuple[int, ...]) -> None:
-        self._call = call
+    def __init__(self, legs: Legs, announcer: Announcer, seconds: tuple[int, ...]) -> None:
+        self._legs = legs
+        self._announcer = announcer
         self._seconds = seconds
         self._given: dict[tuple[str, int], float] = {}
         """Meter's key and warning, to the end that was warned of."""
@@ -46,12 +48,12 @@ class MoneyWarnings:
     def next_at(self) -> float:
         """When something is due; the loop's time."""
         return min(
-            (self._due_at(meter) for meter in self._call.payers.meters), default=float("inf")
+            (self._due_at(meter) for meter in self._legs.payers.meters), default=float("inf")
         )
 
     def expire(self, now: float) -> None:
         """Give what is due."""
-        for meter in self._call.payers.meters:
+        for meter in self._legs.payers.meters:
             if now >= self._due_at(meter):
                 self._warn(meter, now)
 
@@ -91,24 +93,23 @@ class MoneyWarnings:
             self._say(*payer, round(end - now))
 
     def _payer(self, meter: Meter) -> tuple[Side, Line] | None:
-        """On which side whoever pays talks; None: on neither."""
+        """The side on which the payer talks, and the payer's line; None: on neither."""
         sides: tuple[Side, Side] = ("a", "b")
         for side in sides:
-            line = self._call.line_of(side)
+            line = self._legs.line_of(side)
             if line is not None and line.number == meter.record.line:
                 return side, line
         return None
 
     def _say(self, side: Side, line: Line, seconds: int) -> None:
         """Over what the other side says; the other side hears nothing of it."""
-        announcer = self._call.context.announcer
-        said = announcer.announce(line.language, ("money-ends-in", Duration(seconds)))
-        announcer.note(self._call.id, side, said)
+        said = self._announcer.announce(line.language, ("money-ends-in", Duration(seconds)))
+        self._announcer.note(self._legs.id, side, said)
         items = said.items if said.language else (BEEP,)
-        self._call.sound.play(side, items, over=True).add_done_callback(_never_mind)
+        self._legs.sound.play(side, items, over=True).add_done_callback(_ignore_failure)
 
 
-def _never_mind(playing: asyncio.Future[Played]) -> None:
-    """A worker that died is told of by itself."""
+def _ignore_failure(playing: asyncio.Future[Played]) -> None:
+    """A worker that died is reported by itself."""
     if not playing.cancelled():
         playing.exception()

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from rtp.control import SessionFigures
     from sip.message import Request
     from softswitch.admission.caller_id import Identity
-    from softswitch.call.call import Call
-    from softswitch.call.context import CallContext
+    from softswitch.call.call_admission import CallAdmission
+    from softswitch.call.charging.charging import Charging
+    from softswitch.call.clock import Clock
+    from softswitch.call.live_calls import LiveCalls
+    from softswitch.call.mailbox import Mailbox
+    from softswitch.call.settings import Limits
     from softswitch.subscribers.directory import Line
 
 MAX_LEGS = len(string.ascii_lowercase)
@@ -32,14 +36,39 @@ class Payers:
         record: the caller's.
     """
 
-    __slots__ = ("_call", "_context", "_legs_begun", "_request", "meters", "records")
+    __slots__ = (
+        "_admission",
+        "_charging",
+        "_clock",
+        "_legs_begun",
+        "_limits",
+        "_live_calls",
+        "_mailbox",
+        "_request",
+        "meters",
+        "records",
+    )
 
-    def __init__(self, context: CallContext, call: Call, request: Request, record: Record) -> None:
-        self._context = context
-        self._call = call
+    def __init__(
+        self,
+        request: Request,
+        record: Record,
+        mailbox: Mailbox,
+        clock: Clock,
+        limits: Limits,
+        charging: Charging,
+        admission: CallAdmission,
+        live_calls: LiveCalls,
+    ) -> None:
         self._request = request
+        self._mailbox = mailbox
+        self._clock = clock
+        self._limits = limits
+        self._charging = charging
+        self._admission = admission
+        self._live_calls = live_calls
         self._legs_begun = 1
-        self.meters = [Meter(context, call, record)]
+        self.meters = [Meter(charging, clock, limits, mailbox, record)]
         """One for each payer; the caller's own stands first, unless another call took it."""
         self.records = [record]
         """Of all legs that were ever admitted."""
@@ -66,16 +95,16 @@ class Payers:
         """
         if self._legs_begun >= MAX_LEGS:
             raise Refusal(482, "legs_too_many")
-        context, call = self._context, self._call
         name = string.ascii_lowercase[self._legs_begun]
         self._legs_begun += 1
-        record = Record(call.id, self._request, context.wall_ms(), name, digits)
-        meter = Meter(context, call, record)
+        call_id = self.records[0].call_id
+        record = Record(call_id, self._request, self._clock.wall_ms(), name, digits)
+        meter = Meter(self._charging, self._clock, self._limits, self._mailbox, record)
         self.meters.append(meter)
         self.records.append(record)
         try:
-            priced = context.admit_onward(line, digits, self._request, record, person)
-            context.admitted(call, record)
+            priced = self._admission.admit_onward(line, digits, self._request, record, person)
+            self._live_calls.admitted(call_id, record)
             await meter.reserve(priced)
         except Refusal as refusal:
             await self.drop(meter, Ending.refused(refusal))
@@ -88,15 +117,15 @@ class Payers:
     async def drop(self, meter: Meter, end: Ending) -> None:
         """A leg that came to nothing has its record at once."""
         self.meters.remove(meter)
-        await meter.settle(end, self._call.now(), self._context.wall_ms(), None, None)
+        await meter.settle(end, self._clock.now(), self._clock.wall_ms(), None, None)
 
     def adopt(self, meters: Iterable[Meter]) -> None:
         """Go on with what another call's payers pay."""
         for meter in meters:
-            meter.belongs_to(self._call)
+            meter.belongs_to(self._mailbox)
             self.meters.append(meter)
             self.records.append(meter.record)
-            self._context.admitted(self._call, meter.record)
+            self._live_calls.admitted(self.records[0].call_id, meter.record)
 
     def give(self) -> tuple[Meter, ...]:
         """Let another call go on with all of them."""

@@ -1,163 +1,259 @@
-"""A call that was answered, until it ends: each letter, and each instant at which something is due,
-may end it."""
+"""An answered call, until it ends: each letter, and each deadline, may end it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, assert_never
 
 from rtp.control import Digit
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
 from softswitch.call import ending as endings
-from softswitch.call.charging.meter import PaidTimeChanged
 from softswitch.call.ending import Ending
-from softswitch.call.established import merging
-from softswitch.call.established.merging import HandOver
-from softswitch.call.established.renegotiation import Asker
-from softswitch.call.established.transfer import Connect, GiveLeg, Given
-from softswitch.call.letters import BalanceChanged, HangUp, MediaLost, Silent
+from softswitch.call.established.attended_transfer import give_leg
+from softswitch.call.established.hanging_up import hung_up
+from softswitch.call.established.offerer import Offerer
+from softswitch.call.letters import (
+    AnnouncementOver,
+    BalanceChanged,
+    Confirmed,
+    Connect,
+    GiveLeg,
+    Given,
+    Greeted,
+    HandOver,
+    HangUp,
+    Letter,
+    MediaLost,
+    OfferAgain,
+    PaidTimeChanged,
+    PickUp,
+    Registered,
+    Replace,
+    ServiceOver,
+    Silent,
+)
 from softswitch.call.media.keys import INFO_TYPES, MAX_INFO_BYTES, key_in
 from softswitch.call.media.media import other
-from softswitch.call.media.srtp_handover import hand_over_keys
-from softswitch.call.ringing import pick_up
-from softswitch.call.ringing.pick_up import PickUp
 
 if TYPE_CHECKING:
     from sip.message import Request
     from sip.session import Session
-    from softswitch.call.call import Call
+    from softswitch.call.charging.money_warnings import MoneyWarnings
+    from softswitch.call.established.merging import Merging
+    from softswitch.call.established.renegotiation import Renegotiation
+    from softswitch.call.established.transfer import Transfer
+    from softswitch.call.ivr.service_leg import ServiceLeg
+    from softswitch.call.legs import Legs
+    from softswitch.call.media.info_keys import InfoKeys
 
+SoundLetter = (
+    sip_events.Reinvited
+    | sip_events.Updated
+    | sip_events.ReinviteAnswered
+    | sip_events.ReinviteRefused
+    | sip_events.Acknowledged
+    | sip_events.InfoReceived
+    | sip_events.InfoAnswered
+    | Replace
+    | PickUp
+    | Digit
+)
+"""Letters about offers, answers and keys."""
 _OF_EVERY_CALL = (PaidTimeChanged, BalanceChanged, Silent, MediaLost, HangUp)
-"""Letters that mean the same whoever talks with the caller."""
+"""Letters that mean the same whether a service or another party talks with the caller."""
 
 
-async def talk(call: Call) -> Ending:
-    """Let the two talk until one has enough, or the money, or something else ends it."""
-    assert call.answered_at is not None
-    cap = call.answered_at + call.context.limits.max_duration_seconds
-    while True:
-        letter = await call.mailbox.next(_next_deadline(call, cap))
-        ended = None
-        if letter is not None:
-            ended = await _hear(call, letter)
-        ended = ended or await _expire(call, cap)
-        call.context.drain()
-        if ended is not None:
-            return ended
+class EstablishedCall:
+    """Runs one answered call.
 
+    Args:
+        max_duration_seconds: the longest call.
+    """
 
-def _next_deadline(call: Call, cap: float) -> float:
-    return min(
-        cap,
-        call.transfer.until,
-        call.renegotiation.retry_at,
-        call.warnings.next_at(),
-        call.payers.next_deadline(),
+    __slots__ = (
+        "_info_keys",
+        "_legs",
+        "_max_duration_seconds",
+        "_merging",
+        "_renegotiation",
+        "_service_leg",
+        "_transfer",
+        "_warnings",
     )
 
+    def __init__(
+        self,
+        legs: Legs,
+        info_keys: InfoKeys,
+        renegotiation: Renegotiation,
+        service_leg: ServiceLeg,
+        merging: Merging,
+        transfer: Transfer,
+        warnings: MoneyWarnings,
+        max_duration_seconds: float,
+    ) -> None:
+        self._legs = legs
+        self._info_keys = info_keys
+        self._renegotiation = renegotiation
+        self._service_leg = service_leg
+        self._merging = merging
+        self._transfer = transfer
+        self._warnings = warnings
+        self._max_duration_seconds = max_duration_seconds
 
-async def _expire(call: Call, cap: float) -> Ending | None:
-    """What is due now."""
-    now = call.now()
-    if (ended := call.payers.expire(now)) is not None:
-        return ended
-    if now >= cap:
-        return endings.cap_reached(cap)
-    call.warnings.expire(now)
-    if now >= call.renegotiation.retry_at:
-        call.renegotiation.retry(now)
-    if now >= call.transfer.until:
-        return await call.transfer.expire()
-    return None
+    async def run(self) -> Ending:
+        """Until a party hangs up, the money is used up, or anything else ends the call."""
+        legs = self._legs
+        assert legs.state.answered_at is not None
+        cap = legs.state.answered_at + self._max_duration_seconds
+        while True:
+            letter = await legs.mailbox.next(self._next_deadline(cap))
+            ended = None
+            if letter is not None:
+                ended = await self._hear(letter)
+            ended = ended or await self._expire(cap)
+            legs.drain()
+            if ended is not None:
+                return ended
 
+    def _next_deadline(self, cap: float) -> float:
+        return min(
+            cap,
+            self._transfer.until,
+            self._renegotiation.retry_at,
+            self._warnings.next_at(),
+            self._legs.payers.next_deadline(),
+        )
 
-async def _hear(call: Call, letter: Any) -> Ending | None:
-    if call.transfer.concerns(letter):
-        return await call.transfer.take(letter)
-    if isinstance(letter, Connect):
-        return await call.transfer.connect(letter)
-    if call.service_leg.under_way and not isinstance(letter, _OF_EVERY_CALL):
-        return call.service_leg.hear(letter)
-    match letter:
-        case sip_events.HungUp() | sip_events.Cancelled():
-            return hung_up(call, letter)
-        case PickUp():
-            pick_up.take_late(call, letter)
-        case sip_events.InfoReceived(session, request):
-            _pass_info(call, session, request)
-        case sip_events.InfoAnswered(session, status):
-            call.info_keys.answered(session, status)
-        case Digit():
-            call.info_keys.heard(letter)
-        case sip_events.Referred(session, request, flow):
-            return await call.transfer.asked(session, request, flow)
-        case GiveLeg():
-            return await _give(call, letter)
-        case HandOver():
-            await merging.handed_over(call, letter)
-        case PaidTimeChanged():
-            pass  # the deadline is taken anew after every letter
-        case BalanceChanged():
-            call.payers.balance_changed()
-        case Silent(last_packet_at):
-            return endings.media_silent(last_packet_at or call.answered_at or call.now())
-        case MediaLost():
-            return Ending("media_timeout", 200, 41, rule="media: the worker died")
-        case HangUp(ended_by, rule):
-            return Ending(ended_by, 200, 16, rule=rule)
-        case Asker():
-            call.renegotiation.ask(letter, letter.offer, call.now())
-        case _:
-            return _renegotiate(call, letter)
-    return None
-
-
-def hung_up(call: Call, letter: sip_events.HungUp | sip_events.Cancelled) -> Ending | None:
-    """Whether a leg that hung up ends the call, and how."""
-    if letter.session not in call.parties:
-        return None  # a newcomer who gave up, or a leg that was replaced meanwhile
-    if call.transfer.leaves(letter.session):
+    async def _expire(self, cap: float) -> Ending | None:
+        """Do what is due."""
+        now = self._legs.now()
+        if (ended := self._legs.payers.expire(now)) is not None:
+            return ended
+        if now >= cap:
+            return endings.cap_reached(cap)
+        self._warnings.expire(now)
+        if now >= self._renegotiation.retry_at:
+            self._renegotiation.retry(now)
+        if now >= self._transfer.until:
+            return await self._transfer.expire()
         return None
-    by = "caller" if call.side_of(letter.session) == "a" else "callee"
-    if isinstance(letter, sip_events.Cancelled):  # as he was being answered
-        return endings.hung_up(by)
-    if letter.expired:
-        return endings.not_refreshed()
-    return endings.unreachable(by) if letter.status else endings.hung_up(by)
 
-
-def _renegotiate(call: Call, letter: Any) -> Ending | None:
-    """Offers and answers after the first; one that can't be understood ends nothing but
-    itself, unless a delayed first answer is what is missing."""
-    try:
-        call.renegotiation.take(letter, call.now())
-    except (ParseError, SipError) as error:
-        return Ending("callee", 200, 65, rule=f"media: {error.reason}")
-    return None
-
-
-def _pass_info(call: Call, session: Session, request: Request) -> None:
-    """Keys pass from leg to leg; nothing else does."""
-    content_type, side = request.content_type or "", call.side_of(session)
-    key = key_in(content_type, request.body)
-    call.take_info(side)
-    call.info_keys.follow()
-    if key is not None and call.media.press(side, key):
-        return
-    if content_type in INFO_TYPES and len(request.body) <= MAX_INFO_BYTES:
-        call.info_keys.pass_on(other(side), content_type.encode("ascii"), request.body)
-
-
-async def _give(call: Call, letter: GiveLeg) -> Ending | None:
-    """Let another call have the person whom one of our legs talks to."""
-    side = call.side_of(letter.session)
-    kept = other(side)
-    busy = call.transfer.under_way or call.renegotiation.busy
-    if busy or letter.taker.over or letter.session not in call.parties:
-        letter.taker.post(Given(None))
+    async def _hear(self, letter: Letter) -> Ending | None:
+        transfer = self._transfer
+        if transfer.concerns(letter):
+            return await transfer.take(letter)
+        if isinstance(letter, Connect):
+            await transfer.connect(letter)
+            return None
+        if self._service_leg.under_way and not isinstance(letter, _OF_EVERY_CALL):
+            return self._service_leg.hear(letter)
+        legs = self._legs
+        match letter:
+            case sip_events.HungUp(session) | sip_events.Cancelled(session):
+                leaves = session in legs.parties and transfer.leaves(session)
+                return None if leaves else hung_up(legs, letter)
+            case sip_events.Referred(session, request, flow):
+                return await transfer.asked(session, request, flow)
+            case GiveLeg():
+                busy = transfer.under_way or self._renegotiation.busy
+                return await give_leg(legs, letter, busy=busy)
+            case Given():
+                await self._give_back(letter)
+            case HandOver():
+                await self._merging.handed_over(letter)
+            case PaidTimeChanged():
+                pass  # the deadline is taken anew after every letter
+            case BalanceChanged():
+                legs.payers.balance_changed()
+            case Silent(last_packet_at):
+                return endings.media_silent(last_packet_at or legs.state.answered_at or legs.now())
+            case MediaLost():
+                return Ending("media_timeout", 200, 41, rule="media: the worker died")
+            case HangUp(ended_by, rule):
+                return Ending(ended_by, 200, 16, rule=rule)
+            case (
+                sip_events.Progress()
+                | sip_events.Answered()
+                | sip_events.Refused()
+                | sip_events.Refreshed()
+                | Registered()
+                | Greeted()
+                | Confirmed()
+                | AnnouncementOver()
+                | ServiceOver()
+                | OfferAgain()
+            ):
+                pass  # of what rang before the answer, or of a service that is over
+            case _:
+                return self._hear_of_sound(letter)
         return None
-    await hand_over_keys(call.leg(kept), call.sound, kept)
-    session, line, identity = call.parties.give(kept)
-    session.owner = None
-    letter.taker.post(Given(session, line, identity, call.payers.give()))
-    return endings.hung_up("caller")
+
+    def _hear_of_sound(self, letter: SoundLetter) -> Ending | None:
+        """Offers, answers and keys. An offer or answer that can't be used ends nothing but itself,
+        unless the first answer, which was delayed, is missing."""
+        renegotiation, now = self._renegotiation, self._legs.now()
+        try:
+            match letter:
+                case sip_events.Reinvited(session, request):
+                    self._ask(Offerer(self._legs.side_of(session), session), request)
+                case sip_events.Updated(session, request):
+                    self._ask(Offerer(self._legs.side_of(session), session, True), request)
+                case sip_events.ReinviteAnswered(session, response):
+                    renegotiation.answered(session, response.description, now)
+                case sip_events.ReinviteRefused(session, status):
+                    renegotiation.refused(session, status, now)
+                case sip_events.Acknowledged(session, request):
+                    renegotiation.acknowledged(session, request.description, now)
+                case Replace(side, session, line):
+                    newcomer = Offerer(side, session, line=line)
+                    renegotiation.ask(newcomer, newcomer.offer, now)
+                case PickUp():
+                    self._pick_up_late(letter)
+                case sip_events.InfoReceived(session, request):
+                    self._pass_info(session, request)
+                case sip_events.InfoAnswered(session, status):
+                    self._info_keys.answered(session, status)
+                case Digit():
+                    self._info_keys.heard(letter)
+                case _:
+                    assert_never(letter)
+        except (ParseError, SipError) as error:
+            return Ending("callee", 200, 65, rule=f"media: {error.reason}")
+        return None
+
+    def _ask(self, offerer: Offerer, request: Request) -> None:
+        self._renegotiation.ask(offerer, request.description, self._legs.now())
+
+    def _pick_up_late(self, letter: PickUp) -> None:
+        """The call was answered a moment before: a phone that only wants to pick up is told so,
+        another one takes the place of the phone that answered."""
+        session, now = letter.session, self._legs.now()
+        if not letter.may_take(self._legs.line_of("b")):
+            session.reject(481, now)
+        elif letter.early_only:
+            session.reject(486, now)
+        else:
+            newcomer = Offerer("b", session, line=letter.line)
+            self._renegotiation.ask(newcomer, newcomer.offer, now)
+
+    def _pass_info(self, session: Session, request: Request) -> None:
+        """Pass keys from leg to leg; other INFO ends here."""
+        legs = self._legs
+        content_type, side = request.content_type or "", legs.side_of(session)
+        key = key_in(content_type, request.body)
+        legs.take_info(side)
+        self._info_keys.follow()
+        if key is not None and legs.media.press(side, key):
+            return
+        if content_type in INFO_TYPES and len(request.body) <= MAX_INFO_BYTES:
+            self._info_keys.pass_on(other(side), content_type.encode("ascii"), request.body)
+
+    async def _give_back(self, given: Given) -> None:
+        """A leg came from another call after the transfer was given up: it ends, and is paid."""
+        payers, now = self._legs.payers, self._legs.now()
+        if given.session is not None:
+            given.session.bye(now)
+        payers.adopt(given.meters)
+        for meter in given.meters:
+            await payers.drop(meter, endings.hung_up("caller"))

@@ -1,145 +1,122 @@
 """Calls of one line that become a conference (A7, RFC 4353, RFC 4579).
 
-The owner's phone has a call to the focus, and for each other person one more call, which it hands
+The owner's phone has a call to the focus, and for each other party one more call, which it hands
 over: by REFER to the focus, or by an INVITE to the focus with Join (RFC 3911) or Replaces. The
-owner's leg of that call ends; the call itself goes on with the other person, in the conference, and
+owner's leg of that call ends; the call itself goes on with the other party, in the conference, and
 is paid as before (A6).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from billing.stores.store import StoreError
 from ivr_prompts.phrase import Part
 from rtp.session import MediaError
-from sip.flow import Flow
-from sip.session import Session
-from softswitch.admission.authentication import LineCaller
-from softswitch.admission.routing import ToLine, ToService
 from softswitch.call.media.media import Side, other
-from softswitch.call.media.worker_move import move_to_worker_of
-from softswitch.conference.hall import Full, Key, Member
-from softswitch.subscribers.refusal import Refusal
+from softswitch.conference.hall import Full, Key
 
 if TYPE_CHECKING:
-    from softswitch.admission.credit import PricedRoute
-    from softswitch.call.call import Call
+    from sip.flow import Flow
+    from sip.session import Session
+    from softswitch.call.established.renegotiation import Renegotiation
+    from softswitch.call.ivr.service_leg import ServiceLeg
+    from softswitch.call.legs import Legs
+    from softswitch.call.letters import HandOver
+    from softswitch.call.media.worker_move import WorkerMove
+    from softswitch.conference.hall import Hall
+    from softswitch.prompts.announcer import Announcer
     from softswitch.subscribers.directory import Line
+    from softswitch.trace.log import Log
 
 FOCUS = "focus"
-"""The service whose code is the focus's user part."""
-
-
-@dataclass(frozen=True, slots=True)
-class HandOver:
-    """An INVITE to the focus names one of its line's legs: the other person is to come along."""
-
-    session: Session
+"""The service whose code is the user part of the focus's URI."""
 
 
 def key_of(line: Line) -> Key:
-    """A line has one conference of its own calls."""
+    """The key of a line's one conference of its own calls."""
     return "line", line.number
 
 
-async def check_parallel(call: Call, priced: PricedRoute) -> None:
-    """Hold a line's parallel outgoing calls against its conference service.
+class Merging:
+    """Takes the other party of a call into the conference of its line."""
 
-    Raises:
-        Refusal: it has none and this would be the second (A7, where the configuration wants it so),
-            or it would be the fifth (A8).
-        StoreError: the database is out of order.
-    """
-    line, route = call.line_of("a"), priced.presented.route
-    if line is None or isinstance(route, ToService):
-        return
-    if not isinstance(route, ToLine) and route.emergency:
-        return
-    others = [one for one in call.context.calls_of(line) if one is not call and _makes(one, line)]
-    hall = call.context.hall
-    if not others:
-        return
-    if hall.settings.parallel_calls == "service" and not await hall.may_hold(line):
-        raise Refusal(403, "conference_needed", ended_by="operator", says=("conf-service-needed",))
-    limited = hall.settings.service != "free" and hall.has_service(line)
-    if limited and len(others) >= hall.settings.max_outgoing:
-        raise Refusal(
-            480,
-            "parallel_calls_too_many",
-            cause=42,
-            ended_by="operator",
-            says=("refused-too-many-calls",),
-        )
+    __slots__ = (
+        "_announcer",
+        "_hall",
+        "_legs",
+        "_log",
+        "_renegotiation",
+        "_service_leg",
+        "_worker_move",
+    )
 
+    def __init__(
+        self,
+        legs: Legs,
+        renegotiation: Renegotiation,
+        service_leg: ServiceLeg,
+        worker_move: WorkerMove,
+        hall: Hall,
+        announcer: Announcer,
+        log: Log,
+    ) -> None:
+        self._legs = legs
+        self._renegotiation = renegotiation
+        self._service_leg = service_leg
+        self._worker_move = worker_move
+        self._hall = hall
+        self._announcer = announcer
+        self._log = log
 
-def _makes(call: Call, line: Line) -> bool:
-    """Whether a call is an outgoing one of the line's."""
-    caller = call.caller
-    mine = isinstance(caller, LineCaller) and caller.line.id == line.id
-    return mine and not call.over and call.record.direction != "service"
+    async def referred(self, session: Session, flow: Flow) -> None:
+        """A REFER to the focus came: the other party goes there, and this leg ends."""
+        legs = self._legs
+        session.accept_refer(flow, legs.now())
+        legs.drain()
+        status = await self._merge(legs.side_of(session))
+        if session.referral is not None:
+            session.referral.tell(status, legs.now())
+        if status == 200:
+            session.bye(legs.now())
 
+    async def handed_over(self, letter: HandOver) -> None:
+        """The same, for an INVITE to the focus."""
+        legs, session = self._legs, letter.session
+        if session in legs.parties and await self._merge(legs.side_of(session)) == 200:
+            session.bye(legs.now())
 
-async def referred(call: Call, session: Session, flow: Flow) -> None:
-    """A REFER to the focus came: the other person goes there, and who sent it leaves."""
-    session.accept_refer(flow, call.now())
-    call.context.drain()
-    status = await _merge(call, call.side_of(session))
-    if session.referral is not None:
-        session.referral.tell(status, call.now())
-    if status == 200:
-        session.bye(call.now())
-
-
-async def handed_over(call: Call, letter: HandOver) -> None:
-    """The same, as an INVITE to the focus wants it."""
-    if letter.session in call.parties and await _merge(call, call.side_of(letter.session)) == 200:
-        letter.session.bye(call.now())
-
-
-async def _merge(call: Call, side: Side) -> int:
-    """Let the other side of a call into the conference of this side's line; a status."""
-    hall, line = call.context.hall, call.line_of(side)
-    if line is None:
-        return 403
-    if call.renegotiation.busy:
-        return 491
-    try:
-        if not await hall.may_hold(line):
-            _say(call, side, "conf-service-needed")
+    async def _merge(self, side: Side) -> int:
+        """Let the other side into the conference of this side's line; a SIP status."""
+        legs, line = self._legs, self._legs.line_of(side)
+        if line is None:
             return 403
-        member = hall.join(key_of(line), line, call, other(side), owner=False)
-    except Full:
-        _say(call, side, "conf-full")
-        return 486
-    except StoreError as error:
-        call.context.log.error("a call can't be merged", call=call.id, why=repr(error))
-        return 503
-    try:
-        await move_to_worker_of(call, member.side, member.conference.home)
-    except MediaError as error:
-        hall.leave(member)
-        call.context.log.error("a call can't be merged", call=call.id, why=str(error))
-        return 503
-    call.service_leg.enter_conference(member)
-    return 200
+        if self._renegotiation.busy:
+            return 491
+        try:
+            if not await self._hall.may_hold(line):
+                self._say(side, "conf-service-needed")
+                return 403
+            member = self._hall.join(key_of(line), line, legs, other(side), owner=False)
+        except Full:
+            self._say(side, "conf-full")
+            return 486
+        except StoreError as error:
+            self._log.error("a call can't be merged", call=legs.id, why=repr(error))
+            return 503
+        try:
+            await self._worker_move.move_to_worker_of(member.side, member.conference.home)
+        except MediaError as error:
+            self._hall.leave(member)
+            self._log.error("a call can't be merged", call=legs.id, why=str(error))
+            return 503
+        self._service_leg.enter_conference(member)
+        return 200
 
-
-def _say(call: Call, side: Side, *phrase: Part) -> None:
-    """Tell the owner's phone why not, into the call that goes on."""
-    line = call.line_of(side)
-    language = None if line is None else line.language
-    said = call.context.announcer.announce(language, phrase)
-    call.context.announcer.note(call.id, side, said)
-    call.sound.play(side, said.items)
-
-
-async def attend(member: Member) -> None:
-    """Be in the conference until it is over; its call ends then, too."""
-    hall = member.call.context.hall
-    try:
-        member.listen()
-        await member.over.wait()
-    finally:
-        hall.leave(member)
+    def _say(self, side: Side, *phrase: Part) -> None:
+        """Tell the owner's phone why not, into the call that goes on."""
+        line = self._legs.line_of(side)
+        language = None if line is None else line.language
+        said = self._announcer.announce(language, phrase)
+        self._announcer.note(self._legs.id, side, said)
+        self._legs.sound.play(side, said.items)

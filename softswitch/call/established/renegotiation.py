@@ -1,113 +1,206 @@
-"""Offers and answers while a call talks: hold, resume, a changed address, in both directions.
+"""Offers and answers within an established call: hold, resume, new addresses, new legs.
 
-An offer goes through end to end: the other leg gets one made from this one's, and this one gets
-the answer made from the other's. The relay learns of both only when both have agreed, so a refused
-re-INVITE leaves the sound as it was (RFC 3261 section 14.1).
+A B2BUA stands between two offer/answer machines (RFC 3264), one for each leg. An offer goes through
+end to end: the other leg gets one made from it, and the offerer gets an answer made from the
+other's answer. The relay learns both only when both have agreed, so a refused re-INVITE leaves the
+sound as it was (RFC 3261 section 14.1).
+
+At most one exchange is under way. It is in one of these states:
+
+========== ============================================================ ===========================
+State      Meaning                                                      Ends by
+========== ============================================================ ===========================
+Quiet      no offer is under way
+Passed     a leg's offer was passed on to the other leg                 the other leg's answer
+Fetching   a leg's empty re-INVITE was passed on: the other leg's 2xx   the other leg's 2xx
+           will carry an offer
+Delayed    an offer went out in a 2xx                                   the answer in the ACK
+Due        an offer of ours waits for the ACK of the caller             the ACK
+Deferred   a leg's offer waits for the ACK of the other leg             the ACK
+Aligning   an offer of our own went to a leg that was joined with       that leg's answer
+           another than before
+Paused     that offer crossed one of the leg's: a glare (491)           the pause of RFC 3261 14.1
+========== ============================================================ ===========================
+
+:meth:`Renegotiation._step` is the table: (state, event) -> action. Every offer that comes while
+another is under way is refused with 491, and its sender tries again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sip import events as sip_events
 from sip.errors import SipError
-from sip.sdp import SessionDescription
 from sip.session import Glare, Session, State
+from softswitch.call.established.offerer import Offerer
 from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side, other, try_read
 
 if TYPE_CHECKING:
-    from softswitch.call.call import Call
-    from softswitch.subscribers.directory import Line
+    from sip.sdp import SessionDescription
+    from softswitch.call.legs import Legs
 
 RETRY_SECONDS = 2.0
-"""An offer of our own that crossed another is sent again after this (RFC 3261 section 14.1)."""
+"""The pause after a glare (RFC 3261 section 14.1)."""
 MAX_TRIES = 5
+NEVER = float("inf")
+
+
+# States
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """Who waits for the answer to an offer: a leg by re-INVITE or UPDATE, or a newcomer whose
-    INVITE takes a leg's place (RFC 3891)."""
+class Quiet:
+    """No offer is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The other leg has the offer of this one."""
+
+    offerer: Offerer
+    offer: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """The other leg was asked for an offer, for this one that sent an empty re-INVITE."""
+
+    offerer: Offerer
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """The ACK of `side` will answer `offer`; `then` gets an offer of ours after that."""
 
     side: Side
-    session: Session
-    update: bool = False
-    line: Line | None = None
-    """Of a newcomer."""
+    offer: SessionDescription
+    then: Side | None = None
 
-    @property
-    def offer(self) -> bytes:
-        """What a newcomer's INVITE offers."""
-        incoming = self.session.incoming
-        return b"" if incoming is None else incoming.request.description
 
-    def accept(self, body: bytes, now: float) -> None:
-        if self.update:
-            self.session.answer_update(200, body, now)
-        else:
-            self.session.accept(body, now)
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When the caller has acknowledged our answer, `side` gets an offer of ours."""
 
-    def reject(self, status: int, now: float, reason: str | None = None) -> None:
-        if self.update:
-            self.session.answer_update(status, b"", now)
-        else:
-            self.session.reject(status, now, reason)
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """This offer came between our 2xx to the other leg and the ACK to it."""
+
+    offerer: Offerer
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """An offer of our own to one side, made from what the other said last.
+    """An offer of our own to one leg, made from the last description of the other.
 
     Args:
-        onward: the answer is then offered to the other side.
+        onward: the answer is then offered to the other leg.
+        tries: glares so far.
     """
 
     side: Side
-    onward: bool
+    onward: bool = False
     tries: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Aligning:
+    """Our own offer is under way."""
+
+    alignment: Alignment
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Our own offer is sent again at `retry_at`, the loop's time."""
+
+    alignment: Alignment
+    retry_at: float
+
+
+Exchange = Quiet | Passed | Fetching | Delayed | Due | Deferred | Aligning | Paused
+
+
+# Events
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A leg offers something, or asks for an offer by an empty body."""
+
+    offerer: Offerer
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A leg accepted a re-INVITE of ours."""
+
+    session: Session
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A leg refused a re-INVITE of ours."""
+
+    session: Session
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The ACK to a 2xx of ours."""
+
+    session: Session
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Align:
+    """A leg was joined with another than before."""
+
+    alignment: Alignment
+
+
+@dataclass(frozen=True, slots=True)
+class PauseOver:
+    """The pause after a glare is over."""
+
+
+Event = Asked | Answered | Refused | Acknowledged | Align | PauseOver
+
+
 class Renegotiation:
-    """At most one offer under way between the legs of a call."""
+    """The exchange of one call."""
 
-    __slots__ = (
-        "_alignment",
-        "_answer_due",
-        "_asked_by",
-        "_call",
-        "_deferred",
-        "_offer",
-        "_offer_due",
-        "retry_at",
-    )
+    __slots__ = ("_legs", "_state")
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._asked_by: Asker | None = None
-        """Whose offer waits for the other leg."""
-        self._offer: SessionDescription | None = None
-        self._offer_due: Side | None = None
-        """To whom we make an offer when the caller has acknowledged our answer."""
-        self._answer_due: Side | None = None
-        """Who must still answer a delayed offer in its ACK."""
-        self._deferred: tuple[Asker, bytes] | None = None
-        """An offer that came between our answer to the other leg and its ACK."""
-        self._alignment: Alignment | None = None
-        self.retry_at = float("inf")
-        """The loop's time at which an offer of our own is to be tried again."""
+    def __init__(self, legs: Legs) -> None:
+        self._legs = legs
+        self._state: Exchange = Quiet()
+
+    @property
+    def state(self) -> Exchange:
+        """The state of the exchange."""
+        return self._state
 
     @property
     def busy(self) -> bool:
-        return self._asked_by is not None or self._answer_due is not None
+        """True while a leg waits for an answer: no leg may be replaced now."""
+        return isinstance(self._state, Passed | Fetching | Delayed)
 
-    def stop(self, now: float) -> None:
-        """The call ends: whoever wants to come in, and still waits for the other leg, can't."""
-        deferred = None if self._deferred is None else self._deferred[0]
-        for asker in (self._asked_by, deferred):
-            if asker is not None and asker.session not in [*self._call.parties]:
-                asker.reject(481, now)
+    @property
+    def retry_at(self) -> float:
+        """The loop's time at which :meth:`retry` is due."""
+        return self._state.retry_at if isinstance(self._state, Paused) else NEVER
+
+    # What happens
 
     def begin(
         self,
@@ -118,187 +211,218 @@ class Renegotiation:
         moves: bool = False,
         unsettled: bool = False,
     ) -> None:
-        """The call was answered; without an offer in the INVITE the description is one, and the
-        caller's ACK will answer it.
+        """The call was answered.
 
         Args:
-            moves: who answered talked to us elsewhere, and is to be told where the call's sound is.
+            offer: the caller's; None if its INVITE had none. Then `description` is the called
+                leg's offer, and the caller's ACK will answer it.
+            moves: the called leg was talked to over other ports, and must be offered the call's.
             unsettled: the caller expects other codecs than those of the answer.
         """
         if offer is None:
-            self._offer = description
-            self._answer_due = "a"
-            self._offer_due = "b" if moves else None
+            self._state = Delayed("a", description, then="b" if moves else None)
         elif moves:
             self.align("b", now)
         elif unsettled:
-            self._offer_due = "a"
+            self._state = Due("a")
 
-    def take(self, letter: Any, now: float) -> None:
-        """Deal with a letter that concerns an offer.
+    def ask(self, offerer: Offerer, body: bytes, now: float) -> None:
+        """Pass an offer to the other leg; without one that leg is asked for an offer."""
+        self._step(Asked(offerer, body), now)
+
+    def answered(self, session: Session, body: bytes, now: float) -> None:
+        """A leg accepted our re-INVITE.
 
         Raises:
-            ParseError, SipError: an answer in an ACK is missing or wrong, so that the legs don't
-                know how to talk to each other.
+            ParseError, SipError: its delayed offer can't be used.
         """
-        call = self._call
-        match letter:
-            case sip_events.Reinvited(session, request):
-                self.ask(Asker(call.side_of(session), session), request.description, now)
-            case sip_events.Updated(session, request):
-                self.ask(Asker(call.side_of(session), session, True), request.description, now)
-            case sip_events.ReinviteAnswered(session, response):
-                self._answered(session, response.description, now)
-            case sip_events.ReinviteRefused(session, status):
-                self._refused(session, status, now)
-            case sip_events.Acknowledged(session, request):
-                self._acknowledged(session, request.description, now)
-                if self._deferred is not None:
-                    deferred, self._deferred = self._deferred, None
-                    self.ask(*deferred, now)
+        self._step(Answered(session, body), now)
 
-    def ask(self, asker: Asker, body: bytes, now: float) -> None:
-        """Pass an offer to the other leg; without one that leg is asked for an offer."""
-        call, side = self._call, asker.side
-        if self.busy or self._alignment is not None:
-            asker.reject(491, now)
-            return
+    def refused(self, session: Session, status: int, now: float) -> None:
+        """A leg refused our re-INVITE, and goes on as it was."""
+        self._step(Refused(session, status), now)
+
+    def acknowledged(self, session: Session, body: bytes, now: float) -> None:
+        """A leg acknowledged our 2xx.
+
+        Raises:
+            ParseError, SipError: the answer that it owes is missing or can't be used, so that the
+                legs do not know how to talk to each other.
+        """
+        self._step(Acknowledged(session, body), now)
+
+    def align(self, side: Side, now: float, *, onward: bool = False) -> None:
+        """Offer to one leg the description of the other, without hold: they have not met before.
+
+        Args:
+            onward: the answer is then offered to the other leg, which may know other codecs.
+        """
+        self._step(Align(Alignment(side, onward)), now)
+
+    def retry(self, now: float) -> None:
+        """The pause after a glare is over."""
+        self._step(PauseOver(), now)
+
+    def stop(self, now: float) -> None:
+        """The call ends: a new leg that still waits for the other one can't come in."""
+        match self._state:
+            case Passed(offerer) | Fetching(offerer) | Deferred(offerer):
+                if offerer.session not in self._legs.parties:
+                    offerer.reject(481, now)
+            case _:
+                pass
+
+    # The table
+
+    def _step(self, event: Event, now: float) -> None:
+        match self._state, event:
+            case Quiet(), Asked(offerer, body):
+                self._pass_on(offerer, body, now)
+            case _, Asked(offerer):
+                offerer.reject(491, now)
+
+            case Passed() as passed, Answered(session, body):
+                self._answer_offerer(passed, session, body, now)
+            case Fetching() as fetching, Answered(session, body):
+                self._pass_delayed_offer(fetching, session, body, now)
+            case Aligning(alignment), Answered(session, body) if self._is_on(session, alignment):
+                self._aligned(alignment, body, now)
+
+            case Passed(offerer) | Fetching(offerer), Refused(_, status):
+                self._refuse_offerer(offerer, status, now)
+            case Aligning(alignment), Refused(session, status) if self._is_on(session, alignment):
+                self._not_aligned(alignment, status, now)
+
+            case Delayed() as delayed, Acknowledged(session, body):
+                if self._legs.side_of(session) == delayed.side:
+                    self._take_delayed_answer(delayed, body, now)
+            case Due(side), Acknowledged(session):
+                if self._legs.side_of(session) == "a":
+                    self._try_to_align(Alignment(side), now)
+            case Deferred(offerer, body), Acknowledged():
+                self._pass_on(offerer, body, now)
+
+            case Passed(offerer) | Fetching(offerer) | Deferred(offerer), Align(alignment):
+                # The leg that was to answer is gone, or has another peer now.
+                offerer.reject(491, now)
+                self._try_to_align(alignment, now)
+            case _, Align(alignment):
+                self._try_to_align(alignment, now)
+            case Paused(alignment), PauseOver():
+                self._try_to_align(alignment, now)
+
+            case _:
+                pass  # a late answer to an exchange that is over
+
+    def _is_on(self, session: Session, alignment: Alignment) -> bool:
+        return session is self._legs.leg(alignment.side)
+
+    # Offers of a leg
+
+    def _pass_on(self, offerer: Offerer, body: bytes, now: float) -> None:
+        legs, side = self._legs, offerer.side
+        self._state = Quiet()
+        peer = legs.leg(other(side))
         try:
-            offer = call.media.read_again(side, body) if body else None
-            call.secure(asker.session, asker.line)
+            offer = legs.media.read_again(side, body) if body else None
+            security = legs.secure(offerer.session, offerer.line)
             if offer is not None:
-                LegSecurity.of(asker.session).check(offer)
-            ours = b"" if offer is None else call.media.describe(other(side), offer)
-            call.leg(other(side)).reinvite(ours, now)
+                security.check(offer)
+            peer.reinvite(b"" if offer is None else legs.media.describe(other(side), offer), now)
         except Glare:
-            if call.leg(other(side)).waits_for_ack:
-                self._deferred = asker, body  # it comes in a moment
+            if peer.waits_for_ack:  # the ACK comes in a moment
+                self._state = Deferred(offerer, body)
             else:
-                asker.reject(491, now)
+                offerer.reject(491, now)
         except SipError as error:
-            asker.reject(error.status, now, error.reason)
+            offerer.reject(error.status, now, error.reason)
         else:
-            self._asked_by, self._offer = asker, offer
+            self._state = Fetching(offerer) if offer is None else Passed(offerer, offer)
 
-    def _answered(self, session: Session, body: bytes, now: float) -> None:
-        """The other leg agreed: teach the relay and answer the one who asked."""
-        call, asker = self._call, self._asked_by
-        if self._alignment is not None and session is call.leg(self._alignment.side):
-            self._aligned(self._alignment, body, now)
-            return
-        if asker is None:
-            return
-        self._asked_by = None
-        if self._offer is None:
-            self._pass_delayed_offer(session, asker, body, now)
-            return
-        offer, self._offer = self._offer, None
+    def _answer_offerer(self, passed: Passed, session: Session, body: bytes, now: float) -> None:
+        """The other leg agreed: teach the relay and answer the offerer."""
+        legs, offerer, offer = self._legs, passed.offerer, passed.offer
+        self._state = Quiet()
         try:
             answer = CallMedia.read(body)
-            call.media.answered(offer, answer)
+            legs.media.answered(offer, answer)
             LegSecurity.of(session).check(answer)
         except SipError as error:
-            asker.reject(488, now, error.reason)
+            offerer.reject(488, now, error.reason)
             return
-        if asker.session.state is State.ENDED:  # a newcomer who has given up
-            self.align(other(asker.side), now)
+        if offerer.session.state is State.ENDED:  # a new leg that has given up
+            self._try_to_align(Alignment(other(offerer.side)), now)
             return
-        if asker.session is not call.leg(asker.side):
-            call.replace_leg(asker.side, asker.session, asker.line).bye(now)
-        call.learn(asker.side, offer)
-        call.learn(other(asker.side), answer)
-        asker.accept(call.media.describe(asker.side, answer, answering=offer), now)
+        if offerer.session is not legs.leg(offerer.side):
+            legs.replace_leg(offerer.side, offerer.session, offerer.line).bye(now)
+        legs.learn(offerer.side, offer)
+        legs.learn(other(offerer.side), answer)
+        offerer.accept(legs.media.describe(offerer.side, answer, answering=offer), now)
 
-    def _pass_delayed_offer(self, session: Session, asker: Asker, body: bytes, now: float) -> None:
-        """An empty re-INVITE: the 2xx has the offer, the asker's ACK will have the answer."""
+    def _refuse_offerer(self, offerer: Offerer, status: int, now: float) -> None:
+        self._state = Quiet()
+        # 401 and 407 are between the switch and the other leg alone.
+        offerer.reject(488 if status in (401, 407) else status, now)
+
+    # Offers in a 2xx
+
+    def _pass_delayed_offer(
+        self, fetching: Fetching, session: Session, body: bytes, now: float
+    ) -> None:
+        """The other leg's 2xx has the offer, the offerer's ACK will have the answer."""
+        offerer = fetching.offerer
+        self._state = Quiet()
         try:
             offer = CallMedia.read(body)
         except SipError as error:
-            asker.reject(488, now, error.reason)
+            offerer.reject(488, now, error.reason)
             session.bye(now)
             raise
-        self._offer, self._answer_due = offer, asker.side
-        asker.accept(self._call.media.describe(asker.side, offer, wide=True), now)
+        self._state = Delayed(offerer.side, offer)
+        offerer.accept(self._legs.media.describe(offerer.side, offer, wide=True), now)
 
-    def _refused(self, session: Session, status: int, now: float) -> None:
-        alignment = self._alignment
-        if alignment is not None and session is self._call.leg(alignment.side):
-            self._not_aligned(alignment, status, now)
-            return
-        asker, self._asked_by, self._offer = self._asked_by, None, None
-        if asker is not None:
-            # 401 and 407 are between the switch and that leg alone.
-            asker.reject(488 if status in (401, 407) else status, now)
-
-    def _acknowledged(self, session: Session, body: bytes, now: float) -> None:
-        call = self._call
-        side = call.side_of(session)
-        if self._answer_due is None and side == "a":
-            self._make_due_offer(now)
-        if self._answer_due != side or self._offer is None:
-            return
-        offer, self._offer, self._answer_due = self._offer, None, None
+    def _take_delayed_answer(self, delayed: Delayed, body: bytes, now: float) -> None:
+        legs, side = self._legs, delayed.side
+        self._state = Quiet()
         answer = CallMedia.read(body)
-        call.media.answered(offer, answer)
-        call.learn(side, answer)
-        call.learn(other(side), offer)
-        if self._offer_due is not None:
-            self._make_due_offer(now)
+        legs.media.answered(delayed.offer, answer)
+        legs.learn(side, answer)
+        legs.learn(other(side), delayed.offer)
+        if delayed.then is not None:
+            self._try_to_align(Alignment(delayed.then), now)
             return
-        ours = call.media.describe(other(side), answer, answering=offer)
-        peer = call.leg(other(side))
+        ours = legs.media.describe(other(side), answer, answering=delayed.offer)
+        peer = legs.leg(other(side))
         if peer.incoming is not None and not peer.incoming.answered:
-            peer.accept(ours, now)  # who picked the call up
+            peer.accept(ours, now)  # the phone that picked the call up
         else:
             peer.acknowledge(ours, now)
 
-    def _make_due_offer(self, now: float) -> None:
-        due, self._offer_due = self._offer_due, None
-        if due is not None:
-            self.align(due, now)
-
-    # Offers of our own, when a leg was replaced by another
-
-    def align(self, side: Side, now: float, *, onward: bool = False) -> None:
-        """Offer to one side what the other has to offer, without hold: they haven't met before.
-
-        Args:
-            onward: the answer is then offered to the other side, who may know another's codecs.
-        """
-        self._try_to_align(Alignment(side, onward), now)
-
-    def retry(self, now: float) -> None:
-        """The time for another try has come."""
-        alignment, self._alignment = self._alignment, None
-        self.retry_at = float("inf")
-        if alignment is not None:
-            self._try_to_align(alignment, now)
+    # Offers of our own
 
     def _try_to_align(self, alignment: Alignment, now: float) -> None:
-        call, side = self._call, alignment.side
-        self._alignment = alignment
+        legs, side = self._legs, alignment.side
+        self._state = Aligning(alignment)
         try:
-            heard = CallMedia.read(call.leg(other(side)).remote_description)
+            heard = CallMedia.read(legs.leg(other(side)).remote_description)
             # As many streams as this leg has had (RFC 3264 section 8).
-            before = try_read(call.leg(side).local_description)
-            ours = call.media.describe(side, heard, "sendrecv", before=before, wide=True)
-            call.leg(side).reinvite(ours, now)
+            before = try_read(legs.leg(side).local_description)
+            ours = legs.media.describe(side, heard, "sendrecv", before=before, wide=True)
+            legs.leg(side).reinvite(ours, now)
         except Glare:
             self._not_aligned(alignment, 491, now)
         except SipError:
-            self._alignment = None
+            self._state = Quiet()
 
     def _aligned(self, alignment: Alignment, body: bytes, now: float) -> None:
-        self._alignment = None
-        call = self._call
-        call.learn(alignment.side, CallMedia.read(body))
+        self._state = Quiet()
+        self._legs.learn(alignment.side, CallMedia.read(body))
         if alignment.onward:
-            self._try_to_align(Alignment(other(alignment.side), False), now)
+            self._try_to_align(Alignment(other(alignment.side)), now)
 
     def _not_aligned(self, alignment: Alignment, status: int, now: float) -> None:
-        """A crossing offer passes, so ours is repeated; who refuses it for good keeps the codecs
-        that it has."""
-        self._alignment = None
+        """After a glare the offer is repeated; a leg that refuses it for good keeps its codecs."""
+        self._state = Quiet()
         if status == 491 and alignment.tries < MAX_TRIES:
-            self._alignment = Alignment(alignment.side, alignment.onward, alignment.tries + 1)
-            self.retry_at = now + RETRY_SECONDS
+            again = Alignment(alignment.side, alignment.onward, alignment.tries + 1)
+            self._state = Paused(again, now + RETRY_SECONDS)

@@ -1,84 +1,84 @@
-"""The switch talks with a caller before it refuses the call: early media, which nobody pays."""
+"""A service that talks with the caller of a refused call: early media, which is free of charge."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sip import events as sip_events
-from softswitch.call import ending as endings
 from softswitch.call.ending import Ending
-from softswitch.call.ivr.service_session import ServiceOver
-from softswitch.call.letters import HangUp, MediaLost
+from softswitch.call.ivr.giving_up import gave_up
+from softswitch.call.letters import Letter, MediaLost, ServiceOver
 from softswitch.call.media.keys import key_in
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from softswitch.call.call import Call
+    from sip.sdp import SessionDescription
+    from softswitch.call.legs import Legs
+    from softswitch.trace.log import Log
 
 MAX_SECONDS = 60.0
-"""Whatever is said, the call is refused then; phones and trunks wait for little more than that."""
+"""The call is refused then, whatever is said; phones and trunks wait for little more than that."""
 
 
-async def serve_early(call: Call, service: Callable[[], Awaitable[None]]) -> Ending | None:
-    """Have a service talk with the caller, who made an offer.
+async def serve_early(
+    legs: Legs, offer: SessionDescription, service: Callable[[], Awaitable[None]], log: Log
+) -> Ending | None:
+    """Have a service talk with the caller.
+
+    Args:
+        offer: the caller's.
 
     Returns:
-        How the call ended if the caller gave up or somebody ended it; None: all was said.
+        How the call ended if the caller gave up or the call was ended; None if all was said.
 
     Raises:
-        SipError: 488, there is no codec that both speak.
+        SipError: 488, there is no common codec.
     """
-    assert call.offer is not None
-    description = call.media.answer_itself("a", call.offer)
-    call.leg("a").progress(183, call.now(), description)
-    call.context.drain()
-    task = call.context.loop.create_task(_run(service()))
+    description = legs.media.answer_itself("a", offer)
+    legs.leg("a").progress(183, legs.now(), description)
+    legs.drain()
+    task = legs.clock.loop.create_task(_run(service()))
 
     def over(done: asyncio.Task[None]) -> None:
         if not done.cancelled():
-            call.post(ServiceOver(done.exception()))
+            legs.post(ServiceOver(done.exception()))
 
     task.add_done_callback(over)
     try:
-        return await _until_over(call)
+        return await _until_over(legs, log)
     finally:
         task.cancel()
 
 
-async def _until_over(call: Call) -> Ending | None:
-    until = call.now() + MAX_SECONDS
+async def _until_over(legs: Legs, log: Log) -> Ending | None:
+    until = legs.now() + MAX_SECONDS
     while True:
-        letter = await call.mailbox.next(until)
-        if letter is None and call.now() >= until:
-            return None
+        letter = await legs.mailbox.next(until)
+        if letter is None:
+            if legs.now() >= until:
+                return None
+            continue
         if isinstance(letter, ServiceOver):
             if letter.error is not None:
-                call.context.log.error("a service failed", call=call.id, exc_info=letter.error)
+                log.error("a service failed", call=legs.id, exc_info=letter.error)
             return None
         if isinstance(letter, MediaLost):
             return None
-        ended = _heard(call, letter)
-        call.context.drain()
+        ended = _hear(legs, letter)
+        legs.drain()
         if ended is not None:
             return ended
 
 
-def _heard(call: Call, letter: Any) -> Ending | None:
-    caller = call.leg("a")
-    match letter:
-        case sip_events.Cancelled(session) | sip_events.HungUp(session) if session is caller:
-            return endings.given_up()
-        case sip_events.InfoReceived(_, request):
-            key = key_in(request.content_type or "", request.body)
-            if key is not None:
-                call.sound.press("a", key)
-        case sip_events.Updated(session):
-            session.answer_update(488, b"", call.now())
-        case HangUp(ended_by):
-            return Ending(ended_by, 480, 41, rule="call: ended before the answer")
-    return None
+def _hear(legs: Legs, letter: Letter) -> Ending | None:
+    if isinstance(letter, sip_events.InfoReceived):
+        request = letter.request
+        key = key_in(request.content_type or "", request.body)
+        if key is not None:
+            legs.sound.press("a", key)
+        return None
+    return gave_up(legs, letter)
 
 
 async def _run(service: Awaitable[None]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rtp.session import MediaSession
 from softswitch.call.call import Call
 from softswitch.call.ending import Ending
-from softswitch.call.ivr.voicemail_diversion import given_up
+from softswitch.call.ivr.giving_up import given_up
 
 if TYPE_CHECKING:
     from sip.message import Request
@@ -26,9 +26,9 @@ class ServiceCall(Call):
     """A call with one leg.
 
     Args:
-        service: what answers.
+        service: the service that answers.
         gathers: it brings callers together in conferences.
-        connects: it may have the caller talk to somebody else, who needs ports, too.
+        connects: it may connect the caller with a number, which needs ports, too.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class ServiceCall(Call):
 
     async def _live(self) -> Ending:
         await self._authorize(self._admit())
-        ended = await given_up(self)
+        ended = await given_up(self.legs)
         if ended is not None:
             return ended
-        return await self.service_leg.serve(partial(self._service, self))
+        return await self.serve(partial(self._service, self))
 
 
 Service = Callable[[ServiceCall], Awaitable[None]]

@@ -1,17 +1,15 @@
-"""The switch itself is the called side, from the start or in somebody's place: how a service of
-ours comes into a call, speaks, and goes out of it again."""
+"""The switch itself as a party of a call: how a service answers, speaks and leaves it again."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from softswitch.call.ending import Ending
-from softswitch.call.established import merging
-from softswitch.call.established.established_call import talk
-from softswitch.call.ivr.service_session import OfferAnew, ServiceSession
+from softswitch.call.ivr.service_session import ServiceSession
 from softswitch.call.ivr.speaker import Speaker
+from softswitch.call.letters import Letter, OfferAgain
 from softswitch.call.media.media import other
 
 if TYPE_CHECKING:
@@ -19,123 +17,164 @@ if TYPE_CHECKING:
     from sip.message import Request
     from sip.session import Session
     from softswitch.admission.caller_id import Identity
-    from softswitch.call.call import Call
+    from softswitch.call.legs import Legs
+    from softswitch.call.media.call_recording import CallRecording
+    from softswitch.call.media.early_media import EarlyMedia
     from softswitch.conference.hall import Member
+    from softswitch.prompts.announcer import Announcer
     from softswitch.subscribers.directory import Line
+    from softswitch.trace.log import Log
 
 
 class ServiceLeg:
-    """What one call has of it."""
+    """The service of one call, if it has one now."""
 
-    __slots__ = ("_call", "_session", "_speaker", "host", "on_refer")
+    __slots__ = (
+        "_announcer",
+        "_early_media",
+        "_legs",
+        "_log",
+        "_recording",
+        "_session",
+        "_speaker",
+        "host",
+        "on_refer",
+    )
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def __init__(
+        self,
+        legs: Legs,
+        early_media: EarlyMedia,
+        recording: CallRecording,
+        announcer: Announcer,
+        log: Log,
+    ) -> None:
+        self._legs = legs
+        self._early_media = early_media
+        self._recording = recording
+        self._announcer = announcer
+        self._log = log
         self._session: ServiceSession | None = None
         self._speaker: Speaker | None = None
         self.on_refer: Callable[[Session, Request, Flow], None] | None = None
-        """What a REFER asks a service for; None: it does nothing for others."""
+        """Handles a REFER to the service; None: it is refused."""
         self.host: Line | None = None
         """The line whose mailbox answers."""
 
     @property
     def under_way(self) -> bool:
-        """Whether a service talks with the caller now."""
-        return self._session is not None
+        """True while a service talks with the caller."""
+        return self._legs.state.served
 
     @property
     def speaker(self) -> Speaker:
         """Talks with the caller, in the language of the caller's line, or else of the line whose
         mailbox it is."""
         if self._speaker is None:
-            call = self._call
-            line = call.line_of("a") or self.host
+            legs = self._legs
+            line = legs.line_of("a") or self.host
             language = None if line is None else line.language
-            in_band = not call.media.knows_events("a")
+            in_band = not legs.media.knows_events("a")
             self._speaker = Speaker(
-                call.context, call.id, call.sound, "a", language, in_band=in_band
+                self._announcer, legs.id, legs.sound, "a", language, in_band=in_band
             )
         return self._speaker
 
-    async def serve(self, service: Callable[[], Awaitable[None]]) -> Ending:
-        """Have a service of ours answer, and talk with the caller until either has enough."""
-        self._call.tones.stop_ringing()
-        self._session = ServiceSession(self._call, self._call.offer, service)
-        await self._session.answer()
-        return await talk(self._call)
-
-    async def accept(self, description: bytes) -> None:
-        """Note our own answer, then give it to the caller."""
-        call = self._call
-        answered, wall = call.now(), call.context.wall_ms()
-        await call.payers.answered(answered, wall)
-        call.answered_at = answered
-        call.context.changed(call)
-        call.accept_caller(description)
-        call.context.drain()
-
-    async def serve_unpaid(self, end: Ending, service: Callable[[], Awaitable[None]]) -> Ending:
-        """Record the attempt as it ended; then have a service of ours talk with the caller, which
-        is never billed.
+    async def answer(self, service: Callable[[], Awaitable[None]]) -> None:
+        """Have a service answer the caller.
 
         Raises:
-            SipError: 488, there is no codec that both speak.
+            SipError: 488, there is no common codec.
+            BillingError, StoreError: the answer can't be charged.
         """
-        for meter in list(self._call.payers.meters):
-            await self._call.payers.drop(meter, end)
-        await self._call.opening.alone()
-        return await self.serve(service)
+        early_media = self._early_media
+        early_media.stop_ringing()
+        session = ServiceSession(
+            self._legs,
+            self,
+            self._log,
+            service,
+            offer=early_media.offer,
+            settled=early_media.settled,
+        )
+        self._begin(session)
+        await session.answer()
 
-    def hear(self, letter: Any) -> Ending | None:
-        """What the caller does while a service talks with him."""
+    async def accept(self, description: bytes) -> None:
+        """Charge the answer, then send it to the caller."""
+        legs = self._legs
+        answered = legs.now()
+        await legs.payers.answered(answered, legs.clock.wall_ms())
+        legs.state.answered_at = answered
+        legs.changed()
+        legs.leg("a").accept(description, legs.now())
+        legs.drain()
+
+    def hear(self, letter: Letter) -> Ending | None:
+        """Handle a letter while a service talks."""
         assert self._session is not None
         return self._session.hear(letter)
 
     def connected(self, session: Session, line: Line | None, identity: Identity | None) -> None:
-        """Somebody answered whom a service of ours had called."""
+        """The number answered that the service had called; the service ends."""
         self.stop()
-        sound = self._call.sound
+        sound = self._legs.sound
         sound.on_digit = None
         sound.stop_playing("a")
         sound.listen("a", digits=False)
         sound.hear("a", "peer")
-        self._call.put_leg("b", session, line, identity)
+        self._legs.put_leg("b", session, line, identity)
 
     def enter_conference(self, member: Member) -> None:
-        """One side goes to a conference, and the other, whose line it is, leaves the call."""
-        call, gone = self._call, other(member.side)
-        call.parties.put(gone, call.leg(gone), None, call.identity(gone))
-        call.sound.set_remote(gone, None, 0, 0, "inactive")
-        call.recording.follow()
+        """One side goes to a conference; the other, whose line has it, leaves the call."""
+        legs, gone = self._legs, other(member.side)
+        legs.parties.put(gone, legs.leg(gone), None, legs.identity(gone))
+        legs.sound.set_remote(gone, None, 0, 0, "inactive")
+        self._recording.follow()
         self.bring(member)
 
     def bring(self, member: Member, *, anew: bool = True) -> None:
-        """Have somebody in a conference; `anew` as in :meth:`ServiceSession.take_over`."""
-        call = self._call
-        self._session = ServiceSession(call, None, partial(merging.attend, member), member.side)
-        self._session.take_over(anew=anew)
-        call.context.changed(call)
+        """Have a party in a conference; `anew` as in :meth:`ServiceSession.take_over`."""
+        legs = self._legs
+        session = ServiceSession(legs, self, self._log, partial(_attend, member), side=member.side)
+        self._begin(session)
+        session.take_over(anew=anew)
+        legs.changed()
+
+    def _begin(self, session: ServiceSession) -> None:
+        self._session = session
+        self._legs.state.served = True
 
     def referred(self, session: Session, request: Request, flow: Flow) -> None:
         """A REFER came while a service talks with the caller."""
         if self.on_refer is None:
-            session.refuse_refer(403, flow, self._call.now())
+            session.refuse_refer(403, flow, self._legs.now())
         else:
             self.on_refer(session, request, flow)
 
     def moved(self) -> None:
-        """The sound of a call goes on in another session, while a service of ours talks."""
+        """The sound of the call goes on in another relay session."""
         if self._speaker is not None:
-            self._speaker.move(self._call.sound)
-        self._call.post(OfferAnew())
+            self._speaker.move(self._legs.sound)
+        self._legs.post(OfferAgain())
 
     async def finish_speaking(self) -> None:
-        """Before a call ends in which something was said."""
+        """Let the phone play the end of what was said."""
         if self._speaker is not None:
             await self._speaker.finish()
 
     def stop(self) -> None:
-        """The service is over: somebody else talks with the caller now, or nobody."""
+        """End the service: a party has taken its place, or the call ends."""
+        self._legs.state.served = False
         if self._session is not None:
             self._session.stop()
             self._session = None
+
+
+async def _attend(member: Member) -> None:
+    """Be in the conference until it is over, which ends the member's call."""
+    try:
+        member.listen()
+        await member.over.wait()
+    finally:
+        member.leave()

@@ -1,4 +1,5 @@
-"""The switch itself talks with the caller: it answers, runs a service, and hears what comes.
+"""A session of the caller with a service of the switch: the answer, the service, and what the
+caller sends meanwhile.
 
 A service is an ordinary coroutine, which ends when the call does; when it ends by itself, the call
 does, too.
@@ -8,58 +9,88 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, assert_never
 
+from rtp.control import Digit
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
 from sip.sdp import SessionDescription
 from sip.session import Glare
 from softswitch.call import ending as endings
 from softswitch.call.ending import Ending
-from softswitch.call.established.established_call import hung_up
-from softswitch.call.established.renegotiation import RETRY_SECONDS, Asker
-from softswitch.call.established.transfer import GiveLeg, Given
+from softswitch.call.established.hanging_up import hung_up
+from softswitch.call.established.renegotiation import RETRY_SECONDS
+from softswitch.call.letters import (
+    AnnouncementOver,
+    BalanceChanged,
+    Confirmed,
+    Connect,
+    GiveLeg,
+    Given,
+    Greeted,
+    HandOver,
+    HangUp,
+    Letter,
+    MediaLost,
+    OfferAgain,
+    PaidTimeChanged,
+    PickUp,
+    Registered,
+    Replace,
+    ServiceOver,
+    Silent,
+)
 from softswitch.call.media.keys import key_in
 from softswitch.call.media.media import CallMedia, Side
 
 if TYPE_CHECKING:
     from sip.message import Request
     from sip.session import Session
-    from softswitch.call.call import Call
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceOver:
-    """The service has nothing more to say; `error` if it failed."""
-
-    error: BaseException | None
-
-
-@dataclass(frozen=True, slots=True)
-class OfferAnew:
-    """Our offer crossed another one: it is time for a second try."""
+    from softswitch.call.ivr.service_leg import ServiceLeg
+    from softswitch.call.legs import Legs
+    from softswitch.trace.log import Log
 
 
 class ServiceSession:
-    """What a call does whose called side is the switch.
+    """One session.
 
     Args:
+        service_leg: answers the caller.
+        offer: the caller's; None if its INVITE had none.
+        settled: see :class:`softswitch.call.media.early_media.EarlyMedia`.
         service: what answers; begun when the caller can be spoken to.
-        side: whom it talks with; another than the caller only in a conference.
+        side: whom it talks with; side b only in a conference.
     """
 
-    __slots__ = ("_call", "_offer", "_service", "_side", "_task", "_unsettled")
+    __slots__ = (
+        "_legs",
+        "_log",
+        "_offer",
+        "_service",
+        "_service_leg",
+        "_settled",
+        "_side",
+        "_task",
+        "_unsettled",
+    )
 
     def __init__(
         self,
-        call: Call,
-        offer: SessionDescription | None,
+        legs: Legs,
+        service_leg: ServiceLeg,
+        log: Log,
         service: Callable[[], Awaitable[None]],
+        *,
+        offer: SessionDescription | None = None,
+        settled: SessionDescription | None = None,
         side: Side = "a",
     ) -> None:
-        self._call = call
+        self._legs = legs
+        self._service_leg = service_leg
+        self._log = log
         self._offer = offer
+        self._settled = settled
         self._service = service
         self._side: Side = side
         self._unsettled = False
@@ -67,68 +98,75 @@ class ServiceSession:
         self._task: asyncio.Task[None] | None = None
 
     async def answer(self) -> None:
-        """Answer the caller, and begin; without an offer of theirs, when they have answered ours.
+        """Answer the caller, and begin; if the caller made no offer, when it has answered ours.
 
         Raises:
             SipError: 488, there is no codec that both speak.
         """
-        call = self._call
         if self._offer is None:
-            description = call.media.offer_itself("a")
+            description = self._legs.media.offer_itself("a")
         else:
             description = self._answer(self._offer)
-        await call.service_leg.accept(description)
+        await self._service_leg.accept(description)
         if self._offer is not None:
             self._serve()
 
     def _answer(self, offer: SessionDescription) -> bytes:
-        """By a codec that the caller expects, if we speak one; else he is offered ours later."""
-        call = self._call
-        settled = call.opening.settled
-        if settled is None or not call.media.speaks(settled):
+        """By a codec that the caller expects, if we speak one; else it is offered ours later."""
+        legs, settled = self._legs, self._settled
+        if settled is None or not legs.media.speaks(settled):
             self._unsettled = settled is not None
-            return call.media.answer_itself("a", offer)
-        call.learn("a", settled)
-        return call.media.answer_itself("a", settled)
+            return legs.media.answer_itself("a", offer)
+        legs.learn("a", settled)
+        return legs.media.answer_itself("a", settled)
 
     def take_over(self, *, anew: bool = True) -> None:
-        """Begin with somebody who answers us, or talked to another person until now; that one is
-        perhaps on hold, or has a codec that we don't speak, and so is offered our own `anew`."""
+        """Begin with a party that has been answered already.
+
+        Args:
+            anew: offer it our own codecs, for it may be on hold, or have a codec that we do not
+                speak.
+        """
         self._serve()
         if anew:
             self._offer_anew()
 
     def _offer_anew(self) -> None:
-        call = self._call
-        leg = call.leg(self._side)
+        legs = self._legs
         try:
-            leg.reinvite(call.media.offer_itself(self._side), call.now())
+            legs.leg(self._side).reinvite(legs.media.offer_itself(self._side), legs.now())
         except Glare:
-            call.context.loop.call_later(RETRY_SECONDS, call.post, OfferAnew())
+            legs.mailbox.post_later(RETRY_SECONDS, OfferAgain())
         except SipError:
-            return  # he has hung up
+            return  # the leg has hung up
 
     def stop(self) -> None:
         """The call ends, and the service with it."""
         if self._task is not None:
             self._task.cancel()
+            self._task = None
 
     def _serve(self) -> None:
-        self._task = self._call.context.loop.create_task(_run(self._call, self._service()))
+        self._task = self._legs.clock.loop.create_task(self._run())
         self._task.add_done_callback(self._served)
+
+    async def _run(self) -> None:
+        await self._service()
+        await self._service_leg.finish_speaking()
 
     def _served(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            self._call.post(ServiceOver(task.exception()))
+            self._legs.post(ServiceOver(task.exception()))
 
-    def hear(self, letter: Any) -> Ending | None:
-        """What the caller does meanwhile."""
-        call = self._call
+    def hear(self, letter: Letter) -> Ending | None:
+        """Handle a letter while the service talks; letters about money, the relay and the end are
+        the call's own."""
+        legs = self._legs
         match letter:
             case sip_events.HungUp():
-                return hung_up(call, letter)
-            case sip_events.Cancelled():  # as we answered: he never had our 200
-                at = call.payers.meters[0].answered_at if call.payers.meters else None
+                return hung_up(legs, letter)
+            case sip_events.Cancelled():  # it crossed our 200, which the caller never had
+                at = legs.payers.meters[0].answered_at if legs.payers.meters else None
                 return replace(endings.given_up(), at=at)
             case sip_events.Reinvited(session, request):
                 self._renegotiated(session, request, update=False)
@@ -137,46 +175,69 @@ class ServiceSession:
             case sip_events.InfoReceived(_, request):
                 key = key_in(request.content_type or "", request.body)
                 if key is not None:
-                    call.sound.press(self._side, key)
+                    legs.sound.press(self._side, key)
             case sip_events.Acknowledged(_, request):
                 return self._acknowledged(request)
             case sip_events.Referred(session, request, flow):
-                call.service_leg.referred(session, request, flow)
+                self._service_leg.referred(session, request, flow)
             case sip_events.ReinviteAnswered(_, response):
                 self._answered(response.description)
-            case sip_events.ReinviteRefused(_, status) if status == 491:
-                call.context.loop.call_later(RETRY_SECONDS, call.post, OfferAnew())
-            case OfferAnew():
+            case sip_events.ReinviteRefused(_, status):
+                if status == 491:
+                    legs.mailbox.post_later(RETRY_SECONDS, OfferAgain())
+            case OfferAgain():
                 self._offer_anew()
             case ServiceOver(error):
                 return self._over(error)
             case GiveLeg(taker):
-                taker.post(Given(None))  # nobody is here but the caller
-            case Asker():
-                letter.reject(481, call.now())
+                taker.post(Given(None))  # there is no other party than the caller
+            case PickUp(session) | Replace(_, session):
+                session.reject(481, legs.now())
+            case Given(session):
+                if session is not None:
+                    session.bye(legs.now())
+            case (
+                sip_events.Progress()
+                | sip_events.Answered()
+                | sip_events.Refused()
+                | sip_events.Refreshed()
+                | sip_events.InfoAnswered()
+                | Digit()
+                | Silent()
+                | MediaLost()
+                | BalanceChanged()
+                | PaidTimeChanged()
+                | Registered()
+                | Greeted()
+                | Confirmed()
+                | AnnouncementOver()
+                | HandOver()
+                | Connect()
+                | HangUp()
+            ):
+                pass
+            case _:
+                assert_never(letter)
         return None
 
     def _answered(self, body: bytes) -> None:
-        """An offer of ours was; what can't be used leaves the sound as it was."""
+        """Take the answer to our offer; one that can't be used leaves the sound as it was."""
         try:
-            self._call.learn(self._side, CallMedia.read(body))
+            self._legs.learn(self._side, CallMedia.read(body))
         except (ParseError, SipError) as error:
-            self._call.context.log.warning(
-                "an answer can't be used", call=self._call.id, why=str(error)
-            )
+            self._log.warning("an answer can't be used", call=self._legs.id, why=str(error))
 
     def _over(self, error: BaseException | None) -> Ending:
         if error is None:
             return endings.hung_up("callee")
-        call = self._call
-        call.context.log.error("a service failed", call=call.id, exc_info=error)
+        self._log.error("a service failed", call=self._legs.id, exc_info=error)
         return Ending("operator", 200, 41, rule="service: internal error")
 
     def _renegotiated(self, session: Session, request: Request, *, update: bool) -> None:
         """Hold, resume, a changed address: between the caller and us alone."""
-        now = self._call.now()
+        now = self._legs.now()
         try:
-            media = self._call.media
+            media = self._legs.media
             offer = (
                 media.read_again(self._side, request.description) if request.description else None
             )
@@ -194,11 +255,11 @@ class ServiceSession:
 
     def _description(self, offer: SessionDescription | None) -> bytes:
         """Our answer, by which sound goes from now on; or our offer, answered in the ACK."""
-        media = self._call.media
+        media = self._legs.media
         if offer is None:
             return media.offer_itself(self._side)
         answer = media.answer_itself(self._side, offer)
-        self._call.learn(self._side, offer)
+        self._legs.learn(self._side, offer)
         return answer
 
     def _acknowledged(self, request: Request) -> Ending | None:
@@ -208,18 +269,13 @@ class ServiceSession:
             self._offer_anew()
         if not request.description:
             return None
-        call = self._call
+        legs = self._legs
         try:
             description = CallMedia.read(request.description)
-            call.media.answer_itself(self._side, description)  # whether there is a codec for both
+            legs.media.answer_itself(self._side, description)  # raises if there is no common codec
         except (ParseError, SipError) as error:
             return Ending("callee", 200, 65, rule=f"media: {error.reason}")
-        call.learn(self._side, description)
+        legs.learn(self._side, description)
         if self._task is None:
             self._serve()
         return None
-
-
-async def _run(call: Call, service: Awaitable[None]) -> None:
-    await service
-    await call.service_leg.finish_speaking()

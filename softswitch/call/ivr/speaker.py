@@ -19,7 +19,7 @@ from rtp.session import MediaSession
 from softswitch.call.ivr.keypad import Keypad
 
 if TYPE_CHECKING:
-    from softswitch.call.context import CallContext
+    from softswitch.prompts.announcer import Announcer
 
 FLUSH = PlayItem(milliseconds=400)
 """A pause that is longer than the jitter buffers of phones: what is in them when they are told
@@ -42,11 +42,11 @@ class Speaker:
         in_band: keys are heard in the sound, too: the person's phone has no other way in RTP.
     """
 
-    __slots__ = ("_call_id", "_context", "_in_band", "_language", "_side", "_sound", "keypad")
+    __slots__ = ("_announcer", "_call_id", "_in_band", "_language", "_side", "_sound", "keypad")
 
     def __init__(
         self,
-        context: CallContext,
+        announcer: Announcer,
         call_id: str,
         sound: MediaSession,
         side: Side,
@@ -54,7 +54,7 @@ class Speaker:
         *,
         in_band: bool = False,
     ) -> None:
-        self._context = context
+        self._announcer = announcer
         self._call_id = call_id
         self._side: Side = side
         self._language = language
@@ -79,7 +79,7 @@ class Speaker:
         """
         if interruptible and len(self.keypad):
             return False
-        announcer = self._context.announcer
+        announcer = self._announcer
         while True:
             said = announcer.announce(self._language, phrase)
             announcer.note(self._call_id, self._side, said)

@@ -13,30 +13,62 @@ from rtp.control import PlayItem, Recorded
 from softswitch.call.media.media import Side
 
 if TYPE_CHECKING:
-    from softswitch.call.call import Call
+    from softswitch.call.charging.accounting import Record
+    from softswitch.call.clock import Clock
+    from softswitch.call.media.call_relay import CallRelay
+    from softswitch.call.parties import Parties
+    from softswitch.call.state import CallState
+    from softswitch.recordings.desk import RecordingDesk
     from softswitch.subscribers.directory import Line
+    from softswitch.trace.log import Log
 
 TONE = (PlayItem(tone="beep"),)
 _SIDES: tuple[Side, Side] = ("a", "b")
 
 
 class CallRecording:
-    """At most one recording at a time; begun and ended as people come and go."""
+    """At most one recording at a time; begins and ends as recorded lines come and go."""
 
-    __slots__ = ("_call", "_ending", "_id", "_task")
+    __slots__ = (
+        "_clock",
+        "_desk",
+        "_ending",
+        "_id",
+        "_log",
+        "_parties",
+        "_record_of",
+        "_relay",
+        "_state",
+        "_task",
+    )
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def __init__(
+        self,
+        record: Record,
+        parties: Parties,
+        relay: CallRelay,
+        state: CallState,
+        desk: RecordingDesk,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._record_of = record
+        self._parties = parties
+        self._relay = relay
+        self._state = state
+        self._desk = desk
+        self._clock = clock
+        self._log = log
         self._task: asyncio.Task[None] | None = None
         self._id: int | None = None
         self._ending = False
 
     def follow(self) -> None:
-        """Somebody came or went: begin, or end, or leave it as it is."""
+        """Begin or end, if need be, after a side has changed hands."""
         line = self._wanted_by()
         if line is not None and self._task is None:
             self._ending = False
-            self._task = self._call.context.loop.create_task(self._record(line))
+            self._task = self._clock.loop.create_task(self._record(line))
         elif line is None and self._task is not None:
             self.stop()
 
@@ -44,35 +76,40 @@ class CallRecording:
         """The recording ends; the call's end ends it by itself."""
         self._ending = True
         self._task = None
-        if self._id is not None:
-            self._call.sound.stop_recording(self._id)
+        media = self._relay.media
+        if self._id is not None and media is not None:
+            media.session.stop_recording(self._id)
             self._id = None
 
     def _wanted_by(self) -> Line | None:
         for side in _SIDES:
-            line = self._call.line_of(side)
+            line = self._parties.line(side)
             if line is not None and line.record:
                 return line
         return None
 
     async def _record(self, line: Line) -> None:
-        call, task = self._call, self._task
-        desk, record = call.context.recordings, call.record
-        if not call.media.decodable:
-            call.context.log.warning(
+        media, desk, record, task = self._relay.media, self._desk, self._record_of, self._task
+        if media is None:
+            return
+        if not media.decodable:
+            self._log.warning(
                 "a call isn't recorded, its codec can't be decoded",
-                call=call.id, line=line.number, codec=call.media.codec,
+                call=record.call_id, line=line.number, codec=media.codec,
             )  # fmt: skip
             return
-        recording = await desk.begin(call.id, line, record.calling or "", record.called or "")
+        recording = await desk.begin(
+            record.call_id, line, record.calling or "", record.called or ""
+        )
         if recording is None:
             return
         recorded: asyncio.Future[Recorded] | None = None
-        if not call.over and not self._ending and self._task is task:
+        # The line may have left, or the call ended, while its row was written.
+        if not self._state.closing and not self._ending and self._task is task:
             if desk.settings.tone:
                 for side in _SIDES:
-                    call.sound.play(side, TONE, over=True)
-            self._id, recorded = call.sound.record(
+                    media.session.play(side, TONE, over=True)
+            self._id, recorded = media.session.record(
                 desk.path(recording), "both", max_seconds=desk.settings.max_seconds
             )
         desk.keep(recording, recorded)

@@ -15,7 +15,12 @@ from softswitch.call.media.media import Side, other
 
 if TYPE_CHECKING:
     from sip.session import Session
-    from softswitch.call.call import Call
+    from softswitch.call.clock import Clock
+    from softswitch.call.mailbox import Mailbox
+    from softswitch.call.media.call_relay import CallRelay
+    from softswitch.call.parties import Parties
+    from softswitch.call.state import CallState
+    from softswitch.trace.log import Log
 
 MAX_WAITING = 64
 """Keys for one leg; more are no person's."""
@@ -25,25 +30,54 @@ _SIDES: tuple[Side, Side] = ("a", "b")
 
 
 class InfoKeys:
-    """Those of one call."""
+    """The INFO queues of one call.
 
-    __slots__ = ("_call", "_listens", "_waiting")
+    Args:
+        call_id: for the log.
+        mailbox: gets the keys of sides that are listened to.
+    """
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    __slots__ = (
+        "_call_id",
+        "_clock",
+        "_listens",
+        "_log",
+        "_mailbox",
+        "_parties",
+        "_relay",
+        "_state",
+        "_waiting",
+    )
+
+    def __init__(
+        self,
+        call_id: str,
+        parties: Parties,
+        relay: CallRelay,
+        state: CallState,
+        mailbox: Mailbox,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._call_id = call_id
+        self._parties = parties
+        self._relay = relay
+        self._state = state
+        self._mailbox = mailbox
+        self._clock = clock
+        self._log = log
         self._listens: dict[Side, bool] = {}
         """Sides that are listened to, and whether to their sound, too."""
         self._waiting: dict[Session, deque[tuple[bytes, bytes]]] = {}
         """Types and bodies for a leg, the first one under way."""
 
     def follow(self) -> None:
-        """Who is on the sides, or what they can, is different now: hear the keys of whoever talks
-        with a leg that wants them in INFO."""
-        call = self._call
-        if not call.answered or call.service_leg.under_way:
-            self._listens = {}  # whoever talks with the caller has seen to it
+        """Listen for keys on each side whose peer wants them in INFO; to be called when a side
+        has another leg, or its leg can do more or less."""
+        media = self._relay.media
+        if media is None or not self._state.answered or self._state.served:
+            self._listens = {}  # a service listens by itself
             return
-        media = call.media
         ways = {side: media.way_of_keys(side) for side in _SIDES}
         wanted = {
             side: not media.knows_events(side)
@@ -54,23 +88,24 @@ class InfoKeys:
             return
         for side in {*wanted, *self._listens}:
             in_band = wanted.get(side, False)
-            call.sound.listen(side, digits=side in wanted, in_band=in_band, withheld=True)
-        call.sound.on_digit = call.post if wanted else None
+            media.session.listen(side, digits=side in wanted, in_band=in_band, withheld=True)
+        media.session.on_digit = self._mailbox.post if wanted else None
         self._listens = wanted
 
     def heard(self, digit: Digit) -> None:
         """A key was pressed on a side that is listened to."""
-        if self._listens and self._call.media.way_of_keys(other(digit.side)) == "info":
+        media = self._relay.media
+        if self._listens and media is not None and media.way_of_keys(other(digit.side)) == "info":
             self.pass_on(other(digit.side), RELAY_TYPE, relay_body(digit.digit, MILLISECONDS))
 
     def pass_on(self, side: Side, content_type: bytes, body: bytes) -> None:
         """Send a leg an INFO, after those that wait."""
-        leg = self._call.leg(side)
+        leg = self._parties.leg(side)
         waiting = self._waiting.setdefault(leg, deque())
         if len(waiting) < MAX_WAITING:
             waiting.append((content_type, body))
             if len(waiting) == 1:
-                leg.info(content_type, body, self._call.now())
+                leg.info(content_type, body, self._clock.now())
 
     def answered(self, leg: Session, status: int) -> None:
         """The INFO under way was; the next may go."""
@@ -78,11 +113,9 @@ class InfoKeys:
         if not waiting:
             return
         if status >= 300:
-            self._call.context.log.warning(
-                "a key told in INFO was not taken", call=self._call.id, status=status
-            )
+            self._log.warning("a key told in INFO was not taken", call=self._call_id, status=status)
         waiting.popleft()
-        if waiting and leg in self._call.parties:
-            leg.info(*waiting[0], self._call.now())
+        if waiting and leg in self._parties:
+            leg.info(*waiting[0], self._clock.now())
         else:
             del self._waiting[leg]

@@ -9,6 +9,8 @@ pressed keys (:mod:`softswitch.call.media.keys`) goes along, for it is set in th
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rtp.control import Keys, Seen
 from sip.errors import SipError
@@ -26,6 +28,10 @@ from sip.sdes import (
 from sip.sdp import SessionDescription
 from sip.session import Session
 from softswitch.subscribers.policies import KeyPolicy, SrtpPolicy
+
+if TYPE_CHECKING:
+    from sip.flow import Flow
+    from softswitch.subscribers.directory import Line, Trunk
 
 
 class LegSecurity:
@@ -138,3 +144,37 @@ class LegSecurity:
         if key is None:
             key = self._own[suite] = self._draw(SUITES[suite])
         return key
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityPolicy:
+    """SRTP and DTMF policies of the switch, for lines and trunks that have none of their own.
+
+    Args:
+        draw: random octets, for keys.
+    """
+
+    srtp: SrtpPolicy
+    dtmf: KeyPolicy
+    draw: Callable[[int], bytes]
+
+    def of_leg(self, party: Line | Trunk | None, flow: Flow) -> LegSecurity:
+        """The keys of a new leg to or from this line or trunk."""
+        policy = None if party is None else party.srtp
+        told_keys = None if party is None else party.dtmf
+        return LegSecurity(
+            policy or self.srtp,
+            confidential=flow.transport in ("tls", "wss"),
+            draw=self.draw,
+            told_keys=told_keys or self.dtmf,
+        )
+
+    def unencrypted(self) -> LegSecurity:
+        """For a side without a phone."""
+        return LegSecurity("off", confidential=False, draw=self.draw)
+
+    def secure(self, session: Session, party: Line | Trunk | None) -> LegSecurity:
+        """The keys of a leg, made at its first use by the policy of its line or trunk."""
+        if session.sound is None:
+            session.sound = self.of_leg(party, session.dialog.flow)
+        return LegSecurity.of(session)

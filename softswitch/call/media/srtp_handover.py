@@ -1,4 +1,4 @@
-"""A leg leaves a relay session for another one, with what its keys of SRTP were used for."""
+"""SRTP keys of a leg that goes over to another relay session."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from softswitch.call.media.media import Side
 
 SECONDS = 1.0
-"""How long a worker may take to say what came from a leg."""
+"""How long a worker may take to report what came from a leg."""
 
 
 async def hand_over_keys(leg: Session, session: MediaSession, side: Side) -> None:
-    """Have a leg's keys go on where it comes to; to be called before anything is said there."""
+    """Take along what the worker knows of the peer's SRTP packets, and renew our own keys; to be
+    called before the first offer or answer for the new session."""
     seen: Seen = ()
     security = LegSecurity.of(leg)
     if security.keys is not None:

@@ -1,4 +1,4 @@
-"""A call's sound goes over to another media worker, where the conference is that it comes to."""
+"""Moves the sound of a call to the media worker of the conference that it joins."""
 
 from __future__ import annotations
 
@@ -10,38 +10,53 @@ from softswitch.call.media.srtp_handover import hand_over_keys
 
 if TYPE_CHECKING:
     from rtp.session import MediaSession
-    from softswitch.call.call import Call
+    from softswitch.call.legs import Legs
+    from softswitch.call.media.call_recording import CallRecording
     from softswitch.call.media.media import Side
 
 
-async def move_to_worker_of(call: Call, side: Side, home: MediaSession) -> bool:
-    """Have the sound of a call's one remaining person in the worker of another session; whether
-    it wasn't there. His phone is spoken to from the new ports at once, and must be offered them;
-    a recording ends, and whoever wants it to go on begins another.
+class WorkerMove:
+    """Moves one call; its recording ends, and begins again for a line that wants it."""
 
-    Raises:
-        MediaError: that worker is gone, or has no ports.
-    """
-    if call.sound.beside(home):
-        return False
-    await hand_over_keys(call.leg(side), call.sound, side)
-    session = await _opened(call, side, home)
-    call.recording.stop()
-    await call.opening.move(session)
-    heard = try_read(call.leg(side).remote_description)
-    if heard is not None:
-        call.media.learn(side, heard, call.leg(side).dialog.flow.remote[0])
-    return True
+    __slots__ = ("_legs", "_recording")
 
+    def __init__(self, legs: Legs, recording: CallRecording) -> None:
+        self._legs = legs
+        self._recording = recording
 
-async def _opened(call: Call, side: Side, home: MediaSession) -> MediaSession:
-    signalling = call.leg(side).dialog.flow.remote[0]
-    a, b = (signalling, None) if side == "a" else (None, signalling)
-    opening = call.context.media.open(a, b, beside=home)
-    try:
-        return await opening
-    except asyncio.CancelledError:
-        # The call ended in the moment in which the ports were there.
-        if not opening.cancelled() and opening.exception() is None:
-            opening.result().close()
-        raise
+    async def move_to_worker_of(self, side: Side, home: MediaSession) -> bool:
+        """Move to the worker of another session.
+
+        Args:
+            side: of the call's one remaining party. Its phone is sent to from the new ports at
+                once, and must be offered them.
+
+        Returns:
+            False if the call was there already.
+
+        Raises:
+            MediaError: that worker is gone, or has no ports.
+        """
+        legs = self._legs
+        leg = legs.leg(side)
+        if legs.sound.beside(home):
+            return False
+        await hand_over_keys(leg, legs.sound, side)
+        session = await self._opened(leg.dialog.flow.remote[0], side, home)
+        self._recording.stop()
+        await legs.relay.move(session)
+        heard = try_read(leg.remote_description)
+        if heard is not None:
+            legs.media.learn(side, heard, leg.dialog.flow.remote[0])
+        return True
+
+    async def _opened(self, signalling: str, side: Side, home: MediaSession) -> MediaSession:
+        a, b = (signalling, None) if side == "a" else (None, signalling)
+        opening = self._legs.relay.pool.open(a, b, beside=home)
+        try:
+            return await opening
+        except asyncio.CancelledError:
+            # The call ended in the moment in which the ports were there: nobody else knows them.
+            if not opening.cancelled() and opening.exception() is None:
+                opening.result().close()
+            raise

@@ -1,18 +1,18 @@
-"""Ringing: every phone of a line at once, or one trunk after another."""
+"""Forking: the INVITEs of one attempt, such as all phones of a line at once, or one trunk."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from sip.dialog import DialogId
 from sip.fields import Fields
 from sip.flow import Flow
 from sip.message import Response
 from sip.registrar import Binding
-from sip.session import Session, SessionOwner
+from sip.session import Session
 from sip.user_agent import Invitation, UserAgent
 from softswitch.admission.routing import NOT_IN_SERVICE
 from softswitch.subscribers.directory import Line, Trunk
@@ -22,6 +22,8 @@ from softswitch.subscribers.supplementary import ForwardKind
 
 if TYPE_CHECKING:
     from softswitch.call.charging.meter import Meter
+    from softswitch.call.legs import Legs
+    from softswitch.call.media.leg_security import LegSecurity
     from softswitch.call.ringing.answer_confirmation import AnswerConfirmation
 
 COMPLETED_ELSEWHERE: Fields = ((b"Reason", b'SIP;cause=200;text="Call completed elsewhere"'),)
@@ -35,6 +37,9 @@ NO_COMMON_CODEC = frozenset({415, 488, 606})
 
 UNREACHABLE = frozenset({408, 430, 503})
 """Statuses that tell of one address of a trunk: another one of its addresses may do better."""
+
+UNUSABLE_ANSWER = 502
+"""The status of a leg whose 2xx has no usable description: its own failure, not the caller's."""
 
 ABOUT_THE_CALLED = frozenset({1, 16, 17, 18, 19, 21, 22, 28})
 """Q.850 causes that settle it on any trunk, whatever the status."""
@@ -66,19 +71,19 @@ class PhoneRinger:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What one INVITE is beside others of the same attempt.
+class BranchTerms:
+    """The terms of one INVITE of an attempt.
 
     Args:
-        meter: who pays for it, beside the payers of the whole call.
-        confirmation: asks whoever answers.
+        meter: pays for this branch, beside the payers of the whole call.
+        confirmation: asks the person who answers to press a key.
     """
 
     meter: Meter | None = None
     confirmation: AnswerConfirmation | None = None
 
 
-PLAIN = Part()
+PLAIN = BranchTerms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ class Attempt:
             that depends on what became of it.
         reach: the targets to which the call goes when this attempt is over, and the number that
             has them.
-        parts: one for each invitation; none where all are the line's or the trunk's.
+        terms: one for each invitation; empty where no branch has terms of its own.
     """
 
     invitations: tuple[Invitation, ...]
@@ -108,18 +113,11 @@ class Attempt:
     rings_seconds: float = 0.0
     forward: ForwardKind | None = None
     reach: tuple[Reach, str] | None = None
-    parts: tuple[Part, ...] = ()
+    terms: tuple[BranchTerms, ...] = ()
 
 
-Offer = Callable[[Line | Trunk | None, Flow], tuple[bytes, Any]]
-"""Makes an offer to somebody to whom a flow leads, and what the session keeps of it."""
-
-
-class Owner(SessionOwner, Protocol):
-    """The call whose phones ring."""
-
-    def joined(self, session: Session) -> None:
-        """A leg begins that is the call's."""
+Offer = Callable[["Line | Trunk | None", Flow], "tuple[bytes, LegSecurity]"]
+"""Makes the offer to a phone or trunk that a flow leads to, and the keys of that leg."""
 
 
 class Branches:
@@ -130,8 +128,8 @@ class Branches:
         "_failures",
         "_first_offers",
         "_invited",
-        "_parts",
         "_ringing",
+        "_terms",
         "attempt",
         "deadline",
         "early",
@@ -143,7 +141,7 @@ class Branches:
         self._ringing: list[Session] = []
         self._invited: set[tuple[Flow, bytes]] = set()
         self._failures: list[tuple[int, Response | None]] = []
-        self._parts: dict[Session, Part] = {}
+        self._terms: dict[Session, BranchTerms] = {}
         self._first_offers: dict[Session, Invitation] = {}
         """Of those who weren't offered anything but the caller's codecs yet."""
         self.attempt = attempt
@@ -160,53 +158,59 @@ class Branches:
         phones = self.attempt.phones
         return self.attempt.trunk if phones is None else phones.line
 
-    def invite(self, owner: Owner, offer: Offer, now: float) -> None:
+    def invite(self, legs: Legs, offer: Offer, now: float) -> None:
         self.deadline = now + self.attempt.seconds
-        parts = self.attempt.parts or repeat(PLAIN)
-        for invitation, part in zip(self.attempt.invitations, parts, strict=False):
-            self._invite(invitation, owner, offer, now, part)
+        all_terms = self.attempt.terms or repeat(PLAIN)
+        for invitation, terms in zip(self.attempt.invitations, all_terms, strict=False):
+            self._invite(invitation, legs, offer, now, terms)
 
-    def invite_again(self, session: Session, owner: Owner, offer: Offer, now: float) -> bool:
+    def invite_again(self, session: Session, legs: Legs, offer: Offer, now: float) -> bool:
         """Ring somebody once more who refused our offer, with another one; whether that wasn't
         done before."""
         invitation = self._first_offers.pop(session, None)
-        part = self.part(session)
-        if invitation is None or part.confirmation is not None:
+        terms = self.terms(session)
+        if invitation is None or terms.confirmation is not None:
             return False
         self._ringing.remove(session)
-        self._first_offers.pop(self._invite(invitation, owner, offer, now, part))
+        self._first_offers.pop(self._invite(invitation, legs, offer, now, terms))
         return True
 
-    def part(self, session: Session) -> Part:
-        return self._parts.get(session, PLAIN)
+    def terms(self, session: Session) -> BranchTerms:
+        """The terms of a branch."""
+        return self._terms.get(session, PLAIN)
 
     def _invite(
-        self, invitation: Invitation, owner: Owner, offer: Offer, now: float, part: Part = PLAIN
+        self,
+        invitation: Invitation,
+        legs: Legs,
+        offer: Offer,
+        now: float,
+        terms: BranchTerms = PLAIN,
     ) -> Session:
-        if part.confirmation is not None:
-            offer = part.confirmation.offer
+        if terms.confirmation is not None:
+            offer = terms.confirmation.offer
         body, sound = offer(self._party, invitation.flow)
         session = self._agent.invite(invitation, body, now)
-        self._parts[session] = part
-        session.owner, session.sound = owner, sound
-        owner.joined(session)
+        self._terms[session] = terms
+        session.owner, session.sound = legs, sound
+        legs.joined(session)
         self._ringing.append(session)
         self._invited.add((invitation.flow, invitation.uri))
         self._first_offers[session] = invitation
         return session
 
-    def late(self, binding: Binding, owner: Owner, offer: Offer, now: float) -> None:
+    def late(self, binding: Binding, legs: Legs, offer: Offer, now: float) -> None:
         """Ring a phone that registered while the call rings, unless it rings already."""
         phones = self.attempt.phones
         if phones is None or phones.line.login != binding.aor:
             return
-        if any(part.confirmation is not None for part in self.attempt.parts):
+        if any(terms.confirmation is not None for terms in self.attempt.terms):
             return  # there are questions for those alone who rang from the start
         if (binding.flow, binding.contact) in self._invited:
             return
         if not self._ringing:  # the call was parked for it
             self.deadline = now + self.attempt.rings_seconds
-        self._invite(phones.invitation(binding), owner, offer, now)
+        self._invite(phones.invitation(binding), legs, offer, now)
 
     def note_early(self, session: Session, response: Response) -> None:
         """A phone rings, or says something else on the way."""

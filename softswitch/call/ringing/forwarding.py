@@ -18,19 +18,30 @@ from softswitch.subscribers.directory import Line
 from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
-    from softswitch.call.call import Call
+    from softswitch.call.legs import Legs
+    from softswitch.call.ringing.attempts import Dialer
 
 MAX_FORWARDS = 5
 """A call that lines sent on more often goes in a circle."""
 
 
 class Forwarding:
-    """How often, and by whom, one call was sent on."""
+    """The forwardings of one call so far.
 
-    __slots__ = ("_call", "_lines")
+    Args:
+        domain: the host of our own SIP URIs.
+        follows_redirects: a phone's 3xx is followed.
+    """
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    __slots__ = ("_dialer", "_domain", "_follows_redirects", "_legs", "_lines")
+
+    def __init__(
+        self, legs: Legs, dialer: Dialer, domain: bytes, *, follows_redirects: bool
+    ) -> None:
+        self._legs = legs
+        self._dialer = dialer
+        self._domain = domain
+        self._follows_redirects = follows_redirects
         self._lines: list[int] = []
 
     async def follow(self, line: Line, redirection: Response) -> list[Attempt]:
@@ -39,7 +50,7 @@ class Forwarding:
         Raises:
             Refusal: it can't be followed; the caller is told that the line isn't to be had.
         """
-        if not self._call.context.limits.follows_redirects:
+        if not self._follows_redirects:
             raise Refusal(480, "redirection_not_followed")
         digits = _wanted(redirection)
         if digits is None:
@@ -69,12 +80,12 @@ class Forwarding:
             raise Refusal(480, "forwarding_not_payable", why=error, cause=21) from error
 
     async def _reserve(self, line: Line, digits: str, status: int) -> list[Attempt]:
-        call = self._call
-        meter = await call.payers.add(line, digits, call.caller_identity)
+        legs = self._legs
+        meter = await legs.payers.add(line, digits, legs.identity("a"))
         diversion = Diversion(line.number, status)
-        fields = diversion.fields(meter.record.called, call.context.domain)
+        fields = diversion.fields(meter.record.called, self._domain)
         hops = 1 + len(self._lines)
-        return await call.context.attempts(meter.priced, call.request, fields, hops)
+        return await self._dialer.attempts(meter.priced, legs.request, fields, hops)
 
 
 def _wanted(redirection: Response) -> str | None:

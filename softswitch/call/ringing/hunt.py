@@ -1,5 +1,8 @@
-"""Attempts that are rung one after another: all those of a call, or those of one of the targets
-that ring at once. What becomes of one target doesn't touch the others."""
+"""Hunting: attempts that are rung one after another, such as trunks in the order of their cost.
+
+A call has one hunt, or one for each target of a rented number that rings at once; how one ends does
+not touch the others.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +17,42 @@ from softswitch.call.ringing.rented_targets import NO_TRUNK
 if TYPE_CHECKING:
     from sip.message import Response
     from sip.session import Session
-    from softswitch.call.call import Call
+    from sip.user_agent import UserAgent
     from softswitch.call.charging.accounting import Record
     from softswitch.call.charging.meter import Meter
+    from softswitch.call.legs import Legs
+    from softswitch.call.media.early_media import EarlyMedia
     from softswitch.subscribers.directory import Line
     from softswitch.subscribers.refusal import Refusal
 
 
 class Hunt:
-    """None of them is rung before it begins.
+    """One hunt; nothing rings before :meth:`begin`.
 
     Args:
         attempts: at least one.
     """
 
-    __slots__ = ("_call", "_impatient_at", "_left", "branches", "over")
+    __slots__ = (
+        "_agent",
+        "_early_media",
+        "_impatient_at",
+        "_left",
+        "_legs",
+        "branches",
+        "over",
+    )
 
-    def __init__(self, call: Call, attempts: Iterable[Attempt]) -> None:
-        self._call = call
+    def __init__(
+        self, legs: Legs, early_media: EarlyMedia, agent: UserAgent, attempts: Iterable[Attempt]
+    ) -> None:
+        self._legs = legs
+        self._early_media = early_media
+        self._agent = agent
         self._left = deque(attempts)
         self.over = False
         """All of them have failed."""
-        self.branches = Branches(call.context.agent, self._left.popleft())
+        self.branches = Branches(agent, self._left.popleft())
         self._impatient_at = _NEVER
 
     @property
@@ -52,7 +69,7 @@ class Hunt:
     @property
     def meters(self) -> set[Meter]:
         """Who pays for this one alone."""
-        return {part.meter for part in self.attempt.parts if part.meter is not None}
+        return {terms.meter for terms in self.attempt.terms if terms.meter is not None}
 
     @property
     def refusal(self) -> Refusal | None:
@@ -74,23 +91,23 @@ class Hunt:
 
     def begin(self) -> None:
         """Ring those whose turn it is."""
-        call, attempt = self._call, self.attempt
+        legs, attempt = self._legs, self.attempt
         if attempt.trunk is not None and attempt.trunk.id != NO_TRUNK:
-            payer = attempt.parts[0].meter if attempt.parts else call.payers.meters[-1]
+            payer = attempt.terms[0].meter if attempt.terms else legs.payers.meters[-1]
             if payer is not None:
                 payer.record.trunk = attempt.trunk.name
-        self.branches.invite(call, call.opening.offer_to_called, call.now())
+        self.branches.invite(legs, self._early_media.offer_to_called, legs.now())
         patience = attempt.silence_seconds
-        self._impatient_at = _NEVER if patience is None else call.now() + patience
-        call.context.changed(call)
-        call.context.drain()
+        self._impatient_at = _NEVER if patience is None else legs.now() + patience
+        legs.changed()
+        legs.drain()
 
     @property
     def record(self) -> Record:
         """The record of the leg that pays for what is rung."""
-        call, parts = self._call, self.attempt.parts
-        meter = parts[0].meter if parts else call.payers.meters[-1]
-        return call.record if meter is None else meter.record
+        legs, terms = self._legs, self.attempt.terms
+        meter = terms[0].meter if terms else legs.payers.meters[-1]
+        return legs.record if meter is None else meter.record
 
     def note(self, status: int) -> None:
         """Keep with the call's record how what was rung has ended."""
@@ -108,7 +125,7 @@ class Hunt:
 
     def failed(self, session: Session, status: int, response: Response | None) -> None:
         """Somebody refused."""
-        if self.branches.failed(session, status, response, self._call.now()):
+        if self.branches.failed(session, status, response, self._legs.now()):
             self.go_on()
 
     def go_on(self) -> None:
@@ -121,7 +138,7 @@ class Hunt:
         left = () if sent_elsewhere or not branches.tries_next() else branches.left_of(self._left)
         self._left = deque(left)
         if self._left:
-            self.branches = Branches(self._call.context.agent, self._left.popleft())
+            self.branches = Branches(self._agent, self._left.popleft())
             self.begin()
         else:
             self.over = True

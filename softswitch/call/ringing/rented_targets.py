@@ -1,4 +1,4 @@
-"""A call to a rented number: its targets rung at once or in turn, each leg paid as it must be.
+"""The targets of a rented number: rung at once or in turn, each leg at the expense of its payer.
 
 A leg to one of our lines, a SIP URI or an IP address costs nothing; one to a telephone number is a
 call of the line at which the number rings, at its owner's expense.
@@ -15,16 +15,19 @@ from billing.facts.authorization import BillingError
 from rtp.session import MediaError
 from softswitch.admission.routing import Route, ToTrunk
 from softswitch.call.ending import Ending
-from softswitch.call.ringing.answer_confirmation import AnswerConfirmation
+from softswitch.call.ringing.answer_confirmation import AnswerConfirmation, Confirmations
 from softswitch.call.ringing.diversion import Diversion
-from softswitch.call.ringing.forking import Attempt, Part
+from softswitch.call.ringing.forking import Attempt, BranchTerms
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.reach import Reach, ReachError, Target, sip_uri
 from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
-    from softswitch.call.call import Call
+    from softswitch.admission.admission import Stages
     from softswitch.call.charging.meter import Meter
+    from softswitch.call.legs import Legs
+    from softswitch.call.ringing.attempts import Dialer
+    from softswitch.trace.log import Log
 
 NO_TRUNK = 0
 """The id of what stands for a foreign server; trunks are numbered from 1."""
@@ -38,17 +41,47 @@ class RentedTargets:
     """The targets of one call that are still to be rung.
 
     Args:
-        line: at which the number rings, and which pays for legs to the telephone network.
+        confirmations: opens the question for the accept key.
+        line: the line of the number, which pays for legs to the telephone network.
         number: the rented one.
     """
 
-    __slots__ = ("_call", "_line", "_number", "_payers", "_questions", "_steps")
+    __slots__ = (
+        "_confirmations",
+        "_dialer",
+        "_domain",
+        "_legs",
+        "_line",
+        "_log",
+        "_number",
+        "_payers",
+        "_questions",
+        "_stages",
+        "_steps",
+    )
 
-    def __init__(self, call: Call, line: Line, number: str, reach: Reach) -> None:
-        self._call = call
+    def __init__(
+        self,
+        legs: Legs,
+        stages: Stages,
+        dialer: Dialer,
+        confirmations: Confirmations,
+        domain: bytes,
+        log: Log,
+        *,
+        line: Line,
+        number: str,
+        reach: Reach,
+    ) -> None:
+        self._legs = legs
+        self._stages = stages
+        self._dialer = dialer
+        self._confirmations = confirmations
+        self._domain = domain
+        self._log = log
         self._line = line
         self._number = number
-        self._payers = len(call.payers.meters)
+        self._payers = len(legs.payers.meters)
         """Those there were before any target had one."""
         self._questions: list[AnswerConfirmation] = []
         steps = [(target,) for target in reach.targets] if reach.in_turn else [reach.targets]
@@ -71,16 +104,16 @@ class RentedTargets:
 
     async def _drop_from(self, first: int, refusal: Refusal) -> None:
         """Whoever pays for a target that isn't rung any more, pays nothing."""
-        for meter in self._call.payers.meters[first:]:
-            await self._call.payers.drop(meter, Ending.refused(refusal))
+        for meter in self._legs.payers.meters[first:]:
+            await self._legs.payers.drop(meter, Ending.refused(refusal))
 
     async def _ring(self, target: Target) -> list[Attempt]:
         """How one target is rung; nothing if it can't be."""
-        payers = len(self._call.payers.meters)
+        payers = len(self._legs.payers.meters)
         try:
             return await self._attempts(target)
         except (Refusal, BillingError, MediaError, ReachError) as error:
-            self._call.context.log.info(
+            self._log.info(
                 "a target can't be had", number=self._number, target=target.value, why=str(error)
             )
             refusal = (
@@ -96,17 +129,17 @@ class RentedTargets:
         self._questions.clear()
 
     async def _attempts(self, target: Target) -> list[Attempt]:
-        call, meter = self._call, None
+        legs, meter = self._legs, None
         if target.kind == "number":
-            meter = await call.payers.add(self._line, target.value, call.caller_identity)
+            meter = await legs.payers.add(self._line, target.value, legs.identity("a"))
             route: Route = meter.priced.presented.route
         elif target.kind == "line":
-            route = found = call.context.stages.to_line(target.value, call.line_ids)
-            call.line_ids.add(found.line.id)
+            route = found = self._stages.to_line(target.value, legs.parties.line_ids)
+            legs.parties.line_ids.add(found.line.id)
         else:
             route = self._to_server(target.value)
-        fields = Diversion(self._number, REACHED_BY).fields(route.number, call.context.domain)
-        rung = await call.context.ring(route, call.caller_identity, call.request, fields, OWN_HOPS)
+        fields = Diversion(self._number, REACHED_BY).fields(route.number, self._domain)
+        rung = await self._dialer.ring(route, legs.identity("a"), legs.request, fields, OWN_HOPS)
         at_once = max(len(attempt.invitations) for attempt in rung)
         questions = await self._ask(at_once) if target.confirm else [None] * at_once
         return [_timed(attempt, target, meter, questions) for attempt in rung]
@@ -115,7 +148,7 @@ class RentedTargets:
         """Questions to those who ring at once; who rings after them is asked by the same."""
         first = len(self._questions)
         for _ in range(at_once):
-            self._questions.append(await AnswerConfirmation.open(self._call, self._line.language))
+            self._questions.append(await self._confirmations.open(self._line.language))
         return self._questions[first:]
 
     def _to_server(self, target: str) -> ToTrunk:
@@ -132,5 +165,6 @@ def _timed(
     questions: Sequence[AnswerConfirmation | None],
 ) -> Attempt:
     """An attempt as one of a target's."""
-    parts = tuple(Part(meter, question) for question in questions[: len(attempt.invitations)])
-    return replace(attempt, seconds=min(attempt.seconds, target.seconds), parts=parts)
+    questions = questions[: len(attempt.invitations)]
+    terms = tuple(BranchTerms(meter, question) for question in questions)
+    return replace(attempt, seconds=min(attempt.seconds, target.seconds), terms=terms)

@@ -1,14 +1,14 @@
-"""From the first INVITE to the called side until somebody answers."""
+"""From the first INVITE to the called side until a phone or trunk answers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, assert_never
 
-from rtp.control import Played, PlayItem
+from rtp.control import Digit, Played, PlayItem
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
 from sip.message import Request, Response
@@ -16,12 +16,30 @@ from sip.registrar import Binding
 from softswitch.admission.decisions import ANSWERED, GIVEN_UP
 from softswitch.call import ending as endings
 from softswitch.call.ending import Ending, taken_elsewhere
-from softswitch.call.letters import Greeted, HangUp, MediaLost, Registered
+from softswitch.call.letters import (
+    AnnouncementOver,
+    BalanceChanged,
+    Confirmed,
+    Connect,
+    GiveLeg,
+    Given,
+    Greeted,
+    HandOver,
+    HangUp,
+    Letter,
+    MediaLost,
+    OfferAgain,
+    PaidTimeChanged,
+    PickUp,
+    Registered,
+    Replace,
+    ServiceOver,
+    Silent,
+)
 from softswitch.call.media.keys import key_in
 from softswitch.call.media.media import CallMedia
 from softswitch.call.ringing import pick_up
 from softswitch.call.ringing.answer_confirmation import SECONDS as ASKING_SECONDS
-from softswitch.call.ringing.answer_confirmation import Confirmed
 from softswitch.call.ringing.forking import (
     NO_COMMON_CODEC,
     Attempt,
@@ -30,10 +48,7 @@ from softswitch.call.ringing.forking import (
     no_answer,
     rank,
 )
-from softswitch.call.ringing.forwarding import Forwarding
 from softswitch.call.ringing.hunt import Hunt
-from softswitch.call.ringing.pick_up import PickUp
-from softswitch.call.ringing.rented_targets import RentedTargets
 from softswitch.subscribers.refusal import Refusal
 from softswitch.subscribers.supplementary import DIVERSION_STATUS
 
@@ -42,25 +57,35 @@ if TYPE_CHECKING:
     from sip.flow import Flow
     from sip.sdp import SessionDescription
     from sip.session import Session
-    from softswitch.call.call import Call
+    from sip.user_agent import UserAgent
     from softswitch.call.charging.meter import Meter
+    from softswitch.call.legs import Legs
+    from softswitch.call.media.early_media import EarlyMedia
+    from softswitch.call.ringing.forwarding import Forwarding
+    from softswitch.call.ringing.rented_targets import RentedTargets
     from softswitch.subscribers.directory import Line
     from softswitch.subscribers.reach import Reach
 
 MAX_GREETING_SECONDS = 60.0
-"""However long a greeting is, the phones ring then."""
+"""The phones ring after this, however long a greeting is."""
 SETUP_SECONDS = 180.0
-"""However long phones ring, an unanswered call ends here."""
+"""An unanswered call ends after this, however long phones ring."""
+
+OnProgress = Callable[["Session", Response, bool], None]
+"""Called with each provisional response; the flag says if SDP in it may become early media."""
+OpenTargets = Callable[["Line", str, "Reach"], "RentedTargets"]
+"""Makes the targets of a rented number that rings at a line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Winner:
-    """Who answered, and with which description.
+    """The leg that answered first, with its description.
 
     Args:
-        line: whose phone it is; None: nobody's of ours.
-        lost: payers of others that were rung beside him, and how these ended.
-        moves: he was talked to elsewhere, and must be told where the call's sound is.
+        line: whose phone it is; None for a trunk's leg.
+        lost: payers of the other branches, and how those ended.
+        moves: the leg was talked to over other ports, and must be offered the call's.
+        picked_up: by an INVITE of its own, which has yet to be answered.
     """
 
     session: Session
@@ -69,37 +94,60 @@ class Winner:
     lost: tuple[tuple[Meter, Ending], ...] = ()
     moves: bool = False
     picked_up: bool = False
-    """By an INVITE of his own, which has yet to be answered."""
 
 
 class Ringing:
-    """Everybody who is rung for one call, until somebody answers.
+    """All phones and trunks that are rung for one call, until one answers.
 
     Args:
-        attempts: what is rung one after another.
+        open_targets: for a number that has targets of its own.
+        on_progress: passes provisional responses on.
     """
 
-    __slots__ = ("_call", "_end", "_first", "_forwarding", "_hunts", "_taker", "_targets")
+    __slots__ = (
+        "_agent",
+        "_early_media",
+        "_end",
+        "_first",
+        "_forwarding",
+        "_hunts",
+        "_legs",
+        "_on_progress",
+        "_open_targets",
+        "_taker",
+        "_targets",
+    )
 
-    def __init__(self, call: Call, attempts: list[Attempt]) -> None:
-        self._call = call
-        self._forwarding = Forwarding(call)
+    def __init__(
+        self,
+        legs: Legs,
+        early_media: EarlyMedia,
+        agent: UserAgent,
+        forwarding: Forwarding,
+        open_targets: OpenTargets,
+        on_progress: OnProgress,
+    ) -> None:
+        self._legs = legs
+        self._early_media = early_media
+        self._agent = agent
+        self._forwarding = forwarding
+        self._open_targets = open_targets
+        self._on_progress = on_progress
         self._targets: RentedTargets | None = None
-        self._end = call.now() + SETUP_SECONDS
+        self._end = float("inf")
         self._hunts: list[Hunt] = []
         """More than one only for targets that ring at once."""
-        self._first = attempts
         self._taker: PickUp | None = None
-        """Who takes the call as soon as he has answered our offer."""
+        """The phone that picks the call up as soon as it has answered our offer."""
 
     @property
     def lines(self) -> list[Line]:
-        """Whose phones ring."""
+        """The lines whose phones ring."""
         return [hunt.line for hunt in self._hunts if hunt.line is not None]
 
     @property
     def dialog(self) -> DialogId | None:
-        """Of a phone that rings: by it another one may take the call."""
+        """The early dialog of a phone that rings: another phone may pick the call up by it."""
         return next(
             (hunt.branches.early for hunt in self._hunts if hunt.branches.early is not None),
             None,
@@ -111,19 +159,23 @@ class Ringing:
     def follow(self, old: Flow, new: Flow) -> None:
         """A phone that may ring is reached by another flow."""
         for session in self:
-            self._call.context.agent.stack.follow(session.dialog, old, new)
+            self._agent.stack.follow(session.dialog, old, new)
 
     def has(self, dialog: DialogId) -> bool:
         """Whether one of its phones rings in this dialog."""
         return named_by(dialog, self)
 
-    async def until_answered(self) -> Winner | Ending:
-        """Ring until somebody answers or the caller gives up.
+    async def until_answered(self, attempts: list[Attempt]) -> Winner | Ending:
+        """Ring until a leg answers or the caller gives up.
+
+        Args:
+            attempts: what is rung first, one after another.
 
         Raises:
-            Refusal: nobody did.
+            Refusal: no leg answered.
         """
-        self._ring([self._first])
+        self._end = self._legs.now() + SETUP_SECONDS
+        self._ring([attempts])
         try:
             while True:
                 try:
@@ -140,7 +192,7 @@ class Ringing:
                 self._targets.release()
 
     def stop(self, now: float) -> None:
-        """The caller gave up, or is gone: nobody needs to answer any more."""
+        """Cancel all that ring."""
         for hunt in self._hunts:
             if any(hunt.branches):
                 hunt.note(GIVEN_UP)
@@ -148,7 +200,7 @@ class Ringing:
         self._drop_taker(now)
 
     def _drop_taker(self, now: float) -> None:
-        """Whoever was about to take the call can't any more."""
+        """End the leg of a phone that was about to pick the call up."""
         taker, self._taker = self._taker, None
         if taker is not None:
             taker.session.bye(now)
@@ -156,7 +208,7 @@ class Ringing:
     def _ring(self, at_once: Iterable[Iterable[Attempt]]) -> None:
         self._hunts = []
         for attempts in at_once:
-            hunt = Hunt(self._call, attempts)
+            hunt = Hunt(self._legs, self._early_media, self._agent, attempts)
             self._hunts.append(hunt)
             hunt.begin()
 
@@ -172,74 +224,72 @@ class Ringing:
         attempt, line = self._hunts[0].attempt, self._hunts[0].line
         if attempt.reach is not None and line is not None:
             return await self._reach(line, *attempt.reach)
-        if line is not None and not attempt.parts:
+        if line is not None and not attempt.terms:
             kind = attempt.forward or line.services.forwards_after(refusal)
             forward = None if kind is None else line.services.forward(kind)
             if kind is not None and forward is not None:
-                if line.number == self._call.record.called:
-                    self._call.taken_as = kind
+                if line.number == self._legs.record.called:
+                    self._legs.state.diverted_as = kind
                 target, status = forward.numbers[0], DIVERSION_STATUS[kind]
                 return [await self._forwarding.send_on(line, target, status)]
         return [] if self._targets is None else await self._targets.next(refusal)
 
     async def _reach(self, line: Line, reach: Reach, number: str) -> list[list[Attempt]] | Ending:
         """Greet the caller, then ring the first of the number's targets."""
-        call = self._call
         if reach.greeting is not None:
             ended = await self._greet(reach.greeting)
             if ended is not None:
                 return ended
-        self._targets = RentedTargets(call, line, number, reach)
+        self._targets = self._open_targets(line, number, reach)
         return await self._targets.next(no_answer())
 
     async def _greet(self, path: str) -> Ending | None:
-        """Play a greeting before anybody is rung; whether the caller has given up meanwhile."""
-        call = self._call
-        playing = call.opening.speak([PlayItem(file=path)])
+        """Play a greeting before any phone is rung; how the call ended if the caller gave up."""
+        legs = self._legs
+        playing = self._early_media.speak([PlayItem(file=path)])
         if playing is None:
             return None
-        playing.add_done_callback(partial(_greeted, call))
+        playing.add_done_callback(partial(_greeted, legs))
         ended = None
-        until = call.now() + MAX_GREETING_SECONDS
+        until = legs.now() + MAX_GREETING_SECONDS
         while ended is None:
-            letter = await call.mailbox.next(until)
+            letter = await legs.mailbox.next(until)
             if letter is None or isinstance(letter, Greeted):
                 break
             ended = self._give_up(letter)
-        call.sound.stop_playing("a")
-        call.sound.hear("a", "peer")
+        legs.sound.stop_playing("a")
+        legs.sound.hear("a", "peer")
         return ended
 
     async def _await_answer(self) -> Winner | Ending:
-        """Raises Refusal when nobody is left."""
-        call = self._call
+        """Raises Refusal when every hunt is over."""
+        legs = self._legs
         while True:
             until = min(self._end, *(hunt.deadline for hunt in self._hunts))
-            letter = await call.mailbox.next(until)
-            if letter is None and call.now() >= until:
-                self._expire(call.now())
-                outcome = None
-            else:
+            letter = await legs.mailbox.next(until)
+            outcome = None
+            if letter is not None:
                 outcome = self._hear(letter)
-            call.context.drain()
+            elif legs.now() >= until:
+                self._expire(legs.now())
+            legs.drain()
             if outcome is not None:
                 return outcome
-            self._check_somebody_rings()
+            self._check_any_rings()
 
     def _expire(self, now: float) -> None:
         for hunt in self._hunts:
             if not hunt.over and now >= min(hunt.deadline, self._end):
                 hunt.expire(now)
 
-    def _check_somebody_rings(self) -> None:
+    def _check_any_rings(self) -> None:
         """Raises Refusal: the failure that says most to the caller."""
         if all(hunt.over for hunt in self._hunts):
             refusals = (hunt.branches.refusal() for hunt in self._hunts)
             raise min(refusals, key=lambda refusal: rank(refusal.status))
 
-    def _hear(self, letter: Any) -> Winner | Ending | None:
-        session = getattr(letter, "session", None)
-        hunt = next((hunt for hunt in self._hunts if session in hunt.branches), None)
+    def _hear(self, letter: Letter) -> Winner | Ending | None:
+        hunt = self._hunt_of(letter)
         if hunt is not None:
             return self._hear_called(hunt, letter)
         match letter:
@@ -248,32 +298,48 @@ class Ringing:
             case sip_events.Acknowledged(session, request):
                 return self._taken(session, request)
             case sip_events.Updated(session, request):
-                self._call.opening.update(session, request.description)
+                self._early_media.update(session, request.description)
             case Registered(binding):
                 self._ring_late(binding)
             case _:
                 return self._give_up(letter)
         return None
 
-    def _hear_called(self, hunt: Hunt, letter: Any) -> Winner | None:
-        """What somebody does who is rung."""
-        call, branches = self._call, hunt.branches
+    def _hunt_of(self, letter: Letter) -> Hunt | None:
+        """The hunt of the called leg that an event comes from."""
+        match letter:
+            case (
+                sip_events.Progress(session)
+                | sip_events.Answered(session)
+                | sip_events.Refused(session)
+                | sip_events.HungUp(session)
+                | sip_events.InfoReceived(session)
+                | sip_events.Updated(session)
+                | Confirmed(session)
+            ):
+                return next((hunt for hunt in self._hunts if session in hunt.branches), None)
+            case _:
+                return None
+
+    def _hear_called(self, hunt: Hunt, letter: Letter) -> Winner | None:
+        """An event of a called leg."""
+        legs, branches = self._legs, hunt.branches
         match letter:
             case sip_events.Progress(session, response):
                 branches.note_early(session, response)
-                early = branches.part(session).confirmation is None
-                call.progress(session, response, early=early)
+                early = branches.terms(session).confirmation is None
+                self._on_progress(session, response, early)
             case sip_events.Answered(session, response):
                 return self._answered(hunt, session, self._description(session, response))
             case Confirmed(session, description):
                 if description is not None:
                     return self._won(hunt, session, description)
-                session.bye(call.now())
+                session.bye(legs.now())
                 hunt.failed(session, 480, None)
             case sip_events.HungUp(session):
                 hunt.failed(session, 480, None)
             case sip_events.InfoReceived(session, request):
-                confirmation = branches.part(session).confirmation
+                confirmation = branches.terms(session).confirmation
                 key = key_in(request.content_type or "", request.body)
                 if confirmation is not None and key is not None:
                     confirmation.press(key)
@@ -282,38 +348,40 @@ class Ringing:
                 if status not in NO_COMMON_CODEC or not self._offer_more(branches, session):
                     hunt.failed(session, status, response)
             case sip_events.Updated(session, request):
-                call.opening.update(session, request.description)
+                self._early_media.update(session, request.description)
+            case _:
+                pass
         return None
 
     def _answered(
         self, hunt: Hunt, session: Session, description: SessionDescription
     ) -> Winner | None:
-        """Somebody answered: the call is his, unless he is to be asked first."""
-        branches, now = hunt.branches, self._call.now()
-        part = branches.part(session)
-        if part.confirmation is None:
+        """A leg answered, and has the call, unless it is to be asked for the accept key first."""
+        branches, now = hunt.branches, self._legs.now()
+        confirmation = branches.terms(session).confirmation
+        if confirmation is None:
             return self._won(hunt, session, description)
         branches.deadline = max(branches.deadline, now + ASKING_SECONDS + 1)
         try:
-            part.confirmation.ask(session, description)
+            confirmation.ask(session, description)
         except (ParseError, SipError):
             session.bye(now)
             hunt.failed(session, 488, None)
         return None
 
     def _won(self, hunt: Hunt, session: Session, description: SessionDescription) -> Winner:
-        moves = hunt.branches.part(session).confirmation is not None
+        moves = hunt.branches.terms(session).confirmation is not None
         hunt.note(ANSWERED)
         lost = self._end_others(session, hunt)
         return Winner(session, description, hunt.line, lost, moves=moves)
 
     def _end_others(self, winner: Session, won: Hunt | None) -> tuple[tuple[Meter, Ending], ...]:
-        """Cancel everybody else; who would have paid for them, and how that ended."""
-        self._drop_taker(self._call.now())
+        """Cancel all other legs; the payers of those, and how they ended."""
+        self._drop_taker(self._legs.now())
         lost = []
         mine = set() if won is None else won.meters
         for hunt in self._hunts:
-            hunt.branches.won(winner, self._call.now())
+            hunt.branches.won(winner, self._legs.now())
             refusal = hunt.refusal
             end = taken_elsewhere() if refusal is None else Ending.refused(refusal)
             lost += [(meter, end) for meter in hunt.meters - mine]
@@ -329,66 +397,101 @@ class Ringing:
         return CallMedia.read(response.description or session.remote_description)
 
     def _picked_up(self, letter: PickUp) -> Winner | None:
-        if not pick_up.may(self._call, self.lines, letter):
+        if not pick_up.may(self._legs, self.lines, letter):
             return None
         if not pick_up.has_offer(letter.session):
-            if pick_up.offer(self._call, "b", self._call.offer, letter):
-                self._drop_taker(self._call.now())
+            if pick_up.offer(self._legs, "b", self._early_media.offer, letter):
+                self._drop_taker(self._legs.now())
                 self._taker = letter
             return None
-        description = pick_up.take(self._call, letter)
+        description = pick_up.take(self._legs, self._early_media.offer, letter)
         if description is None:
             return None
         lost = self._end_others(letter.session, None)
         return Winner(letter.session, description, letter.line, lost, picked_up=True)
 
     def _taken(self, session: Session, request: Request) -> Winner | None:
-        """The answer to what we offered somebody who picks the call up."""
+        """The ACK of a phone that picks the call up: it answers our offer."""
         taker = self._taker
         if taker is None or session is not taker.session:
             return None
         try:
             description = CallMedia.read(request.description)
         except (ParseError, SipError):
-            self._drop_taker(self._call.now())
+            self._drop_taker(self._legs.now())
             return None
         self._taker = None
         lost = self._end_others(session, None)
         # What a caller without an offer knows turns out later: then there is an offer for both.
-        moves = self._call.offer is None
+        moves = self._early_media.offer is None
         return Winner(session, description, taker.line, lost, moves=moves)
 
     def _ring_late(self, binding: Binding) -> None:
-        call = self._call
+        """Ring a phone that has registered just now."""
+        offer = self._early_media.offer_to_called
         for hunt in self._hunts:
             if not hunt.over:
-                hunt.branches.late(binding, call, call.opening.offer_to_called, call.now())
+                hunt.branches.late(binding, self._legs, offer, self._legs.now())
 
     def _offer_more(self, branches: Branches, session: Session) -> bool:
-        """Ring one once more who may know other codecs than the caller's."""
-        call, opening = self._call, self._call.opening
-        offer = partial(opening.offer_to_called, wide=True)
-        return opening.can_offer_more and branches.invite_again(session, call, offer, call.now())
+        """Invite a leg once more that refused the caller's codecs, with all of ours."""
+        legs, early_media = self._legs, self._early_media
+        offer = partial(early_media.offer_to_called, wide=True)
+        return early_media.can_offer_more and branches.invite_again(
+            session, legs, offer, legs.now()
+        )
 
-    def _give_up(self, letter: Any) -> Ending | None:
-        call = self._call
+    def _give_up(self, letter: Letter) -> Ending | None:
+        """End the ringing if a letter says so."""
+        legs = self._legs
         match letter:
-            case sip_events.Cancelled(session) | sip_events.HungUp(session) if (
-                session is call.parties.get("a")
-            ):
+            case sip_events.Cancelled(session) | sip_events.HungUp(session):
+                if session is not legs.parties.get("a"):
+                    return None
                 end = endings.given_up()
             case HangUp(ended_by):
                 end = Ending(ended_by, 480, 41, rule="call: ended while ringing")
             case MediaLost():
-                self.stop(call.now())
+                self.stop(legs.now())
                 raise Refusal(503, "media_worker_died", ended_by="operator")
+            case (
+                sip_events.Progress()
+                | sip_events.Answered()
+                | sip_events.Refused()
+                | sip_events.Refreshed()
+                | sip_events.Acknowledged()
+                | sip_events.Reinvited()
+                | sip_events.ReinviteAnswered()
+                | sip_events.ReinviteRefused()
+                | sip_events.InfoReceived()
+                | sip_events.InfoAnswered()
+                | sip_events.Updated()
+                | sip_events.Referred()
+                | Digit()
+                | Silent()
+                | BalanceChanged()
+                | PaidTimeChanged()
+                | Registered()
+                | Greeted()
+                | Confirmed()
+                | PickUp()
+                | AnnouncementOver()
+                | ServiceOver()
+                | OfferAgain()
+                | Replace()
+                | HandOver()
+                | GiveLeg()
+                | Given()
+                | Connect()
+            ):
+                return None  # of legs that ring no more, or of a call that talks
             case _:
-                return None
-        self.stop(call.now())
+                assert_never(letter)
+        self.stop(legs.now())
         return end
 
 
-def _greeted(call: Call, playing: asyncio.Future[Played]) -> None:
+def _greeted(legs: Legs, playing: asyncio.Future[Played]) -> None:
     if not playing.cancelled():
-        playing.exception()  # a worker that died is told of by itself
-    call.post(Greeted())
+        playing.exception()  # a worker that died is reported by itself
+    legs.post(Greeted())

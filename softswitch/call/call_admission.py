@@ -1,0 +1,76 @@
+"""Admission of the legs of calls, noted in their records stage by stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from softswitch.admission.authentication import Caller, LineCaller
+from softswitch.admission.caller_id import Identity, present_onward
+from softswitch.admission.routing import ToLine, direction_of_call, type_of_call
+from softswitch.subscribers.last_calls import LastCall
+
+if TYPE_CHECKING:
+    from sip.message import Request
+    from softswitch.admission.admission import Stages
+    from softswitch.admission.credit import PricedRoute
+    from softswitch.call.charging.accounting import Record
+    from softswitch.call.clock import Clock
+    from softswitch.subscribers.directory import Line
+
+
+@dataclass(frozen=True, slots=True)
+class CallAdmission:
+    """Walks the stages of admission up to credit."""
+
+    stages: Stages
+    clock: Clock
+
+    def admit(
+        self, caller: Caller, dialled_digits: str, request: Request, record: Record
+    ) -> PricedRoute:
+        """Admit a call; the record shows how far it came.
+
+        Raises:
+            Refusal: a stage refused.
+        """
+        stages = self.stages
+        record.caller(caller)
+        dialled = stages.number(dialled_digits)
+        record.dialled(dialled)
+        record.routed(*stages.presumed(caller, dialled))
+        destination = stages.route(caller, dialled)
+        record.routed(
+            direction_of_call(caller, destination), type_of_call(destination, stages.plan)
+        )
+        now = self.clock.wall_ms()
+        priced = stages.price(caller, destination, request, now, dialled.withheld)
+        record.priced(caller, priced)
+        self._note_last_call(priced, record)
+        return priced
+
+    def admit_onward(
+        self, line: Line, digits: str, request: Request, record: Record, person: Identity
+    ) -> PricedRoute:
+        """Admit a leg that a line of ours adds to a call by forwarding or transferring it: a call
+        of that line's own, at its expense and under its limits.
+
+        Args:
+            person: the caller id that is presented: of the party who will talk.
+
+        Raises:
+            Refusal: a stage refused.
+        """
+        priced = self.admit(LineCaller(line), digits, request, record)
+        priced = replace(priced, presented=present_onward(priced.presented, person))
+        record.onward(priced.presented.presented)
+        self._note_last_call(priced, record)
+        return priced
+
+    def _note_last_call(self, priced: PricedRoute, record: Record) -> None:
+        route, identity = priced.presented.route, priced.presented.identity
+        if isinstance(route, ToLine):
+            calling = identity.asserted or priced.presented.calling
+            now = self.clock.wall_ms()
+            last = LastCall(record.call_id, calling, record.called, identity.presented, now)
+            self.stages.directory.last_calls.note(route.line.id, last)

@@ -1,0 +1,25 @@
+"""Where calls reserve and settle their money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from billing.stores.group_commit import GroupCommit
+    from softswitch.call.charging.accounting import SettlementDesk
+
+
+@dataclass(frozen=True, slots=True)
+class Charging:
+    """The books, as calls use them.
+
+    Args:
+        money: the single writer of the books.
+        desk: settles calls, also while the database is out of order.
+        node: the name of this switch among those that share its database.
+    """
+
+    money: GroupCommit
+    desk: SettlementDesk
+    node: str

@@ -1,0 +1,24 @@
+"""How a leg that hangs up ends an established call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sip import events as sip_events
+from softswitch.call import ending as endings
+from softswitch.call.ending import Ending
+
+if TYPE_CHECKING:
+    from softswitch.call.legs import Legs
+
+
+def hung_up(legs: Legs, letter: sip_events.HungUp | sip_events.Cancelled) -> Ending | None:
+    """The end of the call; None if the leg was replaced meanwhile, or is a new one that gave up."""
+    if letter.session not in legs.parties:
+        return None
+    by = "caller" if legs.side_of(letter.session) == "a" else "callee"
+    if isinstance(letter, sip_events.Cancelled):  # it crossed our 200
+        return endings.hung_up(by)
+    if letter.expired:
+        return endings.not_refreshed()
+    return endings.unreachable(by) if letter.status else endings.hung_up(by)

@@ -1,0 +1,205 @@
+"""What a call has, below all its parts: two legs, their sound, their payers and one mailbox.
+
+A part of a call (ringing, transfer, recording, ...) is given these legs and the sibling parts that
+it uses by its constructor. Nothing here knows any of the parts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtp.session import MediaSession
+from softswitch.call.media.keys import RELAY_TYPE
+from softswitch.call.media.leg_security import LegSecurity
+from softswitch.call.media.media import CallMedia, Side
+
+if TYPE_CHECKING:
+    from sip.message import Request
+    from sip.sdp import SessionDescription
+    from sip.session import Session
+    from softswitch.admission.authentication import Caller
+    from softswitch.admission.caller_id import Identity
+    from softswitch.call.charging.accounting import Record
+    from softswitch.call.charging.payers import Payers
+    from softswitch.call.clock import Clock
+    from softswitch.call.context import CallNews, Signalling
+    from softswitch.call.letters import Letter
+    from softswitch.call.mailbox import Mailbox
+    from softswitch.call.media.call_recording import CallRecording
+    from softswitch.call.media.call_relay import CallRelay
+    from softswitch.call.media.hold_music import HoldMusic
+    from softswitch.call.media.info_keys import InfoKeys
+    from softswitch.call.media.leg_security import LegSecurity, SecurityPolicy
+    from softswitch.call.parties import Parties
+    from softswitch.call.state import CallState
+    from softswitch.subscribers.directory import Line, Trunk
+
+
+class Legs:
+    """The legs of one call. A leg's session has them as its owner.
+
+    Args:
+        caller: who pays first.
+        request: the INVITE of the caller, or one made in the caller's name.
+        recording: begins and ends as lines that are recorded come and go.
+        news: told when a leg joins or a side changes hands.
+    """
+
+    __slots__ = (
+        "_hold_music",
+        "_info_keys",
+        "_news",
+        "_recording",
+        "_security",
+        "_signalling",
+        "caller",
+        "clock",
+        "id",
+        "mailbox",
+        "parties",
+        "payers",
+        "record",
+        "relay",
+        "request",
+        "state",
+    )
+
+    def __init__(
+        self,
+        call_id: str,
+        caller: Caller,
+        request: Request,
+        *,
+        clock: Clock,
+        state: CallState,
+        mailbox: Mailbox,
+        record: Record,
+        parties: Parties,
+        payers: Payers,
+        relay: CallRelay,
+        hold_music: HoldMusic,
+        info_keys: InfoKeys,
+        recording: CallRecording,
+        security: SecurityPolicy,
+        signalling: Signalling,
+        news: CallNews,
+    ) -> None:
+        self.id = call_id
+        self.caller = caller
+        self.request = request
+        self.clock = clock
+        self.state = state
+        self.mailbox = mailbox
+        self.record = record
+        self.parties = parties
+        self.payers = payers
+        self.relay = relay
+        self._hold_music = hold_music
+        self._info_keys = info_keys
+        self._recording = recording
+        self._security = security
+        self._signalling = signalling
+        self._news = news
+
+    def post(self, letter: Letter) -> None:
+        """Tell the call something; its own task handles it."""
+        self.mailbox.post(letter)
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self.clock.now()
+
+    def drain(self) -> None:
+        """Have the messages sent that the last commands to the legs made."""
+        self._signalling.drain()
+
+    @property
+    def talking(self) -> bool:
+        """True from the answer to the end."""
+        return self.state.answered and not self.state.closing
+
+    # Who is on the sides
+
+    def leg(self, side: Side) -> Session:
+        """The session on a side; KeyError if there is none."""
+        return self.parties.leg(side)
+
+    def side_of(self, session: Session) -> Side:
+        """The side that a leg of the call is on."""
+        return self.parties.side_of(session)
+
+    def line_of(self, side: Side) -> Line | None:
+        """The line whose phone a leg is; None for a trunk's leg."""
+        return self.parties.line(side)
+
+    def identity(self, side: Side) -> Identity:
+        """The caller id of a side, as a transfer target sees it."""
+        return self.parties.identity(side)
+
+    def is_held_by(self, session: Session, line: Line) -> bool:
+        """True if a leg is a phone of this line."""
+        return session in self.parties.of_line(line)
+
+    # Who comes and goes
+
+    def joined(self, session: Session) -> None:
+        """A leg begins, or comes over from another call."""
+        self._news.leg_joined(self.id, session)
+
+    def changed(self) -> None:
+        """The call rings, was answered, or has another party on one of its sides."""
+        self._news.changed(self.id)
+
+    def secure(self, session: Session, party: Line | Trunk | None) -> LegSecurity:
+        """The SRTP keys of a leg, by the policy of its line or trunk."""
+        return self._security.secure(session, party)
+
+    def put_leg(
+        self, side: Side, session: Session, line: Line | None, identity: Identity | None
+    ) -> None:
+        """Put a leg on a side that has none, or whose leg is gone."""
+        session.owner = self
+        self.joined(session)
+        self.parties.put(side, session, line, identity)
+        self.media.join(side, LegSecurity.of(session))
+        self.changed()
+
+    def replace_leg(
+        self, side: Side, session: Session, line: Line | None, identity: Identity | None = None
+    ) -> Session:
+        """Put another leg in the place of one; returns the one that was there."""
+        gone = self.leg(side)
+        self.put_leg(side, session, line, identity)
+        self._recording.follow()
+        return gone
+
+    # Their sound
+
+    @property
+    def media(self) -> CallMedia:
+        """Offers and answers; only once ports are open."""
+        assert self.relay.media is not None
+        return self.relay.media
+
+    @property
+    def sound(self) -> MediaSession:
+        """The relay session; only once ports are open."""
+        return self.media.session
+
+    def learn(self, side: Side, heard: SessionDescription) -> None:
+        """Teach the relay the offer or answer of a leg."""
+        self.take_info(side)
+        self.media.learn(side, heard, self.leg(side).dialog.flow.remote[0])
+        self._hold_music.heard(side, heard)
+        self._info_keys.follow()
+
+    def relearn_sound(self, session: Session) -> None:
+        """Let a leg's RTP come from a new port: it refreshed its session or registered again, and a
+        NAT may have moved it meanwhile."""
+        relay = self.relay.session
+        if relay is not None and session in self.parties:
+            relay.relearn(self.side_of(session), session.dialog.flow.remote[0])
+
+    def take_info(self, side: Side) -> None:
+        """Note if a leg takes keys in INFO, as far as it has said so."""
+        self.media.takes_info[side] = RELAY_TYPE in self.leg(side).info_types

@@ -1,0 +1,114 @@
+"""The relay session of a call and the offers and answers that go through it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from rtp.control import SessionFigures
+from rtp.session import MediaError, MediaSession
+from softswitch.call.media.media import CallMedia, Side
+
+if TYPE_CHECKING:
+    from softswitch.call.legs import Legs
+    from softswitch.call.media.leg_security import LegSecurity
+
+CLOSE_SECONDS = 2.0
+"""How long a call waits for the figures of its media worker."""
+
+
+class Media(Protocol):
+    """The relay: worker processes, or an engine in this process."""
+
+    def open(
+        self,
+        a_signalling: str | None,
+        b_signalling: str | None,
+        *,
+        beside: MediaSession | None = None,
+    ) -> asyncio.Future[MediaSession]:
+        """A session with ports for both sides.
+
+        Args:
+            a_signalling, b_signalling: where each side's SIP comes from, if known.
+            beside: a session in whose worker the new one is to be.
+        """
+        ...
+
+    def open_alone(
+        self, signalling: str | None, *, together: bool = False
+    ) -> asyncio.Future[MediaSession]:
+        """A session with ports for side a only, whose other side is the switch.
+
+        Args:
+            together: in the worker of the conferences.
+        """
+        ...
+
+
+class CallRelay:
+    """At most one relay session at a time; a conference may move it to another worker.
+
+    Args:
+        pool: opens relay sessions.
+        address: the switch's IP in its SDP.
+        origin_id: the session id in the switch's SDP (RFC 8866 section 5.2).
+        transcodes: True if sides without a common codec may talk by way of the sound tier.
+    """
+
+    __slots__ = ("_before", "_transcodes", "address", "media", "origin_id", "pool", "session")
+
+    def __init__(self, pool: Media, address: str, origin_id: int, *, transcodes: bool) -> None:
+        self.pool = pool
+        self.address = address
+        self.origin_id = origin_id
+        self._transcodes = transcodes
+        self.session: MediaSession | None = None
+        """None until ports are open."""
+        self.media: CallMedia | None = None
+        """None until the call begins to use its ports."""
+        self._before: SessionFigures | None = None
+        """Figures of sessions that the call has left."""
+
+    def begin(self, owner: Legs, caller: LegSecurity | None) -> None:
+        """Use the session, which is open.
+
+        Args:
+            owner: hears of silence and of a lost worker.
+            caller: the keys of the caller's leg, if there is one yet.
+        """
+        assert self.session is not None
+        self.session.owner = owner
+        addresses: dict[Side, str] = {"a": self.address, "b": self.address}
+        self.media = CallMedia(
+            self.session, addresses, self.origin_id, caller, transcodes=self._transcodes
+        )
+
+    async def move(self, session: MediaSession) -> None:
+        """Go on in another session; the figures of the first are kept."""
+        assert self.session is not None and self.media is not None
+        left, self.session = self.session, session
+        session.owner, left.owner = left.owner, None
+        self.media.move(session)
+        self._count(await _figures(left))
+
+    async def close(self) -> SessionFigures | None:
+        """Give the ports back; the figures of all sessions, None if there are none."""
+        if self.session is not None:
+            self.session.owner = None
+            self._count(await _figures(self.session))
+        return self._before
+
+    def _count(self, figures: SessionFigures | None) -> None:
+        if figures is not None:
+            before = self._before
+            self._before = figures if before is None else before.and_then(figures)
+
+
+async def _figures(session: MediaSession) -> SessionFigures | None:
+    """Close a session; None if its worker does not answer in time."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            return await session.close()
+    except (TimeoutError, MediaError):
+        return None

@@ -1,0 +1,209 @@
+"""What is rung for an admitted call, in order: groups of phones by their q, or trunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import structs
+
+from sip.credentials import Credentials
+from sip.fields import Fields
+from sip.flow import Flow
+from sip.geolocation import Location, location_of
+from sip.user_agent import Invitation
+from softswitch.admission.caller_id import (
+    Identity,
+    asserting_fields,
+    from_field,
+    privacy_fields,
+)
+from softswitch.admission.routing import Route, ToLine, ToService, ToTrunk
+from softswitch.call.ringing.forking import Attempt, PhoneRinger
+from softswitch.subscribers.directory import Line, Trunk
+from softswitch.subscribers.refusal import Refusal
+
+if TYPE_CHECKING:
+    from sip.message import Request
+    from softswitch.admission.credit import PricedRoute
+    from softswitch.call.settings import Limits
+    from softswitch.voicemail.desk import VoicemailDesk
+
+DEFAULT_MAX_FORWARDS = 70
+
+
+class TrunkFlows(Protocol):
+    """Finds the flows by which a trunk is reached."""
+
+    async def find(self, trunk: Trunk) -> Sequence[Flow]:
+        """In the order in which they are to be tried; waits only a little."""
+
+    def first(self, trunk: Trunk) -> Flow | None:
+        """The one to be tried first, by what is known now."""
+
+    def enlarge(self, flow: Flow) -> Flow | None:
+        """The TCP flow by which large requests may go where a UDP flow leads; None: there is
+        none."""
+
+
+class Dialer:
+    """Makes the attempts of calls.
+
+    Args:
+        domain: the host of our own SIP URIs.
+        voicemail: knows after how many seconds a line's mailbox answers.
+        trusts: True if requests of a line's or trunk's call may come from a flow.
+    """
+
+    __slots__ = ("_domain", "_flows", "_limits", "_voicemail", "trusts")
+
+    def __init__(
+        self,
+        domain: bytes,
+        limits: Limits,
+        flows: TrunkFlows,
+        voicemail: VoicemailDesk,
+        trusts: Callable[[Line | Trunk, Flow], bool],
+    ) -> None:
+        self._domain = domain
+        self._limits = limits
+        self._flows = flows
+        self._voicemail = voicemail
+        self.trusts = trusts
+
+    async def attempts(
+        self, priced: PricedRoute, request: Request, extra: Fields = (), hops: int = 1
+    ) -> list[Attempt]:
+        """What is rung for a priced leg, in order.
+
+        Args:
+            extra: further fields of the INVITEs.
+            hops: how many the call has made inside the switch, this one included.
+
+        Raises:
+            Refusal: 503, no trunk can be reached; 483, too many hops.
+        """
+        presented = priced.presented
+        return await self.ring(presented.route, presented.identity, request, extra, hops)
+
+    async def ring(
+        self,
+        destination: Route,
+        identity: Identity,
+        request: Request,
+        extra: Fields = (),
+        hops: int = 1,
+    ) -> list[Attempt]:
+        """As :meth:`attempts`, with the caller id `identity`."""
+        extra = (*privacy_fields(identity), *extra)
+        forwards = request.max_forwards
+        left = (DEFAULT_MAX_FORWARDS if forwards is None else forwards) - hops
+        if left < 0:
+            raise Refusal(483, "hops_too_many")
+        if isinstance(destination, ToService):
+            raise Refusal(404, "service_not_dialled")
+        if isinstance(destination, ToLine):
+            return self._ring_line(destination, identity, left, extra)
+        # Where the caller is goes to who sends help, and to nobody else.
+        location = location_of(request) if destination.emergency else Location()
+        return await self._ring_trunks(destination, identity, left, extra, location)
+
+    def _ring_line(
+        self, destination: ToLine, identity: Identity, max_forwards: int, extra: Fields
+    ) -> list[Attempt]:
+        """The phones of the highest q at once, then those of the next (RFC 3261 section 16.6);
+        nearly always that is one attempt."""
+        line, limits = destination.line, self._limits
+        own = line.services.ring_seconds or line.no_answer_seconds
+        own = own or self._voicemail.ring_seconds(line)
+        seconds: float = own or limits.no_answer_seconds
+        phones = PhoneRinger(
+            line,
+            self.to_field(destination.number),
+            from_field(identity, self._domain),
+            max_forwards,
+            extra,
+            partial(self.trusts, line),
+        )
+        if destination.reach is not None:
+            return [Attempt((), 0.0, phones=phones, reach=destination.reach)]
+        if destination.forward is not None:
+            return [Attempt((), 0.0, phones=phones, forward=destination.forward)]
+        groups = [list(group) for _, group in groupby(destination.bindings, lambda b: b.q)]
+        if not groups:
+            return [Attempt((), limits.park_seconds, phones=phones, rings_seconds=seconds)]
+        serial = min(seconds, limits.serial_ring_seconds)
+        return [
+            Attempt(
+                tuple(phones.invitation(binding) for binding in group),
+                seconds if group is groups[-1] else serial,
+                phones=phones,
+                rings_seconds=seconds,
+            )
+            for group in groups
+        ]
+
+    def to_field(self, number: str) -> bytes:
+        """The To of a call to one of our lines."""
+        return b"<sip:%s@%s>" % (number.encode("ascii"), self._domain)
+
+    async def _ring_trunks(
+        self,
+        destination: ToTrunk,
+        identity: Identity,
+        left: int,
+        extra: Fields,
+        location: Location,
+    ) -> list[Attempt]:
+        attempts = []
+        from_ = from_field(identity, self._domain)
+        asserting = asserting_fields(identity, self._domain)
+        for trunk in destination.trunks:
+            for flow in await self._flows.find(trunk):
+                trusts = partial(self.trusts, trunk)
+                fields = (*asserting, *extra) if trunk.trusted else extra
+                fields = (*fields, *location.fields)
+                invitation = _trunk_invitation(
+                    trunk, flow, destination.number, from_, left, fields, trusts
+                )
+                invitation = replace(invitation, parts=location.parts)
+                attempts.append(
+                    Attempt(
+                        (invitation,),
+                        self._limits.no_answer_seconds,
+                        self._limits.trunk_failover_seconds,
+                        trunk,
+                    )
+                )
+        if not attempts:
+            raise Refusal(503, "trunk_unresolved", says=("refused-no-lines",))
+        return attempts
+
+
+def _trunk_invitation(
+    trunk: Trunk,
+    flow: Flow,
+    number: str,
+    from_: bytes,
+    max_forwards: int,
+    extra: Fields,
+    trusts: Callable[[Flow], bool],
+) -> Invitation:
+    target = bytes(structs.replace(trunk.uri, user=number, password=None, headers=None))
+    credentials = None
+    if trunk.username is not None:
+        credentials = Credentials(trunk.username, trunk.password or "")
+    return Invitation(
+        flow,
+        target,
+        from_,
+        b"<" + target + b">",
+        max_forwards,
+        extra,
+        credentials=credentials,
+        pinned=False,
+        trusts=trusts,
+    )

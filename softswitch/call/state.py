@@ -1,0 +1,31 @@
+"""The state of a call that its parts share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from softswitch.subscribers.supplementary import ForwardKind
+
+
+@dataclass(slots=True)
+class CallState:
+    """How far a call has come.
+
+    Args:
+        answered_at: monotonic seconds of the answer; None before it.
+        served: a service of the switch talks with the caller now.
+        closing: the call ends, and takes nothing on any more.
+        diverted_as: why the called line's forwarding or mailbox took the call; None if neither did.
+    """
+
+    answered_at: float | None = None
+    served: bool = False
+    closing: bool = False
+    diverted_as: ForwardKind | None = None
+
+    @property
+    def answered(self) -> bool:
+        """True once the caller has been answered."""
+        return self.answered_at is not None

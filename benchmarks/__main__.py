@@ -22,6 +22,7 @@ PARTS = (
     "conference",
     "memory",
     "flood",
+    "overload",
     "power_cut",
 )
 TAKES_QUICK = {

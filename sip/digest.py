@@ -200,6 +200,14 @@ class Nonces:
         age = round(now * 1000) - int(stamp[:12], 16)
         return "fresh" if -1000 <= age <= self._lifetime_ms else "stale"
 
+    def answers_challenge(self, nonce: bytes, algorithm: bytes, now: float, source: str) -> bool:
+        """True if a nonce in credentials from `source`, as it stands on the wire, is ours and
+        fresh; an empty `algorithm` is MD5."""
+        chosen = _BY_NAME.get(algorithm.decode("ascii", "replace").upper() or "MD5")
+        if chosen is None:
+            return False
+        return self.check(nonce.decode("ascii", "replace"), chosen, now, source) == "fresh"
+
     def _seal(self, stamp: str, algorithm: Algorithm, source: str) -> str:
         data = f"{stamp}{algorithm.value} {source}".encode("ascii")
         return hashlib.blake2s(data, key=self._key, digest_size=12).hexdigest()

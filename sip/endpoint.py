@@ -14,7 +14,8 @@ from sip import stun
 from sip.events import Event
 from sip.flow import SECURE, Address, Flow
 from sip.guard import Guard
-from sip.intake import Intake, Precedence
+from sip.intake import Fate, Intake
+from sip.precedence import Glance, KnowsNonce, Precedence
 from sip.transport.connections import Connections
 from sip.transport.listener import Listener
 from sip.transport.settings import ConnectionLimits
@@ -24,8 +25,16 @@ from sip.user_agent import UserAgent
 
 TURN_SECONDS = 0.005
 """How long messages are read before timers, calls and other sockets have their turn."""
+READ_AT_ONCE = 500
+"""Datagrams taken out of the kernel before anything else has its turn. Many: what waits here is
+served by precedence and counted, what waits in the kernel is neither."""
+LATE_READS_PER_SECOND = 60_000
+"""While messages are late anyway, reading takes a tenth of the time at most; the kernel drops what
+its buffer can't hold, at no cost."""
+LEAST_LATE_READS = 20
 LAG_SECONDS = 0.25
 """How often the loop's own lateness is measured."""
+_FIRST_LETTER = ord("A")
 RETRY_AFTER_SECONDS = (5, 30)
 """When to come back, at random between these, so that nobody comes back with everybody else."""
 
@@ -77,7 +86,9 @@ class Endpoint:
         tls: needed to listen on, and to call by, "tls" and "wss".
         origins: web pages that may open a WebSocket; None: all.
         emergency: numbers whose calls go first when it is busy.
-        busy_seconds: who waits longer for something that isn't under way yet gets 503.
+        busy_seconds: requests that begin something get 503 when they have waited longer.
+        knows_nonce: see :class:`sip.precedence.Glance`.
+        on_refused: told of each request that gets 503 because it is busy; true for an INVITE.
     """
 
     def __init__(
@@ -94,7 +105,9 @@ class Endpoint:
         limits: ConnectionLimits | None = None,
         origins: Iterable[str] | None = None,
         emergency: Iterable[str] = (),
-        busy_seconds: float = 0.5,
+        busy_seconds: float = 0.4,
+        knows_nonce: KnowsNonce | None = None,
+        on_refused: Callable[[bool], None] | None = None,
     ) -> None:
         self._agent = agent
         self._loop = loop
@@ -105,6 +118,7 @@ class Endpoint:
         self._guard = guard
         self._tls = tls
         self._busy_seconds = busy_seconds
+        self._on_refused = on_refused
         self._datagrams: dict[Address, Datagrams] = {}
         self._listeners: list[Listener] = []
         self._wake: asyncio.TimerHandle | None = None
@@ -112,7 +126,9 @@ class Endpoint:
         self._lag_timer: asyncio.TimerHandle | None = None
         self._late = 0.0
         self._turn_end: float | None = None
-        self.intake = Intake(emergency)
+        self._read_at = 0.0
+        self._refuser = agent.stack.refuser
+        self.intake = Intake(Glance(emergency, knows_nonce), busy_seconds)
         self.pressure = Pressure()
         self.connections = Connections(loop, self, limits or ConnectionLimits(), tls, origins)
         self.listening: list[Listen] = []
@@ -139,7 +155,7 @@ class Endpoint:
 
     def _listen_udp(self, wanted: Listen) -> Address:
         bound = bind_udp(wanted.host, wanted.port)
-        opened = DatagramSocket(self._loop, bound, self.arrived, self.failed)
+        opened = DatagramSocket(self._loop, bound, self.arrived, self.failed, self._reads)
         self._datagrams[opened.local] = opened
         return opened.local
 
@@ -180,44 +196,72 @@ class Endpoint:
         now = self._loop.time()
         if self._guard is not None and not self._guard.admits(flow.remote[0], data, now):
             return
-        if stun.is_stun(data):
+        first = data[0]
+        if first < _FIRST_LETTER and stun.is_stun(data):
             self._answer_stun(data, flow)
+            return
+        if first == _FIRST_LETTER and self._refuser.acknowledges(data):
             return
         if self._turn_end is None:
             self._turn_end = now + TURN_SECONDS
             self._loop.call_soon(self._end_turn)
         if now >= self._turn_end or self.intake:
-            self.intake.put(data, flow, now)
+            fate = self.intake.fate(data, now)
+            if fate is Fate.WAIT:
+                self.intake.put(data, flow, now, flow.remote[0])
+            elif fate is Fate.REFUSE:
+                self._refuse(data, flow)
         elif self.pressure.lag_seconds > self._busy_seconds:
-            self._read(data, flow, self.intake.precedence(data), self.pressure.lag_seconds)
+            precedence = self.intake.precedence(data, flow.remote[0])
+            if precedence > Precedence.EMERGENCY:
+                self._refuse(data, flow)
+            else:
+                self.receive(data, flow)
         else:
             self.receive(data, flow)
 
+    def _reads(self) -> int:
+        """How many datagrams to take out of a socket before others have their turn."""
+        now = self._loop.time()
+        elapsed, self._read_at = now - self._read_at, now
+        if not self.intake.begin_turn(now):
+            return READ_AT_ONCE
+        return min(READ_AT_ONCE, max(LEAST_LATE_READS, int(elapsed * LATE_READS_PER_SECOND)))
+
     def _end_turn(self) -> None:
-        """Everybody else had a turn: go on with what waits."""
+        """Go on with what waits, now that everything else had a turn."""
         now = self._loop.time()
         self._turn_end = None
         end = now + TURN_SECONDS
         while now < end:
-            waiting = self.intake.take()
+            waiting = self.intake.take(now)
             if waiting is None:
                 self.pressure.waited_seconds = 0.0
                 self.connections.resume()
                 return
             self.pressure.waited_seconds = now - waiting.since
-            self._read(waiting.data, waiting.flow, waiting.precedence, now - waiting.since)
+            if waiting.refused:
+                self._refuse(waiting.data, waiting.flow)
+            else:
+                self.receive(waiting.data, waiting.flow)
             now = self._loop.time()
         self._turn_end = now
         self._loop.call_soon(self._end_turn)
 
-    def _read(self, data: bytes, flow: Flow, precedence: Precedence, waited: float) -> None:
-        """Serve a message, or turn it away if it comes too late for something new."""
-        if precedence < Precedence.CALL or waited <= self._busy_seconds:
-            self.receive(data, flow)
-            return
-        self.pressure.turned_away += 1
+    def _refuse(self, data: bytes, flow: Flow) -> None:
+        """Turn a request away; only one whose transaction is under way is read all the same."""
         first, last = RETRY_AFTER_SECONDS
-        self.receive(data, flow, retry_after=first + self._agent.stack.pick(last - first + 1))
+        retry_after = first + self._agent.stack.pick(last - first + 1)
+        refusal = None
+        if not self._agent.stack.layer.may_know(data):
+            self.pressure.turned_away += 1
+            if self._on_refused is not None:
+                self._on_refused(data.startswith(b"INVITE "))
+            refusal = self._refuser.refuse(data, flow.remote, retry_after)
+        if refusal is None:
+            self.receive(data, flow, retry_after=retry_after)
+        else:
+            self._send(refusal, flow)
 
     def _measure_lag(self, due: float) -> None:
         """One stall is no overload: of two measurements the smaller one counts."""

@@ -1,121 +1,247 @@
-"""Messages that wait to be read while the switch is busy, the important ones first.
+"""Messages that wait to be read while the switch is busy.
 
-As long as the switch keeps up nothing waits here. When more comes than it can do, what matters to
-people who already talk goes before what only might become a call (RFC 6357, RFC 5390 requirement
-15): a message is sorted by a glance at its octets, before it costs a parse.
+As long as the switch keeps up nothing waits here. When more comes than it can serve, the point is
+to spend the time on what a sender still waits for (RFC 6357 section 4, RFC 5390):
+
+* Messages are sorted by :mod:`sip.precedence`, and what was begun goes before what begins.
+* A copy of a message that waits already is dropped unread: a retransmission is the same octets
+  (RFC 3261 section 17.1).
+* While messages of a class are late, its newest is served first: it can still be answered before
+  its sender repeats it, which the oldest can't.
+* While it is late, no more registrations that would have to be challenged first are let in than
+  were served lately; the others are shed as they come.
+* What has waited for longer than `patience_seconds` (less than timer A's and E's first interval)
+  is refused. Refusals may take a small part of the time only; what that doesn't allow for is
+  dropped unread, and its retransmissions go behind everything else. So a sender hears soon that
+  there is no hope, or at least costs nobody else's place.
+
+Pure: `now` is monotonic, in seconds.
 """
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Iterable
-from enum import IntEnum
-from typing import NamedTuple
+from dataclasses import dataclass
+from enum import Enum
 
 from sip.flow import Flow
+from sip.precedence import Glance, Precedence
+from sip.transaction import T2
 
 MAX_WAITING = 20_000
-"""Some seconds of work. What waits longer than its sender's patience is sent again anyway."""
 MAX_WAITING_BYTES = 32 << 20
 FAIR_SHARE = 8
-"""Each so-many-eth message is the oldest of all: nothing starves, whatever a flood pretends."""
-GLANCE_BYTES = 2_048
-"""Where To stands, if its sender wants to be recognised."""
+"""Each so-many-eth message is of the class that has waited longest: none starves, whatever a flood
+pretends."""
+REFUSALS_PER_SECOND = 7_000.0
+"""At some ten microseconds each they take a fourteenth of the time."""
+LEAST_QUOTA = 4
+"""Messages let in a turn while late, even if fewer were served in the last."""
+REFUSAL_SECONDS = 0.1
+"""How long an overdue message waits for its refusal: with the patience, T1, when it is repeated."""
+MAX_REFUSAL_CREDIT = 100.0
+LATE_SHARE = 0.25
+"""Of the patience; a class whose oldest message has waited longer is late."""
+MARKS = 1 << 23
+"""Octets of a Bloom filter of what was dropped unread, two for each message: of a quarter of a
+million, one new message in 300 is taken for a repeated one, and served after the others."""
+MARK_SECONDS = 16.0
+"""A mark counts for one to two times as long: senders give up after 32 s (timers B and F)."""
 
-_IN_DIALOG = frozenset({b"ACK", b"BYE", b"CANCEL", b"PRACK"})
-_TO_TAG = re.compile(rb"\r\n(?:to|t)[ \t]*:[^\r\n]*;[ \t]*tag[ \t]*=", re.IGNORECASE)
-_CREDENTIALS = re.compile(rb"\r\n(?:proxy-)?authorization[ \t]*:", re.IGNORECASE)
-
-
-class Precedence(IntEnum):
-    """The lower, the sooner."""
-
-    DIALOG = 0
-    """Responses, and requests of a dialog."""
-    EMERGENCY = 1
-    REFRESH = 2
-    """A registration with credentials."""
-    CALL = 3
-    OTHER = 4
-    """OPTIONS, a registration that must be challenged first, and all else."""
+_REFUSABLE = (Precedence.REPEATED, Precedence.OTHER, Precedence.CALL, Precedence.BEGUN)
 
 
-class Waiting(NamedTuple):
+class Fate(Enum):
+    """What becomes of a message that has just come."""
+
+    WAIT = "wait"
+    REFUSE = "refuse"
+    DROP = "drop"
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
     """A message that waits."""
 
     data: bytes
     flow: Flow
     since: float
     precedence: Precedence
+    refused: bool = False
+    """True if it has waited too long to be served and is to be answered 503."""
 
 
 class Intake:
     """The queue.
 
     Args:
-        emergency: numbers, as they are dialled, whose calls go first.
+        glance: sorts the messages.
+        patience_seconds: how long what isn't under way yet may wait to be served.
+        limit: messages at once.
     """
 
-    def __init__(self, emergency: Iterable[str] = (), limit: int = MAX_WAITING) -> None:
-        numbers = b"|".join(re.escape(number.encode("ascii")) for number in emergency)
-        self._emergency = re.compile(rb"INVITE (?:(?:sips?|tel):(?:%s)[@; ]|urn:service:sos)" % (
-            numbers or b"(?!)"
-        ))  # fmt: skip
+    def __init__(
+        self, glance: Glance, patience_seconds: float = 0.4, limit: int = MAX_WAITING
+    ) -> None:
+        self._glance = glance
+        self._patience = patience_seconds
+        self._hopeless = patience_seconds + REFUSAL_SECONDS
         self._limit = limit
         self._queues: tuple[deque[Waiting], ...] = tuple(deque() for _ in Precedence)
+        self._copies: dict[bytes, Flow] = {}
+        self._marks = bytearray(MARKS)
+        self._marking = 1
+        self._mark_until = 0.0
+        self._is_shedding = False
+        self._quota = 0
         self._size = 0
         self._octets = 0
-        self._taken = 0
+        self._served = 0
+        self._served_before = 0
+        self._refusals = MAX_REFUSAL_CREDIT
+        self._credited_at = 0.0
         self.dropped = 0
-        """Messages that found no place."""
+        """Messages that were dropped unread for want of time or room."""
+        self.repeated = 0
+        """Copies of messages that were waiting."""
 
     def __len__(self) -> int:
         return self._size
 
     @property
     def congested(self) -> bool:
-        """Whether whoever can wait should: half of the places are taken."""
+        """True if those who can wait should: half of the places are taken."""
         return self._size * 2 > self._limit or self._octets * 2 > MAX_WAITING_BYTES
 
-    def precedence(self, data: bytes) -> Precedence:
-        """By the first octets; a message that can't be read is as unimportant as any."""
-        if data.startswith(b"SIP/2.0 "):
-            return Precedence.DIALOG
-        method = data[: data.find(b" ", 0, 16)]
-        if method in _IN_DIALOG or _TO_TAG.search(data, 0, GLANCE_BYTES):
-            return Precedence.DIALOG
-        if method == b"INVITE":
-            return Precedence.EMERGENCY if self._emergency.match(data) else Precedence.CALL
-        if method == b"REGISTER" and _CREDENTIALS.search(data, 0, GLANCE_BYTES):
-            return Precedence.REFRESH
-        return Precedence.OTHER
+    def begin_turn(self, now: float) -> bool:
+        """Note that sockets are about to be read again; true if messages are late, so that not
+        everything need be read."""
+        served, self._served_before = self._served - self._served_before, self._served
+        self._quota = max(LEAST_QUOTA, served)
+        self._is_shedding = any(queue and self._is_late(queue, now) for queue in self._queues[:-1])
+        return self._is_shedding
 
-    def put(self, data: bytes, flow: Flow, now: float) -> None:
-        """Have a message wait; without a place, the newest of the least important is dropped."""
-        precedence = self.precedence(data)
+    def fate(self, data: bytes, now: float) -> Fate:
+        """Decide about a message by what costs least to know."""
+        if not (
+            self._is_shedding and data.startswith(b"REGISTER ") and b"uthorization" not in data
+        ):
+            return Fate.WAIT
+        if self._quota > 0 and not self._is_repeated(data):
+            self._quota -= 1
+            return Fate.WAIT
+        self._credit(now)
+        if self._refusals >= 1.0:
+            self._refusals -= 1.0
+            return Fate.REFUSE
+        self._forget_unread(data, Precedence.OTHER, now)
+        return Fate.DROP
+
+    def _is_late(self, queue: deque[Waiting], now: float) -> bool:
+        return now - queue[0].since > LATE_SHARE * self._patience
+
+    def precedence(self, data: bytes, source: str) -> Precedence:
+        """The class of a message that came from the host `source`."""
+        if self._is_repeated(data):
+            return Precedence.REPEATED
+        return self._glance.precedence(data, source)
+
+    def _is_repeated(self, data: bytes) -> bool:
+        seal = hash(data)
+        return self._is_marked(seal) and self._is_marked(seal >> 32)
+
+    def _is_marked(self, seal: int) -> bool:
+        mark = self._marks[seal % MARKS]
+        return mark != 0 and self._marking - mark in (0, 1, -254)
+
+    def put(self, data: bytes, flow: Flow, now: float, source: str = "") -> None:
+        """Have a message of the host `source` wait.
+
+        Without room the oldest of the least important messages is dropped.
+        """
+        if self._copies.get(data) == flow:
+            self.repeated += 1
+            return
+        precedence = self.precedence(data, source)
         while self._size >= self._limit or self._octets + len(data) > MAX_WAITING_BYTES:
-            self.dropped += 1
             least = next(queue for queue in reversed(self._queues) if queue)
-            if least[0].precedence <= precedence:
+            if least[0].precedence < precedence:
+                self._forget_unread(data, precedence, now)
                 return
-            self._count(least.pop(), -1)
-        waiting = Waiting(data, flow, now, precedence)
-        self._queues[precedence].append(waiting)
-        self._count(waiting, 1)
+            self._drop(least, now)
+        self._copies[data] = flow
+        self._queues[precedence].append(Waiting(data, flow, now, precedence))
+        self._size += 1
+        self._octets += len(data)
 
-    def _count(self, waiting: Waiting, change: int) -> Waiting:
-        self._size += change
-        self._octets += change * len(waiting.data)
+    def take(self, now: float) -> Waiting | None:
+        """The next message to serve or, if it is marked so, to refuse; None if nothing waits."""
+        self._credit(now)
+        refused = self._overdue(now)
+        if refused is not None:
+            return refused
+        queue = self._next_queue()
+        if queue is None:
+            return None
+        self._served += 1
+        if self._served % FAIR_SHARE == 0:
+            # Never of REPEATED: what was dropped once has had its turn.
+            queue = min(filter(None, self._queues[:-1]), key=_oldest, default=queue)
+        newest_first = queue[0].precedence > Precedence.EMERGENCY and self._is_late(queue, now)
+        return self._remove(queue.pop() if newest_first else queue.popleft())
+
+    def _credit(self, now: float) -> None:
+        earned = (now - self._credited_at) * REFUSALS_PER_SECOND
+        self._refusals = min(MAX_REFUSAL_CREDIT, self._refusals + earned)
+        self._credited_at = now
+
+    def _next_queue(self) -> deque[Waiting] | None:
+        for queue in self._queues:
+            if queue:
+                return queue
+        return None
+
+    def _overdue(self, now: float) -> Waiting | None:
+        """What is to be refused next; what can't be is dropped."""
+        dialog = self._queues[Precedence.DIALOG]
+        while dialog and now - dialog[0].since > T2 and not dialog[0].flow.reliable:
+            self._drop(dialog, now)  # its sender has repeated it four times
+        for precedence in _REFUSABLE:
+            queue = self._queues[precedence]
+            while queue and now - queue[0].since > self._patience:
+                if self._refusals >= 1.0:
+                    self._refusals -= 1.0
+                elif queue[0].flow.reliable or now - queue[0].since <= self._hopeless:
+                    break
+                else:
+                    self._drop(queue, now)
+                    continue
+                waiting = self._remove(queue.popleft())
+                waiting.refused = True
+                return waiting
+        return None
+
+    def _remove(self, waiting: Waiting) -> Waiting:
+        self._size -= 1
+        self._octets -= len(waiting.data)
+        self._copies.pop(waiting.data, None)
         return waiting
 
-    def take(self) -> Waiting | None:
-        """The next one; None if nothing waits."""
-        waiting = [queue for queue in self._queues if queue]
-        if not waiting:
-            return None
-        self._taken += 1
-        chosen = waiting[0]
-        if self._taken % FAIR_SHARE == 0:
-            chosen = min(waiting, key=lambda queue: queue[0].since)
-        return self._count(chosen.popleft(), -1)
+    def _drop(self, queue: deque[Waiting], now: float) -> None:
+        waiting = self._remove(queue.popleft())
+        self._forget_unread(waiting.data, waiting.precedence, now)
+
+    def _forget_unread(self, data: bytes, precedence: Precedence, now: float) -> None:
+        """Drop a message, but know it again when its sender repeats it."""
+        self.dropped += 1
+        if precedence <= Precedence.EMERGENCY:
+            return
+        if now >= self._mark_until:
+            self._marking = self._marking % 255 + 1
+            self._mark_until = now + MARK_SECONDS
+        seal = hash(data)
+        self._marks[seal % MARKS] = self._marks[(seal >> 32) % MARKS] = self._marking
+
+
+def _oldest(queue: deque[Waiting]) -> float:
+    return queue[0].since

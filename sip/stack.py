@@ -19,6 +19,7 @@ from sip.fields import Field, Fields
 from sip.flow import Address, Flow
 from sip.grammar import octets
 from sip.message import Request, Response
+from sip.refusal import Refuser
 from sip.session_timer import SessionInterval, TimerWheel
 from sip.timers import Timers
 from sip.transaction_layer import (
@@ -72,6 +73,8 @@ class Stack:
         self._sent_by = sent_by
         self._server = (b"Server", server.encode("ascii"))
         self._tag_key = b"%016x" % randbits(64)
+        refusal_key = hashlib.blake2s(b"refusal", key=self._tag_key, digest_size=8).digest()
+        self.refuser = Refuser(int.from_bytes(refusal_key), server.encode("ascii"))
         self._out: list[tuple[bytes, Flow]] = []
         self._vias: dict[Flow, bytes] = {}
         self.agent_field = (b"User-Agent", server.encode("ascii"))

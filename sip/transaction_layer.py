@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -24,6 +25,11 @@ from sip.transaction import (
 MAGIC_COOKIE = "z9hG4bK"
 """Begins every branch made by RFC 3261 (section 8.1.1.7)."""
 
+_PLAIN_TOP_VIA = re.compile(
+    rb"\r\nVia: SIP/2\.0/[A-Z]+ ([a-z0-9.\-]+)(?::([0-9]{1,5}))?;(?:rport;)?"
+    rb"branch=(z9hG4bK[0-9A-Za-z.\-_]+)[;\r]"
+)
+"""As nearly all senders write it."""
 _RETRANSMIT = frozenset({Input.A, Input.E, Input.G})
 
 MAX_UDP_REQUEST_BYTES = 1_300
@@ -216,6 +222,16 @@ class TransactionLayer:
         """The transaction that a request repeats, acknowledges or cancels."""
         method = "INVITE" if request.method in ("ACK", "CANCEL") else request.method
         return self._servers.get(_server_key(request, method))
+
+    def may_know(self, data: bytes) -> bool:
+        """True if a request that wasn't read yet may belong to a transaction: one has its branch,
+        or its Via is written so that only a parser can read it."""
+        plain = _PLAIN_TOP_VIA.search(data)
+        if plain is None:
+            return True
+        host, port, branch = (None if part is None else part.decode() for part in plain.groups())
+        method = data[: data.find(b" ", 0, 16)].decode("latin-1")
+        return (branch, host, None if port is None else int(port), method) in self._servers
 
     def receive_request(self, request: Request, now: float) -> bool:
         """Whether the request was a repetition, or an ACK, that its transaction has dealt with."""

@@ -14,9 +14,6 @@ RECEIVE_BUFFER_BYTES = 8 << 20
 SO_RCVBUFFORCE = 33
 """Linux: beyond the system's limit, for a process that may (socket(7)); not in `socket`."""
 MAX_DATAGRAM_BYTES = 65_535
-READ_AT_ONCE = 500
-"""Datagrams taken out of the kernel before anything else has its turn. Many: what waits here is
-served by precedence and counted, what waits in the kernel is neither."""
 LEAST_BYTES = 5
 """CRLF keep-alives are shorter than that, and so is no message (RFC 5626 section 4.4)."""
 
@@ -27,6 +24,7 @@ class DatagramSocket:
     Args:
         receive: called with each datagram and its flow.
         failed: called, later, with a flow by which nothing can be sent.
+        reads: how many datagrams to read before anything else has its turn; asked each time.
     """
 
     def __init__(
@@ -35,18 +33,20 @@ class DatagramSocket:
         bound: socket.socket,
         receive: Callable[[bytes, Flow], None],
         failed: Callable[[Flow], None],
+        reads: Callable[[], int],
     ) -> None:
         self._loop = loop
         self._socket = bound
         self._receive = receive
         self._failed = failed
+        self._reads = reads
         self.local: Address = bound.getsockname()[:2]
         loop.add_reader(bound.fileno(), self._readable)
 
     def _readable(self) -> None:
         local, receive = self.local, self._receive
         try:
-            for _ in range(READ_AT_ONCE):
+            for _ in range(self._reads()):
                 data, source = self._socket.recvfrom(MAX_DATAGRAM_BYTES)
                 if len(data) >= LEAST_BYTES:
                     receive(data, Flow("udp", local, source[:2]))

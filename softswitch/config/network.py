@@ -101,8 +101,9 @@ class GuardSection(Section):
     """A connection must bring a whole message within this time."""
     idle_seconds: Seconds = int(_CONNECTIONS.idle_seconds)
     """A connection that no registration and no call needs is closed after so long."""
-    busy_ms: Annotated[int, Field(ge=10, le=10_000)] = 500
-    """What has waited longer to be read gets 503, unless it belongs to something under way."""
+    busy_ms: Annotated[int, Field(ge=10, le=10_000)] = 400
+    """A request that begins something gets 503 when it has waited longer to be read. Less than
+    500, after which senders repeat what wasn't answered (RFC 3261 timers A and E)."""
     max_dialogs: Count = 50_000
     """Above it new calls get 503."""
 

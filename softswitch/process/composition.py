@@ -193,11 +193,19 @@ def registrar(config: Config) -> Registrar:
     )
 
 
+def nonces(config: Config, machine: Machine) -> Nonces:
+    return Nonces(machine.nonce_secret, config.sip.nonce_lifetime_seconds)
+
+
 def authenticator(
-    config: Config, machine: Machine, books: Books, endpoint: Endpoint, guard: Guard
+    config: Config,
+    machine: Machine,
+    books: Books,
+    endpoint: Endpoint,
+    guard: Guard,
+    nonces: Nonces,
 ) -> Authenticator:
     sip = config.sip
-    nonces = Nonces(machine.nonce_secret, sip.nonce_lifetime_seconds)
     return Authenticator(
         books.working_set.directory,
         DigestVerifier(nonces, config.realm),

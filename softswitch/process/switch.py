@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from billing.facts.cdr import Cdr
+from sip.digest import Nonces
 from sip.endpoint import Endpoint
 from sip.events import Event, Received, Refreshed, Replied, Resubscribed, SubscriptionEnded
 from sip.flow import Flow
@@ -37,7 +38,7 @@ from softswitch.config.config import Config
 from softswitch.process import composition as rooms
 from softswitch.process.composition import Books, Machine, Network
 from softswitch.prompts.library import PromptLibrary
-from softswitch.reception.protection import exempt_networks, log_bans
+from softswitch.reception.protection import RefusalLog, exempt_networks, log_bans
 from softswitch.reception.reception import Reception
 from softswitch.reception.refused_registrations import RefusedRegistrations
 from softswitch.reception.registration import RegistrationDesk
@@ -84,9 +85,12 @@ class Switch:
         self.recorder = rooms.recorder(config, machine)
         self.agent = rooms.user_agent(config, machine, network, self.recorder)
         self.guard = rooms.guard(config, books)
-        self.endpoint = self._endpoint(network)
+        nonces = rooms.nonces(config, machine)
+        self.endpoint = self._endpoint(network, nonces)
         self.registrar = rooms.registrar(config)
-        self.authenticator = rooms.authenticator(config, machine, books, self.endpoint, self.guard)
+        self.authenticator = rooms.authenticator(
+            config, machine, books, self.endpoint, self.guard, nonces
+        )
         self.trunk_monitor = rooms.trunk_monitor(config, machine, network, books, self.agent)
         self.watchers = rooms.watchers(
             config,
@@ -140,8 +144,9 @@ class Switch:
             self.refused_registrations,
         )
 
-    def _endpoint(self, network: Network) -> Endpoint:
+    def _endpoint(self, network: Network, nonces: Nonces) -> Endpoint:
         config = self._config
+        refusal_log = RefusalLog(self._loop, self._log)
         return Endpoint(
             self.agent,
             self._loop,
@@ -155,6 +160,10 @@ class Switch:
             origins=config.sip.websocket_origins,
             emergency=config.numbers.emergency,
             busy_seconds=config.guard.busy_ms / 1000,
+            knows_nonce=lambda nonce, algorithm, source: nonces.answers_challenge(
+                nonce, algorithm, self._loop.time(), source
+            ),
+            on_refused=refusal_log.refused,
         )
 
     def _completion_desk(self, machine: Machine, books: Books) -> CompletionDesk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -22,6 +23,27 @@ def exempt_networks(config: Config, directory: Directory) -> Iterator[Network]:
     for trunk in directory.trunks():
         if trunk.is_active:
             yield from (source.network for source in trunk.inbound_from)
+
+
+class RefusalLog:
+    """Tells in the log, once a second, how much was refused because the switch was overloaded."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, log: Log) -> None:
+        self._loop = loop
+        self._log = log
+        self._calls = 0
+        self._others = 0
+
+    def refused(self, is_call: bool) -> None:
+        """Count a request."""
+        if self._calls + self._others == 0:
+            self._loop.call_later(1.0, self._tell)
+        self._calls += is_call
+        self._others += not is_call
+
+    def _tell(self) -> None:
+        self._log.warning("refused for overload", calls=self._calls, others=self._others)
+        self._calls = self._others = 0
 
 
 def log_bans(guard: Guard, log: Log) -> None:

@@ -27,8 +27,10 @@ from sip.framing import Ping, StreamFramer
 from sip.intake import Intake
 from sip.message import Request, RequestError, Response
 from sip.offer_answer import check_answer, media_target, relayed
+from sip.precedence import Glance
 from sip.reading import parse_message
 from sip.referral import ReferTo, parse_replaces
+from sip.refusal import Refuser
 from sip.registrar import Registrar, RegistrarLimits
 from sip.sdp import SessionDescription
 from sip.session_timer import SessionInterval, agree
@@ -205,9 +207,10 @@ def read_datagram(data: bytes) -> None:
     if stun.is_stun(data):
         stun.answer(data, ("192.0.2.1", 5060))
         stun.answer(data, ("2001:db8::1", 5060))
-    intake = Intake(["112"])
-    intake.put(data, FLOW, 0.0)
-    assert intake.take() is not None and len(intake) == 0
+    intake = Intake(Glance(["112"]))
+    intake.put(data, FLOW, 0.0, FLOW.remote[0])
+    assert intake.take(0.0) is not None and len(intake) == 0
+    Refuser(1, b"fuzzed").refuse(data, FLOW.remote, 5)
 
 
 # A whole user agent, in the middle of things

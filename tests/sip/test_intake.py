@@ -2,8 +2,10 @@
 
 import pytest
 
+from sip.digest import Algorithm, Nonces
 from sip.flow import Flow
-from sip.intake import MAX_WAITING_BYTES, Intake, Precedence
+from sip.intake import MAX_WAITING_BYTES, Fate, Intake
+from sip.precedence import Glance, Precedence
 
 FLOW = Flow("udp", ("192.0.2.1", 5060), ("192.0.2.9", 5060))
 
@@ -33,7 +35,7 @@ OPTIONS = message(b"OPTIONS sip:a SIP/2.0", b"To: <sip:a>")
         (message(b"INVITE urn:service:sos.fire SIP/2.0"), Precedence.EMERGENCY),
         (message(b"INVITE sip:1123@example.org SIP/2.0"), Precedence.CALL),
         (INVITE, Precedence.CALL),
-        (REFRESH, Precedence.REFRESH),
+        (REFRESH, Precedence.BEGUN),
         (FIRST, Precedence.OTHER),
         (OPTIONS, Precedence.OTHER),
         (b"\xff" * 60_000, Precedence.OTHER),
@@ -42,51 +44,180 @@ OPTIONS = message(b"OPTIONS sip:a SIP/2.0", b"To: <sip:a>")
          Precedence.OTHER),
     ],
 )  # fmt: skip
-def test_what_a_glance_tells(data, expected):
-    assert Intake(["112"]).precedence(data) is expected
+def test_the_class_of_a_message_is_told_by_a_glance(data, expected):
+    assert Glance(["112"]).precedence(data, "192.0.2.9") is expected
 
 
-def drain(intake):
+def test_only_credentials_over_a_nonce_of_ours_are_something_begun():
+    nonces = Nonces(b"secret")
+    nonce = nonces.issue(Algorithm.SHA_256, 10.0, "192.0.2.9").encode()
+
+    def precedence(nonce, algorithm, source="192.0.2.9", now=11.0):
+        glance = Glance((), lambda *told: nonces.answers_challenge(*told[:2], now, told[2]))
+        value = b'Authorization: Digest username="a", nonce="%s", algorithm=%s' % (nonce, algorithm)
+        data = message(b"REGISTER sip:example.org SIP/2.0", b"To: <sip:a>", value)
+        return glance.precedence(data, source)
+
+    assert precedence(nonce, b"SHA-256") is Precedence.BEGUN
+    assert precedence(nonce, b"MD5") is Precedence.OTHER
+    assert precedence(nonce, b"SHA-256", source="192.0.2.8") is Precedence.OTHER
+    assert precedence(nonce, b"SHA-256", now=100.0) is Precedence.OTHER
+    assert precedence(b"0" * 44, b"SHA-256") is Precedence.OTHER
+    assert precedence(b"x", b"none") is Precedence.OTHER
+
+
+def intake(**options):
+    return Intake(Glance(["112"]), **options)
+
+
+def drain(intake, now=1.0):
     taken = []
-    while (waiting := intake.take()) is not None:
+    while (waiting := intake.take(now)) is not None:
         taken.append(waiting.data)
     return taken
 
 
-def test_the_important_ones_go_first_and_equals_in_their_order():
-    intake = Intake(["112"])
+def numbered(count, line=b"OPTIONS sip:a SIP/2.0"):
+    return [message(line, b"To: <sip:%d>" % number) for number in range(count)]
+
+
+def test_what_was_begun_goes_before_what_begins_and_equals_in_their_order():
+    queue = intake()
     for data in (OPTIONS, INVITE, REFRESH, EMERGENCY, BYE, REINVITE):
-        intake.put(data, FLOW, 1.0)
-    assert drain(intake) == [BYE, REINVITE, EMERGENCY, REFRESH, INVITE, OPTIONS]
-    assert len(intake) == 0
+        queue.put(data, FLOW, 1.0)
+    assert drain(queue) == [BYE, REINVITE, EMERGENCY, REFRESH, INVITE, OPTIONS]
+    assert len(queue) == 0
 
 
-def test_nothing_starves():
-    intake = Intake()
-    intake.put(OPTIONS, FLOW, 0.0)
-    for _ in range(20):
-        intake.put(BYE, FLOW, 1.0)
-    assert drain(intake).index(OPTIONS) == 7
+def test_no_class_starves():
+    queue = intake()
+    queue.put(OPTIONS, FLOW, 0.95)
+    for data in numbered(20, b"BYE sip:a SIP/2.0"):
+        queue.put(data, FLOW, 1.0)
+    assert drain(queue).index(OPTIONS) == 7
 
 
-def test_a_full_queue_drops_the_newest_of_the_least_important():
-    intake = Intake(limit=3)
-    for data in (OPTIONS, INVITE, INVITE):
-        intake.put(data, FLOW, 1.0)
-    intake.put(BYE, FLOW, 2.0)
-    intake.put(OPTIONS, FLOW, 3.0)
-    assert intake.dropped == 2
-    assert drain(intake) == [BYE, INVITE, INVITE]
+def test_a_copy_of_what_waits_is_dropped_unread():
+    queue = intake()
+    for flow in (FLOW, FLOW, FLOW._replace(remote=("192.0.2.8", 5060))):
+        queue.put(INVITE, flow, 1.0)
+    assert (len(queue), queue.repeated) == (2, 1)
+    drain(queue)
+    queue.put(INVITE, FLOW, 1.5)
+    assert len(queue) == 1
+
+
+def test_the_newest_is_first_while_its_class_is_late():
+    queue = intake(patience_seconds=0.4)
+    first, second, third = numbered(3)
+    for data in (first, second, third):
+        queue.put(data, FLOW, 1.0)
+    assert queue.take(1.09).data == first
+    assert queue.take(1.11).data == third
+
+
+def test_dialogs_keep_their_order_however_late_it_is():
+    queue = intake()
+    byes = numbered(3, b"BYE sip:a SIP/2.0")
+    for data in byes:
+        queue.put(data, FLOW, 1.0)
+    assert drain(queue, now=3.0) == byes
+
+
+def test_a_message_of_a_dialog_is_dropped_when_its_sender_has_repeated_it_often():
+    queue = intake()
+    stream = FLOW._replace(transport="tcp")
+    queue.put(BYE, FLOW, 1.0)
+    queue.put(REINVITE, stream, 1.0)
+    assert drain(queue, now=5.1) == [REINVITE]
+    assert queue.dropped == 1
+
+
+def test_what_waited_longer_than_the_patience_is_refused_and_later_dropped():
+    queue = intake(patience_seconds=0.4)
+    for data in numbered(1000):
+        queue.put(data, FLOW, 1.0)
+    taken = [queue.take(1.45) for _ in range(101)]
+    assert [waiting.refused for waiting in taken] == [True] * 100 + [False]
+    assert sum(queue.take(1.46).refused for _ in range(71)) == 70  # 10 ms later
+    assert queue.dropped == 0
+    queue.put(BYE, FLOW, 1.60)
+    for _ in range(100):
+        assert queue.take(1.60).refused
+    assert queue.take(1.60).data == BYE
+    assert queue.dropped == 1000 - 101 - 71 - 100
+
+
+def test_a_stream_has_every_request_answered():
+    queue = intake(patience_seconds=0.4)
+    stream = FLOW._replace(transport="tcp")
+    for data in numbered(40):
+        queue.put(data, stream, 1.0)
+    taken = [queue.take(9.0) for _ in range(40)]
+    assert None not in taken and queue.dropped == 0
+
+
+def test_what_was_dropped_unread_goes_behind_everything_when_it_is_repeated():
+    queue = intake(patience_seconds=0.4, limit=1)
+    first, second = numbered(2)
+    queue.put(first, FLOW, 1.0)
+    queue.put(second, FLOW, 1.0)
+    assert drain(queue) == [second]
+    assert queue.precedence(first, "192.0.2.9") is Precedence.REPEATED
+    queue = intake(patience_seconds=0.4, limit=2)
+    for data in (first, OPTIONS, second):
+        queue.put(data, FLOW, 1.0)
+    queue.take(1.0)
+    queue.put(first, FLOW, 1.5)
+    assert [queue.take(1.51).precedence for _ in range(2)] == [
+        Precedence.OTHER,
+        Precedence.REPEATED,
+    ]
+
+
+def test_a_message_that_was_dropped_is_forgotten_when_its_sender_has_given_up():
+    queue = intake(limit=1)
+    dropped = numbered(5)
+    for now, data in zip((1.0, 1.0, 20.0, 60.0), dropped, strict=False):
+        queue.put(data, FLOW, now)
+    queue.put(dropped[4], FLOW, 60.0)
+    assert queue.precedence(dropped[0], "192.0.2.9") is Precedence.OTHER
+    assert queue.precedence(dropped[3], "192.0.2.9") is Precedence.REPEATED
+
+
+def test_while_late_registrations_are_shed_as_they_come():
+    queue = intake(patience_seconds=0.4)
+    new = numbered(160, b"REGISTER sip:a SIP/2.0")
+    queue.put(OPTIONS, FLOW, 1.0)
+    assert not queue.begin_turn(1.05)
+    assert queue.fate(new[0], 1.05) is Fate.WAIT
+    assert queue.begin_turn(1.2)
+    fates = [queue.fate(data, 1.2) for data in new]
+    assert fates == [Fate.WAIT] * 4 + [Fate.REFUSE] * 100 + [Fate.DROP] * 56
+    assert [queue.fate(data, 1.2) for data in (REFRESH, BYE, INVITE, EMERGENCY)] == [Fate.WAIT] * 4
+    drain(queue)
+    assert not queue.begin_turn(1.2)
+
+
+def test_a_full_queue_drops_the_oldest_of_the_least_important():
+    queue = intake(limit=3)
+    options, newer = numbered(2)
+    for data in (options, INVITE, REFRESH):
+        queue.put(data, FLOW, 1.0)
+    queue.put(newer, FLOW, 2.0)
+    queue.put(BYE, FLOW, 2.0)
+    queue.put(OPTIONS, FLOW, 3.0)
+    assert queue.dropped == 3
+    assert drain(queue) == [BYE, REFRESH, INVITE]
 
 
 def test_big_messages_fill_it_too():
-    intake = Intake()
-    big = OPTIONS + bytes(60_000)
-    for _ in range(2_000):
-        intake.put(big, FLOW, 1.0)
-    assert intake.congested
-    assert len(intake) * len(big) <= MAX_WAITING_BYTES
-    intake.put(BYE, FLOW, 1.0)
-    taken = drain(intake)
+    queue = intake()
+    for data in numbered(2_000):
+        queue.put(data + bytes(60_000), FLOW, 1.0)
+    assert queue.congested
+    assert len(queue) * 60_000 <= MAX_WAITING_BYTES
+    queue.put(BYE, FLOW, 1.0)
+    taken = drain(queue)
     assert taken[0] == BYE
-    assert not intake.congested
+    assert not queue.congested

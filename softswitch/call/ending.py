@@ -22,6 +22,7 @@ class Ending:
         reason: the phrase that goes with the status; None for the standard one.
         says: what the caller hears of it before an answer.
         told: the caller has heard already what became of the call.
+        code: of the rule that refused, in the catalogue of errors.
     """
 
     ended_by: str
@@ -32,6 +33,7 @@ class Ending:
     reason: str | None = None
     says: tuple[Part, ...] = ()
     told: bool = False
+    code: str = ""
 
     @classmethod
     def refused(cls, refusal: Refusal) -> Ending:
@@ -43,6 +45,7 @@ class Ending:
             refusal.rule,
             refusal.reason,
             refusal.says,
+            code=refusal.code,
         )
 
 

@@ -42,6 +42,7 @@ from softswitch.cli import (
     trunks,
     voicemail,
     wallets,
+    watching,
 )
 from softswitch.cli.session import DONE, REFUSED, USAGE, Failure, Session
 
@@ -58,7 +59,7 @@ switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, orders, packages,
     prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records, guard,
-    voicemail, greetings, wallets, bills, rooms, ports, pins, completions, audit,
+    voicemail, greetings, wallets, bills, rooms, ports, pins, completions, audit, watching,
 ):  # fmt: skip
     noun.add_to(app)
 

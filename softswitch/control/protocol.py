@@ -1,6 +1,7 @@
 """The control socket's messages: one line of JSON each way.
 
 A request is `{"operation": NAME, "arguments": {...}, "as": ACTOR}`, where `as` may be left out;
+or `{"request": "watch", "topics": [...]}`, after which events come as lines until one side closes;
 the answer `{"result": ...}` or `{"error": MESSAGE, "code": CODE, "facts": {...}, "lines": [...]}`.
 """
 
@@ -12,6 +13,7 @@ import msgspec
 
 from softswitch.control.actor import Actor
 from softswitch.control.values import Value
+from softswitch.control.watch import Topic
 
 
 class Perform(msgspec.Struct, forbid_unknown_fields=True, tag_field="request", tag="perform"):
@@ -22,6 +24,18 @@ class Perform(msgspec.Struct, forbid_unknown_fields=True, tag_field="request", t
     """By name. Any: dispatch converts each to the type in the operation's signature."""
     on_behalf_of: Actor | None = msgspec.field(name="as", default=None)
     """None: the process at the other end, by its user id."""
+
+
+class Watch(msgspec.Struct, forbid_unknown_fields=True, tag_field="request", tag="watch"):
+    """A request to be told what happens, until the connection is closed: lines of events follow
+    (see `watch`), and no further request is read."""
+
+    topics: list[Topic]
+    on_behalf_of: Actor | None = msgspec.field(name="as", default=None)
+
+
+class _Tag(msgspec.Struct):
+    request: str = "perform"
 
 
 class Done(msgspec.Struct, tag_field="answer", tag="done"):
@@ -46,14 +60,19 @@ class Refused(msgspec.Struct, tag_field="answer", tag="refused"):
 
 
 Answer = Done | Refused
+Request = Perform | Watch
 
-_requests = msgspec.json.Decoder(Perform)
+_tags = msgspec.json.Decoder(_Tag)
+_performs = msgspec.json.Decoder(Perform)
+_watches = msgspec.json.Decoder(Watch)
 _answers: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 
 
-def read_request(line: bytes) -> Perform:
+def read_request(line: bytes) -> Request:
     """Raises msgspec.MsgspecError when the line is no request."""
-    return _requests.decode(line)
+    if _tags.decode(line).request == "watch":
+        return _watches.decode(line)
+    return _performs.decode(line)
 
 
 def read_answer(line: bytes) -> Answer:
@@ -61,7 +80,7 @@ def read_answer(line: bytes) -> Answer:
     return _answers.decode(line)
 
 
-def line_of(message: Perform | Answer) -> bytes:
+def line_of(message: Request | Answer) -> bytes:
     """A message as it is sent. Raises msgspec.MsgspecError for values that JSON can't carry."""
     return msgspec.json.encode(message) + b"\n"
 

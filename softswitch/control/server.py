@@ -18,8 +18,17 @@ import structlog
 
 from softswitch.control.client import is_running, short_name
 from softswitch.control.errors import OperationError
-from softswitch.control.protocol import Answer, Done, Perform, Refused, line_of, read_request
+from softswitch.control.protocol import (
+    Answer,
+    Done,
+    Perform,
+    Refused,
+    Watch,
+    line_of,
+    read_request,
+)
 from softswitch.control.values import Value
+from softswitch.control.watch import Watcher, WatchHub
 
 MAX_LINE = 64 * 1024 * 1024
 """Octets of one request: an import of some hundred thousand lines."""
@@ -28,6 +37,11 @@ _UCRED = struct.Struct("3i")
 
 Performer = Callable[[Perform, int], Awaitable[Value]]
 """Performs a request of a process of this user id. Raises OperationError."""
+
+MayWatch = Callable[[Watch, int], None]
+"""Refuses a watch of a process of this user id. Raises OperationError."""
+UNREAD_SECONDS = 30.0
+"""A watcher that takes nothing for so long is dropped."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +53,11 @@ class AlreadyRunning(Exception):
 class ControlServer:
     """Serves requests on a Unix socket with mode 0600."""
 
-    def __init__(self, path: Path, perform: Performer) -> None:
+    def __init__(self, path: Path, perform: Performer, hub: WatchHub, may_watch: MayWatch) -> None:
         self._path = path
         self._perform = perform
+        self._hub = hub
+        self._may_watch = may_watch
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
 
@@ -76,19 +92,45 @@ class ControlServer:
         user_id = peer_user(writer.get_extra_info("socket"))
         try:
             while line := await reader.readline():
-                writer.write(await self._answer(line, user_id))
+                match _read(line):
+                    case Watch() as request:
+                        return await self._watch(request, user_id, reader, writer)
+                    case Perform() as request:
+                        writer.write(await self._answer(request, user_id))
+                    case Refused() as refused:
+                        writer.write(line_of(refused))
                 await writer.drain()
-        except (ConnectionError, ValueError):
-            pass  # the client went away, or sent more than MAX_LINE
+        except (ConnectionError, ValueError, TimeoutError):
+            pass  # the client went away, sent more than MAX_LINE, or reads no events
         finally:
             self._connections.discard(writer)
             writer.close()
 
-    async def _answer(self, line: bytes, user_id: int) -> bytes:
+    async def _watch(
+        self,
+        request: Watch,
+        user_id: int,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Send events until the client closes its side, or doesn't read them."""
         try:
-            request = read_request(line)
-        except msgspec.MsgspecError as error:
-            return line_of(_refused(OperationError("request_malformed", reason=error)))
+            self._may_watch(request, user_id)
+        except OperationError as error:
+            writer.write(line_of(_refused(error)))
+            return
+        watcher = self._hub.open(request.topics)
+        sending = asyncio.ensure_future(_send_events(watcher, writer))
+        closed = asyncio.ensure_future(reader.read(1))
+        try:
+            await asyncio.wait((sending, closed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._hub.close(watcher)
+            sending.cancel()
+            closed.cancel()
+            await asyncio.gather(sending, closed, return_exceptions=True)
+
+    async def _answer(self, request: Perform, user_id: int) -> bytes:
         answer: Answer
         try:
             answer = Done(await self._perform(request, user_id))
@@ -101,6 +143,21 @@ class ControlServer:
                 OperationError("operation_failed", operation=request.operation, reason=repr(error))
             )
         return line_of(answer)
+
+
+async def _send_events(watcher: Watcher, writer: asyncio.StreamWriter) -> None:
+    writer.transport.set_write_buffer_limits(high=65_536)
+    while True:
+        writer.write(await watcher.lines())
+        async with asyncio.timeout(UNREAD_SECONDS):
+            await writer.drain()
+
+
+def _read(line: bytes) -> Perform | Watch | Refused:
+    try:
+        return read_request(line)
+    except msgspec.MsgspecError as error:
+        return _refused(OperationError("request_malformed", reason=error))
 
 
 def peer_user(connection: socket.socket) -> int:

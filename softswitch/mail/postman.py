@@ -32,6 +32,7 @@ class Postman:
         data_dir: where attachments are.
         domain: of our Message-IDs.
         wall_ms: epoch milliseconds.
+        on_outcome: called with each mail and what became of it.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Postman:
         domain: str,
         wall_ms: Callable[[], int],
         log: Log,
+        on_outcome: Callable[[Queued, Outcome], None],
     ) -> None:
         self._settings = settings
         self._outbox = outbox
@@ -49,6 +51,7 @@ class Postman:
         self._domain = domain
         self._wall_ms = wall_ms
         self._log = log
+        self._on_outcome = on_outcome
         self._server_failed = ""
 
     async def carry(self) -> int:
@@ -70,6 +73,7 @@ class Postman:
         outcome, why = await self._send(queued)
         await asyncio.to_thread(self._note, queued, outcome, why)
         self._tell(queued, outcome, why)
+        self._on_outcome(queued, outcome)
         return outcome
 
     def _note(self, queued: Queued, outcome: Outcome, why: str) -> None:

@@ -48,6 +48,7 @@ from softswitch.services.dialog_info import DialogsOf
 from softswitch.services.self_service import SelfService
 from softswitch.services.trunk_monitor import TrunkMonitor
 from softswitch.services.watchers import Watchers
+from softswitch.subscribers.directory import Trunk
 from softswitch.subscribers.directory_store import DirectoryStore
 from softswitch.subscribers.pin_guard import PinGuard
 from softswitch.subscribers.pin_tries import PinTries
@@ -55,6 +56,7 @@ from softswitch.subscribers.service_desk import ServiceDesk
 from softswitch.subscribers.service_store import ServiceStore
 from softswitch.texting import store as text_store
 from softswitch.texting.lines import LineTexts, TakesReply, TextSettings
+from softswitch.texting.message import State, StoredText
 from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
 from softswitch.trace.recorder import Recorder
@@ -219,7 +221,12 @@ def authenticator(
 
 
 def trunk_monitor(
-    config: Config, machine: Machine, network: Network, books: Books, agent: UserAgent
+    config: Config,
+    machine: Machine,
+    network: Network,
+    books: Books,
+    agent: UserAgent,
+    on_changed: Callable[[Trunk], None],
 ) -> TrunkMonitor:
     return TrunkMonitor(
         agent,
@@ -229,6 +236,7 @@ def trunk_monitor(
         domain=config.switch.domain.encode("ascii"),
         wall_seconds=machine.wall_seconds,
         log=machine.log,
+        on_changed=on_changed,
     )
 
 
@@ -303,6 +311,7 @@ def line_texts(
     takes_reply: TakesReply,
     drain: Callable[[], None],
     now: Callable[[], float],
+    on_state: Callable[[StoredText, State], None],
 ) -> LineTexts:
     """The texts of lines, with those that an earlier run of the switch kept."""
     domain = config.switch.domain.encode("ascii")
@@ -316,6 +325,7 @@ def line_texts(
         drain=drain,
         now=now,
         wall_ms=machine.wall_ms,
+        on_state=on_state,
     )
     with books.store.reading() as connection:
         made.restore(text_store.lines_waited_for(connection))

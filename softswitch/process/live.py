@@ -24,6 +24,7 @@ from softswitch.operations.lines.registrations import registration_rows
 from softswitch.operations.network.trunks import no_trunk, trunk_row
 from softswitch.operations.registry import OPERATIONS
 from softswitch.process.media_status import media_rows
+from softswitch.process.rows import call_row
 from softswitch.process.switch import Switch
 from softswitch.reception.protection import ban_rows, figures
 from softswitch.subscribers.directory import Trunk
@@ -257,25 +258,4 @@ def _sources(addresses: Mapping[Side, tuple[str, int]]) -> dict[str, str]:
     return {
         "caller" if side == "a" else "callee": f"{host}:{port}"
         for side, (host, port) in addresses.items()
-    }
-
-
-def call_row(call: Call) -> Row:
-    """A live call for people and scripts."""
-    record = call.record
-    answered_at = record.answered_at
-    return {
-        "id": call.id,
-        "state": call.state,
-        "direction": record.direction,
-        "account": record.account,
-        "line": record.line,
-        "calling": record.calling,
-        "called": record.called,
-        "trunk": record.trunk,
-        "setup_at": show_stamp(record.setup_at),
-        "answered_at": None if answered_at is None else show_stamp(answered_at),
-        "seconds": call.talk_seconds,
-        "paid_seconds": call.payers.paid_seconds,
-        "codec": call.codec,
     }

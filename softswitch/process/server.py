@@ -30,6 +30,7 @@ from softswitch.config.config import Config, ConfigError, load
 from softswitch.control.claim import DatabaseClaim
 from softswitch.control.errors import OperationError
 from softswitch.control.server import AlreadyRunning, ControlServer
+from softswitch.control.watch import WatchHub
 from softswitch.database.news import News
 from softswitch.mail.outbox import Outbox
 from softswitch.mail.postman import Postman
@@ -48,6 +49,7 @@ from softswitch.process.keeping import BindingKeeper, JournalKeeper
 from softswitch.process.live import LIVE_OPERATIONS, Live
 from softswitch.process.local_addresses import is_local_address
 from softswitch.process.switch import Switch
+from softswitch.process.watching import check_watch
 from softswitch.process.working_set import WorkingSet, WorkingSetLoader
 from softswitch.prompts.library import scan
 from softswitch.reception.trunk_flows import ResolvedFlows, reach_of
@@ -64,6 +66,10 @@ NEWS_SECONDS = 1.0
 """How late a change counts that somebody else made."""
 EXPIRY_SECONDS = 60.0
 """How late a message may be deleted whose days are over."""
+FIGURES_SECONDS = 5.0
+"""How often those who watch the figures are told them."""
+LAG_SECONDS = 0.5
+"""How often it is measured how late the event loop is."""
 MAIL_SECONDS = 5.0
 """How often the outbox is looked into."""
 
@@ -112,6 +118,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._log: Log = structlog.get_logger("softswitch")
         self._stops = 0
+        self._lag_from = 0.0
         self._reloading: asyncio.Task[int] | None = None
         self._hep: HepSender | None = None
         self._stopped = asyncio.Event()
@@ -124,10 +131,6 @@ class Server:
             self._store.engine, config.database_file, config.database_name, config.switch.node
         )
         self._directory_store = DirectoryStore(self._store.engine)
-        mails = Outbox(self._store.engine)
-        self._postman = Postman(
-            config.mail, mails, config.data_dir, config.switch.domain, epoch_ms, self._log
-        )
         self._journal = JournalKeeper(config.journal_dir, self._loop, self._log)
         self._bindings = BindingKeeper(self._directory_store, self._loop, self._log)
         self._resolver = Resolver(
@@ -149,7 +152,9 @@ class Server:
         known = WorkingSet()
         self._working_set = WorkingSetLoader(self._store, self._directory_store, known)
         self._working_set.load()
+        self._hub = WatchHub()
         self.switch = self._build_switch(known)
+        self._postman = self._build_postman()
         self._context = Context(
             config,
             self._store,
@@ -167,7 +172,21 @@ class Server:
             self._log,
         )
         self._due = DueRound(self._context, self._reload, self.switch.accounts_changed, self._log)
-        self._control = ControlServer(config.control_socket, self._dispatcher().perform)
+        self._control = ControlServer(
+            config.control_socket, self._dispatcher().perform, self._hub, check_watch
+        )
+
+    def _build_postman(self) -> Postman:
+        config = self._config
+        return Postman(
+            config.mail,
+            Outbox(self._store.engine),
+            config.data_dir,
+            config.switch.domain,
+            epoch_ms,
+            self._log,
+            self.switch.publisher.mail_left,
+        )
 
     def _media_workers(self) -> MediaWorkers:
         media = self._config.media
@@ -206,6 +225,7 @@ class Server:
                 self._tls,
             ),
             Books(store, known, open_money, self._journal.append, self._bindings),
+            self._hub,
             prompts=scan(config),
         )
 
@@ -276,6 +296,9 @@ class Server:
             every(HOUSEKEEPING_SECONDS, self._end_calls_of_dead_nodes)
         every(DUE_SECONDS, self._due.do)
         every(NEWS_SECONDS, self._others.do)
+        every(FIGURES_SECONDS, self._tell_figures)
+        self._lag_from = self._loop.time()
+        self._loop.call_later(LAG_SECONDS, self._measure_lag)
         every(MAIL_SECONDS, self._postman.carry)
         every(EXPIRY_SECONDS, self._expire_messages)
 
@@ -337,6 +360,17 @@ class Server:
         calls = self.switch.proofs_of_life()
         if calls:
             await self.switch.money.submit(ProveAlive(calls))
+
+    async def _tell_figures(self) -> None:
+        self.switch.publisher.figures()
+
+    def _measure_lag(self) -> None:
+        """How late the event loop runs what is due."""
+        now = self._loop.time()
+        late_ms = (now - self._lag_from - LAG_SECONDS) * 1000
+        self.switch.worst_lag_ms = max(self.switch.worst_lag_ms, late_ms)
+        self._lag_from = now
+        self._loop.call_later(LAG_SECONDS, self._measure_lag)
 
     async def _send_to_collector(self) -> None:
         """Begin to send messages as HEP; a collector that can't be had is asked for again."""

@@ -35,8 +35,12 @@ from softswitch.completion.desk import CompletionDesk
 from softswitch.completion.offer import offer
 from softswitch.conference.hall import Conference
 from softswitch.config.config import Config
+from softswitch.control.values import Row
+from softswitch.control.watch import WatchHub
 from softswitch.process import composition as rooms
 from softswitch.process.composition import Books, Machine, Network
+from softswitch.process.figures import Figures
+from softswitch.process.watching import Publisher
 from softswitch.prompts.library import PromptLibrary
 from softswitch.reception.protection import RefusalLog, exempt_networks, log_bans
 from softswitch.reception.reception import Reception
@@ -49,6 +53,7 @@ from softswitch.services.message_taking import take_message
 from softswitch.services.text_sender import TextSender
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.refusal import Refusal
+from softswitch.texting.message import State, StoredText
 
 
 class Switch:
@@ -69,6 +74,7 @@ class Switch:
         machine: Machine,
         network: Network,
         books: Books,
+        hub: WatchHub,
         *,
         prompts: PromptLibrary | None = None,
     ) -> None:
@@ -79,6 +85,7 @@ class Switch:
         self._journal = books.journal
         self.directory = books.working_set.directory
         self.live_calls = LiveCalls(machine.loop)
+        self.figures = Figures()
         self.calls = self.live_calls.by_id
         self.money = books.open_money(self.accounts_changed)
 
@@ -91,7 +98,9 @@ class Switch:
         self.authenticator = rooms.authenticator(
             config, machine, books, self.endpoint, self.guard, nonces
         )
-        self.trunk_monitor = rooms.trunk_monitor(config, machine, network, books, self.agent)
+        self.trunk_monitor = rooms.trunk_monitor(
+            config, machine, network, books, self.agent, self._trunk_changed
+        )
         self.watchers = rooms.watchers(
             config,
             machine,
@@ -130,6 +139,7 @@ class Switch:
             takes_reply=self.completion.replied,
             drain=self.endpoint.drain,
             now=self.now,
+            on_state=self._text_moved,
         )
         self.registrations = self._registration_desk(machine, books)
         self.refused_registrations = RefusedRegistrations()
@@ -142,6 +152,20 @@ class Switch:
             self.line_texts,
             self.live_calls,
             self.refused_registrations,
+        )
+        self.worst_lag_ms = 0.0
+        """The worst lateness of the event loop since the figures were read last."""
+        self.publisher = self._publisher(hub)
+
+    def _publisher(self, hub: WatchHub) -> Publisher:
+        return Publisher(
+            hub,
+            self.live_calls,
+            self.directory,
+            self.registrar,
+            self.trunk_monitor,
+            self.figures_row,
+            self.wall_seconds,
         )
 
     def _endpoint(self, network: Network, nonces: Nonces) -> Endpoint:
@@ -189,6 +213,7 @@ class Switch:
             release=self.endpoint.connections.release,
             wall_seconds=machine.wall_seconds,
             returned=self._registered,
+            phones_changed=self._phones_changed,
         )
 
     def _call_context(self, machine: Machine, network: Network) -> CallContext:
@@ -274,8 +299,12 @@ class Switch:
         self.live_calls.joined_lines(call)
         if self.watchers.calls_changed(call.line_ids, self._loop.time()):
             self.endpoint.drain()
+        self.publisher.call_changed(call)
 
     def _ended(self, call: Call, end: Ending) -> None:
+        wall_ms = round(self._wall_seconds() * 1000)
+        self.figures.ended(end.status, end.code, call.record.decisions, wall_ms)
+        self.publisher.call_ended(call)
         self.live_calls.ended(call)
         self.completion.ended(call, end)
         if self.recorder is not None:
@@ -295,14 +324,42 @@ class Switch:
     def settled(self, cdr: Cdr) -> None:
         """A leg's settlement is on disk."""
         self._journal(cdr)
+        self.figures.settled(cdr)
+        self.publisher.settled(cdr)
         self.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
 
     def accounts_changed(self, accounts: Iterable[int]) -> None:
         """Balances changed: calls that ran out of money to reserve ask again."""
+        accounts = tuple(accounts)
+        self.publisher.accounts_changed(accounts)
         for account in accounts:
             for call in self.live_calls.of_account(account):
                 if call.payers.wants_balance:
                     call.post(BalanceChanged())
+
+    def _phones_changed(self, login: str) -> None:
+        self.publisher.phones_changed(login)
+
+    def _text_moved(self, text: StoredText, state: State) -> None:
+        self.publisher.text_moved(text, state)
+
+    def _trunk_changed(self, trunk: Trunk) -> None:
+        self.publisher.trunk_changed(trunk)
+
+    def figures_row(self) -> Row:
+        """How the switch does: calls now, what ended since the start, its trunks of late."""
+        now = self._wall_seconds()
+        figures = self.figures
+        lag_ms, self.worst_lag_ms = self.worst_lag_ms, 0.0
+        return {
+            "calls": len(self.calls),
+            "attempts": figures.attempts,
+            "answers": figures.answers,
+            "refusals": dict(figures.refusals),
+            "registrations": len(self.registrar.all(now)),
+            "loop_lag_ms": round(lag_ms, 1),
+            "trunks": figures.trunk_rows(round(now * 1000)),
+        }
 
     def add_tap(self, tap: Tap) -> None:
         """Have one more see every message."""
@@ -375,6 +432,7 @@ class Switch:
     def trunks_changed(self) -> None:
         """An operator changed trunks, and the directory knows it."""
         self.guard.set_exempt(exempt_networks(self._config, self.directory))
+        self.publisher.trunks_changed()
 
     def _tell(self, line: Line, text: str) -> None:
         self.texts.tell(line, text)

@@ -36,6 +36,7 @@ class RegistrationDesk:
         release: closes a connection that nothing needs any more.
         wall_seconds: epoch seconds, by which registrations live.
         returned: told that a phone of a line has registered.
+        phones_changed: called with the login of a line whose phones came or went.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class RegistrationDesk:
         release: Callable[[Flow], None],
         wall_seconds: Callable[[], float],
         returned: Returned,
+        phones_changed: Callable[[str], None],
     ) -> None:
         self._registrar = registrar
         self._directory = directory
@@ -60,6 +62,7 @@ class RegistrationDesk:
         self._release = release
         self._wall_seconds = wall_seconds
         self._returned = returned
+        self._phones_changed = phones_changed
 
     def register(self, received: Received, line: Line, now: float, *, proof_age: float) -> None:
         """Serve the REGISTER of an authenticated line.
@@ -82,6 +85,7 @@ class RegistrationDesk:
         self._ring_late(line, registration)
         if registration.added or registration.removed:
             self._watchers.registered(line, registration, now)
+            self._phones_changed(line.login)
         if registration.added or registration.refreshed:
             self._returned(line, anew=bool(registration.added))
         for left in registration.released:
@@ -116,6 +120,7 @@ class RegistrationDesk:
         if not registration.removed:
             return
         self._bindings.changed(login, registration)
+        self._phones_changed(login)
         for flow in registration.released:
             self._release(flow)
 
@@ -157,6 +162,9 @@ class RegistrationDesk:
         return self._ended(changed, now)
 
     def _ended(self, aors: Iterable[str], now: float) -> bool:
+        aors = tuple(aors)
+        for aor in aors:
+            self._phones_changed(aor)
         lines = [line.id for aor in aors if (line := self._directory.line_by_login(aor))]
         return self._watchers.registrations_ended(lines, now)
 

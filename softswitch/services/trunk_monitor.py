@@ -31,6 +31,7 @@ class TrunkMonitor:
         ping_seconds: between two pings of a trunk that has no interval of its own; 0: none.
         domain: ours.
         wall_seconds: epoch.
+        on_changed: called when a trunk has come up or gone down.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class TrunkMonitor:
         domain: bytes,
         wall_seconds: Callable[[], float],
         log: Log,
+        on_changed: Callable[[Trunk], None],
     ) -> None:
         self._agent = agent
         self._directory = directory
@@ -51,6 +53,7 @@ class TrunkMonitor:
         self._address = b"<sip:%s>" % domain
         self._wall_seconds = wall_seconds
         self._log = log
+        self._on_changed = on_changed
         self._health: dict[int, TrunkHealth] = {}
         self._due: dict[int, float] = {}
         """When each trunk is asked next."""
@@ -130,6 +133,7 @@ class TrunkMonitor:
         if changed:
             tell = self._log.info if health.state == "up" else self._log.warning
             tell("trunk health", trunk=trunk.name, health=health.state, before=before)
+            self._on_changed(trunk)
 
 
 class _Ping:

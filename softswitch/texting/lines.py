@@ -106,6 +106,7 @@ class LineTexts:
         drain: writes what the user agent wants written.
         now: monotonic seconds.
         wall_ms: epoch milliseconds.
+        on_state: called with each text that was kept, or has another state.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class LineTexts:
         drain: Callable[[], None],
         now: Callable[[], float],
         wall_ms: Callable[[], int],
+        on_state: Callable[[StoredText, State], None],
     ) -> None:
         self._agent = agent
         self._stages = stages
@@ -130,6 +132,7 @@ class LineTexts:
         self._drain = drain
         self._now = now
         self._wall_ms = wall_ms
+        self._on_state = on_state
         self._even_at: dict[int, float] = {}
         """Line id to when it will have sent no more than its rate allows."""
         self._kept_for: set[int] = set()
@@ -286,6 +289,7 @@ class LineTexts:
             self._drain()
             return
         text = done.result()
+        self._on_state(text, text.state)
         assert text.text.to_line is not None
         line = self._stages.directory.line(text.text.to_line)
         if text.state is not State.WAITING or line is None:
@@ -406,6 +410,7 @@ class LineTexts:
         at = self._wall_ms()
         work = partial(store.move, text_id=text.id, event=event, at=at, error=error)
         self._writer.submit(work).add_done_callback(self._moved)
+        self._on_state(text, event)
         self._report(told, text)
 
     def _moved(self, done: asyncio.Future[StoredText | None]) -> None:

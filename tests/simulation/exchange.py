@@ -27,6 +27,7 @@ from sip.flow import Flow
 from sip.uri import Uri
 from softswitch.call.letters import Silent
 from softswitch.config.config import parse
+from softswitch.control.watch import WatchHub
 from softswitch.operations.context import rented_numbers
 from softswitch.process.composition import Books, Machine, Network
 from softswitch.process.switch import Switch
@@ -137,6 +138,7 @@ class Exchange:
             on_silent=self._silent,
         )
         self.messages = VoicemailStore(self.store.engine)
+        self.hub = WatchHub()
         self.switch = self._switch(known, prompts)
         self.money, self.voicemail = self.switch.money, self.switch.voicemail
         self.recordings = self.switch.recordings
@@ -163,6 +165,7 @@ class Exchange:
             Machine(self.loop, at_once, self.wall_ms, self.rng.getrandbits, b"n" * 32, self.log),
             Network(self.media, trunk_flows=self),
             Books(self.store, known, open_money, self.cdrs.append, bindings=self),
+            self.hub,
             prompts=prompts,
         )
 

@@ -24,7 +24,7 @@ def registration_rows(
 ) -> list[Row]:
     """Bindings as people read them, of the lines that the actor may see; `now` in epoch seconds."""
     return [
-        _row(binding, directory, now)
+        binding_row(binding, directory, now)
         for binding in bindings
         if context.owns_line(directory.line_by_login(binding.aor))
     ]
@@ -53,7 +53,8 @@ def refusal_rows(context: Context, line: Line | None) -> list[Row]:
     ]
 
 
-def _row(binding: Binding, directory: Directory, now: float) -> Row:
+def binding_row(binding: Binding, directory: Directory, now: float) -> Row:
+    """A phone of a line; `now` in epoch seconds."""
     line = directory.line_by_login(binding.aor)
     return {
         "login": binding.aor,

@@ -30,7 +30,9 @@ from softswitch.control.errors import OperationError
 from softswitch.control.protocol import Perform
 from softswitch.control.server import ControlServer
 from softswitch.control.values import Value
+from softswitch.control.watch import WatchHub
 from softswitch.operations.installation.setup import opened
+from softswitch.process.watching import check_watch
 
 HEADER = "prefix,destination,connect_fee,per_minute,initial_increment,increment\n"
 
@@ -454,7 +456,7 @@ class TestRunningSwitch:
             asked.append((request.operation, request.arguments))
             return [{"id": "call-1", "state": "talking"}]
 
-        server = ControlServer(folder / "var" / "control.sock", perform)
+        server = ControlServer(folder / "var" / "control.sock", perform, WatchHub(), check_watch)
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever)
         thread.start()

@@ -18,6 +18,8 @@ from softswitch.control.errors import OperationError
 from softswitch.control.protocol import Perform
 from softswitch.control.server import AlreadyRunning, ControlServer
 from softswitch.control.values import Value
+from softswitch.control.watch import WatchHub
+from softswitch.process.watching import check_watch
 
 
 async def perform(request: Perform, user_id: int) -> Value:
@@ -43,7 +45,7 @@ async def _ask(path: Path, operation: str, **arguments: Any) -> Any:
 
 
 async def _serving(path: Path) -> ControlServer:
-    server = ControlServer(path, perform)
+    server = ControlServer(path, perform, WatchHub(), check_watch)
     await server.start()
     return server
 
@@ -97,7 +99,7 @@ def test_two_switches_do_not_share_a_folder(tmp_path: Path) -> None:
         path = tmp_path / "control.sock"
         server = await _serving(path)
         with pytest.raises(AlreadyRunning, match="running already"):
-            await ControlServer(path, perform).start()
+            await ControlServer(path, perform, WatchHub(), check_watch).start()
         assert await _ask(path, "double", number=1) == 2
         await server.close()
 

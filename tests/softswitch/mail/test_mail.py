@@ -23,6 +23,10 @@ NOW = 1_780_000_000_000
 HELLO = Mail("notice:1", "nino@example.org", "Balance: 0.50 ₾", "Your balance is low — top up.\n")
 
 
+def outcomes(queued, outcome):
+    """Nobody watches here."""
+
+
 class Log:
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -95,7 +99,7 @@ def carry(outbox, receiver, clock, tmp_path):
         host, port = server.sockets[0].getsockname()
         settings = MailSection(server=f"{host}:{port}", security="none", sender="s@example.org")
         async with server:
-            postman = Postman(settings, outbox, tmp_path, "example.org", clock, log)
+            postman = Postman(settings, outbox, tmp_path, "example.org", clock, log, outcomes)
             return await postman.carry()
 
     def carry() -> int:
@@ -199,7 +203,7 @@ def test_a_server_that_isnt_there_holds_all_mails_and_is_named_once(
 ) -> None:
     settings = MailSection(server="127.0.0.1:9", security="none", sender="s@example.org")
     log = Log()
-    postman = Postman(settings, outbox, tmp_path, "example.org", clock, log)
+    postman = Postman(settings, outbox, tmp_path, "example.org", clock, log, outcomes)
     for number in range(3):
         outbox.put(Mail(f"n:{number}", "a@example.org", "s", "t"), NOW)
     for _ in range(3):
@@ -233,7 +237,7 @@ def secured(outbox, clock, tmp_path, **settings) -> tuple[int, list[str], list[b
             server=f"{host}:{port}", sender="s@example.org", username="switch", **settings
         )
         async with server:
-            postman = Postman(section, outbox, tmp_path, "example.org", clock, log)
+            postman = Postman(section, outbox, tmp_path, "example.org", clock, log, outcomes)
             return await postman.carry()
 
     return asyncio.run(once()), log.lines, receiver.taken

@@ -413,7 +413,7 @@ def test_the_mail_arrives_with_the_message_as_a_file_that_plays(house: House) ->
         async with server:
             postman = Postman(
                 settings, house.outbox, house.folder.parent, "example.org",
-                lambda: house.now, house.log,
+                lambda: house.now, house.log, lambda queued, outcome: None,
             )  # fmt: skip
             return await postman.carry()
 

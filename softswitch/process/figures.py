@@ -35,6 +35,8 @@ class Figures:
     answers: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
     """By the code of the rule that refused."""
+    worst_lag_ms: float = 0.0
+    """The worst lateness of the event loop since the figures were read last."""
     _trunks: dict[str, deque[Minute]] = field(default_factory=dict)
 
     def ended(self, status: int, code: str, tried: Decisions, now: int) -> None:

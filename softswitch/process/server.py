@@ -368,7 +368,8 @@ class Server:
         """How late the event loop runs what is due."""
         now = self._loop.time()
         late_ms = (now - self._lag_from - LAG_SECONDS) * 1000
-        self.switch.worst_lag_ms = max(self.switch.worst_lag_ms, late_ms)
+        figures = self.switch.figures
+        figures.worst_lag_ms = max(figures.worst_lag_ms, late_ms)
         self._lag_from = now
         self._loop.call_later(LAG_SECONDS, self._measure_lag)
 

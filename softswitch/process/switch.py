@@ -51,8 +51,10 @@ from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in, participants_in
 from softswitch.services.message_taking import take_message
 from softswitch.services.text_sender import TextSender
+from softswitch.services.watchers import Watchers
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.refusal import Refusal
+from softswitch.texting.lines import LineTexts
 from softswitch.texting.message import State, StoredText
 
 
@@ -101,15 +103,7 @@ class Switch:
         self.trunk_monitor = rooms.trunk_monitor(
             config, machine, network, books, self.agent, self._trunk_changed
         )
-        self.watchers = rooms.watchers(
-            config,
-            machine,
-            books,
-            self.agent,
-            bindings_of=self._bindings_of,
-            dialogs_of=self._dialogs_of,
-            participants_of=self._participants_of,
-        )
+        self.watchers = self._watchers(machine, books)
         self.stages = rooms.stages(
             config, books, self.live_calls, self.trunk_monitor, self._bindings_of
         )
@@ -129,18 +123,7 @@ class Switch:
         self.context = self._call_context(machine, network)
         self.completion = self._completion_desk(machine, books)
         self.text_writer = rooms.text_writer(machine, books)
-        self.line_texts = rooms.line_texts(
-            config,
-            machine,
-            books,
-            self.agent,
-            self.stages,
-            self.text_writer,
-            takes_reply=self.completion.replied,
-            drain=self.endpoint.drain,
-            now=self.now,
-            on_state=self._text_moved,
-        )
+        self.line_texts = self._line_texts(machine, books)
         self.registrations = self._registration_desk(machine, books)
         self.refused_registrations = RefusedRegistrations()
         self.reception = Reception(
@@ -153,9 +136,32 @@ class Switch:
             self.live_calls,
             self.refused_registrations,
         )
-        self.worst_lag_ms = 0.0
-        """The worst lateness of the event loop since the figures were read last."""
         self.publisher = self._publisher(hub)
+
+    def _watchers(self, machine: Machine, books: Books) -> Watchers:
+        return rooms.watchers(
+            self._config,
+            machine,
+            books,
+            self.agent,
+            bindings_of=self._bindings_of,
+            dialogs_of=self._dialogs_of,
+            participants_of=self._participants_of,
+        )
+
+    def _line_texts(self, machine: Machine, books: Books) -> LineTexts:
+        return rooms.line_texts(
+            self._config,
+            machine,
+            books,
+            self.agent,
+            self.stages,
+            self.text_writer,
+            takes_reply=self.completion.replied,
+            drain=self.endpoint.drain,
+            now=self.now,
+            on_state=self._text_moved,
+        )
 
     def _publisher(self, hub: WatchHub) -> Publisher:
         return Publisher(
@@ -350,7 +356,7 @@ class Switch:
         """How the switch does: calls now, what ended since the start, its trunks of late."""
         now = self._wall_seconds()
         figures = self.figures
-        lag_ms, self.worst_lag_ms = self.worst_lag_ms, 0.0
+        lag_ms, figures.worst_lag_ms = figures.worst_lag_ms, 0.0
         return {
             "calls": len(self.calls),
             "attempts": figures.attempts,

@@ -145,8 +145,7 @@ class Server:
             lambda host: self.switch.guard.trust(host),
             self._log,
         )
-        settings = config.tls.settings()
-        self._tls = None if settings is None else Tls(settings)
+        self._tls = self._read_certificates()
         self._media = self._media_workers()
         self._news = News(self._store.engine, secrets.token_hex(8))  # before all is read
         known = WorkingSet()
@@ -175,6 +174,10 @@ class Server:
         self._control = ControlServer(
             config.control_socket, self._dispatcher().perform, self._hub, check_watch
         )
+
+    def _read_certificates(self) -> Tls | None:
+        settings = self._config.tls.settings()
+        return None if settings is None else Tls(settings)
 
     def _build_postman(self) -> Postman:
         config = self._config

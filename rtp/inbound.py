@@ -144,8 +144,9 @@ class InboundSound:
 
     def octets(self) -> bytes | None:
         """The next frame in `law`. None: it had to be made, and is had by :meth:`made`."""
-        octets = self._pop()
-        if type(octets) is bytes and not self.buffer.excessive:
+        buffer = self.buffer
+        octets = buffer.pop() if self._opus is None else self._pop()
+        if type(octets) is bytes and not buffer.excessive:
             return octets
         self._made = self._make(octets)
         return None

@@ -106,7 +106,7 @@ class JitterBuffer:
             return False
         if not self._started:
             self._anchor(timestamp)
-        ahead = self.ahead(timestamp)
+        ahead = (timestamp - self._next + _HALF_CLOCK & _CLOCK) - _HALF_CLOCK  # as self.ahead()
         place = self._next + ahead
         if ahead + size > RING // 2 or ahead < -RING // 2:
             if not self._is_new_clock():
@@ -218,7 +218,14 @@ class JitterBuffer:
         if end > RING or self._state.count(_WAITING, at, end) != FRAME_SAMPLES:
             return self._pop_piecewise(at)
         self._state[at:end] = _FRAME_PLAYED
-        self._measure()
+        # What _measure does, without the call: this is the way of nearly every frame.
+        waiting = self._end - self._next
+        if waiting < self._fewest:
+            self._fewest = waiting
+        self._frames += 1
+        self.excessive = False
+        if self._frames >= SHRINK_FRAMES:
+            self._shrink()
         return bytes(self._octets[at:end])
 
     def _pop_piecewise(self, at: int) -> bytes | Halves | None:
@@ -262,8 +269,11 @@ class JitterBuffer:
             self._fewest = waiting
         self._frames += 1
         self.excessive = False
-        if self._frames < SHRINK_FRAMES:
-            return
+        if self._frames >= SHRINK_FRAMES:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """End a span of watching: the reserve is too long if a frame of it was never needed."""
         excessive = self._fewest >= RESERVE + FRAME_SAMPLES
         self._watch()
         self._late_packets = 0

@@ -7,7 +7,7 @@ quieter for a while: the loudness changes along the frame and comes back slowly,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ class Member(Generic[Key]):
         key: who it is, for whoever reads `Room.speaker`.
     """
 
-    __slots__ = ("_was_muted", "gain", "key", "muted", "power")
+    __slots__ = ("gain", "key", "muted", "power", "row", "was_muted")
 
     def __init__(self, key: Key, *, muted: bool = False) -> None:
         self.key = key
@@ -51,28 +51,26 @@ class Member(Generic[Key]):
         self.gain = 1.0
         """Of what is heard."""
         self.power = 0.0
-        self._was_muted = muted
+        """Of its voice: the mean square of its samples, smoothed."""
+        self.row = 0
+        """In what :func:`mix` returned last."""
+        self.was_muted = muted
 
     def spoken(self, frame: Samples) -> Samples:
         """What the others are given; a change of `muted` is a fade of a frame."""
-        if self.muted and self._was_muted:
+        if self.muted and self.was_muted:
             return np.zeros(FRAME_SAMPLES, np.int16)
-        if self.muted == self._was_muted:
+        if self.muted == self.was_muted:
             return frame
-        self._was_muted = self.muted
+        self.was_muted = self.muted
         ramp = _MUTE_RAMP if self.muted else _MUTE_RAMP[::-1]
         return (frame * ramp).astype(np.int16)
-
-    @property
-    def quiet(self) -> bool:
-        """Needs :meth:`spoken`."""
-        return self.muted or self._was_muted
 
 
 class Room(Generic[Key]):
     """Members and who of them speaks."""
 
-    __slots__ = ("announcement", "id", "members", "speaker")
+    __slots__ = ("announcement", "floor_may_change", "id", "members", "speaker")
 
     def __init__(self, room: int) -> None:
         self.id = room
@@ -80,6 +78,8 @@ class Room(Generic[Key]):
         self.announcement: Samples | None = None
         """A frame that all hear in the next tick, as of a tone that somebody came."""
         self.speaker: Member[Key] | None = None
+        self.floor_may_change = True
+        """Somebody else is loud enough to take the floor, by the last tick's measure."""
 
     def find_speaker(self) -> bool:
         """Choose who has the floor; whether it is somebody else now."""
@@ -96,12 +96,13 @@ class Room(Generic[Key]):
         return changed
 
 
-def mix(rooms: Sequence[Room[Any]], frames: Samples) -> Samples:
-    """A tick.
+def mix(rooms: Sequence[Room[Key]], members: Sequence[Member[Key]], frames: Samples) -> Samples:
+    """A tick of all rooms at once.
 
     Args:
         rooms: none of them empty.
-        frames: what each member said, in the order of the rooms and of their members; it may be
+        members: all members of these rooms, room by room.
+        frames: what each member said, in the same order, a row of 160 samples each; it may be
             written to.
 
     Returns:
@@ -109,14 +110,14 @@ def mix(rooms: Sequence[Room[Any]], frames: Samples) -> Samples:
     """
     if not rooms:
         return frames
-    members = [member for room in rooms for member in room.members]
     for row, member in enumerate(members):
-        if member.quiet:
+        if member.muted or member.was_muted:
             frames[row] = member.spoken(frames[row])
-    _measure(members, frames)
     counts = np.array([len(room.members) for room in rooms])
+    starts = np.cumsum(counts) - counts
+    _measure(rooms, members, frames, starts)
     spoken = frames.astype(np.int32)
-    sums = np.add.reduceat(spoken, np.cumsum(counts) - counts, axis=0)
+    sums = np.add.reduceat(spoken, starts, axis=0)
     for row, room in enumerate(rooms):
         if room.announcement is not None:
             sums[row] += room.announcement
@@ -126,15 +127,28 @@ def mix(rooms: Sequence[Room[Any]], frames: Samples) -> Samples:
     return _fitted(members, heard)
 
 
-def _measure(members: list[Member[Any]], frames: Samples) -> None:
-    """Each member's power, smoothed."""
+def _measure(
+    rooms: Sequence[Room[Key]],
+    members: Sequence[Member[Key]],
+    frames: Samples,
+    starts: NDArray[np.int64],
+) -> None:
+    """Smooth each member's power, and see in which rooms the floor may change: to look for the
+    loudest member by member would cost more than to mix."""
     values = frames.astype(np.float32)
     powers = np.einsum("ij,ij->i", values, values) / FRAME_SAMPLES
-    for member, power in zip(members, powers.tolist(), strict=True):
-        member.power += _SPEAKER_SMOOTHING * (power - member.power)
+    smoothed = np.array([member.power for member in members])
+    smoothed += _SPEAKER_SMOOTHING * (powers - smoothed)
+    for member, power in zip(members, smoothed.tolist(), strict=True):
+        member.power = power
+    loudest = np.maximum.reduceat(smoothed, starts).tolist()
+    for room, power in zip(rooms, loudest, strict=True):
+        speaker = room.speaker
+        floor = 0.0 if speaker is None else _SPEAKER_LEAD * speaker.power
+        room.floor_may_change = power >= _SPEAKING_RMS**2 and power > floor
 
 
-def _fitted(members: list[Member[Any]], heard: NDArray[np.int32]) -> Samples:
+def _fitted(members: Sequence[Member[Key]], heard: NDArray[np.int32]) -> Samples:
     """Turn down what is too loud; others are left as they are, to the sample."""
     peaks = np.maximum(heard.max(axis=1), -heard.min(axis=1))
     gains = np.array([member.gain for member in members])

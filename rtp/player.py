@@ -83,23 +83,22 @@ class Playing:
 class Player:
     """Plays what is queued."""
 
-    __slots__ = ("_queue", "_tail", "finished")
+    __slots__ = ("_queue", "_tail", "busy", "finished")
 
     def __init__(self) -> None:
         self._queue: deque[Playing] = deque()
         self._tail: Samples | None = None
+        self.busy = False
+        """Something is queued or fading out. An attribute, since each tick asks every side."""
         self.finished: list[int] = []
         """Ids of what was played to its end since somebody took them from here."""
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._queue) or self._tail is not None
 
     def play(self, playing: Playing) -> bool:
         """Queue something; whether there was room."""
         if len(self._queue) >= MAX_QUEUED:
             return False
         self._queue.append(playing)
+        self.busy = True
         return True
 
     def drop(self, playing: Playing) -> bool:
@@ -107,7 +106,11 @@ class Player:
         waits = playing in self._queue
         if waits:
             self._queue.remove(playing)
+            self._see_whether_busy()
         return waits
+
+    def _see_whether_busy(self) -> None:
+        self.busy = bool(self._queue) or self._tail is not None
 
     def stop(self) -> list[int]:
         """Stop everything; the ids of what wasn't played to its end."""
@@ -116,6 +119,7 @@ class Player:
             tail, _ = self._queue[0].take(len(_FADE))
             self._tail = saturated(tail * _FADE[: len(tail)])
         self._queue.clear()
+        self._see_whether_busy()
         return stopped
 
     def barge_in(self) -> list[int]:
@@ -128,6 +132,7 @@ class Player:
         """The next 20 ms, which may be a view; None if there is nothing to play."""
         if self._tail is not None:
             samples, self._tail = _filled([self._tail], len(self._tail)), None
+            self._see_whether_busy()
             return samples
         queue = self._queue
         if not queue or not queue[0].ready:
@@ -153,6 +158,7 @@ class Player:
 
     def _end(self) -> None:
         self.finished.append(self._queue.popleft().id)
+        self._see_whether_busy()
 
 
 def _filled(parts: list[Samples], have: int) -> Samples:

@@ -195,7 +195,8 @@ class RelaySide:
         """
         if self.held or self.direction not in _RECEIVING:
             return None
-        return self.latch.destination
+        latch = self.latch
+        return latch.source or latch.announced
 
     @property
     def rtcp_destination(self) -> Address | None:

@@ -46,6 +46,8 @@ class Rooms:
             return
         room = self._rooms[side.room]
         room.members.remove(member)
+        if room.speaker is member:
+            room.speaker = None  # the floor is free
         if room.members:
             self._tell(side, LEAVING_TONE)
             return
@@ -57,25 +59,29 @@ class Rooms:
             playing.set_pieces([Piece(tone(name))])
             self._players[side.room].play(playing)
 
-    def mixed(self, frames: Samples) -> dict[SoundSide, Samples]:
-        """What everybody in a room hears of it.
+    def mixed(self, frames: Samples) -> tuple[Samples, list[SoundSide]]:
+        """A tick of all rooms.
 
         Args:
             frames: what each side said, by its row.
+
+        Returns:
+            What the members hear, by `Member.row`, and the sides that took the floor of their room
+            in this tick.
         """
         if not self._rooms:
-            return {}
+            return frames[:0], []
         rooms = list(self._rooms.values())
         for room in rooms:
-            room.announcement = self._players[room.id].frame()
-        sides = [member.key for room in rooms for member in room.members]
-        mixed = mix(rooms, frames[[side.row for side in sides]])
-        return dict(zip(sides, mixed, strict=True))
-
-    def new_speakers(self) -> list[SoundSide]:
-        """Who took the floor of a room in this tick."""
-        return [
+            player = self._players[room.id]
+            room.announcement = player.frame() if player.busy else None
+        members = [member for room in rooms for member in room.members]
+        for row, member in enumerate(members):
+            member.row = row
+        heard = mix(rooms, members, frames[[member.key.row for member in members]])
+        speakers = [
             room.speaker.key
-            for room in self._rooms.values()
-            if room.find_speaker() and room.speaker is not None
+            for room in rooms
+            if room.floor_may_change and room.find_speaker() and room.speaker is not None
         ]
+        return heard, speakers

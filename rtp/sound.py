@@ -387,22 +387,29 @@ class SoundTier:
     def _to_hear(self, spoken_to: list[SoundSide], frames: Samples) -> Samples:
         """What each of these sides is given to hear."""
         heard = np.zeros((len(spoken_to), FRAME_SAMPLES), np.int16)
-        mixed = self._rooms.mixed(frames)
-        self._messages += [
-            Speaker(side.room, side.session.id, side.letter) for side in self._rooms.new_speakers()
-        ]
+        mixed, speakers = self._rooms.mixed(frames)
+        self._messages += [Speaker(side.room, side.session.id, side.letter) for side in speakers]
+        here: list[int] = []
+        there: list[int] = []
         for row, side in enumerate(spoken_to):
+            if side.member is not None and not (side.player.busy or side.overlay.busy):
+                here.append(row)
+                there.append(side.member.row)
+                continue
             frame = side.player.frame() if side.player.busy else None
             if frame is not None:
                 heard[row] = frame
-            elif side.hears == "room":
-                heard[row] = mixed[side]
+            elif side.member is not None:
+                heard[row] = mixed[side.member.row]
             elif side.hears == "echo":
                 heard[row] = frames[side.row]
             elif side.session.bridged or side.overlay.busy:
                 heard[row] = _bridged(side, frames)
             if side.overlay.busy:
                 heard[row] = side.overlay.over(heard[row])
+        if here:
+            # Members who hear their room alone are nearly all there are: copied at once.
+            heard[here] = mixed[there]
         return heard
 
     def _speak(
@@ -423,7 +430,7 @@ class SoundTier:
                 continue
             relay_side.sent_at = now
             port = side.session.ports[SIDE_A if side.letter == "a" else SIDE_B]
-            if side.events.busy:
+            if side.events.digits:
                 event = side.events.next_packet(side.outbound.time(number))
                 if event is not None and formats.event_payload_type is not None:
                     packet = side.outbound.event(number, event, formats.event_payload_type)

@@ -149,13 +149,14 @@ class EventSender:
     While it sends, no sound is sent (section 2.5.1.2 allows both; receivers understand this).
     """
 
-    __slots__ = ("_digits", "_ends", "_length", "_pause", "_started_at", "clock_rate")
+    __slots__ = ("_ends", "_length", "_pause", "_started_at", "clock_rate", "digits")
 
     def __init__(self) -> None:
         self.clock_rate = CLOCK_RATE
         """Hz in which durations are said: that of the sound beside them (section 2.4.1), unless the
         peer's description says otherwise."""
-        self._digits: list[tuple[int, int]] = []
+        self.digits: list[tuple[int, int]] = []
+        """Event codes and lengths (samples) of keys that are being sent or wait."""
         self._started_at: int | None = None
         self._length = 0
         self._ends = 0
@@ -171,10 +172,10 @@ class EventSender:
             ValueError: not a digit.
         """
         code = DIGITS.index(digit)
-        if len(self._digits) >= MAX_DIGITS_TO_SEND:
+        if len(self.digits) >= MAX_DIGITS_TO_SEND:
             return False
         length = min(max(samples_in(duration_ms), FRAME_SAMPLES), _MAX_DURATION)
-        self._digits.append((code, length))
+        self.digits.append((code, length))
         return True
 
     def next_packet(self, timestamp: int) -> EventPacket | None:
@@ -183,7 +184,7 @@ class EventSender:
             if self._pause > 0:
                 self._pause -= FRAME_SAMPLES
                 return None
-            if not self._digits:
+            if not self.digits:
                 return None
             self._started_at = timestamp
             self._length = 0
@@ -193,18 +194,18 @@ class EventSender:
 
     def _packet(self, *, marker: bool) -> EventPacket:
         assert self._started_at is not None
-        code, length = self._digits[0]
+        code, length = self.digits[0]
         self._length = min(self._length + FRAME_SAMPLES, length)
         end = self._length == length and not marker
         duration = min(self._length * self.clock_rate // CLOCK_RATE, _MAX_DURATION)
         packet = EventPacket(self._started_at, marker, bytes(TelephoneEvent(code, end, duration)))
         self._ends += end
         if self._ends == END_PACKETS:
-            del self._digits[0]
+            del self.digits[0]
             self._started_at = None
             self._pause = samples_in(PAUSE_MS)
         return packet
 
     @property
     def busy(self) -> bool:
-        return bool(self._digits)
+        return bool(self.digits)

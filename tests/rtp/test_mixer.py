@@ -8,6 +8,11 @@ from rtp.mixer import Member, Room, mix
 FRAME = 160
 
 
+def mixed(made, said):
+    """What each member hears of a tick, room by room."""
+    return mix(made, [member for room in made for member in room.members], said)
+
+
 def rooms(*sizes):
     made = []
     for number, size in enumerate(sizes):
@@ -26,7 +31,7 @@ def conferred(made, voices):
     """What each hears over time, for what each says over time."""
     voices = np.stack(voices)
     ticks = [
-        mix(made, voices[:, at : at + FRAME].copy()) for at in range(0, voices.shape[1], FRAME)
+        mixed(made, voices[:, at : at + FRAME].copy()) for at in range(0, voices.shape[1], FRAME)
     ]
     return np.concatenate(ticks, axis=1).astype(int)
 
@@ -35,7 +40,7 @@ def conferred(made, voices):
 def test_everybody_hears_exactly_the_sum_of_the_others_in_the_room(sizes):
     rng = np.random.default_rng(1)
     said = rng.integers(-3000, 3000, (sum(sizes), FRAME)).astype(np.int16)
-    heard = mix(rooms(*sizes), said.copy())
+    heard = mixed(rooms(*sizes), said.copy())
     first = 0
     for size in sizes:
         room = said[first : first + size].astype(int)
@@ -44,7 +49,7 @@ def test_everybody_hears_exactly_the_sum_of_the_others_in_the_room(sizes):
 
 
 def test_no_room_is_no_work():
-    assert len(mix([], np.empty((0, FRAME), np.int16))) == 0
+    assert len(mixed([], np.empty((0, FRAME), np.int16))) == 0
 
 
 def test_loud_voices_together_are_turned_down_without_clicks_and_come_back():
@@ -78,7 +83,7 @@ def test_who_is_muted_is_faded_out_and_in():
     voice[1] = 0
 
     def tick():
-        return mix(made, voice.copy())[1].astype(int)
+        return mixed(made, voice.copy())[1].astype(int)
 
     assert (tick() == 10_000).all()
     speaker.muted = True
@@ -94,7 +99,7 @@ def test_who_is_muted_is_faded_out_and_in():
 def test_who_comes_muted_was_never_heard():
     made = rooms(2)
     made[0].members[0] = Member("late", muted=True)
-    assert not mix(made, np.full((2, FRAME), 5000, np.int16))[1].any()
+    assert not mixed(made, np.full((2, FRAME), 5000, np.int16))[1].any()
 
 
 def test_an_announcement_is_heard_by_all_in_the_room_and_once():
@@ -102,8 +107,18 @@ def test_an_announcement_is_heard_by_all_in_the_room_and_once():
     made[1].announcement = np.full(FRAME, 300, np.int16)
     said = np.zeros((4, FRAME), np.int16)
     said[2] = 50
-    assert mix(made, said.copy())[:, 0].tolist() == [0, 0, 300, 350]
-    assert mix(made, said.copy())[:, 0].tolist() == [0, 0, 0, 50]
+    assert mixed(made, said.copy())[:, 0].tolist() == [
+        0,
+        0,
+        300,
+        350,
+    ]
+    assert mixed(made, said.copy())[:, 0].tolist() == [
+        0,
+        0,
+        0,
+        50,
+    ]
 
 
 def floor(made, voices):
@@ -112,10 +127,22 @@ def floor(made, voices):
     said = np.stack(voices)
     taken = []
     for at in range(0, said.shape[1], FRAME):
-        mix(made, said[:, at : at + FRAME].copy())
+        mixed(made, said[:, at : at + FRAME].copy())
         if room.find_speaker():
             taken.append((at // FRAME, room.speaker.key[1]))
     return taken
+
+
+def test_the_floor_may_change_only_where_somebody_is_loud_enough():
+    made = rooms(2, 2)
+    said = np.zeros((4, FRAME), np.int16)
+    said[3] = 8000
+    for _ in range(5):
+        mixed(made, said.copy())
+    assert [room.floor_may_change for room in made] == [False, True]
+    assert made[1].find_speaker() and made[1].speaker is made[1].members[1]
+    mixed(made, said.copy())
+    assert not made[1].floor_may_change
 
 
 def test_who_speaks_has_the_floor_and_keeps_it_in_a_pause():

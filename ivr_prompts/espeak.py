@@ -7,7 +7,6 @@ serves never comes here.
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 VOICES = {"ka": b"ka", "ru": b"ru", "en": b"en-us", "fa": b"fa", "kk": b"kk"}
 WORDS_PER_MINUTE = 150
@@ -42,7 +41,7 @@ class Espeak:
             raise NoVoice(
                 "no voice: pip install espeakng-loader, or set [prompts] command"
             ) from None
-        self._library: Any = ctypes.CDLL(espeakng_loader.get_library_path())
+        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = espeakng_loader.get_data_path().encode()
         self.rate: int = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, _DONT_EXIT)
         """Samples a second."""
@@ -69,7 +68,7 @@ class Espeak:
             raise NoVoice(f"espeak-ng can't say {text!r}")
         return b"".join(self._blocks)
 
-    def _take(self, samples: Any, count: int, _: object) -> int:
+    def _take(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _: object) -> int:
         if samples and count > 0:
             self._blocks.append(ctypes.string_at(samples, count * 2))
         return 0

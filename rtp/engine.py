@@ -32,11 +32,11 @@ from rtp.control import (
     TellFigures,
     TellStatus,
     TellTick,
-    Tier,
     ToSound,
     ToWorker,
 )
 from rtp.disk import Result
+from rtp.figures import Tier
 from rtp.latch import Address
 from rtp.one_way import Rounds, changed_sides
 from rtp.ports import PortPool, PortsExhausted

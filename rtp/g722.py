@@ -8,7 +8,8 @@ common talks by that. On the wire it is like G.711: an octet for each tick of an
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -18,11 +19,20 @@ PAYLOAD_TYPE = 9
 _BIT_RATE = 64_000
 
 
-def _library() -> Any:
+class _Codec(Protocol):
+    """One direction of one stream, as the library has it."""
+
+    def encode(self, samples: np.ndarray) -> bytes: ...
+    def decode(self, octets: bytes) -> np.ndarray: ...
+
+
+def _library() -> Callable[[int, int], _Codec] | None:
+    """The library's codec by sampling rate and bit rate; None without the library."""
     try:
-        return importlib.import_module("G722").G722
+        codec: Callable[[int, int], _Codec] = importlib.import_module("G722").G722
     except ImportError:
         return None
+    return codec
 
 
 _G722 = _library()
@@ -39,6 +49,9 @@ class G722:
     payload_type = PAYLOAD_TYPE
 
     def __init__(self) -> None:
+        """Raises RuntimeError without the library."""
+        if _G722 is None:
+            raise RuntimeError("the G722 library isn't installed")
         self._codec = _G722(CLOCK_RATE, _BIT_RATE)
 
     def encode(self, samples: Samples) -> bytes:
@@ -47,4 +60,5 @@ class G722:
         return octets
 
     def decode(self, octets: bytes) -> Samples:
+        """A sample of 8 kHz for each octet; an even number of them."""
         return np.array(self._codec.decode(octets), np.int16)

@@ -17,10 +17,9 @@ from rtp.disk import Disk, Result
 from rtp.engine import Engine
 from rtp.latch import Address
 from rtp.ports import PortPool
-from rtp.session import (
+from rtp.session import MediaSession, MediaSettings
+from rtp.session_book import (
     LostCallback,
-    MediaSession,
-    MediaSettings,
     OneWayCallback,
     SessionBook,
     SilentCallback,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-from typing import Any
 
 import numpy as np
 
@@ -46,10 +45,11 @@ _SET_FEC, _SET_LOSS = 4012, 4014
 SYSTEM_LIBRARY = "libopus.so.0"
 
 
-def _library() -> Any:
-    """The one that the extra brings, or the system's."""
+def _library() -> ctypes.CDLL | None:
+    """The libopus that the extra brings, or the system's; None without either."""
     try:
-        return importlib.import_module("opuslib_next.api").libopus
+        brought: ctypes.CDLL = importlib.import_module("opuslib_next.api").libopus
+        return brought
     except (ImportError, OSError, RuntimeError):  # not there, or there without its library
         pass
     try:
@@ -61,7 +61,7 @@ def _library() -> Any:
 class _Functions:
     """Those of libopus that are used, with their types."""
 
-    def __init__(self, library: Any) -> None:
+    def __init__(self, library: ctypes.CDLL) -> None:
         # By index, which makes functions of our own: others of the process set other types.
         self.decoder_size = library["opus_decoder_get_size"]
         self.decoder_init = library["opus_decoder_init"]
@@ -86,7 +86,7 @@ class _Functions:
 _LIBRARY = _library()
 AVAILABLE = _LIBRARY is not None
 """Whether the library is there."""
-_functions = _Functions(_LIBRARY) if AVAILABLE else None
+_functions = None if _LIBRARY is None else _Functions(_LIBRARY)
 
 
 def samples_of(payload: bytes) -> int | None:

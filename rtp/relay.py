@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from rtp.control import Keys, Seen, SessionFigures, SetRemote, SideFigures
+from rtp.control import Keys, Seen, SetRemote
+from rtp.figures import SessionFigures, SideFigures
 from rtp.formats import UNKNOWN, Formats
 from rtp.inbound import InboundSound
 from rtp.latch import Address, Latch, is_unspecified, numeric_host

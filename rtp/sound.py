@@ -34,10 +34,10 @@ from rtp.control import (
     Speaker,
     StopPlaying,
     StopRecording,
-    TickFigures,
     ToSound,
 )
 from rtp.disk import Loaded, Result, Written
+from rtp.figures import TickFigures
 from rtp.latch import Address
 from rtp.outbound import OutboundSound
 from rtp.prompts import Prompts

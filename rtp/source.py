@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rtp.control import SideFigures
+from rtp.figures import SideFigures
 from rtp.packet import HEADER_BYTES
 from rtp.sequence import SequenceCounter
 

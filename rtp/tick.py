@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from rtp.control import TickFigures
+from rtp.figures import TickFigures
 from rtp.samples import FRAME_SECONDS
 
 MAX_CATCH_UP = 5

@@ -28,7 +28,6 @@ from rtp.control import (
     Start,
     Started,
     StartFailed,
-    Status,
     TellStatus,
     ToWorker,
     decode_to_worker,
@@ -37,6 +36,7 @@ from rtp.control_channel import ControlChannel
 from rtp.disk import DiskThread
 from rtp.engine import Engine, Session
 from rtp.fast_path import FastPath
+from rtp.figures import Status
 from rtp.inbound import InboundSound
 from rtp.packet import HEADER, is_rtp
 from rtp.ports import PortPool

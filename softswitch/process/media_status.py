@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from rtp.client import MediaWorkers
-from rtp.control import Status, TickFigures
+from rtp.figures import Status, TickFigures
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 

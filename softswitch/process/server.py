@@ -25,6 +25,7 @@ from sip.endpoint import Listen, ListenError
 from sip.resolver import Resolver
 from sip.transport.tls import Tls, TlsError
 from softswitch.admission.addressing import no_address
+from softswitch.call.call import Call
 from softswitch.call.letters import MediaLost, Silent
 from softswitch.config.config import Config, ConfigError, load
 from softswitch.control.claim import DatabaseClaim
@@ -428,13 +429,13 @@ class Server:
     # What others tell
 
     def _silent(self, session: MediaSession, last_packet_at: int | None) -> None:
-        if session.owner is not None:
+        if isinstance(session.owner, Call):
             last = None if last_packet_at is None else self._media.monotonic(last_packet_at)
             session.owner.post(Silent(last))
 
     def _one_way(self, session: MediaSession, side: Side, heard: bool) -> None:
         call = session.owner
-        if call is not None:
+        if isinstance(call, Call):
             news = "a side is heard again" if heard else "one-way audio: a side isn't heard"
             person = "caller" if side == "a" else "callee"
             self._log.warning(news, call=call.id, side=person)
@@ -443,7 +444,7 @@ class Server:
         self, session: MediaSession, side: Side, source: tuple[str, int], heard: bool
     ) -> None:
         call = session.owner
-        if call is None:
+        if not isinstance(call, Call):
             return
         news = (
             "a side's sound comes from a new port"
@@ -455,7 +456,7 @@ class Server:
         self._log.warning(news, call=call.id, side=person, source=f"{host}:{port}")
 
     def _lost(self, session: MediaSession) -> None:
-        if session.owner is not None:
+        if isinstance(session.owner, Call):
             session.owner.post(MediaLost())
 
     def _worker_started(self, started: Started) -> None:

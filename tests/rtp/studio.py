@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from rtp.control import Close, Hear, Open, SetRemote, SideSpec, Start, TickFigures
+from rtp.control import Close, Hear, Open, SetRemote, SideSpec, Start
 from rtp.disk import Loaded, Written
 from rtp.engine import Engine
+from rtp.figures import TickFigures
 from rtp.formats import Formats
 from rtp.g711 import PCMU
 from rtp.packet import HEADER, RtpPacket, is_rtcp

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtp.control import SideFigures
+from rtp.figures import SideFigures
 from rtp.sequence import SequenceCounter
 from rtp.source import Counted, ReceivedStream, mean_opinion_score
 

@@ -12,7 +12,7 @@ from billing.facts.cdr import Cdr, MediaFigures, SideMedia, leg_key
 from billing.stores.group_commit import GroupCommit
 from billing.stores.schema import storable
 from billing.stores.store import StoreError
-from rtp.control import SessionFigures, SideFigures
+from rtp.figures import SessionFigures, SideFigures
 from sip.message import Request
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.credit import PricedRoute

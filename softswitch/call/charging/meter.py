@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from billing.facts.authorization import AnswerCall, Authorization, ExtendCall, OpenCall
-from rtp.control import SessionFigures
+from rtp.figures import SessionFigures
 from softswitch.admission.credit import PricedRoute
 from softswitch.call.charging.accounting import RETRY_SECONDS, Record
 from softswitch.call.ending import Ending

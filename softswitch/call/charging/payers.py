@@ -14,7 +14,7 @@ from softswitch.call.ending import Ending
 from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
-    from rtp.control import SessionFigures
+    from rtp.figures import SessionFigures
     from sip.message import Request
     from softswitch.admission.caller_id import Identity
     from softswitch.call.call_admission import CallAdmission

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from rtp.control import SessionFigures
+from rtp.figures import SessionFigures
 from rtp.session import MediaError, MediaSession
 from softswitch.call.media.media import CallMedia, Side
 

@@ -11,7 +11,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rtp.control import SessionFigures
+from rtp.figures import SessionFigures
 from rtp.session import MediaError, MediaSession
 from softswitch.call.ivr.speaker import Speaker
 from softswitch.call.letters import Confirmed

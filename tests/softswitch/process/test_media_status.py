@@ -1,6 +1,6 @@
 """What operators are told of the media plane."""
 
-from rtp.control import Status, TickFigures
+from rtp.figures import Status, TickFigures
 from rtp.shared_ports import shared_ports
 from softswitch.config.config import parse
 from softswitch.operations.installation.check_media import (

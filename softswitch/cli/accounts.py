@@ -167,7 +167,7 @@ def status(
 
 @app.command()
 def history(context: typer.Context, account: Account) -> None:
-    """Who changed what of the account, when and why."""
+    """The account's history: each change with its author and reason."""
     Session.of(context).run(operations.standing.account_history, account=account)
 
 
@@ -179,7 +179,7 @@ def login(context: typer.Context, account: Account, by: By = "operator") -> None
 
 @app.command()
 def caps(context: typer.Context, account: Account) -> None:
-    """What the account may call and spend."""
+    """The account's caps."""
     Session.of(context).run(operations.caps.account_caps, account=account)
 
 
@@ -197,13 +197,13 @@ def cap(
     ],
     value: Annotated[str, typer.Argument(metavar="VALUE", help='"" takes the cap away.')],
 ) -> None:
-    """Cap what an account may call and spend, whoever has its password."""
+    """Cap what an account may call and spend, even with its password."""
     Session.of(context).run(operations.caps.account_cap, account=account, key=key, value=value)
 
 
 @app.command()
 def notices(context: typer.Context, account: Account) -> None:
-    """What the subscriber is to be told: packages that ended, debts."""
+    """Notices to the subscriber: packages that ended, debts."""
     Session.of(context).run(operations.packages.account_notices, account=account)
 
 

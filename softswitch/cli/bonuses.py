@@ -33,11 +33,11 @@ def set_(
 
 @app.command()
 def rates(context: typer.Context) -> None:
-    """What a minute brings, and since when."""
+    """The bonus for a minute, and since when."""
     Session.of(context).run(operations.bonuses.bonus_rates)
 
 
 @app.command("list")
 def list_(context: typer.Context, account: Account) -> None:
-    """What an account got, day by day."""
+    """The bonuses of an account, day by day."""
     Session.of(context).run(operations.bonuses.bonus_list, account=account)

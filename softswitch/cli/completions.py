@@ -18,7 +18,7 @@ def add_to(root: typer.Typer) -> None:
 
 @app.command("list")
 def list_(context: typer.Context) -> None:
-    """Who waits, in the order of service: declined, accepted, to_offer or offered (by text)."""
+    """Waiting callers as they are served: declined, accepted, to_offer or offered (by text)."""
     Session.of(context).run(operations.completions.completion_list)
 
 
@@ -26,5 +26,5 @@ def list_(context: typer.Context) -> None:
 def cancel(
     context: typer.Context, waiting_id: Annotated[str, typer.Argument(metavar="ID")]
 ) -> None:
-    """Have somebody wait no more."""
+    """Cancel a wait."""
     Session.of(context).run(operations.completions.completion_cancel, waiting_id=waiting_id)

@@ -28,7 +28,7 @@ PATIENCE_SECONDS = 30.0
 """For the whole call; one that goes well takes ten."""
 POLL_SECONDS = 0.1
 TONES = (440, 620)
-"""What the caller and the called phone send, Hz."""
+"""Tones of the caller and of the called phone, Hz."""
 NEAR_HERTZ = 10
 AUDIBLE = 10
 """Below this level (of 127) nothing was heard."""
@@ -117,7 +117,7 @@ def _balances(config: Config) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a phone told, and when."""
+    """An event that a phone reported, and when."""
 
     phone: Phone
     at: float

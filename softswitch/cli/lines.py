@@ -42,7 +42,9 @@ def add(
     ] = None,
     lease_ends_on: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="Of a user who isn't the owner: his lease's last day."),
+        typer.Option(
+            metavar="DATE", help="The last day of the lease, if the user isn't the owner."
+        ),
     ] = None,
 ) -> None:
     """Add a line."""

@@ -167,7 +167,7 @@ def offer(
 
 @numbers.command()
 def offers(context: typer.Context) -> None:
-    """What can be ordered."""
+    """Numbers that suppliers deliver."""
     Session.of(context).run(operations.orders.number_offers)
 
 
@@ -185,7 +185,7 @@ def reach(
         bool, typer.Option("--in-turn", help="The second rings when the first didn't answer.")
     ] = False,
     confirm: Annotated[
-        bool, typer.Option("--confirm", help="Whoever answers outside must press 1.")
+        bool, typer.Option("--confirm", help="An answer outside counts after a press of 1.")
     ] = False,
     seconds: Annotated[int, typer.Option(help="How long a target rings.")] = 25,
     greeting: Annotated[
@@ -304,7 +304,7 @@ def list_rentals(
     account: Annotated[str | None, typer.Option(help="Id or name.")] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Also what is over.")] = False,
 ) -> None:
-    """What is rented, until when it is paid, and what is owed."""
+    """Rentals: until when each is paid, and what is owed."""
     Session.of(context).run(operations.numbers.rental_list, account=account, ended=ended)
 
 

@@ -77,7 +77,7 @@ def submit(
     order: Order,
     reference: Annotated[str, typer.Option(help="The supplier's id of it.")] = "",
     expected: Annotated[
-        str | None, typer.Option(metavar="DATE", help="The last day, if he named one.")
+        str | None, typer.Option(metavar="DATE", help="The last day, if one was named.")
     ] = None,
     by: By = "operator",
 ) -> None:
@@ -91,7 +91,7 @@ def submit(
 def connect(
     context: typer.Context,
     order: Order,
-    number: Annotated[str, typer.Argument(metavar="NUMBER", help="What he delivered.")],
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The number delivered.")],
     by: By = "operator",
 ) -> None:
     """Connect an order with its number, and charge the first fee."""

@@ -15,7 +15,7 @@ Format = Literal["table", "tsv", "json", "csv"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _FORMULA = re.compile(r"[=@\t\r]|[+\-](?![0-9.]+$)")
-"""What a spreadsheet would execute; plain numbers with a sign are none."""
+"""Text that a spreadsheet would execute; plain numbers with a sign are none."""
 
 
 def choose(requested: str | None, stream: TextIO) -> Format:

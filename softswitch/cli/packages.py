@@ -117,7 +117,7 @@ def show(
     account: Account,
     ended: Annotated[bool, typer.Option("--ended", help="Also what is over.")] = False,
 ) -> None:
-    """What an account has, and what is left of it."""
+    """The account's packages, and what is left of them."""
     Session.of(context).run(operations.packages.package_show, account=account, ended=ended)
 
 
@@ -128,7 +128,7 @@ def auto_renew(
     subscription: Annotated[str, typer.Argument(metavar="ID", help="From `package show`.")],
     switch: Annotated[Literal["on", "off"], typer.Argument(metavar="on|off")],
 ) -> None:
-    """Whether a new term begins when this one ends."""
+    """Renew a package at the end of its term, or don't."""
     Session.of(context).run(
         operations.packages.package_auto_renew,
         account=account,

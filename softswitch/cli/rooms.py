@@ -27,7 +27,7 @@ def add(
     line: Annotated[str, typer.Option(metavar="NUMBER", help="The owner's line.")],
     pin: Annotated[
         str | None,
-        typer.Option(help="Asked of everybody but the owner; - reads it from standard input."),
+        typer.Option(help="Asked of all but the owner; - reads it from standard input."),
     ] = None,
 ) -> None:
     """A new room. Who is in it hears all others; `[codes] conference` leads there."""
@@ -59,13 +59,13 @@ def set_(
 
 @app.command()
 def delete(context: typer.Context, room: Room) -> None:
-    """Delete a room; who is in it stays until he leaves."""
+    """Delete a room; its members stay until they leave."""
     Session.of(context).run(operations.rooms.room_delete, room=room)
 
 
 @app.command()
 def live(context: typer.Context) -> None:
-    """Who is in a conference now."""
+    """Members of conferences now."""
     session = Session.of(context)
     session.show(session.perform_in_switch(operations.live.conference_list))
 

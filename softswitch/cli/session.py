@@ -40,7 +40,7 @@ class Failure(Exception):
 
 @dataclass
 class Session:
-    """What the global options say."""
+    """One invocation, with the global options."""
 
     config_path: Path
     output: str | None = None
@@ -127,12 +127,12 @@ class Session:
 
     @property
     def is_for_people(self) -> bool:
-        """Whether remarks beside the result are welcome on standard output."""
+        """True if remarks beside the result are welcome on standard output."""
         return output.choose(self.output, sys.stdout) == "table"
 
     @property
     def is_plain(self) -> bool:
-        """Whether the result is to be read as text, by people or line by line."""
+        """True if the result is read as text, by people or line by line."""
         return output.choose(self.output, sys.stdout) in ("table", "tsv")
 
 

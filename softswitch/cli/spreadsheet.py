@@ -18,7 +18,7 @@ Xlsx = Annotated[
     Path | None, typer.Option("--xlsx", metavar="FILE", help="Write an Excel workbook.")
 ]
 MAX_ROWS = 1_048_575
-"""Of a sheet, below its header."""
+"""Rows of a sheet, below its header."""
 MAX_WIDTH = 60
 _DECIMAL = re.compile(r"-?[0-9]{1,15}\.[0-9]{2,6}")
 

@@ -179,13 +179,15 @@ def quote(
     ] = None,
     line: Annotated[
         str | None,
-        typer.Option("--from", metavar="LINE", help="Who calls: by his tariff, with his packages."),
+        typer.Option(
+            "--from", metavar="LINE", help="The calling line: by its tariff, with its packages."
+        ),
     ] = None,
     name: Annotated[str, typer.Option(help="The tariff, where no line is given.")] = "default",
     seconds: Annotated[int, typer.Option("--for", metavar="SECONDS", min=0)] = 60,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="Default: now.")] = None,
 ) -> None:
-    """What a call to a number costs, and for a line also by which trunk it goes and what that one
+    """The price of a call to a number, and for a line also the trunk it takes and what that one
     charges us; from the code that serves calls."""
     wanted = to or number
     if wanted is None:

@@ -11,7 +11,7 @@ from softswitch.cli.session import Session
 
 app = typer.Typer(help="Value added tax of bills, by month.", no_args_is_help=True)
 
-Owner = Annotated[str | None, typer.Option("--account", help="Default: everybody.")]
+Owner = Annotated[str | None, typer.Option("--account", help="Default: all accounts.")]
 
 
 def add_to(root: typer.Typer) -> None:

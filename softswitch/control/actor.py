@@ -19,7 +19,7 @@ SWITCH = "switch"
 
 
 class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Who asks, and through which entrance.
+    """The identity behind a request, and its entrance.
 
     A request over the socket may carry one under `as`: the portal vouches for it.
 
@@ -69,7 +69,7 @@ class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.is_line_user != bool(self.lines):
             return "a line_user, and only that, needs its lines"
         if self.via in (COMMAND_LINE, SWITCH):
-            return f"nobody is vouched for via {self.via}"
+            return f"via {self.via} is for the switch's own processes"
         return None
 
 

@@ -19,7 +19,7 @@ from billing.stores.store import StoreError
 from softswitch.control.server import AlreadyRunning
 
 LOCK_KEY = 0x736F_6674_7377_6974
-"""Of PostgreSQL's advisory lock: it is per database, and this one is ours."""
+"""The key of our advisory lock in PostgreSQL, which has them per database."""
 
 
 class DatabaseClaim:
@@ -40,7 +40,7 @@ class DatabaseClaim:
         self._connection: Connection | None = None
 
     def take(self) -> None:
-        """Raises AlreadyRunning: another switch has it; StoreError: nobody can."""
+        """Raises AlreadyRunning: another switch has it; StoreError: the lock can't be had."""
         holder = self._lock_server() if self._file is None else self._lock_file(self._file)
         if holder is not None:
             named = f" as node {self._node!r}" if self._node else ""
@@ -49,7 +49,7 @@ class DatabaseClaim:
             )
 
     def _lock_file(self, file: Path) -> str | None:
-        """Who has it; None if it is ours now."""
+        """The holder of the lock; None if it is ours now."""
         path = file.with_name(file.name + ".lock")
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -89,12 +89,12 @@ class DatabaseClaim:
 
 
 def lock_key(node: str) -> int:
-    """Of a node's advisory lock."""
+    """The key of a node's advisory lock."""
     return LOCK_KEY ^ zlib.crc32(node.encode()) if node else LOCK_KEY
 
 
 def is_claimed(engine: Engine, node: str) -> bool:
-    """Whether a switch serves as this node; on a server's database only. Looks, and takes nothing,
+    """True if a switch serves as this node; on a server's database only. Looks, and takes nothing,
     so that it never stands in the way of one that starts just now."""
     key = lock_key(node)
     halves = {"high": key >> 32, "low": key & 0xFFFF_FFFF}

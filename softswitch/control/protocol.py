@@ -39,7 +39,7 @@ class _Tag(msgspec.Struct):
 
 
 class Done(msgspec.Struct, tag_field="answer", tag="done"):
-    """What the operation returned."""
+    """The result of an operation."""
 
     result: Any
     """A Value; msgspec has no name for a type that holds itself."""

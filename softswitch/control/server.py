@@ -33,7 +33,7 @@ from softswitch.control.watch import Watcher, WatchHub
 MAX_LINE = 64 * 1024 * 1024
 """Octets of one request: an import of some hundred thousand lines."""
 _UCRED = struct.Struct("3i")
-"""Of SO_PEERCRED: process, user and group."""
+"""The answer of SO_PEERCRED: process, user and group."""
 
 Performer = Callable[[Perform, int], Awaitable[Value]]
 """Performs a request of a process of this user id. Raises OperationError."""

@@ -1,4 +1,4 @@
-"""Who may perform an operation, and what it touches."""
+"""The rights of an operation: the roles that may perform it, and its effect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REVIEW: Roles = frozenset({"admin", "reviewer"})
 """Documents and who a subscriber is."""
 AUDITOR: Roles = frozenset({"auditor"})
 STAFF: Roles = SUPPORT | MONEY | REVIEW | AUDITOR
-"""Everybody who works for the operator; only for reading."""
+"""All roles of the operator's staff; for reading only."""
 
 OWNER: Roles = frozenset({"subscriber"})
 OWN_ACCOUNTANT: Roles = frozenset({"subscriber_accountant"})

@@ -28,7 +28,7 @@ def note(
 
     This is a transaction of its own, after the operation's and before its answer: an operation may
     be several transactions, some of them commands that the billing writer commits together with
-    others'. Nobody hears that a change was made before its entry is durable; a machine that dies
+    others'. No answer tells of a change before its entry is durable; a machine that dies
     between the two leaves the change with its posting or history, and without its entry."""
     actor = context.actor
     AuditLog(context.billing.engine).append(

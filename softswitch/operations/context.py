@@ -1,4 +1,5 @@
-"""What an operation works on, and what it tells the running switch to load again."""
+"""The context of an operation: its stores, its actor, and the facts that the running switch then
+reads again."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ class Reload:
     tariffs: tuple[Tariff, ...]
     accounts: tuple[Account, ...]
     subscriptions: tuple[Subscription, ...] | None = None
-    """What these accounts have; None when no account changed."""
+    """Subscriptions of these accounts; None when no account changed."""
     caps: tuple[Capped, ...] = ()
     rented: tuple[RentedNumber, ...] = ()
     """The numbers that these accounts rent."""
@@ -156,6 +157,12 @@ class Context:
         if line is None or line.account_id != self.actor.account:
             return False
         return not self.actor.is_line_user or line.id in self.actor.lines
+
+    def own_lines(self) -> list[Line]:
+        """The lines that the actor may see, by number: staff all of them."""
+        account = self.actor.account if self.actor.is_subscriber else None
+        found = self.directory.lines() if account is None else self.directory.lines_of([account])
+        return [line for line in found if self.owns_line(line)]
 
     def line_of(self, line_id: int) -> Line | None:
         """A line by its id; None: it is gone."""

@@ -22,8 +22,8 @@ def checked(
 ) -> dict[str, object]:
     """The arguments with which the operation runs for this actor.
 
-    A subscriber's account is filled in, and another's isn't refused here: it is not found. Nobody
-    but the command line's operator says who does something: that is the actor.
+    A subscriber's account is filled in, and another's isn't refused here: it is not found. Only
+    the command line's operator says who does something; else it is the actor.
 
     Raises:
         Forbidden: the role may not do this, or not with these arguments.

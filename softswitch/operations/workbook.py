@@ -20,7 +20,7 @@ from xml.parsers import expat
 
 ZIP_MAGIC = b"PK\x03\x04"
 OLD_MAGIC = b"\xd0\xcf\x11\xe0"
-"""Of Excel before 2007."""
+"""The first octets of a workbook of Excel before 2007."""
 MAX_BYTES = 64 << 20
 MAX_UNPACKED_BYTES = 512 << 20
 """A sheet of a million rows has less."""
@@ -132,7 +132,7 @@ class _Cell(Protocol):
 
 
 def _texts(rows: Iterator[Iterable[_Cell]]) -> list[str]:
-    """Of the first row."""
+    """The texts of the first row."""
     return [_text(cell) for cell in next(rows, ())]
 
 
@@ -143,7 +143,7 @@ def _trimmed(cells: list[str]) -> list[str]:
 
 
 def _text(cell: _Cell) -> str:
-    """What a person sees in it."""
+    """The text that a spreadsheet shows in a cell."""
     value = cell.value
     if value is None:
         return ""

@@ -127,7 +127,7 @@ def account_login(context: Context, account: str, by: str = "operator") -> Row:
 
 
 def account_authenticate(context: Context, login: str, password: str) -> Row:
-    """Whose login this is, if the password is right."""
+    """The account of a login, if the password is right."""
     found = context.subscribers.login_secret(login)
     # An unknown login costs as much time as a wrong password.
     right = matches(password, _NOBODYS if found is None else found[1])
@@ -194,7 +194,7 @@ def tariff_name(text: str) -> str:
 
 
 def _check_tariff(context: Context, name: str, currency: str) -> None:
-    """A name that was mistyped would have every call refused. Only the tariff that everybody has by
+    """A name that was mistyped would have every call refused. Only the tariff that accounts have by
     default may come later."""
     if name == DEFAULT_TARIFF:
         return
@@ -254,4 +254,4 @@ _KEYS: Mapping[str, tuple[str, Callable[[str], str | int | None]]] = {
     "tariff": ("tariff", tariff_name),
     "credit_limit": ("credit_limit_micros", _credit_limit),
 }
-"""What may be set: the column, and how its text is read."""
+"""Properties that may be set: the column of each, and the reader of its text."""

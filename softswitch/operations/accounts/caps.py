@@ -18,7 +18,7 @@ MAX_CALLS = 100_000
 
 
 def account_caps(context: Context, account: str) -> Row:
-    """What an account may call and spend."""
+    """The caps of an account."""
     owner = context.account(account)
     return _row((context.directory.caps([owner.id]) or [Caps(owner.id)])[0])
 

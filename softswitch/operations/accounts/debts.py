@@ -1,4 +1,4 @@
-"""Who owes money, since when, and when that suspends him."""
+"""Debtors: the sum, since when, and the day on which the account is suspended."""
 
 from __future__ import annotations
 

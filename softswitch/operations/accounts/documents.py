@@ -29,7 +29,7 @@ from softswitch.subscribers.subscriber_store import APPROVED, PENDING, REFUSED, 
 MAX_OCTETS = 10 * 1024 * 1024
 """A scan of several pages; it is kept in the database."""
 MAX_PENDING = 50
-"""Of one account: who sends more waits until some were reviewed."""
+"""Documents of one account that wait for a review; more are refused meanwhile."""
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f/\\]{1,128}")
 _MEDIA_TYPES = (

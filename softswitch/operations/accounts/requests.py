@@ -1,4 +1,4 @@
-"""What subscribers ask for: relocation, correction of data, repair of a fault (C3, C8, C13)."""
+"""Requests of subscribers: relocation, correction of data, repair of a fault (C3, C8, C13)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = (RELOCATION, CORRECTION, FAULT)
 OPEN, DONE, REFUSED = "open", "done", "refused"
 MAX_TEXT = 2000
 MAX_OPEN = 50
-"""Of one account: more are a mistake of its program."""
+"""Open requests of one account; more are a mistake of its program."""
 RECENT_MS = 7 * 86_400_000
 RECENT_CALLS = 10
 """A fault report attaches so many failures and so many calls with sound, of a week."""
@@ -109,8 +109,8 @@ def request_refuse(context: Context, request: int, answer: str, by: str = "opera
 
 
 def known_of(context: Context, line: Line) -> Row:
-    """What the switch knows of a line that doesn't work: where it is registered or was
-    refused, its last failures, and how its last calls sounded."""
+    """The facts about a line that doesn't work: where it is registered or was refused, its last
+    failures, and how its last calls sounded."""
     now = context.now_ms()
     bindings = [b for b in context.directory.bindings(now / 1000) if b.aor == line.login]
     registered = registration_rows(context, bindings, context.directory.load(), now / 1000)

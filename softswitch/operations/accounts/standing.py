@@ -51,7 +51,7 @@ def change_status(
 
 
 def account_history(context: Context, account: str) -> list[Row]:
-    """Who changed what of an account, oldest first."""
+    """The history of an account: each change with its author, oldest first."""
     return [
         {
             "at": show_stamp(change.at),
@@ -71,7 +71,7 @@ def today(context: Context) -> date:
 
 
 def coming_day(context: Context, text: str) -> str:
-    """A day that somebody typed and that isn't past, as an ISO date. Raises OperationError."""
+    """A day as typed, today or later, as an ISO date. Raises OperationError."""
     try:
         day = read_date(text, "the day")
     except FieldError as error:

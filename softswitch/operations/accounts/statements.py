@@ -1,4 +1,4 @@
-"""What subscribers read of their account: every posting, and every call both ways (A18, C1)."""
+"""Statements of an account: every posting, and every call both ways (A18, C1)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def account_calls(
     kind: str | None = None,
 ) -> list[Row]:
     """Calls of an account's lines in both directions, oldest first, as the subscriber may see
-    them: who withheld his number isn't named."""
+    them: a caller who withheld the number isn't named."""
     start, end = _times(context, since, until)
     owner = context.account(account)
     wanted = CdrFilter(
@@ -121,7 +121,7 @@ def _earlier(first: int | None, second: int | None) -> int | None:
 
 
 def _call(cdr: Cdr, account_id: int, own: set[str]) -> Row:
-    """From the account's side: what others paid for their calls is no business of his."""
+    """From the account's side: what others paid for their calls isn't shown."""
     to_us = cdr.direction == "incoming" or cdr.called in own
     came = to_us and cdr.direction != "service" and cdr.calling not in own
     pays = cdr.account == account_id and not came

@@ -1,4 +1,4 @@
-"""What the switch would do with a call, stage by stage, from the code that serves calls."""
+"""The decisions on a call that isn't made, stage by stage, by the code that serves calls."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from softswitch.subscribers.directory import Line
 from softswitch.subscribers.refusal import Refusal
 
 _ASKING = Request.build("INVITE", b"sip:x", ((b"From", b"<sip:x@x>"),))
-"""What a phone sends that doesn't ask for anything special."""
+"""An INVITE that asks for nothing special."""
 
 
 def explain_call(
@@ -85,7 +85,7 @@ def _at_line(destination: ToLine) -> str:
 
 
 def quote_call(context: Context, line: Line, number: str, *, at_ms: int, seconds: int) -> Row:
-    """What a line's call would cost, and by which trunk. Raises Refusal."""
+    """The price of a line's call, and the trunk it would take. Raises Refusal."""
     stages = _build(context, at_ms)
     caller = LineCaller(line)
     dialled = stages.number(stages.wanted(line, number))
@@ -215,7 +215,7 @@ def _credit(context: Context, priced: PricedRoute, at_ms: int, seconds: int) -> 
 def _coverage(
     context: Context, priced: PricedRoute, at_ms: int, seconds: int
 ) -> tuple[Coverage, list[Row]]:
-    """What packages would pay for, and a row for each."""
+    """The seconds that packages would pay for, and a row for each package."""
     with context.billing.reading() as connection:
         owned = sales_store.subscriptions(connection, [priced.account_id])
     known = {item.id: item for item in owned}

@@ -53,7 +53,7 @@ def cdr_export(
 
 
 def ledger_verify(context: Context) -> Row:
-    """What doesn't add up; empty differences mean that everything does."""
+    """The differences between balances, postings and CDRs; empty if the books agree."""
     differences = context.billing.verify()
     return {
         "accounts": len(context.billing.accounts()),

@@ -76,7 +76,7 @@ def check(config: Config) -> list[Row]:
 
 
 def _messages(config: Config) -> Row:
-    """Whether mailboxes take messages now."""
+    """Mailboxes: ok if they take messages now."""
     least = config.voicemail.min_free_megabytes
     folder = config.voicemail_dir
     there = folder if folder.exists() else config.data_dir
@@ -93,7 +93,7 @@ def _messages(config: Config) -> Row:
 
 
 def _mail(config: Config) -> Row:
-    """Whether the SMTP server lets itself be reached."""
+    """Mail: ok if the SMTP server can be reached."""
     server = config.mail.server
     if server is None:
         return _row("mail", None, "[mail] server isn't set: mails wait, at most for days")
@@ -106,7 +106,7 @@ def _mail(config: Config) -> Row:
 
 
 def _papers() -> Row:
-    """Whether the command line can write PDF; the switch itself never does."""
+    """PDF: ok if the command line can write it; the switch itself never does."""
     if importlib.util.find_spec("weasyprint") is None:
         return _row("papers", None, MISSING)
     return _row("papers", True, "bills, invoices, acts and contracts as PDF")
@@ -228,7 +228,7 @@ def _certificate(pair: KeyPair) -> Row:
 
 
 def _guard(config: Config, running: bool) -> Row:
-    """What the running switch has turned away."""
+    """The guard: bans, and requests that the running switch has turned away."""
     if not running:
         exempt = ", ".join(map(str, config.guard.exempt)) or "nobody"
         return _row("guard", None, f"no switch runs; exempt beside trunks: {exempt}")

@@ -1,4 +1,4 @@
-"""What `softswitch check` says of the media plane beside its sockets."""
+"""Checks of the media plane: fast path, sound in time, codecs, ports."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ RELAYED = "calls are relayed in user space"
 
 
 def fast_path(config: Config, running: bool) -> Row:
-    """Whether the kernel passes on what nobody has to listen to: asked of the running switch, or
-    tried here and now."""
+    """The kernel fast path: ok if the kernel passes media on, by the running switch's word or a
+    trial here."""
     if config.media.fast_path == "off":
         return _row(None, f'off by [media] fast_path = "off": {RELAYED}')
     if running:
@@ -69,7 +69,7 @@ def _of_switch(config: Config) -> Row:
 
 
 def sound_ticks(config: Config, running: bool) -> Row:
-    """Whether what the switch itself says and mixes goes out in time, by the running switch."""
+    """Sound that the switch itself says and mixes: ok if it goes out in time."""
     check = "sound ticks"
     if not running:
         return _row(None, "measured while the switch runs", check)
@@ -96,7 +96,7 @@ EXTRAS = {"G722": "pip install softswitch[g722]", "OPUS": "pip install softswitc
 
 
 def codecs(transcodes: bool, known: Collection[str]) -> Row:
-    """What phones that share no codec can talk by.
+    """Codecs: by which phones that share none can talk.
 
     Args:
         transcodes: `[media] transcode`.
@@ -118,7 +118,7 @@ def _row(ok: bool | None, detail: str, check: str = "kernel fast path") -> Row:
 
 
 def held_ports(config: Config) -> Row:
-    """Whether other programs can get media ports while the switch runs."""
+    """Media ports: ok if no other program can get one while the switch runs."""
     first, last = config.media.ports
     check = f"media ports {first}-{last}"
     try:
@@ -136,7 +136,7 @@ def held_ports(config: Config) -> Row:
 
 
 def shared_ports_note(first: int, last: int) -> str:
-    """What to say before the switch runs, if the system gives media ports to programs that ask for
+    """A remark for before the switch runs, if the system gives media ports to programs that ask for
     any; else nothing."""
     shared = len(shared_ports(first, last))
     if not shared:
@@ -148,5 +148,5 @@ def shared_ports_note(first: int, last: int) -> str:
 
 
 def reserve(first: int, last: int) -> str:
-    """What to do about it."""
+    """The command that keeps other programs off the media ports."""
     return f"reserve them with sysctl net.ipv4.ip_local_reserved_ports={first}-{last}"

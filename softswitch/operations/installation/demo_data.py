@@ -1,4 +1,4 @@
-"""What `softswitch init --demo` puts into an empty switch: three lines that can call each other."""
+"""The demo of `softswitch init --demo`: three lines that can call each other."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ NONCE_SECRET_BYTES = 32
 CONFERENCE_PRODUCT = Product(
     CONFERENCE, "GEL", 1_000_000, Term.parse("30 days"), service=CONFERENCE, renewable=False
 )
-"""What 1199 sells (A4) until the operator says otherwise by `package define`."""
+"""The product that 1199 sells (A4) until the operator changes it by `package define`."""
 
 CONFIG_TEMPLATE = """\
 # The switch's configuration. Lines, trunks, accounts and tariffs are in the database.
@@ -188,7 +188,7 @@ def epoch_ms() -> int:
 
 @contextlib.contextmanager
 def naming_database_errors(config: Config) -> Iterator[None]:
-    """What goes wrong in the database becomes one line that names the file."""
+    """Turn errors of the database into one line that names it."""
     try:
         yield
     except StoreError as error:

@@ -14,18 +14,18 @@ from softswitch.subscribers.directory import Line
 
 
 def completion_list(context: Context) -> list[Row]:
-    """Who waits longest stands first."""
+    """Callers who wait for a line to be free, the longest wait first."""
     lines = {line.id: line for line in context.directory.lines()}
     numbers = {line.id: line.number for line in lines.values()}
     return [
-        _row(waiting, numbers)
+        _row(waiting, numbers, called_only=context.actor.is_subscriber)
         for waiting in CompletionStore(context.billing.engine).load()
         if context.owns_line(lines.get(waiting.caller_id))
     ]
 
 
 def completion_cancel(context: Context, waiting_id: str) -> Row:
-    """Have somebody wait no more, while no switch runs."""
+    """Cancel a wait for a line, while no switch runs."""
     store = CompletionStore(context.billing.engine)
     lines = {line.id: line for line in context.directory.lines()}
     waiting = found(context, store.load(), lines.get, waiting_id)
@@ -50,11 +50,12 @@ def found(
     return fitting[0]
 
 
-def _row(waiting: Waiting, numbers: dict[int, str]) -> Row:
+def _row(waiting: Waiting, numbers: dict[int, str], *, called_only: bool) -> Row:
+    """A wait; its caller knows the number that was called, not the line at which it rang."""
     return {
         "id": waiting.id,
         "caller": numbers.get(waiting.caller_id),
-        "callee": numbers.get(waiting.callee_id),
+        "callee": waiting.number if called_only else numbers.get(waiting.callee_id),
         "reason": waiting.reason,
         "state": waiting.state,
         "asked_at": show_stamp(waiting.asked_at),

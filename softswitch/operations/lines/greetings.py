@@ -21,7 +21,7 @@ from softswitch.voicemail.greeting_file import MAX_SECONDS, check
 from softswitch.voicemail.store import Greeting
 
 MAX_GREETINGS = 20
-"""Of one line."""
+"""Greetings of one line."""
 MAX_NAME = 64
 
 

@@ -42,7 +42,7 @@ MAX_IMPORT_LINES = 200_000
 MAX_SHOWN_ERRORS = 50
 GENERATED_PASSWORD_LENGTH = 20
 _TYPEABLE = "abcdefghjkmnpqrstuvwxyz23456789"
-"""What a person can read from paper and type into a phone: about 5 bits each."""
+"""Characters of a password that is read from paper and typed into a phone: 5 bits each."""
 
 _LOGIN = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,;?/-]{1,64}")
 """RFC 3261 section 25.1: what a user part may hold without escapes."""
@@ -58,7 +58,7 @@ def line_add(
     lease_ends_on: str | None = None,
 ) -> Row:
     """A new line; without a password a random one is made and returned. A user who isn't the owner
-    gives the end of his lease."""
+    gives the end of the lease."""
     check_free(context, context.number(number), context.account(account).id)
     return add_ported(context, number, account, password, login, lease_ends_on)
 
@@ -105,11 +105,7 @@ def line_import(context: Context, text: str, dry_run: bool = False) -> Row:
 
 def line_list(context: Context) -> list[Row]:
     names = {account.id: account.name for account in context.billing.accounts()}
-    return [
-        _row(line, names.get(line.account_id, ""))
-        for line in context.directory.lines()
-        if context.owns_line(line)
-    ]
+    return [_row(line, names.get(line.account_id, "")) for line in context.own_lines()]
 
 
 def line_show(context: Context, number: str) -> Row:
@@ -199,7 +195,7 @@ def _check_nothing_rings(context: Context, line: Line) -> None:
 
 
 def _renew_no_more(context: Context, line: Line) -> None:
-    """What was bought for a line that its account has no more ends with its term."""
+    """End the renewal of packages that were bought for a line which its account gives up."""
     with context.billing.reading() as connection:
         held = sales_store.subscriptions(connection, [line.account_id])
     for subscription in held:

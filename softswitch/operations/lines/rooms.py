@@ -24,20 +24,21 @@ def room_add(context: Context, room: str, line: str, pin: str | None = None) -> 
         _store(context).add(made)
     except IntegrityError:
         raise OperationError("room_exists", room=room) from None
-    return _row(context, made)
+    return _shown(context, made)
 
 
 def room_list(context: Context) -> list[Row]:
-    lines = {line.id: line for line in context.directory.lines()}
+    numbers = {line.id: line.number for line in context.own_lines()}
+    gone = not context.actor.is_subscriber  # staff sees the rooms of lines that are gone, too
     return [
-        _row(context, room)
+        _row(room, numbers.get(room.line_id))
         for room in _store(context).all()
-        if context.owns_line(lines.get(room.line_id))
+        if room.line_id in numbers or gone
     ]
 
 
 def room_show(context: Context, room: str) -> Row:
-    return _row(context, _room(context, room))
+    return _shown(context, _room(context, room))
 
 
 def room_set(context: Context, room: str, key: str, value: str) -> Row:
@@ -48,13 +49,13 @@ def room_set(context: Context, room: str, key: str, value: str) -> Row:
             "setting_unknown", what="a room", noun="setting", setting=key, hint="known is pin"
         )
     _store(context).set_pin(room, _hashed(room, value) if value else None)
-    return _row(context, _room(context, found.number))
+    return _shown(context, _room(context, found.number))
 
 
 def room_delete(context: Context, room: str) -> Row:
     found = _room(context, room)
     _store(context).delete(found.number)
-    return _row(context, found) | {"state": "deleted"}
+    return _shown(context, found) | {"state": "deleted"}
 
 
 def _room(context: Context, number: str) -> DialInRoom:
@@ -76,10 +77,10 @@ def _store(context: Context) -> RoomStore:
     return RoomStore(context.billing.engine)
 
 
-def _row(context: Context, room: DialInRoom) -> Row:
-    lines = {line.id: line.number for line in context.directory.lines()}
-    return {
-        "room": room.number,
-        "line": lines.get(room.line_id),
-        "pin": "none" if room.pin is None else "set",
-    }
+def _shown(context: Context, room: DialInRoom) -> Row:
+    line = context.line_of(room.line_id)
+    return _row(room, None if line is None else line.number)
+
+
+def _row(room: DialInRoom, line: str | None) -> Row:
+    return {"room": room.number, "line": line, "pin": "none" if room.pin is None else "set"}

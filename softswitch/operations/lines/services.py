@@ -111,7 +111,7 @@ def _last_call(context: Context, line: Line) -> LastCall | None:
 
 
 def _first_leg(context: Context, leg: Cdr) -> Cdr:
-    """Of a call that somebody sent on: who forwarded it isn't who called."""
+    """The first leg of a forwarded call: it names the caller, the later ones who forwarded it."""
     if leg.direction != "forwarded":
         return leg
     around = CdrFilter(start=leg.setup_at - LONGEST_SETUP_MS, end=leg.setup_at + 1)

@@ -75,8 +75,7 @@ def voicemail_set(context: Context, number: str, key: str, value: str) -> Row:
 def voicemail_list(context: Context, number: str | None = None) -> list[Row]:
     """The messages of a line; without one, all mailboxes."""
     if number is None:
-        lines = (line for line in context.directory.lines() if line.mailbox is not None)
-        return [_summary(line) for line in lines if context.owns_line(line)]
+        return [_summary(line) for line in context.own_lines() if line.mailbox is not None]
     line, _ = mailbox_of(context, number)
     return [_message_row(message) for message in store_of(context).messages(line.id)]
 

@@ -62,7 +62,7 @@ def bill_paper(
 def account_reconciliation(
     context: Context, account: str, since: str, until: str, language: str | None = None
 ) -> Row:
-    """What an account and the operator owed each other from a day to a day, as a page."""
+    """The reconciliation act of an account from a day to a day, as a page."""
     owner = context.account(account)
     zone = context.config.switch.time_zone
     first, last = _day(since), _day(until)
@@ -132,7 +132,7 @@ def schedule_bills(context: Context) -> None:
 
 
 def _by_day(moves: list[forms.Move]) -> list[forms.Move]:
-    """Calls of a day are one move: nobody reconciles single calls."""
+    """Calls of a day are one move: single calls aren't reconciled."""
     sums: dict[tuple[date, str, bool], int] = {}
     for move in moves:
         key = (move.on, move.kind, move.amount_micros > 0)
@@ -195,7 +195,7 @@ def _party(context: Context, owner: Account) -> dict[str, str]:
 
 
 def _language(context: Context, party: dict[str, str], wanted: str | None) -> str:
-    """What was asked for, the subscriber's own, or the switch's; English for one without words."""
+    """The language asked for, the subscriber's own, or the switch's; English if papers lack it."""
     if wanted is not None and wanted not in words.ORDER:
         raise OperationError("paper_language_unknown", known=tuple(words.ORDER), value=wanted)
     chosen = wanted or party.get("language") or context.config.switch.language

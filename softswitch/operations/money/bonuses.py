@@ -14,7 +14,7 @@ from softswitch.operations.context import Context
 
 
 def bonus_set(context: Context, amount: str, currency: str | None = None) -> Row:
-    """What a whole minute of an incoming call from another network brings from today on."""
+    """Set the bonus for a whole minute of an incoming call from another network, from today on."""
     micros = read_amount(amount)
     if micros < 0:
         raise OperationError("amount_negative", what="a bonus", amount=amount)
@@ -26,7 +26,7 @@ def bonus_set(context: Context, amount: str, currency: str | None = None) -> Row
 
 
 def bonus_rates(context: Context) -> list[Row]:
-    """What a minute brings, and since when."""
+    """The bonus for a minute, with the day from which each rate holds."""
     with context.billing.reading() as connection:
         rates = sales_store.bonus_rates(connection)
     return [
@@ -36,7 +36,7 @@ def bonus_rates(context: Context) -> list[Row]:
 
 
 def bonus_list(context: Context, account: str) -> list[Row]:
-    """What an account got, day by day."""
+    """The bonuses that an account got, day by day."""
     owner = context.account(account)
     with context.billing.reading() as connection:
         found = sales_store.bonuses_of(connection, owner.id)

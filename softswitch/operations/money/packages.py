@@ -119,7 +119,7 @@ def package_buy(
 
 
 def package_show(context: Context, account: str, ended: bool = False) -> list[Row]:
-    """What an account has: terms, and what is left of them."""
+    """The packages of an account: their terms, and the seconds that are left."""
     owner = context.account(account)
     with context.billing.reading() as connection:
         found = sales_store.subscriptions(connection, [owner.id], ended)
@@ -157,7 +157,7 @@ def destination_list(context: Context) -> list[Row]:
 
 
 def account_notices(context: Context, account: str) -> list[Row]:
-    """What the subscriber is to be told, oldest first."""
+    """The notices to a subscriber, oldest first."""
     owner = context.account(account)
     with context.billing.reading() as connection:
         found = sales_store.notices(connection, owner.id)

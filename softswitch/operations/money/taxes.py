@@ -37,7 +37,7 @@ def tax_remove(context: Context, month: str, account: str | None = None) -> Row:
 
 
 def tax_list(context: Context) -> list[Row]:
-    """The rates: everybody's, then those of single accounts."""
+    """The rates: that of all accounts, then those of single ones."""
     with context.billing.reading() as connection:
         return [_row(rate) for rate in tax_store.rates(connection)]
 

@@ -32,7 +32,7 @@ _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def wallet_show(context: Context, account: str) -> list[Row]:
-    """What an account has, money first."""
+    """The balance of each wallet of an account, money first."""
     owner = context.account(account)
     with context.billing.reading() as connection:
         found = {item.name: item for item in wallet_store.of_accounts(connection, [owner.id])}

@@ -65,8 +65,8 @@ def _dead_ms(context: Context) -> int:
 
 
 def _is_serving(context: Context, node: str) -> bool:
-    """Whether a process holds the node's claim; a file's database has one switch, and who asks
-    here is it, or would have asked it."""
+    """True if a process holds the node's claim. A database in a file has one switch: this process,
+    or one that would have been asked in its place."""
     if context.config.database_file is not None:
         return False
     return is_claimed(context.billing.engine, node)

@@ -11,7 +11,7 @@ from softswitch.scheduled.number_moves import COMPLETED, OUT, NumberMoves
 
 
 def check_free(context: Context, number: str, account_id: int, before: str | None = None) -> None:
-    """Whether a number may be given to a line of an account.
+    """Check that a number may be given to a line of an account.
 
     Raises OperationError for one whose old callers are still told of a change, unless the line goes
     back to it; for one that went to another operator; and for one that is for rent, unless the

@@ -37,7 +37,7 @@ MAX_OPERATOR = 64
 def port_in(
     context: Context, number: str, account: str, operator: str, by: str = "operator"
 ) -> Row:
-    """A subscriber of another operator wants to bring his number."""
+    """Begin to port a number from another operator to an account."""
     owner, key = context.account(account), context.number(number)
     if context.directory.line_by_number(key) is not None:
         raise OperationError("number_has_line", number=key)

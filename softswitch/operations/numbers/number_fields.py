@@ -1,4 +1,4 @@
-"""What operators type about numbers for rent, read."""
+"""Readers of what operators type about numbers for rent."""
 
 from __future__ import annotations
 

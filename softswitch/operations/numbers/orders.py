@@ -84,7 +84,7 @@ def number_offer(
 
 
 def number_offers(context: Context) -> list[Row]:
-    """What can be ordered."""
+    """Offers of suppliers, from which numbers are ordered."""
     with context.billing.reading() as connection:
         return [_offer_row(offer) for offer in order_store.offers(connection)]
 
@@ -187,7 +187,7 @@ def order_submit(
     expected: str | None = None,
     by: str = "operator",
 ) -> Row:
-    """The supplier was asked; he may have named a day. Again: he named another."""
+    """Note that the supplier was asked, and the day it named. Again: it named another."""
     found = _order(context, order)
     if _REFERENCE.fullmatch(reference) is None:
         raise OperationError("reference_malformed")
@@ -260,7 +260,7 @@ def serve_pool(context: Context) -> list[int]:
 
 
 def serve_orders(context: Context, account_id: int) -> list[Order]:
-    """What waited for documents that are approved now goes on."""
+    """Go on with orders whose documents are approved now."""
     command = ServeOrders(
         account_id=account_id,
         at=context.now_ms(),
@@ -274,7 +274,7 @@ def serve_orders(context: Context, account_id: int) -> list[Order]:
 
 
 def order_key(order_id: str | None) -> str:
-    """The id that a client gave his order, or a new one."""
+    """The id that a client gave its order, or a new one."""
     if order_id is None:
         return secrets.token_hex(4)
     if _ORDER_ID.fullmatch(order_id) is None:

@@ -26,7 +26,7 @@ MAX_SHOWN_CALLS = 1000
 
 @dataclass
 class _Sums:
-    """What the calls of one account and tariff come to."""
+    """Sums over the calls of one account by one tariff."""
 
     calls: int = 0
     changed: int = 0

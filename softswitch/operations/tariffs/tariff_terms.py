@@ -1,4 +1,4 @@
-"""What tariffs say beside their rates, and who has which."""
+"""Terms of tariffs beside their rates, and their assignment to accounts and lines."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def tariff_assign(
 
 
 def tariff_assignments(context: Context, account: str) -> list[Row]:
-    """What was assigned to an account and its lines, in the order in which it was made."""
+    """Assignments of tariffs to an account and its lines, in the order in which they were made."""
     owner = context.account(account)
     with context.billing.reading() as connection:
         found = tariff_store.assignments(connection, [owner.id])

@@ -150,7 +150,7 @@ def tariff_quote(
     at: str | None = None,
     line: str | None = None,
 ) -> Row:
-    """What a call of so many seconds to a number costs: by a tariff, or for a line, as it dials it,
+    """The price of a call of so many seconds to a number: by a tariff, or for a line, as it dials,
     by its own tariff, with its packages and the trunk that would be tried first."""
     at_ms = context.now_ms() if at is None else read_time(at, context.config.switch.time_zone)
     if line is not None:

@@ -96,7 +96,6 @@ REFUSALS = {
     ),
     "text_segments_too_many": Entry("messaging: a text takes at most {most} segments", "invalid"),
     "text_unpaid": Entry("messaging: {why}", "unpaid"),
-    "transfer_answer_unusable": Entry("transfer: the target's answer can't be used", "unavailable"),
     "transfer_call_busy": Entry("transfer: the other call is busy", "conflict"),
     "transfer_call_of_other": Entry("transfer: the call to join is another line's", "refused"),
     "transfer_call_unknown": Entry("transfer: no such call to join", "not_found"),

@@ -16,12 +16,14 @@ from softswitch.control import client
 from softswitch.control.actor import SUBSCRIBER_ROLES, Actor, Role
 from softswitch.control.errors import OperationError
 from softswitch.control.server import ControlServer
+from softswitch.control.watch import WatchHub
 from softswitch.operations.access import Operation
 from softswitch.operations.arguments import parameters
 from softswitch.operations.dispatch import Dispatcher, LiveOperations, perform
 from softswitch.operations.installation import setup
 from softswitch.operations.registry import OPERATIONS
 from softswitch.operations.rights import operator_only
+from softswitch.process.watching import check_watch
 
 FILLED = {
     "account": {"account"}, "number": {"number"}, "line": {"line"}, "document": {"document"},
@@ -242,7 +244,7 @@ def test_over_the_socket_an_account_that_is_not_the_actors_is_not_found(
         dispatcher = Dispatcher(
             replace(world.context), LiveOperations(lambda _: None, {}), lambda _: None
         )
-        server = ControlServer(tmp_path / "s", dispatcher.perform)
+        server = ControlServer(tmp_path / "s", dispatcher.perform, WatchHub(), check_watch)
         await server.start()
         actor = Actor("ana", "subscriber", world.ana.account)
 

@@ -88,6 +88,24 @@ class Dialog:
         dialog.remote_cseq = request.cseq.number
         return dialog
 
+    def fork(self) -> Dialog:
+        """Another early dialog of the same INVITE (section 13.2.2.4): the local side is the same,
+        the peer isn't known yet."""
+        copy = Dialog(
+            call_id=self.call_id,
+            local=self.local,
+            local_tag=self.local_tag,
+            remote=self.remote,
+            remote_tag=None,
+            remote_target=self.remote_target,
+            route_set=self.route_set,
+            contact=self.contact,
+            flow=self.flow,
+            pinned=self.pinned,
+        )
+        copy.local_cseq = self.local_cseq
+        return copy
+
     def confirm(self, response: Response) -> None:
         """Learn the peer from a response to our INVITE (section 12.1.2)."""
         self.remote = response.get(b"to") or self.remote

@@ -39,6 +39,14 @@ class SipError(Exception):
         super().__init__(f"{status} {self.reason}")
 
 
+class Glare(SipError):
+    """A re-INVITE of ours that would cross another INVITE of the same dialog (RFC 3261 section
+    14.1): try again a little later."""
+
+    def __init__(self) -> None:
+        super().__init__(491)
+
+
 class ParseError(SipError):
     """A message, or a part of one, that can't be read."""
 

@@ -37,12 +37,12 @@ def _on_invite(session: Session, request: Request, flow: Flow, now: float) -> No
     stack = session.stack
     if session.offers:
         stack.reply(request, flow, 491, now)
-    elif session.pending or not session.confirmed or session.offers_too_often(now):
+    elif session.pending or not session.confirmed or session.peer.offers_too_often(now):
         _retry_later(session, request, flow, now)
     elif session.refresher.suits(request, flow, now):
         session.dialog.refresh_target(request)
         session.dialog.flow = flow
-        session.note_peer(request)
+        session.peer.note(request)
         session.open_incoming(stack.layer.open_server(request, flow), now)
         if session.changes_nothing(request):
             session.accept(session.local_description, now)
@@ -74,7 +74,7 @@ def _on_options(session: Session, request: Request, flow: Flow, now: float) -> N
 def _on_info(session: Session, request: Request, flow: Flow, now: float) -> None:
     session.stack.reply(request, flow, 200, now)
     if request.content_type is not None:
-        session.take_info_types((request.content_type.encode("ascii", "replace"),))
+        session.peer.note_info_types((request.content_type.encode("ascii", "replace"),))
     session.tell(InfoReceived(session, request))
 
 
@@ -93,7 +93,7 @@ def _on_update(session: Session, request: Request, flow: Flow, now: float) -> No
     """A refresh, or an offer outside of an INVITE (RFC 3311 section 5.2)."""
     if not session.refresher.suits(request, flow, now):
         return
-    session.note_peer(request)
+    session.peer.note(request)
     session.dialog.refresh_target(request)
     session.dialog.flow = flow
     if request.description and not session.changes_nothing(request):

@@ -145,7 +145,7 @@ class OutgoingInvite:
         """
         first = self.answered_tag is None
         stack = self._session.stack
-        dialog = copy_dialog(self._session.dialog)
+        dialog = self._session.dialog.fork()
         dialog.confirm(response)
         stack.send(*self._build_ack(dialog, b""))
         stack.send_bye(dialog, self._session.credentials, (), now)
@@ -392,21 +392,3 @@ def _repeat_success(invite: IncomingInvite, now: float) -> None:
 
 def _give_up(invite: IncomingInvite, now: float) -> None:
     invite.give_up(now)
-
-
-def copy_dialog(dialog: Dialog) -> Dialog:
-    """Another dialog of the same INVITE: a second fork has the same local side."""
-    copy = Dialog(
-        call_id=dialog.call_id,
-        local=dialog.local,
-        local_tag=dialog.local_tag,
-        remote=dialog.remote,
-        remote_tag=None,
-        remote_target=dialog.remote_target,
-        route_set=dialog.route_set,
-        contact=dialog.contact,
-        flow=dialog.flow,
-        pinned=dialog.pinned,
-    )
-    copy.local_cseq = dialog.local_cseq
-    return copy

@@ -9,7 +9,8 @@ from sip.dialog import Dialog
 from sip.errors import SipError
 from sip.fields import Fields
 from sip.flow import Flow
-from sip.message import Message, Request, Response
+from sip.message import Request, Response
+from sip.peer import Peer
 from sip.session_timer import SessionTimer, agree, learn
 from sip.stack import Stack
 from sip.transaction_layer import ClientTransaction
@@ -44,19 +45,14 @@ class Refresher:
     The session is handed in where it is needed, since it is the one who holds this.
     """
 
-    __slots__ = ("_allows_update", "_stack", "_timer", "by_reinvite")
+    __slots__ = ("_peer", "_stack", "_timer", "by_reinvite")
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, peer: Peer) -> None:
         self._stack = stack
         self._timer: SessionTimer | None = None
-        self._allows_update = False
+        self._peer = peer
         self.by_reinvite = False
         """Our last re-INVITE only refreshes; the owner needn't hear of its answer."""
-
-    def note_peer(self, message: Message) -> None:
-        """What the peer can do, by its Allow."""
-        if message.get(b"allow") is not None:
-            self._allows_update = b"update" in message.option_tags(b"allow")
 
     def suits(self, request: Request, flow: Flow, now: float) -> bool:
         """Whether the interval that a re-INVITE or UPDATE asks for is long enough; refuses it if
@@ -101,7 +97,7 @@ class Refresher:
             session.dialog.refresh_target(response)
             self.learn(session, response, now)
         elif response.status in (405, 501):
-            self._allows_update = False
+            self._peer.allows_update = False
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -117,7 +113,7 @@ class Refresher:
         """Show that we are there without touching the sound: UPDATE, or the same offer again."""
         if session.pending:
             return
-        if self._allows_update:
+        if self._peer.allows_update:
             fields = ((b"Contact", session.dialog.contact), *self._stack.capabilities)
             self._stack.send_in_dialog(
                 session.dialog,

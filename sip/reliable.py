@@ -182,9 +182,7 @@ def rseq_of(response: Response) -> int | None:
     return number or None
 
 
-def acknowledge(stack: Stack, dialog: Dialog, response: Response, body: bytes, now: float) -> None:
+def acknowledge(stack: Stack, dialog: Dialog, response: Response, now: float) -> None:
     """Send the PRACK of a reliable response in its early dialog (section 4)."""
     fields = [(b"RAck", b"%d %d INVITE" % (rseq_of(response) or 0, response.cseq.number))]
-    if body:
-        fields.append((b"Content-Type", b"application/sdp"))
-    stack.send_in_dialog(dialog, "PRACK", fields, body, None, now)
+    stack.send_in_dialog(dialog, "PRACK", fields, b"", None, now)

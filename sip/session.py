@@ -7,7 +7,7 @@ with telephone verbs and hears of it by the events of :mod:`sip.events`; after :
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
@@ -16,11 +16,12 @@ from msgspec import Struct
 from sip.credentials import Credentials
 from sip.dialog import Dialog
 from sip.dialogs import Dialogs
-from sip.errors import SipError
+from sip.errors import Glare, SipError
 from sip.fields import Fields
 from sip.flow import Flow
-from sip.invite import IncomingInvite, OutgoingInvite, copy_dialog
+from sip.invite import IncomingInvite, OutgoingInvite
 from sip.message import Request, Response
+from sip.peer import Peer
 from sip.referral import Referral
 from sip.refresher import Refresher
 from sip.reliable import acknowledge as acknowledge_provisional
@@ -28,12 +29,6 @@ from sip.reliable import rseq_of
 from sip.stack import Stack
 from sip.transaction_layer import ClientTransaction, ServerTransaction
 
-MAX_OFFERS = 20
-"""re-INVITEs of a peer within ..."""
-OFFERS_SECONDS = 10
-"""... these seconds: each troubles the other leg and the relay."""
-MAX_INFO_TYPES = 16
-"""That are kept of a peer."""
 SDP = (b"Content-Type", b"application/sdp")
 
 
@@ -51,30 +46,21 @@ class SessionOwner(Protocol):
     def post(self, event: SessionEvent, /) -> None: ...
 
 
-class Glare(SipError):
-    """Our re-INVITE would cross another INVITE of the same dialog (RFC 3261 section 14.1)."""
-
-    def __init__(self) -> None:
-        super().__init__(491, "Request Pending")
-
-
 class Session:
     """One INVITE usage; made by :meth:`UserAgent.invite` or :meth:`UserAgent.open_session`."""
 
     __slots__ = (
         "_deferred_bye",
         "_dialogs",
-        "_offers",
-        "_offers_since",
         "_tell",
         "_trusts",
         "credentials",
         "dialog",
         "incoming",
-        "info_types",
         "local_description",
         "outgoing",
         "owner",
+        "peer",
         "referral",
         "refresher",
         "remote_description",
@@ -101,8 +87,6 @@ class Session:
         only for that realm. A peer that didn't challenge the INVITE gets none, for it may ask in
         another's name."""
         self._trusts = trusts
-        self._offers = 0
-        self._offers_since = 0.0
         self.state = State.EARLY
         self.incoming: IncomingInvite | None = None
         self.outgoing: OutgoingInvite | None = None
@@ -114,10 +98,9 @@ class Session:
         """What we said last in an offer or answer that both sides agreed to."""
         self.remote_description = b""
         """What the peer said, by which a mere refresh is known."""
-        self.info_types: frozenset[bytes] = frozenset()
-        """Bodies that the peer takes in an INFO, as far as it has said so or sent such itself."""
         self.referral: Referral | None = None
-        self.refresher = Refresher(stack)
+        self.peer = Peer()
+        self.refresher = Refresher(stack, self.peer)
         self.update: ServerTransaction | None = None
         """An UPDATE whose offer the owner hasn't answered yet."""
         self._deferred_bye: Fields | None = None
@@ -319,19 +302,19 @@ class Session:
         self.tell(Progress(self, response))
 
     def _acknowledge_provisional(self, response: Response, now: float) -> None:
-        """PRACK in the early dialog; the first one that answers so is the dialog that the session
-        follows, another fork's is only acknowledged."""
+        """PRACK in the early dialog; the session follows the first fork that answers so, another
+        fork's response is only acknowledged."""
         early = self.dialog
         if early.remote_tag is None:
             early.confirm(response)
-            self.note_peer(response)
+            self.peer.note(response)
             self._dialogs.add(self)
         elif early.remote_tag != response.to_tag:
-            early = copy_dialog(self.dialog)
+            early = self.dialog.fork()
             early.confirm(response)
-        assert self.outgoing is not None
-        acknowledge_provisional(self.stack, early, response, b"", now)
+        acknowledge_provisional(self.stack, early, response, now)
         self.dialog.local_cseq = max(self.dialog.local_cseq, early.local_cseq)
+        assert self.outgoing is not None
         if response.description and self.outgoing.offered:
             self.agreed(self.outgoing.offer, response.description)
 
@@ -347,7 +330,7 @@ class Session:
             self.dialog.confirm(response)
             self.state = State.CONFIRMED
             self._dialogs.add(self)
-        self.note_peer(response)
+        self.peer.note(response)
         self.refresher.learn(self, response, now)
         if invite.offered:
             self.agreed(invite.offer, response.description)
@@ -391,12 +374,6 @@ class Session:
         if self._trusts is None or self._trusts(flow):
             return True
         return not self.dialog.pinned and self.dialog.names_host(flow.remote[0])
-
-    def offers_too_often(self, now: float) -> bool:
-        if now - self._offers_since > OFFERS_SECONDS:
-            self._offers, self._offers_since = 0, now
-        self._offers += 1
-        return self._offers > MAX_OFFERS
 
     def changes_nothing(self, request: Request) -> bool:
         """Whether it only refreshes the session: the other leg needn't hear of it."""
@@ -498,18 +475,6 @@ class Session:
 
     # For its parts
 
-    def note_peer(self, message: Request | Response) -> None:
-        """What the peer can do, by its Allow and Accept."""
-        self.refresher.note_peer(message)
-        if message.get(b"accept") is not None and b"info" in message.option_tags(b"allow"):
-            self.take_info_types(message.get_list(b"accept"))
-
-    def take_info_types(self, types: Sequence[bytes]) -> None:
-        """The peer takes such bodies in an INFO."""
-        names = [value.partition(b";")[0].strip().lower() for value in types[:MAX_INFO_TYPES]]
-        if len(self.info_types) < MAX_INFO_TYPES:
-            self.info_types |= frozenset(names)
-
     def tell(self, event: SessionEvent) -> None:
         """Tell the owner, if there still is one."""
         if self.owner is not None:
@@ -527,126 +492,105 @@ class Session:
             self.incoming.release()
 
 
-class Progress(Struct, frozen=True):
-    """A provisional response above 100 to our INVITE."""
+class _OfSession(Struct, frozen=True):
+    """What every event of a session begins with."""
 
     session: Session
+
+
+class Progress(_OfSession, frozen=True):
+    """A provisional response above 100 to our INVITE."""
+
     response: Response
 
 
-class Answered(Struct, frozen=True):
+class Answered(_OfSession, frozen=True):
     """The first 2xx to our INVITE. Without an offer in the INVITE, the body is the offer and
     :meth:`Session.acknowledge` must bring the answer; otherwise the ACK has been sent."""
 
-    session: Session
     response: Response
 
 
-class Refused(Struct, frozen=True):
+class Refused(_OfSession, frozen=True):
     """Our INVITE failed; the session is over. `response` is None for a time-out (408), a
     transport error (503) or a CANCEL that was never answered (487)."""
 
-    session: Session
     status: int
     response: Response | None
 
 
-class Cancelled(Struct, frozen=True):
+class Cancelled(_OfSession, frozen=True):
     """The caller gave up before we answered; 487 has been sent and the session is over."""
 
-    session: Session
     request: Request
 
 
-class Acknowledged(Struct, frozen=True):
+class Acknowledged(_OfSession, frozen=True):
     """The ACK to our 2xx; its body answers our delayed offer."""
 
-    session: Session
     request: Request
 
 
-class Reinvited(Struct, frozen=True):
+class Reinvited(_OfSession, frozen=True):
     """A re-INVITE; answer by :meth:`Session.accept` or :meth:`Session.reject`."""
 
-    session: Session
     request: Request
 
 
-class Refreshed(Struct, frozen=True):
+class Refreshed(_OfSession, frozen=True):
     """The session goes on unchanged: one end refreshed it, and the other agreed."""
 
-    session: Session
 
-
-class ReinviteAnswered(Struct, frozen=True):
+class ReinviteAnswered(_OfSession, frozen=True):
     """2xx to our re-INVITE; as with :class:`Answered` as to the ACK."""
 
-    session: Session
     response: Response
 
 
-class ReinviteRefused(Struct, frozen=True):
+class ReinviteRefused(_OfSession, frozen=True):
     """Our re-INVITE failed and the session goes on as it was."""
 
-    session: Session
     status: int
 
 
-class InfoReceived(Struct, frozen=True):
+class InfoReceived(_OfSession, frozen=True):
     """An INFO of the session; it has been answered with 200."""
 
-    session: Session
     request: Request
 
 
-class InfoAnswered(Struct, frozen=True):
+class InfoAnswered(_OfSession, frozen=True):
     """What became of an INFO of ours: the final status, 408 or 503 if there was no answer. The
     session goes on."""
 
-    session: Session
     status: int
 
 
-class Updated(Struct, frozen=True):
+class Updated(_OfSession, frozen=True):
     """An UPDATE with an offer; answer by :meth:`Session.answer_update`."""
 
-    session: Session
     request: Request
 
 
-class Referred(Struct, frozen=True):
+class Referred(_OfSession, frozen=True):
     """A REFER; answer by :meth:`Session.accept_refer` or :meth:`Session.refuse_refer`."""
 
-    session: Session
     request: Request
     flow: Flow
 
 
-class HungUp(Struct, frozen=True):
+class HungUp(_OfSession, frozen=True):
     """The session is over: a BYE came (`status` 0), or the peer can no longer be reached: an
     in-dialog request failed with `status`, our 2xx got no ACK (408), or nobody refreshed it in
     time (`expired`)."""
 
-    session: Session
     status: int
     request: Request | None
     expired: bool = False
 
 
 SessionEvent = (
-    Progress
-    | Answered
-    | Refused
-    | Cancelled
-    | Acknowledged
-    | Reinvited
-    | Refreshed
-    | ReinviteAnswered
-    | ReinviteRefused
-    | InfoReceived
-    | InfoAnswered
-    | Updated
-    | Referred
-    | HungUp
-)
-"""What a session tells its owner."""
+    Progress | Answered | Refused | Cancelled | Acknowledged | Reinvited | Refreshed
+    | ReinviteAnswered | ReinviteRefused | InfoReceived | InfoAnswered | Updated | Referred | HungUp
+)  # fmt: skip
+"""Everything that a session tells its owner."""

@@ -268,7 +268,7 @@ class UserAgent:
             tag = self.stack.token()  # an INVITE that is sent again long after its dialog began
         dialog = Dialog.from_request(request, flow, tag, contact, pinned=pinned)
         session = Session(self.stack, self._dialogs, self._tell, dialog, trusts)
-        session.note_peer(request)
+        session.peer.note(request)
         session.open_incoming(self.stack.layer.open_server(request, flow), now)
         self._dialogs.add(session)
         return session

@@ -202,4 +202,4 @@ class Legs:
 
     def take_info(self, side: Side) -> None:
         """Note if a leg takes keys in INFO, as far as it has said so."""
-        self.media.takes_info[side] = RELAY_TYPE in self.leg(side).info_types
+        self.media.takes_info[side] = RELAY_TYPE in self.leg(side).peer.info_types

@@ -3,10 +3,11 @@
 import pytest
 from conversation import ALICE, ANSWER, BOB, OFFER, Conversation
 
+from sip.errors import Glare
 from sip.events import Answered, HungUp, Refused, ReinviteRefused
 from sip.message import Request
 from sip.reading import parse_message
-from sip.session import Glare, State
+from sip.session import State
 
 HELD = OFFER + b"a=sendonly\r\n"
 

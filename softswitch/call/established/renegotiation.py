@@ -31,8 +31,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sip.errors import SipError
-from sip.session import Glare, Session, State
+from sip.errors import Glare, SipError
+from sip.session import Session, State
 from softswitch.call.established.offerer import Offerer
 from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side, other, try_read

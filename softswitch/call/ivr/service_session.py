@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from rtp.control import Digit
 from sip import events as sip_events
-from sip.errors import ParseError, SipError
+from sip.errors import Glare, ParseError, SipError
 from sip.sdp import SessionDescription
-from sip.session import Glare
 from softswitch.call import ending as endings
 from softswitch.call.ending import Ending
 from softswitch.call.established.hanging_up import hung_up

@@ -1,0 +1,49 @@
+"""What a session knows of its peer: the methods and bodies that it takes, and how often it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sip.message import Message
+
+MAX_INFO_TYPES = 16
+"""INFO body types that are kept of one peer."""
+MAX_OFFERS = 20
+"""re-INVITEs of a peer within :data:`OFFERS_SECONDS`: each troubles the other leg and the relay."""
+OFFERS_SECONDS = 10
+
+
+class Peer:
+    """The peer's capabilities, by the Allow and Accept of its messages (RFC 3261 sections 20.1 and
+    20.5), and the rate of its re-INVITEs."""
+
+    __slots__ = ("_offers", "_offers_since", "allows_update", "info_types")
+
+    def __init__(self) -> None:
+        self.allows_update = False
+        self.info_types: frozenset[bytes] = frozenset()
+        """Body types that the peer takes in an INFO: it said so, or sent such an INFO itself."""
+        self._offers = 0
+        self._offers_since = 0.0
+
+    def note(self, message: Message) -> None:
+        """Learn from the Allow and Accept of a message of the peer's."""
+        if message.get(b"allow") is None:
+            return
+        methods = message.option_tags(b"allow")
+        self.allows_update = b"update" in methods
+        if b"info" in methods and message.get(b"accept") is not None:
+            self.note_info_types(message.get_list(b"accept"))
+
+    def note_info_types(self, types: Sequence[bytes]) -> None:
+        """Remember body types that the peer takes in an INFO, up to :data:`MAX_INFO_TYPES`."""
+        names = [value.partition(b";")[0].strip().lower() for value in types[:MAX_INFO_TYPES]]
+        if len(self.info_types) < MAX_INFO_TYPES:
+            self.info_types |= frozenset(names)
+
+    def offers_too_often(self, now: float) -> bool:
+        """Count a re-INVITE; True if it is one too many of the last seconds."""
+        if now - self._offers_since > OFFERS_SECONDS:
+            self._offers, self._offers_since = 0, now
+        self._offers += 1
+        return self._offers > MAX_OFFERS

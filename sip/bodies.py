@@ -20,7 +20,7 @@ SDP_TYPE = b"application/sdp"
 LOCATION_TYPE = b"application/pidf+xml"
 """PIDF-LO, the caller's location (RFC 4119, RFC 6442 section 3.1)."""
 MAX_PARTS = 16
-"""Of one body, nested ones included. Real messages have two or three."""
+"""Parts of one body, nested ones included; real messages have two or three."""
 MAX_DEPTH = 3
 """Levels of multipart bodies within multipart bodies."""
 MAX_BOUNDARY_BYTES = 70
@@ -134,10 +134,10 @@ def _boundary(content_type: bytes) -> bytes:
 
 
 def _cut(body: bytes, boundary: bytes) -> list[bytes]:
-    """What stands between the delimiter lines; the preamble and the epilogue are dropped.
+    """The pieces between the delimiter lines; the preamble and the epilogue are dropped.
 
     delimiter = CRLF "--" boundary, close-delimiter = delimiter "--" (RFC 2046 section 5.1.1). A
-    missing close-delimiter harms nobody: Content-Length says where the body ends.
+    missing close-delimiter harms nothing: Content-Length says where the body ends.
     """
     delimiter = re.compile(
         rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?=\r?\n|\Z)", re.DOTALL

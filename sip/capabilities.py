@@ -1,4 +1,5 @@
-"""What the stack can do, and what a request wants that it can't (RFC 3261 section 8.2)."""
+"""The stack's methods, extensions and bodies, and the refusal of a request that needs others
+(RFC 3261 section 8.2)."""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ METHODS = (
 )  # fmt: skip
 ALLOW = (b"Allow", b", ".join(METHODS))
 OUT_OF_DIALOG = ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "MESSAGE", "REFER")
-"""What the user is asked about when it comes outside any dialog."""
+"""Methods of requests outside a dialog that the user agent hands to its user."""
 SUPPORTED = frozenset({b"100rel", b"join", b"outbound", b"path", b"replaces", b"timer"})
 """Option tags that a request may require."""
 ACCEPT = (b"Accept", b"application/sdp")
 ACCEPT_BODIES = (b"Accept", b"application/sdp, multipart/mixed")
-"""Of a 415: multipart bodies are read, too (RFC 5621 section 3.1)."""
+"""The Accept of a 415: multipart bodies are read, too (RFC 5621 section 3.1)."""
 _DESCRIBED = ("INVITE", "UPDATE", "PRACK")
 """Requests whose body is a session description."""
 _KNOWN_PARTS = (SDP_TYPE, LOCATION_TYPE)

@@ -1,4 +1,5 @@
-"""Who a certificate says it is (RFC 5922): names in it, and whether one of them is meant."""
+"""Identities of a SIP peer in its certificate (RFC 5922), and their comparison with the name
+that is wanted."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ MAX_CERTIFICATE_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What people want to know of a certificate."""
+    """Names, end of validity and issuer of a certificate."""
 
     names: frozenset[str]
     expires_at: datetime
@@ -48,8 +49,8 @@ def identities(der: bytes) -> frozenset[str]:
 
 
 def shows(names: frozenset[str], name: str) -> bool:
-    """Whether a certificate with these identities belongs to `name`, which may be a numeric
-    address: compared whole, and a wildcard stands for nothing (section 7.2)."""
+    """True if a certificate with these identities belongs to `name`, which may be a numeric
+    address. Names are compared whole: a wildcard stands for nothing (section 7.2)."""
     return _plain(name) in names - {""}
 
 

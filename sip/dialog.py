@@ -1,4 +1,4 @@
-"""Dialogs: what two user agents keep of each other (RFC 3261 section 12)."""
+"""Dialogs: the state that two user agents keep of each other (RFC 3261 section 12)."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ class Dialog:
 
     @property
     def id(self) -> DialogId:
+        """The dialog identifier: Call-ID, local tag, remote tag."""
         return (self.call_id, self.local_tag, self.remote_tag)
 
     @classmethod
@@ -119,6 +120,7 @@ class Dialog:
         self.remote_target = target_of(message) or self.remote_target
 
     def next_cseq(self) -> int:
+        """The CSeq number of our next request in the dialog."""
         self.local_cseq += 1
         return self.local_cseq
 
@@ -129,7 +131,8 @@ class Dialog:
         return self.remote_target
 
     def names_host(self, host: str) -> bool:
-        """Whether the peer said that its requests come from this address, by Contact or route."""
+        """True if the peer's Contact or first route is this address: it announced that its
+        requests come from there."""
         for uri in (self.remote_target, self.next_hop()):
             try:
                 hop = numeric_hop(Uri.parse(uri))
@@ -179,7 +182,7 @@ def _without_headers(uri: Uri) -> Uri:
 
 
 def wants_sips(request: Request) -> bool:
-    """Whether the sender wants every hop encrypted (section 26.2.2), or to be reached by nothing
+    """True if the sender wants every hop encrypted (section 26.2.2) or can be reached by nothing
     less: our Contact is then a `sips:` URI, too (section 12.1.1)."""
     if request.uri.scheme == "sips":
         return True
@@ -194,7 +197,8 @@ def name_addr_uri(value: bytes) -> bytes:
 
 
 def _is_loose(route: bytes) -> bool:
-    """Whether a route's URI has the lr parameter; one that can't be read is left alone."""
+    """True if a route's URI has the lr parameter (section 19.1.1); a URI that can't be read
+    counts as loose."""
     try:
         return "lr" in Uri.parse(name_addr_uri(route)).params
     except ParseError:
@@ -216,7 +220,7 @@ def _is_numeric(host: str) -> bool:
 
 
 def may_follow(hop: tuple[str, int], flow: Flow) -> bool:
-    """Whether a request may go where a peer's Contact or Record-Route points: to one host that the
-    flow's socket can reach, never to a group or to everybody."""
+    """True if a request may be sent where a peer's Contact or Record-Route points: to one host
+    that the flow's socket can reach, never to a multicast or broadcast address."""
     address = host_address(hop[0])
     return address is not None and (address.version == 6) == (":" in flow.local[0])

@@ -59,7 +59,7 @@ _AUTH_PARAM = re.compile(
     rb"[ \t]*(?:,|\Z)"
 )
 _PLAIN_PARAM = re.compile(rb'([A-Za-z]+)=(?:"([ !#-\[\]-~]*)"|([!#-+\--~]+))(?:, ?|\Z)')
-"""As nearly everybody writes them: no escapes, ASCII, at most one space."""
+"""The usual spelling: no escapes, ASCII, at most one space."""
 _EMPTY_ELEMENT = re.compile(rb"[ \t]*,[ \t]*")
 _SCHEME = re.compile(rb"[ \t]*digest[ \t]+", re.IGNORECASE)
 
@@ -99,14 +99,14 @@ def _parameters(value: bytes) -> dict[str, str]:
 
 
 def _algorithm(given: dict[str, str]) -> Algorithm | None:
-    """What the parameter names, MD5 without one; None if we don't know it."""
+    """The algorithm that the parameter names, MD5 without one; None if it is unknown."""
     name = given.get("algorithm", "MD5")
     return _BY_NAME.get(name.upper()) if name.isascii() else None
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an Authorization or Proxy-Authorization field says."""
+    """The credentials of an Authorization or Proxy-Authorization field (RFC 7616 section 3.4)."""
 
     username: str
     realm: str
@@ -181,6 +181,7 @@ class Nonces:
 
     @property
     def lifetime_ms(self) -> int:
+        """Milliseconds after which a nonce is stale."""
         return self._lifetime_ms
 
     def issue(self, algorithm: Algorithm, now: float, source: str = "") -> str:
@@ -214,11 +215,11 @@ class Nonces:
 
 
 _Use = tuple[str, str]
-"""A nonce and who used it: nobody can use up another's counts."""
+"""Nonce and username: no user can spend another's nonce counts."""
 
 
 class Verdict(Enum):
-    """What became of credentials."""
+    """The outcome of a verification."""
 
     OK = "ok"
     STALE = "stale"
@@ -273,10 +274,16 @@ class DigestVerifier:
         body: bytes = b"",
         source: str = "",
     ) -> Verdict:
-        """Hold credentials against a secret; an unknown user costs the same work as a known one.
+        """Verify credentials; an unknown user costs the same work as a known one.
 
-        The nonce count is looked at only after the digest was right, so that nobody can use up
-        another's counts.
+        The nonce count is looked at only after the digest proved right: a guesser can't use up
+        another user's counts.
+
+        Args:
+            ha1_of: H(username:realm:password) by algorithm, in hexadecimal; None for an unknown
+                user.
+            now: seconds on the clock of :meth:`challenge`.
+            source: the address that the challenge went to.
         """
         algorithm = credentials.algorithm
         if algorithm is None:
@@ -310,7 +317,8 @@ class DigestVerifier:
         return Verdict.OK if self._count(use, _count_of(nc)) else Verdict.REPLAY
 
     def _count(self, use: _Use, count: int | None) -> bool:
-        """Whether this use of the nonce is later than all before; without qop there is but one."""
+        """True if this use of the nonce is later than all before it; without qop a nonce is good
+        once."""
         last = self._counts.get(use)
         if last is None:
             if use[0] <= self._forgotten:

@@ -24,7 +24,7 @@ from sip.transport.udp import DatagramSocket, bind_tcp, bind_udp
 from sip.user_agent import UserAgent
 
 TURN_SECONDS = 0.005
-"""How long messages are read before timers, calls and other sockets have their turn."""
+"""Reading of messages stops after this, so that timers, calls and other sockets have their turn."""
 READ_AT_ONCE = 500
 """Datagrams taken out of the kernel before anything else has its turn. Many: what waits here is
 served by precedence and counted, what waits in the kernel is neither."""
@@ -33,10 +33,10 @@ LATE_READS_PER_SECOND = 60_000
 its buffer can't hold, at no cost."""
 LEAST_LATE_READS = 20
 LAG_SECONDS = 0.25
-"""How often the loop's own lateness is measured."""
+"""Interval at which the event loop's own lateness is measured."""
 _FIRST_LETTER = ord("A")
 RETRY_AFTER_SECONDS = (5, 30)
-"""When to come back, at random between these, so that nobody comes back with everybody else."""
+"""Bounds of Retry-After, drawn at random so that rejected peers do not come back together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class ListenError(OSError):
 
 
 class Datagrams(Protocol):
-    """What sends datagrams from one address."""
+    """A socket that sends datagrams from one address."""
 
     def sendto(self, data: bytes, addr: Address, /) -> None: ...
 
@@ -62,12 +62,12 @@ class Datagrams(Protocol):
 
 @dataclass(slots=True)
 class Pressure:
-    """How busy it is, and what that led to."""
+    """Measures of overload, and the number of requests that were rejected for it."""
 
     lag_seconds: float = 0.0
     """By how much the loop was late at least, both times that it was measured last."""
     waited_seconds: float = 0.0
-    """How long the message that was read last had waited."""
+    """Seconds that the last message waited before it was read."""
     turned_away: int = 0
     """Requests that got a 503 for it."""
 
@@ -174,7 +174,7 @@ class Endpoint:
         return listener.local
 
     def attach(self, local: Address, transport: Datagrams) -> None:
-        """Use a datagram transport that somebody else opened, as a simulation does."""
+        """Use a datagram transport that the caller opened, as a simulation does."""
         self._datagrams[local] = transport
         self.listening.append(Listen("udp", *local))
 
@@ -343,15 +343,19 @@ class Endpoint:
 
     @property
     def congested(self) -> bool:
+        """True if connections should stop reading: too many messages wait."""
         return self.intake.congested
 
     def flow_closed(self, flow: Flow) -> None:
+        """A connection is gone: its transactions fail."""
         if self._on_closed is not None:
             self._on_closed(flow)
         self.failed(flow)
 
     def patience(self, flow: Flow) -> float | None:
+        """Seconds that a silent connection is kept; None if nothing needs it."""
         return None if self._patience is None else self._patience(flow)
 
     def unlimited(self, host: str) -> bool:
+        """True if an address may open as many connections as it likes."""
         return self._guard is not None and self._guard.is_exempt(host)

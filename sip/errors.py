@@ -1,4 +1,4 @@
-"""What can be wrong with a message, each with the status to answer it with."""
+"""Errors of messages, each with the status that answers it (RFC 3261 section 21)."""
 
 from __future__ import annotations
 

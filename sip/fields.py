@@ -33,7 +33,7 @@ _LINE_END = re.compile(rb"[\r\n]")
 
 
 def breaks(lines: list[bytes]) -> bool:
-    """Whether there is a line end within a line."""
+    """True if there is a line end within a line."""
     text = b"".join(lines)
     return b"\n" in text or b"\r" in text
 
@@ -82,7 +82,7 @@ def index(lines: list[bytes]) -> tuple[dict[bytes, bytes], dict[bytes, list[byte
 
 
 def is_folded(head: bytes) -> bool:
-    """Whether a field goes on in a line of its own."""
+    """True if some field goes on in a line of its own (section 7.3.1)."""
     return _FOLD.search(head) is not None
 
 
@@ -122,7 +122,7 @@ for _name in _USUAL_NAMES.encode("ascii").split():
 
 
 def is_sound(line: bytes) -> bool:
-    """Whether a header line can be read by itself."""
+    """True if a header line can be read by itself."""
     name, colon, value = line.partition(b":")
     if not colon or len(value) > MAX_VALUE_BYTES or _LINE_END.search(line) is not None:
         return False

@@ -1,4 +1,5 @@
-"""Where a message came from, and where its answer goes."""
+"""Flows (RFC 5626): transport, our address and the peer's, by which a message came and its
+answer goes."""
 
 from __future__ import annotations
 
@@ -40,23 +41,24 @@ class Flow(NamedTuple):
     """The socket that the flow goes through; of a connection, the one that we listen on."""
     remote: Address
     name: str | None = None
-    """The host that we wanted to reach, for a connection that we open ourselves: sending opens it
+    """The host name that was wanted, for a connection that we open ourselves: sending opens it
     when it is gone, and over TLS its certificate must show this name. None for a connection that
     the peer opened: when it is gone, nobody can be reached by it. None for UDP, too."""
 
     @property
     def reliable(self) -> bool:
-        """Whether the transport retransmits by itself (RFC 3261 section 17)."""
+        """True if the transport retransmits by itself (RFC 3261 section 17)."""
         return self.transport != "udp"
 
     @property
     def secure(self) -> bool:
-        """Whether it is encrypted, as `sips:` demands (RFC 3261 section 26.2.2)."""
+        """True if the transport is encrypted, as `sips:` demands (RFC 3261 section 26.2.2)."""
         return self.transport in SECURE
 
     @property
     def can_reopen(self) -> bool:
-        """Whether we can send by it though no connection is there."""
+        """True if a message can be sent although no connection is open: over UDP, or over a
+        connection that we open ourselves."""
         return self.transport == "udp" or self.name is not None
 
 

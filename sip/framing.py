@@ -24,15 +24,16 @@ class StreamFramer:
         self._max_message = max_message
         self._buffer = b""
         self._at = 0
-        """Where in the buffer the next item begins."""
+        """Offset in the buffer of the next item."""
         self._wanted = 0
         """Octets without which looking again is in vain."""
         self.over = False
-        """Where the next message would begin can't be known any more: close."""
+        """True if the start of the next message can't be known any more: close the connection."""
 
     def feed(self, data: bytes) -> list[bytes | Ping]:
-        """What has become whole. The head of a message whose length can't be known, or is too much,
-        comes as it is, so that it is refused, and is the last."""
+        """Take octets of the stream, and yield messages and pings that have become whole. The
+        head of a message whose length can't be known, or is too large, comes last and alone: it
+        can be answered, and the stream is then :attr:`broken`."""
         if self.over:
             return []
         self._buffer += data
@@ -50,7 +51,7 @@ class StreamFramer:
 
     @property
     def waiting(self) -> bool:
-        """Whether something has begun that isn't whole."""
+        """True if a message has begun that isn't whole yet."""
         return bool(self._buffer)
 
     def wrap(self, message: bytes) -> bytes:
@@ -93,8 +94,8 @@ class StreamFramer:
         return buffer[at : at + size]
 
     def _content_length(self, head: bytes) -> int | None:
-        """Of a message; one without the field has no body that could be told from what follows.
-        None if it stands twice, is no number or too much."""
+        """The Content-Length of a message, 0 without the field: no body could be told from what
+        follows. None if the field stands twice, is no number or too large."""
         values = _CONTENT_LENGTH.findall(head)
         if not values:
             return 0

@@ -10,7 +10,7 @@ from sip.fields import Field, Fields
 from sip.message import Request
 
 MAX_LOCATION_BYTES = 8_192
-"""Of all parts together; a PIDF-LO with a street address has about one kilobyte."""
+"""All parts together; a PIDF-LO with a street address has about one kilobyte."""
 _FIELDS = (
     (b"Geolocation", b"geolocation"),
     (b"Geolocation-Routing", b"geolocation-routing"),
@@ -27,7 +27,7 @@ class Location(Struct, frozen=True):
 
 
 def location_of(request: Request) -> Location:
-    """What an INVITE says of the caller's location. A location that can't be read or is larger than
+    """The caller's location in an INVITE. A location that can't be read or is larger than
     :data:`MAX_LOCATION_BYTES` is left out: the call itself matters more."""
     fields: list[Field] = []
     for name, key in _FIELDS:

@@ -17,7 +17,7 @@ Params = dict[str, str | None]
 _PLAIN = re.compile(grammar.PLAIN_NAME_ADDR)
 _CSEQ = re.compile(rb"([0-9]{1,10})[ \t]+(" + grammar.TOKEN + rb")")
 _PLAIN_VALUE = re.compile(rb'[^;,"<>=\\\s\x00-\x1f\x7f]+')
-"""What :data:`grammar.parameter` reads without quotes."""
+"""Values that :data:`grammar.parameter` reads without quotes."""
 _ESCAPED = re.compile(rb'["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
 _SPACES = re.compile(rb"[ \t]+")
 
@@ -50,6 +50,7 @@ class NameAddr(Struct, frozen=True, gc=False):
 
     @property
     def tag(self) -> str | None:
+        """The tag parameter of From or To (section 19.3)."""
         return self.params.get("tag")
 
     @classmethod
@@ -133,14 +134,17 @@ class Via(Struct, frozen=True, gc=False):
 
     @property
     def branch(self) -> str | None:
+        """The branch parameter: the transaction identifier (section 8.1.1.7)."""
         return self.params.get("branch")
 
     @property
     def received(self) -> str | None:
+        """The received parameter: the address that the request came from (section 18.2.1)."""
         return self.params.get("received")
 
     @property
     def rport(self) -> int | None:
+        """The port that the request came from (RFC 3581); None if it is missing or malformed."""
         value = self.params.get("rport")
         return grammar.number(value.encode("ascii", "replace"), 65535) if value else None
 

@@ -1,4 +1,5 @@
-"""What a request of a dialog does to its session (RFC 3261 section 12.2.2): a function a method."""
+"""Requests within a dialog and their effect on its session (RFC 3261 section 12.2.2): one
+function for each method."""
 
 from __future__ import annotations
 

@@ -95,6 +95,7 @@ class OutgoingInvite:
         """A final response came, or none will."""
 
     def send(self, now: float) -> None:
+        """Send the INVITE, or send it again with credentials or a longer session interval."""
         stack = self._session.stack
         flow = self._session.dialog.flow
         self._transaction = stack.layer.send_request(self._request, flow, self, now)
@@ -102,6 +103,7 @@ class OutgoingInvite:
     # What the transaction says
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Take a response of the transaction: progress, success, failure or a challenge."""
         status = response.status
         if status < 200:
             self._provisional = True
@@ -123,6 +125,7 @@ class OutgoingInvite:
         return self._reliable.is_news(response)
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        """Take the end of the transaction without a response: 408 or 503."""
         if not self.over:
             self.over = True
             self._session.invite_refused(status, None, now)
@@ -179,7 +182,7 @@ class OutgoingInvite:
 
     @property
     def awaits_acknowledgement(self) -> bool:
-        """Whether a 2xx with an offer has not been answered by an ACK yet."""
+        """True if a 2xx that carried an offer has not been acknowledged yet."""
         return self.answered_tag is not None and self._ack is None
 
     # What the session asks
@@ -274,21 +277,22 @@ class IncomingInvite:
 
     @property
     def request(self) -> Request:
+        """The INVITE itself."""
         return self.transaction.request
 
     @property
     def answered(self) -> bool:
-        """Whether a final response went out."""
+        """True if a final response was sent."""
         return self.transaction.answered
 
     @property
     def initial(self) -> bool:
-        """Whether it began the session."""
+        """True if the INVITE began the session; False for a re-INVITE."""
         return self.request.to_tag is None
 
     @property
     def waiting_for_ack(self) -> bool:
-        """Whether a 2xx went out, or is about to, that isn't acknowledged."""
+        """True if a 2xx was sent, or waits for a PRACK, and has not been acknowledged."""
         return self._success is not None
 
     def progress(
@@ -332,6 +336,7 @@ class IncomingInvite:
     def arm(
         self, seconds: float, now: float, callback: Callable[[T, float], None], argument: T
     ) -> None:
+        """Arm a timer, unless the session is over."""
         if self._session is not None:
             self._session.stack.timers.arm(seconds, now, callback, argument)
 
@@ -355,15 +360,17 @@ class IncomingInvite:
         self._reliable = None
 
     def release(self) -> None:
-        """The session ended; late messages find nobody here."""
+        """Let go of the session, which ended; later messages have no effect."""
         self._success = self._reliable = None
         self._session = None
 
     def on_cancel(self, request: Request, now: float) -> None:
+        """Take a CANCEL (section 9.2); after a final response it has no effect."""
         if self._session is not None and not self.answered:
             self._session.invite_cancelled(request, now)
 
     def on_ack(self, request: Request, now: float) -> None:
+        """Take an ACK that the transaction layer matched by its branch."""
         if self._session is not None:
             self._session.invite_acknowledged(request, now)
 
@@ -374,6 +381,7 @@ class IncomingInvite:
         """
 
     def repeat(self, now: float) -> None:
+        """Retransmit the 2xx until its ACK comes (section 13.3.1.4)."""
         if self._success is None:
             return
         self.transmit(self._success, now)
@@ -381,6 +389,7 @@ class IncomingInvite:
         self.arm(self._interval, now, _repeat_success, self)
 
     def give_up(self, now: float) -> None:
+        """No ACK came within 64*T1: the session is over (section 13.3.1.4)."""
         if self._success is not None and self._session is not None:
             self._success = None
             self._session.invite_unacknowledged(now)

@@ -1,9 +1,4 @@
-"""Where requests for a URI go (RFC 3263), decided without asking anybody.
-
-:func:`locate` is a conversation: it yields questions to the DNS, is sent what was found, and
-returns the targets in the order in which they are to be tried. Whoever has answers can hold it: a
-resolver, a cache, a test.
-"""
+"""Server location (RFC 3263): the addresses that requests for a URI go to, decided without I/O."""
 
 from __future__ import annotations
 
@@ -26,7 +21,7 @@ _PREFERENCE = ("udp", "tcp", "tls")
 
 
 class Question(NamedTuple):
-    """What the DNS is asked; names are without the last dot."""
+    """One DNS question; names are without the last dot."""
 
     name: str
     kind: str
@@ -70,7 +65,7 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What our sockets can do.
+    """Transports and IP versions of our sockets.
 
     Args:
         transports: "udp", "tcp", "tls".

@@ -1,4 +1,5 @@
-"""Requests and responses (RFC 3261 section 7): indexed once, read on demand.
+"""Requests and responses (RFC 3261 section 7): octets whose fields are indexed once and
+read on demand.
 
 A message that came keeps its octets; its header lines are split and indexed by name when it is
 parsed (`sip.reading`), and each value is read only when somebody asks. A message that we build is
@@ -49,9 +50,9 @@ _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires"
 
 
 class Message:
-    """What requests and responses share: the octets, and the values of their fields by name, all
-    of them in `repeated` where a field stands several times. Of a message that we built, fields are
-    indexed when somebody asks."""
+    """Common part of requests and responses: the octets, and the values of their fields by name,
+    all of them in `repeated` where a field stands several times. The fields of a message that we
+    built are indexed on demand."""
 
     __slots__ = (
         "_branch",
@@ -140,6 +141,7 @@ class Message:
 
     @property
     def call_id(self) -> str:
+        """The Call-ID. Raises ParseError, 400."""
         if self._call_id is None:
             value = self._needed(b"call-id")
             if _CALL_ID.fullmatch(value) is None:
@@ -149,6 +151,7 @@ class Message:
 
     @property
     def cseq(self) -> CSeq:
+        """The CSeq. Raises ParseError, 400."""
         if self._cseq is None:
             value = self._needed(b"cseq")
             plain = _PLAIN_CSEQ.fullmatch(value)
@@ -160,19 +163,21 @@ class Message:
 
     @property
     def from_(self) -> NameAddr:
+        """The From field. Raises ParseError, 400."""
         if self._from is None:
             self._from = NameAddr.parse(self._needed(b"from"))
         return self._from
 
     @property
     def to(self) -> NameAddr:
+        """The To field. Raises ParseError, 400."""
         if self._to is None:
             self._to = NameAddr.parse(self._needed(b"to"))
         return self._to
 
     @property
     def from_tag(self) -> str | None:
-        """Asking for it proves the field sound."""
+        """The tag of From. Reading it proves the field sound."""
         if self._from_tag == "":
             plain = plain_name_addr(self._needed(b"from"))
             self._from_tag = self.from_.tag if plain is None else _text_of(plain[6])
@@ -180,7 +185,7 @@ class Message:
 
     @property
     def to_tag(self) -> str | None:
-        """Asking for it proves the field sound."""
+        """The tag of To. Reading it proves the field sound."""
         if self._to_tag == "":
             plain = plain_name_addr(self._needed(b"to"))
             self._to_tag = self.to.tag if plain is None else _text_of(plain[6])
@@ -201,7 +206,7 @@ class Message:
 
     @property
     def branch(self) -> str | None:
-        """Of the topmost Via."""
+        """The branch of the topmost Via."""
         if self._branch is None:
             plain = _PLAIN_VIA_BRANCH.fullmatch(self._needed(b"via"))
             self._branch = plain[1].decode("ascii") if plain else self.via.branch
@@ -209,12 +214,12 @@ class Message:
 
     @property
     def sent_by(self) -> tuple[str, int | None]:
-        """Host and port of the topmost Via. Asking for it proves the field sound."""
+        """Host and port of the topmost Via. Reading it proves the field sound."""
         return self.via.host, self.via.port
 
     @property
     def contact_star(self) -> bool:
-        """Whether the Contact is "*"."""
+        """True if the Contact is "*" (section 10.2.2)."""
         return self.get_list(b"contact") == [b"*"]
 
     @property
@@ -250,10 +255,12 @@ class Message:
 
     @property
     def max_forwards(self) -> int | None:
+        """Max-Forwards, 0 to 255; None if it is missing. Raises ParseError, 400."""
         return self._number(b"max-forwards", 255)
 
     @property
     def expires(self) -> int | None:
+        """Expires in seconds; None if it is missing. Raises ParseError, 400."""
         return self._number(b"expires")
 
     @property
@@ -283,7 +290,7 @@ class Message:
         return parts_of(self.get(b"content-type") or b"", self.body)
 
     def validate(self) -> None:
-        """Hold the message against what every message must have (section 8.1.1).
+        """Check the message against what every message must have (section 8.1.1).
 
         Raises:
             ParseError: 400, 505, 416.
@@ -338,6 +345,7 @@ class Request(Message):
 
     @property
     def uri(self) -> Uri:
+        """The Request-URI. Raises ParseError, 400 or 414."""
         if self._uri is None:
             self._uri = Uri.parse(self.raw_uri)
         return self._uri
@@ -358,7 +366,7 @@ class Request(Message):
         return request
 
     def validate(self) -> None:
-        """As for every message; and the method in CSeq is this one, and the URI is one of ours."""
+        """Check the request as every message, its CSeq against its method, and its Request-URI."""
         super().validate()
         _ = (self.sent_by, self.max_forwards)
         if self.cseq.method != self.method:
@@ -369,7 +377,8 @@ class Request(Message):
 
     @property
     def answerable(self) -> bool:
-        """Whether there is a Via to answer by; what else a response copies may be missing."""
+        """True if there is a Via by which to answer; other fields that a response copies may be
+        missing."""
         return bool(self.get_all(b"via"))
 
     def _validate_uri(self) -> None:
@@ -383,6 +392,7 @@ class Request(Message):
 
     @property
     def sent_by(self) -> tuple[str, int | None]:
+        """Host and port of the topmost Via. Reading it proves the field sound."""
         found = self._sent_by
         if found is None:
             plain = _PLAIN_VIA.fullmatch(self._needed(b"via"))
@@ -508,7 +518,7 @@ class Response(Message):
         return response
 
     def validate(self) -> None:
-        """As for every message; and what a session reads of it can be read, so that a response
+        """Check the response as every message, and all that a session reads of it: a response
         takes effect whole or not at all."""
         super().validate()
         if self.cseq.method == "INVITE" and self.status < 400 and self.plain_target is None:

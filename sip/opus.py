@@ -1,4 +1,4 @@
-"""What SDP says of Opus (RFC 7587): its format, and what each side wishes of the other."""
+"""Opus in SDP (RFC 7587): its format, and the preferences of each side."""
 
 from __future__ import annotations
 

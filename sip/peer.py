@@ -1,4 +1,4 @@
-"""What a session knows of its peer: the methods and bodies that it takes, and how often it asks."""
+"""The peer of a session: the methods and bodies that it takes, and the rate of its re-INVITEs."""
 
 from __future__ import annotations
 

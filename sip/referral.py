@@ -1,7 +1,9 @@
-"""REFER: a request to call somebody, and the news of how that goes (RFC 3515, 4488, 7647).
+"""REFER: a request to call a transfer target, and the NOTIFYs that tell how the call goes (RFC
+3515, 4488, 7647).
 
-A REFER in a dialog makes an implicit subscription: each step is told by a NOTIFY with a fragment
-of a SIP response. They go out one at a time, since over UDP a later one may overtake an earlier.
+A REFER in a dialog makes an implicit subscription: each step is told by a NOTIFY with a fragment of
+a SIP response. NOTIFYs are sent one at a time, since over UDP a later one may overtake an earlier
+one.
 """
 
 from __future__ import annotations
@@ -28,17 +30,17 @@ MAX_WAITING = 8
 
 @dataclass(frozen=True, slots=True)
 class ReferTo:
-    """Whom to call, and which dialog the call shall replace."""
+    """The transfer target, and the dialog that the call to it shall replace."""
 
     uri: Uri
     replaces: DialogId | None
-    """As the peer who holds that dialog sees it: Call-ID, its own tag, ours."""
+    """The dialog as the target sees it: Call-ID, its own tag, ours."""
     method: str = "INVITE"
-    """What is to be sent there (RFC 3261 section 19.1.1)."""
+    """Method of the request that is to be sent to the target (RFC 3261 section 19.1.1)."""
 
     @classmethod
     def parse(cls, request: Request) -> ReferTo:
-        """Of a REFER.
+        """The Refer-To of a REFER.
 
         Raises:
             ParseError: 400, there isn't exactly one, or it can't be read.
@@ -73,7 +75,7 @@ def parse_replaces(value: bytes) -> tuple[DialogId, bool]:
 
 
 class Subscriber(Protocol):
-    """Whom the news goes to: a session in which the REFER came, or whoever sent it outside one."""
+    """The receiver of NOTIFYs: the session in which the REFER came, or a dialog that it made."""
 
     stack: Stack
     dialog: Dialog
@@ -81,7 +83,7 @@ class Subscriber(Protocol):
 
 
 class Stranger:
-    """Who sent a REFER outside a dialog, and so made one (RFC 3515 section 2.4.4)."""
+    """The sender of a REFER outside a dialog, which makes one (RFC 3515 section 2.4.4)."""
 
     __slots__ = ("credentials", "dialog", "stack")
 
@@ -117,12 +119,12 @@ class Referral:
 
     @property
     def accepted_fields(self) -> tuple[tuple[bytes, bytes], ...]:
-        """Of the 202 (RFC 4488 section 4)."""
+        """Fields of the 202 (RFC 4488 section 4)."""
         return ((b"Refer-Sub", b"false"),) if self._silent else ()
 
     @property
     def telling(self) -> bool:
-        """Whether a NOTIFY waits for its answer, or to be sent."""
+        """True if a NOTIFY waits for its answer, or to be sent."""
         return self._under_way or bool(self._waiting)
 
     def tell(self, status: int, now: float, reason: str | None = None) -> None:
@@ -163,6 +165,7 @@ class Referral:
     # What the NOTIFY's transaction says
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Take the answer to a NOTIFY: send the next one, or end the subscription."""
         self._under_way = False
         if response.status >= 300:  # 481: the peer has forgotten; any other won't hear more either
             self._waiting.clear()
@@ -171,6 +174,7 @@ class Referral:
         self._finish(now)
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        """Take the timeout of a NOTIFY: the subscription is over."""
         self._under_way = False
         self._waiting.clear()
         self.finished = True

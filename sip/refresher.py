@@ -1,4 +1,5 @@
-"""Keeping a session alive by the rules of its timer: what is asked, agreed and sent (RFC 4028)."""
+"""Session refreshes by UPDATE or re-INVITE, and the session interval that is agreed on (RFC
+4028)."""
 
 from __future__ import annotations
 
@@ -40,9 +41,9 @@ class RefreshedSession(Protocol):
 
 
 class Refresher:
-    """The session timer of one session, and the way in which it is refreshed.
+    """The session timer of one session, and the method that refreshes it.
 
-    The session is handed in where it is needed, since it is the one who holds this.
+    The session is an argument where it is needed, since the session holds its refresher.
     """
 
     __slots__ = ("_peer", "_stack", "_timer", "by_reinvite")
@@ -55,8 +56,8 @@ class Refresher:
         """Our last re-INVITE only refreshes; the owner needn't hear of its answer."""
 
     def suits(self, request: Request, flow: Flow, now: float) -> bool:
-        """Whether the interval that a re-INVITE or UPDATE asks for is long enough; refuses it if
-        not (section 9)."""
+        """True if the interval that a re-INVITE or UPDATE asks for is long enough; otherwise it
+        is refused by 422 (section 9)."""
         stack = self._stack
         try:
             if stack.session_interval is not None:
@@ -85,7 +86,8 @@ class Refresher:
             self.stop()
 
     def request_fields(self) -> Fields:
-        """Of our re-INVITE or UPDATE: the roles stay as they are (section 7.4)."""
+        """Session-Expires and Min-SE of our re-INVITE or UPDATE: the roles stay as they are
+        (section 7.4)."""
         ours = self._stack.session_interval
         if ours is None:
             return ()
@@ -100,6 +102,7 @@ class Refresher:
             self._peer.allows_update = False
 
     def stop(self) -> None:
+        """Stop the timer: the session is over, or the peer has no timers."""
         if self._timer is not None:
             self._timer.stop()
             self._timer = None

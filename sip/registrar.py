@@ -1,4 +1,5 @@
-"""Bindings of addresses of record to phones (RFC 3261 section 10, RFC 5626 section 6)."""
+"""The registrar: bindings of addresses of record to phones (RFC 3261 section 10, RFC 5626
+section 6)."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from sip.uri import Uri
 MAX_CONTACT_BYTES = 512
 MAX_USER_AGENT = 128
 FLOW_TIMER_SECONDS = 90
-"""How often a phone that can outbound is told to keep its flow alive (RFC 5626 section 5.4); NATs
-forget UDP after two minutes or less."""
+"""Flow-Timer: the interval at which a phone with outbound keeps its flow alive (RFC 5626 section
+5.4); NATs forget UDP after two minutes or less."""
 FLOW_GRACE_SECONDS = 30.0
 
 
@@ -45,17 +46,18 @@ class Binding:
     q: float
     expires_at: float
     flow: Flow
-    """Where the REGISTER came from: phones behind NAT are reached there."""
+    """The flow by which the REGISTER came: phones behind NAT are reached there."""
     instance: str | None
     user_agent: str
     registered_at: float
     path: tuple[bytes, ...] = ()
     reg_id: int | None = None
-    """Which of the phone's flows this is, of a phone that keeps several (RFC 5626); else None."""
+    """Number of this flow among a phone's flows (RFC 5626 section 4.2); None if the phone
+    doesn't number them."""
 
     @property
     def key(self) -> bytes:
-        """What a later Contact of the same flow has in common with this one."""
+        """Key that a later Contact of the same flow has, too."""
         return _key(self.contact, self.instance, self.reg_id)
 
     def by_contact(self) -> Binding | None:
@@ -72,7 +74,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a REGISTER did."""
+    """The effect of a REGISTER on the bindings of an address of record."""
 
     bindings: tuple[Binding, ...]
     """All that are valid now."""
@@ -84,7 +86,8 @@ class Registration:
     moved: tuple[tuple[Flow, Flow], ...] = ()
     """Flows of a phone that it has left, each with the one by which it is reached instead."""
     outbound: bool = False
-    """Whether the phone keeps its flow alive itself (RFC 5626), so that we say so."""
+    """True if the phone keeps its flow alive itself (RFC 5626); the 200 then says Require:
+    outbound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,8 @@ class Registrar:
         self._on_connection: dict[Flow, set[str]] = {}
         """Addresses of record that are reached by a connection."""
         self._lost: dict[str, list[Binding]] = {}
-        """What was registered over connections that broke, until it would have run out: the phone
-        that comes back is the one whose dialogs live there."""
+        """Bindings over connections that broke, until their end: a phone that comes back gets
+        the dialogs that lived there."""
 
     def __len__(self) -> int:
         return sum(map(len, self._bindings.values()))
@@ -241,9 +244,10 @@ class Registrar:
         request: Request,
         proven_at: float,
     ) -> None:
-        """Of one Call-ID, only a higher CSeq may change a binding (section 10.3 step 7); or a proof
-        by a nonce that didn't exist yet when it was made. A phone which has lost its memory counts
-        from 1 again, and would be unreachable until the binding ends."""
+        """Refuse an old message: of one Call-ID only a higher CSeq may change a binding (section
+        10.3 step 7). A nonce that is younger than the binding proves the message new: a phone
+        that lost its memory counts from 1 again, and would be unreachable until the binding
+        ends."""
         for wish in wishes:
             for key in self._replaced(known, wish):
                 binding = known[key]
@@ -312,8 +316,8 @@ class Registrar:
         return self._ordered(self._valid(aor, now))
 
     def reach(self, aor: str, now: float) -> list[Binding]:
-        """As :meth:`lookup`, but a phone with several flows only by its newest one: it rings once
-        (RFC 5626 section 6)."""
+        """Bindings as of :meth:`lookup`, but a phone with several flows by its newest one only:
+        it rings once (RFC 5626 section 6)."""
         found: list[Binding] = []
         for binding in sorted(self._valid(aor, now).values(), key=lambda b: -b.registered_at):
             seen = {other.instance for other in found} - {None}
@@ -322,7 +326,7 @@ class Registrar:
         return self._ordered({binding.key: binding for binding in found})
 
     def patience(self, flow: Flow) -> float | None:
-        """How long a connection may be silent; None if no binding needs it."""
+        """Seconds that a silent connection is kept; None if no binding needs it."""
         users = self._on_connection.get(flow)
         if users is None:
             return None
@@ -365,8 +369,8 @@ class Registrar:
         return {aor: self._drop(aor, flow, now) for aor in list(self._on_connection.get(flow, ()))}
 
     def forget(self, aor: str) -> Registration:
-        """Nobody is to be reached there any more: what was registered, and the connections that
-        nothing needs now."""
+        """Remove all bindings of an address of record that nothing leads to any more, and
+        release the connections that nothing else needs."""
         self._lost.pop(aor, None)
         gone = tuple(self._bindings.get(aor, {}).values())
         self._keep(aor, {})
@@ -425,7 +429,8 @@ class Registrar:
         return sorted(bindings.values(), key=lambda b: (-b.q, -b.registered_at))
 
     def ok_fields(self, registration: Registration, now: float) -> list[tuple[bytes, bytes]]:
-        """What the 200 says: each binding with the seconds that it has left."""
+        """Fields of the 200: each binding with the seconds that it has left (section 10.3 step
+        8)."""
         fields = []
         for binding in registration.bindings:
             left = max(0, round(binding.expires_at - now))
@@ -466,7 +471,7 @@ def _key(contact: bytes, instance: str | None, reg_id: int | None) -> bytes:
 
 
 def _is_same(wish: _Wish, binding: Binding) -> bool:
-    """Whether a Contact stands for this binding."""
+    """True if a Contact stands for this binding."""
     if wish.key == binding.key:
         return True
     if wish.instance is None or binding.instance is None:
@@ -477,10 +482,10 @@ def _is_same(wish: _Wish, binding: Binding) -> bool:
 
 
 def _reg_id(contact: NameAddr, request: Request) -> int | None:
-    """Which flow of the phone this is, if it and all proxies between can do outbound.
+    """The number of the phone's flow, if it and all proxies between support outbound.
 
     Raises:
-        SipError: 439, it came through a proxy that can't (RFC 5626 section 6).
+        SipError: 439, it came through a proxy that doesn't (RFC 5626 section 6).
     """
     asked = contact.params.get("reg-id")
     number = None if asked is None else grammar.number(octets(asked), 2**31 - 1)

@@ -29,7 +29,7 @@ _RACK = re.compile(rb"([0-9]{1,10})[ \t]+([0-9]{1,10})[ \t]+(" + grammar.TOKEN +
 
 
 class Supported:
-    """What a request's Require and Supported say of 100rel."""
+    """Support of 100rel, by the Require and Supported of a request."""
 
     __slots__ = ("allowed", "required")
 
@@ -38,7 +38,7 @@ class Supported:
         self.allowed = self.required or OPTION in request.option_tags(b"supported")
 
     def wants(self, status: int, body: bytes, *, offered: bool) -> bool:
-        """Whether a provisional response goes out reliably: when the caller insists, and when it
+        """True if a provisional response must be sent reliably: the caller requires it, or it
         carries a description that must not get lost. The first reliable response to an INVITE
         without an offer would have to carry one (RFC 3262 section 5), which ours don't."""
         return status > 100 and offered and (self.required or (self.allowed and bool(body)))
@@ -94,7 +94,7 @@ class ReliableSender:
         self._invite.arm(TIMEOUT, now, _give_up, (self, self._rseq))
 
     def defers(self, final: Response) -> bool:
-        """Whether a 2xx has to wait: not before a description that was sent is acknowledged
+        """True if a 2xx must wait: a description that was sent has not been acknowledged yet
         (section 3)."""
         if self._unacknowledged is None or not self._unacknowledged.body:
             return False
@@ -102,7 +102,7 @@ class ReliableSender:
         return True
 
     def proceed(self, now: float) -> None:
-        """The response that waited for its PRACK has it: go on with what waits behind it."""
+        """The PRACK came: send the next response that waits."""
         self._unacknowledged = None
         self._rseq += 1
         final, self._deferred = self._deferred, None
@@ -112,7 +112,7 @@ class ReliableSender:
             self.send(self._waiting.popleft(), now)
 
     def awaits(self, request: Request) -> bool:
-        """Whether a PRACK is for the response that waits for one.
+        """True if a PRACK acknowledges the response that waits for one.
 
         Raises:
             ParseError: 400, RAck is missing or malformed.
@@ -131,6 +131,7 @@ class ReliableSender:
         return self._unacknowledged is not None and rseq == self._rseq
 
     def repeat(self, rseq: int, now: float) -> None:
+        """Retransmit the response until its PRACK comes."""
         if self._unacknowledged is not None and self._is_due(rseq):
             self._invite.transmit(self._unacknowledged, now)
             self._interval *= 2
@@ -152,7 +153,7 @@ def _give_up(armed: tuple[ReliableSender, int], now: float) -> None:
 
 
 class ReliableReceiver:
-    """What reliable responses to our INVITE have come, for each fork of it."""
+    """Reliable provisional responses to our INVITE, in their order, for each fork."""
 
     __slots__ = ("_last",)
 
@@ -160,8 +161,8 @@ class ReliableReceiver:
         self._last: dict[str | None, int] = {}
 
     def is_news(self, response: Response) -> bool:
-        """Whether a provisional response is to be dealt with: any unreliable one, and the
-        reliable ones in their order, each once (section 4)."""
+        """True if a provisional response must be handled: any unreliable one, and each reliable
+        one once, in order (section 4)."""
         rseq = rseq_of(response)
         if rseq is None:
             return True
@@ -182,7 +183,7 @@ def rseq_of(response: Response) -> int | None:
     return number or None
 
 
-def acknowledge(stack: Stack, dialog: Dialog, response: Response, now: float) -> None:
+def acknowledge_provisional(stack: Stack, dialog: Dialog, response: Response, now: float) -> None:
     """Send the PRACK of a reliable response in its early dialog (section 4)."""
     fields = [(b"RAck", b"%d %d INVITE" % (rseq_of(response) or 0, response.cseq.number))]
     stack.send_in_dialog(dialog, "PRACK", fields, b"", None, now)

@@ -10,24 +10,29 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import dns.asyncresolver
 import dns.exception
 import dns.resolver
+from dns.name import Name
+from dns.rdata import Rdata
+from dns.rdtypes.IN.A import A
+from dns.rdtypes.IN.AAAA import AAAA
+from dns.rdtypes.IN.NAPTR import NAPTR
+from dns.rdtypes.IN.SRV import SRV
 
 from sip.locating import Naptr, Question, Reach, Record, Srv, Target, locate
 from sip.uri import Uri
 
 QUESTION_SECONDS = 2.0
-"""How long one question may take, over all name servers."""
+"""Timeout of one question, over all name servers."""
 MAX_QUESTIONS = 40
 """For one URI; a zone that leads from name to name for ever ends here."""
 MIN_TTL_SECONDS = 5.0
 """A zone with TTL 0 would have us ask for each call."""
 MAX_TTL_SECONDS = 3_600.0
 NEGATIVE_SECONDS = 30.0
-"""What isn't there is asked for again so soon."""
+"""Seconds after which a name that isn't there is asked for again."""
 FAILED_SECONDS = 5.0
 """After name servers have failed, old answers do for so long."""
 MAX_ANSWERS = 10_000
@@ -35,7 +40,7 @@ MAX_ANSWERS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a question found, and until when it holds (the loop's time)."""
+    """The records that a question found, and the loop's time until which they hold."""
 
     records: Sequence[Record]
     until: float
@@ -98,6 +103,7 @@ class Resolver:
         return found or []
 
     def close(self) -> None:
+        """Stop all questions that are under way."""
         for task in self._asking.values():
             task.cancel()
 
@@ -145,7 +151,8 @@ class Resolver:
             return Answer(records, now + FAILED_SECONDS), str(error) or type(error).__name__
         ttl = 0 if found.rrset is None else found.rrset.ttl
         until = now + min(max(ttl, MIN_TTL_SECONDS), MAX_TTL_SECONDS)
-        return Answer([_record(question.kind, data) for data in found], until), None
+        records = [record for data in found if (record := _record(data)) is not None]
+        return Answer(records, until), None
 
     async def _not_in_dns(self, question: Question) -> tuple[Answer, None]:
         """A name that the DNS doesn't know may stand in the hosts file of this machine."""
@@ -172,10 +179,10 @@ class Resolver:
         return self._asker
 
 
-def _record(kind: str, data: Any) -> Record:
-    """What dnspython found, in our words."""
-    match kind:
-        case "NAPTR":
+def _record(data: Rdata) -> Record | None:
+    """A record of dnspython's as one of ours; None for a type that wasn't asked for."""
+    match data:
+        case NAPTR():
             return Naptr(
                 data.order,
                 data.preference,
@@ -183,11 +190,13 @@ def _record(kind: str, data: Any) -> Record:
                 data.service.decode("ascii", "replace"),
                 _name(data.replacement),
             )
-        case "SRV":
+        case SRV():
             return Srv(data.priority, data.weight, data.port, _name(data.target))
-    return str(data.address)
+        case A() | AAAA():
+            return str(data.address)
+    return None
 
 
-def _name(name: Any) -> str:
+def _name(name: Name) -> str:
     """Without the last dot; the root is nothing."""
     return str(name.to_text(omit_final_dot=True)).lower().strip(".")

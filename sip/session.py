@@ -1,8 +1,8 @@
 """INVITE sessions: one leg of a call from its INVITE to its BYE (RFC 3261 sections 13 to 15).
 
 A session has one dialog and at most one INVITE under way in each direction. Its owner commands it
-with telephone verbs and hears of it by the events of :mod:`sip.events`; after :meth:`bye`,
-:meth:`cancel` or :meth:`reject` the owner hears nothing more, whatever late messages still come.
+with telephone verbs and is told of it by the events at the end of this module; after `bye`,
+`cancel` or `reject` the owner is told nothing more.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from sip.message import Request, Response
 from sip.peer import Peer
 from sip.referral import Referral
 from sip.refresher import Refresher
-from sip.reliable import acknowledge as acknowledge_provisional
-from sip.reliable import rseq_of
+from sip.reliable import acknowledge_provisional, rseq_of
 from sip.stack import Stack
 from sip.transaction_layer import ClientTransaction, ServerTransaction
 
@@ -91,13 +90,13 @@ class Session:
         self.incoming: IncomingInvite | None = None
         self.outgoing: OutgoingInvite | None = None
         self.owner: SessionOwner | None = None
-        """The party that the events are for; None: nobody is told."""
+        """The party that the events are for; None: no event is told."""
         self.sound: object = None
-        """What the owner and the peer agree on for it; the session only carries it."""
+        """The owner's record of how the sound is secured; the session only carries it."""
         self.local_description = b""
-        """What we said last in an offer or answer that both sides agreed to."""
+        """Our SDP of the last offer and answer."""
         self.remote_description = b""
-        """What the peer said, by which a mere refresh is known."""
+        """The peer's SDP of the last offer and answer, by which a mere refresh is known."""
         self.referral: Referral | None = None
         self.peer = Peer()
         self.refresher = Refresher(stack, self.peer)
@@ -107,13 +106,7 @@ class Session:
 
     # Commands: the called side
 
-    def progress(
-        self,
-        status: int,
-        now: float,
-        body: bytes = b"",
-        extra: Fields = (),
-    ) -> None:
+    def progress(self, status: int, now: float, body: bytes = b"", extra: Fields = ()) -> None:
         """Send a provisional response; with a body it carries early media."""
         incoming = self.incoming
         if incoming is None or incoming.answered or incoming.waiting_for_ack:
@@ -137,9 +130,8 @@ class Session:
             self.agreed(body, incoming.request.description)
         else:  # our offer, which the ACK will answer
             self.local_description = body or self.local_description
-        self.respond(
-            200, None, body, (*extra, *self.refresher.agree(self, incoming.request, now)), now
-        )
+        interval = self.refresher.agree(self, incoming.request, now)
+        self.respond(200, None, body, (*extra, *interval), now)
 
     def reject(
         self, status: int, now: float, reason: str | None = None, extra: Fields = ()
@@ -154,6 +146,7 @@ class Session:
     def respond(
         self, status: int, reason: str | None, body: bytes, extra: Fields, now: float
     ) -> None:
+        """Send a final response to the INVITE that came."""
         assert self.incoming is not None
         self.incoming.respond(self._response(status, reason, body, extra), now)
 
@@ -181,6 +174,7 @@ class Session:
         )
 
     def agreed(self, local: bytes, remote: bytes) -> None:
+        """Remember the descriptions of an offer and its answer."""
         if local and remote:
             self.local_description, self.remote_description = local, remote
 
@@ -226,23 +220,24 @@ class Session:
 
     @property
     def confirmed(self) -> bool:
+        """True between the 2xx and the BYE."""
         return self.state is State.CONFIRMED
 
     @property
     def offers(self) -> bool:
-        """Whether an INVITE of ours awaits its final response."""
+        """True if an INVITE of ours awaits its final response."""
         return self.outgoing is not None and not self.outgoing.over
 
     @property
     def pending(self) -> bool:
-        """Whether an INVITE of either direction awaits its final response or its ACK."""
+        """True if an INVITE of either direction awaits its final response or its ACK."""
         if self.offers:
             return True
         return self.waits_for_ack or (self.incoming is not None and not self.incoming.answered)
 
     @property
     def waits_for_ack(self) -> bool:
-        """Whether our 2xx isn't acknowledged yet."""
+        """True if our 2xx has not been acknowledged yet."""
         return self.incoming is not None and self.incoming.waiting_for_ack
 
     def info(self, content_type: bytes, body: bytes, now: float) -> None:
@@ -295,6 +290,7 @@ class Session:
     # What the INVITE that we sent says
 
     def invite_progress(self, response: Response, now: float) -> None:
+        """A provisional response above 100 came."""
         if self.state is not State.EARLY:
             return
         if rseq_of(response) is not None:
@@ -319,6 +315,7 @@ class Session:
             self.agreed(self.outgoing.offer, response.description)
 
     def invite_answered(self, invite: OutgoingInvite, response: Response, now: float) -> None:
+        """A 2xx came, to the INVITE or a re-INVITE."""
         if self.state is State.ENDED:  # a re-INVITE that our BYE overtook
             invite.acknowledge(b"", now)
             return
@@ -343,6 +340,7 @@ class Session:
             self.tell(ReinviteAnswered(self, response) if again else Answered(self, response))
 
     def invite_refused(self, status: int, response: Response | None, now: float) -> None:
+        """A final response of 300 or above came, or none within the time."""
         if self.state is State.EARLY:
             self.tell(Refused(self, status, response))
             self.end(now)
@@ -369,14 +367,14 @@ class Session:
             self.tell(Acknowledged(self, request))
 
     def trusts(self, flow: Flow) -> bool:
-        """Whether a request from another host than before may be the peer's: whoever has learnt
-        the tags could hang up otherwise."""
+        """True if a request that comes from another host than before may be the peer's: a
+        stranger who has learnt the tags could hang up otherwise."""
         if self._trusts is None or self._trusts(flow):
             return True
         return not self.dialog.pinned and self.dialog.names_host(flow.remote[0])
 
     def changes_nothing(self, request: Request) -> bool:
-        """Whether it only refreshes the session: the other leg needn't hear of it."""
+        """True if an offer only refreshes the session: the other leg needn't be asked."""
         return bool(request.description) and request.description == self.remote_description
 
     def open_incoming(self, transaction: ServerTransaction, now: float) -> None:
@@ -426,6 +424,7 @@ class Session:
     def finish_update(
         self, transaction: ServerTransaction, status: int, body: bytes, now: float
     ) -> None:
+        """Answer an UPDATE, with our description if it carried an offer."""
         request = transaction.request
         extra = self.refresher.agree(self, request, now) if status == 200 else ()
         response = self._response(status, None, body, extra, request)
@@ -439,25 +438,30 @@ class Session:
             self.referral.tell(100, now)
 
     def refuse_refer(self, status: int, flow: Flow, now: float) -> None:
+        """Answer a REFER by a refusal."""
         if self.referral is not None:
             self.stack.reply(self.referral.request, flow, status, now)
             self.referral = None
 
     def referral_over(self, now: float) -> None:
+        """No more NOTIFYs of the REFER are due: a BYE that waited for them is sent."""
         self.referral = None
         self._send_deferred_bye(now)
 
     # What the session timer says
 
     def refresh(self, now: float) -> None:
+        """Refresh the session: half of its interval is over (RFC 4028 section 7.4)."""
         self.refresher.refresh(self, now)
 
     def expired(self, now: float) -> None:
+        """End the session: it was not refreshed in time (RFC 4028 section 10)."""
         self.lost(408, now, expired=True)
 
     # In-dialog requests of ours that aren't INVITEs
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Take the answer to our INFO, UPDATE or BYE."""
         if transaction.request.method == "INFO" and response.status != 481:
             self.tell(InfoAnswered(self, response.status))
         elif response.status in (408, 481):
@@ -468,6 +472,7 @@ class Session:
                 self.tell(Refreshed(self))
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        """Take the timeout or transport failure of our INFO, UPDATE or BYE."""
         if transaction.request.method == "INFO":
             self.tell(InfoAnswered(self, status))  # met in phones that know no INFO, and talk on
         else:
@@ -493,7 +498,7 @@ class Session:
 
 
 class _OfSession(Struct, frozen=True):
-    """What every event of a session begins with."""
+    """The session that an event belongs to."""
 
     session: Session
 
@@ -560,8 +565,8 @@ class InfoReceived(_OfSession, frozen=True):
 
 
 class InfoAnswered(_OfSession, frozen=True):
-    """What became of an INFO of ours: the final status, 408 or 503 if there was no answer. The
-    session goes on."""
+    """The final status of an INFO of ours, 408 or 503 if there was no answer. The session goes
+    on."""
 
     status: int
 
@@ -580,9 +585,8 @@ class Referred(_OfSession, frozen=True):
 
 
 class HungUp(_OfSession, frozen=True):
-    """The session is over: a BYE came (`status` 0), or the peer can no longer be reached: an
-    in-dialog request failed with `status`, our 2xx got no ACK (408), or nobody refreshed it in
-    time (`expired`)."""
+    """The end of the session: a BYE came (`status` 0), an in-dialog request failed with
+    `status`, our 2xx got no ACK (408), or the session wasn't refreshed in time (`expired`)."""
 
     status: int
     request: Request | None

@@ -29,19 +29,19 @@ RETRY_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class SessionInterval:
-    """What we ask for and what we accept at least, in seconds."""
+    """Session interval that we ask for, and the least that we accept, in seconds (RFC 4028)."""
 
     preferred: int = 1800
     least: int = LEAST
 
     def request_fields(self, *, we_refresh: bool = True) -> Fields:
-        """Of our INVITE or UPDATE (section 7.1)."""
+        """Session-Expires and Min-SE of our INVITE or UPDATE (section 7.1)."""
         return _asking(max(self.preferred, self.least), self.least, we_refresh=we_refresh)
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a dialog's ends agreed on."""
+    """The session interval in seconds and the refresher's side, as both ends agreed on."""
 
     interval: int
     we_refresh: bool
@@ -76,8 +76,8 @@ def agree(request: Request, ours: SessionInterval) -> tuple[Terms, Fields]:
 
 
 def learn(response: Response) -> Terms | None:
-    """What a 2xx to our INVITE or UPDATE agrees to; None for a peer without timers, and for one
-    that says it so that it can't be read: its 2xx holds all the same."""
+    """The terms of a 2xx to our INVITE or UPDATE; None for a peer without timers, and for terms
+    that we would not keep."""
     try:
         found = _session_expires(response)
     except ParseError:
@@ -89,7 +89,8 @@ def learn(response: Response) -> Terms | None:
 
 
 def longer_interval(response: Response) -> Fields | None:
-    """What to ask for after a 422; None if it can't be understood or is too much (section 7.3)."""
+    """Fields for the next attempt after a 422; None if its Min-SE can't be read or is too long
+    (section 7.3)."""
     number = grammar.number(response.get(b"min-se") or b"", MOST)
     return None if number is None else _asking(max(number, LEAST), number, we_refresh=True)
 
@@ -143,6 +144,7 @@ class SessionTimer:
         self._arm(now)
 
     def stop(self) -> None:
+        """Stop: the session is over."""
         self._wheel.remove(self, self._slot)
         self._slot = None
 
@@ -190,6 +192,7 @@ class TimerWheel:
         return slot
 
     def remove(self, timer: SessionTimer, slot: int | None) -> None:
+        """Take a timer out of its slot."""
         timers = None if slot is None else self._slots.get(slot)
         if timers is not None and slot is not None:
             timers.pop(timer, None)
@@ -197,6 +200,7 @@ class TimerWheel:
                 del self._slots[slot]
 
     def turn(self, now: float) -> None:
+        """Call the timers of all slots that are due."""
         current = int(now // SLOT_SECONDS)
         for slot in [slot for slot in self._slots if slot <= current]:
             for timer in self._slots.pop(slot, ()):

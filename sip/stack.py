@@ -50,8 +50,8 @@ class Received(Struct, frozen=True):
 
 
 class Stack:
-    """What everything that sends has in common: answers and requests, CSeq, Via, Contact, tags,
-    transactions, timers and the queue of messages to write.
+    """Common services of all senders: answers and requests, CSeq, Via, Contact, tags, transactions,
+    timers and the queue of messages to write.
 
     Args:
         randbits: source of tags, branches and Call-IDs: so many random bits; it must not be
@@ -151,9 +151,9 @@ class Stack:
         self.layer.respond(transaction, response, now)
 
     def tag_for(self, request: Request) -> str:
-        """The To tag of every answer of ours to a request without one (section 8.2.7), which nobody
-        can guess. It depends on Call-ID and branch alone, so that the answers to an INVITE, to its
-        retransmissions and to its CANCEL, which has one Via only, agree (section 9.2)."""
+        """The To tag of every answer of ours to a request without one (section 8.2.7); it can't
+        be guessed. It depends on Call-ID and branch alone, so that the answers to an INVITE, to
+        its retransmissions and to its CANCEL, which has one Via only, agree (section 9.2)."""
         try:
             branch = octets(request.branch or "")
         except ParseError:  # it is answered all the same
@@ -193,6 +193,7 @@ class Stack:
     def send_bye(
         self, dialog: Dialog, credentials: Credentials | None, extra: Fields, now: float
     ) -> None:
+        """Send a BYE; its answer changes nothing any more."""
         self.send_in_dialog(dialog, "BYE", extra, b"", credentials, now)
 
     def next_attempt(self, dialog: Dialog, request: Request, changed: Fields) -> Request:
@@ -221,7 +222,7 @@ class Stack:
             dialog.contact = self.contact(new, sips=sips)
 
     def next_flow(self, dialog: Dialog) -> Flow:
-        """Where the dialog's next request goes (RFC 3261 section 12.2.1.1)."""
+        """The flow of the dialog's next request (RFC 3261 section 12.2.1.1)."""
         if dialog.pinned and not dialog.route_set:
             return dialog.flow
         try:
@@ -235,7 +236,7 @@ class Stack:
     # Fields, tags and the queue
 
     def contact(self, flow: Flow, *, sips: bool = False) -> bytes:
-        """Our Contact for whom this flow reaches."""
+        """Our Contact field value for peers that are reached by this flow."""
         host, port = self._sent_by(flow)
         named = _SIPS_TRANSPORT if sips else _CONTACT_TRANSPORT
         return b"%s:%s:%d%s>" % (
@@ -274,7 +275,7 @@ class Stack:
         return f"{self._randbits(64):016x}"
 
     def octets(self, count: int) -> bytes:
-        """For a key."""
+        """Random octets, for a key."""
         return self._randbits(8 * count).to_bytes(count)
 
     def pick(self, limit: int) -> int:
@@ -282,12 +283,13 @@ class Stack:
         return self._randbits(32) % limit
 
     def send(self, message: bytes, flow: Flow) -> None:
+        """Queue a message to be written."""
         if self.tap is not None:
             self.tap(message, flow, True)
         self._out.append((message, flow))
 
     def to_send(self) -> list[tuple[bytes, Flow]]:
-        """What to write, in order; the caller owns the list."""
+        """Messages to write, in order, each with its flow; the caller owns the list."""
         out, self._out = self._out, []
         return out
 
@@ -328,9 +330,11 @@ class _Sender:
 
 
 def _redirected(flow: Flow, hop: Address) -> Flow:
-    """Where a dialog's peer wants its requests: for a connection, one that we open ourselves.
+    """The flow to the address that a dialog's peer names: over TCP, a connection that we open
+    ourselves.
 
-    What was proven by a certificate stays where it is (RFC 5923 section 9): elsewhere sits another.
+    A peer that was proven by a certificate stays where it is (RFC 5923 section 9): elsewhere sits
+    another.
     """
     if flow.remote == hop or flow.transport not in ("udp", "tcp"):
         return flow

@@ -31,7 +31,7 @@ OnReply = Callable[[Replied], None]
 
 @dataclass(frozen=True, slots=True)
 class StandaloneRequest:
-    """What a request outside any dialog says; nothing but its final answer follows from it."""
+    """A request outside any dialog, of which nothing but a final answer comes."""
 
     method: str
     flow: Flow
@@ -66,6 +66,7 @@ class Errand:
         self._transaction: ClientTransaction | None = None
 
     def send(self, request: Request, now: float) -> None:
+        """Send the request."""
         self._transaction = self._stack.layer.send_request(request, self._flow, self, now)
 
     def give_up(self) -> None:
@@ -75,6 +76,7 @@ class Errand:
             self._stack.layer.abandon(self._transaction)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Take a response: the final answer, or a challenge."""
         if response.status < 200:
             return
         if response.status in (401, 407) and self._credentials is not None:
@@ -93,6 +95,7 @@ class Errand:
         self._conclude(response.status, response, now)
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        """Take the end of the transaction without a response: 408 or 503."""
         self._conclude(status, None, now)
 
     def _conclude(self, status: int, response: Response | None, now: float) -> None:

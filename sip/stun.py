@@ -21,7 +21,7 @@ _FAMILY = {4: 1, 6: 2}
 
 
 def is_stun(data: bytes) -> bool:
-    """Whether a datagram is STUN: its first two bits are zero, which no SIP message's are."""
+    """True if a datagram is STUN: its first two bits are zero, which no SIP message's are."""
     return len(data) >= _HEADER.size and data[0] < 2
 
 

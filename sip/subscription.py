@@ -1,8 +1,8 @@
 """Event subscriptions, the notifier's side (RFC 6665 section 4.2).
 
-A subscription is a dialog of its own. Whoever subscribed gets a NOTIFY at once, at each change
-and at the end; at most one is under way, and what changes meanwhile is told by the next one,
-whose body is made when it is sent. So a slow subscriber misses steps, never the last state.
+A subscription is a dialog of its own. The subscriber gets a NOTIFY at once, at each change and at
+the end; at most one is under way, and changes meanwhile are told by the next one, whose body is
+made when it is sent. So a slow subscriber misses steps, never the last state.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ MIN_EXPIRES = 60
 """Seconds; a phone that asks for less would load us more than its calls do."""
 MAX_EXPIRES = 7_200
 SWEEP_SECONDS = 1.0
-"""How often it is looked what ran out. Subscriptions last for as many different lengths as phones
-like, so they don't go into the timers, which want few."""
+"""Interval of the search for subscriptions that ran out. They last for as many different lengths
+as phones like, so they don't go into the timers, which want few."""
 
 SUBSCRIPTION_GONE = frozenset({404, 405, 408, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501,
                                604})  # fmt: skip
@@ -54,7 +54,7 @@ class Package:
     """Least time between two NOTIFYs of a subscription; changes meanwhile wait for it."""
 
     def accepted_by(self, request: Request) -> bool:
-        """Whether a SUBSCRIBE's Accept admits the package's bodies; without one it does."""
+        """True if a SUBSCRIBE's Accept admits the package's bodies; without an Accept it does."""
         accepted = request.get_list(b"accept")
         types = {value.partition(b";")[0].strip(grammar.LWS).lower() for value in accepted}
         main = self.content_type.partition(b"/")[0]
@@ -69,7 +69,7 @@ class EventField(NamedTuple):
 
     @classmethod
     def of(cls, request: Request) -> EventField:
-        """What a SUBSCRIBE is for; package b"" if it doesn't say.
+        """The Event of a SUBSCRIBE; package b"" if it has none.
 
         Raises:
             ParseError: 400, malformed.
@@ -134,7 +134,7 @@ class Subscription:
 
     @property
     def over(self) -> bool:
-        """Whether it has ended; a last NOTIFY may still be under way."""
+        """True if it has ended; a last NOTIFY may still be under way."""
         return self._reason is not None
 
     # Commands
@@ -231,10 +231,12 @@ class Subscription:
         stack.send_in_dialog(self.dialog, "NOTIFY", fields, body, None, now, self)
 
     def rested(self, now: float) -> None:
+        """The least time between two NOTIFYs is over."""
         self._resting = False
         self._notify_if_due(now)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Take the answer to a NOTIFY."""
         self._under_way = False
         if response.status in SUBSCRIPTION_GONE:
             self._lost()
@@ -242,7 +244,7 @@ class Subscription:
             self._notify_if_due(now)
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
-        """Nobody answers: nobody is there (section 4.2.2)."""
+        """Take the timeout of a NOTIFY: the subscriber is gone (section 4.2.2)."""
         self._under_way = False
         self._lost()
 
@@ -306,10 +308,11 @@ class Subscriptions:
         return len(self._dialogs)
 
     def get(self, dialog_id: DialogId) -> Subscription | None:
+        """The subscription of a dialog."""
         return self._dialogs.get(dialog_id)
 
     def use(self, flow: Flow) -> bool:
-        """Whether a subscription lives on a flow; looks at all of them."""
+        """True if a subscription lives on a flow; looks at all of them."""
         return self._dialogs.use(flow)
 
     def open(

@@ -1,9 +1,9 @@
-"""Deadlines of many small machines, without a heap.
+"""Timers of many small machines, without a heap.
 
 SIP's timers have few distinct lengths (0.5, 1, 2, 4, 5, 32 s ...), and timers of one length fall
 due in the order in which they were armed. So each length has a queue of its own: arming is an
-append, and the next deadline is the smallest of a handful of heads. Timers are never taken back;
-whoever gets one that no longer matters ignores it.
+append, and the next deadline is the smallest of a handful of heads. Timers are never taken back; a
+callback that finds its timer outdated ignores it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Timers:
             self._next = deadline
 
     def next_deadline(self) -> float | None:
-        """When :meth:`due` has something to give; None if nothing is armed."""
+        """The deadline of the timer that is due first; None if none is armed."""
         return self._next
 
     def due(self, now: float) -> Iterator[tuple[float, Callback, object]]:

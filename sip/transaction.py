@@ -27,7 +27,7 @@ T1 = 0.5
 T2 = 4.0
 """Longest interval between retransmissions, seconds."""
 T4 = 5.0
-"""How long a message may stay in the network, seconds."""
+"""Longest time for which a message stays in the network, in seconds."""
 TIMEOUT = 64 * T1
 """Timers B, F, H, J, L, M, seconds."""
 
@@ -45,7 +45,7 @@ class State(Enum):
 
 
 class Input(IntEnum):
-    """What can happen to a transaction."""
+    """Inputs of a transaction: messages, timers and failures."""
 
     PROVISIONAL = 1
     """1xx: received by a client, sent by a server's user."""
@@ -73,7 +73,7 @@ class Input(IntEnum):
 
 
 class Action(IntEnum):
-    """What a step asks of the transaction layer."""
+    """Actions that a step asks of the transaction layer."""
 
     SEND = 1
     """Send the response that the user handed over, and keep it."""

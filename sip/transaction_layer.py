@@ -43,7 +43,7 @@ Key = tuple[str | int | None, ...]
 
 
 class ClientUser(Protocol):
-    """Who sent a request and waits for what comes of it."""
+    """The sender of a request, which takes its responses or its failure."""
 
     def on_response(
         self, transaction: ClientTransaction, response: Response, now: float
@@ -55,7 +55,7 @@ class ClientUser(Protocol):
 
 
 class ServerUser(Protocol):
-    """Who answers an INVITE."""
+    """The session that answers an INVITE."""
 
     def on_cancel(self, request: Request, now: float) -> None: ...
 
@@ -89,7 +89,8 @@ class ClientTransaction:
         self.request = request
         self.flow = flow
         self.fallback: Flow | None = None
-        """By UDP, for a request that was too big for it and finds nobody by TCP."""
+        """The UDP flow for a request that was too large for UDP, if nothing answers by TCP (RFC
+        3261 section 18.1.1)."""
         self.message: bytes = bytes(request)
         self.user = user
         self.repeats = 0
@@ -124,7 +125,7 @@ class ServerTransaction:
 
     @property
     def answered(self) -> bool:
-        """Whether a final response has been sent."""
+        """True if a final response was sent."""
         return self.state not in (State.TRYING, State.PROCEEDING)
 
 
@@ -209,7 +210,7 @@ class TransactionLayer:
         transaction.message = bytes(transaction.request)
 
     def receive_response(self, response: Response, now: float) -> bool:
-        """Whether the response belonged to a transaction (RFC 3261 section 17.1.3)."""
+        """Take a response; True if it belonged to a transaction (RFC 3261 section 17.1.3)."""
         transaction = self._clients.get((response.branch, response.cseq.method))
         if transaction is None:
             return False
@@ -234,7 +235,8 @@ class TransactionLayer:
         return (branch, host, None if port is None else int(port), method) in self._servers
 
     def receive_request(self, request: Request, now: float) -> bool:
-        """Whether the request was a repetition, or an ACK, that its transaction has dealt with."""
+        """Take a request; True if it was a retransmission or an ACK that its transaction has
+        dealt with."""
         if request.method == "ACK":
             transaction = self.find_server(request)
             if transaction is None or transaction.state is State.ACCEPTED:
@@ -248,7 +250,7 @@ class TransactionLayer:
         return True
 
     def is_merged(self, request: Request) -> bool:
-        """Whether the same request came by another path (RFC 3261 section 8.2.2.2)."""
+        """True if the same request came by another path (RFC 3261 section 8.2.2.2)."""
         return _merge_key(request) in self._merged
 
     def open_server(self, request: Request, flow: Flow) -> ServerTransaction:

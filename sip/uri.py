@@ -96,7 +96,7 @@ class Uri(Struct, frozen=True, gc=False):
         return value.lower() if value else None
 
     def equivalent(self, other: Uri) -> bool:
-        """Whether both name the same resource (RFC 3261 section 19.1.4)."""
+        """True if both URIs name the same resource (RFC 3261 section 19.1.4)."""
         mine = (self.scheme, self.user, self.password, self.host, self.port)
         if mine != (other.scheme, other.user, other.password, other.host, other.port):
             return False

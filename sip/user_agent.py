@@ -37,7 +37,7 @@ MAX_SESSIONS = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What an INVITE of ours says."""
+    """The fields of an INVITE of ours."""
 
     flow: Flow
     uri: bytes
@@ -53,13 +53,13 @@ class Invitation:
     parts: tuple[BodyPart, ...] = ()
     """Body parts that go along with the offer, such as the caller's location."""
     trusts: Callable[[Flow], bool] | None = None
-    """Whether requests of the dialog may come from there, when it isn't the host that `flow`
-    leads to; None: from anywhere."""
+    """True for a flow by which requests of the dialog may come although it leads to another host
+    than `flow`; None: any flow."""
 
 
 @dataclass(slots=True)
 class Counters:
-    """What happened so far that nobody asked for."""
+    """Messages that were dropped or went wrong since the start."""
 
     malformed: int = 0
     stray_responses: int = 0
@@ -70,10 +70,11 @@ class UserAgent:
     """Registrar side, UAS and UAC in one; a B2BUA joins its sessions.
 
     Args:
-        randbits: source of tags, branches and Call-IDs; must not be guessable in production.
+        randbits: source of tags, branches and Call-IDs; it must not be guessable in production.
         sent_by: the host and port by which a peer on this flow reaches us.
         server: value of Server and User-Agent.
-        session_interval: of our sessions' timers; None: they have none.
+        session_interval: of our sessions' timers (RFC 4028); None: they have none.
+        max_sessions: above it new INVITEs get 503.
     """
 
     def __init__(
@@ -124,17 +125,19 @@ class UserAgent:
                 self._refuse_malformed(error, flow)
 
     def expire(self, now: float) -> None:
+        """Do what is due at `now`."""
         self.stack.timers.expire(now)
 
     def next_deadline(self) -> float | None:
+        """The time at which :meth:`expire` has something to do; None: never."""
         return self.stack.timers.next_deadline()
 
     def to_send(self) -> list[tuple[bytes, Flow]]:
-        """What to write, in order; the caller owns the list."""
+        """Messages to write, in order, each with its flow; the caller owns the list."""
         return self.stack.to_send()
 
     def events(self) -> list[Event]:
-        """What happened, in order; the caller owns the list."""
+        """Events since the last call, in order; the caller owns the list."""
         events, self._events = self._events, []
         return events
 
@@ -143,12 +146,12 @@ class UserAgent:
         self.stack.layer.transport_failed(flow, now)
 
     def uses(self, flow: Flow) -> bool:
-        """Whether a dialog lives on a flow; looks at all of them."""
+        """True if a dialog lives on a flow; looks at all of them."""
         return self.subscriptions.use(flow) or self._dialogs.use(flow)
 
     @property
     def sessions(self) -> int:
-        """How many dialogs live."""
+        """The number of sessions that live."""
         return len(self._dialogs)
 
     # Requests that come in
@@ -181,7 +184,8 @@ class UserAgent:
             self._tell(Received(request, flow))
 
     def _refusal(self, request: Request) -> SipError | None:
-        """Why a request outside any dialog can't be served, whoever sends it (section 8.2)."""
+        """The refusal of a request outside any dialog that isn't served for any sender (section
+        8.2); None if it can."""
         method = request.method
         if self.stack.layer.is_merged(request):
             return SipError(482)

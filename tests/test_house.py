@@ -13,7 +13,7 @@ PRODUCT = ("sip", "rtp", "billing", "smpp", "ivr_prompts", "softswitch")
 
 MAX_BODY_LINES = 60
 MAX_FILE_LINES = 600
-LONGER_FILES: dict[str, int] = {"rtp/control.py": 632, "sip/session.py": 652}
+LONGER_FILES: dict[str, int] = {"rtp/control.py": 632,}
 """Files that still break the limit, and how long they may be; none may be added."""
 LONGER_FUNCTIONS: dict[str, int] = {}
 """Functions that still break the limit, and how long they may be; none may be added."""
@@ -21,7 +21,7 @@ LONGER_FUNCTIONS: dict[str, int] = {}
 WRITTEN_ANY = 109
 """Each that stays has its reason beside it. This number may only fall."""
 
-WITHOUT_DOCSTRING = {"sip": 104, "rtp": 75, "billing": 128}
+WITHOUT_DOCSTRING = {"sip": 36, "rtp": 75, "billing": 128}
 """Public classes, functions and methods without a docstring. These numbers may only fall."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

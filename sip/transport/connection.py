@@ -16,7 +16,7 @@ MAX_UNSENT_BYTES = 1 << 20
 HANDSHAKE_SECONDS = 10.0
 """A TLS handshake of phones over a bad network takes two; a stranger may hold a slot this long."""
 SHUTDOWN_SECONDS = 2.0
-"""How long the end of a TLS connection may take."""
+"""Longest time for the orderly end of a TLS connection."""
 KEEPALIVE = (
     (socket.TCP_KEEPIDLE, 60),
     (socket.TCP_KEEPINTVL, 15),
@@ -28,31 +28,31 @@ PONG = b"\r\n"
 
 
 class Framing(Protocol):
-    """How messages lie in the octets of a connection; one for each connection."""
+    """Cutting of the octets of a connection into messages; one object for each connection."""
 
     @property
     def waiting(self) -> bool:
-        """Whether something has begun that isn't whole."""
+        """True if a message has begun that isn't whole yet."""
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will be read or written."""
+        """True if nothing more will be read or written."""
 
     def feed(self, data: bytes) -> list[bytes | Ping]:
-        """What has become whole; raises ParseError when nothing more can be read."""
+        """Yield messages that have become whole. Raises ParseError when the stream is broken."""
 
     def wrap(self, message: bytes) -> bytes:
         """A message as it stands on the wire."""
 
     def own_octets(self) -> bytes:
-        """What the framing itself has to say: the answer to a handshake, or to a ping."""
+        """Octets of the framing itself: the answer to a handshake, or to a ping."""
 
     def probe(self) -> bytes:
-        """What makes a living peer say something; empty if the framing has no such thing."""
+        """Octets that a living peer answers; b"" if the framing has none."""
 
 
 class Pool(Protocol):
-    """Who keeps the connections."""
+    """The table of connections, as a connection sees it."""
 
     loop: asyncio.AbstractEventLoop
 
@@ -84,13 +84,14 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.flow = flow
         self.names: frozenset[str] = frozenset()
-        """Of the peer's certificate, if it showed one that an authority vouches for."""
+        """Names in the peer's certificate, if it showed one that an authority vouches for."""
         self.heard_at = 0.0
-        """When the last octet came."""
+        """Loop time of the last octet."""
         self.message_at: float | None = None
-        """When the last whole message came."""
+        """Loop time of the last whole message."""
         self.began_at: float | None = None
-        """When what isn't whole yet began, or the connection if nothing has come."""
+        """Loop time at which the message that isn't whole yet began, or the connection if nothing
+        has come."""
         self.closing_at: float | None = None
 
     # What asyncio tells

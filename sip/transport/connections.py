@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Coroutine, Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 from sip.certificate import shows
 from sip.flow import Flow
@@ -25,8 +25,7 @@ from sip.transport.websocket import WebSocketFramer
 
 CONNECT_SECONDS = 5.0
 HOLD_OFF_SECONDS = 5.0
-"""After a failure nobody waits for the same peer again for so long: what is to go there fails at
-once, so that another target is tried."""
+"""After a failure, messages to the same peer fail at once for so long: another target is tried."""
 MAX_HELD_OFF = 10_000
 MAX_WAITING = 100
 """Messages for one connection that isn't open yet."""
@@ -48,11 +47,11 @@ class Keeper(Protocol):
         """Seconds that a connection may be silent because it is needed; None if it isn't."""
 
     def unlimited(self, host: str) -> bool:
-        """Whether this address may have as many connections as it likes."""
+        """True if this address may have as many connections as it likes."""
 
     @property
     def congested(self) -> bool:
-        """Whether reading should wait."""
+        """True if reading should wait."""
 
 
 class Connections:
@@ -82,7 +81,7 @@ class Connections:
         self.refused = 0
         """Connections that were one too many."""
         self.mistaken = 0
-        """Connections of ours whose peer turned out to be somebody else."""
+        """Connections of ours whose peer showed another's certificate."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -105,7 +104,7 @@ class Connections:
             accepted.close()
 
     def admit(self, host: str) -> bool:
-        """Whether a peer may open one more; it counts until :meth:`closed`."""
+        """True if a peer may open one more connection; it counts until :meth:`closed`."""
         held = self._of_host.get(host, 0)
         full = held >= self._limits.connections_per_address and not self._keeper.unlimited(host)
         if full or self._accepted >= self._limits.connections:
@@ -158,6 +157,7 @@ class Connections:
             self._sweeping = self.loop.call_later(self._limits.sweep_seconds, self._sweep)
 
     def closed(self, flow: Flow, connection: Connection) -> None:
+        """A connection is gone."""
         if flow.name is None:
             self._count(flow.remote[0], -1)
         if self._open.get(flow) is connection:
@@ -165,6 +165,7 @@ class Connections:
             self._keeper.flow_closed(flow)
 
     def arrived(self, message: bytes, flow: Flow, connection: Connection) -> None:
+        """A message came by a connection."""
         self._keeper.arrived(message, flow)
         if self._keeper.congested:
             connection.pause()
@@ -286,7 +287,7 @@ class Connections:
             connection.close()
         await asyncio.sleep(0)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

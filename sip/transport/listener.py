@@ -12,7 +12,7 @@ BACKLOG = 1_000
 """Connections that the kernel holds for us: phones that come back after a power cut."""
 ACCEPT_AT_ONCE = 100
 REST_SECONDS = 0.5
-"""How long nothing is accepted when the process has no file descriptor left."""
+"""Pause in accepting when the process has no file descriptor left."""
 
 
 class Listener:
@@ -49,6 +49,7 @@ class Listener:
             self._resting = self._loop.call_later(REST_SECONDS, self._watch)
 
     def close(self) -> None:
+        """Accept nothing more."""
         if self._resting is not None:
             self._resting.cancel()
         else:

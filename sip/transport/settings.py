@@ -1,4 +1,4 @@
-"""What transports are told: limits and files. It loads fast, for every command reads it."""
+"""Settings of transports: limits and files. The module loads fast, since every command reads it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What strangers may take of us.
+    """Limits of what strangers may occupy.
 
     Args:
         connections: of peers, in all.
         connections_per_address: an office behind one address has a phone on every desk.
-        first_message_seconds: until the first message must have come, and any other that has
-            begun: who sends an octet a second holds a connection no longer.
+        first_message_seconds: until the first message must have come, and any other that has begun:
+            a peer that sends an octet a second holds a connection no longer.
         idle_seconds: without a message, if neither a registration nor a dialog needs it.
-        sweep_seconds: how often all this is looked at.
+        sweep_seconds: interval at which all this is looked at.
     """
 
     connections: int = 10_000
@@ -36,11 +36,11 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """Where everything is.
+    """Certificates, keys and authorities of TLS.
 
     Args:
-        pairs: at least one; the first one serves clients that name nobody we know, and is shown
-            to peers that we call and that want a certificate of ours.
+        pairs: at least one; the first one serves clients that name nobody we know, and is shown to
+            peers that we call and that want a certificate of ours.
         client_ca: authorities (PEM) for certificates of clients; None: they aren't asked for any.
         trusted_ca: authorities (PEM) for the peers that we call; None: those of the system.
         minimum_version: "1.2" or "1.3".
@@ -53,5 +53,6 @@ class TlsSettings:
 
     @property
     def files(self) -> list[Path]:
+        """All files that are read; a change of one means to load all again."""
         found = [path for pair in self.pairs for path in (pair.certificate, pair.key)]
         return [*found, *filter(None, (self.client_ca, self.trusted_ca))]

@@ -149,7 +149,7 @@ def _explain(error: Exception, certificate: Path, key: Path, otherwise: str) -> 
 
 
 _Stamp = tuple[int, int, int]
-"""What changes when a file is written or another is put in its place."""
+"""A value that changes when the file is written or another is put in its place."""
 
 
 def _stamps(paths: list[Path]) -> list[_Stamp | None]:

@@ -56,6 +56,7 @@ class DatagramSocket:
             pass  # an ICMP error says nothing of which message it concerns; timers decide
 
     def sendto(self, data: bytes, remote: Address) -> None:
+        """Send a datagram, or queue it while the socket is full."""
         try:
             self._socket.sendto(data, remote)
         except BlockingIOError:
@@ -64,6 +65,7 @@ class DatagramSocket:
             self._loop.call_soon(self._failed, Flow("udp", self.local, remote))
 
     def close(self) -> None:
+        """Close the socket."""
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
 

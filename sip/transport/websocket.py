@@ -37,15 +37,17 @@ class WebSocketFramer:
             origins=allowed, subprotocols=[SUBPROTOCOL], max_size=max_message, logger=_SILENT
         )
         self._message: bytearray | None = None
-        """Of a message whose last fragment hasn't come."""
+        """Fragments of a message whose last one hasn't come."""
         self.over = False
 
     @property
     def waiting(self) -> bool:
+        """True if a message has begun that isn't whole yet."""
         return self._protocol.state is State.CONNECTING or self._message is not None
 
     def feed(self, data: bytes) -> list[bytes | Ping]:
-        """What has become whole; what can't be read ends the connection by itself."""
+        """Take octets, and yield messages that have become whole; octets that can't be read end
+        the connection."""
         found: list[bytes | Ping] = []
         if self.over:
             return found
@@ -84,6 +86,7 @@ class WebSocketFramer:
         return self.own_octets()
 
     def own_octets(self) -> bytes:
+        """Octets of the framing itself: the answer to a handshake or a ping, or a close."""
         written = self._protocol.data_to_send()
         self.over = self.over or b"" in written  # the library's mark for the end
         return b"".join(written)

@@ -161,7 +161,7 @@ class Server:
             self._directory_store,
             submitting(self._loop, self.switch.money.submit),
             epoch_ms,
-            refused_registrations=self.switch.refused_registrations,
+            refused_registrations=self.switch.reception.refused,
         )
         self._others = NewsRound(
             self._context,

@@ -44,7 +44,6 @@ from softswitch.process.watching import Publisher
 from softswitch.prompts.library import PromptLibrary
 from softswitch.reception.protection import RefusalLog, exempt_networks, log_bans
 from softswitch.reception.reception import Reception
-from softswitch.reception.refused_registrations import RefusedRegistrations
 from softswitch.reception.registration import RegistrationDesk
 from softswitch.services.conference_info import Participant
 from softswitch.services.dialog_info import LineDialog
@@ -125,7 +124,6 @@ class Switch:
         self.text_writer = rooms.text_writer(machine, books)
         self.line_texts = self._line_texts(machine, books)
         self.registrations = self._registration_desk(machine, books)
-        self.refused_registrations = RefusedRegistrations()
         self.reception = Reception(
             self.context,
             Addressing(config.own_hosts(), network.is_local),
@@ -134,7 +132,6 @@ class Switch:
             self.watchers,
             self.line_texts,
             self.live_calls,
-            self.refused_registrations,
         )
         self.publisher = self._publisher(hub)
 

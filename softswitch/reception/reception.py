@@ -4,7 +4,7 @@ fails closed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from sip.dialog import DialogId
@@ -56,7 +56,7 @@ class Reception:
     watchers: Watchers
     texts: LineTexts
     calls: LiveCalls
-    refused: RefusedRegistrations
+    refused: RefusedRegistrations = field(default_factory=RefusedRegistrations)
 
     def receive(self, event: Received | Resubscribed) -> None:
         """Serve a request, or answer why not."""

@@ -39,7 +39,7 @@ def exchange():
 
 @pytest.fixture
 def live(exchange):
-    refusals = exchange.switch.refused_registrations
+    refusals = exchange.switch.reception.refused
     context = Lines(None, None, None, None, None, refused_registrations=refusals)
     context.exchange = exchange
     return Live(context, exchange.switch, None, 0, None)

@@ -105,7 +105,7 @@ def test_the_caller_refreshes_by_update_at_half_time_and_the_call_goes_on():
 
 def test_a_peer_without_update_is_refreshed_by_the_same_offer_which_is_passed_on_to_nobody():
     talk, a, _ = timed()
-    a.refresher._allows_update = False
+    a.peer.allows_update = False
     talk.run(HALF_AN_HOUR)
     assert talk.messages()[:3] == ["A>B INVITE", "B>A 100 INVITE", "B>A 200 INVITE"]
     assert talk.told(ALICE) == ["Answered", "Refreshed"]

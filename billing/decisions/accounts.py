@@ -10,6 +10,7 @@ from billing.facts.account import TRANSITIONS, Account, Change
 from billing.facts.authorization import (
     BillingError,
     ChangeStatus,
+    Payment,
     PaymentConflict,
     SetAccount,
     StatusConflict,
@@ -22,7 +23,7 @@ SETTABLE = frozenset({"tariff", "name", "credit_limit_micros"})
 """Fields of an account that :class:`SetAccount` may change."""
 
 
-def top_up(book: Book, command: TopUp) -> Account:
+def top_up(book: Book, command: TopUp) -> Payment:
     """Post a payment, and what follows from it: a suspension for a debt ends, packages in their
     grace are renewed, numbers that were barred for a fee ring again.
 
@@ -39,15 +40,17 @@ def top_up(book: Book, command: TopUp) -> Account:
                 f"{format_amount(before.amount_micros)} {before.currency} to account "
                 f"{before.account_id}"
             )
-        return account
+        return Payment(account, counted_before=True, balance_micros=account.balance_micros)
     book.payments[transaction], _ = book.post(
         transaction, account.id, command.amount_micros, "topup", "cash", command.at
     )
+    paid = book.account(account.id).balance_micros
     # First of all it may be active again, so that the payment renews what waits in its grace.
     debts.after_rise(book, account.id, command.amount_micros, command.at)
-    packages.after_payment(book, account.id, command.at)
+    reopened = book.account(account.id).status != account.status
+    renewed = packages.after_payment(book, account.id, command.at)
     rentals.after_rise(book, account.id)
-    return book.account(account.id)
+    return Payment(book.account(account.id), False, paid, tuple(renewed), reopened)
 
 
 def set_account(book: Book, command: SetAccount) -> Account:

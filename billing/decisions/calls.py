@@ -28,7 +28,7 @@ from billing.facts.ledger import call_transaction
 from billing.facts.live_call import LiveCall
 from billing.facts.money import format_amount
 from billing.facts.rate import Rate
-from billing.facts.rating import answered, charge
+from billing.facts.rating import answered, charge, without_excess
 from billing.facts.reservation import FREE, SLICE_SECONDS, Slice, first_slice, next_slice
 
 
@@ -233,9 +233,13 @@ def close(book: Book, command: CloseCall) -> Settlement:
     call = book.calls.get(command.call_id)
     if call is None:
         return _closed_before(book, command)
+    cdr = command.cdr
+    if call.rate is not None or call.cost is not None:
+        talked = without_excess(cdr.duration_ms, command.tolerance_ms)
+        cdr = replace(cdr, duration_ms=talked)
     if call.coverage is not None:
-        call.coverage = covered_calls.settle(book, call, command.cdr)
-    cdr = rated(command.cdr, call)
+        call.coverage = covered_calls.settle(book, call, cdr)
+    cdr = rated(cdr, call)
     if call.account_id in book.accounts:
         book.reserve(call.account_id, -call.reserved_micros)
         _charge(book, call, cdr)

@@ -12,6 +12,7 @@ from billing.facts.authorization import (
     BillingError,
     CurrencyMismatch,
     InsufficientFunds,
+    Renewal,
 )
 from billing.facts.due import DueWork
 from billing.facts.money import format_amount
@@ -186,8 +187,10 @@ def _grace_ends_at(subscription: Subscription) -> int:
     return grace.boundary(subscription.ends_at, 1, subscription.zone)
 
 
-def after_payment(book: Book, account_id: int, at: int) -> None:
-    """A top-up renews what waits in its grace, from this moment on."""
+def after_payment(book: Book, account_id: int, at: int) -> list[Renewal]:
+    """Renew, from this moment on, the packages of an account that wait in their grace for a
+    payment."""
+    renewed: list[Renewal] = []
     for waiting in book.sales.of_account(account_id):
         account = book.account(account_id)
         product = book.sales.products.get(waiting.product, waiting.terms)
@@ -203,6 +206,8 @@ def after_payment(book: Book, account_id: int, at: int) -> None:
             ends_at=product.term.boundary(at, 1, waiting.zone),
         )
         _begin_term(book, again, _renewal(waiting))
+        renewed.append(Renewal(again.id, again.product, product.price_micros))
+    return renewed
 
 
 def set_auto_renew(book: Book, command: SetAutoRenew) -> Subscription:

@@ -19,6 +19,7 @@ from billing.facts.wallet import (
     RULES,
     BuyCredit,
     ChargeFee,
+    Counted,
     Refund,
     Spend,
     TakeTrial,
@@ -28,12 +29,12 @@ from billing.facts.wallet import (
 )
 
 
-def buy(book: Book, command: BuyCredit) -> Wallet:
+def buy(book: Book, command: BuyCredit) -> Counted[Wallet]:
     """Money goes and credit comes in one transaction."""
     account = owner(book, command.account_id)
     key = transaction_of(command)
     if _done(book, key, account, command.credit_micros, -command.price_micros):
-        return wallet_of(book, account.id, command.wallet)
+        return Counted(wallet_of(book, account.id, command.wallet), before=True)
     available = account.available_micros
     if available is not None and command.price_micros and available < command.price_micros:
         raise InsufficientFunds(
@@ -43,8 +44,9 @@ def buy(book: Book, command: BuyCredit) -> Wallet:
     if command.price_micros:
         price = -command.price_micros
         book.post(key, account.id, price, "credit", "revenue", command.at)
-    return move(book, key, account.id, command.wallet, command.credit_micros, "credit",
-                 command.at)  # fmt: skip
+    amount = command.credit_micros
+    after = move(book, key, account.id, command.wallet, amount, "credit", command.at)
+    return Counted(after, before=False)
 
 
 def take_trial(book: Book, command: TakeTrial) -> Wallet:
@@ -58,12 +60,12 @@ def take_trial(book: Book, command: TakeTrial) -> Wallet:
                  command.at)  # fmt: skip
 
 
-def spend(book: Book, command: Spend) -> Wallet:
+def spend(book: Book, command: Spend) -> Counted[Wallet]:
     account, rules = owner(book, command.account_id), rules_of(command.wallet)
     key = transaction_of(command)
     wallet = wallet_of(book, account.id, command.wallet)
     if _done(book, key, account, -command.amount_micros):
-        return wallet
+        return Counted(wallet, before=True)
     if command.from_phone and not rules.from_phone:
         raise BillingError(f"{command.wallet} credit can't be used from a phone")
     if wallet.available_micros < command.amount_micros:
@@ -71,15 +73,16 @@ def spend(book: Book, command: Spend) -> Wallet:
             f"account {account.id} has {format_amount(wallet.available_micros)} {rules.unit}; "
             f"{format_amount(command.amount_micros)} are needed"
         )
-    return move(book, key, account.id, command.wallet, -command.amount_micros, "spend",
-                 command.at)  # fmt: skip
+    amount = -command.amount_micros
+    after = move(book, key, account.id, command.wallet, amount, "spend", command.at)
+    return Counted(after, before=False)
 
 
-def charge_fee(book: Book, command: ChargeFee) -> Account:
+def charge_fee(book: Book, command: ChargeFee) -> Counted[Account]:
     """Prepaid: who can't pay for it doesn't get it."""
     account, key = owner(book, command.account_id), transaction_of(command)
     if _done(book, key, account, -command.amount_micros):
-        return account
+        return Counted(account, before=True)
     available = account.available_micros
     if available is not None and available < command.amount_micros:
         raise InsufficientFunds(
@@ -89,17 +92,17 @@ def charge_fee(book: Book, command: ChargeFee) -> Account:
     (book.payments[key], _) = book.post(
         key, account.id, -command.amount_micros, "fee", "revenue", command.at
     )
-    return book.account(account.id)
+    return Counted(book.account(account.id), before=False)
 
 
-def refund(book: Book, command: Refund) -> Account:
+def refund(book: Book, command: Refund) -> Counted[Account]:
     """Money only, and only what is there and held by no call."""
     account = book.account(command.account_id)
     if command.wallet != MONEY and not rules_of(command.wallet).refundable:
         raise BillingError(f"{command.wallet} credit isn't refunded")
     key = transaction_of(command)
     if _done(book, key, account, -command.amount_micros):
-        return account
+        return Counted(account, before=True)
     free = account.balance_micros - account.reserved_micros
     if free < command.amount_micros:
         raise InsufficientFunds(
@@ -109,7 +112,7 @@ def refund(book: Book, command: Refund) -> Account:
     (book.payments[key], _) = book.post(
         key, account.id, -command.amount_micros, "refund", "cash", command.at
     )
-    return book.account(account.id)
+    return Counted(book.account(account.id), before=False)
 
 
 def owner(book: Book, account_id: int) -> Account:

@@ -97,6 +97,35 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewal:
+    """A package that a payment renewed."""
+
+    subscription: str
+    product: str
+    price_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """The outcome of a payment.
+
+    Args:
+        account: after it, and after what followed from it.
+        counted_before: the payment id was counted before; nothing was changed now.
+        balance_micros: the balance with the payment and before anything that followed from it; of a
+            payment that was counted before the balance as it is.
+        renewed: packages that waited in their grace and were renewed by it.
+        reopened: the account was suspended for a debt, and is active again.
+    """
+
+    account: Account
+    counted_before: bool
+    balance_micros: int
+    renewed: tuple[Renewal, ...] = ()
+    reopened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OpenCall(Command[Authorization]):
     """Reserve for a call that is about to ring; answered by an Authorization.
 
@@ -172,10 +201,15 @@ class ProveAlive(Command[None]):
 
 @dataclass(frozen=True, slots=True)
 class CloseCall(Command[Settlement]):
-    """Rate and settle an ended call; answered by a Settlement. The CDR isn't rated yet."""
+    """Rate and settle an ended call; answered by a Settlement. The CDR isn't rated yet.
+
+    Args:
+        tolerance_ms: the duration is billed without what it exceeds a whole second by, up to this.
+    """
 
     call_id: str
     cdr: Cdr
+    tolerance_ms: int = 0
 
     def touches(self, touched: Touched) -> None:
         touched.calls.add(self.call_id)
@@ -199,8 +233,9 @@ class WriteCdr(Command[Settlement]):
 
 
 @dataclass(frozen=True, slots=True)
-class TopUp(Command[Account]):
-    """A payment; answered by the Account after it. A repeated id changes nothing."""
+class TopUp(Command[Payment]):
+    """A payment in micros of the account's currency. A repeated id changes nothing; one
+    that was used for another payment is refused with PaymentConflict."""
 
     account_id: int
     amount_micros: int

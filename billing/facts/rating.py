@@ -66,6 +66,18 @@ def charge(rate: Rate, duration_ms: int, answered_at: int = 0) -> Charge:
     return Charge(billed, max(rate.minimum_micros, rate.connect_fee_micros + minutes))
 
 
+def without_excess(duration_ms: int, tolerance_ms: int) -> int:
+    """A measured duration, in milliseconds, without what it exceeds a whole second by, if that is
+    no more than the tolerance; a call of less than a second stays as it is.
+
+    A caller who hangs up when the phone shows 6.000 s was measured at 6.004 s: the answer took its
+    time to the phone, and the BYE back. Increments are whole seconds, so that no call that ends on
+    a border of one, on the caller's clock, is billed for the next.
+    """
+    excess = duration_ms % 1000
+    return duration_ms - excess if duration_ms >= 1000 and excess <= tolerance_ms else duration_ms
+
+
 def answered(rate: Rate, at: int) -> Rate:
     """The rate as it is for a call that is answered then: what is in force, and the changes that
     are still to come."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from billing.facts.account import Account
 from billing.facts.command import Command, SalesCommand, Touched
+
+Kept = TypeVar("Kept")
 
 MONEY = "money"
 SMS = "sms"
@@ -73,6 +76,19 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted(Generic[Kept]):
+    """The outcome of a posting that has an id of its own.
+
+    Args:
+        after: the account or the wallet after it.
+        before: the id was counted before; nothing was changed now.
+    """
+
+    after: Kept
+    before: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PutOffer(Command[Offer | None]):
     """Put an offer in the place of the one of so many units; answered by the Offer. One without a
     price is withdrawn."""
@@ -84,9 +100,9 @@ class PutOffer(Command[Offer | None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChargeFee(SalesCommand[Account]):
-    """Take a fee for something that is done once; answered by the Account. A repeated id changes
-    nothing.
+class ChargeFee(SalesCommand[Counted[Account]]):
+    """Take a fee for something that is done once; answered by the Counted Account.
+    A repeated id changes nothing.
 
     Args:
         about: what it is for, as the bill names it.
@@ -102,9 +118,9 @@ class ChargeFee(SalesCommand[Account]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuyCredit(SalesCommand[Wallet]):
-    """Exchange money for the units of a wallet; answered by the Wallet. A repeated purchase id
-    changes nothing."""
+class BuyCredit(SalesCommand[Counted[Wallet]]):
+    """Exchange money for the units of a wallet; answered by the Counted Wallet. A
+    repeated purchase id changes nothing."""
 
     purchase_id: str
     wallet: str
@@ -130,8 +146,8 @@ class TakeTrial(SalesCommand[Wallet]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spend(SalesCommand[Wallet]):
-    """Use units of a wallet; answered by the Wallet. A repeated spend id changes nothing.
+class Spend(SalesCommand[Counted[Wallet]]):
+    """Use units of a wallet; answered by the Counted Wallet. A repeated spend id changes nothing.
 
     Args:
         from_phone: whether a phone asks for it.
@@ -149,9 +165,9 @@ class Spend(SalesCommand[Wallet]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refund(SalesCommand[Account]):
-    """Pay out what is left of a wallet; answered by the Account. A repeated refund id changes
-    nothing."""
+class Refund(SalesCommand[Counted[Account]]):
+    """Pay out what is left of a wallet; answered by the Counted Account. A
+    repeated refund id changes nothing."""
 
     refund_id: str
     wallet: str

@@ -53,6 +53,10 @@ class CallsSection(Section):
 
     max_duration_seconds: Seconds = 14_400
     reservation_seconds: Annotated[int, Field(ge=6, le=3600)] = 60
+    tolerance_ms: Annotated[int, Field(ge=0, le=900)] = 250
+    """How far a call's measured duration may exceed a whole second and still be billed as that: the
+    caller's clock starts later than ours, by the way of the answer, and the BYE takes its time. A
+    quarter of a second covers the way between continents and back."""
     journal_seconds: Annotated[int, Field(ge=1, le=60)] = 5
     trunk_failover_seconds: Annotated[int, Field(ge=1, le=60)] = 5
     """How long a trunk may stay silent before the next one is tried."""

@@ -224,7 +224,8 @@ class Switch:
         clock = Clock(machine.loop, machine.wall_ms)
         domain = config.switch.domain.encode("ascii")
         limits = rooms.call_limits(config)
-        desk = SettlementDesk(self.money, machine.log, self.settled)
+        tolerance_ms = config.calls.tolerance_ms
+        desk = SettlementDesk(self.money, machine.log, self.settled, tolerance_ms)
         return CallContext(
             clock=clock,
             signalling=Signalling(self.agent, self.endpoint.drain, domain),

@@ -215,20 +215,26 @@ class SettlementDesk:
 
     Args:
         on_settled: told of each CDR that has become durable.
+        tolerance_ms: how far a duration may exceed a whole second and be billed as that.
     """
 
     def __init__(
-        self, money: GroupCommit, log: Any, on_settled: Callable[[Cdr], None] = lambda cdr: None
+        self,
+        money: GroupCommit,
+        log: Any,
+        on_settled: Callable[[Cdr], None] = lambda cdr: None,
+        tolerance_ms: int = 0,
     ) -> None:
         self._money = money
         self._log = log
         self._on_settled = on_settled
+        self._tolerance_ms = tolerance_ms
         self.waiting = 0
         """Calls that wait for a database that is out of order."""
 
     async def settle(self, cdr: Cdr, *, opened: bool) -> Cdr:
         """Have a call rated and recorded; tried until it works, since nothing may be lost."""
-        command = CloseCall(cdr.key, cdr) if opened else WriteCdr(cdr)
+        command = CloseCall(cdr.key, cdr, self._tolerance_ms) if opened else WriteCdr(cdr)
         try:
             settlement: Settlement = await self._money.submit(command)
         except StoreError as error:

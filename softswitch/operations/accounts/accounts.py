@@ -65,7 +65,10 @@ def account_add(
 
 
 def account_topup(context: Context, account: str, amount: str, payment_id: str) -> Row:
-    """Add a payment to the balance; the same payment id again changes nothing."""
+    """Add a payment to the balance; the same payment id again changes nothing, and says so.
+
+    The balance with the payment and what it renewed are told apart from the balance that is left.
+    """
     micros = read_amount(amount)
     if micros <= 0:
         raise OperationError("amount_not_positive", what="a payment", amount=amount)
@@ -74,7 +77,19 @@ def account_topup(context: Context, account: str, amount: str, payment_id: str) 
     owner = context.account(account)
     paid = context.do(TopUp(owner.id, micros, payment_id, context.now_ms()))
     context.changes.accounts.add(owner.id)  # it may have renewed a package
-    return account_row(paid)
+    row = account_row(paid.account) | {
+        "counted": "counted before" if paid.counted_before else "counted now"
+    }
+    if paid.counted_before:
+        return row
+    return row | {
+        "balance_after_payment": format_amount(paid.balance_micros),
+        "renewed": ", ".join(
+            f"{renewal.product} for {format_amount(renewal.price_micros)}"
+            for renewal in paid.renewed
+        ),
+        "reopened": paid.reopened,
+    }
 
 
 def account_show(context: Context, account: str) -> Row:

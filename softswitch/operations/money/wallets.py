@@ -88,7 +88,7 @@ def wallet_buy(
     micros = _offered(context, owner, wallet, units) if price is None else read_amount(price)
     if micros < 0:
         raise OperationError("amount_negative", what="a price", amount=price)
-    bought: Wallet = context.do(
+    bought = context.do(
         BuyCredit(
             account_id=owner.id,
             at=context.now_ms(),
@@ -98,7 +98,7 @@ def wallet_buy(
             price_micros=micros,
         )
     )
-    return _shown(bought)
+    return _shown(bought.after) | counted(bought.before)
 
 
 def wallet_trial(context: Context, account: str, wallet: str) -> Row:
@@ -111,7 +111,7 @@ def wallet_trial(context: Context, account: str, wallet: str) -> Row:
 def wallet_spend(context: Context, account: str, wallet: str, units: int, spend_id: str) -> Row:
     """Use units of a wallet; the same id again changes nothing."""
     owner = context.account(account)
-    spent: Wallet = context.do(
+    spent = context.do(
         Spend(
             account_id=owner.id,
             at=context.now_ms(),
@@ -120,7 +120,7 @@ def wallet_spend(context: Context, account: str, wallet: str, units: int, spend_
             amount_micros=_units(units),
         )
     )
-    return _shown(spent)
+    return _shown(spent.after) | counted(spent.before)
 
 
 def wallet_ledger(context: Context, account: str, wallet: str) -> list[Row]:
@@ -161,7 +161,7 @@ def account_refund(
         )
     )
     context.changes.accounts.add(owner.id)
-    return account_row(paid)
+    return account_row(paid.after) | counted(paid.before)
 
 
 def account_fee(context: Context, account: str, amount: str, about: str, fee_id: str) -> Row:
@@ -181,7 +181,12 @@ def account_fee(context: Context, account: str, amount: str, about: str, fee_id:
         )
     )
     context.changes.accounts.add(owner.id)
-    return account_row(charged)
+    return account_row(charged.after) | counted(charged.before)
+
+
+def counted(before: bool) -> Row:
+    """Tells a posting that was made now from one whose id was counted before."""
+    return {"counted": "counted before" if before else "counted now"}
 
 
 def _offered(context: Context, owner: Account, wallet: str, units: int) -> int:

@@ -288,7 +288,8 @@ def test_calls_never_spend_more_than_there_is_and_in_the_end_all_of_it(balance, 
         if talk.answered_at is None:
             exchange.close(talk)
     exchange.run_until(10**12)
-    block = charge(replace(rate, connect_fee_micros=0), rate.increment_seconds * 1000)
+    bare = replace(rate, connect_fee_micros=0, grace_seconds=0)
+    block = charge(bare, rate.increment_seconds * 1000)
     if talked and rate.initial_increment_seconds == 1:
         assert exchange.account.balance_micros <= block.price_micros
     assert exchange.account.balance_micros == balance - sum(exchange.prices) >= 0

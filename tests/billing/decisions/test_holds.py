@@ -132,5 +132,5 @@ def test_held_units_of_a_wallet_cant_be_spent():
         assert [found.id for found in hold_store.open_holds(connection, "h")] == ["h1"]
         assert list(hold_store.open_holds(connection, "x")) == []
     release(books, who)
-    assert one(books, spend).balance_micros == 4 * ONE
+    assert one(books, spend).after.balance_micros == 4 * ONE
     assert books.verify() == []

@@ -16,6 +16,7 @@ from billing.facts.authorization import (
     ExtendCall,
     InsufficientFunds,
     OpenCall,
+    Renewal,
     TopUp,
 )
 from billing.facts.calendar import Term
@@ -314,8 +315,10 @@ class TestRenewal:
         run_due(books, books.apply, START + 31 * DAY, TBILISI)
         assert subscription(books, who).state == GRACE
         paid = START + 32 * DAY + 777
-        one(books, TopUp(who, 2 * LARI, "late", paid))
+        payment = one(books, TopUp(who, 2 * LARI, "late", paid))
         now = subscription(books, who)
+        assert payment.renewed == (Renewal(now.id, now.product, 10 * LARI),)
+        assert (payment.balance_micros, payment.account.balance_micros) == (11 * LARI, LARI)
         assert (now.state, now.started_at, now.ends_at) == (ACTIVE, paid, paid + 30 * DAY)
         assert books.account(who).balance_micros == LARI
         assert next_due(books) == now.ends_at

@@ -10,7 +10,7 @@ from billing.facts.authorization import (
     InsufficientFunds,
     PaymentConflict,
 )
-from billing.facts.wallet import MONEY, ONE, SMS, BuyCredit, Refund, Spend, TakeTrial
+from billing.facts.wallet import MONEY, ONE, SMS, BuyCredit, ChargeFee, Refund, Spend, TakeTrial
 from billing.stores import wallet_store
 
 LARI = 1_000_000
@@ -23,14 +23,14 @@ def buy(books, who, units=1000, price=20 * LARI, key="p1"):
         account_id=who, at=1, purchase_id=key, wallet=SMS, credit_micros=units * ONE,
         price_micros=price,
     )  # fmt: skip
-    return one(books, command)
+    return one(books, command).after
 
 
 def spend(books, who, units, key="s1", **more):
     command = Spend(
         account_id=who, at=2, spend_id=key, wallet=SMS, amount_micros=units * ONE, **more
     )
-    return one(books, command)
+    return one(books, command).after
 
 
 def held(books, who):
@@ -106,7 +106,7 @@ def test_B12_sms_credit_isnt_refunded_and_money_is_as_far_as_it_is_there():
         )
 
     for _ in range(2):
-        assert refund(10 * LARI, "r1").balance_micros == 20 * LARI
+        assert refund(10 * LARI, "r1").after.balance_micros == 20 * LARI
     with pytest.raises(InsufficientFunds, match=r"has 20.00 GEL that can be refunded"):
         refund(20 * LARI + 1, "r2")
     with pytest.raises(PaymentConflict):
@@ -145,3 +145,21 @@ def test_verification_finds_a_wallet_that_was_tampered_with():
         connection.exec_driver_sql("DELETE FROM wallets")
     (found,) = books.verify()
     assert (found.what, found.expected, found.found) == ("wallet", 1000 * ONE, 0)
+
+
+@database
+def test_a_repeated_id_is_answered_as_counted_before():
+    books = store()
+    who = account(books, 100 * LARI)
+    buying = BuyCredit(
+        account_id=who, at=1, purchase_id="p", wallet=SMS, credit_micros=9 * ONE, price_micros=LARI
+    )
+    spending = Spend(account_id=who, at=2, spend_id="s", wallet=SMS, amount_micros=ONE)
+    fee = ChargeFee(account_id=who, at=3, fee_id="f", about="visit", amount_micros=LARI)
+    back = Refund(account_id=who, at=4, refund_id="r", wallet="money", amount_micros=LARI)
+    for command in (buying, spending, fee, back):
+        first, again = one(books, command), one(books, command)
+        assert (first.before, again.before) == (False, True)
+        assert first.after.balance_micros == again.after.balance_micros
+    assert books.account(who).balance_micros == 97 * LARI
+    assert books.verify() == []

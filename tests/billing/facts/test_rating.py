@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from billing.facts.money import MoneyError, format_amount, parse_amount, round_half_up
 from billing.facts.rate import Rate
-from billing.facts.rating import affordable_seconds, charge
+from billing.facts.rating import affordable_seconds, charge, without_excess
 from billing.facts.tariff import ON_NET, Tariff, diff
 from billing.formats.rate_sheet import read_csv
 
@@ -172,3 +172,13 @@ def test_a_difference_between_price_lists():
     ]
     found = diff(old, new)
     assert [len(part) for part in (found.new, found.up, found.down, found.closed)] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("measured", "billed"),
+    [(0, 0), (4, 4), (250, 250), (999, 999), (1_000, 1_000), (6_000, 6_000), (6_004, 6_000),
+     (6_250, 6_000), (6_251, 6_251), (5_990, 5_990), (60_120, 60_000)],
+)  # fmt: skip
+def test_what_exceeds_a_whole_second_by_the_way_of_the_messages_is_not_billed(measured, billed):
+    assert without_excess(measured, 250) == billed
+    assert without_excess(measured, 0) == measured

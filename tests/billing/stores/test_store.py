@@ -108,8 +108,10 @@ def test_refusals_change_nothing_and_fail_alone():
 def test_A2_a_payment_id_counts_once():
     books = store()
     who = account(books, 0)
-    for _ in range(3):
-        assert one(books, TopUp(who, 5_000_000, "p1", 1)).balance_micros == 5_000_000
+    for turn in range(3):
+        paid = one(books, TopUp(who, 5_000_000, "p1", 1))
+        assert paid.counted_before == (turn > 0)
+        assert paid.account.balance_micros == paid.balance_micros == 5_000_000
     with pytest.raises(PaymentConflict, match="p1"):
         one(books, TopUp(who, 6_000_000, "p1", 1))
     assert books.account(who).balance_micros == 5_000_000
@@ -163,6 +165,20 @@ def test_verify_finds_each_kind_of_damage():
         with books.engine.begin() as connection:
             connection.exec_driver_sql(statement)
         assert what in {difference.what for difference in books.verify()}
+
+
+@pytest.mark.parametrize(("measured", "blocks"), [(6_004, 1), (6_250, 1), (6_251, 2), (12_003, 2)])
+def test_a_call_that_ends_on_a_border_of_its_increment_is_not_billed_for_the_next(measured, blocks):
+    books = store()
+    who = account(books, 1_000_000)
+    rate = replace(RATE, initial_increment_seconds=6, increment_seconds=6)
+    one(books, OpenCall("c1", who, rate, cdr("c1", who).to_json(), 1))
+    one(books, AnswerCall("c1", 1000, "carrier", rate))
+    settled = one(books, CloseCall("c1", cdr("c1", who, measured), tolerance_ms=250))
+    assert settled.cdr.price_micros == settled.cdr.cost_micros == blocks * 6_000
+    assert settled.cdr.billed_seconds == blocks * 6
+    assert settled.cdr.ended_at - settled.cdr.answered_at == measured
+    assert books.verify() == []
 
 
 @pytest.mark.usefixtures("database")

@@ -52,7 +52,10 @@ def test_an_account_from_opening_to_showing(softswitch: Softswitch) -> None:
     made = softswitch("account", "add", "Dato", "-o", "json")
     account = str(made.json["id"])
     paid = softswitch("-o", "json", "account", "topup", account, "5.50", "--payment-id", "cash-9")
-    assert paid.json["balance"] == "5.50"
+    assert paid.json["balance"] == paid.json["balance_after_payment"] == "5.50"
+    assert (paid.json["counted"], paid.json["renewed"]) == ("counted now", "")
+    again = softswitch("-o", "json", "account", "topup", account, "5.50", "--payment-id", "cash-9")
+    assert (again.json["counted"], again.json["balance"]) == ("counted before", "5.50")
     shown = softswitch("account", "-o", "json", "show", "Dato")
     assert shown.json["id"] == made.json["id"]
     assert {"id", "name", "currency", "balance", "reserved", "available", "status"} <= set(

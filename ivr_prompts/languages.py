@@ -36,7 +36,7 @@ def texts(language: str) -> Mapping[str, str]:
 
 
 def spelled(language: str, tokens: list[str]) -> str:
-    """What tokens say, written out.
+    """The words of each token, written out.
 
     Raises:
         KeyError: a token that the language doesn't have.

@@ -16,6 +16,7 @@ class Number:
     value: int
 
     def tokens(self, language: str) -> list[str]:
+        """The recordings of the number in a language."""
         return numbers.number(language, self.value)
 
 
@@ -27,6 +28,7 @@ class Count:
     noun: str
 
     def tokens(self, language: str) -> list[str]:
+        """The recordings of the count with its noun in a language."""
         return speech.counted(language, self.value, self.noun)
 
 
@@ -42,6 +44,7 @@ class Money:
             raise speech.UnknownCurrency(self.currency)
 
     def tokens(self, language: str) -> list[str]:
+        """The recordings of the sum in a language."""
         return speech.money(language, self.micros, self.currency)
 
 
@@ -52,6 +55,7 @@ class Duration:
     seconds: int
 
     def tokens(self, language: str) -> list[str]:
+        """The recordings of the duration in a language."""
         return speech.duration(language, self.seconds)
 
 
@@ -62,6 +66,7 @@ class Date:
     day: datetime.date
 
     def tokens(self, language: str) -> list[str]:
+        """The recordings of the date in a language."""
         return speech.date(language, self.day)
 
 
@@ -72,6 +77,7 @@ class Clock:
     time: datetime.time
 
     def tokens(self, language: str) -> list[str]:
+        """The recordings of the time of day in a language."""
         return speech.clock(language, self.time.hour, self.time.minute)
 
 
@@ -82,6 +88,7 @@ class Digits:
     text: str
 
     def tokens(self, _: str) -> list[str]:
+        """The recordings of the digits, one by one, in a language."""
         return speech.digits(self.text)
 
 

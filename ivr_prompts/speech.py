@@ -36,7 +36,7 @@ class UnknownCurrency(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Currency:
-    """How amounts are spoken.
+    """The spoken names of a currency's units.
 
     Args:
         unit, part: nouns.

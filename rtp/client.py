@@ -189,7 +189,7 @@ class MediaWorkers:
         return (epoch_ms - self._epoch_offset_ms) / 1000
 
     async def tick_figures(self) -> dict[int, TickFigures]:
-        """How late the workers' ticks are, by process id; of those that answer."""
+        """Lateness of the workers' ticks, by process id; of the workers that answer."""
         workers = [worker for worker in self._workers if worker.ready]
         pids = [worker.pid or 0 for worker in workers]
         asked = [worker.tick_figures() for worker in workers]
@@ -223,7 +223,7 @@ class MediaWorkers:
 
     @property
     def pids(self) -> list[int]:
-        """Of the worker processes that run."""
+        """Process ids of the workers that run."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
     async def close(self) -> None:

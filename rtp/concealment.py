@@ -31,7 +31,7 @@ _LOUDNESS = np.interp(
 
 
 class Concealer:
-    """One stream's; told every frame that is played."""
+    """Packet loss concealment of one stream; it is given every frame that is played."""
 
     __slots__ = ("_gap", "_last", "_period")
 
@@ -58,7 +58,7 @@ class Concealer:
         return frame
 
     def conceal(self, samples: int = FRAME_SAMPLES) -> Samples:
-        """What to play instead of a lost frame, or of a part of it."""
+        """Samples to play instead of a lost frame, or of a part of it."""
         if self.gone:
             return np.zeros(samples, np.int16)
         result = saturated(self._repeated(samples) * _LOUDNESS[self._gap : self._gap + samples])

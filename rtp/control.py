@@ -57,7 +57,7 @@ class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
 
 
 class SideSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What is known of a side when its ports are opened.
+    """Facts of a side that are known when its ports are opened.
 
     Args:
         signalling_address: the IP address that the peer's SIP comes from, a hint for latching.
@@ -102,7 +102,7 @@ class Keys(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
-    """What a peer said in its offer or answer; opens a new latch window.
+    """A peer's offer or answer; it opens a new latch window.
 
     Its payload types depend on what the other side says, too; see :class:`Agree`.
 
@@ -297,8 +297,8 @@ class StopRecording(msgspec.Struct, tag=48, array_like=True, frozen=True, gc=Fal
 
 
 class Bridge(msgspec.Struct, tag=51, array_like=True, frozen=True, gc=False):
-    """Whether sides that hear each other do so by way of decoded sound, since they share no codec;
-    keys pass between them, each as the other side understands them."""
+    """Have sides that share no codec hear each other by way of decoded sound, or no more. Keys
+    pass between them, each as the other side understands them."""
 
     session: int
     bridged: bool

@@ -33,6 +33,8 @@ class ControlChannel:
             return self._view[:0]
 
     def send(self, messages: list[FromWorker]) -> None:
+        """Send messages to the switch, in records of at most `MAX_BATCH`; what the socket
+        doesn't take waits."""
         for first in range(0, len(messages), MAX_BATCH):
             self._backlog.append(encode(messages[first : first + MAX_BATCH]))
         self.flush()

@@ -145,12 +145,15 @@ class DiskThread:
         self._thread.start()
 
     def load(self, path: str) -> None:
+        """Read a prompt; answered by :class:`Loaded`."""
         self._orders.put(lambda disk: disk.load(path))
 
     def open(self, recording: int, path: str, channels: int) -> None:
+        """Begin the file of a recording; a failure is told as :class:`Written`."""
         self._orders.put(lambda disk: disk.open(recording, path, channels))
 
     def write(self, recording: int, data: bytes) -> None:
+        """Append 16-bit samples to the file of a recording."""
         with self._lock:
             hangs = self._waiting_bytes + len(data) > MAX_BACKLOG_BYTES
             if not hangs:
@@ -168,10 +171,11 @@ class DiskThread:
         disk.write(recording, data)
 
     def close(self, recording: int) -> None:
+        """Complete the file of a recording; answered by :class:`Written`."""
         self._orders.put(lambda disk: disk.close(recording))
 
     def results(self) -> list[Result]:
-        """What became of the orders; each once."""
+        """Results of the orders so far; each is returned once."""
         results = []
         while True:
             try:

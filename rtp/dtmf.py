@@ -103,7 +103,7 @@ class _Block:
 
 
 class DtmfDetector:
-    """Finds digits in one side's sound."""
+    """Detector of keys in the sound of one stream."""
 
     __slots__ = ("_before", "_blocks", "_gap", "_now", "_rest")
 

@@ -49,7 +49,7 @@ MAX_BIND_TRIES = 64
 
 
 class Sockets(Protocol):
-    """Where an engine's ports really are."""
+    """The real ports behind an engine."""
 
     def bind(self, rtp_port: int) -> None:
         """Open a port pair.
@@ -63,7 +63,7 @@ class Sockets(Protocol):
 
 
 class Session:
-    """A relay, its ports, and what the switch itself says in it."""
+    """One session: its relay, its ports, and the sound that the switch makes in it."""
 
     __slots__ = ("id", "ports", "relay", "reported_at", "silent_at", "sound")
 
@@ -80,7 +80,7 @@ class Session:
 
     @property
     def tier(self) -> Tier:
-        """Who passes its packets on now."""
+        """The tier that passes the session's packets on now."""
         if any(side.inbound is not None or side.spoken_to for side in self.relay.sides):
             return "sound"
         if any(side.in_kernel for side in self.relay.sides):
@@ -129,6 +129,7 @@ class Engine:
         return len(self._sessions)
 
     def session(self, session: int) -> Session | None:
+        """The session of an id; None if it is closed."""
         return self._sessions.get(session)
 
     # What the switch says
@@ -268,7 +269,11 @@ class Engine:
     # What comes in
 
     def receive(self, port: int, data: bytes, source: Address, now: float) -> Outgoing | None:
-        """A datagram came to a local port; out of which port it goes on, how, and where to."""
+        """Take a datagram that came to a local port.
+
+        Returns:
+            The port that it leaves from, its octets and its target; None if it goes nowhere.
+        """
         owner = self._ports.get(port)
         if owner is None:
             return None
@@ -296,16 +301,16 @@ class Engine:
     # Time
 
     def next_deadline(self) -> float | None:
-        """When expire wants to be called."""
+        """Monotonic seconds at which :meth:`expire` is due; None without sessions to watch."""
         return self._silences[0][0] if self._silences else None
 
     @property
     def watch_due_at(self) -> float | None:
-        """When watch wants to be called; None while there are no sessions."""
+        """Monotonic seconds at which :meth:`watch` is due; None while there are no sessions."""
         return self._rounds.due_at
 
     def watch(self, now: float) -> None:
-        """Look whether both sides are heard, in some of the sessions."""
+        """Look for one-way sound in some of the sessions."""
         for session_id in self._rounds.turn(self._sessions, now):
             session = self._sessions.get(session_id)
             if session is None:
@@ -320,11 +325,12 @@ class Engine:
 
     @property
     def tick_due_at(self) -> float | None:
-        """When tick wants to be called; None while the relay alone does everything."""
+        """Monotonic seconds at which :meth:`tick` is due; None while the relay alone does
+        everything."""
         return self._sound.due_at
 
     def tick(self, now: float) -> list[Outgoing]:
-        """Say, hear and record what is due; what is to be sent."""
+        """Do the sound tier's ticks that are due, and return the packets to send."""
         outgoing = self._sound.tick(now)
         return self._sealed(outgoing) if self._secure else outgoing
 
@@ -387,14 +393,14 @@ class Engine:
     # What goes out
 
     def take_messages(self) -> list[FromWorker]:
-        """What the switch should know; each message once."""
+        """Messages for the switch; each is returned once."""
         messages, self._messages = self._messages, []
         messages += self._sound.take_messages()
         return messages
 
     def take_changed(self) -> list[Session]:
-        """Sessions whose addresses or directions changed since the last time, perhaps closed by
-        now; a worker replumbs their sockets."""
+        """Sessions whose addresses or directions changed since the last call, some of them
+        closed by now; the worker connects their sockets anew."""
         changed, self._changed = self._changed, []
         for session in self._sound.take_changed():
             if session in self._sessions:

@@ -62,12 +62,13 @@ class FastPath:
             self._tier = tier
 
     def close(self) -> None:
+        """Detach the program and forget its flows."""
         if self._tier is not None:
             self._tier.close()
 
     @property
     def method(self) -> str:
-        """How the program is attached; empty without a kernel tier."""
+        """The way in which the program is attached; empty without a kernel tier."""
         return "" if self._tier is None else self._tier.method
 
     @property
@@ -79,10 +80,12 @@ class FastPath:
         return len(self._lanes)
 
     def has(self, fd: int) -> bool:
+        """True if the lane of this socket is in the kernel."""
         return fd in self._lanes
 
     @property
     def interfaces(self) -> list[str]:
+        """Names of the interfaces that the program is attached to."""
         return [] if self._tier is None else self._tier.interfaces
 
     @property
@@ -131,7 +134,7 @@ class FastPath:
             lane.stream.absorb(self._tier.remove(lane.flow))
 
     def news(self, lane: _Lane) -> Counted:
-        """What a lane counted since the last time."""
+        """Counts of a lane since they were taken last."""
         assert self._tier is not None
         counted = self._tier.news(lane.flow)
         came_by = lane.stream.packets - lane.before
@@ -142,12 +145,14 @@ class FastPath:
     # Changes
 
     def network_changed(self) -> None:
+        """Note that routes, links or neighbours changed."""
         if self._tier is not None:
             self._tier.network_changed()
 
     @property
     def check_due_at(self) -> float | None:
-        """When :meth:`to_renew` has something to look at."""
+        """Monotonic seconds at which :meth:`to_renew` is due; None while there is nothing to
+        look at."""
         if self._passed_by:
             return 0.0
         return None if self._tier is None else self._tier.check_due_at

@@ -11,7 +11,7 @@ import msgspec
 
 
 class SideFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What came from one side, by RFC 3550.
+    """Figures of the stream that came from one side (RFC 3550).
 
     Args:
         packets: RTP packets accepted.
@@ -40,8 +40,8 @@ class SideFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
     one_way: bool = False
 
     def and_then(self, later: SideFigures) -> SideFigures:
-        """Of a side whose sound went on in another session: counts are added up, the judgement of
-        its quality weighs each by its packets, and what was measured last is kept."""
+        """These figures and later ones of the same side in another session. Counts are added up,
+        the quality is weighed by packets, and of what was measured the last value is kept."""
         if not self.packets:
             return msgspec.structs.replace(later, strays=self.strays + later.strays)
         if not later.packets:
@@ -72,7 +72,7 @@ class SessionFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
     b: SideFigures = SideFigures()
 
     def and_then(self, later: SessionFigures) -> SessionFigures:
-        """As :meth:`SideFigures.and_then`, of both sides."""
+        """These figures and later ones of both sides; see :meth:`SideFigures.and_then`."""
         return SessionFigures(self.a.and_then(later.a), self.b.and_then(later.b))
 
 
@@ -82,7 +82,7 @@ are, or the worker's tick, which makes or listens to sound."""
 
 
 class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):
-    """How a worker does.
+    """State of a worker: its sessions, lanes, ports and files.
 
     Args:
         sessions: open now.
@@ -112,7 +112,7 @@ class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):
 
 
 class TickFigures(msgspec.Struct, tag=64, array_like=True, frozen=True, gc=False):
-    """How late the last ticks began; milliseconds. All 0 before there was one.
+    """Lateness of the last ticks, in milliseconds. All 0 before the first.
 
     Args:
         ticks: since the start.

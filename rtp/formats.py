@@ -19,7 +19,7 @@ STATIC: dict[int, Encoding] = {0: "PCMU", 8: "PCMA", 9: "G722", 13: "CN"}
 
 
 class OpusTerms(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What one side asks of the Opus that it is sent (RFC 7587 section 6.1).
+    """Wishes of one side for the Opus that it is sent (RFC 7587 section 6.1).
 
     Args:
         recoverable: packets carry the one before, too (useinbandfec).

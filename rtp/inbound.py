@@ -27,7 +27,8 @@ def _laws_of(encodings: dict[int, Encoding]) -> dict[int, Law]:
 
 
 class InboundSound:
-    """One side's stream; the relay's latch has seen to whose packets they are."""
+    """One side's received stream, from packets to frames; the latch has checked whose packets
+    they are."""
 
     __slots__ = (
         "_concealer",
@@ -78,7 +79,7 @@ class InboundSound:
             self._events = EventReceiver(formats.clock_rate)
 
     def receive(self, data: bytes) -> None:
-        """Take an RTP packet; what it can't be is passed over."""
+        """Take an RTP packet; one that can't be read is passed over."""
         first, second, _, timestamp, ssrc = HEADER.unpack_from(data)
         try:
             payload = data[HEADER_BYTES:] if first == _PLAIN else RtpPacket.parse(data).payload
@@ -162,6 +163,7 @@ class InboundSound:
 
     @property
     def made(self) -> Samples:
+        """The last frame that had to be made, of 160 samples."""
         return self._made
 
     def _make(self, octets: bytes | Halves | None) -> Samples:

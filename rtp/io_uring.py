@@ -145,6 +145,7 @@ class Ring:
         self.give_back(np.arange(count))
 
     def close(self) -> None:
+        """Give the ring's memory back to the system."""
         os.close(self._fd)
         os.close(self.fd)
 

@@ -106,7 +106,9 @@ class JitterBuffer:
             return False
         if not self._started:
             self._anchor(timestamp)
-        ahead = (timestamp - self._next + _HALF_CLOCK & _CLOCK) - _HALF_CLOCK  # as self.ahead()
+        # As self.ahead(). `_next` goes on without end while timestamps wrap at 2**32; their
+        # difference, taken as a signed 32-bit number, is right all the same.
+        ahead = (timestamp - self._next + _HALF_CLOCK & _CLOCK) - _HALF_CLOCK
         place = self._next + ahead
         if ahead + size > RING // 2 or ahead < -RING // 2:
             if not self._is_new_clock():
@@ -114,7 +116,7 @@ class JitterBuffer:
             self._anchor(timestamp)
             place = timestamp
         elif ahead + size <= 0 and not self._makes_room(place, -ahead):
-            return False
+            return False  # all of it should have been played
         self._astray = 0
         self._write(place & _MASK, payload, size)
         end = place + size
@@ -135,13 +137,13 @@ class JitterBuffer:
             self._write(self._next + ahead & _MASK, octets, len(octets))
 
     def empty(self, timestamp: int, size: int) -> None:
-        """What was put there is nothing after all."""
+        """Take back octets that were put at a timestamp: they are missing after all."""
         ahead = self.ahead(timestamp)
         for at in range(max(0, ahead), min(ahead + size, RING // 2)):
             self._state[self._next + at & _MASK] = _MISSING
 
     def ahead(self, timestamp: int) -> int:
-        """In how many samples it is played; below 0: it should have been."""
+        """Samples until a timestamp is played; negative if its time has passed."""
         return (timestamp - self._next + _HALF_CLOCK & _CLOCK) - _HALF_CLOCK
 
     @property

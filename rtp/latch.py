@@ -53,7 +53,7 @@ CANDIDATE_REST_SECONDS = 0.2
 
 
 class Trust(IntEnum):
-    """How much speaks for a source."""
+    """Evidence for a source."""
 
     ELSEWHERE = 0
     RELATED = 1
@@ -62,7 +62,7 @@ class Trust(IntEnum):
 
 @lru_cache(maxsize=4096)
 def numeric_host(text: str | None) -> str | None:
-    """An IP address as sockets write it; None if it is a name or rubbish."""
+    """An IP address as sockets write it; None if the text is a name or no address."""
     if text is None:
         return None
     try:
@@ -73,13 +73,13 @@ def numeric_host(text: str | None) -> str | None:
 
 @lru_cache(maxsize=4096)
 def is_unspecified(host: str) -> bool:
-    """0.0.0.0 or ::, which once meant hold (RFC 3264 section 8.4)."""
+    """True for 0.0.0.0 and ::, which once meant hold (RFC 3264 section 8.4)."""
     return ip_address(host).is_unspecified
 
 
 @lru_cache(maxsize=4096)
 def is_global(host: str) -> bool:
-    """Whether the address can be reached over the Internet."""
+    """True if the address can be reached over the Internet."""
     return ip_address(host).is_global
 
 
@@ -154,15 +154,17 @@ class Latch:
 
     @property
     def destination(self) -> Address | None:
-        """Where media for this side goes to."""
+        """The address that media for this side goes to; None if there is none."""
         return self.source or self.announced
 
     @property
     def opened(self) -> bool:
+        """True once the window was open."""
         return self._opened_at is not None
 
     def announce(self, announced: Address | None) -> bool:
-        """Take what SDP says; whether it moves the peer, so that the latch is lost."""
+        """Take the address of the peer's SDP; True if it moves the peer, so that the latch is
+        lost."""
         if announced == self.announced:
             return False
         self._ignored = tuple(a for a in (self.source, self.announced) if a != announced)
@@ -195,8 +197,8 @@ class Latch:
         return not listens or self._silent_for(now) < LISTEN_SILENCE_SECONDS
 
     def review_until(self, now: float) -> float | None:
-        """Until when :meth:`settled` may change by the silence of the latched source alone; None if
-        that time is over."""
+        """Monotonic seconds until which the silence of the latched source alone may change
+        :meth:`settled`; None if that time is over."""
         until = self._listens_until
         if self._reopened and self._expects:
             until = max(until, self._window_until)

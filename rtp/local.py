@@ -31,7 +31,8 @@ from rtp.sound import SoundTier
 class Datagrams(Protocol):
     """A network; what it has for one of our ports it gives to :meth:`LocalMedia.receive`."""
 
-    def send(self, local_port: int, data: bytes, target: Address) -> None: ...
+    def send(self, local_port: int, data: bytes, target: Address) -> None:
+        """Send a datagram out of a local port."""
 
 
 class _NoSockets:

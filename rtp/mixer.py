@@ -57,7 +57,8 @@ class Member(Generic[Key]):
         self.was_muted = muted
 
     def spoken(self, frame: Samples) -> Samples:
-        """What the others are given; a change of `muted` is a fade of a frame."""
+        """The frame that the others are given of what the member said; a change of `muted` is a
+        fade."""
         if self.muted and self.was_muted:
             return np.zeros(FRAME_SAMPLES, np.int16)
         if self.muted == self.was_muted:

@@ -25,7 +25,8 @@ delays nobody's sound."""
 
 
 def changed_sides(relay: Relay, now: float) -> Iterator[int]:
-    """Sides with sound in one direction alone, or in both again; `RelaySide.one_way` says which."""
+    """Indices of sides that have sound in one direction alone since the last look, or in both
+    again; `RelaySide.one_way` says which."""
     for index in (SIDE_A, SIDE_B):
         side = relay.sides[index]
         one_way = side.negotiated and (
@@ -61,7 +62,7 @@ def _is_unsent(relay: Relay, side: RelaySide, now: float) -> bool:
 
 
 class Rounds:
-    """Whose turn it is."""
+    """The order in which sessions are looked at."""
 
     __slots__ = ("_due_at", "_waiting")
 

@@ -90,8 +90,8 @@ _functions = None if _LIBRARY is None else _Functions(_LIBRARY)
 
 
 def samples_of(payload: bytes) -> int | None:
-    """How much sound a packet has, by its table of contents (RFC 6716 section 3.1); None: it is
-    none::
+    """Number of 8 kHz samples in a packet, by its table of contents (RFC 6716 section 3.1); None
+    if it is no packet::
 
          0 1 2 3 4 5 6 7
         +-+-+-+-+-+-+-+-+
@@ -132,12 +132,12 @@ class OpusDecoder:
         return self._decoded(payload, MAX_PACKET_SAMPLES, 0)
 
     def recover(self, following: bytes, samples: int) -> Samples | None:
-        """What was lost before a packet, from what that one says of it (section 2.1.7), or
-        guessed."""
+        """Samples of the packet before `following`, from its copy in there (section 2.1.7), or
+        guessed without one."""
         return self._decoded(following, samples, 1)
 
     def conceal(self, samples: int) -> Samples | None:
-        """A guess of what comes next, or the noise of a pause."""
+        """Samples guessed to follow the last packet, or the noise of a pause."""
         return self._decoded(None, samples, 0)
 
     def _decoded(self, payload: bytes | None, samples: int, recovers: int) -> Samples | None:

@@ -89,7 +89,7 @@ class OutboundSound:
     def opus(
         self, tick: int, frame: Samples, payload_type: int, packet_ms: int, encoder: OpusEncoder
     ) -> list[bytes]:
-        """The same in Opus, where a packet is encoded as a whole."""
+        """The packets to send for a tick's frame in Opus, where a packet is encoded as a whole."""
         timestamp = self._begin(tick)
         if not len(self._samples):
             self._held_at = timestamp

@@ -117,13 +117,13 @@ class RtpPacket:
 
 
 def is_rtcp(data: bytes) -> bool:
-    """Whether a datagram is RTCP, by its first octets: packet types 192 to 223, which RTP payload
-    types with a marker never take where both share a port (RFC 5761 section 4)."""
+    """True for RTCP, by its first octets: packet types 192 to 223, which RTP payload types with
+    a marker never take where both share a port (RFC 5761 section 4)."""
     return len(data) >= 8 and data[0] >> 6 == VERSION and 192 <= data[1] <= 223
 
 
 def is_rtp(data: bytes) -> bool:
-    """Whether a datagram looks like RTP rather than RTCP, STUN, DTLS or rubbish."""
+    """True for what looks like RTP rather than RTCP, STUN, DTLS or rubbish."""
     return len(data) >= HEADER_BYTES and data[0] >> 6 == VERSION and not 192 <= data[1] <= 223
 
 

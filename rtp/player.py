@@ -81,7 +81,7 @@ class Playing:
 
 
 class Player:
-    """Plays what is queued."""
+    """The queue of sound that is played to one side."""
 
     __slots__ = ("_queue", "_tail", "busy", "finished")
 

@@ -27,7 +27,7 @@ class _Waiting:
 
 
 class Prompts:
-    """Playings on their way to a player.
+    """Playings that wait until their prompts are loaded.
 
     Args:
         load: asks for a file.

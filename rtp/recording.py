@@ -62,10 +62,12 @@ class Recording:
 
     @property
     def channels(self) -> int:
+        """1, or 2 for both sides in stereo."""
         return 2 if self.sides == "both" else 1
 
     @property
     def duration_ms(self) -> int:
+        """Milliseconds recorded so far."""
         return self._frames * FRAME_SAMPLES * 1000 // CLOCK_RATE
 
     def add(self, a: Samples, b: Samples) -> bytes | None:
@@ -101,7 +103,7 @@ class Recording:
             self.reason = "digit"
 
     def take_block(self) -> bytes:
-        """What wasn't written yet."""
+        """Samples that haven't been written yet, as octets."""
         if not self._block:
             return b""
         block = np.concatenate(self._block).astype("<i2").tobytes()

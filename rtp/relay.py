@@ -32,7 +32,7 @@ Forward = tuple[int, Component, Address]
 
 
 class RelaySide:
-    """What is known of one peer, and what came from it."""
+    """One peer of a session: its description, its latch and the stream that came from it."""
 
     __slots__ = (
         "_rtcp_announced",
@@ -166,8 +166,8 @@ class RelaySide:
             self.secure.renew(keys)
 
     def opened(self, data: bytes) -> bytes | None:
-        """What came from this peer, in the clear; None if it isn't the peer's. Keep-alives and the
-        like of it are no secret."""
+        """A packet from this peer in the clear; None if it fails authentication. Keep-alives and
+        the like are never encrypted."""
         if self.secure is None or not (is_rtp(data) or is_rtcp(data)):
             return data
         clear = self.secure.open(data)
@@ -177,20 +177,21 @@ class RelaySide:
 
     @property
     def seen(self) -> Seen:
-        """What came from this peer by its SRTP key."""
+        """Sequence numbers that came from this peer by its SRTP key."""
         return () if self.secure is None else self.secure.seen
 
     def sealed(self, data: bytes) -> bytes | None:
-        """What goes to this peer, as it may be sent; None: not at all."""
+        """A packet for this peer as it may be sent; None if it may not be sent at all."""
         return data if self.secure is None else self.secure.seal(data)
 
     @property
     def on_hold(self) -> bool:
+        """True unless sound goes both ways by the peer's description."""
         return self.held or self.direction != "sendrecv"
 
     @property
     def rtp_destination(self) -> Address | None:
-        """Where this side's peer listens; None while it doesn't want to hear anything.
+        """The address that this side's peer listens at; None while it wants no media.
 
         RFC 3264 section 8.4: a peer that is sendonly or inactive gets no media.
         """
@@ -201,7 +202,8 @@ class RelaySide:
 
     @property
     def rtcp_destination(self) -> Address | None:
-        """RTCP goes on whatever the direction (RFC 3264 section 5.1)."""
+        """The address for RTCP, which goes on whatever the direction (RFC 3264 section 5.1);
+        None without one."""
         if self.held:
             return None
         if self.multiplexes:
@@ -209,7 +211,7 @@ class RelaySide:
         return self._rtcp_source or self._rtcp_announced
 
     def accepts_rtcp(self, component: Component, source: Address) -> bool:
-        """Whether RTCP is this peer's; may latch its source."""
+        """True if an RTCP packet is this peer's; it may latch its source."""
         latched = self.latch.source
         if component is Component.RTP:
             if source != (latched or self.latch.announced):
@@ -264,7 +266,8 @@ class Relay:
             others.latch.open(now)
 
     def begin_speaking(self, side: RelaySide, now: float) -> None:
-        """The switch itself talks with a peer: what that one said is all there is to negotiate."""
+        """Open a side's latch window when the switch itself begins to talk with its peer: that
+        peer's description is all that there is to negotiate."""
         if side.negotiated and not side.latch.opened:
             self.negotiated_at = now
             side.latch.open(now)
@@ -272,7 +275,7 @@ class Relay:
     def receive(
         self, side: int, component: Component, data: bytes, source: Address, now: float
     ) -> Forward | None:
-        """Where a datagram that came to one of the four ports goes; None: nowhere."""
+        """The way of a datagram that came to one of the four ports; None: it goes nowhere."""
         mine = self.sides[side]
         if is_rtcp(data):
             if mine.accepts_rtcp(component, source):
@@ -314,16 +317,17 @@ class Relay:
 
     @property
     def secure(self) -> bool:
-        """Whether a side has SRTP, so that packets don't pass as they are."""
+        """True if a side has SRTP, so that packets don't pass as they are."""
         return any(side.secure is not None for side in self.sides)
 
     @property
     def on_hold(self) -> bool:
+        """True if either side is on hold."""
         return self.sides[SIDE_A].on_hold or self.sides[SIDE_B].on_hold
 
     @property
     def last_packet_at(self) -> float | None:
-        """Of either side; monotonic seconds."""
+        """Monotonic seconds of the last packet of either side; None before the first."""
         a, b = self.sides[SIDE_A].stream.last_at, self.sides[SIDE_B].stream.last_at
         if a is None or b is None:
             return b if a is None else a
@@ -335,13 +339,14 @@ class Relay:
             side.catch_up()
 
     def figures(self, epoch_offset_ms: int) -> SessionFigures:
-        """What came from both sides."""
+        """Figures of both sides."""
         self.catch_up()
         a, b = (side_figures(side, epoch_offset_ms) for side in self.sides)
         return SessionFigures(a, b)
 
 
 def side_figures(side: RelaySide, epoch_offset_ms: int) -> SideFigures:
+    """Figures of one side; `epoch_offset_ms` turns monotonic into epoch milliseconds."""
     return side.stream.figures(
         epoch_offset_ms, side.strays, side.reports.round_trip_ms, side.was_one_way
     )

@@ -30,7 +30,7 @@ _UNITS = 65_536
 
 
 class PeerReports:
-    """What one peer's reports tell of the way to it."""
+    """The way to one peer, as its RTCP reports tell of it."""
 
     __slots__ = ("_came", "_sent", "round_trip_ms")
 
@@ -70,7 +70,7 @@ class PeerReports:
 
 
 class OwnReports:
-    """Reports about what we send to a peer, and about what we get of it.
+    """Sender and receiver reports of the switch itself to one peer.
 
     Args:
         name: of ourselves in this session, by chance (RFC 7022).

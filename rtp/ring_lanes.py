@@ -101,6 +101,7 @@ class RingLanes:
         return len(self._lanes)
 
     def close(self) -> None:
+        """Give the ring back to the system."""
         self._ring.close()
 
     # Lanes
@@ -137,7 +138,7 @@ class RingLanes:
         return True
 
     def source_of(self, out_fd: int) -> int | None:
-        """Whose packets leave by a descriptor."""
+        """The descriptor of the lane whose packets leave by `out_fd`; None without one."""
         return self._to.get(out_fd)
 
     def forget(self, fd: int) -> None:
@@ -231,7 +232,7 @@ class RingLanes:
             row["ssrc"] = -1
 
     def news(self, slot: int) -> Counted:
-        """What was counted since the last time."""
+        """Counts of a lane since they were taken last."""
         row = self._slots[slot]
         packets, octets, last_at, jitter, transit, ssrc, sequence, rate = row.item()[3:11]
         row["packets"] = row["octets"] = 0
@@ -239,9 +240,15 @@ class RingLanes:
         return Counted(packets, octets, last_at, jitter, timestamp, max(0, ssrc), sequence)
 
     def _count(self, slots: np.ndarray, heads: np.ndarray, sizes: np.ndarray, now: float) -> None:
+        """Count packets of many lanes, of which a lane may have several.
+
+        Hence `np.add.at` and not ``all_of["packets"][slots] += 1``, which counts a lane once,
+        however often its slot stands in `slots`.
+        """
         all_of = self._slots
         sequence = heads["sequence"].astype(np.int64)
         ssrc = heads["ssrc"].astype(np.int64)
+        # Signed distance to the lane's highest number, over the wrap: -32768 to 32767.
         ahead = (sequence - all_of["sequence"][slots] + 0x8000 & 0xFFFF) - 0x8000
         odd = (ssrc != all_of["ssrc"][slots]) | (ahead >= MAX_DROPOUT) | (ahead <= -MAX_MISORDER)
         if odd.any():
@@ -257,7 +264,11 @@ class RingLanes:
         self._time(slots, heads["timestamp"].astype(np.int64), now)
 
     def _advance(self, slots: np.ndarray, ahead: np.ndarray) -> None:
-        """Keep the highest sequence number."""
+        """Keep the highest sequence number of each lane.
+
+        Example: the lane at 65534 gets 65535, 1 and 0 in one turn, which are 1, 3 and 2 ahead; the
+        furthest ahead is 3, so it is at 65537 & 0xFFFF = 1 afterwards.
+        """
         all_of = self._slots
         all_of["ahead"][slots] = 0
         np.maximum.at(all_of["ahead"], slots, ahead)
@@ -267,6 +278,8 @@ class RingLanes:
     def _time(self, slots: np.ndarray, timestamps: np.ndarray, now: float) -> None:
         """Jitter (A.8), scaled by 16; of packets that were fetched together by the last one."""
         all_of = self._slots
+        # A lane that stands several times in `slots` keeps the position that is written last, so
+        # exactly the last packet of each lane finds its own position there again.
         order = np.arange(len(slots))
         all_of["last"][slots] = order
         last = all_of["last"][slots] == order

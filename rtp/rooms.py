@@ -13,7 +13,7 @@ ENTRY_TONE, LEAVING_TONE = "entry", "leaving"
 
 
 class Rooms:
-    """By their numbers; there while somebody is in them."""
+    """Conference rooms by their numbers; each exists while it has members."""
 
     __slots__ = ("_players", "_rooms")
 

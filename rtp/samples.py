@@ -19,7 +19,7 @@ SILENT_FRAME.flags.writeable = False
 
 
 def samples_in(milliseconds: float) -> int:
-    """How many samples last so long."""
+    """Number of samples in so many milliseconds."""
     return round(milliseconds * CLOCK_RATE / 1000)
 
 

@@ -56,7 +56,7 @@ BATCH_FROM = 400
 
 @dataclass(frozen=True, slots=True)
 class MediaSettings:
-    """What every worker works by; seconds.
+    """Settings of every worker; times in seconds.
 
     Args:
         latch_seconds: how long after an offer or answer a side may be learned from its packets.
@@ -182,19 +182,19 @@ class MediaSession:
         self._send(Hear(self.id, side, source, room, muted, tones))
 
     def beside(self, other: MediaSession) -> bool:
-        """Whether both are in one engine, and so can be in one room."""
+        """True if both sessions are in one engine, and so can be in one room."""
         return self._book is other._book
 
     def is_kept_by(self, book: SessionBook) -> bool:
-        """Whether it is, or was, a session of this book's engine."""
+        """True if it is, or was, a session of this book's engine."""
         return self._book is book
 
     def bridge(self, bridged: bool) -> None:
-        """Whether the sides hear each other's decoded sound; see :class:`Bridge`."""
+        """Have the sides hear each other's decoded sound, or no more; see :class:`Bridge`."""
         self._send(Bridge(self.id, bridged))
 
     def mute(self, side: Side, muted: bool) -> None:
-        """Whether a side is heard in its room."""
+        """Silence a side in its room, or no more."""
         self._send(Mute(self.id, side, muted))
 
     def play(

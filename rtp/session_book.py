@@ -101,12 +101,14 @@ class SessionBook:
     def open(
         self, session: int, side_a: SideSpec, side_b: SideSpec | None
     ) -> asyncio.Future[MediaSession]:
+        """Order a session's ports; the future fails with MediaError."""
         future: asyncio.Future[MediaSession] = asyncio.get_running_loop().create_future()
         self._opening[session] = future
         self.send(Open(session, side_a, side_b))
         return future
 
     def figures(self, session: MediaSession) -> asyncio.Future[SessionFigures | None]:
+        """Ask for a session's figures; the result is None if it is closed."""
         future: asyncio.Future[SessionFigures | None] = asyncio.get_running_loop().create_future()
         if session.id not in self._sessions:
             future.set_result(None)
@@ -125,6 +127,7 @@ class SessionBook:
         repeat: bool,
         over: bool,
     ) -> asyncio.Future[Played]:
+        """Order a playing; see :meth:`MediaSession.play`."""
         future: asyncio.Future[Played] = asyncio.get_running_loop().create_future()
         self._last_id += 1
         if session.id not in self._sessions:
@@ -144,6 +147,7 @@ class SessionBook:
         silence_seconds: float,
         end_digits: str,
     ) -> tuple[int, asyncio.Future[Recorded]]:
+        """Order a recording; see :meth:`MediaSession.record`."""
         future: asyncio.Future[Recorded] = asyncio.get_running_loop().create_future()
         self._last_id += 1
         recording = self._last_id
@@ -157,6 +161,7 @@ class SessionBook:
         return recording, future
 
     def close(self, session: MediaSession) -> asyncio.Future[SessionFigures]:
+        """Close a session; the result are its last figures."""
         future: asyncio.Future[SessionFigures] = asyncio.get_running_loop().create_future()
         if self._sessions.pop(session.id, None) is None:
             future.set_exception(WorkerLost("the media worker of this call died"))

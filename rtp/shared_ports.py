@@ -25,7 +25,8 @@ def shared_ports(first: int, last: int) -> list[int]:
 
 
 def given_away(first: int, last: int, given: str, reserved: str) -> Iterator[int]:
-    """By the text of ip_local_port_range and of ip_local_reserved_ports, "8080,20000-29999"."""
+    """Ports that the system may give to other programs, by the text of ip_local_port_range and
+    of ip_local_reserved_ports ("8080,20000-29999")."""
     lowest, highest = map(int, given.split())
     kept: set[int] = set()
     for part in filter(None, reserved.strip().split(",")):

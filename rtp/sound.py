@@ -59,12 +59,19 @@ REPORT_TICKS = 250
 
 
 class Files(Protocol):
-    """Where prompts are and recordings go; results come to :meth:`SoundTier.disk_told`."""
+    """Prompts and recordings; results come to :meth:`SoundTier.disk_told`."""
 
-    def load(self, path: str) -> None: ...
-    def open(self, recording: int, path: str, channels: int) -> None: ...
-    def write(self, recording: int, data: bytes) -> None: ...
-    def close(self, recording: int) -> None: ...
+    def load(self, path: str) -> None:
+        """Read a prompt."""
+
+    def open(self, recording: int, path: str, channels: int) -> None:
+        """Begin the file of a recording, with 1 or 2 channels."""
+
+    def write(self, recording: int, data: bytes) -> None:
+        """Append 16-bit samples, as octets."""
+
+    def close(self, recording: int) -> None:
+        """Complete the file of a recording."""
 
 
 class SoundTier:
@@ -330,7 +337,7 @@ class SoundTier:
 
     @property
     def due_at(self) -> float | None:
-        """When the next tick is due; None while nothing is to be done."""
+        """Monotonic seconds at which the next tick is due; None while no side is in use."""
         return self._clock.due_at if self._sides else None
 
     def tick(self, now: float) -> list[Outgoing]:
@@ -342,6 +349,7 @@ class SoundTier:
         return outgoing
 
     def figures(self) -> TickFigures:
+        """Lateness of the last ticks."""
         return self._clock.figures(len(self._sides))
 
     def _tick(self, number: int, now: float, outgoing: list[Outgoing]) -> None:
@@ -471,7 +479,7 @@ class SoundTier:
     # What goes out
 
     def take_messages(self) -> list[FromSound]:
-        """What the switch should know; each message once."""
+        """Messages for the switch; each is returned once."""
         messages, self._messages = self._messages, []
         return messages
 

@@ -26,7 +26,7 @@ NOBODY = -1
 
 
 class SoundSide:
-    """What is said to and heard from one peer.
+    """One peer of the sound tier: the sound made for it and heard from it.
 
     Args:
         relay_side: the relay's half of it, which is told what to leave to us.
@@ -93,7 +93,8 @@ class SoundSide:
 
     @property
     def spoken_to(self) -> bool:
-        """By us; what the other side says isn't passed on meanwhile."""
+        """True while the switch itself sends to this side; what the other side says isn't
+        relayed meanwhile."""
         return (
             self.hears != "peer"
             or self.session.bridged
@@ -109,14 +110,15 @@ class SoundSide:
 
     @property
     def in_use(self) -> bool:
+        """True while the sound tier needs this side's packets."""
         return (
             self.spoken_to or self.listens or bool(self.session.recordings) or self.passes_decoded
         )
 
     @property
     def passes_decoded(self) -> bool:
-        """Whether the other side hears this one by way of decoded sound, for as long as something
-        is mixed into it, or for good."""
+        """True if the other side hears this one by way of decoded sound: while something is
+        mixed into it, or for the whole call."""
         peer = self.peer
         return (
             peer is not None
@@ -125,7 +127,7 @@ class SoundSide:
         )
 
     def packets(self, number: int, frame: Samples, octets: bytes) -> list[bytes]:
-        """What to send of a tick's frame, in the codec that the peer wants.
+        """The packets of a tick's frame, in the codec that the peer wants.
 
         Args:
             octets: the frame in the peer's law, if it has one.
@@ -169,7 +171,7 @@ class SoundSide:
             self.detector = DtmfDetector() if wanted else None
 
     def is_new(self, digit: str, method: DigitMethod, now: float) -> bool:
-        """Whether a digit isn't the last one, told in another way."""
+        """True unless a digit is the last one again, told in another way."""
         last = self._last_digit
         if last is not None:
             known, how, at = last

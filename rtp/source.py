@@ -78,6 +78,7 @@ class ReceivedStream:
 
     @property
     def clock_rate(self) -> int:
+        """Hz of the timestamps."""
         return self._clock_rate
 
     @clock_rate.setter
@@ -141,7 +142,7 @@ class ReceivedStream:
         self._sequence.advance(counted.sequence, counted.packets)
 
     def so_far(self) -> Counted:
-        """Where somebody who counts on has to begin."""
+        """The last packet and jitter, from which another counter goes on."""
         last_at = self.last_at or 0.0
         return Counted(
             0,
@@ -155,11 +156,12 @@ class ReceivedStream:
 
     @property
     def ssrc(self) -> int | None:
-        """Of the last packet."""
+        """Synchronization source of the last packet; None before the first."""
         return None if self._sequence is None else self._ssrc
 
     @property
     def jitter_seconds(self) -> float:
+        """Interarrival jitter (A.8) in seconds."""
         return (self._jitter >> 4) / self._clock_rate
 
     @property
@@ -174,6 +176,7 @@ class ReceivedStream:
 
     @property
     def expected(self) -> int:
+        """Packets expected by their sequence numbers (A.3)."""
         return 0 if self._sequence is None else self._sequence.expected
 
     def figures(
@@ -183,7 +186,7 @@ class ReceivedStream:
         round_trip_ms: float | None = None,
         one_way: bool = False,
     ) -> SideFigures:
-        """What to report; `epoch_offset_ms` turns monotonic into epoch milliseconds."""
+        """The stream's figures; `epoch_offset_ms` turns monotonic into epoch milliseconds."""
         if self.first_at is None or self.last_at is None:
             return SideFigures(strays=strays, round_trip_ms=round_trip_ms, one_way=one_way)
         expected = self.expected

@@ -95,7 +95,7 @@ class Srtp:
 
     @property
     def seen(self) -> Seen:
-        """What came from the peer by its key."""
+        """Sequence numbers that came from the peer by its key."""
         return tuple(self._seen.items())
 
     def seal(self, data: bytes) -> bytes | None:

@@ -136,7 +136,7 @@ class EventReceiver:
 
 @dataclass(frozen=True, slots=True)
 class EventPacket:
-    """What the packet of a tick has that sound has not."""
+    """The parts of a telephone event's packet that differ from those of a frame of sound."""
 
     timestamp: int
     marker: bool
@@ -179,7 +179,7 @@ class EventSender:
         return True
 
     def next_packet(self, timestamp: int) -> EventPacket | None:
-        """What to send in the frame of media time `timestamp`; None: sound."""
+        """The event packet of the frame at media time `timestamp`; None: the frame is sound."""
         if self._started_at is None:
             if self._pause > 0:
                 self._pause -= FRAME_SAMPLES
@@ -208,4 +208,5 @@ class EventSender:
 
     @property
     def busy(self) -> bool:
+        """True while keys are being sent or wait."""
         return bool(self.digits)

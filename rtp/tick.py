@@ -16,7 +16,7 @@ REMEMBERED = 15_000
 
 
 class TickClock:
-    """Numbers the ticks, by which media timestamps go, and measures how late they are.
+    """The clock of the sound tier: ticks of 20 ms, numbered by the monotonic clock.
 
     Tick n is due at n times 20 ms of the monotonic clock, so all sessions of a machine agree.
     """
@@ -32,6 +32,7 @@ class TickClock:
 
     @property
     def due_at(self) -> float:
+        """Monotonic seconds at which the next tick is due."""
         return self.number * FRAME_SECONDS
 
     def start(self, now: float) -> None:

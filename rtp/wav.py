@@ -60,7 +60,7 @@ class Wav:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the sound of a file stands: octets from its beginning."""
+    """The place of a file's sound, in octets from its beginning."""
 
     first: int
     size: int

@@ -91,6 +91,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
+        """Process id; None while none runs."""
         return None if self._process is None else self._process.pid
 
     # Its life

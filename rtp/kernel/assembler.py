@@ -96,6 +96,7 @@ def _packed(at: int, line: Instruction, places: dict[str, int]) -> bytes:
 
 
 def move(dst: int, src: int) -> Instruction:
+    """Copy register `src` to `dst`."""
     return Instruction(_ALU64 | _REG | _MOV, dst, src)
 
 
@@ -105,14 +106,17 @@ def move_value(dst: int, value: int) -> Instruction:
 
 
 def load(size: int, dst: int, base: int, offset: int) -> Instruction:
+    """Load `size` octets at `base` + `offset` into `dst`."""
     return Instruction(_LDX | _MEM | size, dst, base, offset)
 
 
 def store(size: int, base: int, offset: int, src: int) -> Instruction:
+    """Store `size` octets of `src` at `base` + `offset`."""
     return Instruction(_STX | _MEM | size, base, src, offset)
 
 
 def store_value(size: int, base: int, offset: int, value: int) -> Instruction:
+    """Store a constant of `size` octets at `base` + `offset`."""
     return Instruction(_ST | _MEM | size, base, 0, offset, value)
 
 
@@ -130,14 +134,17 @@ def atomic_add(base: int, offset: int, src: int) -> Instruction:
 
 
 def add(dst: int, src: int) -> Instruction:
+    """Add register `src` to `dst`, in 64 bits."""
     return Instruction(_ALU64 | _REG | _ADD, dst, src)
 
 
 def add_value(dst: int, value: int) -> Instruction:
+    """Add a constant to `dst`, in 64 bits."""
     return Instruction(_ALU64 | _IMM | _ADD, dst, immediate=value)
 
 
 def subtract(dst: int, src: int) -> Instruction:
+    """Subtract register `src` from `dst`, in 64 bits."""
     return Instruction(_ALU64 | _REG | _SUB, dst, src)
 
 
@@ -147,26 +154,32 @@ def subtract32(dst: int, src: int) -> Instruction:
 
 
 def multiply(dst: int, src: int) -> Instruction:
+    """Multiply `dst` by register `src`, in 64 bits."""
     return Instruction(_ALU64 | _REG | _MUL, dst, src)
 
 
 def negate(dst: int) -> Instruction:
+    """Change the sign of `dst`."""
     return Instruction(_ALU64 | _NEG, dst)
 
 
 def and_value(dst: int, value: int) -> Instruction:
+    """Keep the bits of `dst` that are set in a constant."""
     return Instruction(_ALU64 | _IMM | _AND, dst, immediate=value)
 
 
 def shift_left(dst: int, bits: int) -> Instruction:
+    """Shift `dst` to the left."""
     return Instruction(_ALU64 | _IMM | _LSH, dst, immediate=bits)
 
 
 def shift_right(dst: int, bits: int) -> Instruction:
+    """Shift `dst` to the right, filling with zeros."""
     return Instruction(_ALU64 | _IMM | _RSH, dst, immediate=bits)
 
 
 def shift_right_signed(dst: int, bits: int) -> Instruction:
+    """Shift `dst` to the right, filling with its sign."""
     return Instruction(_ALU64 | _IMM | _ARSH, dst, immediate=bits)
 
 
@@ -179,14 +192,17 @@ def from_network(dst: int, bits: int) -> Instruction:
 
 
 def jump(label: str) -> Instruction:
+    """Go on at a label."""
     return Instruction(_JMP | _JA, offset=label)
 
 
 def jump_equal(dst: int, src: int, label: str) -> Instruction:
+    """Go on at a label if two registers are equal."""
     return Instruction(_JMP | _REG | _JEQ, dst, src, label)
 
 
 def jump_unequal(dst: int, src: int, label: str) -> Instruction:
+    """Go on at a label if two registers differ."""
     return Instruction(_JMP | _REG | _JNE, dst, src, label)
 
 
@@ -196,11 +212,12 @@ def jump_above(dst: int, src: int, label: str) -> Instruction:
 
 
 def jump_if(dst: int, value: int, label: str) -> Instruction:
-    """If equal."""
+    """Go on at a label if a register equals a constant."""
     return Instruction(_JMP | _IMM | _JEQ, dst, 0, label, value)
 
 
 def jump_if_not(dst: int, value: int, label: str) -> Instruction:
+    """Go on at a label if a register differs from a constant."""
     return Instruction(_JMP | _IMM | _JNE, dst, 0, label, value)
 
 
@@ -215,12 +232,15 @@ def jump_if_below(dst: int, value: int, label: str) -> Instruction:
 
 
 def jump_if_not_negative(dst: int, label: str) -> Instruction:
+    """Go on at a label if a register is 0 or more, as a signed number."""
     return Instruction(_JMP | _IMM | _JSGE, dst, 0, label, 0)
 
 
 def call(helper: int) -> Instruction:
+    """Call a helper of the kernel by its number; R0 gets its result."""
     return Instruction(_JMP | _CALL, immediate=helper)
 
 
 def leave() -> Instruction:
+    """Return R0 to the kernel."""
     return Instruction(_JMP | _EXIT)

@@ -64,7 +64,7 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where a flow's packets come in, and how they go on; interfaces by their index."""
+    """The interfaces of a flow, by index: where its packets come in, and how they go on."""
 
     in_interface: int
     out_interface: int
@@ -78,7 +78,7 @@ def packed(host: str) -> bytes:
 
 
 def can_be_told(flow: Flow) -> bool:
-    """Whether all four addresses are of one family, and mean the same on every interface."""
+    """True if all four addresses are of one family, and mean the same on every interface."""
     hosts = [address[0] for address in (flow.local, flow.source, flow.out_local, flow.target)]
     found = [ip_address(host) for host in hosts]
     if len({address.version for address in found}) != 1:
@@ -93,7 +93,7 @@ def key_of(local: Address) -> bytes:
 
 
 def value_of(flow: Flow, way: Way, slot: int) -> bytes:
-    """What is found there."""
+    """The value of a flow in the flow map, in octets."""
     tuple_ = packed(flow.out_local[0]) + packed(flow.target[0])
     tuple_ += struct.pack(">HH", flow.out_local[1], flow.target[1])
     event = flow.event_payload_type

@@ -88,7 +88,7 @@ class Message(NamedTuple):
 
 
 def ask_route(sequence: int, destination: str, source: str) -> bytes:
-    """By which interface to `destination`, for packets from `source`."""
+    """A request for the interface that leads to `destination`, for packets from `source`."""
     to, by = packed(destination), packed(source)
     bits = 8 * len(to)
     family = 2 if len(to) == 4 else 10
@@ -98,11 +98,12 @@ def ask_route(sequence: int, destination: str, source: str) -> bytes:
 
 
 def ask_link(sequence: int, index: int) -> bytes:
+    """A request for an interface by its index."""
     return _message(GET_LINK, _REQUEST, sequence, _LINK.pack(0, 0, index, 0, 0))
 
 
 def add_clsact(sequence: int, interface: int) -> bytes:
-    """Where programs can be attached; EEXIST if it is there."""
+    """A request for the queue that filters are attached to; answered by EEXIST if it is there."""
     body = _TRAFFIC.pack(0, 0, interface, _CLSACT_HANDLE, _CLSACT, 0)
     body += _attribute(_TC_KIND, b"clsact\0")
     flags = _REQUEST | _ACKNOWLEDGE | _CREATE | _EXCLUSIVE
@@ -129,17 +130,19 @@ def ask_filters(sequence: int, interface: int) -> bytes:
 
 
 def remove_filter(sequence: int, found: Filter) -> bytes:
+    """A request that removes a filter."""
     body = _TRAFFIC.pack(0, 0, found.interface, found.handle, _INGRESS, found.information)
     body += _attribute(_TC_KIND, b"bpf\0")
     return _message(DELETE_FILTER, _REQUEST | _ACKNOWLEDGE, sequence, body)
 
 
 def ask_links(sequence: int) -> bytes:
+    """A request for all interfaces."""
     return _message(GET_LINK, _REQUEST | _DUMP, sequence, _LINK.pack(0, 0, 0, 0, 0))
 
 
 def is_dump(request: bytes) -> bool:
-    """Whether it has many answers, and then DONE."""
+    """True if a request has many answers, and then DONE."""
     return int(_HEADER.unpack_from(request)[2]) & _DUMP == _DUMP
 
 
@@ -155,7 +158,7 @@ def _attribute(kind: int, value: bytes) -> bytes:
 
 
 def messages(data: bytes) -> Iterator[Message]:
-    """What one datagram holds.
+    """The messages of one datagram.
 
     Raises:
         NetlinkError: one of them is a refusal.
@@ -175,12 +178,14 @@ def messages(data: bytes) -> Iterator[Message]:
 
 
 def route(body: bytes) -> Route:
+    """The route that an answer's body describes."""
     kind = _ROUTE.unpack_from(body)[7]
     interface = _attributes(body[_ROUTE.size :]).get(_OUT_INTERFACE, bytes(4))
     return Route(kind, struct.unpack("=I", interface)[0])
 
 
 def link(body: bytes) -> Link:
+    """The interface that an answer's body describes."""
     _, kind, index, _, _ = _LINK.unpack_from(body)
     name = _attributes(body[_LINK.size :]).get(_INTERFACE_NAME, b"?")
     return Link(index, kind, _text(name))

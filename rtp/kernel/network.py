@@ -31,6 +31,7 @@ class Network:
         """Readable when something changed."""
 
     def close(self) -> None:
+        """Close the netlink sockets."""
         self._asking.close()
         self._hearing.close()
 
@@ -155,7 +156,7 @@ def _is_worker(name: str) -> bool:
 
 
 class Tcx:
-    """By links, which vanish with their process (Linux 6.6 and later)."""
+    """Attachment by links, which vanish with their process (Linux 6.6 and later)."""
 
     name = "tcx"
 
@@ -163,14 +164,16 @@ class Tcx:
         self._links: dict[int, int] = {}
 
     def attach(self, interface: int, program: int) -> None:
+        """Attach a program to an interface. Raises OSError."""
         self._links[interface] = system.attach_tcx(program, interface)
 
     def detach(self, interface: int) -> None:
+        """Detach the program from an interface."""
         os.close(self._links.pop(interface))
 
 
 class Clsact:
-    """By filters, which stay until somebody removes them."""
+    """Attachment by filters, which stay until they are removed."""
 
     name = "clsact"
 
@@ -179,8 +182,10 @@ class Clsact:
         network.remove_leftovers()
 
     def attach(self, interface: int, program: int) -> None:
+        """Attach a program to an interface. Raises OSError."""
         self._network.add_filter(interface, program)
 
     def detach(self, interface: int) -> None:
+        """Detach the program from an interface."""
         with contextlib.suppress(OSError):  # the interface may be gone, and all that was on it
             self._network.remove_filters(interface)

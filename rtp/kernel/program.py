@@ -98,7 +98,7 @@ _HOPS = -112
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Where things are in a header without options; `at` in octets."""
+    """Offsets in a header without options; those named `at` in octets."""
 
     name: str
     ethertype: int
@@ -309,7 +309,10 @@ def _count(family: Family, slot_map: int) -> list[Line]:
         load(W, R4, R10, rtp + 8),
         load(W, R2, R8, flows.SSRC_AT),
         jump_unequal(R2, R4, stamp),
-        # How much later than the last packet, beyond what the timestamps say: signed, 32 bits.
+        # D(i-1,i) of A.8: how much later this packet came than the last one, beyond what their
+        # timestamps say. The timestamps' difference is signed in 32 bits, so that a wrap is right;
+        # shifting it up and back down by 32 extends the sign to 64 bits. J += |D| - ((J + 8) >> 4)
+        # keeps sixteen times the jitter, as ReceivedStream does.
         move(R1, R5),
         load(W, R2, R8, flows.TIMESTAMP_AT),
         subtract32(R1, R2),

@@ -46,6 +46,7 @@ def _attributes(data: bytes) -> ctypes.Array[ctypes.c_char]:
 
 
 def close(fd: int) -> None:
+    """Close a descriptor of a map, program or link."""
     os.close(fd)
 
 
@@ -73,6 +74,7 @@ class HashMap:
         self._update = _attributes(of_key + struct.pack("=QQ", ctypes.addressof(self._value), 0))
 
     def put(self, key: bytes, value: bytes) -> None:
+        """Set a key's value. Raises OSError when the map is full."""
         self._key.raw, self._value.raw = key, value
         _bpf(_MAP_UPDATE, self._update)
 
@@ -85,6 +87,7 @@ class HashMap:
             return
 
     def close(self) -> None:
+        """Close the map; the kernel keeps it while a program uses it."""
         os.close(self.fd)
 
 
@@ -98,6 +101,7 @@ class MappedArray:
         self.view = memoryview(self._memory)
 
     def close(self) -> None:
+        """Close the map; the kernel keeps it while a program uses it."""
         self.view.release()
         self._memory.close()
         os.close(self.fd)

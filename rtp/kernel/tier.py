@@ -36,12 +36,15 @@ class KernelUnavailable(Exception):
 
 
 class Attachment(Protocol):
-    """How programs come to interfaces."""
+    """A way of attaching a program to interfaces."""
 
     name: str
 
-    def attach(self, interface: int, program: int) -> None: ...
-    def detach(self, interface: int) -> None: ...
+    def attach(self, interface: int, program: int) -> None:
+        """Attach a program to an interface. Raises OSError."""
+
+    def detach(self, interface: int) -> None:
+        """Detach the program from an interface."""
 
 
 class InstalledFlow:
@@ -58,7 +61,7 @@ class InstalledFlow:
         self._known = (0, 0)
 
     def new(self, slots: memoryview) -> Counted:
-        """What was counted since it was asked last."""
+        """Counts since they were taken last."""
         now = flows.counted(slots, self.slot, self.flow.clock_rate)
         packets, octets = self._known
         self._known = now.packets, now.octets
@@ -124,7 +127,7 @@ class KernelTier:
 
     @property
     def method(self) -> str:
-        """How the program is attached."""
+        """The way in which the program is attached."""
         return self._attachment.name
 
     def __len__(self) -> int:
@@ -178,7 +181,7 @@ class KernelTier:
         return installed.new(self._slots.view)
 
     def news(self, installed: InstalledFlow) -> Counted:
-        """What was counted since the last time."""
+        """Counts of a flow since they were taken last."""
         return installed.new(self._slots.view)
 
     def passes_by(self, installed: InstalledFlow) -> None:
@@ -257,14 +260,13 @@ class KernelTier:
 
     @property
     def check_due_at(self) -> float | None:
-        """When :meth:`moved` wants to be called; None until something changes."""
+        """Monotonic seconds at which :meth:`moved` is due; None until something changes."""
         if self._unchecked:
             return 0.0
         return self._check_at if self._changed else None
 
     def moved(self, now: float) -> Iterator[InstalledFlow]:
-        """Of some of the flows those that have to be taken back, because their way is another
-        one now."""
+        """Flows to take back since their route changed; each call looks at some of them."""
         if self._changed and not self._unchecked and now >= self._check_at:
             self._changed = False
             self._check_began = now

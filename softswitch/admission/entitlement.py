@@ -41,10 +41,18 @@ class Entitlements:
     ) -> None:
         self.destinations = destinations or Destinations()
         self._by_account: dict[int, tuple[Entitlement, ...]] = {}
+        self.touched: set[int] | None = None
+        """Accounts that were changed while everything is read anew; None: it isn't."""
         self.put(subscriptions)
 
     def put(self, subscriptions: Iterable[Subscription], accounts: Iterable[int] = ()) -> None:
         """Put these in the place of everything that their accounts, and `accounts`, had."""
+        changed = self.take(subscriptions, accounts)
+        if self.touched is not None:
+            self.touched |= changed
+
+    def take(self, subscriptions: Iterable[Subscription], accounts: Iterable[int] = ()) -> set[int]:
+        """As :meth:`put`, of what was read with everything else; the accounts."""
         fresh: dict[int, list[Subscription]] = {account: [] for account in accounts}
         for item in subscriptions:
             fresh.setdefault(item.account_id, []).append(item)
@@ -54,9 +62,7 @@ class Entitlements:
                 self._by_account[account] = tuple(map(Entitlement.of, ordered))
             else:
                 self._by_account.pop(account, None)
-
-    def clear(self) -> None:
-        self._by_account.clear()
+        return set(fresh)
 
     def for_call(self, account: int, line: str, number: str, on_net: bool) -> tuple[str, ...]:
         """Subscriptions whose scope includes a call, in the order of use.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -126,7 +126,7 @@ class NewsRound:
         context: Context,
         news: News,
         reload: Callable[[Reload], None],
-        reload_all: Callable[[], None],
+        reload_all: Callable[[], Awaitable[None]],
         accounts_changed: Callable[[set[int]], None],
         log: Log,
     ) -> None:
@@ -149,7 +149,7 @@ class NewsRound:
         heard = await asyncio.to_thread(self._news.hear)
         if heard is None or self._waiting is None:
             self._waiting = None
-            self._reload_all()
+            await self._reload_all()
             self._waiting = Changes()
             return
         self._waiting.add(heard)

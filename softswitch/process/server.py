@@ -8,7 +8,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -55,6 +55,7 @@ from softswitch.process.working_set import WorkingSet, WorkingSetLoader
 from softswitch.prompts.library import scan
 from softswitch.reception.trunk_flows import ResolvedFlows, reach_of
 from softswitch.scheduled.due import first_looks
+from softswitch.subscribers.directory import Line
 from softswitch.subscribers.directory_store import DirectoryStore
 from softswitch.subscribers.service_store import ServiceStore
 from softswitch.trace.hep import HepSender
@@ -120,7 +121,7 @@ class Server:
         self._log: Log = structlog.get_logger("softswitch")
         self._stops = 0
         self._lag_from = 0.0
-        self._reloading: asyncio.Task[int] | None = None
+        self._reloading: asyncio.Task[None] | None = None
         self._hep: HepSender | None = None
         self._stopped = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -512,18 +513,31 @@ class Server:
         except ConfigError as error:
             self._log.error("the configuration wasn't reloaded", why=str(error))
             return
-        self._load_again()
         self._refresh_certificates(force=True)
-        self._reloading = self._loop.create_task(self._reload_prompts())
-        self._log.info("reloaded", needs_restart=fresh != self._config)
+        self._reloading = self._loop.create_task(self._reload_rest(fresh != self._config))
 
-    def _load_again(self) -> None:
+    async def _reload_rest(self, needs_restart: bool) -> None:
+        """The database and prompts; calls go on meanwhile."""
+        try:
+            await self._load_again()
+            await self._reload_prompts()
+        except (StoreError, SQLAlchemyError, OSError) as error:
+            self._log.error("not everything was reloaded", why=str(error))
+        else:
+            self._log.info("reloaded", needs_restart=needs_restart)
+
+    async def _load_again(self) -> None:
         """Read all of the database that is kept in memory anew."""
-        known = [line.id for line in self.switch.directory.lines()]
-        self._working_set.load()
-        self.switch.registrations.forget_strangers()
-        self.switch.lines_changed(known)
+        await self._working_set.load_again(asyncio.to_thread, self._take_lines)
         self._trunks_changed()
+
+    def _take_lines(self, lines: Sequence[Line], removed: Sequence[int]) -> None:
+        directory = self.switch.directory
+        self.switch.lines_changing(lines, removed)
+        directory.put_lines(lines)
+        for line_id in removed:
+            directory.forget_line(line_id)
+        self.switch.lines_changed([*(line.id for line in lines), *removed])
 
 
 async def _wait(event: asyncio.Event) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
-from billing.facts.assignment import Assignments
-from billing.facts.product import Destinations
+from billing.facts.account import Account
+from billing.facts.assignment import Assignment, Assignments
+from billing.facts.product import Destinations, Subscription
 from billing.facts.tariff import Tariff
 from billing.stores import sales_store, tariff_store
 from billing.stores.store import Store
 from softswitch.admission.entitlement import Entitlements
-from softswitch.operations.context import Reload, capped, changed_numbers, rented_numbers
+from softswitch.database.threads import Run
+from softswitch.operations.context import Capped, Reload, capped, changed_numbers, rented_numbers
 from softswitch.operations.installation.setup import epoch_ms
-from softswitch.subscribers.directory import Directory
+from softswitch.subscribers.directory import Directory, Line, Trunk
 from softswitch.subscribers.directory_store import DirectoryStore
+from softswitch.subscribers.rented import RentedNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +33,70 @@ class WorkingSet:
     entitlements: Entitlements = field(default_factory=Entitlements)
 
 
+@dataclass(frozen=True, slots=True)
+class _Everything:
+    """All that the working set needs of the database, as it was at one moment."""
+
+    lines: list[Line]
+    line_ids: frozenset[int]
+    trunks: list[Trunk]
+    tariffs: list[Tariff]
+    accounts: list[Account]
+    assignments: Mapping[int, list[Assignment]]
+    """By account, as the next two."""
+    subscriptions: Mapping[int, list[Subscription]]
+    rented: Mapping[int, list[RentedNumber]]
+    destinations: Destinations
+    changed_numbers: dict[str, str]
+    caps: list[Capped]
+    read_at: int
+    """Epoch milliseconds."""
+
+
+LinesChanged = Callable[[Sequence[Line], Sequence[int]], None]
+"""Puts lines that changed, and takes out those that are gone, by their ids."""
+SLICE = 500
+"""Lines or accounts that are taken over between two turns of the event loop: a millisecond."""
+
+
 class WorkingSetLoader:
-    """Fills a working set from the database, and keeps it up to date."""
+    """Fills a working set from the database, and keeps it up to date.
+
+    Reading everything again while calls go on takes seconds for 100,000 lines. So it is read in a
+    thread and taken over in slices, and what was changed meanwhile stays: it is younger.
+    """
 
     def __init__(self, store: Store, directory_store: DirectoryStore, known: WorkingSet) -> None:
         self._store = store
         self._directory_store = directory_store
         self._known = known
+        self._again = asyncio.Lock()
 
     def load(self) -> None:
-        """Read everything; what was known before is replaced."""
-        known = self._known
-        known.directory.replace(self._directory_store.lines(), self._directory_store.trunks())
-        known.tariffs.clear()
-        known.tariffs.update((tariff.name, tariff) for tariff in self._store.tariffs())
-        self._load_accounts()
+        """Read everything, before the switch serves."""
+        found, known = self._read(), self._known
+        known.directory.replace(found.lines, found.trunks)
+        self._put_rest(found)
+        self._put_accounts(found.accounts, found)
+
+    async def load_again(self, run: Run, lines_changed: LinesChanged) -> None:
+        """Read everything anew while the switch serves.
+
+        Raises:
+            StoreError, SQLAlchemyError: the database is out of order; nothing has changed.
+        """
+        async with self._again:
+            known = self._known
+            known.directory.touched, known.entitlements.touched = set(), set()
+            try:
+                found = await run(self._read)
+                await self._take_lines(found, lines_changed)
+                self._put_rest(found)
+                for start in range(0, len(found.accounts), SLICE):
+                    self._put_accounts(found.accounts[start : start + SLICE], found)
+                    await asyncio.sleep(0)
+            finally:
+                known.directory.touched = known.entitlements.touched = None
 
     def put(self, reload: Reload) -> None:
         """Take over what an operation changed."""
@@ -58,24 +113,89 @@ class WorkingSetLoader:
         if reload.destinations is not None:
             known.entitlements.destinations = reload.destinations
 
-    def _load_accounts(self) -> None:
-        """Read the status, tariffs, packages and numbers of all accounts."""
-        known = self._known
-        directory = known.directory
-        accounts = self._store.accounts()
-        for account in accounts:
-            known.assignments.put_account(account.id, account.tariff)
+    def _read(self) -> _Everything:
+        read_at = epoch_ms()
         with self._store.reading() as connection:
-            assigned = tariff_store.assignments(connection)
+            assignments = tariff_store.assignments(connection)
             subscriptions = sales_store.subscriptions(connection, None)
             rented = rented_numbers(connection)
-            known.entitlements.destinations = Destinations(sales_store.destinations(connection))
-        known.assignments.put(assigned, (account.id for account in accounts))
-        known.entitlements.clear()
-        known.entitlements.put(subscriptions)
-        directory.changed_numbers = changed_numbers(self._store)
-        directory.rented.clear()
-        directory.rented.put(rented)
-        directory.account_status.update((account.id, account.status) for account in accounts)
-        for caps, spent in capped(self._store, self._directory_store, epoch_ms()):
-            directory.caps.put(caps, spent)
+            destinations = Destinations(sales_store.destinations(connection))
+        lines = self._directory_store.lines()
+        return _Everything(
+            lines,
+            frozenset(line.id for line in lines),
+            self._directory_store.trunks(),
+            list(self._store.tariffs()),
+            self._store.accounts(),
+            _by_account(assignments),
+            _by_account(subscriptions),
+            _by_account(rented),
+            destinations,
+            changed_numbers(self._store),
+            capped(self._store, self._directory_store, read_at),
+            read_at,
+        )
+
+    async def _take_lines(self, found: _Everything, lines_changed: LinesChanged) -> None:
+        """Put the lines that differ; only they are told of."""
+        directory = self._known.directory
+        touched = set() if directory.touched is None else directory.touched
+        for start in range(0, len(found.lines), SLICE):
+            changed = [
+                line
+                for line in found.lines[start : start + SLICE]
+                if line.id not in touched and directory.line(line.id) != line
+            ]
+            if changed:
+                lines_changed(changed, ())
+            await asyncio.sleep(0)
+        known = [line.id for line in directory.lines()]
+        for start in range(0, len(known), SLICE):
+            ids = known[start : start + SLICE]
+            gone = [key for key in ids if key not in found.line_ids and key not in touched]
+            if gone:
+                lines_changed((), gone)
+            await asyncio.sleep(0)
+
+    def _put_rest(self, found: _Everything) -> None:
+        """What is few: trunks, tariffs, destinations, changed numbers, caps."""
+        known = self._known
+        known.directory.set_trunks(found.trunks)
+        tariffs = {tariff.name: tariff for tariff in found.tariffs}
+        for name in known.tariffs.keys() - tariffs.keys():
+            del known.tariffs[name]
+        known.tariffs.update(tariffs)
+        known.entitlements.destinations = found.destinations
+        known.directory.changed_numbers = found.changed_numbers
+        for caps, spent in found.caps:
+            known.directory.caps.put(caps, spent, since=found.read_at)
+
+    def _put_accounts(self, accounts: Sequence[Account], found: _Everything) -> None:
+        """Status, tariffs, packages and numbers of some accounts; those that were changed since
+        the reading began stay as they are."""
+        known = self._known
+        touched = known.entitlements.touched or ()
+        ids = [account.id for account in accounts if account.id not in touched]
+        for account in accounts:
+            if account.id not in touched:
+                known.assignments.put_account(account.id, account.tariff)
+                known.directory.account_status[account.id] = account.status
+        known.assignments.put([a for key in ids for a in found.assignments.get(key, ())], ids)
+        known.directory.rented.put([r for key in ids for r in found.rented.get(key, ())], ids)
+        subscriptions = [s for key in ids for s in found.subscriptions.get(key, ())]
+        known.entitlements.take(subscriptions, ids)
+
+
+class _Owned(Protocol):
+    @property
+    def account_id(self) -> int: ...
+
+
+Fact = TypeVar("Fact", bound=_Owned)
+
+
+def _by_account(facts: Iterable[Fact]) -> dict[int, list[Fact]]:
+    found: dict[int, list[Fact]] = {}
+    for fact in facts:
+        found.setdefault(fact.account_id, []).append(fact)
+    return found

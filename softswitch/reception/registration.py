@@ -135,12 +135,6 @@ class RegistrationDesk:
                 self._release(flow)
         return registration.removed
 
-    def forget_strangers(self) -> None:
-        """Lines may be gone without anybody having told."""
-        for aor in {binding.aor for binding in self._registrar.all(self._wall_seconds())}:
-            if self._directory.line_by_login(aor) is None:
-                self.forget(aor)
-
     def expire(self, now: float) -> bool:
         """Forget what ran out, and close its connections; whether watchers are told of it."""
         gone = self._registrar.expire(self._wall_seconds())

@@ -48,10 +48,20 @@ class CapsWatch:
         self._attempts: dict[int, deque[int]] = {}
         self._spent: dict[int, deque[tuple[int, int]]] = {}
 
-    def put(self, caps: Caps, spent: Iterable[tuple[int, int]] = ()) -> None:
-        """Set an account's caps; `spent` are the ends and prices of its last day's calls."""
+    def put(
+        self, caps: Caps, spent: Iterable[tuple[int, int]] = (), since: int | None = None
+    ) -> None:
+        """Set an account's caps; `spent` are the ends and prices of its last day's calls.
+
+        Args:
+            since: when these were read; calls that have ended after it are known already.
+        """
+        read = set(spent)
+        if since is not None:
+            ended = self._spent.get(caps.account_id, ())
+            read.update(call for call in ended if call[0] >= since)
         self._caps[caps.account_id] = caps
-        self._spent[caps.account_id] = deque(sorted(spent))
+        self._spent[caps.account_id] = deque(sorted(read))
 
     def spent(self, account: int | None, at: int, micros: int) -> None:
         """A call that ended cost so much."""

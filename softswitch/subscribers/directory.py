@@ -184,6 +184,8 @@ class Directory:
         self.changed_numbers: dict[str, str] = {}
         """Numbers that lines had to those that they have, as long as callers are told."""
         self.last_calls = LastCalls()
+        self.touched: set[int] | None = None
+        """Ids of lines that were changed while everything is read anew; None: it isn't."""
         self.put_lines(lines)
         self.set_trunks(trunks)
 
@@ -256,6 +258,8 @@ class Directory:
         """Add lines, or replace the ones with the same id."""
         for line in lines:
             self.remove_line(line.id)
+            if self.touched is not None:
+                self.touched.add(line.id)
             self._by_id[line.id] = line
             self._by_login[line.login] = line
             self._by_number[line.number] = line
@@ -264,6 +268,8 @@ class Directory:
     def forget_line(self, line_id: int) -> None:
         """Remove a line for good: whoever gets its id next inherits nothing."""
         self.remove_line(line_id)
+        if self.touched is not None:
+            self.touched.add(line_id)
         self.last_calls.forget(line_id)
 
     def remove_line(self, line_id: int) -> None:

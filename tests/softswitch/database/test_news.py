@@ -125,7 +125,11 @@ def test_what_was_heard_is_read_again_until_that_works(context: Context) -> None
         told = News(other.billing.engine, "a switch")
         everything: list[int] = []
         log = structlog.get_logger()
-        hears = NewsRound(other, told, take, lambda: everything.append(1), raised.append, log)
+
+        async def take_everything() -> None:
+            everything.append(1)
+
+        hears = NewsRound(other, told, take, take_everything, raised.append, log)
         asyncio.run(hears.do())
         assert read == raised == []
         perform_directly(context.config, "account_add", {"name": "Beka"})

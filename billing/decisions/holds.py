@@ -6,7 +6,12 @@ from dataclasses import replace
 
 from billing.decisions import wallets
 from billing.decisions.book import Book
-from billing.facts.authorization import BillingError, InsufficientFunds, PaymentConflict
+from billing.facts.authorization import (
+    BillingError,
+    CurrencyMismatch,
+    InsufficientFunds,
+    PaymentConflict,
+)
 from billing.facts.hold import (
     CaptureCredit,
     Hold,
@@ -33,6 +38,10 @@ def hold(book: Book, command: HoldCredit) -> Hold:
                 f"{before.wallet} of account {before.account_id}"
             )
         return before
+    if command.currency not in (None, account.currency):
+        raise CurrencyMismatch(
+            f"the price is in {command.currency}, account {account.id} is in {account.currency}"
+        )
     if command.amount_micros < 0:
         raise BillingError("a hold is not negative")
     free = _free(book, account.id, command.wallet)

@@ -41,12 +41,17 @@ class HoldCredit(SalesCommand[Hold]):
     """Set an amount aside, all of it or nothing; answered by the Hold.
 
     A repeated id changes nothing and is answered by the hold as it stands. Refused with
-    InsufficientFunds, or with PaymentConflict if the id was used for another amount.
+    InsufficientFunds, with CurrencyMismatch, or with PaymentConflict if the id was used for another
+    amount.
+
+    Args:
+        currency: of an amount of money; None: the account's own.
     """
 
     hold_id: str
     wallet: str
     amount_micros: int
+    currency: str | None = None
 
     def touches(self, touched: Touched) -> None:
         touched.accounts.add(self.account_id)

@@ -36,6 +36,7 @@ from softswitch.cli import (
     requests,
     rerating,
     rooms,
+    sms,
     switch,
     tariffs,
     taxes,
@@ -59,7 +60,8 @@ switch.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, orders, packages,
     prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records, guard,
-    voicemail, greetings, wallets, bills, rooms, ports, pins, completions, audit, watching,
+    voicemail, greetings, wallets, sms, bills, rooms, ports, pins, completions, audit,
+    watching,
 ):  # fmt: skip
     noun.add_to(app)
 

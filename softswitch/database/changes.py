@@ -16,10 +16,12 @@ class Changes:
     destinations: bool = False
     moves: bool = False
     """Numbers that were changed."""
+    texts: bool = False
+    """Texts that were stored, and carriers of texts."""
 
     def any(self) -> bool:
         keys = self.lines or self.accounts or self.tariffs
-        return bool(keys or self.trunks or self.destinations or self.moves)
+        return bool(keys or self.trunks or self.destinations or self.moves or self.texts)
 
     def add(self, other: Changes) -> None:
         self.lines |= other.lines
@@ -28,3 +30,4 @@ class Changes:
         self.trunks |= other.trunks
         self.destinations |= other.destinations
         self.moves |= other.moves
+        self.texts |= other.texts

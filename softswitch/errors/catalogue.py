@@ -15,6 +15,7 @@ from softswitch.errors.network import NETWORK
 from softswitch.errors.numbers import NUMBERS
 from softswitch.errors.refusals import REFUSALS
 from softswitch.errors.rights import RIGHTS
+from softswitch.errors.sms import SMS
 from softswitch.errors.values import VALUES
 
 CATALOGUE: Mapping[str, Entry] = MappingProxyType(
@@ -28,6 +29,7 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
         **NUMBERS,
         **REFUSALS,
         **RIGHTS,
+        **SMS,
         **VALUES,
     }
 )

@@ -60,6 +60,8 @@ class Reload:
     """Which tariffs were assigned to these accounts."""
     changed_numbers: Mapping[str, str] | None = None
     """Old numbers to new ones, all of them; None when none changed."""
+    texts: bool = False
+    """True if texts were stored or taken back, or carriers of texts changed."""
 
     def put_into(self, directory: Directory) -> None:
         """Bring the directory up to date."""
@@ -248,6 +250,7 @@ class Context:
             destinations=destinations,
             changed_numbers=changed_numbers(self.billing) if changes.moves else None,
             assignments=tuple(assignments),
+            texts=changes.texts,
         )
 
 

@@ -43,6 +43,7 @@ from softswitch.operations.money import bills, bonuses, packages, taxes, wallets
 from softswitch.operations.network import mails, nodes, trunks
 from softswitch.operations.numbers import moves, numbers, orders, reaches
 from softswitch.operations.tariffs import rerating, tariff_terms, tariffs
+from softswitch.operations.texts import carriers, texts
 from softswitch.subscribers import profile
 
 _NAMED = frozenset({"name", *profile.FIELDS})
@@ -107,6 +108,15 @@ OPERATIONS = table(
     read(wallets.wallet_show, STAFF | PAYER),
     change(wallets.wallet_spend, MONEY),
     change(wallets.wallet_trial, SUPPORT | MONEY | OWNER),
+    # Texts
+    change(carriers.sms_carrier_add, ADMIN),
+    read(carriers.sms_carrier_list, STAFF),
+    change(carriers.sms_carrier_remove, ADMIN),
+    change(carriers.sms_carrier_set, ADMIN),
+    change(texts.sms_cancel, SUPPORT | USER),
+    read(texts.sms_list, SUPPORT | AUDITOR | USER),
+    change(texts.sms_send, SUPPORT | USER),
+    disclose(texts.sms_show, ADMIN | AUDITOR | USER),
     # Lines
     change(lines.line_add, SUPPORT),
     change(lines.line_disconnect, SUPPORT | OWNER),

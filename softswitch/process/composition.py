@@ -55,8 +55,9 @@ from softswitch.subscribers.pin_tries import PinTries
 from softswitch.subscribers.service_desk import ServiceDesk
 from softswitch.subscribers.service_store import ServiceStore
 from softswitch.texting import store as text_store
-from softswitch.texting.lines import LineTexts, TakesReply, TextSettings
+from softswitch.texting.line_admission import TakesReply
 from softswitch.texting.message import State, StoredText
+from softswitch.texting.texting import Texting
 from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
 from softswitch.trace.recorder import Recorder
@@ -296,39 +297,35 @@ def stages(
 # Texts
 
 
-def text_writer(machine: Machine, books: Books) -> TextWriter:
-    return TextWriter(books.store.engine, machine.loop, machine.run)
-
-
-def line_texts(
+def texting(
     config: Config,
     machine: Machine,
     books: Books,
+    money: GroupCommit,
     agent: UserAgent,
     stages: Stages,
-    writer: TextWriter,
     *,
     takes_reply: TakesReply,
     drain: Callable[[], None],
-    now: Callable[[], float],
     on_state: Callable[[StoredText, State], None],
-) -> LineTexts:
-    """The texts of lines, with those that an earlier run of the switch kept."""
-    domain = config.switch.domain.encode("ascii")
-    made = LineTexts(
+) -> Texting:
+    """Texts, with those that an earlier run of the switch kept for phones."""
+    made = Texting(
+        config.sms,
+        config.switch.domain.encode("ascii"),
+        TextWriter(books.store.engine, machine.loop, machine.run),
+        money,
         agent,
         stages,
-        writer,
-        TextSettings(domain, config.sms.kept_days, config.sms.max_kept),
+        machine.loop,
         machine.log,
         takes_reply=takes_reply,
         drain=drain,
-        now=now,
         wall_ms=machine.wall_ms,
         on_state=on_state,
     )
     with books.store.reading() as connection:
-        made.restore(text_store.lines_waited_for(connection))
+        made.lines.restore(text_store.lines_waited_for(connection))
     return made
 
 

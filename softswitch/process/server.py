@@ -122,6 +122,7 @@ class Server:
         self._stops = 0
         self._lag_from = 0.0
         self._reloading: asyncio.Task[None] | None = None
+        self._texts_reloading: asyncio.Task[None] | None = None
         self._hep: HepSender | None = None
         self._stopped = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -266,6 +267,7 @@ class Server:
         self.switch.accounts_changed(())
         await self._send_to_collector()
         self.switch.start()
+        await self.switch.texting.start()
         self._install_signals()
         self._begin_rounds()
         self._garbage.begin()
@@ -348,7 +350,7 @@ class Server:
         self._resolver.close()
         if self._hep is not None:
             self._hep.close()
-        await self.switch.text_writer.close()
+        await self.switch.texting.stop()
         await self.switch.voicemail.close()
         await self.switch.recordings.close()
         await self._media.close()
@@ -423,9 +425,10 @@ class Server:
         expired = await self.switch.recordings.expire()
         if expired:
             self._log.info("old recordings deleted", recordings=expired)
-        expired = await self.switch.line_texts.expire()
+        expired = await self.switch.texting.lines.expire()
         if expired:
             self._log.info("texts given up that no phone took", texts=expired)
+        await self.switch.texting.tidy()
 
     # What others tell
 
@@ -498,6 +501,11 @@ class Server:
         self.switch.lines_changed([*(line.id for line in reload.lines), *reload.removed_lines])
         if reload.trunks is not None:
             self._trunks_changed()
+        if reload.texts:
+            self._texts_changed()
+
+    def _texts_changed(self) -> None:
+        self._texts_reloading = self._loop.create_task(self.switch.texting.changed())
 
     async def _reload_prompts(self) -> int:
         """Take up recordings that were made or brought; how many there are."""

@@ -53,8 +53,8 @@ from softswitch.services.text_sender import TextSender
 from softswitch.services.watchers import Watchers
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.refusal import Refusal
-from softswitch.texting.lines import LineTexts
 from softswitch.texting.message import State, StoredText
+from softswitch.texting.texting import Texting
 
 
 class Switch:
@@ -121,8 +121,7 @@ class Switch:
         self.texts = TextSender(self.agent, self._bindings_of, domain, self.now)
         self.context = self._call_context(machine, network)
         self.completion = self._completion_desk(machine, books)
-        self.text_writer = rooms.text_writer(machine, books)
-        self.line_texts = self._line_texts(machine, books)
+        self.texting = self._texting(machine, books)
         self.registrations = self._registration_desk(machine, books)
         self.reception = Reception(
             self.context,
@@ -130,7 +129,7 @@ class Switch:
             self.authenticator,
             self.registrations,
             self.watchers,
-            self.line_texts,
+            self.texting.lines,
             self.live_calls,
         )
         self.publisher = self._publisher(hub)
@@ -144,20 +143,6 @@ class Switch:
             bindings_of=self._bindings_of,
             dialogs_of=self._dialogs_of,
             participants_of=self._participants_of,
-        )
-
-    def _line_texts(self, machine: Machine, books: Books) -> LineTexts:
-        return rooms.line_texts(
-            self._config,
-            machine,
-            books,
-            self.agent,
-            self.stages,
-            self.text_writer,
-            takes_reply=self.completion.replied,
-            drain=self.endpoint.drain,
-            now=self.now,
-            on_state=self._text_moved,
         )
 
     def _publisher(self, hub: WatchHub) -> Publisher:
@@ -203,6 +188,19 @@ class Switch:
             self.live_calls,
             zone=config.switch.time_zone,
             language=config.switch.language,
+        )
+
+    def _texting(self, machine: Machine, books: Books) -> Texting:
+        return rooms.texting(
+            self._config,
+            machine,
+            books,
+            self.money,
+            self.agent,
+            self.stages,
+            takes_reply=self.completion.replied,
+            drain=self.endpoint.drain,
+            on_state=self._text_moved,
         )
 
     def _registration_desk(self, machine: Machine, books: Books) -> RegistrationDesk:
@@ -291,7 +289,7 @@ class Switch:
     def _registered(self, line: Line, *, anew: bool) -> None:
         """A phone is back: who waits for it is told, and what was kept for it goes out."""
         self.completion.registered(line, anew=anew)
-        self.line_texts.registered(line)
+        self.texting.lines.registered(line)
 
     def _leg_joined(self, call_id: str, session: Session) -> None:
         if self.recorder is not None:
@@ -386,7 +384,7 @@ class Switch:
         """Begin what goes on by itself."""
         self.trunk_monitor.start(self._loop.time())
         self.completion.resume()
-        self.line_texts.resume()
+        self.texting.lines.resume()
         self.endpoint.drain()
 
     # What operators ask

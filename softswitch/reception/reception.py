@@ -34,7 +34,8 @@ from softswitch.reception.registration import RegistrationDesk
 from softswitch.services.answering import CONNECTING, GATHERING, SERVICES
 from softswitch.services.watchers import ALLOW_EVENTS, Watchers
 from softswitch.subscribers.refusal import Refusal
-from softswitch.texting.lines import ACCEPT, LineTexts
+from softswitch.texting.line_admission import ACCEPT
+from softswitch.texting.lines import LineTexts
 
 RETRY_AFTER_SECONDS = 10
 _NEGOTIATED = (401, 407, 423)

@@ -14,7 +14,7 @@ from billing.facts.authorization import BillingError
 from billing.facts.hold import CaptureCredit, Hold, HoldCredit, ReleaseCredit
 from billing.stores.group_commit import GroupCommit
 from billing.stores.store import StoreError
-from softswitch.texting.message import FINAL, State, StoredText
+from softswitch.texting.message import State, StoredText
 from softswitch.trace.log import Log
 
 ChargeWhen = Literal["accepted", "delivered"]
@@ -37,7 +37,12 @@ class TextCharging:
         self._wall_ms = wall_ms
 
     def hold(
-        self, hold_id: str, account_id: int, wallet: str, amount_micros: int
+        self,
+        hold_id: str,
+        account_id: int,
+        wallet: str,
+        amount_micros: int,
+        currency: str | None = None,
     ) -> asyncio.Future[Hold]:
         """Set the price of a text or a batch aside; the future may bring InsufficientFunds."""
         return self._money.submit(
@@ -47,6 +52,7 @@ class TextCharging:
                 hold_id=hold_id,
                 wallet=wallet,
                 amount_micros=amount_micros,
+                currency=currency,
             )
         )
 
@@ -88,17 +94,16 @@ class TextCharging:
         """Give back what is left of a hold."""
         self._submit(ReleaseCredit(account_id=account_id, at=self._wall_ms(), hold_id=hold_id))
 
-    def reconcile(self, holds: Iterable[Hold], found: Callable[[Hold], StoredText | None]) -> None:
-        """Do again what a crash may have left undone, for every open hold of a single text.
+    def reconcile(self, holds: Iterable[tuple[Hold, StoredText | None]]) -> None:
+        """Do again what a crash may have left undone.
 
         Args:
-            found: the text that a hold was made for; None: it was never stored.
+            holds: open holds of single texts, each with its text; None: it was never stored.
         """
-        for held in holds:
-            text = found(held)
+        for held, text in holds:
             if text is None:
                 self.release_hold(held.account_id, held.id)
-            elif text.state in FINAL or text.state is State.SENT:
+            else:
                 self.follow(text)
 
     def _submit(self, command: CaptureCredit | ReleaseCredit) -> None:

@@ -1,102 +1,67 @@
 """Texts between lines (RFC 3428): to the phones at once if they are there, or kept until they are.
 
-Who sends is proven by digest, and what From says is decided here, as for calls. A text is on disk
-before its sender hears anything of it. Then its sender hears
+A text is on disk before its sender hears anything of it. Then its sender hears
 
     200    a phone has taken it
     202    it is kept: no phone was there, or none took it in time; it goes out in order when one
            registers, with the Date at which it was sent
     4xx    it can't go: no such line, barred, too long, not a content that passes
 
-"Is typing" is passed on or dropped, and never kept. An envelope (CPIM) gets the sender's own
-address, and those who ask in it get delivery reports (RFC 5438).
+"Is typing" is passed on or dropped, and never kept. Senders who ask for it in an envelope get
+delivery reports (RFC 5438).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import partial
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from sip.errors import SipError
+from billing.facts.authorization import BillingError
 from sip.events import Received, Replied
 from sip.fields import Fields
 from sip.flow import Flow
-from sip.headers import parse_params, write_params
-from sip.message import Request
 from sip.registrar import Binding
 from sip.standalone import StandaloneRequest
 from sip.transaction_layer import ServerTransaction
 from sip.user_agent import UserAgent
 from softswitch.admission.admission import Stages
-from softswitch.admission.authentication import Caller, LineCaller
-from softswitch.admission.caller_id import Identity, from_field, present, privacy_fields
-from softswitch.admission.routing import ToLine
+from softswitch.admission.authentication import Caller
+from softswitch.admission.caller_id import Identity, from_field, privacy_fields
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.refusal import Refusal
 from softswitch.texting import cpim, store
-from softswitch.texting.delivery_report import REPORT_TYPE, Status, is_wanted, report
+from softswitch.texting.delivery_report import Status, is_wanted, report
+from softswitch.texting.line_admission import (
+    DAY_MS,
+    TYPING,
+    LineAdmission,
+    TextSettings,
+    ToCarrier,
+    ToPhones,
+    media_type,
+)
 from softswitch.texting.message import State, StoredText, Text
+from softswitch.texting.sending import TextSending
 from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
 
-PLAIN, TYPING = "text/plain", "application/im-iscomposing+xml"
-CONTENT_TYPES = (PLAIN, TYPING, REPORT_TYPE, cpim.CONTENT_TYPE)
-"""What passes: texts, "is typing", delivery reports, and both in an envelope."""
-ACCEPT = (b"Accept", ", ".join(CONTENT_TYPES).encode("ascii"))
-MAX_TEXT_BYTES = 4_096
-"""A text of some ten SMS; what doesn't fit into 1,300 octets with its header goes by TCP."""
-TEXTS_PER_SECOND = 2.0
-BURST = 20
-"""Of one line: a fast writer with "is typing" and reports; no bulk sender."""
-RETRY_LATER = ((b"Retry-After", b"%d" % round(BURST / TEXTS_PER_SECOND)),)
 ANSWER_SECONDS = 20.0
 """A sender that waits longer than 32 s hears nothing any more (RFC 4320)."""
 MAX_FORWARDS = 70
-MAX_REPLY_BYTES = 16
-"""An answer to a question of ours is a key or two."""
 LOADED_AT_ONCE = 20
 EXPIRED_AT_ONCE = 500
-DAY_MS = 86_400_000
 
 REFUSED_FOR_GOOD = frozenset({413, 415, 488, 600, 603, 604, 606})
 """A phone's answers that another try wouldn't change; after any other a text is kept."""
 
 
-TakesReply = Callable[[Line, str, bytes], bool]
-"""True for a line's text to a number that answers a question of the switch's own."""
-
-
 class TooManyKept(Exception):
     """As many texts wait for a line as are kept for one."""
-
-
-class TextSettings(NamedTuple):
-    """What is kept of texts, and how long.
-
-    Args:
-        domain: of our lines' addresses.
-        kept_days: how long a text waits for a phone.
-        max_kept: texts that wait for one line at once.
-    """
-
-    domain: bytes
-    kept_days: int = 7
-    max_kept: int = 500
-
-
-class _Outgoing(NamedTuple):
-    """A text that may pass, and whom it is for."""
-
-    text: Text
-    line: Line
-    bindings: tuple[Binding, ...]
 
 
 class LineTexts:
@@ -113,11 +78,13 @@ class LineTexts:
         self,
         agent: UserAgent,
         stages: Stages,
+        admission: LineAdmission,
         writer: TextWriter,
+        sending: TextSending,
+        loop: asyncio.AbstractEventLoop,
         settings: TextSettings,
         log: Log,
         *,
-        takes_reply: TakesReply,
         drain: Callable[[], None],
         now: Callable[[], float],
         wall_ms: Callable[[], int],
@@ -125,18 +92,20 @@ class LineTexts:
     ) -> None:
         self._agent = agent
         self._stages = stages
+        self._admission = admission
         self._writer = writer
+        self._sending = sending
+        self._loop = loop
         self._settings = settings
         self._log = log
-        self._takes_reply = takes_reply
         self._drain = drain
         self._now = now
         self._wall_ms = wall_ms
         self._on_state = on_state
-        self._even_at: dict[int, float] = {}
-        """Line id to when it will have sent no more than its rate allows."""
         self._kept_for: set[int] = set()
         """Lines for whose phones texts wait in the database."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Texts to other networks whose price is being held."""
         self._queues: dict[int, _Queue] = {}
         """Lines to whose phones kept texts are going now, one after another."""
 
@@ -163,17 +132,32 @@ class LineTexts:
             SipError: 400 damaged, 413 too long, 415 not a content that passes, 480 too many texts.
             Refusal: 403 not from there, 404 no line, 480 nobody there who may have it.
         """
-        if self._replies(received.request, caller):
+        if self._admission.replies(received.request, caller):
             self._agent.stack.reply(received.request, received.flow, 200, now)
             return
-        outgoing = self._admit(received, caller, now)
+        outgoing = self._admission.admit(received, caller, now)
+        if isinstance(outgoing, ToCarrier):
+            self._send_outside(outgoing, received, now)
+            return
         transaction = self._agent.stack.postpone(received.request, received.flow)
-        if _media_type(outgoing.text.content_type) == TYPING:
+        if media_type(outgoing.text.content_type) == TYPING:
             self._pass_on(outgoing, transaction, now)
             return
         answer = _Answer(self._agent, transaction, received.flow)
         self._agent.stack.timers.arm(ANSWER_SECONDS, now, _kept, answer)
         self._store(outgoing.text).add_done_callback(partial(self._stored, answer))
+
+    def arrived(self, text: StoredText) -> None:
+        """Deliver a text that has come from another network, and is stored."""
+        line_id = text.text.to_line
+        line = None if line_id is None else self._stages.directory.line(line_id)
+        if line is None:
+            return
+        if line.id in self._kept_for or not self._phones(line):
+            self._kept_for.add(line.id)
+        else:
+            self._deliver(line, text, None)
+        self._drain()
 
     async def expire(self) -> int:
         """Give up texts that were kept long enough; how many."""
@@ -189,76 +173,8 @@ class LineTexts:
             self._report("failed", text)
         return len(gone)
 
-    # Admission
-
-    def _replies(self, request: Request, caller: Caller) -> bool:
-        """True if a text answers a question of the switch's own."""
-        if not isinstance(caller, LineCaller) or len(request.body) > MAX_REPLY_BYTES:
-            return False
-        dialled = self._stages.number(request.uri.user or "")
-        return self._takes_reply(caller.line, dialled.number, request.body)
-
-    def _admit(self, received: Received, caller: Caller, now: float) -> _Outgoing:
-        request = received.request
-        if not isinstance(caller, LineCaller):
-            raise Refusal(403, "text_from_trunk")
-        if (status := self._stages.directory.bar(caller.line, "outgoing")) is not None:
-            raise Refusal(403, "text_line_status", state=status)
-        self._take_turn(caller.line, now)
-        content_type = _content_type(request)
-        line = self._called(request)
-        bindings = self._phones(line)
-        route = ToLine(line.number, line, tuple(bindings))
-        presented = present(caller, route, request, self._stages.plan)
-        body = request.body
-        if _media_type(content_type) == cpim.CONTENT_TYPE:
-            body = self._addressed(body, presented.presented, line.number)
-        wall = self._wall_ms()
-        text = Text(
-            origin=_origin(caller.line, request),
-            kind="line",
-            from_line=caller.line.id,
-            to_line=line.id,
-            sender=presented.presented or "",
-            recipient=line.number,
-            content_type=content_type,
-            body=body,
-            created_at=wall,
-            due_at=wall,
-            expires_at=wall + self._settings.kept_days * DAY_MS,
-        )
-        return _Outgoing(text, line, tuple(b for b in bindings if b.flow != received.flow))
-
-    def _take_turn(self, line: Line, now: float) -> None:
-        even_at = max(self._even_at.get(line.id, 0.0), now) + 1 / TEXTS_PER_SECOND
-        if even_at > now + BURST / TEXTS_PER_SECOND:
-            raise SipError(480, "Too Many Texts", RETRY_LATER)
-        self._even_at[line.id] = even_at
-
-    def _called(self, request: Request) -> Line:
-        """The line that a text is for."""
-        dialled = self._stages.number(request.uri.user or "")
-        line = self._stages.directory.line_by_number(dialled.number)
-        if line is None:
-            raise Refusal(404, "text_callee_unknown")
-        if (status := self._stages.directory.bar(line, "incoming")) is not None:
-            raise Refusal(480, "text_callee_status", state=status)
-        return line
-
     def _phones(self, line: Line) -> list[Binding]:
         return list(self._stages.bindings_of(line))
-
-    def _addressed(self, body: bytes, sender: str | None, recipient: str) -> bytes:
-        """An envelope with its parties' own addresses, whatever it claimed."""
-        try:
-            envelope = cpim.parse(body)
-        except cpim.CpimError as error:
-            raise SipError(400, f"Bad CPIM: {error}") from None
-        shown = self._uri(sender) if sender else "sip:anonymous@anonymous.invalid"
-        return cpim.write(envelope.addressed(shown, self._uri(recipient)))
-
-    def _uri(self, number: str) -> str:
-        return f"sip:{number}@{self._settings.domain.decode('ascii')}"
 
     # Keeping
 
@@ -301,6 +217,34 @@ class LineTexts:
         else:
             self._deliver(line, text, answer)
         self._drain()
+
+    # To other networks
+
+    def _send_outside(self, outside: ToCarrier, received: Received, now: float) -> None:
+        """Hold the price of a text and store it; its sender hears 202 then."""
+        transaction = self._agent.stack.postpone(received.request, received.flow)
+        answer = _Answer(self._agent, transaction, received.flow)
+        self._agent.stack.timers.arm(ANSWER_SECONDS, now, _unavailable, answer)
+
+        async def send() -> None:
+            status = 202
+            try:
+                await self._sending.send(
+                    outside.payer, outside.origin, outside.sender, outside.quote, outside.text
+                )
+            except Refusal as refusal:
+                status = refusal.status
+            except BillingError:
+                status = 403
+            except Exception as error:
+                self._log.error("a text can't be kept", why=str(error))
+                status = 500
+            answer.give(status, self._now())
+            self._drain()
+
+        task = self._loop.create_task(send())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # Delivering
 
@@ -364,7 +308,7 @@ class LineTexts:
             binding.flow,
             binding.contact,
             from_field(sender, self._settings.domain),
-            b"<%s>" % self._uri(line.number).encode("ascii"),
+            b"<%s>" % self._settings.uri(line.number).encode("ascii"),
             MAX_FORWARDS,
             fields,
             text.body,
@@ -423,7 +367,7 @@ class LineTexts:
     def _report(self, status: Status, text: StoredText) -> None:
         """Tell the sender what became of a text, if its envelope asks for that."""
         facts = text.text
-        if _media_type(facts.content_type) != cpim.CONTENT_TYPE or facts.from_line is None:
+        if media_type(facts.content_type) != cpim.CONTENT_TYPE or facts.from_line is None:
             return
         sender = self._stages.directory.line(facts.from_line)
         envelope = cpim.parse(facts.body)
@@ -431,7 +375,11 @@ class LineTexts:
             return
         wall = self._wall_ms()
         body = report(
-            status, envelope, self._uri(sender.number), self._uri(facts.recipient), wall / 1000
+            status,
+            envelope,
+            self._settings.uri(sender.number),
+            self._settings.uri(facts.recipient),
+            wall / 1000,
         )
         made = Text(
             origin=f"report:{status}:{text.id}",
@@ -448,7 +396,7 @@ class LineTexts:
         )
         self._store(made).add_done_callback(partial(self._stored, _Answer(self._agent, None)))
 
-    def _pass_on(self, outgoing: _Outgoing, transaction: ServerTransaction, now: float) -> None:
+    def _pass_on(self, outgoing: ToPhones, transaction: ServerTransaction, now: float) -> None:
         """Pass "is typing" to the phones that are there; nothing is kept of it."""
         answer = _Answer(self._agent, transaction)
         if not outgoing.bindings:
@@ -541,27 +489,3 @@ def _kept(answer: _Answer, now: float) -> None:
 
 def _unavailable(answer: _Answer, now: float) -> None:
     answer.give(480, now)
-
-
-def _media_type(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
-
-
-def _content_type(request: Request) -> str:
-    """The Content-Type of a text that may pass: type and charset, nothing else."""
-    content_type = request.content_type
-    if content_type not in CONTENT_TYPES or request.get(b"content-encoding") is not None:
-        raise SipError(415, headers=(ACCEPT,))
-    if len(request.body) > MAX_TEXT_BYTES:
-        raise SipError(413)
-    _, semicolon, rest = (request.get(b"content-type") or b"").partition(b";")
-    charset = parse_params(semicolon + rest).get("charset")
-    if charset is None:
-        return content_type
-    return content_type + write_params({"charset": charset}).decode("ascii")
-
-
-def _origin(line: Line, request: Request) -> str:
-    """What tells one text of a line from another: a repeated one has the same Call-ID and CSeq."""
-    key = b"%s\0%d" % (request.call_id.encode("utf-8", "surrogateescape"), request.cseq[0])
-    return f"sip:{line.id}:{hashlib.sha256(key).hexdigest()}"

@@ -98,7 +98,7 @@ class Outbound:
         writer: writes texts; the queue's texts are read through it, too.
         charging: captures and releases what is held for texts.
         make_link: makes the connections to a carrier.
-        changed: told of each text whose state a sender may want to know.
+        on_state: called with each text that has another state.
         wall_ms: epoch milliseconds.
     """
 
@@ -110,7 +110,7 @@ class Outbound:
         log: Log,
         *,
         make_link: Make,
-        changed: Callable[[StoredText], None],
+        on_state: Callable[[StoredText, State], None],
         wall_ms: Callable[[], int],
     ) -> None:
         self._writer = writer
@@ -118,7 +118,7 @@ class Outbound:
         self._loop = loop
         self._log = log
         self._make_link = make_link
-        self._changed = changed
+        self._on_state = on_state
         self._wall_ms = wall_ms
         self._links: dict[int, Link] = {}
         self._lanes: dict[tuple[int, ...], _Lane] = {}
@@ -180,6 +180,11 @@ class Outbound:
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.gather(*(link.stop() for link in self._links.values()))
+
+    def follow(self, text: StoredText) -> None:
+        """A text's state has changed on disk: its money follows, and its sender is told."""
+        self._charging.follow(text)
+        self._on_state(text, text.state)
 
     # Choosing
 
@@ -400,15 +405,13 @@ class Outbound:
         self._forget(text)
 
     def _told(self, done: asyncio.Future[StoredText | None]) -> None:
-        """A text's state is on disk: its money follows, and its sender is told."""
+        """A text's state is on disk, or can't be."""
         if done.exception() is not None:
             self._log.error("a text's state can't be kept", why=str(done.exception()))
             return
         text = done.result()
-        if text is None:
-            return
-        self._charging.follow(text)
-        self._changed(text)
+        if text is not None:
+            self.follow(text)
 
     def _forget(self, text: StoredText) -> None:
         self._held.discard(text.id)

@@ -7,13 +7,13 @@ nothing (A22). Texts of the same origin are one text, whoever repeats them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from msgspec import Struct
 
 from billing.facts.authorization import InsufficientFunds
-from billing.facts.tariff import Tariff
+from billing.facts.rate import Rate
 from billing.facts.wallet import MONEY, ONE
 from smpp import segments
 from smpp.codes import DataCoding
@@ -60,57 +60,37 @@ class Payer(Struct, frozen=True):
     """
 
     account_id: int
-    currency: str
     line: Line | None = None
     wallet: str = MONEY
     batch_id: str | None = None
     client_id: int | None = None
 
 
-class TextSending:
-    """The way of texts out of the switch.
+class TextPrices:
+    """What texts cost, and who may send them.
 
     Args:
-        tariffs: tariffs by name, as they are now.
-        tariff: the name of the one that has the prices of texts.
+        tariff: the name of the tariff that has the prices of texts.
         carriers: those that are in use now.
-        kept_days: how long a text may wait for a carrier.
-        wall_ms: epoch milliseconds.
     """
 
     def __init__(
-        self,
-        stages: Stages,
-        writer: TextWriter,
-        charging: TextCharging,
-        outbound: Outbound,
-        *,
-        tariffs: Mapping[str, Tariff],
-        tariff: str,
-        carriers: Callable[[], Iterable[Carrier]],
-        kept_days: int,
-        wall_ms: Callable[[], int],
+        self, stages: Stages, tariff: str, carriers: Callable[[], Iterable[Carrier]]
     ) -> None:
         self._stages = stages
-        self._writer = writer
-        self._charging = charging
-        self._outbound = outbound
-        self._tariffs = tariffs
         self._tariff = tariff
         self._carriers = carriers
-        self._kept_ms = kept_days * DAY_MS
-        self._wall_ms = wall_ms
 
-    def quote(self, payer: Payer, number: str, text: str) -> Quote:
+    def quote(self, payer: Payer, number: str, text: str, at: int) -> Quote:
         """What a text to a number costs, by the rules that sending it goes by.
 
         Args:
             number: E.164 with "+".
+            at: epoch milliseconds.
 
         Raises:
             Refusal: 403 barred, capped or without a price; 404 no carrier takes it; 413 too long.
         """
-        at = self._wall_ms()
         if not routes(self._carriers(), number):
             raise Refusal(404, "text_no_carrier", number=number)
         self._bar(payer, number, at)
@@ -127,10 +107,53 @@ class TextSending:
             packages = self._stages.entitlements.for_call(
                 payer.account_id, payer.line.number, number, False
             )
+        rate = self._rate(number, at)
         if packages:
-            return Quote(number, alphabet, count, 0, payer.currency, packages[0])
-        return Quote(number, alphabet, count, count * self._segment_micros(payer, number, at),
-                     payer.currency)  # fmt: skip
+            return Quote(number, alphabet, count, 0, rate.currency, packages[0])
+        return Quote(number, alphabet, count, count * rate.connect_fee_micros, rate.currency)
+
+    def _bar(self, payer: Payer, number: str, at: int) -> None:
+        """Hold a text against its line's barrings and its account's caps, as a call."""
+        stages = self._stages
+        digits = number.removeprefix("+")
+        groups = stages.entitlements.destinations.of(digits)
+        if payer.line is not None:
+            premium = PREMIUM in groups or stages.plan.is_premium(number)
+            payer.line.services.bar(stages.plan.type_of(number), premium)
+        stages.directory.caps.check(payer.account_id, digits, groups, _no_calls, at, False)
+
+    def _rate(self, number: str, at: int) -> Rate:
+        """The rate of texts to a number; its connection fee is the price of a segment."""
+        tariff = self._stages.tariffs.get(self._tariff)
+        sets = self._stages.entitlements.destinations
+        rate = None if tariff is None else tariff.find(number.removeprefix("+"), at, sets)
+        if rate is None:
+            raise Refusal(403, "text_price_unknown", tariff=self._tariff, number=number)
+        return rate
+
+
+class TextSending:
+    """The way of texts out of the switch.
+
+    Args:
+        kept_days: how long a text may wait for a carrier.
+        wall_ms: epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        writer: TextWriter,
+        charging: TextCharging,
+        outbound: Outbound,
+        *,
+        kept_days: int,
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._writer = writer
+        self._charging = charging
+        self._outbound = outbound
+        self._kept_ms = kept_days * DAY_MS
+        self._wall_ms = wall_ms
 
     async def send(
         self,
@@ -175,36 +198,17 @@ class TextSending:
             client_id=payer.client_id,
             wants_receipt=wants_receipt,
         )
+        currency = quote.unit if payer.wallet == MONEY else None
         if quote.price_micros and payer.batch_id is None:
             try:
                 await self._charging.hold(
-                    f"text:{origin}", payer.account_id, payer.wallet, quote.price_micros
+                    f"text:{origin}", payer.account_id, payer.wallet, quote.price_micros, currency
                 )
             except InsufficientFunds as error:
                 raise Refusal(402, "text_unpaid", why=str(error)) from error
         (stored,) = await self._writer.submit(partial(store.add, texts=[made]))
         self._outbound.wake()
         return stored
-
-    def _bar(self, payer: Payer, number: str, at: int) -> None:
-        """Hold a text against its line's barrings and its account's caps, as a call."""
-        stages = self._stages
-        digits = number.removeprefix("+")
-        groups = stages.entitlements.destinations.of(digits)
-        if payer.line is not None:
-            premium = PREMIUM in groups or stages.plan.is_premium(number)
-            payer.line.services.bar(stages.plan.type_of(number), premium)
-        stages.directory.caps.check(payer.account_id, digits, groups, _no_calls, at, False)
-
-    def _segment_micros(self, payer: Payer, number: str, at: int) -> int:
-        tariff = self._tariffs.get(self._tariff)
-        rate = None
-        if tariff is not None:
-            sets = self._stages.entitlements.destinations
-            rate = tariff.find(number.removeprefix("+"), at, sets)
-        if rate is None or rate.currency != payer.currency:
-            raise Refusal(403, "text_price_unknown", tariff=self._tariff, number=number)
-        return rate.connect_fee_micros
 
 
 def _no_calls(_account: int) -> int:

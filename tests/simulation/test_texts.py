@@ -6,7 +6,7 @@ from exchange import Exchange
 from sip.events import Received, Replied
 from sip.standalone import StandaloneRequest
 from softswitch.texting import store
-from softswitch.texting.lines import BURST, MAX_TEXT_BYTES
+from softswitch.texting.line_admission import BURST, MAX_TEXT_BYTES
 from softswitch.texting.message import State
 
 ANA, BEKA, GIA = "+995322000001", "+995322000002", "+995322000003"
@@ -382,10 +382,10 @@ def test_texts_are_kept_for_seven_days(exchange, absent):
     ana, beka = absent
     ana.text(BEKA)
     exchange.run(6 * 86_400.0)
-    exchange.loop.run_until_complete(exchange.switch.line_texts.expire())
+    exchange.loop.run_until_complete(exchange.switch.texting.lines.expire())
     assert [state for *_, state in kept(exchange)] == [State.WAITING]
     exchange.run(86_460.0)
-    assert exchange.loop.run_until_complete(exchange.switch.line_texts.expire()) == 1
+    assert exchange.loop.run_until_complete(exchange.switch.texting.lines.expire()) == 1
     beka.phone.register()
     exchange.run(2.0)
     assert beka.got == []
@@ -394,8 +394,8 @@ def test_texts_are_kept_for_seven_days(exchange, absent):
 
 def test_so_many_texts_are_kept_for_a_line_and_no_more(exchange, absent):
     ana = absent[0]
-    settings = exchange.switch.line_texts._settings
-    exchange.switch.line_texts._settings = settings._replace(max_kept=3)
+    settings = exchange.switch.texting.lines._settings
+    exchange.switch.texting.lines._settings = settings._replace(max_kept=3)
     for _ in range(5):
         ana.text(BEKA)
         exchange.run(1.0)

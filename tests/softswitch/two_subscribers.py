@@ -20,6 +20,7 @@ from softswitch.operations.context import Concern, Context
 from softswitch.operations.lines import greetings, lines, rooms, services, voicemail
 from softswitch.operations.money import packages, wallets
 from softswitch.operations.numbers import moves, numbers, orders
+from softswitch.operations.texts import texts
 from softswitch.recordings.store import RecordedCall, RecordingStore
 from softswitch.voicemail.store import Message, VoicemailStore
 
@@ -30,6 +31,7 @@ UNKNOWN: Mapping[str, object] = {
     "caller": "+995322999999", "document": 999, "request": 999, "bill": 999, "order": "nothing:1",
     "recording": "0" * 32, "message": "1" * 32, "greeting": "2" * 32, "room": "9999",
     "waiting_id": "3" * 32, "subscription": "nothing",
+    "text_id": 10**9,
 }  # fmt: skip
 """Ids that nothing has."""
 
@@ -120,6 +122,7 @@ def _subscriber(context: Context, name: str, digit: int) -> Subscriber:
         f"w{digit}" * 16, line_id, line_id, number, True, "busy", "accepted", now, now
     )
     CompletionStore(context.billing.engine).write({waiting.id: waiting})
+    texted = texts.sms_send(context, number, number, f"text of {name}")
     words = (
         name, number, rented, f"+99532255500{digit}", f"payment-of-{name}", ids["record"],
         ids["message"], waiting.id, f"77{digit}",
@@ -129,6 +132,7 @@ def _subscriber(context: Context, name: str, digit: int) -> Subscriber:
         "document": document["id"], "request": request["id"], "order": order["id"],
         "recording": ids["record"], "message": ids["message"], "greeting": greeting["id"],
         "room": f"77{digit}", "waiting_id": waiting.id, "subscription": package["id"],
+        "text_id": texted["id"],
     }  # fmt: skip
     return Subscriber(account, line_id, words, names)
 

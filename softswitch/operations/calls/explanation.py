@@ -47,7 +47,7 @@ def explain_call(
 
 
 def _stages(context: Context, line: Line, number: str, at_ms: int, seconds: int) -> list[Row]:
-    stages = _build(context, at_ms)
+    stages = stages_of(context, at_ms)
     caller = LineCaller(line)
     dialled = stages.number(stages.wanted(line, number))
     rows = [_row("numbering", f"{dialled.number} ({dialled.kind})")]
@@ -86,7 +86,7 @@ def _at_line(destination: ToLine) -> str:
 
 def quote_call(context: Context, line: Line, number: str, *, at_ms: int, seconds: int) -> Row:
     """The price of a line's call, and the trunk it would take. Raises Refusal."""
-    stages = _build(context, at_ms)
+    stages = stages_of(context, at_ms)
     caller = LineCaller(line)
     dialled = stages.number(stages.wanted(line, number))
     destination = stages.route(caller, dialled)
@@ -112,7 +112,8 @@ def _costs(priced: PricedRoute, at_ms: int, seconds: int) -> list[Row]:
     return rows
 
 
-def _build(context: Context, at_ms: int) -> Stages:
+def stages_of(context: Context, at_ms: int) -> Stages:
+    """The stages of admission over the database as it is, for what asks and places no call."""
     directory = context.directory.load()
     with context.billing.reading() as connection:
         directory.rented.put(rented_numbers(connection))

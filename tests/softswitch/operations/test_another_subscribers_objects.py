@@ -29,7 +29,8 @@ FILLED = {
     "account": {"account"}, "number": {"number"}, "line": {"line"}, "document": {"document"},
     "request": {"request"}, "bill": {"bill"}, "order": {"order"}, "recording": {"recording"},
     "message": {"message"}, "greeting": {"greeting"}, "room": {"room"},
-    "waiting_id": {"waiting_id"}, "subscription": {"subscription"}, "numbers": {"number"},
+    "waiting_id": {"waiting_id"}, "text_id": {"text_id"},
+    "subscription": {"subscription"}, "numbers": {"number"},
 }  # fmt: skip
 RENTED = {
     "number_reach", "number_reach_show", "number_unreach", "number_try", "rental_give_up",
@@ -39,8 +40,9 @@ RENTED = {
 HARMLESS: dict[str, object] = {
     "amount": "1", "city": "Berlin", "content": "JVBERi0xLjcgbW9yZQ==", "country": "de",
     "key": "language", "kind": "identity", "name": "paper.pdf", "on": True, "operator": "Other",
-    "product": "talk", "purchase_id": "new", "service": "bar_international",
-    "since": "2027-01-01", "state": "saved", "targets": ["+4930123"], "text": "words",
+    "product": "talk", "purchase_id": "new", "recipient": "+995322000001",
+    "service": "bar_international", "since": "2027-01-01", "state": "saved",
+    "targets": ["+4930123"], "text": "words",
     "units": 100, "until": "2027-01-31", "value": "en", "wallet": "sms", "wav": "",
 }  # fmt: skip
 """Values of arguments that name nobody's object."""
@@ -62,6 +64,7 @@ NOT_IDS = {
     ("account_calls", "number"),
     ("port_in", "number"),
     ("room_add", "room"),
+    ("sms_list", "number"),
     ("tariff_quote", "number"),
 }
 """These name what has no owner: another party, a number elsewhere, a new room."""

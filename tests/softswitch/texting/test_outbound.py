@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from billing.facts.authorization import AddAccount, TopUp
+from billing.stores import hold_store
 from billing.stores.group_commit import GroupCommit
 from billing.stores.store import Store
 from smpp import gsm, receipt, segments
@@ -129,7 +130,7 @@ class Office:
                 delivered=self._delivered,
                 ready=self.outbound.ready,
             ),
-            changed=lambda text: self.states.append((text.text.origin, text.state)),
+            on_state=lambda text, state: self.states.append((text.text.origin, state)),
             wall_ms=self.now,
         )
 
@@ -396,16 +397,10 @@ def test_what_a_crash_left_undone_is_done_at_the_start(tmp_path: Path):
             store.move(connection, failed.id, State.FAILED, desk.now())
         assert [text.id for text in await desk.outbound.recover()] == [caught.id]
 
-        def found(held) -> StoredText | None:
-            with desk.books.reading() as connection:
-                origin = held.id.removeprefix("text:")
-                return store.of_origins(connection, [origin]).get(origin)
-
-        from billing.stores import hold_store
-
         with desk.books.reading() as connection:
-            holds = list(hold_store.open_holds(connection, "text:"))
-        desk.charging.reconcile(holds, found)
+            texts = {hold_of(text): text for text in store.page(connection)}
+            holds = [(one, texts.get(one.id)) for one in hold_store.open_holds(connection, "text:")]
+        desk.charging.reconcile(holds)
         await desk.until(lambda: desk.sums() == (10 * LARI - PRICE, 0))
         assert hold_of(caught) == "text:caught"
         await desk.close()

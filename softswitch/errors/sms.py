@@ -1,0 +1,29 @@
+"""Errors of texts and of their carriers."""
+
+from __future__ import annotations
+
+from softswitch.errors.entry import Entry
+
+SMS = {
+    "sms_carrier_exists": Entry("there is a carrier {carrier} already", "conflict", "name"),
+    "sms_carrier_not_found": Entry(
+        "there is no carrier {carrier!r}; `softswitch sms carrier list` shows them",
+        "not_found",
+        "name",
+    ),
+    "sms_field_malformed": Entry(
+        "the {what} must be at most {longest} printable ASCII characters", "invalid"
+    ),
+    "sms_gone": Entry("text {text} can't be taken back: it is {state}", "conflict", "text_id"),
+    "sms_key_malformed": Entry(
+        "a key has 1 to 100 printable ASCII characters without blanks", "invalid", "key"
+    ),
+    "sms_not_found": Entry(
+        "there is no text {text}; `softswitch sms list` shows them", "not_found", "text_id"
+    ),
+    "sms_target_malformed": Entry(
+        "a carrier's target is smpp://USER:PASSWORD@HOST:PORT, or smpps:// for TLS",
+        "invalid",
+        "target",
+    ),
+}

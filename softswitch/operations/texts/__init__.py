@@ -1,0 +1,1 @@
+"""Operations on texts: sending them, what became of them, and the carriers that take them."""

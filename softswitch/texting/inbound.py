@@ -1,0 +1,227 @@
+"""What carriers deliver: receipts of our texts, and texts to numbers of ours.
+
+A carrier hears OK once it is on disk, so what a crash interrupts is delivered again. A text is kept
+for its number's owner, and goes to the phones of the line at which the number rings. A one-time
+number (E12) takes exactly one text, of the service it was bought for; the number is burned before
+the carrier hears OK.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from functools import partial
+
+from sqlalchemy import Connection
+
+from billing.facts.authorization import BillingError
+from billing.facts.rental import LENT, BurnNumber, Number
+from billing.stores import rental_store
+from billing.stores.group_commit import GroupCommit
+from smpp import gsm, receipt
+from smpp.bodies import ShortMessage
+from smpp.codes import EsmClass, Status, Ton
+from smpp.segments import Part, Reassembly, read_header
+from softswitch.subscribers.directory import Directory
+from softswitch.texting import parts, store
+from softswitch.texting.link import Link, is_receipt
+from softswitch.texting.message import State, StoredText, Text
+from softswitch.texting.writer import TextWriter
+from softswitch.trace.log import Log
+
+DAY_MS = 86_400_000
+Answer = Callable[[Status], None]
+
+
+class Inbound:
+    """Takes deliver_sm of carriers.
+
+    Args:
+        money: burns one-time numbers.
+        arrived: told of each text that has come, once it is stored.
+        followed: told of each text of ours whose receipt has come.
+        kept_days: how long a text waits for a phone.
+        wall_ms: epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        writer: TextWriter,
+        directory: Directory,
+        money: GroupCommit,
+        log: Log,
+        *,
+        arrived: Callable[[StoredText], None],
+        followed: Callable[[StoredText], None],
+        kept_days: int,
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._writer = writer
+        self._directory = directory
+        self._money = money
+        self._log = log
+        self._arrived = arrived
+        self._followed = followed
+        self._kept_ms = kept_days * DAY_MS
+        self._wall_ms = wall_ms
+        self._waiting = Reassembly()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def deliver(self, link: Link, message: ShortMessage, answer: Answer) -> None:
+        """Take a deliver_sm; `answer` is called with its status once it is kept."""
+        if is_receipt(message):
+            self._take_receipt(link, message, answer)
+            return
+        try:
+            octets = self._whole(link, message)
+        except ValueError as error:
+            self._log.warning("a carrier's text is damaged", carrier=link.carrier.name,
+                              why=str(error))  # fmt: skip
+            answer(Status.RECEIVER_PERMANENT_ERROR)
+            return
+        if octets is None:
+            # The carrier isn't asked to keep the first parts of a text until its last one comes.
+            answer(Status.OK)
+            return
+        texts = [gsm.text_of(part, message.data_coding) for part in octets]
+        if None in texts:
+            answer(Status.RECEIVER_PERMANENT_ERROR)
+            return
+        task = asyncio.get_running_loop().create_task(
+            self._take(link, message, "".join(filter(None, texts)), answer)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Receipts
+
+    def _take_receipt(self, link: Link, message: ShortMessage, answer: Answer) -> None:
+        found = receipt.read(message.payload, message.tlvs)
+        if found is None:
+            answer(Status.OK)  # nothing in it that another try would change
+            return
+        work = partial(
+            parts.receipted, carrier=link.carrier.name, receipt=found, at=self._wall_ms()
+        )
+        self._writer.submit(work).add_done_callback(partial(self._receipted, answer))
+
+    def _receipted(self, answer: Answer, done: asyncio.Future[StoredText | None]) -> None:
+        if done.exception() is not None:
+            self._log.error("a receipt can't be kept", why=str(done.exception()))
+            answer(Status.RECEIVER_TEMPORARY_ERROR)
+            return
+        answer(Status.OK)
+        text = done.result()
+        if text is not None:
+            self._followed(text)
+
+    # Texts
+
+    def _whole(self, link: Link, message: ShortMessage) -> tuple[bytes, ...] | None:
+        """The parts of a text once all are there; None: some are missing still."""
+        if not message.esm_class & EsmClass.UDH:
+            return (message.payload,)
+        part, rest = read_header(message.payload)
+        if part is None or part == Part(part.reference, 1, 1):
+            return (rest,)
+        source = f"{link.carrier.name}:{message.source.digits}"
+        now = self._wall_ms() / 1000
+        return self._waiting.add(source, message.destination.digits, part, rest, now)
+
+    async def _take(self, link: Link, message: ShortMessage, text: str, answer: Answer) -> None:
+        sender = _shown(message)
+        number = "+" + message.destination.digits.removeprefix("+").removeprefix("00")
+        key = f"{sender}\0{number}\0{text}".encode("utf-8", "replace")
+        digest = hashlib.sha256(key).hexdigest()
+        try:
+            status = await self._keep(link, sender, number, text, digest)
+        except Exception as error:
+            self._log.error("a carrier's text can't be kept", why=str(error))
+            status = Status.RECEIVER_TEMPORARY_ERROR
+        answer(status)
+
+    async def _keep(self, link: Link, sender: str, number: str, text: str, digest: str) -> Status:
+        """Keep a text for whoever has the number; RX_P_APPN: nobody may have it."""
+        directory = self._directory
+        line = directory.line_by_number(number)
+        rented = directory.rented.get(number)
+        if line is None and rented is None:
+            return await self._keep_one_time(sender, number, text)
+        if rented is not None:
+            if rented.shut:
+                return Status.RECEIVER_PERMANENT_ERROR
+            line = directory.line_by_number(rented.line)
+        account = rented.account_id if rented is not None else line.account_id if line else None
+        # A carrier that got no answer sends the text again, within minutes.
+        turn = self._wall_ms() // 600_000
+        origin = f"carrier:{link.carrier.name}:{digest}:{turn}"
+        made = self._text(origin, account, sender, number, text)
+        made = _for_line(made, None if line is None else line.id)
+        (stored,) = await self._writer.submit(partial(store.add, texts=[made]))
+        if stored.state is State.WAITING:
+            self._arrived(stored)
+        return Status.OK
+
+    async def _keep_one_time(self, sender: str, number: str, text: str) -> Status:
+        """The one text of a one-time number, if it is of the service that was bought."""
+
+        def find(connection: Connection) -> Number | None:
+            return rental_store.number(connection, number)
+
+        found = await self._writer.submit(find)
+        if found is None or found.state != LENT or found.account_id is None:
+            return Status.RECEIVER_PERMANENT_ERROR
+        service = found.service or ""
+        if service.lower() not in f"{sender}\n{text}".lower():
+            # Shown to nobody: the number was bought for another service's text.
+            self._log.info("a one-time number's text is of another service", number=number)
+            return Status.RECEIVER_PERMANENT_ERROR
+        # One text for each purchase, whatever crashes in between: its origin is unique.
+        origin = f"one-time:{number}:{found.account_id}"
+        made = self._text(origin, found.account_id, sender, number, text)
+        (stored,) = await self._writer.submit(partial(store.add, texts=[made]))
+        if stored.text.body != made.body or stored.text.sender != made.sender:
+            return Status.RECEIVER_PERMANENT_ERROR
+        try:
+            await self._money.submit(
+                BurnNumber(
+                    account_id=found.account_id, at=self._wall_ms(), number=number, service=service
+                )
+            )
+        except BillingError as error:
+            self._log.warning("a one-time number couldn't be burned", number=number, why=str(error))
+        self._arrived(stored)
+        return Status.OK
+
+    def _text(
+        self, origin: str, account_id: int | None, sender: str, number: str, text: str
+    ) -> Text:
+        now = self._wall_ms()
+        return Text(
+            origin=origin,
+            kind="in",
+            account_id=account_id,
+            sender=sender,
+            recipient=number,
+            body=text.encode("utf-8"),
+            created_at=now,
+            due_at=now,
+            expires_at=now + self._kept_ms,
+        )
+
+
+def _for_line(text: Text, line_id: int | None) -> Text:
+    """The text as it goes to a line's phones."""
+    return Text(
+        **{name: getattr(text, name) for name in Text.__struct_fields__ if name != "to_line"},
+        to_line=line_id,
+    )
+
+
+def _shown(message: ShortMessage) -> str:
+    """The sender as people write it: an international number with its "+", a name as it is."""
+    digits = message.source.digits
+    if message.source.ton == Ton.INTERNATIONAL and digits.isascii() and digits.isdigit():
+        return f"+{digits}"
+    return digits

@@ -1,0 +1,152 @@
+"""Texts of the whole switch: lines, carriers and what is between them, joined."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from sqlalchemy import Connection
+
+from billing.facts.hold import Hold
+from billing.stores import hold_store
+from billing.stores.group_commit import GroupCommit
+from sip.user_agent import UserAgent
+from softswitch.admission.admission import Stages
+from softswitch.config.sms import SmsSection
+from softswitch.texting import carrier_store, parts, store
+from softswitch.texting.carrier import Carrier
+from softswitch.texting.charging import TextCharging
+from softswitch.texting.inbound import Inbound
+from softswitch.texting.line_admission import LineAdmission, TakesReply, TextSettings
+from softswitch.texting.lines import LineTexts
+from softswitch.texting.link import Link
+from softswitch.texting.message import State, StoredText
+from softswitch.texting.outbound import Outbound
+from softswitch.texting.sending import TextPrices, TextSending
+from softswitch.texting.writer import TextWriter
+from softswitch.trace.log import Log
+
+FORGOTTEN_AT_ONCE = 1_000
+TEXTS_KEPT_MS = 366 * 86_400_000
+"""How long a text that is done is shown."""
+
+
+class Texting:
+    """Everything about texts.
+
+    Attributes:
+        lines: takes texts of lines, and delivers them to phones.
+        outbound: the queue to carriers.
+        inbound: what carriers deliver.
+        sending: the way out for every sender.
+
+    Args:
+        settings: [sms] of the configuration.
+        takes_reply: True for a line's text that answers a question of the switch's own.
+        drain: writes what the user agent wants written.
+        on_state: called with each text that was kept, or has another state.
+        wall_ms: epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        settings: SmsSection,
+        domain: bytes,
+        writer: TextWriter,
+        money: GroupCommit,
+        agent: UserAgent,
+        stages: Stages,
+        loop: asyncio.AbstractEventLoop,
+        log: Log,
+        *,
+        takes_reply: TakesReply,
+        drain: Callable[[], None],
+        on_state: Callable[[StoredText, State], None],
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._writer = writer
+        self._loop = loop
+        self._log = log
+        self._wall_ms = wall_ms
+        self.carriers: list[Carrier] = []
+        charging = self._charging = TextCharging(money, settings.charge, log, wall_ms=wall_ms)
+        self.outbound = Outbound(
+            writer, charging, loop, log, make_link=self._link, on_state=on_state, wall_ms=wall_ms
+        )
+        prices = TextPrices(stages, settings.tariff, lambda: self.carriers)
+        self.sending = TextSending(
+            writer, charging, self.outbound, kept_days=settings.kept_days, wall_ms=wall_ms
+        )
+        kept = TextSettings(domain, settings.kept_days, settings.max_kept)
+        self.lines = LineTexts(
+            agent,
+            stages,
+            LineAdmission(stages, prices, kept, takes_reply, wall_ms),
+            writer,
+            self.sending,
+            loop,
+            kept,
+            log,
+            drain=drain,
+            on_state=on_state,
+            now=loop.time,
+            wall_ms=wall_ms,
+        )
+        self.inbound = Inbound(
+            writer,
+            stages.directory,
+            money,
+            log,
+            arrived=self.lines.arrived,
+            followed=self.outbound.follow,
+            kept_days=settings.kept_days,
+            wall_ms=wall_ms,
+        )
+
+    async def start(self) -> None:
+        """Mend what a crash left, then send."""
+        unknown = await self.outbound.recover()
+        if unknown:
+            self._log.warning("texts with an unknown outcome", texts=len(unknown))
+        await self._reconcile()
+        await self.changed()
+
+    async def changed(self) -> None:
+        """Carriers were changed, or texts were stored: by an operation, or by another switch."""
+        self.carriers = await self._writer.submit(carrier_store.carriers)
+        self.outbound.use(self.carriers)
+
+    async def tidy(self) -> None:
+        """Give up receipts that were awaited for too long, and forget texts that are old."""
+        now = self._wall_ms()
+        awaited = now - parts.RECEIPTS_AWAITED_MS
+        await self._writer.submit(partial(parts.forget, before=awaited, limit=FORGOTTEN_AT_ONCE))
+        old = now - TEXTS_KEPT_MS
+        await self._writer.submit(partial(store.forget_done, before=old, limit=FORGOTTEN_AT_ONCE))
+
+    async def stop(self) -> None:
+        """Unbind from the carriers, and write what is to be written."""
+        await self.outbound.stop()
+        await self._writer.close()
+
+    def _link(self, carrier: Carrier) -> Link:
+        return Link(
+            carrier,
+            self._loop,
+            self._log,
+            answered=self.outbound.answered,
+            unanswered=self.outbound.unanswered,
+            delivered=self.inbound.deliver,
+            ready=self.outbound.ready,
+        )
+
+    async def _reconcile(self) -> None:
+        def read(connection: Connection) -> list[tuple[Hold, StoredText | None]]:
+            held = list(hold_store.open_holds(connection, "text:"))
+            origins = [one.id.removeprefix("text:") for one in held]
+            found = store.of_origins(connection, origins)
+            return [(one, found.get(o)) for one, o in zip(held, origins, strict=True)]
+
+        found = await self._writer.submit(read)
+        self._charging.reconcile(found)

@@ -49,4 +49,4 @@ class Dialogs(Generic[U]):
 
     def use(self, flow: Flow) -> bool:
         """True if the next request of some dialog goes by this flow; looks at all of them."""
-        return any(usage.dialog.flow == flow for usage in self._usages.values())
+        return any(usage.dialog.flow.connection == flow for usage in self._usages.values())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sip import stun
+from sip.edges import Edges
 from sip.events import Event
 from sip.flow import SECURE, Address, Flow
 from sip.guard import Guard
@@ -88,6 +89,7 @@ class Endpoint:
         emergency: numbers whose calls go first when it is busy.
         busy_seconds: requests that begin something get 503 when they have waited longer.
         knows_nonce: see :class:`sip.precedence.Glance`.
+        edges: trusted proxies, behind which phones have addresses of their own.
         on_refused: told of each request that gets 503 because it is busy; true for an INVITE.
     """
 
@@ -108,6 +110,7 @@ class Endpoint:
         busy_seconds: float = 0.4,
         knows_nonce: KnowsNonce | None = None,
         on_refused: Callable[[bool], None] | None = None,
+        edges: Edges | None = None,
     ) -> None:
         self._agent = agent
         self._loop = loop
@@ -119,6 +122,7 @@ class Endpoint:
         self._tls = tls
         self._busy_seconds = busy_seconds
         self._on_refused = on_refused
+        self._edges = edges or Edges()
         self._datagrams: dict[Address, Datagrams] = {}
         self._listeners: list[Listener] = []
         self._wake: asyncio.TimerHandle | None = None
@@ -194,7 +198,9 @@ class Endpoint:
     def arrived(self, data: bytes, flow: Flow) -> None:
         """A socket brings a message: read it now, or have it wait for its turn."""
         now = self._loop.time()
-        if self._guard is not None and not self._guard.admits(flow.remote[0], data, now):
+        if self._edges.trusts(flow.remote[0]):
+            flow = self._edges.behind(data, flow)
+        if self._guard is not None and not self._guard.admits(flow.peer[0], data, now):
             return
         first = data[0]
         if first < _FIRST_LETTER and stun.is_stun(data):
@@ -208,11 +214,11 @@ class Endpoint:
         if now >= self._turn_end or self.intake:
             fate = self.intake.fate(data, now)
             if fate is Fate.WAIT:
-                self.intake.put(data, flow, now, flow.remote[0])
+                self.intake.put(data, flow, now, flow.peer[0])
             elif fate is Fate.REFUSE:
                 self._refuse(data, flow)
         elif self.pressure.lag_seconds > self._busy_seconds:
-            precedence = self.intake.precedence(data, flow.remote[0])
+            precedence = self.intake.precedence(data, flow.peer[0])
             if precedence > Precedence.EMERGENCY:
                 self._refuse(data, flow)
             else:
@@ -325,13 +331,13 @@ class Endpoint:
         if flow.transport == "udp":
             self._send_datagram(message, flow)
         else:
-            self.connections.send(message, flow)
+            self.connections.send(message, flow.connection)
 
     def _send_datagram(self, data: bytes, flow: Flow) -> None:
         datagrams = self._datagrams.get(flow.local)
         if datagrams is None:
             return
-        if self._guard is None or self._guard.may_answer(flow.remote[0], data, self._loop.time()):
+        if self._guard is None or self._guard.may_answer(flow.peer[0], data, self._loop.time()):
             datagrams.sendto(data, flow.remote)
 
     def failed(self, flow: Flow) -> None:

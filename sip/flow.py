@@ -44,6 +44,24 @@ class Flow(NamedTuple):
     """The host name that was wanted, for a connection that we open ourselves: sending opens it
     when it is gone, and over TLS its certificate must show this name. None for a connection that
     the peer opened: when it is gone, nobody can be reached by it. None for UDP, too."""
+    beyond: Address | None = None
+    """The phone's address as a trusted edge proxy saw it, if `remote` is such a proxy."""
+
+    @property
+    def peer(self) -> Address:
+        """The address of the phone or trunk itself: beyond the edge, if there is one."""
+        return self.beyond or self.remote
+
+    @property
+    def connection(self) -> Flow:
+        """The flow that the octets take, which all phones beyond one edge share."""
+        return self if self.beyond is None else self._replace(beyond=None)
+
+    def has_host_of(self, other: Flow) -> bool:
+        """True if both lead to one host, as far as that is known of phones beyond an edge."""
+        if self.beyond is None or other.beyond is None:
+            return self.remote[0] == other.remote[0]
+        return self.beyond[0] == other.beyond[0]
 
     @property
     def reliable(self) -> bool:

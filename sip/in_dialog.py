@@ -15,7 +15,7 @@ from sip.session import HungUp, InfoReceived, Referred, Refreshed, Reinvited, Se
 def receive(session: Session, request: Request, flow: Flow, now: float) -> None:
     """Deliver a request of the session's dialog that is no retransmission."""
     dialog = session.dialog
-    if flow.remote[0] != dialog.flow.remote[0] and not session.trusts(flow):
+    if not flow.has_host_of(dialog.flow) and not session.trusts(flow):
         if request.method != "ACK":
             session.stack.answer(request, flow, 403)
         return

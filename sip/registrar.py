@@ -229,7 +229,7 @@ class Registrar:
             left = min(
                 others,
                 key=lambda b: (
-                    (b.flow.remote[0], b.user_agent) != (flow.remote[0], agent),
+                    (b.flow.peer[0], b.user_agent) != (flow.peer[0], agent),
                     b.expires_at,
                 ),
             )
@@ -298,14 +298,14 @@ class Registrar:
 
     def _keep(self, aor: str, bindings: dict[bytes, Binding]) -> None:
         for binding in self._bindings.get(aor, {}).values():
-            users = self._on_connection.get(binding.flow)
+            users = self._on_connection.get(binding.flow.connection)
             if users is not None:
                 users.discard(aor)
                 if not users:
-                    del self._on_connection[binding.flow]
+                    del self._on_connection[binding.flow.connection]
         for binding in bindings.values():
             if binding.flow.reliable:
-                self._on_connection.setdefault(binding.flow, set()).add(aor)
+                self._on_connection.setdefault(binding.flow.connection, set()).add(aor)
         if bindings:
             self._bindings[aor] = bindings
         else:
@@ -330,10 +330,14 @@ class Registrar:
         users = self._on_connection.get(flow)
         if users is None:
             return None
-        bindings = [b for aor in users for b in self._bindings[aor].values() if b.flow == flow]
+        bindings = [b for aor in users for b in self._on(aor, flow)]
         if all(binding.reg_id is not None for binding in bindings):
             return FLOW_TIMER_SECONDS + FLOW_GRACE_SECONDS
         return math.inf  # it was told nothing of keep-alives; the kernel asks
+
+    def _on(self, aor: str, connection: Flow) -> list[Binding]:
+        held = self._bindings[aor].values()
+        return [binding for binding in held if binding.flow.connection == connection]
 
     def all(self, now: float) -> list[Binding]:
         """Every valid binding."""
@@ -398,7 +402,7 @@ class Registrar:
         gone: list[Binding] = []
         moved: list[Flow] = []
         for binding in self._valid(aor, now).values():
-            left = binding if binding.flow != flow else binding.by_contact()
+            left = binding if binding.flow.connection != flow else binding.by_contact()
             if left is None:
                 gone.append(binding)
                 continue
@@ -416,7 +420,7 @@ class Registrar:
         )
 
     def _released(self, bindings: Iterable[Binding]) -> tuple[Flow, ...]:
-        flows = {binding.flow for binding in bindings if binding.flow.reliable}
+        flows = {binding.flow.connection for binding in bindings if binding.flow.reliable}
         return tuple(flow for flow in flows if flow not in self._on_connection)
 
     def _valid(self, aor: str, now: float) -> dict[bytes, Binding]:

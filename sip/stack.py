@@ -338,7 +338,7 @@ def _redirected(flow: Flow, hop: Address) -> Flow:
     """
     if flow.remote == hop or flow.transport not in ("udp", "tcp"):
         return flow
-    return flow._replace(remote=hop, name=hop[0] if flow.reliable else None)
+    return flow._replace(remote=hop, name=hop[0] if flow.reliable else None, beyond=None)
 
 
 _CONTACT_TRANSPORT = {

@@ -292,12 +292,12 @@ class TransactionLayer:
             transaction
             for transactions in (self._clients, self._servers)
             for transaction in transactions.values()
-            if transaction.flow == flow
+            if transaction.flow.connection == flow
         ]
 
     def _note_connection(self, transaction: Transaction) -> None:
         if transaction.flow.reliable:
-            self._on_connection.setdefault(transaction.flow, set()).add(transaction)
+            self._on_connection.setdefault(transaction.flow.connection, set()).add(transaction)
 
     def _step(
         self,
@@ -376,11 +376,11 @@ class TransactionLayer:
         transaction.user = None
 
     def _forget_connection(self, transaction: Transaction) -> None:
-        others = self._on_connection.get(transaction.flow)
+        others = self._on_connection.get(transaction.flow.connection)
         if others is not None:
             others.discard(transaction)
             if not others:
-                del self._on_connection[transaction.flow]
+                del self._on_connection[transaction.flow.connection]
 
 
 def _server_key(request: Request, method: str) -> Key:

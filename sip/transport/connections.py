@@ -241,13 +241,14 @@ class Connections:
 
     def identities(self, flow: Flow) -> frozenset[str]:
         """The names in the certificate by which a peer has proven itself; mostly none."""
-        connection = self._open.get(flow)
+        connection = self._open.get(flow.connection)
         return frozenset() if connection is None else connection.names
 
     # Ending
 
     def release(self, flow: Flow) -> None:
         """Close a peer's connection that nothing needs any more (a phone came by another)."""
+        flow = flow.connection
         connection = self._open.get(flow)
         if connection is not None and flow.name is None and self._keeper.patience(flow) is None:
             connection.close()

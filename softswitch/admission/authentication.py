@@ -101,7 +101,7 @@ class Authenticator:
                 trunk = self._directory.trunk_by_certificate(name)
                 if trunk is not None:
                     return trunk
-        return self._directory.trunk_by_source(*flow.remote)
+        return self._directory.trunk_by_source(*flow.peer)
 
     def registrant(self, request: Request, flow: Flow, now: float) -> Line:
         """Whose binding this REGISTER may change: the address of record's own line only.
@@ -165,7 +165,7 @@ class Authenticator:
         status: int,
         now: float,
     ) -> Line:
-        source = flow.remote[0]
+        source = flow.peer[0]
         if credentials is None:
             claimed = self._line_or_decoy(request.from_.uri.user or "")
             raise self._challenge(claimed, status, now, source)

@@ -189,7 +189,7 @@ class Legs:
     def learn(self, side: Side, heard: SessionDescription) -> None:
         """Teach the relay the offer or answer of a leg."""
         self.take_info(side)
-        self.media.learn(side, heard, self.leg(side).dialog.flow.remote[0])
+        self.media.learn(side, heard, self.leg(side).dialog.flow.peer[0])
         self._hold_music.heard(side, heard)
         self._info_keys.follow()
 
@@ -198,7 +198,7 @@ class Legs:
         NAT may have moved it meanwhile."""
         relay = self.relay.session
         if relay is not None and session in self.parties:
-            relay.relearn(self.side_of(session), session.dialog.flow.remote[0])
+            relay.relearn(self.side_of(session), session.dialog.flow.peer[0])
 
     def take_info(self, side: Side) -> None:
         """Note if a leg takes keys in INFO, as far as it has said so."""

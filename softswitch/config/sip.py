@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from softswitch.config.network import Networks
 from softswitch.config.values import (
     Advertised,
     Algorithms,
@@ -34,6 +35,10 @@ class SipSection(Section):
     """What phones reach us by, when it isn't the sockets' own: one for each IP version, or one."""
     aliases: Annotated[tuple[Alias, ...], BeforeValidator(comma_list)] = ()
     """Further names and addresses by which phones and proxies call us; see Config.own_hosts."""
+    edges: Networks = ()
+    """Addresses or networks of trusted proxies in front of the switch, such as Kamailio. Where a
+    phone behind them is, they tell by the Via below their own and by Path. List nothing that a
+    stranger can send from: what an edge says is believed."""
     large_requests: Literal["tcp", "udp"] = "tcp"
     """How requests over 1,300 octets go to trunks on UDP: by TCP where they take it (RFC 3261
     section 18.1.1), or by UDP like all others."""

@@ -7,9 +7,11 @@ or by a simulation. Everything here runs in one event loop.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from billing.facts.cdr import Cdr
 from sip.digest import Nonces
+from sip.edges import Edges
 from sip.endpoint import Endpoint
 from sip.events import Event, Received, Refreshed, Replied, Resubscribed, SubscriptionEnded
 from sip.flow import Flow
@@ -94,6 +96,7 @@ class Switch:
         self.agent = rooms.user_agent(config, machine, network, self.recorder)
         self.guard = rooms.guard(config, books)
         nonces = rooms.nonces(config, machine)
+        self._edges = Edges(config.sip.edges)
         self.endpoint = self._endpoint(network, nonces)
         self.registrar = rooms.registrar(config)
         self.authenticator = rooms.authenticator(
@@ -176,6 +179,7 @@ class Switch:
                 nonce, algorithm, self._loop.time(), source
             ),
             on_refused=refusal_log.refused,
+            edges=self._edges,
         )
 
     def _completion_desk(self, machine: Machine, books: Books) -> CompletionDesk:
@@ -452,8 +456,10 @@ class Switch:
         """Take over the registrations of the time before a restart."""
         now = self._loop.time()
         for binding in bindings:
+            flow = self._edges.registered(binding.flow, binding.path)
+            binding = replace(binding, flow=flow)
             self.registrar.restore([binding])
-            self.guard.prove(binding.flow.remote[0], binding.aor, now)
+            self.guard.prove(binding.flow.peer[0], binding.aor, now)
 
     async def finish(self, ended_by: str = "restart") -> None:
         """End every call and wait until each is settled."""
@@ -479,7 +485,7 @@ class Switch:
             trunk = self.authenticator.trunk(flow)
             return trunk is not None and trunk.id == owner.id
         bindings = self._bindings_of(owner)
-        return any(binding.flow.remote[0] == flow.remote[0] for binding in bindings)
+        return any(binding.flow.has_host_of(flow) for binding in bindings)
 
     def _participants_of(self, line: Line) -> list[Participant]:
         conference = self.hall.conference(key_of(line))

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 
 def exempt_networks(config: Config, directory: Directory) -> Iterator[Network]:
-    """Whom the guard never limits: [guard] exempt, and where trunks call from."""
+    """Whom the guard never limits: [guard] exempt, edge proxies, and where trunks call from."""
     yield from config.guard.exempt
+    yield from config.sip.edges
     for trunk in directory.trunks():
         if trunk.is_active:
             yield from (source.network for source in trunk.inbound_from)

@@ -73,7 +73,7 @@ class Reception:
             self.context.log.info(
                 "request refused",
                 method=request.method,
-                source=show_address(flow.remote),
+                source=show_address(flow.peer),
                 status=refusal.status,
                 rule=refusal.rule,
                 **_who_registers(request),
@@ -84,7 +84,7 @@ class Reception:
     def _note_refused(self, request: Request, flow: Flow, status: int, reason: str) -> None:
         if request.method == "REGISTER":
             now = self.context.clock.wall_ms() / 1000
-            self.refused.note(request, flow.remote[0], status, reason, now)
+            self.refused.note(request, flow.peer[0], status, reason, now)
 
     def _serve(self, event: Received | Resubscribed) -> None:
         now = self.context.clock.now()

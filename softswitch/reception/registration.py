@@ -89,7 +89,7 @@ class RegistrationDesk:
         if registration.added or registration.refreshed:
             self._returned(line, anew=bool(registration.added))
         for left in registration.released:
-            if left != flow:  # the 200 goes there
+            if left != flow.connection:  # the 200 goes there
                 self._release(left)
 
     def _follow(self, line: Line, registration: Registration) -> None:

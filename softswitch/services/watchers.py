@@ -189,7 +189,7 @@ class Watchers:
             "package": subscription.package.name.decode("ascii"),
             "watched": None if watched is None else watched.number,
             "transport": flow.transport,
-            "source": show_address(flow.remote),
+            "source": show_address(flow.peer),
             "expires_in_seconds": max(0, round(subscription.expires_at - now)),
         }
 

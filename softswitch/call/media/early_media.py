@@ -68,7 +68,7 @@ class EarlyMedia:
     def signalling(self) -> str:
         """The address that the caller's SIP comes from; "" before the switch has called it."""
         caller = self._legs.parties.get("a")
-        return "" if caller is None else caller.dialog.flow.remote[0]
+        return "" if caller is None else caller.dialog.flow.peer[0]
 
     async def open_alone(self) -> None:
         """Have ports towards the caller, also in a call that no phone was rung for.
@@ -132,7 +132,7 @@ class EarlyMedia:
             self.stop_ringing()
             self._early = heard
             legs.media.join("b", LegSecurity.of(session))
-            legs.media.learn("b", heard, session.dialog.flow.remote[0])
+            legs.media.learn("b", heard, session.dialog.flow.peer[0])
             body = legs.media.describe("a", heard, answering=self.answering(heard))
         elif self._early is None and self._ring():
             return
@@ -167,7 +167,7 @@ class EarlyMedia:
             return
         try:
             answer = legs.media.describe(side, theirs, answering=heard)
-            legs.media.learn(side, heard, session.dialog.flow.remote[0])
+            legs.media.learn(side, heard, session.dialog.flow.peer[0])
         except SipError as error:
             session.answer_update(error.status, b"", legs.now())
             return

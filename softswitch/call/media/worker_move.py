@@ -42,12 +42,12 @@ class WorkerMove:
         if legs.sound.beside(home):
             return False
         await hand_over_keys(leg, legs.sound, side)
-        session = await self._opened(leg.dialog.flow.remote[0], side, home)
+        session = await self._opened(leg.dialog.flow.peer[0], side, home)
         self._recording.stop()
         await legs.relay.move(session)
         heard = try_read(leg.remote_description)
         if heard is not None:
-            legs.media.learn(side, heard, leg.dialog.flow.remote[0])
+            legs.media.learn(side, heard, leg.dialog.flow.peer[0])
         return True
 
     async def _opened(self, signalling: str, side: Side, home: MediaSession) -> MediaSession:

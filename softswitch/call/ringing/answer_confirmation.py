@@ -85,7 +85,7 @@ class AnswerConfirmation:
         Raises:
             SipError: its answer can't be used.
         """
-        self._media.learn("a", heard, session.dialog.flow.remote[0])
+        self._media.learn("a", heard, session.dialog.flow.peer[0])
         self._asking = self._legs.clock.loop.create_task(self._ask(session, heard))
 
     def press(self, key: str) -> None:

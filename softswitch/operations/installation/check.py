@@ -18,6 +18,7 @@ from ivr_prompts.languages import LANGUAGES
 from rtp.samples import CLOCK_RATE
 from rtp.sound_file import load
 from rtp.wav import WavError
+from sip.edges import Edges
 from sip.transport.settings import KeyPair
 from sip.transport.tls import Tls, TlsError, read_certificate
 from softswitch.admission.settings import number_plan
@@ -60,7 +61,7 @@ def check(config: Config) -> list[Row]:
         _secrets(config),
     ]
     rows += [_listen(listen, running) for listen in config.sip.listen]
-    rows += [*_certificates(config), _guard(config, running)]
+    rows += [*_certificates(config), _guard(config, running), _edges(config)]
     rows += [_media_ports(config, running), _open_files(config), _numbers(config), _clock(config)]
     rows += [
         fast_path(config, running),
@@ -160,6 +161,27 @@ def _database(config: Config) -> Row:
         return _row("database", True, detail)
     except OperationError as error:
         return _row("database", False, error.message)
+
+
+def _edges(config: Config) -> Row:
+    """True if every proxy that registrations came by is listed as an edge."""
+    edges = Edges(config.sip.edges)
+    try:
+        with opened(config) as context:
+            bindings = context.directory.bindings(context.now_ms() / 1000)
+    except OperationError as error:
+        return _row("edges", False, error.message)
+    proxies = {binding.flow.remote[0] for binding in bindings if binding.path}
+    unlisted = sorted(host for host in proxies if not edges.trusts(host))
+    if unlisted:
+        return _row(
+            "edges",
+            False,
+            f"registrations come by the proxies {', '.join(unlisted)}: list them in [sip] edges if "
+            "they are yours; else phones behind them have no sound, and are banned together",
+        )
+    listed = ", ".join(map(str, config.sip.edges))
+    return _row("edges", True if listed else None, listed or "no proxy in front of the switch")
 
 
 def _data_folder(config: Config) -> Row:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
+from dataclasses import replace
 
+from sip.edges import Edges
 from sip.flow import show_address
 from sip.registrar import Binding
 from softswitch.control.values import Row
@@ -15,7 +17,11 @@ from softswitch.subscribers.directory import Directory, Line
 def registration_list(context: Context) -> list[Row]:
     """The bindings that the last running switch left and that haven't expired."""
     now = context.now_ms() / 1000
-    bindings = context.directory.bindings(now)
+    edges = Edges(context.config.sip.edges)
+    bindings = [
+        replace(binding, flow=edges.registered(binding.flow, binding.path))
+        for binding in context.directory.bindings(now)
+    ]
     return registration_rows(context, bindings, context.directory.load(), now)
 
 
@@ -61,7 +67,7 @@ def binding_row(binding: Binding, directory: Directory, now: float) -> Row:
         "number": line.number if line is not None else None,
         "contact": binding.contact.decode(errors="replace"),
         "transport": binding.flow.transport,
-        "source": show_address(binding.flow.remote),
+        "source": show_address(binding.flow.peer),
         "q": binding.q,
         "expires_in_seconds": max(0, round(binding.expires_at - now)),
         "registered_at": _stamp(binding.registered_at),

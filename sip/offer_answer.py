@@ -57,8 +57,10 @@ class Codec(Struct, frozen=True, gc=False):
 
 
 EVENTS = "TELEPHONE-EVENT"
-NO_SOUND = frozenset({EVENTS, "CN"})
-"""Formats that only stand beside a codec (RFC 4733, RFC 3389)."""
+REDUNDANCY = "RED"
+"""RFC 2198: packets of other formats inside, each block by its payload type."""
+NO_SOUND = frozenset({EVENTS, "CN", REDUNDANCY})
+"""Formats that only stand beside a codec (RFC 4733, RFC 3389, RFC 2198)."""
 
 
 def share_codec(one: Sequence[Codec], other: Sequence[Codec]) -> bool:
@@ -395,6 +397,8 @@ def numbered_as(answer: SessionDescription, offer: SessionDescription) -> Sessio
         return answer  # as nearly all do
     numbers: dict[str, str] = {}
     for codec in given:
+        if codec.name == REDUNDANCY:
+            continue  # the numbers in its fmtp and inside its packets would be the other leg's
         number = _number_in(offered, codec)
         if number is not None and str(number) not in numbers.values():
             numbers[str(codec.payload_type)] = str(number)

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 from test_sdp import WHOLE, descriptions
 
 from sip.errors import SipError
-from sip.offer_answer import Codec, check_answer, codecs, keep_removed, media_target, relayed
+from sip.offer_answer import (
+    Codec,
+    check_answer,
+    codecs,
+    keep_removed,
+    media_target,
+    numbered_as,
+    relayed,
+    share_codec,
+)
 from sip.sdp import SessionDescription
 
 
@@ -307,3 +316,60 @@ def test_no_other_stream_counts_as_removed(media):
     assert keep_removed(description, [Codec(0, "PCMU", 8000)]) is description
     removed = described(b"m=audio 0 RTP/AVP 0")
     assert keep_removed(removed, []) is removed  # nothing was there before
+
+
+GATEWAY = described(
+    b"m=audio 4000 RTP/AVP 118 97 98", b"a=rtpmap:118 PCMU/8000",
+    b"a=rtpmap:97 telephone-event/8000", b"a=fmtp:97 0-15", b"a=rtpmap:98 CN/8000",
+)  # fmt: skip
+
+
+def test_an_answer_by_other_numbers_is_passed_on_by_those_of_its_offer():
+    answer = described(
+        b"m=audio 5000 RTP/AVP 0 8 101 13", EVENTS, b"a=fmtp:101 0-16", b"a=ptime:30", b"a=recvonly"
+    )
+    (audio,) = ours(numbered_as(answer, GATEWAY), answering=GATEWAY).media
+    assert audio.formats == ("118", "97", "98")  # and no 8, which wasn't offered
+    assert audio.attributes == (
+        ("rtpmap", "97 telephone-event/8000"), ("fmtp", "97 0-16"), ("ptime", "30"),
+        ("rtpmap", "118 PCMU/8000"), ("rtpmap", "98 CN/8000"), ("recvonly", None),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (
+            b"m=audio 5000 RTP/AVP 118 97", b"a=rtpmap:118 PCMU/8000",
+            b"a=rtpmap:97 telephone-event/8000",
+        ),
+        (b"m=audio 5000 RTP/AVP 18",),  # nothing of it was offered, which is refused elsewhere
+    ],
+)  # fmt: skip
+def test_an_answer_by_the_numbers_of_its_offer_is_passed_on_as_it_is(answer):
+    answer = described(*answer)
+    assert numbered_as(answer, GATEWAY) is answer
+
+
+def test_redundancy_is_left_out_of_an_answer_that_is_renumbered():
+    offer = described(
+        b"m=audio 4000 RTP/AVP 100 111", b"a=rtpmap:111 opus/48000/2", b"a=rtpmap:100 red/48000/2",
+        b"a=fmtp:100 111/111",
+    )  # fmt: skip
+    same = described(
+        b"m=audio 5000 RTP/AVP 100 111", b"a=rtpmap:111 opus/48000/2", b"a=rtpmap:100 red/48000/2",
+        b"a=fmtp:100 111/111",
+    )  # fmt: skip
+    assert numbered_as(same, offer) is same
+    other = described(
+        b"m=audio 5000 RTP/AVP 101 112", b"a=rtpmap:112 opus/48000/2", b"a=rtpmap:101 red/48000/2",
+        b"a=fmtp:101 112/112",
+    )  # fmt: skip
+    (audio,) = ours(numbered_as(other, offer), answering=offer).media
+    assert audio.formats == ("111",)
+    assert audio.attributes == (("rtpmap", "111 opus/48000/2"), ("sendrecv", None))
+
+
+def test_redundancy_alone_is_no_codec_in_common():
+    red, pcmu, pcma = Codec(100, "RED", 8000), Codec(0, "PCMU", 8000), Codec(8, "PCMA", 8000)
+    assert not share_codec((red, pcmu), (red, pcma))

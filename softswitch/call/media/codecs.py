@@ -13,7 +13,14 @@ from rtp import g722
 from rtp import opus as opus_library
 from rtp.formats import Encoding, Formats, OpusTerms
 from sip import opus
-from sip.offer_answer import DYNAMIC_PAYLOAD_TYPES, EVENTS, NO_SOUND, Codec, share_codec
+from sip.offer_answer import (
+    DYNAMIC_PAYLOAD_TYPES,
+    EVENTS,
+    NO_SOUND,
+    REDUNDANCY,
+    Codec,
+    share_codec,
+)
 from sip.own_description import KEYS, event_of
 
 OPUS_PAYLOAD_TYPE = 111
@@ -171,6 +178,8 @@ def _renumbering(numbers: dict[int, Codec], theirs: Codecs) -> Iterator[tuple[in
     """Numbers of one side whose codec has another number at the other side, and that number."""
     for number, codec in numbers.items():
         alike = [other for other in theirs if _is_alike(other, codec)]
+        if codec.name == REDUNDANCY:
+            continue  # its packets name payload types inside, which the relay doesn't touch
         if not alike or any(other.payload_type == number for other in alike):
             continue
         # Two numbers of one codec differ in their parameters, as those of AMR do.

@@ -191,3 +191,9 @@ def test_two_numbers_of_one_codec_are_told_apart_by_their_parameters():
 def test_a_static_number_is_offered_beside_a_dynamic_one_of_the_same_codec():
     assert PCMU in added_to((DYNAMIC_PCMU, KEYS))
     assert PCMU not in added_to((PCMU, DYNAMIC_PCMA, KEYS))
+
+
+def test_redundancy_is_never_renumbered():
+    here = (Codec(100, "RED", 8000, 1, "0/0"), PCMU)
+    there = (Codec(101, "RED", 8000, 1, "0/0"), PCMU)
+    assert Agreement(here, there).formats.renumbered == ()

@@ -181,6 +181,11 @@ class OutgoingInvite:
         return True
 
     @property
+    def heard(self) -> bool:
+        """True if any response has come to the last attempt, 100 included."""
+        return self._provisional or self.over
+
+    @property
     def awaits_acknowledgement(self) -> bool:
         """True if a 2xx that carried an offer has not been acknowledged yet."""
         return self.answered_tag is not None and self._ack is None
@@ -242,6 +247,10 @@ class IncomingUser(Protocol):
     """The session, as an INVITE that it received sees it."""
 
     stack: Stack
+
+    def invite_cancelled_late(self, request: Request, now: float) -> None:
+        """A CANCEL crossed our 2xx to the first INVITE."""
+        ...
 
     def invite_cancelled(self, request: Request, now: float) -> None: ...
 
@@ -365,9 +374,14 @@ class IncomingInvite:
         self._session = None
 
     def on_cancel(self, request: Request, now: float) -> None:
-        """Take a CANCEL (section 9.2); after a final response it has no effect."""
-        if self._session is not None and not self.answered:
+        """Take a CANCEL (section 9.2). One that crosses our 2xx ends the session, see
+        :meth:`Session.invite_cancelled_late`; later it has no effect."""
+        if self._session is None:
+            return
+        if not self.answered:
             self._session.invite_cancelled(request, now)
+        elif self.initial and self.waiting_for_ack:
+            self._session.invite_cancelled_late(request, now)
 
     def on_ack(self, request: Request, now: float) -> None:
         """Take an ACK that the transaction layer matched by its branch."""

@@ -413,6 +413,13 @@ class Session:
             self.tell(HungUp(self, 0, request))
             self.end(now)
 
+    def invite_cancelled_late(self, request: Request, now: float) -> None:
+        """A CANCEL that crossed our 200. It changes no transaction (RFC 3261 section 9.2), but the
+        caller wants no call: BYE goes at once, for a caller that has given up may never send the
+        ACK that section 15 has us wait for."""
+        self._send_bye((), now)
+        self.tell(Cancelled(self, request))
+
     def answer_update(self, status: int, body: bytes, now: float) -> None:
         """Answer the offer of an UPDATE: 200 with this SDP, or a refusal."""
         transaction, self.update = self.update, None

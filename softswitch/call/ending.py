@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ivr_prompts.phrase import Part
 from softswitch.subscribers.refusal import NORMAL_CLEARING, RECOVERY_ON_TIMER, Refusal
@@ -52,6 +52,11 @@ class Ending:
 def given_up() -> Ending:
     """The caller did, before anybody answered."""
     return Ending("caller", 487, NORMAL_CLEARING)
+
+
+def abandoned(end: Ending) -> Ending:
+    """Of a leg that still rang when its call, which was answered, ended so."""
+    return replace(end, status=487, cause=NORMAL_CLEARING)
 
 
 def taken_elsewhere() -> Ending:

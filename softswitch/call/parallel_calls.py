@@ -23,7 +23,7 @@ async def check_parallel(
 
     Raises:
         Refusal: the line has no conference service and this would be its second call (A7, where the
-            configuration wants it so), or it would be the fifth (A8).
+            configuration wants it so), or it would be the fifth (A8, whoever may hold conferences).
         StoreError: the database is out of order.
     """
     line, route = call.line_of("a"), priced.presented.route
@@ -41,8 +41,7 @@ async def check_parallel(
             ended_by="operator",
             says=("conf-service-needed",),
         )
-    limited = hall.settings.service != "free" and hall.has_service(line)
-    if limited and len(others) >= hall.settings.max_outgoing:
+    if len(others) >= hall.settings.max_outgoing:
         raise Refusal(
             480,
             "parallel_calls_too_many",

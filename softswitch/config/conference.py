@@ -29,4 +29,5 @@ class ConferenceSection(Section):
     end: KeySequence = "*0"
     """Pressed by the owner: the conference is over for all."""
     max_outgoing: Annotated[int, Field(ge=1, le=100)] = 4
-    """Parallel outgoing calls of a line with the service (A8)."""
+    """Outgoing calls of one line at the same time (A8), with the conference service or without;
+    emergency calls always pass. The line of a private exchange needs more."""

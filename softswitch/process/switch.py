@@ -33,6 +33,7 @@ from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media.leg_security import SecurityPolicy
 from softswitch.call.ringing.attempts import Dialer
+from softswitch.call.ringing.silent_contacts import SilentContacts
 from softswitch.completion.desk import CompletionDesk
 from softswitch.completion.offer import offer
 from softswitch.conference.hall import Conference
@@ -236,7 +237,14 @@ class Switch:
             security=SecurityPolicy(config.media.srtp, config.media.dtmf, self.agent.stack.octets),
             charging=Charging(self.money, desk, config.switch.node),
             admission=CallAdmission(self.stages, clock),
-            dialer=Dialer(domain, limits, network.trunk_flows, self.voicemail, self._trusts),
+            dialer=Dialer(
+                domain,
+                limits,
+                network.trunk_flows,
+                self.voicemail,
+                self._trusts,
+                SilentContacts(self.now, machine.wall_seconds),
+            ),
             limits=limits,
             tones=rooms.tones(config),
             features=self._features(),

@@ -131,9 +131,23 @@ def test_a7_incoming_calls_and_emergencies_are_no_parallel_outgoing_ones(exchang
 
 
 def test_a7_where_the_service_is_not_sold_parallel_calls_are_free(exchange):
-    owner, *others = build(exchange, 7, on_sale=False)
-    sessions = [call(exchange, owner, index) for index in range(2, 8)]
+    owner, *others = build(exchange, 5, on_sale=False)
+    sessions = [call(exchange, owner, index) for index in range(2, 6)]
     assert all(other.talking for other in others)
+    for session in sessions:
+        owner.hang_up(session)
+    nothing_left(exchange)
+
+
+@pytest.mark.parametrize("on_sale", [True, False])
+def test_a8_four_outgoing_calls_are_the_limit_without_the_service_too(exchange, on_sale):
+    hall = exchange.switch.hall
+    hall.settings = hall.settings.model_copy(update={"parallel_calls": "free"})
+    owner, *others = build(exchange, 6, buys=False, on_sale=on_sale)
+    sessions = [call(exchange, owner, index) for index in range(2, 6)]
+    owner.call("+995322000006")
+    exchange.run(8.0)
+    assert owner.status == 480 and not others[4].talking
     for session in sessions:
         owner.hang_up(session)
     nothing_left(exchange)

@@ -448,3 +448,69 @@ def test_a_fax_is_refused_and_the_audio_kept(exchange, fax_alone):
     assert hears(exchange, a, b) == [True, fax_alone]
     a.hang_up(session)
     nothing_left(exchange)
+
+
+def test_the_contacts_of_a_redirection_are_tried_by_their_q_until_one_answers(exchange):
+    a, b, c, d = phones(exchange, 4)
+    both = "+995322000003@example.org>;q=0.2,<sip:+995322000004"
+    b.behaviour = Behaviour(rings=0.1, answer=302, redirect=both)
+    d.behaviour = Behaviour(rings=0.5, answer=486)
+    session = talk(exchange, a)
+    assert len(c.talking) == 1 and "Received" in d.events
+    a.hang_up(session)
+    nothing_left(exchange)
+    first, busy, taken = (legs(exchange)[leg] for leg in "abc")
+    assert (first.sip_status, busy.sip_status, taken.sip_status) == (200, 486, 200)
+    assert (busy.called, taken.called) == ("+995322000004", "+995322000003")
+    assert busy.price_micros == 0 < taken.price_micros
+
+
+def test_a_redirection_whose_contacts_all_fail_is_the_last_ones_failure(exchange):
+    a, b, c, d = phones(exchange, 4)
+    both = "+995322000003@example.org>,<sip:+995322000004"
+    b.behaviour = Behaviour(rings=0.1, answer=302, redirect=both)
+    c.behaviour = d.behaviour = Behaviour(rings=0.5, answer=486)
+    a.call("+995322000002")
+    exchange.run(10.0)
+    assert a.status == 486
+    nothing_left(exchange)
+    assert sorted(cdr.leg for cdr in exchange.store.cdrs()) == ["a", "b", "c"]
+
+
+def test_redirections_in_a_circle_end(exchange):
+    a, b, c = phones(exchange)
+    b.behaviour = Behaviour(
+        rings=0.1, answer=302, redirect="+995322000003@example.org>,<sip:+995322000003"
+    )
+    c.behaviour = Behaviour(
+        rings=0.1, answer=302, redirect="+995322000002@example.org>,<sip:+995322000003"
+    )
+    a.call("+995322000002")
+    exchange.run(20.0)
+    assert a.status == 482
+    nothing_left(exchange)
+
+
+def test_a_transfer_target_that_still_rang_when_the_call_ended_was_given_up(exchange):
+    a, b, c = phones(exchange)
+    c.behaviour = Behaviour(rings=30.0)
+    session = talk(exchange, a)
+    b.refer(b.talking[0], b"<sip:+995322000003@example.org>")
+    exchange.run(3.0)
+    a.hang_up(session)
+    nothing_left(exchange)
+    target = legs(exchange)["b"]
+    assert (target.sip_status, target.ended_by, target.duration_ms) == (487, "caller", 0)
+    assert target.ringing_at is not None and 2_500 < target.ring_ms < 3_100
+
+
+def test_a_transfer_target_that_declined_has_its_status_and_its_ringing(exchange):
+    a, b, c = phones(exchange)
+    c.behaviour = Behaviour(rings=2.0, answer=603)
+    session = talk(exchange, a)
+    b.refer(b.talking[0], b"<sip:+995322000003@example.org>")
+    exchange.run(5.0)
+    a.hang_up(session)
+    nothing_left(exchange)
+    target = legs(exchange)["b"]
+    assert target.sip_status == 603 and 1_900 < target.ring_ms < 2_200

@@ -176,9 +176,12 @@ class Payers:
         figures: SessionFigures | None,
         codec: str | None,
     ) -> None:
-        """Have every leg rated and its CDR written."""
+        """Have every leg rated and its CDR written. A leg that still rang when an answered call
+        ended, such as a transfer target, was given up."""
         for meter in self.meters:
-            await meter.settle(end, ended_at, ended_wall, figures, codec)
+            gave_up = end.status == 200 and meter.answered_at is None
+            leg_end = endings.abandoned(end) if gave_up else end
+            await meter.settle(leg_end, ended_at, ended_wall, figures, codec)
 
 
 def unpaid(error: BillingError) -> Refusal:

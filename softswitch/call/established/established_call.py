@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from rtp.control import Digit
+from rtp.session import MediaError
 from sip import events as sip_events
 from sip.errors import ParseError, SipError
 from softswitch.call import ending as endings
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
     from softswitch.call.legs import Legs
     from softswitch.call.media.info_keys import InfoKeys
 
+FIGURES_SECONDS = 1.0
+"""How long a call that ends waits to hear when its caller's last packet came."""
 SoundLetter = (
     sip_events.Reinvited
     | sip_events.Updated
@@ -71,6 +76,7 @@ class EstablishedCall:
     """
 
     __slots__ = (
+        "_caller_heard",
         "_info_keys",
         "_legs",
         "_max_duration_seconds",
@@ -100,6 +106,8 @@ class EstablishedCall:
         self._transfer = transfer
         self._warnings = warnings
         self._max_duration_seconds = max_duration_seconds
+        self._caller_heard = False
+        """The caller has sent anything since our 200: an ACK, or another request."""
 
     async def run(self) -> Ending:
         """Until a party hangs up, the money is used up, or anything else ends the call."""
@@ -111,6 +119,8 @@ class EstablishedCall:
             ended = None
             if letter is not None:
                 ended = await self._hear(letter)
+                if ended is not None and self._never_heard(letter):
+                    ended = replace(ended, at=await self._last_sound())
             ended = ended or await self._expire(cap)
             legs.drain()
             if ended is not None:
@@ -139,8 +149,52 @@ class EstablishedCall:
             return await self._transfer.expire()
         return None
 
+    def _never_heard(self, letter: Letter) -> bool:
+        """True if a letter ends the leg of a caller that never acknowledged our 200, by a CANCEL
+        that crossed it, or after 64*T1 without an ACK."""
+        caller = self._legs.parties.get("a")
+        match letter:
+            case sip_events.Cancelled(session):
+                return session is caller
+            case sip_events.HungUp(session, status):
+                return session is caller and status == 408 and not self._caller_heard
+            case _:
+                return False
+
+    async def _last_sound(self) -> float:
+        """The loop's time of the caller's last RTP packet, or of the answer if there was none: the
+        last proof that the caller had the call, and the end of what is charged."""
+        legs = self._legs
+        answered_at, now = legs.state.answered_at or legs.now(), legs.now()
+        try:
+            async with asyncio.timeout(FIGURES_SECONDS):
+                figures = await legs.sound.figures()
+        except (TimeoutError, MediaError):
+            return answered_at
+        last = None if figures is None else figures.a.last_packet_at
+        if last is None:
+            return answered_at
+        return min(now, max(answered_at, now - (legs.clock.wall_ms() - last) / 1000))
+
+    def _note_caller(self, letter: Letter) -> None:
+        """Note a request or response of the caller."""
+        match letter:
+            case (
+                sip_events.Acknowledged(session)
+                | sip_events.Reinvited(session)
+                | sip_events.ReinviteAnswered(session)
+                | sip_events.InfoReceived(session)
+                | sip_events.Updated(session)
+                | sip_events.Referred(session)
+            ):
+                if session is self._legs.parties.get("a"):
+                    self._caller_heard = True
+            case _:
+                pass
+
     async def _hear(self, letter: Letter) -> Ending | None:
         transfer = self._transfer
+        self._note_caller(letter)
         if transfer.concerns(letter):
             return await transfer.take(letter)
         if isinstance(letter, Connect):

@@ -347,8 +347,8 @@ class Renegotiation:
             answer = CallMedia.read(body)
             legs.media.answered(offer, answer)
             LegSecurity.of(session).check(answer)
-        except SipError as error:
-            offerer.reject(488, now, error.reason)
+        except SipError:
+            offerer.reject(488, now)
             return
         if offerer.session.state is State.ENDED:  # a new leg that has given up
             self._try_to_align(Alignment(other(offerer.side)), now)
@@ -374,8 +374,8 @@ class Renegotiation:
         self._state = Quiet()
         try:
             offer = CallMedia.read(body)
-        except SipError as error:
-            offerer.reject(488, now, error.reason)
+        except SipError:
+            offerer.reject(488, now)
             session.bye(now)
             raise
         self._state = Delayed(offerer.side, offer)

@@ -19,6 +19,7 @@ from sip.offer_answer import met
 from softswitch.admission.caller_id import NOBODY, Identity, identity_of_number
 from softswitch.call.ending import Ending
 from softswitch.call.letters import Letter, PickUp
+from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side, other
 from softswitch.call.ringing import pick_up
 from softswitch.call.ringing.forking import (
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from sip.user_agent import UserAgent
     from softswitch.call.charging.meter import Meter
     from softswitch.call.legs import Legs
-    from softswitch.call.media.leg_security import LegSecurity, SecurityPolicy
+    from softswitch.call.media.leg_security import SecurityPolicy
     from softswitch.call.ringing.attempts import Dialer
     from softswitch.subscribers.directory import Line, Trunk
 
@@ -209,6 +210,8 @@ class TargetCall:
         match letter:
             case sip_events.Progress(session, response):
                 branches.note_early(session, response)
+                if self._meter is not None:
+                    self._meter.record.rang(self._legs.clock.wall_ms())
                 self._legs.changed()
                 return TargetRings(response.status, response.reason)
             case PickUp():
@@ -246,7 +249,8 @@ class TargetCall:
         assert meter is not None
         try:
             answer = CallMedia.read(response.description or session.remote_description)
-        except (ParseError, SipError):
+            LegSecurity.of(session).check(answer)
+        except SipError:
             session.bye(legs.now())
             if branches.failed(session, UNUSABLE_ANSWER, None, legs.now()):
                 return self._next(branches)

@@ -126,18 +126,35 @@ class EarlyMedia:
         legs = self._legs
         legs.payers.rang(legs.clock.wall_ms())
         legs.changed()
-        body = b""
         heard = try_read(response.description) if early else None
-        if heard is not None and self.offer is not None:
+        body = b"" if heard is None else self._begin_early(session, heard)
+        if body:
             self.stop_ringing()
-            self._early = heard
-            legs.media.join("b", LegSecurity.of(session))
-            legs.media.learn("b", heard, session.dialog.flow.peer[0])
-            body = legs.media.describe("a", heard, answering=self.answering(heard))
         elif self._early is None and self._ring():
             return
         status = response.status if response.status in (180, 181, 182, 183) else 183
         self._tell(status, body)
+
+    def _begin_early(self, session: Session, heard: SessionDescription) -> bytes:
+        """Let the caller hear a called leg.
+
+        Returns:
+            The description for the caller; b"" if there is no early media, since the caller made no
+            offer, or the leg answers something else than was offered. Then its 2xx decides.
+        """
+        legs, security = self._legs, LegSecurity.of(session)
+        if self.offer is None:
+            return b""
+        try:
+            security.check(heard)
+            legs.media.answered(self.offer, heard)
+            legs.media.join("b", security)
+            body = legs.media.describe("a", heard, answering=self.answering(heard))
+            legs.media.learn("b", heard, session.dialog.flow.peer[0])
+        except SipError:
+            return b""
+        self._early = heard
+        return body
 
     def answering(self, heard: SessionDescription) -> SessionDescription | None:
         """The caller's offer, for an answer made from a called leg's description: with the settled

@@ -23,6 +23,7 @@ from softswitch.admission.caller_id import (
 )
 from softswitch.admission.routing import Route, ToLine, ToService, ToTrunk
 from softswitch.call.ringing.forking import Attempt, PhoneRinger
+from softswitch.call.ringing.silent_contacts import SilentContacts
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.refusal import Refusal
 
@@ -56,9 +57,10 @@ class Dialer:
         domain: the host of our own SIP URIs.
         voicemail: knows after how many seconds a line's mailbox answers.
         trusts: True if requests of a line's or trunk's call may come from a flow.
+        silent_contacts: the phones that are passed over.
     """
 
-    __slots__ = ("_domain", "_flows", "_limits", "_voicemail", "trusts")
+    __slots__ = ("_domain", "_flows", "_limits", "_silent_contacts", "_voicemail", "trusts")
 
     def __init__(
         self,
@@ -67,7 +69,9 @@ class Dialer:
         flows: TrunkFlows,
         voicemail: VoicemailDesk,
         trusts: Callable[[Line | Trunk, Flow], bool],
+        silent_contacts: SilentContacts,
     ) -> None:
+        self._silent_contacts = silent_contacts
         self._domain = domain
         self._limits = limits
         self._flows = flows
@@ -127,12 +131,14 @@ class Dialer:
             max_forwards,
             extra,
             partial(self.trusts, line),
+            partial(self._silent_contacts.note, line.login),
         )
         if destination.reach is not None:
             return [Attempt((), 0.0, phones=phones, reach=destination.reach)]
         if destination.forward is not None:
             return [Attempt((), 0.0, phones=phones, forward=destination.forward)]
-        groups = [list(group) for _, group in groupby(destination.bindings, lambda b: b.q)]
+        bindings = self._silent_contacts.left_out(destination.bindings)
+        groups = [list(group) for _, group in groupby(bindings, lambda b: b.q)]
         if not groups:
             return [Attempt((), limits.park_seconds, phones=phones, rings_seconds=seconds)]
         serial = min(seconds, limits.serial_ring_seconds)

@@ -41,6 +41,10 @@ UNREACHABLE = frozenset({408, 430, 503})
 UNUSABLE_ANSWER = 502
 """The status of a leg whose 2xx has no usable description: its own failure, not the caller's."""
 
+SILENT_SECONDS = 4.0
+"""A contact that has sent no response at all by then, not even 100, counts as dead once another one
+has given a final answer. Its INVITE has gone out at 0, 0.5, 1.5 and 3.5 s."""
+
 ABOUT_THE_CALLED = frozenset({1, 16, 17, 18, 19, 21, 22, 28})
 """Q.850 causes that settle it on any trunk, whatever the status."""
 
@@ -55,6 +59,8 @@ class PhoneRinger:
     max_forwards: int
     extra: Fields = ()
     trusts: Callable[[Flow], bool] | None = None
+    on_silent: Callable[[bytes], None] | None = None
+    """Called with the Contact of a phone that sent no response."""
 
     def invitation(self, binding: Binding) -> Invitation:
         """To one phone, by way of the proxies that its REGISTER came through (RFC 3327)."""
@@ -127,8 +133,10 @@ class Branches:
         "_agent",
         "_failures",
         "_first_offers",
+        "_invitations",
         "_invited",
         "_ringing",
+        "_silent_at",
         "_terms",
         "attempt",
         "deadline",
@@ -141,7 +149,10 @@ class Branches:
         self._ringing: list[Session] = []
         self._invited: set[tuple[Flow, bytes]] = set()
         self._failures: list[tuple[int, Response | None]] = []
+        self._invitations: dict[Session, Invitation] = {}
         self._terms: dict[Session, BranchTerms] = {}
+        self._silent_at: dict[Session, float] = {}
+        """The loop's time at which each contact counts as dead, if it has sent nothing."""
         self._first_offers: dict[Session, Invitation] = {}
         """Of those who weren't offered anything but the caller's codecs yet."""
         self.attempt = attempt
@@ -192,11 +203,13 @@ class Branches:
         body, sound = offer(self._party, invitation.flow)
         session = self._agent.invite(invitation, body, now)
         self._terms[session] = terms
+        self._invitations[session] = invitation
         session.owner, session.sound = legs, sound
         legs.joined(session)
         self._ringing.append(session)
         self._invited.add((invitation.flow, invitation.uri))
         self._first_offers[session] = invitation
+        self._silent_at[session] = now + SILENT_SECONDS
         return session
 
     def late(self, binding: Binding, legs: Legs, offer: Offer, now: float) -> None:
@@ -238,9 +251,36 @@ class Branches:
         """Note a failure; whether the whole attempt has failed with it."""
         self._ringing.remove(session)
         self._failures.append((status, response))
+        if status == 408 and response is None:
+            self._note_silent(session)
         if status >= 600:  # RFC 3261 section 16.7: nobody wants it
             self.cancel(now)
         return not self._ringing
+
+    # Dead contacts
+
+    @property
+    def dead_at(self) -> float:
+        """The loop's time at which :meth:`drop_dead` is due: a final answer of one contact is not
+        kept behind contacts that are silent, which would take until 64*T1."""
+        if self.attempt.phones is None or not self._ringing:
+            return float("inf")
+        answered = any(response is not None for _, response in self._failures)
+        if not answered or any(map(_is_heard, self._ringing)):
+            return float("inf")
+        return max(self._silent_at[session] for session in self._ringing)
+
+    def drop_dead(self, now: float) -> None:
+        """Give up the contacts that are still rung: none has sent a response."""
+        for session in self._ringing:
+            self._note_silent(session)
+            self._failures.append((408, None))
+        self.cancel(now)
+
+    def _note_silent(self, session: Session) -> None:
+        phones, invitation = self.attempt.phones, self._invitations.get(session)
+        if phones is not None and phones.on_silent is not None and invitation is not None:
+            phones.on_silent(invitation.uri)
 
     def timed_out(self) -> None:
         """Nobody said anything for too long."""
@@ -304,6 +344,11 @@ class Branches:
         return min(self._failures, key=lambda failure: rank(failure[0]), default=(480, None))
 
 
+def _is_heard(session: Session) -> bool:
+    """True if a called leg has sent any response."""
+    return session.outgoing is None or session.outgoing.heard
+
+
 def named_by(dialog: DialogId, sessions: Iterable[Session]) -> bool:
     """Whether one of these rings in this dialog. Which tag is whose isn't asked: phones turn them
     round; and that of a phone of which only one of several answers was heard isn't known."""
@@ -343,8 +388,9 @@ def _trunk_refusal(status: int, cause: int | None, trunk: Trunk) -> Refusal:
         return Refusal(
             status, "trunk_answered", cause=cause, says=says, trunk=trunk.name, answer=status
         )
+    # Our own statuses: no answer at all, and an answer that can't be used.
     return Refusal(
-        504 if status == 408 else 503,
+        {408: 504, UNUSABLE_ANSWER: 502}.get(status, 503),
         "trunk_answered",
         cause=cause,
         says=("refused-no-lines",),

@@ -7,20 +7,27 @@ request ever goes to an address that a phone named.
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from typing import TYPE_CHECKING
 
 from billing.facts.authorization import BillingError
 from sip.errors import ParseError
+from sip.headers import NameAddr
 from sip.message import Response
+from softswitch.call.ending import Ending
 from softswitch.call.ringing.diversion import Diversion
 from softswitch.call.ringing.forking import Attempt
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.refusal import Refusal
 
 if TYPE_CHECKING:
+    from softswitch.call.charging.meter import Meter
     from softswitch.call.legs import Legs
     from softswitch.call.ringing.attempts import Dialer
 
+MAX_CONTACTS = 5
+"""Numbers of one redirection that are tried."""
 MAX_FORWARDS = 5
 """A call that lines sent on more often goes in a circle."""
 
@@ -33,7 +40,15 @@ class Forwarding:
         follows_redirects: a phone's 3xx is followed.
     """
 
-    __slots__ = ("_dialer", "_domain", "_follows_redirects", "_legs", "_lines")
+    __slots__ = (
+        "_contacts",
+        "_dialer",
+        "_domain",
+        "_follows_redirects",
+        "_legs",
+        "_lines",
+        "_meter",
+    )
 
     def __init__(
         self, legs: Legs, dialer: Dialer, domain: bytes, *, follows_redirects: bool
@@ -43,19 +58,61 @@ class Forwarding:
         self._domain = domain
         self._follows_redirects = follows_redirects
         self._lines: list[int] = []
+        self._contacts: deque[tuple[Line, str, int]] = deque()
+        """Further numbers of the last redirection: the line, the number, the 3xx."""
+        self._meter: Meter | None = None
+        """Pays for the number of a redirection that rings now."""
 
     async def follow(self, line: Line, redirection: Response) -> list[Attempt]:
-        """Reserve the leg to where a phone of the line wants the call to go, and say what to ring.
+        """Reserve the leg to the first number of a phone's redirection, and say what to ring.
+
+        Args:
+            line: whose phone sent it.
 
         Raises:
-            Refusal: it can't be followed; the caller is told that the line isn't to be had.
+            Refusal: none of its numbers can be called; the caller is told that the line is not to
+                be had.
         """
         if not self._follows_redirects:
             raise Refusal(480, "redirection_not_followed")
-        digits = _wanted(redirection)
-        if digits is None:
+        numbers = _numbers(redirection)
+        if not numbers:
             raise Refusal(480, "redirection_without_number")
-        return await self.send_on(line, digits, redirection.status)
+        self._check_loop(line)
+        self._lines.append(line.id)
+        status = redirection.status
+        self._contacts.extendleft((line, digits, status) for digits in reversed(numbers))
+        return await self._next_contact()
+
+    async def next(self, refusal: Refusal) -> list[Attempt]:
+        """What to ring after a number of a redirection failed: the next one; [] when none is left.
+
+        Args:
+            refusal: why the number before failed; its leg ends with that.
+        """
+        if not self._contacts:
+            return []
+        await self._end_leg(refusal)
+        try:
+            return await self._next_contact()
+        except Refusal:
+            return []
+
+    async def _next_contact(self) -> list[Attempt]:
+        """Raises Refusal: the last number can't be called either."""
+        while True:
+            line, digits, status = self._contacts.popleft()
+            try:
+                return await self._reserved(line, digits, status)
+            except Refusal as refusal:
+                await self._end_leg(refusal)
+                if not self._contacts:
+                    raise
+
+    async def _end_leg(self, refusal: Refusal) -> None:
+        meter, self._meter = self._meter, None
+        if meter is not None and meter in self._legs.payers.meters:
+            await self._legs.payers.drop(meter, Ending.refused(refusal))
 
     async def send_on(self, line: Line, digits: str, status: int) -> list[Attempt]:
         """Reserve the leg to what the line would dial by these digits, and say what to ring.
@@ -66,9 +123,16 @@ class Forwarding:
         Raises:
             Refusal: as for :meth:`follow`.
         """
+        self._check_loop(line)
+        self._lines.append(line.id)
+        return await self._reserved(line, digits, status)
+
+    def _check_loop(self, line: Line) -> None:
         if line.id in self._lines or len(self._lines) >= MAX_FORWARDS:
             raise Refusal(482, "forwarding_loop")
-        self._lines.append(line.id)
+
+    async def _reserved(self, line: Line, digits: str, status: int) -> list[Attempt]:
+        """Raises Refusal: 480, whatever is amiss."""
         try:
             return await self._reserve(line, digits, status)
         except Refusal as refusal:
@@ -82,16 +146,28 @@ class Forwarding:
     async def _reserve(self, line: Line, digits: str, status: int) -> list[Attempt]:
         legs = self._legs
         meter = await legs.payers.add(line, digits, legs.identity("a"))
+        self._meter = meter
         diversion = Diversion(line.number, status)
         fields = diversion.fields(meter.record.called, self._domain)
         hops = 1 + len(self._lines)
         return await self._dialer.attempts(meter.priced, legs.request, fields, hops)
 
 
-def _wanted(redirection: Response) -> str | None:
-    """The number of the first Contact that has one."""
+def _numbers(redirection: Response) -> list[str]:
+    """The numbers of all Contacts, the highest q first (RFC 3261 section 8.1.3.4)."""
     try:
-        users = [contact.uri.user for contact in redirection.contacts]
+        contacts = sorted(redirection.contacts, key=lambda contact: -_q(contact))
     except ParseError:
-        return None
-    return next((user for user in users if user), None)
+        return []
+    users = (contact.uri.user for contact in contacts)
+    return [*dict.fromkeys(user for user in users if user)][:MAX_CONTACTS]
+
+
+_QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+"""RFC 3261 section 25.1."""
+
+
+def _q(contact: NameAddr) -> float:
+    """A Contact's q; 1 where there is none, or none that can be read."""
+    q = contact.params.get("q") or ""
+    return float(q) if _QVALUE.fullmatch(q) else 1.0

@@ -82,7 +82,8 @@ class Hunt:
         """The loop's time at which what is rung is given up."""
         if self.over:
             return _NEVER
-        return min(self.branches.deadline, self._impatient_at if self._is_impatient else _NEVER)
+        impatient_at = self._impatient_at if self._is_impatient else _NEVER
+        return min(self.branches.deadline, self.branches.dead_at, impatient_at)
 
     @property
     def _is_impatient(self) -> bool:
@@ -116,6 +117,10 @@ class Hunt:
 
     def expire(self, now: float) -> None:
         """Time is up for what is rung."""
+        if now >= self.branches.dead_at:
+            self.branches.drop_dead(now)
+            self.go_on()
+            return
         silent = self._is_impatient and now >= self._impatient_at
         late = now >= self.branches.deadline
         self.branches.cancel(now)

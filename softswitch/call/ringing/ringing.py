@@ -37,11 +37,13 @@ from softswitch.call.letters import (
     Silent,
 )
 from softswitch.call.media.keys import key_in
+from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia
 from softswitch.call.ringing import pick_up
 from softswitch.call.ringing.answer_confirmation import SECONDS as ASKING_SECONDS
 from softswitch.call.ringing.forking import (
     NO_COMMON_CODEC,
+    UNUSABLE_ANSWER,
     Attempt,
     Branches,
     named_by,
@@ -221,6 +223,8 @@ class Ringing:
             redirection, line = hunt.branches.redirection(), hunt.line
             if redirection is not None and line is not None:
                 return [await self._forwarding.follow(line, redirection)]
+        if contact := await self._forwarding.next(refusal):
+            return [contact]
         attempt, line = self._hunts[0].attempt, self._hunts[0].line
         if attempt.reach is not None and line is not None:
             return await self._reach(line, *attempt.reach)
@@ -330,7 +334,11 @@ class Ringing:
                 early = branches.terms(session).confirmation is None
                 self._on_progress(session, response, early)
             case sip_events.Answered(session, response):
-                return self._answered(hunt, session, self._description(session, response))
+                description = self._usable(hunt, session, response)
+                if description is not None:
+                    return self._answered(hunt, session, description)
+                session.bye(legs.now())
+                hunt.failed(session, UNUSABLE_ANSWER, None)
             case Confirmed(session, description):
                 if description is not None:
                     return self._won(hunt, session, description)
@@ -387,14 +395,25 @@ class Ringing:
             lost += [(meter, end) for meter in hunt.meters - mine]
         return tuple(lost)
 
-    def _description(self, session: Session, response: Response) -> SessionDescription:
-        """The answer stands in the 2xx, or stood in a reliable provisional response before it
-        (RFC 3262 section 5, RFC 3261 section 13.2.1).
+    def _usable(
+        self, hunt: Hunt, session: Session, response: Response
+    ) -> SessionDescription | None:
+        """The answer of a called leg, which stands in the 2xx, or stood in a reliable provisional
+        response before it (RFC 3262 section 5, RFC 3261 section 13.2.1).
 
-        Raises:
-            SipError: 488, it can't be used.
+        Returns:
+            None if it can't be used: there is none, it can't be read, or it answers something else
+            than was offered. That is the failure of this leg, never the caller's.
         """
-        return CallMedia.read(response.description or session.remote_description)
+        offer = self._early_media.offer
+        try:
+            description = CallMedia.read(response.description or session.remote_description)
+            LegSecurity.of(session).check(description)
+            if offer is not None and hunt.branches.terms(session).confirmation is None:
+                self._legs.media.answered(offer, description)
+        except SipError:
+            return None
+        return description
 
     def _picked_up(self, letter: PickUp) -> Winner | None:
         if not pick_up.may(self._legs, self.lines, letter):

@@ -1,0 +1,50 @@
+"""Contacts that sent no response to an INVITE: living ones are rung without them for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sip.registrar import Binding
+
+REST_SECONDS = 60.0
+"""A silent contact is passed over for so long, or until it registers."""
+MAX_SILENT = 10_000
+"""Contacts that are remembered; beyond it the oldest is forgotten, and is rung again."""
+
+
+class SilentContacts:
+    """The silent contacts of all lines.
+
+    Args:
+        now: monotonic seconds.
+        wall_seconds: epoch seconds, as bindings have them.
+    """
+
+    def __init__(self, now: Callable[[], float], wall_seconds: Callable[[], float]) -> None:
+        self._now = now
+        self._wall_seconds = wall_seconds
+        self._since: dict[tuple[str, bytes], tuple[float, float]] = {}
+        """Address of record and Contact, to the monotonic and the epoch seconds of the silence."""
+
+    def note(self, aor: str, contact: bytes) -> None:
+        """A contact has sent no response."""
+        self._since.pop((aor, contact), None)
+        self._since[aor, contact] = self._now(), self._wall_seconds()
+        if len(self._since) > MAX_SILENT:
+            del self._since[next(iter(self._since))]
+
+    def left_out(self, bindings: Sequence[Binding]) -> list[Binding]:
+        """The bindings without the silent ones; all of them if none would be left."""
+        living = [binding for binding in bindings if not self._is_silent(binding)]
+        return living or [*bindings]
+
+    def _is_silent(self, binding: Binding) -> bool:
+        key = binding.aor, binding.contact
+        since = self._since.get(key)
+        if since is None:
+            return False
+        silent_since, silent_wall = since
+        if binding.registered_at > silent_wall or self._now() - silent_since > REST_SECONDS:
+            del self._since[key]
+            return False
+        return True

@@ -1,0 +1,100 @@
+"""A caller that vanishes as it is answered: charged to the last proof that it had the call."""
+
+import pytest
+from exchange import Exchange
+from world import SWITCH
+
+from sip.message import Request
+from sip.reading import parse_message
+
+
+@pytest.fixture
+def exchange():
+    made = Exchange(seed=1)
+    made.tariff(("on_net", 60_000, 1, 1))
+    yield made
+    assert made.log.errors == []
+    assert made.store.verify() == []
+    made.close()
+
+
+def phones(exchange):
+    made = []
+    for index in (1, 2):
+        line = exchange.line(f"+99532200000{index}", exchange.account(10_000_000))
+        made.append(exchange.phone(line, f"198.51.100.{index}"))
+        made[-1].register()
+    exchange.run(1.0)
+    return made
+
+
+def without_acks(exchange, phone):
+    """Lose the phone's ACKs to a 2xx, and keep its INVITEs."""
+    sent = []
+
+    def drops(data, source, target):
+        if source != phone.address:
+            return False
+        sent.append(data)
+        return data.startswith(b"ACK ")
+
+    exchange.wire.drops = drops
+    return sent
+
+
+def cancel_of(invite: bytes) -> bytes:
+    request = parse_message(invite)
+    assert isinstance(request, Request)
+    kept = [b"via", b"from", b"to", b"call-id", b"max-forwards"]
+    fields = [(name, value) for name, value in request.fields if name.lower() in kept]
+    fields.append((b"CSeq", b"%d CANCEL" % request.cseq.number))
+    return bytes(Request.build("CANCEL", request.raw_uri, fields))
+
+
+def only_cdr(exchange):
+    exchange.wire.drops = lambda data, source, target: False
+    exchange.run_until_idle()
+    left = exchange.left()
+    assert left == dict.fromkeys(left, 0)
+    (cdr,) = exchange.store.cdrs()
+    return cdr
+
+
+def test_without_ack_and_rtp_nothing_is_charged(exchange):
+    a, b = phones(exchange)
+    a.sends_rtp = False
+    without_acks(exchange, a)
+    a.call("+995322000002")
+    exchange.run(40.0)
+    assert not b.talking
+    cdr = only_cdr(exchange)
+    assert (cdr.sip_status, cdr.duration_ms, cdr.price_micros) == (200, 0, 0)
+
+
+def test_without_ack_the_callers_last_packet_ends_what_is_charged(exchange):
+    a, b = phones(exchange)
+    without_acks(exchange, a)
+    session = a.call("+995322000002")
+    exchange.run(8.0)
+    a.talking.remove(session)  # sends nothing more: its last packet came 5 s after the answer
+    exchange.run(32.0)
+    assert not b.talking
+    cdr = only_cdr(exchange)
+    assert 5_000 <= cdr.duration_ms < 6_000 and cdr.billed_seconds == 6
+
+
+def test_a_cancel_that_crosses_our_200_ends_both_legs_at_once(exchange):
+    a, b = phones(exchange)
+    a.sends_rtp = False
+    sent = without_acks(exchange, a)
+    a.call("+995322000002")
+    exchange.run(1.5)
+    assert len(b.talking) == 1
+    invite = [data for data in sent if data.startswith(b"INVITE ")][-1]
+    exchange.wire.send(cancel_of(invite), a.address, SWITCH)
+    exchange.run(0.2)
+    assert not b.talking and not a.talking and "HungUp" in a.events
+    cdr = only_cdr(exchange)
+    assert (cdr.sip_status, cdr.ended_by, cdr.duration_ms, cdr.price_micros) == (
+        200, "caller", 0, 0,
+    )  # fmt: skip

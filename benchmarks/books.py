@@ -32,7 +32,7 @@ from billing.facts.intervals import Interval
 from billing.facts.live_call import LiveCall
 from billing.facts.rate import Rate
 from billing.facts.tariff import Tariff, Terms
-from billing.stores import schema
+from billing.stores import cdr_search, schema
 from billing.stores.cdr_search import CdrFilter
 from billing.stores.statements import Statement
 from billing.stores.store import Store
@@ -179,6 +179,7 @@ def search(url: str, name: str, count: int) -> None:
     count = _fill(books, count)
     print(f"{name}: {count:,} CDRs written in {time.perf_counter() - begun:.0f} s")
     _search(books, name, count)
+    _newest(books, name, count)
     _insert(books, name, count)
     books.close()
 
@@ -238,6 +239,35 @@ def _search(books: Store, name: str, count: int) -> None:
             )
 
 
+def _newest(books: Store, name: str, count: int) -> None:
+    """The database's time for the newest records, and for those before one in the middle."""
+    chance = random.Random(4)
+    middle = (START + count * SPACING_MS // 2, "")
+    questions: dict[str, Callable[[], CdrFilter]] = {
+        "everything": CdrFilter,
+        "an account": lambda: CdrFilter(account=2 + chance.randrange(ACCOUNTS - 1)),
+        "a company": lambda: CdrFilter(account=COMPANY),
+        "a line": lambda: CdrFilter(line=_line(2 + chance.randrange(ACCOUNTS - 1))),
+        "a busy number": lambda: CdrFilter(number=BUSY),
+        "a type": lambda: CdrFilter(type="international"),
+    }
+    with books.reading() as connection:
+        for what, make in questions.items():
+            for before in (None, middle):
+                times = []
+                for _ in range(PAGES * 5):
+                    asked = replace(make(), newest_first=True, limit=NEWEST, before=before)
+                    begun = time.perf_counter()
+                    found = cdr_search.find(connection, asked)
+                    times.append((time.perf_counter() - begun) * 1000)
+                times.sort()
+                where = "newest" if before is None else "before the middle"
+                print(
+                    f"{name}, {what}, {len(found)} {where} of {count:,}: "
+                    f"p50 {statistics.median(times):.1f} ms, worst {times[-1]:.1f} ms"
+                )
+
+
 def _insert(books: Store, name: str, count: int) -> None:
     """What one more record costs with all its indexes, a hundred in a transaction."""
     statement = Statement(insert(schema.cdrs), schema.CDR_COLUMNS)
@@ -256,6 +286,8 @@ def _insert(books: Store, name: str, count: int) -> None:
 
 
 PAGE = 100
+NEWEST = 50
+"""Records of a page of the cabinet."""
 PAGES = 20
 SPACING_MS = 3000
 NUMBERS = 50_000

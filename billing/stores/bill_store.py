@@ -29,6 +29,7 @@ from billing.facts.sales import Notice
 from billing.facts.tax import TaxRate, rate_for, tax_of
 from billing.stores import tax_store
 from billing.stores.definition import Definitions
+from billing.stores.paging import Page, newest_first
 from billing.stores.rental_schema import rentals
 from billing.stores.sales_schema import subscriptions
 from billing.stores.sales_store import LONGEST_CALL_MS
@@ -308,10 +309,15 @@ def bill(connection: Connection, number: int) -> Bill | None:
 
 
 def bills_of(
-    connection: Connection, account_id: int | None = None, month: str | None = None
+    connection: Connection,
+    account_id: int | None = None,
+    month: str | None = None,
+    page: Page | None = None,
 ) -> list[Bill]:
-    """Bills by number: of an account, of a month, or all."""
-    query = select(bills.c.content).order_by(bills.c.number)
+    """Bills by number: of an account, of a month, or all; of a page the newest first."""
+    query = select(bills.c.content)
+    number = bills.c.number
+    query = query.order_by(number) if page is None else newest_first(query, page, number)
     if account_id is not None:
         query = query.where(bills.c.account_id == account_id)
     if month is not None:

@@ -23,7 +23,12 @@ RECORD_ENTRIES = 20
 class CdrFilter:
     """Which CDRs: from and to (epoch milliseconds of setup, the end excluded), a number on either
     side, a type, an account, a line, a direction; `after` is the setup and id of the last one of
-    the page before."""
+    the page before.
+
+    Args:
+        newest_first: the latest setup stands first; `limit` then keeps the latest.
+        before: with `newest_first`: the setup and id of the last one of the page before.
+    """
 
     start: int | None = None
     end: int | None = None
@@ -34,10 +39,15 @@ class CdrFilter:
     line: str | None = None
     direction: str | None = None
     after: tuple[int, str] | None = None
+    newest_first: bool = False
+    before: tuple[int, str] | None = None
 
 
 def find(connection: Connection, wanted: CdrFilter) -> list[Cdr]:
-    """In the order of their setup."""
+    """In the order of their setup, or the latest first."""
+    if wanted.before is not None:  # lets the index begin there
+        at = wanted.before[0] + 1
+        wanted = replace(wanted, end=at if wanted.end is None else min(at, wanted.end))
     if wanted.after is not None:  # lets the index begin there
         at, _ = wanted.after
         wanted = replace(wanted, start=at if wanted.start is None else max(at, wanted.start))
@@ -49,7 +59,11 @@ def find(connection: Connection, wanted: CdrFilter) -> list[Cdr]:
         for side in (_C.calling, _C.called):
             query = _query(connection, wanted, side)
             found.update((row.id, row) for row in connection.execute(query))
-        rows = sorted(found.values(), key=lambda row: (row.setup_at, row.id))[: wanted.limit]
+        rows = sorted(
+            found.values(),
+            key=lambda row: (row.setup_at, row.id),
+            reverse=wanted.newest_first,
+        )[: wanted.limit]
     return [schema.cdr_of(row._mapping) for row in rows]
 
 
@@ -73,6 +87,11 @@ def _query(
     if wanted.after is not None:
         at, key = wanted.after
         query = query.where(or_(_C.setup_at > at, _C.id > key))
+    if wanted.before is not None:
+        at, key = wanted.before
+        query = query.where(or_(_C.setup_at < at, _C.id < key))
+    if wanted.newest_first:
+        return query.order_by(_C.setup_at.desc(), _C.id.desc()).limit(wanted.limit)
     return query.order_by(_C.setup_at, _C.id).limit(wanted.limit)
 
 

@@ -26,6 +26,7 @@ from billing.facts.rental import (
 from billing.stores import order_store
 from billing.stores import rental_schema as schema
 from billing.stores.definition import Definitions
+from billing.stores.paging import Page, beginning_with, newest_first
 
 
 def load(connection: Connection, touched: Touched, sales: Sales) -> None:
@@ -139,20 +140,38 @@ def numbers(
     kind: str | None = None,
     service: str | None = None,
     limit: int | None = None,
+    account_id: int | None = None,
+    search: str | None = None,
+    page: Page | None = None,
 ) -> list[Number]:
-    """The inventory, or the part of it with these properties."""
+    """The inventory, or the part of it with these properties.
+
+    Args:
+        account_id: numbers that this account rents or tries.
+        search: how the number begins.
+        page: the highest numbers first.
+    """
     columns = schema.numbers.c
-    query = select(schema.numbers).order_by(columns.country, columns.city, columns.number)
+    query = select(schema.numbers)
+    if page is None:
+        query = query.order_by(columns.country, columns.city, columns.number)
+    else:
+        query = newest_first(query, page, columns.number)
+    if search is not None:
+        query = query.where(beginning_with(f"+{search.removeprefix('+')}", columns.number))
     for column, value in (
         (columns.state, state),
         (columns.country, country),
         (columns.city, city),
         (columns.kind, kind),
         (columns.service, service),
+        (columns.account_id, account_id),
     ):
         if value is not None:
             query = query.where(column == value)
-    return [Number(*row) for row in connection.execute(query.limit(limit))]
+    if page is None:
+        query = query.limit(limit)
+    return [Number(*row) for row in connection.execute(query)]
 
 
 def number(connection: Connection, key: str) -> Number | None:
@@ -194,8 +213,18 @@ def ringing(
     return [(key, owner, line, key in shut) for key, owner, line in connection.execute(query)]
 
 
-def waiting(connection: Connection) -> list[Wait]:
-    query = select(schema.waits).order_by(schema.waits.c.since, schema.waits.c.id)
+def waiting(
+    connection: Connection, account_id: int | None = None, page: Page | None = None
+) -> list[Wait]:
+    """The wait list, or an account's part of it, the longest wait first; of a page the newest."""
+    columns = schema.waits.c
+    query = select(schema.waits)
+    if account_id is not None:
+        query = query.where(columns.account_id == account_id)
+    if page is None:
+        query = query.order_by(columns.since, columns.id)
+    else:
+        query = newest_first(query, page, columns.since, columns.id)
     return [Wait(*row) for row in connection.execute(query)]
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -48,6 +49,7 @@ from billing.stores import (
 )
 from billing.stores.cdr_search import CdrFilter
 from billing.stores.definitions import define
+from billing.stores.paging import Page, containing, newest_first
 from billing.stores.schema import metadata
 from billing.stores.statements import MAX_KEYS, Lookup, Statement
 
@@ -59,6 +61,9 @@ MAX_SHARING_CALLS = 200
 that takes. They are those that hold the most."""
 CONFLICT_RETRIES = 5
 """How often a batch is decided anew because another process changed an account meanwhile."""
+
+ID_DIGITS = 9
+"""Of an account's id that is searched for."""
 
 
 class StoreError(Exception):
@@ -166,9 +171,23 @@ class Store:
             row = connection.execute(_ACCOUNTS.where(schema.accounts.c.id == account_id)).first()
         return None if row is None else schema.account_of(row)
 
-    def accounts(self) -> list[Account]:
+    def accounts(self, page: Page | None = None, search: str | None = None) -> list[Account]:
+        """All accounts by id, or a page of them with the newest first.
+
+        Args:
+            search: a part of the name, or the id.
+        """
+        columns = schema.accounts.c
+        query = _ACCOUNTS
+        if search is not None:
+            found = containing(search, columns.name)
+            own_id = search.isascii() and search.isdigit() and len(search) <= ID_DIGITS
+            query = query.where(found | (columns.id == int(search)) if own_id else found)
+        query = (
+            query.order_by(columns.id) if page is None else newest_first(query, page, columns.id)
+        )
         with self._reading() as connection:
-            rows = connection.execute(_ACCOUNTS.order_by(schema.accounts.c.id)).all()
+            rows = connection.execute(query).all()
         return [schema.account_of(row) for row in rows]
 
     def tariff(self, name: str) -> Tariff:
@@ -194,6 +213,31 @@ class Store:
         query = _ENTRIES.where(own).order_by(columns.at, columns.id)
         with self._reading() as connection:
             return [schema.entry_of(row) for row in connection.execute(query)]
+
+    def ledger_page(self, account_id: int, page: Page) -> list[tuple[Entry, int]]:
+        """Entries of an account's money, the newest first, each with the balance after it."""
+        columns = schema.entries.c
+        own = (columns.account_id == account_id) & (columns.book == f"account:{account_id}")
+        key = columns.at, columns.id
+        with self._reading() as connection, connection.begin():
+            rows = connection.execute(newest_first(_ENTRIES.where(own), page, *key)).all()
+            if not rows:
+                return []
+            entries = [schema.entry_of(row) for row in rows]
+            first = entries[0]
+            newer = select(func.coalesce(func.sum(columns.amount_micros), 0)).where(
+                own, columns.at >= first.at, tuple_(*key) > tuple_(first.at, first.id)
+            )
+            balance = select(schema.accounts.c.balance_micros).where(
+                schema.accounts.c.id == account_id
+            )
+            after = connection.execute(balance).scalar_one()
+            after -= int(connection.execute(newer).scalar_one())
+        found: list[tuple[Entry, int]] = []
+        for entry in entries:
+            found.append((entry, after))
+            after -= entry.amount_micros
+        return found
 
     def changes(self, account_id: int) -> list[Change]:
         """Who changed what of an account, the oldest first."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import Before, BeforeId, Limit, OfLine, Search
 from softswitch.cli.session import Session
 from softswitch.cli.spreadsheet import Xlsx, show_rows
 
@@ -118,9 +119,16 @@ def show(context: typer.Context, account: Account) -> None:
 
 
 @app.command("list")
-def list_(context: typer.Context) -> None:
+def list_(
+    context: typer.Context,
+    limit: Limit = None,
+    before: BeforeId = None,
+    search: Search = None,
+) -> None:
     """Every account with its balance."""
-    Session.of(context).run(operations.accounts.account_list)
+    Session.of(context).run(
+        operations.accounts.account_list, limit=limit, before=before, search=search
+    )
 
 
 @app.command("set")
@@ -214,11 +222,18 @@ def ledger(
     since: Since = None,
     until: Until = None,
     xlsx: Xlsx = None,
+    limit: Limit = None,
+    before: Before = None,
 ) -> None:
     """The account's postings, oldest first, with the balance after each."""
     session = Session.of(context)
     rows = session.perform(
-        operations.statements.account_ledger, account=account, since=since, until=until
+        operations.statements.account_ledger,
+        account=account,
+        since=since,
+        until=until,
+        limit=limit,
+        before=before,
     )
     show_rows(session, rows, xlsx)
 
@@ -234,6 +249,9 @@ def calls(
         str | None, typer.Option("--type", help="on_net, local, national, mobile, ...")
     ] = None,
     xlsx: Xlsx = None,
+    limit: Limit = None,
+    before: Before = None,
+    line: OfLine = None,
 ) -> None:
     """The account's calls in both directions, as the subscriber may see them."""
     session = Session.of(context)
@@ -244,5 +262,8 @@ def calls(
         until=until,
         number=number,
         kind=kind,
+        limit=limit,
+        before=before,
+        line=line,
     )
     show_rows(session, rows, xlsx)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import BeforeId, Limit
 from softswitch.cli.session import Failure, Session, write_file
 from softswitch.control.values import Row
 
@@ -35,9 +36,13 @@ def list_(
     context: typer.Context,
     account: Annotated[str | None, typer.Option()] = None,
     month: Annotated[str | None, typer.Option(metavar="YYYY-MM")] = None,
+    limit: Limit = None,
+    before: BeforeId = None,
 ) -> None:
     """Bills by number."""
-    Session.of(context).run(operations.bills.bill_list, account=account, month=month)
+    Session.of(context).run(
+        operations.bills.bill_list, account=account, month=month, limit=limit, before=before
+    )
 
 
 @bills.command()

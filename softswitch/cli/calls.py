@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import Before, Limit, OfAccount, OfLine
 from softswitch.cli.session import Session, write_file
 from softswitch.control.values import as_rows
 
@@ -86,9 +87,21 @@ def call_trace(
 
 
 @registrations.command("list")
-def registration_list(context: typer.Context) -> None:
+def registration_list(
+    context: typer.Context,
+    limit: Limit = None,
+    before: Before = None,
+    account: OfAccount = None,
+    line: OfLine = None,
+) -> None:
     """Every binding of a line to a phone."""
-    Session.of(context).run(operations.registrations.registration_list)
+    Session.of(context).run(
+        operations.registrations.registration_list,
+        limit=limit,
+        before=before,
+        account=account,
+        line=line,
+    )
 
 
 @registrations.command("remove")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import Before, Limit, OfAccount, OfLine
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Call completion: who waits for whom.", no_args_is_help=True)
@@ -17,9 +18,21 @@ def add_to(root: typer.Typer) -> None:
 
 
 @app.command("list")
-def list_(context: typer.Context) -> None:
+def list_(
+    context: typer.Context,
+    limit: Limit = None,
+    before: Before = None,
+    account: OfAccount = None,
+    line: OfLine = None,
+) -> None:
     """Waiting callers as they are served: declined, accepted, to_offer or offered (by text)."""
-    Session.of(context).run(operations.completions.completion_list)
+    Session.of(context).run(
+        operations.completions.completion_list,
+        limit=limit,
+        before=before,
+        account=account,
+        line=line,
+    )
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import BeforeId, Limit, Search
 from softswitch.cli.session import Failure, Session, write_file
 
 app = typer.Typer(help="Documents of subscribers.", no_args_is_help=True)
@@ -57,9 +58,19 @@ def list_(
     context: typer.Context,
     account: Annotated[str | None, typer.Option()] = None,
     state: Annotated[Literal["pending", "approved", "refused"] | None, typer.Option()] = None,
+    limit: Limit = None,
+    before: BeforeId = None,
+    search: Search = None,
 ) -> None:
     """Documents, and what became of them."""
-    Session.of(context).run(operations.documents.document_list, account=account, state=state)
+    Session.of(context).run(
+        operations.documents.document_list,
+        account=account,
+        state=state,
+        limit=limit,
+        before=before,
+        search=search,
+    )
 
 
 @app.command()

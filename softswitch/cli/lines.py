@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import BeforeNumber, Limit, OfAccount, Search
 from softswitch.cli.session import Session, read_file
 
 FROM_STANDARD_INPUT = "-"
@@ -73,9 +74,17 @@ def import_(
 
 
 @app.command("list")
-def list_(context: typer.Context) -> None:
+def list_(
+    context: typer.Context,
+    limit: Limit = None,
+    before: BeforeNumber = None,
+    search: Search = None,
+    account: OfAccount = None,
+) -> None:
     """Every line."""
-    Session.of(context).run(operations.lines.line_list)
+    Session.of(context).run(
+        operations.lines.line_list, limit=limit, before=before, search=search, account=account
+    )
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import BeforeId, Search
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Mails that the switch sends.", no_args_is_help=True)
@@ -23,9 +24,13 @@ def list_(
         Literal["waiting", "sent", "failed"] | None, typer.Option(help="Only those.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+    before: BeforeId = None,
+    search: Search = None,
 ) -> None:
     """The newest mails, and what became of them."""
-    Session.of(context).run(operations.mails.mail_list, state=state, limit=limit)
+    Session.of(context).run(
+        operations.mails.mail_list, state=state, limit=limit, before=before, search=search
+    )
 
 
 @app.command()

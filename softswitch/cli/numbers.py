@@ -12,6 +12,7 @@ import typer
 from softswitch.cli import operations
 from softswitch.cli.accounts import Account
 from softswitch.cli.greetings import read_sound
+from softswitch.cli.paging import Before, BeforeNumber, Limit, OfAccount, Search
 from softswitch.cli.session import Failure, Session, read_file
 
 numbers = typer.Typer(help="The inventory of numbers for rent.", no_args_is_help=True)
@@ -100,10 +101,22 @@ def list_(
     country: Annotated[str | None, typer.Option()] = None,
     city: City = None,
     kind: Annotated[str | None, typer.Option()] = None,
+    limit: Limit = None,
+    before: BeforeNumber = None,
+    search: Search = None,
+    account: OfAccount = None,
 ) -> None:
     """The inventory."""
     Session.of(context).run(
-        operations.numbers.number_list, state=state, country=country, city=city, kind=kind
+        operations.numbers.number_list,
+        state=state,
+        country=country,
+        city=city,
+        kind=kind,
+        limit=limit,
+        before=before,
+        search=search,
+        account=account,
     )
 
 
@@ -130,9 +143,16 @@ def wait(
 
 
 @numbers.command()
-def waits(context: typer.Context) -> None:
+def waits(
+    context: typer.Context,
+    limit: Limit = None,
+    before: Before = None,
+    account: OfAccount = None,
+) -> None:
     """The wait list."""
-    Session.of(context).run(operations.numbers.number_waits)
+    Session.of(context).run(
+        operations.numbers.number_waits, limit=limit, before=before, account=account
+    )
 
 
 @numbers.command()

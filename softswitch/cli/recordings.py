@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import Before, OfAccount
 from softswitch.cli.session import Session, write_file
 
 app = typer.Typer(
@@ -32,9 +33,17 @@ def list_(
         str | None, typer.Option("--line", metavar="NUMBER", help="Only of this line.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+    before: Before = None,
+    account: OfAccount = None,
 ) -> None:
     """The newest recordings."""
-    Session.of(context).run(operations.recordings.recording_list, number=number, limit=limit)
+    Session.of(context).run(
+        operations.recordings.recording_list,
+        number=number,
+        limit=limit,
+        before=before,
+        account=account,
+    )
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import Before
 from softswitch.cli.session import REFUSED, Session
 from softswitch.cli.spreadsheet import Xlsx, show_rows
 
@@ -41,6 +42,8 @@ def cdr_list(
         str | None,
         typer.Option(metavar="SETUP_AT,ID", help="The next page: the last record of this one."),
     ] = None,
+    newest: Annotated[bool, typer.Option("--newest", help="The newest first, 50 of them.")] = False,
+    before: Before = None,
     xlsx: Xlsx = None,
     format_: Annotated[
         Literal["asterisk", "freeswitch", "acc", "cgrates"] | None,
@@ -61,6 +64,8 @@ def cdr_list(
             direction=direction,
             limit=limit,
             after=after,
+            newest=newest,
+            before=before,
         )
         show_rows(session, rows, xlsx)
         return

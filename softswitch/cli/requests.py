@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import BeforeId, Limit, OfLine, Search
 from softswitch.cli.session import USAGE, Failure, Session
 
 app = typer.Typer(help="Requests: relocation, correction, faults.", no_args_is_help=True)
@@ -53,9 +54,21 @@ def list_(
     context: typer.Context,
     account: Annotated[str | None, typer.Option()] = None,
     closed: Annotated[bool, typer.Option("--closed", help="Also what is done.")] = False,
+    limit: Limit = None,
+    before: BeforeId = None,
+    line: OfLine = None,
+    search: Search = None,
 ) -> None:
     """Open requests."""
-    Session.of(context).run(operations.requests.request_list, account=account, closed=closed)
+    Session.of(context).run(
+        operations.requests.request_list,
+        account=account,
+        closed=closed,
+        limit=limit,
+        before=before,
+        line=line,
+        search=search,
+    )
 
 
 @app.command()

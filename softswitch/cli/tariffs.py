@@ -91,10 +91,19 @@ def list_(context: typer.Context) -> None:
 
 @app.command()
 def show(
-    context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")] = "default"
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME")] = "default",
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many.")] = None,
+    after: Annotated[
+        str | None,
+        typer.Option(metavar="PREFIX", help="The next page: the last prefix of this one."),
+    ] = None,
+    search: Annotated[str | None, typer.Option(help="How the prefix begins.")] = None,
 ) -> None:
-    """The rates of a tariff."""
-    Session.of(context).run(operations.tariffs.tariff_show, name=name)
+    """The rates of a tariff, by prefix."""
+    Session.of(context).run(
+        operations.tariffs.tariff_show, name=name, limit=limit, after=after, search=search
+    )
 
 
 @app.command("set")

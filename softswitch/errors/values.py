@@ -5,6 +5,12 @@ from __future__ import annotations
 from softswitch.errors.entry import Entry
 
 VALUES = {
+    "cursors_two": Entry("a page goes on before or after a record, not both", "invalid", "before"),
+    "page_of_period": Entry(
+        "a page (limit, before) can't be of a period (from, to): leave one of them out",
+        "invalid",
+        "limit",
+    ),
     "limit_out_of_range": Entry("a limit is from 1 to {most}", "invalid", "limit"),
     "actor_malformed": Entry(
         "the name of who does it has 1 to 64 printable characters", "invalid", "by"

@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from billing.stores.paging import containing
 from billing.stores.schema import metadata
 from softswitch.database.rows import DbRow
 from softswitch.mail.letter import Attachment, Mail
@@ -131,9 +132,24 @@ class Outbox:
         with self._reader.connect() as connection:
             return [_queued(row) for row in connection.execute(query)]
 
-    def list(self, state: State | None = None, limit: int = 100) -> list[Queued]:
-        """The newest mails first."""
+    def list(
+        self,
+        state: State | None = None,
+        limit: int = 100,
+        before: int | None = None,
+        search: str | None = None,
+    ) -> list[Queued]:
+        """The newest mails first.
+
+        Args:
+            before: the id of the last mail of the page before.
+            search: a part of the recipient's address.
+        """
         query = select(outbox_table).order_by(outbox_table.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(outbox_table.c.id < before)
+        if search is not None:
+            query = query.where(containing(search, outbox_table.c.recipient))
         if state is not None:
             query = query.where(outbox_table.c.state == state)
         with self._reader.connect() as connection:

@@ -20,7 +20,7 @@ from softswitch.control.values import Row
 from softswitch.operations.access import ADMIN, AUDITOR, SUPPORT, change, disclose, read, table
 from softswitch.operations.context import Context
 from softswitch.operations.lines.completions import found
-from softswitch.operations.lines.registrations import registration_rows
+from softswitch.operations.lines.registrations import registration_page, registration_rows
 from softswitch.operations.network.trunks import no_trunk, trunk_row
 from softswitch.operations.registry import OPERATIONS
 from softswitch.process.media_status import media_rows
@@ -97,10 +97,17 @@ async def call_trace(live: Live, call_id: str) -> Row:
     }
 
 
-def registration_list(live: Live) -> list[Row]:
+def registration_list(
+    live: Live,
+    limit: int | None = None,
+    before: str | None = None,
+    account: str | None = None,
+    line: str | None = None,
+) -> list[Row]:
     now = live.switch.wall_seconds()
-    directory = live.switch.directory
-    return registration_rows(live.context, live.switch.registrar.all(now), directory, now)
+    directory, bindings = live.switch.directory, live.switch.registrar.all(now)
+    rows = registration_rows(live.context, bindings, directory, now, account, line)
+    return registration_page(rows, limit, before)
 
 
 def registration_remove(live: Live, line: str, contact: str | None = None) -> Row:

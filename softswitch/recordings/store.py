@@ -25,6 +25,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
     update,
 )
 
@@ -105,12 +106,17 @@ class RecordingStore:
         return self._select(recordings_table.c.id.startswith(begin, autoescape=True), 2)
 
     def newest(
-        self, line: str | None, limit: int, owned: Mapping[int, int | None] | None = None
+        self,
+        line: str | None,
+        limit: int,
+        owned: Mapping[int, int | None] | None = None,
+        before: tuple[int, str] | None = None,
     ) -> list[RecordedCall]:
         """The newest first.
 
         Args:
             owned: only of these lines, by their ids, each from an instant on (epoch milliseconds).
+            before: when the last recording of the page before began, and its id.
         """
         table = recordings_table.c
         condition: ColumnElement[bool] = true() if line is None else table.line == line
@@ -120,6 +126,9 @@ class RecordingStore:
                 for line_id, since in owned.items()
             )
             condition = and_(condition, or_(false(), *own))
+        if before is not None:
+            key = tuple_(table.begun_at, table.id) < tuple_(*before)
+            condition = and_(condition, table.begun_at <= before[0], key)
         return self._select(condition, limit)
 
     def unfinished(self) -> list[RecordedCall]:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from billing.facts.account import ACTIVE, SUSPENDED, Change
+from billing.stores.paging import Page, beginning_with, containing, newest_first
 from billing.stores.schema import account_changes_table, change_row, metadata
 from sip.digest import Algorithm
 from sip.flow import Flow
@@ -173,6 +174,26 @@ class DirectoryStore:
                 chunk = query.where(lines_table.c.id.in_(some))
                 found += [_line(row, services, mailboxes) for row in connection.execute(chunk)]
             return found
+
+    def line_page(
+        self, page: Page, account_id: int | None = None, search: str | None = None
+    ) -> list[Line]:
+        """Lines with the newest first.
+
+        Args:
+            search: how the number or the login begins, or a part of the display name.
+        """
+        columns = lines_table.c
+        query = newest_first(select(columns.id), page, columns.id)
+        if account_id is not None:
+            query = query.where(columns.account_id == account_id)
+        if search is not None:
+            number = f"+{search.removeprefix('+')}"
+            found = beginning_with(number, columns.number) | beginning_with(search, columns.login)
+            query = query.where(found | containing(search, columns.display_name))
+        with self._reading() as connection:
+            ids = list(connection.execute(query).scalars())
+        return sorted(self.lines(ids), key=lambda line: line.id, reverse=True) if ids else []
 
     def lines_of(self, accounts: Iterable[int]) -> list[Line]:
         """The lines of some accounts."""

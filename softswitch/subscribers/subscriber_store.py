@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from billing.facts.account import Change
+from billing.stores.paging import Page, containing, newest_first
 from billing.stores.schema import account_changes_table, change_row, metadata
 from softswitch.control.values import Value
 from softswitch.database.rows import DbRow
@@ -253,8 +254,22 @@ class SubscriberStore:
         with self._reading() as connection:
             return bytes(connection.execute(query).scalar_one())
 
-    def documents(self, account_id: int | None = None, state: str | None = None) -> list[Document]:
-        query = select(*_DOCUMENT_FACTS).order_by(documents_table.c.id)
+    def documents(
+        self,
+        account_id: int | None = None,
+        state: str | None = None,
+        page: Page | None = None,
+        search: str | None = None,
+    ) -> list[Document]:
+        """Documents by id; of a page the newest first.
+
+        Args:
+            search: a part of the file's name.
+        """
+        query, key = select(*_DOCUMENT_FACTS), documents_table.c.id
+        query = query.order_by(key) if page is None else newest_first(query, page, key)
+        if search is not None:
+            query = query.where(containing(search, documents_table.c.name))
         if account_id is not None:
             query = query.where(documents_table.c.account_id == account_id)
         if state is not None:
@@ -294,10 +309,27 @@ class SubscriberStore:
         return None if row is None else _request(row)
 
     def requests(
-        self, account_id: int | None = None, states: Sequence[str] | None = None
+        self,
+        account_id: int | None = None,
+        states: Sequence[str] | None = None,
+        page: Page | None = None,
+        line: str | None = None,
+        search: str | None = None,
     ) -> list[Request]:
-        columns = requests_table.c
-        query = select(requests_table).order_by(columns.id)
+        """Requests by id; of a page the newest first.
+
+        Args:
+            line: the number of the line that they concern.
+            search: a part of the text.
+        """
+        columns, query = requests_table.c, select(requests_table)
+        query = (
+            query.order_by(columns.id) if page is None else newest_first(query, page, columns.id)
+        )
+        if line is not None:
+            query = query.where(columns.line == line)
+        if search is not None:
+            query = query.where(containing(search, columns.text))
         if account_id is not None:
             query = query.where(columns.account_id == account_id)
         if states is not None:

@@ -19,6 +19,7 @@ from softswitch.operations.accounts.standing import change_status, today, who
 from softswitch.operations.context import Context
 from softswitch.operations.lines.lines import generate_password
 from softswitch.operations.money.bills import schedule_bills
+from softswitch.operations.pages import page_asked
 from softswitch.subscribers import profile
 from softswitch.subscribers.passwords import hashed, matches
 
@@ -97,8 +98,21 @@ def account_show(context: Context, account: str) -> Row:
     return account_row(owner) | _profile_row(context, owner)
 
 
-def account_list(context: Context) -> list[Row]:
-    return [account_row(account) for account in context.billing.accounts()]
+def account_list(
+    context: Context,
+    limit: int | None = None,
+    before: int | None = None,
+    search: str | None = None,
+) -> list[Row]:
+    """Accounts by id.
+
+    Args:
+        limit: the newest so many, the newest first.
+        before: likewise, those before this id: the last of the page before.
+        search: a part of the name, or the id.
+    """
+    found = context.billing.accounts(page_asked(limit, before), search)
+    return [account_row(account) for account in found]
 
 
 def account_set(context: Context, account: str, key: str, value: str, by: str = "operator") -> Row:

@@ -22,6 +22,7 @@ from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import reason_given, today, who
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.orders import serve_orders
+from softswitch.operations.pages import page_asked
 from softswitch.scheduled.due import DOCUMENT_KIND
 from softswitch.subscribers import profile
 from softswitch.subscribers.subscriber_store import APPROVED, PENDING, REFUSED, Document
@@ -76,10 +77,23 @@ def document_upload(
 
 
 def document_list(
-    context: Context, account: str | None = None, state: str | None = None
+    context: Context,
+    account: str | None = None,
+    state: str | None = None,
+    limit: int | None = None,
+    before: int | None = None,
+    search: str | None = None,
 ) -> list[Row]:
-    owner = context.own_account(account)
-    return [document_row(item) for item in context.subscribers.documents(owner, state)]
+    """Documents by id.
+
+    Args:
+        limit: the newest so many, the newest first.
+        before: likewise, those before this id: the last of the page before.
+        search: a part of the file's name.
+    """
+    owner, page = context.own_account(account), page_asked(limit, before)
+    found = context.subscribers.documents(owner, state, page, search)
+    return [document_row(item) for item in found]
 
 
 def document_content(context: Context, document: int) -> Row:

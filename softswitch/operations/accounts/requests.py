@@ -15,6 +15,7 @@ from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import who
 from softswitch.operations.context import Context
 from softswitch.operations.lines.registrations import refusal_rows, registration_rows
+from softswitch.operations.pages import page_asked
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.subscriber_store import Request
 
@@ -74,10 +75,26 @@ def request_open(
     return request_row(context, made)
 
 
-def request_list(context: Context, account: str | None = None, closed: bool = False) -> list[Row]:
-    """Open requests, or all of them."""
-    owner = context.own_account(account)
-    found = context.subscribers.requests(owner, None if closed else [OPEN])
+def request_list(
+    context: Context,
+    account: str | None = None,
+    closed: bool = False,
+    limit: int | None = None,
+    before: int | None = None,
+    line: str | None = None,
+    search: str | None = None,
+) -> list[Row]:
+    """Open requests, or all of them.
+
+    Args:
+        limit: the newest so many, the newest first.
+        before: likewise, those before this id: the last of the page before.
+        search: a part of the text.
+    """
+    owner, page = context.own_account(account), page_asked(limit, before)
+    number = None if line is None else context.line(line).number
+    states = None if closed else [OPEN]
+    found = context.subscribers.requests(owner, states, page, number, search)
     rows = [request_row(context, item) for item in found]
     return [{key: value for key, value in row.items() if key != "facts"} for row in rows]
 

@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from billing.facts.cdr import TYPES, Cdr, show_stamp
+from billing.facts.ledger import Entry
 from billing.facts.money import format_amount
 from billing.facts.rental import ENDED
 from billing.stores import rental_store
+from billing.stores.paging import Page
 from billing.stores.store import CdrFilter
 from softswitch.control.errors import OperationError, one_of
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
+from softswitch.operations.pages import page_at, read_cursor
 from softswitch.operations.times import read_time
 from softswitch.scheduled.number_moves import NUMBER_OF_LINE
 
 MAX_CALLS = 100_000
 """On one statement; more are several statements."""
+MAX_ROUND = 1_000
+"""Records that are read at once while a page fills up."""
 
 
 def account_ledger(
-    context: Context, account: str, since: str | None = None, until: str | None = None
+    context: Context,
+    account: str,
+    since: str | None = None,
+    until: str | None = None,
+    limit: int | None = None,
+    before: str | None = None,
 ) -> list[Row]:
     """Its postings, oldest first, with the balance after each. From a time on, the first row is
-    the balance with which it begins."""
+    the balance with which it begins.
+
+    Args:
+        limit: the newest so many, the newest first; not with `since` and `until`.
+        before: likewise, those before the last row of the page before ("AT,ID").
+    """
     start, end = _times(context, since, until)
     balance = 0
     rows: list[Row] = []
     owner = context.account(account)
+    page = page_at(limit, None if before is None else read_cursor(before))
+    if page is not None:
+        if start is not None or end is not None:
+            raise OperationError("page_of_period")
+        return [
+            {"id": entry.id} | _posting(entry, after)
+            for entry, after in context.billing.ledger_page(owner.id, page)
+        ]
     opening = start is not None
     for entry in context.billing.ledger(owner.id):
         if end is not None and entry.at >= end:
@@ -38,19 +60,21 @@ def account_ledger(
             opening = False
         balance += entry.amount_micros
         if start is None or entry.at >= start:
-            rows.append(
-                {
-                    "at": show_stamp(entry.at),
-                    "kind": entry.kind,
-                    "amount": format_amount(entry.amount_micros),
-                    "balance": format_amount(balance),
-                    "currency": entry.currency,
-                    "cause": entry.transaction_id,
-                }
-            )
+            rows.append(_posting(entry, balance))
     if opening and start is not None:
         rows.append(_opening(start, balance, owner.currency))
     return rows
+
+
+def _posting(entry: Entry, balance: int) -> Row:
+    return {
+        "at": show_stamp(entry.at),
+        "kind": entry.kind,
+        "amount": format_amount(entry.amount_micros),
+        "balance": format_amount(balance),
+        "currency": entry.currency,
+        "cause": entry.transaction_id,
+    }
 
 
 def account_calls(
@@ -60,15 +84,29 @@ def account_calls(
     until: str | None = None,
     number: str | None = None,
     kind: str | None = None,
+    limit: int | None = None,
+    before: str | None = None,
+    line: str | None = None,
 ) -> list[Row]:
     """Calls of an account's lines in both directions, oldest first, as the subscriber may see
-    them: a caller who withheld the number isn't named."""
+    them: a caller who withheld the number isn't named.
+
+    Args:
+        limit: the newest so many, the newest first.
+        before: likewise, those before the last row of the page before ("AT,ID").
+        line: the number of one of its lines, as the caller or the called.
+    """
     start, end = _times(context, since, until)
     owner = context.account(account)
+    page = page_at(limit, None if before is None else read_cursor(before))
+    other = None if number is None else context.number(number)
+    own_line = None if line is None else context.line(line).number
     wanted = CdrFilter(
         start=start, end=end, account=owner.id, type=one_of("type", TYPES, kind),
         limit=MAX_CALLS + 1,
     )  # fmt: skip
+    if page is not None:
+        return _calls_page(context, owner.id, wanted, page, other, own_line)
     found = {cdr.id: cdr for cdr in context.billing.cdrs(wanted)}
     reached = _reached_by(context, owner.id)
     for had in reached:  # calls from other lines of ours are records of who paid for them
@@ -79,12 +117,52 @@ def account_calls(
         found.update((c.id, c) for c in context.billing.cdrs(called) if c.called == had.number)
     if len(found) > MAX_CALLS:
         raise OperationError("calls_too_many", most=MAX_CALLS)
-    other = None if number is None else context.number(number)
     rows = [
         _call(cdr, owner.id, {had.number for had in reached})
         for cdr in sorted(found.values(), key=lambda cdr: (cdr.setup_at, cdr.id))
     ]
-    return [row for row in rows if other in (None, row["number"])]
+    return [row for row in rows if _fits(row, other, own_line)]
+
+
+def _fits(row: Row, other: str | None, line: str | None) -> bool:
+    return other in (None, row["number"]) and line in (None, row["line"])
+
+
+def _calls_page(
+    context: Context,
+    account_id: int,
+    wanted: CdrFilter,
+    page: Page,
+    other: str | None,
+    line: str | None,
+) -> list[Row]:
+    """Calls with the newest first. Each round reads the next records of every index that may hold
+    some, until the page is full: what the account isn't shown leaves no gap."""
+    reached = _reached_by(context, account_id)
+    own = {had.number for had in reached}
+    rows: list[Row] = []
+    cursor = None if page.before is None else (int(page.before[0]), str(page.before[1]))
+    count = page.limit
+    while len(rows) < page.limit:
+        asked = replace(wanted, newest_first=True, before=cursor, limit=count)
+        found = {cdr.id: cdr for cdr in context.billing.cdrs(asked)}
+        full = len(found) == count
+        for had in reached:
+            called = replace(
+                asked, account=None, number=had.number, start=_later(asked.start, had.since),
+                end=_earlier(asked.end, had.until),
+            )  # fmt: skip
+            some = context.billing.cdrs(called)
+            full = full or len(some) == count
+            found.update((cdr.id, cdr) for cdr in some if cdr.called == had.number)
+        newest = sorted(found.values(), key=lambda cdr: (cdr.setup_at, cdr.id), reverse=True)
+        newest = newest[:count]
+        shown = ({"id": cdr.id} | _call(cdr, account_id, own) for cdr in newest)
+        rows += [row for row in shown if _fits(row, other, line)]
+        if len(found) <= count and not full:
+            break
+        cursor, count = (newest[-1].setup_at, newest[-1].id), MAX_ROUND
+    return rows[: page.limit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +216,6 @@ def _call(cdr: Cdr, account_id: int, own: set[str]) -> Row:
         "currency": cdr.currency if pays else None,
         "package": cdr.package if pays else None,
     }
-
-
-def read_after(text: str) -> tuple[int, str]:
-    """The last record of the page before, as "SETUP_AT,ID". Raises OperationError."""
-    stamp, comma, key = text.partition(",")
-    try:
-        at = datetime.fromisoformat(stamp)
-    except ValueError:
-        at = None
-    if at is None or not comma or not key:
-        raise OperationError("cursor_malformed")
-    moment = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000), key
 
 
 def _opening(start: int, balance: int, currency: str) -> Row:

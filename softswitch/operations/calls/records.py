@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from billing.facts.cdr import DIRECTIONS, TYPES, Cdr
+from dataclasses import replace
+
+from billing.facts.cdr import DIRECTIONS, TYPES
 from billing.facts.money import format_amount
 from billing.stores.store import CdrFilter
 from softswitch.admission.numbering import NumberError
-from softswitch.control.errors import one_of
+from softswitch.control.errors import OperationError, one_of
 from softswitch.control.values import Row
-from softswitch.operations.accounts.statements import read_after
 from softswitch.operations.context import Context
+from softswitch.operations.pages import DEFAULT_ROWS, read_cursor
 from softswitch.operations.times import read_time
 
 
@@ -24,12 +26,24 @@ def cdr_list(
     line: str | None = None,
     direction: str | None = None,
     after: str | None = None,
+    newest: bool = False,
+    before: str | None = None,
 ) -> list[Row]:
     """Records in the order of their setup: from `since`, before `until`, of a `number` on either
     side, a `kind`, an `account`, a `line`, a `direction`; at most `limit`, those after the last
-    record of the page before (`after`: its setup_at and id)."""
-    found = _cdrs(context, since, until, number, kind, account, limit, line, direction, after)
-    return [cdr.to_row() for cdr in found]
+    record of the page before (`after`: its setup_at and id).
+
+    Args:
+        newest: the latest first.
+        before: likewise, those before the last record of the page before.
+    """
+    wanted = _filter(context, since, until, number, kind, account, limit, line, direction, after)
+    if newest or before is not None:
+        if after is not None:
+            raise OperationError("cursors_two")
+        cursor = None if before is None else read_cursor(before)
+        wanted = replace(wanted, newest_first=True, before=cursor, limit=limit or DEFAULT_ROWS)
+    return [cdr.to_row() for cdr in context.billing.cdrs(wanted)]
 
 
 def cdr_export(
@@ -48,8 +62,8 @@ def cdr_export(
     """Records as another program writes them: asterisk, freeswitch, acc or cgrates."""
     from billing.formats.export import export
 
-    found = _cdrs(context, since, until, number, kind, account, limit, line, direction, after)
-    return export(found, format)
+    wanted = _filter(context, since, until, number, kind, account, limit, line, direction, after)
+    return export(context.billing.cdrs(wanted), format)
 
 
 def ledger_verify(context: Context) -> Row:
@@ -70,7 +84,7 @@ def ledger_verify(context: Context) -> Row:
     }
 
 
-def _cdrs(
+def _filter(
     context: Context,
     since: str | None,
     until: str | None,
@@ -81,20 +95,18 @@ def _cdrs(
     line: str | None,
     direction: str | None,
     after: str | None,
-) -> list[Cdr]:
+) -> CdrFilter:
     zone = context.config.switch.time_zone
-    return context.billing.cdrs(
-        CdrFilter(
-            start=None if since is None else read_time(since, zone),
-            end=None if until is None else read_time(until, zone),
-            number=None if number is None else _as_recorded(context, number),
-            type=one_of("type", TYPES, kind),
-            account=None if account is None else context.account(account).id,
-            limit=limit,
-            line=None if line is None else context.number(line),
-            direction=one_of("direction", DIRECTIONS, direction),
-            after=None if after is None else read_after(after),
-        )
+    return CdrFilter(
+        start=None if since is None else read_time(since, zone),
+        end=None if until is None else read_time(until, zone),
+        number=None if number is None else _as_recorded(context, number),
+        type=one_of("type", TYPES, kind),
+        account=None if account is None else context.account(account).id,
+        limit=limit,
+        line=None if line is None else context.number(line),
+        direction=one_of("direction", DIRECTIONS, direction),
+        after=None if after is None else read_cursor(after),
     )
 
 

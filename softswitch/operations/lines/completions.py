@@ -10,18 +10,40 @@ from softswitch.completion.waiting import Waiting
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
+from softswitch.operations.pages import cut, page_at, read_cursor
 from softswitch.subscribers.directory import Line
 
 
-def completion_list(context: Context) -> list[Row]:
-    """Callers who wait for a line to be free, the longest wait first."""
+def completion_list(
+    context: Context,
+    limit: int | None = None,
+    before: str | None = None,
+    account: str | None = None,
+    line: str | None = None,
+) -> list[Row]:
+    """Callers who wait for a line to be free, the longest wait first.
+
+    Args:
+        limit: the newest so many, the newest first.
+        before: likewise, those before the last one of the page before ("ASKED_AT,ID").
+        line: of this caller.
+    """
+    owner = context.own_account(account)
+    caller = None if line is None else context.line(line).id
+    page = page_at(limit, None if before is None else read_cursor(before))
     lines = {line.id: line for line in context.directory.lines()}
     numbers = {line.id: line.number for line in lines.values()}
-    return [
-        _row(waiting, numbers, called_only=context.actor.is_subscriber)
-        for waiting in CompletionStore(context.billing.engine).load()
-        if context.owns_line(lines.get(waiting.caller_id))
-    ]
+    found = []
+    for waiting in CompletionStore(context.billing.engine).load():
+        own = lines.get(waiting.caller_id)
+        fits = caller in (None, waiting.caller_id) and (
+            owner is None or (own is not None and own.account_id == owner)
+        )
+        if fits and context.owns_line(own):
+            found.append(waiting)
+    if page is not None:
+        found = cut(page, found, lambda waiting: (waiting.asked_at, waiting.id))
+    return [_row(waiting, numbers, called_only=context.actor.is_subscriber) for waiting in found]
 
 
 def completion_cancel(context: Context, waiting_id: str) -> Row:

@@ -20,6 +20,7 @@ from billing.facts.cdr import show_stamp
 from billing.facts.due import DueWork
 from billing.facts.sales import ScheduleWork, SetAutoRenew
 from billing.stores import rental_store, sales_store
+from billing.stores.paging import Page
 from ivr_prompts.languages import LANGUAGES
 from sip.digest import Algorithm, ha1
 from softswitch.conference.rooms import forget_rooms
@@ -28,6 +29,7 @@ from softswitch.control.values import Row, Value
 from softswitch.operations.accounts.standing import reason_given, today, who
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.free_numbers import check_free, contested
+from softswitch.operations.pages import MAX_ROWS, cut, page_asked
 from softswitch.scheduled.due import LEASE_KIND
 from softswitch.subscribers import pins, profile
 from softswitch.subscribers.directory import Line, Waiting
@@ -103,9 +105,39 @@ def line_import(context: Context, text: str, dry_run: bool = False) -> Row:
     return result | {"generated_passwords": made} if made and not dry_run else result
 
 
-def line_list(context: Context) -> list[Row]:
-    names = {account.id: account.name for account in context.billing.accounts()}
-    return [_row(line, names.get(line.account_id, "")) for line in context.own_lines()]
+def line_list(
+    context: Context,
+    limit: int | None = None,
+    before: str | None = None,
+    search: str | None = None,
+    account: str | None = None,
+) -> list[Row]:
+    """Lines by number.
+
+    Args:
+        limit: the newest so many, the newest first.
+        before: likewise, those before this line: the last of the page before.
+        search: how the number or the login begins, or a part of the display name.
+    """
+    owner = context.own_account(account)
+    page = page_asked(limit, None if before is None else context.line(before).id)
+    if page is None and search is None:
+        found = context.directory.lines() if owner is None else context.directory.lines_of([owner])
+    else:
+        everything = Page(MAX_ROWS) if page is None or context.actor.is_line_user else page
+        found = context.directory.line_page(everything, owner, search)
+        if page is None:
+            found.sort(key=lambda line: line.number)
+    own = [line for line in found if context.owns_line(line)]
+    if page is not None and context.actor.is_line_user:
+        own = cut(page, own, lambda line: (line.id,))
+    if page is None:
+        accounts = context.billing.accounts()
+    else:
+        of_lines = map(context.billing.account, {line.account_id for line in own})
+        accounts = [account for account in of_lines if account is not None]
+    names = {account.id: account.name for account in accounts}
+    return [_row(line, names.get(line.account_id, "")) for line in own]
 
 
 def line_show(context: Context, number: str) -> Row:

@@ -8,21 +8,33 @@ from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
+from softswitch.operations.pages import read_cursor
 from softswitch.recordings.store import RecordedCall, RecordingStore
 from softswitch.voicemail.shelf import Shelf
 
 
-def recording_list(context: Context, number: str | None = None, limit: int = 100) -> list[Row]:
-    """The newest first, of all lines or of one."""
+def recording_list(
+    context: Context,
+    number: str | None = None,
+    limit: int = 100,
+    before: str | None = None,
+    account: str | None = None,
+) -> list[Row]:
+    """The newest first, of all lines, of an account's or of one.
+
+    Args:
+        before: those before the last one of the page before ("BEGUN_AT,ID").
+    """
     line = None if number is None else context.number(number)
     owned = None
-    if context.actor.is_subscriber:
-        if line is not None:
-            context.line(line)  # another's isn't found
-        assert context.actor.account is not None
-        own = context.directory.lines_of([context.actor.account])
+    owner = context.own_account(account)
+    if line is not None and context.actor.is_subscriber:
+        context.line(line)  # another's isn't found
+    if owner is not None:
+        own = context.directory.lines_of([owner])
         owned = {line.id: line.since for line in own if context.owns_line(line)}
-    return [_row(one) for one in _store(context).newest(line, limit, owned)]
+    cursor = None if before is None else read_cursor(before)
+    return [_row(one) for one in _store(context).newest(line, limit, owned, cursor)]
 
 
 def recording_show(context: Context, recording: str) -> Row:

@@ -11,10 +11,17 @@ from sip.flow import show_address
 from sip.registrar import Binding
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
+from softswitch.operations.pages import cut, page_at, read_cursor
 from softswitch.subscribers.directory import Directory, Line
 
 
-def registration_list(context: Context) -> list[Row]:
+def registration_list(
+    context: Context,
+    limit: int | None = None,
+    before: str | None = None,
+    account: str | None = None,
+    line: str | None = None,
+) -> list[Row]:
     """The bindings that the last running switch left and that haven't expired."""
     now = context.now_ms() / 1000
     edges = Edges(context.config.sip.edges)
@@ -22,18 +29,44 @@ def registration_list(context: Context) -> list[Row]:
         replace(binding, flow=edges.registered(binding.flow, binding.path))
         for binding in context.directory.bindings(now)
     ]
-    return registration_rows(context, bindings, context.directory.load(), now)
+    rows = registration_rows(context, bindings, context.directory.load(), now, account, line)
+    return registration_page(rows, limit, before)
+
+
+def registration_page(rows: list[Row], limit: int | None, before: str | None) -> list[Row]:
+    """A page of registrations, the newest first; without `limit` and `before` all of them.
+
+    Args:
+        before: the last one of the page before ("REGISTERED_AT,CONTACT").
+    """
+    page = page_at(limit, None if before is None else read_cursor(before))
+    return rows if page is None else cut(page, rows, _key)
+
+
+def _key(row: Row) -> tuple[int | str, ...]:
+    return read_cursor(f"{row['registered_at']},{row['contact']}")
 
 
 def registration_rows(
-    context: Context, bindings: Iterable[Binding], directory: Directory, now: float
+    context: Context,
+    bindings: Iterable[Binding],
+    directory: Directory,
+    now: float,
+    account: str | None = None,
+    line: str | None = None,
 ) -> list[Row]:
     """Bindings as people read them, of the lines that the actor may see; `now` in epoch seconds."""
-    return [
-        binding_row(binding, directory, now)
-        for binding in bindings
-        if context.owns_line(directory.line_by_login(binding.aor))
-    ]
+    owner = context.own_account(account)
+    login = None if line is None else context.line(line).login
+    rows = []
+    for binding in bindings:
+        found = directory.line_by_login(binding.aor)
+        fits = login in (None, binding.aor) and (
+            owner is None or (found is not None and found.account_id == owner)
+        )
+        if fits and context.owns_line(found):
+            rows.append(binding_row(binding, directory, now))
+    return rows
 
 
 def registration_refusals(context: Context, line: str | None = None) -> list[Row]:

@@ -14,6 +14,7 @@ from billing.stores import bill_store, rental_store, sales_store
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
+from softswitch.operations.pages import page_asked
 from softswitch.papers import forms, words
 from softswitch.papers.paper import Paper, to_html
 from softswitch.subscribers.profile import FieldError, read_date
@@ -22,11 +23,22 @@ MAX_MOVES = 20_000
 """Entries on one reconciliation act: some four hundred pages."""
 
 
-def bill_list(context: Context, account: str | None = None, month: str | None = None) -> list[Row]:
-    """Bills by number, without their items."""
-    owner = context.own_account(account)
+def bill_list(
+    context: Context,
+    account: str | None = None,
+    month: str | None = None,
+    limit: int | None = None,
+    before: int | None = None,
+) -> list[Row]:
+    """Bills by number, without their items.
+
+    Args:
+        limit: the newest so many, the newest first.
+        before: likewise, those before this bill: the last of the page before.
+    """
+    owner, page = context.own_account(account), page_asked(limit, before)
     with context.billing.reading() as connection:
-        found = bill_store.bills_of(connection, owner, month)
+        found = bill_store.bills_of(connection, owner, month, page)
     return [_head(bill) for bill in found]
 
 

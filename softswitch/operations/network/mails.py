@@ -11,9 +11,15 @@ from softswitch.operations.context import Context
 from softswitch.subscribers.mail_address import is_address
 
 
-def mail_list(context: Context, state: State | None = None, limit: int = 100) -> list[Row]:
+def mail_list(
+    context: Context,
+    state: State | None = None,
+    limit: int = 100,
+    before: int | None = None,
+    search: str | None = None,
+) -> list[Row]:
     """The newest first."""
-    return [_row(queued) for queued in _outbox(context).list(state, limit)]
+    return [_row(queued) for queued in _outbox(context).list(state, limit, before, search)]
 
 
 def mail_retry(context: Context, mail: int) -> Row:

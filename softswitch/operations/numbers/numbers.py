@@ -37,6 +37,7 @@ from softswitch.operations.accounts.standing import approved_kinds
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.number_fields import country_of, kind_of, line_of, word_of
 from softswitch.operations.numbers.orders import order_key, serve_pool, without_supplier
+from softswitch.operations.pages import page_at, read_cursor
 
 COLUMNS = ("number", "country", "city", "kind", "supplier", "documents", "service", "monthly")
 MAX_IMPORT = 100_000
@@ -118,10 +119,26 @@ def number_list(
     country: str | None = None,
     city: str | None = None,
     kind: str | None = None,
+    limit: int | None = None,
+    before: str | None = None,
+    search: str | None = None,
+    account: str | None = None,
 ) -> list[Row]:
-    """The inventory."""
+    """The inventory.
+
+    Args:
+        limit: the highest so many numbers, the highest first.
+        before: likewise, those below this number: the last of the page before.
+        search: how the number begins.
+        account: numbers that it rents or tries.
+    """
+    owner = None if account is None else context.account(account).id
+    page = page_at(limit, None if before is None else (context.number(before),))
     with context.billing.reading() as connection:
-        found = rental_store.numbers(connection, state, country, city, kind)
+        found = rental_store.numbers(
+            connection, state, country, city, kind,
+            account_id=owner, search=search, page=page,
+        )  # fmt: skip
     return [number_row(context, item) for item in found]
 
 
@@ -157,11 +174,25 @@ def number_wait(
     return _wait_row(wait)
 
 
-def number_waits(context: Context) -> list[Row]:
-    """The wait list, who waits longest first."""
+def number_waits(
+    context: Context,
+    limit: int | None = None,
+    before: str | None = None,
+    account: str | None = None,
+) -> list[Row]:
+    """The wait list, the longest wait first.
+
+    Args:
+        limit: the newest so many, the newest first.
+        before: likewise, those before the last one of the page before ("SINCE,ID").
+    """
+    owner = context.own_account(account)
+    page = page_at(limit, None if before is None else read_cursor(before))
     with context.billing.reading() as connection:
-        found = rental_store.waiting(connection)
-    return [_wait_row(wait) for wait in found if context.owns(wait.account_id)]
+        found = rental_store.waiting(connection, owner, page)
+    if page is None:
+        return [_wait_row(wait) for wait in found]
+    return [{"id": wait.id} | _wait_row(wait) for wait in found]
 
 
 def number_restore(context: Context, number: str, line: str) -> Row:

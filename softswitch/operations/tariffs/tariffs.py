@@ -138,8 +138,32 @@ def tariff_list(context: Context) -> list[Row]:
     ]
 
 
-def tariff_show(context: Context, name: str = DEFAULT_TARIFF) -> list[Row]:
-    return [rate_row(rate) for rate in tariff_known(context, name).rates]
+def tariff_show(
+    context: Context,
+    name: str = DEFAULT_TARIFF,
+    limit: int | None = None,
+    after: str | None = None,
+    search: str | None = None,
+) -> list[Row]:
+    """The prices of a tariff by prefix.
+
+    Args:
+        after: prefixes that stand after this one: the last of the page before.
+        search: how the prefix begins.
+    """
+    rates = tariff_known(context, name).rates
+    if limit is not None or after is not None:
+        rates = tuple(sorted(rates, key=lambda rate: rate.prefix))
+    wanted = (search or "").removeprefix("+")
+    if search is not None:
+        rates = tuple(rate for rate in rates if rate.prefix.startswith(wanted))
+    if after is not None:
+        rates = tuple(rate for rate in rates if rate.prefix > after)
+    if limit is not None and limit < len(rates):
+        # All rates of a prefix stand on one page, since the cursor is a prefix.
+        last = rates[max(limit, 1) - 1].prefix
+        rates = tuple(rate for rate in rates if rate.prefix <= last)
+    return [rate_row(rate) for rate in rates]
 
 
 def tariff_quote(

@@ -455,8 +455,9 @@ class TestRunningSwitch:
 
         async def perform(request: Perform, user_id: int) -> Value:
             if request.operation == "call_show":
-                raise OperationError("there is no call 'x'")
-            asked.append((request.operation, request.arguments))
+                raise OperationError("call_not_found", call="x")
+            given = {key: each for key, each in request.arguments.items() if each is not None}
+            asked.append((request.operation, given))
             return [{"id": "call-1", "state": "talking"}]
 
         server = ControlServer(folder / "var" / "control.sock", perform, WatchHub(), check_watch)

@@ -54,7 +54,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    epilog="-c and -o may stand anywhere in a command.",
+    epilog="-c, -o and --key may stand anywhere in a command.",
 )
 switch.add_to(app)
 for noun in (
@@ -76,11 +76,19 @@ def root(
         Literal["table", "json", "csv"] | None,
         typer.Option("-o", "--output", help="Default: a table on a terminal, TSV in a pipe."),
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="A name for this request: a change that is asked for again with it isn't made"
+            " again, and the answer is the first one's.",
+        ),
+    ] = None,
 ) -> None:
-    context.obj = Session(config, form)
+    context.obj = Session(config, form, key)
 
 
-_GLOBAL_OPTIONS = {"-c": "-c", "--config": "-c", "-o": "-o", "--output": "-o"}
+_GLOBAL_OPTIONS = {"-c": "-c", "--config": "-c", "-o": "-o", "--output": "-o", "--key": "--key"}
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:

@@ -44,6 +44,9 @@ class Session:
 
     config_path: Path
     output: str | None = None
+    key: str | None = None
+    """Of the first change that the command makes; see `_next_key`."""
+    _keyed: int = 0
 
     @classmethod
     def of(cls, context: typer.Context) -> Session:
@@ -71,16 +74,23 @@ class Session:
         Raises Failure, OperationError, ConfigError."""
         from softswitch.control import client as control_client
 
-        name = operation.__name__
+        name, key = operation.__name__, self._next_key()
         try:
-            result = control_client.call(self.config.control_socket, name, arguments)
+            result = control_client.call(self.config.control_socket, name, arguments, key=key)
         except control_client.Unreachable as error:
             raise Failure(str(error), UNREACHABLE) from None
         except control_client.NotRunning:
             from softswitch.operations.dispatch import perform_directly
 
-            result = perform_directly(self.config, name, arguments)
+            result = perform_directly(self.config, name, arguments, key)
         return cast("R", result)
+
+    def _next_key(self) -> str | None:
+        """A key for each of the operations of a command, which come in the same order again."""
+        if self.key is None:
+            return None
+        self._keyed += 1
+        return self.key if self._keyed == 1 else f"{self.key}/{self._keyed}"
 
     @overload
     def perform_in_switch(

@@ -34,14 +34,16 @@ def call(
     arguments: Mapping[str, object],
     timeout_seconds: float = 120.0,
     actor: Actor | None = None,
+    key: str | None = None,
 ) -> Value:
     """Have the running switch perform an operation and return its result.
 
     Args:
         actor: on whose behalf; None: the user of this process.
+        key: the caller's, by which the switch knows a repetition of the same change.
 
     Raises NotRunning or Unreachable, or OperationError with the switch's own message."""
-    request = line_of(Perform(operation, dict(arguments), actor))
+    request = line_of(Perform(operation, dict(arguments), actor, key))
     try:
         with _connect(path, timeout_seconds) as connection, connection.makefile("rb") as answers:
             connection.sendall(request)

@@ -1,8 +1,9 @@
 """The control socket's messages: one line of JSON each way.
 
-A request is `{"operation": NAME, "arguments": {...}, "as": ACTOR}`, where `as` may be left out;
-or `{"request": "watch", "topics": [...]}`, after which events come as lines until one side closes;
-the answer `{"result": ...}` or `{"error": MESSAGE, "code": CODE, "facts": {...}, "lines": [...]}`.
+A request is `{"operation": NAME, "arguments": {...}, "as": ACTOR, "key": KEY}`, where `as` and
+`key` may be left out; or `{"request": "watch", "topics": [...]}`, after which events come as lines
+until one side closes. The answer is `{"result": ...}` or
+`{"error": MESSAGE, "code": CODE, "facts": {...}, "lines": [...]}`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ class Perform(msgspec.Struct, forbid_unknown_fields=True, tag_field="request", t
     """By name. Any: dispatch converts each to the type in the operation's signature."""
     on_behalf_of: Actor | None = msgspec.field(name="as", default=None)
     """None: the process at the other end, by its user id."""
+    key: str | None = None
+    """The caller's name for this request: a change that is asked for again with it isn't made
+    again (see `repeats`). None: each request is a new one."""
 
 
 class Watch(msgspec.Struct, forbid_unknown_fields=True, tag_field="request", tag="watch"):

@@ -5,6 +5,17 @@ from __future__ import annotations
 from softswitch.errors.entry import Entry
 
 VALUES = {
+    "idempotency_mismatch": Entry(
+        "this key was used for another request than this {operation}: give a new key",
+        "conflict",
+        "key",
+    ),
+    "request_unfinished": Entry(
+        "the first {operation} with this key is being done, or it broke off: look whether it was"
+        " done before you ask again with another key",
+        "conflict",
+        "key",
+    ),
     "cursors_two": Entry("a page goes on before or after a record, not both", "invalid", "before"),
     "page_of_period": Entry(
         "a page (limit, before) can't be of a period (from, to): leave one of them out",

@@ -21,32 +21,54 @@ from softswitch.operations.auditing import note
 from softswitch.operations.context import Concern, Context, Reload
 from softswitch.operations.installation.setup import naming_database_errors, opened
 from softswitch.operations.registry import OPERATIONS
-from softswitch.operations.rights import Forbidden, checked
+from softswitch.operations.repeats import once
+from softswitch.operations.rights import Forbidden, check_role, checked
 
 
-def perform_directly(config: Config, operation: str, arguments: Mapping[str, object]) -> Value:
+def perform_directly(
+    config: Config, operation: str, arguments: Mapping[str, object], key: str | None = None
+) -> Value:
     """Perform an operation on the database itself, when no switch runs, as the operator who runs
     this process. Raises OperationError."""
     found = _named(OPERATIONS, operation)
     with opened(config) as context:
         context.actor = operator(os.getuid())
-        result = perform(context, found, arguments)
+        with naming_database_errors(config):
+            result = perform(context, found, arguments, key)
         if context.changes.any():
             context.tell()
         return result
 
 
-def perform(context: Context, operation: Operation, arguments: Mapping[str, object]) -> Value:
+def perform(
+    context: Context,
+    operation: Operation,
+    arguments: Mapping[str, object],
+    key: str | None = None,
+) -> Value:
     """Perform an operation for the actor of a context, and note it in the audit. Raises
-    OperationError."""
+    OperationError.
+
+    Args:
+        key: the caller's, of a change that may be asked for again; see `repeats`.
+    """
+
+    def work(given: Mapping[str, object]) -> Value:
+        return cast(
+            "Value", operation.function(context, **checked(context.actor, operation, given))
+        )
+
     try:
-        read = checked(context.actor, operation, arguments)
-        result = operation.function(context, **read)
+        if key is None or operation.effect != "change":
+            result = work(arguments)
+        else:
+            check_role(context.actor, operation)
+            result = once(context, operation, arguments, key, work)
     except Exception as error:
         _note(context, operation, arguments, error)
         raise
     _note(context, operation, arguments, None)
-    return cast("Value", result)
+    return result
 
 
 def _note(
@@ -111,7 +133,9 @@ class Dispatcher:
         if live is not None:
             return await self._perform_live(context, live, request.arguments)
         operation = _named(OPERATIONS, request.operation)
-        result, reload = await asyncio.to_thread(_work, context, operation, request.arguments)
+        result, reload = await asyncio.to_thread(
+            _work, context, operation, request.arguments, request.key
+        )
         if reload is not None:
             self._on_change(reload)
         return result
@@ -132,10 +156,10 @@ class Dispatcher:
 
 
 def _work(
-    context: Context, operation: Operation, arguments: Mapping[str, object]
+    context: Context, operation: Operation, arguments: Mapping[str, object], key: str | None
 ) -> tuple[Value, Reload | None]:
     with naming_database_errors(context.config):
-        result = perform(context, operation, arguments)
+        result = perform(context, operation, arguments, key)
         if not context.changes.any():
             return result, None
         context.tell()

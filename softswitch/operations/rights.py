@@ -29,8 +29,7 @@ def checked(
         Forbidden: the role may not do this, or not with these arguments.
         OperationError: an argument is unknown, missing or of another type.
     """
-    if actor.role not in operation.roles:
-        raise Forbidden("right_missing", user=actor.user, role=actor.role, operation=operation.name)
+    check_role(actor, operation)
     known = parameters(operation.function)
     given = dict(arguments)
     if actor.is_subscriber:
@@ -54,6 +53,12 @@ def checked(
             key=str(read.get("key")),
         )
     return read
+
+
+def check_role(actor: Actor, operation: Operation) -> None:
+    """Raises Forbidden if the actor's role may not perform the operation at all."""
+    if actor.role not in operation.roles:
+        raise Forbidden("right_missing", user=actor.user, role=actor.role, operation=operation.name)
 
 
 def operator_only(operation: Operation) -> frozenset[str]:

@@ -1,0 +1,91 @@
+"""Keys of requests that were made, so that a request that is sent again isn't done again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from billing.stores.schema import metadata
+
+KEPT_MS = 48 * 3_600_000
+"""A key means its first request for so long."""
+
+requests_table = Table(
+    "idempotency",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("operation", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("answer", LargeBinary),
+    Index("idempotency_by_time", "begun_at"),
+)
+"""`answer` is encrypted (it may hold a new password) and NULL until the request is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRequest:
+    """The request that had a key first.
+
+    Args:
+        fingerprint: of its operation and its arguments.
+        answer: as it was kept; None: it is being done, or it broke off.
+    """
+
+    fingerprint: str
+    answer: bytes | None
+
+
+class RequestLog:
+    """Errors of the database come through as SQLAlchemy raises them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def begin(
+        self, request_id: str, operation: str, fingerprint: str, now_ms: int
+    ) -> FirstRequest | None:
+        """Put a request down before it is done; the one that had its key first, if there is one.
+        Keys that are too old are forgotten."""
+        table = requests_table
+        row = {
+            "id": request_id,
+            "operation": operation,
+            "fingerprint": fingerprint,
+            "begun_at": now_ms,
+        }
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(delete(table).where(table.c.begun_at < now_ms - KEPT_MS))
+                connection.execute(insert(table).values(row))
+        except IntegrityError:
+            query = select(table.c.fingerprint, table.c.answer).where(table.c.id == request_id)
+            with self._engine.connect() as connection:
+                found = connection.execute(query).one()
+            return FirstRequest(found.fingerprint, found.answer)
+        return None
+
+    def done(self, request_id: str, answer: bytes) -> None:
+        table = requests_table
+        with self._engine.begin() as connection:
+            connection.execute(update(table).where(table.c.id == request_id).values(answer=answer))
+
+    def refused(self, request_id: str) -> None:
+        """Forget a request that changed nothing: its key may be used again."""
+        table = requests_table
+        with self._engine.begin() as connection:
+            connection.execute(delete(table).where(table.c.id == request_id))

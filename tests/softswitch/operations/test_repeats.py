@@ -1,0 +1,153 @@
+"""Requests that are sent again with their key: done once, answered as before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from softswitch.control.actor import Actor
+from softswitch.control.errors import OperationError
+from softswitch.database.idempotency import KEPT_MS, requests_table
+from softswitch.operations.accounts import accounts
+from softswitch.operations.context import Context
+from softswitch.operations.dispatch import perform
+from softswitch.operations.lines import lines
+from softswitch.operations.numbers import numbers
+from softswitch.operations.registry import OPERATIONS
+from softswitch.operations.repeats import POSTING_IDS
+
+ANA = "+995322000001"
+
+
+def ask(context: Context, operation: str, key: str | None, **arguments: object) -> Any:
+    return perform(context, OPERATIONS[operation], arguments, key)
+
+
+def code_of(context: Context, operation: str, key: str, **arguments: object) -> str:
+    with pytest.raises(OperationError) as refused:
+        ask(context, operation, key, **arguments)
+    return refused.value.code
+
+
+@pytest.fixture
+def anas(context: Context) -> Context:
+    accounts.account_add(context, "Ana")
+    accounts.account_topup(context, "Ana", "100", "first")
+    lines.line_add(context, ANA, "Ana")
+    return context
+
+
+def test_an_account_is_opened_once_and_the_answer_is_the_first_ones(context: Context) -> None:
+    first = ask(context, "account_add", "k1", name="Ana")
+    again = ask(context, "account_add", "k1", name="Ana")
+    assert again == first | {"repeated": True}
+    assert len(context.billing.accounts()) == 1
+    assert ask(context, "account_add", "k2", name="Ana")["id"] != first["id"]
+
+
+def test_a_line_is_added_once_and_its_password_is_shown_again(anas: Context) -> None:
+    first = ask(anas, "line_add", "k1", number="+995322000009", account="Ana")
+    again = ask(anas, "line_add", "k1", number="+995322000009", account="Ana")
+    assert first["password"] == again["password"]
+    with anas.billing.reading() as connection:
+        kept = connection.execute(select(requests_table.c.answer)).scalar_one()
+    assert first["password"].encode() not in kept
+    assert b"995322000009" not in kept
+
+
+def test_a_new_login_isnt_made_again(anas: Context) -> None:
+    accounts.account_set(anas, "Ana", "national_code", "01001001001")
+    first = ask(anas, "account_login", "k1", account="Ana")
+    assert ask(anas, "account_login", "k1", account="Ana")["password"] == first["password"]
+    assert ask(anas, "account_login", "k2", account="Ana")["password"] != first["password"]
+
+
+def test_a_request_and_an_sms_number_are_had_once(anas: Context) -> None:
+    for last in "12":
+        numbers.number_add(anas, f"+4915100000{last}", "DE", "sms", "2", service="Shop")
+    for _ in range(3):
+        bought = ask(anas, "number_sms", "k1", account="Ana", service="Shop")
+        ask(anas, "request_open", "k2", account="Ana", kind="fault", text="no sound", line=ANA)
+    assert bought["number"] == "+49151000001"
+    assert len(numbers.number_list(anas, state="stock")) == 1
+    assert len(anas.subscribers.requests()) == 1
+
+
+def test_a_payment_by_its_key_is_counted_once(anas: Context) -> None:
+    for _ in range(2):
+        row = ask(anas, "account_topup", "till-7", account="Ana", amount="5")
+    assert row["balance"] == "105.00"
+    assert len(anas.billing.ledger(1)) == 2
+
+
+def test_the_same_key_for_another_request_is_refused(anas: Context) -> None:
+    ask(anas, "account_topup", "k1", account="Ana", amount="5")
+    mismatch = "idempotency_mismatch"
+    assert code_of(anas, "account_topup", "k1", account="Ana", amount="6") == mismatch
+    assert code_of(anas, "account_add", "k1", name="Beka") == mismatch
+    assert len(anas.billing.ledger(1)) == 2
+
+
+def test_a_refused_request_may_be_mended_and_sent_with_the_same_key(anas: Context) -> None:
+    refused = code_of(anas, "line_add", "k1", number=ANA, account="Ana")
+    assert refused == "number_has_line_already"
+    assert ask(anas, "line_add", "k1", number="+995322000009", account="Ana")["password"]
+
+
+def test_two_accounts_may_use_the_same_key(anas: Context) -> None:
+    accounts.account_add(anas, "Beka")
+    lines.line_add(anas, "+995322000002", "Beka")
+    for account, line in ((1, ANA), (2, "+995322000002")):
+        anas.actor = Actor(f"owner{account}", "subscriber", account)
+        ask(anas, "request_open", "k1", kind="fault", text="no sound", line=line)
+    assert [each.account_id for each in anas.subscribers.requests()] == [1, 2]
+
+
+def broken_off(context: Context) -> None:
+    """The process died before the answers were kept."""
+    with context.billing.engine.begin() as connection:
+        connection.execute(update(requests_table).values(answer=None))
+
+
+def test_a_payment_that_broke_off_is_made_good_by_its_repetition(anas: Context) -> None:
+    ask(anas, "account_topup", "k1", account="Ana", amount="5")
+    broken_off(anas)
+    assert ask(anas, "account_topup", "k1", account="Ana", amount="5")["balance"] == "105.00"
+    assert len(anas.billing.ledger(1)) == 2
+
+
+def test_a_creation_that_broke_off_is_never_doubled(anas: Context) -> None:
+    ask(anas, "account_add", "k1", name="Beka")
+    broken_off(anas)
+    assert code_of(anas, "account_add", "k1", name="Beka") == "request_unfinished"
+    assert len(anas.billing.accounts()) == 2
+
+
+def test_a_key_is_forgotten_after_two_days(anas: Context) -> None:
+    ask(anas, "account_add", "k1", name="Beka")
+    begun = anas.now_ms()
+    anas.now_ms = lambda: begun + KEPT_MS + 1
+    ask(anas, "account_add", "k1", name="Gio")
+    assert [account.name for account in anas.billing.accounts()] == ["Ana", "Beka", "Gio"]
+
+
+@pytest.mark.parametrize("key", ["", "two words", "\u10d0", "x" * 129])
+def test_what_is_no_key_is_refused(anas: Context, key: str) -> None:
+    assert code_of(anas, "account_add", key, name="Beka") == "key_malformed"
+
+
+def test_a_key_says_nothing_for_what_only_reads(anas: Context) -> None:
+    assert ask(anas, "account_show", "k1", account="Ana") == ask(
+        anas, "account_show", "k1", account="Ana"
+    )
+
+
+def test_the_arguments_that_are_posting_ids_are_there() -> None:
+    from softswitch.operations.arguments import parameters
+
+    known: Mapping[str, str] = POSTING_IDS
+    for name, argument in known.items():
+        assert argument in parameters(OPERATIONS[name].function)

@@ -30,6 +30,7 @@ from softswitch.cli import (
     packages,
     pins,
     ports,
+    preview,
     prompts,
     recordings,
     records,
@@ -61,7 +62,7 @@ for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, orders, packages,
     prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records, guard,
     voicemail, greetings, wallets, sms, bills, rooms, ports, pins, completions, audit,
-    watching,
+    watching, preview,
 ):  # fmt: skip
     noun.add_to(app)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from softswitch.operations.money import bills as bills
     from softswitch.operations.money import bonuses as bonuses
     from softswitch.operations.money import packages as packages
+    from softswitch.operations.money import preview as preview
     from softswitch.operations.money import taxes as taxes
     from softswitch.operations.money import wallets as wallets
     from softswitch.operations.network import mails as mails

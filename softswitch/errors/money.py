@@ -52,6 +52,10 @@ MONEY = {
     "prefixes_too_many": Entry(
         "more than {most} prefixes; make several sets", "invalid", "prefixes"
     ),
+    "preview_end_past": Entry("a preview can't end in the past: {until}", "invalid", "until"),
+    "preview_too_long": Entry(
+        "a preview reaches {days} days ahead at most, not to {until}", "invalid", "until"
+    ),
     "product_empty": Entry(
         "a product needs a scope (what it pays for) or a service", "invalid", "scope"
     ),

@@ -39,7 +39,7 @@ from softswitch.operations.lines import (
     services,
     voicemail,
 )
-from softswitch.operations.money import bills, bonuses, packages, taxes, wallets
+from softswitch.operations.money import bills, bonuses, packages, preview, taxes, wallets
 from softswitch.operations.network import mails, nodes, trunks
 from softswitch.operations.numbers import moves, numbers, orders, reaches
 from softswitch.operations.tariffs import rerating, tariff_terms, tariffs
@@ -92,6 +92,7 @@ OPERATIONS = table(
     read(bonuses.bonus_list, STAFF | PAYER),
     read(bonuses.bonus_rates, STAFF),
     change(bonuses.bonus_set, MONEY),
+    read(preview.preview, STAFF),
     read(packages.destination_list, STAFF),
     change(packages.destination_set, MONEY),
     change(packages.package_auto_renew, SUPPORT | MONEY | OWNER),

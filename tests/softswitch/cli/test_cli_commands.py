@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import datetime
 import io
 import json
 import os
@@ -62,6 +63,19 @@ def test_an_account_from_opening_to_showing(softswitch: Softswitch) -> None:
         shown.json
     )
     assert (made.status, paid.status, shown.status) == (0, 0, 0)
+
+
+def test_a_preview_is_of_days_to_come(softswitch: Softswitch) -> None:
+    day = datetime.date.today() + datetime.timedelta(days=70)
+    rows = softswitch("preview", "--until", day.isoformat(), "-o", "json")
+    assert rows.status == 0
+    assert {row["what"] for row in rows.json} <= {"debit", "credit", "bill", "status", "notice"}
+    past = softswitch("preview", "--until", "2020-01-01")
+    assert (past.status, past.err.strip()) == (
+        1, "softswitch: a preview can't end in the past: 2020-01-01"
+    )  # fmt: skip
+    far = softswitch("preview", "--until", "2090-01-01")
+    assert far.status == 1 and "800 days ahead at most" in far.err
 
 
 def test_a_generated_password_is_printed_once(softswitch: Softswitch) -> None:

@@ -1,0 +1,30 @@
+"""softswitch preview: what is due in the days to come."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from softswitch.cli import operations
+from softswitch.cli.session import Session
+
+
+def add_to(root: typer.Typer) -> None:
+    root.command()(preview)
+
+
+def preview(
+    context: typer.Context,
+    until: Annotated[
+        str, typer.Option(metavar="DATE", help="A date, its whole day included, or a time.")
+    ],
+    account: Annotated[
+        str | None, typer.Argument(metavar="[ACCOUNT]", help="Its id or name. Default: all.")
+    ] = None,
+) -> None:
+    """What will be debited, renewed, billed and suspended, and when, if nothing else happens.
+
+    The daily work itself is run on a copy of the books; nothing is written.
+    """
+    Session.of(context).run(operations.preview.preview, until=until, account=account)

@@ -116,7 +116,7 @@ class FastPath:
         stream = side.stream
         if not side.renumbering.keys() <= side.event_numbers or len(side.renumbering) > 1:
             return  # the program changes no payload type; it can leave one to the worker
-        left_to_us = next(iter(side.renumbering or side.event_numbers), None)
+        left_to_us = next(iter(side.renumbering), side.formats.event_payload_type)
         flow = Flow(*way_in, *way_out, left_to_us, stream.clock_rate)
         installed = self._tier.install(flow, stream.so_far(), session)
         if installed is not None:

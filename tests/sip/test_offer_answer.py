@@ -373,3 +373,27 @@ def test_redundancy_is_left_out_of_an_answer_that_is_renumbered():
 def test_redundancy_alone_is_no_codec_in_common():
     red, pcmu, pcma = Codec(100, "RED", 8000), Codec(0, "PCMU", 8000), Codec(8, "PCMA", 8000)
     assert not share_codec((red, pcmu), (red, pcma))
+
+
+payload_types = st.integers(0, 127)
+names = st.sampled_from(["PCMU", "PCMA", "opus", "telephone-event", "CN", "red", "AMR"])
+maps = st.dictionaries(payload_types, names, min_size=1, max_size=6)
+
+
+@given(maps, maps)
+def test_whatever_was_answered_each_number_of_the_renumbered_answer_means_what_the_offer_says(
+    offered, answered
+):
+    def audio(numbers):
+        lines = [f"a=rtpmap:{number} {name}/8000".encode() for number, name in numbers.items()]
+        formats = " ".join(map(str, numbers))
+        return described(f"m=audio 4000 RTP/AVP {formats}".encode(), *lines)
+
+    offer, answer = audio(offered), audio(answered)
+    made = numbered_as(answer, offer)
+    if made is answer:
+        return  # by the numbers of the offer, or nothing of the offer
+    meanings = {(codec.payload_type, codec.name) for codec in codecs(offer.media[0])}
+    renumbered = codecs(made.media[0])
+    assert {(codec.payload_type, codec.name) for codec in renumbered} <= meanings
+    assert len({codec.payload_type for codec in renumbered}) == len(made.media[0].formats)

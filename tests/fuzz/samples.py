@@ -94,6 +94,20 @@ def parts() -> Iterable[bytes]:
     return [b'1 INVITE\n;a=b;c="d;e";f', b'00017  ACK\n;tag=x, ;received=[::1];rport , ;x="\\""']
 
 
+def bodies() -> Iterable[bytes]:
+    inner = b"--c\r\nContent-Type: application/sdp\r\n\r\n" + OFFER + b"\r\n--c--\r\n"
+    yield b"application/sdp\n" + OFFER
+    yield (
+        b'multipart/mixed; boundary="b"\npreamble\r\n--b\r\nContent-Type: application/sdp\r\n'
+        b"Content-Disposition: session;\r\n handling=required\r\n\r\n" + OFFER + b"\r\n--b \r\n"
+        b"Content-Type: application/pidf+xml\r\nContent-ID: <1@h>\r\n\r\n<presence/>\r\n--b--\r\n"
+    )
+    yield (
+        b"multipart/mixed;boundary=b\n--b\nContent-Type: multipart/alternative;boundary=c\n\n"
+        + inner + b"\r\n--b\r\n\r\nx\r\n--b--"
+    )  # fmt: skip
+
+
 def streams() -> Iterable[bytes]:
     first = EXTENSIONS[0].replace(b"\r\n\r\n", b"\r\nl: 3\r\n\r\nabc")
     yield b"\r\n\r\n" + first + b"\r\n" + EXTENSIONS[2] + b"\r\n\r\n" + first

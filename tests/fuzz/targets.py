@@ -21,6 +21,7 @@ from rtp.g711 import PCMA
 from rtp.packet import PacketError, RtpPacket, is_rtcp, is_rtp
 from rtp.telephone_event import EventReceiver, TelephoneEvent
 from sip import digest, headers, message, sdp, stun, uri
+from sip.bodies import BodyPart, description_in, multipart, parts_of
 from sip.errors import ParseError, SipError
 from sip.flow import Flow
 from sip.framing import Ping, StreamFramer
@@ -100,6 +101,30 @@ def _touch(read: Request | Response) -> None:
     for name in (b"contact", b"route", b"require", b"absent"):
         read.get_list(name)
         read.option_tags(name)
+
+
+def read_body(data: bytes) -> None:
+    """A Content-Type in the first line, the body in the others. What can be cut is written and cut
+    again alike, and only what can be cut has a description."""
+    content_type, _, body = data.partition(b"\n")
+    description = description_in(content_type, body)
+    try:
+        parts = parts_of(content_type, body)
+    except ParseError:
+        assert description == b""
+        raise
+    assert description in (b"", *(part.body for part in parts))
+    boundary = b"0f1e2d3c4b5a"
+    if boundary not in body and all(_is_plain(part) for part in parts):
+        again = multipart(list(parts), boundary)
+        assert not parts or parts_of(b"multipart/mixed;boundary=" + boundary, again) == parts
+
+
+def _is_plain(part: BodyPart) -> bool:
+    """Whether its header lines can be written as they were read."""
+    return part.fields != () and all(
+        value == value.strip(b" \t") and b"\r" not in value and name for name, value in part.fields
+    )
 
 
 def _read_features(request: Request) -> None:
@@ -306,6 +331,7 @@ TARGETS = {
     "uri": Target(read_uri, (ParseError,), samples.uris),
     "address": Target(read_address, (ParseError,), samples.addresses),
     "via": Target(read_via, (ParseError,), samples.vias),
+    "body": Target(read_body, (ParseError,), samples.bodies),
     "parts": Target(read_parts, (ParseError,), samples.parts),
     "stream": Target(read_stream, (), samples.streams),
     "description": Target(read_description, (ParseError, SipError), samples.descriptions),

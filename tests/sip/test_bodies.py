@@ -1,7 +1,12 @@
 """Multipart bodies (RFC 5621): which part is the session description, and what is refused."""
 
+from email import message_from_bytes
+from email.policy import HTTP
+
 import pytest
 from conversation import ALICE, ANSWER, BOB, OFFER, Conversation
+from hypothesis import given
+from hypothesis import strategies as st
 from sip_messages import raw, request, response
 
 from sip.bodies import MAX_PARTS, BodyPart, description_in, multipart, parts_of
@@ -136,6 +141,21 @@ def test_what_is_written_is_read_again():
         BodyPart(((b"Content-Type", b"text/plain"), (b"Content-ID", b"<1@h>")), b"a\r\n\r\nb"),
     )
     assert parts_of(b"multipart/mixed;boundary=x1", multipart(list(parts), b"x1")) == parts
+
+
+lines = st.text("abc-=:;/ <>0", max_size=12).map(str.encode)
+texts = st.lists(lines, max_size=5).map(b"\r\n".join)
+
+
+@given(st.lists(texts, min_size=1, max_size=4), st.sampled_from([b"b", b"a", b"--", b"0:c"]))
+def test_bodies_are_cut_as_others_cut_them(written, boundary):
+    """Against the parser of electronic mail, from which the format is."""
+    head = ((b"Content-Type", b"text/x"),)
+    content = multipart([BodyPart(head, text) for text in written], boundary)
+    content_type = b'multipart/mixed; boundary="%s"' % boundary
+    mail = message_from_bytes(b"Content-Type: %s\r\n\r\n%s" % (content_type, content), policy=HTTP)
+    theirs = [part.get_payload(decode=True) for part in mail.iter_parts()]
+    assert [part.body for part in parts_of(content_type, content)] == theirs
 
 
 MIXED = (b"Content-Type", b"multipart/mixed;boundary=b")

@@ -305,9 +305,12 @@ def test_answers_do_not_pile_up(monkeypatch):
     monkeypatch.setattr("sip.resolver.MAX_ANSWERS", 10)
 
     async def test():
-        asker = Asker(await NameServer.start())
-        for number in range(30):
-            await asker.find(f"sip:n{number}.example.org:5060")
+        names = [f"n{number}.example.org" for number in range(30)]
+        hosts = [("A", "192.0.2.1"), ("AAAA", "2001:db8::1")]
+        zone = "\n".join(f"{name}. 60 IN {kind} {host}" for name in names for kind, host in hosts)
+        asker = Asker(await NameServer.start(zone))
+        for name in names:
+            await asker.find(f"sip:{name}:5060")
         assert len(asker.resolver._answers) <= 10
 
     run(test())

@@ -347,7 +347,7 @@ def test_a_peer_that_wants_our_certificate_gets_it(authority):
 
 
 def test_who_never_shakes_hands_is_closed_and_counted(authority, monkeypatch):
-    monkeypatch.setattr("sip.transport.connection.HANDSHAKE_SECONDS", 0.3)
+    monkeypatch.setattr("sip.transport.connections.HANDSHAKE_SECONDS", 0.3)
 
     async def test():
         limits = ConnectionLimits(connections_per_address=3)

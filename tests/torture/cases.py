@@ -36,7 +36,7 @@ class Case:
 
     @property
     def is_response(self) -> bool:
-        return self.data.startswith(b"SIP/")
+        return self.data[:4].upper() == b"SIP/"
 
 
 def judge(case: Case, statuses: list[int], *, taken: bool = False) -> None:

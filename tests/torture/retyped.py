@@ -421,4 +421,46 @@ MESSAGES: list[tuple[str, bytes, str, tuple[int, ...]]] = [
         "IPv4 at the end of IPv6",
         typed(plain("OPTIONS", uri="sip:mira@[2001:db8::203.0.113.1]")), "accept", (),
     ),
+    (
+        "the version in lower case",
+        typed(plain("OPTIONS", sip_version="sip/2.0")), "accept", (),
+    ),
+    (
+        "a response whose version is in lower case",
+        typed("sip/2.0 200 OK\n" + plain("OPTIONS").partition("\n")[2]), "drop", (),
+    ),
+    (
+        "empty elements in lists",
+        typed(plain("OPTIONS", "Supported: , timer,, 100rel,", "Require: ,,",
+                    Via="SIP/2.0/UDP 203.0.113.20;branch=z9hG4bKtorture, ,")),
+        "accept", (),
+    ),
+    (
+        "SDP between ISUP and a location",
+        typed(plain("INVITE", 'Content-Type: multipart/mixed;boundary="a b"',
+                    "Content-Length: {l}"),
+              "--a b\nContent-Type: application/isup;version=itu-t92+\n\n01\n--a b\n"
+              "content-type: application/sdp\n\n" + SDP + "\n--a b\n"
+              "Content-Type: application/pidf+xml\nContent-ID: <1@h>\n\n<presence/>\n--a b--\n"),
+        "accept", (),
+    ),
+    (
+        "a part that must be understood and isn't",
+        typed(plain("INVITE", "Content-Type: multipart/mixed;boundary=b", "Content-Length: {l}"),
+              "--b\nContent-Type: application/sdp\n\n" + SDP + "\n--b\n"
+              "Content-Type: application/isup\nContent-Disposition: signal;handling=required\n"
+              "\n01\n--b--\n"),
+        "reject", (415,),
+    ),
+    (
+        "multipart without a boundary",
+        typed(plain("INVITE", "Content-Type: multipart/mixed", "Content-Length: {l}"), SDP),
+        "reject", (400, 415),
+    ),
+    (
+        "a boundary that never comes",
+        typed(plain("INVITE", "Content-Type: multipart/mixed;boundary=x", "Content-Length: {l}"),
+              SDP),
+        "reject", (400,),
+    ),
 ]  # fmt: skip

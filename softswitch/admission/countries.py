@@ -32,6 +32,13 @@ def country_of(number: str) -> str | None:
     return None
 
 
+def may_be_of(number: str, country: str) -> bool:
+    """True unless the country code of an E.164 number with "+" is another country's."""
+    codes = [number[1 : 1 + length] for length in (1, 2, 3)]
+    names = [name for code in codes for name, _ in _regions(code)]
+    return not names or country in names
+
+
 @lru_cache(maxsize=256)
 def _regions(code: str) -> tuple[tuple[str, RegionPatterns], ...]:
     """The countries of a country code, the main one first."""

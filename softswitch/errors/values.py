@@ -39,6 +39,11 @@ VALUES = {
     "country_malformed": Entry(
         "country {value!r} must be two capital letters, such as GE (ISO 3166)", "invalid", "country"
     ),
+    "country_of_number": Entry(
+        "{number} is a number of {found}, not of {country}: correct the number or --country",
+        "invalid",
+        "country",
+    ),
     "currency_malformed": Entry(
         "currency {value!r} must be three letters, such as GEL (ISO 4217)", "invalid", "currency"
     ),

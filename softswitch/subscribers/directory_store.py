@@ -249,7 +249,7 @@ class DirectoryStore:
         with self._engine.begin() as connection:
             rows = [_line_row(line) for line in lines]
             if connection.dialect.name == "sqlite":
-                first = _first_free_id(connection)
+                first = _first_free_id(connection, lines_table, _LAST_LINE)
                 rows = [{**row, "id": first + place} for place, row in enumerate(rows)]
             connection.execute(insert(lines_table), rows)
             return _ids_of(connection, numbers)
@@ -287,7 +287,7 @@ class DirectoryStore:
             for each in forget:
                 each(connection, line.id)
             forget_tries(connection, Secret("line", str(line.id)))
-            _note_id(connection, line.id)
+            _note_id(connection, line.id, _LAST_LINE)
             connection.execute(delete(lines_table).where(lines_table.c.id == line.id))
 
     def trunks(self) -> list[Trunk]:
@@ -297,8 +297,11 @@ class DirectoryStore:
 
     def add_trunk(self, trunk: Trunk) -> int:
         """Its `id` is ignored; returns the new one. Raises IntegrityError for a taken name."""
+        row = _trunk_row(trunk)
         with self._engine.begin() as connection:
-            result = connection.execute(insert(trunks_table).values(_trunk_row(trunk)))
+            if connection.dialect.name == "sqlite":
+                row["id"] = _first_free_id(connection, trunks_table, _LAST_TRUNK)
+            result = connection.execute(insert(trunks_table).values(row))
             key = result.inserted_primary_key
         return int(key[0]) if key is not None else 0
 
@@ -311,6 +314,7 @@ class DirectoryStore:
 
     def remove_trunk(self, trunk_id: int) -> None:
         with self._engine.begin() as connection:
+            _note_id(connection, trunk_id, _LAST_TRUNK)
             connection.execute(delete(trunks_table).where(trunks_table.c.id == trunk_id))
 
     def bindings(self, now: float) -> list[Binding]:
@@ -366,25 +370,27 @@ class DirectoryStore:
 _DELETE_BINDINGS = delete(bindings_table).where(bindings_table.c.aor == bindparam("address"))
 
 
-_LAST_ID = "highest id of removed lines"
+_LAST_LINE = "highest id of removed lines"
 """Its name among the settings."""
+_LAST_TRUNK = "highest id of removed trunks"
 
 
-def _note_id(connection: Connection, line_id: int) -> None:
-    """The id of a removed line is never given again: who waits for it, or has a call, a room or a
-    message of it, would take another subscriber's line for it. PostgreSQL's sequence sees to that
-    itself, SQLite gives the highest one anew."""
-    mine = settings_table.c.name == _LAST_ID
+def _note_id(connection: Connection, removed_id: int, name: str) -> None:
+    """Keep the highest id that was removed, for it is never given again: a call, a room or a
+    message of a removed line would be another subscriber's, health and figures of a removed trunk
+    another carrier's. PostgreSQL's sequence sees to that itself, SQLite gives the highest id anew.
+    """
+    mine = settings_table.c.name == name
     kept = connection.execute(select(settings_table.c.value).where(mine)).scalar_one_or_none()
     if kept is None:
-        connection.execute(insert(settings_table).values(name=_LAST_ID, value=str(line_id)))
-    elif line_id > int(kept):
-        connection.execute(update(settings_table).where(mine).values(value=str(line_id)))
+        connection.execute(insert(settings_table).values(name=name, value=str(removed_id)))
+    elif removed_id > int(kept):
+        connection.execute(update(settings_table).where(mine).values(value=str(removed_id)))
 
 
-def _first_free_id(connection: Connection) -> int:
-    removed = select(settings_table.c.value).where(settings_table.c.name == _LAST_ID)
-    there = connection.execute(select(func.max(lines_table.c.id))).scalar()
+def _first_free_id(connection: Connection, table: Table, name: str) -> int:
+    removed = select(settings_table.c.value).where(settings_table.c.name == name)
+    there = connection.execute(select(func.max(table.c.id))).scalar()
     return max(int(there or 0), int(connection.execute(removed).scalar() or 0)) + 1
 
 

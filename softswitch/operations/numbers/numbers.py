@@ -30,6 +30,8 @@ from billing.facts.rental import (
     fee,
 )
 from billing.stores import rental_store
+from softswitch.admission import countries
+from softswitch.admission.countries import may_be_of
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import read_amount, read_currency
@@ -444,9 +446,13 @@ def _number_of(context: Context, currency: str | None, cells: Mapping[str, str])
         raise OperationError("amount_negative", what="monthly", amount=cells["monthly"])
     for key, longest in (("city", 64), ("supplier", 64), ("documents", 32), ("service", 64)):
         word_of(key, cells[key], longest)
+    number, country = context.number(cells["number"]), country_of(cells["country"])
+    if not may_be_of(number, country):
+        found = countries.country_of(number) or "another country"
+        raise OperationError("country_of_number", number=number, country=country, found=found)
     return Number(
-        number=context.number(cells["number"]),
-        country=country_of(cells["country"]),
+        number=number,
+        country=country,
         city=cells["city"] or None,
         kind=kind,
         supplier=cells["supplier"] or "own",

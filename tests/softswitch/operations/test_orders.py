@@ -209,3 +209,12 @@ def test_E1_orders_at_the_command_line(softswitch: Softswitch) -> None:
     wrong = softswitch("order", "connect", "nope", "+436641234567")
     assert wrong.status == 1 and "softswitch order list" in wrong.err
     assert softswitch("ledger", "verify").status == 0
+
+
+def test_a_number_in_the_stock_has_a_country_of_its_own_country_code(anas: Context) -> None:
+    with pytest.raises(OperationError) as refused:
+        numbers.number_add(anas, "+442079460000", "DE", "landline", "5")
+    assert str(refused.value) == (
+        "+442079460000 is a number of GB, not of DE: correct the number or --country"
+    )
+    assert numbers.number_add(anas, "+441481960000", "GB", "landline", "5")["country"] == "GB"

@@ -17,6 +17,7 @@ from softswitch.cli import (
     bonuses,
     calls,
     completions,
+    configuration,
     documents,
     greetings,
     guard,
@@ -62,7 +63,7 @@ for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, numbers, orders, packages,
     prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records, guard,
     voicemail, greetings, wallets, sms, bills, rooms, ports, pins, completions, audit,
-    watching, preview,
+    watching, configuration, preview,
 ):  # fmt: skip
     noun.add_to(app)
 

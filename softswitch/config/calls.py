@@ -21,9 +21,11 @@ class MediaSection(Section):
     """[media]: the relay."""
 
     address: Annotated[str, AfterValidator(numeric_address)] | None = None
-    """IP address in our SDP. None: the one of the SIP sockets; see Config.media_address."""
+    """IP address in our SDP. None: the advertised one, or that of the first SIP socket."""
     ports: Annotated[PortRange, BeforeValidator(port_range)] = PortRange(20000, 29999)
+    """UDP ports for sound; a call takes two pairs of them."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that relay sound; one serves some thousand calls."""
     fast_path: Literal["auto", "off"] = "auto"
     """Whether the kernel passes on what nobody has to listen to, where it can."""
     io_uring: Literal["auto", "off"] = "auto"
@@ -31,6 +33,7 @@ class MediaSection(Section):
     silence_seconds: Seconds = 60
     """A call without RTP from either side for so long is ended."""
     hold_silence_seconds: Seconds = 300
+    """The same while a side is on hold."""
     latch_seconds: Annotated[int, Field(ge=1, le=30)] = 3
     """How long after an offer or answer a side may be learned from its packets."""
     quarantine_seconds: Annotated[int, Field(ge=0, le=600)] = 1
@@ -44,7 +47,7 @@ class MediaSection(Section):
     """How lines and trunks that say nothing else are told of keys: telephone events if they have
     them, else INFO if they said or showed that they take keys so, else tones; or in one way."""
     transcode: bool = True
-    """Whether two who share no codec may talk, by way of the sound tier; else the call is refused
+    """True if two who share no codec may talk, by way of the sound tier; else the call is refused
     with 488."""
 
 
@@ -52,12 +55,15 @@ class CallsSection(Section):
     """[calls]: limits of every call."""
 
     max_duration_seconds: Seconds = 14_400
+    """A call that lasts longer is ended."""
     reservation_seconds: Annotated[int, Field(ge=6, le=3600)] = 60
+    """Talk time that is reserved from the balance at once, and again before it is used up."""
     tolerance_ms: Annotated[int, Field(ge=0, le=900)] = 250
     """How far a call's measured duration may exceed a whole second and still be billed as that: the
     caller's clock starts later than ours, by the way of the answer, and the BYE takes its time. A
     quarter of a second covers the way between continents and back."""
     journal_seconds: Annotated[int, Field(ge=1, le=60)] = 5
+    """How often live calls are noted on disk: after a crash each is billed up to its last note."""
     trunk_failover_seconds: Annotated[int, Field(ge=1, le=60)] = 5
     """How long a trunk may stay silent before the next one is tried."""
     drain_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300

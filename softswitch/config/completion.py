@@ -15,6 +15,7 @@ class CompletionSection(Section):
     """[completion]: what becomes of calls to lines that are busy or can't be reached."""
 
     enabled: bool = True
+    """True if callers of busy or unreachable lines are offered a connection later."""
     offer: Literal["early", "answered"] = "early"
     """How a caller is asked: in early media, so that the call is refused afterwards as ever; or
     answered, for phones that send no keys before an answer. Neither is billed."""

@@ -67,7 +67,9 @@ class SwitchSection(Section):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     """ISO 4217, for accounts and tariffs that don't say their own."""
     time_zone: Annotated[str, AfterValidator(known_time_zone)] = "UTC"
+    """Whose midnight begins a day of bills, rents and nights."""
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
+    """In which callers are spoken to where their line says nothing else; ISO 639."""
     data_dir: Annotated[Path, AfterValidator(below_config)] = Path("var")
     """Holds the control socket, secrets, CDR journal and log. Absolute once read."""
     node: Annotated[str, Field(pattern=r"^[0-9A-Za-z_.\-]{0,64}$")] = ""
@@ -85,6 +87,7 @@ class PortalSection(Section):
     """[portal]: kept for the web portal, which this version doesn't have."""
 
     listen: str = "127.0.0.1:8080"
+    """Address and port of the web portal."""
 
 
 class TraceSection(Section):
@@ -102,7 +105,9 @@ class LogSection(Section):
     """[log]: see softswitch.process.log."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """Events below it are left out."""
     format: Literal["json", "text"] = "text"
+    """How an event is written: one JSON object, or text, a line."""
     file: str = "softswitch.log"
     """Relative to the data folder. Empty: standard error."""
 

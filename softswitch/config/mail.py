@@ -38,7 +38,9 @@ class MailSection(Section):
     trusted_ca: Annotated[Path, AfterValidator(below_config)] | None = None
     """Authorities of the server's certificate. None: those of the system."""
     username: str | None = None
+    """For SMTP AUTH; none: the server is not asked to let us in."""
     password: Annotated[str | None, Field(repr=False)] = None
+    """For SMTP AUTH."""
     sender: str = ""
     """The address in From, to which undeliverable mails come back."""
 

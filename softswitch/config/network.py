@@ -67,6 +67,7 @@ class TlsSection(Section):
     trusted_ca: AuthorityFile = None
     """Authorities of the peers that we call. None: those of the system."""
     minimum_version: Literal["1.2", "1.3"] = "1.2"
+    """Older versions of TLS are refused."""
 
     def settings(self) -> TlsSettings | None:
         """None without a certificate."""
@@ -83,20 +84,27 @@ class GuardSection(Section):
     requests_per_second: Rate = _GUARD.requests_per_second
     """Of one address; one where a line has registered may send eight times as many."""
     burst: Count = _GUARD.burst
+    """Requests that a source may send at once."""
     block_seconds: Seconds = int(_GUARD.block_seconds)
     """For an address that goes on far beyond."""
     line_requests_per_second: Rate = _GUARD.line_requests_per_second
+    """Requests that a line may send, wherever they come from."""
     line_burst: Count = _GUARD.line_burst
+    """Requests that a line may send at once."""
     guesses: Count = _GUARD.guesses
     """Wrong passwords for a line from an address, before more of them aren't looked at."""
     guess_window_seconds: Seconds = int(_GUARD.guess_window_seconds)
+    """Within which wrong passwords are counted."""
     ban_seconds: Seconds = int(_GUARD.ban_seconds)
+    """How long a source that guessed passwords is shut out."""
     scanners: Annotated[tuple[str, ...], BeforeValidator(comma_list)] = _GUARD.scanners
     """Parts of a User-Agent that only scanners have."""
     scanner_ban_seconds: Seconds = int(_GUARD.scanner_ban_seconds)
+    """How long a scanner is shut out."""
     connections: Count = _CONNECTIONS.connections
     """TCP, TLS and WebSocket connections of peers."""
     connections_per_address: Count = _CONNECTIONS.connections_per_address
+    """TCP, TLS and WebSocket connections that one address may hold."""
     first_message_seconds: Seconds = int(_CONNECTIONS.first_message_seconds)
     """A connection must bring a whole message within this time."""
     idle_seconds: Seconds = int(_CONNECTIONS.idle_seconds)

@@ -33,9 +33,13 @@ class OperatorSection(Section):
     name: _Text = ""
     """Default: the switch's domain."""
     address: _Text = ""
+    """The address of the operator."""
     registration_code: _Text = ""
+    """The registration code of the company."""
     bank_account: _Text = ""
+    """Where bills are paid to."""
     working_days: Annotated[str, BeforeValidator(_week)] = "mon-fri"
+    """Days on which orders go on, such as mon-fri."""
     holidays: Annotated[
         list[Annotated[str, BeforeValidator(_holiday)]], Field(max_length=MAX_HOLIDAYS)
     ] = []

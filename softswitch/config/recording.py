@@ -20,5 +20,6 @@ class RecordingSection(Section):
     max_seconds: Annotated[int, Field(ge=10, le=14_400)] = 14_400
     """Of one recording."""
     days_kept: Annotated[int, Field(ge=1, le=3660)] = 90
+    """After so many days a recorded call is deleted."""
     min_free_megabytes: Annotated[int, Field(ge=0, le=1_000_000)] = 500
     """With less left on the disk nothing is recorded: the ledger needs the rest."""

@@ -29,12 +29,13 @@ class SipSection(Section):
         BeforeValidator(comma_list),
         Field(min_length=1),
     ] = (Listen("udp", "127.0.0.1", 5060), Listen("tcp", "127.0.0.1", 5060))
+    """Sockets: TRANSPORT:ADDRESS:PORT, with udp, tcp, tls, ws or wss."""
     advertise: Annotated[
         tuple[Advertised, ...], BeforeValidator(advertised_addresses), BeforeValidator(comma_list)
     ] = ()
     """What phones reach us by, when it isn't the sockets' own: one for each IP version, or one."""
     aliases: Annotated[tuple[Alias, ...], BeforeValidator(comma_list)] = ()
-    """Further names and addresses by which phones and proxies call us; see Config.own_hosts."""
+    """Further names and addresses by which phones and proxies call us."""
     edges: Networks = ()
     """Addresses or networks of trusted proxies in front of the switch, such as Kamailio. Where a
     phone behind them is, they tell by the Via below their own and by Path. List nothing that a
@@ -45,16 +46,23 @@ class SipSection(Section):
     websocket_origins: Annotated[tuple[str, ...], BeforeValidator(comma_list)] | None = None
     """Web pages that may open a WebSocket ("https://phone.example.org"). None: all."""
     realm: str = ""
-    """Digest realm. Empty: the domain; see Config.realm. Changing it voids every password."""
+    """Digest realm. Empty: the domain. Changing it voids every password."""
     algorithms: Algorithms = ("SHA-256", "MD5")
     """Offered in this order (RFC 8760 section 2.3: the preferred one first)."""
     invite_challenge: Literal[401, 407] = 401
+    """The status by which a call is challenged: 401, or 407 for phones that expect a proxy."""
     nonce_lifetime_seconds: Seconds = 60
+    """How long a phone may use a nonce."""
     min_expires_seconds: Seconds = 60
+    """A shorter registration is refused with 423."""
     default_expires_seconds: Seconds = 3600
+    """The term of a registration that asks for none."""
     max_expires_seconds: Seconds = 7200
+    """A longer registration gets this term."""
     max_contacts: Annotated[int, Field(ge=1, le=100)] = 10
+    """Phones that one line may register."""
     no_answer_seconds: Annotated[int, Field(ge=1, le=600)] = 60
+    """How long phones ring before a call counts as unanswered."""
     session_expires_seconds: Annotated[int, Field(ge=90, le=86_400)] | Literal[0] = 1800
     """Each leg is refreshed within this time (RFC 4028); 0: session timers are off."""
     min_session_expires_seconds: Annotated[int, Field(ge=90, le=86_400)] = 90

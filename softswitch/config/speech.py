@@ -52,10 +52,10 @@ class TonesSection(Section):
     """[tones]: tones of [switch] country, and music."""
 
     ringback: bool = False
-    """Whether callers hear the switch's own ringback, as early media, where the called side gives
+    """True if callers hear the switch's own ringback, as early media, where the called side gives
     no sound; phones make one themselves."""
     refusals: bool = False
-    """Whether lines hear busy, congestion and special information tones before the status, where
+    """True if lines hear busy, congestion and special information tones before the status, where
     nothing is announced; phones make them themselves."""
     hold_music: FilePath | None = None
     """A WAV file (PCM, 8 kHz, 16 bit, mono) for whoever is on hold; None: silence."""

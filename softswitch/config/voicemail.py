@@ -22,7 +22,9 @@ class VoicemailSection(Section):
     silence_seconds: Annotated[int, Field(ge=2, le=60)] = 5
     """Of which a recording ends; silence at either end is cut."""
     max_messages: Annotated[int, Field(ge=1, le=500)] = 50
+    """Messages that one mailbox holds."""
     days_kept: Annotated[int, Field(ge=1, le=366)] = 30
+    """After so many days a message is deleted."""
     ring_seconds: Annotated[int, Field(ge=5, le=120)] = 25
     """How long phones of a line with a mailbox ring, unless the line says otherwise."""
     min_free_megabytes: Annotated[int, Field(ge=0, le=1_000_000)] = 100

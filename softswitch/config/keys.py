@@ -139,6 +139,8 @@ def _text(node: ast.stmt) -> str | None:
 _WRITTEN = {
     "Advertised": "HOST or HOST:PORT",
     "Collector": "udp:HOST:PORT",
+    "IPv4Network": "NETWORK",
+    "IPv6Network": "NETWORK",
     "KeyPair": "CERTIFICATE:KEY",
     "Listen": "TRANSPORT:ADDRESS:PORT",
     "MailServer": "HOST or HOST:PORT",
@@ -157,7 +159,7 @@ def _name(annotation: object) -> str:
     if origin is Literal:
         return ", ".join(str(choice) for choice in arguments)
     if origin in (Union, UnionType):
-        return " or ".join(_name(one) for one in arguments if one is not NoneType)
+        return " or ".join(dict.fromkeys(_name(one) for one in arguments if one is not NoneType))
     if origin in (tuple, list, frozenset):
         return f"list of {_name(arguments[0])}" if arguments else "list"
     if origin is dict:

@@ -122,6 +122,7 @@ class Said:
     phone: Phone
     at: float
     event: str
+    # Any: each event has its own facts, which one of SENTENCES names.
     facts: dict[str, Any]
 
 

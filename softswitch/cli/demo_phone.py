@@ -16,7 +16,7 @@ RATE = 8000
 FRAME = 160
 
 
-def say(event: str, **facts: Any) -> None:
+def say(event: str, **facts: object) -> None:
     print(json.dumps({"event": event, **facts}), flush=True)
 
 
@@ -39,6 +39,7 @@ def heard_hertz(samples: bytes) -> tuple[int, int]:
     return round(peak * RATE / len(signal) / 10) * 10, level
 
 
+# Any below: pyVoIP has no types.
 def talk(call: Any, hertz: int, seconds: float) -> None:
     """Send a tone, and tell what was heard."""
     from pyVoIP.VoIP import CallState

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
 
 from billing.facts.money import format_amount
 from softswitch.control.errors import OperationError
@@ -27,25 +26,29 @@ def account_cap(context: Context, account: str, key: str, value: str) -> Row:
     """Set one cap; "" takes it away."""
     owner = context.account(account)
     caps = (context.directory.caps([owner.id]) or [Caps(owner.id)])[0]
-    if key in ("calls", "calls_per_minute"):
-        change: dict[str, Any] = {key: _count(key, value)}
-    elif key in ("spend_hour", "spend_day"):
-        change = {f"{key}_micros": _amount(key, value)}
-    elif key == "countries":
-        change = {key: _countries(value)}
-    elif key == "high_risk":
-        if value not in ("yes", "no"):
-            raise OperationError("yes_or_no", field="high_risk", value=value)
-        change = {key: value == "yes"}
-    else:
-        raise OperationError(
-            "setting_unknown",
-            what="an account",
-            noun="cap",
-            setting=key,
-            hint=f"known are {', '.join(KEYS)}",
-        )
-    caps = replace(caps, **change)
+    match key:
+        case "calls":
+            caps = replace(caps, calls=_count(key, value))
+        case "calls_per_minute":
+            caps = replace(caps, calls_per_minute=_count(key, value))
+        case "spend_hour":
+            caps = replace(caps, spend_hour_micros=_amount(key, value))
+        case "spend_day":
+            caps = replace(caps, spend_day_micros=_amount(key, value))
+        case "countries":
+            caps = replace(caps, countries=_countries(value))
+        case "high_risk":
+            if value not in ("yes", "no"):
+                raise OperationError("yes_or_no", field="high_risk", value=value)
+            caps = replace(caps, high_risk=value == "yes")
+        case _:
+            raise OperationError(
+                "setting_unknown",
+                what="an account",
+                noun="cap",
+                setting=key,
+                hint=f"known are {', '.join(KEYS)}",
+            )
     context.directory.save_caps(caps)
     context.changes.accounts.add(owner.id)
     return _row(caps)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from billing.facts.account import Change
 from billing.facts.cdr import Cdr, media_row, show_stamp
@@ -52,7 +51,7 @@ def request_open(
         raise OperationError("request_needs_line")
     if len(context.subscribers.requests(owner.id, [OPEN])) >= MAX_OPEN:
         raise OperationError("requests_open_too_many", account=owner.id, most=MAX_OPEN)
-    facts: dict[str, Any] = {}
+    facts: Row = {}
     if fields:
         facts["fields"] = read_fields(context, owner, fields)
     if kind == FAULT and concerned is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Any
+from collections.abc import Sequence
 
 from billing.facts.cdr import show_stamp
-from billing.facts.due import run
+from billing.facts.due import DueWork, run
 from billing.facts.money import format_amount
 from billing.facts.order import (
     CANCELLED,
@@ -247,9 +247,10 @@ def order_cancel(context: Context, order: str, reason: str = "", by: str = "oper
 
 
 def serve_pool(context: Context) -> list[int]:
-    """Give what came into stock to those who ordered it, now; whose accounts that were."""
+    """Connect numbers that came into stock to the orders that wait for them; returns the ids of
+    their accounts."""
 
-    def due(until: int, limit: int) -> Any:
+    def due(until: int, limit: int) -> Sequence[DueWork]:
         with context.billing.reading() as connection:
             return due_of_kind(connection, POOL_KIND, until, limit)
 

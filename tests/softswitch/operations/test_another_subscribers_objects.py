@@ -160,7 +160,7 @@ def test_ones_own_is_shown_and_nothing_of_anothers(
     arguments = own_arguments(operation, world.ana.ids)
     shown = json.dumps(perform(world.as_(world.ana, role), operation, arguments))
     assert [word for word in world.beka.words if f'"{word}"' in shown] == []
-    for word in ("supplier", "trunk", "margin"):
+    for word in ("supplier", "trunk", "margin", "cost", "cost_currency", "reference", "file"):
         assert f'"{word}"' not in shown
 
 

@@ -18,7 +18,9 @@ from billing.stores.store import Store
 from softswitch.control.actor import Actor, operator
 from softswitch.control.errors import OperationError
 from softswitch.control.protocol import Perform
+from softswitch.control.values import Row
 from softswitch.database.audit import AuditEntry, AuditFilter, AuditLog
+from softswitch.operations.access import ADMIN, change
 from softswitch.operations.accounts import accounts
 from softswitch.operations.arguments import parameters
 from softswitch.operations.auditing import MASKED, masked
@@ -100,6 +102,17 @@ def test_reads_leave_none_and_disclosures_do(ana: Context) -> None:
     assert entries(ana) == []
     assert ask(ana, NINO, "call_malicious") == []
     assert [entry.operation for entry in entries(ana)] == ["call_malicious"]
+
+
+def test_a_fault_of_the_program_is_in_it_as_failed(ana: Context) -> None:
+    def broken(context: Context, number: str) -> Row:
+        raise ZeroDivisionError
+
+    ana.actor = NINO
+    with pytest.raises(ZeroDivisionError):
+        perform(ana, change(broken, ADMIN), {"number": ANA})
+    (entry,) = entries(ana)
+    assert (entry.operation, entry.object, entry.outcome) == ("broken", f"number {ANA}", "failed")
 
 
 def test_a_live_operation_is_in_it_too(ana: Context) -> None:

@@ -202,7 +202,7 @@ OPERATIONS = table(
     read(numbers.rental_list, STAFF | PAYER),
     change(numbers.rental_order, SUPPORT | OWNER, operator_only={"approved"}),
     # Calls
-    read(records.cdr_export, SUPPORT | MONEY | AUDITOR),
+    disclose(records.cdr_export, SUPPORT | MONEY | AUDITOR),
     read(records.cdr_list, SUPPORT | MONEY | AUDITOR),
     read(rerating.cdr_corrections, MONEY | AUDITOR),
     change(rerating.rerate, MONEY),

@@ -52,6 +52,8 @@ class World:
     context: Context
     ana: Subscriber
     beka: Subscriber
+    neighbour: Subscriber
+    """Another line of Ana's account."""
 
     def as_(self, subscriber: Subscriber, role: Role) -> Context:
         """A context in which a subscriber asks."""
@@ -71,12 +73,13 @@ def build(context: Context) -> World:
     for digit in "1234":
         numbers.number_add(context, f"+442079460{digit}00", "GB", "landline", "1")
     ana, beka = (_subscriber(context, name, digit) for name, digit in (("Ana", 1), ("Beka", 2)))
+    neighbour = _line(context, str(ana.account), "Gio", 3)
     context.now_ms = lambda: at(BEGIN)
     later(context, NOW)
     for one in (ana, beka):
         (bill,) = {row["number"] for row in _bills(context, one)}
         one.ids["bill"] = bill
-    return World(context, ana, beka)
+    return World(context, ana, beka, neighbour)
 
 
 def _bills(context: Context, one: Subscriber) -> list[dict[str, object]]:
@@ -86,21 +89,33 @@ def _bills(context: Context, one: Subscriber) -> list[dict[str, object]]:
 
 
 def _subscriber(context: Context, name: str, digit: int) -> Subscriber:
-    number, rented = f"+99532200000{digit}", f"+442079460{digit}00"
-    account = int(str(accounts.account_add(context, name)["id"]))
-    owner = str(account)
+    rented, ported = f"+442079460{digit}00", f"+99532255500{digit}"
+    owner = str(accounts.account_add(context, name)["id"])
     accounts.account_topup(context, owner, "100", f"payment-of-{name}")
-    line_id = int(str(lines.line_add(context, number, owner, login=f"login-{name}")["id"]))
-    lines.line_set(context, number, "pin", "2580")
-    services.line_service_set(context, number, "bar_international", ["on"])
+    made = _line(context, owner, name, digit)
+    number = str(made.ids["number"])
     document = documents.document_upload(context, owner, "identity", f"{name}.pdf", PDF)
     request = requests.request_open(context, owner, "fault", f"words of {name}", number)
     (order,) = orders.order_add(context, owner, number, "de", "Berlin", order_id=f"order-{name}")
     numbers.rental_order(context, owner, number, [rented], order_id=f"rental-{name}")
-    moves.port_in(context, f"+99532255500{digit}", owner, f"operator of {name}")
+    moves.port_in(context, ported, owner, f"operator of {name}")
     numbers.number_wait(context, owner, "fr", city=f"city of {name}")
     package = packages.package_buy(context, owner, "talk", number, purchase_id=f"package-{name}")
-    rooms.room_add(context, f"77{digit}", number)
+    made.ids |= {
+        "rented": rented, "document": document["id"], "request": request["id"],
+        "order": order["id"], "subscription": package["id"],
+    }  # fmt: skip
+    words = (*made.words, name, rented, ported, f"payment-of-{name}")
+    return replace(made, words=words)
+
+
+def _line(context: Context, owner: str, name: str, digit: int) -> Subscriber:
+    """A line with what belongs to a line."""
+    number, room = f"+99532200000{digit}", f"77{digit}"
+    line_id = int(str(lines.line_add(context, number, owner, login=f"login-{name}")["id"]))
+    lines.line_set(context, number, "pin", "2580")
+    services.line_service_set(context, number, "bar_international", ["on"])
+    rooms.room_add(context, room, number)
     voicemail.voicemail_enable(context, number)
     greeting = greetings.greeting_upload(context, number, f"greeting-{name}", _silence())
     now, ids = context.now_ms(), {kind: f"{kind[0]}{digit}" * 16 for kind in ("message", "record")}
@@ -123,18 +138,13 @@ def _subscriber(context: Context, name: str, digit: int) -> Subscriber:
     )
     CompletionStore(context.billing.engine).write({waiting.id: waiting})
     texted = texts.sms_send(context, number, number, f"text of {name}")
-    words = (
-        name, number, rented, f"+99532255500{digit}", f"payment-of-{name}", ids["record"],
-        ids["message"], waiting.id, f"77{digit}",
-    )  # fmt: skip
     names: dict[str, object] = {
-        "account": owner, "number": number, "rented": rented, "line": number, "caller": number,
-        "document": document["id"], "request": request["id"], "order": order["id"],
+        "account": owner, "number": number, "line": number, "caller": number,
         "recording": ids["record"], "message": ids["message"], "greeting": greeting["id"],
-        "room": f"77{digit}", "waiting_id": waiting.id, "subscription": package["id"],
-        "text_id": texted["id"],
+        "room": room, "waiting_id": waiting.id, "text_id": texted["id"],
     }  # fmt: skip
-    return Subscriber(account, line_id, words, names)
+    words = (number, ids["record"], ids["message"], waiting.id, room)
+    return Subscriber(int(owner), line_id, words, names)
 
 
 def _silence() -> str:

@@ -159,18 +159,23 @@ def test_ones_own_is_shown_and_nothing_of_anothers(
 ) -> None:
     arguments = own_arguments(operation, world.ana.ids)
     shown = json.dumps(perform(world.as_(world.ana, role), operation, arguments))
-    assert [word for word in world.beka.words if f'"{word}"' in shown] == []
+    others = world.beka.words
+    if role == "line_user":
+        others += world.neighbour.words
+    assert [word for word in others if f'"{word}"' in shown] == []
     for word in ("supplier", "trunk", "margin", "cost", "cost_currency", "reference", "file"):
         assert f'"{word}"' not in shown
 
 
 def test_lists_of_staff_have_both(world: World) -> None:
     staff = acting(world.context, Actor("nino", "admin"))
-    for name in ("line_list", "bill_list", "completion_list", "room_list", "recording_list",
-                 "voicemail_list", "port_list", "number_waits", "order_list", "document_list",
-                 "request_list", "rental_list"):  # fmt: skip
-        rows = perform(staff, OPERATIONS[name], {})
-        assert isinstance(rows, list) and len(rows) == 2, name
+    of_lines = ("line_list", "completion_list", "room_list", "recording_list", "voicemail_list")
+    of_accounts = ("bill_list", "port_list", "number_waits", "order_list", "document_list",
+                   "request_list", "rental_list")  # fmt: skip
+    for names, count in ((of_lines, 3), (of_accounts, 2)):
+        for name in names:
+            rows = perform(staff, OPERATIONS[name], {})
+            assert isinstance(rows, list) and len(rows) == count, name
 
 
 @pytest.mark.parametrize(
@@ -211,20 +216,26 @@ def test_every_argument_that_decides_money_or_trust_is_declared() -> None:
         assert decides & parameters(operation.function).keys() <= operator_only(operation)
 
 
-def test_a_line_user_reaches_no_other_line_of_its_account(world: World) -> None:
-    context = world.context
-    from softswitch.operations.lines import lines
-
-    lines.line_add(context, "+995322000009", str(world.ana.account))
-    try:
-        tenant = world.as_(world.ana, "line_user")
-        with pytest.raises(OperationError) as refused:
-            perform(tenant, OPERATIONS["line_show"], {"number": "+995322000009"})
-        assert refused.value.code == "line_not_found"
-        rows = perform(tenant, OPERATIONS["line_list"], {})
-        assert [row["number"] for row in rows] == [world.ana.ids["number"]]  # type: ignore[union-attr, index, call-overload]
-    finally:
-        lines.line_remove(context, "+995322000009")
+@pytest.mark.parametrize(
+    ("operation", "key"),
+    [
+        pytest.param(operation, key, id=f"{operation.name}-{key}")
+        for operation, role in offered()
+        for key in ids_of(operation)
+        if role == "line_user"
+    ],
+)
+def test_a_line_user_reaches_no_other_line_of_its_account(
+    world: World, operation: Operation, key: str
+) -> None:
+    before = fingerprint(world.context)
+    own = own_arguments(operation, world.ana.ids)
+    neighbours = own | {key: value_of(operation, key, world.neighbour.ids)}
+    unknown = own | {key: value_of(operation, key, dict(UNKNOWN))}
+    answer = said(world, "line_user", operation, neighbours)
+    assert answer.endswith("not found")
+    assert answer == said(world, "line_user", operation, unknown)
+    assert fingerprint(world.context) == before
 
 
 def test_the_beginning_of_an_id_is_none_but_for_the_command_line(world: World) -> None:

@@ -29,10 +29,10 @@ BEGINNING = """# Rights
 
 Who may perform which operation. The command line acts as admin. A subscriber, its accountant and a
 line user reach their own account or lines alone: what is another's is not found. `change` and
-`disclose` (recordings, documents, messages, traces, malicious callers) are in the audit, and so is
-every refusal of a right. "Not by subscribers" names arguments that only the operator's staff may
-give. `tests/softswitch/operations/test_rights.py` holds this table against the switch; run it with
-`UPDATE_RIGHTS=1` after a change of `softswitch/operations/registry.py` or
+`disclose` (recordings, documents, messages, traces, malicious callers, exported CDRs) are in the
+audit, and so is every refusal of a right. "Not by subscribers" names arguments that only the
+operator's staff may give. `tests/softswitch/operations/test_rights.py` holds this table against the
+switch; run it with `UPDATE_RIGHTS=1` after a change of `softswitch/operations/registry.py` or
 `softswitch/process/live.py`.
 
 """

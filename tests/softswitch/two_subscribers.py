@@ -143,7 +143,7 @@ def _line(context: Context, owner: str, name: str, digit: int) -> Subscriber:
         "recording": ids["record"], "message": ids["message"], "greeting": greeting["id"],
         "room": room, "waiting_id": waiting.id, "text_id": texted["id"],
     }  # fmt: skip
-    words = (number, ids["record"], ids["message"], waiting.id, room)
+    words = (number, ids["record"], ids["message"], waiting.id, room, f"text of {name}")
     return Subscriber(int(owner), line_id, words, names)
 
 

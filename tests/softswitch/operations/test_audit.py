@@ -147,6 +147,7 @@ def test_no_secret_and_no_file_is_kept() -> None:
         assert masked(OPERATIONS[name], settings)["value"] == MASKED
     imported = masked(OPERATIONS["line_import"], {"text": "number,password\n1,secret\n"})
     assert imported == {"text": "25 characters"}
+    assert masked(OPERATIONS["sms_send"], {"text": "I love you"}) == {"text": "10 characters"}
     assert masked(OPERATIONS["document_upload"], {"content": "AAAA"}) == {"content": "4 characters"}
     long = masked(OPERATIONS["request_open"], {"text": "x" * 500})["text"]
     assert long == "x" * 200 + "... (500 characters)"

@@ -37,14 +37,12 @@ from rtp.disk import DiskThread
 from rtp.engine import Engine, Session
 from rtp.fast_path import FastPath
 from rtp.figures import Status
-from rtp.inbound import InboundSound
+from rtp.lanes import Lane, ListeningLane, RenumberedLane
 from rtp.packet import HEADER, is_rtp
 from rtp.ports import PortPool
-from rtp.relay import RelaySide
 from rtp.ring_lanes import RingLanes, ring_lanes
 from rtp.sockets import MediaSocket, UdpSockets
 from rtp.sound import SoundTier
-from rtp.source import ReceivedStream
 
 MAX_DATAGRAM = 2048
 """RTP keeps under the MTU; what is longer is cut."""
@@ -68,36 +66,6 @@ REVIEW_SECONDS = 0.25
 """Between two looks at a latch whose source may have fallen silent."""
 DISK_SECONDS = 2.0
 """For recordings to be written when the worker ends."""
-
-
-class Lane:
-    """The fast way of one direction: where packets leave, and who counts them."""
-
-    __slots__ = ("out_fd", "stream")
-
-    def __init__(self, out_fd: int, stream: ReceivedStream) -> None:
-        self.out_fd = out_fd
-        self.stream = stream
-
-
-class RenumberedLane:
-    """The way of one direction whose packets leave under another payload type."""
-
-    __slots__ = ("out_fd", "side")
-
-    def __init__(self, out_fd: int, side: RelaySide) -> None:
-        self.out_fd = out_fd
-        self.side = side
-
-
-class Ear:
-    """The fast way of what the sound tier alone hears: who takes packets, and who counts them."""
-
-    __slots__ = ("inbound", "stream")
-
-    def __init__(self, inbound: InboundSound, stream: ReceivedStream) -> None:
-        self.inbound = inbound
-        self.stream = stream
 
 
 class Worker:
@@ -130,7 +98,7 @@ class Worker:
         self._single: dict[int, Lane] = {}
         """Those whose packets could be passed on together with others."""
         self._renumbered: dict[int, RenumberedLane] = {}
-        self._ears: dict[int, Ear] = {}
+        self._listening: dict[int, ListeningLane] = {}
         self._unsettled: list[tuple[float, int]] = []
         """A heap of when to look which session's latches have settled."""
         self._controlled_at = 0.0
@@ -243,9 +211,9 @@ class Worker:
         if fd == self._control.fd:
             self._control_event(mask, now)
             return
-        ear = self._ears.get(fd)
-        if ear is not None:
-            self._hear(ear, fd, now)
+        listening = self._listening.get(fd)
+        if listening is not None:
+            self._hear(listening, fd, now)
             return
         renumbered = self._renumbered.get(fd)
         if renumbered is not None:
@@ -265,7 +233,7 @@ class Worker:
         if ring.pass_on(now) >= TICK_FROM_PACKETS:
             self._ticks, self._tick_seconds = True, BATCH_TICK_SECONDS
 
-    def _hear(self, ear: Ear, fd: int, now: float) -> None:
+    def _hear(self, lane: ListeningLane, fd: int, now: float) -> None:
         """What :meth:`_forward` does, where nothing is passed on."""
         try:
             data = os.read(fd, MAX_DATAGRAM)
@@ -275,8 +243,8 @@ class Worker:
             self._careful(self._sockets.by_fd[fd], data, now)
             return
         _, _, sequence, timestamp, ssrc = HEADER.unpack_from(data)
-        ear.stream.count(sequence, timestamp, ssrc, len(data), now)
-        ear.inbound.receive(data)
+        lane.stream.count(sequence, timestamp, ssrc, len(data), now)
+        lane.inbound.receive(data)
 
     def _renumber(self, lane: RenumberedLane, fd: int, now: float) -> None:
         """Forward one packet as :meth:`_forward` does, by the payload type that its receiver knows.
@@ -470,7 +438,7 @@ class Worker:
         alone = len(sockets) == 1 or theirs.spoken_to
         if mine.inbound is not None:
             if alone:
-                self._ears[fd] = Ear(mine.inbound, mine.stream)
+                self._listening[fd] = ListeningLane(mine.inbound, mine.stream)
             return
         if alone:
             return
@@ -492,7 +460,7 @@ class Worker:
         self._lanes.pop(fd, None)
         self._single.pop(fd, None)
         self._renumbered.pop(fd, None)
-        self._ears.pop(fd, None)
+        self._listening.pop(fd, None)
         self._fast_path.take_back(fd)
         if self._ring is not None and self._ring.close_lane(fd):
             self._epoll.register(fd, select.EPOLLIN)

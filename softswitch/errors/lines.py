@@ -132,7 +132,7 @@ LINES = {
     "pin_locked": Entry("line {line}: too many wrong PINs: wait {seconds} s", "refused", "pin"),
     "pin_wrong": Entry("that isn't the PIN of line {line}", "refused", "pin"),
     "login_is_number": Entry(
-        "login {login!r} reads as {number}: a login in digits is the line's own number",
+        "login {login!r} reads as {number}: a login that reads as a number is the line's own",
         "invalid",
         "login",
     ),

@@ -43,6 +43,8 @@ MAX_IMPORT_LINES = 200_000
 """One import is one transaction; more would hold the database for seconds."""
 MAX_SHOWN_ERRORS = 50
 GENERATED_PASSWORD_LENGTH = 20
+MIN_NUMBER_DIGITS = 7
+"""Of a login that is taken for a telephone number."""
 _TYPEABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 """Characters of a password that is read from paper and typed into a phone: 5 bits each."""
 
@@ -272,12 +274,15 @@ def _new_line(
 
 
 def _check_login(context: Context, login: str, number: str) -> None:
-    """A login that reads as another number would take over what is meant for that number's line."""
+    """A login that reads as another number would take over what is meant for that number's line.
+    One of a few digits is an extension such as 1001, although some countries' plans, which have
+    numbers of any length, read it as a number: it is refused only if a line has that number."""
     try:
         read = context.number(login)
     except OperationError:
         return
-    if read != number:
+    extension = login.isdigit() and len(login) < MIN_NUMBER_DIGITS
+    if read != number and not (extension and context.directory.line_by_number(read) is None):
         raise OperationError("login_is_number", login=login, number=read)
 
 

@@ -86,30 +86,3 @@ def test_other_services_take_no_pin(ana: Context) -> None:
     for value in ("on", "off"):
         arguments = {"number": ANA, "service": "do_not_disturb", "value": [value]}
         perform(ana, OPERATIONS["line_service_set"], arguments)
-
-
-def test_a_login_that_reads_as_another_number_is_refused(ana: Context, context: Context) -> None:
-    for login in ("+995322000001", "995322000001", "0322000001"):
-        with pytest.raises(OperationError) as refused:
-            lines.line_add(context, "+995322000002", "Ana", login=login)
-        assert refused.value.code == "login_is_number", login
-    text = "number,login,account\n+995322000003,+995322000001,1\n"
-    with pytest.raises(OperationError) as refused:
-        lines.line_import(context, text)
-    assert "reads as +995322000001" in refused.value.lines[0]
-    row = lines.line_add(context, "+995322000002", "Ana", login="+995322000002")
-    assert row["login"] == "+995322000002"
-    assert lines.line_add(context, "+995322000004", "Ana", login="nino")["login"] == "nino"
-
-
-def test_a_number_is_looked_up_before_a_login(context: Context) -> None:
-    """A line that changed its number keeps its login, which may be another's number today."""
-    from softswitch.operations.numbers import moves
-
-    accounts.account_add(context, "Ana")
-    lines.line_add(context, ANA, "Ana")
-    moves.number_change(context, ANA, "+995322000005", announce="1 day")
-    assert context.line("995322000001").number == "+995322000005"
-    line = lines.add_ported(context, ANA, "1", login="beka")
-    for text in (ANA, "995322000001", "0322000001"):
-        assert context.line(text).id == line["id"]

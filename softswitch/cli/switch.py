@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from softswitch.operations.installation.demo_data import DemoLine
 
 
+DEFAULT_COUNTRY = "GE"
+
+
 def add_to(root: typer.Typer) -> None:
     for command in (init, serve, check, welcome, demo):
         root.command()(command)
@@ -33,21 +36,39 @@ def init(
         str, typer.Option(metavar="IP", help="Where to listen for SIP.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 5060,
-    country: Annotated[str, typer.Option(help="ISO 3166 alpha-2.")] = "GE",
-    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "GEL",
-    time_zone: Annotated[str, typer.Option()] = "Asia/Tbilisi",
+    country: Annotated[
+        str | None, typer.Option(metavar="CC", help="ISO 3166 alpha-2. Default: GE.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(metavar="CUR", help="ISO 4217. Default: the country's.")
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Default: the country's, if it has one.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="LL", help="ka, ru, en, fa or kk. Default: the country's.")
+    ] = None,
 ) -> None:
     """Create configuration, database and secrets; what is there already is kept."""
-    from softswitch.operations.installation import setup
+    from softswitch.operations.installation import countries, setup
 
     session = Session.of(context)
+    where = countries.checked(DEFAULT_COUNTRY if country is None else country)
+    asked = {"country": None if country is None else where, "currency": currency}
+    setup.check_kept(session.config_path, asked | {"time_zone": time_zone, "language": language})
+    setup.check_kept(session.config_path, {"domain": domain if _given(context, "domain") else None})
+    if _given(context, "address") or _given(context, "port"):
+        setup.check_listens(session.config_path, address, port)
+    if time_zone is None and not session.config_path.exists():
+        time_zone = _time_zone(where, countries.time_zones(where))
     text = setup.configuration_text(
         domain=domain,
         address=address,
         port=port,
-        country=country,
-        currency=currency,
-        time_zone=time_zone,
+        country=where,
+        currency=currency or countries.CURRENCY_OF[where],
+        time_zone=time_zone or "UTC",
+        language=language or countries.LANGUAGE_OF.get(where, "en"),
     )
 
     def fill(opened: Context) -> None:
@@ -57,6 +78,31 @@ def init(
             demo_data.create(opened)
 
     session.show(setup.init(session.config_path, text, fill))
+
+
+def _given(context: typer.Context, option: str) -> bool:
+    """True if an option was written, and isn't its default."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _time_zone(country: str, zones: list[str]) -> str:
+    """The time zone of a country; asked for on a terminal where there are several."""
+    if len(zones) == 1:
+        return zones[0]
+    if not zones:
+        return "UTC"
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from softswitch.control.errors import OperationError
+
+        choices = ", ".join(zones)
+        raise OperationError("time_zone_ambiguous", country=country, choices=choices)
+    for place, zone in enumerate(zones, 1):
+        print(f"{place:3} {zone}")
+    while True:
+        answer = str(typer.prompt(f"Time zone of {country}, 1 to {len(zones)}"))
+        if answer.isdecimal() and 1 <= int(answer) <= len(zones):
+            return zones[int(answer) - 1]
 
 
 def serve(context: typer.Context) -> None:

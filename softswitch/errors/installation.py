@@ -36,6 +36,21 @@ INSTALLATION = {
         "calls end",
         "unavailable",
     ),
+    "country_unknown": Entry(
+        "there is no country {value!r}: write two capital letters, such as GE (ISO 3166)",
+        "invalid",
+        "country",
+    ),
+    "init_differs": Entry(
+        "{path} exists and says {key} = {kept!r}, not {value!r}: change it there; init keeps what "
+        "exists",
+        "conflict",
+    ),
+    "time_zone_ambiguous": Entry(
+        "{country} has several time zones: add --time-zone with one of {choices}",
+        "invalid",
+        "time_zone",
+    ),
     "operation_failed": Entry(
         "{operation} failed inside the switch ({reason}); see its log", "failed"
     ),

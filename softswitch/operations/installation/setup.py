@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -39,7 +39,7 @@ domain = "{domain}"           # of the phones' addresses; a host name or an IP a
 country = "{country}"                  # how numbers without a country code are read
 time_zone = "{time_zone}"
 currency = "{currency}"
-language = "en"
+language = "{language}"                 # in which callers are spoken to
 data_dir = "var"                # from this file's folder: control socket, secrets, CDRs, log
 
 [sip]
@@ -96,6 +96,40 @@ emergency = ["112"]             # always routed, never charged
 """
 
 
+def check_kept(config_path: Path, wanted: Mapping[str, str | None]) -> None:
+    """Refuse options that an existing configuration doesn't have: `init` would drop them.
+
+    Args:
+        wanted: keys of [switch] with the values that were asked for; None: not asked for.
+
+    Raises:
+        OperationError: another value is configured.
+        ConfigError: the configuration can't be read.
+    """
+    if not config_path.exists():
+        return
+    switch = load(config_path).switch
+    for key, value in wanted.items():
+        kept = getattr(switch, key)
+        if value is not None and value != kept:
+            raise OperationError("init_differs", path=config_path, key=key, kept=kept, value=value)
+
+
+def check_listens(config_path: Path, address: str, port: int) -> None:
+    """Refuse an address to listen on that an existing configuration hasn't got.
+
+    Raises:
+        OperationError: it listens elsewhere.
+        ConfigError: the configuration can't be read.
+    """
+    if not config_path.exists():
+        return
+    listen = load(config_path).sip.listen
+    if all((one.host, one.port) != (address, port) for one in listen):
+        kept, value = ", ".join(map(str, listen)), f"{address}:{port}"
+        raise OperationError("init_differs", path=config_path, key="listen", kept=kept, value=value)
+
+
 def init(config_path: Path, text: str, fill: Callable[[Context], None]) -> list[Row]:
     """Create what isn't there yet and keep what is; returns one row a thing.
 
@@ -114,7 +148,14 @@ def init(config_path: Path, text: str, fill: Callable[[Context], None]) -> list[
 
 
 def configuration_text(
-    *, domain: str, address: str, port: int, country: str, currency: str, time_zone: str
+    *,
+    domain: str,
+    address: str,
+    port: int,
+    country: str,
+    currency: str,
+    time_zone: str,
+    language: str = "en",
 ) -> str:
     """A configuration file for a new switch; parsing it finds what is wrong with the arguments."""
     return CONFIG_TEMPLATE.format(
@@ -124,6 +165,7 @@ def configuration_text(
         country=country,
         currency=currency,
         time_zone=time_zone,
+        language=language,
     )
 
 

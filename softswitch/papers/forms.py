@@ -10,7 +10,7 @@ from billing.facts.bill import Bill, Item, month_days
 from billing.facts.tax import to_minor
 from softswitch.papers.numerals import amount, clock, day, digits, in_line, in_words, percent
 from softswitch.papers.paper import Paper, Table
-from softswitch.papers.words import isolated, kind_in_words, word
+from softswitch.papers.words import RIGHT_TO_LEFT, isolated, kind_in_words, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class ContractLine:
 def bill_paper(bill: Bill, seller: Seller, language: str, *, duplicate: bool = False) -> Paper:
     """A month's bill; a duplicate says the same and that it is one (C14)."""
     shown = _Shown(language, bill.currency)
+    first, last = month_days(bill.month)
+    month = _period(first, last, language)
     return Paper(
         language=language,
         title=f"{word('bill', language)} № {digits(str(bill.number), language)}",
@@ -51,11 +53,11 @@ def bill_paper(bill: Bill, seller: Seller, language: str, *, duplicate: bool = F
         facts=[*_of_bill(bill, language), *_seller(seller, language), *_buyer(bill, language)],
         tables=[_services(bill.items, shown, charged=False)],
         sums=[
-            shown.sum("opening", bill.opening_micros),
+            shown.sum("opening", bill.opening_micros, day(first, language)),
             *_of_which_tax(bill, shown),
-            shown.sum("charges", bill.charges_micros),
-            shown.sum("payments", bill.payments_micros),
-            shown.sum("closing", bill.closing_micros),
+            shown.sum("charges", bill.charges_micros, month),
+            shown.sum("payments", bill.payments_micros, month),
+            shown.sum("closing", bill.closing_micros, day(last, language)),
             shown.sum("to_pay", bill.to_pay_micros),
         ],
         words=shown.words(bill.to_pay_micros),
@@ -120,20 +122,21 @@ def reconciliation_paper(
         for move in moves
     ]
     header = [word(key, language) for key in ("date", "service", "debit", "credit_side")]
+    through = _period(*period, language)
     return Paper(
         language=language,
         title=word("reconciliation", language),
         facts=[
-            (word("period", language), _period(*period, language)),
+            (word("period", language), through),
             *_seller(seller, language),
             *_party(buyer, account_id, language),
         ],
         tables=[Table(header, rows, 2)],
         sums=[
-            shown.sum("opening", opening_micros),
-            shown.sum("debit", debit),
-            shown.sum("credit_side", credit),
-            shown.sum("debt", -closing) if closing < 0 else shown.sum("advance", closing),
+            shown.sum("opening", opening_micros, day(period[0], language)),
+            shown.sum("debit", debit, through),
+            shown.sum("credit_side", credit, through),
+            shown.sum("debt" if closing < 0 else "advance", abs(closing), day(period[1], language)),
         ],
         signatures=[word("operator", language), word("subscriber", language)],
     )
@@ -194,8 +197,15 @@ class _Shown:
     def amount(self, micros: int) -> str:
         return amount(micros, self._currency, self.language)
 
-    def sum(self, key: str, micros: int) -> tuple[str, str]:
-        return word(key, self.language), self.amount(micros)
+    def sum(self, key: str, micros: int, when: str = "") -> tuple[str, str]:
+        """A name and an amount.
+
+        Args:
+            when: the day of a balance, or the period of a sum.
+        """
+        name = word(key, self.language)
+        comma = "\N{ARABIC COMMA}" if self.language in RIGHT_TO_LEFT else ","
+        return f"{name}{comma} {isolated(when)}" if when else name, self.amount(micros)
 
     def words(self, micros: int) -> tuple[str, str] | None:
         """What an amount is in words; None where nobody knows how."""

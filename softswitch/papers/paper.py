@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
+from softswitch.papers.numerals import digits
 from softswitch.papers.words import RIGHT_TO_LEFT, isolated
 
-FONTS = '"Noto Sans", "Noto Sans Georgian", "Noto Naskh Arabic", "DejaVu Sans", sans-serif'
+FONTS = '"Noto Sans", "Noto Sans Georgian", "Noto Sans Arabic", "DejaVu Sans", sans-serif'
+"""Noto Naskh Arabic isn't among them: it draws the Persian digits 4, 6 and 7 in other shapes."""
 _STYLE = f"""
-@page {{ size: A4; margin: 20mm 18mm; @bottom-center {{ content: counter(page) " / " counter(pages);
+@page {{ size: A4; margin: 20mm 18mm; @bottom-center {{
+  content: counter(page, NUMERALS) " / " counter(pages, NUMERALS);
   font: 8pt {FONTS}; color: #666 }} }}
 body {{ font: 9.5pt/1.45 {FONTS}; color: #111 }}
 h1 {{ font-size: 16pt; margin: 0 0 2mm }}
@@ -24,6 +28,9 @@ th, td {{ text-align: start; padding: 1.2mm 2mm; vertical-align: top }}
 .sums tr:last-child td {{ font-weight: bold; border-top: 0.4mm solid #333 }}
 .signatures td {{ padding-top: 16mm; width: 50% }}
 """
+
+
+_LATIN = re.compile("[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,14 @@ class Paper:
 
 def to_html(paper: Paper) -> str:
     """A page that needs nothing from outside. Every value is isolated, so that a number inside a
-    line that is written right to left keeps its own direction."""
+    line that is written right to left keeps its own direction. A page has one form of digits; texts
+    with Latin letters, such as an IBAN, stay as they are written."""
+    paper = _in_own_digits(paper)
     side = "rtl" if paper.language in RIGHT_TO_LEFT else "ltr"
+    style = _STYLE.replace("NUMERALS", "persian" if paper.language == "fa" else "decimal")
     parts = [
         f'<!doctype html><html lang="{paper.language}" dir="{side}"><head><meta charset="utf-8">'
-        f"<title>{escape(paper.title)}</title><style>{_STYLE}</style></head><body>",
+        f"<title>{escape(paper.title)}</title><style>{style}</style></head><body>",
         f"<h1>{escape(paper.title)}</h1>",
     ]
     if paper.mark:
@@ -82,6 +92,19 @@ def to_html(paper: Paper) -> str:
         parts.append(f'<table class="signatures"><tr>{cells}</tr></table>')
     parts.append("</body></html>")
     return "\n".join(parts)
+
+
+def _in_own_digits(paper: Paper) -> Paper:
+    """The paper with the digits of its language in every value."""
+
+    def own(text: str) -> str:
+        return text if _LATIN.search(text) else digits(text, paper.language)
+
+    tables = [
+        Table(table.header, [tuple(map(own, row)) for row in table.rows], table.numbers_from)
+        for table in paper.tables
+    ]
+    return replace(paper, facts=[(key, own(value)) for key, value in paper.facts], tables=tables)
 
 
 def _pairs(name: str, pairs: Sequence[tuple[str, str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from datetime import date, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from softswitch.operations.accounts import accounts
 from softswitch.operations.context import Context
 from softswitch.operations.lines import lines
 from softswitch.operations.money import bills, taxes, wallets
-from softswitch.papers import numerals, pdf, words
+from softswitch.papers import forms, numerals, pdf, words
 from softswitch.papers.paper import Paper, Table, to_html
 from softswitch.scheduled.due import run_due
 
@@ -28,9 +29,10 @@ try:
 except pdf.PdfMissing as missing:
     pytest.skip(str(missing), allow_module_level=True)
 
-if not any(Path("/usr/share/fonts").rglob("NotoNaskhArabic-Regular.*")):
+if not any(Path("/usr/share/fonts").rglob("NotoSansArabic-Regular.*")):
     pytest.skip("the Noto fonts aren't installed (fonts-noto-core)", allow_module_level=True)
 
+MAY = date(2026, 5, 1), date(2026, 5, 31)
 JUNE_ENDS = "2026-07-01T00:00+04:00"
 FORMAT_CHARACTERS = re.compile("[\u200c\u200e\u200f\u2066-\u2069\u202a-\u202e]")
 
@@ -79,10 +81,53 @@ def test_E17_every_paper_reads_back_in_its_language(billed: Context, language: s
     for kind in made:
         title = words.word("bill" if kind == "duplicate" else kind, language)
         assert plain(title) in text, kind
-    for expected, times in (("Tea Ltd", 6), ("404123456", 6), ("sip.example.org", 6)):
+    code = numerals.digits("404123456", language)
+    for expected, times in (("Tea Ltd", 6), (code, 6), ("sip.example.org", 6)):
         assert text.count(expected) == times
     for key in ("opening", "to_pay", "rendered", "subject", "duplicate", "advance", "kind:topup"):
         assert plain(words.word(key, language)) in text, key
+
+
+def test_E17_sums_say_of_which_day_or_period_they_are() -> None:
+    paper = forms.reconciliation_paper(
+        forms.Seller("Tea"),
+        {},
+        1,
+        "GEL",
+        (date(2026, 5, 1), date(2026, 5, 31)),
+        5_000_000,
+        [],
+        "en",
+    )
+    assert [name.translate({0x2068: None, 0x2069: None}) for name, _ in paper.sums] == [
+        "Opening balance, 2026-05-01",
+        "Debit, 2026-05-01 – 2026-05-31",
+        "Credit, 2026-05-01 – 2026-05-31",
+        "Paid in advance, 2026-05-31",
+    ]
+
+
+def test_E17_a_persian_page_has_persian_digits_of_a_font_that_draws_them_right(
+    billed: Context,
+) -> None:
+    page = bills.bill_paper(billed, 2, "bill", "fa")["html"]
+    document = pdfium.PdfDocument(pdf.render(page))
+    fonts = {
+        name_of_font(text)
+        for text in document[0].get_objects(filter=[pdfium.raw.FPDF_PAGEOBJ_TEXT])
+    }
+    assert {name for name in fonts if "Arabic" in name} <= {
+        "Noto-Sans-Arabic", "Noto-Sans-Arabic-Bold",
+    }  # fmt: skip
+    text = read(pdf.render(page))
+    assert re.findall("[0-9]+", text) == ["1"]  # Rustaveli 1: as it is written
+
+
+def name_of_font(text: Any) -> str:
+    """Without the letters of the subset before it."""
+    buffer = ctypes.create_string_buffer(200)
+    pdfium.raw.FPDFFont_GetBaseFontName(pdfium.raw.FPDFTextObj_GetFont(text), buffer, 200)
+    return buffer.value.decode().partition("+")[2]
 
 
 @pytest.mark.parametrize(

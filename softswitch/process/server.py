@@ -25,7 +25,7 @@ from sip.endpoint import Listen, ListenError
 from sip.resolver import Resolver
 from sip.transport.tls import Tls, TlsError
 from softswitch.admission.addressing import no_address
-from softswitch.call.call import Call
+from softswitch.call.legs import Legs
 from softswitch.call.letters import MediaLost, Silent
 from softswitch.config.config import Config, ConfigError, load
 from softswitch.control.claim import DatabaseClaim
@@ -433,13 +433,13 @@ class Server:
     # What others tell
 
     def _silent(self, session: MediaSession, last_packet_at: int | None) -> None:
-        if isinstance(session.owner, Call):
+        if isinstance(session.owner, Legs):
             last = None if last_packet_at is None else self._media.monotonic(last_packet_at)
             session.owner.post(Silent(last))
 
     def _one_way(self, session: MediaSession, side: Side, heard: bool) -> None:
         call = session.owner
-        if isinstance(call, Call):
+        if isinstance(call, Legs):
             news = "a side is heard again" if heard else "one-way audio: a side isn't heard"
             person = "caller" if side == "a" else "callee"
             self._log.warning(news, call=call.id, side=person)
@@ -448,7 +448,7 @@ class Server:
         self, session: MediaSession, side: Side, source: tuple[str, int], heard: bool
     ) -> None:
         call = session.owner
-        if not isinstance(call, Call):
+        if not isinstance(call, Legs):
             return
         news = (
             "a side's sound comes from a new port"
@@ -460,7 +460,7 @@ class Server:
         self._log.warning(news, call=call.id, side=person, source=f"{host}:{port}")
 
     def _lost(self, session: MediaSession) -> None:
-        if isinstance(session.owner, Call):
+        if isinstance(session.owner, Legs):
             session.owner.post(MediaLost())
 
     def _worker_started(self, started: Started) -> None:

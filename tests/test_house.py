@@ -21,8 +21,10 @@ LONGER_FUNCTIONS: dict[str, int] = {}
 WRITTEN_ANY = 109
 """Each that stays has its reason beside it. This number may only fall."""
 
-WITHOUT_DOCSTRING = {"sip": 36, "rtp": 75, "billing": 128}
+WITHOUT_DOCSTRING = {"sip": 36, "rtp": 75, "billing": 0}
 """Public classes, functions and methods without a docstring. These numbers may only fall."""
+OVERRIDES = {"touches", "relieved_account"}
+"""Methods of every billing command; `Command` says once what they are."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -93,6 +95,7 @@ def _without_docstring(tree: ast.Module) -> Iterator[str]:
                 for inner in node.body
                 if isinstance(inner, Function)
                 and not inner.name.startswith("_")
+                and inner.name not in OVERRIDES
                 and ast.get_docstring(inner) is None
             )
 

@@ -1,1 +1,1 @@
-"""What a command does to the books: the working set of a batch, and its decisions."""
+"""Decisions: the working set of a batch, and the functions that decide commands in it."""

@@ -22,7 +22,8 @@ LOOK_BACK_DAYS = 3
 """A settlement that waits longer for its database isn't made up for."""
 
 Minutes = Callable[[int, int], Mapping[int, tuple[str, int]]]
-"""From two instants to account id -> (currency, whole minutes of calls that ended between)."""
+"""A function from two instants (epoch milliseconds) to (currency, whole minutes of the incoming
+calls that ended between them) by account id."""
 Rates = Sequence[tuple[str, str, int]]
 """(currency, ISO day from which it counts, micros a minute)."""
 
@@ -78,7 +79,7 @@ def commands(work: DueWork, minutes: Minutes, rates: Rates, zone: str) -> list[C
 
 
 def rate_on(rates: Iterable[tuple[str, str, int]], currency: str, day: date) -> int:
-    """What a minute brings on a day: the newest rate that has begun."""
+    """Micros that a minute brings on a day: the newest rate that has begun."""
     begun = [(since, rate) for unit, since, rate in rates if unit == currency]
     begun = [item for item in begun if item[0] <= day.isoformat()]
     return max(begun)[1] if begun else 0

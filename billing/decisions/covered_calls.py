@@ -135,7 +135,7 @@ def _fee(call: LiveCall) -> int:
 
 
 def settle(book: Book, call: LiveCall, cdr: Cdr) -> Coverage:
-    """What of the call was under which package; only that is consumed, the rest is given back.
+    """The parts of the call that packages pay for; only those are consumed, the rest is given back.
 
     A package that was renewed while the call ran covers it from that instant, even if money was
     reserved for it already."""

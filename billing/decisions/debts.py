@@ -30,6 +30,7 @@ def suspend(book: Book, command: SuspendForDebt) -> Account:
 
 
 def lift(book: Book, command: LiftSuspension) -> Account:
+    """Lift the suspension of an account, if the switch suspended it."""
     account = book.account(command.account_id)
     suspension = book.sales.suspensions.get(account.id)
     if suspension is not None:
@@ -39,7 +40,7 @@ def lift(book: Book, command: LiftSuspension) -> Account:
 
 def after_rise(book: Book, account_id: int, micros: int, at: int) -> None:
     """The balance rose: an account that the switch suspended is active again when it owes no
-    more. One that somebody else suspended stays so."""
+    more. One that an operator suspended stays suspended."""
     suspension = book.sales.suspensions.get(account_id)
     if suspension is None:
         return
@@ -51,7 +52,7 @@ def after_rise(book: Book, account_id: int, micros: int, at: int) -> None:
 
 
 def is_overdrawn(account: Account) -> bool:
-    """Whether the balance is lower than it may be."""
+    """True if the balance is lower than the credit limit lets it be."""
     limit = account.credit_limit_micros
     return limit is not None and account.balance_micros + limit < 0
 

@@ -91,8 +91,8 @@ def room_for(
 
 
 def _talk(call: LiveCall, seconds: int, at: int) -> tuple[int, int]:
-    """When a call's charge begins (epoch milliseconds), and its talk time in milliseconds once it
-    had so much more ahead of it."""
+    """The instant from which a call is charged (epoch milliseconds), and its talk time in
+    milliseconds with so many seconds ahead of it."""
     free_ms = 0 if call.coverage is None else call.coverage.free_ms
     if call.answered_at is None:
         return at, max(seconds * 1000, free_ms)
@@ -102,7 +102,7 @@ def _talk(call: LiveCall, seconds: int, at: int) -> tuple[int, int]:
 
 
 def _kept(call: LiveCall, seconds: int, at: int) -> int:
-    """What a call must hold, in micros, to have so much time ahead; not more than it holds."""
+    """Micros that a call must hold to have so much time ahead; not more than it holds."""
     assert call.rate is not None
     begun, talk_ms = _talk(call, seconds, at)
     price = charge_covered(call.rate, call.coverage or NONE, talk_ms, begun).price_micros

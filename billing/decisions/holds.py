@@ -108,7 +108,7 @@ def _keep(book: Book, held: Hold, left_micros: int) -> Hold:
 
 
 def _free(book: Book, account_id: int, wallet: str) -> int | None:
-    """What can be set aside; None: without a limit."""
+    """Micros that can be set aside; None: without a limit."""
     if wallet == MONEY:
         return book.account(account_id).available_micros
     wallets.rules_of(wallet)

@@ -1,4 +1,4 @@
-"""What an order does to the books when its state changes: money held, work scheduled, people told.
+"""Effects of an order's change of state: money held, work scheduled, subscribers told.
 
 The decisions about numbers (:mod:`rentals`) and about orders (:mod:`orders`) use it.
 """
@@ -61,6 +61,7 @@ def expected(order: Order, at: int, days: WorkingDays) -> Order:
 
 
 def tell_late(book: Book, order: Order, at: int) -> None:
+    """Tell the subscriber, once for each day that was named, that an order is late."""
     _tell(book, order, "order_late", at, f":{order.expected_by}")
 
 

@@ -1,7 +1,8 @@
 """Orders: decisions about numbers that aren't in stock, and about those that wait for documents.
 
 The money for the first period is reserved when a number is ordered and charged when it is
-connected, so that whoever waits three weeks is connected and nobody pays for what he hasn't got.
+connected, so that an order that waits three weeks can be paid, and no account pays for a number
+that it hasn't got.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def place(book: Book, command: PlaceOrder) -> Order:
 
 
 def submit(book: Book, command: SubmitOrder) -> Order:
-    """The supplier was asked, and may have named a day of his own."""
+    """Note that the supplier was asked; the supplier may have named a day."""
     order = _order(book, command.account_id, command.order)
     order = replace(order, reference=command.reference or order.reference)
     if command.expected_by is not None:
@@ -80,7 +81,7 @@ def submit(book: Book, command: SubmitOrder) -> Order:
 
 
 def connect(book: Book, command: ConnectOrder) -> Rental | None:
-    """Give an order its number. The switch itself finds that somebody was quicker, and leaves it;
+    """Give an order its number. If another order was quicker, the switch leaves it;
     an operator is told."""
     known = book.sales.rentals.get(command.order)
     if known is not None:
@@ -101,7 +102,7 @@ def connect(book: Book, command: ConnectOrder) -> Rental | None:
 
 
 def serve(book: Book, command: ServeOrders) -> list[Order]:
-    """What waited for documents goes on: a number that is kept for it is connected."""
+    """Orders that waited for documents go on; a number that is kept for one is connected."""
     if not book.account(command.account_id).is_active:
         return []
     served: list[Order] = []

@@ -94,8 +94,8 @@ def _check_spending(account: Account, product: Product) -> None:
 
 
 def _can_pay(account: Account, product: Product, released_micros: int = 0) -> bool:
-    """Whether there is money for it, or will be once calls gave back what they hold; what is free
-    costs nothing at any balance."""
+    """True if there is money for the product, or will be once calls gave back what they hold; a
+    free one can be had at any balance."""
     available = account.available_micros
     price = product.price_micros
     return price == 0 or available is None or available + released_micros >= price
@@ -155,7 +155,7 @@ def _over(book: Book, subscription: Subscription, at: int) -> None:
 
 
 def _goes_on(subscription: Subscription, product: Product) -> bool:
-    """Whether the subscriber wants another term, and it is still to be had."""
+    """True if the subscriber wants another term, and the product is still sold."""
     return subscription.auto_renew and product.renewable and product.sold
 
 
@@ -176,7 +176,7 @@ def _next_term(subscription: Subscription, product: Product) -> Subscription:
 
 
 def _renewal(subscription: Subscription) -> str:
-    """The transaction of the next term: one for each, whoever asks how often."""
+    """The transaction of the next term: one for each, however often it is asked for."""
     return f"renewal:{subscription.id}:{subscription.renewals + 1}"
 
 
@@ -211,6 +211,11 @@ def after_payment(book: Book, account_id: int, at: int) -> list[Renewal]:
 
 
 def set_auto_renew(book: Book, command: SetAutoRenew) -> Subscription:
+    """Switch the renewal of a subscription on or off.
+
+    Raises:
+        UnknownSubscription, BillingError: it isn't the account's, is over, or can't renew itself.
+    """
     subscription = _subscription(book, command.account_id, command.subscription)
     if subscription.state == ENDED:
         raise BillingError(f"subscription {subscription.id} is over")

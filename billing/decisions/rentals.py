@@ -1,8 +1,8 @@
-"""Renting: decisions about numbers and their fees.
+"""Rentals: decisions about numbers and their fees.
 
 A fee is debited on the day and at the hour of the connection, month by month, whether there is
-money or not. Who couldn't pay keeps the number, but it takes no calls until the balance is above
-zero; and the next debit stays on its day.
+money or not. An account that can't pay keeps the number, but it takes no calls until the balance is
+above zero; and the next debit stays on its day.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def connect(
 
 
 def check(account: Account, number: Number, price: int, held: int = 0) -> None:
-    """Whether an account may have a number, and can pay for its first period.
+    """Check that an account may have a number and can pay for its first period.
 
     Args:
         held: what is reserved for it already.
@@ -204,7 +204,7 @@ def _begin_period(book: Book, rental: Rental) -> None:
 
 
 def _is_short(account: Account, price: int) -> bool:
-    """Whether a fee goes into the minus: what is available doesn't pay it (some of the balance may
+    """True if a fee goes into the minus: what is available doesn't pay it (some of the balance may
     be held for calls), and the balance isn't above zero afterwards."""
     available, limit = account.available_micros, account.credit_limit_micros
     if available is None or limit is None or not price:

@@ -21,7 +21,7 @@ from billing.facts.wallet import Wallet
 
 @dataclass(slots=True)
 class Changes:
-    """What the store has to write."""
+    """The rows that the stores have to write."""
 
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     bonuses: dict[tuple[int, str], Bonus] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Changes:
 
 
 class Sales:
-    """What a batch loaded of what is sold, and what it changed."""
+    """The rows that a batch loaded of packages, numbers, orders and wallets, and their changes."""
 
     def __init__(self) -> None:
         self.products: Mapping[str, Product] = {}
@@ -68,53 +68,63 @@ class Sales:
         self.changes = Changes()
 
     def of_account(self, account_id: int) -> list[Subscription]:
-        """Those that aren't over, in the order of use."""
+        """The subscriptions of an account that aren't over, in the order of use."""
         found = [s for s in self.subscriptions.values() if s.account_id == account_id]
         return sorted(found, key=lambda item: item.order)
 
     def put(self, subscription: Subscription) -> None:
+        """Put a subscription in the place of the one of its id."""
         self.subscriptions[subscription.id] = subscription
         self.changes.subscriptions[subscription.id] = subscription
 
     def put_bonus(self, bonus: Bonus) -> None:
+        """Put a bonus in the place of the one of its account and day."""
         self.bonuses[bonus.account_id, bonus.day] = bonus
         self.changes.bonuses[bonus.account_id, bonus.day] = bonus
 
     def put_number(self, number: Number) -> None:
+        """Put a number in the place of its row."""
         self.numbers[number.number] = self.changes.numbers[number.number] = number
 
     def put_rental(self, rental: Rental) -> None:
+        """Put a rental in the place of the one of its id."""
         self.rentals[rental.id] = self.changes.rentals[rental.id] = rental
 
     def put_order(self, order: Order) -> None:
+        """Put an order in the place of the one of its id."""
         self.orders[order.id] = self.changes.orders[order.id] = order
 
     def put_suspension(self, account_id: int, suspension: Suspension | None) -> None:
-        """None: the account's status is somebody else's doing from now on."""
+        """Put or remove (None) the suspension of an account for a debt."""
         self.suspensions.pop(account_id, None)
         if suspension is not None:
             self.suspensions[account_id] = suspension
         self.changes.suspensions[account_id] = suspension
 
     def put_wait(self, wait: Wait) -> None:
+        """Put an entry on the wait list."""
         self.waits[wait.id] = self.changes.waits[wait.id] = wait
 
     def end_wait(self, wait: Wait) -> None:
+        """Take an entry off the wait list."""
         del self.waits[wait.id]
         self.changes.waits[wait.id] = None
 
     def put_wallet(self, wallet: Wallet) -> None:
+        """Put a wallet in the place of the one of its account and name."""
         key = (wallet.account_id, wallet.name)
         self.wallets[key] = self.changes.wallets[key] = wallet
 
     def put_hold(self, hold: Hold) -> None:
+        """Put a hold in the place of the one of its id."""
         self.holds[hold.id] = self.changes.holds[hold.id] = hold
 
     def schedule(self, work: DueWork) -> None:
-        """From now on it is due then."""
+        """Set when a work is due, in the place of its row if it has one."""
         self.changes.due[work.key] = work
 
     def unschedule(self, kind: str, subject: str) -> None:
+        """Remove the work of a kind and subject."""
         self.changes.due[f"{kind}:{subject}"] = None
 
     def tell(self, notice: Notice) -> None:

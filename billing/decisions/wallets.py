@@ -50,6 +50,11 @@ def buy(book: Book, command: BuyCredit) -> Counted[Wallet]:
 
 
 def take_trial(book: Book, command: TakeTrial) -> Wallet:
+    """Give an account the trial units of a wallet.
+
+    Raises:
+        BillingError: the wallet has no trial, or the account had it before.
+    """
     account, rules = owner(book, command.account_id), rules_of(command.wallet)
     if not rules.trial_micros:
         raise BillingError(f"the {command.wallet} wallet has no trial")
@@ -61,6 +66,12 @@ def take_trial(book: Book, command: TakeTrial) -> Wallet:
 
 
 def spend(book: Book, command: Spend) -> Counted[Wallet]:
+    """Take units out of a wallet.
+
+    Raises:
+        InsufficientFunds: there are fewer.
+        BillingError: a phone may not spend them.
+    """
     account, rules = owner(book, command.account_id), rules_of(command.wallet)
     key = transaction_of(command)
     wallet = wallet_of(book, account.id, command.wallet)
@@ -116,6 +127,11 @@ def refund(book: Book, command: Refund) -> Counted[Account]:
 
 
 def owner(book: Book, account_id: int) -> Account:
+    """The account, which must be active.
+
+    Raises:
+        UnknownAccount, AccountBlocked: it isn't there or isn't active.
+    """
     account = book.account(account_id)
     if not account.is_active:
         raise AccountBlocked(f"account {account.id} is {account.status}")
@@ -123,6 +139,11 @@ def owner(book: Book, account_id: int) -> Account:
 
 
 def rules_of(name: str) -> WalletRules:
+    """The rules of a wallet other than money.
+
+    Raises:
+        BillingError: there is no such wallet.
+    """
     rules = RULES.get(name)
     if rules is None or name == MONEY:
         raise BillingError(f"there is no wallet {name}")
@@ -130,11 +151,12 @@ def rules_of(name: str) -> WalletRules:
 
 
 def wallet_of(book: Book, account_id: int, name: str) -> Wallet:
+    """The wallet of an account; an empty one if it has none."""
     return book.sales.wallets.get((account_id, name)) or Wallet(account_id, name, 0)
 
 
 def _done(book: Book, transaction: str, account: Account, *amounts: int) -> bool:
-    """Whether it was posted before; its amount is one of those that the command would post.
+    """True if it was posted before; its amount is one of those that the command would post.
 
     Raises:
         PaymentConflict: the id was used for something else.

@@ -8,7 +8,7 @@ from typing import Literal
 Status = Literal["registered", "approved", "active", "suspended", "disconnected", "closed"]
 
 REGISTERED: Status = "registered"
-"""Somebody applied; who it is wasn't verified yet."""
+"""Applied for; the applicant's identity isn't verified yet."""
 APPROVED: Status = "approved"
 """Verified, and not yet connected."""
 ACTIVE: Status = "active"
@@ -27,12 +27,13 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     DISCONNECTED: frozenset({ACTIVE, CLOSED}),
     CLOSED: frozenset(),
 }
-"""From a status to those that may follow it. A debt and a wish never lift each other (C9)."""
+"""The statuses that may follow each status. A payment never lifts a disconnection at the
+subscriber's wish, and a wish never lifts a suspension for a debt (C9)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Who changed what of an account, when and why: written once, never changed.
+    """An entry of an account's history, written once and never changed.
 
     Args:
         what: "status", or the name of what was changed.
@@ -60,7 +61,7 @@ class Account:
     balance_micros: int
     reserved_micros: int
     credit_limit_micros: int | None
-    """How far the balance may go below zero; None: without a limit (postpaid)."""
+    """Micros that the balance may go below zero; None: without a limit (postpaid)."""
     status: str
     tariff: str
     version: int
@@ -69,7 +70,7 @@ class Account:
 
     @property
     def available_micros(self) -> int | None:
-        """What a new reservation may take; None: without a limit."""
+        """Micros that a new reservation may take; None: without a limit."""
         if self.credit_limit_micros is None:
             return None
         return self.balance_micros + self.credit_limit_micros - self.reserved_micros
@@ -93,4 +94,5 @@ class Account:
 
     @property
     def is_active(self) -> bool:
+        """True if the account may spend."""
         return self.status == ACTIVE

@@ -1,4 +1,4 @@
-"""Which tariff a call goes by: an account's own, a line's own, and from which day on."""
+"""Assignments of tariffs to accounts and lines, each from an instant on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DEFAULT_TARIFF = "default"
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A tariff that somebody has from an instant on.
+    """A tariff of an account, or of one line of it, from an instant on.
 
     Args:
         line: the calling line's number; None: every line of the account that has none of its own.

@@ -1,4 +1,4 @@
-"""What the switch asks of the books: commands, their answers and their refusals.
+"""Commands about calls, accounts and tariffs, their answers and their refusals.
 
 Commands are facts; :mod:`billing.decisions` decides them, :mod:`billing.stores` makes them durable.
 Each may be repeated without changing anything twice.
@@ -83,12 +83,12 @@ class Authorization:
     """Talk time that all the money there is now would pay for; None: unknown, or without a
     limit."""
     cut: tuple[Authorization, ...] = ()
-    """What other calls of the account have left, whose unused time this one was given."""
+    """The reservations that other calls of the account keep, which were cut for this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What a call came to."""
+    """The outcome of a call."""
 
     cdr: Cdr
     """Rated."""
@@ -274,7 +274,7 @@ class SetAccount(Command[Account]):
 
     @property
     def about_credit(self) -> bool:
-        """Whether it moves how far the balance may fall, which opens what is shut for a debt."""
+        """True if it changes the credit limit, which may end the barring of numbers for a debt."""
         return "credit_limit_micros" in self.changes
 
     def touches(self, touched: Touched) -> None:
@@ -326,7 +326,7 @@ class UndoTariff(Command[Version]):
     """Make the version before the last change the next version; answered by the Version undone.
 
     Args:
-        version: the one that is to be undone, so that nobody undoes what he hasn't seen.
+        version: the one that is to be undone, so that no change is undone unseen.
     """
 
     name: str

@@ -73,21 +73,22 @@ class Bill(msgspec.Struct, frozen=True):
 
     @property
     def charges_micros(self) -> int:
-        """What services came to, with their tax; above zero."""
+        """Micros of all services with their tax; above zero."""
         return -sum(item.amount_micros for item in self.items if item.kind not in PAYMENTS)
 
     @property
     def net_micros(self) -> int:
-        """What they came to without their tax."""
+        """Micros of all services without their tax."""
         return self.charges_micros - self.tax_micros
 
     @property
     def services(self) -> list[Item]:
-        """What the account is charged with (and corrections of it), without a tax on top."""
+        """Items that the account is charged with (and their corrections), without a tax on top."""
         return [item for item in self.items if item.kind not in PAYMENTS and item.kind != TAX]
 
     @property
     def payments_micros(self) -> int:
+        """Micros of payments, refunds and bonuses."""
         return sum(item.amount_micros for item in self.items if item.kind in PAYMENTS)
 
     @property
@@ -162,11 +163,12 @@ def month_days(month: str) -> tuple[date, date]:
 
 
 def month_before(month: str) -> str:
+    """The month before one such as "2026-05"."""
     return f"{add_months(date.fromisoformat(f'{month}-01'), -1):%Y-%m}"
 
 
 def difference(after: Iterable[Item], before: Iterable[Item]) -> list[Item]:
-    """What came in between."""
+    """Items that were posted between two sums of the same month."""
     known = {(item.kind, item.about): item for item in before}
     return merged([*after, *(_negative(item) for item in known.values())])
 

@@ -25,7 +25,7 @@ MAX_TERM = {"hours": 8784, "days": 3660, "months": 120}
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """How long something lasts: hours are exact; days and months are counted on the calendar, so
+    """A length of time: hours are exact; days and months are counted on the calendar, so
     that they end at the hour at which they began, whatever the clocks did meanwhile."""
 
     count: int
@@ -49,7 +49,7 @@ class Term:
         return f"{self.count} {self.unit if self.count > 1 else self.unit[:-1]}"
 
     def boundary(self, anchor_at: int, number: int, zone: str) -> int:
-        """When the `number`-th term after the anchor begins, and the one before it ends.
+        """The instant at which the `number`-th term after the anchor begins.
 
         Args:
             anchor_at: epoch milliseconds of the beginning of term 0.
@@ -80,6 +80,7 @@ class WorkingDays:
     holidays: frozenset[str] = frozenset()
 
     def is_one(self, day: date) -> bool:
+        """True if a day is a working day."""
         text = day.isoformat()
         return day.weekday() in self.week and self.holidays.isdisjoint({text, text[5:]})
 
@@ -114,6 +115,7 @@ def local_time(at: int, zone: str) -> datetime:
 
 
 def local_day(at: int, zone: str) -> date:
+    """The calendar day of an instant (epoch milliseconds) in a time zone."""
     return local_time(at, zone).date()
 
 

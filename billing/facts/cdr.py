@@ -14,13 +14,13 @@ from billing.facts.money import format_amount
 
 
 def leg_key(call_id: str, leg: str) -> str:
-    """By which the books know a leg: its reservation and the transaction that settles it."""
+    """The key of a leg in the books, for its reservation and the transaction that settles it."""
     return call_id if leg == "a" else f"{call_id}-{leg}"
 
 
 @dataclass(frozen=True, slots=True)
 class SideMedia:
-    """What came from one side (RFC 3550); `lost` may be below zero when packets came twice.
+    """Media received from one side (RFC 3550); `lost` may be below zero when packets came twice.
 
     `jitter_us` is in microseconds, `mos_hundredths` the MOS times 100, None without packets;
     `round_trip_us` to that side's peer and back, None if RTCP didn't tell. `one_way`: for some
@@ -91,9 +91,10 @@ class Cdr:
     currency: str | None = None
     package: str | None = None
     answered_by: str | None = None
-    """What of the switch answered, as "voicemail"; None: the called person's phone, or nobody."""
+    """The service of the switch that answered, such as "voicemail"; None: the called phone did, or
+    the call wasn't answered."""
     cost_micros: int | None = None
-    """What the trunk charges us for it; None: its tariff isn't known."""
+    """Micros that the trunk charges us; None: its tariff isn't known."""
     cost_currency: str | None = None
     decisions: str | None = None
     """JSON of what the switch decided for the call; rows for people leave it out."""
@@ -105,6 +106,7 @@ class Cdr:
 
     @property
     def key(self) -> str:
+        """The key of the record's leg in the books."""
         return leg_key(self.call_id, self.leg)
 
     def to_json(self) -> bytes:
@@ -113,11 +115,12 @@ class Cdr:
 
     @classmethod
     def from_json(cls, data: bytes) -> Cdr:
+        """The record of :meth:`to_json`'s octets."""
         return msgspec.json.decode(data, type=cls)
 
     def to_row(self) -> dict[str, Any]:
-        """As people and scripts see it: RFC 3339 stamps in UTC with milliseconds, the price as
-        a decimal string."""
+        """The record as people and scripts see it: RFC 3339 stamps in UTC with milliseconds, the
+        price as a decimal string."""
         row: dict[str, Any] = {"id": self.id}
         for name, shown, show in _SHOWN:
             value = getattr(self, name)

@@ -53,11 +53,12 @@ class Coverage:
 
     @property
     def free_ms(self) -> int:
-        """How long the call is paid for by packages."""
+        """Milliseconds of the call that packages pay for."""
         return sum(cover.held_ms for cover in self.covers)
 
     @property
     def fee_waived(self) -> bool:
+        """True if the first package waives the connection fee."""
         return bool(self.covers) and self.covers[0].fee_waived
 
 
@@ -119,7 +120,7 @@ def _with(coverage: Coverage, subscription: Subscription, span: int) -> Coverage
 
 
 def used(coverage: Coverage, duration_ms: int) -> Coverage:
-    """What a call of this length used of what it held."""
+    """The part of its held talk time that a call of this length (milliseconds) used."""
     covers = []
     left = duration_ms
     for cover in coverage.covers:
@@ -224,8 +225,8 @@ def covered_slice(
     budget: int | None,
     answered_at: int,
 ) -> Slice | None:
-    """What a call reserves in all to be paid for another slice, or its first one; None if there
-    is nothing to be had. `budget` is what the account has for this call; None without a limit.
+    """The whole reservation of a call with its first slice or another one; None if neither packages
+    nor money have any. `budget` is what the account has for this call; None without a limit.
 
     As long as packages paid for all that was asked for, they may have more."""
     rate = answered(rate, answered_at)

@@ -13,7 +13,7 @@ WATCH_KIND = "debt"
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """What an account owes.
+    """The debt of an account.
 
     Args:
         since: when its balance fell below what it may, or the oldest bill was made that isn't
@@ -30,7 +30,7 @@ class Debt:
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """An account that the switch suspended for a debt. Whoever changes its status ends that.
+    """An account that the switch suspended for a debt. A change of its status ends the suspension.
 
     Args:
         owed_micros: what is still to be paid of its bills.
@@ -62,9 +62,10 @@ class LiftSuspension(SalesCommand[Account]):
 
 
 def suspended_key(debt: Debt) -> str:
-    """The notice of it: a debt suspends once, whoever lifts that."""
+    """The notice of it: a debt suspends once, even if the suspension is lifted."""
     return f"debt_suspended:{debt.account_id}:{debt.since}"
 
 
 def warned_key(debt: Debt) -> str:
+    """The id of the notice that warns of a debt's suspension."""
     return f"debt_warning:{debt.account_id}:{debt.since}"

@@ -21,7 +21,7 @@ MAX_ROUNDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class DueWork:
-    """What is due.
+    """A work that is due at an instant.
 
     Args:
         kind: which handler does it.
@@ -38,24 +38,25 @@ class DueWork:
 
     @property
     def key(self) -> str:
+        """The primary key: kind and subject."""
         return f"{self.kind}:{self.subject}"
 
 
 @dataclass(slots=True)
 class DueReport:
-    """What a run did."""
+    """The outcome of a run."""
 
     done: int = 0
     accounts: set[int] = field(default_factory=set)
     """Whose money or services may have changed."""
     kinds: set[str] = field(default_factory=set)
-    """What was done."""
+    """Kinds of the works that were done."""
     failures: list[tuple[DueWork, Exception]] = field(default_factory=list)
     """Works that were refused; they stay due."""
 
 
 Handler = Callable[[DueWork], Sequence[Command[object]]]
-"""From a work to the commands that do it, the one that moves its row the last."""
+"""A function from a work to the commands that do it; the last one moves the work's row on."""
 
 
 def run(
@@ -100,7 +101,7 @@ def together(works: Iterable[DueWork]) -> list[DueWork]:
     """The first works, as far as they may be done together.
 
     What an account's first work leads to may come before its second, so only its first is taken.
-    A work of nobody's account may touch every account: it is done alone, after all that is due
+    A work without an account may touch every account: it is done alone, after all that is due
     before it.
     """
     seen: set[int] = set()

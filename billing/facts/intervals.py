@@ -104,7 +104,8 @@ def read_holiday(text: str) -> str:
 
 
 class Timetable:
-    """Which interval it is, and when that changes.
+    """The intervals of a tariff as a timetable: which one holds at an instant, and when the next
+    begins.
 
     Args:
         zone: IANA name.
@@ -156,7 +157,7 @@ class Timetable:
         )
 
     def _of_day(self, day: int) -> list[tuple[int, str]]:
-        """Which interval it is from when on, within a day of UTC."""
+        """The intervals of a day of UTC, each with the instant from which it holds."""
         known = self._known.get(day)
         if known is None:
             if len(self._known) >= _MAX_DAYS_KNOWN:
@@ -184,7 +185,7 @@ class Timetable:
         return {at for at in found if start <= at < end}
 
     def _jump(self, start: int, end: int) -> int | None:
-        """When within a day the clocks are set, if they are."""
+        """The instant of a day at which the clocks are set; None if they aren't."""
         before = local_time(start, self._zone).utcoffset()
         if local_time(end, self._zone).utcoffset() == before:
             return None

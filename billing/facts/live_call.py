@@ -10,7 +10,12 @@ from billing.facts.rate import Rate
 
 @dataclass(slots=True)
 class LiveCall:
-    """A call that isn't over, as the store keeps it."""
+    """The row of a call that isn't settled yet. Stamps are epoch milliseconds.
+
+    Args:
+        paid_seconds: talk time that the reservation pays for; None: without a limit.
+        facts: the CDR as far as it is known, as JSON.
+    """
 
     call_id: str
     account_id: int | None
@@ -24,10 +29,10 @@ class LiveCall:
     node: str = ""
     """The switch that admitted it; only that one ends it after a crash, unless it is dead."""
     answered_by: str | None = None
-    """What answered in the place of a person; None: one did, or nobody has yet."""
+    """The service that answered instead of a phone; None: a phone, or none yet."""
     trunk: str | None = None
-    """By which it was answered."""
+    """Name of the trunk that answered."""
     cost: Rate | None = None
-    """What that trunk charges us; None: unknown."""
+    """The rate by which that trunk charges us; None: unknown."""
     coverage: Coverage | None = None
     """Packages that may pay for it; None: only money does."""

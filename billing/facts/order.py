@@ -28,7 +28,7 @@ ORDER_TRANSITIONS: dict[str, frozenset[str]] = {
     REFUSED: frozenset(),
     CANCELLED: frozenset(),
 }
-"""From a state to those that may follow it; a supplier may be asked anew."""
+"""The states that may follow each state; a supplier may be asked anew."""
 
 POOL_KIND = "pool"
 """The kind of work that gives a number of the stock to an order that waits for one like it."""
@@ -59,20 +59,21 @@ class Offer:
 
     @property
     def id(self) -> str:
+        """The primary key: place, kind, supplier and documents."""
         place = f"{self.country}:{self.city or ''}:{self.kind}"
         return f"{place}:{self.supplier}:{self.documents}"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One number that somebody ordered.
+    """An order for one number.
 
     Args:
         id: becomes the rental's, so that connecting twice changes nothing.
         number: the one that was chosen from the stock, or the one that it became.
         monthly_micros: the price agreed on; a number of the pool that costs less is charged less.
         held_micros: what is reserved on the account for the first period.
-        ordered_at: whoever ordered first is served first; epoch milliseconds.
+        ordered_at: the earliest order is served first; epoch milliseconds.
         expected_from, expected_by: days of the operator's calendar (ISO), the last one included;
             None while documents are awaited.
         reference: the supplier's own id of it.
@@ -104,21 +105,22 @@ class Order:
 
     @property
     def is_open(self) -> bool:
+        """True until the order is connected, refused or cancelled."""
         return self.state in OPEN
 
     @property
     def place(self) -> str:
-        """As subscribers are told: the number if it is known."""
+        """The number if it is known, otherwise city and country, as subscribers are told."""
         return self.number or ", ".join(filter(None, (self.city, self.country)))
 
     def price_of(self, number: Number) -> int:
-        """What the first period of a number costs under this order."""
+        """Micros that the first period of a number costs under this order."""
         monthly = min(self.monthly_micros, number.monthly_micros)
         return fee(monthly, self.months, self.discount_percent)
 
 
 def fits(order: Order, number: Number) -> bool:
-    """Whether a number of the stock is what was ordered, at no higher price, and with no other
+    """True if a number of the stock is what was ordered, at no higher price and with no other
     documents."""
     return (
         order.state in (REQUESTED, SUBMITTED)

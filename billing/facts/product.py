@@ -1,4 +1,4 @@
-"""What is sold for a term: packages of calls, and services such as the conference."""
+"""Products sold for a term: packages of calls, and services such as the conference."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A product that somebody bought.
+    """A product that an account bought.
 
     Args:
         id: of the purchase, so that buying it again changes nothing.
@@ -94,12 +94,12 @@ class Subscription:
         return None if limit is None else max(0, limit - self.used_ms - self.held_ms)
 
     def covers(self, at: int) -> bool:
-        """Whether the present term, paid for, includes an instant."""
+        """True if the present term is paid for and includes the instant (epoch milliseconds)."""
         return self.state == ACTIVE and self.started_at <= at < self.ends_at
 
     @property
     def order(self) -> tuple[int, int, str]:
-        """Of several the first is used first: the heavier, then the one that ends sooner."""
+        """Sort key of the order of use: the heavier first, then the one that ends sooner."""
         return (-self.terms.weight, self.ends_at, self.id)
 
 
@@ -127,7 +127,7 @@ class Destinations:
         return frozenset(name for name, held in found.items() if held)
 
     def length_in(self, name: str, number: str) -> int:
-        """How many of a number's digits made it one of a set's; 0 if it isn't."""
+        """Length of the set's longest prefix of a number, in digits; 0 if it has none."""
         matched = 0
         for length in self._lengths:
             held = self._marks.get(number[:length], {}).get(name)
@@ -140,7 +140,7 @@ NO_SETS = Destinations()
 
 
 def in_scope(scope: Iterable[str], groups: frozenset[str], on_net: bool) -> bool:
-    """Whether a scope includes a call.
+    """True if a scope includes a call.
 
     Args:
         groups: the destination groups of the called number.

@@ -8,7 +8,8 @@ import msgspec
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """From an instant (epoch milliseconds) on a rate is another one: another interval begins."""
+    """A change of a rate during a call: from an instant on (epoch milliseconds) the rate of another
+    interval holds. Prices are micros of the tariff's currency."""
 
     at: int
     interval: str
@@ -52,7 +53,7 @@ class Rate:
 
     @property
     def free(self) -> bool:
-        """Whether no call costs anything, whenever it is answered."""
+        """True if no call costs anything, whenever it is answered."""
         return not (
             self.connect_fee_micros or self.per_minute_micros or self.minimum_micros
         ) and not any(
@@ -62,11 +63,11 @@ class Rate:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What there is one rate of in a tariff."""
+        """Prefix, interval and date; a tariff has one rate of each."""
         return self.prefix, self.interval, self.effective_from
 
     def change_at(self, at: int) -> Change:
-        """What becomes of a call when this rate begins to count."""
+        """The change of a call's rate when this one begins to hold."""
         return Change(
             at,
             self.interval,
@@ -79,7 +80,7 @@ class Rate:
         )
 
     def until(self, at: int) -> Rate:
-        """Without the changes of later."""
+        """The rate without the changes after an instant (epoch milliseconds)."""
         if not self.changes or self.changes[-1].at <= at:
             return self
         return replace(self, changes=tuple(change for change in self.changes if change.at <= at))

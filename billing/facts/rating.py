@@ -1,4 +1,4 @@
-"""What a call costs, and its inverse: how long a call an amount pays for.
+"""Rating: the price of a call, and its inverse, the longest call that an amount pays for.
 
 A call is billed in blocks from its answer on. When it comes into another interval of the tariff
 (night, weekend) each second costs what it costs in the interval in which it is, so that a block
@@ -37,6 +37,7 @@ class Part:
     increment_ms: int
 
     def until(self, end_ms: int) -> int:
+        """The part's end, or `end_ms` if that comes first; milliseconds since the answer."""
         return end_ms if self.end_ms is None else min(self.end_ms, end_ms)
 
 
@@ -171,7 +172,7 @@ def affordable_seconds(rate: Rate, budget_micros: int, answered_at: int = 0) -> 
 
 
 def _affordable_at_one_price(rate: Rate, money: int) -> int | None:
-    """As nearly every call asks it: without parts.
+    """The common case of :func:`affordable_seconds`: a rate that doesn't change during the call.
 
     p*b/60 rounds to at most m exactly when 2*p*b < 60*(2*m + 1)."""
     if rate.per_minute_micros == 0:

@@ -36,8 +36,8 @@ NOTICE = Term(24, "hours")
 TRIAL_TERM = Term(1, "hours")
 QUARANTINE_TERM = Term(90, "days")
 DOCUMENTS_TERM = Term(14, "days")
-"""How long a number is kept for somebody whose documents aren't approved yet, unless the operator
-set it otherwise; the approval itself takes a day or two."""
+"""The time for which a number is kept until documents are approved, unless the operator set it
+otherwise; the approval itself takes a day or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Number:
         documents: the class of documents that the supplier wants; "" for none.
         service: of an SMS number, whose message it is for.
         monthly_micros: the rent of a month; of an SMS number the price of its message.
-        account_id: who has it, or had it last while it rests.
+        account_id: the account that has it, or had it last while it is in quarantine.
         line: the number of the line at which it rings.
         until: when its state ends by itself; epoch milliseconds.
     """
@@ -71,7 +71,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Rental:
-    """A number that somebody rents.
+    """A number that an account rents.
 
     Args:
         id: of the order, so that ordering again changes nothing.
@@ -97,12 +97,13 @@ class Rental:
 
     @property
     def term(self) -> Term:
+        """The length of a period."""
         return Term(self.months, "months")
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Somebody waits for a number of this kind to appear in stock."""
+    """An account's place on the wait list for a number of this kind."""
 
     id: str
     account_id: int
@@ -113,7 +114,7 @@ class Wait:
 
 
 def fee(monthly_micros: int, months: int, discount_percent: int) -> int:
-    """What a period costs; rounded once, half up."""
+    """Micros that a period costs; rounded once, half up."""
     return round_half_up(monthly_micros * months * (100 - discount_percent), 100)
 
 
@@ -262,7 +263,7 @@ class WaitForNumber(SalesCommand[Wait]):
 
 @dataclass(frozen=True, slots=True)
 class AddNumbers(Command[list[Number]]):
-    """New numbers for the stock; answered by those that were told to somebody who waits. A number
+    """New numbers for the stock; answered by those that are new. A number
     that is there already is left as it is."""
 
     numbers: tuple[Number, ...]

@@ -78,7 +78,7 @@ class RatedCall:
     corrections: int
 
     def charge(self, rate: Rate) -> Charge:
-        """What it would cost by another rate, under the packages that paid for it then."""
+        """The price by another rate, under the packages that paid for the call then."""
         cdr = self.cdr
         return charge_covered(rate, self.coverage or NONE, cdr.duration_ms, cdr.answered_at or 0)
 
@@ -90,5 +90,5 @@ def rate_by(tariff: Tariff, cdr: Cdr, sets: Destinations) -> Rate | None:
 
 
 def correction_transaction(key: str, number: int) -> str:
-    """The transaction of a call's correction: one for each, whoever asks how often."""
+    """The transaction of a call's correction: one for each, however often it is asked for."""
     return f"rerate:{key}:{number}"

@@ -19,7 +19,7 @@ another could use."""
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What to hold, and what that pays for.
+    """A reservation, and the talk time that it pays for.
 
     Args:
         reserved_micros: the whole reservation of the call.
@@ -41,10 +41,10 @@ FREE = Slice(0, None, False)
 def first_slice(
     rate: Rate, available_micros: int | None, slice_seconds: int, at: int = 0
 ) -> Slice | None:
-    """What a call reserves before it rings; None if not even its first block can be paid.
+    """The reservation of a call before it rings; None if not even its first block can be paid.
 
     Args:
-        at: epoch milliseconds of the answer, or of now while nobody has answered.
+        at: epoch milliseconds of the answer, or of now while the call isn't answered.
     """
     wanted = max(slice_seconds, answered(rate, at).initial_increment_seconds)
     return _slice(rate, 0, wanted, available_micros, at)
@@ -58,7 +58,7 @@ def next_slice(
     slice_seconds: int,
     answered_at: int = 0,
 ) -> Slice | None:
-    """What the call reserves in all for another slice; None if there is nothing to be had.
+    """The whole reservation of a call with another slice; None if nothing more can be reserved.
 
     `available_micros` is what is free beside the call's own reservation.
     """

@@ -14,7 +14,7 @@ NOTICE_KIND = "notice"
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What buying came to."""
+    """The outcome of a purchase."""
 
     subscription: Subscription
     charged_micros: int
@@ -23,10 +23,10 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that a subscriber must be told; how is somebody else's business.
+    """A message that a subscriber must get; due work puts it into a mail.
 
     Args:
-        id: follows from the cause: nobody is told twice.
+        id: follows from the cause, so that no subscriber is told twice.
         what: package_ended, package_unpaid, ...
         about: the thing's name.
     """
@@ -40,7 +40,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Bonus:
-    """What was posted for a day."""
+    """The bonus that was posted for a day."""
 
     account_id: int
     day: str
@@ -92,8 +92,8 @@ class SetAutoRenew(SalesCommand[Subscription]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostBonus(SalesCommand[int]):
-    """What a day's incoming minutes come to; answered by the amount that is posted now. What was
-    posted for the day before is taken off, so that repeating it changes nothing.
+    """Post the bonus of a day's incoming minutes; answered by the micros that are posted now. An
+    earlier posting for the day is deducted, so that repeating it changes nothing.
 
     Args:
         day: ISO date in the operator's zone.
@@ -115,9 +115,9 @@ class PostBonus(SalesCommand[int]):
 
 @dataclass(frozen=True, slots=True)
 class MoveDue(Command[bool]):
-    """A work of nobody's account was done: it is due again, or never (None).
+    """Move a work on that belongs to no account: it is due again, or never (None).
 
-    Nothing happens when somebody else moved it already."""
+    Nothing happens if another process moved it already."""
 
     work: DueWork
     to: int | None
@@ -125,7 +125,7 @@ class MoveDue(Command[bool]):
 
 @dataclass(frozen=True, slots=True)
 class ScheduleWork(Command[None]):
-    """From now on the work of this key is due then, or never (None)."""
+    """Set when the work of this key is due; None removes it."""
 
     key: str
     work: DueWork | None
@@ -133,7 +133,7 @@ class ScheduleWork(Command[None]):
 
 @dataclass(frozen=True, slots=True)
 class EnsureWork(Command[None]):
-    """Have a work done that nobody has scheduled yet; one that is scheduled stays as it is."""
+    """Schedule a work unless one of its key is scheduled already."""
 
     work: DueWork
 
@@ -162,7 +162,7 @@ class DefineDestination(Command[int]):
 
 @dataclass(frozen=True, slots=True)
 class DefineBonus(Command[None]):
-    """What an incoming minute brings from a day on (ISO date), and when it is posted first."""
+    """Set the bonus of an incoming minute from a day on (ISO date), and the work that posts it."""
 
     currency: str
     day: str

@@ -23,7 +23,7 @@ MAX_PREFIX_DIGITS = 15
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a tariff says beside its rates.
+    """The terms of a tariff beside its rates.
 
     Args:
         zone: IANA name of the time zone whose clock decides about intervals.
@@ -66,7 +66,7 @@ class Tariff:
         self._table = RateTable(self._set_aside(rates))
         self._sets = tuple(word for word in self._table.words() if word.startswith(SET))
         self._is_plain = not (self._sets or self._by_interval or terms.fee_deductible)
-        """Whether the rate of the longest prefix is the call's, as it is."""
+        """True if the rate of the longest prefix is the call's without any change."""
 
     def _set_aside(self, rates: Iterable[Rate]) -> Iterator[Rate]:
         """Keep rates of intervals, let the others pass."""
@@ -155,7 +155,7 @@ Key = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class TariffDiff:
-    """What an import would change; the same prefix and date are compared."""
+    """The changes that an import would make; the same prefix and date are compared."""
 
     new: tuple[Rate, ...] = ()
     up: tuple[tuple[Rate, Rate], ...] = ()
@@ -193,7 +193,7 @@ def diff(old: Iterable[Rate], new: Iterable[Rate]) -> TariffDiff:
 
 
 def same_facts(rate: Rate, other: Rate | None) -> bool:
-    """Whether two rates say the same, whichever tariff they are of."""
+    """True if two rates say the same, whichever tariff they are of."""
     return other is not None and _facts(rate) == _facts(other)
 
 

@@ -25,7 +25,7 @@ ONE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class WalletRules:
-    """What may be done with a kind of wallet.
+    """The rules of a kind of wallet.
 
     Args:
         unit: what it counts, as the ledger names it; of money the account's own currency.
@@ -48,7 +48,8 @@ RULES: Mapping[str, WalletRules] = {
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """What is in a wallet, and what of it is held for texts; checked caches of ledger and holds."""
+    """A wallet's balance, and the part of it that is held for texts; checked caches of ledger and
+    holds."""
 
     account_id: int
     name: str
@@ -57,7 +58,7 @@ class Wallet:
 
     @property
     def available_micros(self) -> int:
-        """What can be spent or held."""
+        """Micros that can be spent or held."""
         return self.balance_micros - self.held_micros
 
 
@@ -71,7 +72,7 @@ class Offer:
     price_micros: int
 
     def is_dearer_than(self, other: Offer) -> bool:
-        """Whether a unit of this costs as much as one of the other, or more."""
+        """True if a unit of this costs as much as one of the other, or more."""
         return self.price_micros * other.units >= other.price_micros * self.units
 
 

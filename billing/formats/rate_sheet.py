@@ -37,7 +37,7 @@ _MILLISECOND = datetime(1970, 1, 1, 0, 0, 0, 1000) - datetime(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class LineError:
-    """What is wrong with a line of a file."""
+    """An error in a line of a file."""
 
     line: int
     message: str
@@ -60,7 +60,7 @@ class TariffImport:
 
 
 class _Broken(ValueError):
-    """What is wrong with a cell."""
+    """An error in a cell."""
 
 
 def read_csv(text: str, name: str, currency: str, zone: str = "UTC") -> TariffImport:
@@ -95,7 +95,7 @@ def read_csv(text: str, name: str, currency: str, zone: str = "UTC") -> TariffIm
 
 
 def _delimiter(text: str) -> str:
-    """What parts the cells of the header."""
+    """The delimiter of the header's cells."""
     first = text.partition("\n")[0]
     return max(",;\t", key=first.count)
 

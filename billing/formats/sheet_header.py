@@ -1,4 +1,4 @@
-"""Which column of a price list holds what: our own names, and those of carriers' rate sheets."""
+"""Columns of a price list by their headers: our own names, and those of carriers' rate sheets."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
 _MEANINGS = {name: meaning for meaning, names in _NAMES.items() for name in names}
 """Names without blanks, dots and strokes, to what they mean."""
 _DEFAULTS = {"destination": "", "connect_fee": "0"}
-"""What a carrier's sheet may leave out. Increments never: a wrong guess would be billed."""
+"""Columns that a carrier's sheet may leave out. Increments never: a wrong guess would be billed."""
 
 
 def read_header(cells: Sequence[str]) -> tuple[list[str], str | None]:
-    """What each column means, and what is wrong, if anything is."""
+    """The meaning of each column, and the errors of the header."""
     meanings: list[str] = []
     for cell in cells:
         meaning = _meaning(cell)
@@ -77,11 +77,12 @@ def _meaning(cell: str) -> str | None:
 
 
 LEAST_LETTERS = 5
-"""Of shorter names a slip of the pen may make another one."""
+"""Letters from which on a name is matched despite a typing error: a shorter one may become another
+name."""
 
 
 def _alike(name: str, known: str) -> bool:
-    """Whether one letter was left out, doubled or mistaken."""
+    """True if one letter was left out, doubled or mistaken."""
     if min(len(name), len(known)) < LEAST_LETTERS:
         return False
     return not _shortened(name).isdisjoint(_shortened(known))
@@ -107,7 +108,7 @@ def _given(column: str, meanings: Sequence[str]) -> bool:
 
 
 def is_carriers(meanings: Sequence[str]) -> bool:
-    """Whether the sheet has columns that only carriers' have."""
+    """True if the sheet has columns that only carriers' sheets have."""
     return not {"code", "rate", "increments", "group_start"}.isdisjoint(meanings)
 
 

@@ -152,11 +152,11 @@ def _total(items: Iterable[Item]) -> int:
 
 
 class _Sums:
-    """What was posted to accounts in the month, in the one before it, and since."""
+    """Sums of what was posted to accounts in the month, in the one before it, and since."""
 
     def __init__(self, connection: Connection, owners: Sequence[int], command: MakeBills) -> None:
         self._items: dict[tuple[int, bool], list[Item]] = {}
-        """By account, and whether of the month itself."""
+        """Items by account, and whether they are of the month itself."""
         self._later: dict[int, int] = {}
         self._add_entries(connection, owners, command)
         self._add_calls(connection, owners, command.before_at, command.starts_at, own=False)
@@ -227,7 +227,7 @@ class _Sums:
 
 
 class _Names:
-    """What entries are about: the product or the number that a transaction's id stands for."""
+    """Subjects of entries: the product or the number that a transaction's id stands for."""
 
     def __init__(self, connection: Connection, rows: Iterable[Any]) -> None:
         kinds = [(kind, _subject(transaction)) for _, _, kind, transaction, _ in rows]
@@ -303,6 +303,7 @@ def accounts_of(connection: Connection, owners: range) -> list[tuple[int, str, s
 
 
 def bill(connection: Connection, number: int) -> Bill | None:
+    """The bill of a number; None if there is none."""
     query = select(bills.c.content).where(bills.c.number == number)
     content = connection.execute(query).scalar_one_or_none()
     return None if content is None else _decode(content)

@@ -21,8 +21,8 @@ RECORD_ENTRIES = 20
 
 @dataclass(frozen=True, slots=True)
 class CdrFilter:
-    """Which CDRs: from and to (epoch milliseconds of setup, the end excluded), a number on either
-    side, a type, an account, a line, a direction; `after` is the setup and id of the last one of
+    """A filter of CDRs: from and to (epoch milliseconds of setup, the end excluded), a number on
+    either side, a type, an account, a line, a direction; `after` is the setup and id of the last one of
     the page before.
 
     Args:
@@ -146,4 +146,4 @@ _IN_INDEX_OF = {
     next(iter(index.columns)).name: {column.name for column in index.columns}
     for index in schema.cdrs.indexes
 }
-"""What the index that begins with a column has."""
+"""Columns of the index that begins with each column."""

@@ -1,4 +1,4 @@
-"""Who owes money, and since when: computed from balances, entries and bills, never kept."""
+"""Debts, computed from balances, entries and bills; they are never kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ money makes few."""
 
 
 def debts(connection: Connection) -> list[Debt]:
-    """Those of active accounts, by account."""
+    """The debts of active accounts, by account."""
     table = schema.accounts
     query = select(table).where(table.c.status == ACTIVE, table.c.balance_micros < 0)
     accounts = [schema.account_of(row) for row in connection.execute(query.order_by(table.c.id))]
@@ -28,8 +28,8 @@ def debts(connection: Connection) -> list[Debt]:
 
 
 def debt_of(connection: Connection, account: Account) -> Debt | None:
-    """What an account owes: what its balance is below its limit, and bills that it may pay later
-    but hasn't paid."""
+    """The debt of an account: the micros by which its balance is below its limit, and the bills
+    that it may pay later and hasn't paid; None without any."""
     limit = account.credit_limit_micros
     since: list[int] = []
     overdrawn = 0
@@ -45,7 +45,7 @@ def debt_of(connection: Connection, account: Account) -> Debt | None:
 
 
 def suspended(connection: Connection) -> list[Debt]:
-    """What accounts owe that the switch suspended."""
+    """The debts of accounts that the switch suspended."""
     owner, table = schema.accounts, suspensions_table
     query = select(owner).join(table, table.c.account_id == owner.c.id).order_by(owner.c.id)
     accounts = [schema.account_of(row) for row in connection.execute(query)]
@@ -67,7 +67,7 @@ def made_up(connection: Connection) -> list[Suspension]:
 
 
 def _overdrawn_since(connection: Connection, account: Account, limit: int) -> int:
-    """When the balance fell below the limit, for the last time."""
+    """The instant at which the balance last fell below the limit."""
     balance, since = account.balance_micros, account.created_at
     for at, amount in _newest_entries(connection, account.id):
         if balance + limit >= 0:
@@ -88,7 +88,7 @@ def _newest_entries(connection: Connection, account_id: int) -> Iterable[Any]:
 
 
 def _unpaid_bill(connection: Connection, account_id: int) -> tuple[int, int | None]:
-    """What is to be paid of bills, and when the oldest was made that isn't paid; payments pay what
+    """The unpaid sum of bills, and when the oldest unpaid one was made; payments pay what
     was owed first."""
     columns = schema.entries.c
     oldest: int | None = None

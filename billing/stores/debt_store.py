@@ -39,6 +39,7 @@ def load(connection: Connection, touched: Touched, sales: Sales) -> None:
 
 
 def write(connection: Connection, sales: Sales) -> None:
+    """Write the suspensions that a batch changed."""
     changes, table = sales.changes.suspensions, suspensions_table
     if not changes:
         return

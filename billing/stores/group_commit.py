@@ -1,7 +1,7 @@
 """One writer for everyone: commands queue, one transaction applies them, then all go on.
 
 While a batch is being written the next one gathers, so that the busier the switch is, the less a
-commit costs each call, and nobody waits for a disk alone.
+commit costs each call, and no command waits for a disk alone.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class GroupCommit:
         )
         self._on_accounts_changed = on_accounts_changed
         self.holders: dict[str, Callable[[Authorization], None]] = {}
-        """By call id, who is told that the call's reservation was cut in favour of another call of
-        its account. A call that isn't here any more needs not be told."""
+        """Callbacks by call id: told when the call's reservation was cut for another call of its
+        account. A call that has ended has none."""
         self.batches = 0
         self.commands = 0
 

@@ -50,8 +50,8 @@ def load(connection: Connection, touched: Touched, sales: Sales) -> None:
 
 
 def waiting(connection: Connection) -> list[Order]:
-    """Orders that a number of the stock may be for, who ordered first in front: of active accounts
-    that aren't overdrawn."""
+    """Orders that a number of the stock may be for, the earliest first: of active accounts that
+    aren't overdrawn."""
     columns, owner = schema.orders.c, accounts.c
     spent = owner.balance_micros + owner.credit_limit_micros < owner.reserved_micros
     query = (
@@ -65,6 +65,7 @@ def waiting(connection: Connection) -> list[Order]:
 
 
 def write(connection: Connection, sales: Sales) -> None:
+    """Write the orders that a batch changed."""
     table = schema.orders
     for key, order in sales.changes.orders.items():
         row = schema.row_of(table, order)
@@ -75,7 +76,7 @@ def write(connection: Connection, sales: Sales) -> None:
 
 
 def _define_offer(connection: Connection, _: Book, command: DefineOffer) -> bool:
-    """Whether there was one before."""
+    """Replace or withdraw an offer; True if there was one before."""
     table, key = schema.offers, command.offer.id
     had = connection.execute(delete(table).where(table.c.id == key)).rowcount > 0
     if not command.withdrawn:
@@ -104,12 +105,13 @@ def orders(
 
 
 def order(connection: Connection, key: str) -> Order | None:
+    """The order of an id; None if there is none."""
     row = connection.execute(select(schema.orders).where(schema.orders.c.id == key)).first()
     return None if row is None else Order(*row)
 
 
 def offers(connection: Connection) -> list[Offer]:
-    """What suppliers deliver on order, by place and price."""
+    """Offers of suppliers, by place and price."""
     columns = schema.offers.c
     query = select(*(column for column in columns if column.name != "id"))
     order = (columns.country, columns.city, columns.kind, columns.monthly_micros, columns.id)
@@ -117,7 +119,7 @@ def offers(connection: Connection) -> list[Offer]:
 
 
 def held(connection: Connection) -> dict[int, int]:
-    """What open orders hold of each account's money."""
+    """Micros that open orders hold of each account's money."""
     columns = schema.orders.c
     query = select(columns.account_id, func.sum(columns.held_micros)).group_by(columns.account_id)
     return {owner: int(total) for owner, total in connection.execute(query)}

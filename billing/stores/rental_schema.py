@@ -102,7 +102,7 @@ offers = Table(
     Column("days_from", Integer, nullable=False),
     Column("days_to", Integer, nullable=False),
 )
-"""What suppliers deliver on order."""
+"""Offers: kinds of numbers that suppliers deliver on order."""
 
 discounts = Table(
     "rental_discounts",
@@ -113,4 +113,5 @@ discounts = Table(
 
 
 def row_of(table: Table, fact: Any) -> dict[str, Any]:
+    """The row of a fact whose fields are named as the table's columns."""
     return {column.name: getattr(fact, column.name) for column in table.columns}

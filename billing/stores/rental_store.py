@@ -46,6 +46,7 @@ def load(connection: Connection, touched: Touched, sales: Sales) -> None:
 
 
 def load_numbers(connection: Connection, sales: Sales, numbers: Iterable[str]) -> None:
+    """Lock numbers and put them into the working set."""
     table = schema.numbers
     query = select(table).where(table.c.number.in_(sorted(numbers))).order_by(table.c.number)
     for row in connection.execute(query.with_for_update()):
@@ -53,7 +54,7 @@ def load_numbers(connection: Connection, sales: Sales, numbers: Iterable[str]) -
 
 
 def load_queue(connection: Connection, sales: Sales) -> None:
-    """Who a number that comes into stock may be for."""
+    """Put the open orders and the wait list into the working set."""
     sales.waiting_orders = order_store.waiting(connection)
     sales.waits = {row.id: Wait(*row) for row in connection.execute(select(schema.waits))}
 
@@ -66,6 +67,7 @@ def _rentals(connection: Connection, keys: set[str], owners: set[int]) -> list[R
 
 
 def write(connection: Connection, sales: Sales) -> None:
+    """Write the numbers, rentals and waits that a batch changed."""
     changes = sales.changes
     for key, number in changes.numbers.items():
         row, table = schema.row_of(schema.numbers, number), schema.numbers
@@ -175,12 +177,13 @@ def numbers(
 
 
 def number(connection: Connection, key: str) -> Number | None:
+    """A number of the inventory (E.164 with "+"); None if it isn't in it."""
     row = connection.execute(select(schema.numbers).where(schema.numbers.c.number == key)).first()
     return None if row is None else Number(*row)
 
 
 def every_number(connection: Connection) -> set[str]:
-    """Of the whole inventory."""
+    """The numbers of the whole inventory."""
     return set(connection.execute(select(schema.numbers.c.number)).scalars())
 
 
@@ -229,4 +232,5 @@ def waiting(
 
 
 def discounts(connection: Connection) -> dict[str, int]:
+    """Percents off, by "3 months", "5 numbers" and the like."""
     return {row.what: row.percent for row in connection.execute(select(schema.discounts))}

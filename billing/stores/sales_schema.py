@@ -101,29 +101,35 @@ _decode_product = msgspec.msgpack.Decoder(Product).decode
 
 
 def product_blob(product: Product) -> bytes:
+    """A product as it is stored."""
     return _encode(product)
 
 
 def product_of(blob: bytes) -> Product:
+    """The product of a stored blob."""
     return _decode_product(blob)
 
 
 def subscription_of(row: Any) -> Subscription:
+    """The subscription of a row."""
     facts = dict(row._mapping)
     return Subscription(**{**facts, "terms": product_of(facts["terms"])})
 
 
 def subscription_row(item: Subscription) -> dict[str, Any]:
+    """The row of a subscription."""
     row = {column.name: getattr(item, column.name) for column in subscriptions.columns}
     row["terms"] = product_blob(item.terms)
     return row
 
 
 def due_of(row: Any) -> DueWork:
+    """The work of a row."""
     return DueWork(row.kind, row.subject, row.account_id, row.due_at)
 
 
 def due_row(work: DueWork) -> dict[str, Any]:
+    """The row of a work."""
     return {
         "key": work.key,
         "kind": work.kind,
@@ -134,8 +140,10 @@ def due_row(work: DueWork) -> dict[str, Any]:
 
 
 def bonus_row(bonus: Bonus) -> dict[str, Any]:
+    """The row of a bonus."""
     return {column.name: getattr(bonus, column.name) for column in bonuses.columns}
 
 
 def notice_row(notice: Notice) -> dict[str, Any]:
+    """The row of a notice."""
     return {column.name: getattr(notice, column.name) for column in notices.columns}

@@ -1,4 +1,4 @@
-"""What is sold, in the database: loaded and written by the store inside its transaction."""
+"""Packages, bonuses, notices and due work in the database, inside the store's transaction."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def load(connection: Connection, touched: Touched, sales: Sales) -> None:
 
 
 def products(connection: Connection) -> dict[str, Product]:
+    """All products by name."""
     return {row.name: schema.product_of(row.facts) for row in connection.execute(_PRODUCTS)}
 
 
@@ -138,6 +139,7 @@ def _ensure(connection: Connection, book: Book, command: EnsureWork) -> None:
 
 
 def is_scheduled(connection: Connection, key: str) -> bool:
+    """True if a work of this key has a row."""
     table = schema.due_work
     return connection.execute(select(table.c.key).where(table.c.key == key)).first() is not None
 
@@ -197,7 +199,7 @@ DEFINITIONS: Definitions = {
 def subscriptions(
     connection: Connection, account_ids: Sequence[int] | None, ended: bool = False
 ) -> list[Subscription]:
-    """Those of some accounts, or of all (None); the ones that are over only if `ended`."""
+    """Subscriptions of some accounts, or of all (None); ended ones only if `ended`."""
     columns = schema.subscriptions.c
     query = select(schema.subscriptions).order_by(columns.account_id, columns.started_at)
     if account_ids is not None:
@@ -208,6 +210,7 @@ def subscriptions(
 
 
 def destinations(connection: Connection) -> dict[str, list[str]]:
+    """The prefixes of each destination set, by its name."""
     table, found = schema.destinations, dict[str, list[str]]()
     for name, prefix in connection.execute(select(table).order_by(table.c.name, table.c.prefix)):
         found.setdefault(name, []).append(prefix)
@@ -215,12 +218,14 @@ def destinations(connection: Connection) -> dict[str, list[str]]:
 
 
 def due(connection: Connection, until: int, limit: int) -> list[DueWork]:
+    """Works that are due by an instant (epoch milliseconds), the earliest first."""
     table = schema.due_work
     query = select(table).where(table.c.due_at <= until).order_by(table.c.due_at, table.c.key)
     return [schema.due_of(row) for row in connection.execute(query.limit(limit))]
 
 
 def due_of_kind(connection: Connection, kind: str, until: int, limit: int) -> list[DueWork]:
+    """Works of one kind that are due by an instant, the earliest first."""
     columns = schema.due_work.c
     mine = (columns.kind == kind) & (columns.due_at <= until)
     query = select(schema.due_work).where(mine).order_by(columns.due_at, columns.key)
@@ -228,27 +233,32 @@ def due_of_kind(connection: Connection, kind: str, until: int, limit: int) -> li
 
 
 def next_due(connection: Connection) -> int | None:
+    """The earliest instant at which a work is due; None without any."""
     return connection.execute(select(func.min(schema.due_work.c.due_at))).scalar_one_or_none()
 
 
 def bonus_rates(connection: Connection) -> list[tuple[str, str, int]]:
+    """(currency, ISO day from which it holds, micros a minute) of all bonus rates, by day."""
     query = select(schema.bonus_rates).order_by(schema.bonus_rates.c.day)
     return [(row[0], row[1], row[2]) for row in connection.execute(query)]
 
 
 def bonuses_of(connection: Connection, account_id: int) -> list[Bonus]:
+    """The bonuses of an account, by day."""
     columns = schema.bonuses.c
     query = select(schema.bonuses).where(columns.account_id == account_id).order_by(columns.day)
     return [Bonus(*row) for row in connection.execute(query)]
 
 
 def notices(connection: Connection, account_id: int) -> list[Notice]:
+    """The notices of an account, the oldest first."""
     columns = schema.notices.c
     query = select(schema.notices).where(columns.account_id == account_id)
     return [Notice(*row) for row in connection.execute(query.order_by(columns.at, columns.id))]
 
 
 def notice(connection: Connection, key: str) -> Notice | None:
+    """The notice of an id; None if there is none."""
     row = connection.execute(select(schema.notices).where(schema.notices.c.id == key)).first()
     return None if row is None else Notice(*row)
 

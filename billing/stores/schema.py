@@ -143,8 +143,8 @@ cdrs = Table(
 )
 """`rate`, `coverage` and `cost_rate` (what the trunk charges us by) are kept so that a price and a
 cost can be computed again long after tariffs and packages have changed. Type, direction and account
-stand in the indices of others, so that what somebody with very many calls had seldom or never is
-looked for in an index alone."""
+stand in the indices of others: a kind of call that an account with very many calls had seldom or
+never is looked for in an index alone."""
 
 _encode = msgspec.msgpack.encode
 _decode_rate = msgspec.msgpack.Decoder(Rate).decode
@@ -179,15 +179,17 @@ CDR_COLUMNS = ("id", *_CDR_FACTS, *_CDR_BLOBS)
 
 
 def account_of(row: Any) -> Account:
+    """The account of a row."""
     return Account(*row)
 
 
 def entry_of(row: Any) -> Entry:
+    """The ledger entry of a row."""
     return Entry(*row)
 
 
 def account_changes(account: Account) -> tuple[Any, ...]:
-    """Which account, and as it was known, stand last."""
+    """Parameters of an account's update; its id and the version that was loaded stand last."""
     return (
         account.name,
         account.balance_micros,
@@ -202,6 +204,7 @@ def account_changes(account: Account) -> tuple[Any, ...]:
 
 
 def change_row(change: Change) -> dict[str, Any]:
+    """The row of an account's change."""
     names = [column.name for column in account_changes_table.columns if column.name != "id"]
     return {name: getattr(change, name) for name in names}
 
@@ -210,6 +213,7 @@ entry_row: Callable[[Entry], tuple[Any, ...]] = attrgetter(*ENTRY_COLUMNS)
 
 
 def call_of(row: Any) -> LiveCall:
+    """The live call of a row, in the order of the table's columns."""
     call_id, account_id, rate, *rest = row
     rest[-1] = coverage_from_blob(rest[-1])
     rest[-2] = rate_from_blob(rest[-2])
@@ -217,6 +221,7 @@ def call_of(row: Any) -> LiveCall:
 
 
 def call_row(call: LiveCall) -> tuple[Any, ...]:
+    """The row of a live call, in the order of CALL_COLUMNS."""
     return (
         call.call_id,
         call.account_id,
@@ -236,7 +241,7 @@ def call_row(call: LiveCall) -> tuple[Any, ...]:
 
 
 def call_changes(call: LiveCall) -> tuple[Any, ...]:
-    """Which call stands last."""
+    """Parameters of a call's update; its id stands last."""
     return (
         call.reserved_micros,
         call.paid_seconds,
@@ -251,23 +256,27 @@ def call_changes(call: LiveCall) -> tuple[Any, ...]:
 
 
 def rate_blob(rate: Rate | None) -> bytes | None:
+    """A rate as it is stored."""
     return None if rate is None else _encode(rate)
 
 
 def rate_from_blob(blob: bytes | None) -> Rate | None:
+    """The rate of a stored blob."""
     return None if blob is None else _decode_rate(blob)
 
 
 def coverage_blob(coverage: Coverage | None) -> bytes | None:
+    """A coverage as it is stored."""
     return None if coverage is None else _encode(coverage)
 
 
 def coverage_from_blob(blob: bytes | None) -> Coverage | None:
+    """The coverage of a stored blob."""
     return None if blob is None else _decode_coverage(blob)
 
 
 def cdr_of(row: Any) -> Cdr:
-    """From a row with all columns of `cdrs`, by name."""
+    """The CDR of a row with all columns of `cdrs`, by name."""
     facts = {name: row[name] for name in _CDR_FACTS}
     facts["recovered"] = bool(facts["recovered"])
     media = row["media"]
@@ -280,6 +289,7 @@ def cdr_row(
     coverage: Coverage | None = None,
     cost: Rate | None = None,
 ) -> tuple[Any, ...]:
+    """The row of a CDR, in the order of CDR_COLUMNS; text from the wire is made storable."""
     facts = list(_cdr_facts(cdr))
     for position, length in _FROM_THE_WIRE:
         value = facts[position]

@@ -82,6 +82,7 @@ class Lookup:
         self._compiled: dict[tuple[str, int], _Compiled] = {}
 
     def rows(self, connection: Connection, keys: Sequence[Any]) -> list[Row]:
+        """The rows of some keys, in as few statements as MAX_KEYS lets."""
         found: list[Row] = []
         for start in range(0, len(keys), MAX_KEYS):
             found += self._part(connection, list(keys[start : start + MAX_KEYS]))

@@ -60,7 +60,7 @@ MAX_SHARING_CALLS = 200
 """Calls of an account whose reservations are looked at when one can't have a slice: bounds how long
 that takes. They are those that hold the most."""
 CONFLICT_RETRIES = 5
-"""How often a batch is decided anew because another process changed an account meanwhile."""
+"""Attempts at a batch whose accounts another process changes meanwhile."""
 
 ID_DIGITS = 9
 """Of an account's id that is searched for."""
@@ -113,6 +113,7 @@ class Store:
         metadata.create_all(self.engine)
 
     def close(self) -> None:
+        """Close all connections."""
         self.engine.dispose()
 
     # Writing
@@ -157,7 +158,7 @@ class Store:
         return StoreError(f"database {self._name}: {' '.join(str(_cause(error)).split())}")
 
     def _is_conflict(self, error: Exception) -> bool:
-        """Whether another process was in the way: a row that both wanted to write first, a
+        """True if another process was in the way: a row that both wanted to write first, a
         deadlock."""
         cause = _cause(error)
         if isinstance(cause, self._driver.IntegrityError):
@@ -167,6 +168,7 @@ class Store:
     # Reading
 
     def account(self, account_id: int) -> Account | None:
+        """The account of an id; None if there is none."""
         with self._reading() as connection:
             row = connection.execute(_ACCOUNTS.where(schema.accounts.c.id == account_id)).first()
         return None if row is None else schema.account_of(row)
@@ -240,7 +242,7 @@ class Store:
         return found
 
     def changes(self, account_id: int) -> list[Change]:
-        """Who changed what of an account, the oldest first."""
+        """The history of an account's changes, the oldest first."""
         table = schema.account_changes_table
         query = select(table).where(table.c.account_id == account_id).order_by(table.c.id)
         with self._reading() as connection:
@@ -257,7 +259,7 @@ class Store:
             return [schema.call_of(row) for row in connection.execute(query)]
 
     def nodes(self) -> dict[str, tuple[int, int]]:
-        """Which nodes have live calls: how many, and the newest proof that one of them lived
+        """Nodes with live calls: how many each has, and the newest proof that one of them lived
         (epoch milliseconds)."""
         columns = schema.live_calls.c
         query = select(columns.node, func.count(), func.max(columns.last_alive_at))
@@ -292,7 +294,7 @@ class Store:
 
 
 def recovery(calls: Iterable[LiveCall]) -> list[CloseCall]:
-    """What ends calls whose process died; it may be done twice, by two nodes at once."""
+    """Commands that end calls whose process died; two nodes may apply them at once."""
     return [CloseCall(call.call_id, recovered(call)) for call in calls]
 
 

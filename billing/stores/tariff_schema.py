@@ -91,19 +91,22 @@ RATE_FACTS = (
 
 
 def terms_blob(terms: Terms) -> bytes | None:
+    """Terms of a tariff as they are stored."""
     return None if terms == Terms() else _encode(terms)
 
 
 def terms_of(blob: bytes | None) -> Terms:
+    """The terms of a stored blob."""
     return Terms() if blob is None else _decode_terms(blob)
 
 
 def rate_of(row: Any, currency: str) -> Rate:
-    """From a row with the tariff's name and then RATE_FACTS."""
+    """The rate of a row that has the tariff's name and then RATE_FACTS."""
     tariff, *facts = row
     return Rate(tariff, **dict(zip(RATE_FACTS, facts, strict=True)), currency=currency)
 
 
 def rate_row(rate: Rate, tariff: str, version: int) -> dict[str, Any]:
+    """The row of a rate that a version of a tariff begins with."""
     row = {name: getattr(rate, name) for name in RATE_FACTS}
     return {"tariff": tariff, "since_version": version, "until_version": None, **row}

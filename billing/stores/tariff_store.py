@@ -89,7 +89,7 @@ def _undo(connection: Connection, book: Book, command: UndoTariff) -> Version:
 
 
 def before_last(connection: Connection, name: str) -> tuple[Version, Tariff] | None:
-    """What an undo would undo, and the tariff as it would be then."""
+    """The version that an undo would undo, and the tariff as it would be then."""
     target = undoable(versions(connection, name))
     if target is None:
         return None
@@ -99,7 +99,7 @@ def before_last(connection: Connection, name: str) -> tuple[Version, Tariff] | N
 
 
 def undoable(made: Sequence[Version]) -> tuple[Version, Version] | None:
-    """Of versions in their order, the one to go back to and the one that is undone by it."""
+    """The version to go back to and the one that is undone by it; None without any."""
     by_number = {version.version: version for version in made}
     stack: list[int] = []
     for version in made:
@@ -160,14 +160,14 @@ def _version(row: Any) -> Version:
 
 
 def versions(connection: Connection, name: str) -> list[Version]:
-    """The oldest first."""
+    """The versions of a tariff, the oldest first."""
     columns = schema.versions.c
     query = select(schema.versions).where(columns.tariff == name).order_by(columns.version)
     return [_version(row) for row in connection.execute(query)]
 
 
 def rates_of(connection: Connection, name: str, version: int | None = None) -> list[Rate]:
-    """Of the newest version (None), or as they were in another one."""
+    """Rates of the newest version (None), or of another one."""
     query = select(_R.tariff, *(_R[fact] for fact in schema.RATE_FACTS)).where(_R.tariff == name)
     if version is None:
         query = query.where(_R.until_version.is_(None))
@@ -201,7 +201,7 @@ def _in_turn(connection: Connection, name: str, currency: str) -> Iterator[Rate]
 
 
 def assignments(connection: Connection, accounts: Iterable[int] | None = None) -> list[Assignment]:
-    """Of some accounts, or of all (None), in the order in which they were made."""
+    """Assignments of some accounts, or of all (None), in the order in which they were made."""
     columns = schema.assignments.c
     query = select(
         columns.account_id, columns.line, columns.tariff, columns.from_at, columns.number

@@ -22,7 +22,7 @@ from billing.stores import (
 
 
 def differences(connection: Connection) -> list[Difference]:
-    """What doesn't add up; empty when all is right."""
+    """The differences found; empty when all is right."""
     return [
         *_verify_transactions(connection),
         *_verify_accounts(connection),
@@ -85,8 +85,8 @@ def _verify_prices(connection: Connection) -> list[Difference]:
 
 
 def _verify_costs(connection: Connection) -> list[Difference]:
-    """What trunks charge us is what their rates say. Records from before these were kept have none,
-    and are passed over."""
+    """Costs that differ from what the trunks' rates say. Records from before these were kept have
+    none, and are passed over."""
     found = []
     for call_id, leg, duration_ms, answered, cost, rate_blob in connection.execute(_COSTS):
         rate = schema.rate_from_blob(rate_blob)

@@ -96,6 +96,7 @@ def load(connection: Connection, touched: Touched, sales: Sales) -> None:
 
 
 def write(connection: Connection, sales: Sales) -> None:
+    """Write the wallets that a batch changed."""
     for (account_id, name), wallet in sales.changes.wallets.items():
         mine = (wallets.c.account_id == account_id) & (wallets.c.name == name)
         connection.execute(delete(wallets).where(mine))
@@ -111,6 +112,7 @@ def write(connection: Connection, sales: Sales) -> None:
 
 
 def of_accounts(connection: Connection, account_ids: Iterable[int]) -> list[Wallet]:
+    """The wallets of some accounts, by account and name."""
     wanted = sorted(set(account_ids))
     if not wanted:
         return []
@@ -119,7 +121,7 @@ def of_accounts(connection: Connection, account_ids: Iterable[int]) -> list[Wall
 
 
 def verify(connection: Connection) -> list[Difference]:
-    """What every wallet has, folded again from its entries, and what of it is held."""
+    """Differences between each wallet's row and the sums of its entries and holds."""
     held = hold_store.held_units(connection)
     sums = {book: int(total) for book, total in connection.execute(_HELD)}
     found = []

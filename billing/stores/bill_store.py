@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -31,6 +30,7 @@ from billing.stores import tax_store
 from billing.stores.definition import Definitions
 from billing.stores.paging import Page, newest_first
 from billing.stores.rental_schema import rentals
+from billing.stores.rows import NamedRow
 from billing.stores.sales_schema import subscriptions
 from billing.stores.sales_store import LONGEST_CALL_MS
 from billing.stores.schema import accounts, cdrs, entries, metadata
@@ -95,7 +95,9 @@ _ACCOUNTS = select(
 )
 
 
-def _bill(command: MakeBills, number: int, account: Any, before: Bill | None, sums: _Sums) -> Bill:
+def _bill(
+    command: MakeBills, number: int, account: NamedRow, before: Bill | None, sums: _Sums
+) -> Bill:
     own = sums.own(account.id)
     closing = account.balance_micros - sums.later(account.id)
     items = own
@@ -229,7 +231,7 @@ class _Sums:
 class _Names:
     """Subjects of entries: the product or the number that a transaction's id stands for."""
 
-    def __init__(self, connection: Connection, rows: Iterable[Any]) -> None:
+    def __init__(self, connection: Connection, rows: Iterable[NamedRow]) -> None:
         kinds = [(kind, _subject(transaction)) for _, _, kind, transaction, _ in rows]
         bought = sorted({key for kind, key in kinds if kind == "package"})
         rented = sorted({key for kind, key in kinds if kind == "rent"})
@@ -271,7 +273,7 @@ def _last_bills(connection: Connection, owners: Sequence[int]) -> dict[int, Bill
     return {owner: _decode(content) for owner, content in connection.execute(query)}
 
 
-def _row(bill: Bill) -> dict[str, Any]:
+def _row(bill: Bill) -> dict[str, object]:
     return {
         "number": bill.number,
         "account_id": bill.account_id,

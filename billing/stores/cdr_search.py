@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from string import ascii_lowercase
-from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Integer, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Integer, func, or_, select
 
 from billing.facts.cdr import Cdr
 from billing.stores import schema
+from billing.stores.rows import AnyColumn, Expression, NamedRow, Rows
 
 PROBED = 10_000
 """So many entries of an index are counted at most, to find the one that leaves the least to do: a
@@ -22,8 +22,8 @@ RECORD_ENTRIES = 20
 @dataclass(frozen=True, slots=True)
 class CdrFilter:
     """A filter of CDRs: from and to (epoch milliseconds of setup, the end excluded), a number on
-    either side, a type, an account, a line, a direction; `after` is the setup and id of the last one of
-    the page before.
+    either side, a type, an account, a line, a direction; `after` is the setup and id of the last
+    one of the page before.
 
     Args:
         newest_first: the latest setup stands first; `limit` then keeps the latest.
@@ -52,10 +52,10 @@ def find(connection: Connection, wanted: CdrFilter) -> list[Cdr]:
         at, _ = wanted.after
         wanted = replace(wanted, start=at if wanted.start is None else max(at, wanted.start))
     if wanted.number is None:
-        rows = connection.execute(_query(connection, wanted)).all()
+        rows: Sequence[NamedRow] = connection.execute(_query(connection, wanted)).all()
     else:
         # Two indices, two queries: one with OR would sort all that either finds.
-        found: dict[str, Any] = {}
+        found: dict[str, NamedRow] = {}
         for side in (_C.calling, _C.called):
             query = _query(connection, wanted, side)
             found.update((row.id, row) for row in connection.execute(query))
@@ -74,9 +74,7 @@ def of_call(connection: Connection, call_id: str) -> list[Cdr]:
     return [schema.cdr_of(row._mapping) for row in connection.execute(query)]
 
 
-def _query(
-    connection: Connection, wanted: CdrFilter, side: Column[Any] | None = None
-) -> Select[Any]:
+def _query(connection: Connection, wanted: CdrFilter, side: AnyColumn | None = None) -> Rows:
     within = list(_within(wanted))
     equal = list(_equal(wanted, side))
     best = _best(connection, equal, within)
@@ -102,7 +100,7 @@ def _within(wanted: CdrFilter) -> Iterator[ColumnElement[bool]]:
         yield _C.setup_at < wanted.end
 
 
-def _equal(wanted: CdrFilter, side: Column[Any] | None) -> Iterator[tuple[Column[Any], Any]]:
+def _equal(wanted: CdrFilter, side: AnyColumn | None) -> Iterator[tuple[AnyColumn, object]]:
     """Columns that have an index, those that usually leave the fewest records first."""
     if side is not None:
         yield side, wanted.number
@@ -118,9 +116,9 @@ def _equal(wanted: CdrFilter, side: Column[Any] | None) -> Iterator[tuple[Column
 
 def _best(
     connection: Connection,
-    equal: list[tuple[Column[Any], Any]],
+    equal: list[tuple[AnyColumn, object]],
     within: list[ColumnElement[bool]],
-) -> Column[Any] | None:
+) -> AnyColumn | None:
     """The column whose index leaves the least to do, for SQLite: it knows nothing of the values,
     and takes a type that half of the calls have for as rare as an account. None: the database
     chooses; PostgreSQL has statistics."""
@@ -136,7 +134,7 @@ def _best(
     return equal[min(works)[1]][0]
 
 
-def _by_no_index(column: Column[Any]) -> ColumnElement[Any]:
+def _by_no_index(column: AnyColumn) -> Expression:
     """The same value, in a form that no index has."""
     return column + 0 if isinstance(column.type, Integer) else column + ""
 

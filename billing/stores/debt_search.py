@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -12,6 +11,7 @@ from billing.facts.account import ACTIVE, Account
 from billing.facts.debt import Debt, Suspension
 from billing.stores import bill_store, schema
 from billing.stores.debt_store import suspensions_table
+from billing.stores.rows import NamedRow
 
 MAX_ENTRIES = 50_000
 """Entries of one account that are looked at for the beginning of its debt, newest first: who owes
@@ -76,7 +76,7 @@ def _overdrawn_since(connection: Connection, account: Account, limit: int) -> in
     return since
 
 
-def _newest_entries(connection: Connection, account_id: int) -> Iterable[Any]:
+def _newest_entries(connection: Connection, account_id: int) -> Iterable[NamedRow]:
     columns = schema.entries.c
     query = (
         select(columns.at, columns.amount_micros)

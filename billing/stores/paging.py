@@ -4,11 +4,13 @@ it stands, and nothing is left out or shown twice when rows are added meanwhile.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Select, or_, tuple_
+from sqlalchemy import ColumnElement, or_, tuple_
 
-Q = TypeVar("Q", bound=Select[Any])
+from billing.stores.rows import Expression, Rows
+
+Q = TypeVar("Q", bound=Rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Page:
     before: tuple[int | str, ...] | None = None
 
 
-def newest_first(query: Q, page: Page, *key: ColumnElement[Any]) -> Q:
+def newest_first(query: Q, page: Page, *key: Expression) -> Q:
     """A query's rows of a page.
 
     Args:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table
 
+from billing.stores.rows import NamedRow
 from billing.stores.schema import metadata
 
 numbers = Table(
@@ -112,6 +111,6 @@ discounts = Table(
 )
 
 
-def row_of(table: Table, fact: Any) -> dict[str, Any]:
+def row_of(table: Table, fact: NamedRow) -> dict[str, object]:
     """The row of a fact whose fields are named as the table's columns."""
     return {column.name: getattr(fact, column.name) for column in table.columns}

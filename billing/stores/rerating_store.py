@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -27,9 +26,11 @@ from billing.facts.authorization import BillingError
 from billing.facts.cdr import Cdr, leg_key
 from billing.facts.coverage import NONE, charge_covered
 from billing.facts.ledger import Difference
+from billing.facts.rate import Rate
 from billing.facts.rerating import Correction, CorrectPrice, RatedCall, correction_transaction
 from billing.stores import schema
 from billing.stores.definition import Definitions
+from billing.stores.rows import NamedRow
 from billing.stores.schema import metadata
 from billing.stores.statements import MAX_KEYS
 
@@ -80,7 +81,7 @@ def _correct(connection: Connection, book: Book, command: CorrectPrice) -> Corre
     return made
 
 
-def _trimmed(call: RatedCall, command: CorrectPrice) -> Any:
+def _trimmed(call: RatedCall, command: CorrectPrice) -> Rate:
     billed = call.charge(command.rate).billed_seconds
     return command.rate.until((call.cdr.answered_at or 0) + billed * 1000)
 
@@ -123,7 +124,7 @@ def rated_calls(
     return _with_corrections(connection, rows)
 
 
-def _with_corrections(connection: Connection, rows: Sequence[Any]) -> list[RatedCall]:
+def _with_corrections(connection: Connection, rows: Sequence[NamedRow]) -> list[RatedCall]:
     ids = [row.id for row in rows]
     query = select(corrections.c.cdr_id, corrections.c.number, corrections.c.price_micros)
     query = query.where(corrections.c.cdr_id.in_(ids)).order_by(corrections.c.number)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from sqlalchemy import (
     BigInteger,
@@ -20,6 +18,7 @@ from sqlalchemy import (
 from billing.facts.due import DueWork
 from billing.facts.product import Product, Subscription
 from billing.facts.sales import Bonus, Notice
+from billing.stores.rows import NamedRow
 from billing.stores.schema import metadata
 
 due_work = Table(
@@ -110,25 +109,25 @@ def product_of(blob: bytes) -> Product:
     return _decode_product(blob)
 
 
-def subscription_of(row: Any) -> Subscription:
+def subscription_of(row: NamedRow) -> Subscription:
     """The subscription of a row."""
     facts = dict(row._mapping)
     return Subscription(**{**facts, "terms": product_of(facts["terms"])})
 
 
-def subscription_row(item: Subscription) -> dict[str, Any]:
+def subscription_row(item: Subscription) -> dict[str, object]:
     """The row of a subscription."""
     row = {column.name: getattr(item, column.name) for column in subscriptions.columns}
     row["terms"] = product_blob(item.terms)
     return row
 
 
-def due_of(row: Any) -> DueWork:
+def due_of(row: NamedRow) -> DueWork:
     """The work of a row."""
     return DueWork(row.kind, row.subject, row.account_id, row.due_at)
 
 
-def due_row(work: DueWork) -> dict[str, Any]:
+def due_row(work: DueWork) -> dict[str, object]:
     """The row of a work."""
     return {
         "key": work.key,
@@ -139,11 +138,11 @@ def due_row(work: DueWork) -> dict[str, Any]:
     }
 
 
-def bonus_row(bonus: Bonus) -> dict[str, Any]:
+def bonus_row(bonus: Bonus) -> dict[str, object]:
     """The row of a bonus."""
     return {column.name: getattr(bonus, column.name) for column in bonuses.columns}
 
 
-def notice_row(notice: Notice) -> dict[str, Any]:
+def notice_row(notice: Notice) -> dict[str, object]:
     """The row of a notice."""
     return {column.name: getattr(notice, column.name) for column in notices.columns}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from billing.decisions.book import Book
 from billing.decisions.sales import Changes, Sales
@@ -27,6 +26,7 @@ from billing.facts.sales import (
 )
 from billing.stores import sales_schema as schema
 from billing.stores.definition import Definitions
+from billing.stores.rows import NamedRow, Row, Rows
 from billing.stores.schema import accounts, cdrs, coverage_from_blob, entries, live_calls
 
 LONGEST_CALL_MS = 2 * 86_400_000
@@ -315,11 +315,12 @@ def _verify_bonuses(connection: Connection) -> list[Difference]:
     ]
 
 
-def _sums(connection: Connection, query: Select[Any]) -> dict[int, int]:
-    return {key: int(total) for key, total in connection.execute(query)}
+def _sums(connection: Connection, query: Rows) -> dict[int, int]:
+    rows: Iterable[Row] = connection.execute(query)
+    return {key: int(total) for key, total in rows}
 
 
-def _fold(blobs: Iterable[Any], sums: dict[tuple[str, int], int]) -> None:
+def _fold(blobs: Iterable[NamedRow], sums: dict[tuple[str, int], int]) -> None:
     for (blob,) in blobs:
         coverage: Coverage | None = coverage_from_blob(blob)
         for cover in coverage.covers if coverage is not None else ():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -26,6 +25,7 @@ from billing.facts.coverage import Coverage
 from billing.facts.ledger import Entry
 from billing.facts.live_call import LiveCall
 from billing.facts.rate import Rate
+from billing.stores.rows import NamedRow, Row
 
 metadata = MetaData()
 
@@ -178,17 +178,17 @@ _CDR_FACTS = tuple(c.name for c in cdrs.columns if c.name not in ("id", *_CDR_BL
 CDR_COLUMNS = ("id", *_CDR_FACTS, *_CDR_BLOBS)
 
 
-def account_of(row: Any) -> Account:
+def account_of(row: NamedRow) -> Account:
     """The account of a row."""
     return Account(*row)
 
 
-def entry_of(row: Any) -> Entry:
+def entry_of(row: NamedRow) -> Entry:
     """The ledger entry of a row."""
     return Entry(*row)
 
 
-def account_changes(account: Account) -> tuple[Any, ...]:
+def account_changes(account: Account) -> Row:
     """Parameters of an account's update; its id and the version that was loaded stand last."""
     return (
         account.name,
@@ -203,16 +203,16 @@ def account_changes(account: Account) -> tuple[Any, ...]:
     )
 
 
-def change_row(change: Change) -> dict[str, Any]:
+def change_row(change: Change) -> dict[str, object]:
     """The row of an account's change."""
     names = [column.name for column in account_changes_table.columns if column.name != "id"]
     return {name: getattr(change, name) for name in names}
 
 
-entry_row: Callable[[Entry], tuple[Any, ...]] = attrgetter(*ENTRY_COLUMNS)
+entry_row: Callable[[Entry], Row] = attrgetter(*ENTRY_COLUMNS)
 
 
-def call_of(row: Any) -> LiveCall:
+def call_of(row: NamedRow) -> LiveCall:
     """The live call of a row, in the order of the table's columns."""
     call_id, account_id, rate, *rest = row
     rest[-1] = coverage_from_blob(rest[-1])
@@ -220,7 +220,7 @@ def call_of(row: Any) -> LiveCall:
     return LiveCall(call_id, account_id, None if rate is None else _decode_rate(rate), *rest)
 
 
-def call_row(call: LiveCall) -> tuple[Any, ...]:
+def call_row(call: LiveCall) -> Row:
     """The row of a live call, in the order of CALL_COLUMNS."""
     return (
         call.call_id,
@@ -240,7 +240,7 @@ def call_row(call: LiveCall) -> tuple[Any, ...]:
     )
 
 
-def call_changes(call: LiveCall) -> tuple[Any, ...]:
+def call_changes(call: LiveCall) -> Row:
     """Parameters of a call's update; its id stands last."""
     return (
         call.reserved_micros,
@@ -275,7 +275,7 @@ def coverage_from_blob(blob: bytes | None) -> Coverage | None:
     return None if blob is None else _decode_coverage(blob)
 
 
-def cdr_of(row: Any) -> Cdr:
+def cdr_of(row: NamedRow) -> Cdr:
     """The CDR of a row with all columns of `cdrs`, by name."""
     facts = {name: row[name] for name in _CDR_FACTS}
     facts["recovered"] = bool(facts["recovered"])
@@ -288,7 +288,7 @@ def cdr_row(
     rate: Rate | None,
     coverage: Coverage | None = None,
     cost: Rate | None = None,
-) -> tuple[Any, ...]:
+) -> Row:
     """The row of a CDR, in the order of CDR_COLUMNS; text from the wire is made storable."""
     facts = list(_cdr_facts(cdr))
     for position, length in _FROM_THE_WIRE:
@@ -298,7 +298,7 @@ def cdr_row(
     return cdr.id, *facts, media, rate_blob(rate), coverage_blob(coverage), rate_blob(cost)
 
 
-_cdr_facts: Callable[[Cdr], tuple[Any, ...]] = attrgetter(*_CDR_FACTS)
+_cdr_facts: Callable[[Cdr], Row] = attrgetter(*_CDR_FACTS)
 _FROM_THE_WIRE = tuple(
     (_CDR_FACTS.index(name), length)
     for name, length in (

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Executable, Select, bindparam
+from sqlalchemy import Connection, Dialect, Executable, bindparam
 
-Row = tuple[Any, ...]
+from billing.stores.rows import Expression, Parameters, Row, Rows
 
 MAX_KEYS = 512
 """Keys in one IN list; SQLite takes 32,766 parameters, older ones 999."""
@@ -31,7 +31,7 @@ class _Compiled:
     def __init__(self, statement: Executable, dialect: Dialect, names: Sequence[str]) -> None:
         compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         self.text: str = str(compiled)
-        self.arrange: Callable[[Row], Any] | None = None
+        self.arrange: Callable[[Row], Parameters] | None = None
         """To what the driver wants; None for a row that is so already."""
         wanted = compiled.positiontup
         if wanted is None:
@@ -39,7 +39,7 @@ class _Compiled:
         elif tuple(wanted) != tuple(names):
             self.arrange = itemgetter(*map(list(names).index, wanted))
 
-    def parameters(self, rows: Sequence[Row]) -> list[Any]:
+    def parameters(self, rows: Sequence[Row]) -> list[Parameters]:
         return list(rows) if self.arrange is None else list(map(self.arrange, rows))
 
 
@@ -76,19 +76,19 @@ class Lookup:
     """Rows whose column is one of some keys. No type of SQLAlchemy's changes their values, so a
     truth value may be a number."""
 
-    def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
+    def __init__(self, query: Rows, column: Expression) -> None:
         self._query = query
         self._column = column
         self._compiled: dict[tuple[str, int], _Compiled] = {}
 
-    def rows(self, connection: Connection, keys: Sequence[Any]) -> list[Row]:
+    def rows(self, connection: Connection, keys: Sequence[object]) -> list[Row]:
         """The rows of some keys, in as few statements as MAX_KEYS lets."""
         found: list[Row] = []
         for start in range(0, len(keys), MAX_KEYS):
             found += self._part(connection, list(keys[start : start + MAX_KEYS]))
         return found
 
-    def _part(self, connection: Connection, keys: list[Any]) -> Sequence[Row]:
+    def _part(self, connection: Connection, keys: list[object]) -> Sequence[Row]:
         """One IN list. Its length is a power of two, the last key repeated, so that a handful of
         texts does for all."""
         length = 1 << (len(keys) - 1).bit_length()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from billing.decisions.book import Book
 from billing.decisions.calls import recovered
@@ -87,7 +89,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self._name = _PASSWORD.sub(r"\1@", url.removeprefix("sqlite:///"))
         memory = url in ("sqlite://", "sqlite:///:memory:")
-        options: dict[str, Any] = {}
+        options: dict[str, object] = {}
         if memory:
             from sqlalchemy.pool import StaticPool
 
@@ -413,7 +415,7 @@ def _write(connection: Connection, book: Book) -> None:
         raise _Conflict
 
 
-def _set_up_sqlite(connection: Any, _record: Any) -> None:
+def _set_up_sqlite(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # the driver's own BEGIN would come too late (see below)
     cursor = connection.cursor()
     for pragma in (

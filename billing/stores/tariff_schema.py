@@ -3,8 +3,6 @@ as it was, with the version that closed it."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +17,7 @@ from sqlalchemy import (
 
 from billing.facts.rate import Rate
 from billing.facts.tariff import Terms
+from billing.stores.rows import NamedRow
 from billing.stores.schema import metadata
 
 tariffs = Table(
@@ -100,13 +99,13 @@ def terms_of(blob: bytes | None) -> Terms:
     return Terms() if blob is None else _decode_terms(blob)
 
 
-def rate_of(row: Any, currency: str) -> Rate:
+def rate_of(row: NamedRow, currency: str) -> Rate:
     """The rate of a row that has the tariff's name and then RATE_FACTS."""
     tariff, *facts = row
     return Rate(tariff, **dict(zip(RATE_FACTS, facts, strict=True)), currency=currency)
 
 
-def rate_row(rate: Rate, tariff: str, version: int) -> dict[str, Any]:
+def rate_row(rate: Rate, tariff: str, version: int) -> dict[str, object]:
     """The row of a rate that a version of a tariff begins with."""
     row = {name: getattr(rate, name) for name in RATE_FACTS}
     return {"tariff": tariff, "since_version": version, "until_version": None, **row}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
@@ -14,6 +13,7 @@ from billing.facts.rate import Rate
 from billing.facts.tariff import Tariff, Terms, Version, same_facts
 from billing.stores import tariff_schema as schema
 from billing.stores.definition import Definitions
+from billing.stores.rows import NamedRow
 
 _UNDO = "undo of version "
 PAGE = 10_000
@@ -154,7 +154,7 @@ def _newest(connection: Connection, name: str) -> Version | None:
     return None if row is None else _version(row)
 
 
-def _version(row: Any) -> Version:
+def _version(row: NamedRow) -> Version:
     name, version, currency, terms, made_at, note = row
     return Version(name, version, currency, schema.terms_of(terms), made_at, note)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, func, select
 
 from billing.facts.cdr import leg_key
 from billing.facts.coverage import charge_covered
@@ -19,6 +19,7 @@ from billing.stores import (
     schema,
     wallet_store,
 )
+from billing.stores.rows import Row, Rows
 
 
 def differences(connection: Connection) -> list[Difference]:
@@ -57,8 +58,9 @@ def _verify_accounts(connection: Connection) -> list[Difference]:
     return found
 
 
-def _sums(connection: Connection, query: Select[Any]) -> dict[int, int]:
-    return {account_id: int(total) for account_id, total in connection.execute(query)}
+def _sums(connection: Connection, query: Rows) -> dict[int, int]:
+    rows: Iterable[Row] = connection.execute(query)
+    return {account_id: int(total) for account_id, total in rows}
 
 
 def _verify_prices(connection: Connection) -> list[Difference]:

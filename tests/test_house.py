@@ -18,7 +18,7 @@ LONGER_FILES: dict[str, int] = {"rtp/control.py": 632}
 LONGER_FUNCTIONS: dict[str, int] = {}
 """Functions that still break the limit, and how long they may be; none may be added."""
 
-WRITTEN_ANY = 109
+WRITTEN_ANY = 26
 """Each that stays has its reason beside it. This number may only fall."""
 
 WITHOUT_DOCSTRING = {"sip": 36, "rtp": 75, "billing": 0}

@@ -209,6 +209,13 @@ class Nonces:
             return False
         return self.check(nonce.decode("ascii", "replace"), chosen, now, source) == "fresh"
 
+    def was_given(self, nonce: bytes, algorithm: bytes, source: str) -> bool:
+        """True if this nonce was given to `source` by us, at any time: it is there."""
+        chosen = _BY_NAME.get(algorithm.decode("ascii", "replace").upper() or "MD5")
+        if chosen is None:
+            return False
+        return self.check(nonce.decode("ascii", "replace"), chosen, 0.0, source) != "invalid"
+
     def _seal(self, stamp: str, algorithm: Algorithm, source: str) -> str:
         data = f"{stamp}{algorithm.value} {source}".encode("ascii")
         return hashlib.blake2s(data, key=self._key, digest_size=12).hexdigest()

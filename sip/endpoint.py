@@ -200,7 +200,9 @@ class Endpoint:
         now = self._loop.time()
         if self._edges.trusts(flow.remote[0]):
             flow = self._edges.behind(data, flow)
-        if self._guard is not None and not self._guard.admits(flow.peer[0], data, now):
+        if self._guard is not None and not self._guard.admits(
+            flow.peer[0], data, now, reliable=flow.reliable
+        ):
             return
         first = data[0]
         if first < _FIRST_LETTER and stun.is_stun(data):

@@ -1,7 +1,9 @@
 """Whose messages are read at all: buckets, bans, and what an answer may cost.
 
 Before a message is parsed, its source must have a token left; sources that go on all the same are
-blocked for a while, and scanners that say so themselves are never heard. Guessed passwords count
+blocked for a while, and scanners that say so themselves are never heard. A datagram's source can be
+forged: an address is barred only when what it did needs answers of ours to have arrived there, or
+so that credentials over a nonce that was given to it pass. Guessed passwords count
 for a line *and* a source, so that nobody can lock out a line's owner elsewhere. A source is
 *proven* once a right password came from it: it gets larger buckets and is never blocked as a whole,
 for behind its address may sit an office.
@@ -14,9 +16,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+
+from sip.guard_memory import Bucket, Failures, Pair, Source, make_room, source_key
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -33,19 +36,18 @@ MAX_TRUSTED = 10_000
 PROVEN_FACTOR = 8
 """An office behind one address has that many times a stranger's tokens."""
 PROVEN_SECONDS = 7_200.0
+REACHED_SECONDS = 300.0
+"""An answer to a challenge, or a connection, shows for so long that who sends from an address is
+there (return routability)."""
 FLOOD_SECONDS = 10.0
 FLOOD_FACTOR = 10
 """Who loses in ten seconds what a source may send in that many is no phone that repeats itself."""
 SPRAY_FACTOR = 5
 """So many times the guesses at one line, over all lines of a source."""
-FIRST_CREDIT_BYTES = 4_096
 MAX_CREDIT_BYTES = 65_536
 CREDIT_PER_SECOND = 64.0
 """A source that has proven nothing gets no more octets than it sends, but for these: whoever writes
 a victim's address on his datagrams gains nothing by us."""
-IDLE_SECONDS = 300.0
-"""What is known of a source that was silent for so long is forgotten."""
-_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,90 +89,6 @@ class Ban:
     until: float
 
 
-class _Bucket:
-    """Tokens that come back by time."""
-
-    __slots__ = ("at", "tokens")
-
-    def __init__(self, tokens: float, now: float) -> None:
-        self.tokens = tokens
-        self.at = now
-
-    def take(self, rate: float, burst: float, now: float) -> bool:
-        tokens = min(burst, self.tokens + (now - self.at) * rate)
-        self.at = now
-        self.tokens = tokens - 1.0 if tokens >= 1.0 else tokens
-        return tokens >= 1.0
-
-
-class _Failures:
-    """Wrong passwords in a window of time."""
-
-    __slots__ = ("count", "since")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.since = 0.0
-
-    def add(self, window: float, now: float) -> int:
-        if now - self.since > window:
-            self.count, self.since = 0, now
-        self.count += 1
-        return self.count
-
-    def recent(self, window: float, now: float) -> int:
-        return self.count if now - self.since <= window else 0
-
-
-class _Source:
-    """What is known of an address."""
-
-    __slots__ = (
-        "bucket",
-        "credit",
-        "credit_at",
-        "dropped",
-        "exempt",
-        "failures",
-        "key",
-        "proven_until",
-        "shut_until",
-        "window_at",
-    )
-
-    def __init__(self, key: str, exempt: bool, burst: float, now: float) -> None:
-        self.key = key
-        self.exempt = exempt
-        self.bucket = _Bucket(burst, now)
-        self.failures = _Failures()
-        self.proven_until = 0.0
-        self.shut_until = 0.0
-        self.dropped = 0
-        self.window_at = now
-        self.credit = float(FIRST_CREDIT_BYTES)
-        self.credit_at = now
-
-    def matters(self, now: float) -> bool:
-        """Whether forgetting it would change what it may do."""
-        held = max(self.proven_until, self.shut_until, self.bucket.at + IDLE_SECONDS)
-        return now < max(held, self.failures.since + IDLE_SECONDS)
-
-
-class _Pair:
-    """A line and a source."""
-
-    __slots__ = ("banned_until", "failures", "proven_until")
-
-    def __init__(self) -> None:
-        self.failures = _Failures()
-        self.proven_until = 0.0
-        self.banned_until = 0.0
-
-    def matters(self, now: float) -> bool:
-        held = max(self.proven_until, self.banned_until)
-        return now < max(held, self.failures.since + IDLE_SECONDS)
-
-
 @dataclass(slots=True)
 class GuardCounters:
     """Since the start."""
@@ -181,20 +99,33 @@ class GuardCounters:
     """Messages of sources that are blocked or banned."""
     refused_guesses: int = 0
     """Credentials that nobody looked at."""
+    scanned: int = 0
+    """Messages that said themselves that a scanner sent them."""
     withheld: int = 0
     """Answers that would have been more than what was asked with."""
 
 
 class Guard:
-    """All of it, in memory: a restart forgives."""
+    """All of it, in memory: a restart forgives.
 
-    def __init__(self, limits: GuardLimits, exempt: Iterable[Network] = ()) -> None:
+    Args:
+        answers_challenge: true if an unread message has credentials over a nonce, however old, that
+            was given to this host.
+    """
+
+    def __init__(
+        self,
+        limits: GuardLimits,
+        exempt: Iterable[Network] = (),
+        answers_challenge: Callable[[bytes, str], bool] | None = None,
+    ) -> None:
         self._limits = limits
+        self._answers_challenge = answers_challenge
         self._exempt = tuple(exempt)
         self._trusted: set[str] = set()
-        self._sources: dict[str, _Source] = {}
-        self._pairs: dict[tuple[str, str], _Pair] = {}
-        self._lines: dict[str, _Bucket] = {}
+        self._sources: dict[str, Source] = {}
+        self._pairs: dict[tuple[str, str], Pair] = {}
+        self._lines: dict[str, Bucket] = {}
         self._bans: dict[tuple[str, str | None], Ban] = {}
         self._news: list[Ban] = []
         self._keys: dict[str, str] = {}
@@ -204,24 +135,29 @@ class Guard:
 
     # Before parsing
 
-    def admits(self, host: str, data: bytes, now: float) -> bool:
-        """Whether a message from there is read."""
+    def admits(self, host: str, data: bytes, now: float, *, reliable: bool = False) -> bool:
+        """True if a message from this host is read; `reliable` if it came by a connection."""
         key = host if ":" not in host else self._network(host)
         source = self._sources.get(key) or self._meet(key, now)
         if source.exempt:
             return True
-        if source.shut_until > now:
+        if reliable:
+            source.reached_until = now + REACHED_SECONDS
+        if source.shut_until > now and not self._reopens(source, host, data):
             self.counters.shut_out += 1
             return False
         limits = self._limits
         factor = PROVEN_FACTOR if source.proven_until > now else 1
         rate, burst = limits.requests_per_second * factor, limits.burst * factor
-        if not source.bucket.take(rate, burst, now):
+        if not source.bucket.take(rate, burst, now) and not (
+            self._answers(host, data) and source.answers.take(rate, burst, now)
+        ):
             self._over_rate(source, now)
             return False
         if factor == 1 and self._scans(data):
-            self._shut(source, "scanner", limits.scanner_ban_seconds, now)
-            self.counters.shut_out += 1
+            self.counters.scanned += 1
+            if source.reached_until > now:
+                self._shut(source, "scanner", limits.scanner_ban_seconds, now)
             return False
         source.credit = min(MAX_CREDIT_BYTES, source.credit + len(data))
         return True
@@ -243,7 +179,20 @@ class Guard:
         source.credit = min(MAX_CREDIT_BYTES, credit) - len(data)
         return True
 
-    def _over_rate(self, source: _Source, now: float) -> None:
+    def _answers(self, host: str, data: bytes) -> bool:
+        return self._answers_challenge is not None and self._answers_challenge(data, host)
+
+    def _reopens(self, source: Source, host: str, data: bytes) -> bool:
+        """True if a message shows that its sender is at an address which others may have forged."""
+        if source.is_surely_shut or not self._answers(host, data):
+            return False
+        ban = self._bans.get((source.key, None))
+        if ban is not None:
+            self._lift(ban)
+        source.shut_until = 0.0
+        return True
+
+    def _over_rate(self, source: Source, now: float) -> None:
         self.counters.over_rate += 1
         if now - source.window_at > FLOOD_SECONDS:
             source.window_at, source.dropped = now, 0
@@ -261,7 +210,7 @@ class Guard:
 
     def prove(self, host: str, login: str, now: float) -> None:
         """A right password came from there."""
-        source = self._known(host) or self._meet(_key(host), now)
+        source = self._known(host) or self._meet(source_key(host), now)
         if source.exempt:
             return
         source.proven_until = now + PROVEN_SECONDS
@@ -271,10 +220,11 @@ class Guard:
 
     def fail(self, host: str, login: str, now: float) -> None:
         """A wrong password came from there; whether the line exists makes no difference."""
-        source = self._known(host) or self._meet(_key(host), now)
+        source = self._known(host) or self._meet(source_key(host), now)
         if source.exempt:
             return
         limits = self._limits
+        source.reached_until = now + REACHED_SECONDS  # its nonce was given to this host
         source.failures.add(limits.guess_window_seconds, now)
         pair = self._pair(source, login, now)
         if pair.failures.add(limits.guess_window_seconds, now) >= limits.guesses:
@@ -305,14 +255,14 @@ class Guard:
         limits = self._limits
         bucket = self._lines.get(login)
         if bucket is None:
-            bucket = self._lines[login] = _Bucket(limits.line_burst, now)
+            bucket = self._lines[login] = Bucket(limits.line_burst, now)
         return bucket.take(limits.line_requests_per_second, limits.line_burst, now)
 
     # Who is exempt
 
     def is_exempt(self, host: str) -> bool:
         source = self._known(host)
-        return source.exempt if source is not None else self._is_exempt(_key(host))
+        return source.exempt if source is not None else self._is_exempt(source_key(host))
 
     def set_exempt(self, networks: Iterable[Network]) -> None:
         """These networks, in the place of those of before, are never limited."""
@@ -321,7 +271,7 @@ class Guard:
 
     def trust(self, host: str) -> None:
         """Never limit this address: we call there ourselves."""
-        key = _key(host)
+        key = source_key(host)
         if key not in self._trusted and len(self._trusted) < MAX_TRUSTED:
             self._trusted.add(key)
             self._judge_again()
@@ -350,7 +300,7 @@ class Guard:
         Raises:
             ValueError: it is no address.
         """
-        key = source if "/" in source else _key(source)
+        key = source if "/" in source else source_key(source)
         lifted = [
             ban for ban in self._bans.values() if ban.source == key and login in (None, ban.login)
         ]
@@ -362,7 +312,7 @@ class Guard:
         del self._bans[ban.source, ban.login]
         source = self._sources.get(ban.source)
         if source is not None:
-            source.failures = _Failures()
+            source.failures = Failures()
             if ban.login is None:
                 source.shut_until = 0.0
                 source.dropped = 0
@@ -374,8 +324,9 @@ class Guard:
         news, self._news = self._news, []
         return news
 
-    def _shut(self, source: _Source, why: str, seconds: float, now: float) -> None:
+    def _shut(self, source: Source, why: str, seconds: float, now: float) -> None:
         source.shut_until = now + seconds
+        source.is_surely_shut = source.reached_until > now
         self._note(Ban(source.key, None, why, source.shut_until))
 
     def _note(self, ban: Ban) -> None:
@@ -388,7 +339,7 @@ class Guard:
 
     # What is known
 
-    def _known(self, host: str) -> _Source | None:
+    def _known(self, host: str) -> Source | None:
         return self._sources.get(host if ":" not in host else self._network(host))
 
     def _network(self, host: str) -> str:
@@ -397,22 +348,22 @@ class Guard:
         if key is None:
             if len(self._keys) >= MAX_KEYS:
                 self._keys.clear()
-            key = self._keys[host] = _key(host)
+            key = self._keys[host] = source_key(host)
         return key
 
-    def _meet(self, key: str, now: float) -> _Source:
+    def _meet(self, key: str, now: float) -> Source:
         """A source that wasn't seen lately."""
-        _make_room(self._sources, MAX_SOURCES, now)
-        source = _Source(key, self._is_exempt(key), self._limits.burst, now)
+        make_room(self._sources, MAX_SOURCES, now)
+        source = Source(key, self._is_exempt(key), self._limits.burst, now)
         self._sources[key] = source
         return source
 
-    def _pair(self, source: _Source, login: str, now: float) -> _Pair:
+    def _pair(self, source: Source, login: str, now: float) -> Pair:
         key = (source.key, login[:MAX_LOGIN])
         pair = self._pairs.get(key)
         if pair is None:
-            _make_room(self._pairs, MAX_PAIRS, now)
-            pair = self._pairs[key] = _Pair()
+            make_room(self._pairs, MAX_PAIRS, now)
+            pair = self._pairs[key] = Pair()
         return pair
 
     def forget(self, now: float) -> None:
@@ -426,31 +377,3 @@ class Guard:
     def __len__(self) -> int:
         """How many sources are remembered."""
         return len(self._sources)
-
-
-Key = TypeVar("Key")
-Known = TypeVar("Known", _Source, _Pair)
-
-
-def _make_room(known: dict[Key, Known], limit: int, now: float) -> None:
-    """Forget the oldest; what is proven or banned gets a second turn, as long as there is other."""
-    for _ in range(_TRIES):
-        if len(known) < limit:
-            return
-        key = next(iter(known))
-        oldest = known.pop(key)
-        if max(oldest.proven_until, _held(oldest)) > now:
-            known[key] = oldest
-    if len(known) >= limit:
-        del known[next(iter(known))]
-
-
-def _held(known: _Source | _Pair) -> float:
-    return known.shut_until if isinstance(known, _Source) else known.banned_until
-
-
-def _key(host: str) -> str:
-    """An IPv4 address as it is; of an IPv6 address the 64 bits that one customer has."""
-    if ":" not in host:
-        return str(ipaddress.ip_address(host))
-    return str(ipaddress.ip_network((host, 64), strict=False))

@@ -68,11 +68,12 @@ class Glance:
             return Precedence.DIALOG
         if method == b"INVITE" and self._emergency.match(data):
             return Precedence.EMERGENCY
-        if self._answers_challenge(data, source):
+        if self.answers_challenge(data, source):
             return Precedence.BEGUN
         return Precedence.CALL if method == b"INVITE" else Precedence.OTHER
 
-    def _answers_challenge(self, data: bytes, source: str) -> bool:
+    def answers_challenge(self, data: bytes, source: str) -> bool:
+        """True if a message has credentials over a nonce that `knows_nonce` knows."""
         if b"uthorization" not in data:
             return False  # the search by the full grammar takes ten times as long
         for found in _CREDENTIALS.finditer(data, 0, GLANCE_BYTES):

@@ -17,6 +17,7 @@ from sip.digest import Algorithm, DigestVerifier, Nonces
 from sip.endpoint import Endpoint
 from sip.flow import Address, Flow
 from sip.guard import Guard
+from sip.precedence import Glance
 from sip.registrar import Registrar, RegistrarLimits
 from sip.session_timer import SessionInterval
 from sip.transport.tls import Tls
@@ -179,9 +180,10 @@ def user_agent(
     return agent
 
 
-def guard(config: Config, books: Books) -> Guard:
+def guard(config: Config, books: Books, nonces: Nonces) -> Guard:
     exempt = exempt_networks(config, books.working_set.directory)
-    return Guard(config.guard.guard_limits(), exempt)
+    evidence = Glance(knows_nonce=nonces.was_given)
+    return Guard(config.guard.guard_limits(), exempt, evidence.answers_challenge)
 
 
 def registrar(config: Config) -> Registrar:

@@ -95,8 +95,8 @@ class Switch:
 
         self.recorder = rooms.recorder(config, machine)
         self.agent = rooms.user_agent(config, machine, network, self.recorder)
-        self.guard = rooms.guard(config, books)
         nonces = rooms.nonces(config, machine)
+        self.guard = rooms.guard(config, books, nonces)
         self._edges = Edges(config.sip.edges)
         self.endpoint = self._endpoint(network, nonces)
         self.registrar = rooms.registrar(config)

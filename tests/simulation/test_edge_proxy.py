@@ -138,6 +138,7 @@ def test_both_sides_of_a_call_are_heard(exchange):
 
 def test_a_scanner_behind_the_edge_is_banned_and_nobody_else(exchange):
     scanner = Beyond(exchange, SCANNER)
+    assert scanner.guess(ANA, "wrong") == 403  # so that it is really there
     scanner.say("OPTIONS", ANA, "User-Agent: friendly-scanner")
     assert scanner.listen() == []
     assert {ban.source for ban in exchange.switch.guard.bans(exchange.loop.time())} == {SCANNER[0]}

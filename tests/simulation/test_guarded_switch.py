@@ -191,9 +191,27 @@ def test_a_method_without_credentials_leads_nowhere(exchange, method):
 def test_a_scanner_hears_nothing(exchange):
     scanner = Stranger(exchange)
     scanner.say("OPTIONS", "100", "User-Agent: friendly-scanner")
+    assert scanner.listen() == []
+    assert scanner.guess("100", "wrong") == 403  # it hears us, so that nobody forged its address
+    scanner.say("OPTIONS", "100", "User-Agent: friendly-scanner")
     scanner.say("REGISTER", "100")
     assert scanner.listen() == []
-    assert exchange.switch.guard.counters.shut_out == 2
+    assert exchange.switch.guard.counters.shut_out == 1
+
+
+def test_a_forged_scanner_and_a_forged_flood_bar_no_registered_phone(exchange):
+    line(exchange)
+    phone, forger = Stranger(exchange, ("198.51.100.1", 5060)), Stranger(exchange)
+    phone.say("REGISTER", ANA, "Contact: <sip:x@198.51.100.1>")
+    (challenge,) = phone.listen()
+    forger.address = phone.address
+    forger.say("OPTIONS", "100", "User-Agent: friendly-scanner")
+    for _ in range(3_000):
+        forger.say("OPTIONS", "100")
+    exchange.switch.expire()
+    assert [facts["why"] for _, facts in exchange.log.warnings] == ["flood"]
+    phone.listen(0)
+    assert phone.answer(challenge, ANA, "secret") == 200
 
 
 # Floods

@@ -75,7 +75,7 @@ def test_a_proven_source_gets_more_and_is_never_blocked_as_a_whole():
 
 def test_a_scanner_that_says_so_is_never_heard_again():
     made = guard()
-    assert not made.admits(HOST, SCAN, 0.0)
+    assert not made.admits(HOST, SCAN, 0.0, reliable=True)
     assert not made.admits(HOST, OPTIONS, 3_599.0)
     assert made.admits(HOST, OPTIONS, 3_600.0)
     assert [ban.why for ban in made.news()] == ["scanner"]
@@ -101,6 +101,54 @@ def test_a_line_that_is_proven_there_cannot_be_shut_out_by_a_forged_scanner():
     made.prove(HOST, "ana", 0.0)
     assert made.admits(HOST, SCAN, 1.0)
     assert made.admits(HOST, OPTIONS, 1.0)
+
+
+def test_one_forged_datagram_bars_nobody():
+    made = guard()
+    assert not made.admits(HOST, SCAN, 0.0)
+    assert made.admits(HOST, OPTIONS, 0.0)
+    assert (made.bans(0.0), made.counters.scanned) == ([], 1)
+
+
+def test_a_scanner_that_has_answered_a_challenge_is_really_there():
+    made = guard()
+    made.fail(HOST, "ana", 0.0)
+    assert not made.admits(HOST, SCAN, 1.0)
+    assert not made.admits(HOST, OPTIONS, 2.0)
+    assert [ban.why for ban in made.bans(2.0)] == ["scanner"]
+
+
+ANSWER = b"REGISTER sip:a SIP/2.0\r\nAuthorization: nonce\r\n\r\n"
+
+
+def knowing(host):
+    """A guard that has given this host a nonce."""
+    return Guard(LIMITS, (), lambda data, source: (data, source) == (ANSWER, host))
+
+
+def test_a_forged_flood_is_over_for_who_answers_a_challenge_from_that_address():
+    made = knowing(HOST)
+    admitted(made, 500, 0.0)
+    assert not made.admits(HOST, OPTIONS, 1.0)
+    assert made.admits(HOST, ANSWER, 1.0)
+    assert made.bans(1.0) == []
+    other = knowing("192.0.2.10")
+    admitted(other, 500, 0.0)
+    assert not other.admits(HOST, ANSWER, 1.0)
+
+
+def test_forged_messages_cannot_use_up_the_place_of_answers_to_challenges():
+    made = knowing(HOST)
+    assert admitted(made, 30, 0.0) == 20
+    assert admitted(made, 30, 0.0, data=ANSWER) == 20
+
+
+def test_a_flood_by_a_connection_is_nobody_elses():
+    made = knowing(HOST)
+    for _ in range(500):
+        made.admits(HOST, OPTIONS, 0.0, reliable=True)
+    assert not made.admits(HOST, ANSWER, 1.0)
+    assert [ban.why for ban in made.bans(1.0)] == ["flood"]
 
 
 def guess(made, login, times, now=0.0, host=HOST):
@@ -151,7 +199,7 @@ def test_a_few_wrong_passwords_are_forgiven_by_a_right_one():
 def test_unban_lifts_what_was_banned():
     made = guard()
     guess(made, "ana", 20)
-    made.admits("192.0.2.10", SCAN, 0.0)
+    made.admits("192.0.2.10", SCAN, 0.0, reliable=True)
     assert [(ban.source, ban.login) for ban in made.bans(1.0)] == [
         ("192.0.2.10", None),
         (HOST, "ana"),

@@ -337,14 +337,15 @@ class Endpoint:
 
     def _send_datagram(self, data: bytes, flow: Flow) -> None:
         datagrams = self._datagrams.get(flow.local)
-        if datagrams is None:
+        if datagrams is None:  # a registration of a socket that is another's, or gone
+            self._loop.call_soon(self.failed, flow)
             return
         if self._guard is None or self._guard.may_answer(flow.peer[0], data, self._loop.time()):
             datagrams.sendto(data, flow.remote)
 
     def failed(self, flow: Flow) -> None:
         """Nothing can be sent by a flow."""
-        self._agent.transport_failed(flow, self._loop.time())
+        self._agent.transport_failed(flow.connection, self._loop.time())
         self.drain()
 
     # For connections

@@ -26,10 +26,17 @@ JOURNAL_SECONDS = 0.1
 
 
 class BindingKeeper:
-    """Keeps bindings over a restart."""
+    """Keeps bindings over a restart.
 
-    def __init__(self, store: DirectoryStore, loop: asyncio.AbstractEventLoop, log: Log) -> None:
+    Args:
+        node: this switch among several on one database.
+    """
+
+    def __init__(
+        self, store: DirectoryStore, node: str, loop: asyncio.AbstractEventLoop, log: Log
+    ) -> None:
         self._store = store
+        self._node = node
         self._loop = loop
         self._log = log
         self._changed: dict[str, tuple[Binding, ...]] = {}
@@ -60,7 +67,9 @@ class BindingKeeper:
         if not changed:
             return
         try:
-            await self._loop.run_in_executor(self._executor, self._store.save_bindings, changed)
+            await self._loop.run_in_executor(
+                self._executor, self._store.save_bindings, changed, self._node
+            )
         except SQLAlchemyError as error:
             self._log.error("registrations can't be kept", why=str(error))
             self._changed = {**changed, **self._changed}

@@ -135,7 +135,9 @@ class Server:
         )
         self._directory_store = DirectoryStore(self._store.engine)
         self._journal = JournalKeeper(config.journal_dir, self._loop, self._log)
-        self._bindings = BindingKeeper(self._directory_store, self._loop, self._log)
+        self._bindings = BindingKeeper(
+            self._directory_store, config.switch.node, self._loop, self._log
+        )
         self._resolver = Resolver(
             self._loop,
             lambda: reach_of(self.switch.endpoint.listening),
@@ -258,7 +260,8 @@ class Server:
         works = (first_work(epoch_ms(), zone), *first_looks(epoch_ms(), zone))
         self._store.apply([EnsureWork(work) for work in works])
         await self._media.start()
-        self.switch.restore(self._directory_store.bindings(time.time()))
+        node = self._config.switch.node
+        self.switch.restore(self._directory_store.bindings(time.time(), node))
         recent = ServiceStore(self._store.engine).recent_calls()
         self.switch.directory.restore_last_calls(recent)
         for listen in self._config.sip.listen:

@@ -120,6 +120,7 @@ bindings_table = Table(
     Column("instance", String(256)),
     Column("user_agent", String(256), nullable=False),
     Column("path", String, nullable=False),
+    Column("node", String(64), nullable=False, server_default=""),
 )
 
 settings_table = Table(
@@ -317,26 +318,39 @@ class DirectoryStore:
             _note_id(connection, trunk_id, _LAST_TRUNK)
             connection.execute(delete(trunks_table).where(trunks_table.c.id == trunk_id))
 
-    def bindings(self, now: float) -> list[Binding]:
-        """Those that haven't expired; `now` in epoch seconds."""
+    def bindings(self, now: float, node: str | None = None) -> list[Binding]:
+        """Those that haven't expired; `now` in epoch seconds.
+
+        Args:
+            node: the switch that the phones registered at; None: any. Bindings of the time before
+                nodes were kept are every node's.
+        """
         query = (
             select(bindings_table)
             .where(bindings_table.c.expires_at > now)
             .order_by(bindings_table.c.aor, bindings_table.c.registered_at)
         )
+        if node is not None:
+            query = query.where(bindings_table.c.node.in_(("", node)))
         with self._reading() as connection:
             return [_binding(row) for row in connection.execute(query)]
 
-    def save_bindings(self, by_aor: Mapping[str, Iterable[Binding]]) -> None:
-        """Replace all bindings of each address of record, in one transaction."""
+    def save_bindings(self, by_aor: Mapping[str, Iterable[Binding]], node: str = "") -> None:
+        """Replace all bindings that each address of record has at a node, in one transaction.
+
+        Those at other nodes stay, except for a Contact that has come to this one.
+        """
         if not by_aor:
             return
         # A phone may use one Contact on several flows; after a restart it tells them apart anew.
         unique = {(b.aor, b.contact): b for bindings in by_aor.values() for b in bindings}
-        rows = [row for row in map(_binding_row, unique.values()) if _fits(row)]
+        known = [_binding_row(binding) | {"node": node} for binding in unique.values()]
+        rows = [row for row in known if _fits(row)]
+        moved = [{"address": row["aor"], "uri": row["contact"]} for row in rows]
         with self._engine.begin() as connection:
-            connection.execute(_DELETE_BINDINGS, [{"address": aor} for aor in by_aor])
+            connection.execute(_DELETE_BINDINGS, [{"address": aor, "at": node} for aor in by_aor])
             if rows:
+                connection.execute(_DELETE_MOVED_BINDINGS, moved)
                 connection.execute(insert(bindings_table), rows)
 
     def caps(self, accounts: Sequence[int] | None = None) -> list[Caps]:
@@ -367,7 +381,13 @@ class DirectoryStore:
             connection.execute(insert(settings_table).values(name=name, value=value))
 
 
-_DELETE_BINDINGS = delete(bindings_table).where(bindings_table.c.aor == bindparam("address"))
+_DELETE_BINDINGS = delete(bindings_table).where(
+    bindings_table.c.aor == bindparam("address"),
+    bindings_table.c.node.in_(("", bindparam("at"))),
+)
+_DELETE_MOVED_BINDINGS = delete(bindings_table).where(
+    bindings_table.c.aor == bindparam("address"), bindings_table.c.contact == bindparam("uri")
+)
 
 
 _LAST_LINE = "highest id of removed lines"

@@ -174,6 +174,18 @@ def test_a_datagram_that_cannot_be_sent_fails_its_call_at_once():
     run(test())
 
 
+@pytest.mark.parametrize("beyond", [None, ("203.0.113.7", 5060)])
+def test_a_call_by_a_socket_that_is_not_ours_fails_at_once(beyond):
+    async def test():
+        a = await Station().listen("udp")
+        a.invite(Flow("udp", ("192.0.2.1", 5060), ("127.0.0.1", 5060), beyond=beyond))
+        await a.until(lambda: a.told() == ["Refused"])
+        assert a.events[0].status == 503
+        await a.close()
+
+    run(test())
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_port_in_use_is_named(transport):
     async def test():

@@ -610,6 +610,22 @@ class TestRegistrations:
         context.directory.save_bindings({kept.aor: []})
         assert context.directory.bindings(NOW / 1000) == []
 
+    def test_switches_on_one_database_keep_to_their_own(self, context: Context) -> None:
+        phone, other = self.binding(), self.binding(contact=b"sip:b@h")
+        store = context.directory
+
+        def at(node: str) -> set[bytes]:
+            return {binding.contact for binding in store.bindings(NOW / 1000, node)}
+
+        store.save_bindings({phone.aor: [phone]}, "one")
+        store.save_bindings({phone.aor: [other]}, "two")
+        assert (at("one"), at("two")) == ({phone.contact}, {other.contact})
+        assert len(store.bindings(NOW / 1000)) == 2
+        store.save_bindings({phone.aor: [phone, other]}, "two")  # the phone has moved there
+        assert (at("one"), at("two")) == (set(), {phone.contact, other.contact})
+        store.save_bindings({phone.aor: []}, "one")
+        assert at("two") == {phone.contact, other.contact}
+
     def test_they_are_listed(self, context: Context) -> None:
         accounts.account_add(context, "Ana")
         lines.line_add(context, "+995322000001", "Ana", "x")

@@ -138,12 +138,7 @@ class Server:
         self._bindings = BindingKeeper(
             self._directory_store, config.switch.node, self._loop, self._log
         )
-        self._resolver = Resolver(
-            self._loop,
-            lambda: reach_of(self.switch.endpoint.listening),
-            secrets.randbelow,
-            self._name_failed,
-        )
+        self._resolver = self._build_resolver()
         self._trunk_flows = ResolvedFlows(
             self._resolver,
             lambda: self.switch.endpoint.listening,
@@ -178,6 +173,14 @@ class Server:
         self._due = DueRound(self._context, self._reload, self.switch.accounts_changed, self._log)
         self._control = ControlServer(
             config.control_socket, self._dispatcher().perform, self._hub, check_watch
+        )
+
+    def _build_resolver(self) -> Resolver:
+        return Resolver(
+            self._loop,
+            lambda: reach_of(self.switch.endpoint.listening),
+            secrets.randbelow,
+            self._name_failed,
         )
 
     def _read_certificates(self) -> Tls | None:

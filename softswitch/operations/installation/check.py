@@ -35,6 +35,7 @@ from softswitch.operations.installation.check_media import (
     shared_ports_note,
     sound_ticks,
 )
+from softswitch.operations.installation.check_rules import rules_off
 from softswitch.operations.installation.setup import nonce_secret, opened
 from softswitch.operations.network.prompts import prompt_summary
 from softswitch.papers.pdf import MISSING
@@ -72,6 +73,7 @@ def check(config: Config) -> list[Row]:
         _messages(config),
         _mail(config),
         _papers(),
+        *rules_off(config),
     ]
     return rows
 

@@ -1,5 +1,6 @@
 """`softswitch init`: what follows from the country, and what is refused at once."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,27 @@ def test_every_country_with_telephones_has_a_currency_and_a_time_zone():
     known = set(countries.CURRENCY_OF)
     assert set(SUPPORTED_REGIONS) - known == {"AC", "TA"}  # islands of Saint Helena
     assert {country for country in known if not countries.time_zones(country)} <= {"BV", "HM"}
+
+
+def test_check_lists_the_rules_that_are_switched_off(folder, capsys):
+    assert run(["init"]) == 0
+    capsys.readouterr()
+
+    def off() -> list[str]:
+        run(["check", "-o", "json"])
+        rows = json.loads(capsys.readouterr().out)
+        return [row["check"] for row in rows if row["check"].startswith("rule: ")]
+
+    assert off() == [
+        "rule: cancelling idle lines",
+        "rule: suspending debtors",
+        "rule: parallel calls",
+        "rule: notices by mail",
+        "rule: bonus of incoming calls",
+    ]
+    assert run(["bonus", "set", "0.01"]) == 0
+    with (folder / "softswitch.toml").open("a") as file:
+        file.write('[lines]\nunused_after = "12 months"\n[debt]\nsuspend_after = "14 days"\n')
+        file.write('[conference]\nparallel_calls = "service"\n')
+    capsys.readouterr()
+    assert off() == ["rule: notices by mail"]

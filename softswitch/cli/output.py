@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Literal, TextIO
 
-from softswitch.control.values import Value, as_rows
+from softswitch.control.values import Row, Value, as_rows
 
 Format = Literal["table", "tsv", "json", "csv"]
 
@@ -37,6 +37,12 @@ def show(result: Value, form: Format, stream: TextIO | None = None) -> None:
         _show_rows(as_rows(result), form, stream)
     elif result is not None:
         stream.write(f"{cell_text(result)}\n")
+
+
+def narrowed(rows: Sequence[Mapping[str, Value]], columns: Sequence[str]) -> list[Row]:
+    """Rows with these columns alone; those that no row has are left out."""
+    known = {column for row in rows for column in row}
+    return [{name: row.get(name) for name in columns if name in known} for row in rows]
 
 
 def _show_record(record: Mapping[str, Value], form: Format, stream: TextIO) -> None:

@@ -15,6 +15,13 @@ cdrs = typer.Typer(help="Call detail records.", no_args_is_help=True)
 ledgers = typer.Typer(help="The ledger.", no_args_is_help=True)
 
 
+CDR_COLUMNS = (
+    "setup_at", "direction", "account", "calling", "called", "trunk", "duration_ms", "sip_status",
+    "price", "id",
+)  # fmt: skip
+"""What `cdr list` shows to people."""
+
+
 def add_to(root: typer.Typer) -> None:
     root.add_typer(cdrs, name="cdr")
     root.add_typer(ledgers, name="ledger")
@@ -49,6 +56,7 @@ def cdr_list(
         Literal["asterisk", "freeswitch", "acc", "cgrates"] | None,
         typer.Option("--format", help="As other programs write them."),
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every column, and not ten.")] = False,
 ) -> None:
     """CDRs, oldest first."""
     session = Session.of(context)
@@ -67,7 +75,10 @@ def cdr_list(
             newest=newest,
             before=before,
         )
-        show_rows(session, rows, xlsx)
+        if xlsx is None:
+            session.show_columns(rows, CDR_COLUMNS, every=every)
+        else:
+            show_rows(session, rows, xlsx)
         return
     text = session.perform(
         operations.records.cdr_export,

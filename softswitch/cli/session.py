@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import typer
 
     from softswitch.config.config import Config
-    from softswitch.control.values import Value
+    from softswitch.control.values import Row, Value
     from softswitch.operations.context import Context
     from softswitch.process.live import Live
 
@@ -139,6 +139,11 @@ class Session:
     def is_for_people(self) -> bool:
         """True if remarks beside the result are welcome on standard output."""
         return output.choose(self.output, sys.stdout) == "table"
+
+    def show_columns(self, rows: list[Row], columns: tuple[str, ...], *, every: bool) -> None:
+        """Show rows to people with these columns, or with every one; programs, which ask for JSON
+        or CSV, always get every one."""
+        self.show(rows if every or not self.is_plain else output.narrowed(rows, columns))
 
     @property
     def is_plain(self) -> bool:

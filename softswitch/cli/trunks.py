@@ -68,10 +68,22 @@ def add(
     )
 
 
+TRUNK_COLUMNS = (
+    "name", "target", "prefixes", "priority", "status", "health", "round_trip_ms", "lost_of_10",
+    "tariff", "max_calls",
+)  # fmt: skip
+"""What `trunk list` shows to people."""
+
+
 @app.command("list")
-def list_(context: typer.Context) -> None:
+def list_(
+    context: typer.Context,
+    every: Annotated[bool, typer.Option("--all", help="Every column, and not ten.")] = False,
+) -> None:
     """Every trunk; the running switch knows their health."""
-    Session.of(context).run(operations.trunks.trunk_list)
+    session = Session.of(context)
+    rows = session.perform(operations.trunks.trunk_list)
+    session.show_columns(rows, TRUNK_COLUMNS, every=every)
 
 
 @app.command()

@@ -83,7 +83,7 @@ class Endpoint:
         on_closed: called with the flow of a connection that is gone.
         patience: how long a connection may be silent because a registration or a dialog needs it,
             in seconds; None if nothing needs it.
-        guard: decides whose messages are read at all; None: everybody's.
+        guard: protects against floods, scanners and guessers; None: every message is read.
         tls: needed to listen on, and to call by, "tls" and "wss".
         origins: web pages that may open a WebSocket; None: all.
         emergency: numbers whose calls go first when it is busy.

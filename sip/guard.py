@@ -1,4 +1,4 @@
-"""Whose messages are read at all: buckets, bans, and what an answer may cost.
+"""Protection against floods, scanners and guessers: token buckets, bans, and limits of answers.
 
 Before a message is parsed, its source must have a token left; sources that go on all the same are
 blocked for a while, and scanners that say so themselves are never heard. A datagram's source can be
@@ -80,7 +80,7 @@ class GuardLimits:
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """Somebody whose messages aren't read, or whose passwords aren't looked at."""
+    """An address whose messages aren't read, or whose passwords for a line aren't looked at."""
 
     source: str
     login: str | None
@@ -98,7 +98,7 @@ class GuardCounters:
     shut_out: int = 0
     """Messages of sources that are blocked or banned."""
     refused_guesses: int = 0
-    """Credentials that nobody looked at."""
+    """Credentials that weren't looked at."""
     scanned: int = 0
     """Messages that said themselves that a scanner sent them."""
     withheld: int = 0
@@ -163,8 +163,8 @@ class Guard:
         return True
 
     def may_answer(self, host: str, data: bytes, now: float) -> bool:
-        """Whether a datagram may go there: not when it answers somebody who has proven nothing and
-        would get more than he sent."""
+        """True if a datagram may go there: an address that has proven nothing gets no more octets
+        than it sent."""
         source = self._known(host)
         if source is None or source.exempt or source.proven_until > now:
             return True
@@ -202,7 +202,7 @@ class Guard:
             self._shut(source, "flood", self._limits.block_seconds, now)
 
     def _scans(self, data: bytes) -> bool:
-        """Whether a message says that a scanner sent it."""
+        """True if a message says that a scanner sent it."""
         found = _PLAIN_USER_AGENT.search(data) or _USER_AGENT.search(data, 0, GLANCE_BYTES)
         return found is not None and self._scanner.search(found[1]) is not None
 
@@ -233,7 +233,7 @@ class Guard:
             self._note(Ban(source.key, login, "guessed passwords", pair.banned_until))
 
     def may_try(self, host: str, login: str, now: float) -> bool:
-        """Whether a password from there for this line is looked at."""
+        """True if a password from there for this line is looked at."""
         source = self._known(host)
         if source is None or source.exempt:
             return True
@@ -249,7 +249,7 @@ class Guard:
         return True
 
     def line_admits(self, host: str, login: str, now: float) -> bool:
-        """Whether an authenticated line may have this request served."""
+        """True if an authenticated line may have this request served."""
         if self.is_exempt(host):
             return True
         limits = self._limits
@@ -320,7 +320,7 @@ class Guard:
             self._pairs.pop((ban.source, ban.login), None)
 
     def news(self) -> list[Ban]:
-        """Bans since the last time that somebody asked."""
+        """Bans since the last call."""
         news, self._news = self._news, []
         return news
 

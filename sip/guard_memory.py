@@ -90,7 +90,7 @@ class Source:
         self.credit_at = now
 
     def matters(self, now: float) -> bool:
-        """Whether forgetting it would change what it may do."""
+        """True if forgetting it would change what it may do."""
         held = max(self.proven_until, self.shut_until, self.bucket.at + IDLE_SECONDS)
         return now < max(held, self.failures.since + IDLE_SECONDS)
 

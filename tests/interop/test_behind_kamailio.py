@@ -13,27 +13,35 @@ from switchboard import BEKA, CIRA, HERE, free_ports, until
 MODULES = sorted(Path("/usr/lib").glob("**/kamailio/modules"))
 
 
+@contextlib.contextmanager
+def kamailio(tmp_path, port, switch_port, host="127.0.0.1"):
+    """Kamailio in front of a switch on 127.0.0.1."""
+    if shutil.which("kamailio") is None or not MODULES:
+        pytest.skip("Kamailio isn't installed (Debian package kamailio)")
+    text = (HERE / "kamailio.cfg").read_text()
+    named = {"EDGE_HOST": host, "EDGE_PORT": port, "SWITCH_PORT": switch_port,
+             "MODULES": MODULES[0]}  # fmt: skip
+    for name, value in named.items():
+        text = text.replace(name, str(value))
+    (tmp_path / "kamailio.cfg").write_text(text)
+    with open(tmp_path / "kamailio.log", "w") as log:
+        process = subprocess.Popen(
+            ["kamailio", "-f", str(tmp_path / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "8",
+             "-Y", str(tmp_path)],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+        until(lambda: f":{port:04X}" in Path("/proc/net/udp").read_text(), "Kamailio listens")
+        yield
+        process.terminate()
+        process.wait(10)
+
+
 @pytest.fixture
 def edge(board, tmp_path):
     """The port of a Kamailio in front of the switch."""
-    if shutil.which("kamailio") is None or not MODULES:
-        pytest.skip("Kamailio isn't installed (Debian package kamailio)")
     (port,) = free_ports(1)
-    text = (HERE / "kamailio.cfg").read_text()
-    for name, value in (("EDGE_PORT", port), ("SWITCH_PORT", board.port), ("MODULES", MODULES[0])):
-        text = text.replace(name, str(value))
-    (tmp_path / "kamailio.cfg").write_text(text)
-    log = open(tmp_path / "kamailio.log", "w")  # noqa: SIM115 - closed below
-    process = subprocess.Popen(
-        ["kamailio", "-f", str(tmp_path / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "8",
-         "-Y", str(tmp_path)],
-        stdout=log, stderr=log,
-    )  # fmt: skip
-    until(lambda: f":{port:04X}" in Path("/proc/net/udp").read_text(), "Kamailio listens")
-    yield port
-    process.terminate()
-    process.wait(10)
-    log.close()
+    with kamailio(tmp_path, port, board.port):
+        yield port
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def invoice(context: typer.Context, bill: Bill, file: File, language: Language =
 
 @papers.command()
 def act(context: typer.Context, bill: Bill, file: File, language: Language = None) -> None:
-    """Write the act that a bill's services were rendered."""
+    """Write the act of service of a bill."""
     _write_bill(context, bill, "act", file, language)
 
 

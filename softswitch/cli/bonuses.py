@@ -27,7 +27,7 @@ def set_(
         str | None, typer.Option(help="ISO 4217. Default: the switch's own.")
     ] = None,
 ) -> None:
-    """Set what a minute brings, from today on. What a day brought is posted at midnight."""
+    """Set the bonus for a minute, from today on. Each day's bonus is posted at midnight."""
     Session.of(context).run(operations.bonuses.bonus_set, amount=amount, currency=currency)
 
 

@@ -14,7 +14,9 @@ from softswitch.control.values import as_rows
 
 calls = typer.Typer(help="Calls that are under way.", no_args_is_help=True)
 registrations = typer.Typer(help="Phones that can be reached.", no_args_is_help=True)
-subscriptions = typer.Typer(help="Lamps of phones, and what they show.", no_args_is_help=True)
+subscriptions = typer.Typer(
+    help="Subscriptions of phones: lamps and message indicators.", no_args_is_help=True
+)
 explanations = typer.Typer(help="What the switch would do, and why.", no_args_is_help=True)
 
 CallId = Annotated[str, typer.Argument(metavar="ID")]

@@ -10,7 +10,9 @@ from softswitch.cli import operations
 from softswitch.cli.paging import Before, Limit, OfAccount, OfLine
 from softswitch.cli.session import Session
 
-app = typer.Typer(help="Call completion: who waits for whom.", no_args_is_help=True)
+app = typer.Typer(
+    help="Call completion: callers who wait for a busy or absent line.", no_args_is_help=True
+)
 
 
 def add_to(root: typer.Typer) -> None:

@@ -37,7 +37,7 @@ def upload(
     expires_on: Annotated[str | None, typer.Option(metavar="DATE", help="Its last day.")] = None,
     by: By = "operator",
 ) -> None:
-    """Bring a document; it waits for its review."""
+    """Upload a document for review."""
     try:
         content = base64.b64encode(file.read_bytes()).decode("ascii")
     except OSError as error:
@@ -62,7 +62,7 @@ def list_(
     before: BeforeId = None,
     search: Search = None,
 ) -> None:
-    """Documents, and what became of them."""
+    """Documents and their states."""
     Session.of(context).run(
         operations.documents.document_list,
         account=account,

@@ -17,7 +17,8 @@ app = typer.Typer(help="Greetings of lines: WAV, PCM, 8 kHz, 16 bit, mono.", no_
 
 File = Annotated[Path, typer.Argument(metavar="FILE.wav")]
 Greeting = Annotated[
-    str, typer.Argument(metavar="GREETING", help="Its name, or how only its id begins.")
+    str,
+    typer.Argument(metavar="GREETING", help="Its name, its id or the unique beginning of its id."),
 ]
 
 
@@ -31,10 +32,10 @@ def upload(
     number: Number,
     file: File,
     name: Annotated[
-        str | None, typer.Option(help="By which it is chosen. Default: the file's name.")
+        str | None, typer.Option(help="The name to choose it by. Default: the file's name.")
     ] = None,
     convert: Annotated[
-        bool, typer.Option("--convert", help="Make whatever can be read as sound right first.")
+        bool, typer.Option("--convert", help="Convert the file first, whatever format it has.")
     ] = False,
     choose: Annotated[bool, typer.Option("--choose", help="Play it from now on.")] = False,
 ) -> None:
@@ -59,7 +60,7 @@ def convert(
     file: File,
     to: Annotated[Path, typer.Argument(metavar="RESULT.wav")],
 ) -> None:
-    """Make a file that can be uploaded of whatever can be read as sound."""
+    """Convert a sound file to one that can be uploaded."""
     data = read_sound(file, convert=True)
     write_file(to, data)
     Session.of(context).show({"file": str(to), "octets": len(data)})

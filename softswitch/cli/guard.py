@@ -9,7 +9,7 @@ import typer
 from softswitch.cli import operations
 from softswitch.cli.session import Session
 
-app = typer.Typer(help="Guard: bans, and what was turned away.", no_args_is_help=True)
+app = typer.Typer(help="Guard: bans and refused messages.", no_args_is_help=True)
 
 
 def add_to(root: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def list_(context: typer.Context) -> None:
 
 @app.command()
 def show(context: typer.Context) -> None:
-    """How much was turned away since the start, by reason."""
+    """How many messages were refused since the start, by reason."""
     session = Session.of(context)
     session.show(session.perform_in_switch(operations.live.guard_show))
 

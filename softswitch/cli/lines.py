@@ -200,7 +200,7 @@ def set_service(
 def clear_service(
     context: typer.Context, number: Number, service: Service, pin: Pin = None
 ) -> None:
-    """Forget what a service was given: it stands as for a new line."""
+    """Reset a service to what it is for a new line."""
     Session.of(context).run(
         operations.services.line_service_clear, number=number, service=service, pin=pin
     )

@@ -27,7 +27,7 @@ def list_(
     before: BeforeId = None,
     search: Search = None,
 ) -> None:
-    """The newest mails, and what became of them."""
+    """The newest mails and their states."""
     Session.of(context).run(
         operations.mails.mail_list, state=state, limit=limit, before=before, search=search
     )

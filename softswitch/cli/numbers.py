@@ -265,7 +265,7 @@ def _free_name(session: Session, line: str, name: str) -> str:
 
 @numbers.command()
 def restore(context: typer.Context, number: Number, line: RingsAt) -> None:
-    """Give a number that rests back to who had it."""
+    """Give a number in quarantine back to the account that had it."""
     Session.of(context).run(operations.numbers.number_restore, number=number, line=line)
 
 
@@ -322,7 +322,7 @@ def order(
 def list_rentals(
     context: typer.Context,
     account: Annotated[str | None, typer.Option(help="Id or name.")] = None,
-    ended: Annotated[bool, typer.Option("--ended", help="Also what is over.")] = False,
+    ended: Annotated[bool, typer.Option("--ended", help="Also those that have ended.")] = False,
 ) -> None:
     """Rentals: until when each is paid, and what is owed."""
     Session.of(context).run(operations.numbers.rental_list, account=account, ended=ended)

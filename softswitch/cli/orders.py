@@ -61,7 +61,7 @@ def list_(
     late: Annotated[bool, typer.Option("--late", help="Only those past their day.")] = False,
     closed: Annotated[bool, typer.Option("--closed", help="Also those that are over.")] = False,
 ) -> None:
-    """Orders that go on, who ordered first in front."""
+    """Open orders, the oldest first."""
     Session.of(context).run(operations.orders.order_list, account=account, late=late, closed=closed)
 
 

@@ -81,7 +81,7 @@ def list_(context: typer.Context) -> None:
 
 @packages.command()
 def withdraw(context: typer.Context, name: Name) -> None:
-    """Sell and renew a product no more."""
+    """Stop selling and renewing a product."""
     Session.of(context).run(operations.packages.package_withdraw, name=name)
 
 
@@ -115,7 +115,7 @@ def buy(
 def show(
     context: typer.Context,
     account: Account,
-    ended: Annotated[bool, typer.Option("--ended", help="Also what is over.")] = False,
+    ended: Annotated[bool, typer.Option("--ended", help="Also those that have ended.")] = False,
 ) -> None:
     """The account's packages, and what is left of them."""
     Session.of(context).run(operations.packages.package_show, account=account, ended=ended)

@@ -9,7 +9,7 @@ import typer
 from softswitch.cli import operations
 from softswitch.cli.session import Session
 
-app = typer.Typer(help="PINs that were guessed at: list, unlock.", no_args_is_help=True)
+app = typer.Typer(help="PINs with wrong tries: list, unlock.", no_args_is_help=True)
 
 
 def add_to(root: typer.Typer) -> None:

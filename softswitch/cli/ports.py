@@ -48,7 +48,7 @@ def list_(
     context: typer.Context,
     closed: Annotated[bool, typer.Option("--closed", help="Also those that are over.")] = False,
 ) -> None:
-    """Orders that go on."""
+    """Open porting orders."""
     Session.of(context).run(operations.moves.port_list, closed=closed)
 
 

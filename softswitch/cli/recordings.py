@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 
 Recording = Annotated[
-    str, typer.Argument(metavar="RECORDING", help="Its id, or how only its id begins.")
+    str, typer.Argument(metavar="RECORDING", help="Its id, or the unique beginning of it.")
 ]
 
 

@@ -32,7 +32,7 @@ def open_(
         typer.Option(metavar="KEY=VALUE", help="Of a correction: what is right; may be repeated."),
     ] = None,
 ) -> None:
-    """Ask for something. A fault report attaches what the switch knows of the line."""
+    """Open a request. A fault report attaches what the switch knows of the line."""
     fields: dict[str, str] = {}
     for item in field or ():
         key, equals, value = item.partition("=")
@@ -53,7 +53,7 @@ def open_(
 def list_(
     context: typer.Context,
     account: Annotated[str | None, typer.Option()] = None,
-    closed: Annotated[bool, typer.Option("--closed", help="Also what is done.")] = False,
+    closed: Annotated[bool, typer.Option("--closed", help="Also those that are closed.")] = False,
     limit: Limit = None,
     before: BeforeId = None,
     line: OfLine = None,
@@ -84,7 +84,7 @@ def done(
     answer: Annotated[str, typer.Option(help="The subscriber is told.")] = "",
     by: By = "operator",
 ) -> None:
-    """It was done; a correction's fields are set by it."""
+    """Close a request as done; a correction sets its fields."""
     Session.of(context).run(operations.requests.request_done, request=request, answer=answer, by=by)
 
 
@@ -95,7 +95,7 @@ def refuse(
     answer: Annotated[str, typer.Option(help="Why; the subscriber is told.")],
     by: By = "operator",
 ) -> None:
-    """It won't be done."""
+    """Refuse a request."""
     Session.of(context).run(
         operations.requests.request_refuse, request=request, answer=answer, by=by
     )

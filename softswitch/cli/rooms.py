@@ -30,7 +30,7 @@ def add(
         typer.Option(help="Asked of all but the owner; - reads it from standard input."),
     ] = None,
 ) -> None:
-    """A new room. Who is in it hears all others; `[codes] conference` leads there."""
+    """Add a room, whose members hear each other; `[codes] conference` leads there."""
     Session.of(context).run(operations.rooms.room_add, room=room, line=line, pin=_read(pin))
 
 

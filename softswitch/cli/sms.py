@@ -67,7 +67,7 @@ def list_texts(
 
 @app.command()
 def show(context: typer.Context, text_id: TextId) -> None:
-    """A text and what became of it."""
+    """A text and its state."""
     Session.of(context).run(operations.texts.sms_show, text_id=text_id)
 
 

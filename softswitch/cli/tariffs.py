@@ -159,7 +159,7 @@ def assign(
         str | None, typer.Option("--from", metavar="TIME", help="Default: now.")
     ] = None,
 ) -> None:
-    """Let calls that begin from an instant on go by a tariff, whatever the account's own is."""
+    """Price calls from an instant on by a tariff, whatever the account's own is."""
     Session.of(context).run(
         operations.tariff_terms.tariff_assign,
         account=account,

@@ -28,7 +28,7 @@ def set_(
         bool, typer.Option("--on-top", help="Prices don't include it: bills charge it.")
     ] = False,
 ) -> None:
-    """Have bills tell of a tax, from a month on."""
+    """Show a tax on bills, from a month on."""
     Session.of(context).run(
         operations.taxes.tax_set, percent=percent, month=month, account=account, on_top=on_top
     )

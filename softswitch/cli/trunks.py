@@ -110,7 +110,7 @@ def set_(
 
 @app.command()
 def remove(context: typer.Context, name: Name) -> None:
-    """Forget a trunk. Its CDRs stay."""
+    """Remove a trunk. Its CDRs stay."""
     Session.of(context).run(operations.trunks.trunk_remove, name=name)
 
 

@@ -16,7 +16,7 @@ from softswitch.cli.session import Session, write_file
 app = typer.Typer(help="Voicemail: mailboxes of lines.", no_args_is_help=True)
 
 Message = Annotated[
-    str, typer.Argument(metavar="MESSAGE", help="Its id, or how only its id begins.")
+    str, typer.Argument(metavar="MESSAGE", help="Its id, or the unique beginning of it.")
 ]
 
 
@@ -99,7 +99,7 @@ def mark(
     message: Message,
     state: Annotated[str, typer.Argument(metavar="new|saved")],
 ) -> None:
-    """Have a message counted as new or as saved."""
+    """Mark a message as new or as saved."""
     Session.of(context).run(
         operations.voicemail.voicemail_mark, number=number, message=message, state=state
     )

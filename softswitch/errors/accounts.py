@@ -71,7 +71,7 @@ ACCOUNTS = {
     ),
     "line_of_other_account": Entry("line {line} isn't of account {account}", "conflict", "line"),
     "login_needs_national_code": Entry(
-        "a person's login is his national code: `softswitch account set {account} "
+        "a person's login is the national code: `softswitch account set {account} "
         "national_code CODE` first",
         "conflict",
         "national_code",

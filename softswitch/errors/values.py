@@ -24,7 +24,7 @@ VALUES = {
     ),
     "limit_out_of_range": Entry("a limit is from 1 to {most}", "invalid", "limit"),
     "actor_malformed": Entry(
-        "the name of who does it has 1 to 64 printable characters", "invalid", "by"
+        "the name of the one who does it has 1 to 64 printable characters", "invalid", "by"
     ),
     "amount_malformed": Entry("{reason}", "invalid", "amount"),
     "amount_negative": Entry("{what} must not be negative, but is {amount}", "invalid", "amount"),
@@ -48,7 +48,7 @@ VALUES = {
         "currency {value!r} must be three letters, such as GEL (ISO 4217)", "invalid", "currency"
     ),
     "cursor_malformed": Entry(
-        "--after wants SETUP_AT,ID of the last record of the page before", "invalid", "after"
+        "the place of a page is SETUP_AT,ID of the last row of the page before", "invalid", "after"
     ),
     "date_malformed": Entry("{field} must be a date like 2026-05-31, not {value!r}", "invalid"),
     "date_past": Entry("{what} {date} is past", "invalid", "expires"),
@@ -89,7 +89,7 @@ VALUES = {
         "prefix {prefix!r} begins no number: write {suggestion!r}", "invalid", "prefix"
     ),
     "reason_malformed": Entry("a reason has at most 256 printable characters", "invalid", "reason"),
-    "reason_needed": Entry("say why: the subscriber is told", "invalid", "reason"),
+    "reason_needed": Entry("give a reason: the subscriber is told it", "invalid", "reason"),
     "setting_unknown": Entry("{what} has no {noun} {setting!r}; {hint}", "invalid"),
     "state_final": Entry("{what} {id} is {state} already", "conflict"),
     "term_malformed": Entry("{reason}", "invalid"),

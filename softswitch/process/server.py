@@ -288,7 +288,9 @@ class Server:
         for cdr in cdrs:
             self._journal.append(cdr)
         if cdrs:
-            self._log.warning("calls of before were ended at their last sign", calls=len(cdrs))
+            self._log.warning(
+                "calls of the previous run were ended at their last proof of life", calls=len(cdrs)
+            )
         self._recover_files("messages", self.switch.voicemail.recover)
         self._recover_files("recordings", self.switch.recordings.recover)
 
@@ -296,10 +298,12 @@ class Server:
         try:
             kept, strangers = recover()
         except (OSError, SQLAlchemyError) as error:
-            self._log.error(f"{kind} of before can't be finished", why=str(error))
+            self._log.error(f"{kind} of the previous run can't be finished", why=str(error))
         else:
             if kept or strangers:
-                self._log.warning(f"{kind} of before were finished", kept=kept, removed=strangers)
+                self._log.warning(
+                    f"{kind} of the previous run were finished", kept=kept, removed=strangers
+                )
 
     def _begin_rounds(self) -> None:
         every = self._rounds.every
@@ -400,7 +404,7 @@ class Server:
                 wall_us=lambda: time.time_ns() // 1000,
             )
         except OSError as error:
-            self._log.warning("no way to the collector", host=collector.host, why=str(error))
+            self._log.warning("the collector can't be reached", host=collector.host, why=str(error))
         else:
             self.switch.add_tap(self._hep)
 

@@ -284,7 +284,7 @@ class Switch:
                     event.session.owner.post(event)
 
     def _on_fault(self, error: Exception) -> None:
-        self._log.error("a message provoked a fault", error=repr(error), exc_info=error)
+        self._log.error("a message caused an internal error", error=repr(error), exc_info=error)
 
     def _flow_closed(self, flow: Flow) -> None:
         if self.registrations.flow_closed(flow, self._loop.time()):

@@ -1,4 +1,4 @@
-"""Call completion: who waits for whom."""
+"""Call completion: callers who wait for a busy or absent line."""
 
 from __future__ import annotations
 

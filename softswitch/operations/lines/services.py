@@ -56,7 +56,7 @@ def line_service_set(
 
 
 def line_service_clear(context: Context, number: str, service: str, pin: str | None = None) -> Row:
-    """Forget what a service was given: it stands as for a new line."""
+    """Reset a service to what it is for a new line."""
     line = context.line(number)
     _known(service)
     return _save(context, line, service, line.services.put(service, None), pin)

@@ -148,7 +148,7 @@ def test_E2_what_is_refused(anas: Context) -> None:
     assert "months must be" in refused(add, anas, "Ana", ANA, "DE", "Berlin", months=2)
     assert "there is no order 'x'" in refused(orders.order_show, anas, "x")
     (row,) = add(anas, "Ana", ANA, "DE", "Berlin", order_id="o1")
-    assert "say why" in refused(orders.order_refuse, anas, "o1:1", " ")
+    assert "give a reason" in refused(orders.order_refuse, anas, "o1:1", " ")
     assert "is past" in refused(orders.order_submit, anas, "o1:1", "", "2027-01-03")
     numbers.number_add(anas, "+4989000001", "DE", "landline", "1")
     lines.line_add(anas, "322000002", "Ana")

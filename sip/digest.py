@@ -7,8 +7,9 @@ import hmac
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from sip import grammar
 from sip.errors import ParseError
@@ -58,8 +59,11 @@ _AUTH_PARAM = re.compile(
     rb"[ \t]*(" + grammar.TOKEN + rb")[ \t]*=[ \t]*(" + grammar.QUOTED_STRING + rb"|[^\s,\"]+)"
     rb"[ \t]*(?:,|\Z)"
 )
-_PLAIN_PARAM = re.compile(rb'([A-Za-z]+)=(?:"([ !#-\[\]-~]*)"|([!#-+\--~]+))(?:, ?|\Z)')
-"""The usual spelling: no escapes, ASCII, at most one space."""
+_PLAIN_PARAM = r'(?<![^, ])([A-Za-z]+)=(?:"([ !#-\[\]-~]*)"|([!#-+\--~]+))(?:, ?|\Z)'
+"""The usual spelling: no escapes, ASCII, at most one space. It begins behind a comma or a space, so
+that no input makes a search slow."""
+_PLAIN_PARAMS = re.compile(f"(?:{_PLAIN_PARAM})+")
+_EACH_PLAIN_PARAM = re.compile(_PLAIN_PARAM)
 _EMPTY_ELEMENT = re.compile(rb"[ \t]*,[ \t]*")
 _SCHEME = re.compile(rb"[ \t]*digest[ \t]+", re.IGNORECASE)
 
@@ -75,6 +79,21 @@ def _parameters(value: bytes) -> dict[str, str]:
     if scheme is None or len(value) > MAX_CREDENTIALS_BYTES:
         raise ParseError("Malformed credentials")
     rest = value[scheme.end() :].rstrip(grammar.LWS)
+    return _plain_parameters(rest) or _any_parameters(rest)
+
+
+def _plain_parameters(rest: bytes) -> dict[str, str] | None:
+    """auth-params as nearly every phone writes them; None if :func:`_any_parameters` must read
+    them."""
+    plain = rest.decode("latin-1")
+    if _PLAIN_PARAMS.fullmatch(plain) is None:
+        return None
+    found = _EACH_PLAIN_PARAM.findall(plain)
+    read = {name.lower(): quoted or token for name, quoted, token in found}
+    return read if len(read) == len(found) else None
+
+
+def _any_parameters(rest: bytes) -> dict[str, str]:
     parameters: dict[str, str] = {}
     position = 0
     while position < len(rest):
@@ -82,14 +101,10 @@ def _parameters(value: bytes) -> dict[str, str]:
         if empty is not None:  # ", ," (RFC 7230 section 7)
             position = empty.end()
             continue
-        found = _PLAIN_PARAM.match(rest, position)
-        if found is not None:
-            read = (found[2] or found[3] or b"").decode("ascii")
-        else:
-            found = _AUTH_PARAM.match(rest, position)
-            if found is None:
-                raise ParseError("Malformed credentials")
-            read = unquote(found[2]) if found[2][:1] == b'"' else text(found[2])
+        found = _AUTH_PARAM.match(rest, position)
+        if found is None:
+            raise ParseError("Malformed credentials")
+        read = unquote(found[2]) if found[2][:1] == b'"' else text(found[2])
         name = found[1].decode("ascii").lower()
         if name in parameters:
             raise ParseError("Malformed credentials")
@@ -104,8 +119,7 @@ def _algorithm(given: dict[str, str]) -> Algorithm | None:
     return _BY_NAME.get(name.upper()) if name.isascii() else None
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True, gc=False):
     """The credentials of an Authorization or Proxy-Authorization field (RFC 7616 section 3.4)."""
 
     username: str

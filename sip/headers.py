@@ -248,6 +248,12 @@ def split_list(value: bytes) -> list[bytes]:
     elements are left out (RFC 7230 section 7)."""
     if b"," not in value:
         return [value] if value else []
+    if b'"' not in value and b"<" not in value:
+        return [element for part in value.split(b",") if (element := part.strip(grammar.LWS))]
+    return _split_quoted(value)
+
+
+def _split_quoted(value: bytes) -> list[bytes]:
     elements = []
     start = 0
     quoted = angled = escaped = False

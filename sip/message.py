@@ -38,6 +38,7 @@ _CALL_ID = re.compile(rb"[^\s,;\x00-\x1f\x7f]+")
 
 _ONCE = (b"from", b"to", b"call-id", b"cseq")
 """Needed exactly once; Via may stand several times (RFC 3261 section 8.1.1)."""
+_NEEDED = frozenset(_ONCE)
 _NO_TAGS: frozenset[bytes] = frozenset()
 _COPIED_ONCE = (
     (b"From: ", b"from"),
@@ -45,7 +46,7 @@ _COPIED_ONCE = (
     (b"Call-ID: ", b"call-id"),
     (b"CSeq: ", b"cseq"),
 )
-"""Into a response, besides Via (section 8.2.6.2)."""
+"""Into a response, besides Via (section 8.2.6.2); To is the second, if there is a From."""
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
 
 
@@ -134,7 +135,7 @@ class Message:
     # Values that the stack reads
 
     def _needed(self, name: bytes) -> bytes:
-        value = self.get(name)
+        value = (self.values or self._indexed()).get(name)
         if value is None:
             raise ParseError(f"Missing {name.decode()}")
         return value
@@ -296,9 +297,9 @@ class Message:
             ParseError: 400, 505, 416.
         """
         values, repeated = self._indexed(), self.repeated
-        for name in _ONCE:
-            if name not in values:
-                raise ParseError(f"Missing {name.decode()}")
+        if not values.keys() >= _NEEDED:
+            missing = next(name for name in _ONCE if name not in values)
+            raise ParseError(f"Missing {missing.decode()}")
         if repeated is not None:
             for name in (*_ONCE, *_AT_MOST_ONCE):
                 if name in repeated:
@@ -465,13 +466,11 @@ class Request(Message):
         lines += [b"Via: " + value for value in self.get_all(b"via")]
         if 100 < status < 300:
             lines += [b"Record-Route: " + value for value in self.get_all(b"record-route")]
-        for start, key in _COPIED_ONCE:
-            value = values.get(key)
-            if value is None:
-                continue
-            if key == b"to" and to_tag is not None and self._untagged(value):
-                value += b";tag=" + to_tag.encode("ascii")
-            lines.append(start + value)
+        copied = [start + values[key] for start, key in _COPIED_ONCE if key in values]
+        if to_tag is not None and b"to" in values and self._untagged(values[b"to"]):
+            place = 1 if b"from" in values else 0
+            copied[place] += b";tag=" + to_tag.encode("ascii")
+        lines += copied
         if status == 100 and b"timestamp" in values:
             lines.append(b"Timestamp: " + values[b"timestamp"])
         response = Response(status, _reason(status, reason))

@@ -54,7 +54,7 @@ def parse_message(data: bytes) -> Request | Response:
             raise ParseError("Stray line end")  # what we took for one field, others take for two
         if len(lines) > MAX_HEADERS:
             raise ParseError("Too many header fields")
-        values = index_plain(lines) if len(head) <= MAX_VALUE_BYTES else None
+        values = index_plain(head, len(lines) - 1) if len(head) <= MAX_VALUE_BYTES else None
         if values is None:
             if is_folded(head):
                 lines = unfold(lines)

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from msgspec import Struct
+
 from sip import grammar
 from sip.errors import ParseError, SipError
 from sip.flow import Flow
@@ -72,8 +74,7 @@ class Binding:
         return replace(self, flow=flow, reg_id=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(Struct, frozen=True):
     """The effect of a REGISTER on the bindings of an address of record."""
 
     bindings: tuple[Binding, ...]
@@ -90,8 +91,7 @@ class Registration:
     outbound."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(Struct, frozen=True, gc=False):
     """One Contact of a REGISTER."""
 
     uri: bytes

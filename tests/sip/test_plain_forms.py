@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip import grammar, headers, uri
+from sip import digest, fields, grammar, headers, uri
 from sip.errors import ParseError
 from sip.headers import NameAddr, Via
 from sip.message import Request
@@ -109,3 +109,72 @@ def test_a_fold_continues_the_field_above_it_and_only_a_field():
 def test_nothing_breaks_out_of_a_field_that_is_built(value):
     with pytest.raises(ValueError, match="can't hold"):
         Request.build("OPTIONS", b"sip:a", [(b"Subject", value)])
+
+
+near_fields = st.lists(
+    st.builds(
+        lambda name, colon, value: name + colon + value,
+        st.sampled_from(
+            [b"Via", b"v", b"To", b"Call-ID", b"X-1", b"to", b" To", b"To ", b"", b"T:o"]
+        ),
+        st.sampled_from([b":", b": ", b":\t ", b" :", b""]),
+        st.from_regex(rb"[ \ta:,;-]{0,6}", fullmatch=True),
+    ),
+    max_size=6,
+)
+
+
+@given(near_fields)
+def test_header_fields(lines):
+    """What is indexed at once is what the loop over the lines makes of it."""
+    whole = [b"OPTIONS sip:h SIP/2.0", *lines]
+    plain = fields.index_plain(b"\r\n".join(whole), len(lines))
+    if plain is not None:
+        assert (plain, None) == fields.index(whole)
+
+
+def test_usual_header_fields_are_indexed_at_once():
+    lines = [
+        b"Via: SIP/2.0/UDP h;branch=z9hG4bK1",
+        b"t:<sip:a@h>",
+        b"CSeq:  1 OPTIONS",
+        b"Expires:",
+    ]
+    assert fields.index_plain(b"\r\n".join([b"START", *lines]), 4) == {
+        b"via": b"SIP/2.0/UDP h;branch=z9hG4bK1", b"to": b"<sip:a@h>", b"cseq": b"1 OPTIONS",
+        b"expires": b"",
+    }  # fmt: skip
+
+
+near_parameters = st.lists(
+    st.builds(
+        lambda name, equals, value, comma: name + equals + value + comma,
+        st.sampled_from([b"realm", b"Realm", b"nc", b"qop", b"x-y", b"", b" uri"]),
+        st.sampled_from([b"=", b" = ", b"= "]),
+        st.sampled_from(
+            [b'"a b"', b'"a\\"b"', b"a", b"a=b", b'""', b"", b'"\xc3\xa9"', b'"a', b"\xe9"]
+        ),
+        st.sampled_from([b",", b", ", b" ,", b",,", b", , ", b""]),
+    ),
+    max_size=5,
+)
+
+
+@given(near_parameters)
+def test_credentials(parameters):
+    rest = b"".join(parameters).rstrip(b" \t")
+    plain = digest._plain_parameters(rest)
+    if plain is not None:
+        assert plain == digest._any_parameters(rest)
+
+
+def test_usual_credentials_are_read_at_once():
+    usual = b'username="ana", realm="h",nc=00000001, qop=auth'
+    assert digest._plain_parameters(usual) == {
+        "username": "ana", "realm": "h", "nc": "00000001", "qop": "auth",
+    }  # fmt: skip
+
+
+@given(st.text("a,, \t;=>\\", max_size=12).map(str.encode))
+def test_lists_without_quotes(value):
+    assert headers.split_list(value) == headers._split_quoted(value) or b"," not in value

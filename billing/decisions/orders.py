@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from billing.decisions import order_moves, rentals
 from billing.decisions.book import Book
-from billing.facts.authorization import BillingError
+from billing.facts.authorization import BillingError, PaymentConflict
 from billing.facts.order import (
     CONNECTED,
     DOCUMENTS,
@@ -35,6 +35,8 @@ def place(book: Book, command: PlaceOrder) -> Order:
     """Take an order, if its first period can be paid for."""
     known = book.sales.orders.get(command.order_id)
     if known is not None:
+        if known.account_id != command.account_id:
+            raise PaymentConflict(f"order id {known.id} was used before: choose another")
         return known
     offer, account = command.offer, book.account(command.account_id)
     if command.months not in TERMS:

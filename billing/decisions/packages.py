@@ -12,6 +12,7 @@ from billing.facts.authorization import (
     BillingError,
     CurrencyMismatch,
     InsufficientFunds,
+    PaymentConflict,
     Renewal,
 )
 from billing.facts.due import DueWork
@@ -71,10 +72,10 @@ def buy(book: Book, command: BuyPackage) -> Purchase:
 
 
 def _bought_before(known: Subscription, command: BuyPackage) -> Purchase:
-    if (known.account_id, known.product) != (command.account_id, command.product):
-        raise BillingError(
-            f"purchase id {known.id} was used for {known.product} to account {known.account_id}"
-        )
+    if known.account_id != command.account_id:
+        raise PaymentConflict(f"purchase id {known.id} was used before: choose another")
+    if known.product != command.product:
+        raise PaymentConflict(f"purchase id {known.id} was used for {known.product}")
     return Purchase(known, 0)
 
 

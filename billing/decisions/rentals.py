@@ -18,6 +18,7 @@ from billing.facts.authorization import (
     BillingError,
     CurrencyMismatch,
     InsufficientFunds,
+    PaymentConflict,
 )
 from billing.facts.due import DueWork
 from billing.facts.money import format_amount
@@ -68,6 +69,8 @@ def rent(book: Book, command: RentNumber) -> Rental | None:
     """Connect a number at once, or hold it until its documents are approved."""
     known = book.sales.rentals.get(command.rental_id)
     if known is not None:
+        if known.account_id != command.account_id:
+            raise PaymentConflict(f"rental id {known.id} was used before: choose another")
         return known
     if command.months not in TERMS:
         raise BillingError(f"a rent is paid for {', '.join(map(str, TERMS))} months at once")

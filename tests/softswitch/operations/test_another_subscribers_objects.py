@@ -292,3 +292,37 @@ def test_over_the_socket_an_account_that_is_not_the_actors_is_not_found(
 )
 def test_an_actor_that_makes_no_sense_is_refused(actor: Actor) -> None:
     assert actor.fault() is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("order_add", {"line": "+995322000001", "country": "de", "city": "Berlin",
+                       "order_id": "order-Beka"}),
+        ("package_buy", {"product": "talk", "purchase_id": "package-Beka"}),
+        ("rental_order", {"line": "+995322000001", "numbers": ["+442079460300"],
+                          "order_id": "rental-Beka"}),
+        ("wallet_buy", {"wallet": "sms", "units": 100, "purchase_id": "package-Beka"}),
+    ],
+)  # fmt: skip
+def test_a_key_that_another_chose_shows_and_changes_nothing_of_that_one(
+    world: World, name: str, arguments: dict[str, object]
+) -> None:
+    beka = world.as_(world.beka, "subscriber")
+    before = [
+        json.dumps(perform(beka, OPERATIONS[each], {}))
+        for each in ("account_show", "order_list", "rental_list", "package_show", "account_ledger")
+    ]
+    ana = world.as_(world.ana, "subscriber")
+    try:
+        shown = json.dumps(perform(ana, OPERATIONS[name], arguments))
+    except OperationError as error:
+        shown = json.dumps([error.message, *error.lines])
+    assert [word for word in world.beka.words if f'"{word}"' in shown] == []
+    assert f"account {world.beka.account}" not in shown
+    assert f'"account": {world.beka.account}' not in shown
+    after = [
+        json.dumps(perform(beka, OPERATIONS[each], {}))
+        for each in ("account_show", "order_list", "rental_list", "package_show", "account_ledger")
+    ]
+    assert after == before

@@ -628,8 +628,9 @@ def test_papers_and_bills_from_the_command_line(softswitch: Softswitch, folder: 
     wrong = softswitch("paper", "contract", "Ana", "contract.doc")
     assert (wrong.status, "name a .pdf or a .html file" in wrong.err) == (1, True)
     act = softswitch(
-        "paper", "reconciliation", "Ana", "act.html", "--from", "2020-01-01", "--to", "2099-12-31"
-    )
+        "paper", "reconciliation", "Ana", "act.html", "--language", "en",
+        "--from", "2020-01-01", "--to", "2099-12-31",
+    )  # fmt: skip
     assert act.status == 0 and "Reconciliation act" in (folder / "act.html").read_text()
 
 

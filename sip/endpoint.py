@@ -232,9 +232,11 @@ class Endpoint:
         """How many datagrams to take out of a socket before others have their turn."""
         now = self._loop.time()
         elapsed, self._read_at = now - self._read_at, now
-        if not self.intake.begin_turn(now):
+        limit = self.intake.begin_turn(now)
+        if limit is None:
             return READ_AT_ONCE
-        return min(READ_AT_ONCE, max(LEAST_LATE_READS, int(elapsed * LATE_READS_PER_SECOND)))
+        affordable = max(LEAST_LATE_READS, int(elapsed * LATE_READS_PER_SECOND))
+        return min(READ_AT_ONCE, limit, affordable)
 
     def _end_turn(self) -> None:
         """Go on with what waits, now that everything else had a turn."""

@@ -35,6 +35,10 @@ FAIR_SHARE = 8
 pretends."""
 REFUSALS_PER_SECOND = 7_000.0
 """At some ten microseconds each they take a fourteenth of the time."""
+MAX_REFUSALS_PER_MESSAGE = 2.0
+"""For each message that is looked at. Time that other processes took is none of ours to spend."""
+READS_PER_SERVED = 8
+LEAST_READS = 64
 LEAST_QUOTA = 4
 """Messages let in a turn while late, even if fewer were served in the last."""
 REFUSAL_SECONDS = 0.1
@@ -113,13 +117,13 @@ class Intake:
         """True if those who can wait should: half of the places are taken."""
         return self._size * 2 > self._limit or self._octets * 2 > MAX_WAITING_BYTES
 
-    def begin_turn(self, now: float) -> bool:
-        """Note that sockets are about to be read again; true if messages are late, so that not
-        everything need be read."""
+    def begin_turn(self, now: float) -> int | None:
+        """Note that sockets are about to be read again; how many messages to read at most, in
+        proportion to what was served since, while messages are late; None while they aren't."""
         served, self._served_before = self._served - self._served_before, self._served
         self._quota = max(LEAST_QUOTA, served)
         self._is_shedding = any(queue and self._is_late(queue, now) for queue in self._queues[:-1])
-        return self._is_shedding
+        return max(LEAST_READS, READS_PER_SERVED * served) if self._is_shedding else None
 
     def fate(self, data: bytes, now: float) -> Fate:
         """Decide about a message by what costs least to know."""
@@ -130,7 +134,6 @@ class Intake:
         if self._quota > 0 and not self._is_repeated(data):
             self._quota -= 1
             return Fate.WAIT
-        self._credit(now)
         if self._refusals >= 1.0:
             self._refusals -= 1.0
             return Fate.REFUSE
@@ -191,7 +194,8 @@ class Intake:
         return self._remove(queue.pop() if newest_first else queue.popleft())
 
     def _credit(self, now: float) -> None:
-        earned = (now - self._credited_at) * REFUSALS_PER_SECOND
+        elapsed = now - self._credited_at
+        earned = min(elapsed * REFUSALS_PER_SECOND, MAX_REFUSALS_PER_MESSAGE)
         self._refusals = min(MAX_REFUSAL_CREDIT, self._refusals + earned)
         self._credited_at = now
 

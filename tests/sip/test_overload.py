@@ -107,8 +107,9 @@ def test_what_waited_too_long_is_turned_away_and_comes_back_at_its_own_time(busy
     busy.run()
     refused = busy.answers(503)
     assert len(refused) == busy.endpoint.pressure.turned_away
-    assert 35 <= len(busy.served) <= 50  # 0.4 s of work
-    assert len(busy.served) + len(refused) == 200
+    assert 35 <= len(busy.served) <= 55  # half a second of work
+    assert len(refused) >= 100  # the others are known again when they are repeated
+    assert len(busy.served) + len(refused) + busy.endpoint.intake.dropped == 200
     waits = [int(response.get(b"retry-after")) for response in refused]
     assert min(waits) >= 5 and max(waits) <= 30 and len(set(waits)) > 10
 

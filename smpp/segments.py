@@ -44,7 +44,7 @@ class Segments(Struct, frozen=True):
         octets: what goes into short_message, segment by segment.
     """
 
-    data_coding: DataCoding
+    data_coding: int
     has_header: bool
     octets: tuple[bytes, ...]
 

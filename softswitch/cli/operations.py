@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from softswitch.operations.tariffs import rerating as rerating
     from softswitch.operations.tariffs import tariff_terms as tariff_terms
     from softswitch.operations.tariffs import tariffs as tariffs
+    from softswitch.operations.texts import businesses as businesses
     from softswitch.operations.texts import carriers as carriers
     from softswitch.operations.texts import texts as texts
     from softswitch.process import live as live

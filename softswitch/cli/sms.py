@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -12,7 +13,12 @@ from softswitch.cli.session import Session
 app = typer.Typer(help="Texts, and carriers of texts.", no_args_is_help=True)
 carriers = typer.Typer(help="Carriers that take texts by SMPP.", no_args_is_help=True)
 app.add_typer(carriers, name="carrier")
+clients = typer.Typer(help="Businesses' SMPP logins.", no_args_is_help=True)
+app.add_typer(clients, name="client")
+senders = typer.Typer(help="Sender names of businesses.", no_args_is_help=True)
+app.add_typer(senders, name="sender")
 
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT")]
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 TextId = Annotated[int, typer.Argument(metavar="ID")]
 
@@ -77,6 +83,105 @@ def cancel(context: typer.Context, text_id: TextId) -> None:
     Session.of(context).run(operations.texts.sms_cancel, text_id=text_id)
 
 
+@app.command()
+def grant(
+    context: typer.Context,
+    account: Account,
+    on: Annotated[str, typer.Argument(metavar="yes|no")],
+) -> None:
+    """Let an account send texts as a business, or no more."""
+    if on not in ("yes", "no"):
+        raise typer.BadParameter("write yes or no")
+    Session.of(context).run(operations.businesses.sms_grant, account=account, on=on == "yes")
+
+
+@senders.command("add")
+def add_sender(context: typer.Context, account: Account, name: Name) -> None:
+    """Ask for a sender name."""
+    Session.of(context).run(operations.businesses.sms_sender_add, account=account, name=name)
+
+
+@senders.command("list")
+def list_senders(
+    context: typer.Context, account: Annotated[str | None, typer.Option()] = None
+) -> None:
+    """Sender names, those that wait longest first."""
+    Session.of(context).run(operations.businesses.sms_sender_list, account=account)
+
+
+@senders.command()
+def approve(context: typer.Context, account: Account, name: Name) -> None:
+    """Let an account send under a name."""
+    Session.of(context).run(operations.businesses.sms_sender_approve, account=account, name=name)
+
+
+@senders.command()
+def refuse(
+    context: typer.Context, account: Account, name: Name, reason: Annotated[str, typer.Option()]
+) -> None:
+    """Refuse a sender name."""
+    Session.of(context).run(
+        operations.businesses.sms_sender_refuse, account=account, name=name, reason=reason
+    )
+
+
+@clients.command("add")
+def add_client(
+    context: typer.Context,
+    name: Name,
+    account: Annotated[str, typer.Option(help="Who pays.")],
+    system_id: Annotated[str, typer.Option()],
+    password: Annotated[
+        str | None, typer.Option(help="6 to 8 characters, - reads it from standard input.")
+    ] = None,
+    networks: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="CIDR", help="Where it binds from; repeatable."),
+    ] = None,
+    wallet: Annotated[str, typer.Option(help="sms, or money.")] = "sms",
+    max_binds: Annotated[int, typer.Option(help="Connections at once.")] = 2,
+    rate: Annotated[int, typer.Option(help="Segments a second.")] = 100,
+) -> None:
+    """Make an SMPP login for an account."""
+    Session.of(context).run(
+        operations.businesses.sms_client_add,
+        name=name,
+        account=account,
+        system_id=system_id,
+        password=_given(password),
+        networks=networks or [],
+        wallet=wallet,
+        max_binds=max_binds,
+        rate=rate,
+    )
+
+
+@clients.command("list")
+def list_clients(
+    context: typer.Context, account: Annotated[str | None, typer.Option()] = None
+) -> None:
+    """SMPP logins."""
+    Session.of(context).run(operations.businesses.sms_client_list, account=account)
+
+
+@clients.command()
+def suspend(context: typer.Context, name: Name) -> None:
+    """End a login's connections, and take no new ones."""
+    Session.of(context).run(operations.businesses.sms_client_suspend, name=name)
+
+
+@clients.command()
+def resume(context: typer.Context, name: Name) -> None:
+    """Let a login bind again."""
+    Session.of(context).run(operations.businesses.sms_client_suspend, name=name, on=False)
+
+
+@clients.command("remove")
+def remove_client(context: typer.Context, name: Name) -> None:
+    """Remove a login."""
+    Session.of(context).run(operations.businesses.sms_client_remove, name=name)
+
+
 @carriers.command()
 def add(
     context: typer.Context,
@@ -130,3 +235,8 @@ def set_carrier(
 def remove(context: typer.Context, name: Name) -> None:
     """Remove a carrier."""
     Session.of(context).run(operations.carriers.sms_carrier_remove, name=name)
+
+
+def _given(password: str | None) -> str | None:
+    """A password, which "-" reads from standard input, so that no list of processes shows it."""
+    return sys.stdin.readline().rstrip("\n") if password in ("-",) else password

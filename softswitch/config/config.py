@@ -35,6 +35,7 @@ from softswitch.config.operator import DebtSection, LinesSection, OperatorSectio
 from softswitch.config.recording import FOLDER as RECORDINGS_FOLDER
 from softswitch.config.recording import RecordingSection
 from softswitch.config.sip import EventsSection, SipSection
+from softswitch.config.smpp import SmppSection
 from softswitch.config.sms import SmsSection
 from softswitch.config.speech import AnnouncementsSection, PromptsSection, TonesSection
 from softswitch.config.values import (
@@ -137,6 +138,7 @@ class Config(Section):
     voicemail: VoicemailSection = VoicemailSection()
     recording: RecordingSection = RecordingSection()
     sms: SmsSection = SmsSection()
+    smpp: SmppSection = SmppSection()
     conference: ConferenceSection = ConferenceSection()
     completion: CompletionSection = CompletionSection()
     portal: PortalSection = PortalSection()

@@ -43,7 +43,7 @@ from softswitch.operations.money import bills, bonuses, packages, preview, taxes
 from softswitch.operations.network import mails, nodes, trunks
 from softswitch.operations.numbers import moves, numbers, orders, reaches
 from softswitch.operations.tariffs import rerating, tariff_terms, tariffs
-from softswitch.operations.texts import carriers, texts
+from softswitch.operations.texts import businesses, carriers, texts
 from softswitch.subscribers import profile
 
 _NAMED = frozenset({"name", *profile.FIELDS})
@@ -114,6 +114,15 @@ OPERATIONS = table(
     read(carriers.sms_carrier_list, STAFF),
     change(carriers.sms_carrier_remove, ADMIN),
     change(carriers.sms_carrier_set, ADMIN),
+    change(businesses.sms_client_add, ADMIN),
+    read(businesses.sms_client_list, STAFF | OWNER),
+    change(businesses.sms_client_remove, ADMIN),
+    change(businesses.sms_client_suspend, SUPPORT),
+    change(businesses.sms_grant, SUPPORT),
+    change(businesses.sms_sender_add, SUPPORT | OWNER),
+    change(businesses.sms_sender_approve, SUPPORT | REVIEW),
+    read(businesses.sms_sender_list, STAFF | OWNER),
+    change(businesses.sms_sender_refuse, SUPPORT | REVIEW),
     change(texts.sms_cancel, SUPPORT | USER),
     read(texts.sms_list, SUPPORT | AUDITOR | USER),
     change(texts.sms_send, SUPPORT | USER),

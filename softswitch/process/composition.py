@@ -302,6 +302,7 @@ def stages(
 def texting(
     config: Config,
     machine: Machine,
+    network: Network,
     books: Books,
     money: GroupCommit,
     agent: UserAgent,
@@ -314,8 +315,11 @@ def texting(
     """Texts, with those that an earlier run of the switch kept for phones."""
     made = Texting(
         config.sms,
+        config.smpp,
         config.switch.domain.encode("ascii"),
         TextWriter(books.store.engine, machine.loop, machine.run),
+        machine.run,
+        None if network.tls is None else network.tls.server_context,
         money,
         agent,
         stages,

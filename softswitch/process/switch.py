@@ -125,7 +125,7 @@ class Switch:
         self.texts = TextSender(self.agent, self._bindings_of, domain, self.now)
         self.context = self._call_context(machine, network)
         self.completion = self._completion_desk(machine, books)
-        self.texting = self._texting(machine, books)
+        self.texting = self._texting(machine, network, books)
         self.registrations = self._registration_desk(machine, books)
         self.reception = Reception(
             self.context,
@@ -195,10 +195,11 @@ class Switch:
             language=config.switch.language,
         )
 
-    def _texting(self, machine: Machine, books: Books) -> Texting:
+    def _texting(self, machine: Machine, network: Network, books: Books) -> Texting:
         return rooms.texting(
             self._config,
             machine,
+            network,
             books,
             self.money,
             self.agent,

@@ -108,6 +108,7 @@ class StoredText(Struct, frozen=True, kw_only=True):
         carrier: the name of the carrier that took it, or empty.
         sent_at, done_at: epoch milliseconds, or None.
         error: why it failed, in a word or as the carrier's code.
+        receipt: "due" until the business that asked for a receipt has taken it, then "taken".
     """
 
     id: int
@@ -117,3 +118,4 @@ class StoredText(Struct, frozen=True, kw_only=True):
     sent_at: int | None = None
     done_at: int | None = None
     error: str = ""
+    receipt: str = ""

@@ -25,7 +25,7 @@ from smpp import segments
 from smpp.bodies import Address, ShortMessage
 from smpp.codes import EsmClass, Npi, RegisteredDelivery, Status, Ton
 from smpp.session import SessionError
-from softswitch.texting import parts, store
+from softswitch.texting import parts, raw, store
 from softswitch.texting.carrier import TEMPORARY, Carrier, address_type, routes
 from softswitch.texting.charging import TextCharging
 from softswitch.texting.link import Link
@@ -423,7 +423,12 @@ class Outbound:
 def _messages(text: StoredText) -> list[ShortMessage]:
     """The segments of a text as submit_sm."""
     facts = text.text
-    sent = segments.split(facts.body.decode("utf-8", "replace"), text.id & 0xFF)
+    as_it_is = raw.read(facts.content_type)
+    if as_it_is is not None:
+        coding, has_header = as_it_is
+        sent = segments.Segments(coding, has_header, (facts.body,))
+    else:
+        sent = segments.split(facts.body.decode("utf-8", "replace"), text.id & 0xFF)
     source = Address(*address_type(facts.sender), facts.sender.removeprefix("+"))
     destination = Address(Ton.INTERNATIONAL, Npi.E164, facts.recipient.removeprefix("+"))
     return [

@@ -155,6 +155,35 @@ class TextSending:
         self._kept_ms = kept_days * DAY_MS
         self._wall_ms = wall_ms
 
+    async def keep(
+        self,
+        payer: Payer,
+        origin: str,
+        sender: str,
+        line: Line,
+        text: str,
+        *,
+        wants_receipt: bool = False,
+    ) -> StoredText:
+        """Store a text for a line of ours, which costs nothing."""
+        now = self._wall_ms()
+        made = Text(
+            origin=origin,
+            kind="line",
+            account_id=payer.account_id,
+            to_line=line.id,
+            sender=sender,
+            recipient=line.number,
+            body=text.encode("utf-8"),
+            created_at=now,
+            due_at=now,
+            expires_at=now + self._kept_ms,
+            client_id=payer.client_id,
+            wants_receipt=wants_receipt,
+        )
+        (stored,) = await self._writer.submit(partial(store.add, texts=[made]))
+        return stored
+
     async def send(
         self,
         payer: Payer,
@@ -163,6 +192,8 @@ class TextSending:
         quote: Quote,
         text: str,
         *,
+        octets: bytes | None = None,
+        content_type: str | None = None,
         due_at: int | None = None,
         expires_at: int | None = None,
         wants_receipt: bool = False,
@@ -172,6 +203,7 @@ class TextSending:
 
         Args:
             sender: what the recipient sees: a number or a name.
+            octets, content_type: of a message that is no text, see :mod:`softswitch.texting.raw`.
             due_at, expires_at: epoch milliseconds; at once, and `kept_days` after that.
 
         Raises:
@@ -187,7 +219,8 @@ class TextSending:
             from_line=None if payer.line is None else payer.line.id,
             sender=sender,
             recipient=quote.number,
-            body=text.encode("utf-8"),
+            content_type=content_type or "text/plain;charset=utf-8",
+            body=text.encode("utf-8") if octets is None else octets,
             segments=quote.segments,
             price_micros=quote.price_micros,
             currency=quote.unit,

@@ -56,11 +56,13 @@ texts_table = Table(
     Column("sent_at", BigInteger),
     Column("done_at", BigInteger),
     Column("error", String(MAX_ERROR), nullable=False),
+    Column("receipt", String(5), nullable=False, server_default=""),
     Index("texts_to_line", "to_line", "id"),
     Index("texts_from_line", "from_line", "id"),
     Index("texts_of_account", "account_id", "id"),
     Index("texts_of_batch", "batch_id", "state"),
     Index("texts_by_state", "state", "kind", "due_at"),
+    Index("texts_by_receipt", "client_id", "receipt"),
     # SQLite would give the id of a removed text to the next one.
     sqlite_autoincrement=True,
 )
@@ -201,12 +203,27 @@ def move(
             values["sent_at"] = at
         if after in FINAL:
             values["done_at"] = at
+            if row.wants_receipt and row.client_id is not None:
+                values["receipt"] = "due"
         if carrier is not None:
             values["carrier"] = carrier
         if error:
             values["error"] = storable(error, MAX_ERROR)
         connection.execute(update(texts_table).where(texts_table.c.id == text_id).values(**values))
     return get(connection, text_id)
+
+
+def receipts_due(connection: Connection, client_id: int, limit: int) -> list[StoredText]:
+    """Texts whose receipts a business hasn't taken, the oldest first."""
+    c = texts_table.c
+    query = select(texts_table).where(c.client_id == client_id, c.receipt == "due")
+    return [_stored(row) for row in connection.execute(query.order_by(c.id).limit(limit))]
+
+
+def receipt_taken(connection: Connection, text_id: int) -> None:
+    """A business has taken the receipt of a text."""
+    mine = texts_table.c.id == text_id
+    connection.execute(update(texts_table).where(mine).values(receipt="taken"))
 
 
 def expired(connection: Connection, now: int, limit: int) -> list[StoredText]:
@@ -275,4 +292,5 @@ def _stored(row: Row[tuple[object, ...]]) -> StoredText:
         sent_at=facts["sent_at"],
         done_at=facts["done_at"],
         error=facts["error"],
+        receipt=facts["receipt"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from functools import partial
 
@@ -12,11 +13,15 @@ from billing.facts.hold import Hold
 from billing.stores import hold_store
 from billing.stores.group_commit import GroupCommit
 from sip.user_agent import UserAgent
+from smpp.endpoint import listen
 from softswitch.admission.admission import Stages
+from softswitch.config.smpp import SmppSection
 from softswitch.config.sms import SmsSection
-from softswitch.texting import carrier_store, parts, store
+from softswitch.database.threads import Run
+from softswitch.texting import carrier_store, client_store, parts, store
 from softswitch.texting.carrier import Carrier
 from softswitch.texting.charging import TextCharging
+from softswitch.texting.clients import MAX_PENDING, TextClients
 from softswitch.texting.inbound import Inbound
 from softswitch.texting.line_admission import LineAdmission, TakesReply, TextSettings
 from softswitch.texting.lines import LineTexts
@@ -40,9 +45,12 @@ class Texting:
         outbound: the queue to carriers.
         inbound: what carriers deliver.
         sending: the way out for every sender.
+        clients: businesses that bind to us.
 
     Args:
-        settings: [sms] of the configuration.
+        settings, smpp: [sms] and [smpp] of the configuration.
+        run: does what takes long away from the event loop.
+        tls: for listeners with TLS.
         takes_reply: True for a line's text that answers a question of the switch's own.
         drain: writes what the user agent wants written.
         on_state: called with each text that was kept, or has another state.
@@ -52,8 +60,11 @@ class Texting:
     def __init__(
         self,
         settings: SmsSection,
+        smpp: SmppSection,
         domain: bytes,
         writer: TextWriter,
+        run: Run,
+        tls: ssl.SSLContext | None,
         money: GroupCommit,
         agent: UserAgent,
         stages: Stages,
@@ -69,10 +80,14 @@ class Texting:
         self._loop = loop
         self._log = log
         self._wall_ms = wall_ms
+        self._on_state = on_state
+        self._smpp = smpp
+        self._tls = tls
+        self._servers: list[asyncio.Server] = []
         self.carriers: list[Carrier] = []
         charging = self._charging = TextCharging(money, settings.charge, log, wall_ms=wall_ms)
         self.outbound = Outbound(
-            writer, charging, loop, log, make_link=self._link, on_state=on_state, wall_ms=wall_ms
+            writer, charging, loop, log, make_link=self._link, on_state=self._moved, wall_ms=wall_ms
         )
         prices = TextPrices(stages, settings.tariff, lambda: self.carriers)
         self.sending = TextSending(
@@ -89,7 +104,7 @@ class Texting:
             kept,
             log,
             drain=drain,
-            on_state=on_state,
+            on_state=self._moved,
             now=loop.time,
             wall_ms=wall_ms,
         )
@@ -104,6 +119,19 @@ class Texting:
             wall_ms=wall_ms,
         )
 
+        self.clients = TextClients(
+            stages,
+            prices,
+            self.sending,
+            charging,
+            writer,
+            loop,
+            run,
+            log,
+            arrived=self.lines.arrived,
+            wall_ms=wall_ms,
+        )
+
     async def start(self) -> None:
         """Mend what a crash left, then send."""
         unknown = await self.outbound.recover()
@@ -111,11 +139,23 @@ class Texting:
             self._log.warning("texts with an unknown outcome", texts=len(unknown))
         await self._reconcile()
         await self.changed()
+        for at in self._smpp.listen:
+            self._servers.append(
+                await listen(
+                    at.host,
+                    at.port,
+                    self.clients.heard,
+                    tls=self._tls if at.tls else None,
+                    window=self._smpp.window,
+                    max_pending=MAX_PENDING,
+                )
+            )
 
     async def changed(self) -> None:
         """Carriers were changed, or texts were stored: by an operation, or by another switch."""
         self.carriers = await self._writer.submit(carrier_store.carriers)
         self.outbound.use(self.carriers)
+        self.clients.use(*await self._writer.submit(_businesses))
 
     async def tidy(self) -> None:
         """Give up receipts that were awaited for too long, and forget texts that are old."""
@@ -126,9 +166,17 @@ class Texting:
         await self._writer.submit(partial(store.forget_done, before=old, limit=FORGOTTEN_AT_ONCE))
 
     async def stop(self) -> None:
-        """Unbind from the carriers, and write what is to be written."""
+        """End all connections, and write what is to be written."""
+        for server in self._servers:
+            server.close()
+        self.clients.stop()
         await self.outbound.stop()
         await self._writer.close()
+
+    def _moved(self, text: StoredText, state: State) -> None:
+        """A text was kept, or has another state."""
+        self._on_state(text, state)
+        self.clients.follow(text, state)
 
     def _link(self, carrier: Carrier) -> Link:
         return Link(
@@ -150,3 +198,13 @@ class Texting:
 
         found = await self._writer.submit(read)
         self._charging.reconcile(found)
+
+
+def _businesses(
+    connection: Connection,
+) -> tuple[list[client_store.Client], list[int], list[client_store.SenderName]]:
+    return (
+        client_store.clients(connection),
+        client_store.granted(connection),
+        client_store.senders(connection, state="approved"),
+    )

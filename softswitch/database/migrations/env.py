@@ -11,6 +11,7 @@ import softswitch.recordings.store
 import softswitch.subscribers.directory_store
 import softswitch.subscribers.pin_tries
 import softswitch.texting.carrier_store
+import softswitch.texting.client_store
 import softswitch.texting.parts
 from billing.stores.schema import metadata
 

@@ -1,0 +1,513 @@
+"""Businesses that send texts by SMPP: we are their message centre (B1, B3, B9-B12).
+
+A bind needs the right to send, a login that isn't suspended, an address that it may come from, its
+password, and a free place among its connections. A message hears OK with its id once it is held and
+on disk; what is refused costs nothing. Receipts wait until the business has taken them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import itertools
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+
+from msgspec import Struct
+
+from billing.facts.authorization import BillingError
+from smpp import gsm, receipt
+from smpp.bodies import (
+    Address,
+    Cancel,
+    DataMessage,
+    MessageId,
+    MultiMessage,
+    MultiResponse,
+    Query,
+    QueryResponse,
+    ShortMessage,
+)
+from smpp.codes import Command, EsmClass, MessageState, RegisteredDelivery, Status, Ton
+from smpp.endpoint import Connection
+from smpp.receipt import Receipt
+from smpp.session import Answered, BindRequested, Closed, Event, Requested, Unanswered
+from smpp.times import absolute, parse
+from softswitch.admission.admission import Stages
+from softswitch.database.threads import Run
+from softswitch.subscribers import passwords
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.refusal import Refusal
+from softswitch.texting import raw, store
+from softswitch.texting.carrier import Rate, address_type
+from softswitch.texting.charging import TextCharging
+from softswitch.texting.client_store import Client, SenderName
+from softswitch.texting.message import FINAL, State, StoredText
+from softswitch.texting.sending import Payer, TextPrices, TextSending
+from softswitch.texting.writer import TextWriter
+from softswitch.trace.log import Log
+
+SYSTEM_ID = "softswitch"
+MAX_PENDING = 200
+"""Messages of one connection that wait for their answers; more are throttled."""
+RECEIPTS_AT_ONCE = 100
+PASSWORDS_AT_ONCE = 2
+"""A password takes 50 ms and 16 MB to try; a flood of binds may have no more than this."""
+
+_STATES = {
+    State.WAITING: MessageState.SCHEDULED,
+    State.SENDING: MessageState.EN_ROUTE,
+    State.SENT: MessageState.EN_ROUTE,
+    State.DELIVERED: MessageState.DELIVERED,
+    State.FAILED: MessageState.UNDELIVERABLE,
+    State.EXPIRED: MessageState.EXPIRED,
+    State.CANCELLED: MessageState.DELETED,
+    State.UNKNOWN: MessageState.UNKNOWN,
+}
+_STATUS_OF = {
+    "text_no_carrier": Status.INVALID_DESTINATION,
+    "text_price_unknown": Status.INVALID_DESTINATION,
+    "text_segments_too_many": Status.INVALID_MESSAGE_LENGTH,
+    "text_unpaid": Status.SUBMIT_FAILED,
+    "number_not_dialable": Status.INVALID_DESTINATION,
+}
+"""Statuses of refusals by their codes; others are ESME_RSUBMITFAIL, or ESME_RTHROTTLED for what
+passes by itself."""
+
+
+class _Bound(Struct):
+    """A connection that is bound.
+
+    Args:
+        takes: True if it takes receipts.
+    """
+
+    client: Client
+    takes: bool
+
+
+class TextClients:
+    """The message centre of businesses.
+
+    Args:
+        run: tries passwords away from the event loop.
+        arrived: told of each text to a line of ours, once it is stored.
+        wall_ms: epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        prices: TextPrices,
+        sending: TextSending,
+        charging: TextCharging,
+        writer: TextWriter,
+        loop: asyncio.AbstractEventLoop,
+        run: Run,
+        log: Log,
+        *,
+        arrived: Callable[[StoredText], None],
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._stages = stages
+        self._prices = prices
+        self._sending = sending
+        self._charging = charging
+        self._writer = writer
+        self._loop = loop
+        self._run = run
+        self._log = log
+        self._arrived = arrived
+        self._wall_ms = wall_ms
+        self._clients: dict[str, Client] = {}
+        self._granted: frozenset[int] = frozenset()
+        self._names: dict[int, frozenset[str]] = {}
+        """Approved sender names, by account."""
+        self._bound: dict[Connection, _Bound] = {}
+        self._rates: dict[int, Rate] = {}
+        self._trying = asyncio.Semaphore(PASSWORDS_AT_ONCE)
+        self._receipting: set[int] = set()
+        """Texts whose receipts are on their way to their business."""
+        self._numbers = itertools.count()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # What the switch tells
+
+    def use(
+        self, clients: Iterable[Client], granted: Iterable[int], senders: Iterable[SenderName]
+    ) -> None:
+        """Know these businesses from now on; connections of changed logins end."""
+        self._clients = {client.system_id: client for client in clients}
+        self._granted = frozenset(granted)
+        names: dict[int, set[str]] = {}
+        for sender in senders:
+            if sender.state == "approved":
+                names.setdefault(sender.account_id, set()).add(sender.name)
+        self._names = {account: frozenset(found) for account, found in names.items()}
+        for connection, bound in list(self._bound.items()):
+            if not self._may_stay(bound.client):
+                connection.unbind()
+
+    def follow(self, text: StoredText, state: State) -> None:
+        """A text has another state: its business may want a receipt."""
+        client_id = text.text.client_id
+        if client_id is not None and text.text.wants_receipt and state in FINAL:
+            self._send_receipts(client_id)
+
+    def connections(self) -> list[tuple[Client, str]]:
+        """Who is bound, and from where, for operators."""
+        return [(bound.client, connection.address) for connection, bound in self._bound.items()]
+
+    def stop(self) -> None:
+        """Ask every business to leave."""
+        for connection in list(self._bound):
+            connection.unbind()
+
+    def heard(self, connection: Connection, event: Event) -> None:
+        """Take an event of a connection."""
+        match event:
+            case BindRequested():
+                self._start(self._bind(connection, event))
+            case Requested():
+                self._take(connection, event)
+            case Answered(token=int(text_id), status=Status.OK):
+                self._receipting.discard(text_id)
+                taken = partial(store.receipt_taken, text_id=text_id)
+                self._writer.submit(taken).add_done_callback(
+                    lambda _: self._more_receipts(connection)
+                )
+            case Answered(token=int(text_id)) | Unanswered(token=int(text_id)):
+                self._receipting.discard(text_id)
+            case Closed():
+                self._bound.pop(connection, None)
+            case _:
+                pass
+
+    # Binding
+
+    async def _bind(self, connection: Connection, asked: BindRequested) -> None:
+        status = await self._admit(connection, asked)
+        if status is not Status.OK:
+            self._log.warning(
+                "bind refused",
+                system_id=asked.bind.system_id,
+                source=connection.address,
+                why=status.name.lower(),
+            )
+            connection.refuse(asked, status)
+            return
+        client = self._clients[asked.bind.system_id]
+        takes = asked.command is not Command.BIND_TRANSMITTER
+        self._bound[connection] = _Bound(client, takes)
+        connection.accept(asked, SYSTEM_ID)
+        self._log.info("client bound", client=client.name, source=connection.address)
+        if takes:
+            self._send_receipts(client.id)
+
+    async def _admit(self, connection: Connection, asked: BindRequested) -> Status:
+        """Whether an ESME may bind. An unknown login and a wrong password get the same answer,
+        after the same work."""
+        client = self._clients.get(asked.bind.system_id)
+        kept = _NOBODYS_PASSWORD if client is None else client.password
+        async with self._trying:
+            right = await self._run(passwords.matches, asked.bind.password, kept)
+        if client is None or not right:
+            return Status.INVALID_PASSWORD
+        if not self._may_stay(client) or not _comes_from(connection.address, client.networks):
+            return Status.BIND_FAILED
+        binds = sum(bound.client.id == client.id for bound in self._bound.values())
+        return Status.OK if binds < client.max_binds else Status.ALREADY_BOUND
+
+    def _may_stay(self, client: Client) -> bool:
+        """True if a login may be bound now."""
+        known = self._clients.get(client.system_id)
+        return known == client and not client.suspended and client.account_id in self._granted
+
+    # Messages
+
+    def _take(self, connection: Connection, asked: Requested) -> None:
+        bound = self._bound.get(connection)
+        if bound is None:
+            connection.respond(asked.sequence, status=Status.INVALID_BIND_STATUS)
+            return
+        match asked.body:
+            case ShortMessage() | DataMessage() as message:
+                self._start(self._submit(connection, bound.client, asked.sequence, message))
+            case MultiMessage() as message:
+                self._start(self._submit_all(connection, bound.client, asked.sequence, message))
+            case Query(message_id=message_id):
+                self._start(self._query(connection, bound.client, asked.sequence, message_id))
+            case Cancel(message_id=message_id):
+                self._start(self._cancel(connection, bound.client, asked.sequence, message_id))
+            case _:
+                connection.respond(asked.sequence, status=Status.REPLACE_FAILED)
+
+    async def _submit(
+        self,
+        connection: Connection,
+        client: Client,
+        sequence: int,
+        message: ShortMessage | DataMessage,
+    ) -> None:
+        status, text = await self._keep(client, _short(message), message.destination)
+        connection.respond(sequence, MessageId(str(text.id)) if text is not None else None, status)
+
+    async def _submit_all(
+        self, connection: Connection, client: Client, sequence: int, message: MultiMessage
+    ) -> None:
+        """One text for each destination; the answer has the first one's id, and who was refused."""
+        refused: list[tuple[Address, int]] = []
+        first = ""
+        for destination in message.destinations:
+            address = destination if isinstance(destination, Address) else Address()
+            one = ShortMessage(
+                message.source,
+                address,
+                message.short_message,
+                message.data_coding,
+                message.esm_class,
+                message.registered_delivery,
+                tlvs=message.tlvs,
+            )
+            status, text = await self._keep(client, one, address)
+            if text is None:
+                refused.append((address, status))
+            else:
+                first = first or str(text.id)
+        connection.respond(sequence, MultiResponse(first, tuple(refused)))
+
+    async def _keep(
+        self, client: Client, message: ShortMessage, destination: Address
+    ) -> tuple[Status, StoredText | None]:
+        """Hold and store a message; its status, and the text if it is OK."""
+        rate = self._rates.setdefault(client.id, Rate(client.rate))
+        now = self._loop.time()
+        if rate.delay(now) > 0:
+            return Status.THROTTLED, None
+        sender = message.source.digits
+        if not self._may_send_as(client, message.source):
+            return Status.INVALID_SOURCE, None
+        text = None
+        if not message.esm_class & EsmClass.UDH:
+            text = gsm.text_of(message.payload, message.data_coding)
+        payer = Payer(client.account_id, None, client.wallet, client_id=client.id)
+        try:
+            number = self._number(destination)
+            wall = self._wall_ms()
+            due, expires = _times(message, wall)
+            body = "" if text is None else text
+            line = self._stages.directory.line_by_number(number)
+            if line is not None:
+                return await self._keep_for_line(payer, message, line, body)
+            quote = self._prices.quote(payer, number, body, wall)
+            rate.take(now, quote.segments)
+            stored = await self._sending.send(
+                payer,
+                f"client:{client.id}:{wall}:{next(self._numbers)}",
+                _shown(sender, message.source),
+                quote,
+                body,
+                octets=None if text is not None else message.payload,
+                content_type=None if text is not None else raw.content_type(message),
+                due_at=due,
+                expires_at=expires,
+                wants_receipt=bool(message.registered_delivery & RegisteredDelivery.MASK),
+            )
+        except Refusal as refusal:
+            return _status_of(refusal), None
+        except BillingError:
+            return Status.SUBMIT_FAILED, None
+        except ValueError:
+            return Status.INVALID_EXPIRY, None
+        except Exception as error:
+            self._log.error("a client's text can't be kept", why=str(error))
+            return Status.SYSTEM_ERROR, None
+        return Status.OK, stored
+
+    async def _keep_for_line(
+        self, payer: Payer, message: ShortMessage, line: Line, text: str
+    ) -> tuple[Status, StoredText | None]:
+        """Store a text for a line of ours, which costs nothing; its phones get it."""
+        if self._stages.directory.bar(line, "incoming") is not None or not text:
+            return Status.INVALID_DESTINATION, None
+        stored = await self._sending.keep(
+            payer,
+            f"client:{payer.client_id}:{self._wall_ms()}:{next(self._numbers)}",
+            _shown(message.source.digits, message.source),
+            line,
+            text,
+            wants_receipt=bool(message.registered_delivery & RegisteredDelivery.MASK),
+        )
+        self._arrived(stored)
+        return Status.OK, stored
+
+    def _may_send_as(self, client: Client, source: Address) -> bool:
+        """True for an approved name, and for a number of the account's lines or rentals."""
+        if source.digits in self._names.get(client.account_id, frozenset()):
+            return True
+        directory = self._stages.directory
+        number = _shown(source.digits, source)
+        line, rented = directory.line_by_number(number), directory.rented.get(number)
+        owners = {
+            None if line is None else line.account_id,
+            None if rented is None else rented.account_id,
+        }
+        return client.account_id in owners
+
+    def _number(self, destination: Address) -> str:
+        """The number that a message is for, in E.164. Raises Refusal."""
+        digits = destination.digits
+        if destination.ton == Ton.INTERNATIONAL and not digits.startswith("+"):
+            digits = f"+{digits}"
+        dialled = self._stages.number(digits)
+        if dialled.kind != "e164":
+            raise Refusal(404, "text_no_carrier", number=dialled.number)
+        return dialled.number
+
+    # Asking and taking back
+
+    async def _find(self, client: Client, message_id: str) -> StoredText | None:
+        """A text of this client's account, by the id that we gave."""
+        if not (message_id.isascii() and message_id.isdigit() and len(message_id) < 19):
+            return None
+        found = await self._writer.submit(partial(store.get, text_id=int(message_id)))
+        if found is None or found.text.account_id != client.account_id:
+            return None
+        return found
+
+    async def _query(
+        self, connection: Connection, client: Client, sequence: int, message_id: str
+    ) -> None:
+        found = await self._find(client, message_id)
+        if found is None:
+            connection.respond(sequence, status=Status.QUERY_FAILED)
+            return
+        done = "" if found.done_at is None else absolute(found.done_at / 1000)
+        connection.respond(sequence, QueryResponse(message_id, done, _STATES[found.state]))
+
+    async def _cancel(
+        self, connection: Connection, client: Client, sequence: int, message_id: str
+    ) -> None:
+        found = await self._find(client, message_id)
+        moved = None
+        if found is not None:
+            move = partial(store.move, text_id=found.id, event=State.CANCELLED, at=self._wall_ms())
+            moved = await self._writer.submit(move)
+        if moved is None or moved.state is not State.CANCELLED:
+            connection.respond(sequence, status=Status.CANCEL_FAILED)
+            return
+        self._charging.follow(moved)
+        connection.respond(sequence)
+
+    # Receipts
+
+    def _more_receipts(self, connection: Connection) -> None:
+        bound = self._bound.get(connection)
+        if bound is not None:
+            self._send_receipts(bound.client.id)
+
+    def _send_receipts(self, client_id: int) -> None:
+        """Send the receipts that a business hasn't taken, as far as its connections have room."""
+        if not self._receivers(client_id):
+            return
+        due = partial(store.receipts_due, client_id=client_id, limit=RECEIPTS_AT_ONCE)
+        self._writer.submit(due).add_done_callback(partial(self._found, client_id))
+
+    def _found(self, client_id: int, done: asyncio.Future[list[StoredText]]) -> None:
+        if done.exception() is not None:
+            self._log.error("receipts can't be read", why=str(done.exception()))
+            return
+        for text in done.result():
+            receivers = [one for one in self._receivers(client_id) if one.room > 0]
+            if not receivers:
+                return
+            if text.id in self._receipting:
+                continue
+            self._receipting.add(text.id)
+            message = _receipt(text)
+            max(receivers, key=lambda one: one.room).request(Command.DELIVER_SM, message, text.id)
+
+    def _receivers(self, client_id: int) -> Sequence[Connection]:
+        return [
+            connection
+            for connection, bound in self._bound.items()
+            if bound.client.id == client_id and bound.takes
+        ]
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+_NOBODYS_PASSWORD = passwords.hashed("")
+"""What a login that isn't there is held against."""
+
+
+def _comes_from(address: str, networks: Sequence[str]) -> bool:
+    """True if an address is in one of the networks, or if none is named."""
+    if not networks:
+        return True
+    source = ipaddress.ip_address(address)
+    return any(source in ipaddress.ip_network(network) for network in networks)
+
+
+def _short(message: ShortMessage | DataMessage) -> ShortMessage:
+    """A data_sm as the submit_sm that says the same."""
+    if isinstance(message, ShortMessage):
+        return message
+    return ShortMessage(
+        message.source,
+        message.destination,
+        data_coding=message.data_coding,
+        esm_class=message.esm_class,
+        registered_delivery=message.registered_delivery,
+        tlvs=message.tlvs,
+    )
+
+
+def _times(message: ShortMessage, wall_ms: int) -> tuple[int | None, int | None]:
+    """When a message is due, and until when it is to be tried; epoch milliseconds. Raises
+    ValueError."""
+    now = wall_ms / 1000
+    due = parse(message.schedule_delivery_time, now)
+    expires = parse(message.validity_period, now)
+    return (
+        None if due is None else int(due * 1000),
+        None if expires is None else int(expires * 1000),
+    )
+
+
+def _shown(sender: str, source: Address) -> str:
+    """A sender as people write it: an international number with its "+", a name as it is."""
+    if source.ton == Ton.INTERNATIONAL and not sender.startswith("+"):
+        return f"+{sender}"
+    return sender
+
+
+def _status_of(refusal: Refusal) -> Status:
+    if refusal.status == 480:
+        return Status.THROTTLED
+    return _STATUS_OF.get(refusal.code, Status.SUBMIT_FAILED)
+
+
+def _receipt(text: StoredText) -> ShortMessage:
+    """The receipt of a text as deliver_sm: from its recipient to its sender."""
+    facts = text.text
+    short, tlvs = receipt.write(
+        Receipt(
+            str(text.id),
+            _STATES[text.state],
+            "000",
+            facts.created_at / 1000,
+            (text.done_at or facts.created_at) / 1000,
+            facts.body[:20].decode("utf-8", "ignore"),
+        )
+    )
+    return ShortMessage(
+        Address(*address_type(facts.recipient), facts.recipient.removeprefix("+")),
+        Address(*address_type(facts.sender), facts.sender.removeprefix("+")),
+        short,
+        esm_class=EsmClass.RECEIPT,
+        tlvs=tlvs,
+    )

@@ -1,0 +1,252 @@
+"""Texts through a real switch, between an independent business and an independent carrier."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+import smpp34
+from switchboard import ANA, Switchboard, free_ports, until
+
+from softswitch.cli.main import run
+
+GEORGIAN = "გამარჯობა, ანა! " * 7
+RECEIPT = 0x04
+TEXTS = """prefix,destination,connect_fee,per_minute,initial_increment,increment
+995599,Mobile,0.05,0,1,1
+"""
+
+
+class Carrier:
+    """A message centre by another implementation: it notes what it gets, and sends receipts."""
+
+    def __init__(self, port: int) -> None:
+        self.server = smpp34.Server("127.0.0.1", port, system_id="carrier")
+        self.got: list[smpp34.SubmitSmEvent] = []
+        self.esme: smpp34.Esme | None = None
+        self.refuses = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Carrier:
+        await self.server.start()
+        self._task = asyncio.create_task(self._serve())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        await self.server.stop()
+
+    async def _serve(self) -> None:
+        while True:
+            event = await self.server.next()
+            if isinstance(event, smpp34.Esme):
+                self.esme = event
+            elif isinstance(event, smpp34.SubmitSmEvent):
+                if self.refuses:
+                    event.reject(self.refuses)
+                    continue
+                self.got.append(event)
+                event.accept(f"{len(self.got):X}A")
+
+    async def receipt(self, number: int, state: str = "DELIVRD") -> None:
+        """Send the receipt of the message of this number, with its id in decimal."""
+        assert self.esme is not None
+        key = int(f"{number:X}A", 16)
+        text = (
+            f"id:{key} sub:001 dlvrd:001 submit date:2611290800 done date:2611290801 stat:{state}"
+            " err:000 text:"
+        )
+        await self.esme.deliver_sm("Citynet", text.encode(), esm_class=RECEIPT)
+
+    async def text(self, to: str, text: bytes, sender: str = "995577000001") -> int:
+        """Send a text to a number of ours; the status with which it is answered."""
+        assert self.esme is not None
+        answered = await self.esme.deliver_sm(
+            to.removeprefix("+"), text, source_addr=sender, source_addr_ton=1, dest_addr_ton=1
+        )
+        return int(answered.command_status)
+
+
+@contextlib.asynccontextmanager
+async def business(port: int, password: str = "secret1") -> AsyncIterator[smpp34.Smsc]:
+    client = smpp34.Client("127.0.0.1", port, "shop", password)
+    try:
+        yield await client.connect()
+    finally:
+        await client.stop()
+
+
+@pytest.fixture
+def ports() -> list[int]:
+    return free_ports(2)
+
+
+@pytest.fixture
+def board(make_board, ports: list[int]) -> Switchboard:
+    """A switch whose account 1 may send as Citynet, with 100 SMS; the carrier takes 995599."""
+    made = make_board(SMPP__LISTEN=f"127.0.0.1:{ports[0]}")
+    (made.folder / "texts.csv").write_text(TEXTS)
+    target = f"smpp://us:pw@127.0.0.1:{ports[1]}"
+    for command in (
+        ["tariff", "import", str(made.folder / "texts.csv"), "--name", "sms"],
+        ["wallet", "offer", "sms", "100", "--price", "1"],
+        ["wallet", "buy", "1", "sms", "100", "--purchase-id", "first"],
+        ["sms", "grant", "1", "yes"],
+        ["sms", "sender", "add", "1", "Citynet"],
+        ["sms", "sender", "approve", "1", "Citynet"],
+        ["sms", "client", "add", "shop", "--account", "1", "--system-id", "shop",
+         "--password", "secret1", "--from", "127.0.0.0/8"],
+        ["sms", "carrier", "add", "alpha", "--target", target, "--prefix", "995599",
+         "--window", "20"],
+    ):  # fmt: skip
+        assert run(["-c", str(made.folder / "softswitch.toml"), *command]) == 0
+    made.start()
+    return made
+
+
+async def submit(bound: smpp34.Smsc, text: str, to: str = "995599000001", **more: int):
+    coding = 0 if text.isascii() else 8
+    octets = text.encode() if text.isascii() else text.encode("utf-16-be")
+    facts = {"source_addr": "Citynet", "source_addr_ton": 5, "dest_addr_ton": 1}
+    return await bound.submit_sm(
+        to, octets, data_coding=coding, registered_delivery=1, **(facts | more)
+    )
+
+
+def units(board: Switchboard) -> list[str]:
+    return [row["balance"] for row in board.ask("wallet_show", account="1")]
+
+
+async def told(board: Switchboard, key: str, state: str) -> dict:
+    async with asyncio.timeout(10.0):
+        while True:
+            row = await asyncio.to_thread(board.ask, "sms_show", text_id=int(key))
+            if row["state"] == state:
+                return row
+            await asyncio.sleep(0.05)
+
+
+def test_a_businesss_text_reaches_the_carrier_and_its_receipt_comes_back(board, ports):
+    async def talk() -> None:
+        async with Carrier(ports[1]) as carrier, business(ports[0]) as bound:
+            await asyncio.to_thread(until, lambda: carrier.esme, "the switch binds")
+            answered = await submit(bound, GEORGIAN)
+            assert answered.is_success
+            row = await told(board, answered.message_id, "sent")
+            assert (row["segments"], row["carrier"]) == (2, "alpha")
+            # The octets of the user data header end with the number of the segment.
+            parts = sorted(event.short_message for event in carrier.got)
+            joined = b"".join(part[6:] for part in parts)
+            assert joined.decode("utf-16-be") == GEORGIAN
+            await carrier.receipt(1)
+            await carrier.receipt(2)
+            receipt = await asyncio.wait_for(bound.next(), 10.0)
+            assert receipt.esm_class & 0x3C == RECEIPT
+            text = receipt.short_message.decode("latin-1")
+            assert text.startswith(f"id:{answered.message_id} sub:001 dlvrd:001 ")
+            assert "stat:DELIVRD" in text
+            assert (receipt.source_addr, receipt.destination_addr) == ("995599000001", "Citynet")
+            assert units(board) == ["9.00", "98.00"]
+
+    asyncio.run(talk())
+
+
+def test_what_is_refused_costs_nothing(board, ports):
+    async def talk() -> None:
+        async with Carrier(ports[1]) as carrier, business(ports[0]) as bound:
+            await asyncio.to_thread(until, lambda: carrier.esme, "the switch binds")
+            assert (await submit(bound, "x", source_addr="Another")).command_status == 0x0A
+            assert (await submit(bound, "x", to="4915112345")).command_status == 0x0B
+            carrier.refuses = 0x0B
+            answered = await submit(bound, "x")
+            assert answered.is_success
+            await told(board, answered.message_id, "failed")
+            receipt = await asyncio.wait_for(bound.next(), 10.0)
+            assert b"stat:UNDELIV" in receipt.short_message
+        assert units(board) == ["9.00", "100.00"]
+
+    asyncio.run(talk())
+
+
+def test_a_receipt_waits_for_a_business_that_is_away_also_over_a_restart(board, ports):
+    async def talk() -> None:
+        async with Carrier(ports[1]) as carrier:
+            await asyncio.to_thread(until, lambda: carrier.esme, "the switch binds")
+            async with business(ports[0]) as bound:
+                answered = await submit(bound, "Hello")
+                await told(board, answered.message_id, "sent")
+            await asyncio.to_thread(board.stop)
+            carrier.esme = None
+            await asyncio.to_thread(board.start)
+            await asyncio.to_thread(until, lambda: carrier.esme, "the switch binds again")
+            await carrier.receipt(1)
+            await told(board, answered.message_id, "delivered")
+            for _ in range(2):
+                with contextlib.suppress(TimeoutError):
+                    async with business(ports[0]) as bound:
+                        receipt = await asyncio.wait_for(bound.next(), 5.0)
+                        assert f"id:{answered.message_id} ".encode() in receipt.short_message
+                        got.append(receipt)
+            assert len(got) == 1
+
+    got: list[object] = []
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("why", ["password", "suspended", "network", "right"])
+def test_who_may_not_bind_does_not(board, ports, why):
+    match why:
+        case "suspended":
+            board.cli("sms", "client", "suspend", "shop")
+        case "network":
+            board.cli("sms", "client", "remove", "shop")
+            board.cli("sms", "client", "add", "shop", "--account", "1", "--system-id", "shop",
+                      "--password", "secret1", "--from", "192.0.2.0/24")  # fmt: skip
+        case "right":
+            board.cli("sms", "grant", "1", "no")
+
+    async def talk() -> None:
+        with pytest.raises(smpp34.SmppError):
+            async with business(ports[0], "wrong12" if why == "password" else "secret1"):
+                pass
+
+    asyncio.run(talk())
+
+
+def test_a_text_from_a_carrier_comes_to_the_line_and_is_listed(board, ports):
+    async def talk() -> None:
+        async with Carrier(ports[1]) as carrier:
+            await asyncio.to_thread(until, lambda: carrier.esme, "the switch binds")
+            assert await carrier.text(ANA, b"Hi Ana") == 0
+            assert await carrier.text("+995322999999", b"nobody") == 0x65
+        (row,) = board.ask("sms_list", line=ANA)
+        assert (row["from"], row["to"], row["state"]) == ("+995577000001", ANA, "waiting")
+        assert board.ask("sms_show", text_id=row["id"])["text"] == "Hi Ana"
+
+    asyncio.run(talk())
+
+
+def test_a_lines_own_text_is_priced_held_and_captured(board, ports):
+    quoted = board.cli("sms", "send", ANA, "+995599000001", "€" * 100, "--dry-run")
+    assert (quoted["segments"], quoted["price"], quoted["currency"]) == (2, "0.10", "GEL")
+    sent = board.cli("sms", "send", ANA, "+995599000001", "€" * 100, "--key", "once")
+    again = board.cli("sms", "send", ANA, "+995599000001", "€" * 100, "--key", "once")
+    assert again["id"] == sent["id"]
+    account = board.ask("account_show", account="1")
+    assert (account["balance"], account["reserved"]) == ("9.00", "0.10")
+
+    async def talk() -> None:
+        async with Carrier(ports[1]) as carrier:
+            await told(board, sent["id"], "sent")
+            assert len(carrier.got) == 2
+
+    asyncio.run(talk())
+    until(lambda: board.ask("account_show", account="1")["balance"] == "8.90", "it is captured")
+    cancelled = board.cli("sms", "send", ANA, "+995599000001", "later", "--at", "2030-01-01")
+    assert board.cli("sms", "cancel", str(cancelled["id"]))["state"] == "cancelled"
+    until(lambda: board.ask("account_show", account="1")["reserved"] == "0.00", "it is released")

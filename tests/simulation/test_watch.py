@@ -62,9 +62,7 @@ def test_a_call_that_was_paid_is_told_to_those_who_watch_balances(exchange):
     exchange.phones[0].call(BEKA)
     exchange.run_until_idle()
     paid = [event for event in told(exchange, watcher) if event.row and "charged" in event.row]
-    assert [(event.key, event.row["charged"]) for event in paid] == [
-        (1, "0.006")
-    ]  # a sixth second has begun
+    assert [(event.key, event.row["charged"]) for event in paid] == [(1, "0.005")]
 
 
 def test_figures_count_attempts_answers_refusals_and_trunks(exchange):

@@ -261,6 +261,7 @@ class Guard:
     # Who is exempt
 
     def is_exempt(self, host: str) -> bool:
+        """True for an address that is never limited."""
         source = self._known(host)
         return source.exempt if source is not None else self._is_exempt(source_key(host))
 

@@ -26,6 +26,7 @@ class Bucket:
         self.at = now
 
     def take(self, rate: float, burst: float, now: float) -> bool:
+        """Take a token, of `rate` a second; False if none is left."""
         tokens = min(burst, self.tokens + (now - self.at) * rate)
         self.at = now
         self.tokens = tokens - 1.0 if tokens >= 1.0 else tokens
@@ -42,12 +43,14 @@ class Failures:
         self.since = 0.0
 
     def add(self, window: float, now: float) -> int:
+        """Count a failure; how many there were within `window` seconds."""
         if now - self.since > window:
             self.count, self.since = 0, now
         self.count += 1
         return self.count
 
     def recent(self, window: float, now: float) -> int:
+        """How many failures there were within `window` seconds."""
         return self.count if now - self.since <= window else 0
 
 

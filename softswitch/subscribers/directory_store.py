@@ -38,6 +38,7 @@ from sip.registrar import Binding
 from softswitch.database.news import tell_of_lines
 from softswitch.database.rows import DbRow
 from softswitch.subscribers.caps import Caps
+from softswitch.subscribers.caps_table import caps_of, caps_table
 from softswitch.subscribers.directory import Directory, Line, Source, Trunk, Waiting
 from softswitch.subscribers.mailbox import VoiceMailbox
 from softswitch.subscribers.mailbox_store import mailboxes_of
@@ -128,19 +129,6 @@ settings_table = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("value", String, nullable=False),
-)
-
-
-caps_table = Table(
-    "account_caps",
-    metadata,
-    Column("account_id", Integer, ForeignKey("accounts.id"), primary_key=True),
-    Column("calls", Integer),
-    Column("calls_per_minute", Integer),
-    Column("spend_hour_micros", BigInteger),
-    Column("spend_day_micros", BigInteger),
-    Column("countries", String),
-    Column("high_risk", Boolean, nullable=False),
 )
 
 
@@ -359,7 +347,7 @@ class DirectoryStore:
         if accounts is not None:
             query = query.where(caps_table.c.account_id.in_(accounts))
         with self._reading() as connection:
-            return [_caps(row) for row in connection.execute(query)]
+            return [caps_of(row) for row in connection.execute(query)]
 
     def save_caps(self, caps: Caps) -> None:
         """Put an account's caps in the place of the ones it has."""
@@ -422,12 +410,6 @@ def _ids_of(connection: Connection, numbers: Sequence[str]) -> list[int]:
         )
         ids.update((number, line_id) for number, line_id in connection.execute(query))
     return [ids[number] for number in numbers]
-
-
-def _caps(row: DbRow) -> Caps:
-    facts = dict(row._mapping)
-    countries = facts["countries"]
-    return Caps(**facts | {"countries": None if countries is None else tuple(countries.split())})
 
 
 def _line(

@@ -14,12 +14,12 @@ import pytest
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("kill", "--rounds", "4"),
-        ("server", "--rounds", "2"),
-        ("power", "--rounds", "12", "--seed", "7"),
-        ("full", "--rounds", "2", "--first", "40"),
-        ("fail", "--rounds", "2", "--first", "3"),
-        ("sync", "--rounds", "2", "--first", "5"),
+        ("kill", "--rounds", "2"),
+        ("server", "--rounds", "1"),
+        ("power", "--rounds", "3", "--seed", "7"),
+        ("full", "--rounds", "1", "--first", "41"),
+        ("fail", "--rounds", "1", "--first", "4"),
+        ("sync", "--rounds", "1", "--first", "6"),
     ],
     ids=lambda arguments: arguments[0],
 )

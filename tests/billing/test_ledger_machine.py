@@ -37,7 +37,7 @@ from billing.facts.rating import answered, charge
 from billing.facts.rerating import CorrectPrice
 from billing.stores.store import Store, StoreError
 
-SEQUENCES = int(os.environ.get("SOFTSWITCH_LEDGER_SEQUENCES", "40"))
+SEQUENCES = int(os.environ.get("SOFTSWITCH_LEDGER_SEQUENCES", "25"))
 RATES = (
     RATE,
     replace(RATE, per_minute_micros=120_000, connect_fee_micros=5_000),

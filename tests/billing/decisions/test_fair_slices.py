@@ -248,7 +248,7 @@ RATES = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     balance=st.integers(0, 4_000_000),
     rate=RATES,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from msgspec import structs
 
@@ -23,6 +23,7 @@ class Dialog:
         "call_id",
         "contact",
         "flow",
+        "follows_private",
         "local",
         "local_cseq",
         "local_tag",
@@ -47,6 +48,7 @@ class Dialog:
         contact: bytes,
         flow: Flow,
         pinned: bool,
+        follows_private: bool = False,
     ) -> None:
         self.call_id = call_id
         self.local = local
@@ -61,6 +63,9 @@ class Dialog:
         self.pinned = pinned
         """Always reach the peer by the flow it used, whatever its Contact says (phones behind
         NAT lie in Contact without knowing it)."""
+        self.follows_private = follows_private
+        """Follow a Contact with a private address though the flow leads to a public one. Else the
+        peer is held to be behind NAT, and is reached by the flow."""
         self.local_cseq = 0
         self.remote_cseq: int | None = None
 
@@ -71,7 +76,14 @@ class Dialog:
 
     @classmethod
     def from_request(
-        cls, request: Request, flow: Flow, local_tag: str, contact: bytes, *, pinned: bool
+        cls,
+        request: Request,
+        flow: Flow,
+        local_tag: str,
+        contact: bytes,
+        *,
+        pinned: bool,
+        follows_private: bool = False,
     ) -> Dialog:
         """The UAS side (RFC 3261 section 12.1.1)."""
         dialog = cls(
@@ -85,6 +97,7 @@ class Dialog:
             contact=contact,
             flow=flow,
             pinned=pinned,
+            follows_private=follows_private,
         )
         dialog.remote_cseq = request.cseq.number
         return dialog
@@ -103,6 +116,7 @@ class Dialog:
             contact=self.contact,
             flow=self.flow,
             pinned=self.pinned,
+            follows_private=self.follows_private,
         )
         copy.local_cseq = self.local_cseq
         return copy
@@ -219,8 +233,29 @@ def _is_numeric(host: str) -> bool:
     return True
 
 
+PRIVATE_NETWORKS = tuple(
+    map(
+        ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fe80::/10"),
+    )
+)
+"""RFC 1918, RFC 6598, RFC 4193 and link-local addresses."""
+
+
 def may_follow(hop: tuple[str, int], flow: Flow) -> bool:
     """True if a request may be sent where a peer's Contact or Record-Route points: to one host
     that the flow's socket can reach, never to a multicast or broadcast address."""
     address = host_address(hop[0])
     return address is not None and (address.version == 6) == (":" in flow.local[0])
+
+
+def is_behind_nat(hop: tuple[str, int], flow: Flow) -> bool:
+    """True if a peer names a private address but is reached at a public one."""
+    named, reached = host_address(hop[0]), host_address(flow.remote[0])
+    if named is None or reached is None:
+        return False
+    return _is_private(named) and not _is_private(reached)
+
+
+def _is_private(address: IPv4Address | IPv6Address) -> bool:
+    return any(address in network for network in PRIVATE_NETWORKS)

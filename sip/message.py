@@ -388,7 +388,7 @@ class Request(Message):
                 raise ParseError("Request-URI with headers")
         elif self.raw_uri[:1] == b"<" or b":" not in self.raw_uri:
             raise ParseError("Malformed Request-URI")
-        elif self.uri.scheme != "tel":
+        elif self.uri.scheme != "tel" and not self.uri.is_emergency:
             raise ParseError(status=416)
 
     @property

@@ -345,8 +345,11 @@ class Session:
             self.tell(Refused(self, status, response))
             self.end(now)
         elif self.state is State.CONFIRMED:
-            # The peer no longer knows the dialog, or is gone (RFC 3261 section 12.2.1.2).
-            if status in (408, 481) or response is None:
+            # 481: the peer no longer knows the dialog (RFC 3261 section 12.2.1.2). A refresh that
+            # isn't answered ends the session, too (RFC 4028 section 10). Any other offer that is
+            # not delivered only fails: the call may well go on, as one behind a NAT does.
+            undelivered = status == 408 or response is None
+            if status == 481 or (undelivered and self.refresher.by_reinvite):
                 self.lost(status, now)
             elif not self.refresher.by_reinvite:
                 self.tell(ReinviteRefused(self, status))

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from sip.capabilities import ACCEPT, ALLOW, SUPPORTED
 from sip.credentials import Credentials
-from sip.dialog import Dialog, may_follow, numeric_hop
+from sip.dialog import Dialog, is_behind_nat, may_follow, numeric_hop
 from sip.errors import ParseError
 from sip.fields import Field, Fields
 from sip.flow import Address, Flow
@@ -230,6 +230,8 @@ class Stack:
         except ParseError:
             return dialog.flow
         if hop is None or not may_follow(hop, dialog.flow):
+            return dialog.flow
+        if not dialog.follows_private and is_behind_nat(hop, dialog.flow):
             return dialog.flow
         return _redirected(dialog.flow, hop)
 

@@ -32,6 +32,10 @@ _COMPARED = ("user", "ttl", "method", "maddr", "transport")
 """Parameters that matter even if only one URI has them (RFC 3261 section 19.1.4)."""
 
 
+SOS = "service:sos"
+"""What follows "urn:" in the URI of emergency services."""
+
+
 class Uri(Struct, frozen=True, gc=False):
     """A URI; text parts are unescaped. Other schemes keep everything after the colon in `host`."""
 
@@ -68,6 +72,12 @@ class Uri(Struct, frozen=True, gc=False):
             host.decode("ascii").lower(),
             None if port is None else int(port),
         )
+
+    @property
+    def is_emergency(self) -> bool:
+        """True for urn:service:sos and its subservices (RFC 5031 section 4.2)."""
+        name = self.host.lower()
+        return self.scheme == "urn" and (name == SOS or name.startswith(SOS + "."))
 
     def __bytes__(self) -> bytes:
         if self.scheme == "tel":

@@ -49,6 +49,8 @@ class Invitation:
     extra: Fields = ()
     credentials: Credentials | None = None
     pinned: bool = True
+    follows_private: bool = False
+    """See :class:`sip.dialog.Dialog`."""
     """The peer is reached by `flow` whatever its Contact says."""
     parts: tuple[BodyPart, ...] = ()
     """Body parts that go along with the offer, such as the caller's location."""
@@ -251,12 +253,13 @@ class UserAgent:
         now: float,
         *,
         pinned: bool,
+        follows_private: bool = False,
         trusts: Callable[[Flow], bool] | None = None,
     ) -> Session:
         """Take on a received INVITE; 100 Trying goes out at once.
 
         Args:
-            pinned, trusts: as in :class:`Invitation`.
+            pinned, follows_private, trusts: as in :class:`Invitation`.
 
         Raises:
             SipError: 503, too many sessions; 422, a session interval that is too short.
@@ -270,7 +273,9 @@ class UserAgent:
         tag = self.stack.tag_for(request)
         if self._dialogs.get((request.call_id, tag, request.from_tag)) is not None:
             tag = self.stack.token()  # an INVITE that is sent again long after its dialog began
-        dialog = Dialog.from_request(request, flow, tag, contact, pinned=pinned)
+        dialog = Dialog.from_request(
+            request, flow, tag, contact, pinned=pinned, follows_private=follows_private
+        )
         session = Session(self.stack, self._dialogs, self._tell, dialog, trusts)
         session.peer.note(request)
         session.open_incoming(self.stack.layer.open_server(request, flow), now)
@@ -303,6 +308,7 @@ class UserAgent:
             contact=self.stack.contact(invitation.flow),
             flow=invitation.flow,
             pinned=invitation.pinned,
+            follows_private=invitation.follows_private,
         )
         session = Session(self.stack, self._dialogs, self._tell, dialog, invitation.trusts)
         target, fields = dialog.fields(

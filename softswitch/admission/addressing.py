@@ -60,7 +60,7 @@ class Addressing:
             Refusal: 404, the Request-URI's host is another; 403, a Route leads elsewhere.
             ParseError: 400, a Route can't be read.
         """
-        if not self._is_ours(request.uri.host, request, flow):
+        if not request.uri.is_emergency and not self._is_ours(request.uri.host, request, flow):
             raise Refusal(404, "address_unknown", host=request.uri.host)
         for route in request.get_list(b"route"):
             if not self._is_ours(Uri.parse(name_addr_uri(route)).host, request, flow):

@@ -12,6 +12,7 @@ from billing.facts.assignment import Assignments
 from billing.facts.tariff import Tariff
 from sip.message import Request
 from sip.registrar import Binding
+from sip.uri import Uri
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import present
 from softswitch.admission.credit import PricedRoute, price
@@ -85,6 +86,10 @@ class Stages:
         if name is None and dialled[:1] in _STARS and self.stars.parse(dialled) is not None:
             return STAR_CODE
         return name
+
+    def dialled(self, uri: Uri) -> str:
+        """What a Request-URI dials: its user part; the emergency number for urn:service:sos."""
+        return self.plan.emergency_number if uri.is_emergency else uri.user or ""
 
     def wanted(self, line: Line | None, dialled: str) -> str:
         """What a line means that dials nothing, or the code for its last caller.
@@ -218,6 +223,9 @@ class Stages:
         groups = self.entitlements.destinations.of(number)
         self.directory.caps.check(account, number, groups, self.outgoing_of, at, on_net)
 
+    def _is_own(self, number: str) -> bool:
+        return self.directory.line_by_number(number) is not None
+
     def price(
         self,
         caller: Caller,
@@ -232,7 +240,13 @@ class Stages:
             withheld: what the caller dialled of its own number; None: nothing.
         """
         presented = present(
-            caller, destination, request, self.plan, self.directory.rented, withheld
+            caller,
+            destination,
+            request,
+            self.plan,
+            self.directory.rented,
+            withheld,
+            self._is_own,
         )
         if isinstance(destination, ToLine):
             destination.line.services.screen(presented.calling, presented.presented)

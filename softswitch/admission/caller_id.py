@@ -7,6 +7,7 @@ who a caller is that withholds its number. Lines are never in it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from softswitch.subscribers.rented import RentedNumbers
 ANONYMOUS = b'"Anonymous" <sip:anonymous@anonymous.invalid>'
 """RFC 3323 section 4.1.1.3."""
 
+_DIGITS = re.compile(r"\+?[0-9]+")
 _USER = re.compile(rb"[0-9A-Za-z.+_-]{1,64}")
 
 
@@ -55,6 +57,8 @@ class PresentedRoute:
     """Who is presented to the called side: the caller, or whose call was sent on."""
     rule: str = ""
     """Which rule decided what is shown."""
+    claimed: bool = False
+    """`calling` is what an untrusted trunk claims of a caller whose number is not shown."""
 
     @property
     def presented(self) -> str | None:
@@ -69,18 +73,24 @@ def present(
     plan: NumberPlan,
     rented: RentedNumbers = NONE_RENTED,
     withheld: bool | None = None,
+    is_own: Callable[[str], bool] = lambda number: False,
 ) -> PresentedRoute:
     """Decide the caller id.
 
     Args:
         rented: numbers for rent that somebody has.
         withheld: what the caller dialled of its own number; None: nothing.
+        is_own: True if a number is one of this switch's lines.
     """
     if isinstance(caller, LineCaller):
         line = caller.line
         identity, rule = _of_line(line, destination, request, rented, withheld)
         return PresentedRoute(destination, line.number, identity, rule)
     calling = _trunk_number(caller.trunk, request, plan)
+    if not caller.trunk.trusted:
+        why = _why_untrusted(caller.trunk, calling, request, is_own)
+        if why is not None:
+            return PresentedRoute(destination, calling, NOBODY, why, claimed=bool(calling))
     shown = None if _withheld(request) or not calling else calling
     rule = "the trunk withholds it" if shown is None else "as the trunk says"
     return PresentedRoute(destination, calling, Identity(shown, "", calling), rule)
@@ -169,12 +179,32 @@ def _withheld(request: Request) -> bool:
     return bool(asked & {b"id", b"user", b"full"})
 
 
+def _why_untrusted(
+    trunk: Trunk, calling: str, request: Request, is_own: Callable[[str], bool]
+) -> str | None:
+    """Why a number from an untrusted trunk is not shown; None: it is."""
+    if not calling or _withheld(request):
+        return "the trunk withholds it"
+    if is_own(calling) and not _is_diverted(request):
+        return "an untrusted trunk presents a number of this switch"
+    if trunk.caller_id != "any" and _DIGITS.fullmatch(calling) is None:
+        return "what the trunk sends is no number"
+    return None
+
+
+def _is_diverted(request: Request) -> bool:
+    """True if the call was sent on: a call of ours may come back so, with our line as its caller
+    (RFC 5806, RFC 7044)."""
+    return any(request.get(name) is not None for name in (b"diversion", b"history-info"))
+
+
 def _trunk_number(trunk: Trunk, request: Request, plan: NumberPlan) -> str:
     """The caller's number as a trunk gave it, in E.164 if it can be read so; "" if there is none.
 
     A trusted trunk's P-Asserted-Identity comes before From; another's is worth nothing.
     """
-    asserted = _asserted_user(request, plan) if trunk.trusted else None
+    # What an untrusted trunk asserts of a withheld caller is a claim, for malicious calls alone.
+    asserted = _asserted_user(request, plan) if trunk.trusted or _withheld(request) else None
     user = asserted or request.from_.uri.user or ""
     try:
         dialled = plan.read(user)

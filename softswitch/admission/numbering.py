@@ -167,6 +167,11 @@ class NumberPlan:
             and (other := region_metadata(region, metadata.country_code)) is not None
         )
 
+    @property
+    def emergency_number(self) -> str:
+        """The number of urn:service:sos: 112 where it is one, else the first in digits."""
+        return "112" if "112" in self._emergency else min(self._emergency, default="112")
+
     def read(self, dialled: str, is_line: Callable[[str], bool] = _never) -> Dialled:
         """Read a dialled number or the user part of a SIP or tel URI (unescaped).
 

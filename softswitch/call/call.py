@@ -26,6 +26,7 @@ from sip.session import Session
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import Identity, identity_of_number
 from softswitch.admission.credit import PricedRoute
+from softswitch.admission.routing import ToTrunk
 from softswitch.call.charging.accounting import Record
 from softswitch.call.charging.money_warnings import MoneyWarnings
 from softswitch.call.charging.payers import Payers, unpaid
@@ -219,6 +220,12 @@ class Call:
         return {who: None if media is None else media.suite(side) for who, side in sides.items()}
 
     @property
+    def is_emergency(self) -> bool:
+        """True if the call was routed as an emergency call."""
+        priced = self.payers.records[0].routed_to
+        return isinstance(priced, ToTrunk) and priced.emergency
+
+    @property
     def line_ids(self) -> set[int]:
         """The lines that have taken part, also those that were only rung."""
         return self.parties.line_ids
@@ -298,7 +305,8 @@ class Call:
         self.early_media.read_offer()
         check_diversions(self.request)
         admission = self.context.admission
-        digits = admission.stages.wanted(self.line_of("a"), self.request.uri.user or "")
+        dialled = admission.stages.dialled(self.request.uri)
+        digits = admission.stages.wanted(self.line_of("a"), dialled)
         priced = admission.admit(self.caller, digits, self.request, self.record)
         self.context.live_calls.admitted(self.id, self.record)
         self.parties.name("a", priced.presented.identity)

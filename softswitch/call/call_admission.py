@@ -70,7 +70,13 @@ class CallAdmission:
     def _note_last_call(self, priced: PricedRoute, record: Record) -> None:
         route, identity = priced.presented.route, priced.presented.identity
         if isinstance(route, ToLine):
-            calling = identity.asserted or priced.presented.calling
-            now = self.clock.wall_ms()
-            last = LastCall(record.call_id, calling, record.called, identity.presented, now)
+            presented = priced.presented
+            last = LastCall(
+                record.call_id,
+                identity.asserted or presented.calling,
+                record.called,
+                identity.presented,
+                self.clock.wall_ms(),
+                claimed=presented.claimed and not identity.asserted,
+            )
             self.stages.directory.last_calls.note(route.line.id, last)

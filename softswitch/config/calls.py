@@ -73,6 +73,9 @@ class CallsSection(Section):
     push message wakes; 0: it is refused at once."""
     serial_ring_seconds: Annotated[int, Field(ge=1, le=120)] = 20
     """How long phones of a higher q ring before those of a lower one."""
+    suspended: Literal["finish", "end"] = "finish"
+    """What becomes of a line's calls that go on when it is suspended or its rented number's lease
+    ends: they may finish, or end within seconds. Emergency calls always finish."""
     redirects: Literal["follow", "refuse"] = "follow"
     """What a phone's 3xx does: send the call on at its line's expense, or nothing."""
 

@@ -59,6 +59,12 @@ NETWORK = {
     "trunk_target_no_address": Entry(
         "--target {value!r} is no SIP address: {reason}", "invalid", "target"
     ),
+    "trunk_target_self": Entry(
+        "--target {value!r} is this switch itself: calls would come back without end; name the "
+        "other network's host",
+        "invalid",
+        "target",
+    ),
     "trunk_transport_unknown": Entry(
         "--target {value!r}: the transport of {scheme}: must be {known}", "invalid", "target"
     ),

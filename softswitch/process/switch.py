@@ -19,6 +19,7 @@ from sip.registrar import Binding
 from sip.session import Session
 from sip.stack import Tap
 from softswitch.admission.addressing import Addressing
+from softswitch.call import standing_calls
 from softswitch.call.call import Call
 from softswitch.call.call_admission import CallAdmission
 from softswitch.call.charging.accounting import SettlementDesk
@@ -426,6 +427,9 @@ class Switch:
         log_bans(self.guard, self._log)
         if self.registrations.expire(now):
             self.endpoint.drain()
+        if self._config.calls.suspended == "end":
+            for call in standing_calls.barred(self.live_calls, self.directory):
+                call.post(HangUp("operator", "call: its line or number is not in service any more"))
 
     def lines_changing(self, lines: Iterable[Line], removed: Iterable[int]) -> None:
         """An operator changed or removed lines, and the directory doesn't know it yet: phones that

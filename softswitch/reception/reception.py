@@ -208,11 +208,13 @@ class Reception:
     def _open_session(self, received: Received, caller: Caller, now: float) -> Session:
         """The leg of who calls. A phone is reached where its INVITE came from; a trunk where its
         Contact says."""
-        pinned = isinstance(caller, LineCaller)
+        trunk = None if isinstance(caller, LineCaller) else caller.trunk
+        pinned = trunk is None or trunk.contact == "source"
+        follows_private = trunk is not None and trunk.contact == "contact"
         owner = caller.line if isinstance(caller, LineCaller) else caller.trunk
         trusts = partial(self.context.dialer.trusts, owner)
         return self.context.signalling.agent.open_session(
-            received, now, pinned=pinned, trusts=trusts
+            received, now, pinned=pinned, follows_private=follows_private, trusts=trusts
         )
 
     def _call(self, caller: Caller, request: Request, session: Session) -> Call:

@@ -19,7 +19,7 @@ from sip.uri import Uri
 from softswitch.subscribers.caps import CapsWatch
 from softswitch.subscribers.last_calls import LastCall, LastCalls
 from softswitch.subscribers.mailbox import VoiceMailbox
-from softswitch.subscribers.policies import KeyPolicy, SrtpPolicy
+from softswitch.subscribers.policies import CallerIdPolicy, ContactPolicy, KeyPolicy, SrtpPolicy
 from softswitch.subscribers.rented import RentedNumbers
 from softswitch.subscribers.standing import Kind, passes
 from softswitch.subscribers.supplementary import NO_SERVICES, Supplementary
@@ -152,6 +152,10 @@ class Trunk:
     from."""
     dtmf: KeyPolicy | None = None
     """How it is told of keys. None: the switch's own setting."""
+    contact: ContactPolicy = "auto"
+    """Where requests within its calls go."""
+    caller_id: CallerIdPolicy = "numbers"
+    """What of an untrusted trunk's caller ids is shown."""
 
     @property
     def uri(self) -> Uri:

@@ -101,6 +101,8 @@ trunks_table = Table(
     Column("weight", Integer, nullable=False, server_default="1"),
     Column("srtp", String(16)),
     Column("dtmf", String(16)),
+    Column("contact", String(16), nullable=False, server_default="auto"),
+    Column("caller_id", String(16), nullable=False, server_default="numbers"),
 )
 
 bindings_table = Table(
@@ -490,6 +492,8 @@ def _trunk(row: DbRow) -> Trunk:
         inbound_certificates=tuple(row.inbound_certificates.split()),
         tariff=row.tariff,
         weight=row.weight,
+        contact=row.contact,
+        caller_id=row.caller_id,
     )
 
 
@@ -511,6 +515,8 @@ def _trunk_row(trunk: Trunk) -> dict[str, object]:
         "inbound_certificates": " ".join(trunk.inbound_certificates),
         "tariff": trunk.tariff,
         "weight": trunk.weight,
+        "contact": trunk.contact,
+        "caller_id": trunk.caller_id,
     }
 
 

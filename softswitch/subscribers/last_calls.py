@@ -13,6 +13,7 @@ class LastCall:
         calling: who it really was; for the operator alone.
         shown: what the called line was shown; None when withheld or unknown.
         at: epoch milliseconds.
+        claimed: `calling` is what an untrusted trunk claimed, which is no proof.
     """
 
     call_id: str
@@ -20,6 +21,7 @@ class LastCall:
     called: str
     shown: str | None
     at: int
+    claimed: bool = False
 
 
 class LastCalls:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     delete,
+    false,
     insert,
     select,
 )
@@ -49,6 +50,7 @@ malicious_calls_table = Table(
     Column("withheld", Boolean, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("marked_at", BigInteger, nullable=False),
+    Column("claimed", Boolean, nullable=False, server_default=false()),
 )
 
 
@@ -113,6 +115,7 @@ class ServiceStore:
                     withheld=call.shown is None,
                     at=call.at,
                     marked_at=marked_at,
+                    claimed=call.claimed,
                 )
             )
         return True

@@ -18,7 +18,7 @@ from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.credit import PricedRoute
 from softswitch.admission.decisions import Decisions
 from softswitch.admission.numbering import Dialled
-from softswitch.admission.routing import ToLine, ToTrunk
+from softswitch.admission.routing import Route, ToLine, ToTrunk
 from softswitch.call.ending import Ending
 
 RETRY_SECONDS = 1.0
@@ -50,6 +50,7 @@ class Record:
         "leg",
         "line",
         "line_ids",
+        "routed_to",
         "setup_at",
         "trunk",
     )
@@ -67,6 +68,8 @@ class Record:
         self.account: int | None = None
         self.line: str | None = None
         self.line_ids: tuple[int, ...] = ()
+        self.routed_to: Route | None = None
+        """Where admission sends the leg; None before it."""
         self.calling = ""
         self.called = ""
         self.trunk: str | None = None
@@ -74,7 +77,9 @@ class Record:
         """What of the switch takes the call, where that isn't the person who was called."""
         # A journal takes no octets that are no text, whoever put them there.
         self._sip_call_id = storable(request.call_id, MAX_CALL_ID)
-        wanted = (request.uri.user or "") if dialled is None else dialled
+        uri = request.uri
+        wanted = str(uri.user or (f"urn:{uri.host}" if uri.is_emergency else ""))
+        wanted = wanted if dialled is None else dialled
         self._dialled = storable(wanted, MAX_DIALLED)
         self.direction = "outgoing" if leg == FIRST_LEG else "forwarded"
         self._type = "special"
@@ -107,6 +112,7 @@ class Record:
     def priced(self, caller: Caller, priced: PricedRoute) -> None:
         presented = priced.presented
         self.account = priced.account_id
+        self.routed_to = presented.route
         self.calling = presented.calling
         self._presented = presented.presented
         self.decisions.shown = presented.rule

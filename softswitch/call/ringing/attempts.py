@@ -210,6 +210,7 @@ def _trunk_invitation(
         max_forwards,
         extra,
         credentials=credentials,
-        pinned=False,
+        pinned=trunk.contact == "source",
+        follows_private=trunk.contact == "contact",
         trusts=trusts,
     )

@@ -86,6 +86,7 @@ def call_malicious(context: Context) -> list[Row]:
             "line": row.line,
             "calling": row.calling,
             "withheld": row.withheld,
+            "claimed": row.claimed,
             "called": row.called,
             "at": show_stamp(row.at),
             "call": row.call_id,

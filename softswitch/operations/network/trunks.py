@@ -12,13 +12,19 @@ from sqlalchemy.exc import IntegrityError
 from billing.facts.account import Status
 from sip.errors import SipError
 from sip.uri import Uri
+from softswitch.admission.addressing import host_key
 from softswitch.control.errors import OperationError, check_international
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.lines.lines import optional_choice, optional_integer
 from softswitch.operations.tariffs.tariff_terms import tariff_known
 from softswitch.subscribers.directory import Source, Trunk
-from softswitch.subscribers.policies import KEY_POLICIES, SRTP_POLICIES
+from softswitch.subscribers.policies import (
+    CALLER_ID_POLICIES,
+    CONTACT_POLICIES,
+    KEY_POLICIES,
+    SRTP_POLICIES,
+)
 
 MIN_PING_SECONDS = 10
 """A trunk that is asked more often would take it for an attack."""
@@ -49,6 +55,7 @@ def trunk_add(
         raise OperationError("name_malformed", what="trunk name", longest="64", value=name)
     if (username is None) != (password is None):
         raise OperationError("trunk_credentials_incomplete")
+    _check_not_self(context, _target(target))
     trunk = Trunk(
         id=0,
         name=name,
@@ -89,6 +96,8 @@ def trunk_set(context: Context, name: str, key: str, value: str) -> Row:
         raise OperationError(
             "setting_unknown", what="a trunk", noun="setting", setting=key, hint=hint
         )
+    if key == "target":
+        _check_not_self(context, _target(value))
     if key == "tariff" and value:
         tariff_known(context, value)
     return _save(context, change(trunk, value))
@@ -142,6 +151,16 @@ def _target(text: str) -> str:
             "trunk_transport_unknown", value=text, scheme=uri.scheme, known=tuple(allowed)
         )
     return text
+
+
+def _check_not_self(context: Context, target: str) -> None:
+    """Calls to a trunk that leads to this switch would come back to it without end."""
+    uri, sip = Uri.parse(target.encode()), context.config.sip
+    ports = {listen.port for listen in sip.listen}
+    ports.update(advertised.port for advertised in sip.advertise if advertised.port)
+    own = {host_key(host) for host in context.config.own_hosts()}
+    if host_key(uri.host) in own and (uri.port is None or uri.port in ports):
+        raise OperationError("trunk_target_self", value=target)
 
 
 def _prefix(text: str) -> str:
@@ -217,6 +236,15 @@ def _set_srtp(trunk: Trunk, value: str) -> Trunk:
     return replace(trunk, srtp=optional_choice("srtp", value, SRTP_POLICIES))
 
 
+def _set_contact(trunk: Trunk, value: str) -> Trunk:
+    return replace(trunk, contact=optional_choice("contact", value, CONTACT_POLICIES) or "auto")
+
+
+def _set_caller_id(trunk: Trunk, value: str) -> Trunk:
+    chosen = optional_choice("caller_id", value, CALLER_ID_POLICIES)
+    return replace(trunk, caller_id=chosen or "numbers")
+
+
 def _set_trusted(trunk: Trunk, value: str) -> Trunk:
     if value not in ("yes", "no"):
         raise OperationError("yes_or_no", field="trusted", value=value)
@@ -248,6 +276,8 @@ _KEYS: Mapping[str, Callable[[Trunk, str], Trunk]] = {
     "priority": _set_priority,
     "srtp": _set_srtp,
     "dtmf": _set_dtmf,
+    "contact": _set_contact,
+    "caller_id": _set_caller_id,
     "trusted": _set_trusted,
     "tariff": _set_tariff,
     "weight": _set_weight,
@@ -269,6 +299,8 @@ def trunk_row(trunk: Trunk) -> Row:
         "ping_seconds": trunk.ping_seconds,
         "srtp": trunk.srtp,
         "dtmf": trunk.dtmf,
+        "contact": trunk.contact,
+        "caller_id": trunk.caller_id,
         "trusted": trunk.trusted,
         "tariff": trunk.tariff,
         "weight": trunk.weight,

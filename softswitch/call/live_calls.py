@@ -35,8 +35,10 @@ class LiveCalls:
         task.add_done_callback(self._tasks.discard)
 
     def admitted(self, call_id: str, record: Record) -> None:
-        """A leg of these lines and this payer belongs to the call."""
-        call = self.by_id[call_id]
+        """A leg of these lines and this payer belongs to the call, unless that is over."""
+        call = self.by_id.get(call_id)
+        if call is None:
+            return
         call.line_ids.update(record.line_ids)
         self.joined_lines(call)
         if record.account is not None:

@@ -203,9 +203,11 @@ def _trunk_number(trunk: Trunk, request: Request, plan: NumberPlan) -> str:
 
     A trusted trunk's P-Asserted-Identity comes before From; another's is worth nothing.
     """
-    # What an untrusted trunk asserts of a withheld caller is a claim, for malicious calls alone.
-    asserted = _asserted_user(request, plan) if trunk.trusted or _withheld(request) else None
+    asserted = _asserted_user(request, plan) if trunk.trusted else None
     user = asserted or request.from_.uri.user or ""
+    if not trunk.trusted and _withheld(request) and not _is_number(user, plan):
+        # What it asserts of a withheld caller is a claim, kept for malicious calls alone.
+        user = _asserted_user(request, plan) or user
     try:
         dialled = plan.read(user)
     except NumberError:

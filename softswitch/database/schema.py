@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, String, column, inspect, select, table
 
-CURRENT = "0044"
+CURRENT = "0045"
 """The newest revision in migrations/; a test holds it against alembic's own answer."""
 
 

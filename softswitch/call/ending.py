@@ -60,7 +60,7 @@ def abandoned(end: Ending) -> Ending:
 
 
 def taken_elsewhere() -> Ending:
-    """Somebody else who was rung with this one answered first."""
+    """Another leg that was rung with this one answered first."""
     return Ending("callee", 487, 26, rule="call: answered elsewhere")
 
 
@@ -69,7 +69,7 @@ def hung_up(by: str) -> Ending:
 
 
 def unreachable(by: str) -> Ending:
-    """An in-dialog request of ours found nobody."""
+    """An in-dialog request of ours was not answered."""
     return Ending(by, 200, RECOVERY_ON_TIMER, rule="call: the peer stopped answering")
 
 

@@ -23,7 +23,7 @@ async def check_parallel(
 
     Raises:
         Refusal: the line has no conference service and this would be its second call (A7, where the
-            configuration wants it so), or it would be the fifth (A8, whoever may hold conferences).
+            configuration wants it so), or it would be the fifth (A8, in every mode).
         StoreError: the database is out of order.
     """
     line, route = call.line_of("a"), priced.presented.route

@@ -1,1 +1,2 @@
-"""Call completion: who couldn't be reached is connected, or told, when he is back (D1-D10)."""
+"""Call completion (CCBS, CCNR): a caller is connected, or told, when a line that was busy or
+unreachable is back (D1-D10)."""

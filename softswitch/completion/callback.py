@@ -68,7 +68,7 @@ class PlacedCall(Call):
         """Ring a line's phones of the highest q.
 
         Raises:
-            Refusal: the line isn't to be had, or nobody answers.
+            Refusal: the line can't be rung, or no phone answers.
         """
         destination = self.context.admission.stages.to_line(line.number, self.line_ids)
         if destination.forward is not None or not destination.bindings:

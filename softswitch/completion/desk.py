@@ -1,7 +1,7 @@
 """Who returns is found, and what is due then is done: one at a time for each who is waited for.
 
-"Returns" means that a call of his has ended, or that a phone of his has registered: anew if he was
-busy, or at all if he couldn't be reached.
+A callee returns when a call of its line has ended, or when a phone of it has registered: anew if
+the line was busy, or at all if it could not be reached.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class CompletionDesk:
         self._texting: set[str] = set()
         """Of whom a text is under way."""
         self._under_way: set[int] = set()
-        """Callees who are rung, or talk, on behalf of somebody who waited."""
+        """Callees that are rung, or talk, for a caller that waited."""
         self._returned: dict[tuple[int, Reason], int] = {}
-        """When somebody who is waited for returned last; epoch milliseconds."""
+        """When a callee returned last; epoch milliseconds."""
 
     def resume(self) -> None:
         """After a restart: the calls of before have ended with it."""
@@ -102,7 +102,7 @@ class CompletionDesk:
         return waiting
 
     def ask(self, waiting: Waiting) -> None:
-        """The caller is being asked: nothing is done for him until he has decided."""
+        """The caller is being asked: nothing is done for it until it has decided."""
         self._deciding.add(waiting.id)
 
     async def accept(self, waiting: Waiting) -> None:
@@ -168,8 +168,8 @@ class CompletionDesk:
             self._serve(waiting.callee_id)
 
     def _reached(self, call: Call, caller: Line, callee: Line | None) -> None:
-        """Who talked with somebody waits for him no more. If a mailbox or forwarding took the
-        call, he is told by text when the other returns (D6)."""
+        """A caller that has talked with the callee waits no more. If a mailbox or forwarding took
+        the call, the caller is told by text when the callee returns (D6)."""
         called = call.context.admission.stages.directory.line_by_number(call.record.called)
         if called is None:
             return
@@ -267,7 +267,7 @@ class CompletionDesk:
     def _text(
         self, waiting: Waiting, to: Line, shown: Identity, text: str, then: Waiting | None
     ) -> None:
-        """Send a text; when a phone has taken it, he waits on as `then`, or no more."""
+        """Send a text; when a phone has taken it, the caller waits on as `then`, or no more."""
         if waiting.id in self._texting:
             return
 

@@ -1,7 +1,7 @@
 """The announced offer to a caller whose call failed: press 1, and you will be connected (D2).
 
 It is early media, after which the call is refused as it would have been; or answered media that
-nobody pays, and before which the attempt is recorded as it ended.
+is free of charge, and before which the attempt is recorded as it ended.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | 
     shown = call.caller_identity.presented is not None
     waiting = desk.add(caller, callee, call.record.called, shown, reason, "declined")
     if not call.context.features.announcer.announce(caller.language, (question(reason),)).language:
-        return None  # no recording of it: nobody could accept what he doesn't understand
+        return (
+            None  # no recording in the caller's language: the caller could not understand the offer
+        )
     desk.ask(waiting)
     try:
         call.let_go_of(callee)

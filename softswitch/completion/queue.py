@@ -1,6 +1,6 @@
 """Everybody who waits, by whom they wait for and by who they are; what changes is written behind.
 
-A change that somebody is told of is waited for until it is on disk.
+A change is on disk before its caller is told of it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class WaitingQueue:
         self._changed(waiting.id, waiting)
 
     def remove(self, waiting: Waiting) -> None:
-        """He waits no more."""
+        """The caller waits no more."""
         if self.get(waiting) is None:
             return
         for index, key in ((self._for, waiting.callee_id), (self._of, waiting.caller_id)):

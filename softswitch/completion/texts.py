@@ -60,7 +60,7 @@ def missed(language: str | None, number: str | None, at_ms: int, zone: str) -> s
 
 
 def back(language: str | None, number: str) -> str:
-    """Somebody who couldn't be reached can be now."""
+    """A line that could not be reached can be now."""
     return _texts(language).back.format(number=number)
 
 

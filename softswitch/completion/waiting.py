@@ -1,4 +1,4 @@
-"""Who waits for whom, and what the return of the one who is waited for sets off.
+"""Requests for call completion, and what the return of the callee sets off.
 
 Pure: the instant is an argument. Both windows begin with the attempt that failed; of an offer by
 text, with its acceptance.
@@ -31,7 +31,7 @@ class Windows:
     Args:
         connect_ms: an accepted offer leads to a connection until so long after it.
         ring_ms: a declined one to a short ring before so long has passed; then to a text.
-        keep_ms: nobody is waited for longer.
+        keep_ms: a request is forgotten after this.
     """
 
     connect_ms: int = 7_200_000
@@ -50,7 +50,7 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A caller waits for a line.
+    """A request for call completion: a caller waits for a callee.
 
     Args:
         caller_id, callee_id: of lines.

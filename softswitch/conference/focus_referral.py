@@ -63,12 +63,12 @@ def asked(
 
 
 def asked_outside(context: CallContext, received: Received, caller: Caller, now: float) -> None:
-    """A REFER came to the focus outside any dialog; only one who is in the conference of his
-    own line's calls, and owns it, may send it.
+    """A REFER came to the focus outside any dialog; only the owner of a
+    conference of its line's calls may send it.
 
     Raises:
         ParseError: it can't be read.
-        Refusal: 403, it isn't his; 404, there is no conference now.
+        Refusal: 403, the sender does not own it; 404, there is no conference now.
     """
     if not isinstance(caller, LineCaller):
         raise Refusal(403, "conference_owner_only")

@@ -1,7 +1,7 @@
 """Conferences that go on now: who is in them, who owns them, and how they end.
 
 Everybody is a leg of an ordinary call, whose sound the mixer's room has. Nothing of a conference is
-kept: it is there while somebody is in it.
+kept: it lasts while it has a member.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Member:
 
 
 class Conference:
-    """Those who hear each other.
+    """The members who hear each other.
 
     Args:
         number: of the mixer's room.
@@ -162,7 +162,7 @@ class Hall:
         return None if room is None or line is None else (room, line)
 
     async def opens(self, room: DialInRoom, pin: str) -> bool:
-        """Whether it is the room's PIN.
+        """Check a PIN of a room.
 
         Raises:
             pins.Locked: there were too many wrong ones.
@@ -173,7 +173,7 @@ class Hall:
         return await self._guard.fits(Secret("room", room.number), pin, room.pin)
 
     async def may_hold(self, line: Line) -> bool:
-        """Whether a line may have a conference, or parallel calls to make one of (A7).
+        """True if a line may have a conference, or parallel calls to make one of (A7).
 
         Raises:
             StoreError: the database is out of order.
@@ -230,7 +230,7 @@ class Hall:
             raise Full
 
     def mute(self, member: Member, muted: bool) -> None:
-        """Whether somebody is heard."""
+        """Mute a member, or lift that again."""
         member.mute(muted)
         self._on_changed(member.conference)
 

@@ -141,7 +141,7 @@ class RecordingDesk:
 
     def recover(self) -> tuple[int, int]:
         """Before anything records: finish what a crash broke off; how many recordings were kept,
-        and how many files that nobody knew were removed. Raises SQLAlchemyError, OSError."""
+        and how many files without a row were removed. Raises SQLAlchemyError, OSError."""
         broken = self._store.unfinished()
         kept = sum(self._finish(one.id, "broken off by a crash") for one in broken)
         return kept, self._shelf.sweep(self._store.ids())

@@ -1,6 +1,6 @@
 """Recorded calls in the database.
 
-A row is there before the first sound is written, so that a crash leaves nothing that nobody knows.
+A row is there before the first sound is written, so that a crash leaves no file without a row.
 """
 
 from __future__ import annotations

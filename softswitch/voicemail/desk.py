@@ -170,7 +170,7 @@ class VoicemailDesk:
     async def _until_recorded(self, message_id: str, recorded: asyncio.Future[Recorded]) -> None:
         try:
             result = await recorded
-            if result.reason == "failed" and result.duration_ms:  # else he hung up at once
+            if result.reason == "failed" and result.duration_ms:  # else the caller hung up at once
                 self._log.error("a message was cut short", message=message_id, why=result.problem)
         except MediaError as error:
             self._log.error("a message was cut short", message=message_id, why=str(error))
@@ -206,7 +206,7 @@ class VoicemailDesk:
 
     def recover(self) -> tuple[int, int]:
         """Before anything records: finish what a crash broke off; how many messages were kept, and
-        how many files that nobody knew were removed. Raises SQLAlchemyError, OSError."""
+        how many files without a row were removed. Raises SQLAlchemyError, OSError."""
         kept = 0
         for message in self._store.unfinished():
             duration_ms = self._shelf.finish(message.id, self.settings.min_seconds)
@@ -243,7 +243,7 @@ class VoicemailDesk:
     # PIN
 
     async def opens(self, line: Line, mailbox: VoiceMailbox, pin: str) -> bool | None:
-        """Whether a PIN opens a mailbox; None: nobody may try now."""
+        """True if a PIN opens a mailbox; None if tries are locked now."""
         if mailbox.pin is None:
             return None
         try:
@@ -286,7 +286,7 @@ class VoicemailDesk:
                 await self._run(self._shelf.remove, one.id)
 
     def drop_sound(self, sound_id: str) -> None:
-        """A recording that nobody wants, perhaps still being written."""
+        """Drop a recording, which is perhaps still being written."""
         self._spawn(self._drop(sound_id))
 
     async def _drop(self, sound_id: str) -> None:

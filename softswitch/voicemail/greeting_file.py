@@ -10,7 +10,7 @@ from rtp.samples import CLOCK_RATE, Samples
 from rtp.wav import HEAD_BYTES, SAMPLE_BYTES, WavError, file_bytes, find_sound, parse
 
 MAX_SECONDS = 300
-"""Nobody listens to a longer greeting."""
+"""Callers hang up during a longer greeting."""
 MAX_BYTES = HEAD_BYTES + MAX_SECONDS * CLOCK_RATE * SAMPLE_BYTES + 1024 * 1024
 """With a megabyte for what may stand beside the sound."""
 

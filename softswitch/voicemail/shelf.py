@@ -100,7 +100,7 @@ class Shelf:
                 name.unlink()
 
     def sweep(self, known: Iterable[str]) -> int:
-        """Remove what nobody knows of; how many files. For the start, before anything records."""
+        """Remove files without a row; how many. For the start, before anything records."""
         names = {f"{sound_id}.wav" for sound_id in known}
         strangers = [
             path

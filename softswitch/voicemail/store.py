@@ -1,6 +1,6 @@
 """Mailboxes, messages and greetings in the database.
 
-A message's row is there before the first sound is recorded, and seen by nobody until its file is
+A message's row is there before the first sound is recorded, and hidden until its file is
 whole. How many messages wait is kept in the line's own row, in the same transaction.
 """
 
@@ -81,7 +81,7 @@ class MailboxFull(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that somebody left. Stamps are epoch milliseconds.
+    """A message of a caller. Stamps are epoch milliseconds.
 
     Args:
         calling: who left it, as far as the line may know; "" if it is withheld or unknown.

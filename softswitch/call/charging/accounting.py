@@ -75,7 +75,7 @@ class Record:
         self.trunk: str | None = None
         self.answered_by: str | None = None
         """What of the switch takes the call, where that isn't the person who was called."""
-        # A journal takes no octets that are no text, whoever put them there.
+        # A journal takes text alone; a phone may send any octets.
         self._sip_call_id = storable(request.call_id, MAX_CALL_ID)
         uri = request.uri
         wanted = str(uri.user or (f"urn:{uri.host}" if uri.is_emergency else ""))
@@ -126,7 +126,7 @@ class Record:
         self.line_ids = tuple(lines)
 
     def onward(self, shown: str | None) -> None:
-        """Somebody else than the line that pays for the leg will talk."""
+        """Another party than the line that pays for the leg will talk."""
         self._presented = shown
 
     # The call's life

@@ -24,7 +24,7 @@ SAME_END_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 2.0
 """After a reservation that the database couldn't make."""
 BEEP = PlayItem(tone="entry")
-"""In the place of a warning that nobody recorded."""
+"""Played if there is no recording of the warning."""
 
 
 class MoneyWarnings:

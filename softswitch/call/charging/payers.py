@@ -82,7 +82,7 @@ class Payers:
 
     @property
     def wants_balance(self) -> bool:
-        """Whether there was nothing left to reserve when one of them asked last."""
+        """True if one of them got nothing when it asked for more last."""
         return any(meter.wants_balance for meter in self.meters)
 
     # Coming and going
@@ -135,7 +135,7 @@ class Payers:
     # While it rings and talks
 
     def rang(self, wall: int) -> None:
-        """Somebody's phone rings."""
+        """A phone rings."""
         for meter in self.meters:
             meter.record.rang(wall)
 

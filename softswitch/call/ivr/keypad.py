@@ -1,4 +1,4 @@
-"""The keys that somebody presses for a service, in order, also those ahead of a question."""
+"""The keys that a caller presses for a service, in order, also those ahead of a question."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_AHEAD = 64
 
 
 class Keypad:
-    """Keys that wait, and whoever waits for one."""
+    """A queue of keys with one reader."""
 
     def __init__(self) -> None:
         self._keys: deque[str] = deque()

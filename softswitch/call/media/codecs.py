@@ -115,7 +115,7 @@ def _is_same(codec: Codec, own: Codec) -> bool:
 
 
 def common(a: Codecs, b: Codecs) -> tuple[Codec, ...]:
-    """What both speak, under a's numbers, in the order of whoever says less: that is the answer."""
+    """The common codecs, under a's numbers, in the order of the side that has fewer: the answer."""
     a, b = ([codec for codec in side if codec.name not in NO_SOUND] for side in (a, b))
     first, second = (a, b) if len(a) <= len(b) else (b, a)
     known = {(codec.name, codec.clock_rate) for codec in second}

@@ -115,7 +115,7 @@ class CallMedia:
         return self._session
 
     def move(self, session: MediaSession) -> None:
-        """Go on in another relay session, which knows of nobody yet."""
+        """Go on in another relay session, which knows no side yet."""
         self._session = session
         self._codecs.clear()
         self._told.clear()
@@ -267,7 +267,7 @@ class CallMedia:
 
     @staticmethod
     def speaks(description: SessionDescription) -> bool:
-        """Whether the sound tier can talk with somebody who says this."""
+        """True if the sound tier can talk with a peer that has this description."""
         return spoken_of(_codecs_of(description)) is not None
 
     def may_join(self, one: SessionDescription, other: SessionDescription) -> bool:

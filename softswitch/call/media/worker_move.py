@@ -56,7 +56,7 @@ class WorkerMove:
         try:
             return await opening
         except asyncio.CancelledError:
-            # The call ended in the moment in which the ports were there: nobody else knows them.
+            # The call ended just when the ports were there: nothing else would close them.
             if not opening.cancelled() and opening.exception() is None:
                 opening.result().close()
             raise

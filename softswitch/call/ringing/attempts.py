@@ -111,7 +111,7 @@ class Dialer:
             raise Refusal(404, "service_not_dialled")
         if isinstance(destination, ToLine):
             return self._ring_line(destination, identity, left, extra)
-        # Where the caller is goes to who sends help, and to nobody else.
+        # The caller's location goes to emergency services alone.
         location = location_of(request) if destination.emergency else Location()
         return await self._ring_trunks(destination, identity, left, extra, location)
 

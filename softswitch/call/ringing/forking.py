@@ -238,12 +238,12 @@ class Branches:
         return iter(self._ringing)
 
     def won(self, winner: Session, now: float) -> None:
-        """Cancel everyone but the winner, who may be somebody else's, telling them why."""
+        """Cancel all legs but the winner, which may be another attempt's, and tell them why."""
         self._cancel([s for s in self._ringing if s is not winner], COMPLETED_ELSEWHERE, now)
         self._ringing.clear()
 
     def cancel(self, now: float) -> None:
-        """Give up: the caller did, or nobody answers."""
+        """Give up: the caller did, or no leg answers in time."""
         self._cancel(self._ringing, (), now)
         self._ringing.clear()
 
@@ -253,7 +253,7 @@ class Branches:
         self._failures.append((status, response))
         if status == 408 and response is None:
             self._note_silent(session)
-        if status >= 600:  # RFC 3261 section 16.7: nobody wants it
+        if status >= 600:  # RFC 3261 section 16.7: no branch may take it
             self.cancel(now)
         return not self._ringing
 
@@ -283,7 +283,7 @@ class Branches:
             phones.on_silent(invitation.uri)
 
     def timed_out(self) -> None:
-        """Nobody said anything for too long."""
+        """No response came for too long."""
         self._failures.append((408, None))
 
     def _cancel(self, sessions: Sequence[Session], reason: Fields, now: float) -> None:
@@ -291,7 +291,7 @@ class Branches:
             session.bye(now, reason)  # one may have been answered while another won
 
     def redirection(self) -> Response | None:
-        """A phone's wish that the call go elsewhere; nobody else took it or declined it."""
+        """A phone's 3xx; None if there is none, or if a phone declined the call for all (6xx)."""
         if self.attempt.phones is None or any(status >= 600 for status, _ in self._failures):
             return None
         return next((r for status, r in self._failures if 300 <= status < 400), None)
@@ -307,8 +307,8 @@ class Branches:
         return status in TRY_NEXT_TRUNK
 
     def left_of(self, attempts: Iterable[Attempt]) -> list[Attempt]:
-        """What may still be tried: another address of the same trunk only if nobody answered at
-        this one, or nobody there has time (RFC 3263 section 4.3)."""
+        """The attempts that may still be tried: another address of the same trunk only if this one
+        did not answer, or is overloaded (RFC 3263 section 4.3)."""
         trunk = self.attempt.trunk
         if trunk is None or self._worst()[0] in UNREACHABLE:
             return list(attempts)
@@ -332,7 +332,7 @@ class Branches:
 
     @property
     def outcome(self) -> int | None:
-        """The status of the failure that says most, 408 when nobody answered; None if nobody was
+        """The status of the failure that says most, 408 when no leg answered; None if none was
         rung."""
         if self._failures:
             return self._worst()[0]

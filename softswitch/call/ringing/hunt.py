@@ -87,7 +87,7 @@ class Hunt:
 
     @property
     def _is_impatient(self) -> bool:
-        """Whether others are tried if nobody says anything."""
+        """True if the next attempt is tried when no response comes."""
         return bool(self._left) and not self.branches.heard
 
     def begin(self) -> None:
@@ -129,12 +129,12 @@ class Hunt:
         self.go_on()
 
     def failed(self, session: Session, status: int, response: Response | None) -> None:
-        """Somebody refused."""
+        """A called leg failed."""
         if self.branches.failed(session, status, response, self._legs.now()):
             self.go_on()
 
     def go_on(self) -> None:
-        """Nobody rings any more: try what is left, or be over. A phone's redirection, and the
+        """Nothing rings any more: try what is left, or be over. A phone's redirection, and the
         targets of a number, come before it."""
         branches = self.branches
         if branches.outcome is not None:

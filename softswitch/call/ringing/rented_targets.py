@@ -103,7 +103,7 @@ class RentedTargets:
         return found
 
     async def _drop_from(self, first: int, refusal: Refusal) -> None:
-        """Whoever pays for a target that isn't rung any more, pays nothing."""
+        """End the legs of targets that are not rung any more: their payers pay nothing."""
         for meter in self._legs.payers.meters[first:]:
             await self._legs.payers.drop(meter, Ending.refused(refusal))
 
@@ -123,7 +123,7 @@ class RentedTargets:
             return []
 
     def release(self) -> None:
-        """Nobody is asked any more whether he takes the call."""
+        """End all questions for the accept key."""
         for question in self._questions:
             question.close()
         self._questions.clear()

@@ -217,7 +217,7 @@ class Ringing:
     async def _onward(self, refusal: Refusal) -> list[list[Attempt]] | Ending:
         """What to ring after all that was rung failed: where a phone sent the call, where the line
         has its calls forwarded, or the number's next target; nothing when all of it was tried."""
-        if refusal.ended_by == "operator":  # nobody can be talked to
+        if refusal.ended_by == "operator":  # the switch can't carry the call
             return []
         for hunt in self._hunts:
             redirection, line = hunt.branches.redirection(), hunt.line

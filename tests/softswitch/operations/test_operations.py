@@ -403,6 +403,25 @@ class TestTrunks:
         assert trunks.trunk_add(context, "all", "sip:gw.example.net")["prefixes"] == ["any"]
         assert len(context.directory.load().trunks_for("4930123456")) == 1
 
+    @pytest.mark.parametrize(
+        "target",
+        ["sip:sip.example.org", "sip:127.0.0.1:5060", "sip:LOCALHOST", "sip:sip.example.org."],
+    )
+    def test_one_that_leads_to_this_switch_is_refused(self, context, target):
+        assert "is this switch itself" in refusal(trunks.trunk_add, context, "loop", target).message
+        trunks.trunk_add(context, "gateway", "sip:127.0.0.1:5062")  # beside it on the machine
+        refused = refusal(trunks.trunk_set, context, "gateway", "target", target)
+        assert refused.code == "trunk_target_self"
+
+    def test_contact_and_caller_id_are_set_and_shown(self, context):
+        row = trunks.trunk_add(context, "nat", "sip:gw.example.net")
+        assert (row["contact"], row["caller_id"]) == ("auto", "numbers")
+        trunks.trunk_set(context, "nat", "contact", "source")
+        trunks.trunk_set(context, "nat", "caller_id", "any")
+        row = trunks.trunk_show(context, "nat")
+        assert (row["contact"], row["caller_id"]) == ("source", "any")
+        assert "auto, source" in refusal(trunks.trunk_set, context, "nat", "contact", "x").message
+
     def test_a_trunk_moves_to_other_addresses_and_numbers(self, context: Context) -> None:
         trunks.trunk_add(context, "carrier", "sip:gw.example.net", username="u", password="p")
         for key, value in (

@@ -103,5 +103,5 @@ def test_without_an_occasion_nothing_changes(exchange):
     moved.talks(12.0)
     assert (beka.heard, moved.heard) == (before, 0)
     (call,) = exchange.switch.calls.values()
-    assert call.opening.session.elsewhere == {"a": moved.address}
+    assert call.relay.session.elsewhere == {"a": moved.address}
     ana.hang_up(session)

@@ -263,9 +263,9 @@ class TestDirectory:
         ]
         code, leg = sorted(exchange.store.cdrs(), key=lambda cdr: cdr.leg)
         assert (code.called, code.price_micros) == ("118", 0)
-        assert (leg.called, leg.duration_ms // 1000, leg.billed_seconds) == (self.OTHER, 30, 31)
-        assert leg.price_micros == 31_000  # seconds begun, at six tetri a minute
-        assert balance_of(exchange) == 10 * LARI - 31_000
+        assert (leg.called, leg.duration_ms // 1000, leg.billed_seconds) == (self.OTHER, 30, 30)
+        assert leg.price_micros == 30_000  # seconds begun, at six tetri a minute
+        assert balance_of(exchange) == 10 * LARI - 30_000
 
     def test_c4_who_isnt_reached_leaves_the_caller_in_the_directory(self, exchange, subscriber):
         phone = subscriber(10 * LARI)

@@ -225,8 +225,11 @@ class SubscriberStore:
     # Documents
 
     def add_document(self, document: Document, content: bytes) -> Document:
-        """Its `id` is ignored; returned with the new one. The same content again of this kind
-        changes nothing."""
+        """Add a document; its `id` is ignored, and it is returned with the new one.
+
+        The same content again of this kind changes nothing, unless it was refused: then it is a new
+        document, which waits for a review of its own.
+        """
         table = documents_table
         row = {column.name: getattr(document, column.name) for column in _DOCUMENT_FACTS}
         del row["id"]
@@ -234,6 +237,7 @@ class SubscriberStore:
             table.c.account_id == document.account_id,
             table.c.kind == document.kind,
             table.c.sha256 == document.sha256,
+            table.c.state != REFUSED,
         )
         with self._engine.begin() as connection:
             known = connection.execute(same).first()

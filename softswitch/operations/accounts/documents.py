@@ -31,6 +31,8 @@ MAX_OCTETS = 10 * 1024 * 1024
 """A scan of several pages; it is kept in the database."""
 MAX_PENDING = 50
 """Documents of one account that wait for a review; more are refused meanwhile."""
+LEASE = "lease"
+"""The class of leases: one needs months left where it is approved (C21)."""
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f/\\]{1,128}")
 _MEDIA_TYPES = (
@@ -106,12 +108,19 @@ def document_content(context: Context, document: int) -> Row:
 def document_approve(
     context: Context, document: int, expires_on: str | None = None, by: str = "operator"
 ) -> Row:
-    """Accept a document, until it expires. Orders that waited for its class go on: the answer names
-    the numbers that were connected, and those that wait on (because they can't be paid for)."""
+    """Accept a document, until it expires; a lease only if it has five months left.
+
+    Orders that waited for its class go on: the answer names the numbers that were connected, and
+    those that wait on because they can't be paid for.
+    """
     found = _document(context, document)
     until = found.expires_on if expires_on is None else _future(context, expires_on)
     if until is not None and until < today(context).isoformat():
         raise OperationError("document_expired", id=found.id, until=until)
+    if found.kind == LEASE and until is not None:
+        ends_on = profile.read_date(until)
+        if not profile.lease_is_long_enough(ends_on, today(context)):
+            raise OperationError("lease_ends_soon", months=profile.MIN_LEASE_MONTHS, date=ends_on)
     reviewed = _review(context, replace(found, expires_on=until), APPROVED, "", by)
     if until is not None:
         _watch_expiry(context, reviewed)

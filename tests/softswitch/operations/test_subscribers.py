@@ -265,6 +265,20 @@ class TestDocuments:
         assert "is refused already" in refused(documents.document_approve, context, row["id"])
         (notice,) = packages.account_notices(context, "Ana")
         assert (notice["what"], notice["about"]) == ("document_refused", "identity")
+        anew = documents.document_upload(context, "Ana", "identity", "scan.pdf", PDF)
+        assert anew["id"] != row["id"]
+        assert anew["state"] == "pending"
+        assert documents.document_approve(context, anew["id"])["state"] == "approved"
+
+    def test_C21_a_lease_that_ends_too_early_is_refused_where_it_is_approved(
+        self, context: Context
+    ) -> None:
+        accounts.account_add(context, "Ana")
+        row = documents.document_upload(context, "Ana", "lease", "lease.pdf", PDF, "2026-10-28")
+        said = refused(documents.document_approve, context, row["id"])
+        assert said == "a lease must have 5 months left; this one ends on 2026-10-28"
+        assert documents.document_list(context, "Ana")[0]["state"] == "pending"
+        assert documents.document_approve(context, row["id"], "2026-10-29")["state"] == "approved"
 
     @pytest.mark.parametrize(
         ("name", "content", "says"),

@@ -165,15 +165,16 @@ def _write_bind_response(b: BindResponse) -> bytes:
     return _string(b.system_id, 16) + _tlvs(b.tlvs)
 
 
-def _read_short_message(r: _Reader) -> ShortMessage:
-    service_type = r.string()
-    source, destination = r.address(), r.address()
+_Fields = tuple[bytes, int, int, int, str, int, int, str, str, int, int, Tlvs]
+"""Fields that submit_sm, deliver_sm and submit_multi share, in the order of their structures."""
+
+
+def _read_fields(r: _Reader, service_type: str) -> _Fields:
+    """The fields after the destinations."""
     esm_class, protocol_id, priority_flag = r.octets(3)
     schedule, validity = r.string(), r.string()
     registered, replace_if_present, data_coding, default_id = r.octets(4)
-    return ShortMessage(
-        source,
-        destination,
+    return (
         r.short(),
         data_coding,
         esm_class,
@@ -187,6 +188,12 @@ def _read_short_message(r: _Reader) -> ShortMessage:
         default_id,
         r.tlvs(),
     )
+
+
+def _read_short_message(r: _Reader) -> ShortMessage:
+    service_type = r.string()
+    source, destination = r.address(), r.address()
+    return ShortMessage(source, destination, *_read_fields(r, service_type))
 
 
 def _write_short_message(b: ShortMessage) -> bytes:
@@ -223,25 +230,7 @@ def _read_multi(r: _Reader) -> MultiMessage:
                 destinations.append(r.string())
             case other:
                 raise ValueError(f"a destination of kind {other}")
-    esm_class, protocol_id, priority_flag = r.octets(3)
-    schedule, validity = r.string(), r.string()
-    registered, replace_if_present, data_coding, default_id = r.octets(4)
-    return MultiMessage(
-        source,
-        tuple(destinations),
-        r.short(),
-        data_coding,
-        esm_class,
-        registered,
-        service_type,
-        protocol_id,
-        priority_flag,
-        schedule,
-        validity,
-        replace_if_present,
-        default_id,
-        r.tlvs(),
-    )
+    return MultiMessage(source, tuple(destinations), *_read_fields(r, service_type))
 
 
 def _write_multi(b: MultiMessage) -> bytes:

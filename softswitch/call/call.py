@@ -1,10 +1,10 @@
 """A call: two legs, their sound and their money, in one task from INVITE to CDR.
 
-Everything that happens to the call is a letter in its mailbox; this task alone changes its state,
-and each wait has a deadline. Whatever goes wrong ends in :meth:`Call._close`, which leaves no leg,
+Everything that happens to the call is a letter in its mailbox. Only the call's own task changes its
+state, and each wait has a deadline. Every path ends in :meth:`Call._close`, which leaves no leg,
 port, reservation or timer behind and writes exactly one CDR for each payer.
 
-`Call` is the life of the call. What it has is in :mod:`softswitch.call.legs`; what it does is in
+`Call` is the life of the call. Its data is in :mod:`softswitch.call.legs`; its behaviour is in
 parts, each of which is given the legs and the sibling parts that it uses.
 """
 
@@ -323,7 +323,8 @@ class Call:
         try:
             await self.payers.meters[0].reserve(priced)
         finally:
-            # Also when the money said no: the ports are there, or soon will be, and must go back.
+            # Also when the reservation failed: the ports are open, or soon will be, and must be
+            # given back.
             self.relay.session = await ports
         self.early_media.begin()
 
@@ -394,7 +395,7 @@ class Call:
     # The answer
 
     async def _answer(self, winner: Winner) -> None:
-        """The first answer wins; it is on disk before the caller hears of it."""
+        """The first answer wins. It is stored on disk before the caller receives the 200."""
         await self._take(winner)
         early_media, media = self.early_media, self.media
         early_media.stop_ringing()
@@ -412,7 +413,7 @@ class Call:
         self.legs.drain()
 
     async def _take(self, winner: Winner) -> None:
-        """The leg that answered is on the called side from now on, and is paid for."""
+        """Put the leg that answered on the called side, and charge it from now on."""
         identity = self.identity("b") if winner.line is None else None
         self.parties.put("b", winner.session, winner.line, identity)
         self.media.join("b", self.legs.secure(winner.session, winner.line))
@@ -450,7 +451,7 @@ class Call:
 
     @property
     def speaker(self) -> Speaker:
-        """Talks with the caller."""
+        """The service's voice and keypad towards the caller."""
         return self.service_leg.speaker
 
     def connect(self, line: Line, number: str) -> asyncio.Future[bool]:
@@ -472,7 +473,7 @@ class Call:
     # The end
 
     async def _close(self, end: Ending) -> None:
-        """Leave nothing behind, whatever state the call was in."""
+        """Release everything that the call holds, in whatever state the call was."""
         self._state.closing = True
         self._return_what_came_late()
         now = self.now()

@@ -10,18 +10,18 @@ from softswitch.subscribers.refusal import NORMAL_CLEARING, RECOVERY_ON_TIMER, R
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The first of the reasons that came (the CDR keeps which one).
+    """The first of the reasons for which a call ended; the CDR keeps it.
 
     Args:
         ended_by: caller, callee, credit, timer, media_timeout, operator or restart.
         status: SIP status of the attempt; 200 once it was answered.
         cause: Q.850.
         at: monotonic seconds of the end, where that isn't the moment at which it was noticed: the
-            paid second, or the last packet.
-        rule: what refused, for the log.
+            end of the paid seconds, or the last packet.
+        rule: the rule that refused, for the log.
         reason: the phrase that goes with the status; None for the standard one.
-        says: what the caller hears of it before an answer.
-        told: the caller has heard already what became of the call.
+        says: the announcement to the caller before an answer.
+        told: the caller has already heard an announcement of the failure.
         code: of the rule that refused, in the catalogue of errors.
     """
 
@@ -50,7 +50,7 @@ class Ending:
 
 
 def given_up() -> Ending:
-    """The caller did, before anybody answered."""
+    """The ending of a call whose caller gave up before an answer."""
     return Ending("caller", 487, NORMAL_CLEARING)
 
 

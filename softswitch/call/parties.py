@@ -17,7 +17,8 @@ class Parties:
     __slots__ = ("_identities", "_legs", "_lines", "line_ids")
 
     def __init__(self, session: Session | None, line: Line | None) -> None:
-        """`session` is None until a caller whom the switch calls itself has answered."""
+        """`session` is None while the switch is the caller, until the person that it calls has
+        answered."""
         self._legs: dict[Side, Session] = {} if session is None else {"a": session}
         self._lines: dict[Side, Line | None] = {"a": line}
         self._identities: dict[Side, Identity] = {}

@@ -1,1 +1,1 @@
-"""Who pays for a call, for how long, and the CDR that comes of it."""
+"""Charging: the payers of a call, its paid time, and its CDRs."""

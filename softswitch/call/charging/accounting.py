@@ -22,16 +22,16 @@ from softswitch.admission.routing import Route, ToLine, ToTrunk
 from softswitch.call.ending import Ending
 
 RETRY_SECONDS = 1.0
-"""How soon a settlement is tried again while the database is out of order."""
+"""The pause before a settlement is retried while the database is out of order."""
 MAX_DIALLED = 64
-"""Of what was dialled, so much is written down."""
+"""The longest dialled string that a CDR keeps; the rest is cut off."""
 MAX_CALL_ID = 255
 FIRST_LEG = "a"
-"""The caller's own; later letters are legs that lines added by sending the call on."""
+"""The CDR leg of the caller. Later letters are legs that lines added by forwarding or transfer."""
 
 
 class Record:
-    """What is known of a call so far; becomes its CDR."""
+    """The facts of one leg while it lives; becomes its CDR."""
 
     __slots__ = (
         "_answered_at",
@@ -69,13 +69,14 @@ class Record:
         self.line: str | None = None
         self.line_ids: tuple[int, ...] = ()
         self.routed_to: Route | None = None
-        """Where admission sends the leg; None before it."""
+        """The route that admission chose for the leg; None before it."""
         self.calling = ""
         self.called = ""
         self.trunk: str | None = None
         self.answered_by: str | None = None
-        """What of the switch takes the call, where that isn't the person who was called."""
-        # A journal takes text alone; a phone may send any octets.
+        """The service or mailbox of the switch that takes the call in place of the called
+        person."""
+        # The journal takes valid text alone, but a phone may send any octets.
         self._sip_call_id = storable(request.call_id, MAX_CALL_ID)
         uri = request.uri
         wanted = str(uri.user or (f"urn:{uri.host}" if uri.is_emergency else ""))
@@ -104,7 +105,7 @@ class Record:
         self.called = dialled.number
 
     def routed(self, direction: str, kind: str) -> None:
-        """A leg that was added to a call is forwarded, wherever it goes."""
+        """Note the route of a leg that was added to a call: always a forwarded one."""
         self._type = kind
         if self.leg == FIRST_LEG:
             self.direction = direction
@@ -126,7 +127,7 @@ class Record:
         self.line_ids = tuple(lines)
 
     def onward(self, shown: str | None) -> None:
-        """Another party than the line that pays for the leg will talk."""
+        """Note the caller id shown by a leg whose speaker is not the line that pays for it."""
         self._presented = shown
 
     # The call's life
@@ -148,7 +149,7 @@ class Record:
 
     @property
     def key(self) -> str:
-        """By which the store knows the leg while it lives."""
+        """The key of the leg in the journal of live calls."""
         return leg_key(self.call_id, self.leg)
 
     def draft(self) -> bytes:
@@ -197,7 +198,7 @@ class Record:
 
 
 def media_figures(figures: SessionFigures | None) -> MediaFigures | None:
-    """What the relay counted, as the CDR keeps it."""
+    """The relay's counters in the form that the CDR keeps."""
     if figures is None:
         return None
     return MediaFigures(_side(figures.a), _side(figures.b))
@@ -236,10 +237,10 @@ class SettlementDesk:
         self._on_settled = on_settled
         self._tolerance_ms = tolerance_ms
         self.waiting = 0
-        """Calls that wait for a database that is out of order."""
+        """The number of calls that wait for a database that is out of order."""
 
     async def settle(self, cdr: Cdr, *, opened: bool) -> Cdr:
-        """Have a call rated and recorded; tried until it works, since nothing may be lost."""
+        """Rate and record a call. Retried until it succeeds, since no CDR may be lost."""
         command = CloseCall(cdr.key, cdr, self._tolerance_ms) if opened else WriteCdr(cdr)
         try:
             settlement: Settlement = await self._money.submit(command)

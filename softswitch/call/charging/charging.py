@@ -1,4 +1,4 @@
-"""Where calls reserve and settle their money."""
+"""Access of calls to reservation and settlement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Charging:
-    """The books, as calls use them.
+    """The billing services that calls use.
 
     Args:
         money: the single writer of the books.

@@ -1,7 +1,8 @@
-"""The paid time of a call: reserved ahead of use, extended while it talks, settled at the end.
+"""The paid time of a call: reserved before the call needs it, extended while the parties talk,
+settled at the end.
 
-A call has a meter for each payer: one for the caller, and one more for each leg that a line of ours
-added by forwarding or transferring it.
+A call has a meter for each payer: one for the caller, and one for each leg that a line of ours
+added by forwarding or transferring the call.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """The reservation of one payer, for one leg with a CDR of its own.
+    """The reservation of one payer for one leg, which has a CDR of its own.
 
     Args:
-        mailbox: of the call that goes on with it; gets :class:`Extended`.
+        mailbox: of the call that the leg is in; receives :class:`Extended`.
     """
 
     __slots__ = (
@@ -54,39 +55,40 @@ class Meter:
         self._authorization: Authorization | None = None
         self._extending = False
         self._again_at = 0.0
-        """Not before then, since the store failed a moment ago."""
+        """The loop's time before which no extension is asked for: the store has just failed."""
         self._opened = False
         self.record = record
         self.priced: PricedRoute
-        """What admission decided; set by :meth:`reserve`."""
+        """The price that admission decided; set by :meth:`reserve`."""
         self.answered_at: float | None = None
-        """The loop's time."""
+        """The loop's time of the answer."""
 
     @property
     def key(self) -> str:
-        """By which the store knows it while it runs."""
+        """The key of the leg in the journal of live calls."""
         return self.record.key
 
     @property
     def open(self) -> bool:
-        """Whether the store knows it, so that it wants proofs of life."""
+        """True while the store holds a reservation, and so must be told that the leg still
+        lives."""
         return self._opened
 
     @property
     def paid_seconds(self) -> int | None:
-        """Talk time that the reservation pays for; None without a limit."""
+        """The talk time that the reservation pays for; None without a limit."""
         return None if self._authorization is None else self._authorization.paid_seconds
 
     @property
     def wants_balance(self) -> bool:
-        """Whether there was nothing left to reserve when it asked last."""
+        """True if the last request for an extension found no money to reserve."""
         return self._authorization is not None and self._authorization.final
 
     async def reserve(self, priced: PricedRoute) -> None:
-        """Have the first slice reserved; on disk before anybody's phone hears of the call.
+        """Reserve the first slice. It is on disk before any phone hears of the call.
 
         Raises:
-            InsufficientFunds, AccountBlocked, StoreError: it can't be.
+            InsufficientFunds, AccountBlocked, StoreError: nothing was reserved.
         """
         self.priced = priced
         money = self._charging.money
@@ -109,7 +111,7 @@ class Meter:
                 money.holders.pop(self.key, None)
 
     async def answer(self, answered_at: float, wall: int) -> None:
-        """Note the answer; on disk before the caller hears of it."""
+        """Note the answer. It is on disk before the caller receives the 200."""
         trunk, answered_by = self.record.trunk, self.record.answered_by
         command = AnswerCall(self.key, wall, trunk, self.priced.cost_of(trunk), answered_by)
         authorization = await self._charging.money.submit(command)
@@ -119,28 +121,28 @@ class Meter:
         self.record.answered(wall)
 
     def belongs_to(self, mailbox: Mailbox) -> None:
-        """Another call goes on with it: an attended transfer joins two."""
+        """Move the meter to another call: an attended transfer joins two."""
         self._mailbox = mailbox
 
     # While it runs
 
     def alive_at(self) -> int:
-        """Epoch milliseconds until which the leg has lived for certain: the answer's stamp and the
-        talk time since, so that a crash bills the same when the wall clock was set meanwhile."""
+        """Epoch milliseconds until which the leg has certainly lived: the answer's stamp plus the
+        talk time since. So a crash bills the same when the wall clock was set meanwhile."""
         answered_wall = self.record.answered_at
         if self.answered_at is None or answered_wall is None:
             return self._clock.wall_ms()
         return answered_wall + round((self._clock.now() - self.answered_at) * 1000)
 
     def paid_until(self) -> float:
-        """The loop's time of the paid second."""
+        """The loop's time at which the reserved seconds are used up."""
         paid = self.paid_seconds
         if paid is None or self.answered_at is None:
             return float("inf")
         return self.answered_at + paid
 
     def ends_at(self) -> float:
-        """The loop's time at which the money ends, as far as is known now: for certain once there
+        """The loop's time at which the money ends, as far as is known now: it is final once there
         is nothing left to reserve."""
         authorization = self._authorization
         if authorization is None or self.answered_at is None:
@@ -152,11 +154,12 @@ class Meter:
 
     @property
     def extending(self) -> bool:
-        """Whether the store was asked for more and hasn't answered."""
+        """True while an extension that was asked for is unanswered."""
         return self._extending
 
     def extend_at(self) -> float:
-        """When to reserve more: well before the paid second, and not while an answer is due."""
+        """The loop's time for the next extension: well before the paid seconds are used up, and not
+        while another extension is unanswered."""
         authorization = self._authorization
         if self._extending or authorization is None or authorization.final:
             return float("inf")
@@ -181,8 +184,9 @@ class Meter:
         self._mailbox.post(PaidTimeChanged())
 
     def _cut(self, authorization: Authorization) -> None:
-        """Another call of the account was given what this one had not used. It counts at once, so
-        that an extension that the store made later isn't overwritten."""
+        """Shorten the reservation, because another call of the account was given what this one had
+        not used. The cut counts at once, so that it does not overwrite an extension that the store
+        made later."""
         self._authorization = authorization
         if self.answered_at is not None:
             self._mailbox.post(PaidTimeChanged())
@@ -197,7 +201,7 @@ class Meter:
         figures: SessionFigures | None,
         codec: str | None,
     ) -> None:
-        """Have the leg rated and its CDR written."""
+        """Rate the leg and write its CDR."""
         duration = 0.0 if self.answered_at is None else max(0.0, ended_at - self.answered_at)
         self._charging.money.holders.pop(self.key, None)
         cdr = self.record.cdr(end, ended_wall, round(duration * 1000), figures, codec)

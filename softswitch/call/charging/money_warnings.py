@@ -1,8 +1,9 @@
-"""Warns the payer of a call, if the payer talks in it, that the money ends soon.
+"""Low-balance warnings: tell the payer of a call, if the payer talks in it, that the money ends
+soon.
 
-When the money ends is known for certain only when nothing more can be reserved; until then there
-is what the books think it would pay for. So before a warning more is reserved: then the warning is
-right, or it turns out that there is still time.
+The end of the money is certain only when nothing more can be reserved; until then there is an
+estimate from the books. So more is reserved before each warning: either the warning is then right,
+or there is still time.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from softswitch.subscribers.directory import Line
 
 SAME_END_SECONDS = 5.0
-"""An end that moves less is the one that was warned of."""
+"""An end that moves by less than this is the same end, which is announced only once."""
 ASK_AGAIN_SECONDS = 2.0
-"""After a reservation that the database couldn't make."""
+"""The pause after a reservation that the database failed to make."""
 BEEP = PlayItem(tone="entry")
 """Played if there is no recording of the warning."""
 
@@ -41,18 +42,18 @@ class MoneyWarnings:
         self._announcer = announcer
         self._seconds = seconds
         self._given: dict[tuple[str, int], float] = {}
-        """Meter's key and warning, to the end that was warned of."""
+        """The announced end of the money, by meter key and warning seconds."""
         self._asked: dict[str, tuple[float, int | None]] = {}
-        """Meter's key to when more was reserved, and how much was paid for then."""
+        """The time of the last reservation and the seconds paid for at that time, by meter key."""
 
     def next_at(self) -> float:
-        """When something is due; the loop's time."""
+        """The loop's time of the next warning or reservation."""
         return min(
             (self._due_at(meter) for meter in self._legs.payers.meters), default=float("inf")
         )
 
     def expire(self, now: float) -> None:
-        """Give what is due."""
+        """Give the warnings that are due."""
         for meter in self._legs.payers.meters:
             if now >= self._due_at(meter):
                 self._warn(meter, now)
@@ -67,7 +68,7 @@ class MoneyWarnings:
         return max(due_at, asked_at + ASK_AGAIN_SECONDS) if got_nothing else due_at
 
     def _waiting(self, meter: Meter) -> list[int]:
-        """Warnings that weren't given of this end, and that the call was long enough for."""
+        """The warnings that this end has not had, and for which the call was long enough."""
         end = meter.ends_at()
         if end == float("inf") or meter.answered_at is None:
             return []
@@ -93,7 +94,8 @@ class MoneyWarnings:
             self._say(*payer, round(end - now))
 
     def _payer(self, meter: Meter) -> tuple[Side, Line] | None:
-        """The side on which the payer talks, and the payer's line; None: on neither."""
+        """The side on which the payer talks, and the payer's line; None if the payer is on neither
+        side."""
         sides: tuple[Side, Side] = ("a", "b")
         for side in sides:
             line = self._legs.line_of(side)
@@ -102,7 +104,7 @@ class MoneyWarnings:
         return None
 
     def _say(self, side: Side, line: Line, seconds: int) -> None:
-        """Over what the other side says; the other side hears nothing of it."""
+        """Mix the warning into the sound that the payer hears; the other side does not hear it."""
         said = self._announcer.announce(line.language, ("money-ends-in", Duration(seconds)))
         self._announcer.note(self._legs.id, side, said)
         items = said.items if said.language else (BEEP,)
@@ -110,6 +112,6 @@ class MoneyWarnings:
 
 
 def _ignore_failure(playing: asyncio.Future[Played]) -> None:
-    """A worker that died is reported by itself."""
+    """Drop the result: a worker that died is reported by the pool of workers."""
     if not playing.cancelled():
         playing.exception()

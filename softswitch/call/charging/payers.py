@@ -1,4 +1,5 @@
-"""Who pays for a call: the caller, and each line that adds a leg by sending it on."""
+"""The payers of a call: the caller, and each line that adds a leg by forwarding or transferring
+it."""
 
 from __future__ import annotations
 
@@ -69,20 +70,20 @@ class Payers:
         self._live_calls = live_calls
         self._legs_begun = 1
         self.meters = [Meter(charging, clock, limits, mailbox, record)]
-        """One for each payer; the caller's own stands first, unless another call took it."""
+        """One meter for each payer. The caller's own is first, unless another call took it."""
         self.records = [record]
-        """Of all legs that were ever admitted."""
+        """The records of all legs that were ever admitted."""
 
     # What an operator sees
 
     @property
     def paid_seconds(self) -> int | None:
-        """Talk time that the first payer's reservation pays for; None without a limit."""
+        """The talk time that the first payer's reservation pays for; None without a limit."""
         return self.meters[0].paid_seconds if self.meters else None
 
     @property
     def wants_balance(self) -> bool:
-        """True if one of them got nothing when it asked for more last."""
+        """True if the last extension of any payer found no money to reserve."""
         return any(meter.wants_balance for meter in self.meters)
 
     # Coming and going
@@ -91,7 +92,8 @@ class Payers:
         """Admit and reserve a leg that a line adds to the call and pays for.
 
         Raises:
-            Refusal, BillingError, StoreError: it may not, or can't pay; its CDR is written.
+            Refusal, BillingError, StoreError: the line may not call, or can't pay; the CDR of the
+                attempt is written.
         """
         if self._legs_begun >= MAX_LEGS:
             raise Refusal(482, "legs_too_many")
@@ -115,12 +117,12 @@ class Payers:
         return meter
 
     async def drop(self, meter: Meter, end: Ending) -> None:
-        """A leg that came to nothing has its record at once."""
+        """Settle a leg that ended without an answer."""
         self.meters.remove(meter)
         await meter.settle(end, self._clock.now(), self._clock.wall_ms(), None, None)
 
     def adopt(self, meters: Iterable[Meter]) -> None:
-        """Go on with what another call's payers pay."""
+        """Take over the payers of another call."""
         for meter in meters:
             meter.belongs_to(self._mailbox)
             self.meters.append(meter)
@@ -128,31 +130,32 @@ class Payers:
             self._live_calls.admitted(self.records[0].call_id, meter.record)
 
     def give(self) -> tuple[Meter, ...]:
-        """Let another call go on with all of them."""
+        """Give all payers to another call."""
         meters, self.meters = tuple(self.meters), []
         return meters
 
     # While it rings and talks
 
     def rang(self, wall: int) -> None:
-        """A phone rings."""
+        """Note that a phone rings."""
         for meter in self.meters:
             meter.record.rang(wall)
 
     async def answered(self, at: float, wall: int) -> None:
-        """Note the answer for each; on disk before the caller hears of it."""
+        """Note the answer for each payer. It is on disk before the caller receives the 200."""
         for meter in self.meters:
             await meter.answer(at, wall)
 
     def next_deadline(self) -> float:
-        """When one of them is due; the loop's time."""
+        """The loop's time of the next deadline of any payer."""
         return min(
             (min(meter.paid_until(), meter.extend_at()) for meter in self.meters),
             default=float("inf"),
         )
 
     def expire(self, now: float) -> Ending | None:
-        """Ask for more where the time comes, and end the call where it is used up."""
+        """Extend the reservations that are due; the end of the call if the money of a payer is used
+        up."""
         for meter in self.meters:
             if now >= meter.paid_until():
                 return endings.credit_used_up(meter.paid_until())
@@ -161,7 +164,7 @@ class Payers:
         return None
 
     def balance_changed(self) -> None:
-        """Ask again for those who got nothing."""
+        """Retry the extensions that found no money."""
         for meter in self.meters:
             if meter.wants_balance:
                 meter.extend()
@@ -176,8 +179,8 @@ class Payers:
         figures: SessionFigures | None,
         codec: str | None,
     ) -> None:
-        """Have every leg rated and its CDR written. A leg that still rang when an answered call
-        ended, such as a transfer target, was given up."""
+        """Rate every leg and write its CDR. A leg that still rang when an answered call ended, such
+        as a transfer target, counts as given up."""
         for meter in self.meters:
             gave_up = end.status == 200 and meter.answered_at is None
             leg_end = endings.abandoned(end) if gave_up else end
@@ -185,7 +188,7 @@ class Payers:
 
 
 def unpaid(error: BillingError) -> Refusal:
-    """The books refuse a call: no money, or an account that may not spend any."""
+    """The refusal of a call that can't be paid: no money, or a blocked account."""
     if isinstance(error, AccountBlocked):
         says = ("refused-suspended",)
         return Refusal(403, "call_not_payable", why=error, ended_by="operator", says=says)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from softswitch.call.media.info_keys import InfoKeys
 
 FIGURES_SECONDS = 1.0
-"""How long a call that ends waits to hear when its caller's last packet came."""
+"""How long the end of a call waits for the worker to report the caller's last packet."""
 SoundLetter = (
     sip_events.Reinvited
     | sip_events.Updated

@@ -318,7 +318,7 @@ class TargetCall:
         self._clear()
 
     async def give_up(self, refusal: Refusal) -> None:
-        """The target can't be had: its leg has a CDR at once."""
+        """The call to the target has failed: settle its leg at once."""
         if self._meter is not None:
             await self._legs.payers.drop(self._meter, Ending.refused(refusal))
         self._clear()

@@ -1,1 +1,1 @@
-"""Calls and stretches of calls in which the switch itself is the party that speaks."""
+"""Calls, and stretches of calls, in which the switch itself is one of the parties."""

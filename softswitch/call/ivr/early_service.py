@@ -18,19 +18,20 @@ if TYPE_CHECKING:
     from softswitch.trace.log import Log
 
 MAX_SECONDS = 60.0
-"""The call is refused then, whatever is said; phones and trunks wait for little more than that."""
+"""The longest early service; the call is refused after it. Phones and trunks wait for little more
+than this."""
 
 
 async def serve_early(
     legs: Legs, offer: SessionDescription, service: Callable[[], Awaitable[None]], log: Log
 ) -> Ending | None:
-    """Have a service talk with the caller.
+    """Run a service towards the caller of a refused call.
 
     Args:
         offer: the caller's.
 
     Returns:
-        How the call ended if the caller gave up or the call was ended; None if all was said.
+        The ending if the caller gave up or the call was ended; None if the service finished.
 
     Raises:
         SipError: 488, there is no common codec.

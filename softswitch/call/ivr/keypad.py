@@ -8,7 +8,7 @@ from collections import deque
 from rtp.control import Digit
 
 MAX_AHEAD = 64
-"""Keys that wait to be read: more are no person's."""
+"""The longest queue of unread keys; a person presses fewer."""
 
 
 class Keypad:

@@ -44,7 +44,7 @@ SAYS: Mapping[Unanswered, str] = MappingProxyType(
         "unreachable": "refused-unreachable",
     }
 )
-"""The announcements of unanswered calls."""
+"""The announcements of unanswered calls, by the reason."""
 TONE_MS = 4_000
 TONE_OF_CAUSE = {
     1: "special_information",
@@ -88,7 +88,7 @@ class RefusalAnnouncement:
             if self._can_be_heard():
                 await self._say(said)
         except (MediaError, SipError):
-            pass  # no ports, or no common codec: the status has to do
+            pass  # no ports, or no common codec: the caller gets the status alone
         except Exception:
             self.log.exception("an announcement failed", call=self.legs.id)
         return end

@@ -68,8 +68,8 @@ class ServiceLeg:
 
     @property
     def speaker(self) -> Speaker:
-        """Talks with the caller, in the language of the caller's line, or else of the line whose
-        mailbox it is."""
+        """The voice towards the caller, in the language of the caller's line, or else of the line
+        whose mailbox it is."""
         if self._speaker is None:
             legs = self._legs
             line = legs.line_of("a") or self.host
@@ -134,7 +134,7 @@ class ServiceLeg:
         self.bring(member)
 
     def bring(self, member: Member, *, anew: bool = True) -> None:
-        """Have a party in a conference; `anew` as in :meth:`ServiceSession.take_over`."""
+        """Connect a party to a conference; `anew` as in :meth:`ServiceSession.take_over`."""
         legs = self._legs
         session = ServiceSession(legs, self, self._log, partial(_attend, member), side=member.side)
         self._begin(session)
@@ -172,7 +172,7 @@ class ServiceLeg:
 
 
 async def _attend(member: Member) -> None:
-    """Be in the conference until it is over, which ends the member's call."""
+    """Stay in the conference until it is over, which ends the member's call."""
     try:
         member.listen()
         await member.over.wait()

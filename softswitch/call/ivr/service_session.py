@@ -58,8 +58,8 @@ class ServiceSession:
         service_leg: answers the caller.
         offer: the caller's; None if its INVITE had none.
         settled: see :class:`softswitch.call.media.early_media.EarlyMedia`.
-        service: what answers; begun when the caller can be spoken to.
-        side: whom it talks with; side b only in a conference.
+        service: the coroutine that answers; started when the caller can be spoken to.
+        side: the side that it talks with; b only in a conference.
     """
 
     __slots__ = (
@@ -111,7 +111,8 @@ class ServiceSession:
             self._serve()
 
     def _answer(self, offer: SessionDescription) -> bytes:
-        """By a codec that the caller expects, if we speak one; else it is offered ours later."""
+        """Answer with a codec that the caller expects, if we speak one; otherwise ours are offered
+        later."""
         legs, settled = self._legs, self._settled
         if settled is None or not legs.media.speaks(settled):
             self._unsettled = settled is not None

@@ -1,12 +1,12 @@
-"""How a service talks with a person: it says something, asks, and collects digits.
+"""Voice menus: a service says prompts, asks questions and collects digits.
 
     await call.speaker.say("balance-is", Money(12_340_000, "GEL"))
     key = await call.speaker.ask("press-1-to-accept", keys="1")
     number = await call.speaker.collect("enter-number")
 
-What is said is a phrase: ids of prompts, and numbers, amounts, times (:mod:`ivr_prompts.phrase`).
-It is said in the language of the person's line. A key that is pressed interrupts it and isn't
-lost: it answers the next question.
+A phrase consists of ids of prompts, numbers, amounts and times (:mod:`ivr_prompts.phrase`), and is
+said in the language of the caller's line. A key interrupts the phrase and isn't lost: it answers
+the next question.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ if TYPE_CHECKING:
     from softswitch.prompts.announcer import Announcer
 
 FLUSH = PlayItem(milliseconds=400)
-"""A pause that is longer than the jitter buffers of phones: what is in them when they are told
-that the call is over, nobody hears."""
+"""A pause longer than the jitter buffers of phones: a phone that is told of the end of the call
+drops what its buffer still holds."""
 KEYS = "0123456789*#"
 KEY_SECONDS = 6.0
-"""How long a person may think before a key."""
+"""The timeout for each key."""
 TRIES = 3
-"""So often a question is asked before it is given up."""
+"""The number of times that a question is asked before it is given up."""
 MAX_DIGITS = 20
-"""More than any number has."""
+"""The longest input; no telephone number has so many digits."""
 
 
 class Speaker:
-    """Talks with one side of a call. From now on that side hears prompts and is listened to.
+    """Prompts and keys of one side of a call. From its creation on, that side hears prompts and its
+    keys are collected.
 
     Args:
         call_id: for the log.
-        language: the person's; None: the switch's own.
-        in_band: keys are heard in the sound, too: the person's phone has no other way in RTP.
+        language: the caller's; None: the switch's own.
+        in_band: detect keys in the sound as well, since the phone sends no RTP events.
     """
 
     __slots__ = ("_announcer", "_call_id", "_in_band", "_language", "_side", "_sound", "keypad")
@@ -70,12 +71,12 @@ class Speaker:
         sound.listen(self._side, in_band=self._in_band)
 
     async def say(self, *phrase: Part, interruptible: bool = True) -> bool:
-        """Say something to its end; whether no key interrupted it.
+        """Play a phrase to its end; False if a key interrupted it.
 
-        A recording that can't be played is left for another language's, or for a tone.
+        If a recording can't be played, another language's or a tone takes its place.
 
         Args:
-            interruptible: a key stops it; one that was pressed ahead lets it be left out.
+            interruptible: a key stops the phrase; a key that was pressed before it skips it.
         """
         if interruptible and len(self.keypad):
             return False
@@ -90,7 +91,7 @@ class Speaker:
                 return True
 
     async def finish(self) -> None:
-        """Let the person's phone play what it has buffered, before it is hung up."""
+        """Wait until the phone has played its jitter buffer, before it is hung up."""
         await self._sound.play(self._side, (FLUSH,))
 
     async def ask(
@@ -114,10 +115,10 @@ class Speaker:
         terminator: str = "#",
         timeout_seconds: float = KEY_SECONDS,
     ) -> str:
-        """Say something, then take keys until the terminator, the maximum, or a pause.
+        """Play a phrase, then collect keys until the terminator, the maximum, or a pause.
 
         Returns:
-            What was pressed, without the terminator; "" if nothing was.
+            The digits without the terminator; "" if no key was pressed.
         """
         if phrase:
             await self.say(*phrase)

@@ -1,7 +1,7 @@
-"""Which codecs the sound tier speaks, and which of them with whom.
+"""The codecs of the sound tier, and the rules by which each side gets one.
 
-The laws of G.711 come first wherever there is a choice, for the sound tier is narrow whatever it
-speaks, and they cost nothing.
+G.711 comes first wherever there is a choice: the sound tier works at 8 kHz whatever the codec, and
+G.711 costs nothing.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from sip.offer_answer import (
 from sip.own_description import KEYS, event_of
 
 OPUS_PAYLOAD_TYPE = 111
-"""The dynamic one that most phones use for it."""
+"""The dynamic payload type that most phones use for Opus."""
 EVENT_PAYLOAD_TYPES = {8000: 101, opus.CLOCK_RATE: 110}
-"""By clock, those that most phones use."""
+"""Payload types of telephone events by clock rate, as most phones number them."""
 
 LAW_CODECS = (Codec(0, "PCMU", 8000, 1, None), Codec(8, "PCMA", 8000, 1, None))
 _G722 = Codec(g722.PAYLOAD_TYPE, "G722", 8000, 1, None)
@@ -36,20 +36,20 @@ WIDE_CODECS = (
     *((_OPUS,) if opus_library.AVAILABLE else ()),
 )
 OWN_CODECS = (*LAW_CODECS, *WIDE_CODECS)
-"""What the sound tier speaks."""
+"""The codecs that the sound tier speaks."""
 OWN_NAMES = frozenset(codec.name for codec in OWN_CODECS)
 
 Codecs = Sequence[Codec]
 
 
 def needs_transcoding(a: Codecs, b: Codecs) -> bool:
-    """Whether two sides that share nothing can talk by way of us."""
+    """True if two sides without a common codec can talk through the sound tier."""
     return not share_codec(a, b) and share_codec(OWN_CODECS, a) and share_codec(OWN_CODECS, b)
 
 
 def added_to(said: Codecs) -> tuple[Codec, ...]:
-    """What can be offered beside one side's own codecs: whatever we can make of one of them, and
-    events by the clock of each (RFC 4733 section 2.4.1)."""
+    """The codecs to offer beside one side's own: all that can be transcoded to one of them, and
+    telephone events with the clock rate of each (RFC 4733 section 2.4.1)."""
     if not share_codec(OWN_CODECS, said):
         return ()
     taken = {codec.payload_type for codec in said}
@@ -58,7 +58,7 @@ def added_to(said: Codecs) -> tuple[Codec, ...]:
         under = [codec.payload_type for codec in said if _is_same(codec, own)]
         is_static = own.payload_type not in DYNAMIC_PAYLOAD_TYPES
         # A codec that its side has under a dynamic number is offered by the static one as well:
-        # phones are met that know PCMU as 0 alone.
+        # some phones know PCMU as 0 alone.
         if not under or (is_static and own.payload_type not in under):
             added += _renumbered(own, taken)
     if added and _events_of(said):
@@ -69,7 +69,7 @@ def added_to(said: Codecs) -> tuple[Codec, ...]:
 
 
 def _renumbered(codec: Codec, taken: set[int]) -> list[Codec]:
-    """With another number if a dynamic one is taken; nothing if there is none left."""
+    """The codec under a free number if its dynamic one is taken; empty if no number is left."""
     number: int | None = codec.payload_type
     if number in taken:
         free = (other for other in reversed(DYNAMIC_PAYLOAD_TYPES) if other not in taken)
@@ -82,24 +82,24 @@ def _renumbered(codec: Codec, taken: set[int]) -> list[Codec]:
 
 
 def events_by(clock_rate: int) -> Codec:
-    """Telephone events beside codecs of this clock."""
+    """Telephone events beside codecs of this clock rate."""
     return Codec(EVENT_PAYLOAD_TYPES[clock_rate], EVENTS, clock_rate, 1, KEYS)
 
 
 def offered_codecs(*, events: bool = True) -> tuple[Codec, ...]:
-    """All that we speak, for a peer that made no offer; with events or without."""
+    """All codecs that we speak, for a peer that made no offer."""
     clocks = dict.fromkeys(codec.clock_rate for codec in OWN_CODECS) if events else ()
     return (*OWN_CODECS, *(events_by(clock) for clock in clocks))
 
 
 def answered_codecs(offered: Codecs) -> Codecs:
-    """What we answer an offer with: only laws if there is one."""
+    """The codecs of our answer to an offer: G.711 alone if it is offered."""
     return LAW_CODECS if share_codec(LAW_CODECS, offered) else OWN_CODECS
 
 
 def spoken_of(codecs: Codecs) -> Codec | None:
-    """The codec in which we talk with a side that has these: its first law, or the first of what
-    we speak besides; None: it has nothing that we speak."""
+    """The codec that we speak with a side that has these: its first G.711 law, otherwise the first
+    of its codecs that we speak; None if there is none."""
     return next(_known(codecs, LAW_CODECS), None) or next(_known(codecs, WIDE_CODECS), None)
 
 
@@ -110,12 +110,13 @@ def _known(codecs: Codecs, own: Codecs) -> Iterator[Codec]:
 
 
 def _is_same(codec: Codec, own: Codec) -> bool:
-    """True for one codec under whatever numbers: the rtpmap decides."""
+    """True if two are the same codec under different numbers: the rtpmap decides."""
     return (codec.name, codec.clock_rate) == (own.name, own.clock_rate)
 
 
 def common(a: Codecs, b: Codecs) -> tuple[Codec, ...]:
-    """The common codecs, under a's numbers, in the order of the side that has fewer: the answer."""
+    """The codecs that both sides have, under a's numbers and in the order of the side that has
+    fewer: the answer."""
     a, b = ([codec for codec in side if codec.name not in NO_SOUND] for side in (a, b))
     first, second = (a, b) if len(a) <= len(b) else (b, a)
     known = {(codec.name, codec.clock_rate) for codec in second}
@@ -124,12 +125,14 @@ def common(a: Codecs, b: Codecs) -> tuple[Codec, ...]:
 
 
 class Agreement:
-    """What one side speaks and hears, as far as both sides have said.
+    """The codecs that one side speaks and hears, as far as the descriptions of both sides are
+    known.
 
     Args:
-        mine: what this side said.
-        theirs: what the other side said; None: nothing yet, or there is none.
-        offered: our last offer to this side, if it is the one who answered: then it sends by the
+        mine: the codecs in this side's description.
+        theirs: the codecs of the other side; None if it has sent none yet, or there is no other
+            side.
+        offered: our last offer to this side, if this side answered it: it then sends by the
             numbers of that offer (RFC 3264 section 6.1).
     """
 
@@ -138,10 +141,10 @@ class Agreement:
     def __init__(self, mine: Codecs, theirs: Codecs | None, offered: Codecs = ()) -> None:
         shared = common(mine, theirs or ())
         self.spoken = spoken_of(shared) or spoken_of(mine)
-        """In which we talk to it; None: in none."""
+        """The codec in which we talk to the side; None if there is none."""
         used = shared[0] if shared else self.spoken or (mine[0] if mine else None)
         self.clock_rate = 8000 if used is None else used.clock_rate
-        """Of what it sends."""
+        """The clock rate of the codec that the side sends."""
         clock = self.clock_rate if self.spoken is None else self.spoken.clock_rate
         self.event = event_of(mine, clock)
         numbers = _numbers(mine, theirs or (), offered)
@@ -159,14 +162,14 @@ class Agreement:
 
 @lru_cache(maxsize=256)  # the phones of a network say the same again and again
 def agreement(mine: Codecs, theirs: Codecs | None, offered: Codecs = ()) -> Agreement:
-    """What :class:`Agreement` finds out."""
+    """The cached :class:`Agreement` of two sides."""
     return Agreement(mine, theirs, offered)
 
 
 def _numbers(mine: Codecs, theirs: Codecs, offered: Codecs) -> dict[int, Codec]:
-    """The codec of each payload type that a side may send: by the numbers that it was told, and by
-    its own, since many phones send what they want to be sent. A number with two meanings has the
-    one that the side was told."""
+    """The codec of each payload type that a side may send: the numbers that it was offered, and its
+    own numbers, since many phones send by those. A number with two meanings has the one that was
+    offered."""
     ours = added_to(theirs) or WIDE_CODECS
     by_number: dict[int, Codec] = {}
     for codecs in (ours, theirs, mine, offered):
@@ -175,7 +178,8 @@ def _numbers(mine: Codecs, theirs: Codecs, offered: Codecs) -> dict[int, Codec]:
 
 
 def _renumbering(numbers: dict[int, Codec], theirs: Codecs) -> Iterator[tuple[int, int]]:
-    """Numbers of one side whose codec has another number at the other side, and that number."""
+    """Pairs of payload types: a number of one side, and the other side's number for the same
+    codec."""
     for number, codec in numbers.items():
         alike = [other for other in theirs if _is_alike(other, codec)]
         if codec.name == REDUNDANCY:
@@ -203,7 +207,7 @@ _READ: dict[tuple[str, int], Encoding] = {
     **({("G722", 8000): "G722"} if g722.AVAILABLE else {}),
     **({(opus.NAME, opus.CLOCK_RATE): "OPUS"} if opus_library.AVAILABLE else {}),
 }
-"""What the sound tier reads besides events, by name and clock."""
+"""The codecs that the sound tier reads besides events, by name and clock rate."""
 
 
 def _encoding(codec: Codec) -> Encoding | None:
@@ -218,7 +222,7 @@ def _events_of(codecs: Codecs) -> list[Codec]:
 
 
 def _terms(mine: Codecs) -> OpusTerms | None:
-    """What a side asks of the Opus that it is sent; None if it has none."""
+    """The parameters with which a side wants to be sent Opus; None if it has no Opus."""
     if not opus_library.AVAILABLE:
         return None
     own = next(_known(mine, (_OPUS,)), None)

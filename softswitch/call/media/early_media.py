@@ -195,8 +195,8 @@ class EarlyMedia:
     def speak(
         self, items: Sequence[PlayItem], *, repeat: bool = False
     ) -> asyncio.Future[Played] | None:
-        """Play something to the caller as early media; None if the caller's offer can't be
-        answered. Afterwards the caller is to hear its peer again."""
+        """Play items to the caller as early media; None if the caller's offer can't be answered.
+        Afterwards the caller must be given its peer's description again."""
         legs = self._legs
         if self.offer is None or legs.parties.get("a") is None:
             return None

@@ -1,7 +1,8 @@
-"""Keys for legs that hear of them in INFO, whatever way the other side tells them.
+"""DTMF by SIP INFO: keys for legs that take them in INFO, in whatever form the other side sends
+them.
 
-One INFO after the other: the next leaves when the last was answered, so that keys stay in their
-order. What becomes of one is no other's business, nor the call's.
+One INFO at a time: the next is sent when the last was answered, so that keys stay in order. The
+result of an INFO concerns neither the other leg nor the call.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from softswitch.trace.log import Log
 
 MAX_WAITING = 64
-"""Keys for one leg; more are no person's."""
+"""The longest queue of keys for one leg; a person presses fewer."""
 MILLISECONDS = 160
-"""How long a key is said to last: when it is told, its end isn't known."""
+"""The duration that is written for each key: its end isn't known when the INFO is sent."""
 _SIDES: tuple[Side, Side] = ("a", "b")
 
 
@@ -34,7 +35,7 @@ class InfoKeys:
 
     Args:
         call_id: for the log.
-        mailbox: gets the keys of sides that are listened to.
+        mailbox: receives the keys of the sides whose keys are detected.
     """
 
     __slots__ = (
@@ -67,13 +68,13 @@ class InfoKeys:
         self._clock = clock
         self._log = log
         self._listens: dict[Side, bool] = {}
-        """Sides that are listened to, and whether to their sound, too."""
+        """The sides whose keys are detected, with True if also in the sound."""
         self._waiting: dict[Session, deque[tuple[bytes, bytes]]] = {}
-        """Types and bodies for a leg, the first one under way."""
+        """Content types and bodies that wait for a leg; the first is under way."""
 
     def follow(self) -> None:
-        """Listen for keys on each side whose peer wants them in INFO; to be called when a side
-        has another leg, or its leg can do more or less."""
+        """Detect keys on each side whose peer takes them in INFO. Called when a side has another
+        leg, or the abilities of its leg have changed."""
         media = self._relay.media
         if media is None or not self._state.answered or self._state.served:
             self._listens = {}  # a service listens by itself
@@ -93,7 +94,7 @@ class InfoKeys:
         self._listens = wanted
 
     def heard(self, digit: Digit) -> None:
-        """A key was pressed on a side that is listened to."""
+        """A key was pressed on a side whose keys are detected."""
         media = self._relay.media
         if self._listens and media is not None and media.way_of_keys(other(digit.side)) == "info":
             self.pass_on(other(digit.side), RELAY_TYPE, relay_body(digit.digit, MILLISECONDS))
@@ -108,7 +109,7 @@ class InfoKeys:
                 leg.info(content_type, body, self._clock.now())
 
     def answered(self, leg: Session, status: int) -> None:
-        """The INFO under way was; the next may go."""
+        """The INFO under way was answered: send the next."""
         waiting = self._waiting.get(leg)
         if not waiting:
             return

@@ -1,4 +1,4 @@
-"""How a leg is told of keys, and keys in INFO, in the two forms that are met: no RFC has them."""
+"""DTMF policies, and keys in INFO in the two forms that are in use: no RFC defines either."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from softswitch.subscribers.policies import KeyPolicy
 
 KeyWay = Literal["event", "info", "tone"]
 WITHOUT_EVENTS: frozenset[KeyPolicy] = frozenset({"info", "inband"})
-"""Such a leg is neither offered telephone events nor believed to have any."""
+"""The policies of legs that are not offered telephone events, and whose own are ignored."""
 RELAY_TYPE = b"application/dtmf-relay"
 
 
 def way_of(policy: KeyPolicy, *, events: bool, takes_info: bool) -> KeyWay:
-    """How a leg hears of keys.
+    """The way in which keys are sent to a leg.
 
     Args:
-        events: it said that it knows telephone events.
-        takes_info: it said, or showed, that it takes keys in INFO. Only that makes us send some
-            where nothing is set: nearly everybody allows INFO, and few do anything with it.
+        events: its SDP has telephone events.
+        takes_info: it has announced keys in INFO, or sent one. Without a policy only that makes us
+            send INFO: nearly all phones allow the method, and few act on it.
     """
     if policy == "info":
         return "info"
@@ -31,7 +31,7 @@ def way_of(policy: KeyPolicy, *, events: bool, takes_info: bool) -> KeyWay:
 
 
 def relay_body(key: str, milliseconds: int) -> bytes:
-    """What application/dtmf-relay says."""
+    """The body of type application/dtmf-relay for a key."""
     return b"Signal=%s\r\nDuration=%d\r\n" % (key.encode("ascii"), milliseconds)
 
 
@@ -42,11 +42,11 @@ MAX_INFO_BYTES = 512
 _RELAY = re.compile(rb"(?:^|\n)[ \t]*signal[ \t]*=[ \t]*([0-9A-D*#]{1,2})[ \t]*(?:\r?\n|$)", re.I)
 _PLAIN = re.compile(rb"[ \t]*([0-9A-D*#]{1,2})[ \t]*(?:\r?\n)?", re.I)
 _NUMBERED = {b"10": "*", b"11": "#", b"12": "A", b"13": "B", b"14": "C", b"15": "D"}
-"""Some phones send the codes of RFC 4733 instead of the keys."""
+"""Event codes of RFC 4733 that some phones send in place of the key."""
 
 
 def key_in(content_type: str, body: bytes) -> str | None:
-    """The key of an INFO; None if it tells of none."""
+    """The key in an INFO body; None if it has none."""
     if content_type not in INFO_TYPES or len(body) > MAX_INFO_BYTES:
         return None
     pattern = _RELAY.search if content_type == "application/dtmf-relay" else _PLAIN.fullmatch

@@ -1,9 +1,9 @@
-"""Whether a leg's sound is encrypted, and with which keys (SRTP by SDES).
+"""SRTP of a leg: its policy, and its keys by SDES.
 
 Each leg has keys of its own, whatever the other leg has: the switch stands between them, and can
-record, mix or transcode. Keys are random, one for each suite, made when they are needed first and
-kept as long as the leg lasts, so that a renegotiation goes on with them. How the leg is told of
-pressed keys (:mod:`softswitch.call.media.keys`) goes along, for it is set in the same places.
+record, mix or transcode. Keys are random, one for each suite, made at their first use and kept for
+the life of the leg, so that a renegotiation keeps them. The DTMF policy of the leg
+(:mod:`softswitch.call.media.keys`) is kept here too, because it is set in the same places.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 
 class LegSecurity:
-    """What one leg's peer and we know of each other's keys.
+    """The SRTP keys of one leg: ours, and those that its peer has sent.
 
     Args:
         policy: of the line or trunk.
-        confidential: signalling goes over TLS, so that a key in it is a secret.
-        draw: so many random octets.
-        told_keys: how the leg is told of keys.
+        confidential: signalling goes over TLS, so that a key in SDP is secret.
+        draw: returns that many random octets.
+        told_keys: the DTMF policy of the leg.
     """
 
     __slots__ = (
@@ -69,23 +69,25 @@ class LegSecurity:
         self._draw = draw
         self._own: dict[str, bytes] = {}
         self._protocol: str | None = None
-        """Of the stream, once the peer has said something."""
+        """The RTP profile of the stream, once the peer has sent a description."""
         self._seen: tuple[str, bytes, Seen] = ("", b"", ())
-        """By which suite and key of the peer what came in another session."""
+        """The suite, the peer's key, and the SRTP counters that another relay session has seen for
+        that key."""
         self.keys: Keys | None = None
-        """What was agreed on; None: sound in the clear."""
+        """The negotiated keys; None if the sound is in the clear."""
 
     @classmethod
     def of(cls, session: Session) -> LegSecurity:
-        """The keys of a session that was given some, see :attr:`Session.sound`."""
+        """The keys of a session that has some, see :attr:`Session.sound`."""
         assert isinstance(session.sound, cls)
         return session.sound
 
     def check(self, description: SessionDescription) -> Crypto | None:
-        """Which of a peer's keys is used; None: none, and that is all right.
+        """The crypto attribute that is used of a peer's description; None for sound in the clear.
 
         Raises:
-            SipError: 488, it wants no encryption where there must be one, or one that we can't do.
+            SipError: 488, the description has no encryption though the policy requires it, or only
+                suites that we don't support.
         """
         target = media_target(description)
         if target is None:
@@ -96,7 +98,7 @@ class LegSecurity:
         return usable[0] if usable else None
 
     def learn(self, description: SessionDescription) -> None:
-        """Take what the peer offered or answered last. Raises as :meth:`check`."""
+        """Take over the peer's last offer or answer. Raises as :meth:`check`."""
         crypto = self.check(description)
         target = media_target(description)
         self._protocol = None if target is None else target.protocol
@@ -107,7 +109,7 @@ class LegSecurity:
             self.keys = Keys(crypto.suite, self._own_key(crypto.suite), crypto.key, carried)
 
     def answer(self, offer: SessionDescription) -> Protection:
-        """What our answer to an offer says. Raises as :meth:`check`."""
+        """The SRTP part of our answer to an offer. Raises as :meth:`check`."""
         crypto = self.check(offer)
         target = media_target(offer)
         protocol = PLAIN_RTP if target is None else target.protocol
@@ -117,7 +119,7 @@ class LegSecurity:
         return Protection(protocol, (line,))
 
     def offer(self) -> Protection:
-        """What an offer of ours says: as agreed before, else by the policy."""
+        """The SRTP part of an offer of ours: as negotiated before, otherwise by the policy."""
         if self._protocol is not None:
             suites = () if self.keys is None else (self.keys.suite,)
             return Protection(self._protocol, self._lines(suites))
@@ -128,8 +130,9 @@ class LegSecurity:
         return PLAIN
 
     def renew(self, seen: Seen) -> None:
-        """The leg goes over to another relay session, where counters begin anew: so must our keys.
-        The peer keeps its own as it likes, so what came by that (`seen`) goes along."""
+        """Renew our keys, because the leg moves to another relay session, in which our packet
+        counters start anew. The peer keeps its key, so the counters that were seen for it (`seen`)
+        are carried over."""
         if self.keys is not None:
             self._seen = self.keys.suite, self.keys.theirs, seen
         self._own.clear()
@@ -170,7 +173,7 @@ class SecurityPolicy:
         )
 
     def unencrypted(self) -> LegSecurity:
-        """For a side without a phone."""
+        """The security of a side without a phone."""
         return LegSecurity("off", confidential=False, draw=self.draw)
 
     def secure(self, session: Session, party: Line | Trunk | None) -> LegSecurity:

@@ -1,4 +1,4 @@
-"""A call's sound: what each leg says of it in SDP, and what the relay is told."""
+"""A call's sound: the SDP of each leg, and the instructions to the relay."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def other(side: Side) -> Side:
 
 
 class _Place(TypedDict):
-    """Whose description it is, and where."""
+    """The origin and address lines of a description of ours."""
 
     origin_id: int
     version: int
@@ -98,35 +98,36 @@ class CallMedia:
         self._security: dict[Side, LegSecurity] = {} if security is None else {"a": security}
         self._versions: dict[Side, int] = {"a": 0, "b": 0}
         self._codecs: dict[Side, tuple[Codec, ...]] = {}
-        """What each side said last that it wants to hear."""
+        """The codecs in each side's last description."""
         self._offered: dict[Side, tuple[Codec, ...]] = {}
-        """Our last offer to each side that didn't make one itself since."""
+        """Our last offer to each side that hasn't made an offer since."""
         self._told: dict[Side, Formats] = {}
-        """What the relay knows of each side's codecs."""
+        """The formats that the relay has for each side."""
         self.takes_info: dict[Side, bool] = {}
-        """Sides whose phones said, or showed, that they take keys in INFO."""
+        """Sides whose phones have announced keys in INFO, or sent one."""
         self.transcodes = False
         """The sides share no codec, so the sound tier stands between them."""
         self.codec: str | None = None
-        """Of the last answer, as the CDR names it; the caller's and the callee's if they differ."""
+        """The codec of the last answer, as the CDR names it; the caller's and the callee's if they
+        differ."""
 
     @property
     def session(self) -> MediaSession:
         return self._session
 
     def move(self, session: MediaSession) -> None:
-        """Go on in another relay session, which knows no side yet."""
+        """Continue in another relay session, which knows neither side yet."""
         self._session = session
         self._codecs.clear()
         self._told.clear()
         self.transcodes = False
 
     def join(self, side: Side, security: LegSecurity) -> None:
-        """Another leg is on a side now, with keys of its own."""
+        """Another leg is on a side now, and has its own keys."""
         self._security[side] = security
 
     def suite(self, side: Side) -> str | None:
-        """Of a side's SRTP; None: it has none."""
+        """The SRTP suite of a side; None without SRTP."""
         security = self._security.get(side)
         return None if security is None or security.keys is None else security.keys.suite
 
@@ -201,7 +202,7 @@ class CallMedia:
         return bytes(description)
 
     def _note_offer(self, side: Side, offered: tuple[Codec, ...]) -> None:
-        """Remember the numbers that a side was offered; none if it is the side that offers."""
+        """Remember the numbers that were offered to a side; none if that side is the offerer."""
         if self._offered.get(side, ()) != offered:
             self._offered[side] = offered
             if not offered:
@@ -214,8 +215,8 @@ class CallMedia:
         heard: SessionDescription,
         offer: SessionDescription | None,
     ) -> tuple[Codec, ...]:
-        """Telephone events that a side may tell us of, though the other side, which hears of keys
-        in INFO, has none; in an answer to an offer, those of the offer."""
+        """Telephone events that a side may send us although the other side, which takes keys in
+        INFO, has none; in an answer, those of the offer."""
         if self.way_of_keys(other(side)) != "info" or security.told_keys in WITHOUT_EVENTS:
             return ()
         said = _codecs_of(heard)
@@ -230,7 +231,7 @@ class CallMedia:
         return "auto" if security is None else security.told_keys
 
     def way_of_keys(self, side: Side) -> KeyWay:
-        """How a side hears of keys."""
+        """The way in which keys are sent to a side."""
         return way_of(
             self._policy(side),
             events=self.knows_events(side),
@@ -259,7 +260,7 @@ class CallMedia:
         return bytes(description)
 
     def widens(self, heard: SessionDescription) -> bool:
-        """Whether an offer that was refused can be repeated with more codecs."""
+        """True if an offer that was refused can be repeated with more codecs."""
         return bool(self._added(_codecs_of(heard)))
 
     def _added(self, said: tuple[Codec, ...]) -> tuple[Codec, ...]:
@@ -271,7 +272,7 @@ class CallMedia:
         return spoken_of(_codecs_of(description)) is not None
 
     def may_join(self, one: SessionDescription, other: SessionDescription) -> bool:
-        """Whether two can talk by what they said."""
+        """True if two parties with these descriptions can talk, transcoded if need be."""
         said, heard = _codecs_of(one), _codecs_of(other)
         return share_codec(said, heard) or self._needs_transcoding(said, heard)
 
@@ -313,13 +314,13 @@ class CallMedia:
         }
 
     def learn(self, side: Side, heard: SessionDescription, signalling: str) -> None:
-        """Have the relay send to where this side says it listens.
+        """Direct the relay to the address in a side's description.
 
         Args:
             signalling: the IP address that the peer's SIP comes from.
 
         Raises:
-            SipError: 488; it says of SRTP what can't be.
+            SipError: 488, its SRTP attributes can't be used.
         """
         target = media_target(heard)
         if target is None:
@@ -345,13 +346,13 @@ class CallMedia:
         self._choose_way()
 
     def _formats(self, side: Side) -> Formats:
-        """What the relay must know of a side's codecs."""
+        """A side's codecs in the form that the relay takes."""
         theirs, offered = self._codecs.get(other(side)), self._offered.get(side, ())
         return agreement(self._codecs[side], theirs, offered).formats
 
     def _tell_again(self, side: Side) -> None:
-        """Tell the relay of a side's payload types, if what the other side said, or what this one
-        was offered, changes them."""
+        """Update the relay's payload types of a side, if a new description or offer has changed
+        them."""
         if side not in self._told:
             return
         formats = self._formats(side)
@@ -372,18 +373,18 @@ class CallMedia:
             self.codec = f"{_own_of(a)}/{_own_of(b)}"
 
     def knows_events(self, side: Side) -> bool:
-        """Whether a side tells of keys in packets of their own (RFC 4733)."""
+        """True if a side sends keys as telephone events (RFC 4733)."""
         return _knows_events(self._codecs.get(side))
 
     @property
     def decodable(self) -> bool:
-        """Whether we understand what is said, and so can record it."""
+        """True if the sound tier can decode both sides, and so record them."""
         return self.transcodes or self.codec in OWN_NAMES
 
     def press(self, side: Side, key: str) -> bool:
-        """Pass a key on that a side's phone told in signalling, as sound or as an event; False if
-        it is to pass as it came: the other side wants it so, can't be spoken to, or gets the
-        event of a phone that tells both."""
+        """Play a key, which a side's phone sent in signalling, to the other side as sound or as an
+        event. False if the INFO is to be passed on unchanged: the other side takes INFO, has no
+        codec that we speak, or receives the event of a phone that sends both."""
         heard_by = other(side)
         if self.way_of_keys(heard_by) == "info":
             return False
@@ -424,7 +425,8 @@ def _knows_events(codecs: tuple[Codec, ...] | None) -> bool:
 
 
 def try_read(body: bytes) -> SessionDescription | None:
-    """A description that only may be there, as in a provisional response."""
+    """A description that is optional, as in a provisional response; None if there is none or it
+    can't be read."""
     if not body:
         return None
     try:

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 ACCEPT_KEY = "1"
 SECONDS = 15.0
-"""How long a person has to press the key; a mailbox's greeting is over by then."""
+"""The timeout for the key; the greeting of a mailbox is over by then."""
 PAUSE_SECONDS = 2.0
-"""Between two times that the question is put."""
+"""The pause between two repetitions of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class AnswerConfirmation:
         self._asking = self._legs.clock.loop.create_task(self._ask(session, heard))
 
     def press(self, key: str) -> None:
-        """A key that the leg's phone told by INFO."""
+        """A key arrived from the leg's phone in INFO."""
         self._sound.press("a", key)
 
     async def _ask(self, session: Session, heard: SessionDescription) -> None:
@@ -120,6 +120,6 @@ class AnswerConfirmation:
 
 
 def _ignore_failure(future: asyncio.Future[SessionFigures]) -> None:
-    """A worker that died took the ports with it."""
+    """Drop the result: a worker that died has taken the ports with it."""
     if not future.cancelled():
         future.exception()

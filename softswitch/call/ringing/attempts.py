@@ -1,4 +1,4 @@
-"""What is rung for an admitted call, in order: groups of phones by their q, or trunks."""
+"""The attempts of an admitted call, in order: groups of phones by their q, or trunks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Dialer:
 
     Args:
         domain: the host of our own SIP URIs.
-        voicemail: knows after how many seconds a line's mailbox answers.
+        voicemail: knows the seconds after which a line's mailbox answers.
         trusts: True if requests of a line's or trunk's call may come from a flow.
         silent_contacts: the phones that are passed over.
     """
@@ -81,7 +81,7 @@ class Dialer:
     async def attempts(
         self, priced: PricedRoute, request: Request, extra: Fields = (), hops: int = 1
     ) -> list[Attempt]:
-        """What is rung for a priced leg, in order.
+        """The attempts for a priced leg, in order.
 
         Args:
             extra: further fields of the INVITEs.

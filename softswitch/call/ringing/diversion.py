@@ -1,4 +1,4 @@
-"""Who sent a call on, and why: Diversion (RFC 5806) and History-Info (RFC 7044)."""
+"""Diverting parties and their reasons: Diversion (RFC 5806) and History-Info (RFC 7044)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sip.message import Request
 from softswitch.subscribers.refusal import Refusal
 
 MAX_DIVERSIONS = 10
-"""A call that was sent on more often goes in a circle."""
+"""The most diversions of a call; with more it is taken to be a loop."""
 
 REASONS = {
     301: "unconditional",
@@ -21,18 +21,18 @@ REASONS = {
     486: "user-busy",
     503: "unavailable",
 }
-"""Of the status that sent the call on (RFC 5806 section 4.1)."""
+"""The Diversion reason for the SIP status that diverted the call (RFC 5806 section 4.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diversion:
-    """One step: the number that sent the call on, and the SIP status by which it did."""
+    """One diversion: the number that diverted the call, and the SIP status for its reason."""
 
     number: str
     status: int
 
     def fields(self, target: str, domain: bytes) -> Fields:
-        """What the INVITE to the new target says of it."""
+        """The Diversion and History-Info of the INVITE to the new target."""
         number, wanted = self.number.encode("ascii"), target.encode("ascii", "replace")
         reason = REASONS.get(self.status, "unknown").encode("ascii")
         uri = b"sip:%s@%s" % (number, domain)
@@ -45,7 +45,7 @@ class Diversion:
 
 
 def check_diversions(request: Request) -> None:
-    """Refuse a call that others have sent on again and again.
+    """Refuse a call that was diverted too often.
 
     Raises:
         Refusal: 483.
@@ -55,7 +55,7 @@ def check_diversions(request: Request) -> None:
 
 
 def diversions(request: Request) -> int:
-    """How often a call was sent on before it came to us."""
+    """The number of diversions that a call had before it came to us."""
     total = 0
     for value in request.get_list(b"diversion"):
         counter = 1

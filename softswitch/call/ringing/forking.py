@@ -30,13 +30,13 @@ COMPLETED_ELSEWHERE: Fields = ((b"Reason", b'SIP;cause=200;text="Call completed 
 """RFC 3326; said only when it is true, since phones keep it out of their missed calls."""
 
 TRY_NEXT_TRUNK = frozenset({401, 402, 403, 407, 408, 430, 500, 502, 503, 504})
-"""Statuses that tell of the trunk and not of the called person: another trunk may do better."""
+"""Failures of the trunk and not of the called person: the next trunk is tried."""
 
 NO_COMMON_CODEC = frozenset({415, 488, 606})
-"""Statuses of those who may take the call with other codecs."""
+"""Refusals of phones that may take the call with other codecs."""
 
 UNREACHABLE = frozenset({408, 430, 503})
-"""Statuses that tell of one address of a trunk: another one of its addresses may do better."""
+"""Failures of one address of a trunk: its next address is tried."""
 
 UNUSABLE_ANSWER = 502
 """The status of a leg whose 2xx has no usable description: its own failure, not the caller's."""
@@ -46,12 +46,12 @@ SILENT_SECONDS = 4.0
 has given a final answer. Its INVITE has gone out at 0, 0.5, 1.5 and 3.5 s."""
 
 ABOUT_THE_CALLED = frozenset({1, 16, 17, 18, 19, 21, 22, 28})
-"""Q.850 causes that settle it on any trunk, whatever the status."""
+"""Q.850 causes that are about the called person: no other trunk is tried, whatever the status."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhoneRinger:
-    """How phones of a line are invited to a call, also those that register while it rings."""
+    """Makes the invitations to the phones of a line, also to those that register while it rings."""
 
     line: Line
     to: bytes
@@ -63,7 +63,8 @@ class PhoneRinger:
     """Called with the Contact of a phone that sent no response."""
 
     def invitation(self, binding: Binding) -> Invitation:
-        """To one phone, by way of the proxies that its REGISTER came through (RFC 3327)."""
+        """The invitation of one phone, by way of the proxies that its REGISTER came through (RFC
+        3327)."""
         routes = tuple((b"Route", hop) for hop in binding.path)
         return Invitation(
             binding.flow,
@@ -94,7 +95,7 @@ PLAIN = BranchTerms()
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is rung together.
+    """The phones or the trunk that are rung together.
 
     Args:
         invitations: one a phone, or a single one for a trunk; none while the call waits for a
@@ -104,8 +105,8 @@ class Attempt:
         trunk: None for the phones of a line.
         phones: None for a trunk.
         rings_seconds: how long a phone rings that registers late.
-        forward: by which of the line's services the call goes on when this attempt is over; None:
-            that depends on what became of it.
+        forward: the forwarding service that takes the call when this attempt is over; None: it
+            depends on the failure.
         reach: the targets to which the call goes when this attempt is over, and the number that
             has them.
         terms: one for each invitation; empty where no branch has terms of its own.
@@ -154,10 +155,10 @@ class Branches:
         self._silent_at: dict[Session, float] = {}
         """The loop's time at which each contact counts as dead, if it has sent nothing."""
         self._first_offers: dict[Session, Invitation] = {}
-        """Of those who weren't offered anything but the caller's codecs yet."""
+        """The invitations of legs that were offered only the caller's codecs so far."""
         self.attempt = attempt
         self.heard = False
-        """Whether any response came."""
+        """True once any response has come."""
         self.early: DialogId | None = None
         """The dialog of a phone that rings: Call-ID, our tag, its own."""
         self.deadline = float("inf")
@@ -165,7 +166,7 @@ class Branches:
 
     @property
     def _party(self) -> Line | Trunk | None:
-        """Whose phones are rung, or which trunk."""
+        """The line whose phones are rung, or the trunk."""
         phones = self.attempt.phones
         return self.attempt.trunk if phones is None else phones.line
 
@@ -176,8 +177,8 @@ class Branches:
             self._invite(invitation, legs, offer, now, terms)
 
     def invite_again(self, session: Session, legs: Legs, offer: Offer, now: float) -> bool:
-        """Ring somebody once more who refused our offer, with another one; whether that wasn't
-        done before."""
+        """Ring a phone again that refused our offer, with another offer; False if that was done
+        before."""
         invitation = self._first_offers.pop(session, None)
         terms = self.terms(session)
         if invitation is None or terms.confirmation is not None:
@@ -218,15 +219,15 @@ class Branches:
         if phones is None or phones.line.login != binding.aor:
             return
         if any(terms.confirmation is not None for terms in self.attempt.terms):
-            return  # there are questions for those alone who rang from the start
+            return  # only the legs that rang from the start have questions
         if (binding.flow, binding.contact) in self._invited:
             return
-        if not self._ringing:  # the call was parked for it
+        if not self._ringing:  # the call waited for this phone to register
             self.deadline = now + self.attempt.rings_seconds
         self._invite(phones.invitation(binding), legs, offer, now)
 
     def note_early(self, session: Session, response: Response) -> None:
-        """A phone rings, or says something else on the way."""
+        """Note a provisional response of a phone."""
         self.heard = True
         if response.to_tag:
             self.early = (session.dialog.call_id, session.dialog.local_tag, response.to_tag)
@@ -243,7 +244,7 @@ class Branches:
         self._ringing.clear()
 
     def cancel(self, now: float) -> None:
-        """Give up: the caller did, or no leg answers in time."""
+        """Cancel all legs: the caller gave up, or no leg answered in time."""
         self._cancel(self._ringing, (), now)
         self._ringing.clear()
 
@@ -297,8 +298,8 @@ class Branches:
         return next((r for status, r in self._failures if 300 <= status < 400), None)
 
     def tries_next(self) -> bool:
-        """Whether the failure is the trunk's, so that the next one should be tried; or whether
-        phones of a lower q may still take the call."""
+        """True if the next attempt may succeed: the failure is the trunk's, or phones of a lower q
+        are left."""
         status, response = self._worst()
         if self.attempt.trunk is None:
             return status < 600
@@ -315,7 +316,7 @@ class Branches:
         return [other for other in attempts if other.trunk is not trunk]
 
     def refusal(self) -> Refusal:
-        """What to tell the caller."""
+        """The refusal that the caller receives."""
         status, response = self._worst()
         cause = _q850(response) if response is not None else None
         if not self._failures and self.attempt.forward == "busy":
@@ -350,8 +351,9 @@ def _is_heard(session: Session) -> bool:
 
 
 def named_by(dialog: DialogId, sessions: Iterable[Session]) -> bool:
-    """Whether one of these rings in this dialog. Which tag is whose isn't asked: phones turn them
-    round; and that of a phone of which only one of several answers was heard isn't known."""
+    """True if one of these sessions has this early dialog. The order of the two tags isn't
+    compared, because some phones swap them; nor is the phone's tag known where only one of several
+    answers was seen."""
     call_id, *tags = dialog
     return any(
         session.dialog.call_id == call_id and session.dialog.local_tag in tags
@@ -360,7 +362,7 @@ def named_by(dialog: DialogId, sessions: Iterable[Session]) -> bool:
 
 
 PASSED_ON = frozenset({404, 410, 480, 484, 486, 487, 488, 500, 503, 600, 603, 604, 606})
-"""Statuses that mean the same to the caller as to us."""
+"""Statuses that are passed on to the caller as they are."""
 
 
 _OF_TRUNK = {
@@ -370,11 +372,12 @@ _OF_TRUNK = {
     503: ("refused-no-lines",),
     604: NOT_IN_SERVICE,
 }
-"""What callers hear of a trunk's refusals; of a person's their phone's own tone."""
+"""The announcement for each refusal of a trunk; a refusal of a person is shown by the phone's own
+tone."""
 
 
 def rank(status: int) -> tuple[int, int]:
-    """Of several failures the least says most to the caller."""
+    """The sort key of a failure: the least is the most informative for the caller."""
     if status >= 600:
         return 0, status
     if status in (486, 480, 404, 410, 484, 488):
@@ -388,7 +391,7 @@ def _trunk_refusal(status: int, cause: int | None, trunk: Trunk) -> Refusal:
         return Refusal(
             status, "trunk_answered", cause=cause, says=says, trunk=trunk.name, answer=status
         )
-    # Our own statuses: no answer at all, and an answer that can't be used.
+    # Statuses of our own making: no answer at all, and an answer that can't be used.
     return Refusal(
         {408: 504, UNUSABLE_ANSWER: 502}.get(status, 503),
         "trunk_answered",

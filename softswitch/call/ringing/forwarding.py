@@ -1,4 +1,4 @@
-"""A line sends a call on, by a phone's 3xx or by its own forwarding: admitted, priced and paid as a
+"""Call forwarding, by a phone's 3xx or by the line's own settings: admitted, priced and paid as a
 call of that line.
 
 Only the number in a redirection counts; it is dialled as if the line had dialled it, so that no
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MAX_CONTACTS = 5
 """Numbers of one redirection that are tried."""
 MAX_FORWARDS = 5
-"""A call that lines sent on more often goes in a circle."""
+"""The most forwardings of a call by lines; with more it is taken to be a loop."""
 
 
 class Forwarding:
@@ -64,14 +64,17 @@ class Forwarding:
         """Pays for the number of a redirection that rings now."""
 
     async def follow(self, line: Line, redirection: Response) -> list[Attempt]:
-        """Reserve the leg to the first number of a phone's redirection, and say what to ring.
+        """Reserve the leg to the first number of a phone's redirection.
 
         Args:
-            line: whose phone sent it.
+            line: the line of the phone that redirected.
+
+        Returns:
+            The attempts to ring.
 
         Raises:
-            Refusal: none of its numbers can be called; the caller is told that the line is not to
-                be had.
+            Refusal: none of its numbers can be called; the caller is told that the line is
+                unavailable.
         """
         if not self._follows_redirects:
             raise Refusal(480, "redirection_not_followed")
@@ -85,10 +88,11 @@ class Forwarding:
         return await self._next_contact()
 
     async def next(self, refusal: Refusal) -> list[Attempt]:
-        """What to ring after a number of a redirection failed: the next one; [] when none is left.
+        """The attempts after a number of a redirection failed: the next number; [] when none is
+        left.
 
         Args:
-            refusal: why the number before failed; its leg ends with that.
+            refusal: the failure of the number before, with which its leg ends.
         """
         if not self._contacts:
             return []
@@ -115,10 +119,13 @@ class Forwarding:
             await self._legs.payers.drop(meter, Ending.refused(refusal))
 
     async def send_on(self, line: Line, digits: str, status: int) -> list[Attempt]:
-        """Reserve the leg to what the line would dial by these digits, and say what to ring.
+        """Reserve the leg to the number that the line would reach by these digits.
 
         Args:
-            status: why, as the SIP status that says so.
+            status: the reason of the forwarding, as a SIP status.
+
+        Returns:
+            The attempts to ring.
 
         Raises:
             Refusal: as for :meth:`follow`.
@@ -132,11 +139,12 @@ class Forwarding:
             raise Refusal(482, "forwarding_loop")
 
     async def _reserved(self, line: Line, digits: str, status: int) -> list[Attempt]:
-        """Raises Refusal: 480, whatever is amiss."""
+        """Raises Refusal: 480, for every failure."""
         try:
             return await self._reserve(line, digits, status)
         except Refusal as refusal:
-            # The caller did nothing wrong: whatever is amiss is between the line and us.
+            # The caller did nothing wrong: the failure is between the forwarding line and the
+            # switch.
             raise Refusal(
                 480, "forwarding_refused", why=refusal.rule, cause=refusal.cause
             ) from refusal
@@ -168,6 +176,6 @@ _QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 def _q(contact: NameAddr) -> float:
-    """A Contact's q; 1 where there is none, or none that can be read."""
+    """A Contact's q; 1 if it is missing or can't be read."""
     q = contact.params.get("q") or ""
     return float(q) if _QVALUE.fullmatch(q) else 1.0

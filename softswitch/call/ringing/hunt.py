@@ -51,35 +51,35 @@ class Hunt:
         self._agent = agent
         self._left = deque(attempts)
         self.over = False
-        """All of them have failed."""
+        """True once all attempts have failed."""
         self.branches = Branches(agent, self._left.popleft())
         self._impatient_at = _NEVER
 
     @property
     def attempt(self) -> Attempt:
-        """What is rung now, or was last."""
+        """The attempt that rings, or rang last."""
         return self.branches.attempt
 
     @property
     def line(self) -> Line | None:
-        """Whose phones ring."""
+        """The line whose phones ring."""
         phones = self.attempt.phones
         return None if phones is None else phones.line
 
     @property
     def meters(self) -> set[Meter]:
-        """Who pays for this one alone."""
+        """The meters that pay for this attempt alone."""
         return {terms.meter for terms in self.attempt.terms if terms.meter is not None}
 
     @property
     def refusal(self) -> Refusal | None:
-        """Why the last of them failed, once it has. Made anew each time: one that was raised would
-        hold whoever holds it."""
+        """The failure of the last attempt, once all have failed. Made anew each time: an exception
+        that was raised keeps its traceback, and so the whole call, alive."""
         return self.branches.refusal() if self.over else None
 
     @property
     def deadline(self) -> float:
-        """The loop's time at which what is rung is given up."""
+        """The loop's time at which the current attempt is given up."""
         if self.over:
             return _NEVER
         impatient_at = self._impatient_at if self._is_impatient else _NEVER
@@ -91,7 +91,7 @@ class Hunt:
         return bool(self._left) and not self.branches.heard
 
     def begin(self) -> None:
-        """Ring those whose turn it is."""
+        """Ring the first attempt."""
         legs, attempt = self._legs, self.attempt
         if attempt.trunk is not None and attempt.trunk.id != NO_TRUNK:
             payer = attempt.terms[0].meter if attempt.terms else legs.payers.meters[-1]
@@ -105,18 +105,18 @@ class Hunt:
 
     @property
     def record(self) -> Record:
-        """The record of the leg that pays for what is rung."""
+        """The record of the leg that pays for the current attempt."""
         legs, terms = self._legs, self.attempt.terms
         meter = terms[0].meter if terms else legs.payers.meters[-1]
         return legs.record if meter is None else meter.record
 
     def note(self, status: int) -> None:
-        """Keep with the call's record how what was rung has ended."""
+        """Note the result of the current attempt in the call's record."""
         trunk = self.attempt.trunk
         self.record.decisions.tried.append((PHONES if trunk is None else trunk.name, status))
 
     def expire(self, now: float) -> None:
-        """Time is up for what is rung."""
+        """The current attempt has timed out."""
         if now >= self.branches.dead_at:
             self.branches.drop_dead(now)
             self.go_on()
@@ -134,8 +134,8 @@ class Hunt:
             self.go_on()
 
     def go_on(self) -> None:
-        """Nothing rings any more: try what is left, or be over. A phone's redirection, and the
-        targets of a number, come before it."""
+        """Nothing rings any more: start the next attempt, or end the hunt. A phone's redirection,
+        and the targets of a number, come first."""
         branches = self.branches
         if branches.outcome is not None:
             self.note(branches.outcome)

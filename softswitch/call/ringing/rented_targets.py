@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from softswitch.trace.log import Log
 
 NO_TRUNK = 0
-"""The id of what stands for a foreign server; trunks are numbered from 1."""
+"""The trunk id of a foreign server; real trunks are numbered from 1."""
 OWN_HOPS = 2
-"""To the number, and on from it."""
+"""The hops of a call to a rented number: one to the number, and one to its target."""
 REACHED_BY = 301
-"""The status that tells others why the call comes to them: it goes there always."""
+"""The SIP status of the diversion to a target: the number always forwards there."""
 
 
 class RentedTargets:
@@ -82,17 +82,17 @@ class RentedTargets:
         self._line = line
         self._number = number
         self._payers = len(legs.payers.meters)
-        """Those there were before any target had one."""
+        """The number of payers before any target had one."""
         self._questions: list[AnswerConfirmation] = []
         steps = [(target,) for target in reach.targets] if reach.in_turn else [reach.targets]
         self._steps: deque[tuple[Target, ...]] = deque(steps)
 
     async def next(self, refusal: Refusal) -> list[list[Attempt]]:
-        """What to ring after the last targets didn't take the call, for each of those that ring at
-        once; nothing when none is left.
+        """The attempts after the last targets failed, one list for each target that rings at once;
+        [] when none is left.
 
         Args:
-            refusal: why they didn't.
+            refusal: the failure of the last targets.
         """
         self.release()
         await self._drop_from(self._payers, refusal)
@@ -103,12 +103,12 @@ class RentedTargets:
         return found
 
     async def _drop_from(self, first: int, refusal: Refusal) -> None:
-        """End the legs of targets that are not rung any more: their payers pay nothing."""
+        """End the legs of targets that no longer ring: their payers pay nothing."""
         for meter in self._legs.payers.meters[first:]:
             await self._legs.payers.drop(meter, Ending.refused(refusal))
 
     async def _ring(self, target: Target) -> list[Attempt]:
-        """How one target is rung; nothing if it can't be."""
+        """The attempts of one target; [] if it can't be rung."""
         payers = len(self._legs.payers.meters)
         try:
             return await self._attempts(target)
@@ -145,7 +145,7 @@ class RentedTargets:
         return [_timed(attempt, target, meter, questions) for attempt in rung]
 
     async def _ask(self, at_once: int) -> list[AnswerConfirmation]:
-        """Questions to those who ring at once; who rings after them is asked by the same."""
+        """Questions for the targets that ring at once; targets that ring in turn share one."""
         first = len(self._questions)
         for _ in range(at_once):
             self._questions.append(await self._confirmations.open(self._line.language))
@@ -164,7 +164,7 @@ def _timed(
     meter: Meter | None,
     questions: Sequence[AnswerConfirmation | None],
 ) -> Attempt:
-    """An attempt as one of a target's."""
+    """An attempt with a target's ring time, payer and questions."""
     questions = questions[: len(attempt.invitations)]
     terms = tuple(BranchTerms(meter, question) for question in questions)
     return replace(attempt, seconds=min(attempt.seconds, target.seconds), terms=terms)

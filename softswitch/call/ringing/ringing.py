@@ -84,8 +84,8 @@ class Winner:
     """The leg that answered first, with its description.
 
     Args:
-        line: whose phone it is; None for a trunk's leg.
-        lost: payers of the other branches, and how those ended.
+        line: the line of its phone; None for a trunk's leg.
+        lost: the payers of the other branches, with their endings.
         moves: the leg was talked to over other ports, and must be offered the call's.
         picked_up: by an INVITE of its own, which has yet to be answered.
     """
@@ -164,7 +164,7 @@ class Ringing:
             self._agent.stack.follow(session.dialog, old, new)
 
     def has(self, dialog: DialogId) -> bool:
-        """Whether one of its phones rings in this dialog."""
+        """True if a phone rings in this early dialog."""
         return named_by(dialog, self)
 
     async def until_answered(self, attempts: list[Attempt]) -> Winner | Ending:
@@ -215,8 +215,8 @@ class Ringing:
             hunt.begin()
 
     async def _onward(self, refusal: Refusal) -> list[list[Attempt]] | Ending:
-        """What to ring after all that was rung failed: where a phone sent the call, where the line
-        has its calls forwarded, or the number's next target; nothing when all of it was tried."""
+        """The attempts after everything failed: the number to which a phone redirected or the line
+        forwards, or the number's next target; [] when all of it was tried."""
         if refusal.ended_by == "operator":  # the switch can't carry the call
             return []
         for hunt in self._hunts:
@@ -384,7 +384,7 @@ class Ringing:
         return Winner(session, description, hunt.line, lost, moves=moves)
 
     def _end_others(self, winner: Session, won: Hunt | None) -> tuple[tuple[Meter, Ending], ...]:
-        """Cancel all other legs; the payers of those, and how they ended."""
+        """Cancel all other legs; returns their payers with their endings."""
         self._drop_taker(self._legs.now())
         lost = []
         mine = set() if won is None else won.meters
@@ -441,7 +441,7 @@ class Ringing:
             return None
         self._taker = None
         lost = self._end_others(session, None)
-        # What a caller without an offer knows turns out later: then there is an offer for both.
+        # The codecs of a caller without an offer turn out later: both sides then get an offer.
         moves = self._early_media.offer is None
         return Winner(session, description, taker.line, lost, moves=moves)
 
@@ -503,7 +503,7 @@ class Ringing:
                 | Given()
                 | Connect()
             ):
-                return None  # of legs that ring no more, or of a call that talks
+                return None  # from a leg that no longer rings, or an event of an answered call
             case _:
                 assert_never(letter)
         self.stop(legs.now())

@@ -1,1 +1,1 @@
-"""What happens to an INVITE before anything rings, stage by stage."""
+"""Admission: the stages that an INVITE passes before any phone rings."""

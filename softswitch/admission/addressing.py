@@ -1,7 +1,7 @@
-"""Whether a request is meant for this switch at all (RFC 3261 section 8.2.2.1).
+"""Request addressing: is a request meant for this switch at all (RFC 3261 section 8.2.2.1)?
 
-It is a user agent and no proxy: what a line sends to another host is refused, and nothing is ever
-passed on to where a Request-URI or a Route leads. Strangers are challenged first, so that they
+The switch is a user agent and no proxy: a request of a line to another host is refused, and no
+request is ever forwarded by its Request-URI or Route. Strangers are challenged first, so that they
 don't learn our names by asking.
 """
 
@@ -19,12 +19,13 @@ from sip.uri import Uri
 from softswitch.subscribers.refusal import Refusal
 
 SIPS_NOT_ALLOWED = b'380 softswitch "SIPS Not Allowed"'
-"""Warning of RFC 5630."""
+"""The Warning of RFC 5630."""
 
 
 @lru_cache(maxsize=1024)
 def host_key(host: str) -> str:
-    """A host as it is compared: lower case, without a root dot, IPv6 in its shortest form."""
+    """A host in the form in which hosts are compared: lower case, without a root dot, IPv6 in its
+    shortest form."""
     name = host.strip("[]").lower()
     if ":" in name:
         try:
@@ -35,16 +36,16 @@ def host_key(host: str) -> str:
 
 
 def no_address(_host: str) -> bool:
-    """For sockets that name the address that they are bound to."""
+    """False for every host: all sockets are bound to an address that is known by name."""
     return False
 
 
 class Addressing:
-    """Knows by which hosts the switch is called.
+    """The hosts by which the switch is called.
 
     Args:
-        own: names and addresses: the domain, its aliases, sockets, what is advertised.
-        is_local: whether this machine has an address, for sockets that are bound to all of them.
+        own: names and addresses: the domain, its aliases, sockets, advertised addresses.
+        is_local: True if this machine has an address, for sockets that are bound to all of them.
     """
 
     def __init__(self, own: Iterable[str], is_local: Callable[[str], bool] = no_address) -> None:
@@ -52,9 +53,9 @@ class Addressing:
         self._is_local = is_local
 
     def check(self, request: Request, flow: Flow) -> None:
-        """Refuse what a line sent here for somebody else.
+        """Refuse a request of a line that is addressed to another host.
 
-        Trunks aren't asked: a carrier writes its own domain into Request-URIs.
+        Trunks aren't checked: a carrier writes its own domain into Request-URIs.
 
         Raises:
             Refusal: 404, the Request-URI's host is another; 403, a Route leads elsewhere.
@@ -78,15 +79,15 @@ class Addressing:
 
 
 def _proxy_names(request: Request, flow: Flow) -> tuple[str, ...]:
-    """What a proxy in front of us is called, by which phones behind it may have called us: its
-    address, and what it says of itself. Nothing for a request that came straight from a phone."""
+    """The hosts of a proxy in front of us, by which the phones behind it may address us: its source
+    address and its Via. Empty for a request that came straight from a phone."""
     if len(request.get_list(b"via")) < 2:
         return ()
     return host_key(flow.remote[0]), host_key(request.sent_by[0])
 
 
 def check_way(request: Request, flow: Flow) -> None:
-    """Refuse `sips:` by a way that isn't encrypted, before credentials are asked for.
+    """Refuse a `sips:` request that arrived unencrypted, before credentials are asked for.
 
     Raises:
         SipError: 480.

@@ -35,12 +35,12 @@ from softswitch.subscribers.refusal import Refusal
 from softswitch.subscribers.star_codes import StarCodes
 
 BindingsOf = Callable[[Line], tuple[Binding, ...]]
-"""The phones at which a line can be reached now."""
+"""The bindings of a line: the phones that are registered now."""
 
 DEFAULT_STARS = StarCodes({}, "", "")
-"""For who serves no star codes."""
+"""A switch without star codes."""
 STAR_CODE = "star_code"
-"""The name of what answers star codes."""
+"""The name of the service that answers star codes."""
 _STARS = ("*", "#")
 PREMIUM = "premium"
 """The destination set whose numbers are of premium rate, beside those of the country's plan."""
@@ -52,14 +52,14 @@ def _none(_account: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What admission works with.
+    """The data and settings that admission needs.
 
     Args:
         calls_of: how many calls a line takes part in now.
         parks: a call to a line without phones waits for one to register.
-        is_down: whether a trunk had better not be tried.
-        assignments: which account or line has which tariff.
-        entitlements: the packages that accounts have.
+        is_down: True if a trunk should be avoided.
+        assignments: the tariff of each account and line.
+        entitlements: the packages of accounts.
     """
 
     directory: Directory
@@ -72,16 +72,16 @@ class Stages:
     parks: bool = False
     is_down: Callable[[Trunk], bool] = all_up
     outgoing_of: Callable[[int], int] = _none
-    """How many calls an account pays for now."""
+    """The number of calls that an account pays for now."""
     services: Mapping[str, str] = field(default_factory=dict)
-    """Codes to the names of what answers them."""
+    """Service codes to the names of their services."""
     stars: StarCodes = DEFAULT_STARS
     last_caller: str = ""
-    """The code that calls back whoever called last."""
+    """The code that returns the last call."""
     least_cost: LeastCost = BY_COST
 
     def answering(self, dialled: str) -> str | None:
-        """The name of what answers a code; None if nothing does."""
+        """The name of the service for a code; None if there is none."""
         name = self.services.get(dialled)
         if name is None and dialled[:1] in _STARS and self.stars.parse(dialled) is not None:
             return STAR_CODE
@@ -92,10 +92,10 @@ class Stages:
         return self.plan.emergency_number if uri.is_emergency else uri.user or ""
 
     def wanted(self, line: Line | None, dialled: str) -> str:
-        """What a line means that dials nothing, or the code for its last caller.
+        """The number for an empty INVITE, or for the code that returns the last call.
 
         Raises:
-            Refusal: 404, nobody called, or who did withheld the number.
+            Refusal: 404, there was no call, or its caller withheld the number.
         """
         if line is None or (dialled and dialled != self.last_caller):
             return dialled
@@ -128,8 +128,8 @@ class Stages:
             ) from None
 
     def presumed(self, caller: Caller, dialled: Dialled) -> tuple[str, str]:
-        """Direction and type of a call of which nothing is known but what was dialled: what the CDR
-        says when it is refused before it has a route."""
+        """The likely direction and type of a call, by its digits alone: for the CDR of a call that
+        is refused before it has a route."""
         if not isinstance(caller, LineCaller):
             direction = "incoming"
         elif dialled.kind == "code":
@@ -166,7 +166,8 @@ class Stages:
         return destination
 
     def _limit(self, line: Line, destination: Route) -> None:
-        """What a line may not call, and when it may call nobody but for help."""
+        """Refuse a line that has as many calls as it may have, and numbers that it has barred.
+        Emergency calls and services always pass."""
         if isinstance(destination, ToTrunk) and destination.emergency:
             return
         if isinstance(destination, ToService):
@@ -187,13 +188,13 @@ class Stages:
         return PREMIUM in groups or self.plan.is_premium(number)
 
     def to_line(self, number: str, already: Container[int] = ()) -> ToLine:
-        """A line to which a call goes on.
+        """The route to a line to which a call is forwarded.
 
         Args:
             already: ids of the lines that take part in that call.
 
         Raises:
-            Refusal: 404 no line, 480 not to be had, 486 busy.
+            Refusal: 404 no line, 480 not registered, 486 busy.
         """
         line = self.directory.line_by_number(number)
         if line is None:
@@ -213,8 +214,8 @@ class Stages:
         return line.max_calls is not None and self.calls_of(line) >= line.max_calls
 
     def _cap(self, caller: Caller, destination: Route, at: int) -> None:
-        """Hold a line's call against its account's caps; emergency calls always pass, and what
-        the switch answers itself costs nobody anything."""
+        """Check a line's call against its account's caps. Emergency calls always pass; service
+        calls cost nothing and pass too."""
         on_net = isinstance(destination, ToLine)
         emergency = isinstance(destination, ToTrunk) and destination.emergency
         if not isinstance(caller, LineCaller) or emergency or isinstance(destination, ToService):
@@ -234,10 +235,11 @@ class Stages:
         at: int,
         withheld: bool | None = None,
     ) -> PricedRoute:
-        """Decide caller id and price, and whether the called line wants the caller.
+        """Decide the caller id and the price, and refuse a caller whom the called line blocks.
 
         Args:
-            withheld: what the caller dialled of its own number; None: nothing.
+            withheld: the presentation that the caller dialled for this call; None: none was
+                dialled.
         """
         presented = present(
             caller,

@@ -1,6 +1,7 @@
-"""Who calls: a line, proven by digest, or a trunk, known by its address or certificate.
+"""Authentication of callers: a line by digest, a trunk by its address or certificate.
 
-An identity in From is a claim and nothing more; it only helps to choose whom to challenge and how.
+An identity in From is a claim and nothing more; it only helps to choose the line to challenge, and
+the algorithms.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class LineCaller:
 
 @dataclass(frozen=True, slots=True)
 class TrunkCaller:
-    """A trunk, by the address that its request came from or the certificate that it showed."""
+    """A trunk, identified by the source address of its request or by its TLS certificate."""
 
     trunk: Trunk
 
@@ -39,7 +40,7 @@ Caller = LineCaller | TrunkCaller
 
 
 class Challenge(SipError):
-    """Not yet authenticated: 401 or 407 with a challenge for each algorithm."""
+    """A 401 or 407 for a request without valid credentials, with a challenge for each algorithm."""
 
     def __init__(self, status: int, challenges: Sequence[bytes]) -> None:
         name = b"Proxy-Authenticate" if status == 407 else b"WWW-Authenticate"
@@ -48,13 +49,13 @@ class Challenge(SipError):
 
 
 class Authenticator:
-    """Proves lines by digest and knows trunks by address or certificate.
+    """Authenticates lines by digest and trunks by address or certificate.
 
     Args:
         domain: the domain of our lines' addresses.
         algorithms: offered in this order unless a line has an order of its own.
         invite_status: 401 or 407, for requests other than REGISTER.
-        guard: counts wrong passwords, and refuses to look at too many; None: looks at all.
+        guard: counts wrong passwords, and limits how many are checked; None: no limit.
         names_of: the names in the certificate that the peer of a connection has shown.
         secret: of the switch; see :class:`Decoys`.
     """
@@ -81,10 +82,10 @@ class Authenticator:
         self._decoys = Decoys(secret)
 
     def caller(self, request: Request, flow: Flow, now: float) -> Caller:
-        """Who sends this INVITE.
+        """The authenticated caller of an INVITE.
 
         Raises:
-            Challenge: a line must prove itself first.
+            Challenge: the request has no valid credentials yet.
             Refusal: 403, a wrong password.
         """
         proven = self._credentials(request)
@@ -104,7 +105,7 @@ class Authenticator:
         return self._directory.trunk_by_source(*flow.peer)
 
     def registrant(self, request: Request, flow: Flow, now: float) -> Line:
-        """Whose binding this REGISTER may change: the address of record's own line only.
+        """The line that a REGISTER authenticates as; it must own the address of record.
 
         Raises:
             Challenge, Refusal: as :meth:`caller`; 403 also for another line's address.
@@ -117,12 +118,12 @@ class Authenticator:
         return line
 
     def proof_age(self, request: Request, now: float) -> float:
-        """Seconds since the nonce was issued with which an authenticated line proved itself."""
+        """The age of the nonce, in seconds, that an authenticated request has used."""
         credentials = self._credentials(request)
         return math.inf if credentials is None else self._verifier.age(credentials, now)
 
     def subscriber(self, request: Request, flow: Flow, now: float) -> Line:
-        """Which line sends this SUBSCRIBE; trunks watch nothing.
+        """The line that sends a SUBSCRIBE; trunks may not subscribe.
 
         Raises:
             Challenge, Refusal: as :meth:`caller`.
@@ -130,14 +131,14 @@ class Authenticator:
         return self._line(request, flow, self._credentials(request), 401, now)
 
     def forget(self, now: float) -> None:
-        """Drop what is kept of nonces that are too old to be used."""
+        """Drop the state of expired nonces."""
         self._verifier.forget(now)
 
     def _claims_line(self, request: Request) -> bool:
-        """Whether a request from a trunk's address says that it is one of our phones.
+        """True if a request from a trunk's address claims to come from one of our phones.
 
-        A caller's number in From says nothing, even if it is a number of ours that was forwarded
-        back; our domain does, or a login that can't be a number.
+        A caller's number in From proves nothing, even if it is a number of ours: a carrier forwards
+        calls back to us. Our domain does, or a login that can't be a number.
         """
         uri = request.from_.uri
         user = uri.user
@@ -146,7 +147,7 @@ class Authenticator:
         return uri.host == self._domain or not user.isdigit()
 
     def _credentials(self, request: Request) -> Credentials | None:
-        """The credentials for our realm; a phone may carry others for other realms."""
+        """The credentials for our realm; a phone may send others for other realms as well."""
         for name in (b"proxy-authorization", b"authorization"):
             for value in request.get_all(name):
                 try:
@@ -185,21 +186,21 @@ class Authenticator:
         if verdict is Verdict.WRONG:
             if self._guard is not None:
                 self._guard.fail(source, credentials.username, now)
-            # The same answer whether the password or the line is wrong, so that nobody can list
-            # our lines by asking.
+            # The same answer for a wrong password and an unknown line, so that our lines can't be
+            # enumerated.
             raise Refusal(403, "sip_credentials_wrong")
         if verdict is Verdict.MALFORMED:
             raise SipError(400, "Malformed Credentials")
         raise self._challenge(line, status, now, source, stale=True)
 
     def _admit_guess(self, host: str, login: str, now: float) -> None:
-        """Too many wrong passwords from there: the next gets the answer of a wrong one, and isn't
-        logged any more."""
+        """Limit password guesses: above the limit, a request gets the answer to a wrong password
+        without a check, and without a log line."""
         if self._guard is not None and not self._guard.may_try(host, login, now):
             raise SipError(403)
 
     def _note_proof(self, host: str, login: str, now: float) -> None:
-        """A right password; but a line that asks for too much is served later."""
+        """Note a right password. A line that sends too many requests is still slowed down."""
         if self._guard is None:
             return
         self._guard.prove(host, login, now)
@@ -207,8 +208,8 @@ class Authenticator:
             raise SipError(503, headers=((b"Retry-After", b"%d" % LINE_RETRY_SECONDS),))
 
     def _line_or_decoy(self, login: str) -> Line:
-        """The line of a login, or one that nobody can prove to be: both cost the same, here and
-        from here on."""
+        """The line of a login, or a decoy that no password fits: both cost the same time from here
+        on."""
         decoy = self._decoys.line(login, self._directory.algorithm_orders)
         return self._directory.line_by_login(login) or decoy
 

@@ -1,7 +1,8 @@
-"""Which caller id the called side sees: what the switch allows, never what the caller claims.
+"""Caller id: the number that the called side sees is the switch's decision, never the caller's
+claim.
 
-Trusted trunks are in our trust domain (RFC 3325): only they assert who calls, and only they learn
-who a caller is that withholds its number. Lines are never in it.
+Trusted trunks are in our trust domain (RFC 3325): only their assertions count, and only they
+receive the number of a caller who withholds it. Lines are never in it.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ WITHHELD: Fields = ((b"Privacy", b"id"),)
 
 
 class Identity(NamedTuple):
-    """Who a person is, and what of it is shown."""
+    """The caller id of a party: the true number, and the number that is shown."""
 
     presented: str | None
     """The number that is shown; None when withheld or unknown."""
     display_name: str
     asserted: str
-    """The true number, for who is in our trust domain; "" when unknown."""
+    """The true number, for peers in our trust domain; "" when unknown."""
 
 
 NOBODY = Identity(None, "", "")
@@ -52,17 +53,18 @@ class PresentedRoute:
 
     route: Route
     calling: str
-    """Who really calls: E.164, or what the trunk sent."""
+    """The true calling number: E.164, or as the trunk sent it."""
     identity: Identity
-    """Who is presented to the called side: the caller, or whose call was sent on."""
+    """The identity that the called side sees: of the caller, or of the party whose call was
+    forwarded."""
     rule: str = ""
-    """Which rule decided what is shown."""
+    """The rule that decided the shown number."""
     claimed: bool = False
-    """`calling` is what an untrusted trunk claims of a caller whose number is not shown."""
+    """True if `calling` is the unproven claim of an untrusted trunk, whose number is not shown."""
 
     @property
     def presented(self) -> str | None:
-        """What is shown; None when withheld."""
+        """The number that is shown; None when withheld."""
         return self.identity.presented
 
 
@@ -78,8 +80,8 @@ def present(
     """Decide the caller id.
 
     Args:
-        rented: numbers for rent that somebody has.
-        withheld: what the caller dialled of its own number; None: nothing.
+        rented: the rented numbers with their owners.
+        withheld: the presentation that the caller dialled for this call; None: none was dialled.
         is_own: True if a number is one of this switch's lines.
     """
     if isinstance(caller, LineCaller):
@@ -97,8 +99,8 @@ def present(
 
 
 def present_onward(presented: PresentedRoute, person: Identity) -> PresentedRoute:
-    """A leg that a line adds to somebody's call shows who will talk. Help learns that person's
-    number, or the line's if there is none."""
+    """The caller id of a leg that a line adds to a call: the person who will talk. Emergency
+    services receive that person's number, or the line's if there is none."""
     route = presented.route
     if isinstance(route, ToTrunk) and route.emergency:
         known = person._replace(presented=person.asserted)
@@ -107,13 +109,13 @@ def present_onward(presented: PresentedRoute, person: Identity) -> PresentedRout
 
 
 def identity_of(line: Line) -> Identity:
-    """Who a called line is, for somebody whom it is joined with later."""
+    """The identity of a called line, shown to a party that is joined with it later."""
     shown = None if line.services.is_on("withhold_number") else line.number
     return Identity(shown, line.display_name, line.number)
 
 
 def identity_of_number(number: str) -> Identity:
-    """Who was called at a number outside."""
+    """The identity of a number outside that was called."""
     return Identity(number or None, "", number)
 
 
@@ -124,10 +126,10 @@ def _of_line(
     rented: RentedNumbers,
     withheld: bool | None,
 ) -> tuple[Identity, str]:
-    """Who a calling line is to the called side, and by which rule; the first that fits decides."""
+    """The identity that a calling line shows, and the rule for it: the first that fits."""
     own = Identity(line.number, line.display_name, line.number)
     if isinstance(destination, ToTrunk) and destination.emergency:
-        # Whoever dials an emergency number may not be able to say where they are.
+        # A caller who dials an emergency number may not be able to say where they are.
         return own, "emergency calls always show the line's number"
     why = _why_withheld(line, request, withheld)
     if why is not None:
@@ -143,8 +145,9 @@ def _of_line(
 
 
 def _of_add_on(line: Line, number: str, called: str, rented: RentedNumbers) -> tuple[Identity, str]:
-    """A rented number is shown in its own country; in every other nothing is (E9). Not even who is
-    trusted gets to know the line's number then: its owner calls as that number or as nobody."""
+    """The identity of a rented number: shown in its own country, withheld in every other (E9).
+    Trusted trunks don't receive the line's number either: the owner calls as the rented number or
+    anonymously."""
     owned = rented.get(number)
     if owned is None or owned.account_id != line.account_id:
         return NOBODY, f"caller_id: {number} isn't rented by the line's account any more"
@@ -155,8 +158,8 @@ def _of_add_on(line: Line, number: str, called: str, rented: RentedNumbers) -> t
 
 
 def _why_withheld(line: Line, request: Request, withheld: bool | None) -> str | None:
-    """What a line dialled before the number comes before what its phone says, and that before what
-    it has set; None: the number is shown."""
+    """The reason for which a line's number is withheld; None if it is shown. A prefix dialled for
+    this call precedes the phone's Privacy field, and that precedes the line's setting."""
     if withheld is not None:
         return "withheld for this call" if withheld else None
     if _withheld(request):
@@ -167,8 +170,8 @@ def _why_withheld(line: Line, request: Request, withheld: bool | None) -> str | 
 
 
 def _withheld(request: Request) -> bool:
-    """RFC 3323 section 4.2: "id" and "user" in Privacy, in any case, ask for it; so does whoever
-    calls as Anonymous."""
+    """True if Privacy has "id" or "user" in any case (RFC 3323 section 4.2), or From is
+    anonymous."""
     uri = request.from_.uri
     if uri.host == "anonymous.invalid" or (uri.user or "").lower() == "anonymous":
         return True
@@ -182,7 +185,7 @@ def _withheld(request: Request) -> bool:
 def _why_untrusted(
     trunk: Trunk, calling: str, request: Request, is_own: Callable[[str], bool]
 ) -> str | None:
-    """Why a number from an untrusted trunk is not shown; None: it is."""
+    """The reason for which a number from an untrusted trunk is not shown; None if it is shown."""
     if not calling or _withheld(request):
         return "the trunk withholds it"
     if is_own(calling) and not _is_diverted(request):
@@ -193,8 +196,8 @@ def _why_untrusted(
 
 
 def _is_diverted(request: Request) -> bool:
-    """True if the call was sent on: a call of ours may come back so, with our line as its caller
-    (RFC 5806, RFC 7044)."""
+    """True if the call was diverted: a call of ours may come back forwarded, with our line as its
+    caller (RFC 5806, RFC 7044)."""
     return any(request.get(name) is not None for name in (b"diversion", b"history-info"))
 
 
@@ -206,7 +209,8 @@ def _trunk_number(trunk: Trunk, request: Request, plan: NumberPlan) -> str:
     asserted = _asserted_user(request, plan) if trunk.trusted else None
     user = asserted or request.from_.uri.user or ""
     if not trunk.trusted and _withheld(request) and not _is_number(user, plan):
-        # What it asserts of a withheld caller is a claim, kept for malicious calls alone.
+        # The number that it asserts for a withheld caller is a claim, kept for the trace of
+        # malicious calls alone.
         user = _asserted_user(request, plan) or user
     try:
         dialled = plan.read(user)
@@ -236,7 +240,7 @@ def _is_number(user: str, plan: NumberPlan) -> bool:
 
 
 def from_field(identity: Identity, domain: bytes) -> bytes:
-    """The From of the outgoing leg, without tag, built from what admission decided alone."""
+    """From of the outgoing leg, without tag, made from the decided identity alone."""
     if identity.presented is None:
         return ANONYMOUS
     uri = _uri(identity.presented, domain)
@@ -246,12 +250,13 @@ def from_field(identity: Identity, domain: bytes) -> bytes:
 
 
 def privacy_fields(identity: Identity) -> Fields:
-    """What tells everybody that the number is withheld."""
+    """Privacy fields, which tell every peer that the number is withheld."""
     return WITHHELD if identity.presented is None else ()
 
 
 def asserting_fields(identity: Identity, domain: bytes) -> Fields:
-    """What a trusted trunk is told besides: who it is, whatever is shown (RFC 3325 section 5)."""
+    """P-Asserted-Identity, for trusted trunks alone: the true number even if it is withheld (RFC
+    3325 section 5)."""
     if not identity.asserted:
         return ()
     return ((b"P-Asserted-Identity", _uri(identity.asserted, domain)),)

@@ -1,7 +1,8 @@
-"""Which country a number belongs to, also where several share a country code.
+"""The country of a number, also where several countries share a country code.
 
 +1 is shared by some twenty countries, +7 by Russia and Kazakhstan, +44 by the United Kingdom and
-its islands, +39 by Italy and the Vatican; the numbering plans of all of them tell which is meant.
+its islands, +39 by Italy and the Vatican; the numbering plan of each tells which of them has the
+number.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 from softswitch.admission.numbering import RegionPatterns, region_metadata
 
 MAX_REMEMBERED = 4096
-"""Numbers whose country is known without looking; they are called again and again."""
+"""The size of the cache of numbers and their countries; the same numbers are called again and
+again."""
 
 
 @lru_cache(maxsize=MAX_REMEMBERED)
 def country_of(number: str) -> str | None:
-    """ISO 3166 alpha-2 of an E.164 number with "+"; None if no country's plan has it ("001" for
-    what belongs to no country)."""
+    """ISO 3166 alpha-2 of an E.164 number with "+"; "001" for a number that belongs to no country;
+    None if it fits no country's plan."""
     for length in (1, 2, 3):
         code = number[1 : 1 + length]
         regions = _regions(code)

@@ -1,4 +1,4 @@
-"""What a call will cost, and who pays: the last question before money is reserved."""
+"""The rate and the payer of a call: the last stage before money is reserved."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class PricedRoute:
 
     presented: PresentedRoute
     account_id: int
-    """Whose call it is in the CDR; who pays if there is a rate."""
+    """The account of the call in its CDR; pays if there is a rate."""
     rate: Rate | None
     """None: free of charge, and possible at any balance."""
     packages: tuple[str, ...] = ()
-    """Subscriptions that may pay for it before money does, in the order of use."""
+    """Subscriptions that may pay for the call before money does, in the order of use."""
     costs: tuple[Costed, ...] = ()
-    """What its trunks cost, where any has a tariff, in the order in which they are tried."""
+    """The costs of its trunks where any has a tariff, in the order in which they are tried."""
 
     def cost_of(self, trunk: str | None) -> Rate | None:
-        """The rate by which a trunk charges us for the call."""
+        """The rate at which a trunk charges us for the call."""
         return next((item.rate for item in self.costs if item.trunk.name == trunk), None)
 
 
@@ -46,19 +46,18 @@ def price(
 ) -> PricedRoute:
     """Find the rate.
 
-    Calls from a trunk are free for the called line; emergency calls, and what the switch answers
-    itself, for everyone. A call between
-    our lines goes by the tariff's "on_net" row; without one by its number like any other, and
-    is free if the tariff doesn't know the number.
+    Calls from a trunk are free for the called line; emergency and service calls are free for every
+    caller. A call between our lines goes by the tariff's "on_net" row; without one by its number
+    like any other, and is free if the tariff doesn't know the number.
 
     Args:
-        assignments: which account or line has which tariff.
-        entitlements: the packages that accounts have.
+        assignments: the tariff of each account and line.
+        entitlements: the packages of accounts.
         at: epoch milliseconds.
 
     Raises:
-        Refusal: 403, the tariff has no price for this destination; 503, no trunk does it for
-            that price.
+        Refusal: 403, the tariff has no price for this destination; 503, every trunk would cost
+            more than the call brings in.
     """
     destination = presented.route
     if not isinstance(caller, LineCaller):

@@ -1,14 +1,15 @@
-"""The decisions that were taken for a call, kept beside its CDR so that they can be told later."""
+"""The decisions taken for a call, kept beside its CDR so that `explain call` can show them
+later."""
 
 from __future__ import annotations
 
 import msgspec
 
 MAX_OCTETS = 300
-"""What a CDR has room for; of a longer list the end is left out."""
+"""The size of the column in the CDR; the end of a longer list is left out."""
 MAX_RULE = 120
 PHONES = "phones"
-"""The name in `tried` of the phones of a line that rang together."""
+"""The name, in `tried`, of the phones of a line that rang together."""
 ANSWERED = 200
 NO_ANSWER = 408
 GIVEN_UP = 487
@@ -16,12 +17,12 @@ GIVEN_UP = 487
 
 
 class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown": "s"}):
-    """What admission and ringing decided, in the order in which it happened.
+    """The decisions of admission and ringing, in the order in which they were taken.
 
     Attributes:
-        rule: what refused or ended the call, by its sentence in the catalogue of errors.
+        rule: the rule that refused or ended the call, as its sentence in the catalogue of errors.
         shown: the rule by which the caller's number is shown or withheld.
-        left: trunks that weren't tried, with the reason.
+        left: the trunks that weren't tried, with the reason.
         tried: trunks and phones with the SIP status that each gave; 408 for no answer.
     """
 
@@ -31,7 +32,7 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
     tried: list[tuple[str, int]] = msgspec.field(default_factory=list, name="t")
 
     def encoded(self, rule: str) -> str | None:
-        """As it is kept: JSON of at most MAX_OCTETS; None when nothing was decided."""
+        """JSON of at most MAX_OCTETS; None when nothing was decided."""
         if not (rule or self.shown or self.left or self.tried):
             return None
         kept = Decisions(_plain(rule), _plain(self.shown), self.left, self.tried)
@@ -42,7 +43,8 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
         return data.decode()
 
     def shorter(self) -> Decisions:
-        """Without what matters least: the last trunk that was left, or the last but one tried."""
+        """A copy without the least important entry: the last trunk that wasn't tried, or the last
+        but one that was."""
         if self.left:
             return Decisions(self.rule, self.shown, self.left[:-1], self.tried)
         if len(self.tried) > 1:
@@ -51,7 +53,8 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
 
 
 def _plain(text: str) -> str:
-    """A sentence that may quote what a stranger sent: every database takes what is left of it."""
+    """A sentence without the characters that a database may refuse: it may quote a stranger's
+    message."""
     if text.isprintable() and len(text) <= MAX_RULE:
         return text
     return "".join(x if x.isprintable() else "?" for x in text[:MAX_RULE])
@@ -62,5 +65,5 @@ _decode = msgspec.json.Decoder(Decisions).decode
 
 
 def decoded(kept: str | None) -> Decisions:
-    """What a CDR has kept; nothing for a call of an older version."""
+    """The decisions of a CDR; empty for a call of an older version."""
     return Decisions() if kept is None else _decode(kept)

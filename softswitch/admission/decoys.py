@@ -1,8 +1,8 @@
-"""Lines that aren't there, and are answered as if they were: nobody can list our lines by asking.
+"""Decoys: made-up lines for unknown logins, so that our lines can't be enumerated.
 
 A line may have digest algorithms of its own, in an order of its own, and every challenge shows
-them. So a login that no line has is given some, too: each order as often as lines have it, and the
-same login always the same.
+them. So an unknown login is given an order too: each order as often as lines have it, and the same
+login always the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sip.digest import Algorithm
 from softswitch.subscribers.directory import Line
 
 Order = tuple[Algorithm, ...] | None
-"""Of a line's algorithms; None: the switch's own order."""
+"""The order of a line's algorithms; None: the switch's own."""
 
 _SPACE = 1 << 64
 
@@ -23,7 +23,7 @@ class Decoys:
     """Makes up a line for a login.
 
     Args:
-        secret: with it one could tell which logins are made up.
+        secret: the key of the hash that picks an order; who had it could tell decoys from lines.
     """
 
     def __init__(self, secret: bytes) -> None:
@@ -31,10 +31,10 @@ class Decoys:
         self._made: dict[Order, Line] = {}
 
     def line(self, login: str, orders: Mapping[Order, int]) -> Line:
-        """A line without secrets, which nobody can prove to be.
+        """A line without secrets: no password fits it.
 
         Args:
-            orders: how many lines have each.
+            orders: the number of lines that have each order.
         """
         order = self._order(login, orders)
         made = self._made.get(order)

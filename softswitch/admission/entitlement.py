@@ -1,6 +1,7 @@
-"""Which packages may pay for a call: what lines are entitled to, held in memory.
+"""Entitlements: the packages that may pay for a line's calls, held in memory.
 
-Only a proposal: whether a package still has a second left is decided where money is, by the books.
+Admission only proposes them: the books decide, when money is reserved, if a package still has a
+second left.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from billing.facts.product import Destinations, Subscription, in_scope
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """A subscription, as admission needs it."""
+    """A subscription with the facts that admission needs."""
 
     subscription: str
     line: str | None
-    """None: every line of the account."""
+    """The number of its line; None: every line of the account."""
     scope: tuple[str, ...]
     service: str | None
     ends_at: int
@@ -34,7 +35,7 @@ class Entitlement:
 
 
 class Entitlements:
-    """Index by account; changed in place when something was bought, renewed or ended."""
+    """Entitlements by account; updated in place when a package was bought, renewed or ended."""
 
     def __init__(
         self, subscriptions: Iterable[Subscription] = (), destinations: Destinations | None = None
@@ -42,17 +43,18 @@ class Entitlements:
         self.destinations = destinations or Destinations()
         self._by_account: dict[int, tuple[Entitlement, ...]] = {}
         self.touched: set[int] | None = None
-        """Accounts that were changed while everything is read anew; None: it isn't."""
+        """Accounts that were changed during a reload of everything; None: no reload is under
+        way."""
         self.put(subscriptions)
 
     def put(self, subscriptions: Iterable[Subscription], accounts: Iterable[int] = ()) -> None:
-        """Put these in the place of everything that their accounts, and `accounts`, had."""
+        """Replace the entitlements of the accounts of these subscriptions, and of `accounts`."""
         changed = self.take(subscriptions, accounts)
         if self.touched is not None:
             self.touched |= changed
 
     def take(self, subscriptions: Iterable[Subscription], accounts: Iterable[int] = ()) -> set[int]:
-        """As :meth:`put`, of what was read with everything else; the accounts."""
+        """Replace as :meth:`put` does, with the result of a reload; returns the accounts."""
         fresh: dict[int, list[Subscription]] = {account: [] for account in accounts}
         for item in subscriptions:
             fresh.setdefault(item.account_id, []).append(item)
@@ -82,7 +84,8 @@ class Entitlements:
         )
 
     def service_ends_at(self, account: int, line: str, service: str, at: int) -> int | None:
-        """When a service that a line has now ends; None if it hasn't got it."""
+        """The end of a service that a line has now (epoch milliseconds); None if it hasn't got
+        it."""
         ends = [
             item.ends_at
             for item in self._by_account.get(account, ())

@@ -1,5 +1,5 @@
-"""Which trunk is tried first: among those that may take a call the cheapest, and none that would
-cost more than the call brings in, unless the operator wants it."""
+"""Least-cost routing: of the trunks that take a number, the cheapest is tried first. Trunks that
+cost more than the call's price are left out, unless the operator allows them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ AtALoss = Literal["last", "refuse", "allow"]
 
 @dataclass(frozen=True, slots=True)
 class LeastCost:
-    """How trunks are compared.
+    """The policy by which trunks are compared.
 
     Args:
-        at_a_loss: what becomes of trunks that cost more than the call's price: tried last,
-            refused, or no matter.
+        at_a_loss: the handling of trunks that cost more than the call's price: tried last,
+            refused, or not considered.
         seconds: the length of the call by which costs and prices are compared.
     """
 
@@ -38,7 +38,7 @@ BY_COST = LeastCost()
 
 @dataclass(frozen=True, slots=True)
 class Costed:
-    """A trunk with what it costs; `cost_micros` is that of a call of the usual length, None where
+    """A trunk with its cost; `cost_micros` is the cost of a call of the usual length, None where
     the trunk has no tariff, or one in another currency."""
 
     trunk: Trunk
@@ -88,7 +88,7 @@ def order(
         return (
             guarded and item.at_a_loss,
             -_matched(trunk, number),
-            income if cost is None else cost,  # unknown: behind all that leave something
+            income if cost is None else cost,  # unknown: after all that leave a margin
             trunk.priority,
             draw[trunk.id],
         )
@@ -104,7 +104,7 @@ def order(
 def _left(
     trunks: Sequence[Trunk], found: Sequence[Costed | None], taken: Sequence[Trunk]
 ) -> Iterator[tuple[str, str]]:
-    """Why each trunk isn't tried that was passed over for its cost."""
+    """The trunks that were left out for their cost, with the reason for each."""
     for trunk, item in zip(trunks, found, strict=True):
         if item is None:
             yield trunk.name, "no price"
@@ -122,7 +122,7 @@ def _costed(
     sets: Destinations,
     at: int,
 ) -> Costed | None:
-    """None: the trunk has no price for the number."""
+    """The cost of a trunk; None if its tariff has no price for the number."""
     if trunk.tariff is None:
         return Costed(trunk, None, None, False)
     tariff = tariffs.get(trunk.tariff)
@@ -136,7 +136,7 @@ def _costed(
 
 
 def _weighed(destination: ToTrunk, number: str, at: int) -> ToTrunk:
-    """Without costs: trunks stay in their order, equals by their weight."""
+    """The route without costs: trunks stay in their order, and equals are drawn by weight."""
     trunks = destination.trunks
     if len({trunk.weight for trunk in trunks}) == 1:
         return destination
@@ -150,10 +150,10 @@ def _matched(trunk: Trunk, number: str) -> int:
 
 
 def _draw(number: str, at: int, trunks: Sequence[Trunk]) -> dict[int, int]:
-    """A place for each trunk, the heavier the more often before the others.
+    """A random place for each trunk; a heavier one comes first more often.
 
-    Drawn by the number and the instant, so that no chance is needed and the same question has the
-    same answer."""
+    The draw is a hash of the number and the instant, so that it needs no source of chance and is
+    repeatable."""
     left, places = sorted(trunks, key=lambda trunk: trunk.id), dict[int, int]()
     seed = zlib.crc32(f"{number} {at}".encode())
     while left:

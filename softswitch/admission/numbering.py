@@ -1,7 +1,7 @@
-"""Numbering: what was dialled becomes an E.164 number, an emergency number or a code.
+"""Numbering: dialled digits become an E.164 number, an emergency number or a service code.
 
 The plan is built once from the country's numbering metadata; reading a number afterwards is a few
-table look-ups. What is dialled is read in this order, the first reading that fits wins:
+table look-ups. Dialled digits are read in this order, and the first reading that fits wins:
 
 1. an emergency number or a service code, as it stands;
 2. the digits of one of the switch's own lines;
@@ -12,8 +12,8 @@ table look-ups. What is dialled is read in this order, the first reading that fi
 7. a subscriber number of the switch's own area;
 8. another country's full digits without "+".
 
-Lengths of explicitly international numbers are only held against E.164 itself: numbering plans
-grow faster than tables, and the carrier of the destination knows best. Where the reading is a
+An explicitly international number is checked only against the length of E.164 itself: numbering
+plans grow faster than tables, and the carrier of the destination knows best. Where the reading is a
 guess (4 to 8), the number must have a length that its country uses.
 """
 
@@ -30,7 +30,7 @@ Kind = Literal["e164", "emergency", "code"]
 NumberType = Literal["local", "national", "mobile", "international", "special"]
 
 MAX_DIALLED_LENGTH = 64
-"""Longer user parts are nobody's telephone number."""
+"""The longest user part that is read; no telephone number is longer."""
 
 MAX_E164_DIGITS = 15
 """ITU-T E.164 section 6.2.1."""
@@ -48,7 +48,8 @@ _SPECIAL_TYPES = ("toll_free", "premium_rate", "shared_cost", "uan")
 
 
 class NumberError(Exception):
-    """What was dialled is no number. `status` is 484 when digits are missing, otherwise 404."""
+    """A dialled string that is no number. `status` is 484 when digits are missing, otherwise
+    404."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -58,13 +59,14 @@ class NumberError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Dialled:
-    """What a caller means by what was dialled."""
+    """The meaning of dialled digits."""
 
     kind: Kind
     number: str
     """E.164 with "+" for kind "e164", otherwise the emergency number or code as it stands."""
     withheld: bool | None = None
-    """Whether the caller's own number is withheld for this call; None: as always."""
+    """True if the caller withholds its number for this call, False if it shows it; None: no prefix
+    was dialled."""
 
 
 def _never(_number: str) -> bool:
@@ -112,7 +114,7 @@ class RegionPatterns:
         }
 
     def claims(self, national: str) -> bool:
-        """Whether the number is this country's, among those that share its country code."""
+        """True if the number belongs to this country, among those that share its country code."""
         if self._leading is not None:
             return self._leading.match(national) is not None
         return any(pattern.fullmatch(national) for pattern in self._types.values())
@@ -123,7 +125,7 @@ class RegionPatterns:
 
 
 class NumberPlan:
-    """Reads dialled numbers as a caller in one country means them."""
+    """Reads dialled numbers by the rules of one country."""
 
     def __init__(
         self,
@@ -169,13 +171,14 @@ class NumberPlan:
 
     @property
     def emergency_number(self) -> str:
-        """The number of urn:service:sos: 112 where it is one, else the first in digits."""
+        """The number for urn:service:sos: 112 where it is an emergency number, else the first in
+        digits."""
         return "112" if "112" in self._emergency else min(self._emergency, default="112")
 
     def read(self, dialled: str, is_line: Callable[[str], bool] = _never) -> Dialled:
-        """Read a dialled number or the user part of a SIP or tel URI (unescaped).
+        """Read a dialled number, or the unescaped user part of a SIP or tel URI.
 
-        `is_line` tells whether an E.164 number is one of the switch's own lines. Raises
+        `is_line` returns True for the E.164 number of one of the switch's own lines. Raises
         NumberError: 484 when digits are missing, 404 when it is no number."""
         if dialled in self._emergency:
             return Dialled("emergency", dialled)
@@ -197,8 +200,8 @@ class NumberPlan:
         return Dialled("e164", self._without_plus(digits))
 
     def type_of(self, number: str) -> NumberType:
-        """The CDR type of a number as seen from this plan's country. What isn't E.164 with "+"
-        (emergency numbers, codes) is special, as are free-phone and premium numbers."""
+        """The CDR type of a number as seen from this plan's country. Emergency numbers and codes
+        are special, as are free-phone and premium numbers."""
         if number[:1] != "+":
             return "special"
         if not number.startswith(self.country_code, 1):
@@ -217,7 +220,7 @@ class NumberPlan:
         return "national"
 
     def is_premium(self, number: str) -> bool:
-        """Whether a number of this plan's country (E.164 with "+") is of premium rate."""
+        """True if a number of this plan's country (E.164 with "+") is of premium rate."""
         if not number.startswith("+" + self.country_code):
             return False
         national = number[1 + len(self.country_code) :]
@@ -243,7 +246,8 @@ class NumberPlan:
         return "+" + digits
 
     def _country_code_of(self, digits: str) -> str | None:
-        """No country code is another's prefix, so the first that fits is the only one."""
+        """The country code of a number. No country code is a prefix of another, so the first that
+        fits is the only one."""
         for length in (1, 2, 3):
             if digits[:length] in self._lengths:
                 return digits[:length]
@@ -272,7 +276,7 @@ class NumberPlan:
         raise NumberError(404, "no country's number looks like this")
 
     def _after_national_prefix(self, digits: str) -> str | None:
-        """The national number behind the trunk prefix, or None when there is no such prefix."""
+        """The digits after the national (trunk) prefix; None without such a prefix."""
         if self._national_prefix is None or self._own_pattern.fullmatch(digits):
             return None
         prefix = self._national_prefix.match(digits)

@@ -1,4 +1,4 @@
-"""What a call would cost the caller, and us: said by `tariff quote` and `explain call` alike."""
+"""Quotes: the price and the cost of a call, as `tariff quote` and `explain call` show them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from softswitch.control.values import Row
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The price of a call that is answered at an instant (epoch milliseconds), and what the trunk
-    that is tried first charges us for it; None where that isn't known."""
+    """The price of a call that is answered at an instant (epoch milliseconds), and the cost of the
+    trunk that is tried first; None where either is unknown."""
 
     rate: Rate
     seconds: int
@@ -29,7 +29,7 @@ class Quote:
 
     @property
     def margin_micros(self) -> int | None:
-        """What is left for us, where both are in one currency."""
+        """The price less the cost; None if either is unknown, or if their currencies differ."""
         if self.cost is None or self.cost_currency != self.rate.currency:
             return None
         return self.price.price_micros - self.cost.price_micros
@@ -38,7 +38,7 @@ class Quote:
 def quote(
     rate: Rate, seconds: int, at: int, coverage: Coverage = NONE, costs: Sequence[Costed] = ()
 ) -> Quote:
-    """Price a call of so many seconds."""
+    """Price a call of this many seconds."""
     first = costs[0] if costs else None
     cost_rate = None if first is None else first.rate
     return Quote(
@@ -54,7 +54,7 @@ def quote(
 
 
 def split(asked: Quote) -> str | None:
-    """How many seconds are billed in which interval; None for a call in one of them."""
+    """The billed seconds of each interval, as text; None for a call within one interval."""
     free, duration = asked.coverage.free_ms, asked.seconds * 1000
     rate, at = asked.rate, asked.answered_at
     if not rate.changes or duration <= free:
@@ -72,7 +72,7 @@ def split(asked: Quote) -> str | None:
 
 
 def quote_row(asked: Quote) -> Row:
-    """A quote as people and scripts read it."""
+    """A quote for people and scripts."""
     margin = asked.margin_micros
     return {
         "seconds": asked.seconds,

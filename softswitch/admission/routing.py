@@ -1,4 +1,4 @@
-"""Where a call goes: to a line's phones, or out by a trunk."""
+"""Routing: to a line's phones, to a service, or out by a trunk."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from softswitch.subscribers.standing import Kind
 from softswitch.subscribers.supplementary import ForwardKind
 
 NOT_IN_SERVICE = ("refused-not-in-service",)
-"""What a caller hears of a number that nobody can be reached by."""
+"""The announcement for a number that leads nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToLine:
-    """Rings all phones of a line of ours at once, or none: its forwarding or mailbox takes the
-    call, or the targets of a rented number."""
+    """The route to a line: its phones ring all at once, or its forwarding, its mailbox or the
+    targets of a rented number take the call."""
 
     number: str
     line: Line
     bindings: tuple[Binding, ...]
     forward: ForwardKind | None = None
     reach: tuple[Reach, str] | None = None
-    """The targets, and the number that has them."""
+    """The targets, and the rented number that has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToTrunk:
-    """Goes out by the first trunk that can, in this order."""
+    """The route out by the first trunk that takes the call, in this order."""
 
     number: str
     trunks: tuple[Trunk, ...]
     emergency: bool = False
     left: tuple[tuple[str, str], ...] = ()
-    """Names of trunks that aren't tried though they take the number, each with the reason."""
+    """Trunks that aren't tried although they take the number, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToService:
-    """The switch answers itself, free of charge."""
+    """The route to a service of the switch, free of charge."""
 
     number: str
     """The code, as it was dialled."""
@@ -57,7 +57,7 @@ Route = ToLine | ToTrunk | ToService
 
 
 def all_up(trunk: Trunk) -> bool:
-    """For who knows nothing of the trunks' health: none is down."""
+    """False for every trunk: their health is unknown."""
     return False
 
 
@@ -106,7 +106,7 @@ def route(
             return ToLine(line.number, line, (), reach=(rented.reach, rented.number))
         return to_line(line, bindings or (), parks, why_busy)
     if not isinstance(caller, LineCaller):
-        # A trunk that could call out through us would do so at nobody's expense.
+        # A call from a trunk must not leave by a trunk: no account would pay for it.
         raise Refusal(404, "callee_not_ours")
     trunks = directory.trunks_for(dialled.number[1:])
     if not trunks:
@@ -123,7 +123,7 @@ def _to_service(caller: Caller, code: str, name: str | None) -> ToService:
 
 
 def to_line(line: Line, bindings: tuple[Binding, ...], parks: bool, why_busy: str | None) -> ToLine:
-    """A line whose status lets it be called.
+    """The route to a line whose status lets it be called.
 
     Raises:
         Refusal: 480 not registered, 486 busy.
@@ -143,15 +143,16 @@ def to_line(line: Line, bindings: tuple[Binding, ...], parks: bool, why_busy: st
 
 
 def _alive(trunks: list[Trunk], is_down: Callable[[Trunk], bool]) -> list[Trunk]:
-    """Without those that are down, unless all are: then one may have come back just now."""
+    """The trunks without those that are down. If all are down, all of them: one may have just
+    recovered."""
     if not any(map(is_down, trunks)):
         return trunks
     return [trunk for trunk in trunks if not is_down(trunk)] or trunks
 
 
 def _emergency(number: str, directory: Directory, is_down: Callable[[Trunk], bool]) -> ToTrunk:
-    """Trunks that take the number first, then every other, and last those that are down: an
-    emergency call tries them all."""
+    """The route of an emergency call, which tries every trunk: those that take the number, then all
+    others, and last those that are down."""
     trunks = directory.trunks_for(number)
     trunks += [trunk for trunk in directory.trunks() if trunk.is_active and trunk not in trunks]
     if not trunks:

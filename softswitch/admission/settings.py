@@ -1,4 +1,4 @@
-"""What admission makes of the configuration."""
+"""The number plan and the trunk order, made from the configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from softswitch.config.config import Config, ConfigError
 
 
 def number_plan(config: Config) -> NumberPlan:
-    """How numbers are read in the switch's country.
+    """The number plan of the switch's country.
 
     Raises:
         ConfigError: the country has no numbers.
@@ -26,5 +26,5 @@ def number_plan(config: Config) -> NumberPlan:
 
 
 def least_cost(settings: TrunksSection) -> LeastCost:
-    """The order of trunks by what they cost."""
+    """The policy of least-cost routing."""
     return LeastCost(settings.at_a_loss, settings.compare_seconds)

@@ -72,13 +72,13 @@ SERVER = "softswitch"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The event loop with its clocks, chance and threads.
+    """The event loop with its clocks, random source and threads.
 
     Args:
-        run: does what waits for the disk.
+        run: runs a function that may wait for the disk in a thread.
         wall_ms: epoch milliseconds.
         randbits: unguessable in production.
-        nonce_secret: signs nonces, and decides which phones that don't exist are challenged how.
+        nonce_secret: signs nonces, and picks the challenges of decoys.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -89,7 +89,7 @@ class Machine:
     log: Log
 
     def wall_seconds(self) -> float:
-        """Epoch seconds, by which registrations live."""
+        """Epoch seconds, the time base of registrations."""
         return self.wall_ms() / 1000
 
 
@@ -111,10 +111,10 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """The database, and what of it is in memory.
+    """The database, and its parts that are held in memory.
 
     Args:
-        open_money: begins the single writer; what it is given is called with the accounts whose
+        open_money: begins the single writer; its argument is called with the accounts whose
             money may have risen.
         journal: takes each CDR once its settlement is on disk.
         bindings: keeps registrations over a restart.
@@ -144,7 +144,7 @@ def media_settings(config: Config) -> MediaSettings:
 
 
 def session_interval(config: Config) -> SessionInterval | None:
-    """Of the session timers (RFC 4028); None: they are off."""
+    """The interval of session timers (RFC 4028); None: they are off."""
     sip = config.sip
     if sip.session_expires_seconds == 0:
         return None
@@ -152,7 +152,7 @@ def session_interval(config: Config) -> SessionInterval | None:
 
 
 def recorder(config: Config, machine: Machine) -> Recorder | None:
-    """The ring of recent messages; None: none are kept."""
+    """The ring of recent messages; None if none are kept."""
     if not config.trace.megabytes:
         return None
     return Recorder(config.trace.megabytes << 20, machine.loop.time)
@@ -312,7 +312,7 @@ def texting(
     drain: Callable[[], None],
     on_state: Callable[[StoredText, State], None],
 ) -> Texting:
-    """Texts, with those that an earlier run of the switch kept for phones."""
+    """The texting room, with the texts that an earlier run of the switch stored for phones."""
     made = Texting(
         config.sms,
         config.smpp,
@@ -423,7 +423,7 @@ def hall(
 
 
 def waiting_queue(config: Config, machine: Machine, books: Books) -> WaitingQueue:
-    """The callers who wait for a callee, those of before a restart included."""
+    """The queue of callers who wait for a callee, including those from before a restart."""
     kept = CompletionStore(books.store.engine, config.switch.node)
     queue = WaitingQueue(kept, machine.run, machine.loop, machine.log)
     queue.restore(kept.load())

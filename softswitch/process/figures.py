@@ -1,5 +1,5 @@
-"""Figures of the running switch: attempts, answers and refusals since the start, and how each trunk
-did in the last quarter of an hour."""
+"""Statistics of the running switch: attempts, answers and refusals since the start, and each
+trunk's figures of the last quarter of an hour."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Minute:
 
 @dataclass(slots=True)
 class Figures:
-    """Counts what ends. `now` is in epoch milliseconds."""
+    """Counters of ended calls. `now` is in epoch milliseconds."""
 
     attempts: int = 0
     answers: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
-    """By the code of the rule that refused."""
+    """The count of refusals by the code of the rule."""
     worst_lag_ms: float = 0.0
-    """The worst lateness of the event loop since the figures were read last."""
+    """The worst lateness of the event loop since the figures were last read."""
     _trunks: dict[str, deque[Minute]] = field(default_factory=dict)
 
     def ended(self, status: int, code: str, tried: Decisions, now: int) -> None:

@@ -1,4 +1,4 @@
-"""What is done again and again while the switch serves."""
+"""Periodic work of the serving switch."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from softswitch.scheduled.number_moves import NumberMoves
 from softswitch.trace.log import Log
 
 GC_THRESHOLD = 5_000
-"""Allocations between collections of the young: looking through so few takes a millisecond or two.
-What survives is looked at again only in a quiet moment, for the call path makes no cycles."""
+"""Allocations between collections of the young generation: scanning so few takes a millisecond or
+two. Survivors are scanned only in a quiet moment, since the call path makes no cycles."""
 GC_NEVER = 1 << 30
 
 
 class Rounds:
-    """Works that are done every so many seconds; one that fails is done again all the same."""
+    """Periodic tasks. A task that fails runs again after its interval."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: Log) -> None:
         self._loop = loop
@@ -55,11 +55,11 @@ class Rounds:
 
 
 class DueRound:
-    """Renewals, rents and bonuses; first of all what a downtime left undone.
+    """Renewals, rents and bonuses; at the start also those that a downtime left undone.
 
     Args:
-        reload: puts what was changed into the running switch.
-        accounts_changed: told whose money or services may have changed.
+        reload: puts changes into the running switch.
+        accounts_changed: called with the accounts whose money or services may have changed.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class DueRound:
 
 
 def _read_again(context: Context, report: DueReport) -> Reload:
-    """What due work has changed."""
+    """The parts of the directory to reload after due work."""
     changes = context.changes
     changes.accounts.update(report.accounts)
     if LEASE_KIND in report.kinds:
@@ -113,12 +113,12 @@ def _read_again(context: Context, report: DueReport) -> Reload:
 
 
 class NewsRound:
-    """What others on this database changed counts here, too.
+    """Takes over changes that other processes made in the database.
 
     Args:
-        reload: puts what was changed into the running switch.
+        reload: puts changes into the running switch.
         reload_all: reads everything anew.
-        accounts_changed: told whose money or services may have changed.
+        accounts_changed: called with the accounts whose money or services may have changed.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class NewsRound:
         self._accounts_changed = accounts_changed
         self._log = log
         self._waiting: Changes | None = Changes()
-        """Heard, and not yet read; None: everything."""
+        """Changes that were announced and not yet read; None: everything."""
 
     async def do(self) -> None:
         try:
@@ -162,19 +162,19 @@ class NewsRound:
 
 
 class GarbageRound:
-    """Has the collector free what only it can, when nobody is kept waiting."""
+    """Runs the full garbage collection when the switch is idle."""
 
     def __init__(self) -> None:
         self._collections = 0
 
     def begin(self) -> None:
-        """What exists now stays; no collection looks at it again."""
+        """Freeze all objects that exist now: no collection scans them again."""
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, GC_NEVER, GC_NEVER)
 
     def do(self, idle: bool) -> None:
-        """Collect if no call lives and hardly anything was made since the last time."""
+        """Collect if no call lives and few objects were made since the last collection."""
         collections = gc.get_stats()[0]["collections"]
         quiet = idle and collections == self._collections
         self._collections = collections

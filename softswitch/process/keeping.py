@@ -1,7 +1,7 @@
-"""Writing behind: what is kept on disk without anybody waiting for it.
+"""Write-behind storage of registrations and the CDR journal: no call waits for it.
 
-Registrations and the CDR journal lag a moment behind the switch; neither is money. Both write in a
-thread, gather while they write, and keep what a full disk refuses.
+Both lag a moment behind the switch; neither is money. Both write in a thread, gather while they
+write, and keep what a full disk refuses.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from softswitch.subscribers.directory_store import DirectoryStore
 from softswitch.trace.log import Log
 
 GATHER_SECONDS = 0.5
-"""What a crash may cost of registrations; phones refresh them anyway."""
+"""The registrations of this many seconds are lost in a crash; phones refresh them anyway."""
 JOURNAL_SECONDS = 0.1
-"""How long lines gather for the CDR journal: one write and one sync then do for many calls."""
+"""The time for which lines are gathered for the CDR journal: one write and one sync then serve many
+calls."""
 
 
 class BindingKeeper:
-    """Keeps bindings over a restart.
+    """Stores bindings, which so survive a restart.
 
     Args:
         node: this switch among several on one database.
@@ -49,7 +50,7 @@ class BindingKeeper:
             self._task = self._loop.create_task(self._write())
 
     async def close(self) -> None:
-        """Write what is left."""
+        """Write all that is pending."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -79,7 +80,7 @@ class BindingKeeper:
 
 
 class JournalKeeper:
-    """Feeds the CDR journal."""
+    """Writes the CDR journal."""
 
     def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop, log: Log) -> None:
         self._journal = CdrJournal(folder)
@@ -91,17 +92,17 @@ class JournalKeeper:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
     def append(self, cdr: Cdr) -> None:
-        """Have a CDR written soon."""
+        """Queue a CDR for the next write."""
         self._gathered.append(cdr)
         self._start()
 
     def retry(self) -> None:
-        """Try again what a full disk refused."""
+        """Retry the lines that a full disk refused."""
         if self._journal.waiting:
             self._start()
 
     async def close(self) -> None:
-        """Write what is left."""
+        """Write all that is pending."""
         self._hurry.set()
         while self._writing is not None:
             await self._writing

@@ -1,4 +1,4 @@
-"""What operators ask of the running switch: calls, registrations and bans as they are now."""
+"""Operations on the running switch: calls, registrations and bans as they are now."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from softswitch.trace.ladder import row
 from softswitch.trace.recorder import CallTrace, Message
 
 FIGURES_SECONDS = 2.0
-"""How long an operator waits for a worker's figures."""
+"""The timeout for a worker's figures."""
 
 
 @dataclass(frozen=True)
 class Live:
-    """The parts of the running switch that operators ask.
+    """The parts of the running switch that live operations use.
 
     Args:
         context: of the request.
@@ -73,7 +73,7 @@ async def call_trace(live: Live, call_id: str) -> Row:
     if call is not None:
         trace.calling, trace.called = call.record.calling, call.record.called
     ahead_us = round((live.switch.wall_seconds() - live.switch.now()) * 1e6)
-    # Masking a thousand messages takes longer than a call may wait for it.
+    # Masking a thousand messages takes longer than a call may wait, so it is done in a thread.
     rows = await asyncio.to_thread(
         lambda: [row(message, round(message.at * 1e6) + ahead_us) for message in messages]
     )
@@ -111,12 +111,12 @@ def registration_list(
 
 
 def registration_remove(live: Live, line: str, contact: str | None = None) -> Row:
-    """Forget where a line is registered: all of its phones, or the one of this Contact."""
+    """Remove the registrations of a line: all of its phones, or the one with this Contact."""
     found = live.context.line(line)
     switch = live.switch
     uri = None if contact is None else contact.strip("<> ").encode()
     removed: tuple[Binding, ...] = ()
-    with contextlib.suppress(ParseError):  # it can't be read, so that nobody has it
+    with contextlib.suppress(ParseError):  # a Contact that can't be read is not registered
         removed = switch.registrations.remove(found, uri, switch.now())
     if not removed and contact is None:
         raise OperationError("registration_not_found", line=found.number)
@@ -188,12 +188,12 @@ def completion_cancel(live: Live, waiting_id: str) -> Row:
 
 
 async def media_show(live: Live) -> list[Row]:
-    """How the media workers do."""
+    """The status of the media workers."""
     return await media_rows(live.media, live.workers)
 
 
 async def prompt_reload(live: Live) -> int:
-    """Take up recordings that were made or brought; how many there are."""
+    """Reload the recordings of prompts; returns how many there are."""
     return await live.reload_prompts()
 
 
@@ -215,7 +215,8 @@ LIVE_OPERATIONS = table(
         for function in (completion_cancel, registration_list, trunk_list, trunk_show)
     ),
 )
-"""The operations that only a running switch performs, or performs otherwise than the database."""
+"""The operations that only a running switch performs, or performs otherwise than on the database
+alone."""
 
 
 def _trunk_row(switch: Switch, trunk: Trunk) -> Row:
@@ -223,7 +224,7 @@ def _trunk_row(switch: Switch, trunk: Trunk) -> Row:
 
 
 def _trace(context: Context, switch: Switch, call_id: str) -> tuple[CallTrace, list[Message]]:
-    """What is kept of a live or recent call, by the beginning of its id."""
+    """The trace of a live or recent call, by the beginning of its id."""
     if switch.recorder is None:
         raise OperationError("trace_off")
     found = context.identified(switch.recorder.find(call_id), call_id)
@@ -236,7 +237,7 @@ def _trace(context: Context, switch: Switch, call_id: str) -> tuple[CallTrace, l
 
 
 def _call(context: Context, switch: Switch, call_id: str) -> Call:
-    """By its id, or by the beginning of it that only one call has."""
+    """A call by its id, or by a prefix that no other call has."""
     found = [switch.calls[key] for key in context.identified(switch.calls, call_id)]
     if len(found) != 1:
         code = "call_ambiguous" if found else "call_not_found"
@@ -245,7 +246,7 @@ def _call(context: Context, switch: Switch, call_id: str) -> Call:
 
 
 async def _media(call: Call) -> Row | None:
-    """What the relay has counted so far, as the CDR will show it."""
+    """The relay's counters so far, in the form of the CDR."""
     session = call.relay.session
     if session is None:
         return None
@@ -261,7 +262,7 @@ async def _media(call: Call) -> Row | None:
 
 
 def _sources(addresses: Mapping[Side, tuple[str, int]]) -> dict[str, str]:
-    """Where the caller's and the callee's sound comes from."""
+    """The source addresses of the caller's and the callee's RTP."""
     return {
         "caller" if side == "a" else "callee": f"{host}:{port}"
         for side, (host, port) in addresses.items()

@@ -1,4 +1,4 @@
-"""Which addresses this machine has, for a switch that listens on all of them."""
+"""Addresses of this machine, for a switch that listens on all of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import socket
 
 
 def is_local_address(host: str) -> bool:
-    """Whether this machine has the address: only then can a socket be bound to it. A name is none;
-    nothing is looked up for what stands in a stranger's request."""
+    """True if this machine has the address: only then can a socket be bound to it. False for a
+    name, which is not looked up, since a stranger's request may carry any."""
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, host)

@@ -37,7 +37,7 @@ Event = MutableMapping[str, Any]
 
 
 def mask_text(text: str) -> str:
-    """The text with digest credentials, passwords and SRTP keys made unreadable."""
+    """The text with digest credentials, passwords and SRTP keys masked."""
     if ":" not in text and "=" not in text:
         return text  # every pattern has one of them
     return _SECRET_TEXT.sub(lambda match: (match[1] or match[2] or match[3]) + MASK, text)
@@ -49,7 +49,7 @@ def _names_secret(key: str) -> bool:
 
 
 def mask_secrets(_logger: object, _method: str, event: Event) -> Event:
-    """structlog processor: no secret leaves the process by its log."""
+    """structlog processor that masks secrets."""
     for key, value in event.items():
         if _names_secret(key):
             event[key] = MASK
@@ -64,8 +64,8 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def show_control_characters(_logger: object, _method: str, event: Event) -> Event:
-    """structlog processor for text: what a stranger sent must not steer the reader's terminal.
-    Line feeds are escaped by the renderer."""
+    """structlog processor for text output that escapes control characters: a stranger's message
+    must not steer the reader's terminal. The renderer escapes line feeds."""
     for key, value in event.items():
         if isinstance(value, str) and _CONTROL.search(value):
             event[key] = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
@@ -76,8 +76,8 @@ _FIRST = ("timestamp", "level", "event")
 
 
 def logfmt(_logger: object, _method: str, event: Event) -> str:
-    """structlog renderer: name=value in one line, in quotes where need be. That of structlog looks
-    at each character of each name, which takes half of the time that a line costs."""
+    """structlog renderer: name=value in one line, quoted where necessary. structlog's own examines
+    each character of each name, which is half the cost of a line."""
     items = [(name, event.pop(name, None)) for name in _FIRST]
     items += event.items()
     return " ".join(_logfmt_item(name, value) for name, value in items)
@@ -97,9 +97,9 @@ def _logfmt_item(name: str, value: object) -> str:
 
 
 class RotatingFile:
-    """An append-only file that moves itself aside when it has grown too large.
+    """An append-only file that is rotated when it has grown too large.
 
-    A disk that is full loses log lines, never a call: write errors are dropped and counted."""
+    A full disk loses log lines, never a call: write errors are dropped and counted."""
 
     def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES, kept: int = KEPT_FILES) -> None:
         """Raises OSError when the file can't be opened."""
@@ -120,7 +120,7 @@ class RotatingFile:
             self.lost_lines += 1
 
     def flush(self) -> None:
-        """Lines are written at once; there is nothing to flush."""
+        """Do nothing: lines are written at once."""
 
     def close(self) -> None:
         self._file.close()

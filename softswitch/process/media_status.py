@@ -1,4 +1,4 @@
-"""How the media workers do, for operators of the running switch."""
+"""The status of the media workers, for operators of the running switch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 
 ANSWER_SECONDS = 2.0
-"""How long an operator waits for the workers."""
+"""The timeout for the workers' answers."""
 
 
 async def media_rows(media: MediaWorkers, workers: int) -> list[Row]:
@@ -33,10 +33,10 @@ async def media_rows(media: MediaWorkers, workers: int) -> list[Row]:
 
 
 def status_row(pid: int, status: Status, ticks: TickFigures | None = None) -> Row:
-    """A worker for people and scripts.
+    """A worker's status for people and scripts.
 
     Args:
-        ticks: how late the 20 ms of the sound tier began in the last five minutes.
+        ticks: the lateness of the sound tier's 20 ms ticks in the last five minutes.
     """
     return {
         "worker": pid,
@@ -59,7 +59,7 @@ def status_row(pid: int, status: Status, ticks: TickFigures | None = None) -> Ro
 
 
 def _tick_row(ticks: TickFigures | None) -> Row:
-    """All nothing where no sound is made or listened for."""
+    """The columns of the sound tier; all None where it has nothing to do."""
     if ticks is None:
         ticks = TickFigures(0, 0, 0, 0.0, 0.0, 0.0, 0.0)
     return {

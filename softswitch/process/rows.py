@@ -1,4 +1,4 @@
-"""Live things of the switch as people and scripts read them."""
+"""Rows of live objects, for people and scripts."""
 
 from __future__ import annotations
 

@@ -63,22 +63,22 @@ from softswitch.trace.log import Log
 
 HOUSEKEEPING_SECONDS = 10.0
 DUE_SECONDS = 1.0
-"""How late a renewal or a bonus may be."""
+"""The longest delay of a renewal or a bonus."""
 NEWS_SECONDS = 1.0
-"""How late a change counts that somebody else made."""
+"""The longest delay until a change by another process counts here."""
 EXPIRY_SECONDS = 60.0
-"""How late a message may be deleted whose days are over."""
+"""The longest delay until an expired message is deleted."""
 FIGURES_SECONDS = 5.0
-"""How often those who watch the figures are told them."""
+"""The interval of the figures for watchers."""
 LAG_SECONDS = 0.5
-"""How often it is measured how late the event loop is."""
+"""The interval between measurements of the event loop's lateness."""
 MAIL_SECONDS = 5.0
-"""How often the outbox is looked into."""
+"""The interval between looks into the outbox."""
 
 FATAL = (
     ListenError, AlreadyRunning, StoreError, MediaError, OperationError, ConfigError, TlsError,
 )  # fmt: skip
-"""What ends the start with one line that names the thing."""
+"""Errors that end the start with one line that names the cause."""
 
 
 def run(config: Config) -> int:
@@ -128,7 +128,7 @@ class Server:
         self._hurry = asyncio.Event()
         self._rounds = Rounds(self._loop, self._log)
         self._garbage = GarbageRound()
-        # Durations go by the monotonic clock, stamps by the wall clock: both are read here only.
+        # Durations go by the monotonic clock, stamps by the wall clock. Both are read here only.
         self._store = Store(config.database.url)
         self._claim = DatabaseClaim(
             self._store.engine, config.database_file, config.database_name, config.switch.node
@@ -147,7 +147,7 @@ class Server:
         )
         self._tls = self._read_certificates()
         self._media = self._media_workers()
-        self._news = News(self._store.engine, secrets.token_hex(8))  # before all is read
+        self._news = News(self._store.engine, secrets.token_hex(8))  # before the database is read
         known = WorkingSet()
         self._working_set = WorkingSetLoader(self._store, self._directory_store, known)
         self._working_set.load()
@@ -250,10 +250,11 @@ class Server:
     # Start
 
     async def start(self) -> None:
-        """Open everything, and say so.
+        """Open everything, and log it.
 
         Raises:
-            ListenError, AlreadyRunning, StoreError, MediaError: what can't be had, by name.
+            ListenError, AlreadyRunning, StoreError, MediaError: a resource that can't be had, by
+                name.
         """
         _raise_file_limit()
         self._claim.take()  # before recovery, which ends the calls of a switch that died
@@ -327,7 +328,7 @@ class Server:
     # Stop
 
     def _stop(self) -> None:
-        """The first signal drains, the second ends at once."""
+        """Handle a signal: the first drains, the second ends at once."""
         self._stops += 1
         self.switch.live_calls.draining = True
         self._stopped.set()
@@ -335,7 +336,7 @@ class Server:
             self._hurry.set()
 
     async def until_stopped(self) -> None:
-        """Serve; then let calls end by themselves, for as long as they may."""
+        """Serve; after a signal, let calls end by themselves for the configured time."""
         await self._stopped.wait()
         calls = len(self.switch.calls)
         self._log.info("draining", calls=calls)
@@ -382,7 +383,7 @@ class Server:
         self.switch.publisher.figures()
 
     def _measure_lag(self) -> None:
-        """How late the event loop runs what is due."""
+        """Measure how late the event loop runs a due timer."""
         now = self._loop.time()
         late_ms = (now - self._lag_from - LAG_SECONDS) * 1000
         figures = self.switch.figures
@@ -391,7 +392,7 @@ class Server:
         self._loop.call_later(LAG_SECONDS, self._measure_lag)
 
     async def _send_to_collector(self) -> None:
-        """Begin to send messages as HEP; a collector that can't be had is asked for again."""
+        """Send messages as HEP to the collector; a collector that can't be reached is retried."""
         collector = self._config.trace.hep
         if collector is None or self._hep is not None:
             return
@@ -409,7 +410,7 @@ class Server:
             self.switch.add_tap(self._hep)
 
     async def _end_calls_of_dead_nodes(self) -> None:
-        """Other nodes on this database may have died and not come back."""
+        """End the calls of other nodes on this database that died and did not come back."""
         try:
             settled = await asyncio.to_thread(nodes.end_calls_of_the_dead, self._context)
         except (StoreError, SQLAlchemyError) as error:
@@ -494,10 +495,10 @@ class Server:
     def _trunks_changed(self) -> None:
         self.switch.trunks_changed()
         for trunk in self.switch.directory.trunks():
-            self._trunk_flows.known(trunk)  # asks for names that are new
+            self._trunk_flows.known(trunk)  # starts the look-up of names that are new
 
     def _refresh_certificates(self, *, force: bool = False) -> None:
-        """Take up certificates that were renewed; broken ones change nothing."""
+        """Load renewed certificates; broken ones change nothing."""
         try:
             if self._tls is not None and self._tls.refresh(force=force):
                 self._log.info("certificates read")
@@ -505,7 +506,7 @@ class Server:
             self._log.error("the certificates weren't reloaded", why=str(error))
 
     def _reload(self, reload: Reload) -> None:
-        """Take over what an operation changed."""
+        """Put the changes of an operation into the running switch."""
         self.switch.lines_changing(reload.lines, reload.removed_lines)
         self._working_set.put(reload)
         self.switch.lines_changed([*(line.id for line in reload.lines), *reload.removed_lines])
@@ -518,14 +519,14 @@ class Server:
         self._texts_reloading = self._loop.create_task(self.switch.texting.changed())
 
     async def _reload_prompts(self) -> int:
-        """Take up recordings that were made or brought; how many there are."""
+        """Reload the recordings of prompts; returns how many there are."""
         library = await asyncio.to_thread(scan, self._config)
         self.switch.announcer.library = library
         self._log.info("prompts read", recordings=len(library))
         return len(library)
 
     def _reload_all(self) -> None:
-        """SIGHUP: read the configuration and the directory anew; a broken file changes nothing."""
+        """SIGHUP: read the configuration and the directory anew. A broken file changes nothing."""
         try:
             fresh = load(self._config.path)
         except ConfigError as error:
@@ -535,7 +536,7 @@ class Server:
         self._reloading = self._loop.create_task(self._reload_rest(fresh != self._config))
 
     async def _reload_rest(self, needs_restart: bool) -> None:
-        """The database and prompts; calls go on meanwhile."""
+        """Reload the database and prompts; calls go on meanwhile."""
         try:
             await self._load_again()
             await self._reload_prompts()
@@ -545,7 +546,7 @@ class Server:
             self._log.info("reloaded", needs_restart=needs_restart)
 
     async def _load_again(self) -> None:
-        """Read all of the database that is kept in memory anew."""
+        """Reload all of the database that is held in memory."""
         await self._working_set.load_again(asyncio.to_thread, self._take_lines)
         self._trunks_changed()
 

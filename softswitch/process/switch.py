@@ -62,15 +62,15 @@ from softswitch.texting.texting import Texting
 
 
 class Switch:
-    """Everything between the sockets and the store.
+    """All parts of the switch between the sockets and the store.
 
-    Each room is made whole from rooms that are there already. Two knots stay, for whatever is
-    tied reads and tells the other: messages and the rooms that answer them, calls and the rooms
-    that hear of them. Both go through methods of the switch, which nothing calls before it is
-    made: no socket is bound and no call lives until then.
+    Each room is constructed from rooms that exist already. Two cycles stay: the message layer and
+    the rooms that answer messages, and calls and the rooms that follow them. Both cycles go through
+    methods of the switch, which are not called before it is constructed: no socket is bound and no
+    call lives until then.
 
     Args:
-        prompts: what can be said; None: nothing, and tones stand for it.
+        prompts: the prompts that can be played; None: none, and tones take their place.
     """
 
     def __init__(
@@ -301,7 +301,7 @@ class Switch:
         return await offer(self.completion, call, refusal)
 
     def _registered(self, line: Line, *, anew: bool) -> None:
-        """A phone is back: who waits for it is told, and what was kept for it goes out."""
+        """A phone has registered: tell completion, and deliver the line's stored texts."""
         self.completion.registered(line, anew=anew)
         self.texting.lines.registered(line)
 
@@ -345,7 +345,7 @@ class Switch:
         self.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
 
     def accounts_changed(self, accounts: Iterable[int]) -> None:
-        """Balances changed: calls that ran out of money to reserve ask again."""
+        """Balances changed: retry the extensions that found no money."""
         accounts = tuple(accounts)
         self.publisher.accounts_changed(accounts)
         for account in accounts:
@@ -363,7 +363,8 @@ class Switch:
         self.publisher.trunk_changed(trunk)
 
     def figures_row(self) -> Row:
-        """How the switch does: calls now, what ended since the start, its trunks of late."""
+        """The figures of the switch: calls now, calls ended since the start, and its trunks of
+        late."""
         now = self._wall_seconds()
         figures = self.figures
         lag_ms, figures.worst_lag_ms = figures.worst_lag_ms, 0.0
@@ -378,7 +379,7 @@ class Switch:
         }
 
     def add_tap(self, tap: Tap) -> None:
-        """Have one more see every message."""
+        """Add a tap, which sees every message."""
         first = self.agent.stack.tap
         if first is None:
             self.agent.stack.tap = tap
@@ -391,11 +392,11 @@ class Switch:
         self.agent.stack.tap = both
 
     def call_of(self, message: bytes) -> str | None:
-        """The call that a message belongs to, if that is known."""
+        """The id of the call that a message belongs to, if it is known."""
         return None if self.recorder is None else self.recorder.call_of(message)
 
     def start(self) -> None:
-        """Begin what goes on by itself."""
+        """Start the periodic tasks."""
         self.trunk_monitor.start(self._loop.time())
         self.completion.resume()
         self.texting.lines.resume()
@@ -404,14 +405,15 @@ class Switch:
     # What operators ask
 
     def hang_up(self, call_id: str, ended_by: str = "operator") -> bool:
-        """End a call; whether there was one."""
+        """End a call; False if there is none with this id."""
         call = self.calls.get(call_id)
         if call is not None:
             call.post(HangUp(ended_by))
         return call is not None
 
     def proofs_of_life(self) -> list[tuple[str, int]]:
-        """Each paid leg that the store knows, and until when: the journal of live calls."""
+        """The keys of the paid legs, with the time until which each has lived: the journal of live
+        calls."""
         return [
             (meter.key, meter.alive_at())
             for call in self.calls.values()
@@ -432,8 +434,9 @@ class Switch:
                 call.post(HangUp("operator", "call: its line or number is not in service any more"))
 
     def lines_changing(self, lines: Iterable[Line], removed: Iterable[int]) -> None:
-        """An operator changed or removed lines, and the directory doesn't know it yet: phones that
-        proved a password which counts no more are out, and may come back with the new one."""
+        """Lines were changed or removed, and the directory doesn't have the change yet: remove the
+        registrations of phones whose password no longer counts; they may come back with the new
+        one."""
         for line in lines:
             before = self.directory.line(line.id)
             if before is not None and (before.login, before.ha1) != (line.login, line.ha1):
@@ -444,12 +447,12 @@ class Switch:
                 self.registrations.forget(gone.login)
 
     def lines_changed(self, lines: Iterable[int]) -> None:
-        """An operator changed or removed these lines, and the directory knows it."""
+        """Lines were changed or removed, and the directory has the change."""
         self.watchers.lines_changed(lines, self._loop.time())
         self.endpoint.drain()
 
     def trunks_changed(self) -> None:
-        """An operator changed trunks, and the directory knows it."""
+        """Trunks were changed, and the directory has the change."""
         self.guard.set_exempt(exempt_networks(self._config, self.directory))
         self.publisher.trunks_changed()
 
@@ -466,7 +469,7 @@ class Switch:
         return self._wall_seconds()
 
     def restore(self, bindings: Iterable[Binding]) -> None:
-        """Take over the registrations of the time before a restart."""
+        """Take over the registrations from before a restart."""
         now = self._loop.time()
         for binding in bindings:
             flow = self._edges.registered(binding.flow, binding.path)
@@ -492,8 +495,8 @@ class Switch:
         return self.registrations.reach(line)
 
     def _trusts(self, owner: Line | Trunk, flow: Flow) -> bool:
-        """Whether requests of a call may come from there: a phone moves to another network when
-        it has registered from it, a trunk has the addresses that it was given."""
+        """True if requests of a call may come from this flow: a phone may move to another network
+        once it has registered from there, a trunk has the addresses that are configured for it."""
         if isinstance(owner, Trunk):
             trunk = self.authenticator.trunk(flow)
             return trunk is not None and trunk.id == owner.id

@@ -1,4 +1,4 @@
-"""What those who watch the switch are told; see :mod:`softswitch.control.watch`."""
+"""Events for watchers of the switch; see :mod:`softswitch.control.watch`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_watch(request: Watch, user_id: int) -> None:
     """Refuse a watch by an actor who may not see every account.
 
     Raises:
-        OperationError: no actor can be like that.
+        OperationError: the request does not describe a possible actor.
         Forbidden: the role may not watch.
     """
     actor: Actor = request.on_behalf_of or operator(user_id)
@@ -44,7 +44,7 @@ def check_watch(request: Watch, user_id: int) -> None:
 
 
 class Publisher:
-    """Turns what the rooms of the switch tell into events; builds nothing that nobody watches."""
+    """Publishes changes of the switch as events; builds no event for which there is no watcher."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Publisher:
             self.hub.gone("calls", call.id)
 
     def phones_changed(self, login: str) -> None:
-        """Phones of a line came or went."""
+        """Phones of a line registered or went away."""
         if not self.hub.watches("registrations"):
             return
         phones = self._phones(login)
@@ -103,13 +103,13 @@ class Publisher:
                 self.hub.changed("trunks", trunk.name, self._trunk_row(trunk))
 
     def accounts_changed(self, accounts: Iterable[int]) -> None:
-        """Money or services of accounts changed: their balance is to be read again."""
+        """The money or services of accounts changed: their balance must be read again."""
         if self.hub.watches("balances"):
             for account in accounts:
                 self.hub.changed("balances", account, {"account": account})
 
     def settled(self, cdr: Cdr) -> None:
-        """A leg was paid."""
+        """A leg was settled."""
         if cdr.account is not None and cdr.price_micros and self.hub.watches("balances"):
             charged = format_amount(cdr.price_micros)
             row: Row = {"account": cdr.account, "call": cdr.call_id, "charged": charged}
@@ -122,7 +122,7 @@ class Publisher:
             self.hub.changed("notices", queued.id, row | {"subject": queued.mail.subject})
 
     def text_moved(self, stored: StoredText, state: State) -> None:
-        """A text was kept, delivered, or has failed."""
+        """A text was stored, delivered, or has failed."""
         if not self.hub.watches("texts"):
             return
         text = stored.text
@@ -137,7 +137,7 @@ class Publisher:
         self.hub.changed("texts", stored.id, row)
 
     def figures(self) -> None:
-        """Some seconds have passed."""
+        """Publish the figures; called every few seconds."""
         if self.hub.watches("figures"):
             self.hub.changed("figures", "switch", self._figures())
 

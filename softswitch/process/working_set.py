@@ -1,4 +1,5 @@
-"""What the switch keeps of its database in memory, so that no call waits for a query."""
+"""The working set: the part of the database that is held in memory, so that no call waits for a
+query."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ from softswitch.subscribers.rented import RentedNumber
 
 @dataclass(frozen=True, slots=True)
 class WorkingSet:
-    """Lines and trunks, tariffs by name, which account or line has which tariff, and the packages
-    that accounts have bought."""
+    """Lines and trunks, tariffs by name, the tariff of each account or line, and the packages of
+    accounts."""
 
     directory: Directory = field(default_factory=Directory)
     tariffs: dict[str, Tariff] = field(default_factory=dict)
@@ -35,7 +36,7 @@ class WorkingSet:
 
 @dataclass(frozen=True, slots=True)
 class _Everything:
-    """All that the working set needs of the database, as it was at one moment."""
+    """The working set as one read of the database found it."""
 
     lines: list[Line]
     line_ids: frozenset[int]
@@ -43,7 +44,7 @@ class _Everything:
     tariffs: list[Tariff]
     accounts: list[Account]
     assignments: Mapping[int, list[Assignment]]
-    """By account, as the next two."""
+    """Assignments by account; so are the next two."""
     subscriptions: Mapping[int, list[Subscription]]
     rented: Mapping[int, list[RentedNumber]]
     destinations: Destinations
@@ -54,16 +55,17 @@ class _Everything:
 
 
 LinesChanged = Callable[[Sequence[Line], Sequence[int]], None]
-"""Puts lines that changed, and takes out those that are gone, by their ids."""
+"""Takes the lines that changed, and the ids of those that were removed."""
 SLICE = 500
-"""Lines or accounts that are taken over between two turns of the event loop: a millisecond."""
+"""The lines or accounts that are taken over between two turns of the event loop: a millisecond's
+work."""
 
 
 class WorkingSetLoader:
     """Fills a working set from the database, and keeps it up to date.
 
-    Reading everything again while calls go on takes seconds for 100,000 lines. So it is read in a
-    thread and taken over in slices, and what was changed meanwhile stays: it is younger.
+    A reload of 100,000 lines takes seconds, during which calls go on. So it is read in a thread and
+    taken over in slices; a change that was made meanwhile is newer and wins.
     """
 
     def __init__(self, store: Store, directory_store: DirectoryStore, known: WorkingSet) -> None:
@@ -80,7 +82,7 @@ class WorkingSetLoader:
         self._put_accounts(found.accounts, found)
 
     async def load_again(self, run: Run, lines_changed: LinesChanged) -> None:
-        """Read everything anew while the switch serves.
+        """Reload everything while the switch serves.
 
         Raises:
             StoreError, SQLAlchemyError: the database is out of order; nothing has changed.
@@ -99,7 +101,7 @@ class WorkingSetLoader:
                 known.directory.touched = known.entitlements.touched = None
 
     def put(self, reload: Reload) -> None:
-        """Take over what an operation changed."""
+        """Put the changes of an operation into the working set."""
         known = self._known
         reload.put_into(known.directory)
         for tariff in reload.tariffs:
@@ -137,7 +139,7 @@ class WorkingSetLoader:
         )
 
     async def _take_lines(self, found: _Everything, lines_changed: LinesChanged) -> None:
-        """Put the lines that differ; only they are told of."""
+        """Put the lines that differ, and report only those."""
         directory = self._known.directory
         touched = set() if directory.touched is None else directory.touched
         for start in range(0, len(found.lines), SLICE):
@@ -158,7 +160,7 @@ class WorkingSetLoader:
             await asyncio.sleep(0)
 
     def _put_rest(self, found: _Everything) -> None:
-        """What is few: trunks, tariffs, destinations, changed numbers, caps."""
+        """Put all small tables: trunks, tariffs, destinations, changed numbers, caps."""
         known = self._known
         known.directory.set_trunks(found.trunks)
         tariffs = {tariff.name: tariff for tariff in found.tariffs}
@@ -171,8 +173,8 @@ class WorkingSetLoader:
             known.directory.caps.put(caps, spent, since=found.read_at)
 
     def _put_accounts(self, accounts: Sequence[Account], found: _Everything) -> None:
-        """Status, tariffs, packages and numbers of some accounts; those that were changed since
-        the reading began stay as they are."""
+        """Put the status, tariffs, packages and numbers of some accounts. Accounts that were
+        changed since the read began keep the newer state."""
         known = self._known
         touched = known.entitlements.touched or ()
         ids = [account.id for account in accounts if account.id not in touched]

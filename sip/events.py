@@ -1,13 +1,13 @@
 """The events of a user agent: all of them, as one closed union.
 
-Each event stands with the machine that tells it: :mod:`sip.session`, :mod:`sip.subscription`,
+Each event is defined beside its source: :mod:`sip.session_events`, :mod:`sip.subscription`,
 :mod:`sip.standalone` and, for requests outside any dialog, :mod:`sip.stack`. A consumer matches
 all of them and ends in ``assert_never``.
 """
 
 from __future__ import annotations
 
-from sip.session import (
+from sip.session_events import (
     Acknowledged,
     Answered,
     Cancelled,

@@ -9,7 +9,8 @@ from sip.capabilities import ALLOW
 from sip.flow import Flow
 from sip.message import Request
 from sip.referral import Referral
-from sip.session import HungUp, InfoReceived, Referred, Refreshed, Reinvited, Session, Updated
+from sip.session import Session
+from sip.session_events import HungUp, InfoReceived, Referred, Refreshed, Reinvited, Updated
 
 
 def receive(session: Session, request: Request, flow: Flow, now: float) -> None:

@@ -1,7 +1,7 @@
 """INVITE sessions: one leg of a call from its INVITE to its BYE (RFC 3261 sections 13 to 15).
 
 A session has one dialog and at most one INVITE under way in each direction. Its owner commands it
-with telephone verbs and is told of it by the events at the end of this module; after `bye`,
+with telephone verbs and is told of it by the events of :mod:`sip.session_events`; after `bye`,
 `cancel` or `reject` the owner is told nothing more.
 """
 
@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
-
-from msgspec import Struct
 
 from sip.credentials import Credentials
 from sip.dialog import Dialog
@@ -25,6 +23,19 @@ from sip.peer import Peer
 from sip.referral import Referral
 from sip.refresher import Refresher
 from sip.reliable import acknowledge_provisional, rseq_of
+from sip.session_events import (
+    Acknowledged,
+    Answered,
+    Cancelled,
+    HungUp,
+    InfoAnswered,
+    Progress,
+    Refreshed,
+    Refused,
+    ReinviteAnswered,
+    ReinviteRefused,
+    SessionEvent,
+)
 from sip.stack import Stack
 from sip.transaction_layer import ClientTransaction, ServerTransaction
 
@@ -505,106 +516,3 @@ class Session:
         self.outgoing = None
         if self.incoming is not None:
             self.incoming.release()
-
-
-class _OfSession(Struct, frozen=True):
-    """The session that an event belongs to."""
-
-    session: Session
-
-
-class Progress(_OfSession, frozen=True):
-    """A provisional response above 100 to our INVITE."""
-
-    response: Response
-
-
-class Answered(_OfSession, frozen=True):
-    """The first 2xx to our INVITE. Without an offer in the INVITE, the body is the offer and
-    :meth:`Session.acknowledge` must bring the answer; otherwise the ACK has been sent."""
-
-    response: Response
-
-
-class Refused(_OfSession, frozen=True):
-    """Our INVITE failed; the session is over. `response` is None for a time-out (408), a
-    transport error (503) or a CANCEL that was never answered (487)."""
-
-    status: int
-    response: Response | None
-
-
-class Cancelled(_OfSession, frozen=True):
-    """The caller gave up before we answered; 487 has been sent and the session is over."""
-
-    request: Request
-
-
-class Acknowledged(_OfSession, frozen=True):
-    """The ACK to our 2xx; its body answers our delayed offer."""
-
-    request: Request
-
-
-class Reinvited(_OfSession, frozen=True):
-    """A re-INVITE; answer by :meth:`Session.accept` or :meth:`Session.reject`."""
-
-    request: Request
-
-
-class Refreshed(_OfSession, frozen=True):
-    """The session goes on unchanged: one end refreshed it, and the other agreed."""
-
-
-class ReinviteAnswered(_OfSession, frozen=True):
-    """2xx to our re-INVITE; as with :class:`Answered` as to the ACK."""
-
-    response: Response
-
-
-class ReinviteRefused(_OfSession, frozen=True):
-    """Our re-INVITE failed and the session goes on as it was."""
-
-    status: int
-
-
-class InfoReceived(_OfSession, frozen=True):
-    """An INFO of the session; it has been answered with 200."""
-
-    request: Request
-
-
-class InfoAnswered(_OfSession, frozen=True):
-    """The final status of an INFO of ours, 408 or 503 if there was no answer. The session goes
-    on."""
-
-    status: int
-
-
-class Updated(_OfSession, frozen=True):
-    """An UPDATE with an offer; answer by :meth:`Session.answer_update`."""
-
-    request: Request
-
-
-class Referred(_OfSession, frozen=True):
-    """A REFER; answer by :meth:`Session.accept_refer` or :meth:`Session.refuse_refer`."""
-
-    request: Request
-    flow: Flow
-
-
-class HungUp(_OfSession, frozen=True):
-    """The end of the session: a BYE came (`status` 0), an in-dialog request failed with
-    `status`, our 2xx got no ACK (408), or the session wasn't refreshed in time (`expired`)."""
-
-    status: int
-    request: Request | None
-    expired: bool = False
-
-
-SessionEvent = (
-    Progress | Answered | Refused | Cancelled | Acknowledged | Reinvited | Refreshed
-    | ReinviteAnswered | ReinviteRefused | InfoReceived | InfoAnswered | Updated | Referred | HungUp
-)  # fmt: skip
-"""Everything that a session tells its owner."""

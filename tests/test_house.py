@@ -13,7 +13,7 @@ PRODUCT = ("sip", "rtp", "billing", "smpp", "ivr_prompts", "softswitch")
 
 MAX_BODY_LINES = 60
 MAX_FILE_LINES = 600
-LONGER_FILES: dict[str, int] = {"sip/session.py": 607}
+LONGER_FILES: dict[str, int] = {}
 """Files that still break the limit, and how long they may be; none may be added."""
 LONGER_FUNCTIONS: dict[str, int] = {}
 """Functions that still break the limit, and how long they may be; none may be added."""

@@ -260,7 +260,7 @@ def _guard(config: Config, running: bool) -> Row:
         answer = control_client.call(config.control_socket, "guard_show", {})
         figures = msgspec.convert(answer, dict[str, int])
         bans = control_client.call(config.control_socket, "guard_list", {})
-        banned = len(msgspec.convert(bans, list[Row]))
+        banned = len(msgspec.convert(bans, list[dict[str, object]]))
     except (control_client.NotRunning, OperationError) as error:
         return _row("guard", False, str(error))
     turned_away = ", ".join(f"{name} {count}" for name, count in figures.items() if count)

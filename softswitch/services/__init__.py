@@ -1,1 +1,2 @@
-"""What the switch does beside calls: tells who watches, passes texts on, looks after trunks."""
+"""Services beside calls: event packages for phones, service codes, texts of the switch, trunk
+monitoring."""

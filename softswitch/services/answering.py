@@ -1,4 +1,4 @@
-"""The services that answer a call by themselves, by the names that [codes] gives them."""
+"""The services that answer a call, by the names that [codes] gives them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ SERVICES: Mapping[str, Service] = {
 }
 
 CONNECTING = frozenset({"directory", "voicemail"})
-"""Services that may have their caller talk to somebody else."""
+"""Services that may connect their caller with another line."""
 
 
 GATHERING = frozenset({"conference", FOCUS})
-"""Those that bring callers together."""
+"""Services that bring callers together in a conference."""
 
 
 def answering(codes: Mapping[str, str]) -> dict[str, str]:
-    """Of all codes those that something answers: code to name."""
+    """The codes that have a service here: code to name."""
     return {code: name for code, name in codes.items() if name in SERVICES}

@@ -1,4 +1,4 @@
-"""The conference package (RFC 4575): who is in the conference of a line's own calls."""
+"""The conference package (RFC 4575): the members of the conference of a line's own calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANONYMOUS = "sip:anonymous@anonymous.invalid"
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Somebody in a conference.
+    """A member of a conference.
 
     Args:
         id: of the call.
@@ -39,7 +39,7 @@ ParticipantsOf = Callable[[Line], Sequence[Participant]]
 def conference_info(
     entity: str, participants: Sequence[Participant], maximum: int, version: int
 ) -> bytes:
-    """The full state of a conference; one that isn't held has nobody in it."""
+    """The full state of a conference; empty if it does not exist now."""
     attributes = {
         "xmlns": "urn:ietf:params:xml:ns:conference-info",
         "entity": entity,

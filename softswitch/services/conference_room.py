@@ -1,4 +1,4 @@
-"""Being in a conference: dialling into a room, and what one hears and presses there (A4 to A8)."""
+"""Conferences as their members meet them: dialling into a room, prompts and keys (A4 to A8)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from softswitch.subscribers import pins
 TRIES = 3
 MAX_ROOM_DIGITS = 12
 SECOND_KEY_SECONDS = 3.0
-"""Between the star and what follows it."""
+"""The timeout for the digit after the star."""
 FOREVER_SECONDS = 86_400.0
 
 
 async def conference_room(call: ServiceCall) -> None:
-    """Ask for a room and its PIN, and let the caller in."""
+    """Ask for a room and its PIN, and connect the caller to it."""
     hall = call.context.features.hall
     try:
         await _dial_in(call, hall)
@@ -35,7 +35,7 @@ async def conference_room(call: ServiceCall) -> None:
 
 
 async def focus(call: ServiceCall) -> None:
-    """The conference of a line's own calls: its owner comes in, and hands the others over."""
+    """The conference of a line's own calls: its owner joins, and hands the other parties over."""
     hall, caller = call.context.features.hall, call.caller
     if not isinstance(caller, LineCaller):
         return
@@ -97,7 +97,7 @@ async def _proven(call: ServiceCall, hall: Hall, room: DialInRoom) -> bool:
 
 
 async def take_part(call: ServiceCall, member: Member) -> None:
-    """Be in the conference until it is over, or the call is."""
+    """Stay in the conference until it is over, or the call is."""
     speaker, hall = call.speaker, call.context.features.hall
     over = asyncio.ensure_future(member.over.wait())
     try:
@@ -141,7 +141,7 @@ async def _greet(member: Member, speaker: Speaker) -> None:
 
 
 async def _keys(member: Member, speaker: Speaker, hall: Hall) -> None:
-    """What is pressed in a conference: a star, and a digit soon after it."""
+    """Handle the keys of a member: a star, and a digit soon after it."""
     settings = hall.settings
     while True:
         if await speaker.keypad.next(FOREVER_SECONDS) != "*":

@@ -1,4 +1,4 @@
-"""What a subscriber is told of a service that he set or asked about, as phrases."""
+"""Spoken confirmations of a service that a subscriber set or asked about, as phrases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ _SWITCHES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "call_completion": ("cc-on", "cc-off"),
     }
 )
-"""Said when a service is on, and when it is off; a number follows where one is set."""
+"""The prompts for a service that is on, and for one that is off; its number follows if it has
+one."""
 
 _REFUSALS: Mapping[Verdict, str] = MappingProxyType(
     {
@@ -43,7 +44,8 @@ _REFUSALS: Mapping[Verdict, str] = MappingProxyType(
 
 
 def phrase(outcome: Outcome) -> tuple[Part, ...]:
-    """One for a whole code: of a group all its services, or that all of it is gone."""
+    """The phrase for a whole code: for a group the state of all its services, or that all were
+    erased."""
     confirmations = outcome.confirmations
     if len(confirmations) == len(FORWARDS) and all(c.verdict == "erased" for c in confirmations):
         return ("forwarding-all-cleared",)

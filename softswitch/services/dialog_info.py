@@ -1,4 +1,4 @@
-"""The dialog package (RFC 4235): what a busy lamp shows of a line."""
+"""The dialog package (RFC 4235): a line's calls, for busy lamps."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class LineDialog:
     direction: Literal["initiator", "recipient"]
     state: Literal["trying", "early", "confirmed"]
     remote: str | None
-    """URI of the other side; None when it is withheld, or no business of the watcher's."""
+    """URI of the other side; None when it is withheld, or hidden from this watcher."""
     ringing: DialogId | None = None
-    """Call-ID, our tag and the phone's, by which a phone of the account may take the call while it
-    rings (RFC 3891). None for whoever may not, and for calls that talk: with them a watcher could
-    take the call over (RFC 4235 section 6)."""
+    """Call-ID, our tag and the phone's, by which a phone of the account may pick up the call while
+    it rings (RFC 3891). None for other watchers, and for calls that were answered: with them a
+    watcher could take the call over (RFC 4235 section 6)."""
 
 
 DialogsOf = Callable[[Line, bool], Sequence[LineDialog]]
@@ -40,8 +40,8 @@ side and may pick up a call that rings."""
 
 
 def dialog_info(entity: str, dialogs: Sequence[LineDialog], version: int) -> bytes:
-    """The full state of a line. An idle line has one dialog that is over, since there are phones
-    that turn no lamp off for an empty list."""
+    """The full state of a line. An idle line has one terminated dialog, since some phones turn no
+    lamp off for an empty list."""
     idle = element("dialog", {"id": "idle"}, element("state", {}, "terminated"))
     shown = [_dialog(entity, dialog) for dialog in dialogs] or [idle]
     attributes = {

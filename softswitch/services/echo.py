@@ -1,4 +1,4 @@
-"""The echo test: callers hear themselves, and so whether their sound arrives and comes back."""
+"""The echo test: callers hear themselves, and so check both directions of their sound."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from softswitch.call.ivr.service_call import ServiceCall
 
 
 async def echo(call: ServiceCall) -> None:
-    """Give back what is said until the caller has had enough."""
+    """Return the caller's sound until the caller hangs up."""
     call.sound.hear("a", "echo")
     await call.until_hung_up()

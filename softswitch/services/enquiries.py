@@ -10,14 +10,15 @@ from softswitch.services.short_codes import for_line
 from softswitch.subscribers.directory import Line
 
 CONNECT_SECONDS = 4.0
-"""For the decision to be connected."""
+"""The timeout for the key that connects the caller."""
 MAX_ENQUIRIES = 5
-"""In one call: a directory is to be asked, not to be copied."""
+"""The most enquiries of one call, so that the directory can't be copied."""
 
 
 @for_line
 async def directory(call: ServiceCall, line: Line) -> None:
-    """Whether a number is listed; its name comes as a text, since no voice can read every name."""
+    """Look up a number if its line is listed; the name is sent as a text, since no voice can read
+    every name."""
     for _ in range(MAX_ENQUIRIES):
         dialled = await call.speaker.collect("directory-enter")
         if not dialled:
@@ -43,7 +44,8 @@ async def _wants_to_talk(call: ServiceCall) -> bool:
 
 
 async def _connect(call: ServiceCall, line: Line, found: Line) -> bool:
-    """A call of the line's own, at its expense; whether it was answered, which ends this."""
+    """Call the number as a call of the line, at its expense; True if it was answered, which ends
+    the service."""
     ringback = PlayItem(tone="ringback", country=call.context.tones.country)
     call.sound.play("a", [ringback], repeat=True)
     answered = await call.connect(line, found.number)
@@ -54,7 +56,7 @@ async def _connect(call: ServiceCall, line: Line, found: Line) -> bool:
 
 
 def _listed(call: ServiceCall, dialled: str) -> Line | None:
-    """One answer for unlisted lines and for numbers that are nobody's."""
+    """The listed line of a number; None both for unlisted lines and for unknown numbers."""
     stages = call.context.admission.stages
     try:
         read = stages.plan.read(dialled, stages.directory.is_line)

@@ -1,4 +1,4 @@
-"""A line's parts in calls, as whoever watches the line may see them."""
+"""A line's parts in calls, as watchers of the line may see them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def participants_in(conference: Conference, domain: str) -> list[Participant]:
 
 
 def _transferred_to(call: Call, domain: str, with_remote: bool) -> LineDialog:
-    """A line that rings because somebody is transferred to it."""
+    """The dialog of a line that rings as a transfer target."""
     number = call.transfer.person.presented if with_remote else None
     remote = None if number is None else f"sip:{number}@{domain}"
     dialog = call.transfer.dialog if with_remote else None
@@ -52,7 +52,7 @@ def _transferred_to(call: Call, domain: str, with_remote: bool) -> LineDialog:
 
 
 def _held_by(call: Call, side: Side) -> list[Line]:
-    """Whose phones are on a side, or ring to be."""
+    """The lines whose phones are on a side, or ring for it."""
     line = call.line_of(side)
     if line is not None:
         return [line]

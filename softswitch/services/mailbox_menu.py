@@ -1,9 +1,9 @@
-"""The owner's side of a mailbox: what waits is told, heard, saved and deleted; greeting and PIN
+"""The owner's menu of a mailbox: messages are counted, played, saved and deleted; greeting and PIN
 are changed.
 
-From a phone of the line its code opens the mailbox, and so does its own number. From elsewhere one
-calls the line, presses "*" while the greeting plays, and gives the PIN; a phone of a line without a
-mailbox may dial the code, too, and then the number.
+From a phone of the line its code opens the mailbox, and so does its own number. From elsewhere the
+owner calls the line, presses "*" during the greeting, and gives the PIN; a phone of a line without
+a mailbox may also dial the code, and then the number.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from softswitch.subscribers.refusal import Refusal
 from softswitch.voicemail.store import Message
 
 PIN_TRIES = 3
-"""In one call; the desk counts them over all calls."""
+"""The most tries in one call; the desk counts them over all calls."""
 MAX_ROUNDS = 50
-"""Choices in one menu: who presses more keys has a cat on the phone."""
+"""The most choices in one menu: a person makes fewer."""
 GREETING_SECONDS = 120
 END_KEY = "#"
 
 
 async def mailbox_menu(call: Call) -> None:
-    """The code was dialled: by a phone of the line itself, or of one that has no mailbox."""
+    """The code was dialled, by a phone of the line itself or of one that has no mailbox."""
     line = None
-    if isinstance(call.caller, LineCaller):  # as it is now: it may have changed since
+    if isinstance(call.caller, LineCaller):  # as it is now: it may have changed since admission
         line = call.context.admission.stages.directory.line(call.caller.line.id)
     if line is not None and line.mailbox is not None:
         await open_mailbox(call, line)
@@ -48,7 +48,7 @@ async def mailbox_menu(call: Call) -> None:
 
 
 async def _ask_for_mailbox(call: Call) -> Line | None:
-    """The line whose mailbox somebody wants to open from a phone that isn't its own."""
+    """Ask a caller on another phone for the number of the mailbox; returns its line."""
     stages = call.context.admission.stages
     typed = await call.speaker.collect("vm-enter-mailbox")
     try:
@@ -58,7 +58,7 @@ async def _ask_for_mailbox(call: Call) -> Line | None:
 
 
 async def enter_from_outside(call: Call, line: Line, mailbox: VoiceMailbox) -> None:
-    """Whoever calls from elsewhere gives the PIN first."""
+    """Ask a caller on another phone for the PIN, then open the mailbox."""
     speaker, desk = call.speaker, call.context.features.voicemail
     for _ in range(PIN_TRIES):
         pin = await speaker.collect("pin-enter", maximum=pins.MAX_DIGITS)
@@ -74,7 +74,7 @@ async def enter_from_outside(call: Call, line: Line, mailbox: VoiceMailbox) -> N
 
 
 async def open_mailbox(call: Call, line: Line) -> None:
-    """Tell its owner what waits, then do what he wants of it."""
+    """Tell the owner the number of messages, then offer the menu."""
     choices: dict[str, Callable[[Call, Line], Awaitable[None]]] = {
         "1": _hear_messages,
         "2": _record_greeting,
@@ -110,7 +110,7 @@ async def _tell_what_waits(call: Call, line: Line) -> None:
 
 
 async def _hear_messages(call: Call, line: Line) -> None:
-    """New ones first, then those that were saved, the oldest first."""
+    """Play messages: new ones first, then saved ones, the oldest first."""
     desk = call.context.features.voicemail
     messages = [*await desk.messages(line, "new"), *await desk.messages(line, "saved")]
     for number, message in enumerate(messages, start=1):
@@ -120,7 +120,7 @@ async def _hear_messages(call: Call, line: Line) -> None:
 
 
 async def _hear_message(call: Call, line: Line, number: int, message: Message) -> bool:
-    """One message, until it is saved, deleted or passed over; whether the next one is wanted."""
+    """Play one message until it is saved, deleted or skipped; True if the next one is wanted."""
     speaker, desk = call.speaker, call.context.features.voicemail
     for _ in range(MAX_ROUNDS):
         whole = await _play_message(call, number, message)
@@ -145,7 +145,7 @@ async def _hear_message(call: Call, line: Line, number: int, message: Message) -
 
 
 async def _play_message(call: Call, number: int, message: Message) -> bool:
-    """When it came and from whom, then what was said; whether that was heard to its end."""
+    """Play when a message came and from whom, then the message; True if it was heard to its end."""
     if not await call.speaker.say(*_about(call, number, message)) and len(call.speaker.keypad):
         return False
     item = PlayItem(file=call.context.features.voicemail.path(message.id))
@@ -169,7 +169,8 @@ def _about(call: Call, number: int, message: Message) -> list[Part]:
 
 
 async def _call_back(call: Call, line: Line, message: Message) -> None:
-    """Connect the owner with who left the message, which ends the menu if he answers."""
+    """Connect the owner with the caller who left the message, which ends the menu if the call is
+    answered."""
     if not message.calling.startswith("+"):
         await call.speaker.say("vm-unknown-caller", interruptible=False)
         return
@@ -184,7 +185,7 @@ async def _call_back(call: Call, line: Line, message: Message) -> None:
 
 
 async def _record_greeting(call: Call, line: Line) -> None:
-    """Record until the owner likes it."""
+    """Record a greeting until the owner accepts it."""
     speaker, desk = call.speaker, call.context.features.voicemail
     for _ in range(MAX_ROUNDS):
         if not await desk.prepare():
@@ -209,7 +210,7 @@ async def _record_greeting(call: Call, line: Line) -> None:
 
 
 async def _record(call: Call, sound: str) -> int:
-    """Milliseconds that were recorded; 0 if nothing was said."""
+    """Record; returns the milliseconds, 0 if nothing was said."""
     desk = call.context.features.voicemail
     call.speaker.keypad.clear()
     await call.sound.play("a", [PlayItem(tone="beep")])

@@ -1,4 +1,4 @@
-"""XML, written: elements whose text and attributes may come from strangers."""
+"""XML output: elements whose text and attributes may come from strangers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no XML document may hold, not even escaped (XML 1.0 section 2.2)."""
+"""Characters that no XML document may hold, not even escaped (XML 1.0 section 2.2)."""
 
 
 def element(name: str, attributes: dict[str, str], *content: str) -> str:

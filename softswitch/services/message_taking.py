@@ -1,4 +1,4 @@
-"""What a caller hears who reaches a mailbox: its greeting, a tone, and then he is recorded."""
+"""Message taking: the caller hears the mailbox's greeting and a tone, and is recorded."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from softswitch.voicemail.desk import MailboxFull, NoRoom, Visitor
 BEEP = PlayItem(tone="beep")
 PAUSE = PlayItem(milliseconds=500)
 OWNER_KEY = "*"
-"""Pressed while the greeting plays, by the owner who calls from elsewhere."""
+"""The key by which the owner, calling from another phone, opens the menu during the greeting."""
 END_KEY = "#"
 TRIES = 2
-"""So often a caller may begin whose message was too short."""
+"""The most recordings of a caller whose message was too short."""
 
 
 async def take_message(call: Call, line: Line) -> None:
     """Greet, record, confirm."""
     mailbox = line.mailbox or VoiceMailbox()
     own = call.line_of("a")
-    if own is not None and own.id == line.id:  # nobody leaves messages to himself
+    if own is not None and own.id == line.id:  # the owner leaves no messages in the own mailbox
         await open_mailbox(call, line)
         return
     if await _greet(call, line, mailbox) == OWNER_KEY and mailbox.pin is not None:
@@ -46,7 +46,8 @@ async def take_message(call: Call, line: Line) -> None:
 
 
 async def _greet(call: Call, line: Line, mailbox: VoiceMailbox) -> str | None:
-    """Play the line's own greeting, or else the switch's words; the key that cut it short."""
+    """Play the line's own greeting, or else the switch's words; returns the key that interrupted
+    it."""
     speaker, played = call.speaker, None
     if mailbox.greeting is not None:
         greeting = PlayItem(file=call.context.features.voicemail.path(mailbox.greeting))
@@ -61,8 +62,8 @@ async def _greet(call: Call, line: Line, mailbox: VoiceMailbox) -> str | None:
 
 
 async def _record(call: Call, line: Line, mailbox: VoiceMailbox) -> int:
-    """Record a message, which is kept however the call ends; how many milliseconds are, 0 if the
-    caller said too little.
+    """Record a message, which is kept however the call ends; returns its milliseconds, 0 if it is
+    too short.
 
     Raises:
         MailboxFull, NoRoom, StoreError: it can't be taken.

@@ -9,13 +9,14 @@ from softswitch.subscribers import pins
 from softswitch.subscribers.directory import Line
 
 TRIES = 3
-"""In one call; over all calls :class:`softswitch.subscribers.pins.Attempts` counts."""
+"""The most tries in one call; :class:`softswitch.subscribers.pin_tries.PinTries` counts
+over all calls."""
 BARRING = "bar_international"
 
 
 @for_line
 async def pin(call: ServiceCall, line: Line) -> None:
-    """2828: a line without a PIN sets one; another proves itself, then chooses."""
+    """2828: a line without a PIN sets one; with a PIN, the caller gives it and then chooses."""
     if line.pin is None:
         await call.speaker.say("pin-none")
         await _choose(call, line)
@@ -51,7 +52,7 @@ async def _proven(call: ServiceCall, line: Line) -> bool:
 
 
 async def _choose(call: ServiceCall, line: Line) -> None:
-    """A new PIN, typed twice."""
+    """Ask for a new PIN twice, and set it."""
     for _ in range(TRIES):
         first = await call.speaker.collect("pin-new", maximum=pins.MAX_DIGITS)
         if not first:

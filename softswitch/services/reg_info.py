@@ -1,4 +1,4 @@
-"""The registration package (RFC 3680): at which phones a line can be reached."""
+"""The registration package (RFC 3680): the registered phones of a line."""
 
 from __future__ import annotations
 
@@ -51,5 +51,5 @@ def _contact(binding: Binding, now: float) -> str:
 
 
 def _id(data: bytes) -> str:
-    """Unique, and the same in each document (RFC 3680 section 5.2)."""
+    """A unique id, the same in each document (RFC 3680 section 5.2)."""
     return hashlib.blake2s(data, digest_size=8).hexdigest()

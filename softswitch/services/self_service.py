@@ -1,7 +1,7 @@
-"""What a subscriber asks and does by telephone: balance, terms, the conference, a PIN.
+"""Self-service by telephone: balance, terms, the conference, the PIN.
 
-Everything is read from the database when it is asked for, away from the event loop; what costs
-money goes through the single writer.
+Everything is read from the database when it is asked for, in a thread; purchases go through the
+single writer.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from softswitch.subscribers.pin_tries import Secret
 P = ParamSpec("P")
 T = TypeVar("T")
 ON_SALE_SECONDS = 10.0
-"""For so long it is known whether something is on sale."""
+"""How long the cached answer counts if a product is on sale."""
 CONFERENCE = "conference"
-"""The service that a product of the conference switches on, and the name that is preferred."""
+"""The service that a conference product switches on, and the name of the preferred product."""
 
 
 class NotOffered(Exception):
-    """Nothing on sale has this service."""
+    """No product on sale has this service."""
 
 
 class SelfService:
-    """What services do for a line beside calls.
+    """Balances, purchases and PINs of lines.
 
     Args:
-        guard: tries PINs.
-        run: how the stores are asked.
+        guard: checks PINs.
+        run: runs a function that waits for the database in a thread.
         randbits: for salts.
         wall_ms: epoch milliseconds; `now`: monotonic seconds.
-        zone: whose calendar counts terms.
+        zone: the time zone in which terms are counted.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class SelfService:
         self._on_sale_until = 0.0
 
     async def account(self, line: Line) -> Account:
-        """Who pays for the line, as the books have it now.
+        """The account that pays for the line, as the books have it now.
 
         Raises:
             StoreError: the database is out of order.
@@ -92,7 +92,7 @@ class SelfService:
         return found
 
     async def bought(self, line: Line) -> list[Subscription]:
-        """What the line has now: its own and its account's.
+        """The subscriptions that the line has now: its own and its account's.
 
         Raises:
             StoreError: the database is out of order.
@@ -102,8 +102,8 @@ class SelfService:
         return [one for one in held if one.line in (None, line.number) and one.covers(at)]
 
     async def buy_conference(self, line: Line, purchase_id: str) -> Purchase:
-        """Buy the line a term of the conference; what is still active is returned, and nothing
-        charged.
+        """Buy the line a term of the conference; if one is still active, return that and charge
+        nothing.
 
         Raises:
             NotOffered: no product is on sale for it.
@@ -132,7 +132,7 @@ class SelfService:
         return purchase
 
     async def sells_conference(self) -> bool:
-        """Whether the conference service can be bought; asked of the database now and then.
+        """True if the conference service can be bought; cached for a few seconds.
 
         Raises:
             StoreError: the database is out of order.
@@ -143,7 +143,7 @@ class SelfService:
         return self._on_sale
 
     async def prove(self, line: Line, pin: str) -> bool:
-        """Whether it is the line's PIN; a line without one has none that fits.
+        """True if it is the line's PIN; False for a line without one.
 
         Raises:
             pins.Locked: there were too many wrong ones.
@@ -152,10 +152,10 @@ class SelfService:
         return await self._guard.fits(Secret("line", str(line.id)), pin, line.pin)
 
     async def set_pin(self, line: Line, pin: str) -> None:
-        """Give the line a PIN.
+        """Set the line's PIN.
 
         Raises:
-            pins.WeakPin: not this one.
+            pins.WeakPin: it is too easy to guess.
             StoreError: the database is out of order; nothing has changed.
         """
         pins.check_strength(pin, line.number)
@@ -167,7 +167,7 @@ class SelfService:
             self._directory.put_lines([replace(current, pin=kept)])
 
     def _conference_on_sale(self) -> str | None:
-        """The product's name: the one that is called so, else the first."""
+        """The name of the product on sale: the one named CONFERENCE, else the first."""
         with self._books.reading() as connection:
             products = sales_store.products(connection)
         names = [p.name for p in products.values() if p.sold and p.service == CONFERENCE]

@@ -1,6 +1,7 @@
 """The short codes of a line: balance, terms, the conference, its own number (A1, A3 to A5, A10).
 
-Free of charge, at any balance and for barred and suspended lines; the line is known by its digest.
+Free of charge, at any balance and for barred and suspended lines; the line is authenticated by its
+digest.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ LineService = Callable[[ServiceCall, Line], Awaitable[None]]
 
 
 def for_line(service: LineService) -> Callable[[ServiceCall], Awaitable[None]]:
-    """A service that gets the caller's line as the directory has it now, and tells the caller when
-    the database is out of order."""
+    """Wrap a service so that it gets the caller's line as the directory has it now, and so that a
+    failure of the database is announced to the caller."""
 
     @wraps(service)
     async def answer(call: ServiceCall) -> None:
@@ -31,7 +32,7 @@ def for_line(service: LineService) -> Callable[[ServiceCall], Awaitable[None]]:
         line = None
         if isinstance(caller, LineCaller):
             line = call.context.admission.stages.directory.line(caller.line.id)
-        if line is None:  # taken away just now
+        if line is None:  # the line was removed just now
             await call.speaker.say("not-possible")
             return
         try:
@@ -111,11 +112,12 @@ async def conference_buy(call: ServiceCall, line: Line) -> None:
 
 @for_line
 async def own_number(call: ServiceCall, line: Line) -> None:
-    """Its own number (A10)."""
+    """The line's own number (A10)."""
     await call.speaker.say("your-number-is", Digits(line.number))
 
 
 def _left(call: ServiceCall, bought: Subscription) -> Duration:
-    """The rest of a term in whole minutes, so that thirty days just bought are thirty days."""
+    """The rest of a term, rounded to whole minutes so that thirty days just bought are thirty
+    days."""
     left_ms = bought.ends_at - call.context.clock.wall_ms()
     return Duration(-(-left_ms // 60_000) * 60)

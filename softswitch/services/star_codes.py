@@ -1,4 +1,4 @@
-"""Star codes and the code for malicious calls, dialled: done, then confirmed."""
+"""Star codes, and the code for malicious calls: carried out, then confirmed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from softswitch.subscribers.star_codes import Outcome, PinCheck, StarCode, carry
 
 
 async def star_code(call: ServiceCall) -> None:
-    """Set or tell a line's services as the code says; also for one who hangs up at once."""
+    """Set or announce a line's services by the code; it is also carried out if the caller hangs up
+    at once."""
     await call.speaker.say(*await asyncio.shield(_set(call)))
 
 
 async def malicious(call: ServiceCall) -> None:
-    """Mark the line's last incoming call for the operator (C6); its number is never told."""
+    """Mark the line's last incoming call for the operator (C6); the caller's number is never
+    announced."""
     await call.speaker.say(await asyncio.shield(_mark(call)))
 
 
 async def _set(call: ServiceCall) -> tuple[Part, ...]:
-    """Carry a star code out; what is said of it."""
+    """Carry out a star code; returns the announcement."""
     context = call.context
     line = _line(call)
     code = context.admission.stages.stars.parse(call.request.uri.user or "")
-    if line is None or code is None:  # a code or line that was taken away just now
+    if line is None or code is None:  # a code or line that was removed just now
         return ("not-possible",)
     try:
         return phrase(await _done(call, line, code))
@@ -39,7 +41,7 @@ async def _set(call: ServiceCall) -> tuple[Part, ...]:
 
 
 async def _done(call: ServiceCall, line: Line, code: StarCode) -> Outcome:
-    """Raises StoreError: nothing has changed."""
+    """Carry out a star code. Raises StoreError: nothing has changed."""
     desk = call.context.features.service_desk
     pin: PinCheck = "fits"
     if code.pin:
@@ -68,7 +70,7 @@ async def _mark(call: ServiceCall) -> str:
 
 
 def _line(call: ServiceCall) -> Line | None:
-    """As the directory has it now: it may have changed since the call was admitted."""
+    """The line as the directory has it now: it may have changed since the call was admitted."""
     caller = call.caller
     if not isinstance(caller, LineCaller):
         return None
@@ -76,7 +78,7 @@ def _line(call: ServiceCall) -> Line | None:
 
 
 def _number(call: ServiceCall, line: Line, text: str) -> str | None:
-    """E.164; None if it is none, or the line's own, which would send every call in a circle."""
+    """E.164; None if the text is no number, or the line's own number, which would be a loop."""
     stages = call.context.admission.stages
     try:
         read = stages.plan.read(text, stages.directory.is_line)

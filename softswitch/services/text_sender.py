@@ -35,8 +35,7 @@ class TextSender:
         self._now = now
 
     def tell(self, line: Line, text: str) -> None:
-        """Send a text of the switch's own to every phone of a line; whether one takes it isn't
-        asked."""
+        """Send a text of the switch's own to every phone of a line; the result is ignored."""
         now = self._now()
         body = text.encode()
         fields = ((b"Content-Type", b"text/plain;charset=utf-8"),)
@@ -54,11 +53,11 @@ class TextSender:
     def notify(
         self, line: Line, shown: Identity, text: str, told: Callable[[bool], None], now: float
     ) -> None:
-        """As :meth:`tell`, in somebody's name, and asking whether a phone takes it.
+        """Send a text in a caller's name, as :meth:`tell` does, and report if a phone takes it.
 
         Args:
-            shown: whom it is from.
-            told: called once: whether a phone has taken it.
+            shown: the sender.
+            told: called once, with True if a phone has taken it.
         """
         bindings = self._bindings_of(line)
         delivery = _Notice(len(bindings), told)
@@ -101,4 +100,4 @@ class _Notice:
 
 
 def _never_mind(reply: Replied) -> None:
-    """Nothing follows from what a phone says to a text that nobody waits for."""
+    """Ignore the answer to a text whose result is not needed."""

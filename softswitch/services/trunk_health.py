@@ -13,39 +13,39 @@ from typing import Literal
 Health = Literal["up", "degraded", "down"]
 
 DOWN_AFTER_LOST = 3
-"""Lost pings in a row. Fewer would take a trunk away for a burst of loss."""
+"""Lost pings in a row. With fewer, a burst of packet loss would take a trunk down."""
 BACK_AFTER_ANSWERED = 2
 DEGRADED_AT_BAD = 2
-"""Lost or slow ones of the last `WINDOW`."""
+"""Lost or slow pings among the last `WINDOW`."""
 WINDOW = 10
 UP_AFTER_GOOD = 5
 SLOW_SECONDS = 1.0
-"""An answer that takes longer was repeated on its way, or comes from a gateway out of breath."""
+"""An answer that takes longer was retransmitted, or comes from an overloaded gateway."""
 
 
 class TrunkHealth:
-    """One trunk's; `now` is epoch seconds and only noted."""
+    """The health of one trunk; `now` is in epoch seconds and only noted."""
 
     __slots__ = ("_answered", "_good", "_lost", "_recent", "round_trip", "since", "state")
 
     def __init__(self, now: float) -> None:
         self.state: Health = "up"
-        """Innocent until proven guilty: a trunk that was never asked is up."""
+        """A trunk that was never pinged counts as up."""
         self.since = now
         self.round_trip: float | None = None
-        """Seconds, of the last answer; None when none came."""
+        """The seconds of the last answer; None when none came."""
         self._recent: deque[bool] = deque(maxlen=WINDOW)
-        """Whether each of the last pings was good."""
+        """True for each of the last pings that was answered in time."""
         self._answered = self._good = self._lost = 0
-        """In a row."""
+        """Counters of results in a row."""
 
     @property
     def lost(self) -> int:
-        """Lost or slow ones of the last `WINDOW` pings."""
+        """The number of lost or slow pings among the last `WINDOW`."""
         return self._recent.count(False)
 
     def answered(self, round_trip: float, now: float) -> bool:
-        """A ping was answered after so many seconds. Whether the state is another."""
+        """Note a ping that was answered after this many seconds; True if the state has changed."""
         good = round_trip <= SLOW_SECONDS
         self.round_trip = round_trip
         self._recent.append(good)
@@ -55,8 +55,7 @@ class TrunkHealth:
         return self._become(self._after_answer(), now)
 
     def failed(self, now: float) -> bool:
-        """A ping was lost, or the trunk said that it takes no calls. Whether the state is
-        another."""
+        """Note a lost ping, or a 503; True if the state has changed."""
         self.round_trip = None
         self._recent.append(False)
         self._answered = self._good = 0
@@ -80,5 +79,5 @@ class TrunkHealth:
             return False
         self.state, self.since = state, now
         if state == "up":
-            self._recent.clear()  # what made it degraded is forgiven
+            self._recent.clear()  # the losses that made it degraded are forgotten
         return True

@@ -1,4 +1,4 @@
-"""Asks each trunk again and again whether it is alive (OPTIONS, RFC 3261 section 11)."""
+"""Trunk monitoring: OPTIONS pings to each trunk (RFC 3261 section 11)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from softswitch.trace.log import Log
 
 TICK_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
-"""A ping that isn't answered by then is lost; shorter than any interval."""
+"""The timeout of a ping; shorter than any interval."""
 
 
 AGAIN_SECONDS = 5.0
-"""After a lost ping the trunk is asked again so soon, that callers don't wait for its end."""
+"""The interval after a lost ping, so that a trunk that is down is found out soon."""
 
 
 class TrunkMonitor:
-    """Pings, and what they say.
+    """Pings trunks, and keeps their health.
 
     Args:
         flow_to: how to reach a trunk; None while its name can't be resolved.
@@ -56,19 +56,19 @@ class TrunkMonitor:
         self._on_changed = on_changed
         self._health: dict[int, TrunkHealth] = {}
         self._due: dict[int, float] = {}
-        """When each trunk is asked next."""
+        """The time of the next ping of each trunk."""
 
     def start(self, now: float) -> None:
-        """Begin to ask."""
+        """Begin to ping."""
         self._agent.stack.timers.arm(TICK_SECONDS, now, _tick, self)
 
     def is_down(self, trunk: Trunk) -> bool:
-        """Whether a call had better take another trunk."""
+        """True if calls should avoid the trunk."""
         health = self._health.get(trunk.id)
         return health is not None and health.state == "down"
 
     def row(self, trunk: Trunk) -> Row:
-        """What is known of a trunk, for people and scripts."""
+        """The health of a trunk, for people and scripts."""
         health = self._health.get(trunk.id)
         if health is None:
             return {"health": None, "health_since": None, "round_trip_ms": None, "lost_of_10": None}
@@ -81,7 +81,7 @@ class TrunkMonitor:
         }
 
     def tick(self, now: float) -> None:
-        """Ask whoever is due."""
+        """Ping the trunks that are due."""
         self._agent.stack.timers.arm(TICK_SECONDS, now, _tick, self)
         asked: dict[int, Trunk] = {
             trunk.id: trunk
@@ -96,7 +96,8 @@ class TrunkMonitor:
             interval = self._interval(trunk)
             due = self._due.get(trunk.id)
             if due is None:
-                # Spread, so that a hundred trunks aren't asked at the same moment for ever.
+                # Spread at random, so that a hundred trunks aren't always pinged at the same
+                # moment.
                 self._due[trunk.id] = now + self._agent.stack.pick(interval * 1000) / 1000
             elif due <= now:
                 self._due[trunk.id] = due + interval if due + interval > now else now + interval
@@ -112,7 +113,7 @@ class TrunkMonitor:
             self.note(trunk, None, now)
             return
         target = trunk.target.encode("utf-8")
-        # Without credentials: any answer proves life, and a password proves it no better.
+        # Without credentials: any answer proves that the trunk is alive.
         options = StandaloneRequest(
             "OPTIONS", flow, target, self._address, b"<" + target + b">",
             extra=((b"Accept", b"application/sdp"), (b"Contact", self._agent.stack.contact(flow))),
@@ -122,7 +123,7 @@ class TrunkMonitor:
         self._agent.stack.timers.arm(PATIENCE_SECONDS, now, _lose_patience, ping)
 
     def note(self, trunk: Trunk, round_trip: float | None, now: float) -> None:
-        """What came of a ping; None for a lost one."""
+        """Note the result of a ping; None for a lost one."""
         health = self._health.get(trunk.id)
         if health is None:  # suspended or removed meanwhile
             return
@@ -149,7 +150,8 @@ class _Ping:
         self.errand: Errand | None = None
 
     def heard(self, reply: Replied) -> None:
-        """Whatever it answers, it lives; but 503 says that it takes no calls now."""
+        """Note the answer: any one proves that the trunk is alive, but 503 means that it takes no
+        calls now."""
         if not self._over:
             self._over = True
             alive = reply.response is not None and reply.status != 503

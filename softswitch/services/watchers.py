@@ -1,5 +1,5 @@
-"""Who watches what: subscriptions of our lines to their mailbox, to other lines' calls and to
-their own registrations."""
+"""Subscriptions of our lines: to their mailbox, to other lines' calls and to their own
+registrations."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from softswitch.subscribers.directory import Directory, Line, Waiting
 from softswitch.subscribers.refusal import Refusal
 
 MAX_SUBSCRIPTIONS_OF_LINE = 200
-"""Ten phones with a lamp for each of twenty colleagues."""
+"""The limit for one line: ten phones with a lamp for each of twenty colleagues."""
 LAMP_SECONDS = 2.0
-"""A phone that has registered may subscribe so long before it is told unasked. A NOTIFY that
-crosses its SUBSCRIBE makes one of them (baresip 1.0) subscribe a thousand times a second."""
+"""The pause after a registration in which the phone may subscribe before it receives an unsolicited
+NOTIFY. A NOTIFY that crosses the SUBSCRIBE makes one phone (baresip 1.0) subscribe a thousand times
+a second."""
 NOBODY_WAITS = Waiting(0, 0)
 
 MWI, DIALOG, REG = message_summary.PACKAGE, dialog_info.PACKAGE, reg_info.PACKAGE
@@ -42,7 +43,7 @@ Audience = Literal["account", "all", "nobody"]
 
 
 class BadEvent(SipError):
-    """An event package that we don't have (RFC 6665 section 7.3.2)."""
+    """An unsupported event package (RFC 6665 section 7.3.2)."""
 
     def __init__(self) -> None:
         super().__init__(489, headers=(ALLOW_EVENTS,))
@@ -50,7 +51,7 @@ class BadEvent(SipError):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Whose subscription it is, and to what."""
+    """A subscription: its watcher and what it watches."""
 
     watcher: int
     watched: int
@@ -58,14 +59,14 @@ class Watch:
 
 
 class Watchers:
-    """Grants subscriptions, and tells them what changed.
+    """Grants subscriptions, and sends the changes.
 
     Args:
         bindings_of: the phones of a line.
         max_participants: of one.
         focus: the user part of its URI.
         domain: of our lines' addresses.
-        audience: who may watch a line's calls: lines of its account, all lines, or nobody.
+        audience: the lines that may watch a line's calls: those of its account, all, or none.
     """
 
     def __init__(
@@ -105,14 +106,14 @@ class Watchers:
             target: the line that its Request-URI names.
 
         Raises:
-            SipError: 489 no such package, and what Subscriptions.open raises.
+            SipError: 489 no such package, and the errors of Subscriptions.open.
             Refusal: 404 nothing there for this watcher, 403 too many.
         """
         package = PACKAGES.get(EventField.of(received.request).package)
         if package is None:
             raise BadEvent
-        # One answer for lines that aren't there and lines that are none of the watcher's
-        # business, so that nobody can list our lines by asking.
+        # The same answer for unknown lines and for lines that this watcher may not watch, so that
+        # our lines can't be enumerated.
         if target is None or not self._may(package, watcher, target):
             raise Refusal(404, "watch_unknown", package=package.name.decode())
         if len(self._of_watcher.get(watcher.id, ())) >= MAX_SUBSCRIPTIONS_OF_LINE:
@@ -138,7 +139,7 @@ class Watchers:
         again.subscription.refresh(again.request, again.flow, now)
 
     def ended(self, subscription: Subscription) -> None:
-        """The user agent told that a subscription is over."""
+        """The user agent reports the end of a subscription."""
         watch = self._watches.pop(subscription)
         _discard(self._of_watched, (subscription.package.name, watch.watched), subscription)
         _discard(self._of_watcher, watch.watcher, subscription)
@@ -196,27 +197,27 @@ class Watchers:
     # What changes
 
     def calls_changed(self, lines: Iterable[int], now: float) -> bool:
-        """Calls of these lines are set up, ring, are answered or end. Whether anybody is told."""
+        """Calls of these lines are set up, ring, are answered or end. True if a NOTIFY is sent."""
         return self._tell(DIALOG, lines, now)
 
     def conference_changed(self, line: Line, now: float) -> bool:
-        """Somebody came to or left the conference of a line's calls, or was muted. Whether anybody
-        is told."""
+        """A member joined or left the conference of a line's calls, or was muted. True if a NOTIFY
+        is sent."""
         return self._tell(CONFERENCE, (line.id,), now)
 
     def registered(self, line: Line, registration: Registration, now: float) -> None:
-        """Phones of a line came or went."""
+        """Phones of a line registered or went away."""
         self._tell(REG, (line.id,), now)
         if line.waiting is not None and registration.added:
             flows = {binding.flow for binding in registration.added}
             self._agent.stack.timers.arm(LAMP_SECONDS, now, self._light_new_lamps, (line.id, flows))
 
     def registrations_ended(self, lines: Iterable[int], now: float) -> bool:
-        """Registrations ran out or lost their connection. Whether anybody is told."""
+        """Registrations expired or lost their connection. True if a NOTIFY is sent."""
         return self._tell(REG, lines, now)
 
     def follow(self, line: Line, old: Flow, new: Flow) -> None:
-        """A phone of the line is reached by another flow, and told there from now on."""
+        """A phone of the line is reached by another flow: its NOTIFYs go there from now on."""
         for subscription in self._of_watcher.get(line.id, ()):
             self._agent.stack.follow(subscription.dialog, old, new)
 
@@ -287,7 +288,7 @@ class Watchers:
 
 
 def _never_mind(reply: Replied) -> None:
-    """A phone that has no lamp says so; nothing follows from it."""
+    """Ignore the answer: a phone without a lamp refuses the NOTIFY."""
 
 
 def _discard(index: dict[Key, set[Subscription]], key: Key, gone: Subscription) -> None:

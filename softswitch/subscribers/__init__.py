@@ -1,1 +1,1 @@
-"""Lines, trunks and subscribers: what they have switched on, and what that allows."""
+"""Lines, trunks and subscribers: their settings, services and status."""

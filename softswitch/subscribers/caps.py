@@ -1,7 +1,7 @@
-"""Caps against fraud: how much an account may call, wherever its passwords went.
+"""Caps against fraud: limits on an account's calls that hold even when its passwords were stolen.
 
-What was attempted and spent is counted in memory, per account that has caps; after a restart what
-was spent is counted again from the CDRs.
+Attempts and spending are counted in memory, per account that has caps; after a restart, spending is
+counted again from the CDRs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from softswitch.subscribers.refusal import Refusal
 
 HIGH_RISK = "high_risk"
-"""The destination set whose numbers are off for an account until they are allowed."""
+"""The destination set whose numbers an account may not call until it is allowed to."""
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 
 
@@ -24,11 +24,12 @@ class Caps:
     Args:
         calls: outgoing calls at once.
         calls_per_minute: outgoing attempts in any minute.
-        spend_hour_micros: what ended calls may have cost in the last hour when another begins.
-        spend_day_micros: in the last 24 hours.
+        spend_hour_micros: the price of the calls that ended in the last hour, above which no other
+            call begins.
+        spend_day_micros: the same for the last 24 hours.
         countries: country calling codes that may be called; the first call to any other waits
-            for an operator's yes.
-        high_risk: whether the numbers of the set "high_risk" may be called.
+            for an operator's approval.
+        high_risk: True if the numbers of the set "high_risk" may be called.
     """
 
     account_id: int
@@ -41,7 +42,7 @@ class Caps:
 
 
 class CapsWatch:
-    """All caps, and what they are held against."""
+    """The caps of all accounts, with the counters that they limit."""
 
     def __init__(self) -> None:
         self._caps: dict[int, Caps] = {}
@@ -54,7 +55,7 @@ class CapsWatch:
         """Set an account's caps; `spent` are the ends and prices of its last day's calls.
 
         Args:
-            since: when these were read; calls that have ended after it are known already.
+            since: when these were read; calls that ended after it are counted already.
         """
         read = set(spent)
         if since is not None:
@@ -64,7 +65,7 @@ class CapsWatch:
         self._spent[caps.account_id] = deque(sorted(read))
 
     def spent(self, account: int | None, at: int, micros: int) -> None:
-        """A call that ended cost so much."""
+        """Count the price of a call that ended."""
         if account in self._spent and micros:
             self._spent[account].append((at, micros))
 
@@ -77,15 +78,15 @@ class CapsWatch:
         at: int,
         on_net: bool,
     ) -> None:
-        """Whether an account may place another call; one that may is counted.
+        """Count another call of an account, unless a cap refuses it.
 
         Args:
             number: the called one, digits without "+".
             groups: the destination sets that hold it.
-            live: how many outgoing calls an account has now.
+            live: returns the number of outgoing calls that an account has now.
 
         Raises:
-            Refusal: 403, or 480 for what will pass; the rule names the cap.
+            Refusal: 403, or 480 for a limit that passes with time; the rule names the cap.
         """
         caps = self._caps.get(account) or Caps(account)
         if not on_net:

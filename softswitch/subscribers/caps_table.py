@@ -22,7 +22,7 @@ caps_table = Table(
 
 
 def caps_of(row: DbRow) -> Caps:
-    """A row as an account's caps."""
+    """The caps in a row of the table."""
     facts = dict(row._mapping)
     countries = facts["countries"]
     return Caps(**facts | {"countries": None if countries is None else tuple(countries.split())})

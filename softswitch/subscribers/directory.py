@@ -1,8 +1,8 @@
-"""The directory: who the switch serves. Facts about lines and trunks, and an index over them.
+"""The directory of lines and trunks, and an index over them.
 
-The whole directory is held in memory, so that the call path asks no database. The index is
-changed in place when an operator changes a line or trunk; a call that is under way keeps the
-facts it was admitted with.
+The whole directory is held in memory, so that the call path asks no database. The index is changed
+in place when an operator changes a line or trunk; a call that is under way keeps the facts it was
+admitted with.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Waiting(NamedTuple):
-    """Voice messages of a mailbox."""
+    """The numbers of new and saved voice messages in a mailbox."""
 
     new: int
     old: int
@@ -48,49 +48,51 @@ class Line:
     number: str
     """E.164 with "+"."""
     login: str
-    """The SIP user: of the address of record and of the digest."""
+    """The SIP user, in the address of record and in the digest."""
     account_id: int
     ha1: Mapping[Algorithm, str]
     """Digest secret of each algorithm (RFC 7616 section 3.4.2), lower-case hexadecimal."""
     status: Status = ACTIVE
     display_name: str = ""
     algorithms: tuple[Algorithm, ...] | None = None
-    """Offered to this line's phones, in order. None: the switch's own setting."""
+    """The digest algorithms offered to this line's phones, in order. None: the switch's own
+    setting."""
     no_answer_seconds: int | None = None
-    """None: the switch's own setting."""
+    """Ring time of its phones. None: the switch's own setting."""
     max_calls: int | None = None
     """Calls at once, in both directions together. None: no limit of its own."""
     waiting: Waiting | None = None
-    """What the line's mailbox holds: ours, or as a voicemail system outside said last; None: it
-    has none."""
+    """The message counters of the line's mailbox, ours or one of an external voicemail system;
+    None: it has no mailbox."""
     mailbox: VoiceMailbox | None = None
-    """None: the switch takes no messages for it."""
+    """The settings of its mailbox; None: the switch takes no messages for it."""
     language: str | None = None
-    """Of what the switch says to it (ISO 639-1). None: the switch's own setting."""
+    """The language of announcements to it (ISO 639-1). None: the switch's own setting."""
     record: bool = False
-    """Its calls are recorded (A13)."""
+    """True if its calls are recorded (A13)."""
     listed: bool = False
-    """Whether directory enquiries find it."""
+    """True if directory enquiries find it."""
     pin: str | None = None
     """Hash of the PIN for self-service (see softswitch.subscribers.pins); None: none was set."""
     services: Supplementary = NO_SERVICES
     lease_ends_on: str | None = None
-    """Of a user who isn't the owner: the last day (ISO date) of his lease, and of his access."""
+    """The last day (ISO date) of the lease of a tenant, and of the tenant's access to the line.
+    None: the line's user is its owner."""
     rests_until: int | None = None
-    """Of a line that was cancelled because nobody used it: until when it can be restored; epoch
-    milliseconds."""
+    """The end of the quarantine of a line that was cancelled as unused, until which it can be
+    restored; epoch milliseconds."""
     srtp: SrtpPolicy | None = None
-    """Whether its phones' sound is encrypted. None: the switch's own setting."""
+    """The SRTP policy of its phones. None: the switch's own setting."""
     since: int | None = None
-    """From when on it is its account's: what was before is somebody else's; epoch milliseconds.
-    None: nobody knows."""
+    """The instant from which the line belongs to its account: earlier calls and messages are
+    another subscriber's; epoch milliseconds. None: unknown."""
     dtmf: KeyPolicy | None = None
-    """How its phones are told of keys. None: the switch's own setting."""
+    """The DTMF policy of its phones. None: the switch's own setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a trunk's requests come from: addresses, and a port when it must match too."""
+    """The source of a trunk's requests: addresses, and a port when it must match too."""
 
     network: Network
     port: int | None = None
@@ -126,40 +128,40 @@ class Trunk:
     target: str
     """SIP URI that calls are sent to, e.g. "sip:gw.example.org:5060;transport=tcp"."""
     prefixes: tuple[str, ...]
-    """Digits (without "+") of the numbers it takes. ("",) takes every number."""
+    """Digits (without "+") at the beginning of the numbers it takes. ("",) takes every number."""
     priority: int = 100
-    """Among equally long prefixes the lower number is tried first."""
+    """The order among equally long prefixes: the lower number is tried first."""
     username: str | None = None
     password: str | None = None
-    """For its digest challenges. Never printed."""
+    """The password for its digest challenges. Never printed."""
     inbound_from: tuple[Source, ...] = ()
-    """Requests from there are this trunk's. Empty: it isn't known by its address."""
+    """Requests from these sources are this trunk's. Empty: it isn't recognised by its address."""
     status: Status = ACTIVE
     max_calls: int | None = None
     ping_seconds: int | None = None
-    """Between two OPTIONS to it; 0: none. None: the switch's own setting."""
+    """The interval of OPTIONS pings; 0: none. None: the switch's own setting."""
     trusted: bool = False
-    """Whether it is in our trust domain (RFC 3325): it asserts identities, and gets to know those
-    that are withheld from everybody else."""
+    """True if it is in our trust domain (RFC 3325): it asserts identities, and receives those that
+    are withheld from everyone else."""
     tariff: str | None = None
-    """What it charges us; None: unknown, or nothing."""
+    """The tariff by which it charges us; None: unknown, or free."""
     weight: int = 1
-    """Among trunks of equal cost and priority: how large its share of the calls is."""
+    """The share of calls among trunks of equal cost and priority."""
     srtp: SrtpPolicy | None = None
-    """Whether sound to and from it is encrypted. None: the switch's own setting."""
+    """The SRTP policy of calls to and from it. None: the switch's own setting."""
     inbound_certificates: tuple[str, ...] = ()
-    """Names (lower case) in the certificate by which it proves itself over TLS, wherever it calls
-    from."""
+    """Names (lower case) in the certificate by which it authenticates over TLS, from any
+    address."""
     dtmf: KeyPolicy | None = None
-    """How it is told of keys. None: the switch's own setting."""
+    """Its DTMF policy. None: the switch's own setting."""
     contact: ContactPolicy = "auto"
-    """Where requests within its calls go."""
+    """The target of requests within its calls."""
     caller_id: CallerIdPolicy = "numbers"
-    """What of an untrusted trunk's caller ids is shown."""
+    """The caller ids of an untrusted trunk that are shown."""
 
     @property
     def uri(self) -> Uri:
-        """The target, read."""
+        """The target, parsed."""
         return _uri(self.target)
 
     @property
@@ -180,16 +182,19 @@ class Directory:
         self._by_login: dict[str, Line] = {}
         self._by_number: dict[str, Line] = {}
         self.algorithm_orders: Counter[tuple[Algorithm, ...] | None] = Counter()
-        """How many lines have which digest algorithms; None: those of the switch."""
+        """The number of lines with each order of digest algorithms; None: the switch's own
+        order."""
         self.rented = RentedNumbers()
         self.caps = CapsWatch()
         self.account_status: dict[int, str] = {}
-        """Account id to its status; one that isn't here is active."""
+        """The status of each account by its id; an account that is missing here is active."""
         self.changed_numbers: dict[str, str] = {}
-        """Numbers that lines had to those that they have, as long as callers are told."""
+        """Old numbers of lines to their new ones, for as long as callers of the old ones are
+        informed."""
         self.last_calls = LastCalls()
         self.touched: set[int] | None = None
-        """Ids of lines that were changed while everything is read anew; None: it isn't."""
+        """Ids of lines that were changed during a reload of everything; None: no reload is under
+        way."""
         self.put_lines(lines)
         self.set_trunks(trunks)
 
@@ -197,38 +202,39 @@ class Directory:
         return self._by_id.get(line_id)
 
     def line_by_login(self, login: str) -> Line | None:
-        """Also suspended lines: what they may do is decided by admission."""
+        """A line by its login, also a suspended one: admission decides on its calls."""
         return self._by_login.get(login)
 
     def line_by_number(self, number: str) -> Line | None:
-        """`number` is E.164 with "+": the line's own, or a rented one that rings there."""
+        """A line by its own number, or by a rented one that rings there; E.164 with "+"."""
         line = self._by_number.get(number)
         rented = None if line is not None else self.rented.get(number)
         return line if rented is None else self._by_number.get(rented.line)
 
     def is_line(self, number: str) -> bool:
-        """What NumberPlan.read asks."""
+        """True if a line has this number; the callback of :meth:`NumberPlan.read`."""
         return number in self._by_number or self.rented.get(number) is not None
 
     def lines(self) -> Iterator[Line]:
         return iter(self._by_id.values())
 
     def restore_last_calls(self, calls: Iterable[LastCall]) -> None:
-        """Take over who called whom, the oldest call first."""
+        """Restore the last caller of each line from these calls, the oldest call first."""
         for call in calls:
             line = self.line_by_number(call.called)
             if line is not None and call.at >= (line.since or 0):
                 self.last_calls.note(line.id, call)
 
     def bar(self, line: Line, kind: Kind) -> str | None:
-        """The status, of the line or of its account, that doesn't let this pass; None: it may."""
+        """The status, of the line or of its account, that bars this kind of use; None if none
+        does."""
         for status in (line.status, self.account_status.get(line.account_id, ACTIVE)):
             if not passes(status, kind):
                 return status
         return None
 
     def trunk(self, trunk_id: int) -> Trunk | None:
-        """Also suspended ones."""
+        """A trunk by its id, also a suspended one."""
         return self._trunks.get(trunk_id)
 
     def trunks(self) -> Iterator[Trunk]:
@@ -244,7 +250,8 @@ class Directory:
         return found
 
     def trunk_by_source(self, host: str, port: int) -> Trunk | None:
-        """The active trunk whose requests come from there; the narrowest source wins."""
+        """The active trunk whose sources include this address and port; the narrowest source
+        wins."""
         exact = self._by_address.get((host, port)) or self._by_address.get((host, None))
         if exact is not None or not self._by_network:
             return exact
@@ -270,14 +277,14 @@ class Directory:
             self.algorithm_orders[line.algorithms] += 1
 
     def forget_line(self, line_id: int) -> None:
-        """Remove a line for good: whoever gets its id next inherits nothing."""
+        """Remove a line for good, with everything that is kept by its id."""
         self.remove_line(line_id)
         if self.touched is not None:
             self.touched.add(line_id)
         self.last_calls.forget(line_id)
 
     def remove_line(self, line_id: int) -> None:
-        """Forget a line; one that isn't there is no error."""
+        """Remove a line; an unknown id is no error."""
         line = self._by_id.pop(line_id, None)
         if line is None:
             return
@@ -290,7 +297,7 @@ class Directory:
             del self._by_number[line.number]
 
     def replace(self, lines: Iterable[Line], trunks: Iterable[Trunk]) -> None:
-        """Put these in the place of everything."""
+        """Replace all lines and trunks."""
         self._by_id.clear()
         self._by_login.clear()
         self._by_number.clear()

@@ -1,4 +1,4 @@
-"""Who called each line last: for calling back, and for tracing malicious calls."""
+"""The last call to each line: for calling back, and for tracing malicious calls."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ class LastCall:
     """The last call to a line.
 
     Args:
-        calling: who it really was; for the operator alone.
-        shown: what the called line was shown; None when withheld or unknown.
+        calling: the true number of the caller; for the operator alone.
+        shown: the number that the called line was shown; None when withheld or unknown.
         at: epoch milliseconds.
-        claimed: `calling` is what an untrusted trunk claimed, which is no proof.
+        claimed: `calling` is the unproven claim of an untrusted trunk.
     """
 
     call_id: str
@@ -25,7 +25,7 @@ class LastCall:
 
 
 class LastCalls:
-    """By line id; one entry a line."""
+    """The last call to each line, by line id."""
 
     def __init__(self) -> None:
         self._by_line: dict[int, LastCall] = {}

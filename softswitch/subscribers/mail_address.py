@@ -1,4 +1,4 @@
-"""E-mail addresses as subscribers and operators write them."""
+"""E-mail addresses in the form that subscribers and operators write."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ _ADDRESS = re.compile(
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is one plain address that a mail can go to."""
+    """True if a text is one plain address to which mail can be sent."""
     return len(text) <= MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None

@@ -1,4 +1,5 @@
-"""A line's mailbox: its settings, and which calls it takes. Nothing here does anything."""
+"""A line's mailbox: its settings, and the decision which calls it takes. Pure: nothing is done
+here."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from softswitch.subscribers.supplementary import ForwardKind, failed_as
 
 CONDITIONS: tuple[ForwardKind, ...] = ("always", "busy", "no_answer", "unreachable")
 TAKES: tuple[ForwardKind, ...] = ("busy", "no_answer", "unreachable")
-"""What a mailbox takes that was told nothing else."""
+"""The conditions under which a mailbox takes calls by default."""
 
 LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
     {
@@ -21,22 +22,22 @@ LIMITS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "ring_seconds": (5, 120),
     }
 )
-"""Settings that are numbers, and from where to where they go."""
+"""The least and the greatest value of each numeric setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceMailbox:
-    """Settings; None goes by [voicemail].
+    """Settings of a mailbox; None goes by [voicemail].
 
     Args:
-        takes: the conditions in which calls go to it.
-        pin: as :mod:`softswitch.subscribers.pins` keeps it; None: not to be opened from outside.
-        greeting: id of the one that is played; None: the switch's own words.
-        email: where each message goes as well.
+        takes: the conditions under which calls go to it.
+        pin: hashed by :mod:`softswitch.subscribers.pins`; None: no access from other phones.
+        greeting: id of the greeting that is played; None: the switch's own words.
+        email: the address to which each message is mailed as well.
         max_seconds: of a message.
         max_messages: held at once.
-        days_kept: from a message's coming to its going.
-        ring_seconds: how long phones ring first, where the line says nothing else.
+        days_kept: after which a message is deleted.
+        ring_seconds: how long phones ring first, unless the line has a setting of its own.
     """
 
     takes: tuple[ForwardKind, ...] = TAKES
@@ -52,7 +53,7 @@ class VoiceMailbox:
 def takes_at_once(
     mailbox: VoiceMailbox | None, *, busy: bool, reachable: bool
 ) -> ForwardKind | None:
-    """Why a call goes to the mailbox before any phone rings; None: it doesn't."""
+    """The reason for which a call goes to the mailbox before any phone rings; None: it doesn't."""
     if mailbox is None:
         return None
     if "always" in mailbox.takes:
@@ -65,13 +66,13 @@ def takes_at_once(
 def takes_after(
     mailbox: VoiceMailbox | None, refusal: Refusal, *, sent_on: bool
 ) -> ForwardKind | None:
-    """Why a call that nobody took goes to the mailbox; None: it doesn't.
+    """The reason for which an unanswered call goes to the mailbox; None: it doesn't.
 
-    Forwarding comes first: this is asked when it led nowhere, or there is none. Whoever declines a
-    call is busy to the caller.
+    Forwarding comes first: this is asked when it failed, or there is none. A phone that declines a
+    call counts as busy.
 
     Args:
-        sent_on: the line's forwarding, or one of its phones, had sent the call elsewhere.
+        sent_on: the line's forwarding, or one of its phones, had forwarded the call.
     """
     if mailbox is None:
         return None

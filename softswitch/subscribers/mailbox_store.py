@@ -32,7 +32,7 @@ mailboxes_table = Table(
 def mailboxes_of(
     connection: Connection, line_ids: Iterable[int] | None = None
 ) -> dict[int, VoiceMailbox]:
-    """By line; None means all lines."""
+    """The settings of mailboxes by line id; None means all lines."""
     query = select(mailboxes_table)
     if line_ids is not None:
         query = query.where(mailboxes_table.c.line_id.in_(list(line_ids)))
@@ -54,7 +54,7 @@ def _mailbox(row: DbRow) -> VoiceMailbox:
 
 
 def mailbox_row(mailbox: VoiceMailbox) -> dict[str, str | int | None]:
-    """The columns that a mailbox's settings fill."""
+    """The columns of the table for a mailbox's settings."""
     return {
         "takes": " ".join(mailbox.takes),
         "pin": mailbox.pin,

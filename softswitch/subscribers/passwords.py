@@ -7,18 +7,18 @@ import hmac
 import secrets
 
 LOG_N, R, P = 14, 8, 1
-"""16 MiB and some 50 ms a guess."""
+"""The cost of a guess: 16 MiB and some 50 ms."""
 SALT_OCTETS = 16
 
 
 def hashed(password: str) -> str:
-    """What is kept of a password: "scrypt:14:8:1:SALT:HASH"."""
+    """The hash of a password: "scrypt:14:8:1:SALT:HASH"."""
     salt = secrets.token_bytes(SALT_OCTETS)
     return f"scrypt:{LOG_N}:{R}:{P}:{salt.hex()}:{_scrypt(password, salt, LOG_N, R, P).hex()}"
 
 
 def matches(password: str, kept: str) -> bool:
-    """Whether this is the password of which that was kept."""
+    """True if a password has this hash."""
     _, log_n, r, p, salt, digest = kept.split(":")
     found = _scrypt(password, bytes.fromhex(salt), int(log_n), int(r), int(p))
     return hmac.compare_digest(found, bytes.fromhex(digest))

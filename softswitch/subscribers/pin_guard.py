@@ -1,8 +1,7 @@
-"""Whether a PIN fits, wherever it was typed: 2828 and star codes, a mailbox, a dial-in room.
+"""PIN checks with a limit on wrong tries, for 2828, star codes, mailboxes and dial-in rooms.
 
-A PIN has few digits, so tries are counted, and after too many in a row none is looked at for a
-while. Each PIN has its own count: whoever guesses at a mailbox from outside locks its owner out of
-nothing else.
+A PIN has few digits, so wrong tries are counted, and after too many in a row every try is refused
+for a while. Each PIN has its own count: guesses at a mailbox from outside lock nothing else.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from softswitch.trace.log import Log
 
 
 class PinGuard:
-    """Compares PINs, and counts.
+    """Checks PINs, and counts wrong tries.
 
     Args:
-        run: how the store is asked, and slow sums are done.
+        run: runs a function that may wait for the disk, or computes a hash, in a thread.
         wall_ms: epoch milliseconds.
     """
 
@@ -33,7 +32,7 @@ class PinGuard:
         self._log = log
 
     async def fits(self, secret: Secret, pin: str, kept: str | None) -> bool:
-        """Whether it is the PIN that is kept so (`pins.hashed`); none fits where there is none.
+        """True if a PIN fits its hash (`pins.hashed`); False if there is no hash.
 
         Raises:
             pins.Locked: there were too many wrong ones.

@@ -1,4 +1,5 @@
-"""Wrong PINs in a row, in the database: neither a restart nor a second switch gives more tries."""
+"""Counters of wrong PINs in the database: neither a restart nor a second switch gives more
+tries."""
 
 from __future__ import annotations
 
@@ -41,10 +42,10 @@ tries_table = Table(
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A PIN that somebody may guess at.
+    """A PIN whose tries are counted.
 
     Args:
-        owner: the id of the line whose, or whose mailbox's, it is; or the number of the room.
+        owner: the id of the line or of the mailbox's line, or the number of the dial-in room.
     """
 
     kind: Kind
@@ -53,10 +54,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What is known of one PIN.
+    """The counter of one PIN.
 
     Args:
-        wrong: in a row.
+        wrong: wrong tries in a row.
         last_at: epoch milliseconds.
         locked_until: likewise; 0 while it may be tried.
     """
@@ -67,33 +68,34 @@ class Tries:
     locked_until: int
 
     def locked(self, now: int) -> int:
-        """Milliseconds until it may be tried again. No lock is longer than its term, whatever
-        somebody did to the clock."""
+        """Milliseconds until the PIN may be tried again. No lock is longer than its term, even if
+        the clock was set back."""
         left = self.locked_until - now
         return left if 0 < left <= LOCKED_MS else 0
 
 
 def forget_tries(connection: Connection, secret: Secret) -> bool:
-    """Begin to count anew: the right one came, or there is another; whether there was something to
-    forget."""
+    """Reset the counter: the right PIN was given, or the PIN was changed. False if there was
+    none."""
     return connection.execute(delete(tries_table).where(_is(secret))).rowcount > 0
 
 
 class PinTries:
-    """Errors of the database come through as SQLAlchemy raises them."""
+    """The counters of PINs. Errors of the database come through as SQLAlchemy raises them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = engine.execution_options(reading=True)
 
     def begin(self, secret: Secret, now: int) -> Tries:
-        """Count a try as a wrong one, before anybody has looked: others may come meanwhile.
+        """Count a try as a wrong one before it is checked: other tries may run at the same time.
 
         Raises:
             pins.Locked: there were too many.
         """
         with self._engine.begin() as connection:
-            # PostgreSQL has others wait here, so that tries at once are counted one by one.
+            # PostgreSQL makes other tries wait for this row, so that simultaneous tries are counted
+            # one by one.
             row = connection.execute(
                 select(tries_table).where(_is(secret)).with_for_update()
             ).one_or_none()
@@ -110,7 +112,7 @@ class PinTries:
         return tries
 
     def forget(self, secret: Secret) -> bool:
-        """As :func:`forget_tries`, by itself."""
+        """Reset the counter as :func:`forget_tries` does, in a transaction of its own."""
         with self._engine.begin() as connection:
             return forget_tries(connection, secret)
 
@@ -120,7 +122,7 @@ class PinTries:
         return Tries(secret, 0, 0, 0) if row is None else _tries(row)
 
     def all(self) -> list[Tries]:
-        """Of every PIN whose last try was wrong, the latest first."""
+        """The counters of all PINs whose last try was wrong, the latest first."""
         query = select(tries_table).order_by(tries_table.c.last_at.desc(), tries_table.c.owner)
         with self._reader.connect() as connection:
             return [_tries(row) for row in connection.execute(query)]

@@ -1,7 +1,7 @@
-"""Secret numbers that are typed into a phone: which ones are taken, and how they are kept.
+"""PINs: the rules for choosing one, and their hashes.
 
-A PIN has few digits, so what protects it is that tries are counted; the slow hash only delays who
-has stolen the database.
+A PIN has few digits, so the counter of tries protects it; the slow hash only delays a thief of the
+database.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ SALT_BYTES = 16
 _COST = {"n": 1 << 14, "r": 8, "p": 1}
 """16 MB and about 50 ms (RFC 7914 section 2)."""
 MAX_WRONG = 5
-"""In a row: four digits are guessed once in 2,000 times."""
+"""Wrong tries in a row: a PIN of four digits is then guessed once in 2,000 times."""
 LOCKED_SECONDS = 900.0
 _RUNS = "01234567890", "09876543210"
 
 
 class WeakPin(CodedError):
-    """A PIN that must not be chosen."""
+    """A PIN that is too easy to guess."""
 
 
 def check_strength(pin: str, number: str) -> None:
-    """Whether a PIN may be chosen for a line of this number.
+    """Refuse a PIN that is too easy to guess for a line of this number.
 
     Raises:
-        WeakPin: it may not.
+        WeakPin: it may not be chosen.
     """
     if re.fullmatch(rf"[0-9]{{{MIN_DIGITS},{MAX_DIGITS}}}", pin) is None:
         raise WeakPin("pin_length", least=MIN_DIGITS, most=MAX_DIGITS)
@@ -41,12 +41,12 @@ def check_strength(pin: str, number: str) -> None:
 
 
 def hashed(pin: str, salt: bytes) -> str:
-    """A PIN as it is kept."""
+    """The hash of a PIN."""
     return f"{salt.hex()}${_derived(pin, salt)}"
 
 
 def fits(pin: str, kept: str) -> bool:
-    """Whether it is the PIN that is kept so."""
+    """True if a PIN has this hash."""
     salt, _, derived = kept.partition("$")
     return hmac.compare_digest(_derived(pin, bytes.fromhex(salt)), derived)
 
@@ -56,7 +56,7 @@ def _derived(pin: str, salt: bytes) -> str:
 
 
 class Locked(Exception):
-    """Too many wrong PINs; `seconds` until the next is heard."""
+    """Too many wrong PINs; `seconds` until the next try is allowed."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"too many wrong PINs: wait {round(seconds)} s")

@@ -1,6 +1,6 @@
-"""What is known of a subscriber beside his money: fields by kind of account, and how each is read.
+"""Subscribers' fields by kind of account: names, codes, addresses, and how each is read.
 
-Pure: a date is held against `today`, which is handed in.
+Pure: dates are compared with `today`, which is an argument.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ LANGUAGES = ("ka", "ru", "en", "fa", "kk")
 GENDERS = ("female", "male", "unspecified")
 SUBSCRIBER_TYPES = ("business", "state", "nonprofit", "embassy", "operator")
 MIN_LEASE_MONTHS = 5
-"""C20-C21: how long a tenant's lease must still run when his line is connected."""
+"""C20-C21: the months that a tenant's lease must still run when the line is connected."""
 EARLIEST = date(1700, 1, 1)
-"""No company of ours is older."""
+"""The earliest date of a field: no registered company is older."""
 
 NATIONAL_CODES = {"GE": r"[0-9]{11}", "IR": r"[0-9]{10}", "KZ": r"[0-9]{12}"}
-"""How the countries that we know write theirs; elsewhere any short word passes."""
+"""The form of national codes in known countries; elsewhere any short word passes."""
 
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ./-]{2,31}", re.ASCII)
@@ -36,18 +36,18 @@ _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 
 
 class FieldError(CodedError):
-    """A value that a field can't have."""
+    """A value that its field doesn't take."""
 
 
 Read = Callable[[str, str, date], str]
-"""Takes a field's name, the text for it and the day of today; returns the value as it is kept.
-Raises FieldError."""
+"""Reads a field: takes its name, the text and today's date; returns the value to store. Raises
+FieldError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field: whose it is, whether an account must have it to be approved, and how its text is
-    read."""
+    """A field: the kinds of account that have it, True if approval needs it, and the reader of its
+    text."""
 
     kinds: tuple[str, ...]
     required: bool
@@ -103,7 +103,7 @@ def _email(_field: str, value: str, _: date) -> str:
 
 
 def read_date(value: str, field: str = "date") -> date:
-    """A date (ISO 8601) that was given for a field. Raises FieldError."""
+    """The date (ISO 8601) in a field's text. Raises FieldError."""
     try:
         return date.fromisoformat(value)
     except ValueError:
@@ -130,17 +130,17 @@ FIELDS: Mapping[str, Field] = {
     "email": Field(_BOTH, False, _email),
     "language": Field(_BOTH, False, _one_of(*LANGUAGES)),
 }
-"""C16 and C17 (the company's name is the account's), and how to reach the subscriber."""
+"""The fields by name: C16 and C17 (the company's name is the account's), and contact data."""
 
 
 def read_field(kind: str, key: str, text: str, country: str, today: date) -> str:
-    """A field's value as it is kept.
+    """The value of a field, as it is stored.
 
     Args:
-        country: the switch's, whose national codes are known (ISO 3166).
+        country: the switch's (ISO 3166), for its form of national codes.
 
     Raises:
-        FieldError: this kind of account hasn't got the field, or it can't be that.
+        FieldError: this kind of account hasn't got the field, or the text doesn't fit it.
     """
     field = FIELDS[key]
     if kind not in field.kinds:
@@ -155,7 +155,7 @@ def read_field(kind: str, key: str, text: str, country: str, today: date) -> str
 
 
 def missing(kind: str, fields: Mapping[str, str]) -> list[str]:
-    """Fields that an account of this kind lacks to be approved."""
+    """The fields that an account of this kind still needs for approval."""
     return [
         key
         for key, field in FIELDS.items()
@@ -164,7 +164,7 @@ def missing(kind: str, fields: Mapping[str, str]) -> list[str]:
 
 
 def login_of(kind: str, account_id: int, fields: Mapping[str, str]) -> str | None:
-    """C19: a person's login is his national code, a company's its registration number (its
+    """C19: a person's login is the national code, a company's the registration number (the
     account's id if that has no digits); None while the code isn't known."""
     if kind == PERSON:
         return fields.get("national_code")
@@ -173,5 +173,5 @@ def login_of(kind: str, account_id: int, fields: Mapping[str, str]) -> str | Non
 
 
 def lease_is_long_enough(ends_on: date, today: date) -> bool:
-    """Whether a lease has the months left that a connection needs."""
+    """True if a lease runs for the months that a connection needs."""
     return add_months(today, MIN_LEASE_MONTHS) <= ends_on

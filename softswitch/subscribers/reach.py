@@ -1,4 +1,4 @@
-"""How a rented number reaches its owner: up to two targets, at once or in turn (E5, E7)."""
+"""Targets of a rented number: up to two, rung at once or in turn (E5, E7)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from softswitch.errors.coded import CodedError
 TargetKind = Literal["line", "number", "sip"]
 
 MAX_TARGETS = 2
-"""What the monthly fee includes."""
+"""The number of targets that the monthly fee includes."""
 RING_SECONDS = 25
 MIN_RING_SECONDS, MAX_RING_SECONDS = 5, 120
 
 
 class ReachError(CodedError):
-    """Targets that a number can't have."""
+    """A target that a number can't have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a call to the number rings.
+    """A target of a rented number.
 
     Args:
-        value: a line's number; any number (E.164), which the owner pays for; a SIP URI. One that
-            names no user is given the number that was called.
-        confirm: whoever answers must press 1, so that a mailbox can't take the call.
+        value: a line's number; any number (E.164), which the owner pays for; a SIP URI. A URI
+            without a user part is called with the rented number as its user.
+        confirm: the person who answers must press 1, so that a mailbox can't take the call.
         seconds: how long it rings.
     """
 
@@ -41,7 +41,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What happens to a call to the number.
+    """The handling of calls to a rented number.
 
     Args:
         in_turn: the second target rings when the first didn't take the call; else both at once.
@@ -66,10 +66,10 @@ class Reach:
 
 
 def sip_uri(text: str) -> Uri:
-    """A SIP URI, or the IP address of a client's server with or without a port.
+    """A SIP URI, or the IP address of a client's server with or without a port, as a URI.
 
     Raises:
-        ReachError: it is neither, or nobody could be there.
+        ReachError: it is neither, or no server can have the address.
     """
     if not text.lower().startswith(("sip:", "sips:")):
         text = f"sip:{text}"

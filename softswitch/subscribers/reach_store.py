@@ -1,6 +1,7 @@
-"""How rented numbers reach their owners, in the database.
+"""The targets of rented numbers in the database.
 
-A row belongs to a number and the account that has it: whoever rents the number next begins anew.
+A row belongs to a number and the account that rents it: the next tenant of the number starts
+without targets.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ reaches_table = Table(
 def reaches_of(
     connection: Connection, accounts: Iterable[int] | None = None
 ) -> dict[tuple[str, int], Reach]:
-    """By number and account; None means all accounts."""
+    """The reach of rented numbers by number and account; None means all accounts."""
     query = select(reaches_table)
     if accounts is not None:
         query = query.where(reaches_table.c.account_id.in_(list(accounts)))
@@ -52,7 +53,7 @@ def reaches_of(
 
 
 def save_reach(engine: Engine, number: str, account_id: int, reach: Reach | None) -> None:
-    """Put it in the place of what the number has; None: nothing."""
+    """Replace the reach of a number; None removes it."""
     with engine.begin() as connection:
         connection.execute(delete(reaches_table).where(reaches_table.c.number == number))
         if reach is not None:

@@ -1,4 +1,4 @@
-"""Refusing a call: raised where the reason is found, answered in one place."""
+"""Refusals of calls: raised where the reason is found, answered in one place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECOVERY_ON_TIMER = 102
 
 
 def cause_of(status: int) -> int:
-    """The Q.850 cause that a final status stands for."""
+    """The Q.850 cause for a final status."""
     return CAUSE_OF_STATUS.get(status, 41 if status >= 500 else 31)
 
 
@@ -31,13 +31,13 @@ class Refusal(CodedError):
 
     Args:
         status: SIP status for the caller.
-        code: the rule that refused, as the catalogue of errors has it. Its English sentence
+        code: the rule that refused, in the catalogue of errors. Its English sentence
             begins with the stage that refused: "routing: the called line is busy".
-        reason: what to tell the caller; the status's standard phrase if None.
+        reason: the reason phrase for the caller; the status's standard phrase if None.
         cause: Q.850 cause; by the status if None.
-        ended_by: who the CDR says ended the attempt.
-        says: what a line of ours that calls hears; empty: the phone's own tone is enough.
-        facts: what the sentence names.
+        ended_by: the party in the CDR that ended the attempt.
+        says: the announcement to a calling line of ours; empty: the phone's own tone is enough.
+        facts: the values that the sentence names.
     """
 
     def __init__(

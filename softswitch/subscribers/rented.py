@@ -1,4 +1,4 @@
-"""Rented numbers in memory: at which line each rings, and whether it is shut for a debt."""
+"""Rented numbers in memory: the line of each, and if it is blocked for a debt."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from softswitch.subscribers.reach import Reach
 
 @dataclass(frozen=True, slots=True)
 class RentedNumber:
-    """A number that somebody rents or tries.
+    """A number that is rented or on trial.
 
     Args:
         line: the number of the line at which it rings.
-        shut: a fee went into the minus, and the balance wasn't above zero since.
-        reach: where its calls go instead; None: the line's phones ring.
+        shut: a fee made the balance negative, and it has not been above zero since.
+        reach: the targets of its calls; None: the line's phones ring.
     """
 
     number: str
@@ -26,7 +26,7 @@ class RentedNumber:
 
 
 class RentedNumbers:
-    """Index by number; changed in place when an account's numbers or debts changed."""
+    """Rented numbers by number; changed in place when an account's numbers or debts changed."""
 
     def __init__(self, numbers: Iterable[RentedNumber] = ()) -> None:
         self._by_number: dict[str, RentedNumber] = {}
@@ -37,7 +37,7 @@ class RentedNumbers:
         return self._by_number.get(number)
 
     def put(self, numbers: Iterable[RentedNumber], accounts: Iterable[int] = ()) -> None:
-        """Put these in the place of everything that their accounts, and `accounts`, had."""
+        """Replace the numbers of the accounts of these numbers, and of `accounts`."""
         fresh = list(numbers)
         for account in {*accounts, *(item.account_id for item in fresh)}:
             for number in self._by_account.pop(account, ()):

@@ -1,4 +1,5 @@
-"""Where services are changed while the switch serves: on disk first, then for the next call."""
+"""Changes of supplementary services while the switch serves: on disk first, then for the next
+call."""
 
 from __future__ import annotations
 
@@ -24,11 +25,11 @@ P = ParamSpec("P")
 
 
 class ServiceDesk:
-    """Keeps what lines set by phone.
+    """Stores the settings that lines make by phone.
 
     Args:
-        guard: tries PINs.
-        run: how the store is asked.
+        guard: checks PINs.
+        run: runs a function that waits for the database in a thread.
     """
 
     def __init__(
@@ -39,10 +40,11 @@ class ServiceDesk:
         self._guard = guard
         self._run = run
         self.changing = asyncio.Lock()
-        """Held from reading a line's services to having them kept: codes come one after another."""
+        """Held from reading a line's services until they are stored: codes are carried out one at a
+        time."""
 
     async def check_pin(self, line: Line, pin: str) -> PinCheck:
-        """Whether it is the line's PIN.
+        """Check the line's PIN.
 
         Raises:
             StoreError: the database is out of order.
@@ -56,7 +58,7 @@ class ServiceDesk:
         return "fits" if fits else "wrong"
 
     async def save(self, line: Line, services: Supplementary) -> None:
-        """Put a line's services in the place of the ones it has.
+        """Replace a line's services.
 
         Raises:
             StoreError: the database is out of order; nothing has changed.
@@ -67,7 +69,7 @@ class ServiceDesk:
             self._directory.put_lines([replace(current, services=services)])
 
     async def mark(self, line: Line, call: LastCall, marked_at: int) -> None:
-        """Keep who a malicious caller was; marking a call again changes nothing.
+        """Store a malicious call with its caller; marking a call again changes nothing.
 
         Raises:
             StoreError: the database is out of order.

@@ -27,7 +27,8 @@ from softswitch.subscribers.last_calls import LastCall
 from softswitch.subscribers.supplementary import Setting, Supplementary
 
 RECENT_CALLS = 50_000
-"""So many are looked at when a switch starts, for who called whom last: a fraction of a second."""
+"""The number of calls that are read at the start to restore last callers: a fraction of a
+second."""
 
 line_services_table = Table(
     "line_services",
@@ -57,7 +58,7 @@ malicious_calls_table = Table(
 def services_of(
     connection: Connection, line_ids: Iterable[int] | None = None
 ) -> dict[int, Supplementary]:
-    """Of the lines that ever set any; None means all lines."""
+    """The services of lines that ever set any; None means all lines."""
     query = select(line_services_table)
     if line_ids is not None:
         query = query.where(line_services_table.c.line_id.in_(list(line_ids)))
@@ -73,14 +74,14 @@ def forget_services(connection: Connection, line_id: int) -> None:
 
 
 class ServiceStore:
-    """What star codes and operators write."""
+    """Supplementary services and marked calls of all lines."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = engine.execution_options(reading=True)
 
     def save(self, line_id: int, services: Supplementary) -> None:
-        """Put a line's services in the place of the ones it has."""
+        """Replace a line's services."""
         rows = [
             {
                 "line_id": line_id,
@@ -98,7 +99,7 @@ class ServiceStore:
             tell_of_lines(connection, [line_id])
 
     def mark(self, line_id: int, line: str, call: LastCall, marked_at: int) -> bool:
-        """Keep who a malicious caller was; whether the call wasn't marked before."""
+        """Store a malicious call with its caller; False if the call was marked before."""
         key = (malicious_calls_table.c.call_id == call.call_id) & (
             malicious_calls_table.c.line_id == line_id
         )
@@ -121,8 +122,8 @@ class ServiceStore:
         return True
 
     def recent_calls(self) -> list[LastCall]:
-        """The latest calls, the oldest first; without legs that somebody sent on, whose callers
-        are told by the first leg."""
+        """The latest calls, the oldest first; without forwarded legs, whose caller is the one of
+        the first leg."""
         columns = cdrs.c
         query = (
             select(

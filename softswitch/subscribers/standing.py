@@ -1,7 +1,8 @@
-"""What the status of an account or a line lets pass on the phone: one table, asked at admission.
+"""Status and rights: which uses the status of a line or account permits; one table for all of
+admission.
 
-A line may do what both its own status and its account's let pass. docs/services.md shows the
-table; a status that isn't in it lets only emergency calls pass.
+A line may do what both its own status and its account's permit. docs/services.md shows the table; a
+status that isn't in it permits only emergency calls.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from billing.facts.account import (
 )
 
 Kind = Literal["emergency", "registration", "service", "outgoing", "incoming"]
-"""What somebody wants to do: `service` is a code that the switch answers itself, free of charge;
-texts go as `outgoing` and come as `incoming`."""
+"""Kinds of use: `service` is a code that the switch answers itself, free of charge; a text sent
+counts as `outgoing`, a text received as `incoming`."""
 
 KINDS: tuple[Kind, ...] = ("emergency", "registration", "service", "outgoing", "incoming")
 
@@ -38,5 +39,5 @@ _NOTHING: frozenset[Kind] = frozenset({"emergency"})
 
 
 def passes(status: str, kind: Kind) -> bool:
-    """Whether a status lets a kind of call pass."""
+    """True if a status permits this kind of use."""
     return kind in PASSES.get(status, _NOTHING)  # type: ignore[call-overload]

@@ -1,13 +1,13 @@
-"""Star codes: what a subscriber dials to set services (3GPP TS 22.030 section 6.5.2), read.
+"""Star codes: the codes that a subscriber dials to set services (3GPP TS 22.030 section 6.5.2).
 
     **SC*SI#  register and switch on      *SC*SI#  the same
     *SC#      switch on                   #SC#     switch off
-    ##SC#     erase                       *#SC#    ask
+    ##SC#     erase                       *#SC#    interrogate
 
 SC is a service's code, SI up to three pieces of supplementary information between stars: a number,
 a basic service (which makes no difference here) and seconds; for barring, the PIN. The prefixes
 that show or withhold the number of one call (`#31#NUMBER`, `*67NUMBER`) are read here as well.
-Nothing is done; what follows from a code is decided by :func:`carry_out`.
+Pure: :func:`carry_out` returns the changed services.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class StarCode:
-    """A star code, read.
+    """A parsed star code.
 
     Args:
         names: the services that it is about; several for a group.
@@ -61,14 +61,15 @@ class StarCode:
 
     @property
     def pin(self) -> str | None:
-        """What must be the line's PIN for the code to be carried out; None: it needs none."""
+        """The text that must be the line's PIN for the code to be carried out; None: it needs
+        none."""
         opens = self.procedure in ("deactivate", "erase")
         return self.information[0] if opens and KINDS[self.names[0]].locked else None
 
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """What may stand before a number to show or withhold one's own for this call."""
+    """A prefix that shows or withholds the caller's number for one call."""
 
     text: str
     withholds: bool
@@ -90,7 +91,7 @@ class StarCodes:
             self._prefixes += [Prefix(f"#{clir}#", True), Prefix(f"*{clir}#", False)]
 
     def parse(self, dialled: str) -> StarCode | None:
-        """A star code; None if it is none, or is about a service that there isn't."""
+        """The parsed star code; None if the digits are none, or name an unknown service."""
         found = _CODE.fullmatch(dialled)
         if found is None or found[2] not in self._names:
             return None
@@ -100,8 +101,8 @@ class StarCodes:
         return StarCode(procedure, self._names[found[2]], information)  # type: ignore[arg-type]
 
     def once(self, dialled: str) -> tuple[str, bool | None]:
-        """The number behind a prefix, and whether the caller's own is withheld for this call;
-        None: as always."""
+        """The number after a prefix, with True if the prefix withholds the caller's number, False
+        if it shows it; None without a prefix."""
         for prefix in self._prefixes:
             if dialled.startswith(prefix.text) and prefix.text:
                 number = dialled[len(prefix.text) :]
@@ -115,7 +116,7 @@ Verdict = Literal[
     "pin_none", "pin_needed", "pin_wrong", "pin_locked", "number_wrong", "seconds_wrong",
     "impossible",
 ]  # fmt: skip
-"""What the subscriber is told of a service."""
+"""The result for one service, as it is announced."""
 REFUSED: frozenset[Verdict] = frozenset(
     {
         "pin_none", "pin_needed", "pin_wrong", "pin_locked", "number_wrong", "seconds_wrong",
@@ -124,7 +125,7 @@ REFUSED: frozenset[Verdict] = frozenset(
 )  # fmt: skip
 
 PinCheck = Literal["fits", "wrong", "locked", "none"]
-"""What became of a PIN; "none": the line has none."""
+"""The result of a PIN check; "none": the line has no PIN."""
 _PIN_REFUSED: Mapping[PinCheck, Verdict] = {
     "wrong": "pin_wrong",
     "locked": "pin_locked",
@@ -134,7 +135,7 @@ _PIN_REFUSED: Mapping[PinCheck, Verdict] = {
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What a star code came to, for the announcement.
+    """The result of a star code for one service, for the announcement.
 
     Args:
         setting: of the service as it stands now.
@@ -147,7 +148,7 @@ class Confirmation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The line's services afterwards, and what is said."""
+    """The line's services after a star code, and the announcement."""
 
     services: Supplementary
     confirmations: tuple[Confirmation, ...]
@@ -163,11 +164,12 @@ def carry_out(
     read_number: Callable[[str], str | None],
     pin: PinCheck,
 ) -> Outcome:
-    """What becomes of a line's services by a code; of a group all or nothing.
+    """Carry out a star code on a line's services; a group of services is changed as a whole or not
+    at all.
 
     Args:
         read_number: to E.164; None if it is no number.
-        pin: what is to be said of the code's PIN, where it has one.
+        pin: the result of the check of the code's PIN, where it has one.
     """
     before = services
     said: list[Confirmation] = []

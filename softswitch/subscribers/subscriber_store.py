@@ -1,4 +1,4 @@
-"""What the database keeps of subscribers beside money: fields, logins, documents, requests.
+"""Subscribers' fields, logins, documents and requests in the database.
 
 Shares the database with billing, whose metadata these tables extend.
 """
@@ -91,10 +91,11 @@ REFUSED = "refused"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that a subscriber brought; its content is read apart.
+    """A document that a subscriber brought; its content is read separately.
 
     Args:
-        kind: the class of documents: identity, registration, lease, or what a supplier asks for.
+        kind: the class of documents: identity, registration, lease, or one that a supplier
+            requires.
         expires_on: ISO date of its last day; None: it doesn't expire.
     """
 
@@ -113,16 +114,16 @@ class Document:
     reason: str = ""
 
     def counts(self, today: str) -> bool:
-        """Whether it was approved and is valid on a day (ISO date)."""
+        """True if the document was approved and is valid on a day (ISO date)."""
         return self.state == APPROVED and (self.expires_on is None or self.expires_on >= today)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a subscriber asks of the operator.
+    """A subscriber's request to the operator.
 
     Args:
-        facts: what the switch knew when it was opened, and the fields to be corrected.
+        facts: the circumstances when it was opened, and the fields to be corrected.
     """
 
     id: int
@@ -138,7 +139,7 @@ class Request:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The fields that a correction wants set; none for a request of another kind."""
+        """The fields that a correction asks to set; none for a request of another kind."""
         wanted = self.facts.get("fields")
         if not isinstance(wanted, Mapping):
             return {}
@@ -167,7 +168,8 @@ class SubscriberStore:
             return dict(tuple(row) for row in connection.execute(query))
 
     def fields_of(self, owners: range) -> dict[int, dict[str, str]]:
-        """The fields of the accounts whose ids are in a range, if they have any."""
+        """The fields of the accounts whose ids are in a range; accounts without fields are left
+        out."""
         found: dict[int, dict[str, str]] = {}
         key = fields_table.c.account_id
         query = select(fields_table).where(key >= owners.start, key < owners.stop)
@@ -177,7 +179,7 @@ class SubscriberStore:
         return found
 
     def set_fields(self, account_id: int, values: Mapping[str, str], changes: list[Change]) -> None:
-        """Set some fields ("" takes one away), and write down who did it."""
+        """Set some fields ("" removes one), and record the changes with their author."""
         table = fields_table
         with self._engine.begin() as connection:
             mine = (table.c.account_id == account_id) & table.c.name.in_(sorted(values))
@@ -192,7 +194,7 @@ class SubscriberStore:
             _note(connection, changes)
 
     def note(self, changes: list[Change]) -> None:
-        """Write down who changed what."""
+        """Record changes with their author."""
         with self._engine.begin() as connection:
             _note(connection, changes)
 
@@ -204,7 +206,7 @@ class SubscriberStore:
             return connection.execute(query).scalar_one_or_none()
 
     def login_secret(self, login: str) -> tuple[int, str] | None:
-        """Whose login it is, and the hash of its password."""
+        """The account of a login, and the hash of its password."""
         table = logins_table
         query = select(table.c.account_id, table.c.secret).where(table.c.login == login)
         with self._reading() as connection:
@@ -282,7 +284,7 @@ class SubscriberStore:
             return [Document(*row) for row in connection.execute(query)]
 
     def review_document(self, reviewed: Document, changes: list[Change]) -> bool:
-        """Put a review down; False when somebody else reviewed it meanwhile."""
+        """Store a review; False when another reviewer was first."""
         table = documents_table
         mine = (table.c.id == reviewed.id) & (table.c.state == PENDING)
         values = {
@@ -298,7 +300,7 @@ class SubscriberStore:
     # Requests
 
     def add_request(self, request: Request) -> Request:
-        """Its `id` is ignored; returned with the new one."""
+        """Add a request; its `id` is ignored, and it is returned with the new one."""
         with self._engine.begin() as connection:
             key = connection.execute(
                 insert(requests_table), _request_row(request)

@@ -1,8 +1,8 @@
-"""Supplementary services: what each line has switched on, and what follows for its calls.
+"""Supplementary services: the settings of each line, and their effect on its calls.
 
-A service is a row: whether it is on, and the number or numbers that it was given. Which services
-there are, and what each needs, stands in :data:`KINDS`; star codes, operators and the call path
-read the same table. Nothing here does anything: admission and calls ask, and act.
+A service is a row: on or off, and its number or numbers. The services and the settings of each are
+in :data:`KINDS`; star codes, operators and the call path read the same table. Pure: admission and
+calls ask, and act on the answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from softswitch.subscribers.refusal import NO_ANSWER, Refusal
 
 ForwardKind = Literal["always", "busy", "no_answer", "unreachable"]
 Unanswered = Literal["busy", "no_answer", "declined", "unreachable"]
-"""Why nobody took a call."""
+"""The reason for which a call was not answered."""
 Needs = Literal["nothing", "a number", "numbers"]
 
 MAX_FILTERED = 100
@@ -28,11 +28,11 @@ MIN_SECONDS, MAX_SECONDS = 5, 120
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What there is to know of a service.
+    """A supplementary service as such.
 
     Args:
         needs: what it must be given before it can be switched on.
-        default: whether it is on for a line that never said anything.
+        default: True if it is on for a line that never set it.
         locked: switching it off takes the line's PIN.
     """
 
@@ -66,11 +66,11 @@ FORWARDS: tuple[ForwardKind, ...] = ("always", "busy", "no_answer", "unreachable
 DIVERSION_STATUS: Mapping[ForwardKind, int] = MappingProxyType(
     {"always": 301, "busy": 486, "no_answer": 408, "unreachable": 503}
 )
-"""The status by which a kind of forwarding is told of in Diversion and History-Info."""
+"""The SIP status for each kind of forwarding in Diversion and History-Info."""
 
 
 class ServiceError(CodedError):
-    """A service that can't be set so."""
+    """A setting that a service doesn't take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ class Setting:
     """One service of one line.
 
     Args:
-        numbers: E.164 with "+", or what the line may dial besides; empty where none is needed.
-        seconds: of forwarding without answer: how long the phones ring. None: as long as ever.
+        numbers: E.164 with "+", or another code that the line may dial; empty where none is needed.
+        seconds: of forwarding without answer: how long the phones ring. None: the usual time.
     """
 
     active: bool
@@ -88,7 +88,7 @@ class Setting:
 
 
 class Supplementary:
-    """All services of one line; an immutable mapping with names for its questions."""
+    """All services of one line; an immutable mapping, with methods for admission and calls."""
 
     __slots__ = ("_settings",)
 
@@ -102,20 +102,20 @@ class Supplementary:
         return hash(tuple(self._settings.items()))
 
     def __iter__(self) -> Iterator[tuple[str, Setting]]:
-        """What the line ever set, in the order of the table."""
+        """The services that the line ever set, in the order of the table."""
         return iter(self._settings.items())
 
     def __getitem__(self, name: str) -> Setting:
-        """A service as it stands, also one that was never set."""
+        """The setting of a service, also of one that was never set."""
         return self._settings.get(name) or Setting(KINDS[name].default)
 
     def put(self, name: str, setting: Setting | None) -> Supplementary:
-        """The same with one service changed; None forgets what was set."""
+        """A copy with one service changed; None removes the setting."""
         rest = {key: value for key, value in self._settings.items() if key != name}
         return Supplementary(rest if setting is None else rest | {name: setting})
 
     def switched(self, name: str, active: bool) -> Supplementary:
-        """With a service on or off; what it was given stays.
+        """A copy with a service on or off; its numbers stay.
 
         Raises:
             ServiceError: it was never given what it needs.
@@ -128,7 +128,7 @@ class Supplementary:
     def given(
         self, name: str, numbers: tuple[str, ...], seconds: int | None = None
     ) -> Supplementary:
-        """With a service on, and these numbers in the place of what it had.
+        """A copy with a service on, and these numbers in place of its own.
 
         Raises:
             ServiceError: it takes no number, another count of them, or other seconds.
@@ -151,25 +151,26 @@ class Supplementary:
         return KINDS[name].default if found is None else found.active
 
     def chose(self, name: str) -> bool:
-        """Whether the line has switched a service on itself, and not only by default."""
+        """True if the line has switched a service on itself, and not only by default."""
         found = self._settings.get(name)
         return found is not None and found.active
 
     # Calls to the line
 
     def forward(self, kind: ForwardKind) -> Setting | None:
-        """Where calls of this kind go on to; None: nowhere."""
+        """The forwarding of calls of this kind; None: there is none."""
         found = self._settings.get(f"forward_{kind}")
         return found if found is not None and found.active and found.numbers else None
 
     @property
     def ring_seconds(self) -> int | None:
-        """How long phones ring before calls go on; None: the line's usual time."""
+        """The ring time before calls are forwarded; None: the line's usual time."""
         found = self.forward("no_answer")
         return None if found is None else found.seconds
 
     def why_busy(self, calls: int) -> str | None:
-        """Why a line that takes part in so many calls takes no other one; None: it does."""
+        """The reason for which a line that takes part in this many calls takes no other; None: it
+        takes one."""
         if self.is_on("do_not_disturb"):
             return "the called line isn't to be disturbed"
         if calls and not self.is_on("call_waiting"):
@@ -177,7 +178,7 @@ class Supplementary:
         return None
 
     def forwards_at_once(self, busy: bool, reachable: bool) -> ForwardKind | None:
-        """By which kind a call goes on before any phone rings."""
+        """The kind of forwarding that takes a call before any phone rings."""
         if self.forward("always"):
             return "always"
         if busy:
@@ -185,15 +186,15 @@ class Supplementary:
         return "unreachable" if not reachable and self.forward("unreachable") else None
 
     def forwards_after(self, refusal: Refusal) -> ForwardKind | None:
-        """By which kind a call goes on after its phones failed."""
+        """The kind of forwarding that takes a call after its phones failed."""
         kind = failed_as(refusal)
         return kind if kind is not None and self.forward(kind) else None
 
     def screen(self, calling: str, shown: str | None) -> None:
-        """Whether the line wants to hear from this caller.
+        """Refuse a caller whom the line blocks.
 
         Args:
-            calling: who it really is; the call filter knows him also when he withholds it.
+            calling: the true number; the call filter knows it even when it is withheld.
             shown: None when withheld or unknown.
 
         Raises:
@@ -207,7 +208,7 @@ class Supplementary:
     # Calls of the line
 
     def bar(self, kind: str, premium: bool) -> None:
-        """Whether the line may call such a number; emergency calls aren't asked about.
+        """Refuse a number that the line has barred; emergency calls aren't checked.
 
         Args:
             kind: the CDR's type of the call.
@@ -226,11 +227,11 @@ class Supplementary:
 
 
 NO_SERVICES = Supplementary()
-"""Of a line that never set any."""
+"""The services of a line that never set any."""
 
 
 class Failure(Protocol):
-    """A refusal, or the end that came of it."""
+    """A refusal, or the ending made from it."""
 
     @property
     def status(self) -> int: ...
@@ -241,8 +242,8 @@ class Failure(Protocol):
 
 
 def failed_as(refusal: Failure) -> ForwardKind | None:
-    """What phones' failure means to whoever wants to reach their line; None: a person said no, or
-    it was the switch that failed."""
+    """The kind of forwarding for a failure of phones; None: a person declined, or the switch itself
+    failed."""
     if refusal.ended_by == "operator":
         return None
     if refusal.status in (486, 600):
@@ -255,8 +256,8 @@ def failed_as(refusal: Failure) -> ForwardKind | None:
 
 
 def unanswered_as(failure: Failure) -> Unanswered | None:
-    """Why nobody took a call, for who dialled it; None: it was the switch that failed, or whoever
-    called gave up."""
+    """The reason, announced to the caller, for which a call was not answered; None: the switch
+    itself failed, or the caller gave up."""
     if failure.ended_by not in ("callee", "timer"):
         return None
     if failure.status == 603:

@@ -237,6 +237,7 @@ def trunk_monitor(
         flow_to=network.trunk_flows.first,
         ping_seconds=config.trunks.ping_seconds,
         domain=config.switch.domain.encode("ascii"),
+        now=machine.loop.time,
         wall_seconds=machine.wall_seconds,
         log=machine.log,
         on_changed=on_changed,

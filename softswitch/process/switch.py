@@ -246,6 +246,7 @@ class Switch:
                 self.voicemail,
                 self._trusts,
                 SilentContacts(self.now, machine.wall_seconds),
+                self.trunk_monitor.call_answered,
             ),
             limits=limits,
             tones=rooms.tones(config),

@@ -1,4 +1,5 @@
-"""Whether a trunk is alive: what its answers to OPTIONS say, and how slowly we change our mind.
+"""The health of a trunk: what its answers to OPTIONS and to calls say, and how slowly we change our
+mind. Of OPTIONS:
 
 up --2 of the last 10 bad--> degraded --3 lost in a row--> down
 up <--5 good in a row------- degraded <--2 answered in a row-- down
@@ -21,6 +22,43 @@ WINDOW = 10
 UP_AFTER_GOOD = 5
 SLOW_SECONDS = 1.0
 """An answer that takes longer was retransmitted, or comes from an overloaded gateway."""
+
+
+BAD_ANSWERS = 3
+"""Calls in a row that a trunk answered without a usable description, until it rests."""
+REST_SECONDS = 60.0
+"""Calls go by other trunks for so long; the next call then tries it again."""
+
+
+class TrunkAnswers:
+    """The answers of one trunk to calls. A gateway may answer every OPTIONS, and yet send a 200 to
+    INVITE whose description can't be used; `now` is monotonic seconds."""
+
+    __slots__ = ("bad", "rests_until")
+
+    def __init__(self) -> None:
+        self.bad = 0
+        """Unusable answers in a row."""
+        self.rests_until = 0.0
+
+    def failed(self, now: float) -> bool:
+        """Count an unusable answer; True if the trunk begins to rest."""
+        self.bad += 1
+        rested = self.rests(now)
+        if self.bad >= BAD_ANSWERS:
+            self.rests_until = now + REST_SECONDS
+        return not rested and self.rests(now)
+
+    def rests(self, now: float) -> bool:
+        """True while calls go by other trunks."""
+        return now < self.rests_until
+
+    def end_rest(self, now: float) -> bool:
+        """True once after each rest."""
+        ended = 0.0 < self.rests_until <= now
+        if ended:
+            self.rests_until = 0.0
+        return ended
 
 
 class TrunkHealth:

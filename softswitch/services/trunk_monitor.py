@@ -10,7 +10,7 @@ from sip.flow import Flow
 from sip.standalone import Errand, StandaloneRequest
 from sip.user_agent import UserAgent
 from softswitch.control.values import Row
-from softswitch.services.trunk_health import TrunkHealth
+from softswitch.services.trunk_health import BAD_ANSWERS, REST_SECONDS, TrunkAnswers, TrunkHealth
 from softswitch.subscribers.directory import Directory, Trunk
 from softswitch.trace.log import Log
 
@@ -30,6 +30,7 @@ class TrunkMonitor:
         flow_to: how to reach a trunk; None while its name can't be resolved.
         ping_seconds: between two pings of a trunk that has no interval of its own; 0: none.
         domain: ours.
+        now: monotonic seconds.
         wall_seconds: epoch.
         on_changed: called when a trunk has come up or gone down.
     """
@@ -42,6 +43,7 @@ class TrunkMonitor:
         flow_to: Callable[[Trunk], Flow | None],
         ping_seconds: int,
         domain: bytes,
+        now: Callable[[], float],
         wall_seconds: Callable[[], float],
         log: Log,
         on_changed: Callable[[Trunk], None],
@@ -51,10 +53,13 @@ class TrunkMonitor:
         self._flow_to = flow_to
         self._ping_seconds = ping_seconds
         self._address = b"<sip:%s>" % domain
+        self._now = now
         self._wall_seconds = wall_seconds
         self._log = log
         self._on_changed = on_changed
         self._health: dict[int, TrunkHealth] = {}
+        self._answers: dict[int, TrunkAnswers] = {}
+        """Of the trunks whose last call got an unusable answer."""
         self._due: dict[int, float] = {}
         """The time of the next ping of each trunk."""
 
@@ -65,20 +70,48 @@ class TrunkMonitor:
     def is_down(self, trunk: Trunk) -> bool:
         """True if calls should avoid the trunk."""
         health = self._health.get(trunk.id)
-        return health is not None and health.state == "down"
+        return self._rests(trunk) or (health is not None and health.state == "down")
+
+    def _rests(self, trunk: Trunk) -> bool:
+        answers = self._answers.get(trunk.id)
+        return answers is not None and answers.rests(self._now())
 
     def row(self, trunk: Trunk) -> Row:
         """The health of a trunk, for people and scripts."""
         health = self._health.get(trunk.id)
         if health is None:
-            return {"health": None, "health_since": None, "round_trip_ms": None, "lost_of_10": None}
+            row: Row = dict.fromkeys(("health", "health_since", "round_trip_ms", "lost_of_10"))
+            return row | self._answers_row(trunk)
         trip = health.round_trip
-        return {
+        row = {
             "health": health.state,
             "health_since": show_stamp(round(health.since * 1000)),
             "round_trip_ms": None if trip is None else round(trip * 1000),
             "lost_of_10": health.lost,
         }
+        return row | self._answers_row(trunk)
+
+    def _answers_row(self, trunk: Trunk) -> Row:
+        answers = self._answers.get(trunk.id)
+        row: Row = {"bad_answers": 0 if answers is None else answers.bad}
+        return row | {"health": "down"} if self._rests(trunk) else row
+
+    def call_answered(self, trunk: Trunk, usable: bool) -> None:
+        """Count how a trunk answered a call: a trunk whose answers stay unusable rests, and one
+        usable answer heals it."""
+        if usable:
+            healed = self._answers.pop(trunk.id, None)
+            if healed is not None and healed.bad >= BAD_ANSWERS:
+                self._log.info("trunk answers", trunk=trunk.name, usable=True)
+                self._on_changed(trunk)
+            return
+        answers = self._answers.setdefault(trunk.id, TrunkAnswers())
+        if answers.failed(self._now()):
+            self._log.warning(
+                "trunk answers", trunk=trunk.name, usable=False, bad_in_a_row=answers.bad,
+                rests_seconds=round(REST_SECONDS),
+            )  # fmt: skip
+            self._on_changed(trunk)
 
     def tick(self, now: float) -> None:
         """Ping the trunks that are due."""
@@ -88,6 +121,7 @@ class TrunkMonitor:
             for trunk in self._directory.trunks()
             if trunk.is_active and self._interval(trunk)
         }
+        self._end_rests(now)
         for known in [*self._due]:
             if known not in asked:
                 del self._due[known]
@@ -102,6 +136,17 @@ class TrunkMonitor:
             elif due <= now:
                 self._due[trunk.id] = due + interval if due + interval > now else now + interval
                 self._ping(trunk, now)
+
+    def _end_rests(self, now: float) -> None:
+        """Let calls try the trunks again that have rested; the next unusable answer has them rest
+        at once."""
+        trunks = {trunk.id: trunk for trunk in self._directory.trunks() if self._answers}
+        for known, answers in [*self._answers.items()]:
+            trunk = trunks.get(known)
+            if trunk is None:
+                del self._answers[known]
+            elif answers.end_rest(now):
+                self._on_changed(trunk)
 
     def _interval(self, trunk: Trunk) -> int:
         return self._ping_seconds if trunk.ping_seconds is None else trunk.ping_seconds

@@ -4,6 +4,8 @@ import pytest
 from exchange import Exchange
 from phones import Behaviour, sdp
 
+from softswitch.admission.decisions import decoded
+
 FOREIGN = "+44201234567"
 NO_AUDIO = b"v=0\r\no=- 1 1 IN IP4 203.0.113.5\r\ns=-\r\nc=IN IP4 203.0.113.5\r\nt=0 0\r\n"
 BAD = {
@@ -122,3 +124,68 @@ def test_a_transfer_target_whose_answer_cant_be_used_leaves_the_call_as_it_was(e
     assert b.told[-1][1] == 502 and len(a.talking) == len(b.talking) == 1
     a.hang_up(session)
     nothing_left(exchange)
+
+
+def three_bad_calls(exchange):
+    """A first trunk that answers OPTIONS well and calls badly, and a second one."""
+    (a,) = phones(exchange, 1)
+    first = exchange.trunk("first", "203.0.113.5", priority=1)
+    second = exchange.trunk("second", "203.0.113.6", priority=2)
+    good_description = first._description
+    answers_with(first, BAD["garbage"])
+    for _ in range(3):
+        call_by_second(exchange, a)
+    return a, first, second, good_description
+
+
+def call_by_second(exchange, a):
+    session = a.call(FOREIGN)
+    exchange.run(5.0)
+    assert a.status == 200
+    a.hang_up(session)
+    exchange.run(1.0)
+
+
+def tried(exchange):
+    """The trunks that each call tried, with the statuses."""
+    return [decoded(cdr.decisions).tried for cdr in exchange.store.cdrs()]
+
+
+def test_a_trunk_that_keeps_answering_badly_is_passed_over(exchange):
+    a, *_ = three_bad_calls(exchange)
+    row = exchange.switch.trunk_monitor.row(next(exchange.directory.trunks()))
+    assert (row["health"], row["bad_answers"]) == ("down", 3)
+    assert ("trunk answers", "first") in [
+        (event, more.get("trunk")) for event, more in exchange.log.warnings
+    ]
+    call_by_second(exchange, a)
+    assert tried(exchange) == [*[[("first", 502), ("second", 200)]] * 3, [("second", 200)]]
+
+
+def test_a_trunk_that_rested_for_a_minute_is_tried_again_and_a_good_call_heals_it(exchange):
+    a, first, _, good_description = three_bad_calls(exchange)
+    exchange.run(60.0)
+    call_by_second(exchange, a)  # still bad: it rests again at once
+    call_by_second(exchange, a)
+    assert tried(exchange)[3:] == [[("first", 502), ("second", 200)], [("second", 200)]]
+    first._description = good_description
+    exchange.run(60.0)
+    call_by_second(exchange, a)
+    assert tried(exchange)[5] == [("first", 200)]
+    row = exchange.switch.trunk_monitor.row(next(exchange.directory.trunks()))
+    assert (row["health"], row["bad_answers"]) == (None, 0)
+
+
+def test_a_good_answer_between_bad_ones_keeps_a_trunk_in_service(exchange):
+    (a,) = phones(exchange, 1)
+    first = exchange.trunk("first", "203.0.113.5", priority=1)
+    exchange.trunk("second", "203.0.113.6", priority=2)
+    good_description = first._description
+    for bad in (True, True, False, True, True):
+        if bad:
+            answers_with(first, BAD["no audio"])
+        else:
+            first._description = good_description
+        call_by_second(exchange, a)
+    row = exchange.switch.trunk_monitor.row(next(exchange.directory.trunks()))
+    assert (row["health"], row["bad_answers"]) == (None, 2)

@@ -58,9 +58,18 @@ class Dialer:
         voicemail: knows the seconds after which a line's mailbox answers.
         trusts: True if requests of a line's or trunk's call may come from a flow.
         silent_contacts: the phones that are passed over.
+        on_trunk_answer: told of each 2xx of a trunk, and if its description can be used.
     """
 
-    __slots__ = ("_domain", "_flows", "_limits", "_silent_contacts", "_voicemail", "trusts")
+    __slots__ = (
+        "_domain",
+        "_flows",
+        "_limits",
+        "_on_trunk_answer",
+        "_silent_contacts",
+        "_voicemail",
+        "trusts",
+    )
 
     def __init__(
         self,
@@ -70,7 +79,9 @@ class Dialer:
         voicemail: VoicemailDesk,
         trusts: Callable[[Line | Trunk, Flow], bool],
         silent_contacts: SilentContacts,
+        on_trunk_answer: Callable[[Trunk, bool], None],
     ) -> None:
+        self._on_trunk_answer = on_trunk_answer
         self._silent_contacts = silent_contacts
         self._domain = domain
         self._limits = limits
@@ -182,6 +193,7 @@ class Dialer:
                         self._limits.no_answer_seconds,
                         self._limits.trunk_failover_seconds,
                         trunk,
+                        on_answer=partial(self._on_trunk_answer, trunk),
                     )
                 )
         if not attempts:

@@ -110,6 +110,7 @@ class Attempt:
         reach: the targets to which the call goes when this attempt is over, and the number that
             has them.
         terms: one for each invitation; empty where no branch has terms of its own.
+        on_answer: told of a trunk's 2xx, and if its description can be used.
     """
 
     invitations: tuple[Invitation, ...]
@@ -121,6 +122,7 @@ class Attempt:
     forward: ForwardKind | None = None
     reach: tuple[Reach, str] | None = None
     terms: tuple[BranchTerms, ...] = ()
+    on_answer: Callable[[bool], None] | None = None
 
 
 Offer = Callable[["Line | Trunk | None", Flow], "tuple[bytes, LegSecurity]"]
@@ -240,6 +242,8 @@ class Branches:
 
     def won(self, winner: Session, now: float) -> None:
         """Cancel all legs but the winner, which may be another attempt's, and tell them why."""
+        if winner in self._ringing and self.attempt.on_answer is not None:
+            self.attempt.on_answer(True)
         self._cancel([s for s in self._ringing if s is not winner], COMPLETED_ELSEWHERE, now)
         self._ringing.clear()
 
@@ -254,6 +258,8 @@ class Branches:
         self._failures.append((status, response))
         if status == 408 and response is None:
             self._note_silent(session)
+        if status == UNUSABLE_ANSWER and response is None and self.attempt.on_answer is not None:
+            self.attempt.on_answer(False)
         if status >= 600:  # RFC 3261 section 16.7: no branch may take it
             self.cancel(now)
         return not self._ringing

@@ -2,7 +2,7 @@
 
 import pytest
 
-from softswitch.services.trunk_health import SLOW_SECONDS, TrunkHealth
+from softswitch.services.trunk_health import SLOW_SECONDS, TrunkAnswers, TrunkHealth
 
 
 def after(pings: str) -> TrunkHealth:
@@ -59,3 +59,11 @@ def test_figures():
     health = after(".x")
     assert (health.round_trip, health.lost) == (None, 1)
     assert after("x.").round_trip == 0.02
+
+
+def test_three_unusable_answers_in_a_row_give_a_trunk_a_minutes_rest():
+    answers = TrunkAnswers()
+    assert [answers.failed(at) for at in (1.0, 2.0, 3.0)] == [False, False, True]
+    assert [answers.rests(at) for at in (3.0, 62.9, 63.0)] == [True, True, False]
+    assert [answers.end_rest(at) for at in (62.9, 63.0, 64.0)] == [False, True, False]
+    assert answers.failed(70.0) and answers.rests(129.9)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from sip import grammar
 from sip.bodies import SDP_TYPE, BodyPart, description_in, parts_of
 from sip.errors import REASONS, ParseError
-from sip.fields import Field, breaks, index
+from sip.fields import Field, index
 from sip.grammar import octets, text
 from sip.headers import CSeq, NameAddr, Via, plain_name_addr, split_list
 from sip.uri import MAX_URI_BYTES, Uri
@@ -39,6 +40,7 @@ _CALL_ID = re.compile(rb"[^\s,;\x00-\x1f\x7f]+")
 _ONCE = (b"from", b"to", b"call-id", b"cseq")
 """Needed exactly once; Via may stand several times (RFC 3261 section 8.1.1)."""
 _NEEDED = frozenset(_ONCE)
+_COLON, _LINE_END = b": ", b"\r\n"
 _NO_TAGS: frozenset[bytes] = frozenset()
 _COPIED_ONCE = (
     (b"From: ", b"from"),
@@ -46,7 +48,7 @@ _COPIED_ONCE = (
     (b"Call-ID: ", b"call-id"),
     (b"CSeq: ", b"cseq"),
 )
-"""Into a response, besides Via (section 8.2.6.2); To is the second, if there is a From."""
+"""Into a response, besides Via (section 8.2.6.2)."""
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
 
 
@@ -56,53 +58,79 @@ class Message:
     built are indexed on demand."""
 
     __slots__ = (
-        "_branch",
-        "_call_id",
-        "_contacts",
-        "_cseq",
-        "_from",
-        "_from_tag",
-        "_to",
-        "_to_tag",
-        "_via",
         "body",
+        "branch",
+        "call_id",
+        "contacts",
+        "cseq",
+        "from_",
+        "from_tag",
         "raw",
         "repeated",
+        "sent_by",
+        "to",
+        "to_tag",
         "values",
+        "via",
     )
 
-    def __init__(self) -> None:
-        self.raw = b""
-        self.values: dict[bytes, bytes] | None = None
-        self.repeated: dict[bytes, list[bytes]] | None = None
-        self._via: Via | None = None
-        self._branch: str | None = None
-        self._call_id: str | None = None
-        self._cseq: CSeq | None = None
-        self._from: NameAddr | None = None
-        self._to: NameAddr | None = None
-        self._from_tag: str | None = ""
-        self._to_tag: str | None = ""
-        self._contacts: list[NameAddr] | None = None
-        self.body = b""
+    raw: bytes
+    body: bytes
+    values: dict[bytes, bytes]
+    """The first value of each field, by its long name in lower case."""
+    repeated: dict[bytes, list[bytes]] | None
+    """All values of the fields that stand several times; None if none does."""
+    via: Via
+    """The topmost Via."""
+    branch: str | None
+    """The branch of the topmost Via."""
+    sent_by: tuple[str, int | None]
+    """Host and port of the topmost Via. Reading it proves the field sound."""
+    call_id: str
+    cseq: CSeq
+    from_: NameAddr
+    to: NameAddr
+    from_tag: str | None
+    """The tag of From. Reading it proves the field sound."""
+    to_tag: str | None
+    """The tag of To. Reading it proves the field sound."""
+    contacts: list[NameAddr]
+    """Contact values; "*" gives none."""
+
+    if not TYPE_CHECKING:  # to a type checker it would make every misspelt name an attribute
+
+        def __getattr__(self, name: str) -> object:
+            """Read a value when it is first asked for. Python comes here for an empty slot only, so
+            that asking again costs no more than any attribute; properties would be calls.
+
+            Raises:
+                ParseError: 400, the field is missing or malformed.
+            """
+            read = getattr(type(self), f"_read_{name}", None)
+            if read is None:
+                raise AttributeError(name)
+            value = read(self)
+            setattr(self, name, value)
+            return value
 
     # Raw values
 
-    def _indexed(self) -> dict[bytes, bytes]:
-        values = self.values
-        if values is None:
-            head = self.raw.partition(b"\r\n\r\n")[0]
-            values, self.repeated = index(head.split(b"\r\n"))
-            self.values = values
+    def _read_values(self) -> dict[bytes, bytes]:
+        head = self.raw.partition(b"\r\n\r\n")[0]
+        values, self.repeated = index(head.split(b"\r\n"))
         return values
+
+    def _read_repeated(self) -> dict[bytes, list[bytes]] | None:
+        self.values = self._read_values()
+        return self.repeated
 
     def get(self, name: bytes) -> bytes | None:
         """The first value of a field; `name` is lower case and long."""
-        return (self.values or self._indexed()).get(name)
+        return self.values.get(name)
 
     def get_all(self, name: bytes) -> list[bytes]:
         """A value for each line of a field, in order."""
-        value = (self.values or self._indexed()).get(name)
+        value = self.values.get(name)
         if value is None:
             return []
         if self.repeated is not None and name in self.repeated:
@@ -111,13 +139,18 @@ class Message:
 
     def get_list(self, name: bytes) -> list[bytes]:
         """Elements of a comma-separated field, over all its lines; empty ones are left out."""
-        return [element for value in self.get_all(name) for element in split_list(value)]
+        value = self.values.get(name)
+        if value is None:
+            return []
+        if self.repeated is None or name not in self.repeated:
+            return split_list(value)
+        return [element for value in self.repeated[name] for element in split_list(value)]
 
     def option_tags(self, name: bytes) -> frozenset[bytes]:
         """Option tags of Require, Supported and the like, or the methods of Allow; lower case."""
-        if name not in self._indexed():
+        if name not in self.values:
             return _NO_TAGS
-        return frozenset(tag.lower() for tag in self.get_list(name))
+        return frozenset(map(bytes.lower, self.get_list(name)))
 
     @property
     def fields(self) -> list[Field]:
@@ -135,88 +168,62 @@ class Message:
     # Values that the stack reads
 
     def _needed(self, name: bytes) -> bytes:
-        value = (self.values or self._indexed()).get(name)
+        value = self.values.get(name)
         if value is None:
             raise ParseError(f"Missing {name.decode()}")
         return value
 
-    @property
-    def call_id(self) -> str:
-        """The Call-ID. Raises ParseError, 400."""
-        if self._call_id is None:
-            value = self._needed(b"call-id")
-            if _CALL_ID.fullmatch(value) is None:
-                raise ParseError("Malformed Call-ID")
-            self._call_id = text(value)
-        return self._call_id
+    def _read_call_id(self) -> str:
+        value = self._needed(b"call-id")
+        if _CALL_ID.fullmatch(value) is None:
+            raise ParseError("Malformed Call-ID")
+        return text(value)
 
-    @property
-    def cseq(self) -> CSeq:
-        """The CSeq. Raises ParseError, 400."""
-        if self._cseq is None:
-            value = self._needed(b"cseq")
-            plain = _PLAIN_CSEQ.fullmatch(value)
-            if plain is not None:
-                self._cseq = CSeq(int(plain[1]), plain[2].decode("ascii"))
-            else:
-                self._cseq = CSeq.parse(value)
-        return self._cseq
+    def _read_cseq(self) -> CSeq:
+        value = self._needed(b"cseq")
+        plain = _PLAIN_CSEQ.fullmatch(value)
+        if plain is None:
+            return CSeq.parse(value)
+        return CSeq(int(plain[1]), plain[2].decode("ascii"))
 
-    @property
-    def from_(self) -> NameAddr:
-        """The From field. Raises ParseError, 400."""
-        if self._from is None:
-            self._from = NameAddr.parse(self._needed(b"from"))
-        return self._from
+    def _read_from_(self) -> NameAddr:
+        return NameAddr.parse(self._needed(b"from"))
 
-    @property
-    def to(self) -> NameAddr:
-        """The To field. Raises ParseError, 400."""
-        if self._to is None:
-            self._to = NameAddr.parse(self._needed(b"to"))
-        return self._to
+    def _read_to(self) -> NameAddr:
+        return NameAddr.parse(self._needed(b"to"))
 
-    @property
-    def from_tag(self) -> str | None:
-        """The tag of From. Reading it proves the field sound."""
-        if self._from_tag == "":
-            plain = plain_name_addr(self._needed(b"from"))
-            self._from_tag = self.from_.tag if plain is None else _text_of(plain[6])
-        return self._from_tag
+    def _read_from_tag(self) -> str | None:
+        plain = plain_name_addr(self._needed(b"from"))
+        return self.from_.tag if plain is None else _text_of(plain[6])
 
-    @property
-    def to_tag(self) -> str | None:
-        """The tag of To. Reading it proves the field sound."""
-        if self._to_tag == "":
-            plain = plain_name_addr(self._needed(b"to"))
-            self._to_tag = self.to.tag if plain is None else _text_of(plain[6])
-        return self._to_tag
+    def _read_to_tag(self) -> str | None:
+        plain = plain_name_addr(self._needed(b"to"))
+        return self.to.tag if plain is None else _text_of(plain[6])
 
-    @property
-    def via(self) -> Via:
-        """The topmost Via."""
-        if self._via is None:
-            self._via = Via.parse(self._top_via())
-        return self._via
-
-    def _top_via(self) -> bytes:
+    def _read_via(self) -> Via:
         elements = split_list(self._needed(b"via"))
         if not elements:
             raise ParseError("Malformed Via")
-        return elements[0]
+        return Via.parse(elements[0])
 
-    @property
-    def branch(self) -> str | None:
-        """The branch of the topmost Via."""
-        if self._branch is None:
-            plain = _PLAIN_VIA_BRANCH.fullmatch(self._needed(b"via"))
-            self._branch = plain[1].decode("ascii") if plain else self.via.branch
-        return self._branch
+    def _read_branch(self) -> str | None:
+        plain = _PLAIN_VIA_BRANCH.fullmatch(self._needed(b"via"))
+        return plain[1].decode("ascii") if plain else self.via.branch
 
-    @property
-    def sent_by(self) -> tuple[str, int | None]:
-        """Host and port of the topmost Via. Reading it proves the field sound."""
-        return self.via.host, self.via.port
+    def _read_sent_by(self) -> tuple[str, int | None]:
+        plain = _PLAIN_VIA.fullmatch(self._needed(b"via"))
+        return (self.via.host, self.via.port) if plain is None else self._read_hop(plain)
+
+    def _read_hop(self, plain: re.Match[bytes]) -> tuple[str, int | None]:
+        """Sent-by, and on the way the branch."""
+        self.branch = plain[5].decode("ascii")
+        return plain[2].decode("ascii").lower(), None if plain[3] is None else int(plain[3])
+
+    def _read_contacts(self) -> list[NameAddr]:
+        elements = self.get_list(b"contact")
+        if len(elements) > MAX_CONTACTS:
+            raise ParseError("Too many contacts")
+        return [] if elements == [b"*"] else NameAddr.parse_list(elements)
 
     @property
     def contact_star(self) -> bool:
@@ -234,16 +241,6 @@ class Message:
         if plain is None or (self.repeated is not None and b"contact" in self.repeated):
             return None
         return plain[1]
-
-    @property
-    def contacts(self) -> list[NameAddr]:
-        """Contact values; "*" gives none."""
-        if self._contacts is None:
-            elements = self.get_list(b"contact")
-            if len(elements) > MAX_CONTACTS:
-                raise ParseError("Too many contacts")
-            self._contacts = [] if elements == [b"*"] else NameAddr.parse_list(elements)
-        return self._contacts
 
     def _number(self, name: bytes, limit: int = 2**32 - 1) -> int | None:
         value = self.get(name)
@@ -296,7 +293,7 @@ class Message:
         Raises:
             ParseError: 400, 505, 416.
         """
-        values, repeated = self._indexed(), self.repeated
+        values, repeated = self.values, self.repeated
         if not values.keys() >= _NEEDED:
             missing = next(name for name in _ONCE if name not in values)
             raise ParseError(f"Missing {missing.decode()}")
@@ -304,9 +301,25 @@ class Message:
             for name in (*_ONCE, *_AT_MOST_ONCE):
                 if name in repeated:
                     raise ParseError(f"Duplicate {name.decode()}")
+        self._read_plainly(values)
         if self.cseq.number >= 2**31:
             raise ParseError("CSeq out of range")
         _ = (self.call_id, self.from_tag, self.to_tag, self.branch)
+
+    def _read_plainly(self, values: dict[bytes, bytes]) -> None:
+        """Fill the slots of what is needed from plain forms, without a call for each; the slots of
+        other forms stay empty, and the full grammar fills them when they are read."""
+        plain = _PLAIN_CSEQ.fullmatch(values[b"cseq"])
+        if plain is not None:
+            self.cseq = CSeq(int(plain[1]), plain[2].decode("ascii"))
+        plain = plain_name_addr(values[b"from"])
+        if plain is not None:
+            tag = plain[6]
+            self.from_tag = None if tag is None else tag.decode("ascii")
+        plain = plain_name_addr(values[b"to"])
+        if plain is not None:
+            tag = plain[6]
+            self.to_tag = None if tag is None else tag.decode("ascii")
 
     # The wire
 
@@ -316,16 +329,14 @@ class Message:
     def _join(self, lines: list[bytes], fields: Iterable[Field], body: bytes) -> None:
         """Write the message from its first lines and further fields; nothing in it may begin a
         line of its own."""
-        lines += [name + b": " + value for name, value in fields]
+        lines.extend(map(_COLON.join, fields))
         lines.append(b"Content-Length: %d" % len(body))
-        if breaks(lines):
+        head = _LINE_END.join(lines)
+        ends = len(lines) - 1
+        if head.count(b"\n") != ends or head.count(b"\r") != ends:
             raise ValueError("a header field can't hold CR or LF")
         self.body = body
-        self.raw = b"%s\r\n\r\n%s" % (b"\r\n".join(lines), body)
-
-
-def _reason(status: int, reason: str | None) -> str:
-    return REASONS.get(status, "") if reason is None else reason
+        self.raw = b"%s\r\n\r\n%s" % (head, body)
 
 
 def _text_of(group: bytes | None) -> str | None:
@@ -335,21 +346,20 @@ def _text_of(group: bytes | None) -> str | None:
 class Request(Message):
     """A request; `raw_uri` is the Request-URI as it stands on the wire."""
 
-    __slots__ = ("_sent_by", "_uri", "method", "raw_uri")
+    __slots__ = ("_copied", "method", "raw_uri", "uri")
+
+    uri: Uri
+    """The Request-URI. Reading it raises ParseError, 400 or 414."""
 
     def __init__(self, method: str, raw_uri: bytes) -> None:
-        super().__init__()
         self.method = method
         self.raw_uri = raw_uri
-        self._uri: Uri | None = None
-        self._sent_by: tuple[str, int | None] | None = None
+        self._copied: tuple[list[bytes], int | None] | None = None
+        """The lines that every response begins with after its status (section 8.2.6.2), and the
+        place of the To that needs a tag; None until the first response."""
 
-    @property
-    def uri(self) -> Uri:
-        """The Request-URI. Raises ParseError, 400 or 414."""
-        if self._uri is None:
-            self._uri = Uri.parse(self.raw_uri)
-        return self._uri
+    def _read_uri(self) -> Uri:
+        return Uri.parse(self.raw_uri)
 
     @classmethod
     def build(cls, method: str, uri: bytes, fields: Sequence[Field], body: bytes = b"") -> Request:
@@ -363,7 +373,7 @@ class Request(Message):
         if fields and fields[0][0] == b"Via":
             plain = _PLAIN_VIA_BRANCH.fullmatch(fields[0][1])
             if plain is not None:  # its transaction will ask for it at once
-                request._branch = plain[1].decode("ascii")
+                request.branch = plain[1].decode("ascii")
         return request
 
     def validate(self) -> None:
@@ -391,21 +401,6 @@ class Request(Message):
         elif self.uri.scheme != "tel" and not self.uri.is_emergency:
             raise ParseError(status=416)
 
-    @property
-    def sent_by(self) -> tuple[str, int | None]:
-        """Host and port of the topmost Via. Reading it proves the field sound."""
-        found = self._sent_by
-        if found is None:
-            plain = _PLAIN_VIA.fullmatch(self._needed(b"via"))
-            found = super().sent_by if plain is None else self._read_via(plain)
-            self._sent_by = found
-        return found
-
-    def _read_via(self, plain: re.Match[bytes]) -> tuple[str, int | None]:
-        """Sent-by, and on the way the branch."""
-        self._branch = plain[5].decode("ascii")
-        return plain[2].decode("ascii").lower(), None if plain[3] is None else int(plain[3])
-
     def stamp_source(self, host: str, port: int) -> None:
         """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581)."""
         value = self._needed(b"via")
@@ -413,11 +408,11 @@ class Request(Message):
         if plain is None or ":" in host:
             self._stamp_any(host, port)
             return
-        self._sent_by = self._read_via(plain)
+        self.sent_by = self._read_hop(plain)
         stamp = b";received=" + octets(host)
         if plain[4] or plain[6]:
             value = value.replace(b";rport", b";rport=%d" % port) + stamp
-        elif self._sent_by[0] != host:
+        elif self.sent_by[0] != host:
             value += stamp
         self._replace_via(value)
 
@@ -435,9 +430,10 @@ class Request(Message):
 
     def _replace_via(self, value: bytes) -> None:
         """Put another in the place of the topmost Via's line."""
-        self._indexed()[b"via"] = value
+        self.values[b"via"] = value
         if self.repeated is not None and b"via" in self.repeated:
             self.repeated[b"via"][0] = value
+        self._copied = None
 
     def send_by(self, via: bytes) -> None:
         """Give a request of ours another topmost Via, with the same branch: it goes by another
@@ -445,7 +441,7 @@ class Request(Message):
         old = self._needed(b"via")
         self.raw = self.raw.replace(b"\r\nVia: " + old, b"\r\nVia: " + via, 1)
         self._replace_via(via)
-        self._via = None
+        self.via = self._read_via()
 
     def respond(
         self,
@@ -461,21 +457,35 @@ class Request(Message):
         Raises:
             ValueError: a field or the reason holds CR or LF.
         """
-        values = self._indexed()
-        lines = [b"SIP/2.0 %d %s" % (status, octets(_reason(status, reason)))]
-        lines += [b"Via: " + value for value in self.get_all(b"via")]
-        if 100 < status < 300:
-            lines += [b"Record-Route: " + value for value in self.get_all(b"record-route")]
-        copied = [start + values[key] for start, key in _COPIED_ONCE if key in values]
-        if to_tag is not None and b"to" in values and self._untagged(values[b"to"]):
-            place = 1 if b"from" in values else 0
-            copied[place] += b";tag=" + to_tag.encode("ascii")
+        if reason is None:
+            reason = REASONS.get(status, "")
+        lines = [b"SIP/2.0 %d %s" % (status, reason.encode("utf-8", "surrogateescape"))]
+        copied, tag_place = self._copied or self._copy()
         lines += copied
+        if to_tag is not None and tag_place is not None:
+            lines[tag_place + 1] += b";tag=" + to_tag.encode("ascii")
+        values = self.values
+        if b"record-route" in values and 100 < status < 300:
+            routes = [b"Record-Route: " + value for value in self.get_all(b"record-route")]
+            place = 1 + len(self.get_all(b"via"))
+            lines[place:place] = routes
         if status == 100 and b"timestamp" in values:
             lines.append(b"Timestamp: " + values[b"timestamp"])
-        response = Response(status, _reason(status, reason))
+        response = Response(status, reason)
         response._join(lines, fields, body)
         return response
+
+    def _copy(self) -> tuple[list[bytes], int | None]:
+        values = self.values
+        lines = [b"Via: " + value for value in self.get_all(b"via")]
+        tag_place = None
+        for start, name in _COPIED_ONCE:
+            if name in values:
+                if name == b"to" and self._untagged(values[name]):
+                    tag_place = len(lines)
+                lines.append(start + values[name])
+        self._copied = (lines, tag_place)
+        return self._copied
 
     def _untagged(self, to: bytes) -> bool:
         try:
@@ -499,7 +509,6 @@ class Response(Message):
     __slots__ = ("reason", "status")
 
     def __init__(self, status: int, reason: str) -> None:
-        super().__init__()
         self.status = status
         self.reason = reason
 

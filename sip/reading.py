@@ -47,6 +47,7 @@ def parse_message(data: bytes) -> Request | Response:
     lines = head.split(b"\r\n")
     message, fault = _parse_start(lines[0])
     message.raw = data
+    values: dict[bytes, bytes] | None = None
     try:
         if fault is not None:
             raise fault
@@ -55,6 +56,7 @@ def parse_message(data: bytes) -> Request | Response:
         if len(lines) > MAX_HEADERS:
             raise ParseError("Too many header fields")
         values = index_plain(head, len(lines) - 1) if len(head) <= MAX_VALUE_BYTES else None
+        message.repeated = None
         if values is None:
             if is_folded(head):
                 lines = unfold(lines)
@@ -64,7 +66,11 @@ def parse_message(data: bytes) -> Request | Response:
             raise ParseError("Missing end of headers")
         message.body = _body(message, data, end + 4)
     except ParseError as error:
-        if isinstance(message, Request) and _is_answerable(message, lines):
+        if values is None:
+            sound = [lines[0], *filter(is_sound, lines[1:MAX_HEADERS])]
+            message.values, message.repeated = index(sound)
+        message.body = b""
+        if isinstance(message, Request) and message.answerable:
             raise RequestError(error, message) from error
         raise
     return message
@@ -113,11 +119,3 @@ def _body(message: Message, data: bytes, start: int) -> bytes:
     if length > len(data) - start:
         raise ParseError("Body shorter than Content-Length")
     return data[start : start + length]
-
-
-def _is_answerable(request: Request, lines: list[bytes]) -> bool:
-    """True if what a response copies can still be read of a request that is malformed."""
-    if request.values is None:
-        sound = [lines[0], *filter(is_sound, lines[1:MAX_HEADERS])]
-        request.values, request.repeated = index(sound)
-    return request.answerable

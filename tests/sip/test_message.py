@@ -299,7 +299,7 @@ UNREADABLE = (
 def test_white_space_and_case_make_no_other_header(name):
     message = parse_message(raw(START, *NEEDED, name + b": 1"))
     assert message.get(b"x-account") == b"1"
-    assert [known for known in message._indexed() if b"account" in known] == [b"x-account"]
+    assert [known for known in message.values if b"account" in known] == [b"x-account"]
 
 
 @pytest.mark.parametrize("name", UNREADABLE)

@@ -59,7 +59,7 @@ class PlacedCall(Call):
         self.record.routed("service", "service")
 
     async def _refused(self, refusal: Refusal) -> Ending:
-        """There is no caller to whom anything could be offered."""
+        """Keep the refusal: there is no caller to offer completion to."""
         return Ending.refused(refusal)
 
     async def _until_answered(
@@ -110,7 +110,7 @@ class PlacedCall(Call):
         return None
 
     def _turn_away(self, end: Ending, now: float) -> None:
-        """There is no INVITE to answer; a phone that still rings is cancelled."""
+        """End the legs: there is no INVITE to answer, and a phone that still rings is cancelled."""
         if self._branches is not None:
             self._branches.cancel(now)
 
@@ -201,21 +201,21 @@ class CallbackCall(PlacedCall):
         )
 
     def progress(self, session: Session, response: Response, early: bool) -> None:
-        """The caller hears ringback already."""
+        """Do nothing: the caller hears ringback already."""
         self.payers.rang(self.context.clock.wall_ms())
         self.legs.changed()
 
     def accept_caller(self, description: bytes) -> None:
-        """The caller has answered before; what was agreed then stands."""
+        """Do nothing: the caller answered before, with the description that was agreed then."""
         self.sound.stop_playing("a")
         self.sound.hear("a", "peer")
 
 
 class ShortRing(PlacedCall):
-    """Rings the callee so shortly that a phone lists a missed call (D4).
+    """Rings the callee so briefly that its phone lists a missed call (D4).
 
     Args:
-        shown: whom the phone lists.
+        shown: the number that the phone lists.
     """
 
     def __init__(
@@ -245,7 +245,7 @@ class ShortRing(PlacedCall):
         return endings.hung_up("caller")
 
     def _no_offer(self, party: Line | Trunk | None, flow: Flow) -> tuple[bytes, LegSecurity]:
-        """No offer: there is nothing to be heard."""
+        """An empty offer: there is no sound."""
         return b"", self.context.security.of_leg(party, flow)
 
 

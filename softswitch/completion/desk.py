@@ -1,4 +1,5 @@
-"""Who returns is found, and what is due then is done: one at a time for each who is waited for.
+"""The completion desk: notes when a callee has returned, and carries out what is then due, one
+caller at a time.
 
 A callee returns when a call of its line has ended, or when a phone of it has registered: anew if
 the line was busy, or at all if it could not be reached.
@@ -55,22 +56,22 @@ class CompletionDesk:
         self._context = context
         self._calls = calls
         self._deciding: set[str] = set()
-        """Whose caller is being asked now."""
+        """Ids of requests whose caller is being asked now."""
         self._texting: set[str] = set()
-        """Of whom a text is under way."""
+        """Ids of requests for which a text is under way."""
         self._under_way: set[int] = set()
         """Callees that are rung, or talk, for a caller that waited."""
         self._returned: dict[tuple[int, Reason], int] = {}
-        """When a callee returned last; epoch milliseconds."""
+        """The last return of each callee; epoch milliseconds."""
 
     def resume(self) -> None:
-        """After a restart: the calls of before have ended with it."""
+        """Continue after a restart, which has ended all calls."""
         for callee_id in {waiting.callee_id for waiting in self.queue}:
             self._is_back(callee_id, "busy")
 
     @property
     def answers(self) -> bool:
-        """Whether a caller is answered to be asked."""
+        """True if a caller is answered in order to be asked."""
         return self._settings.offer == "answered"
 
     # What calls ask and tell
@@ -84,7 +85,7 @@ class CompletionDesk:
     def add(
         self, caller: Line, callee: Line, number: str, shown: bool, reason: Reason, state: State
     ) -> Waiting:
-        """The caller's attempt failed, just now."""
+        """Add a request: the caller's attempt failed just now."""
         context = self._context
         now = context.clock.wall_ms()
         waiting = Waiting(
@@ -102,22 +103,22 @@ class CompletionDesk:
         return waiting
 
     def ask(self, waiting: Waiting) -> None:
-        """The caller is being asked: nothing is done for it until it has decided."""
+        """Suspend a request while its caller is being asked."""
         self._deciding.add(waiting.id)
 
     async def accept(self, waiting: Waiting) -> None:
-        """The caller wants to be connected; kept on disk when this returns."""
+        """Accept the offer to connect the caller; on disk when this returns."""
         if self.queue.get(waiting) is not None:
             self.queue.put(replace(waiting, state="accepted"))
         await self.queue.written()
 
     def decided(self, waiting: Waiting) -> None:
-        """The caller has heard enough."""
+        """Resume a request: its caller has decided or hung up."""
         self._deciding.discard(waiting.id)
         self._serve(waiting.callee_id)
 
     def ended(self, call: Call, end: Ending) -> None:
-        """A call is over: its people may be free now, and may be waited for."""
+        """Note the end of a call: its lines may be free now, and others may wait for them."""
         if isinstance(call, PlacedCall):
             self._placed_over(call)
         caller, callee = call.line_of("a"), call.line_of("b")
@@ -133,14 +134,14 @@ class CompletionDesk:
                 self._is_free(line.id)
 
     def registered(self, line: Line, *, anew: bool) -> None:
-        """A phone of the line registered."""
+        """Note that a phone of the line registered."""
         self._is_back(line.id, "unreachable")
         if anew:
             self._is_back(line.id, "busy")
         self._is_free(line.id)
 
     def replied(self, line: Line, number: str, body: bytes) -> bool:
-        """Whether a text accepts an offer by text; it is no text for anybody then."""
+        """True if a text accepts an offer by text; it is then not delivered."""
         callee = self._context.admission.stages.directory.line_by_number(number)
         if callee is None or body.strip() != texts.ACCEPTS:
             return False
@@ -163,13 +164,13 @@ class CompletionDesk:
             self._serve(callee_id)
 
     def _is_free(self, caller_id: int) -> None:
-        """One who waits may be called back now, or told by text."""
+        """A line that waits may be called back now, or told by text."""
         for waiting in self.queue.of(caller_id):
             self._serve(waiting.callee_id)
 
     def _reached(self, call: Call, caller: Line, callee: Line | None) -> None:
-        """A caller that has talked with the callee waits no more. If a mailbox or forwarding took
-        the call, the caller is told by text when the callee returns (D6)."""
+        """End the requests of a caller that has talked with the callee. If a mailbox or forwarding
+        took the call, the caller is told by text when the callee returns (D6)."""
         called = call.context.admission.stages.directory.line_by_number(call.record.called)
         if called is None:
             return
@@ -189,10 +190,10 @@ class CompletionDesk:
     # What is due
 
     def _serve(self, callee_id: int, besides: str = "") -> None:
-        """Do what the callee's return makes due, in the order of the queue.
+        """Carry out what the callee's return makes due, in the order of the queue.
 
         Args:
-            besides: whom something was tried for just now.
+            besides: the id of a request that was tried just now.
         """
         if self._calls.draining:
             return
@@ -214,7 +215,7 @@ class CompletionDesk:
         if action == "forget":
             self.queue.remove(waiting)
         elif waiting.state == "accepted" and action == "connect":
-            # One who accepted by text did so after the return.
+            # A caller who accepted by text did so after the return.
             if (back or waiting.since > waiting.asked_at) and self._is_free_to_talk(callee):
                 self._connect(waiting, caller, callee)
         elif not back:
@@ -267,7 +268,7 @@ class CompletionDesk:
     def _text(
         self, waiting: Waiting, to: Line, shown: Identity, text: str, then: Waiting | None
     ) -> None:
-        """Send a text; when a phone has taken it, the caller waits on as `then`, or no more."""
+        """Send a text; when a phone has taken it, replace the request by `then`, or remove it."""
         if waiting.id in self._texting:
             return
 

@@ -1,7 +1,7 @@
-"""The announced offer to a caller whose call failed: press 1, and you will be connected (D2).
+"""The announced offer to a caller whose call failed: press 1 to be connected later (D2).
 
-It is early media, after which the call is refused as it would have been; or answered media that
-is free of charge, and before which the attempt is recorded as it ended.
+It is early media, after which the call is refused as it would have been; or answered media, which
+is free of charge and before which the failed attempt is recorded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from softswitch.subscribers.supplementary import failed_as
 
 ACCEPT_KEY = "1"
 SECONDS = 5.0
-"""How long a caller may think after the question."""
+"""The timeout for the key after the question."""
 
 
 async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | None:
@@ -62,7 +62,8 @@ async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | 
 
 
 def _wanted(desk: CompletionDesk, call: Call, refusal: Refusal) -> tuple[Line, Line, Reason] | None:
-    """Who waits for whom, and why."""
+    """The caller, the callee and the reason of a request for completion; None if completion isn't
+    offered."""
     caller = call.caller
     reason = failed_as(refusal)
     if not isinstance(caller, LineCaller) or reason not in ("busy", "unreachable"):
@@ -83,7 +84,7 @@ def _wanted(desk: CompletionDesk, call: Call, refusal: Refusal) -> tuple[Line, L
 
 
 async def _can_pay(call: Call, callee: Line) -> bool:
-    """Whether the caller could pay for the call, which was refused before that was asked."""
+    """True if the caller could pay for the call, which was refused before the stage of credit."""
     context = call.context
     route = ToLine(callee.number, callee, ())
     try:
@@ -101,7 +102,7 @@ async def _can_pay(call: Call, callee: Line) -> bool:
 
 
 def question(reason: Reason) -> str:
-    """The prompt that asks."""
+    """The prompt with the question."""
     return f"cc-offer-{reason}"
 
 

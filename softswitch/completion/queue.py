@@ -1,4 +1,4 @@
-"""Everybody who waits, by whom they wait for and by who they are; what changes is written behind.
+"""The requests for completion in memory, by callee and by caller; changes are written behind.
 
 A change is on disk before its caller is told of it.
 """
@@ -16,14 +16,14 @@ from softswitch.database.threads import Run
 from softswitch.trace.log import Log
 
 RETRY_SECONDS = 1.0
-"""How soon a database that is out of order is tried again."""
+"""The pause before a write is retried while the database is out of order."""
 
 
 class WaitingQueue:
-    """First come, first served.
+    """Requests in the order of arrival.
 
     Args:
-        run: how the store is asked, away from the event loop.
+        run: runs a function that waits for the database in a thread.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class WaitingQueue:
         self._writing: asyncio.Task[None] | None = None
 
     def restore(self, found: Iterable[Waiting]) -> None:
-        """Take over what was kept; who waits longest stands first."""
+        """Take over stored requests, the oldest first."""
         for waiting in found:
             self._index(waiting)
 
@@ -51,31 +51,31 @@ class WaitingQueue:
         return (waiting for found in list(self._for.values()) for waiting in list(found.values()))
 
     def get(self, waiting: Waiting) -> Waiting | None:
-        """As it stands now; None: it is over."""
+        """The current state of a request; None: it is over."""
         return self._for.get(waiting.callee_id, {}).get(waiting.id)
 
     def waits_for(self, callee_id: int) -> list[Waiting]:
-        """Who waits for a line, in the order of service."""
+        """The requests for a callee, in the order of service."""
         return list(self._for.get(callee_id, {}).values())
 
     def of(self, caller_id: int) -> list[Waiting]:
-        """Whom a line waits for."""
+        """The requests of a caller."""
         return list(self._of.get(caller_id, {}).values())
 
     def between(self, caller_id: int, callee_id: int) -> Waiting | None:
-        """How one line waits for another: once at most."""
+        """The request of one line for another: there is at most one."""
         mine = self._of.get(caller_id, {}).values()
         return next((waiting for waiting in mine if waiting.callee_id == callee_id), None)
 
     def takes(self, caller_id: int, callee_id: int) -> bool:
-        """Whether there is room for one more."""
+        """True if there is room for one more request."""
         if self.between(caller_id, callee_id) is not None:
             return True
         mine, theirs = self._of.get(caller_id, ()), self._for.get(callee_id, ())
         return len(mine) < MAX_OF_A_CALLER and len(theirs) < MAX_FOR_A_CALLEE
 
     def put(self, waiting: Waiting) -> None:
-        """Add somebody, or change how he waits; a new attempt of his takes the old one's place at
+        """Add or change a request. A new attempt of the same caller takes the old one's place, at
         the end."""
         before = self.between(waiting.caller_id, waiting.callee_id)
         if before is not None and before.id != waiting.id:
@@ -84,7 +84,7 @@ class WaitingQueue:
         self._changed(waiting.id, waiting)
 
     def remove(self, waiting: Waiting) -> None:
-        """The caller waits no more."""
+        """Remove a request."""
         if self.get(waiting) is None:
             return
         for index, key in ((self._for, waiting.callee_id), (self._of, waiting.caller_id)):
@@ -94,7 +94,7 @@ class WaitingQueue:
         self._changed(waiting.id, None)
 
     async def written(self) -> None:
-        """Wait until everything is on disk."""
+        """Wait until all changes are on disk."""
         while self._writing is not None:
             await asyncio.shield(self._writing)
 

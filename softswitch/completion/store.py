@@ -1,4 +1,4 @@
-"""Who waits for whom, in the database: it survives a restart (D10)."""
+"""Requests for completion in the database: they survive a restart (D10)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CompletionStore:
     """Rows of :class:`Waiting`.
 
     Args:
-        node: which of several switches on one database; None: all of them. Each completes the
+        node: this switch among several on one database; None: all of them. Each completes the
             calls that failed at it, since phones return where they were registered.
     """
 
@@ -51,7 +51,7 @@ class CompletionStore:
         self._reader = engine.execution_options(reading=True)
 
     def load(self) -> list[Waiting]:
-        """Everybody, who waits longest first."""
+        """All requests, the oldest first."""
         query = select(*(completions_table.c[name] for name in _COLUMNS)).order_by(
             completions_table.c.asked_at, completions_table.c.id
         )
@@ -61,7 +61,7 @@ class CompletionStore:
             return [Waiting(*row) for row in connection.execute(query)]
 
     def write(self, changes: dict[str, Waiting | None]) -> None:
-        """Put these in the place of what has their ids; None: nothing."""
+        """Replace requests by id; None removes one."""
         rows: list[dict[str, object]] = [
             {"node": self._node or ""} | {name: getattr(waiting, name) for name in _COLUMNS}
             for waiting in changes.values()

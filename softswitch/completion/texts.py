@@ -1,4 +1,4 @@
-"""What lines are told by text, in their languages."""
+"""Texts of call completion, in the languages of lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LAST_RESORT = "en"
 
 
 class Texts(NamedTuple):
-    """Of one language."""
+    """The texts in one language."""
 
     missed: str
     withheld: str
@@ -53,14 +53,14 @@ ACCEPTS = b"1"
 
 
 def missed(language: str | None, number: str | None, at_ms: int, zone: str) -> str:
-    """There was a call; `number` is None if it was withheld."""
+    """The text about a missed call; `number` is None if it was withheld."""
     texts = _texts(language)
     when = datetime.datetime.fromtimestamp(at_ms / 1000, ZoneInfo(zone))
     return texts.missed.format(number=number or texts.withheld, when=f"{when:%Y-%m-%d %H:%M}")
 
 
 def back(language: str | None, number: str) -> str:
-    """A line that could not be reached can be now."""
+    """The text about a line that could not be reached and now can be."""
     return _texts(language).back.format(number=number)
 
 

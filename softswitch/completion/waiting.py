@@ -1,6 +1,6 @@
-"""Requests for call completion, and what the return of the callee sets off.
+"""Requests for call completion, and the action when the callee returns.
 
-Pure: the instant is an argument. Both windows begin with the attempt that failed; of an offer by
+Pure: the time is an argument. Both windows begin with the attempt that failed; for an offer by
 text, with its acceptance.
 """
 
@@ -13,25 +13,25 @@ from softswitch.config.completion import CompletionSection
 from softswitch.subscribers.directory import Line
 
 State = Literal["declined", "accepted", "to_offer", "offered"]
-"""The announced offer was declined (or not answered yet), or accepted; one by text is still to be
-sent, or was sent."""
+"""The announced offer was declined (or not answered yet), or accepted; an offer by text is still to
+be sent, or was sent."""
 Reason = Literal["busy", "unreachable"]
 Action = Literal["connect", "ring", "tell", "offer", "wait", "forget"]
 
 MAX_OF_A_CALLER = 20
-"""People whom one line may wait for."""
+"""The limit of requests of one line."""
 MAX_FOR_A_CALLEE = 1_000
-"""Lines that may wait for one: more is an attack, or a radio station."""
+"""The limit of requests for one line: more is an attack, or a radio station."""
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """How long what is done; all but `keep_ms` by the rules D3 to D7.
+    """The time windows of the actions, by the rules D3 to D7, and of the request itself.
 
     Args:
-        connect_ms: an accepted offer leads to a connection until so long after it.
-        ring_ms: a declined one to a short ring before so long has passed; then to a text.
-        keep_ms: a request is forgotten after this.
+        connect_ms: an accepted offer leads to a connection within this time.
+        ring_ms: a declined one leads to a short ring within this time; later to a text.
+        keep_ms: a request is removed after this.
     """
 
     connect_ms: int = 7_200_000
@@ -54,10 +54,10 @@ class Waiting:
 
     Args:
         caller_id, callee_id: of lines.
-        number: what the caller called, E.164.
-        shown: whether the caller's number is shown.
-        asked_at: of the attempt; epoch milliseconds.
-        since: when its window began.
+        number: the called number, E.164.
+        shown: True if the caller's number is shown.
+        asked_at: the time of the attempt; epoch milliseconds.
+        since: the beginning of its window.
     """
 
     id: str
@@ -71,7 +71,7 @@ class Waiting:
     since: int
 
     def action(self, now: int, windows: Windows) -> Action:
-        """What the callee's return at `now` sets off."""
+        """The action when the callee returns at `now`."""
         age = now - self.since
         if now - self.asked_at > windows.keep_ms:
             return "forget"
@@ -87,8 +87,8 @@ class Waiting:
 
 
 def why_not(caller: Line, callee: Line, reason: Reason, *, by_text: bool = False) -> str | None:
-    """Why a call isn't completed (D9); None: it may be. Asked when it is offered, and again when it
-    is to be connected.
+    """The reason for which a call isn't completed (D9); None if it may be. Checked when it is
+    offered, and again before it is connected.
 
     Args:
         by_text: the callee's mailbox or forwarding took the call, so its forwarding is no reason.
@@ -115,6 +115,6 @@ def why_not(caller: Line, callee: Line, reason: Reason, *, by_text: bool = False
 
 
 def caller_is_welcome(caller: Line, callee: Line) -> bool:
-    """Whether the callee takes calls that show as much as this caller's do."""
+    """True if the callee takes calls from a caller with this presentation of the number."""
     anonymous = caller.services.is_on("withhold_number")
     return not (anonymous and callee.services.is_on("reject_anonymous"))

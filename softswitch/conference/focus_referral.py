@@ -86,7 +86,7 @@ def asked_outside(context: CallContext, received: Received, caller: Caller, now:
 
 
 def _refer_to(request: Request) -> ReferTo:
-    """Raises ParseError: 400, malformed, or neither INVITE nor BYE."""
+    """The target of a REFER. Raises ParseError: 400, malformed, or neither INVITE nor BYE."""
     refer_to = ReferTo.parse(request)
     if refer_to.method not in METHODS or refer_to.replaces is not None:
         raise ParseError("A conference is referred to by INVITE and BYE alone")
@@ -123,11 +123,11 @@ def _remove(context: CallContext, conference: Conference, digits: str) -> int:
 
 
 class InvitedCall(Call):
-    """A call of a line to a party that then is in its conference.
+    """A call of a line to a party that then joins its conference.
 
     Args:
-        line: who pays.
-        tell: hears how it goes.
+        line: pays for the call.
+        tell: called with the progress of the call.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class InvitedCall(Call):
         self._tell(response.status)
 
     async def _refused(self, refusal: Refusal) -> Ending:
-        """There is no caller to whom anything could be offered."""
+        """Keep the refusal: there is no caller to offer completion to."""
         return Ending.refused(refusal)
 
     async def _close(self, end: Ending) -> None:
@@ -180,11 +180,11 @@ class InvitedCall(Call):
         await super()._close(end)
 
     def _turn_away(self, end: Ending, now: float) -> None:
-        """There is no caller's INVITE to answer."""
+        """Do nothing: there is no caller's INVITE to answer."""
 
 
 def _request(context: CallContext, line: Line, digits: str) -> Request:
-    """The INVITE that the owner would have sent."""
+    """The INVITE that the owner would have sent for this number."""
     uri = b"sip:%s@%s" % (digits.encode("utf-8", "replace"), context.signalling.domain)
     own = b"<sip:%s@%s>" % (line.number.encode("ascii"), context.signalling.domain)
     fields = [

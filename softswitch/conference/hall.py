@@ -1,7 +1,7 @@
-"""Conferences that go on now: who is in them, who owns them, and how they end.
+"""Live conferences: their members, their owners, and their end.
 
-Everybody is a leg of an ordinary call, whose sound the mixer's room has. Nothing of a conference is
-kept: it lasts while it has a member.
+Each member is a leg of an ordinary call, whose sound goes through a room of the mixer. Nothing of a
+conference is stored: it lasts while it has a member.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Key = tuple[str, str]
 
 
 class Full(Exception):
-    """There is no place left (A8)."""
+    """The conference has as many members as it may (A8)."""
 
 
 class Member:
@@ -75,7 +75,7 @@ class Member:
 
 
 class Conference:
-    """The members who hear each other.
+    """A conference: members who hear each other.
 
     Args:
         number: of the mixer's room.
@@ -104,11 +104,11 @@ class Hall:
     """All conferences of the switch.
 
     Args:
-        guard: tries PINs.
-        run: how the store is asked.
-        on_sale: whether the service can be bought.
+        guard: checks PINs.
+        run: runs a function that waits for the database in a thread.
+        on_sale: True if the service can be bought.
         wall_ms: epoch milliseconds.
-        on_changed: called when a member came or left, or was muted.
+        on_changed: called when a member joined or left, or was muted.
     """
 
     def __init__(
@@ -190,14 +190,14 @@ class Hall:
     # Coming and going
 
     def join(self, key: Key, line: Line, legs: Legs, side: Side, *, owner: bool) -> Member:
-        """Take a place. The call's sound may still have to come to where the conference is
+        """Add a member. Its sound may still have to be moved to the worker of the conference
         (:mod:`softswitch.call.media.worker_move`).
 
         Args:
-            line: the owner's, if the conference begins with this.
+            line: the owner's, if this begins the conference.
 
         Raises:
-            Full: there is none.
+            Full: no place is left.
         """
         conference = self._conferences.get(key)
         if conference is None:
@@ -211,16 +211,16 @@ class Hall:
         return member
 
     def expect(self, conference: Conference, legs: Legs) -> None:
-        """Keep a place for a party that is being invited.
+        """Reserve a place for a party that is being invited.
 
         Raises:
-            Full: there is none.
+            Full: no place is left.
         """
         self._check_places(conference, legs)
         conference.coming.append(legs)
 
     def forget(self, conference: Conference, legs: Legs) -> None:
-        """The invited party has come, or will not."""
+        """Free the place reserved for a party, which has joined or failed."""
         if legs in conference.coming:
             conference.coming.remove(legs)
 
@@ -230,12 +230,12 @@ class Hall:
             raise Full
 
     def mute(self, member: Member, muted: bool) -> None:
-        """Mute a member, or lift that again."""
+        """Mute a member, or unmute it."""
         member.mute(muted)
         self._on_changed(member.conference)
 
     def leave(self, member: Member) -> None:
-        """Give the place back; the last one takes the conference along."""
+        """Remove a member; the conference ends with its last one."""
         conference = member.conference
         if member not in conference.members:
             return
@@ -247,7 +247,7 @@ class Hall:
         self._on_changed(conference)
 
     def end(self, conference: Conference) -> None:
-        """It is over for all; who comes now begins another one."""
+        """End a conference for all members; a later caller begins another one."""
         for member in conference.members:
             member.over.set()
         for legs in conference.coming:

@@ -32,7 +32,7 @@ rooms_table = Table(
 
 @dataclass(frozen=True, slots=True)
 class DialInRoom:
-    """A room that is there whether anybody is in it or not.
+    """A dial-in room, which exists whether it has members or not.
 
     Args:
         number: digits that are typed after the code.
@@ -46,7 +46,7 @@ class DialInRoom:
 
 
 def forget_rooms(connection: Connection, line_id: int) -> None:
-    """Those of a line that is removed."""
+    """Delete the rooms of a line that is removed."""
     mine = rooms_table.c.line_id == line_id
     for number in connection.execute(select(rooms_table.c.number).where(mine)).scalars().all():
         forget_tries(connection, Secret("room", number))
@@ -54,13 +54,13 @@ def forget_rooms(connection: Connection, line_id: int) -> None:
 
 
 class RoomStore:
-    """Errors of the database come through as SQLAlchemy raises them."""
+    """The dial-in rooms in the database. Errors come through as SQLAlchemy raises them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def add(self, room: DialInRoom) -> None:
-        """Raises IntegrityError: there is one of that number."""
+        """Add a room. Raises IntegrityError: another room has its number."""
         values = {"number": room.number, "line_id": room.line_id, "pin": room.pin}
         with self._engine.begin() as connection:
             connection.execute(insert(rooms_table).values(values))

@@ -1,4 +1,4 @@
-"""The one on whose behalf an operation runs."""
+"""The actor: the identity on whose behalf an operation runs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Actor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.via in (COMMAND_LINE, SWITCH)
 
     def fault(self) -> str | None:
-        """Why no request may be made as this actor; None: it may."""
+        """The reason for which no request may be made as this actor; None: it may."""
         if not 0 < len(self.user) <= 64 or not self.user.isprintable():
             return "a user's name has 1 to 64 printable characters"
         if self.is_subscriber and self.account is None:

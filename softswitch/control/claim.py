@@ -40,7 +40,8 @@ class DatabaseClaim:
         self._connection: Connection | None = None
 
     def take(self) -> None:
-        """Raises AlreadyRunning: another switch has it; StoreError: the lock can't be had."""
+        """Claim the database. Raises AlreadyRunning: another switch has it; StoreError: the lock
+        can't be had."""
         holder = self._lock_server() if self._file is None else self._lock_file(self._file)
         if holder is not None:
             named = f" as node {self._node!r}" if self._node else ""
@@ -76,7 +77,7 @@ class DatabaseClaim:
         return "elsewhere"
 
     def release(self) -> None:
-        """Let another switch have it."""
+        """Release the claim."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -94,8 +95,8 @@ def lock_key(node: str) -> int:
 
 
 def is_claimed(engine: Engine, node: str) -> bool:
-    """True if a switch serves as this node; on a server's database only. Looks, and takes nothing,
-    so that it never stands in the way of one that starts just now."""
+    """True if a switch serves as this node; on a server's database only. Takes no lock, so that it
+    never delays a switch that is starting."""
     key = lock_key(node)
     halves = {"high": key >> 32, "low": key & 0xFFFF_FFFF}
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""The control socket, the command line's side. It loads fast: every command begins here."""
+"""The control socket, the command line's side. It loads fast, since every command begins here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from softswitch.control.protocol import Done, Perform, Refused, line_of, read_an
 from softswitch.control.values import Value
 
 MAX_SOCKET_PATH = 100
-"""sockaddr_un holds 108 octets; longer paths go round by a descriptor of the folder."""
+"""sockaddr_un holds 108 octets; longer paths are opened through a descriptor of their folder."""
 
 
 class NotRunning(Exception):
@@ -25,7 +25,7 @@ class NotRunning(Exception):
 
 
 class Unreachable(NotRunning):
-    """There is a switch, but it doesn't answer or may not be asked."""
+    """There is a switch, but it doesn't answer or access is denied."""
 
 
 def call(
@@ -40,7 +40,7 @@ def call(
 
     Args:
         actor: on whose behalf; None: the user of this process.
-        key: the caller's, by which the switch knows a repetition of the same change.
+        key: the idempotency key of the caller.
 
     Raises NotRunning or Unreachable, or OperationError with the switch's own message."""
     request = line_of(Perform(operation, dict(arguments), actor, key))

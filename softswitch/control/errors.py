@@ -1,4 +1,4 @@
-"""How an operation refuses."""
+"""Errors of operations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from softswitch.errors.coded import CodedError, Given
 
 
 def one_of(what: str, known: Sequence[str], value: str | None) -> str | None:
-    """A value that can be one of these; None: none was given. Raises OperationError."""
+    """A value out of a list; None: none was given. Raises OperationError."""
     if value is not None and value not in known:
         raise OperationError("not_one_of", field=what, choices=tuple(known), value=value)
     return value
@@ -28,7 +28,7 @@ class OperationError(CodedError):
     Args:
         code: of the catalogue.
         lines: one line for each fault of a file that has several.
-        facts: what the catalogue's sentence names.
+        facts: the values that the catalogue's sentence names.
     """
 
     def __init__(self, code: str, lines: Sequence[str] = (), /, **facts: Given) -> None:
@@ -37,5 +37,5 @@ class OperationError(CodedError):
 
     @classmethod
     def of(cls, error: CodedError) -> OperationError:
-        """A refusal by the code beneath, as the operation's own."""
+        """The error of an operation for a refusal of the code beneath it."""
         return cls(error.code, (), **error.facts)

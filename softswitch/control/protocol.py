@@ -26,13 +26,13 @@ class Perform(msgspec.Struct, forbid_unknown_fields=True, tag_field="request", t
     on_behalf_of: Actor | None = msgspec.field(name="as", default=None)
     """None: the process at the other end, by its user id."""
     key: str | None = None
-    """The caller's name for this request: a change that is asked for again with it isn't made
-    again (see `repeats`). None: each request is a new one."""
+    """The idempotency key: a change that is requested again with it isn't made again (see
+    `repeats`). None: each request is a new one."""
 
 
 class Watch(msgspec.Struct, forbid_unknown_fields=True, tag_field="request", tag="watch"):
-    """A request to be told what happens, until the connection is closed: lines of events follow
-    (see `watch`), and no further request is read."""
+    """A request to watch: events follow as lines (see `watch`) until the connection is closed, and
+    no further request is read."""
 
     topics: list[Topic]
     on_behalf_of: Actor | None = msgspec.field(name="as", default=None)
@@ -85,7 +85,7 @@ def read_answer(line: bytes) -> Answer:
 
 
 def line_of(message: Request | Answer) -> bytes:
-    """A message as it is sent. Raises msgspec.MsgspecError for values that JSON can't carry."""
+    """A message as a line of JSON. Raises msgspec.MsgspecError for values that JSON can't carry."""
     return msgspec.json.encode(message) + b"\n"
 
 

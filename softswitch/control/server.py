@@ -41,7 +41,7 @@ Performer = Callable[[Perform, int], Awaitable[Value]]
 MayWatch = Callable[[Watch, int], None]
 """Refuses a watch of a process of this user id. Raises OperationError."""
 UNREAD_SECONDS = 30.0
-"""A watcher that takes nothing for so long is dropped."""
+"""The timeout of a watcher that doesn't read."""
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class ControlServer:
         self._connections: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
-        """Raises AlreadyRunning, or OSError when the socket can't be made."""
+        """Start listening. Raises AlreadyRunning, or OSError when the socket can't be made."""
         if is_running(self._path):
             raise AlreadyRunning(f"a switch is running already: it answers on {self._path}")
         with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Values that operations take and answer: what JSON can carry."""
+"""Values that operations take and return: those that JSON can carry."""
 
 from __future__ import annotations
 

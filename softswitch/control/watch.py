@@ -1,4 +1,4 @@
-"""Events of the running switch for those who watch it: a snapshot, then what changes, numbered.
+"""Events of the running switch for watchers: a snapshot, then numbered changes.
 
 The switch publishes to a :class:`WatchHub` only what is watched; each :class:`Watcher` has a queue
 of its own with a limit. A watcher that falls behind loses its queue: it is told to `resync`, and
@@ -21,7 +21,7 @@ TOPICS: tuple[Topic, ...] = get_args(Topic)
 Kind = Literal["snapshot", "changed", "gone", "resync"]
 
 MAX_QUEUED = 1_000
-"""Events that wait for one watcher."""
+"""The limit of events that wait for one watcher."""
 
 
 class WatchEvent(msgspec.Struct, omit_defaults=True):

@@ -1,7 +1,7 @@
-"""The audit: who asked for which change or disclosure, and what became of it.
+"""The audit log: each request for a change or a disclosure, with its author and outcome.
 
 Rows are only ever added. Triggers of the database refuse to change or delete one, so that neither a
-fault of this program nor an operator with a database client covers a trace by a slip.
+fault of this program nor an operator with a database client removes a trace by mistake.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ audit_table = Table(
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One request.
+    """One audited request.
 
     Args:
-        at: when it had been done or refused; epoch milliseconds.
-        object: what it was about: "number +995322000001", "document 7".
-        account_id: whose that is; None: nobody's, or it wasn't found.
+        at: the time of its completion or refusal; epoch milliseconds.
+        object: its object: "number +995322000001", "document 7".
+        account_id: of the object's owner; None: it has none, or it wasn't found.
         arguments: JSON, without secrets.
         outcome: "done", the code of the refusal, or "failed".
     """
@@ -86,7 +86,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries are wanted; None: any.
+    """A filter of audit entries; None: any.
 
     Args:
         objects: any of these, as in :class:`AuditEntry`.
@@ -108,14 +108,14 @@ _COLUMNS = tuple(field.name for field in fields(AuditEntry))
 
 
 class AuditLog:
-    """Errors of the database come through as SQLAlchemy raises them."""
+    """The audit log of a database. Errors come through as SQLAlchemy raises them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._reader = engine.execution_options(reading=True)
 
     def append(self, entry: AuditEntry) -> None:
-        """It is durable when this returns."""
+        """Add an entry, which is durable when this returns."""
         values = {column: getattr(entry, column) for column in _COLUMNS}
         for column in audit_table.c:
             if isinstance(column.type, String) and column.name in values:

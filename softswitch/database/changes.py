@@ -1,4 +1,4 @@
-"""What an operation changed, for the running switches to read again."""
+"""Changes made by an operation, which the running switches must read again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Changes:
-    """By key."""
+    """The changed objects by their keys."""
 
     lines: set[int] = field(default_factory=set)
     accounts: set[int] = field(default_factory=set)
@@ -15,9 +15,9 @@ class Changes:
     trunks: bool = False
     destinations: bool = False
     moves: bool = False
-    """Numbers that were changed."""
+    """True if numbers were changed."""
     texts: bool = False
-    """Texts that were stored, and carriers of texts."""
+    """True if texts were stored, or carriers of texts changed."""
 
     def any(self) -> bool:
         keys = self.lines or self.accounts or self.tariffs

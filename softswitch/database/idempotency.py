@@ -1,4 +1,4 @@
-"""Keys of requests that were made, so that a request that is sent again isn't done again."""
+"""Idempotency keys: a request that is sent again with the same key isn't carried out again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from billing.stores.schema import metadata
 
 KEPT_MS = 48 * 3_600_000
-"""A key means its first request for so long."""
+"""The lifetime of a key."""
 
 requests_table = Table(
     "idempotency",
@@ -39,11 +39,11 @@ requests_table = Table(
 
 @dataclass(frozen=True, slots=True)
 class FirstRequest:
-    """The request that had a key first.
+    """The first request with a key.
 
     Args:
         fingerprint: of its operation and its arguments.
-        answer: as it was kept; None: it is being done, or it broke off.
+        answer: the stored answer; None: the request is under way, or was broken off.
     """
 
     fingerprint: str
@@ -51,7 +51,7 @@ class FirstRequest:
 
 
 class RequestLog:
-    """Errors of the database come through as SQLAlchemy raises them."""
+    """The requests by key. Errors of the database come through as SQLAlchemy raises them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -59,8 +59,8 @@ class RequestLog:
     def begin(
         self, request_id: str, operation: str, fingerprint: str, now_ms: int
     ) -> FirstRequest | None:
-        """Put a request down before it is done; the one that had its key first, if there is one.
-        Keys that are too old are forgotten."""
+        """Record a request before it is carried out; returns the first request with this key, if
+        there was one. Keys past their lifetime are removed."""
         table = requests_table
         row = {
             "id": request_id,
@@ -85,7 +85,7 @@ class RequestLog:
             connection.execute(update(table).where(table.c.id == request_id).values(answer=answer))
 
     def refused(self, request_id: str) -> None:
-        """Forget a request that changed nothing: its key may be used again."""
+        """Remove a request that changed nothing: its key may be used again."""
         table = requests_table
         with self._engine.begin() as connection:
             connection.execute(delete(table).where(table.c.id == request_id))

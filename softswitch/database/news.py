@@ -1,7 +1,7 @@
-"""What somebody else changed: another switch on this database, or a command that worked on it.
+"""Changes by other processes: another switch on this database, or a command that worked on it.
 
-Whoever changes something says what it was, in rows that only grow. Every switch looks for new ones
-each second, and reads again what they name; so a change of a line, a trunk or a tariff counts at
+Each change is announced in a row of a table that only grows. Every switch reads new rows each
+second, and then the objects that they name; so a change of a line, a trunk or a tariff counts at
 all switches a second later, without a signal.
 """
 
@@ -27,10 +27,11 @@ from billing.stores.schema import metadata
 from softswitch.database.changes import Changes
 
 KEPT = 10_000
-"""Rows that stay; a switch that was away from its database for longer reads everything anew."""
+"""The rows that are kept; a switch that was away from its database for longer reads everything
+anew."""
 OVERLAP = 100
-"""So many rows are looked at again: PostgreSQL numbers them before they can be seen, and the one
-before the last may show after it."""
+"""The rows that are read again: PostgreSQL numbers rows before they become visible, so that an
+earlier number may appear after a later one."""
 
 changes_table = Table(
     "changes",
@@ -45,7 +46,7 @@ _C = changes_table.c
 
 
 def tell(connection: Connection, changes: Changes) -> None:
-    """Say what was changed, in the transaction that changes it or in one after it."""
+    """Announce changes, in the transaction that makes them or in one after it."""
     origin = connection.get_execution_options().get("origin", "")
     row = {"origin": origin, "facts": msgspec.json.encode(changes).decode()}
     key = connection.execute(insert(changes_table), row).inserted_primary_key
@@ -58,11 +59,11 @@ def tell_of_lines(connection: Connection, line_ids: Iterable[int]) -> None:
 
 
 class News:
-    """What others have told since the last look.
+    """The announcements of other processes since the last read.
 
     Args:
-        engine: the switch's own; what is told over it isn't heard again.
-        origin: a name that nobody else has.
+        engine: the switch's own; its own announcements over it are left out.
+        origin: a unique name.
     """
 
     def __init__(self, engine: Engine, origin: str) -> None:
@@ -72,10 +73,11 @@ class News:
         with self._reader.connect() as connection:
             self._last = connection.execute(select(func.max(_C.id))).scalar_one() or 0
         self._seen: frozenset[int] = frozenset()
-        self.hear()  # what was told until now is in what the switch is about to read
+        self.hear()  # the switch is about to read what earlier ones changed
 
     def hear(self) -> Changes | None:
-        """What others changed; None: too much for what is kept, so everything is to be read."""
+        """Read the new announcements; None if some of them have been removed, so that everything
+        must be read."""
         recent = select(_C.id, _C.origin).where(_C.id > self._last - OVERLAP).order_by(_C.id)
         heard = Changes()
         with self._reader.connect() as connection:

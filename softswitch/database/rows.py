@@ -1,4 +1,4 @@
-"""Rows as SQLAlchemy hands them out."""
+"""The type of rows as SQLAlchemy returns them."""
 
 from __future__ import annotations
 

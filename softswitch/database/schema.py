@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, String, column, inspect, select, table
 
 CURRENT = "0045"
-"""The newest revision in migrations/; a test holds it against alembic's own answer."""
+"""The newest revision in migrations/; a test compares it with alembic's own answer."""
 
 
 def version(engine: Engine) -> str | None:
@@ -18,7 +18,7 @@ def version(engine: Engine) -> str | None:
 
 
 def migrate(engine: Engine) -> bool:
-    """Bring the database to CURRENT; whether anything had to be done."""
+    """Bring the database to CURRENT; True if there was anything to do."""
     if version(engine) == CURRENT:
         return False
     # Alembic takes longer to load than most commands to run.

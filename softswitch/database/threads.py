@@ -10,8 +10,8 @@ T = TypeVar("T")
 
 
 class Run(Protocol):
-    """Does work that waits for the disk away from the event loop: asyncio.to_thread, or a function
-    that calls it at once where time is virtual."""
+    """Runs a function that waits for the disk outside the event loop: asyncio.to_thread, or a plain
+    call where time is virtual."""
 
     def __call__(
         self, work: Callable[P, T], /, *arguments: P.args, **named: P.kwargs

@@ -1,6 +1,6 @@
 """The outbox: mails in the database, from the transaction that caused them until they are sent.
 
-A mail goes out once as far as SMTP lets it: it is marked as sent when the server has taken it
+A mail is sent exactly once as far as SMTP allows: it is marked as sent when the server has taken it
 (250 after DATA). A crash between the two sends it again, with the same Message-ID.
 """
 
@@ -63,7 +63,7 @@ outbox_table = Table(
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A mail and what became of it so far. Stamps are epoch milliseconds."""
+    """A mail with the state of its delivery. Stamps are epoch milliseconds."""
 
     id: int
     mail: Mail
@@ -76,10 +76,10 @@ class Queued:
 
 
 def queue(connection: Connection, mail: Mail, now: int) -> bool:
-    """Put a mail into the outbox, in the transaction of what caused it.
+    """Queue a mail in the transaction that caused it.
 
     Returns:
-        Whether it is new; a key that was ever queued isn't queued again.
+        True if it is new; a key that was ever queued isn't queued again.
     """
     known = select(outbox_table.c.id).where(outbox_table.c.key == mail.key)
     if connection.execute(known).first() is not None:
@@ -105,7 +105,7 @@ def queue(connection: Connection, mail: Mail, now: int) -> bool:
 
 
 def next_try(attempts: int, now: int) -> int:
-    """When a mail is tried again that was tried so often: later each time."""
+    """The time of the next attempt after this many: the pauses grow."""
     return now + min(FIRST_RETRY_MS << min(attempts - 1, 20), LONGEST_RETRY_MS)
 
 
@@ -117,12 +117,12 @@ class Outbox:
         self._reader = engine.execution_options(reading=True)
 
     def put(self, mail: Mail, now: int) -> bool:
-        """As :func:`queue`, for what has no transaction of its own."""
+        """Queue a mail as :func:`queue` does, in a transaction of its own."""
         with self._engine.begin() as connection:
             return queue(connection, mail, now)
 
     def due(self, now: int, limit: int) -> list[Queued]:
-        """Mails to be tried now, those that wait longest first."""
+        """The mails that are due, those that wait longest first."""
         query = (
             select(outbox_table)
             .where(outbox_table.c.state == "waiting", outbox_table.c.next_try_at <= now)
@@ -162,27 +162,28 @@ class Outbox:
         return None if row is None else _queued(row)
 
     def begin(self, queued: Queued, now: int) -> None:
-        """Note an attempt before it is made, so that whatever breaks off in it waits its time."""
+        """Note an attempt before it is made, so that a mail whose attempt is broken off waits its
+        time."""
         attempts = queued.attempts + 1
         self._change(queued.id, attempts=attempts, next_try_at=next_try(attempts, now))
 
     def sent(self, queued: Queued, now: int) -> None:
-        """The server has taken it."""
+        """Note that the server has taken a mail."""
         self._change(queued.id, state="sent", done_at=now, error="")
 
     def postponed(self, queued: Queued, why: str, now: int) -> None:
-        """It couldn't be handed over now; after days of that it is given up."""
+        """Note that a mail couldn't be sent now; after days of failures it is given up."""
         if now - queued.queued_at >= GIVE_UP_MS:
             self.failed(queued, why, now)
         else:
             self._change(queued.id, error=why[:MAX_ERROR])
 
     def failed(self, queued: Queued, why: str, now: int) -> None:
-        """It will never be taken."""
+        """Note that a mail is refused for good."""
         self._change(queued.id, state="failed", done_at=now, error=why[:MAX_ERROR])
 
     def again(self, queued: Queued, now: int) -> None:
-        """Try it now, and anew for days, whatever became of it."""
+        """Send a mail again from the start, whatever its state."""
         self._change(
             queued.id,
             state="waiting",
@@ -194,7 +195,7 @@ class Outbox:
         )
 
     def forget(self, now: int) -> int:
-        """Drop the records of mails that are done for long; how many."""
+        """Delete the records of mails that are long finished; returns how many."""
         old = outbox_table.c.done_at < now - KEPT_MS
         with self._engine.begin() as connection:
             return connection.execute(delete(outbox_table).where(old)).rowcount

@@ -1,4 +1,4 @@
-"""The postman: carries what is due from the outbox to the SMTP server of [mail], one by one."""
+"""The postman: sends due mails from the outbox to the SMTP server of [mail], one by one."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from softswitch.mail.outbox import Outbox, Queued
 from softswitch.trace.log import Log
 
 ROUND = 50
-"""Mails carried at once; more wait for the next round."""
+"""Mails of one round; more wait for the next."""
 SMTP_SECONDS = 30.0
-"""How long the server may take for each step."""
+"""The timeout of the server for each step."""
 MAX_ATTACHMENT_BYTES = 32 * 1024 * 1024
-"""An hour of sound is less; many servers take no larger mail."""
+"""The limit of attachments: an hour of sound is less, and many servers take no larger mail."""
 
 Outcome = Literal["sent", "refused", "later", "server"]
-"""`later`: this mail can't go now; `server`: none can."""
+"""The outcome of an attempt. `later`: this mail can't be sent now; `server`: no mail can."""
 
 
 class Postman:
-    """Sends what is due.
+    """Sends due mails.
 
     Args:
-        data_dir: where attachments are.
+        data_dir: the folder of attachments.
         domain: of our Message-IDs.
         wall_ms: epoch milliseconds.
-        on_outcome: called with each mail and what became of it.
+        on_outcome: called with each mail and its outcome.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Postman:
         self._server_failed = ""
 
     async def carry(self) -> int:
-        """Try everything that is due, until the server can't be had; how many were taken."""
+        """Try all due mails, unless the server fails; returns how many were taken."""
         sent = 0
         if self._settings.server is None:
             return sent
@@ -130,8 +130,8 @@ class Postman:
 
 
 def judge(error: Exception) -> Outcome:
-    """What a failure says of the mail (RFC 5321 section 4.2.1): 5xx about the recipient or the
-    message is for good; everything else may be better later."""
+    """The outcome for an error (RFC 5321 section 4.2.1): 5xx about the recipient or the message is
+    permanent; all other failures may pass."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         return "refused" if all(_is_final(one.code) for one in error.recipients) else "later"
     if isinstance(error, aiosmtplib.SMTPAuthenticationError | aiosmtplib.SMTPSenderRefused):

@@ -1,4 +1,4 @@
-"""The papers: what bills, invoices, acts, reconciliation acts and contracts say (E17, C14)."""
+"""The content of bills, invoices, acts, reconciliation acts and contracts (E17, C14)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from softswitch.papers.words import RIGHT_TO_LEFT, isolated, kind_in_words, word
 
 @dataclass(frozen=True, slots=True)
 class Seller:
-    """The operator, as papers name it."""
+    """The operator as the seller named on papers."""
 
     name: str
     address: str = ""
@@ -25,7 +25,7 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An entry of the ledger, as a reconciliation act lists it."""
+    """An entry of the ledger in a reconciliation act."""
 
     on: date
     kind: str
@@ -35,14 +35,14 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class ContractLine:
-    """A line that a contract is about."""
+    """A line in a contract."""
 
     number: str
     lease_ends_on: date | None
 
 
 def bill_paper(bill: Bill, seller: Seller, language: str, *, duplicate: bool = False) -> Paper:
-    """A month's bill; a duplicate says the same and that it is one (C14)."""
+    """A month's bill; a duplicate has the same content and is marked as one (C14)."""
     shown = _Shown(language, bill.currency)
     first, last = month_days(bill.month)
     month = _period(first, last, language)
@@ -83,7 +83,7 @@ def invoice_paper(bill: Bill, seller: Seller, language: str) -> Paper:
 
 
 def act_paper(bill: Bill, seller: Seller, language: str) -> Paper:
-    """That the bill's services were rendered."""
+    """The act of the bill's services, which states that they were rendered."""
     shown = _Shown(language, bill.currency)
     return Paper(
         language=language,
@@ -107,7 +107,7 @@ def reconciliation_paper(
     moves: Sequence[Move],
     language: str,
 ) -> Paper:
-    """What both sides owed each other through a period, both days included."""
+    """The mutual debts of both sides in a period, both days included."""
     shown = _Shown(language, currency)
     debit = -sum(move.amount_micros for move in moves if move.amount_micros < 0)
     credit = sum(move.amount_micros for move in moves if move.amount_micros > 0)
@@ -156,9 +156,9 @@ def contract_paper(
     """The terms between operator and subscriber.
 
     Args:
-        on: since when.
+        on: the first day.
         credit_limit: in micros (None: without), and the currency.
-        products: what is paid for regularly: the kind of posting, what it is about, micros.
+        products: regular payments: the kind of posting, its object, micros.
     """
     limit, currency = credit_limit
     shown = _Shown(language, currency)
@@ -208,13 +208,13 @@ class _Shown:
         return f"{name}{comma} {isolated(when)}" if when else name, self.amount(micros)
 
     def words(self, micros: int) -> tuple[str, str] | None:
-        """What an amount is in words; None where nobody knows how."""
+        """An amount in words; None for a currency without words."""
         text = in_words(micros, self._currency, self.language)
         return None if text is None else (word("in_words", self.language), text)
 
 
 def _of_which_tax(bill: Bill, shown: _Shown) -> list[tuple[str, str]]:
-    """What services came to without tax, and the tax; nothing where there is none."""
+    """The sum of services without tax, and the tax; empty where there is none."""
     if not bill.tax_basis_points:
         return []
     name, value = shown.sum("tax", bill.tax_micros)
@@ -223,7 +223,7 @@ def _of_which_tax(bill: Bill, shown: _Shown) -> list[tuple[str, str]]:
 
 
 def _services(items: Iterable[Item], shown: _Shown, *, charged: bool = True) -> Table:
-    """Items by row; as charges above zero, or as the account's own ups and downs."""
+    """Items by row; as charges above zero, or as changes of the account's balance."""
     language = shown.language
     header = [word(key, language) for key in ("service", "count", "duration", "amount")]
     rows = [
@@ -266,7 +266,7 @@ def _buyer(bill: Bill, language: str) -> list[tuple[str, str]]:
 
 
 def _party(party: Mapping[str, str], account_id: int, language: str) -> list[tuple[str, str]]:
-    """Who a paper is for: a person by both names, a company by its own."""
+    """The recipient of a paper: a person with first and last name, a company with its name."""
     person = f"{party.get('first_name', '')} {party.get('surname', '')}".strip()
     facts = [
         ("subscriber", person or party.get("name", "")),

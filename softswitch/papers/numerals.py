@@ -1,4 +1,4 @@
-"""Amounts, dates and durations as each language writes them."""
+"""Amounts, dates and durations in the notation of each language."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from softswitch.papers.words import RIGHT_TO_LEFT
 
 _PERSIAN = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
 _SEPARATORS = {"en": (",", "."), "fa": ("٬", "٫")}
-"""Of thousands and of decimals; a narrow no-break space and a comma elsewhere."""
+"""Separators of thousands and decimals; a narrow no-break space and a comma elsewhere."""
 _SIGNS = {"GEL": "₾", "KZT": "₸", "RUB": "₽", "EUR": "€", "USD": "$"}
 _WITHOUT_CAPITALS = frozenset({"ka", "fa"})
-"""Georgian has capitals for headings only."""
+"""Languages without capitals in sentences; Georgian has them for headings only."""
 _MINUS = "\N{MINUS SIGN}"
 _LEFT = "\N{LEFT-TO-RIGHT MARK}"
-"""Keeps the sign on the left of the digits, as Persian has it."""
+"""Keeps the sign on the left of the digits, as Persian writes it."""
 
 
 def digits(text: str, language: str) -> str:
@@ -50,8 +50,8 @@ def percent(basis_points: int, language: str) -> str:
 
 
 def in_words(micros: int, currency: str, language: str) -> str | None:
-    """An amount in whole hundredths, as the prompts say it; None for a currency that they have no
-    words for."""
+    """An amount in whole hundredths in words, as the prompts say it; None for a currency without
+    words."""
     try:
         text = spelled(language, money(language, micros, currency))
     except UnknownCurrency:
@@ -60,19 +60,19 @@ def in_words(micros: int, currency: str, language: str) -> str | None:
 
 
 def in_line(text: str, language: str) -> str:
-    """What has no letters, in the direction of the language."""
+    """A text without letters, isolated in the direction of the language."""
     return f"\N{RIGHT-TO-LEFT MARK}{text}" if language in RIGHT_TO_LEFT else text
 
 
 def unit(currency: str, language: str) -> str:
-    """A currency's sign, or its code."""
+    """The sign of a currency, or its code."""
     if currency == "IRR" and language == "fa":
         return "ریال"
     return _SIGNS.get(currency, currency)
 
 
 def day(when: date, language: str) -> str:
-    """A date; in Persian of the Jalali calendar."""
+    """A date; in Persian by the Jalali calendar."""
     if language == "fa":
         jalali = jdatetime.date.fromgregorian(date=when)
         return digits(f"{jalali.year:04d}/{jalali.month:02d}/{jalali.day:02d}", language)

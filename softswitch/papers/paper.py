@@ -1,4 +1,4 @@
-"""A paper's content, whatever it says, and its one layout as HTML."""
+"""The content of a paper, and the layout of all papers as HTML."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What stands on a paper, all of it in one language.
+    """The content of a paper, all of it in one language.
 
     Args:
-        mark: stands out below the title.
+        mark: printed prominently below the title.
         facts: names and values.
-        sums: names and amounts; the last one is what it comes to.
+        sums: names and amounts; the last one is the total.
         words: a name, and the last sum in words.
-        signatures: who signs.
+        signatures: the signing parties.
     """
 
     language: str
@@ -66,9 +66,9 @@ class Paper:
 
 
 def to_html(paper: Paper) -> str:
-    """A page that needs nothing from outside. Every value is isolated, so that a number inside a
-    line that is written right to left keeps its own direction. A page has one form of digits; texts
-    with Latin letters, such as an IBAN, stay as they are written."""
+    """A self-contained page. Every value is isolated, so that a number within a right-to-left line
+    keeps its own direction. A page has one form of digits; texts with Latin letters, such as an
+    IBAN, stay as they are."""
     paper = _in_own_digits(paper)
     side = "rtl" if paper.language in RIGHT_TO_LEFT else "ltr"
     style = _STYLE.replace("NUMERALS", "persian" if paper.language == "fa" else "decimal")

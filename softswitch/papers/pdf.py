@@ -9,7 +9,7 @@ MISSING = (
 
 
 class PdfMissing(Exception):
-    """What is needed isn't installed; one line that says how to get it."""
+    """WeasyPrint isn't installed; one line that says how to install it."""
 
 
 def render(html: str) -> bytes:

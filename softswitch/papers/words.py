@@ -1,4 +1,4 @@
-"""The words on papers, in five languages. Every word stands in each of them."""
+"""The words on papers; each has an entry for all five languages."""
 
 from __future__ import annotations
 
@@ -115,12 +115,12 @@ _WORDS: Mapping[str, tuple[str, str, str, str, str]] = {
 
 
 def word(key: str, language: str) -> str:
-    """Raises KeyError for what has no words."""
+    """A word in a language. Raises KeyError for an unknown key."""
     return _WORDS[key][ORDER.index(language)]
 
 
 def kind_in_words(kind: str, about: str, language: str) -> str:
-    """What a posting was for; a kind that is new has its own name."""
+    """The name of a posting's kind; for an unknown kind the kind itself."""
     key = f"kind:{kind}"
     name = word(key, language) if key in _WORDS else kind
     key = f"call:{about}"
@@ -130,5 +130,5 @@ def kind_in_words(kind: str, about: str, language: str) -> str:
 
 
 def isolated(text: str) -> str:
-    """A text that has its own direction, whatever stands round it (UAX 9: FSI and PDI)."""
+    """A text isolated from the direction of its surroundings (UAX 9: FSI and PDI)."""
     return f"\u2068{text}\u2069"

@@ -1,1 +1,1 @@
-"""Recordings of what the switch says: where they come from, and which of them are there."""
+"""Recordings of prompts: their sources, and the index of those that exist."""

@@ -1,8 +1,7 @@
-"""From what is to be said to what is played, in the best language that has recordings of it.
+"""Announcements: a phrase becomes a list of recordings, in the best language that has them all.
 
-A whole phrase is said in one language: that of the line, else the switch's own, else English. If
-none has it all, a tone says that something was to be said. Each recording that is missing is
-logged once.
+A whole phrase is in one language: the line's, else the switch's own, else English. If none has all
+of it, a tone takes its place. Each missing recording is logged once.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ OnSaid = Callable[[str, str, str, str], None]
 """Called with each announcement: the call's id, the side, the language and the tokens."""
 
 TONE = "special_information"
-"""In the place of what can't be said."""
+"""The tone in place of a phrase without recordings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,8 @@ class Announcement:
     """A phrase, ready to be played.
 
     Args:
-        language: in which it is said; empty if it is a tone.
-        tokens: what is said, in order; for a tone what should have been.
+        language: of the recordings; empty if it is a tone.
+        tokens: the parts of the phrase, in order; for a tone those that are missing.
     """
 
     language: str
@@ -42,7 +41,7 @@ class Announcer:
 
     Args:
         language, country: of the switch.
-        log: told of each prompt that is missing, once.
+        log: reports each missing prompt once.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Announcer:
         on_said: OnSaid | None = None,
     ) -> None:
         self.library = library
-        """Replaced when somebody built prompts."""
+        """The recordings; replaced after prompts were built."""
         self._language = language
         self._country = country
         self._log = log
@@ -63,12 +62,12 @@ class Announcer:
         self._on_said = on_said
 
     def announce(self, language: str | None, phrase: Sequence[Part]) -> Announcement:
-        """A phrase for whoever speaks `language`; None: the switch's own."""
+        """The announcement of a phrase in `language`; None: the switch's own."""
         first: tuple[str, ...] | None = None
         for candidate in self._languages(language):
             try:
                 tokens = tuple(spoken(candidate, phrase))
-            except ValueError as error:  # a number that no language says
+            except ValueError as error:  # a number that no language can say
                 self._log.error("can't be said", why=str(error))
                 continue
             first = first or tokens
@@ -78,14 +77,14 @@ class Announcer:
         return Announcement("", first or (), (PlayItem(tone=TONE, country=self._country),))
 
     def note(self, call_id: str, side: str, said: Announcement) -> None:
-        """Write down what is said to a side of a call."""
+        """Note an announcement to a side of a call."""
         language, tokens = said.language, " ".join(said.tokens)
         self._log.info("announcement", call=call_id, side=side, language=language, tokens=tokens)
         if self._on_said is not None:
             self._on_said(call_id, side, language, tokens)
 
     def spoiled(self, announcement: Announcement, problem: str) -> bool:
-        """A file of it couldn't be played; whether another try may fare better."""
+        """Note a file that couldn't be played; True if another attempt may succeed."""
         for token, item in zip(announcement.tokens, announcement.items, strict=False):
             if announcement.language and item.file is not None and item.file in problem:
                 self._log.warning("a prompt can't be played", why=problem)

@@ -1,5 +1,5 @@
-"""Makes recordings of a synthesiser or a studio fit to stand beside each other: equally loud, and
-without the silence around them, since numbers are put together of several."""
+"""Levelling of recordings from a synthesiser or a studio: equally loud, and without silence at
+their ends, since numbers are composed of several."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 from rtp.samples import CLOCK_RATE, FRAME_SAMPLES, Samples, samples_in, saturated
 
 ACTIVE_LEVEL_DBOV = -20.0
-"""Mean power while something is said. ITU-T G.100.1 takes -26 dBov for conversations; prompts are
-to be understood through the noise of a street."""
+"""The mean power of speech. ITU-T G.100.1 takes -26 dBov for conversations; prompts must be
+understood through the noise of a street."""
 PEAK_DBOV = -2.0
-"""No sample is louder, whatever the mean."""
+"""The greatest power of a sample, whatever the mean."""
 _AUDIBLE_DB = 40.0
-"""So far below the loudest 20 ms a frame is silence."""
+"""A frame counts as silence if it is this much below the loudest 20 ms."""
 LEAD_MS = 10
 TAIL_MS = 60
-"""Of silence before and after what is said: without any, words run into each other."""
+"""The silence before and after a prompt: without any, words run into each other."""
 
 
 def levelled(samples: NDArray[np.float32] | Samples) -> Samples:
-    """Trim and level a recording of 8 kHz; one that holds nothing comes back empty."""
+    """Trim and level a recording of 8 kHz; an empty one stays empty."""
     values = np.asarray(samples, np.float64)
     frames = _power_of_frames(values)
     loudest = frames.max(initial=0.0)
@@ -43,7 +43,7 @@ def _power_of_frames(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _faded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Nothing begins or ends with a click."""
+    """The samples faded in and out, so that there is no click."""
     ramp = np.linspace(0.0, 1.0, min(len(values) // 2, CLOCK_RATE // 200))
     faded = values.copy()
     faded[: len(ramp)] *= ramp

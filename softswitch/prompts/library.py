@@ -1,4 +1,4 @@
-"""Which recordings there are: an index in memory, read at start and when somebody built some."""
+"""The index of recordings in memory, built at the start and after `prompt build`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ SYNTHESISED = "synthesised"
 
 
 class PromptLibrary:
-    """The recordings by language and token. It only forgets: a file that can't be played turns out
-    when it is."""
+    """The recordings by language and token. Entries are only removed: a file that can't be played
+    is found out when it is played."""
 
     def __init__(self, recordings: Mapping[tuple[str, str], Recording] | None = None) -> None:
         self._recordings = dict(recordings or {})
@@ -30,12 +30,12 @@ class PromptLibrary:
         return [token for token in texts(language) if (language, token) not in self._recordings]
 
     def forget(self, language: str, token: str) -> None:
-        """Its file is gone or spoiled."""
+        """Remove a recording whose file is gone or damaged."""
         self._recordings.pop((language, token), None)
 
 
 def folders(config: Config) -> list[Folder]:
-    """Where people's recordings are, the ones that win first."""
+    """The folders of recordings made by people, the ones that win first."""
     built = config.prompts_dir
     found = []
     if config.prompts.recordings is not None:
@@ -46,12 +46,12 @@ def folders(config: Config) -> list[Folder]:
 
 
 def synthesised_file(config: Config, language: str, token: str) -> Path:
-    """Where what a synthesiser said is, or would be."""
+    """The path of a synthesised recording, which need not exist."""
     return config.prompts_dir / SYNTHESISED / language / f"{token}.wav"
 
 
 def scan(config: Config, languages: Iterable[str] = LANGUAGES) -> PromptLibrary:
-    """Look what there is on the disk."""
+    """Build the index from the disk."""
     sources = folders(config)
     recordings: dict[tuple[str, str], Recording] = {}
     for language in languages:

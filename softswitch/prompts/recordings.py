@@ -1,6 +1,6 @@
-"""Folders of recordings, made by people: the operator's own and Asterisk's tree.
+"""Folders of recordings made by people: the operator's own and Asterisk's tree.
 
-Both are read where they are. What can't be played as it is, `softswitch prompt build` converts
+Both are used in place. Files that can't be played as they are, `softswitch prompt build` converts
 into the data folder.
 """
 
@@ -29,18 +29,18 @@ RAW_FORMATS = {
     ".al": (8000, "ALAW"),
     ".gsm": (8000, "GSM610"),
 }
-"""Files that don't say themselves what they hold, as Asterisk names them."""
+"""Headerless formats by suffix, as Asterisk names them."""
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", *RAW_FORMATS)
-"""What is looked for, the best first."""
+"""The suffixes that are looked for, the best first."""
 MAX_RAW_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file that says a token.
+    """The recording of a token.
 
     Args:
-        path: what is played.
+        path: the file that is played.
         origin: "own", "asterisk" or "synthesised".
     """
 
@@ -56,7 +56,7 @@ NAMES: dict[str, Callable[[str], Iterable[str]]] = {
     "own": _own_name,
     "asterisk": asterisk.names,
 }
-"""By which names a kind of folder has a token."""
+"""The file names of a token in each kind of folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Folder:
 
     Args:
         origin: "own" or "asterisk".
-        converted: where its files are once they can be played.
+        converted: the folder of converted files.
     """
 
     path: Path
@@ -73,7 +73,7 @@ class Folder:
     converted: Path
 
     def source(self, language: str, token: str) -> Path | None:
-        """The file that somebody recorded, whatever its format."""
+        """The recorded file of a token, whatever its format."""
         for folder in self._of_language(language):
             for name in NAMES[self.origin](token):
                 for suffix in SUFFIXES:
@@ -87,11 +87,11 @@ class Folder:
         return [self.path / language, *sorted(self.path.glob(f"{language}_*"))]
 
     def copy_of(self, language: str, token: str) -> Path:
-        """Where the converted file is, or would be."""
+        """The path of the converted file, which need not exist."""
         return self.converted / language / f"{token}.wav"
 
     def recording(self, language: str, token: str) -> Recording | None:
-        """What is played of it: the file itself, or its converted copy unless that is older."""
+        """The playable recording: the file itself, or its converted copy unless that is older."""
         source = self.source(language, token)
         if source is None:
             return None
@@ -103,7 +103,7 @@ class Folder:
         return None
 
     def to_convert(self, language: str, tokens: Iterable[str]) -> Iterator[tuple[str, Path]]:
-        """Tokens whose file has to be converted before it can be played."""
+        """Tokens with a file that must be converted before it can be played."""
         for token in tokens:
             source = self.source(language, token)
             if source is not None and self.recording(language, token) is None:
@@ -111,7 +111,7 @@ class Folder:
 
 
 def is_playable(path: Path) -> bool:
-    """Whether a file is played as it is."""
+    """True if a file is playable as it is."""
     if path.suffix != ".wav":
         return False
     try:
@@ -122,11 +122,11 @@ def is_playable(path: Path) -> bool:
 
 
 def read(path: Path) -> Samples:
-    """What a file says, at 8 kHz.
+    """The sound of a file, at 8 kHz.
 
     Raises:
         OSError: it can't be read.
-        WavError: it holds no sound; says why.
+        WavError: it holds no sound; with the reason.
     """
     with path.open("rb") as file:
         raw = RAW_FORMATS.get(path.suffix)

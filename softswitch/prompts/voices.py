@@ -1,4 +1,4 @@
-"""Who reads the prompts that nobody recorded: espeak-ng, or a program of the operator's."""
+"""Speech synthesis for prompts without a recording: espeak-ng, or a program of the operator's."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from rtp.wav import WavError
 ESPEAK_PROGRAM = "espeak-ng -v {language} -s 150 -w {out} --stdin"
 """Debian's package espeak-ng."""
 COMMAND_SECONDS = 60
-"""A program that takes longer for a sentence has hung."""
+"""The timeout of the program for one sentence."""
 
 
 class Voice(Protocol):
-    """Reads a text at 8 kHz; raises NoVoice with one line that says what is wrong."""
+    """Reads a text at 8 kHz; raises NoVoice with one line that names the fault."""
 
     def __call__(self, language: str, text: str) -> Samples: ...
 
@@ -42,7 +42,7 @@ def voice(command: str | None) -> Voice:
 
 
 class EspeakVoice:
-    """espeak-ng, whose samples are brought to 8 kHz."""
+    """espeak-ng, resampled to 8 kHz."""
 
     def __init__(self) -> None:
         self._espeak = Espeak()
@@ -55,7 +55,7 @@ class EspeakVoice:
 class CommandVoice:
     """A program that writes a sound file: ``piper --model {language}.onnx -f {out}``.
 
-    The text is its standard input, and stands in the place of ``{text}``. No shell reads it.
+    The text is its standard input, and replaces ``{text}``. No shell interprets it.
     """
 
     def __init__(self, command: str) -> None:

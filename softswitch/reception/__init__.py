@@ -1,1 +1,1 @@
-"""Requests outside a dialog: authenticated, and handed to the room that serves them."""
+"""Requests outside a dialog: authenticated, and passed to the room that serves them."""

@@ -1,4 +1,4 @@
-"""The guard in this switch: who is exempt, what it tells operators."""
+"""The guard of this switch: its exemptions, and its reports to operators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def exempt_networks(config: Config, directory: Directory) -> Iterator[Network]:
-    """Whom the guard never limits: [guard] exempt, edge proxies, and where trunks call from."""
+    """The networks that the guard never limits: [guard] exempt, edge proxies, and the addresses of
+    trunks."""
     yield from config.guard.exempt
     yield from config.sip.edges
     for trunk in directory.trunks():
@@ -27,7 +28,7 @@ def exempt_networks(config: Config, directory: Directory) -> Iterator[Network]:
 
 
 class RefusalLog:
-    """Tells in the log, once a second, how much was refused because the switch was overloaded."""
+    """Logs once a second the number of requests that were refused because of overload."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, log: Log) -> None:
         self._loop = loop
@@ -48,13 +49,13 @@ class RefusalLog:
 
 
 def log_bans(guard: Guard, log: Log) -> None:
-    """Say of each ban once that it began."""
+    """Log the beginning of each ban once."""
     for ban in guard.news():
         log.warning("banned", source=ban.source, line=ban.login, why=ban.why)
 
 
 def ban_rows(guard: Guard, now: float) -> list[Row]:
-    """Bans as people read them; `now` is the guard's."""
+    """Bans for people; `now` is the guard's time."""
     return [
         {
             "source": ban.source,
@@ -67,7 +68,7 @@ def ban_rows(guard: Guard, now: float) -> list[Row]:
 
 
 def figures(guard: Guard, endpoint: Endpoint) -> dict[str, int]:
-    """What the guard and the sockets have turned away since the start."""
+    """The numbers of messages that the guard and the sockets have refused since the start."""
     return {
         "sources": len(guard),
         **asdict(guard.counters),

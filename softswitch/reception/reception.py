@@ -1,6 +1,5 @@
-"""Requests outside dialogs: when they are from somebody proven and meant for us, the room that
-serves them gets them. What a room refuses is answered here and nowhere else; an unknown method
-fails closed."""
+"""Requests outside dialogs: authenticated, checked for their addressee, and passed to the room that
+serves them. The refusals of all rooms are answered here; an unknown method is refused."""
 
 from __future__ import annotations
 
@@ -39,15 +38,15 @@ from softswitch.texting.lines import LineTexts
 
 RETRY_AFTER_SECONDS = 10
 _NEGOTIATED = (401, 407, 423)
-"""Answers to a REGISTER that a phone answers by a better one."""
+"""Refusals of a REGISTER that a phone answers by a corrected one."""
 
 
 @dataclass(slots=True)
 class Reception:
-    """Serves what reaches the switch outside a dialog, and renewals of subscriptions.
+    """Serves requests outside a dialog, and renewals of subscriptions.
 
     Args:
-        context: what the calls that begin here work with.
+        context: the parts that new calls work with.
     """
 
     context: CallContext
@@ -60,7 +59,7 @@ class Reception:
     refused: RefusedRegistrations = field(default_factory=RefusedRegistrations)
 
     def receive(self, event: Received | Resubscribed) -> None:
-        """Serve a request, or answer why not."""
+        """Serve a request, or answer its refusal."""
         request, flow = event.request, event.flow
         agent = self.context.signalling.agent
         try:
@@ -110,7 +109,7 @@ class Reception:
                 raise SipError(405)
 
     def _caller(self, received: Received, now: float) -> Caller:
-        """Who calls or writes, after it is known that he means us."""
+        """The authenticated caller or sender, after the check that the request is meant for us."""
         caller = self.authenticator.caller(received.request, received.flow, now)
         if isinstance(caller, LineCaller):
             self.addressing.check(received.request, received.flow)
@@ -123,9 +122,10 @@ class Reception:
         self.registrations.register(received, line, now, proof_age=age)
 
     def _options(self, received: Received) -> None:
-        """Say what we can do; or, to a load balancer in front, that we take no more calls.
+        """Answer an OPTIONS: our capabilities; or, to a load balancer in front, that we take no
+        more calls.
 
-        It is asked by whatever name the balancer has for us."""
+        The Request-URI isn't checked: a balancer may have any name for us."""
         self._refuse_while_draining()
         agent = self.context.signalling.agent
         accepted = (b"Accept", b", ".join((b"application/sdp", ACCEPT[1])))
@@ -138,18 +138,18 @@ class Reception:
         self.addressing.check(received.request, received.flow)
         user = received.request.uri.user
         stages = self.context.admission.stages
-        own = user is None or stages.answering(user) == FOCUS  # the focus is each line's own
+        own = user is None or stages.answering(user) == FOCUS  # every line has a focus of its own
         target = watcher if own or user is None else stages.directory.line_by_login(user)
         if user is not None and target is None:
             target = stages.directory.line_by_number(stages.number(user).number)
         self.watchers.subscribe(received, watcher, target, now)
 
     def _refer(self, received: Received, now: float) -> None:
-        """The owner of a conference has its focus call somebody, or send him away (RFC 4579
-        section 5.5, RFC 3515).
+        """The owner of a conference has its focus call a party, or remove one (RFC 4579 section
+        5.5, RFC 3515).
 
         Raises:
-            SipError, Refusal: it isn't for the focus, or not his.
+            SipError, Refusal: the REFER isn't for the focus, or its sender isn't the owner.
         """
         self._refuse_while_draining()
         caller = self._caller(received, now)
@@ -158,7 +158,7 @@ class Reception:
         focus_referral.asked_outside(self.context, received, caller, now)
 
     def _invite(self, received: Received, now: float) -> None:
-        """Authenticate, then give the call a task of its own."""
+        """Authenticate, then start a task for the call."""
         self._refuse_while_draining()
         caller = self._caller(received, now)
         replaces = received.request.get(b"replaces")
@@ -176,11 +176,11 @@ class Reception:
     def _to_focus(
         self, received: Received, caller: Caller, along: bytes | None, now: float
     ) -> None:
-        """The owner of a conference comes to it, and may bring the other person of one of his
-        line's calls along (RFC 4579 section 5.7).
+        """The owner of a conference joins it, and may bring the other party of one of the line's
+        calls along (RFC 4579 section 5.7).
 
         Raises:
-            Refusal: 403, 481; there is no such call of his.
+            Refusal: 403, 481; the sender has no such call.
         """
         session = None
         if along is not None:
@@ -195,7 +195,7 @@ class Reception:
             held.post(HandOver(session))
         focus = self._open_session(received, caller, now)
         user = (received.request.uri.user or "").encode("ascii", "replace")
-        # RFC 4579 section 5.2: by this Contact phones know it, and refer others to it.
+        # RFC 4579 section 5.2: phones recognise a focus by this Contact, and refer others to it.
         focus.dialog.contact = focus.dialog.contact.replace(b":", b":%s@" % user, 1) + b";isfocus"
         self._begin(caller, received.request, focus)
 
@@ -206,8 +206,8 @@ class Reception:
         self.calls.begin(call)
 
     def _open_session(self, received: Received, caller: Caller, now: float) -> Session:
-        """The leg of who calls. A phone is reached where its INVITE came from; a trunk where its
-        Contact says."""
+        """The caller's leg. Its target is the source of the INVITE for a phone, and the Contact for
+        a trunk."""
         trunk = None if isinstance(caller, LineCaller) else caller.trunk
         pinned = trunk is None or trunk.contact == "source"
         follows_private = trunk is not None and trunk.contact == "contact"
@@ -218,7 +218,7 @@ class Reception:
         )
 
     def _call(self, caller: Caller, request: Request, session: Session) -> Call:
-        """The call that an INVITE asks for: with somebody, or with the switch itself."""
+        """The call for an INVITE: to a party, or to a service of the switch."""
         name = self.context.admission.stages.answering(request.uri.user or "")
         if name is None:
             return Call(self.context, caller, request, session)
@@ -234,8 +234,8 @@ class Reception:
         )
 
     def _replace(self, received: Received, caller: Caller, value: bytes, now: float) -> None:
-        """An INVITE that takes the place of a phone in a call that talks, or of one that rings
-        (RFC 3891): only another phone of the same account may.
+        """Replace a phone in an answered call, or a phone that rings (RFC 3891): only another phone
+        of the same account may.
 
         Raises:
             Refusal: 403, 481, 486.
@@ -265,9 +265,9 @@ class Reception:
             legs.post(Replace(side, session, caller.line))
 
     def _held(self, dialog: DialogId) -> tuple[Legs, Side]:
-        """The legs of the call that a dialog belongs to, and its side there. A caller whose call is
-        not answered can't be replaced: only early dialogs of our own making can (RFC 3891 section
-        3).
+        """The legs of the call that has a dialog, and the dialog's side. The caller of an
+        unanswered call can't be replaced: of early dialogs, only those that we initiated can be
+        (RFC 3891 section 3).
 
         Raises:
             Refusal: 481.
@@ -286,7 +286,7 @@ class Reception:
 
 
 def _who_registers(request: Request) -> dict[str, str]:
-    """What helps an operator to find the phone whose REGISTER was refused."""
+    """Facts of a refused REGISTER that help an operator to find its phone."""
     if request.method != "REGISTER":
         return {}
     return {"login": login_of(request), "agent": agent_of(request)}

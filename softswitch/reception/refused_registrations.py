@@ -1,4 +1,4 @@
-"""REGISTERs that were refused lately: what an operator asks when a phone doesn't register."""
+"""Recently refused REGISTERs: an operator looks here when a phone doesn't register."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sip.grammar import text
 from sip.message import Request
 
 MAX_REFUSALS = 2_000
-"""Of all sources; some 300 octets each."""
+"""The limit over all sources; some 300 octets each."""
 MAX_OF_SOURCE = 50
-"""Of one source address, so that a scanner's made-up logins crowd out nobody else's."""
+"""The limit of one source address, so that a scanner's made-up logins don't displace others."""
 MAX_LOGIN = 64
 MAX_AGENT = 128
 
@@ -22,7 +22,7 @@ class RefusedRegistration:
     """Refusals of one login from one address for one reason, counted together.
 
     Args:
-        login: as the phone gave it, which may be no line's.
+        login: as the phone gave it; there may be no such line.
         source: the address, without a port.
         agent: the phone's User-Agent.
         first_at, last_at: epoch seconds.
@@ -50,7 +50,7 @@ class RefusedRegistrations:
         self._count = 0
 
     def note(self, request: Request, source: str, status: int, reason: str, now: float) -> None:
-        """A REGISTER was refused; `now` in epoch seconds."""
+        """Note a refused REGISTER; `now` in epoch seconds."""
         login, agent = login_of(request), agent_of(request)
         held = self._of_source.setdefault(source, OrderedDict())
         self._of_source.move_to_end(source)
@@ -80,7 +80,7 @@ class RefusedRegistrations:
 
 
 def login_of(request: Request) -> str:
-    """The login that a REGISTER is for, as far as it can be read; for logs alone."""
+    """The login in a REGISTER, as far as it can be read; for logs alone."""
     try:
         user = request.to.uri.user
     except ParseError:

@@ -1,4 +1,5 @@
-"""Registrations in this switch: what a REGISTER sets off, and what the end of a connection does."""
+"""Registrations in this switch: the effects of a REGISTER, of its expiry, and of a closed
+connection."""
 
 from __future__ import annotations
 
@@ -17,26 +18,26 @@ from softswitch.subscribers.directory import Directory, Line
 
 
 class Bindings(Protocol):
-    """Where bindings are kept over a restart; writing may lag behind."""
+    """Stores bindings, which so survive a restart; writing may lag behind."""
 
     def changed(self, aor: str, registration: Registration) -> None: ...
 
 
 class Returned(Protocol):
-    """Who waits for lines whose phones couldn't be reached."""
+    """Takes note of lines whose phones are back."""
 
     def __call__(self, line: Line, *, anew: bool) -> None: ...
 
 
 class RegistrationDesk:
-    """Joins the registrar to whoever must know of what it does.
+    """Connects the registrar with the rooms that follow registrations.
 
     Args:
         calls_of: the calls that a line takes part in.
-        release: closes a connection that nothing needs any more.
-        wall_seconds: epoch seconds, by which registrations live.
+        release: closes a connection that is no longer needed.
+        wall_seconds: epoch seconds, the time base of registrations.
         returned: told that a phone of a line has registered.
-        phones_changed: called with the login of a line whose phones came or went.
+        phones_changed: called with the login of a line whose phones registered or went away.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class RegistrationDesk:
         """Serve the REGISTER of an authenticated line.
 
         Args:
-            proof_age: seconds since the nonce was issued by which the line proved itself.
+            proof_age: seconds since the nonce of its credentials was issued.
 
         Raises:
             SipError: see :meth:`Registrar.register`.
@@ -89,11 +90,12 @@ class RegistrationDesk:
         if registration.added or registration.refreshed:
             self._returned(line, anew=bool(registration.added))
         for left in registration.released:
-            if left != flow.connection:  # the 200 goes there
+            if left != flow.connection:  # the 200 is sent over this one
                 self._release(left)
 
     def _follow(self, line: Line, registration: Registration) -> None:
-        """Dialogs of a phone go where it is reached now (RFC 5626 section 5.3)."""
+        """Move the dialogs of a phone to the flow by which it is reached now (RFC 5626 section
+        5.3)."""
         for old, new in registration.moved:
             for call in self._calls_of(line):
                 call.follow(line, old, new)
@@ -104,18 +106,18 @@ class RegistrationDesk:
                     call.legs.relearn_sound(leg)
 
     def _ring_late(self, line: Line, registration: Registration) -> None:
-        """A phone that registers while its line's call rings is rung too."""
+        """Ring a phone that registers while a call to its line rings."""
         for call in self._calls_of(line):
             if call.state == "ringing":
                 for binding in (*registration.added, *registration.refreshed):
                     call.post(Registered(binding))
 
     def reach(self, line: Line) -> tuple[Binding, ...]:
-        """The phones at which a line is rung."""
+        """The bindings at which a line is rung."""
         return tuple(self._registrar.reach(line.login, self._wall_seconds()))
 
     def forget(self, login: str) -> None:
-        """Whoever registered there proved a password that counts no more."""
+        """Remove the registrations of a login whose password no longer counts."""
         registration = self._registrar.forget(login)
         if not registration.removed:
             return
@@ -125,8 +127,8 @@ class RegistrationDesk:
             self._release(flow)
 
     def remove(self, line: Line, contact: bytes | None, now: float) -> tuple[Binding, ...]:
-        """Take out a line's bindings at an operator's word: all, or those of one Contact URI. The
-        phone isn't told, and comes back with its next REGISTER. Returns what was removed."""
+        """Remove a line's bindings at an operator's request: all, or those of one Contact URI. The
+        phone isn't told, and comes back with its next REGISTER. Returns the removed ones."""
         registration = self._registrar.remove(line.login, contact, self._wall_seconds())
         if registration.removed:
             self._bindings.changed(line.login, registration)
@@ -136,15 +138,14 @@ class RegistrationDesk:
         return registration.removed
 
     def expire(self, now: float) -> bool:
-        """Forget what ran out, and close its connections; whether watchers are told of it."""
+        """Remove expired registrations, and close their connections; True if watchers were told."""
         gone = self._registrar.expire(self._wall_seconds())
         for binding in gone:
             self._release(binding.flow)
         return self._ended({binding.aor for binding in gone}, now)
 
     def flow_closed(self, flow: Flow, now: float) -> bool:
-        """A phone's connection is gone, and what was registered by it can't be reached; whether
-        watchers are told of it."""
+        """Remove the registrations of a connection that was closed; True if watchers were told."""
         if flow.can_reopen:
             return False
         changed = self._registrar.drop_flow(flow, self._wall_seconds())
@@ -163,7 +164,7 @@ class RegistrationDesk:
         return self._watchers.registrations_ended(lines, now)
 
     def patience(self, flow: Flow) -> float | None:
-        """How long a connection may be silent before it is closed; see :class:`Endpoint`."""
+        """The idle timeout of a connection; see :class:`Endpoint`."""
         registered = self._registrar.patience(flow)
         if registered is not None:
             return registered

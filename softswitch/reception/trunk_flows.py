@@ -1,4 +1,4 @@
-"""How trunks are reached: the targets of their URIs, by sockets of ours that fit."""
+"""Flows to trunks: the resolved targets of their URIs, with a matching socket of ours."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from softswitch.subscribers.directory import Trunk
 from softswitch.trace.log import Log
 
 WAIT_SECONDS = 2.0
-"""How long a call waits for the first answer of the name servers; later it waits never."""
+"""The longest wait of a call for the first answer of the name servers; later calls never wait."""
 MAX_UDP_TARGETS = 10_000
 
 
 def reach_of(listening: Iterable[Listen]) -> Reach:
-    """What our sockets can do: we call out only by a transport and IP version that we listen on,
-    so that the peer can answer and call back."""
+    """The transports and IP versions of our sockets: we call out only by those, so that the peer
+    can answer and call back."""
     sockets = list(listening)
     versions = dict.fromkeys(6 if ":" in socket.host else 4 for socket in sockets)
     return Reach(frozenset(socket.transport for socket in sockets), tuple(versions))
@@ -30,7 +30,7 @@ class ResolvedFlows:
 
     Args:
         listening: our open sockets.
-        trust: told each address that a trunk is reached at.
+        trust: called with each address of a trunk.
     """
 
     def __init__(
@@ -47,29 +47,30 @@ class ResolvedFlows:
         self._udp: set[Address] = set()
 
     def known(self, trunk: Trunk) -> list[Flow]:
-        """By what is known of its name; none while nothing is."""
+        """The flows by cached answers; empty while the name is unresolved."""
         targets = self._resolver.known(trunk.uri)
         return [] if targets is None else self._flows(trunk, targets)
 
     def first(self, trunk: Trunk) -> Flow | None:
-        """The one to be tried first; None while its name can't be resolved."""
+        """The first flow; None while the name is unresolved."""
         flows = self.known(trunk)
         return flows[0] if flows else None
 
     async def find(self, trunk: Trunk) -> list[Flow]:
-        """As :meth:`known`, but waits a little for a name that was never asked for."""
+        """The flows as of :meth:`known`, after a short wait if the name was never resolved."""
         targets = self._resolver.known(trunk.uri)
         if targets is None:
             targets = await self._resolver.find(trunk.uri, WAIT_SECONDS)
         return self._flows(trunk, targets)
 
     async def prepare(self, trunks: Iterable[Trunk]) -> None:
-        """Ask for all names at once, as at start."""
+        """Resolve all names at once, as at the start."""
         await asyncio.gather(*map(self.find, trunks))
 
     def enlarge(self, flow: Flow) -> Flow | None:
-        """By which TCP flow a big request goes to where a UDP flow leads: to trunks, whose address
-        an operator gave us. A phone that registered by UDP has a NAT that knows only that."""
+        """The TCP flow for a large request in place of a UDP flow: for trunks, whose address an
+        operator configured. A phone that registered by UDP has a NAT that has a mapping for UDP
+        alone."""
         if flow.remote not in self._udp:
             return None
         local = self._local("tcp", flow.remote[0])
@@ -90,8 +91,8 @@ class ResolvedFlows:
         remote = (target.host, target.port)
         self._trust(target.host)
         if target.transport != "udp":
-            # The name of the URI, and not of a server that the DNS named: only the first one was
-            # given by somebody whom we trust (RFC 5922 section 7.2).
+            # The host name of the URI, and not of a server that the DNS named: only the first one
+            # comes from a trusted source (RFC 5922 section 7.2).
             return Flow(target.transport, local, remote, trunk.uri.host)
         if len(self._udp) < MAX_UDP_TARGETS:
             self._udp.add(remote)

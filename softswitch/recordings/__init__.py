@@ -1,1 +1,1 @@
-"""Calls recorded for their lines."""
+"""Call recordings of lines that have `record` set."""

@@ -1,6 +1,6 @@
-"""Recorded calls while the switch serves: a row first, then sound, then what became of it.
+"""Call recordings while the switch serves: a row first, then the sound, then the outcome.
 
-A recording never disturbs its call: whatever goes wrong is logged and noted, and the call goes on.
+A recording never disturbs its call: failures are logged and noted, and the call goes on.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _CHANNELS = 2
 
 
 class RecordingDesk:
-    """What calls and the server do with recordings.
+    """Recordings as calls and the server use them.
 
     Args:
-        run: how store and shelf are asked.
+        run: runs a function that waits for store or shelf in a thread.
         randbits: for ids.
         wall_ms: epoch milliseconds.
     """
@@ -58,7 +58,8 @@ class RecordingDesk:
         self.settings = settings
 
     async def begin(self, call_id: str, line: Line, calling: str, called: str) -> str | None:
-        """Note a recording that is about to begin; its id. None: there can be none."""
+        """Add the row of a recording that is about to begin; returns its id, or None if it must not
+        begin."""
         try:
             return await self._run(self._begin, call_id, line, calling, called)
         except (OSError, SQLAlchemyError) as error:
@@ -89,11 +90,11 @@ class RecordingDesk:
         return recording.id
 
     def path(self, recording_id: str) -> str:
-        """Where its sound goes."""
+        """The path of its sound."""
         return str(self._shelf.path(recording_id))
 
     def keep(self, recording_id: str, recorded: asyncio.Future[Recorded] | None) -> None:
-        """Have a recording seen when it ends, however that happens; None: it never began."""
+        """Publish a recording when it ends, however that happens; None: it never began."""
         self._spawn(self._keep(recording_id, recorded))
 
     async def _keep(self, recording_id: str, recorded: asyncio.Future[Recorded] | None) -> None:
@@ -108,13 +109,13 @@ class RecordingDesk:
         try:
             await self._run(self._finish, recording_id, problem)
         except (OSError, SQLAlchemyError) as error:
-            # Its row says that it is being recorded: the next start finishes it.
+            # Its row says that it is being recorded, so the next start finishes it.
             self._log.error(
                 "a recording waits for the next start", recording=recording_id, why=str(error)
             )
 
     def _finish(self, recording_id: str, problem: str) -> bool:
-        """Make it a whole file; whether there is sound in it."""
+        """Complete the file of a recording; True if there is sound in it."""
         path = self._shelf.path(recording_id)
         part = Path(f"{path}{PART_SUFFIX}")
         try:
@@ -135,19 +136,21 @@ class RecordingDesk:
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Wait for what is being finished; what takes too long waits for the next start."""
+        """Wait for recordings that are being finished; those that take too long are finished at the
+        next start."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
 
     def recover(self) -> tuple[int, int]:
-        """Before anything records: finish what a crash broke off; how many recordings were kept,
-        and how many files without a row were removed. Raises SQLAlchemyError, OSError."""
+        """Finish the recordings that a crash broke off; called before anything records. Returns the
+        number of recordings kept, and of files without a row that were removed. Raises
+        SQLAlchemyError, OSError."""
         broken = self._store.unfinished()
         kept = sum(self._finish(one.id, "broken off by a crash") for one in broken)
         return kept, self._shelf.sweep(self._store.ids())
 
     async def expire(self) -> int:
-        """Delete what has been kept long enough; how many."""
+        """Delete recordings whose time is over; returns how many."""
         return int(await self._run(self._expire))
 
     def _expire(self) -> int:

@@ -57,12 +57,12 @@ recordings_table = Table(
 
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """A recording and what of.
+    """A recording of a call.
 
     Args:
         line: the number for which it is made.
         begun_at, expires_at: epoch milliseconds.
-        problem: why it failed.
+        problem: the reason of a failure.
     """
 
     id: str
@@ -79,7 +79,7 @@ class RecordedCall:
 
 
 class RecordingStore:
-    """Errors of the database come through as SQLAlchemy raises them."""
+    """The recordings in the database. Errors come through as SQLAlchemy raises them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -92,7 +92,7 @@ class RecordingStore:
             connection.execute(insert(recordings_table).values(values))
 
     def ended(self, recording_id: str, state: State, duration_ms: int, problem: str = "") -> None:
-        """Note what became of it."""
+        """Store the outcome of a recording."""
         statement = (
             update(recordings_table)
             .where(recordings_table.c.id == recording_id)
@@ -102,7 +102,7 @@ class RecordingStore:
             connection.execute(statement)
 
     def find(self, begin: str) -> list[RecordedCall]:
-        """Those whose id begins so."""
+        """The recordings whose id begins with this."""
         return self._select(recordings_table.c.id.startswith(begin, autoescape=True), 2)
 
     def newest(
@@ -112,7 +112,7 @@ class RecordingStore:
         owned: Mapping[int, int | None] | None = None,
         before: tuple[int, str] | None = None,
     ) -> list[RecordedCall]:
-        """The newest first.
+        """The newest recordings first.
 
         Args:
             owned: only of these lines, by their ids, each from an instant on (epoch milliseconds).
@@ -132,7 +132,7 @@ class RecordingStore:
         return self._select(condition, limit)
 
     def unfinished(self) -> list[RecordedCall]:
-        """Those that a crash broke off."""
+        """The recordings that a crash broke off."""
         return self._select(recordings_table.c.state == "recording", None)
 
     def expired(self, now: int) -> list[RecordedCall]:

@@ -1,5 +1,6 @@
-"""Debts as due work: at every midnight whoever owes for too long is suspended, whoever will soon be
-is told, and suspensions end whose debt was made up for otherwise than by a payment."""
+"""Due work for debts: at every midnight accounts that owe for too long are suspended, those that
+will soon be are notified, and suspensions end whose debt was settled otherwise than by a
+payment."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ WARN_BEFORE = Term(3, "days")
 
 
 def watch_debts(store: Store, zone: str, suspend_after: Term | None, warn_before: Term) -> Handler:
-    """A debt suspends an account once: one that an operator opens again stays open until it owes
+    """A debt suspends an account once: an account that an operator reopens stays open until it owes
     anew."""
 
     def handle(work: DueWork) -> list[Command[object]]:
@@ -52,7 +53,6 @@ def watch_debts(store: Store, zone: str, suspend_after: Term | None, warn_before
 
 
 def suspends_at(debt: Debt, after: Term, zone: str) -> int:
-    """The midnight at which a debt suspends: the first one after its term, on which somebody looks
-    for debts."""
+    """The midnight at which a debt suspends: the first one after its term."""
     over = after.boundary(debt.since, 1, zone)
     return next_midnight(over - 1, zone)

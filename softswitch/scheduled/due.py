@@ -1,4 +1,4 @@
-"""Work that is due, kind by kind: what `billing.facts.due` runs, at the switch and in its tests."""
+"""Due work by kind, which `billing.facts.due` runs, at the switch and in its tests."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from softswitch.subscribers.directory_store import DirectoryStore
 from softswitch.subscribers.subscriber_store import SubscriberStore
 
 LEASE_KIND = "lease"
-"""A tenant's lease is over: his line is suspended."""
+"""The end of a tenant's lease: the line is suspended."""
 DOCUMENT_KIND = "document"
-"""An approved document has expired."""
+"""The expiry of an approved document."""
 NUMBER_CHANGE_KIND = "number_change"
-"""Callers of an old number were told long enough."""
+"""The end of the announcement at an old number."""
 INACTIVITY_KIND = "inactivity"
-"""Lines that nobody uses are looked for."""
+"""The search for unused lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class DueSettings:
-    """What the operator has set.
+    """The operator's settings.
 
     Args:
-        operator: who signs mails.
-        language: of those who chose none.
-        inactivity: after how long an unused line is cancelled; None: never.
-        quarantine: how long its number rests then.
+        operator: the signature of mails.
+        language: of subscribers who chose none.
+        inactivity: the term after which an unused line is cancelled; None: never.
+        quarantine: the term for which its number then rests.
         working_days: by which suppliers' days are counted.
-        suspend_after: after how long a debt suspends; None: never.
-        warn_before: how long before it is told of.
+        suspend_after: the term after which a debt suspends; None: never.
+        warn_before: the term of the warning before that.
     """
 
     operator: str = ""
@@ -60,7 +60,7 @@ DEFAULTS = DueSettings()
 
 
 def due_settings(config: Config) -> DueSettings:
-    """As the configuration has them."""
+    """The settings in the configuration."""
     return DueSettings(
         config.operator.name or config.switch.domain,
         config.switch.language,
@@ -75,10 +75,10 @@ def due_settings(config: Config) -> DueSettings:
 def run_due(
     store: Store, apply: Apply, now: int, zone: str, settings: DueSettings = DEFAULTS
 ) -> DueReport:
-    """Do everything that is due by now, in the order of its dates.
+    """Carry out all work that is due by now, in the order of its dates.
 
     Args:
-        apply: how commands get to the books; in a running switch through its single writer.
+        apply: takes commands to the books; in a running switch through its single writer.
         now: epoch milliseconds.
         zone: the operator's time zone, whose midnights count.
         settings: the operator's.
@@ -92,7 +92,7 @@ def run_due(
 
 
 def next_due(store: Store) -> int | None:
-    """When something is due next; epoch milliseconds."""
+    """The time of the next due work; epoch milliseconds."""
     with store.reading() as connection:
         return sales_store.next_due(connection)
 
@@ -135,15 +135,15 @@ def _end_change(store: Store) -> Handler:
 
 
 def first_looks(now: int, zone: str) -> tuple[DueWork, ...]:
-    """At the next midnight, and at every one after it, somebody looks for unused lines and for
-    debts."""
+    """The first searches for unused lines and for debts, at the next midnight; each schedules the
+    next."""
     kinds = (INACTIVITY_KIND, debt.WATCH_KIND)
     return tuple(DueWork(kind, "daily", None, next_midnight(now, zone)) for kind in kinds)
 
 
 def _cancel_unused(store: Store, zone: str, settings: DueSettings) -> Handler:
-    """Cancel lines that weren't used for long. Done twice, it finds those of the first time by the
-    end of their rest, and tells their subscribers if that wasn't done."""
+    """Cancel lines that weren't used for long. If it runs twice, it finds the lines of the first
+    run by the end of their quarantine, and notifies subscribers who weren't notified."""
     moves = NumberMoves(store.engine)
 
     def handle(work: DueWork) -> list[Command[object]]:
@@ -174,8 +174,8 @@ def _cancel_unused(store: Store, zone: str, settings: DueSettings) -> Handler:
 
 
 def _mail_notice(store: Store, settings: DueSettings) -> Handler:
-    """A notice goes to the outbox if its subscriber has an address; the key of the mail follows
-    from the notice, so that a second time changes nothing."""
+    """Queue the mail of a notice if its subscriber has an address; the mail's key follows from the
+    notice, so that a second run changes nothing."""
     subscribers, outbox = SubscriberStore(store.engine), Outbox(store.engine)
 
     def handle(work: DueWork) -> list[Command[object]]:
@@ -193,8 +193,8 @@ def _mail_notice(store: Store, settings: DueSettings) -> Handler:
 
 
 def _make_bills(store: Store, zone: str) -> Handler:
-    """A month ended. Accounts are billed a few at a time, each few as a work of its own, so that no
-    call waits long for the books meanwhile."""
+    """Bill the month that ended. Accounts are billed in small batches, each as work of its own, so
+    that no call waits long for the books."""
     subscribers = SubscriberStore(store.engine)
 
     def share(work: DueWork) -> list[Command[object]]:

@@ -1,6 +1,6 @@
-"""What subscribers are told by e-mail: the text of each notice, in five languages.
+"""Notices to subscribers by e-mail: the text of each, in five languages.
 
-A notice that has no text here is for the cabinet only.
+A notice without a text here appears in the cabinet only.
 """
 
 from __future__ import annotations
@@ -192,12 +192,11 @@ _TEXTS: Mapping[str, tuple[str, str, str, str, str]] = {
 
 
 def mail_of(notice: Notice, email: str | None, language: str, operator: str) -> Mail | None:
-    """The mail that tells of a notice; None when the account has no address or the notice no
-    text.
+    """The mail of a notice; None when the account has no address or the notice no text.
 
     Args:
         language: the subscriber's; English if there is no text in it.
-        operator: who tells.
+        operator: the sender.
     """
     texts = _TEXTS.get(notice.what)
     if texts is None or not email:
@@ -209,5 +208,5 @@ def mail_of(notice: Notice, email: str | None, language: str, operator: str) -> 
 
 
 def key_of(notice: Notice) -> str:
-    """A notice is mailed once, however often somebody tries."""
+    """The key of a notice's mail, which makes it unique however often it is queued."""
     return f"notice:{notice.id}"[:MAX_KEY]

@@ -1,4 +1,4 @@
-"""Numbers that come, go, change or fall asleep: port orders, number changes, unused lines.
+"""Changes of numbers: port orders, number changes, and lines that are unused.
 
 Shares the database with billing, whose metadata these tables extend.
 """
@@ -67,7 +67,7 @@ number_changes_table = Table(
 )
 
 NUMBER_OF_LINE = "number of line"
-"""In the history of an account, before the line's id: the line got another number."""
+"""The key of a number change in the history of an account, followed by the line's id."""
 
 IN, OUT = "in", "out"
 REQUESTED, SUBMITTED, ACCEPTED = "requested", "submitted", "accepted"
@@ -80,17 +80,17 @@ PORT_TRANSITIONS: Mapping[str, frozenset[str]] = {
     REJECTED: frozenset(),
     WITHDRAWN: frozenset(),
 }
-"""From a state of a port order to those that may follow: asked for by the subscriber, handed to the
+"""The states that may follow each state of a port order: requested by the subscriber, sent to the
 other operator, agreed with a date, done."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortOrder:
-    """A number on its way from or to another operator.
+    """A port order: a number that comes from or goes to another operator.
 
     Args:
         operator: the other one.
-        planned_on: ISO date that was agreed on.
+        planned_on: the agreed ISO date.
     """
 
     id: int
@@ -107,7 +107,7 @@ class PortOrder:
 
 @dataclass(frozen=True, slots=True)
 class NumberChange:
-    """A line has another number; until then callers of the old one are told (C7)."""
+    """A change of a line's number; for a time, callers of the old number are informed (C7)."""
 
     old: str
     new: str
@@ -118,7 +118,7 @@ class NumberChange:
 
 @dataclass(frozen=True, slots=True)
 class Unused:
-    """A line that nobody has used for so long that it is cancelled."""
+    """A line that was unused for so long that it is cancelled."""
 
     line_id: int
     number: str
@@ -126,7 +126,8 @@ class Unused:
 
 
 class NumberMoves:
-    """These tables. Errors come through as SQLAlchemy raises them."""
+    """Port orders, number changes and unused lines in the database. Errors come through as
+    SQLAlchemy raises them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -138,7 +139,7 @@ class NumberMoves:
     # Porting
 
     def add_order(self, order: PortOrder) -> int:
-        """Its `id` is ignored; returns the new one."""
+        """Add a port order; its `id` is ignored. Returns the new one."""
         with self._engine.begin() as connection:
             key = connection.execute(
                 insert(port_orders_table), _order_row(order)
@@ -164,7 +165,7 @@ class NumberMoves:
             return [PortOrder(*row) for row in connection.execute(query)]
 
     def advance(self, before: PortOrder, after: PortOrder, change: Change) -> bool:
-        """Put a later state down; False when somebody else advanced it meanwhile."""
+        """Store a later state of a port order; False when another process was first."""
         table = port_orders_table
         mine = (table.c.id == before.id) & (table.c.state == before.state)
         with self._engine.begin() as connection:
@@ -182,11 +183,11 @@ class NumberMoves:
             return [NumberChange(*row) for row in connection.execute(query)]
 
     def change_number(self, line_id: int, moved: NumberChange, change: Change) -> None:
-        """Give a line another number, with all that names it by its number, in one transaction.
+        """Give a line another number, in all tables that name it by its number, in one transaction.
 
-        Raises IntegrityError when the new number has a line."""
+        Raises IntegrityError when another line has the new number."""
         with self._engine.begin() as connection:
-            # What was bought for the line changes under the lock of its account, as elsewhere.
+            # Subscriptions of the line change under the lock of its account, as everywhere.
             owner = select(accounts.c.id).where(accounts.c.id == moved.account_id)
             connection.execute(owner.with_for_update())
             line = lines_table.c.id == line_id
@@ -198,14 +199,14 @@ class NumberMoves:
             _keep_tariffs(connection, moved)
             table = number_changes_table
             connection.execute(delete(table).where(table.c.old.in_([moved.old, moved.new])))
-            # Who still dials a number from before hears the newest one.
+            # Callers of an even older number hear the newest one.
             connection.execute(update(table).where(table.c.new == moved.old).values(new=moved.new))
             row = {column.name: getattr(moved, column.name) for column in table.columns}
             connection.execute(insert(table), row)
             connection.execute(insert(account_changes_table), change_row(change))
 
     def end_change(self, old: str, now: int) -> None:
-        """Callers of the old number aren't told any more."""
+        """End the announcement at the old number."""
         table = number_changes_table
         over = (table.c.old == old) & (table.c.until <= now)
         with self._engine.begin() as connection:
@@ -216,7 +217,7 @@ class NumberMoves:
     def unused(self, cutoff: int, now: int) -> list[Unused]:
         """Active lines that weren't used since `cutoff`. A line is used by calls in either
         direction, by payments of its account, by registered phones and by numbers that are rented
-        for it. One of which nothing is known yet is taken to be used now."""
+        for it. A line without any record counts as used now."""
         columns = lines_table.c
         stale = or_(columns.active_at.is_(None), columns.active_at < cutoff)
         query = select(
@@ -237,7 +238,7 @@ class NumberMoves:
         return found
 
     def cancel(self, unused: Unused, until: int, change: Change) -> None:
-        """Close a line; its number rests until then."""
+        """Cancel a line; its number rests until then."""
         line = (lines_table.c.id == unused.line_id) & (lines_table.c.status == ACTIVE)
         values = {"status": CLOSED, "rests_until": until}
         with self._engine.begin() as connection:
@@ -245,7 +246,7 @@ class NumberMoves:
                 connection.execute(insert(account_changes_table), change_row(change))
 
     def resting(self, until: int | None = None) -> list[Unused]:
-        """Lines that were cancelled and rest: those until an instant, or all."""
+        """Cancelled lines in quarantine: those until an instant, or all."""
         columns = lines_table.c
         query = select(columns.id, columns.number, columns.account_id).where(
             columns.status == CLOSED, columns.rests_until.is_not(None)
@@ -256,7 +257,7 @@ class NumberMoves:
             return [Unused(*row) for row in connection.execute(query.order_by(columns.id))]
 
     def restore(self, line_id: int, now: int, change: Change) -> bool:
-        """Take a line out of its rest; whether it rested."""
+        """Restore a line from quarantine; False if it wasn't there."""
         line = (lines_table.c.id == line_id) & lines_table.c.rests_until.is_not(None)
         values = {"status": ACTIVE, "rests_until": None, "active_at": now}
         with self._engine.begin() as connection:
@@ -267,8 +268,8 @@ class NumberMoves:
 
 
 def _keep_tariffs(connection: Connection, moved: NumberChange) -> None:
-    """What was assigned to the line goes on under its new number, and stays with the old one, by
-    which calls that were made are priced again."""
+    """Copy the tariffs of the line to its new number; the old one keeps them too, because its past
+    calls may be rated again."""
     table = tariff_schema.assignments
     own = (table.c.account_id == moved.account_id) & (table.c.line == moved.old)
     taken = [column.name for column in table.columns if not column.primary_key]

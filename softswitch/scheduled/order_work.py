@@ -1,5 +1,5 @@
-"""Orders for numbers as due work: the pool's numbers find who waits for them, documents that were
-approved in time connect what was kept for them, and late orders are told of."""
+"""Due work for number orders: numbers of the pool are given to the orders that wait, kept numbers
+are connected when their documents were approved in time, and late orders are reported."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from softswitch.subscribers.subscriber_store import SubscriberStore
 
 
 def serve_pool(store: Store) -> Handler:
-    """Give a number of the stock to whoever ordered one like it first.
+    """Give a number of the stock to the first order that it fits.
 
-    Connecting takes the work away; as long as it is there, whoever is first is tried anew, since
-    somebody may have cancelled meanwhile."""
+    Connecting ends this work; until then it runs again for the first order, since a line may have
+    been cancelled meanwhile."""
 
     def handle(work: DueWork) -> list[Command[object]]:
         with store.reading() as connection:
@@ -39,8 +39,8 @@ def serve_pool(store: Store) -> Handler:
 
 
 def release(store: Store, zone: str, days: WorkingDays) -> Handler:
-    """A number's state ends by itself. One that waited for documents is connected if they were
-    approved, and nobody had the time to say so."""
+    """End a state of a number whose term is over. A number that waited for documents is connected
+    if they were approved but not yet acted upon."""
 
     def handle(work: DueWork) -> list[Command[object]]:
         assert work.account_id is not None

@@ -1,8 +1,8 @@
-"""Rehearsals: what will be debited, renewed, billed and suspended, and when.
+"""Rehearsals: a forecast of debits, renewals, bills and suspensions, with their times.
 
-The due work itself is run, by the code that does it every day, on a copy of the books that is
-thrown away afterwards. The books are only read, as of one moment, and no call waits for that. The
-outcome is what happens if nothing else does: no call, no payment, no change by a person.
+The daily code for due work is run on a copy of the books, which is thrown away afterwards. The
+books are only read, as of one moment, and no call waits for that. The outcome holds if nothing else
+happens: no call, no payment, no change by a person.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ What = Literal["debit", "credit", "bill", "status", "notice", "refused"]
 PAGE = 5_000
 """Rows that are copied at once."""
 CDR_DAYS = 400
-"""CDRs of so many days are copied: more than any unused line, bill or bonus looks back."""
+"""The age of the CDRs that are copied: no unused line, bill or bonus looks further back."""
 DAY_MS = 86_400_000
 LEFT_OUT = frozenset(
     {"audit", "changes", "greetings", "mailboxes", "malicious_calls", "outbox", "rates",
      "recordings", "tariff_versions", "texts", "voice_messages"}
 )  # fmt: skip
-"""Tables that no due work reads."""
+"""Tables that due work doesn't read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One thing that will happen.
+    """An event of a rehearsal.
 
     Args:
         at: when it is due; epoch milliseconds.
-        kind: of a posting the ledger's kind ("rent", "package"); of a notice what it tells; of a
-            status the new one.
+        kind: of a posting, the ledger's kind ("rent", "package"); of a notice, its subject; of a
+            status, the new one.
         about: the product, the number, the month, the reason.
-        amount_micros: what is posted; of a bill what is to be paid. None where no money moves.
+        amount_micros: the amount posted; of a bill the amount due. None where no money moves.
         balance_micros: the balance after a posting.
     """
 
@@ -78,11 +78,11 @@ def rehearse(
     settings: DueSettings,
     account_id: int | None = None,
 ) -> list[Happening]:
-    """Everything that is due from now until an instant, in the order of its time.
+    """The events due from now until an instant, in the order of time.
 
     Args:
         now, until: epoch milliseconds.
-        account_id: whose; None: everything.
+        account_id: of one account; None: of all.
 
     Raises:
         StoreError: the books can't be read.
@@ -127,7 +127,8 @@ def _copy_of(store: Store, account_id: int | None, cdrs_since: int) -> Iterator[
 
 
 def _loosen(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    """The copy of one account lacks what rows of others refer to, and needs not outlive a crash."""
+    """Switch off foreign keys and syncs: the copy of one account lacks rows that others refer to,
+    and need not survive a crash."""
     cursor = connection.cursor()
     for pragma in ("foreign_keys = OFF", "synchronous = OFF"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -210,7 +211,7 @@ def _postings(
 
 
 def _about(connection: Connection, kind: str, transaction: str) -> str:
-    """The product or the number that a posting is for, and otherwise its cause."""
+    """The product or the number of a posting, and otherwise its cause."""
     cause = transaction.partition(":")[2]
     key = cause.rpartition(":")[0]
     if kind == "package":

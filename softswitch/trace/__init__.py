@@ -1,1 +1,1 @@
-"""What went over the wire: kept for a while, shown as a ladder, written as pcap, sent as HEP."""
+"""SIP traces: recorded for a while, shown as a ladder, written as pcap, sent as HEP."""

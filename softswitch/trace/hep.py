@@ -18,7 +18,7 @@ from softswitch.trace.pcap import TCP, UDP, packed
 SIP = 1
 IPV4, IPV6 = 2, 10
 MAX_PAYLOAD_BYTES = 60_000
-"""A message that would not fit into a datagram is cut."""
+"""The limit of a message, so that it fits into a datagram; the rest is cut off."""
 
 
 def encode(
@@ -35,8 +35,8 @@ def encode(
 
     Args:
         at_us: microseconds since the epoch.
-        agent: the number by which the collector knows us.
-        correlation: what all legs of a call have in common.
+        agent: the number of this sender at the collector.
+        correlation: an id that all legs of a call have in common.
     """
     seconds, micros = divmod(at_us, 1_000_000)
     family, kinds = (IPV6, (5, 6)) if ":" in source[0] else (IPV4, (3, 4))
@@ -64,10 +64,11 @@ def _chunk(kind: int, value: bytes) -> bytes:
 
 
 class HepSender:
-    """Sends each message to a collector, masked; never waits, and loses what it can't send.
+    """Sends each message to a collector, masked. Never waits: messages that can't be sent at once
+    are lost.
 
     Args:
-        call_of: the call that a message belongs to, if that is known.
+        call_of: the call that a message belongs to, if it is known.
         wall_us: microseconds since the epoch.
     """
 
@@ -79,7 +80,7 @@ class HepSender:
         call_of: Callable[[bytes], str | None],
         wall_us: Callable[[], int],
     ) -> None:
-        """Raises OSError when the collector's name isn't known or no way leads there."""
+        """Raises OSError when the collector's name is unknown or unreachable."""
         found = socket.getaddrinfo(*collector, type=socket.SOCK_DGRAM)
         family, _, _, _, address = found[0]
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
@@ -91,7 +92,7 @@ class HepSender:
         self.lost = 0
 
     def __call__(self, data: bytes, flow: Flow, sent: bool) -> None:
-        """A message is received or sent."""
+        """Send a message that was received or sent."""
         source, target = (flow.local, flow.remote) if sent else (flow.remote, flow.local)
         try:
             packet = encode(
@@ -104,7 +105,7 @@ class HepSender:
                 correlation=self._call_of(data),
             )
             self._socket.send(packet)
-        except (OSError, ValueError):  # nobody listens there, or the network is busy
+        except (OSError, ValueError):  # no collector listens there, or the network is busy
             self.lost += 1
 
     def close(self) -> None:

@@ -22,7 +22,8 @@ from softswitch.trace.recorder import Message, call_id_of
 US = "switch"
 TIME_WIDTH = 13
 COLUMN_WIDTH = 28
-"""From one party to the next: an address of IPv4 with its port, or an arrow with its label."""
+"""The columns from one party to the next: an IPv4 address with its port, or an arrow with its
+label."""
 LABEL_WIDTH = COLUMN_WIDTH - 6
 
 _MEDIA = re.compile(rb"^m=([a-z]{1,12}) ([0-9]{1,5})", re.MULTILINE)
@@ -54,7 +55,7 @@ def row(message: Message, at_us: int) -> Row:
 
 
 def _summary(data: bytes) -> tuple[str, str, bytes]:
-    """Method or status, CSeq and body, of a message that may be broken."""
+    """Method or status, CSeq and body of a message that may be malformed."""
     try:
         message = parse_message(data)
         number, method = message.cseq
@@ -67,7 +68,7 @@ def _summary(data: bytes) -> tuple[str, str, bytes]:
 
 
 def _sdp_hint(body: bytes) -> str:
-    """Streams, their ports and a direction that isn't the usual one."""
+    """The streams, their ports, and a direction other than sendrecv."""
     streams = [f"{kind.decode()} {port.decode()}" for kind, port in _MEDIA.findall(body)[:4]]
     directions = [found.decode() for found in _DIRECTION.findall(body)[:1]]
     return " ".join((*streams, *directions))
@@ -88,7 +89,7 @@ def ladder(rows: Sequence[Row]) -> list[str]:
 
 
 def _party(row: Row) -> str:
-    """The one whom the switch talks to."""
+    """The peer of the switch in a message."""
     return str(row["to"] if row["sent"] else row["from"])
 
 
@@ -112,7 +113,7 @@ def _rung(row: Row, places: dict[str, int], width: int) -> str:
     line[right - 1 if to_the_right else left + 1] = ">" if to_the_right else "<"
     label = f"{row['message']} SDP" if row["sdp"] else str(row["message"])
     label = _plain(label)[:LABEL_WIDTH]
-    # Beside its sender, so that the eye finds who speaks.
+    # Beside its sender, so that the direction is easy to see.
     start = left + 3 if to_the_right else right - 2 - len(label)
     line[start : start + len(label)] = label
     line[: TIME_WIDTH - 1] = str(row["at"])[11:23].ljust(TIME_WIDTH - 1)
@@ -120,5 +121,5 @@ def _rung(row: Row, places: dict[str, int], width: int) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that can't steer a terminal."""
+    """A text without control characters, which could steer a terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)

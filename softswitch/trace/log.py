@@ -1,4 +1,4 @@
-"""The logger that every room is handed."""
+"""The logger that all rooms use."""
 
 from __future__ import annotations
 

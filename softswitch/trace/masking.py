@@ -1,9 +1,9 @@
-"""A message as others may see it: without the secrets that it carries.
+"""Masking of secrets in a message.
 
-Each octet of a secret becomes an "x", which may stand wherever secrets stand, so that lengths stay
-true and programs can read on. What is masked: the proof of a password (response, cnonce, rspauth,
-any credentials but Digest's), keys of SRTP (RFC 4568 section 6.1, `k=`, MIKEY), passwords in URIs,
-keys pressed, and the words of a text.
+Each octet of a secret becomes an "x", which is valid wherever secrets are, so that lengths stay
+right and programs can still parse the message. Masked are: the proof of a password (response,
+cnonce, rspauth, any credentials but Digest's), keys of SRTP (RFC 4568 section 6.1, `k=`, MIKEY),
+passwords in URIs, pressed keys, and the words of a text.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 
 _HEAD_SECRETS = re.compile(
-    # Of a value in quotes its first word, so that no quotation mark elsewhere leads astray; the
-    # proofs of a password are one word.
+    # Of a quoted value only the first word, so that a missing quotation mark does not mask the
+    # rest; the proofs of a password are one word.
     rb"\b(?:response|cnonce|rspauth|password)\s*=\s*\"?((?:\\.|[^\s,;\"\\])+)"
     rb"|authorization[ \t]*:\s*(?!digest\b)[^\s:]+\s+([^\r\n]+)"
     rb"|\bsips?:[^\s@:;<>\"]*:([^\s@:<>\"]+)@",
@@ -29,7 +29,7 @@ _PRINTABLE = re.compile(rb"[^\r\n]")
 
 
 def mask(message: bytes) -> bytes:
-    """The message with its secrets masked; as long as it was."""
+    """The message with its secrets masked; of the same length."""
     head, gap, body = message.partition(b"\r\n\r\n")
     head = _HEAD_SECRETS.sub(_starred, head)
     if body:
@@ -47,7 +47,7 @@ def _mask_body(message: bytes, body: bytes) -> bytes:
 
 
 def _starred(found: re.Match[bytes]) -> bytes:
-    """The whole match, its one group as so many x."""
+    """The whole match, with its one group replaced by "x"."""
     start, end = found.span(found.lastindex or 0)
     whole, offset = found[0], found.start()
     start, end = start - offset, end - offset

@@ -1,10 +1,11 @@
-"""Messages as a capture file: IP packets that were never on a wire, for tshark, Wireshark, sngrep.
+"""Messages as a capture file: synthetic IP packets for tshark, Wireshark, sngrep.
 
     +--------+   +-----------+------+-------------+---------+
     | header |   | timestamp |  IP  |  UDP / TCP  | message |  ...
     +--------+   +-----------+------+-------------+---------+
 
-What came by TLS or WebSocket stands there as TCP with the plain message: it is what both ends read.
+Messages over TLS or WebSocket are written as TCP with the plain message, which is what both ends
+read.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LINKTYPE_RAW = 101
 """A packet begins with its IPv4 or IPv6 header."""
 SNAP_LENGTH = 262_144
 SEGMENT_BYTES = 1_400
-"""Of a stream; a datagram stays whole."""
+"""The size of a segment of a stream; a datagram stays whole."""
 UDP, TCP = 17, 6
 PUSH_ACKNOWLEDGE = 0x18
 WINDOW = 65_535
@@ -29,7 +30,7 @@ WINDOW = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One message and the way it took."""
+    """One message with its addresses."""
 
     at_us: int
     """Microseconds since the epoch."""
@@ -40,7 +41,7 @@ class Captured:
 
 
 def captured(row: Row) -> Captured:
-    """A row of a trace, as :func:`softswitch.trace.ladder.row` made it."""
+    """A message from a row of :func:`softswitch.trace.ladder.row`."""
     source, target = (_address(str(row[end])) for end in ("from", "to"))
     at_us, transport, text = row["at_us"], row["transport"], row["text"]
     assert isinstance(at_us, int) and isinstance(transport, str) and isinstance(text, str)
@@ -98,7 +99,7 @@ def _ip(message: Captured, protocol: int, payload: bytes) -> bytes:
     where = 6 if protocol == UDP else 16
     check = _checksum(pseudo + payload)
     if protocol == UDP and check == 0:
-        check = 0xFFFF  # 0 would say that there is none (RFC 768)
+        check = 0xFFFF  # 0 would mean that there is no checksum (RFC 768)
     payload = payload[:where] + struct.pack("!H", check) + payload[where + 2 :]
     if len(source) == 16:
         return struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64) + source + target + payload
@@ -108,7 +109,7 @@ def _ip(message: Captured, protocol: int, payload: bytes) -> bytes:
 
 
 def packed(host: str) -> bytes:
-    """A numeric address in its octets."""
+    """A numeric address as octets."""
     return ipaddress.ip_address(host.partition("%")[0]).packed
 
 

@@ -1,8 +1,8 @@
 """The SIP messages of live and recent calls, within a fixed amount of memory.
 
-On the way of a message this costs an append. Messages of all kinds wait in one ring; when it is
-full its oldest are filed: what belongs to a known call goes to that call, all else is let go.
-So a flood of strangers' requests pushes nothing out that belongs to a call.
+Recording a message costs one append. Messages of all kinds wait in one ring; when it is full its
+oldest are filed: those of a known call go to that call, all others are dropped. So a flood of
+strangers' requests displaces no message of a call.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from typing import NamedTuple
 from sip.flow import Flow
 
 RING_MESSAGES = 4_096
-"""Some tenths of a second at full load: longer than a call needs from its INVITE until it is
+"""Some tenths of a second at full load: longer than a call takes from its INVITE until it is
 known."""
 RING_BYTES = 8 << 20
-"""A flood of large messages fills no more than that."""
+"""The limit of the ring's memory, for floods of large messages."""
 FILED_AT_ONCE = 128
-"""Of the ring, so that filing stops nobody for a millisecond."""
+"""Messages of the ring that are filed at once, so that filing never takes a millisecond."""
 FIRST_OF_CALL = 200
 """Messages of a call that are kept from its beginning ..."""
 LAST_OF_CALL = 200
 """... and from its end; a call that lasts a day refreshes its sessions in between."""
 LONGEST = FIRST_OF_CALL + LAST_OF_CALL + 100
-"""A call with so many is shortened; not one by one, for that costs more."""
+"""The length at which a call is shortened; not one by one, which would cost more."""
 ENDED_CALLS = 2_000
-"""So many are kept, if the memory suffices."""
+"""The limit of ended calls, if the memory suffices."""
 MAX_SAID, MAX_SAID_CHARACTERS = 40, 400
-"""Announcements of a call that are kept, and how much of each: a menu repeats itself."""
+"""Announcements of a call that are kept, and characters of each: a menu repeats itself."""
 ENTRY_BYTES = 300
-"""What an entry takes beside its message."""
+"""The memory of an entry beside its message."""
 
 _CALL_ID = re.compile(rb"\r\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
 
 _Entry = tuple[float, bool, Flow, bytes]
-"""A :class:`Message` before anybody looks at it: a plain tuple costs a quarter."""
+"""A :class:`Message` before it is read: a plain tuple costs a quarter."""
 
 
 class Message(NamedTuple):
@@ -47,13 +47,13 @@ class Message(NamedTuple):
     at: float
     """Monotonic seconds."""
     sent: bool
-    """By us."""
+    """True if we sent it."""
     flow: Flow
     data: bytes
 
 
 class Said(NamedTuple):
-    """An announcement to a side of the call; without a language a tone stood for it."""
+    """An announcement to a side of the call; without a language it was replaced by a tone."""
 
     at: float
     """Monotonic seconds."""
@@ -63,7 +63,7 @@ class Said(NamedTuple):
 
 
 class CallTrace:
-    """What is kept of one call."""
+    """The trace of one call."""
 
     __slots__ = (
         "call_id",
@@ -79,25 +79,25 @@ class CallTrace:
     def __init__(self, call_id: str) -> None:
         self.call_id = call_id
         self.sip_call_ids: list[bytes] = []
-        """Of its legs, the caller's first."""
+        """The Call-IDs of its legs, the caller's first."""
         self.calling = ""
         self.called = ""
         self.entries: list[_Entry] = []
         self.octets = 0
-        """What they take."""
+        """The memory of its messages."""
         self.dropped = 0
-        """Messages of it that weren't kept."""
+        """The number of its messages that weren't kept."""
         self.said: list[Said] = []
-        """Announcements, the first ones."""
+        """The first announcements."""
 
     def shorten(self) -> int:
-        """Let its middle go; the octets that this gives back."""
+        """Drop its middle; returns the freed octets."""
         middle = self.entries[FIRST_OF_CALL:-LAST_OF_CALL]
         del self.entries[FIRST_OF_CALL:-LAST_OF_CALL]
         return self._gone(middle)
 
     def clear(self) -> int:
-        """Let everything go; the octets that this gives back."""
+        """Drop all its messages; returns the freed octets."""
         gone, self.entries = self.entries, []
         return self._gone(gone)
 
@@ -112,7 +112,7 @@ class CallTrace:
 
 
 class Recorder:
-    """Keeps messages, and finds those of a call.
+    """Records messages, and finds those of a call.
 
     Args:
         max_bytes: of all calls together, besides `RING_BYTES`.
@@ -132,7 +132,7 @@ class Recorder:
     # On the way of a message
 
     def __call__(self, data: bytes, flow: Flow, sent: bool) -> None:
-        """A message is received or sent."""
+        """Record a message that was received or sent."""
         ring = self._ring
         ring.append((self._monotonic(), sent, flow, data))
         self._ring_octets += len(data)
@@ -153,14 +153,14 @@ class Recorder:
             self._by_sip_call_id[key] = (*known, trace)  # a transferred leg had another call
 
     def said(self, call_id: str, side: str, language: str, tokens: str) -> None:
-        """The switch says something to a side of the call."""
+        """Record an announcement to a side of the call."""
         trace = self._live.get(call_id)
         if trace is not None and len(trace.said) < MAX_SAID:
             said = Said(self._monotonic(), side, language, tokens[:MAX_SAID_CHARACTERS])
             trace.said.append(said)
 
     def end(self, call_id: str, calling: str, called: str) -> None:
-        """The call is over; it is kept until the memory is needed."""
+        """Note the end of a call, which is kept until the memory is needed."""
         trace = self._live.pop(call_id, None)
         if trace is None:
             return
@@ -172,7 +172,7 @@ class Recorder:
     # What operators ask
 
     def find(self, beginning: str) -> list[str]:
-        """Ids of calls that begin so."""
+        """The ids of calls that begin with this."""
         return [key for calls in (self._live, self._ended) for key in calls
                 if key.startswith(beginning)]  # fmt: skip
 
@@ -186,13 +186,13 @@ class Recorder:
         return trace, [*trace.messages(), *waiting]
 
     def call_of(self, data: bytes) -> str | None:
-        """The call that a message belongs to; None while that isn't known."""
+        """The call that a message belongs to; None while it is unknown."""
         traces = self._by_sip_call_id.get(call_id_of(data))
         return None if traces is None else traces[-1].call_id
 
     @property
     def octets(self) -> int:
-        """Memory that calls and the ring take, more or less."""
+        """The approximate memory of calls and ring."""
         return self._octets + self._ring_octets + ENTRY_BYTES * len(self._ring)
 
     # Filing
@@ -216,7 +216,7 @@ class Recorder:
                 self._empty_oldest()
 
     def _forget_oldest(self) -> None:
-        """Let go of the call that ended first."""
+        """Drop the call that ended first."""
         trace = self._ended.pop(next(iter(self._ended)))
         self._octets -= trace.octets
         for key in trace.sip_call_ids:
@@ -227,14 +227,14 @@ class Recorder:
                 self._by_sip_call_id.pop(key, None)
 
     def _empty_oldest(self) -> None:
-        """Nothing but live calls: the one that began first loses what it has."""
+        """Drop the messages of the live call that began first, because no ended call is left."""
         trace = next(trace for trace in self._live.values() if trace.octets)
         self._octets -= trace.clear()
 
 
 def call_id_of(data: bytes) -> bytes:
-    """The Call-ID of a message that nobody has parsed; b"" if it has none."""
-    start = data.find(b"\r\nCall-ID: ")  # as nearly everybody writes it
+    """The Call-ID of an unparsed message; b"" if it has none."""
+    start = data.find(b"\r\nCall-ID: ")  # the usual spelling
     if start >= 0:
         return data[start + 11 : data.find(b"\r\n", start + 11)].strip(b" \t")
     found = _CALL_ID.search(data)

@@ -1,1 +1,1 @@
-"""Mailboxes of lines: what they take, what they hold, and where it is kept."""
+"""Voicemail: recorded messages and greetings of mailboxes, their files and their rows."""

@@ -38,11 +38,11 @@ class NoRoom(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who leaves a message.
+    """The caller who leaves a message.
 
     Args:
         calling: the true number.
-        shown: what of it the called line may know; None: nothing.
+        shown: the number that the called line may see; None: none.
     """
 
     calling: str
@@ -51,15 +51,15 @@ class Visitor:
 
 
 class VoicemailDesk:
-    """What services and the server do with mailboxes.
+    """Mailboxes as services and the server use them.
 
     Args:
-        guard: tries PINs.
-        run: how store and shelf are asked.
+        guard: checks PINs.
+        run: runs a function that waits for store or shelf in a thread.
         token: unguessable ids.
         randbits: for salts.
         wall_ms: epoch milliseconds.
-        lines_changed: told of lines whose lamps may have changed.
+        lines_changed: called with lines whose lamps may have changed.
         zone: of the times in mails.
     """
 
@@ -92,8 +92,8 @@ class VoicemailDesk:
         self._lines_changed = lines_changed
 
     def ring_seconds(self, line: Line) -> int | None:
-        """How long a line's phones ring before its mailbox takes the call; None: it never does
-        because nobody answered."""
+        """The ring time of a line's phones before its mailbox takes the call; None: the mailbox
+        takes no unanswered calls."""
         mailbox = line.mailbox
         if mailbox is None or "no_answer" not in mailbox.takes:
             return None
@@ -134,15 +134,15 @@ class VoicemailDesk:
         return message.id
 
     def path(self, sound_id: str) -> str:
-        """Where a message or greeting is, or is to be recorded."""
+        """The path of a message or greeting, recorded or to be recorded."""
         return str(self._shelf.path(sound_id))
 
     def keep(self, message_id: str, recorded: asyncio.Future[Recorded] | None) -> asyncio.Task[int]:
-        """Have a message seen when its recording ends, however that happens: also when the caller
+        """Publish a message when its recording ends, however that happens: also when the caller
         hung up, and the call with its service is over.
 
         Args:
-            recorded: None: it never began, and nothing is kept.
+            recorded: None: the recording never began, and nothing is kept.
 
         Returns:
             Milliseconds that were kept; 0 for nothing.
@@ -150,7 +150,7 @@ class VoicemailDesk:
         return self._spawn(self._keep(message_id, recorded))
 
     def _spawn(self, work: Coroutine[object, None, T]) -> asyncio.Task[T]:
-        """Do something to its end, whoever else gives up."""
+        """Start a task that runs to its end even if its caller is cancelled."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -162,7 +162,7 @@ class VoicemailDesk:
         try:
             return await self._finish(message_id)
         except (StoreError, OSError) as error:
-            # Its row says that it is being recorded: the next start finishes it.
+            # Its row says that it is being recorded, so the next start finishes it.
             why = str(error)
             self._log.error("a message waits for the next start", message=message_id, why=why)
             return 0
@@ -200,13 +200,15 @@ class VoicemailDesk:
         return self._store.arrived(message_id, duration_ms, mail, self._wall_ms())
 
     async def close(self) -> None:
-        """Wait for what is being finished; what takes too long waits for the next start."""
+        """Wait for recordings that are being finished; those that take too long are finished at the
+        next start."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
 
     def recover(self) -> tuple[int, int]:
-        """Before anything records: finish what a crash broke off; how many messages were kept, and
-        how many files without a row were removed. Raises SQLAlchemyError, OSError."""
+        """Finish the messages that a crash broke off; called before anything records. Returns the
+        number of messages kept, and of files without a row that were removed. Raises
+        SQLAlchemyError, OSError."""
         kept = 0
         for message in self._store.unfinished():
             duration_ms = self._shelf.finish(message.id, self.settings.min_seconds)
@@ -217,7 +219,7 @@ class VoicemailDesk:
         return kept, self._shelf.sweep(self._store.sounds())
 
     async def expire(self) -> int:
-        """Delete what has been kept long enough; how many messages."""
+        """Delete messages whose time is over; returns how many."""
         expired: list[Message] = await self._ask(self._store.expired, self._wall_ms())
         for message in expired:
             await self.delete(message)
@@ -261,20 +263,20 @@ class VoicemailDesk:
     # Greetings
 
     def new_sound(self) -> str:
-        """An id for something that is about to be recorded."""
+        """An id for a new recording."""
         return f"{self._randbits(128):032x}"
 
     async def prepare(self) -> bool:
-        """Whether there is room for a recording."""
+        """True if there is room for a recording."""
         return bool(await self._run(self._has_room))
 
     async def finish_greeting(self, sound_id: str) -> int:
-        """Milliseconds of a greeting that was recorded; 0 if there is nothing in it."""
+        """Finish the recording of a greeting; returns its milliseconds, 0 if it is empty."""
         duration_ms: int = await self._run(self._shelf.finish, sound_id, self.settings.min_seconds)
         return duration_ms
 
     async def keep_greeting(self, line: Line, sound_id: str, duration_ms: int) -> None:
-        """Play it from now on, in the place of one that was recorded by phone before."""
+        """Play this greeting from now on, in place of one that was recorded by phone before."""
         now = self._wall_ms()
         greeting = Greeting(sound_id, line.id, RECORDED, duration_ms, now)
         former: list[Greeting] = await self._ask(self._store.greetings, line.id)
@@ -286,7 +288,7 @@ class VoicemailDesk:
                 await self._run(self._shelf.remove, one.id)
 
     def drop_sound(self, sound_id: str) -> None:
-        """Drop a recording, which is perhaps still being written."""
+        """Drop a recording, which may still be under way."""
         self._spawn(self._drop(sound_id))
 
     async def _drop(self, sound_id: str) -> None:
@@ -329,6 +331,6 @@ class VoicemailDesk:
 
 
 RECORDED = "recorded by phone"
-"""The name of a greeting that was."""
+"""The name of a greeting that was recorded by phone."""
 
 __all__ = ["MailboxFull", "NoRoom", "Visitor", "VoicemailDesk"]

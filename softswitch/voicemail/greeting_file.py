@@ -1,5 +1,5 @@
-"""Greetings as subscribers bring them (E18): WAV, PCM, 8 kHz, 16 bit, mono, and nothing else; or
-what is converted to that from another file."""
+"""Greeting files of subscribers (E18): WAV, PCM, 8 kHz, 16 bit, mono, or another file that is
+converted to that."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rtp.wav import HEAD_BYTES, SAMPLE_BYTES, WavError, file_bytes, find_sound, 
 MAX_SECONDS = 300
 """Callers hang up during a longer greeting."""
 MAX_BYTES = HEAD_BYTES + MAX_SECONDS * CLOCK_RATE * SAMPLE_BYTES + 1024 * 1024
-"""With a megabyte for what may stand beside the sound."""
+"""With a megabyte for other chunks of the file."""
 
 
 def check(data: bytes) -> Samples:
     """The sound of a file that can be played as it is.
 
     Raises:
-        WavError: it can't; with every reason.
+        WavError: it can't be played; with every reason.
     """
     wav = parse(data, MAX_SECONDS)
     if wav.truncated:
@@ -28,7 +28,7 @@ def check(data: bytes) -> Samples:
 
 
 def read(path: Path) -> bytes:
-    """A file, unless it lasts too long for a greeting. Raises OSError, WavError."""
+    """The content of a file, unless it is too long for a greeting. Raises OSError, WavError."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_BYTES:
@@ -38,7 +38,7 @@ def read(path: Path) -> bytes:
 
 
 def converted(path: Path) -> bytes:
-    """A file that can be played, made of what can be read as sound. Raises OSError, WavError."""
+    """A playable file, converted from a sound file of another format. Raises OSError, WavError."""
     from rtp.sound_file import convert  # libsndfile takes a while to load
 
     with path.open("rb") as file:

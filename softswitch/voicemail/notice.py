@@ -1,4 +1,4 @@
-"""The mail about a message."""
+"""The mail about a new message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def notice(line: Line, email: str, message: Message, duration_ms: int, zone: str) -> Mail:
-    """With the message as a WAV file; from whom, as far as the line may know."""
+    """The mail, with the message as a WAV file and the caller's number as far as the line may see
+    it."""
     at = datetime.fromtimestamp(message.received_at / 1000, ZoneInfo(zone))
     caller = message.calling or "an unknown number"
     minutes, seconds = divmod(round(duration_ms / 1000), 60)

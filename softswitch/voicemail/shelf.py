@@ -1,7 +1,7 @@
-"""Where messages and greetings are: WAV files named by our own ids, and by nothing else.
+"""The files of messages and greetings: WAV files named by our own ids alone.
 
-What is recorded grows in a file of another name (:mod:`rtp.disk`). A file has its own name only
-when it is whole and on disk.
+A recording grows in a file of another name (:mod:`rtp.disk`). A file has its own name only when it
+is complete and on disk.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 class Shelf:
-    """Files of one folder.
+    """The files of one folder.
 
     Args:
-        folder: made when it is needed first.
+        folder: created at the first recording.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, sound_id: str) -> Path:
-        """Of a message or greeting. Raises ValueError: it is no id of ours."""
+        """The path of a message or greeting. Raises ValueError: it is no id of ours."""
         if _ID.fullmatch(sound_id) is None:
             raise ValueError(f"{sound_id!r} is no id")
         return self.folder / f"{sound_id}.wav"
 
     def make_room(self, min_free_bytes: int) -> bool:
-        """Whether something may be recorded: the folder is there, and so much space is left.
+        """True if a recording may begin: the folder exists, and this much space is left.
 
         Raises:
-            OSError: the folder can't be had.
+            OSError: the folder can't be created.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return shutil.disk_usage(self.folder).free >= min_free_bytes
 
     def finish(self, sound_id: str, min_seconds: float) -> int:
-        """Make a recording a whole file with its silent ends cut off, whatever state it was left
-        in; one that holds too little is removed.
+        """Complete a recording, whatever state it was left in, and cut off its silent ends; one
+        that is too short is removed.
 
         Returns:
             Milliseconds; 0 if nothing is kept.
@@ -77,7 +77,7 @@ class Shelf:
         return load(path).samples
 
     def write(self, sound_id: str, samples: Samples) -> None:
-        """Put a file there, whole or not at all. Raises OSError."""
+        """Write a file, as a whole or not at all. Raises OSError."""
         path = self.path(sound_id)
         part = Path(f"{path}{PART_SUFFIX}")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,14 +93,15 @@ class Shelf:
         self._sync_folder()
 
     def remove(self, sound_id: str) -> None:
-        """Take a file away, whole or in the making; one that isn't there is no error."""
+        """Remove a file, complete or not; a missing one is no error."""
         path = self.path(sound_id)
         for name in (path, Path(f"{path}{PART_SUFFIX}")):
-            with contextlib.suppress(OSError):  # what stays is swept away at the next start
+            with contextlib.suppress(OSError):  # a file that stays is removed at the next start
                 name.unlink()
 
     def sweep(self, known: Iterable[str]) -> int:
-        """Remove files without a row; how many. For the start, before anything records."""
+        """Remove files without a row; returns how many. Called at the start, before anything
+        records."""
         names = {f"{sound_id}.wav" for sound_id in known}
         strangers = [
             path
@@ -113,7 +114,7 @@ class Shelf:
         return len(strangers)
 
     def _sync_folder(self) -> None:
-        """A new name is on disk when its folder is."""
+        """Sync the folder, which puts a new name on disk."""
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

@@ -1,7 +1,8 @@
 """Mailboxes, messages and greetings in the database.
 
-A message's row is there before the first sound is recorded, and hidden until its file is
-whole. How many messages wait is kept in the line's own row, in the same transaction.
+A message's row is written before the first sound is recorded, and hidden until its file is
+complete. The numbers of new and saved messages are kept in the line's own row, in the same
+transaction.
 """
 
 from __future__ import annotations
@@ -72,11 +73,12 @@ greetings_table = Table(
 )
 
 _LINES = table("lines", column("id"), column("waiting_new"), column("waiting_old"))
-"""The two columns of the line that are ours; its table knows this module, not the other way."""
+"""The two columns of the line that this module writes; the line's table imports this module, not
+the other way."""
 
 
 class MailboxFull(Exception):
-    """It holds as many messages as it may."""
+    """The mailbox holds as many messages as it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Message:
     """A message of a caller. Stamps are epoch milliseconds.
 
     Args:
-        calling: who left it, as far as the line may know; "" if it is withheld or unknown.
+        calling: the caller's number, as far as the line may see it; "" if withheld or unknown.
     """
 
     id: str
@@ -98,7 +100,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """A greeting that can be chosen."""
+    """A greeting of a line."""
 
     id: str
     line_id: int
@@ -108,14 +110,15 @@ class Greeting:
 
 
 def forget_mailbox(connection: Connection, line_id: int) -> None:
-    """The mailbox of a line and all that is in it."""
+    """Delete the mailbox of a line with all that is in it."""
     for each in (messages_table, greetings_table, mailboxes_table):
         connection.execute(delete(each).where(each.c.line_id == line_id))
     forget_tries(connection, Secret("mailbox", str(line_id)))
 
 
 class VoicemailStore:
-    """Every call is a transaction. Errors of the database come as SQLAlchemy raises them."""
+    """The mailboxes of a database. Each method is a transaction. Errors of the database come as
+    SQLAlchemy raises them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -139,7 +142,7 @@ class VoicemailStore:
             tell_of_lines(connection, [line_id])
 
     def close(self, line_id: int) -> list[str]:
-        """Take a mailbox away with all that is in it; the ids of its files."""
+        """Delete a mailbox with all that is in it; returns the ids of its files."""
         with self._engine.begin() as connection:
             sounds = _sounds(connection, line_id)
             forget_mailbox(connection, line_id)
@@ -150,14 +153,14 @@ class VoicemailStore:
         return sounds
 
     def sounds(self, line_id: int | None = None) -> list[str]:
-        """Ids of all files that a line has, or any line."""
+        """The ids of all files of a line, or of all lines."""
         with self._reader.connect() as connection:
             return _sounds(connection, line_id)
 
     # Messages
 
     def begin(self, message: Message, withheld: bool, expires_at: int, most: int) -> None:
-        """Note a message that is about to be recorded.
+        """Record that a message is about to be recorded.
 
         Raises:
             MailboxFull: there are `most` already, those being recorded among them.
@@ -183,10 +186,11 @@ class VoicemailStore:
     def arrived(
         self, message_id: str, duration_ms: int, mail: Mail | None, now: int
     ) -> tuple[int, Waiting] | None:
-        """Let a recorded message be seen, and queue the mail about it.
+        """Publish a recorded message, and queue the mail about it.
 
         Returns:
-            Its line, and what that has waiting; None if it isn't being recorded (any more).
+            Its line, and the line's message counters; None if the message isn't being recorded (any
+                more).
         """
         mine = messages_table.c.id == message_id
         with self._engine.begin() as connection:
@@ -203,7 +207,7 @@ class VoicemailStore:
             return row.line_id, _count(connection, row.line_id)
 
     def mark(self, line_id: int, message_id: str, state: State) -> Waiting:
-        """Note that a message is new or saved; what waits then."""
+        """Mark a message as new or saved; returns the line's message counters."""
         with self._engine.begin() as connection:
             connection.execute(
                 update(messages_table)
@@ -213,7 +217,8 @@ class VoicemailStore:
             return _count(connection, line_id)
 
     def delete(self, line_id: int, message_ids: Sequence[str]) -> Waiting:
-        """Forget messages; what waits then. Their files go afterwards."""
+        """Delete the rows of messages; returns the line's message counters. The files are removed
+        afterwards."""
         with self._engine.begin() as connection:
             connection.execute(
                 delete(messages_table).where(
@@ -223,7 +228,7 @@ class VoicemailStore:
             return _count(connection, line_id)
 
     def messages(self, line_id: int, state: State | None = None) -> list[Message]:
-        """What can be heard, the oldest first."""
+        """The messages that can be played, the oldest first."""
         query = select(messages_table).where(
             messages_table.c.line_id == line_id, messages_table.c.state != "recording"
         )
@@ -233,11 +238,11 @@ class VoicemailStore:
         return self._read(query)
 
     def unfinished(self) -> list[Message]:
-        """What was being recorded when the switch died."""
+        """The messages whose recording a crash broke off."""
         return self._read(select(messages_table).where(messages_table.c.state == "recording"))
 
     def expired(self, now: int, limit: int = 500) -> list[Message]:
-        """What has been kept long enough, the oldest first."""
+        """The messages whose time is over, the oldest first."""
         query = select(messages_table).where(
             messages_table.c.expires_at <= now, messages_table.c.state != "recording"
         )
@@ -262,7 +267,7 @@ class VoicemailStore:
             )
 
     def greetings(self, line_id: int) -> list[Greeting]:
-        """The oldest first."""
+        """The greetings of a line, the oldest first."""
         query = select(greetings_table).where(greetings_table.c.line_id == line_id)
         with self._reader.connect() as connection:
             rows = connection.execute(
@@ -271,7 +276,7 @@ class VoicemailStore:
             return [Greeting(**row._mapping) for row in rows]
 
     def choose_greeting(self, line_id: int, greeting_id: str | None) -> None:
-        """Which is played from now on; None: the switch's own words."""
+        """Set the greeting that is played from now on; None: the switch's own words."""
         with self._engine.begin() as connection:
             connection.execute(
                 update(mailboxes_table)
@@ -280,7 +285,7 @@ class VoicemailStore:
             )
 
     def delete_greeting(self, greeting: Greeting) -> None:
-        """Forget it, also where it was chosen."""
+        """Delete a greeting, also if it is the chosen one."""
         with self._engine.begin() as connection:
             connection.execute(delete(greetings_table).where(greetings_table.c.id == greeting.id))
             connection.execute(
@@ -291,7 +296,7 @@ class VoicemailStore:
 
 
 def _count(connection: Connection, line_id: int) -> Waiting:
-    """Count what waits, and write it where the lamps look."""
+    """Count the messages, and write the counters into the line's row."""
     query = (
         select(messages_table.c.state, func.count())
         .where(messages_table.c.line_id == line_id)

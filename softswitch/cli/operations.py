@@ -46,8 +46,14 @@ if TYPE_CHECKING:
     from softswitch.operations.tariffs import rerating as rerating
     from softswitch.operations.tariffs import tariff_terms as tariff_terms
     from softswitch.operations.tariffs import tariffs as tariffs
+    from softswitch.operations.texts import batch_reports as batch_reports
+    from softswitch.operations.texts import batches as batches
     from softswitch.operations.texts import businesses as businesses
     from softswitch.operations.texts import carriers as carriers
+    from softswitch.operations.texts import contact_table as contact_table
+    from softswitch.operations.texts import contacts as contacts
+    from softswitch.operations.texts import stops as stops
+    from softswitch.operations.texts import templates as templates
     from softswitch.operations.texts import texts as texts
     from softswitch.process import live as live
 else:

@@ -164,13 +164,19 @@ def write_file(path: Path, data: bytes) -> None:
         raise Failure(f"{path} can't be written: {reason_of(error)}") from None
 
 
-def read_file(path: Path, delimiter: str = ",") -> str:
-    """A text file the user named, or the first sheet of an Excel workbook as CSV. Raises
-    Failure."""
+def read_file(path: Path, delimiter: str = ",", *, computed: bool = False) -> str:
+    """A text file the user named, or the first sheet of an Excel workbook as CSV.
+
+    Args:
+        computed: read a workbook's formulas as the values that they had when it was saved.
+
+    Raises:
+        Failure: it can't be read.
+    """
     try:
         data = path.read_bytes()
         if is_workbook(data):
-            return to_csv(data, delimiter)
+            return to_csv(data, delimiter, computed=computed)
         return data.decode("utf-8-sig")
     except WorkbookError as error:
         raise Failure(f"{path} can't be read: {error}") from None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from softswitch.cli import operations
+from softswitch.cli import operations, sms_bulk
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Texts, and carriers of texts.", no_args_is_help=True)
@@ -17,6 +17,7 @@ clients = typer.Typer(help="Businesses' SMPP logins.", no_args_is_help=True)
 app.add_typer(clients, name="client")
 senders = typer.Typer(help="Sender names of businesses.", no_args_is_help=True)
 app.add_typer(senders, name="sender")
+sms_bulk.add_to(app)
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT")]
 Name = Annotated[str, typer.Argument(metavar="NAME")]

@@ -21,3 +21,9 @@ class SmsSection(Section):
     segment."""
     charge: Literal["accepted", "delivered"] = "accepted"
     """When a text to another network is paid: once a carrier accepted it, or once it arrived."""
+    quiet_hours: Annotated[str, Field(pattern=r"^$|^[0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d$")] = ""
+    """When texts of batches wait, such as "22:00-08:00", by the clock where they go; none if
+    empty."""
+    terms: Annotated[str, Field(min_length=1, max_length=64)] = "1"
+    """The edition of the conditions that a business accepts before it sends batches; with another
+    one it has to accept again."""

@@ -90,6 +90,9 @@ REFUSALS = {
     "text_callee_unknown": Entry("messaging: no line of ours has this number", "not_found"),
     "text_from_trunk": Entry("messaging: trunks send no texts", "refused"),
     "text_line_status": Entry("messaging: the line is {state}", "refused"),
+    "text_bulk_on_net": Entry(
+        "messaging: a line of ours gets texts one by one, not in batches", "refused"
+    ),
     "text_no_carrier": Entry("messaging: no carrier takes texts to {number}", "not_found"),
     "text_price_unknown": Entry(
         "messaging: tariff {tariff} has no price for a text to {number}", "refused"

@@ -5,6 +5,66 @@ from __future__ import annotations
 from softswitch.errors.entry import Entry
 
 SMS = {
+    "sms_batch_not_found": Entry(
+        "there is no batch {batch}; `softswitch sms batch list` shows them", "not_found", "batch"
+    ),
+    "sms_batch_state": Entry("batch {batch} is {state}", "conflict", "batch"),
+    "sms_contact_exists": Entry("another contact has the phone {phone}", "conflict", "value"),
+    "sms_contact_not_found": Entry(
+        "there is no contact with the phone {phone}; `softswitch sms contact list` shows them",
+        "not_found",
+        "phone",
+    ),
+    "sms_contract_missing": Entry(
+        "account {account} hasn't accepted the conditions of bulk texts; `softswitch sms contract "
+        "accept` does it",
+        "refused",
+    ),
+    "sms_draft_not_found": Entry("there is no draft {name!r}", "not_found", "draft"),
+    "sms_field_name_malformed": Entry(
+        "field {value!r}: a field's name has 1 to {longest} letters, digits and _, and isn't phone "
+        "or name",
+        "invalid",
+        "fields",
+    ),
+    "sms_fields_too_many": Entry("a contact has at most {most} fields", "invalid", "fields"),
+    "sms_group_account_needed": Entry("say whose group it is: --account", "invalid", "account"),
+    "sms_group_not_found": Entry(
+        "there is no group {group!r}; `softswitch sms group list` shows them", "not_found", "group"
+    ),
+    "sms_kept_too_many": Entry("more than {most} are kept; remove some first", "conflict"),
+    "sms_not_granted": Entry(
+        "account {account} may not send bulk texts; `softswitch sms grant {account} yes` lets it",
+        "refused",
+    ),
+    "sms_phone_rounded": Entry(
+        "{value!r} has lost its digits: give the column the format Text and write the number again",
+        "invalid",
+        "phone",
+    ),
+    "sms_phones_too_many": Entry("at most {most} phones at once", "invalid", "phones"),
+    "sms_recipients_missing": Entry(
+        "say who gets it: groups, all contacts, or a list of phones", "invalid", "groups"
+    ),
+    "sms_recipients_none": Entry(
+        "nobody is left to send to: {faulty} faulty, {stopped} on the stop list", "conflict"
+    ),
+    "sms_recipients_too_many": Entry(
+        "a batch has at most {most} recipients; send it in parts", "invalid", "groups"
+    ),
+    "sms_sender_not_approved": Entry(
+        "account {account} may not send as {name!r}: it is neither an approved sender name nor a "
+        "number of the account",
+        "refused",
+        "sender",
+    ),
+    "sms_stop_not_found": Entry("{phone} isn't on the stop list", "not_found", "phone"),
+    "sms_table_column_twice": Entry("two columns of the table have one name", "invalid", "text"),
+    "sms_table_malformed": Entry("row {row}: {reason}", "invalid", "text"),
+    "sms_table_no_phone": Entry(
+        "the table has no column phone; its first row names the columns", "invalid", "text"
+    ),
+    "sms_template_not_found": Entry("there is no template {name!r}", "not_found", "name"),
     "sms_carrier_exists": Entry("there is a carrier {carrier} already", "conflict", "name"),
     "sms_carrier_not_found": Entry(
         "there is no carrier {carrier!r}; `softswitch sms carrier list` shows them",

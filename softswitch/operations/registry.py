@@ -43,7 +43,17 @@ from softswitch.operations.money import bills, bonuses, packages, preview, taxes
 from softswitch.operations.network import mails, nodes, trunks
 from softswitch.operations.numbers import moves, numbers, orders, reaches
 from softswitch.operations.tariffs import rerating, tariff_terms, tariffs
-from softswitch.operations.texts import businesses, carriers, texts
+from softswitch.operations.texts import (
+    batch_reports,
+    batches,
+    businesses,
+    carriers,
+    contact_table,
+    contacts,
+    stops,
+    templates,
+    texts,
+)
 from softswitch.subscribers import profile
 
 _NAMED = frozenset({"name", *profile.FIELDS})
@@ -110,6 +120,34 @@ OPERATIONS = table(
     change(wallets.wallet_spend, MONEY),
     change(wallets.wallet_trial, SUPPORT | MONEY | OWNER),
     # Texts
+    change(batches.sms_batch_add, SUPPORT | OWNER),
+    change(batches.sms_batch_cancel, SUPPORT | OWNER),
+    read(batches.sms_batch_list, STAFF | PAYER),
+    change(batches.sms_batch_pause, SUPPORT | OWNER),
+    read(batch_reports.sms_batch_report, STAFF | PAYER),
+    change(batches.sms_batch_resume, SUPPORT | OWNER),
+    read(batches.sms_batch_show, STAFF | PAYER),
+    change(contacts.sms_contact_add, SUPPORT | OWNER),
+    change(contact_table.sms_contact_import, SUPPORT | OWNER),
+    read(contacts.sms_contact_list, SUPPORT | AUDITOR | OWNER),
+    change(contacts.sms_contact_remove, SUPPORT | OWNER),
+    change(contacts.sms_contact_set, SUPPORT | OWNER),
+    change(stops.sms_contract_accept, SUPPORT | OWNER),
+    read(stops.sms_contract_show, STAFF | PAYER),
+    change(templates.sms_draft_add, SUPPORT | OWNER),
+    read(templates.sms_draft_list, SUPPORT | AUDITOR | OWNER),
+    change(templates.sms_draft_remove, SUPPORT | OWNER),
+    change(contacts.sms_group_add, SUPPORT | OWNER),
+    read(contacts.sms_group_list, SUPPORT | AUDITOR | OWNER),
+    change(contacts.sms_group_put, SUPPORT | OWNER),
+    change(contacts.sms_group_remove, SUPPORT | OWNER),
+    change(contacts.sms_group_take, SUPPORT | OWNER),
+    change(stops.sms_stop_add, SUPPORT | OWNER),
+    read(stops.sms_stop_list, SUPPORT | AUDITOR | OWNER),
+    change(stops.sms_stop_remove, SUPPORT | OWNER),
+    change(templates.sms_template_add, SUPPORT | OWNER),
+    read(templates.sms_template_list, SUPPORT | AUDITOR | OWNER),
+    change(templates.sms_template_remove, SUPPORT | OWNER),
     change(carriers.sms_carrier_add, ADMIN),
     read(carriers.sms_carrier_list, STAFF),
     change(carriers.sms_carrier_remove, ADMIN),

@@ -40,8 +40,11 @@ def is_workbook(data: bytes) -> bool:
     return data.startswith((ZIP_MAGIC, OLD_MAGIC))
 
 
-def to_csv(data: bytes, delimiter: str = ",") -> str:
+def to_csv(data: bytes, delimiter: str = ",", *, computed: bool = False) -> str:
     """The rows of the first sheet, each on the line of its number.
+
+    Args:
+        computed: read a formula as the value that it had when the workbook was saved.
 
     Raises:
         WorkbookError: it isn't one, it is too big, or a cell has a formula or a fault.
@@ -54,7 +57,7 @@ def to_csv(data: bytes, delimiter: str = ",") -> str:
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     try:
         _check_parts(data)
-        for row in _rows(data):
+        for row in _rows(data, computed):
             writer.writerow(row)
             if text.tell() > MAX_TEXT:
                 raise WorkbookError("its first sheet has too much text: save it as CSV")
@@ -99,12 +102,14 @@ def _check_prolog(file: IO[bytes]) -> None:
         return
 
 
-def _rows(data: bytes) -> Iterator[list[str]]:
+def _rows(data: bytes, computed: bool) -> Iterator[list[str]]:
     from openpyxl import load_workbook  # type: ignore[import-untyped]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of extensions that no price needs
-        with closing(load_workbook(io.BytesIO(data), read_only=True, keep_links=False)) as book:
+        with closing(
+            load_workbook(io.BytesIO(data), read_only=True, keep_links=False, data_only=computed)
+        ) as book:
             if not book.worksheets:
                 raise WorkbookError("it has no sheet")
             sheet = book.worksheets[0]

@@ -24,7 +24,7 @@ from smpp.bodies import ShortMessage
 from smpp.codes import EsmClass, Status, Ton
 from smpp.segments import Part, Reassembly, read_header
 from softswitch.subscribers.directory import Directory
-from softswitch.texting import parts, store
+from softswitch.texting import parts, stops, store
 from softswitch.texting.link import Link, is_receipt
 from softswitch.texting.message import State, StoredText, Text
 from softswitch.texting.writer import TextWriter
@@ -158,7 +158,7 @@ class Inbound:
         origin = f"carrier:{link.carrier.name}:{digest}:{turn}"
         made = self._text(origin, account, sender, number, text)
         made = _for_line(made, None if line is None else line.id)
-        (stored,) = await self._writer.submit(partial(store.add, texts=[made]))
+        stored = await self._writer.submit(partial(_add_and_follow, text=made))
         if stored.state is State.WAITING:
             self._arrived(stored)
         return Status.OK
@@ -209,6 +209,13 @@ class Inbound:
             due_at=now,
             expires_at=now + self._kept_ms,
         )
+
+
+def _add_and_follow(connection: Connection, text: Text) -> StoredText:
+    """Store a text, and do what it asks of the stop list of the account that it is for."""
+    (stored,) = store.add(connection, [text])
+    stops.heard(connection, text)
+    return stored
 
 
 def _for_line(text: Text, line_id: int | None) -> Text:

@@ -289,7 +289,7 @@ class Outbound:
 
     def _claim(self, claims: list[tuple[StoredText, Link]]) -> None:
         ids = [text.id for text, _ in claims]
-        self._writer.submit(lambda connection: store.claim(connection, ids)).add_done_callback(
+        self._writer.submit(partial(store.claim, ids=ids, now=self._wall_ms())).add_done_callback(
             partial(self._claimed, claims)
         )
 

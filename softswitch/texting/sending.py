@@ -91,13 +91,8 @@ class TextPrices:
         Raises:
             Refusal: 403 barred, capped or without a price; 404 no carrier takes it; 413 too long.
         """
-        if not routes(self._carriers(), number):
-            raise Refusal(404, "text_no_carrier", number=number)
-        self._bar(payer, number, at)
-        try:
-            count = segments.count(text)
-        except ValueError:
-            raise Refusal(413, "text_segments_too_many", most=segments.MAX_SEGMENTS) from None
+        self.check(payer, number, at)
+        count = self.segments(text)
         is_gsm = segments.coding_of(text) is DataCoding.DEFAULT
         alphabet = "gsm" if is_gsm else "ucs2"
         if payer.wallet != MONEY:
@@ -111,6 +106,20 @@ class TextPrices:
         if packages:
             return Quote(number, alphabet, count, 0, rate.currency, packages[0])
         return Quote(number, alphabet, count, count * rate.connect_fee_micros, rate.currency)
+
+    def check(self, payer: Payer, number: str, at: int) -> None:
+        """Raise the Refusal of a number to which a payer can't send: no carrier, barred, capped."""
+        if not routes(self._carriers(), number):
+            raise Refusal(404, "text_no_carrier", number=number)
+        self._bar(payer, number, at)
+
+    @staticmethod
+    def segments(text: str) -> int:
+        """How many segments a text takes. Raises the Refusal of one that is too long."""
+        try:
+            return segments.count(text)
+        except ValueError:
+            raise Refusal(413, "text_segments_too_many", most=segments.MAX_SEGMENTS) from None
 
     def _bar(self, payer: Payer, number: str, at: int) -> None:
         """Hold a text against its line's barrings and its account's caps, as a call."""

@@ -28,6 +28,8 @@ from billing.stores.schema import metadata, storable
 from softswitch.texting.message import FINAL, Kind, State, StoredText, Text, next_state
 
 MAX_ERROR = 64
+NEVER = 9_000_000_000_000_000
+"""When a text of a batch is due that may not go out; epoch milliseconds."""
 
 texts_table = Table(
     "texts",
@@ -78,6 +80,16 @@ def add(connection: Connection, texts: Sequence[Text]) -> list[StoredText]:
         connection.execute(_INSERT, [_values(text) for text in new.values()])
         known |= of_origins(connection, list(new))
     return [known[text.origin] for text in texts]
+
+
+def add_new(connection: Connection, texts: Sequence[Text]) -> None:
+    """Store texts whose origins nothing has. Raises IntegrityError if one is known."""
+    connection.execute(_INSERT, [_values(text) for text in texts])
+
+
+def read(rows: Iterable[Row[tuple[object, ...]]]) -> list[StoredText]:
+    """Texts of rows of the table."""
+    return [_stored(row) for row in rows]
 
 
 def of_origins(connection: Connection, origins: Sequence[str]) -> dict[str, StoredText]:
@@ -137,18 +149,21 @@ def next_due_out(connection: Connection, now: int) -> int | None:
     """When the next text to another network is due that isn't yet; epoch milliseconds."""
     c = texts_table.c
     query = select(func.min(c.due_at)).where(
-        c.state == State.WAITING.value, c.kind == "out", c.due_at > now
+        c.state == State.WAITING.value, c.kind == "out", c.due_at > now, c.due_at < NEVER
     )
     found = connection.execute(query).scalar()
     return None if found is None else int(found)
 
 
-def claim(connection: Connection, ids: Sequence[int]) -> set[int]:
+def claim(connection: Connection, ids: Sequence[int], now: int) -> set[int]:
     """Make waiting texts SENDING, before a carrier is asked; those that did wait.
 
-    A text that was cancelled, or that another node took, isn't among them.
+    A text that was cancelled or put off, or that another node took, isn't among them.
+
+    Args:
+        now: epoch milliseconds.
     """
-    waiting = texts_table.c.state == State.WAITING.value
+    waiting = (texts_table.c.state == State.WAITING.value) & (texts_table.c.due_at <= now)
     mine = texts_table.c.id.in_(ids)
     query = select(texts_table.c.id).where(mine, waiting).with_for_update()
     found = {text_id for (text_id,) in connection.execute(query)}

@@ -19,6 +19,7 @@ from softswitch.config.smpp import SmppSection
 from softswitch.config.sms import SmsSection
 from softswitch.database.threads import Run
 from softswitch.texting import carrier_store, client_store, parts, store
+from softswitch.texting.batches import Batches
 from softswitch.texting.carrier import Carrier
 from softswitch.texting.charging import TextCharging
 from softswitch.texting.clients import MAX_PENDING, TextClients
@@ -46,6 +47,7 @@ class Texting:
         inbound: what carriers deliver.
         sending: the way out for every sender.
         clients: businesses that bind to us.
+        batches: follows batches of businesses.
 
     Args:
         settings, smpp: [sms] and [smpp] of the configuration.
@@ -88,6 +90,16 @@ class Texting:
         charging = self._charging = TextCharging(money, settings.charge, log, wall_ms=wall_ms)
         self.outbound = Outbound(
             writer, charging, loop, log, make_link=self._link, on_state=self._moved, wall_ms=wall_ms
+        )
+        self.batches = Batches(
+            writer,
+            charging,
+            money,
+            settings,
+            loop,
+            log,
+            deferred=self.outbound.wake,
+            wall_ms=wall_ms,
         )
         prices = TextPrices(stages, settings.tariff, lambda: self.carriers)
         self.sending = TextSending(
@@ -156,10 +168,16 @@ class Texting:
         self.carriers = await self._writer.submit(carrier_store.carriers)
         self.outbound.use(self.carriers)
         self.clients.use(*await self._writer.submit(_businesses))
+        await self.batches.look()
 
     async def tidy(self) -> None:
-        """Give up receipts that were awaited for too long, and forget texts that are old."""
+        """Give up receipts that were awaited for too long, and forget texts that are old.
+
+        Batches keep quiet hours, and those that another switch left are settled.
+        """
         now = self._wall_ms()
+        await self.batches.defer()
+        await self.batches.look()
         awaited = now - parts.RECEIPTS_AWAITED_MS
         await self._writer.submit(partial(parts.forget, before=awaited, limit=FORGOTTEN_AT_ONCE))
         old = now - TEXTS_KEPT_MS
@@ -170,6 +188,7 @@ class Texting:
         for server in self._servers:
             server.close()
         self.clients.stop()
+        self.batches.stop()
         await self.outbound.stop()
         await self._writer.close()
 
@@ -177,6 +196,7 @@ class Texting:
         """A text was kept, or has another state."""
         self._on_state(text, state)
         self.clients.follow(text, state)
+        self.batches.follow(text)
 
     def _link(self, carrier: Carrier) -> Link:
         return Link(

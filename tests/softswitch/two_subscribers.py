@@ -20,7 +20,15 @@ from softswitch.operations.context import Concern, Context
 from softswitch.operations.lines import greetings, lines, rooms, services, voicemail
 from softswitch.operations.money import packages, wallets
 from softswitch.operations.numbers import moves, numbers, orders
-from softswitch.operations.texts import texts
+from softswitch.operations.texts import (
+    batches,
+    businesses,
+    carriers,
+    contacts,
+    stops,
+    templates,
+    texts,
+)
 from softswitch.recordings.store import RecordedCall, RecordingStore
 from softswitch.voicemail.store import Message, VoicemailStore
 
@@ -31,7 +39,7 @@ UNKNOWN: Mapping[str, object] = {
     "caller": "+995322999999", "document": 999, "request": 999, "bill": 999, "order": "nothing:1",
     "recording": "0" * 32, "message": "1" * 32, "greeting": "2" * 32, "room": "9999",
     "waiting_id": "3" * 32, "subscription": "nothing",
-    "text_id": 10**9,
+    "text_id": 10**9, "batch": "0123456789abcdef",
 }  # fmt: skip
 """Ids that nothing has."""
 
@@ -70,6 +78,7 @@ def build(context: Context) -> World:
     orders.number_offer(context, "de", city="Berlin", monthly="1")
     packages.package_define(context, "talk", "1", "30 days", scope="on_net")
     wallets.wallet_offer(context, "sms", 100, "1")
+    carriers.sms_carrier_add(context, "centre", "smpp://us:secret@192.0.2.1")
     for digit in "1234":
         numbers.number_add(context, f"+442079460{digit}00", "GB", "landline", "1")
     ana, beka = (_subscriber(context, name, digit) for name, digit in (("Ana", 1), ("Beka", 2)))
@@ -105,8 +114,31 @@ def _subscriber(context: Context, name: str, digit: int) -> Subscriber:
         "rented": rented, "document": document["id"], "request": request["id"],
         "order": order["id"], "subscription": package["id"],
     }  # fmt: skip
-    words = (*made.words, name, rented, ported, f"payment-of-{name}")
+    batch, phone = _batch(context, owner, name, digit)
+    made.ids["batch"] = batch
+    words = (*made.words, name, rented, ported, f"payment-of-{name}", batch, phone)
     return replace(made, words=words)
+
+
+def _batch(context: Context, owner: str, name: str, digit: int) -> tuple[str, str]:
+    """A batch that is paused, and the phone of the contact that it is for."""
+    phone = f"+99559900000{digit}"
+    businesses.sms_grant(context, owner, True)
+    businesses.sms_sender_add(context, owner, f"Shop{name}")
+    businesses.sms_sender_approve(context, owner, f"Shop{name}")
+    stops.sms_contract_accept(context, owner)
+    stops.sms_stop_add(context, owner, f"+99559900001{digit}")
+    contacts.sms_group_add(context, owner, "friends")
+    contacts.sms_contact_add(context, owner, phone, f"friend of {name}", groups=["friends"])
+    contacts.sms_contact_add(context, owner, f"+99559900002{digit}")
+    templates.sms_template_add(context, owner, "paper.pdf", f"Dear {{name}} of {name}")
+    templates.sms_draft_add(context, owner, "paper.pdf", f"draft of {name}")
+    wallets.wallet_trial(context, owner, "sms")
+    made = batches.sms_batch_add(
+        context, owner, f"Shop{name}", template="paper.pdf", groups=["friends"]
+    )
+    batches.sms_batch_pause(context, str(made["id"]))
+    return str(made["id"]), phone
 
 
 def _line(context: Context, owner: str, name: str, digit: int) -> Subscriber:

@@ -10,9 +10,14 @@ import softswitch.database.news
 import softswitch.recordings.store
 import softswitch.subscribers.directory_store
 import softswitch.subscribers.pin_tries
+import softswitch.texting.batch_store
 import softswitch.texting.carrier_store
 import softswitch.texting.client_store
+import softswitch.texting.contacts
+import softswitch.texting.contracts
 import softswitch.texting.parts
+import softswitch.texting.stops
+import softswitch.texting.templates
 from billing.stores.schema import metadata
 
 assert softswitch.subscribers.directory_store.lines_table.metadata is metadata

@@ -29,7 +29,7 @@ FILLED = {
     "account": {"account"}, "number": {"number"}, "line": {"line"}, "document": {"document"},
     "request": {"request"}, "bill": {"bill"}, "order": {"order"}, "recording": {"recording"},
     "message": {"message"}, "greeting": {"greeting"}, "room": {"room"},
-    "waiting_id": {"waiting_id"}, "text_id": {"text_id"},
+    "waiting_id": {"waiting_id"}, "text_id": {"text_id"}, "batch": {"batch"},
     "subscription": {"subscription"}, "numbers": {"number"},
 }  # fmt: skip
 RENTED = {
@@ -39,7 +39,9 @@ RENTED = {
 """Their numbers are for rent; those of other operations are lines'."""
 HARMLESS: dict[str, object] = {
     "amount": "1", "city": "Berlin", "content": "JVBERi0xLjcgbW9yZQ==", "country": "de",
+    "group": "friends", "groups": ["friends"],
     "key": "language", "kind": "identity", "name": "paper.pdf", "on": True, "operator": "Other",
+    "phone": "+995599000031", "phones": ["+995599000032"],
     "product": "talk", "purchase_id": "new", "recipient": "+995322000001",
     "service": "bar_international", "since": "2027-01-01", "state": "saved",
     "targets": ["+4930123"], "text": "words",
@@ -59,6 +61,7 @@ SPECIAL: dict[str, dict[str, object]] = {
     "voicemail_set": {"key": "email", "value": "a@example.org"},
     "wallet_ledger": {"wallet": "money"},
     "number_sms": {"service": "telegram"},
+    "sms_contact_import": {"text": "phone\n+995599000030"},
 }
 NOT_IDS = {
     ("account_calls", "number"),

@@ -393,7 +393,7 @@ def test_what_a_crash_left_undone_is_done_at_the_start(tmp_path: Path):
         failed = await desk.send("failed")
         await desk.charging.hold("text:never stored", desk.who, "money", PRICE)
         with desk.books.engine.begin() as connection:
-            store.claim(connection, [caught.id])
+            store.claim(connection, [caught.id], desk.now())
             store.move(connection, failed.id, State.FAILED, desk.now())
         assert [text.id for text in await desk.outbound.recover()] == [caught.id]
 

@@ -1,0 +1,163 @@
+"""Tables of contacts: CSV or a workbook's first sheet, with the columns phone and name, and any
+others as fields."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
+from softswitch.operations.context import Context
+from softswitch.operations.texts.contacts import (
+    checked_fields,
+    checked_name,
+    group_named,
+    sms_group_add,
+)
+from softswitch.operations.texts.phones import Phones
+from softswitch.texting import contacts
+from softswitch.texting.contacts import Contact
+
+MAX_ROWS = 1_000_000
+MAX_SHOWN = 50
+"""Faulty rows and doubles that are named; the others are counted."""
+WRITTEN_AT_ONCE = 2_000
+"""Contacts in one transaction: bounds how long other writers wait."""
+
+
+class Table(Struct, frozen=True):
+    """A table that was read.
+
+    Args:
+        contacts: of good rows, each phone once.
+        faulty, doubles: "row 7: why" for the others.
+    """
+
+    contacts: list[Contact]
+    faulty: list[str]
+    doubles: list[str]
+
+
+def sms_contact_import(
+    context: Context, account: str, text: str, group: str | None = None, dry_run: bool = False
+) -> Row:
+    """Import contacts: good rows are taken, faulty ones and doubles are named and left out.
+
+    A contact whose phone is known already is replaced.
+
+    Args:
+        text: CSV with the columns phone, name and any others, which are fields of templates.
+        group: a group that all of them are put into; made if there is none.
+        dry_run: say what would be taken, and take nothing.
+    """
+    owner = context.account(account)
+    read = read_table(context, owner.id, text)
+    with context.billing.reading() as connection:
+        phones = [contact.phone for contact in read.contacts]
+        known = contacts.ids_by_phone(connection, owner.id, phones)
+    if not dry_run:
+        _write(context, owner.id, read.contacts, group)
+    return {
+        "rows": len(read.contacts) + len(read.faulty) + len(read.doubles),
+        "added": len(read.contacts) - len(known),
+        "replaced": len(known),
+        "faulty": len(read.faulty),
+        "doubles": len(read.doubles),
+        "dry_run": dry_run,
+        "faults": [*read.faulty[:MAX_SHOWN], *read.doubles[:MAX_SHOWN]],
+    }
+
+
+def read_table(context: Context, account_id: int, text: str) -> Table:
+    """The contacts of a table; one without a header is a list of phones.
+
+    Raises:
+        OperationError: the table can't be read at all.
+    """
+    found, faulty, doubles = list[Contact](), list[str](), list[str]()
+    phones, now = Phones(context), context.now_ms()
+    rows: dict[str, int] = {}
+    for number, cells in _rows(text, _has_header(phones, text)):
+        try:
+            if isinstance(cells, OperationError):
+                raise cells
+            phone = phones.read(cells.pop("phone"))
+            if phone in rows:
+                doubles.append(f"row {number}: {phone} is in row {rows[phone]} already")
+                continue
+            name = checked_name(cells.pop("name", ""))
+            fields = checked_fields({key: value for key, value in cells.items() if value})
+        except OperationError as error:
+            faulty.append(f"row {number}: {error.message}")
+            continue
+        rows[phone] = number
+        found.append(
+            Contact(account_id=account_id, phone=phone, name=name, fields=fields, created_at=now)
+        )
+    return Table(found, faulty, doubles)
+
+
+def _has_header(phones: Phones, text: str) -> bool:
+    """False if the first line is a phone alone."""
+    try:
+        phones.read(text.lstrip().partition("\n")[0])
+    except OperationError:
+        return True
+    return False
+
+
+def _rows(text: str, has_header: bool) -> Iterator[tuple[int, dict[str, str] | OperationError]]:
+    """Rows by their numbers: cells by column, or why the row can't be read."""
+    delimiter = _delimiter(text)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True, skipinitialspace=True)
+    try:
+        header = [_column(cell) for cell in next(reader, [])] if has_header else ["phone"]
+        if "phone" not in header:
+            raise OperationError("sms_table_no_phone")
+        if len(set(header)) != len(header):
+            raise OperationError("sms_table_column_twice")
+        for cells in reader:
+            number = reader.line_num
+            if number > MAX_ROWS:
+                raise OperationError("lines_too_many", most=MAX_ROWS)
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) > len(header):
+                yield number, OperationError("cells_too_many")
+                continue
+            padded = [cell.strip() for cell in cells] + [""] * (len(header) - len(cells))
+            yield number, dict(zip(header, padded, strict=True))
+    except csv.Error as error:
+        raise OperationError("sms_table_malformed", row=reader.line_num, reason=error) from None
+
+
+def _delimiter(text: str) -> str:
+    """The character between cells: spreadsheets write a semicolon where a comma is decimal."""
+    header = text.partition("\n")[0]
+    return max(",;\t", key=header.count)
+
+
+def _column(cell: str) -> str:
+    """A column's name as a template's field has it: "First name" is first_name."""
+    return re.sub(r"\W+", "_", cell.strip().lower()).strip("_")
+
+
+def _write(context: Context, account_id: int, found: list[Contact], group: str | None) -> None:
+    group_id = None
+    if group is not None:
+        sms_group_add(context, str(account_id), group)
+        with context.billing.reading() as connection:
+            group_id = group_named(connection, account_id, group).id
+    for start in range(0, len(found), WRITTEN_AT_ONCE):
+        some = found[start : start + WRITTEN_AT_ONCE]
+        with context.billing.engine.begin() as connection:
+            contacts.put(connection, some)
+            if group_id is not None:
+                phones = [contact.phone for contact in some]
+                ids = contacts.ids_by_phone(connection, account_id, phones)
+                contacts.put_into_group(connection, group_id, list(ids.values()))

@@ -50,6 +50,7 @@ from softswitch.reception.protection import RefusalLog, exempt_networks, log_ban
 from softswitch.reception.reception import Reception
 from softswitch.reception.registration import RegistrationDesk
 from softswitch.services.conference_info import Participant
+from softswitch.services.contact_monitor import ContactMonitor
 from softswitch.services.dialog_info import LineDialog
 from softswitch.services.line_calls import dialogs_in, participants_in
 from softswitch.services.message_taking import take_message
@@ -123,7 +124,13 @@ class Switch:
         )
 
         domain = config.switch.domain.encode("ascii")
-        self.texts = TextSender(self.agent, self._bindings_of, domain, self.now)
+        self.silent_contacts = SilentContacts(self.now, machine.wall_seconds)
+        self.contact_monitor = ContactMonitor(
+            self.agent, self.silent_contacts, self._contacts_of, domain
+        )
+        self.texts = TextSender(
+            self.agent, self._bindings_of, domain, self.now, self.silent_contacts.note
+        )
         self.context = self._call_context(machine, network)
         self.completion = self._completion_desk(machine, books)
         self.texting = self._texting(machine, network, books)
@@ -245,7 +252,7 @@ class Switch:
                 network.trunk_flows,
                 self.voicemail,
                 self._trusts,
-                SilentContacts(self.now, machine.wall_seconds),
+                self.silent_contacts,
                 self.trunk_monitor.call_answered,
             ),
             limits=limits,
@@ -399,6 +406,7 @@ class Switch:
     def start(self) -> None:
         """Start the periodic tasks."""
         self.trunk_monitor.start(self._loop.time())
+        self.contact_monitor.start(self._loop.time())
         self.completion.resume()
         self.texting.lines.resume()
         self.endpoint.drain()
@@ -494,6 +502,9 @@ class Switch:
 
     def _bindings_of(self, line: Line) -> tuple[Binding, ...]:
         return self.registrations.reach(line)
+
+    def _contacts_of(self, login: str) -> list[Binding]:
+        return self.registrar.lookup(login, self._wall_seconds())
 
     def _trusts(self, owner: Line | Trunk, flow: Flow) -> bool:
         """True if requests of a call may come from this flow: a phone may move to another network

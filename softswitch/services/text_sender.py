@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sip.events import Replied
+from sip.registrar import Binding
 from sip.standalone import StandaloneRequest
 from sip.user_agent import UserAgent
 from softswitch.admission.admission import BindingsOf
@@ -20,6 +22,8 @@ class TextSender:
     Args:
         domain: of our lines' addresses.
         now: monotonic seconds.
+        on_silent: called with the address of record and the Contact of a phone that sent no
+            response.
     """
 
     def __init__(
@@ -28,11 +32,13 @@ class TextSender:
         bindings_of: BindingsOf,
         domain: bytes,
         now: Callable[[], float],
+        on_silent: Callable[[str, bytes], None],
     ) -> None:
         self._agent = agent
         self._bindings_of = bindings_of
         self._domain = domain
         self._now = now
+        self._on_silent = on_silent
 
     def tell(self, line: Line, text: str) -> None:
         """Send a text of the switch's own to every phone of a line; the result is ignored."""
@@ -46,7 +52,7 @@ class TextSender:
                 StandaloneRequest(
                     "MESSAGE", binding.flow, binding.contact, here, to, extra=fields, body=body
                 ),
-                _never_mind,
+                partial(self._hear, binding, None),
                 now,
             )
 
@@ -75,11 +81,18 @@ class TextSender:
                     fields,
                     text.encode("utf-8"),
                 ),
-                delivery.heard,
+                partial(self._hear, binding, delivery),
                 now,
             )
         if not bindings:
             told(False)
+
+    def _hear(self, binding: Binding, delivery: _Notice | None, reply: Replied) -> None:
+        """Take a phone's answer to a text; without a `delivery` the result is ignored."""
+        if reply.response is None:
+            self._on_silent(binding.aor, binding.contact)
+        if delivery is not None:
+            delivery.heard(reply)
 
 
 class _Notice:
@@ -97,7 +110,3 @@ class _Notice:
         if self._told is not None and (taken or self._under_way == 0):
             told, self._told = self._told, None
             told(taken)
-
-
-def _never_mind(reply: Replied) -> None:
-    """Ignore the answer to a text whose result is not needed."""

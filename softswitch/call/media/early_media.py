@@ -135,6 +135,13 @@ class EarlyMedia:
         status = response.status if response.status in (180, 181, 182, 183) else 183
         self._tell(status, body)
 
+    def keep_waiting(self) -> None:
+        """Tell the caller that the call goes on, while a refusal waits for contacts that may be
+        dead: 183 without a description, since nothing rings."""
+        caller = self._legs.parties.get("a")
+        if caller is not None and self._early is None and not self._rings:
+            caller.progress(183, self._legs.now())
+
     def _begin_early(self, session: Session, heard: SessionDescription) -> bytes:
         """Let the caller hear a called leg.
 

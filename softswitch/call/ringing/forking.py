@@ -277,6 +277,11 @@ class Branches:
             return float("inf")
         return max(self._silent_at[session] for session in self._ringing)
 
+    @property
+    def waits_for_dead(self) -> bool:
+        """True while a final answer of one contact is held back for silent ones."""
+        return self.dead_at < float("inf")
+
     def drop_dead(self, now: float) -> None:
         """Give up the contacts that are still rung: none has sent a response."""
         for session in self._ringing:

@@ -355,6 +355,8 @@ class Ringing:
                 branches.heard = True
                 if status not in NO_COMMON_CODEC or not self._offer_more(branches, session):
                     hunt.failed(session, status, response)
+                    if hunt.branches.waits_for_dead:
+                        self._early_media.keep_waiting()
             case sip_events.Updated(session, request):
                 self._early_media.update(session, request.description)
             case _:

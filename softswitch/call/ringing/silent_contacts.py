@@ -1,13 +1,15 @@
-"""Contacts that sent no response to an INVITE: living ones are rung without them for a while."""
+"""Contacts that sent no response to a request of ours: living ones are rung without them until they
+answer an OPTIONS, register again, or have rested."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sip.registrar import Binding
 
 REST_SECONDS = 60.0
-"""A silent contact is passed over for so long, or until it registers."""
+"""A silent contact is passed over for so long, or until it registers. Each OPTIONS that it leaves
+unanswered begins the time anew."""
 MAX_SILENT = 10_000
 """Contacts that are remembered; beyond it the oldest is forgotten, and is rung again."""
 
@@ -32,6 +34,19 @@ class SilentContacts:
         self._since[aor, contact] = self._now(), self._wall_seconds()
         if len(self._since) > MAX_SILENT:
             del self._since[next(iter(self._since))]
+
+    def note_again(self, aor: str, contact: bytes) -> None:
+        """A silent contact is asked once more; its REGISTER since then still counts."""
+        _, silent_wall = self._since.pop((aor, contact))
+        self._since[aor, contact] = self._now(), silent_wall
+
+    def forget(self, aor: str, contact: bytes) -> None:
+        """Ring a contact again: it has sent a response, or isn't registered any more."""
+        self._since.pop((aor, contact), None)
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        """Addresses of record and Contacts: those first whose silence was noted first."""
+        return iter(self._since)
 
     def left_out(self, bindings: Sequence[Binding]) -> list[Binding]:
         """The bindings without the silent ones; all of them if none would be left."""

@@ -1,4 +1,4 @@
-"""A few of the crashes of `python -m tests.billing.crash`, which does hundreds."""
+"""A few of the crashes of `python -m tests.durability.crash`, which does hundreds."""
 
 import random
 import subprocess
@@ -25,7 +25,7 @@ import pytest
 )
 def test_nothing_is_lost_and_nothing_is_twice_after_a_crash(arguments):
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "tests.billing.crash", *arguments]
+    command = [sys.executable, "-m", "tests.durability.crash", *arguments]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     if "left out" in done.stdout:

@@ -1,6 +1,6 @@
 """Crashes by the hundred: killed processes, power cuts, and disks that fail or are full.
 
-    python -m tests.billing.crash --rounds 200 [--seed 1] [KIND]...
+    python -m tests.durability.crash --rounds 200 [--seed 1] [KIND]...
 
 kill: kill -9 at a random point of the work. server: the same on a PostgreSQL of its own. power: the
 power is cut at a random point, and what wasn't synced is gone or half there. full, fail, sync: the
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
+sys.path[:0] = [str(HERE), str(HERE.parent / "billing"), str(HERE.parent), str(HERE.parents[1])]
 
 import crash_work  # noqa: E402
 import postgresql  # noqa: E402

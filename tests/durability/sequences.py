@@ -1,6 +1,6 @@
 """The ledger against exact arithmetic in many more sequences than a test run has time for.
 
-python -m tests.billing.sequences --count 10000 [--steps 25] [--postgresql]
+python -m tests.durability.sequences --count 10000 [--steps 25] [--postgresql]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1]), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent / "billing"), str(HERE.parents[1]), str(HERE.parent)]
 
 import books  # noqa: E402
 import test_ledger_machine  # noqa: E402

@@ -61,7 +61,7 @@ def test_killed_while_selling_the_books_are_right_and_the_next_process_catches_u
     who = account(books, 0)
     one(books, DefineProduct(PRODUCT))
     one(books, AddNumbers(tuple(replace(NUMBER, number=f"+49{n:04}") for n in range(1000)), START))
-    where = str(Path(__file__).parent)
+    where = str(Path(__file__).parents[1] / "billing")
     process = subprocess.Popen(
         [sys.executable, "-c", WORKING, url, where, str(START)], stdout=subprocess.PIPE, text=True
     )

@@ -1,6 +1,6 @@
-"""Asterisk's names for what is said: its tree of sounds serves as recordings.
+"""Asterisk's names for prompts, so that its tree of sounds serves as recordings.
 
-Only names that say the same. A file that has our own name for a token counts, too.
+Only names with the same meaning are listed. A file with our own name for a token counts as well.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _NEUTER_ONE = "1n"
 
 
 def names(token: str) -> Iterator[str]:
-    """Paths below a language's folder, without what their format adds; the best first."""
+    """The paths of a token below a language's folder, without suffix; the best first."""
     found = _NAMES.get(token)
     if found is not None:
         yield found

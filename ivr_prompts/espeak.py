@@ -24,11 +24,12 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 class NoVoice(Exception):
-    """There is no espeak-ng here, or it can't do what is asked; one line that says what to do."""
+    """espeak-ng is missing, or can't do what is asked; one line that says how to mend it."""
 
 
 class Espeak:
-    """One for a process: the library has one state. Not to be used by two threads.
+    """The speech synthesiser; one for each process, since the library has one state. Not
+    thread-safe.
 
     Raises:
         NoVoice: the wheel isn't installed, or the library doesn't start.

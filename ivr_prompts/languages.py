@@ -10,13 +10,13 @@ from importlib.resources import files
 LANGUAGES = ("ka", "ru", "en", "fa", "kk")
 """ISO 639-1: Georgian, Russian, English, Persian, Kazakh."""
 LAST_RESORT = "en"
-"""Spoken where neither the line's language nor the switch's own has what is to be said."""
+"""The language of a prompt that neither the line's language nor the switch's own has."""
 GLUED = "-"
-"""At the end of a text: written in one word with what follows."""
+"""At the end of a text: it is written in one word with the next."""
 
 
 class UnknownLanguage(LookupError):
-    """There are no texts in it; the message names those that there are."""
+    """A language without texts; the message names those that exist."""
 
     def __init__(self, language: str) -> None:
         super().__init__(f"no texts in {language!r}; languages are {', '.join(LANGUAGES)}")
@@ -24,10 +24,10 @@ class UnknownLanguage(LookupError):
 
 @cache
 def texts(language: str) -> Mapping[str, str]:
-    """Everything that can be said in a language: token to text.
+    """All texts of a language: token to text.
 
     Raises:
-        UnknownLanguage: there is nothing.
+        UnknownLanguage: it has none.
     """
     if language not in LANGUAGES:
         raise UnknownLanguage(language)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Gender = Literal["m", "f", "n"]
-"""Of what is counted; only Russian asks, and only for one and two."""
+"""The gender of the counted noun; only Russian distinguishes it, and only for one and two."""
 
 LIMIT = 10**12
 """No greater number is spoken: the scales end at billions."""
@@ -22,7 +22,7 @@ _SCALES = ((10**9, "billion"), (10**6, "million"), (10**3, "thousand"))
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """How a language counts.
+    """The rules by which a language counts.
 
     Args:
         group: tokens of 1 to 999.
@@ -60,7 +60,7 @@ def number(language: str, value: int, gender: Gender = "m") -> list[str]:
 
 
 def _scaled(rules: _Rules, scale: str, count: int, more: bool) -> list[str]:
-    """So many thousands, millions or billions."""
+    """A count of thousands, millions or billions."""
     if rules.gendered:
         gender: Gender = "f" if scale == "thousand" else "m"
         return [*rules.group(count, gender), scale + slavic_form(count)]
@@ -153,7 +153,7 @@ def ordinal(language: str, value: int) -> list[str]:
 
 
 def ordinal_of_year(value: int) -> list[str]:
-    """A Russian year as "of the year" wants it, 2001 to 2099.
+    """A Russian year in the genitive ("of the year"), 2001 to 2099.
 
     Raises:
         ValueError: another year.

@@ -1,4 +1,4 @@
-"""What is to be said, before it is known in which language."""
+"""Phrases: the content of an announcement, independent of the language."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """So many of something; `noun` is a token."""
+    """A count of things; `noun` is a token."""
 
     value: int
     noun: str

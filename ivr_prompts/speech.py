@@ -12,7 +12,7 @@ from ivr_prompts.languages import texts
 from ivr_prompts.numbers import Gender, number, ordinal, ordinal_of_year, slavic_form
 
 MICROS = 1_000_000
-"""Of a currency's unit: amounts come in millionths."""
+"""Micros in a currency's unit: amounts are integers of millionths."""
 
 _GENDERS: Mapping[str, Gender] = {
     "kopek": "f",
@@ -28,7 +28,7 @@ _KEYS = {"+": "plus", "*": "star", "#": "hash"}
 
 
 class UnknownCurrency(LookupError):
-    """Nobody knows how it is spoken; never is another one's name said instead."""
+    """A currency without words; it is never replaced by another one's name."""
 
     def __init__(self, currency: str) -> None:
         super().__init__(f"no words for the currency {currency!r}; known: {', '.join(CURRENCIES)}")
@@ -58,7 +58,7 @@ CURRENCIES: Mapping[str, Currency] = {
     # Written in rials, but spoken in tomans of ten; rials have no parts in use.
     "IRR": Currency("toman", "rial", 10 * MICROS, 10),
 }
-"""By ISO 4217."""
+"""Currencies by ISO 4217."""
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
@@ -79,7 +79,7 @@ def _form(language: str, count: int, noun: str) -> str:
 
 
 def money(language: str, micros: int, currency: str) -> list[str]:
-    """An amount: whole units, then what is left. What is less than the smallest part isn't said.
+    """An amount: whole units, then parts; a rest below the smallest part is dropped.
 
     Raises:
         UnknownCurrency: there are no words for it.
@@ -100,7 +100,7 @@ def money(language: str, micros: int, currency: str) -> list[str]:
 
 
 def duration(language: str, seconds: int, most: int = 2) -> list[str]:
-    """A time span in its largest units, at most so many of them; the rest isn't said."""
+    """A time span in its largest units, at most `most` of them; the rest is dropped."""
     left = max(0, seconds)
     said: list[tuple[int, str]] = []
     for noun, size in _UNITS:

@@ -47,11 +47,11 @@ _FIELD = re.compile(r"(?i)\b(id|sub|dlvrd|submit date|done date|stat|err|text):[
 
 
 class Receipt(Struct, frozen=True):
-    """What became of a message.
+    """The outcome of a message.
 
     Args:
         message_id: as its submit_sm_resp named it.
-        state: where it is.
+        state: its state.
         error: the network's code, as written; "000" where there is none.
         submitted_at, done_at: epoch seconds, or None.
         text: the beginning of the message.

@@ -28,7 +28,7 @@ _WIDE = {DataCoding.DEFAULT: 152, DataCoding.UCS2: 132}
 
 
 class Part(Struct, frozen=True):
-    """Which part of which text a segment is; `number` counts from 1."""
+    """The text and the part of it that a segment carries; `number` counts from 1."""
 
     reference: int
     total: int
@@ -55,7 +55,7 @@ def coding_of(text: str) -> DataCoding:
 
 
 def count(text: str) -> int:
-    """How many segments a text needs; an empty text needs one. Raises ValueError if too long."""
+    """The number of segments of a text; 1 for an empty text. Raises ValueError if too long."""
     return len(split(text, 0).octets)
 
 

@@ -78,7 +78,7 @@ _TAKES: dict[tuple[Side, State], frozenset[Command]] = {
     (Side.ESME, State.BOUND_RX): _RECEIVING,
     (Side.ESME, State.BOUND_TRX): _RECEIVING,
 }
-"""What a side takes in a state."""
+"""The requests that a side takes in each state."""
 _UNANSWERED = frozenset({Command.OUTBIND, Command.ALERT_NOTIFICATION})
 """Requests to which there is no response."""
 
@@ -135,7 +135,7 @@ class Answered(Struct, frozen=True):
 
 
 class Unanswered(Struct, frozen=True):
-    """A request of ours has none, and won't get one: what became of it isn't known."""
+    """A request of ours has no response, and won't get one: its outcome is unknown."""
 
     token: object
 
@@ -313,12 +313,12 @@ class Session:
         return min(deadlines, default=None)
 
     def to_send(self) -> bytes:
-        """What the connection has to write."""
+        """Octets for the connection to write."""
         out, self._out = b"".join(self._out), []
         return out
 
     def events(self) -> list[Event]:
-        """What the user should know."""
+        """The events for the user."""
         events = list(self._events)
         self._events.clear()
         return events

@@ -1,4 +1,4 @@
-"""Carriers of texts, and which of them a text to a number goes by."""
+"""Carriers of texts, and the choice among them for a number."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ TEMPORARY = frozenset(
         Status.INVALID_BIND_STATUS,
     }
 )
-"""Refusals that another try may not meet: the text waits, or goes by another carrier."""
+"""Refusals that may pass: the text waits, or goes by another carrier."""
 SLOWING = frozenset({Status.THROTTLED, Status.MESSAGE_QUEUE_FULL})
 """Refusals that ask us to send less for a while."""
 

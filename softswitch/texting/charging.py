@@ -21,7 +21,7 @@ ChargeWhen = Literal["accepted", "delivered"]
 
 
 class TextCharging:
-    """What the books are told of texts.
+    """Holds, captures and releases of the prices of texts.
 
     Args:
         charge: when a text is paid: when a carrier has accepted it, or when it is delivered.
@@ -57,7 +57,7 @@ class TextCharging:
         )
 
     def follow(self, text: StoredText) -> None:
-        """Do what a text's state means for its money."""
+        """Capture or release a text's price after a change of its state."""
         match text.state:
             case State.WAITING | State.SENDING:
                 pass
@@ -85,13 +85,14 @@ class TextCharging:
         )
 
     def release(self, text: StoredText) -> None:
-        """Give back the price of a text that nobody took; a batch's rest goes back at its end."""
+        """Release the price of a text that no carrier took; a batch's rest is released at its
+        end."""
         facts = text.text
         if facts.account_id is not None and facts.price_micros and facts.batch_id is None:
             self.release_hold(facts.account_id, hold_of(text))
 
     def release_hold(self, account_id: int, hold_id: str) -> None:
-        """Give back what is left of a hold."""
+        """Release the rest of a hold."""
         self._submit(ReleaseCredit(account_id=account_id, at=self._wall_ms(), hold_id=hold_id))
 
     def reconcile(self, holds: Iterable[tuple[Hold, StoredText | None]]) -> None:

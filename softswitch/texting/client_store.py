@@ -1,4 +1,5 @@
-"""Businesses that send texts: who may, under which names, and by which SMPP logins (B1-B3)."""
+"""Businesses that send texts: their right to send, their sender names, and their SMPP logins
+(B1-B3)."""
 
 from __future__ import annotations
 
@@ -82,7 +83,7 @@ class Client(Struct, frozen=True, kw_only=True):
 
 
 class SenderName(Struct, frozen=True):
-    """A name under which an account wants to send, and what became of that wish.
+    """A sender name of an account, with the state of its approval.
 
     Args:
         asked_at: epoch milliseconds.

@@ -52,7 +52,7 @@ MAX_PENDING = 200
 """Messages of one connection that wait for their answers; more are throttled."""
 RECEIPTS_AT_ONCE = 100
 PASSWORDS_AT_ONCE = 2
-"""A password takes 50 ms and 16 MB to try; a flood of binds may have no more than this."""
+"""A password takes 50 ms and 16 MB to check; this bounds the cost of a flood of binds."""
 
 _STATES = {
     State.WAITING: MessageState.SCHEDULED,
@@ -155,7 +155,7 @@ class TextClients:
             self._send_receipts(client_id)
 
     def connections(self) -> list[tuple[Client, str]]:
-        """Who is bound, and from where, for operators."""
+        """The bound clients with their addresses, for operators."""
         return [(bound.client, connection.address) for connection, bound in self._bound.items()]
 
     def stop(self) -> None:
@@ -205,7 +205,7 @@ class TextClients:
             self._send_receipts(client.id)
 
     async def _admit(self, connection: Connection, asked: BindRequested) -> Status:
-        """Whether an ESME may bind. An unknown login and a wrong password get the same answer,
+        """The status of an ESME's bind. An unknown login and a wrong password get the same answer,
         after the same work."""
         client = self._clients.get(asked.bind.system_id)
         kept = _NOBODYS_PASSWORD if client is None else client.password
@@ -255,7 +255,8 @@ class TextClients:
     async def _submit_all(
         self, connection: Connection, client: Client, sequence: int, message: MultiMessage
     ) -> None:
-        """One text for each destination; the answer has the first one's id, and who was refused."""
+        """Store one text for each destination; the answer has the first one's id, and the
+        destinations that were refused."""
         refused: list[tuple[Address, int]] = []
         first = ""
         for destination in message.destinations:
@@ -441,7 +442,7 @@ class TextClients:
 
 
 _NOBODYS_PASSWORD = passwords.hashed("")
-"""What a login that isn't there is held against."""
+"""The hash that the password of an unknown login is compared with, which takes as long."""
 
 
 def _comes_from(address: str, networks: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Delivery reports of texts (IMDN, RFC 5438): what the switch itself tells a sender."""
+"""Delivery reports of texts (IMDN, RFC 5438) that the switch itself sends."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def is_wanted(status: Status, text: Envelope) -> bool:
 
 
 def report(status: Status, text: Envelope, sender: str, recipient: str, at: float) -> bytes:
-    """A report of what became of a text, in an envelope of its own.
+    """A report of a text's outcome, in an envelope of its own.
 
     Args:
-        text: the text that is reported of; it has a message id.
+        text: the reported text; it has a message id.
         sender: SIP URI of the text's sender, to whom the report goes.
-        recipient: SIP URI of the text's recipient, whose report it is.
-        at: epoch seconds at which it happened.
+        recipient: SIP URI of the text's recipient, in whose name the report is.
+        at: epoch seconds of the outcome.
     """
     when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     kind = _KINDS[status]

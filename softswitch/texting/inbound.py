@@ -1,9 +1,9 @@
-"""What carriers deliver: receipts of our texts, and texts to numbers of ours.
+"""Messages from carriers: receipts of our texts, and texts to numbers of ours.
 
-A carrier hears OK once it is on disk, so what a crash interrupts is delivered again. A text is kept
-for its number's owner, and goes to the phones of the line at which the number rings. A one-time
-number (E12) takes exactly one text, of the service it was bought for; the number is burned before
-the carrier hears OK.
+A carrier hears OK once a message is on disk, so one that a crash interrupts is delivered again. A
+text is kept for its number's owner, and goes to the phones of the line at which the number rings. A
+one-time number (E12) takes exactly one text, of the service it was bought for; the number is burned
+before the carrier hears OK.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Inbound:
         answer(status)
 
     async def _keep(self, link: Link, sender: str, number: str, text: str, digest: str) -> Status:
-        """Keep a text for whoever has the number; RX_P_APPN: nobody may have it."""
+        """Store a text for the owner of its number; RX_P_APPN: it has none."""
         directory = self._directory
         line = directory.line_by_number(number)
         rented = directory.rented.get(number)
@@ -174,7 +174,7 @@ class Inbound:
             return Status.RECEIVER_PERMANENT_ERROR
         service = found.service or ""
         if service.lower() not in f"{sender}\n{text}".lower():
-            # Shown to nobody: the number was bought for another service's text.
+            # Not shown: the number was bought for another service's text.
             self._log.info("a one-time number's text is of another service", number=number)
             return Status.RECEIVER_PERMANENT_ERROR
         # One text for each purchase, whatever crashes in between: its origin is unique.

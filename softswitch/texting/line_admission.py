@@ -1,6 +1,6 @@
-"""Texts of lines admitted: who may send what to whom, and as whom the recipient sees the sender.
+"""Admission of lines' texts: sender, recipient, and the sender's number as the recipient sees it.
 
-Who sends is proven by digest, and what From says is decided here, as for calls. An envelope (CPIM)
+The sender is authenticated by digest, and its From is replaced as for calls. An envelope (CPIM)
 gets the sender's own address, whatever it claimed.
 """
 
@@ -29,10 +29,10 @@ from softswitch.texting.sending import Payer, Quote, TextPrices
 
 PLAIN, TYPING = "text/plain", "application/im-iscomposing+xml"
 CONTENT_TYPES = (PLAIN, TYPING, REPORT_TYPE, cpim.CONTENT_TYPE)
-"""What passes: texts, "is typing", delivery reports, and both in an envelope."""
+"""Content types that pass: texts, "is typing", delivery reports, and both in an envelope."""
 ACCEPT = (b"Accept", ", ".join(CONTENT_TYPES).encode("ascii"))
 MAX_TEXT_BYTES = 4_096
-"""A text of some ten SMS; what doesn't fit into 1,300 octets with its header goes by TCP."""
+"""A text of some ten SMS; one that doesn't fit into 1,300 octets with its header goes by TCP."""
 TEXTS_PER_SECOND = 2.0
 BURST = 20
 """Of one line: a fast writer with "is typing" and reports; no bulk sender."""
@@ -46,7 +46,7 @@ TakesReply = Callable[[Line, str, bytes], bool]
 
 
 class TextSettings(NamedTuple):
-    """What is kept of texts, and how long.
+    """Limits on stored texts.
 
     Args:
         domain: of our lines' addresses.
@@ -72,7 +72,7 @@ class ToPhones(NamedTuple):
 
 
 class ToCarrier(NamedTuple):
-    """A text that may pass to another network, and what it costs."""
+    """A text that may pass to another network, and its price."""
 
     payer: Payer
     origin: str
@@ -102,7 +102,7 @@ class LineAdmission:
         self._takes_reply = takes_reply
         self._wall_ms = wall_ms
         self._even_at: dict[int, float] = {}
-        """Line id to when it will have sent no more than its rate allows."""
+        """By line id, the time at which a line's texts are again within its rate."""
 
     def replies(self, request: Request, caller: Caller) -> bool:
         """True if a text answers a question of the switch's own."""
@@ -112,7 +112,7 @@ class LineAdmission:
         return self._takes_reply(caller.line, dialled.number, request.body)
 
     def admit(self, received: Received, caller: Caller, now: float) -> ToPhones | ToCarrier:
-        """Decide where a text goes.
+        """Choose the way of a text.
 
         Args:
             now: monotonic seconds.
@@ -161,7 +161,7 @@ class LineAdmission:
         self._even_at[line.id] = even_at
 
     def _called(self, dialled: Dialled) -> Line | None:
-        """The line that a text is for; None: it is for another network."""
+        """The line of a text's recipient; None: it is in another network."""
         line = self._stages.directory.line_by_number(dialled.number)
         if line is None:
             if dialled.kind != "e164":
@@ -172,7 +172,7 @@ class LineAdmission:
         return line
 
     def _price(self, line: Line, request: Request, number: str, content_type: str) -> ToCarrier:
-        """What a text to another network costs, and that the line may send it."""
+        """The price of a text to another network, which the line must be allowed to send."""
         body = request.body
         kind = media_type(content_type)
         if kind == cpim.CONTENT_TYPE:
@@ -219,6 +219,6 @@ def _content_type(request: Request) -> str:
 
 
 def _origin(line: Line, request: Request) -> str:
-    """What tells one text of a line from another: a repeated one has the same Call-ID and CSeq."""
+    """The key of a line's text: a retransmitted one has the same Call-ID and CSeq."""
     key = b"%s\0%d" % (request.call_id.encode("utf-8", "surrogateescape"), request.cseq[0])
     return f"sip:{line.id}:{hashlib.sha256(key).hexdigest()}"

@@ -1,13 +1,13 @@
-"""Texts between lines (RFC 3428): to the phones at once if they are there, or kept until they are.
+"""Texts between lines (RFC 3428): sent to the phones at once, or stored until one registers.
 
-A text is on disk before its sender hears anything of it. Then its sender hears
+A text is on disk before its sender is answered:
 
     200    a phone has taken it
-    202    it is kept: no phone was there, or none took it in time; it goes out in order when one
-           registers, with the Date at which it was sent
-    4xx    it can't go: no such line, barred, too long, not a content that passes
+    202    it is stored: no phone was there, or none took it in time; it goes out in order when
+           one registers, with the Date at which it was sent
+    4xx    it is refused: no such line, barred, too long, a content type that doesn't pass
 
-"Is typing" is passed on or dropped, and never kept. Senders who ask for it in an envelope get
+"Is typing" is passed on or dropped, and never stored. Senders who ask for it in an envelope get
 delivery reports (RFC 5438).
 """
 
@@ -51,17 +51,17 @@ from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
 
 ANSWER_SECONDS = 20.0
-"""A sender that waits longer than 32 s hears nothing any more (RFC 4320)."""
+"""The answer's deadline: a sender that waits longer than 32 s ignores it (RFC 4320)."""
 MAX_FORWARDS = 70
 LOADED_AT_ONCE = 20
 EXPIRED_AT_ONCE = 500
 
 REFUSED_FOR_GOOD = frozenset({413, 415, 488, 600, 603, 604, 606})
-"""A phone's answers that another try wouldn't change; after any other a text is kept."""
+"""A phone's refusals that are final; after any other a text is kept."""
 
 
 class TooManyKept(Exception):
-    """As many texts wait for a line as are kept for one."""
+    """The limit of texts kept for the line is reached."""
 
 
 class LineTexts:
@@ -282,7 +282,7 @@ class LineTexts:
         """Send a text to every phone of its line at once; the first that takes it is enough.
 
         Args:
-            answer: of a text that has just come; None: it was kept.
+            answer: of a text that has just come; None: it was stored before.
         """
         phones = self._phones(line)
         if answer is not None:
@@ -315,7 +315,7 @@ class LineTexts:
         )
 
     def _identity(self, text: Text) -> Identity:
-        """Who a text is from, as its recipient sees it."""
+        """The sender of a text, as its recipient sees it."""
         line = None
         if text.from_line is not None:
             line = self._stages.directory.line(text.from_line)
@@ -326,7 +326,8 @@ class LineTexts:
     def _delivered(
         self, line_id: int, text: StoredText, answer: _Answer | None, status: int
     ) -> None:
-        """A phone has taken a text, or all have refused; `status` is the best that they said."""
+        """A phone has taken a text, or all have refused; `status` is the most informative
+        answer."""
         if 200 <= status < 300 or status in REFUSED_FOR_GOOD:
             if status < 300:
                 self._finish(text, State.DELIVERED, "delivered")
@@ -365,7 +366,7 @@ class LineTexts:
     # Reports and typing
 
     def _report(self, status: Status, text: StoredText) -> None:
-        """Tell the sender what became of a text, if its envelope asks for that."""
+        """Report the outcome of a text to its sender, if its envelope asks for that."""
         facts = text.text
         if media_type(facts.content_type) != cpim.CONTENT_TYPE or facts.from_line is None:
             return

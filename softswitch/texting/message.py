@@ -1,4 +1,4 @@
-"""Texts: what is known of one, and the states that it goes through.
+"""Texts, and the states that they go through.
 
     WAITING --> SENDING --> SENT --> DELIVERED, FAILED    as the carrier's receipt says
        ^           |          +----> UNKNOWN              no receipt came while one could
@@ -11,7 +11,7 @@
 SENDING is on disk before a carrier is asked: after a crash such a text may have gone out or not,
 and isn't sent again. There are never more of them than the carriers' windows hold.
 
-A final state never changes; :func:`next_state` is the only place that says what follows what.
+A final state never changes; :func:`next_state` is the only place with the order of states.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ LOADED_AT_ONCE = 2_000
 AGAIN_MS = 1_000
 """How soon a text is tried again that no carrier took for now."""
 MAX_TRIES = 60
-"""A segment that is refused for now so often is refused for good."""
+"""Temporary refusals of a segment after which it counts as refused for good."""
 
 Make = Callable[[Carrier], Link]
 

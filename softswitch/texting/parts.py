@@ -28,7 +28,7 @@ from softswitch.texting import store
 from softswitch.texting.message import State, StoredText
 
 RECEIPTS_AWAITED_MS = 72 * 3_600_000
-"""How long after the answer a receipt may come; then what became of the text stays unknown."""
+"""How long a receipt is awaited after the answer; then the text's outcome stays unknown."""
 MAX_ID = 65
 
 parts_table = Table(
@@ -147,7 +147,7 @@ def _keep_early(connection: Connection, carrier: str, form: str, receipt: Receip
 def _apply(
     connection: Connection, text_id: int, number: int, state: MessageState, error: str, at: int
 ) -> StoredText | None:
-    """What a receipt says of a segment, and what follows for its text."""
+    """Apply a receipt to a segment, and to its text."""
     result = State.DELIVERED if state is MessageState.DELIVERED else State.FAILED
     mine = (parts_table.c.text_id == text_id) & (parts_table.c.number == number)
     connection.execute(

@@ -32,7 +32,7 @@ PREMIUM = "premium"
 
 
 class Quote(Struct, frozen=True):
-    """What a text would cost.
+    """The price of a text.
 
     Args:
         number: of the recipient, E.164.
@@ -51,7 +51,7 @@ class Quote(Struct, frozen=True):
 
 
 class Payer(Struct, frozen=True):
-    """Who sends texts and how they are paid.
+    """The payer of texts, and the way of payment.
 
     Args:
         line: the line that sends; None: a business by API or SMPP.
@@ -67,7 +67,7 @@ class Payer(Struct, frozen=True):
 
 
 class TextPrices:
-    """What texts cost, and who may send them.
+    """Prices of texts, and the rights to send them.
 
     Args:
         tariff: the name of the tariff that has the prices of texts.
@@ -82,7 +82,7 @@ class TextPrices:
         self._carriers = carriers
 
     def quote(self, payer: Payer, number: str, text: str, at: int) -> Quote:
-        """What a text to a number costs, by the rules that sending it goes by.
+        """The price of a text to a number, by the rules of sending.
 
         Args:
             number: E.164 with "+".

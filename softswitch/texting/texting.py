@@ -39,23 +39,23 @@ TEXTS_KEPT_MS = 366 * 86_400_000
 
 
 class Texting:
-    """Everything about texts.
+    """The texting room as a whole.
 
     Attributes:
         lines: takes texts of lines, and delivers them to phones.
         outbound: the queue to carriers.
-        inbound: what carriers deliver.
-        sending: the way out for every sender.
+        inbound: messages from carriers.
+        sending: admission and sending for all senders.
         clients: businesses that bind to us.
         batches: follows batches of businesses.
 
     Args:
         settings, smpp: [sms] and [smpp] of the configuration.
-        run: does what takes long away from the event loop.
+        run: runs slow functions in a thread.
         tls: for listeners with TLS.
         takes_reply: True for a line's text that answers a question of the switch's own.
         drain: writes what the user agent wants written.
-        on_state: called with each text that was kept, or has another state.
+        on_state: called with each text that was stored, or has another state.
         wall_ms: epoch milliseconds.
     """
 

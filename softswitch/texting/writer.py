@@ -1,6 +1,6 @@
-"""Writes of texts, gathered: one transaction for all that came while the last one was written.
+"""Batched writes of texts: one transaction for all writes that came during the last one.
 
-A write that fails is refused alone: the others of its transaction are done again without it.
+A write that fails is refused alone: the others of its transaction are repeated without it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Tell = Callable[[], None]
 
 
 class _Job:
-    """A write, and how its outcome is told to whoever waits for it.
+    """A write with its callbacks.
 
     Args:
-        do: does the write, and answers with how to tell what it brought.
-        fail: tells the error that refused it.
+        do: writes; returns the function that reports the result.
+        fail: reports the error that refused it.
     """
 
     def __init__(self, do: Callable[[Connection], Tell], fail: Callable[[Exception], None]) -> None:

@@ -27,28 +27,29 @@ class MediaSection(Section):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that relay sound; one serves some thousand calls."""
     fast_path: Literal["auto", "off"] = "auto"
-    """Whether the kernel passes on what nobody has to listen to, where it can."""
+    """Whether the kernel forwards packets that need no processing, where it can."""
     io_uring: Literal["auto", "off"] = "auto"
-    """Whether a worker with many calls to relay passes them on together, where it can."""
+    """Whether a worker relays many calls by io_uring, where it can."""
     silence_seconds: Seconds = 60
-    """A call without RTP from either side for so long is ended."""
+    """A call without RTP from either side for this long is ended."""
     hold_silence_seconds: Seconds = 300
     """The same while a side is on hold."""
     latch_seconds: Annotated[int, Field(ge=1, le=30)] = 3
-    """How long after an offer or answer a side may be learned from its packets."""
+    """How long after an offer or answer a side's address may be learned from its packets (NAT)."""
     quarantine_seconds: Annotated[int, Field(ge=0, le=600)] = 1
     """How long a used port rests before the next call gets it."""
     hung_seconds: Annotated[int, Field(ge=2, le=120)] = 20
-    """A media worker that hasn't answered for so long is replaced, and its calls end."""
+    """A media worker that hasn't answered for this long is replaced, and its calls end."""
     srtp: Literal["off", "optional", "required"] = "optional"
-    """Encrypted sound (SRTP by SDES) of lines and trunks that say nothing else: never; if the peer
-    wants it, and offered to it where SIP goes over TLS; or no call without."""
+    """SRTP (by SDES) of lines and trunks without a setting of their own: off: never; optional: if
+    the peer wants it, and offered to it where SIP goes over TLS; required: no call without."""
     dtmf: Literal["auto", "rfc4733", "info", "inband"] = "auto"
-    """How lines and trunks that say nothing else are told of keys: telephone events if they have
-    them, else INFO if they said or showed that they take keys so, else tones; or in one way."""
+    """How keys (DTMF) are sent to lines and trunks without a setting of their own: auto: telephone
+    events if their SDP has them, else INFO if they announced or used it, else tones; or in one way
+    alone."""
     transcode: bool = True
-    """True if two who share no codec may talk, by way of the sound tier; else the call is refused
-    with 488."""
+    """True if sides without a common codec may talk, transcoded by the switch; else the call is
+    refused with 488."""
 
 
 class CallsSection(Section):
@@ -60,10 +61,11 @@ class CallsSection(Section):
     """Talk time that is reserved from the balance at once, and again before it is used up."""
     tolerance_ms: Annotated[int, Field(ge=0, le=900)] = 250
     """How far a call's measured duration may exceed a whole second and still be billed as that: the
-    caller's clock starts later than ours, by the way of the answer, and the BYE takes its time. A
-    quarter of a second covers the way between continents and back."""
+    caller's clock starts later than ours, by the time that the answer travels, and the BYE travels
+    too. A quarter of a second covers the way between continents and back."""
     journal_seconds: Annotated[int, Field(ge=1, le=60)] = 5
-    """How often live calls are noted on disk: after a crash each is billed up to its last note."""
+    """The interval at which live calls are noted on disk: after a crash each is billed up to its
+    last note."""
     trunk_failover_seconds: Annotated[int, Field(ge=1, le=60)] = 5
     """How long a trunk may stay silent before the next one is tried."""
     drain_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
@@ -74,22 +76,23 @@ class CallsSection(Section):
     serial_ring_seconds: Annotated[int, Field(ge=1, le=120)] = 20
     """How long phones of a higher q ring before those of a lower one."""
     suspended: Literal["finish", "end"] = "finish"
-    """What becomes of a line's calls that go on when it is suspended or its rented number's lease
-    ends: they may finish, or end within seconds. Emergency calls always finish."""
+    """The handling of a line's live calls when it is suspended or its rented number's lease ends:
+    they may finish, or end within seconds. Emergency calls always finish."""
     redirects: Literal["follow", "refuse"] = "follow"
-    """What a phone's 3xx does: send the call on at its line's expense, or nothing."""
+    """The handling of a phone's 3xx: follow: forward the call at its line's expense; refuse: end
+    it."""
 
 
 class TrunksSection(Section):
-    """[trunks]: what holds for every trunk that says nothing else."""
+    """[trunks]: settings of every trunk that has none of its own."""
 
     ping_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
-    """Between two OPTIONS to a trunk; 0: none."""
+    """The interval of OPTIONS pings to a trunk; 0: none."""
     at_a_loss: Literal["last", "refuse", "allow"] = "last"
-    """What becomes of trunks that would cost more than the call's price: tried last, refused (never
+    """The handling of trunks that would cost more than the call's price: tried last, refused (never
     used), or allowed (only the cost decides)."""
     compare_seconds: Annotated[int, Field(ge=1, le=86_400)] = 180
-    """The length of a call by which what trunks cost is compared."""
+    """The length of the call by which the costs of trunks are compared."""
 
     @field_validator("ping_seconds")
     @classmethod
@@ -100,9 +103,9 @@ class TrunksSection(Section):
 
 
 class NumbersSection(Section):
-    """[numbers]: what the country's plan doesn't say."""
+    """[numbers]: additions to the country's numbering plan."""
 
     emergency: Annotated[tuple[Dialable, ...], BeforeValidator(comma_list)] = ("112",)
-    """Always routed, never charged."""
+    """Emergency numbers: always routed, never charged."""
     area_code: Annotated[str, Field(pattern=r"^[0-9]{1,6}$")] | None = None
-    """The area whose numbers may be dialled without it, and are of the type "local"."""
+    """The area whose numbers may be dialled without its code, and have the type "local"."""

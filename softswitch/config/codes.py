@@ -15,15 +15,15 @@ CallPrefix = Annotated[str, Field(pattern=r"^([*#][0-9*#]{1,6})?$")]
 
 
 class StarCodeKeys(Section):
-    """Codes of services, as TS 22.030 has them where it has them. What stands here is dialled as
-    `*CODE#`; it takes nothing away from codes like "*43"."""
+    """Codes of services, those of TS 22.030 where it has them. Each is dialled as `*CODE#`; codes
+    such as "*43" remain free."""
 
     forward_always: ServiceCode = "21"
     """Forwards every call: `*21*NUMBER#`, off with `#21#`."""
     forward_busy: ServiceCode = "67"
     """Forwards calls that find the line busy."""
     forward_no_answer: ServiceCode = "61"
-    """Forwards calls that nobody answers; `*61*NUMBER*SECONDS#` says after how long."""
+    """Forwards unanswered calls; `*61*NUMBER*SECONDS#` sets the ring time."""
     forward_unreachable: ServiceCode = "62"
     """Forwards calls while no phone is registered."""
     forward_all: ServiceCode = "002"
@@ -51,14 +51,14 @@ class StarCodeKeys(Section):
     call_filter: ServiceCode = "60"
     """Refuses callers on the line's list: `*60*NUMBER#` adds one, `#60*NUMBER#` removes it."""
     call_completion: ServiceCode = "37"
-    """Call completion: whether the line is offered a connection when a busy line is free again."""
+    """Call completion: on if the line is offered a connection when a busy line is free again."""
     withhold_once: CallPrefix = "*67"
-    """Before a number: withholds one's own for this call, as `#31#` does."""
+    """Prefix before a number: withholds the caller's number for this call, as `#31#` does."""
     show_once: CallPrefix = "*82"
-    """Before a number: shows one's own for this call, as `*31#` does."""
+    """Prefix before a number: shows the caller's number for this call, as `*31#` does."""
 
     def star_codes(self) -> StarCodes:
-        """Ready to read what was dialled."""
+        """The parser of dialled star codes."""
         keys = {name: getattr(self, name) for name in StarCodeKeys.model_fields}
         withhold, show = keys.pop("withhold_once"), keys.pop("show_once")
         return StarCodes(keys, withhold, show)
@@ -72,9 +72,9 @@ class CodesSection(StarCodeKeys):
     package: Dialable = "1112"
     """Says what is left of the packages."""
     conference_term: Dialable = "1198"
-    """Says until when the conference is paid."""
+    """Says until when the conference service is paid."""
     conference_buy: Dialable = "1199"
-    """Buys a term of the conference."""
+    """Buys a term of the conference service."""
     directory: Dialable = "118"
     """Directory enquiries by number."""
     pin: Dialable = "2828"
@@ -84,18 +84,18 @@ class CodesSection(StarCodeKeys):
     voicemail: Dialable = "*97"
     """The mailbox menu."""
     echo: Dialable = "*43"
-    """Echo test: gives back what is said."""
+    """Echo test: the caller hears the own voice."""
     conference: Dialable = "*88"
     """Dial-in conference rooms."""
     focus: Dialable = "*87"
     """The conference of a line's own calls, which its phone merges there."""
     last_caller: Dialable = "*69"
-    """Calls back whoever called last."""
+    """Calls back the last caller."""
     malicious: Dialable = "*57"
     """Marks the last incoming call, for the operator to trace."""
 
     def by_code(self) -> dict[str, str]:
-        """What is dialled -> the name of the service; without star codes."""
+        """Dialled code -> the name of the service; without star codes."""
         return {code: name for name, code in self._split()[0].items()}
 
     def _split(self) -> tuple[dict[str, str], dict[str, str]]:
@@ -113,7 +113,7 @@ class CodesSection(StarCodeKeys):
 
 
 def _double_code(keys: dict[str, str]) -> str | None:
-    """Two codes that are the same, named; None: each is its own."""
+    """Two settings with the same code, named; None: all differ."""
     seen: dict[str, str] = {}
     for name, code in keys.items():
         if code and code in seen:

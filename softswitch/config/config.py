@@ -1,8 +1,8 @@
-"""softswitch.toml: what it may say, and how it is read.
+"""softswitch.toml: its sections, and how it is read.
 
-Every key has a default except the ones that say whose switch this is (domain, country, currency).
-An unknown key is an error with file, line and a suggestion. `SOFTSWITCH_SECTION__KEY` in the
-environment stands above the file; lists are written there with commas.
+Every key has a default except the ones that identify the switch (domain, country, currency). An
+unknown key is an error with file, line and a suggestion. `SOFTSWITCH_SECTION__KEY` in the
+environment overrides the file; lists are written there with commas.
 """
 
 from __future__ import annotations
@@ -59,58 +59,58 @@ class ConfigError(Exception):
 
 
 class SwitchSection(Section):
-    """[switch]: whose switch this is."""
+    """[switch]: the identity of this switch."""
 
     domain: Annotated[str, Field(pattern=r"^[0-9A-Za-z.:\-]{1,253}$")]
     """The domain of our phones' addresses; a numeric address is allowed."""
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
     """ISO 3166 alpha-2: how numbers without a country code are read."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-    """ISO 4217, for accounts and tariffs that don't say their own."""
+    """ISO 4217, for accounts and tariffs without a currency of their own."""
     time_zone: Annotated[str, AfterValidator(known_time_zone)] = "UTC"
-    """Whose midnight begins a day of bills, rents and nights."""
+    """The time zone in which days begin, for bills, rents and night rates."""
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
-    """In which callers are spoken to where their line says nothing else; ISO 639."""
+    """The language of announcements to callers whose line has none of its own; ISO 639."""
     data_dir: Annotated[Path, AfterValidator(below_config)] = Path("var")
-    """Holds the control socket, secrets, CDR journal and log. Absolute once read."""
+    """The folder of the control socket, secrets, CDR journal and log. Absolute once read."""
     node: Annotated[str, Field(pattern=r"^[0-9A-Za-z_.\-]{0,64}$")] = ""
-    """This switch's name among several that share a PostgreSQL database."""
+    """The name of this switch among several that share a PostgreSQL database."""
 
 
 class DatabaseSection(Section):
     """[database]: lines, accounts, ledger and CDRs; SQLite or PostgreSQL."""
 
     url: Annotated[str, AfterValidator(database_url)] = "sqlite:///var/softswitch.db"
-    """Absolute once read."""
+    """The database's URL. Absolute once read."""
 
 
 class PortalSection(Section):
-    """[portal]: kept for the web portal, which this version doesn't have."""
+    """[portal]: reserved for the web portal, which this version doesn't have."""
 
     listen: str = "127.0.0.1:8080"
     """Address and port of the web portal."""
 
 
 class TraceSection(Section):
-    """[trace]: messages of calls, kept for `call trace` and sent to a collector."""
+    """[trace]: SIP messages of calls, kept for `call trace` and sent to a collector."""
 
     megabytes: Annotated[int, Field(ge=0, le=4096)] = 16
-    """For the messages of live and recent calls; 0: none are kept."""
+    """Memory for the messages of live and recent calls; 0: none are kept."""
     hep: Annotated[Collector | None, BeforeValidator(collector_address)] = None
-    """Where each message is sent to as HEP version 3: "udp:HOST:PORT"."""
+    """The collector to which each message is sent as HEP version 3: "udp:HOST:PORT"."""
     hep_agent_id: Annotated[int, Field(ge=1, le=2**32 - 1)] = 2001
-    """By which the collector tells its sources apart."""
+    """The number of this switch at the collector."""
 
 
 class LogSection(Section):
     """[log]: see softswitch.process.log."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Events below it are left out."""
+    """The least level of an event that is logged."""
     format: Literal["json", "text"] = "text"
-    """How an event is written: one JSON object, or text, a line."""
+    """The form of an event: one JSON object a line, or text."""
     file: str = "softswitch.log"
-    """Relative to the data folder. Empty: standard error."""
+    """The log file, relative to the data folder. Empty: standard error."""
 
 
 class Config(Section):
@@ -165,7 +165,7 @@ class Config(Section):
 
     @property
     def database_file(self) -> Path | None:
-        """Of SQLite; None: the database is a server's."""
+        """The file of an SQLite database; None: the database is on a server."""
         path = self.database.url.removeprefix("sqlite:///")
         return None if path == self.database.url else Path(path)
 
@@ -176,27 +176,27 @@ class Config(Section):
 
     @property
     def journal_dir(self) -> Path:
-        """Where the CDR journal's daily files are."""
+        """The folder of the CDR journal's daily files."""
         return self.data_dir / "cdr"
 
     @property
     def voicemail_dir(self) -> Path:
-        """Where messages and greetings are."""
+        """The folder of messages and greetings."""
         return self.data_dir / VOICEMAIL_FOLDER
 
     @property
     def recordings_dir(self) -> Path:
-        """Where recorded calls are."""
+        """The folder of recorded calls."""
         return self.data_dir / RECORDINGS_FOLDER
 
     @property
     def prompts_dir(self) -> Path:
-        """What `prompt build` made."""
+        """The folder of prompts made by `prompt build`."""
         return self.data_dir / "prompts"
 
     @property
     def log_file(self) -> Path | None:
-        """None: standard error."""
+        """The log file; None: standard error."""
         return self.data_dir / self.log.file if self.log.file else None
 
     @property
@@ -214,15 +214,15 @@ class Config(Section):
 
     @property
     def media_bind_address(self) -> str:
-        """The numeric address of our own that media ports are bound on: behind a NAT it isn't the
-        one in our SDP."""
+        """The numeric address on which media ports are bound: behind a NAT it isn't the one in our
+        SDP."""
         if self.sip.advertise:
             return self.sip.listen[0].host
         return self.media_address
 
     def own_hosts(self) -> frozenset[str]:
-        """Whose requests are for us: the domain and its aliases, the sockets' addresses, and what
-        we advertise."""
+        """The hosts by which requests may address us: the domain and its aliases, the sockets'
+        addresses, and the advertised ones."""
         hosts = {self.switch.domain, *self.sip.aliases}
         hosts.update(advertised.host for advertised in self.sip.advertise)
         for listen in self.sip.listen:
@@ -234,12 +234,13 @@ class Config(Section):
         return frozenset(hosts)
 
     def listens_everywhere(self) -> bool:
-        """Whether a socket has all of this machine's addresses."""
+        """True if a socket is bound to all of this machine's addresses."""
         return any(ipaddress.ip_address(listen.host).is_unspecified for listen in self.sip.listen)
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
-        """A socket bound to every address doesn't say where phones should answer to."""
+        """Check that an address for phones is known: a socket bound to every address doesn't name
+        one."""
         everywhere = [
             listen
             for listen in self.sip.listen
@@ -286,7 +287,7 @@ def load(path: Path = DEFAULT_PATH, environment: Mapping[str, str] = os.environ)
 
 
 def parse(text: str, path: Path, environment: Mapping[str, str] = os.environ) -> Config:
-    """The configuration that `text` would be as the file `path`. Raises ConfigError."""
+    """The configuration with `text` as the content of the file `path`. Raises ConfigError."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in a line that helps."""
+"""Faults of a configuration, each explained in one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORDS_OF_PATTERNS: Mapping[str, str] = {
     r"^\*[0-9]$": "write * and one digit, such as *3",
     r"^[0-9*#]{1,10}$": "write one to ten of the keys 0 to 9, * and #",
 }
-"""What the settings' regular expressions ask for."""
+"""The settings' regular expressions in words."""
 
 
 def explain(

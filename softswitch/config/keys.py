@@ -1,4 +1,5 @@
-"""Every key of the configuration: type, default and meaning, from the sections' own code."""
+"""Every key of the configuration with its type, default and meaning, taken from the code of the
+sections."""
 
 from __future__ import annotations
 
@@ -27,13 +28,13 @@ A list is written as a TOML list or as text with commas; paths are relative to t
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of a section, as people read about it."""
+    """A key of a section, as documentation shows it."""
 
     section: str
     key: str
     type: str
     default: str
-    """As it is written in TOML; "required", or "none"."""
+    """The default as written in TOML; "required", or "none"."""
     meaning: str
 
 
@@ -49,7 +50,7 @@ def keys(section: str | None = None) -> list[Key]:
 
 
 def purpose(section: str) -> str:
-    """What a section is about, from its docstring."""
+    """The purpose of a section, from its docstring."""
     text = " ".join((inspect.getdoc(_section(section)) or "").split())
     return text.partition(": ")[2] or text
 
@@ -146,7 +147,7 @@ _WRITTEN = {
     "MailServer": "HOST or HOST:PORT",
     "PortRange": "FIRST-LAST",
 }
-"""How values with a type of their own are written."""
+"""The notation of values that have a type of their own."""
 _SIMPLE = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path"}
 
 
@@ -172,7 +173,7 @@ def _name(annotation: object) -> str:
 
 
 def _bounds(metadata: object) -> str:
-    """What Field(ge=..., le=...) says."""
+    """The limits in Field(ge=..., le=...), in words."""
     low = high = None
     for item in metadata if isinstance(metadata, list | tuple) else ():
         for one in (item, *getattr(item, "metadata", ())):

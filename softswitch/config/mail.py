@@ -1,4 +1,4 @@
-"""The section of the configuration about e-mail: [mail]."""
+"""The section [mail] of the configuration: e-mail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SUBMISSION_PORT = 587
 
 
 class MailServer(NamedTuple):
-    """Where mails are handed over."""
+    """The host and port of an SMTP server."""
 
     host: str
     port: int
@@ -29,20 +29,20 @@ def _server(value: object) -> object:
 
 
 class MailSection(Section):
-    """[mail]: the SMTP server that takes our mails."""
+    """[mail]: the SMTP server for outgoing mail."""
 
     server: Annotated[MailServer | None, BeforeValidator(_server)] = None
     """ "smtp.example.org:587". None: mails wait in the outbox, and are given up after days."""
     security: Literal["starttls", "tls", "none"] = "starttls"
-    """TLS after STARTTLS (RFC 3207), from the first octet on (RFC 8314), or none at all."""
+    """STARTTLS (RFC 3207), TLS from the first octet on (RFC 8314), or no encryption."""
     trusted_ca: Annotated[Path, AfterValidator(below_config)] | None = None
-    """Authorities of the server's certificate. None: those of the system."""
+    """A file with the authorities of the server's certificate. None: those of the system."""
     username: str | None = None
-    """For SMTP AUTH; none: the server is not asked to let us in."""
+    """The user name for SMTP AUTH; none: no authentication."""
     password: Annotated[str | None, Field(repr=False)] = None
-    """For SMTP AUTH."""
+    """The password for SMTP AUTH."""
     sender: str = ""
-    """The address in From, to which undeliverable mails come back."""
+    """The address in From, to which undeliverable mails are returned."""
 
     @model_validator(mode="after")
     def _has_sender(self) -> Self:

@@ -60,12 +60,14 @@ class TlsSection(Section):
     certificates: Annotated[
         tuple[KeyPair, ...], BeforeValidator(_key_pairs), BeforeValidator(comma_list)
     ] = ()
-    """PEM files, "CERTIFICATE:KEY" or "FILE" with both. The client's wish for a name chooses among
-    them (SNI); the first one serves everybody else. Changed files are taken up by themselves."""
+    """PEM files, "CERTIFICATE:KEY" or "FILE" with both. The server name that the client asks for
+    chooses among them (SNI); the first one is the default. Changed files are reloaded
+    automatically."""
     client_ca: AuthorityFile = None
-    """Authorities whose certificates trunks may prove themselves with. None: nobody is asked."""
+    """A file with the authorities of trunks' client certificates. None: clients aren't asked for
+    one."""
     trusted_ca: AuthorityFile = None
-    """Authorities of the peers that we call. None: those of the system."""
+    """A file with the authorities of the peers that we call. None: those of the system."""
     minimum_version: Literal["1.2", "1.3"] = "1.2"
     """Older versions of TLS are refused."""
 
@@ -77,30 +79,32 @@ class TlsSection(Section):
 
 
 class GuardSection(Section):
-    """[guard]: what strangers may take of the switch; see sip.guard and sip.transport."""
+    """[guard]: limits on what strangers may use of the switch; see sip.guard and sip.transport."""
 
     exempt: Networks = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-    """Never limited, besides trunks: this machine itself, whose programs are the operator's own."""
+    """Networks that are never limited, besides trunks: this machine itself, whose programs are the
+    operator's own."""
     requests_per_second: Rate = _GUARD.requests_per_second
-    """Of one address; one where a line has registered may send eight times as many."""
+    """Requests a second of one address; an address with a registered line may send eight times as
+    many."""
     burst: Count = _GUARD.burst
     """Requests that a source may send at once."""
     block_seconds: Seconds = int(_GUARD.block_seconds)
-    """For an address that goes on far beyond."""
+    """How long an address is blocked that goes far beyond its limit."""
     line_requests_per_second: Rate = _GUARD.line_requests_per_second
-    """Requests that a line may send, wherever they come from."""
+    """Requests a second of a line, from all its addresses together."""
     line_burst: Count = _GUARD.line_burst
     """Requests that a line may send at once."""
     guesses: Count = _GUARD.guesses
-    """Wrong passwords for a line from an address, before more of them aren't looked at."""
+    """Wrong passwords for a line from an address, after which no more passwords are checked."""
     guess_window_seconds: Seconds = int(_GUARD.guess_window_seconds)
-    """Within which wrong passwords are counted."""
+    """The time within which wrong passwords are counted."""
     ban_seconds: Seconds = int(_GUARD.ban_seconds)
-    """How long a source that guessed passwords is shut out."""
+    """How long a source that guessed passwords is banned."""
     scanners: Annotated[tuple[str, ...], BeforeValidator(comma_list)] = _GUARD.scanners
-    """Parts of a User-Agent that only scanners have."""
+    """Parts of a User-Agent that identify scanners."""
     scanner_ban_seconds: Seconds = int(_GUARD.scanner_ban_seconds)
-    """How long a scanner is shut out."""
+    """How long a scanner is banned."""
     connections: Count = _CONNECTIONS.connections
     """TCP, TLS and WebSocket connections of peers."""
     connections_per_address: Count = _CONNECTIONS.connections_per_address
@@ -108,12 +112,12 @@ class GuardSection(Section):
     first_message_seconds: Seconds = int(_CONNECTIONS.first_message_seconds)
     """A connection must bring a whole message within this time."""
     idle_seconds: Seconds = int(_CONNECTIONS.idle_seconds)
-    """A connection that no registration and no call needs is closed after so long."""
+    """A connection that no registration and no call needs is closed after this idle time."""
     busy_ms: Annotated[int, Field(ge=10, le=10_000)] = 400
-    """A request that begins something gets 503 when it has waited longer to be read. Less than
-    500, after which senders repeat what wasn't answered (RFC 3261 timers A and E)."""
+    """Overload: a new request gets 503 when it has waited longer than this to be read. Less than
+    500, after which senders retransmit (RFC 3261 timers A and E)."""
     max_dialogs: Count = 50_000
-    """Above it new calls get 503."""
+    """Dialogs of the switch; above this, new calls get 503."""
 
     def guard_limits(self) -> GuardLimits:
         return GuardLimits(

@@ -28,22 +28,22 @@ def _holiday(value: object) -> object:
 
 
 class OperatorSection(Section):
-    """[operator]: how bills and contracts name the seller, and when he works."""
+    """[operator]: the seller on bills and contracts, and its working days."""
 
     name: _Text = ""
-    """Default: the switch's domain."""
+    """The name of the operator. Default: the switch's domain."""
     address: _Text = ""
     """The address of the operator."""
     registration_code: _Text = ""
     """The registration code of the company."""
     bank_account: _Text = ""
-    """Where bills are paid to."""
+    """The bank account to which bills are paid."""
     working_days: Annotated[str, BeforeValidator(_week)] = "mon-fri"
-    """Days on which orders go on, such as mon-fri."""
+    """Working days, on which orders are processed, such as mon-fri."""
     holidays: Annotated[
         list[Annotated[str, BeforeValidator(_holiday)]], Field(max_length=MAX_HOLIDAYS)
     ] = []
-    """ "2027-01-07", or "01-07" for every year."""
+    """Public holidays: "2027-01-07", or "01-07" for every year."""
 
     @property
     def calendar(self) -> WorkingDays:
@@ -56,27 +56,28 @@ def _term(value: object) -> object:
 
 
 class LinesSection(Section):
-    """[lines]: what becomes of lines that nobody uses."""
+    """[lines]: the handling of unused lines."""
 
     unused_after: Annotated[Term | None, BeforeValidator(_term)] = None
-    """ "12 months": after so long without a call, a payment or a phone a line is cancelled. None:
-    never."""
+    """A line without a call, a payment or a phone for this long is cancelled, such as "12 months".
+    None: never."""
     quarantine: Annotated[Term, BeforeValidator(_term)] = Term(90, "days")
     """How long a cancelled line's number rests and can be restored."""
 
 
 class DebtSection(Section):
-    """[debt]: accounts that owe money."""
+    """[debt]: the handling of accounts that owe money."""
 
     suspend_after: Annotated[Term | None, BeforeValidator(_term)] = None
-    """ "14 days": then the switch suspends the account, until it is paid. None: only operators
-    suspend."""
+    """The term, such as "14 days", after which the switch suspends a debtor's account until it is
+    paid. None: only operators suspend."""
     warn_before: Annotated[Term, BeforeValidator(_term)] = Term(3, "days")
-    """So long before, the subscriber is told."""
+    """How long before a suspension the subscriber is notified."""
 
 
 class OrdersSection(Section):
-    """[orders]: numbers that can't be connected at once."""
+    """[orders]: orders of numbers that can't be connected at once."""
 
     documents_within: Annotated[Term, BeforeValidator(_term)] = DOCUMENTS_TERM
-    """How long a number of the stock is kept for somebody whose documents aren't approved yet."""
+    """How long a number of the stock is reserved for a subscriber whose documents aren't approved
+    yet."""

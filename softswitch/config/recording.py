@@ -1,4 +1,4 @@
-"""The section of the configuration about recorded calls: [recording]."""
+"""The section [recording] of the configuration: recorded calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 from softswitch.config.values import Section
 
 FOLDER = "recordings"
-"""Of recorded calls, in the data folder."""
+"""The folder of recorded calls in the data folder."""
 
 
 class RecordingSection(Section):
@@ -18,8 +18,8 @@ class RecordingSection(Section):
     tone: bool = True
     """Both sides hear a tone when recording begins; switch it off only where the law lets you."""
     max_seconds: Annotated[int, Field(ge=10, le=14_400)] = 14_400
-    """Of one recording."""
+    """The longest recording; a longer call is recorded up to this."""
     days_kept: Annotated[int, Field(ge=1, le=3660)] = 90
-    """After so many days a recorded call is deleted."""
+    """Days after which a recorded call is deleted."""
     min_free_megabytes: Annotated[int, Field(ge=0, le=1_000_000)] = 500
-    """With less left on the disk nothing is recorded: the ledger needs the rest."""
+    """With less free space on the disk nothing is recorded: the ledger needs the rest."""

@@ -33,22 +33,23 @@ class SipSection(Section):
     advertise: Annotated[
         tuple[Advertised, ...], BeforeValidator(advertised_addresses), BeforeValidator(comma_list)
     ] = ()
-    """What phones reach us by, when it isn't the sockets' own: one for each IP version, or one."""
+    """The addresses at which phones reach us, when they aren't the sockets' own: one for each IP
+    version, or one."""
     aliases: Annotated[tuple[Alias, ...], BeforeValidator(comma_list)] = ()
-    """Further names and addresses by which phones and proxies call us."""
+    """Further names and addresses by which phones and proxies address us."""
     edges: Networks = ()
-    """Addresses or networks of trusted proxies in front of the switch, such as Kamailio. Where a
-    phone behind them is, they tell by the Via below their own and by Path. List nothing that a
-    stranger can send from: what an edge says is believed."""
+    """Addresses or networks of trusted proxies in front of the switch, such as Kamailio. The
+    address of a phone behind them is taken from the Via below their own and from Path. List no
+    address that a stranger can send from: the statements of an edge are believed."""
     large_requests: Literal["tcp", "udp"] = "tcp"
     """How requests over 1,300 octets go to trunks on UDP: by TCP where they take it (RFC 3261
     section 18.1.1), or by UDP like all others."""
     websocket_origins: Annotated[tuple[str, ...], BeforeValidator(comma_list)] | None = None
-    """Web pages that may open a WebSocket ("https://phone.example.org"). None: all."""
+    """Origins of web pages that may open a WebSocket ("https://phone.example.org"). None: all."""
     realm: str = ""
     """Digest realm. Empty: the domain. Changing it voids every password."""
     algorithms: Algorithms = ("SHA-256", "MD5")
-    """Offered in this order (RFC 8760 section 2.3: the preferred one first)."""
+    """Digest algorithms, offered in this order (RFC 8760 section 2.3: the preferred one first)."""
     invite_challenge: Literal[401, 407] = 401
     """The status by which a call is challenged: 401, or 407 for phones that expect a proxy."""
     nonce_lifetime_seconds: Seconds = 60
@@ -88,8 +89,8 @@ class SipSection(Section):
 
 
 class EventsSection(Section):
-    """[events]: what phones may subscribe to."""
+    """[events]: subscriptions of phones."""
 
     watch_lines: Literal["account", "all", "nobody"] = "account"
-    """Who may watch a line's calls: lines of its account, every line, or nobody. Whom the line
-    talks to is shown to lines of its account alone."""
+    """The lines that may watch a line's calls: those of its account, all, or none. The other party
+    of a call is shown to lines of its account alone."""

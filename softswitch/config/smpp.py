@@ -1,4 +1,4 @@
-"""The section of the configuration about businesses that bind by SMPP: [smpp]."""
+"""The section [smpp] of the configuration: SMPP binds of businesses."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The sections of the configuration for what is heard of the switch itself: [prompts],
-[announcements] and [tones]."""
+"""The sections [prompts], [announcements] and [tones] of the configuration: sounds of the switch
+itself."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ FilePath = Annotated[Path, AfterValidator(below_config)]
 
 
 class PromptsSection(Section):
-    """[prompts]: where recordings come from; `softswitch prompt build` makes the others."""
+    """[prompts]: the sources of recordings; `softswitch prompt build` makes the missing ones."""
 
     recordings: FilePath | None = None
-    """The operator's own, LANGUAGE/TOKEN.wav; each takes precedence over everything else."""
+    """The folder of the operator's own recordings, LANGUAGE/TOKEN.wav; they take precedence over
+    all others."""
     asterisk: FilePath | None = None
-    """A tree of Asterisk's sounds, such as /usr/share/asterisk/sounds."""
+    """The folder of Asterisk's sounds, such as /usr/share/asterisk/sounds."""
     command: str | None = None
-    """A program that reads a text, in the place of espeak-ng: "piper --model {language}.onnx
-    -f {out}". The text is its standard input, and {text}."""
+    """A speech synthesiser in place of espeak-ng: "piper --model {language}.onnx -f {out}". The
+    text is its standard input, and {text}."""
 
 
 def _falling(values: tuple[int, ...]) -> tuple[int, ...]:
@@ -32,30 +33,30 @@ def _falling(values: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class AnnouncementsSection(Section):
-    """[announcements]: what callers hear beside services."""
+    """[announcements]: announcements to callers outside of services."""
 
     mode: Literal["early", "answer", "off"] = "early"
-    """How a line hears why its call is refused: before the status as early media, by an answer
-    that costs nothing, or not at all."""
+    """How a line hears the reason of a refused call: early: before the status, as early media;
+    answer: by an answer that costs nothing; off: not at all."""
     unanswered: Annotated[tuple[Unanswered, ...], BeforeValidator(comma_list)] = ()
-    """What is announced, too, of calls that nobody took: busy, no_answer, declined, unreachable.
-    Not without being asked for: phones have tones of their own, and show the status."""
+    """The kinds of unanswered calls that are announced, too: busy, no_answer, declined,
+    unreachable. None by default: phones have tones of their own, and show the status."""
     warnings_seconds: Annotated[
         tuple[Annotated[int, Field(ge=5, le=600)], ...],
         AfterValidator(_falling),
         BeforeValidator(comma_list),
     ] = (60, 10)
-    """How long before the money ends whoever pays is told so."""
+    """How long before the money ends the paying party is warned."""
 
 
 class TonesSection(Section):
     """[tones]: tones of [switch] country, and music."""
 
     ringback: bool = False
-    """True if callers hear the switch's own ringback, as early media, where the called side gives
-    no sound; phones make one themselves."""
+    """True if callers hear the switch's own ringback, as early media, where the called side sends
+    no sound; by default phones play their own."""
     refusals: bool = False
     """True if lines hear busy, congestion and special information tones before the status, where
-    nothing is announced; phones make them themselves."""
+    nothing is announced; by default phones play their own."""
     hold_music: FilePath | None = None
-    """A WAV file (PCM, 8 kHz, 16 bit, mono) for whoever is on hold; None: silence."""
+    """A WAV file (PCM, 8 kHz, 16 bit, mono) that is played on hold; None: silence."""

@@ -1,4 +1,4 @@
-"""Values of the configuration: how each kind is written, and what is wrong with what isn't."""
+"""Types of values in the configuration, with their notation and their checks."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ class Advertised(NamedTuple):
 
     host: str
     port: int | None
-    """In the place of the port of a UDP or TCP socket; None: that one."""
+    """The port in place of the one of a UDP or TCP socket; None: that one."""
 
     def stands_for(self, host: str) -> bool:
-        """Whether phones of this socket's IP version may use it; a name may have both."""
+        """True if phones on this socket's IP version may use it; a name may have both versions."""
         return not _is_numeric(self.host) or (":" in self.host) == (":" in host)
 
 
 class Collector(NamedTuple):
-    """Where HEP goes."""
+    """The address of a HEP collector."""
 
     host: str
     """A name or a numeric address."""
@@ -148,7 +148,7 @@ def other_name(value: str) -> str:
 
 
 def comma_list(value: object) -> object:
-    """A list is written with commas in the environment."""
+    """A list from a text with commas, as it is written in the environment."""
     if isinstance(value, str):
         return [item.strip() for item in value.split(",") if item.strip()]
     return value
@@ -185,7 +185,7 @@ def _folder(info: ValidationInfo) -> Path:
 
 
 def below_config(value: Path, info: ValidationInfo) -> Path:
-    """Relative paths are meant from the folder that holds the configuration file."""
+    """A path, resolved from the folder that holds the configuration file."""
     return (_folder(info) / value.expanduser()).absolute()
 
 
@@ -194,7 +194,7 @@ _PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]*@")
 
 
 def without_password(url: str) -> str:
-    """A database URL as it may be printed."""
+    """A database URL without its password, for printing."""
     return _PASSWORD.sub(r"\1@", url)
 
 

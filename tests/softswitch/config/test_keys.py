@@ -35,7 +35,7 @@ def test_every_key_has_a_meaning_and_a_type_that_people_read():
     "key",
     [
         Key("trunks", "compare_seconds", "integer, 1 to 86400", "180",
-            "The length of a call by which what trunks cost is compared."),
+            "The length of the call by which the costs of trunks are compared."),
         Key("media", "ports", "FIRST-LAST", '"20000-29999"',
             "UDP ports for sound; a call takes two pairs of them."),
         Key("codes", "focus", "text", '"*87"',

@@ -135,15 +135,7 @@ class Switch:
         self.completion = self._completion_desk(machine, books)
         self.texting = self._texting(machine, network, books)
         self.registrations = self._registration_desk(machine, books)
-        self.reception = Reception(
-            self.context,
-            Addressing(config.own_hosts(), network.is_local),
-            self.authenticator,
-            self.registrations,
-            self.watchers,
-            self.texting.lines,
-            self.live_calls,
-        )
+        self.reception = self._reception(network)
         self.publisher = self._publisher(hub)
 
     def _watchers(self, machine: Machine, books: Books) -> Watchers:
@@ -155,6 +147,17 @@ class Switch:
             bindings_of=self._bindings_of,
             dialogs_of=self._dialogs_of,
             participants_of=self._participants_of,
+        )
+
+    def _reception(self, network: Network) -> Reception:
+        return Reception(
+            self.context,
+            Addressing(self._config.own_hosts(), network.is_local),
+            self.authenticator,
+            self.registrations,
+            self.watchers,
+            self.texting.lines,
+            self.live_calls,
         )
 
     def _publisher(self, hub: WatchHub) -> Publisher:

@@ -130,7 +130,6 @@ class Texting:
             kept_days=settings.kept_days,
             wall_ms=wall_ms,
         )
-
         self.clients = TextClients(
             stages,
             prices,

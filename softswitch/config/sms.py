@@ -23,8 +23,8 @@ class SmsSection(Section):
     """When a text to another network is paid: once a carrier has accepted it, or once it was
     delivered."""
     quiet_hours: Annotated[str, Field(pattern=r"^$|^[0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d$")] = ""
-    """The hours in which texts of batches wait, such as "22:00-08:00", in the recipient's time zone;
-    empty: none."""
+    """The hours in which texts of batches wait, such as "22:00-08:00", by the clock of the
+    recipient's country; empty: none."""
     terms: Annotated[str, Field(min_length=1, max_length=64)] = "1"
     """The edition of the conditions that a business accepts before it sends batches; with another
     one it has to accept again."""

@@ -91,16 +91,7 @@ class Texting:
         self.outbound = Outbound(
             writer, charging, loop, log, make_link=self._link, on_state=self._moved, wall_ms=wall_ms
         )
-        self.batches = Batches(
-            writer,
-            charging,
-            money,
-            settings,
-            loop,
-            log,
-            deferred=self.outbound.wake,
-            wall_ms=wall_ms,
-        )
+        self.batches = self._batches(settings, money)
         prices = TextPrices(stages, settings.tariff, lambda: self.carriers)
         self.sending = TextSending(
             writer, charging, self.outbound, kept_days=settings.kept_days, wall_ms=wall_ms
@@ -141,6 +132,18 @@ class Texting:
             log,
             arrived=self.lines.arrived,
             wall_ms=wall_ms,
+        )
+
+    def _batches(self, settings: SmsSection, money: GroupCommit) -> Batches:
+        return Batches(
+            self._writer,
+            self._charging,
+            money,
+            settings,
+            self._loop,
+            self._log,
+            deferred=self.outbound.wake,
+            wall_ms=self._wall_ms,
         )
 
     async def start(self) -> None:

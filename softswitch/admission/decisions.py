@@ -22,12 +22,14 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
     Attributes:
         rule: the rule that refused or ended the call, as its sentence in the catalogue of errors.
         shown: the rule by which the caller's number is shown or withheld.
+        claimed: True if the caller's number is the unproven claim of an untrusted trunk.
         left: the trunks that weren't tried, with the reason.
         tried: trunks and phones with the SIP status that each gave; 408 for no answer.
     """
 
     rule: str = ""
     shown: str = ""
+    claimed: bool = msgspec.field(default=False, name="c")
     left: list[tuple[str, str]] = msgspec.field(default_factory=list, name="l")
     tried: list[tuple[str, int]] = msgspec.field(default_factory=list, name="t")
 
@@ -35,7 +37,7 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
         """JSON of at most MAX_OCTETS; None when nothing was decided."""
         if not (rule or self.shown or self.left or self.tried):
             return None
-        kept = Decisions(_plain(rule), _plain(self.shown), self.left, self.tried)
+        kept = Decisions(_plain(rule), _plain(self.shown), self.claimed, self.left, self.tried)
         data = _encode(kept)
         while len(data) > MAX_OCTETS:
             kept = kept.shorter()
@@ -46,10 +48,11 @@ class Decisions(msgspec.Struct, omit_defaults=True, rename={"rule": "r", "shown"
         """A copy without the least important entry: the last trunk that wasn't tried, or the last
         but one that was."""
         if self.left:
-            return Decisions(self.rule, self.shown, self.left[:-1], self.tried)
+            return msgspec.structs.replace(self, left=self.left[:-1])
         if len(self.tried) > 1:
-            return Decisions(self.rule, self.shown, [], [*self.tried[:-2], self.tried[-1]])
-        return Decisions(self.rule[:-10], self.shown[:-10])
+            tried = [*self.tried[:-2], self.tried[-1]]
+            return msgspec.structs.replace(self, left=[], tried=tried)
+        return Decisions(self.rule[:-10], self.shown[:-10], self.claimed)
 
 
 def _plain(text: str) -> str:

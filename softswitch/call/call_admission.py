@@ -50,13 +50,20 @@ class CallAdmission:
         return priced
 
     def admit_onward(
-        self, line: Line, digits: str, request: Request, record: Record, person: Identity
+        self,
+        line: Line,
+        digits: str,
+        request: Request,
+        record: Record,
+        person: Identity,
+        claim: str = "",
     ) -> PricedRoute:
         """Admit a leg that a line of ours adds to a call by forwarding or transferring it: a call
         of that line's own, at its expense and under its limits.
 
         Args:
             person: the caller id that is presented: of the party who will talk.
+            claim: the number that an untrusted trunk claimed of the call's caller; "" for none.
 
         Raises:
             Refusal: a stage refused.
@@ -64,19 +71,19 @@ class CallAdmission:
         priced = self.admit(LineCaller(line), digits, request, record)
         priced = replace(priced, presented=present_onward(priced.presented, person))
         record.onward(priced.presented.presented)
-        self._note_last_call(priced, record)
+        self._note_last_call(priced, record, claim)
         return priced
 
-    def _note_last_call(self, priced: PricedRoute, record: Record) -> None:
+    def _note_last_call(self, priced: PricedRoute, record: Record, claim: str = "") -> None:
         route, identity = priced.presented.route, priced.presented.identity
         if isinstance(route, ToLine):
             presented = priced.presented
             last = LastCall(
                 record.call_id,
-                identity.asserted or presented.calling,
+                identity.asserted or claim or presented.calling,
                 record.called,
                 identity.presented,
                 self.clock.wall_ms(),
-                claimed=presented.claimed and not identity.asserted,
+                claimed=(presented.claimed or bool(claim)) and not identity.asserted,
             )
             self.stages.directory.last_calls.note(route.line.id, last)

@@ -6,6 +6,8 @@ import pytest
 from exchange import Exchange
 from phones import Behaviour
 
+from softswitch.admission.decisions import decoded
+
 NINO, OUTSIDE = "+995322000001", "+44201234567"
 PAI = (b"P-Asserted-Identity", b"<sip:+44201234567@carrier.example>")
 PRIVATE = (b"Privacy", b"id")
@@ -84,6 +86,21 @@ def test_what_the_carrier_claims_of_a_withheld_caller_is_kept_as_a_claim(exchang
     anonymous = b'"Anonymous" <sip:anonymous@anonymous.invalid>'
     assert shown(exchange, carrier, b, anonymous, (PAI, PRIVATE)) == "anonymous"
     last = exchange.directory.last_calls.of(2)
+    assert (last.calling, last.shown, last.claimed) == (OUTSIDE, None, True)
+    (cdr,) = exchange.store.cdrs()
+    assert decoded(cdr.decisions).claimed  # so that an old call is marked as this one
+
+
+def test_a_claim_goes_along_where_the_call_is_forwarded(exchange):
+    a, _, carrier = build(exchange)
+    line = exchange.directory.line(2)
+    forwards = line.services.given("forward_always", (NINO,))
+    exchange.directory.put_lines([replace(line, services=forwards)])
+    anonymous = b'"Anonymous" <sip:anonymous@anonymous.invalid>'
+    carrier.call("+995322000002", from_=anonymous, extra=(PAI, PRIVATE))
+    exchange.run(3.0)
+    assert len(a.talking) == 1
+    last = exchange.directory.last_calls.of(1)
     assert (last.calling, last.shown, last.claimed) == (OUTSIDE, None, True)
 
 

@@ -117,6 +117,7 @@ class Record:
         self.calling = presented.calling
         self._presented = presented.presented
         self.decisions.shown = presented.rule
+        self.decisions.claimed = presented.claimed
         if isinstance(presented.route, ToTrunk):
             self.decisions.left = list(presented.route.left)
         lines = [caller.line.id] if isinstance(caller, LineCaller) else []

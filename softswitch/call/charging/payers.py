@@ -105,7 +105,11 @@ class Payers:
         self.meters.append(meter)
         self.records.append(record)
         try:
-            priced = self._admission.admit_onward(line, digits, self._request, record, person)
+            first = self.records[0]
+            claim = first.calling if first.decisions.claimed else ""
+            priced = self._admission.admit_onward(
+                line, digits, self._request, record, person, claim
+            )
             self._live_calls.admitted(call_id, record)
             await meter.reserve(priced)
         except Refusal as refusal:

@@ -6,6 +6,7 @@ import difflib
 
 from billing.facts.cdr import Cdr, show_stamp
 from billing.stores.store import CdrFilter
+from softswitch.admission.decisions import decoded
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context, rented_numbers
@@ -108,7 +109,14 @@ def _last_call(context: Context, line: Line) -> LastCall | None:
         return None
     last = max(found, key=lambda cdr: cdr.setup_at)
     first = _first_leg(context, last)
-    return LastCall(last.call_id, first.calling, last.called, last.presented, last.setup_at)
+    return LastCall(
+        last.call_id,
+        first.calling,
+        last.called,
+        last.presented,
+        last.setup_at,
+        claimed=decoded(first.decisions).claimed,
+    )
 
 
 def _first_leg(context: Context, leg: Cdr) -> Cdr:

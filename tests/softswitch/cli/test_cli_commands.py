@@ -22,6 +22,7 @@ from command_line import Softswitch
 
 from billing.facts.authorization import WriteCdr
 from billing.facts.cdr import Cdr
+from softswitch.admission.decisions import Decisions
 from softswitch.cli import output
 from softswitch.cli.main import hoist, run
 from softswitch.completion.store import CompletionStore
@@ -322,6 +323,7 @@ def test_c6_a_call_is_marked_and_shown_to_the_operator_with_its_true_caller(
             calling="+442012345678", called=line, called_dialled=line, presented=None,
             trunk="in", setup_at=now, ringing_at=None, answered_at=None, ended_at=now, ring_ms=0,
             duration_ms=0, sip_status=200, cause=16, ended_by="caller",
+            decisions=Decisions(shown="the trunk withholds it", claimed=True).encoded(""),
         )  # fmt: skip
         context.apply([WriteCdr(cdr)])
         onward = replace(cdr, leg="b", direction="forwarded", calling="+442012345000", called=desk,
@@ -330,6 +332,7 @@ def test_c6_a_call_is_marked_and_shown_to_the_operator_with_its_true_caller(
     assert softswitch("line", "mark", desk).status == 0
     (row,) = softswitch("call", "malicious", "-o", "json").json
     assert (row["line"], row["calling"]) == (desk, "+442012345678"), "not who sent it on"
+    assert row["claimed"], "an untrusted trunk said so of a withheld caller"
     marked = softswitch("line", "mark", line, "-o", "json")
     assert marked.json["result"] == "marked" and "442012345678" not in marked.out
     assert softswitch("line", "mark", line, "-o", "json").json["result"] == "was marked before"

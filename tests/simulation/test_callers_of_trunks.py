@@ -150,26 +150,3 @@ def test_urn_service_sos_is_an_emergency_call(exchange):
     exchange.run_until_idle()
     (cdr,) = exchange.store.cdrs()
     assert (cdr.called, cdr.price_micros) == ("112", 0)
-
-
-# Lines that are suspended while they talk
-
-
-@pytest.mark.parametrize(("setting", "talks"), [("finish", True), ("end", False)])
-def test_calls_of_a_suspended_line_finish_or_end_as_it_is_set(setting, talks):
-    exchange = Exchange(seed=1, config=f'[calls]\nsuspended = "{setting}"\n')
-    exchange.tariff(("on_net", 60_000, 1, 1))
-    a, b, _ = build(exchange)
-    session = a.call("+995322000002")
-    exchange.run(4.0)
-    line = exchange.directory.line_by_number(NINO)
-    exchange.directory.put_lines([replace(line, status="suspended")])
-    exchange.switch.expire()
-    exchange.run(1.0)
-    assert bool(a.talking) is talks and bool(b.talking) is talks
-    if talks:
-        a.hang_up(session)
-    exchange.run_until_idle()
-    (cdr,) = exchange.store.cdrs()
-    assert cdr.ended_by == ("caller" if talks else "operator")
-    exchange.close()

@@ -48,6 +48,11 @@ class Connection(asyncio.Protocol):
         """How many requests may be sent now."""
         return self.session.room
 
+    @property
+    def waiting(self) -> int:
+        """Requests that we sent and that aren't answered yet."""
+        return self.session.waiting
+
     def bind(self, command: Command, bind: Bind) -> None:
         """Bind to the message centre."""
         self.session.bind(command, bind, self._loop.time())
@@ -153,6 +158,14 @@ class Connection(asyncio.Protocol):
         self._drain()
 
 
+class _Refusal(asyncio.Protocol):
+    """A connection for which there is no room."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """End it before it says anything."""
+        cast(asyncio.Transport, transport).abort()
+
+
 async def listen(
     host: str,
     port: int,
@@ -161,16 +174,28 @@ async def listen(
     tls: ssl.SSLContext | None = None,
     window: int = 10,
     max_pending: int = 100,
+    max_connections: int = 1_000,
     timers: Timers | None = None,
 ) -> asyncio.Server:
-    """Take connections of ESMEs. Raises OSError if the address can't be bound."""
-    loop = asyncio.get_running_loop()
+    """Take connections of ESMEs, so many at once; more are closed at once.
 
-    def connection() -> Connection:
+    Raises:
+        OSError: the address can't be bound.
+    """
+    loop = asyncio.get_running_loop()
+    open_now: set[Connection] = set()
+
+    def connection() -> asyncio.Protocol:
+        for ended in [one for one in open_now if one.session.state is State.CLOSED]:
+            open_now.discard(ended)
+        if len(open_now) >= max_connections:
+            return _Refusal()
         session = Session(
             Side.CENTRE, loop.time(), window=window, max_pending=max_pending, timers=timers
         )
-        return Connection(session, heard)
+        made = Connection(session, heard)
+        open_now.add(made)
+        return made
 
     return await loop.create_server(connection, host, port, ssl=tls)
 

@@ -5,19 +5,23 @@
 
 It is one line. Few carriers write quite this: ids are decimal or hexadecimal, padded or not, dates
 have seconds, fields are missing or in another case. What is read here is read generously;
-:func:`id_forms` says under which spellings of an id its message may be known.
+:func:`answered_ids` says which messages an id may mean.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Literal, assert_never
 
 from msgspec import Struct
 
 from smpp.bodies import Tlvs, find_tlv
 from smpp.codes import MessageState, Tag
 
+Written = Literal["any", "same", "decimal", "hex"]
+"""How a carrier's receipts write the id of its answer: as it is, in decimal where the answer has
+hexadecimal, in hexadecimal where it has decimal, or in one of these ways."""
 MAX_TEXT_OCTETS = 20
 """Of the message's own text, which a receipt quotes."""
 _WORDS = {
@@ -112,22 +116,48 @@ def read(short_message: bytes, tlvs: Tlvs = ()) -> Receipt | None:
     )
 
 
-def id_forms(message_id: str) -> tuple[str, ...]:
-    """Spellings of an id that mean the same message, the plainest first.
-
-    Carriers answer submit_sm with "1A2B" and write "6699" into the receipt, or the other way
-    round, or pad with zeros. An id that is no number has only its own spelling. A carrier's ids
-    are compared by one form each: those of the answer are kept under all of these.
-    """
+def plain_id(message_id: str) -> str:
+    """An id without blanks, capitals and padding, which carriers add to it and leave out."""
     plain = message_id.strip().lower()
-    forms = [plain]
-    stripped = plain.lstrip("0") or plain
-    forms.append(stripped)
-    if re.fullmatch(r"[0-9]{1,20}", stripped):
-        forms.append(f"{int(stripped):x}")
-    if re.fullmatch(r"[0-9a-f]{1,16}", stripped):
-        forms.append(str(int(stripped, 16)))
-    return tuple(dict.fromkeys(forms))
+    return plain.lstrip("0") or plain
+
+
+def answered_ids(receipt_id: str, written: Written = "any") -> tuple[str, ...]:
+    """Plain ids of answers to submit_sm that a receipt's id may mean, the likeliest first.
+
+    Carriers answer with "1A2B" and write "6699" into the receipt, or the other way round. Where a
+    carrier's habit isn't known, the id as it stands comes first.
+    """
+    plain = plain_id(receipt_id)
+    match written:
+        case "same":
+            found = [plain]
+        case "decimal":
+            found = [_hexadecimal(plain)]
+        case "hex":
+            found = [_decimal(plain)]
+        case "any":
+            found = [plain, _hexadecimal(plain), _decimal(plain)]
+        case _:
+            assert_never(written)
+    return tuple(dict.fromkeys(one for one in found if one))
+
+
+def receipted_ids(answered_id: str, written: Written = "any") -> tuple[str, ...]:
+    """Plain ids that receipts may have for the id of an answer: the other way of
+    :func:`answered_ids`."""
+    opposite: dict[Written, Written] = {"decimal": "hex", "hex": "decimal"}
+    return answered_ids(answered_id, opposite.get(written, written))
+
+
+def _hexadecimal(plain: str) -> str:
+    """A decimal id in hexadecimal; empty if it isn't decimal."""
+    return f"{int(plain):x}" if re.fullmatch(r"[0-9]{1,20}", plain) else ""
+
+
+def _decimal(plain: str) -> str:
+    """A hexadecimal id in decimal; empty if it isn't hexadecimal."""
+    return str(int(plain, 16)) if re.fullmatch(r"[0-9a-f]{1,16}", plain) else ""
 
 
 def _state(tlv: bytes | None, word: str) -> MessageState | None:

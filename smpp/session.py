@@ -208,6 +208,11 @@ class Session:
         return self._window - len(self._waiting)
 
     @property
+    def waiting(self) -> int:
+        """Requests of ours, of the link itself aside, that aren't answered yet."""
+        return sum(one.command not in _LINK for one in self._waiting.values())
+
+    @property
     def pending(self) -> int:
         """Requests of the peer that the user hasn't answered yet."""
         return len(self._pending)
@@ -233,7 +238,9 @@ class Session:
         self._send(command, body, token, now, self._timers.response_seconds)
 
     def accept(self, asked: BindRequested, system_id: str) -> None:
-        """Accept an ESME's bind."""
+        """Accept an ESME's bind; that of a session which has closed meanwhile is passed over."""
+        if self.state is not State.OPEN:
+            return
         self.state = _BINDS[asked.command]
         self.version = min(asked.bind.interface_version, VERSION_3_4)
         tlvs = ((int(Tag.SC_INTERFACE_VERSION), bytes((VERSION_3_4,))),)
@@ -243,6 +250,8 @@ class Session:
 
     def refuse(self, asked: BindRequested, status: Status) -> None:
         """Refuse an ESME's bind, and close the session."""
+        if self.state is not State.OPEN:
+            return
         self._answer(asked.sequence, asked.command, BindResponse(), status)
         self._close(f"bind refused: {status.name.lower()}")
 
@@ -370,8 +379,9 @@ class Session:
             self._take_response(pdu)
             return
         command = Command(pdu.command)
-        if command not in _TAKES[self.side, self.state]:
-            bound_again = command in _BINDS and self.state in BOUND
+        binding = any(pending in _BINDS for pending in self._pending.values())
+        if command not in _TAKES[self.side, self.state] or (binding and command in _BINDS):
+            bound_again = command in _BINDS and (self.state in BOUND or binding)
             wrong = Status.ALREADY_BOUND if bound_again else Status.INVALID_BIND_STATUS
             self._refuse(pdu, wrong)
         elif command is Command.ENQUIRE_LINK:
@@ -406,7 +416,10 @@ class Session:
         elif waiting.command is Command.UNBIND:
             self._close("unbound")
         elif waiting.command is not Command.ENQUIRE_LINK:
-            self._events.append(Answered(waiting.token, pdu.status, pdu.body))
+            # A generic_nack never means that a message was taken, whatever its status.
+            nack = pdu.command == GENERIC_NACK
+            status = pdu.status or (Status.UNKNOWN_ERROR if nack else Status.OK)
+            self._events.append(Answered(waiting.token, status, pdu.body))
 
     def _take_bind_response(self, command: Command, pdu: Pdu) -> None:
         if pdu.status or not isinstance(pdu.body, BindResponse):
@@ -428,7 +441,9 @@ class Session:
             self._refuse(Pdu(error.command, error.sequence), error.status)
         else:
             waiting = self._waiting.pop(error.sequence, None)
-            if waiting is not None:
+            if waiting is not None and waiting.command in (*_BINDS, Command.UNBIND):
+                self._close("the answer to a bind can't be read")
+            elif waiting is not None and waiting.command is not Command.ENQUIRE_LINK:
                 self._events.append(Unanswered(waiting.token))
         if self._faults >= MAX_FAULTS:
             self._close("too many PDUs that can't be read")

@@ -18,6 +18,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
     update,
 )
 
@@ -28,6 +29,7 @@ from billing.facts.wallet import MONEY
 from billing.stores.schema import metadata
 from billing.stores.statements import Lookup
 
+_OPEN = text("held_micros > 0")
 holds = Table(
     "holds",
     metadata,
@@ -38,6 +40,8 @@ holds = Table(
     Column("held_micros", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Index("holds_of_account", "account_id", "held_micros"),
+    # There is a hold for every text that was ever sent; few are open.
+    Index("holds_open", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
 )
 
 _BY_ID = Lookup(select(holds), holds.c.id)

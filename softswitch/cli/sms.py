@@ -228,7 +228,8 @@ def set_carrier(
     key: Annotated[str, typer.Argument(metavar="KEY")],
     value: Annotated[str, typer.Argument(metavar="VALUE")],
 ) -> None:
-    """Change a carrier: target, prefixes, priority, binds, window, rate, suspended (yes or no)."""
+    """Change a carrier: target, prefixes, priority, binds, window, rate, system_type, suspended
+    (yes or no), receipt_ids (any, same, decimal, hex: how its receipts write message ids)."""
     Session.of(context).run(operations.carriers.sms_carrier_set, name=name, key=key, value=value)
 
 

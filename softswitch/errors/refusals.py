@@ -93,6 +93,13 @@ REFUSALS = {
     "text_bulk_on_net": Entry(
         "messaging: a line of ours gets texts one by one, not in batches", "refused"
     ),
+    "text_hold_over": Entry(
+        "messaging: the price of this text was given back before it was stored; send it anew",
+        "conflict",
+    ),
+    "text_line_full": Entry(
+        "messaging: {most} texts wait for the called line already", "unavailable"
+    ),
     "text_no_carrier": Entry("messaging: no carrier takes texts to {number}", "not_found"),
     "text_price_unknown": Entry(
         "messaging: tariff {tariff} has no price for a text to {number}", "refused"

@@ -58,6 +58,7 @@ from softswitch.subscribers.service_store import ServiceStore
 from softswitch.texting import store as text_store
 from softswitch.texting.line_admission import TakesReply
 from softswitch.texting.message import State, StoredText
+from softswitch.texting.text_mail import TextMail
 from softswitch.texting.texting import Texting
 from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
@@ -318,6 +319,7 @@ def texting(
         config.sms,
         config.smpp,
         config.switch.domain.encode("ascii"),
+        config.switch.node,
         TextWriter(books.store.engine, machine.loop, machine.run),
         machine.run,
         None if network.tls is None else network.tls.server_context,
@@ -326,13 +328,14 @@ def texting(
         stages,
         machine.loop,
         machine.log,
+        mail=TextMail(config.operator.name or config.switch.domain, config.switch.language),
         takes_reply=takes_reply,
         drain=drain,
         wall_ms=machine.wall_ms,
         on_state=on_state,
     )
     with books.store.reading() as connection:
-        made.lines.restore(text_store.lines_waited_for(connection))
+        made.lines.restore(text_store.lines_waited_for(connection, machine.wall_ms())[0])
     return made
 
 

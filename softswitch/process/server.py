@@ -413,6 +413,8 @@ class Server:
         """End the calls of other nodes on this database that died and did not come back."""
         try:
             settled = await asyncio.to_thread(nodes.end_calls_of_the_dead, self._context)
+            for node in await asyncio.to_thread(nodes.dead, self._context):
+                await self.switch.texting.crashed(node)
         except (StoreError, SQLAlchemyError) as error:
             self._log.error("dead nodes wait for the database", why=str(error))
             return
@@ -436,10 +438,9 @@ class Server:
         expired = await self.switch.recordings.expire()
         if expired:
             self._log.info("old recordings deleted", recordings=expired)
-        expired = await self.switch.texting.lines.expire()
+        expired = await self.switch.texting.tidy()
         if expired:
-            self._log.info("texts given up that no phone took", texts=expired)
-        await self.switch.texting.tidy()
+            self._log.info("texts given up that nothing took in time", texts=expired)
 
     # What others tell
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from smpp.codes import Npi, Status, Ton
+from smpp.receipt import Written
 
 MAX_WINDOW = 1000
 MAX_BINDS = 16
@@ -24,6 +25,7 @@ class Carrier(Struct, frozen=True, kw_only=True):
         window: requests that wait for their answers at once, for each connection.
         rate: segments a second, over all connections; 0: no limit of ours.
         suspended: True if it isn't used now.
+        receipt_ids: how its receipts write the ids of its answers.
     """
 
     id: int
@@ -40,6 +42,7 @@ class Carrier(Struct, frozen=True, kw_only=True):
     window: int = 10
     rate: int = 0
     suspended: bool = False
+    receipt_ids: Written = "any"
 
 
 def routes(carriers: Iterable[Carrier], number: str) -> list[Carrier]:

@@ -35,6 +35,7 @@ carriers_table = Table(
     Column("window", Integer, nullable=False, quote=True),
     Column("rate", Integer, nullable=False),
     Column("suspended", Boolean, nullable=False),
+    Column("receipt_ids", String(8), nullable=False, server_default="any"),
     # SQLite would give a removed carrier's id to the next one.
     sqlite_autoincrement=True,
 )

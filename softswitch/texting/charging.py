@@ -99,7 +99,7 @@ class TextCharging:
         """Do again what a crash may have left undone.
 
         Args:
-            holds: open holds of single texts, each with its text; None: it was never stored.
+            holds: open holds, each with its text; None: it was never stored, and won't be.
         """
         for held, text in holds:
             if text is None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import itertools
+import secrets
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
+from typing import Literal
 
 from msgspec import Struct
 
 from billing.facts.authorization import BillingError
-from smpp import gsm, receipt
+from smpp import receipt
 from smpp.bodies import (
     Address,
     Cancel,
@@ -31,7 +32,17 @@ from smpp.bodies import (
 from smpp.codes import Command, EsmClass, MessageState, RegisteredDelivery, Status, Ton
 from smpp.endpoint import Connection
 from smpp.receipt import Receipt
-from smpp.session import Answered, BindRequested, Closed, Event, Requested, Unanswered
+from smpp.segments import Reassembly
+from smpp.session import (
+    Answered,
+    BindRequested,
+    Closed,
+    Event,
+    Requested,
+    SessionError,
+    Unanswered,
+)
+from smpp.session import State as SessionState
 from smpp.times import absolute, parse
 from softswitch.admission.admission import Stages
 from softswitch.database.threads import Run
@@ -39,7 +50,7 @@ from softswitch.subscribers import passwords
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.refusal import Refusal
 from softswitch.texting import raw, store
-from softswitch.texting.carrier import Rate, address_type
+from softswitch.texting.carrier import TEMPORARY, Rate, address_type
 from softswitch.texting.charging import TextCharging
 from softswitch.texting.client_store import Client, SenderName
 from softswitch.texting.message import FINAL, State, StoredText
@@ -51,11 +62,14 @@ SYSTEM_ID = "softswitch"
 MAX_PENDING = 200
 """Messages of one connection that wait for their answers; more are throttled."""
 RECEIPTS_AT_ONCE = 100
+MAX_AHEAD_SECONDS = 366 * 86_400.0
 PASSWORDS_AT_ONCE = 2
 """A password takes 50 ms and 16 MB to check; this bounds the cost of a flood of binds."""
+MAX_QUEUED_BINDS = 100
+"""Binds that wait for their password to be tried; more are refused untried."""
 
 _STATES = {
-    State.WAITING: MessageState.SCHEDULED,
+    State.WAITING: MessageState.EN_ROUTE,
     State.SENDING: MessageState.EN_ROUTE,
     State.SENT: MessageState.EN_ROUTE,
     State.DELIVERED: MessageState.DELIVERED,
@@ -69,6 +83,7 @@ _STATUS_OF = {
     "text_price_unknown": Status.INVALID_DESTINATION,
     "text_segments_too_many": Status.INVALID_MESSAGE_LENGTH,
     "text_unpaid": Status.SUBMIT_FAILED,
+    "text_line_full": Status.MESSAGE_QUEUE_FULL,
     "number_not_dialable": Status.INVALID_DESTINATION,
 }
 """Statuses of refusals by their codes; others are ESME_RSUBMITFAIL, or ESME_RTHROTTLED for what
@@ -126,9 +141,13 @@ class TextClients:
         self._bound: dict[Connection, _Bound] = {}
         self._rates: dict[int, Rate] = {}
         self._trying = asyncio.Semaphore(PASSWORDS_AT_ONCE)
+        self._queued_binds = 0
         self._receipting: set[int] = set()
         """Texts whose receipts are on their way to their business."""
-        self._numbers = itertools.count()
+        self._reading: set[int] = set()
+        """Businesses whose receipts are being read from the database."""
+        self._segments = Reassembly()
+        """Segments of texts to lines of ours."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     # What the switch tells
@@ -154,6 +173,11 @@ class TextClients:
         if client_id is not None and text.text.wants_receipt and state in FINAL:
             self._send_receipts(client_id)
 
+    def remind(self) -> None:
+        """Send receipts that businesses couldn't take when they were due."""
+        for client_id in {bound.client.id for bound in self._bound.values()}:
+            self._send_receipts(client_id)
+
     def connections(self) -> list[tuple[Client, str]]:
         """The bound clients with their addresses, for operators."""
         return [(bound.client, connection.address) for connection, bound in self._bound.items()]
@@ -170,13 +194,9 @@ class TextClients:
                 self._start(self._bind(connection, event))
             case Requested():
                 self._take(connection, event)
-            case Answered(token=int(text_id), status=Status.OK):
-                self._receipting.discard(text_id)
-                taken = partial(store.receipt_taken, text_id=text_id)
-                self._writer.submit(taken).add_done_callback(
-                    lambda _: self._more_receipts(connection)
-                )
-            case Answered(token=int(text_id)) | Unanswered(token=int(text_id)):
+            case Answered(token=int(text_id), status=status):
+                self._receipt_answered(connection, text_id, status)
+            case Unanswered(token=int(text_id)):
                 self._receipting.discard(text_id)
             case Closed():
                 self._bound.pop(connection, None)
@@ -186,7 +206,13 @@ class TextClients:
     # Binding
 
     async def _bind(self, connection: Connection, asked: BindRequested) -> None:
-        status = await self._admit(connection, asked)
+        try:
+            status = await self._admit(connection, asked)
+        except Exception as error:
+            self._log.error("a bind can't be decided", why=str(error))
+            status = Status.SYSTEM_ERROR
+        if connection.session.state is SessionState.CLOSED:
+            return  # it went away while its password was tried
         if status is not Status.OK:
             self._log.warning(
                 "bind refused",
@@ -205,12 +231,18 @@ class TextClients:
             self._send_receipts(client.id)
 
     async def _admit(self, connection: Connection, asked: BindRequested) -> Status:
-        """The status of an ESME's bind. An unknown login and a wrong password get the same answer,
-        after the same work."""
+        """The status of a bind. An unknown login and a wrong password get the same answer, after
+        the same work."""
+        if self._trying.locked() and self._queued_binds >= MAX_QUEUED_BINDS:
+            return Status.BIND_FAILED
         client = self._clients.get(asked.bind.system_id)
         kept = _NOBODYS_PASSWORD if client is None else client.password
-        async with self._trying:
-            right = await self._run(passwords.matches, asked.bind.password, kept)
+        self._queued_binds += 1
+        try:
+            async with self._trying:
+                right = await self._run(passwords.matches, asked.bind.password, kept)
+        finally:
+            self._queued_binds -= 1
         if client is None or not right:
             return Status.INVALID_PASSWORD
         if not self._may_stay(client) or not _comes_from(connection.address, client.networks):
@@ -250,7 +282,8 @@ class TextClients:
         message: ShortMessage | DataMessage,
     ) -> None:
         status, text = await self._keep(client, _short(message), message.destination)
-        connection.respond(sequence, MessageId(str(text.id)) if text is not None else None, status)
+        found = MessageId(str(text.id)) if text is not None else None
+        connection.respond(sequence, found, status)
 
     async def _submit_all(
         self, connection: Connection, client: Client, sequence: int, message: MultiMessage
@@ -260,22 +293,15 @@ class TextClients:
         refused: list[tuple[Address, int]] = []
         first = ""
         for destination in message.destinations:
+            # Distribution lists aren't kept: a list's name is no number.
             address = destination if isinstance(destination, Address) else Address()
-            one = ShortMessage(
-                message.source,
-                address,
-                message.short_message,
-                message.data_coding,
-                message.esm_class,
-                message.registered_delivery,
-                tlvs=message.tlvs,
-            )
-            status, text = await self._keep(client, one, address)
+            status, text = await self._keep(client, _one_of(message, address), address)
             if text is None:
                 refused.append((address, status))
             else:
                 first = first or str(text.id)
-        connection.respond(sequence, MultiResponse(first, tuple(refused)))
+        status = Status.OK if first else Status.SUBMIT_FAILED
+        connection.respond(sequence, MultiResponse(first, tuple(refused)), status)
 
     async def _keep(
         self, client: Client, message: ShortMessage, destination: Address
@@ -285,62 +311,84 @@ class TextClients:
         now = self._loop.time()
         if rate.delay(now) > 0:
             return Status.THROTTLED, None
-        sender = message.source.digits
         if not self._may_send_as(client, message.source):
             return Status.INVALID_SOURCE, None
-        text = None
-        if not message.esm_class & EsmClass.UDH:
-            text = gsm.text_of(message.payload, message.data_coding)
+        try:
+            times = _times(message, self._wall_ms())
+        except ValueError:
+            return Status.INVALID_EXPIRY, None
         payer = Payer(client.account_id, None, client.wallet, client_id=client.id)
         try:
             number = self._number(destination)
-            wall = self._wall_ms()
-            due, expires = _times(message, wall)
-            body = "" if text is None else text
             line = self._stages.directory.line_by_number(number)
             if line is not None:
-                return await self._keep_for_line(payer, message, line, body)
-            quote = self._prices.quote(payer, number, body, wall)
+                rate.take(now, 1)
+                return await self._keep_for_line(payer, message, line, times)
+            content = raw.with_header(message)
+            text = raw.text_of(content)
+            if text is None and not raw.fits(content):
+                return Status.INVALID_MESSAGE_LENGTH, None
+            quote = self._prices.quote(payer, number, text or "", self._wall_ms())
             rate.take(now, quote.segments)
             stored = await self._sending.send(
                 payer,
-                f"client:{client.id}:{wall}:{next(self._numbers)}",
-                _shown(sender, message.source),
+                self._origin(client.id),
+                _shown(message.source.digits, message.source),
                 quote,
-                body,
-                octets=None if text is not None else message.payload,
-                content_type=None if text is not None else raw.content_type(message),
-                due_at=due,
-                expires_at=expires,
+                text or "",
+                octets=content.payload if text is None else None,
+                content_type=raw.content_type(content) if text is None else None,
+                due_at=times[0],
+                expires_at=times[1],
                 wants_receipt=bool(message.registered_delivery & RegisteredDelivery.MASK),
             )
         except Refusal as refusal:
             return _status_of(refusal), None
         except BillingError:
             return Status.SUBMIT_FAILED, None
-        except ValueError:
-            return Status.INVALID_EXPIRY, None
         except Exception as error:
             self._log.error("a client's text can't be kept", why=str(error))
             return Status.SYSTEM_ERROR, None
         return Status.OK, stored
 
     async def _keep_for_line(
-        self, payer: Payer, message: ShortMessage, line: Line, text: str
+        self, payer: Payer, message: ShortMessage, line: Line, times: tuple[int | None, int | None]
     ) -> tuple[Status, StoredText | None]:
-        """Store a text for a line of ours, which costs nothing; its phones get it."""
-        if self._stages.directory.bar(line, "incoming") is not None or not text:
+        """Store a text for a line of ours, which costs nothing; its phones get it.
+
+        Segments are joined first. Those before the last are answered like a text that was kept,
+        without an id, and their text is lost if the switch stops before the last one comes.
+        """
+        if self._stages.directory.bar(line, "incoming") is not None:
             return Status.INVALID_DESTINATION, None
+        content = raw.with_header(message)
+        sender = _shown(message.source.digits, message.source)
+        key = f"{payer.account_id}:{sender}"
+        try:
+            whole = raw.joined(self._segments, content, key, self._loop.time())
+        except ValueError:
+            return Status.INVALID_MESSAGE_LENGTH, None
+        if whole is None:
+            return Status.OK, None
+        if not whole:
+            return Status.INVALID_DESTINATION, None  # no phone of a line shows binary messages
         stored = await self._sending.keep(
             payer,
-            f"client:{payer.client_id}:{self._wall_ms()}:{next(self._numbers)}",
-            _shown(message.source.digits, message.source),
+            self._origin(payer.client_id),
+            sender,
             line,
-            text,
+            whole,
+            due_at=times[0],
+            expires_at=times[1],
             wants_receipt=bool(message.registered_delivery & RegisteredDelivery.MASK),
         )
-        self._arrived(stored)
+        if stored.text.due_at <= self._wall_ms():
+            self._arrived(stored)
         return Status.OK, stored
+
+    def _origin(self, client_id: int | None) -> str:
+        """What made a message of a business: unique, for SMPP can't say that one is repeated."""
+        return f"client:{client_id}:{secrets.token_hex(12)}"
 
     def _may_send_as(self, client: Client, source: Address) -> bool:
         """True for an approved name, and for a number of the account's lines or rentals."""
@@ -402,31 +450,56 @@ class TextClients:
 
     # Receipts
 
-    def _more_receipts(self, connection: Connection) -> None:
+    def _receipt_answered(self, connection: Connection, text_id: int, status: int) -> None:
+        """A business answered a receipt: it is done, unless it can't be taken just now."""
+        if status in TEMPORARY:
+            self._receipting.discard(text_id)
+            return
+        if status != Status.OK:
+            self._log.warning("a receipt was refused", text=text_id, status=f"{status:#x}")
+        receipt: Literal["taken", "lost"] = "taken" if status == Status.OK else "lost"
+        done = partial(store.receipt_done, text_id=text_id, receipt=receipt)
+        self._writer.submit(done).add_done_callback(
+            lambda _: self._receipt_kept(connection, text_id)
+        )
+
+    def _receipt_kept(self, connection: Connection, text_id: int) -> None:
+        self._receipting.discard(text_id)
         bound = self._bound.get(connection)
-        if bound is not None:
+        if bound is not None and not self._receipting_of(bound.client.id):
             self._send_receipts(bound.client.id)
+
+    def _receipting_of(self, client_id: int) -> bool:
+        """True while receipts enough are on their way to a business."""
+        waiting = sum(one.waiting for one in self._receivers(client_id))
+        return waiting > RECEIPTS_AT_ONCE // 2
 
     def _send_receipts(self, client_id: int) -> None:
         """Send the receipts that a business hasn't taken, as far as its connections have room."""
-        if not self._receivers(client_id):
+        if client_id in self._reading or not self._receivers(client_id):
             return
+        self._reading.add(client_id)
         due = partial(store.receipts_due, client_id=client_id, limit=RECEIPTS_AT_ONCE)
         self._writer.submit(due).add_done_callback(partial(self._found, client_id))
 
     def _found(self, client_id: int, done: asyncio.Future[list[StoredText]]) -> None:
+        self._reading.discard(client_id)
         if done.exception() is not None:
             self._log.error("receipts can't be read", why=str(done.exception()))
             return
         for text in done.result():
+            if text.id in self._receipting:
+                continue
             receivers = [one for one in self._receivers(client_id) if one.room > 0]
             if not receivers:
                 return
-            if text.id in self._receipting:
-                continue
-            self._receipting.add(text.id)
-            message = _receipt(text)
-            max(receivers, key=lambda one: one.room).request(Command.DELIVER_SM, message, text.id)
+            connection = max(receivers, key=lambda one: one.room)
+            try:
+                connection.request(Command.DELIVER_SM, _receipt(text), text.id)
+            except (SessionError, ValueError) as error:
+                self._log.error("a receipt can't be sent", text=text.id, why=str(error))
+            else:
+                self._receipting.add(text.id)
 
     def _receivers(self, client_id: int) -> Sequence[Connection]:
         return [
@@ -449,8 +522,25 @@ def _comes_from(address: str, networks: Sequence[str]) -> bool:
     """True if an address is in one of the networks, or if none is named."""
     if not networks:
         return True
-    source = ipaddress.ip_address(address)
+    source = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(source, ipaddress.IPv6Address) and source.ipv4_mapped is not None:
+        source = source.ipv4_mapped
     return any(source in ipaddress.ip_network(network) for network in networks)
+
+
+def _one_of(message: MultiMessage, destination: Address) -> ShortMessage:
+    """A submit_multi's message to one of its destinations."""
+    return ShortMessage(
+        message.source,
+        destination,
+        message.short_message,
+        message.data_coding,
+        message.esm_class,
+        message.registered_delivery,
+        schedule_delivery_time=message.schedule_delivery_time,
+        validity_period=message.validity_period,
+        tlvs=message.tlvs,
+    )
 
 
 def _short(message: ShortMessage | DataMessage) -> ShortMessage:
@@ -468,11 +558,18 @@ def _short(message: ShortMessage | DataMessage) -> ShortMessage:
 
 
 def _times(message: ShortMessage, wall_ms: int) -> tuple[int | None, int | None]:
-    """When a message is due, and until when it is to be tried; epoch milliseconds. Raises
-    ValueError."""
+    """When a message is due, and until when it is to be tried; epoch milliseconds.
+
+    Raises:
+        ValueError: no times, over a year away, or over before it is due.
+    """
     now = wall_ms / 1000
     due = parse(message.schedule_delivery_time, now)
-    expires = parse(message.validity_period, now)
+    expires = parse(message.validity_period, now if due is None else max(due, now))
+    if due is not None and due > now + MAX_AHEAD_SECONDS:
+        raise ValueError("it is to go in more than a year")
+    if expires is not None and expires <= max(now, due or now):
+        raise ValueError("its validity is over before it is due")
     return (
         None if due is None else int(due * 1000),
         None if expires is None else int(expires * 1000),
@@ -487,9 +584,8 @@ def _shown(sender: str, source: Address) -> str:
 
 
 def _status_of(refusal: Refusal) -> Status:
-    if refusal.status == 480:
-        return Status.THROTTLED
-    return _STATUS_OF.get(refusal.code, Status.SUBMIT_FAILED)
+    passing = Status.THROTTLED if refusal.status == 480 else Status.SUBMIT_FAILED
+    return _STATUS_OF.get(refusal.code, passing)
 
 
 def _receipt(text: StoredText) -> ShortMessage:

@@ -10,28 +10,33 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import Callable
 from functools import partial
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from billing.facts.authorization import BillingError
 from billing.facts.rental import LENT, BurnNumber, Number
 from billing.stores import rental_store
 from billing.stores.group_commit import GroupCommit
-from smpp import gsm, receipt
+from smpp import receipt
 from smpp.bodies import ShortMessage
-from smpp.codes import EsmClass, Status, Ton
-from smpp.segments import Part, Reassembly, read_header
+from smpp.codes import Status, Ton
+from smpp.segments import Reassembly
 from softswitch.subscribers.directory import Directory
-from softswitch.texting import parts, stops, store
+from softswitch.texting import parts, raw, stops, store
 from softswitch.texting.link import Link, is_receipt
 from softswitch.texting.message import State, StoredText, Text
 from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
 
 DAY_MS = 86_400_000
+REPEATED_MS = 600_000
+"""A text that a carrier may have sent again came at most so long before its new connection."""
 Answer = Callable[[Status], None]
+MailText = Callable[[Connection, StoredText], None]
 
 
 class Inbound:
@@ -41,7 +46,9 @@ class Inbound:
         money: burns one-time numbers.
         arrived: told of each text that has come, once it is stored.
         followed: told of each text of ours whose receipt has come.
+        mail: queues the mail about a text that came to a rented number, in its transaction.
         kept_days: how long a text waits for a phone.
+        max_kept: texts that wait for one line at once.
         wall_ms: epoch milliseconds.
     """
 
@@ -54,7 +61,9 @@ class Inbound:
         *,
         arrived: Callable[[StoredText], None],
         followed: Callable[[StoredText], None],
+        mail: MailText,
         kept_days: int,
+        max_kept: int,
         wall_ms: Callable[[], int],
     ) -> None:
         self._writer = writer
@@ -63,9 +72,11 @@ class Inbound:
         self._log = log
         self._arrived = arrived
         self._followed = followed
+        self._mail = mail
         self._kept_ms = kept_days * DAY_MS
         self._wall_ms = wall_ms
-        self._waiting = Reassembly()
+        self._max_kept = max_kept
+        self._segments = Reassembly()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def deliver(self, link: Link, message: ShortMessage, answer: Answer) -> None:
@@ -73,24 +84,24 @@ class Inbound:
         if is_receipt(message):
             self._take_receipt(link, message, answer)
             return
+        content = raw.with_header(message)
+        now = self._wall_ms() / 1000
         try:
-            octets = self._whole(link, message)
+            source = f"{link.carrier.name}:{message.source.digits}"
+            text = raw.joined(self._segments, content, source, now)
         except ValueError as error:
             self._log.warning("a carrier's text is damaged", carrier=link.carrier.name,
                               why=str(error))  # fmt: skip
             answer(Status.RECEIVER_PERMANENT_ERROR)
             return
-        if octets is None:
+        if text is None:
             # The carrier isn't asked to keep the first parts of a text until its last one comes.
             answer(Status.OK)
             return
-        texts = [gsm.text_of(part, message.data_coding) for part in octets]
-        if None in texts:
+        if not text:
             answer(Status.RECEIVER_PERMANENT_ERROR)
             return
-        task = asyncio.get_running_loop().create_task(
-            self._take(link, message, "".join(filter(None, texts)), answer)
-        )
+        task = asyncio.get_running_loop().create_task(self._take(link, message, text, answer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -102,7 +113,11 @@ class Inbound:
             answer(Status.OK)  # nothing in it that another try would change
             return
         work = partial(
-            parts.receipted, carrier=link.carrier.name, receipt=found, at=self._wall_ms()
+            parts.receipted,
+            carrier=link.carrier.name,
+            receipt=found,
+            at=self._wall_ms(),
+            written=link.carrier.receipt_ids,
         )
         self._writer.submit(work).add_done_callback(partial(self._receipted, answer))
 
@@ -118,31 +133,18 @@ class Inbound:
 
     # Texts
 
-    def _whole(self, link: Link, message: ShortMessage) -> tuple[bytes, ...] | None:
-        """The parts of a text once all are there; None: some are missing still."""
-        if not message.esm_class & EsmClass.UDH:
-            return (message.payload,)
-        part, rest = read_header(message.payload)
-        if part is None or part == Part(part.reference, 1, 1):
-            return (rest,)
-        source = f"{link.carrier.name}:{message.source.digits}"
-        now = self._wall_ms() / 1000
-        return self._waiting.add(source, message.destination.digits, part, rest, now)
-
     async def _take(self, link: Link, message: ShortMessage, text: str, answer: Answer) -> None:
         sender = _shown(message)
         number = "+" + message.destination.digits.removeprefix("+").removeprefix("00")
-        key = f"{sender}\0{number}\0{text}".encode("utf-8", "replace")
-        digest = hashlib.sha256(key).hexdigest()
         try:
-            status = await self._keep(link, sender, number, text, digest)
+            status = await self._keep(link, sender, number, text)
         except Exception as error:
             self._log.error("a carrier's text can't be kept", why=str(error))
             status = Status.RECEIVER_TEMPORARY_ERROR
         answer(status)
 
-    async def _keep(self, link: Link, sender: str, number: str, text: str, digest: str) -> Status:
-        """Store a text for the owner of its number; RX_P_APPN: it has none."""
+    async def _keep(self, link: Link, sender: str, number: str, text: str) -> Status:
+        """Keep a text for the owner of the number; RECEIVER_PERMANENT_ERROR: none may have it."""
         directory = self._directory
         line = directory.line_by_number(number)
         rented = directory.rented.get(number)
@@ -152,19 +154,44 @@ class Inbound:
             if rented.shut:
                 return Status.RECEIVER_PERMANENT_ERROR
             line = directory.line_by_number(rented.line)
-        account = rented.account_id if rented is not None else line.account_id if line else None
-        # A carrier that got no answer sends the text again, within minutes.
-        turn = self._wall_ms() // 600_000
-        origin = f"carrier:{link.carrier.name}:{digest}:{turn}"
-        made = self._text(origin, account, sender, number, text)
-        made = _for_line(made, None if line is None else line.id)
-        stored = await self._writer.submit(partial(_add_and_follow, text=made))
-        if stored.state is State.WAITING:
+            account: int | None = rented.account_id
+        else:
+            assert line is not None
+            if directory.bar(line, "incoming") is not None:
+                return Status.RECEIVER_PERMANENT_ERROR
+            account = line.account_id
+        # A carrier that heard no answer before its connection ended sends the text again.
+        since = self._wall_ms() - int(1000 * link.bound_seconds)
+        digest = hashlib.sha256(f"{sender}\0{number}\0{text}".encode("utf-8", "replace"))
+        key = f"carrier:{link.carrier.name}:{digest.hexdigest()}:"
+        made = self._text(f"{key}{secrets.token_hex(8)}", account, sender, number, text)
+        if line is not None:
+            made = replace(made, to_line=line.id)
+
+        def keep(connection: Connection) -> StoredText | None:
+            again = store.newest_of(connection, key)
+            if again is not None and since - REPEATED_MS < again.text.created_at < since:
+                return again
+            stored = store.keep(connection, made, self._max_kept)
+            if stored is not None:
+                stops.heard(connection, made)
+            if stored is not None and rented is not None:
+                self._mail(connection, stored)
+            return stored
+
+        stored = await self._writer.submit(keep)
+        if stored is None:
+            return Status.MESSAGE_QUEUE_FULL
+        if stored.state is State.WAITING and stored.text.origin == made.origin:
             self._arrived(stored)
         return Status.OK
 
     async def _keep_one_time(self, sender: str, number: str, text: str) -> Status:
-        """The one text of a one-time number, if it is of the service that was bought."""
+        """The one text of a one-time number, if it is of the service that was bought.
+
+        A crash after the text is stored and before the number is burned leaves the carrier without
+        an answer; the same text comes again, and burns it then. Another text is refused meanwhile.
+        """
 
         def find(connection: Connection) -> Number | None:
             return rental_store.number(connection, number)
@@ -180,7 +207,13 @@ class Inbound:
         # One text for each purchase, whatever crashes in between: its origin is unique.
         origin = f"one-time:{number}:{found.account_id}"
         made = self._text(origin, found.account_id, sender, number, text)
-        (stored,) = await self._writer.submit(partial(store.add, texts=[made]))
+
+        def keep(connection: Connection) -> StoredText:
+            (stored,) = store.add(connection, [made])
+            self._mail(connection, stored)
+            return stored
+
+        stored = await self._writer.submit(keep)
         if stored.text.body != made.body or stored.text.sender != made.sender:
             return Status.RECEIVER_PERMANENT_ERROR
         try:
@@ -209,21 +242,6 @@ class Inbound:
             due_at=now,
             expires_at=now + self._kept_ms,
         )
-
-
-def _add_and_follow(connection: Connection, text: Text) -> StoredText:
-    """Store a text, and do what it asks of the stop list of the account that it is for."""
-    (stored,) = store.add(connection, [text])
-    stops.heard(connection, text)
-    return stored
-
-
-def _for_line(text: Text, line_id: int | None) -> Text:
-    """The text as it goes to a line's phones."""
-    return Text(
-        **{name: getattr(text, name) for name in Text.__struct_fields__ if name != "to_line"},
-        to_line=line_id,
-    )
 
 
 def _shown(message: ShortMessage) -> str:

@@ -19,8 +19,6 @@ from collections.abc import Callable
 from email.utils import formatdate
 from functools import partial
 
-from sqlalchemy import Connection
-
 from billing.facts.authorization import BillingError
 from sip.events import Received, Replied
 from sip.fields import Fields
@@ -54,14 +52,10 @@ ANSWER_SECONDS = 20.0
 """The answer's deadline: a sender that waits longer than 32 s ignores it (RFC 4320)."""
 MAX_FORWARDS = 70
 LOADED_AT_ONCE = 20
-EXPIRED_AT_ONCE = 500
+LONGEST_TIMER_SECONDS = 86_400.0
 
 REFUSED_FOR_GOOD = frozenset({413, 415, 488, 600, 603, 604, 606})
 """A phone's refusals that are final; after any other a text is kept."""
-
-
-class TooManyKept(Exception):
-    """The limit of texts kept for the line is reached."""
 
 
 class LineTexts:
@@ -108,6 +102,8 @@ class LineTexts:
         """Texts to other networks whose price is being held."""
         self._queues: dict[int, _Queue] = {}
         """Lines to whose phones kept texts are going now, one after another."""
+        self._due: asyncio.TimerHandle | None = None
+        """For the next text that is to go later."""
 
     # What the switch tells
 
@@ -116,9 +112,28 @@ class LineTexts:
         self._kept_for |= kept_for
 
     def resume(self) -> None:
-        """Deliver to phones whose registrations outlived the restart."""
-        for line_id in list(self._kept_for):
+        """Deliver what waits to phones that are there."""
+        for line_id in self._kept_for - self._queues.keys():
             self._open_queue(line_id)
+
+    async def look(self) -> None:
+        """Deliver what operations and other switches stored, and what is due by now."""
+        now = self._wall_ms()
+        kept_for, next_due = await self._writer.submit(partial(store.lines_waited_for, now=now))
+        self.restore(kept_for)
+        self.resume()
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if next_due is not None:
+            seconds = min((next_due - now) / 1000, LONGEST_TIMER_SECONDS)
+            self._due = self._loop.call_later(seconds, self._look_later)
+
+    def _look_later(self) -> None:
+        self._due = None
+        task = self._loop.create_task(self.look())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def registered(self, line: Line) -> None:
         """A phone of a line has registered: what waits for it goes out."""
@@ -159,52 +174,34 @@ class LineTexts:
             self._deliver(line, text, None)
         self._drain()
 
-    async def expire(self) -> int:
-        """Give up texts that were kept long enough; how many."""
-        now = self._wall_ms()
-
-        def expire(connection: Connection) -> list[StoredText]:
-            old = store.expired(connection, now, EXPIRED_AT_ONCE)
-            moved = [store.move(connection, text.id, State.EXPIRED, now) for text in old]
-            return [text for text in moved if text is not None]
-
-        gone = await self._writer.submit(expire)
-        for text in gone:
+    def given_up(self, text: StoredText) -> None:
+        """A text was kept long enough: its sender is told if it asked for that."""
+        if text.state is State.EXPIRED:
             self._report("failed", text)
-        return len(gone)
 
     def _phones(self, line: Line) -> list[Binding]:
         return list(self._stages.bindings_of(line))
 
     # Keeping
 
-    def _store(self, text: Text) -> asyncio.Future[StoredText]:
-        """Have a text on disk; the future brings TooManyKept if the line's room is full."""
+    def _store(self, text: Text) -> asyncio.Future[StoredText | None]:
+        """Have a text on disk; the future brings None if the line's room is full."""
+        return self._writer.submit(partial(store.keep, text=text, max_kept=self._settings.max_kept))
 
-        def work(connection: Connection) -> StoredText:
-            known = store.of_origins(connection, [text.origin]).get(text.origin)
-            if known is not None:
-                return known
-            assert text.to_line is not None
-            if store.count_waiting_for_line(connection, text.to_line) >= self._settings.max_kept:
-                raise TooManyKept
-            return store.add(connection, [text])[0]
-
-        return self._writer.submit(work)
-
-    def _stored(self, answer: _Answer, done: asyncio.Future[StoredText]) -> None:
+    def _stored(self, answer: _Answer, done: asyncio.Future[StoredText | None]) -> None:
         """A text is on disk: it goes to the phones that are there, behind those that wait."""
         now = self._now()
         error = done.exception()
         if error is not None:
-            if isinstance(error, TooManyKept):
-                answer.give(480, now)
-            else:
-                self._log.error("a text can't be kept", why=str(error))
-                answer.give(500, now)
+            self._log.error("a text can't be kept", why=str(error))
+            answer.give(500, now)
             self._drain()
             return
         text = done.result()
+        if text is None:
+            answer.give(480, now)
+            self._drain()
+            return
         self._on_state(text, text.state)
         assert text.text.to_line is not None
         line = self._stages.directory.line(text.text.to_line)
@@ -250,7 +247,7 @@ class LineTexts:
 
     def _open_queue(self, line_id: int) -> None:
         line = self._stages.directory.line(line_id)
-        if line is None or not self._phones(line):
+        if line is None or line_id in self._queues or not self._phones(line):
             return
         queue = self._queues[line_id] = _Queue(line_id)
         self._next(queue)
@@ -265,7 +262,12 @@ class LineTexts:
             self._deliver(line, queue.texts.popleft(), None)
             self._drain()
             return
-        work = partial(store.waiting_for_line, line_id=queue.line_id, limit=LOADED_AT_ONCE)
+        work = partial(
+            store.waiting_for_line,
+            line_id=queue.line_id,
+            now=self._wall_ms(),
+            limit=LOADED_AT_ONCE,
+        )
         self._writer.submit(work).add_done_callback(partial(self._loaded, queue))
 
     def _loaded(self, queue: _Queue, done: asyncio.Future[list[StoredText]]) -> None:

@@ -14,7 +14,16 @@ from functools import partial
 from smpp.bodies import Bind, MessageId, ShortMessage
 from smpp.codes import Command, EsmClass, Status
 from smpp.endpoint import Connection, connect
-from smpp.session import Answered, BindRefused, Bound, Closed, Event, Requested, Unanswered
+from smpp.session import (
+    Answered,
+    BindRefused,
+    Bound,
+    Closed,
+    Event,
+    Requested,
+    SessionError,
+    Unanswered,
+)
 from softswitch.texting.carrier import SLOWING, Carrier, Rate
 from softswitch.trace.log import Log
 
@@ -22,6 +31,7 @@ RETRY_SECONDS = 0.5
 REFUSED_RETRY_SECONDS = 30.0
 """A carrier that refuses our password isn't asked twice a second: it would lock us out."""
 
+ANSWERS_SECONDS = 2.0
 UNBIND_SECONDS = 2.0
 
 Token = object
@@ -58,6 +68,8 @@ class Link:
         self._ready = ready
         self._bound: dict[Connection, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._tls = ssl.create_default_context() if carrier.tls else None
+        self._bound_at = 0.0
         self.error = "not connected yet"
         """Why there is no connection, for operators."""
 
@@ -65,6 +77,11 @@ class Link:
     def is_up(self) -> bool:
         """True if the carrier is bound."""
         return bool(self._bound)
+
+    @property
+    def bound_seconds(self) -> float:
+        """How long ago the newest connection was bound."""
+        return self._loop.time() - self._bound_at
 
     @property
     def binds(self) -> int:
@@ -81,9 +98,15 @@ class Link:
         self._tasks = [self._loop.create_task(self._keep()) for _ in range(self.carrier.binds)]
 
     async def stop(self) -> None:
-        """Unbind, and open nothing any more; what isn't answered within two seconds is told so."""
+        """Wait two seconds for what isn't answered yet, unbind, and open nothing any more.
+
+        What isn't answered then either is told to be unanswered.
+        """
         for task in self._tasks:
             task.cancel()
+        deadline = self._loop.time() + ANSWERS_SECONDS
+        while self._loop.time() < deadline and any(one.waiting for one in self._bound):  # noqa: ASYNC110 - two seconds at most
+            await asyncio.sleep(0.02)
         for connection in list(self._bound):
             connection.unbind()
         ending = [self._loop.create_task(ended.wait()) for ended in self._bound.values()]
@@ -95,7 +118,9 @@ class Link:
 
     def submit(self, message: ShortMessage, token: Token) -> None:
         """Send a message by the connection with most room. Raises SessionError if none has any."""
-        connection = max(self._bound, key=lambda one: one.room)
+        connection = max(self._bound, key=lambda one: one.room, default=None)
+        if connection is None:
+            raise SessionError("the carrier isn't bound")
         connection.request(Command.SUBMIT_SM, message, token)
 
     async def _keep(self) -> None:
@@ -108,7 +133,7 @@ class Link:
                     self.carrier.host,
                     self.carrier.port,
                     partial(self._heard, ended),
-                    tls=ssl.create_default_context() if self.carrier.tls else None,
+                    tls=self._tls,
                     window=self.carrier.window,
                 )
             except OSError as error:
@@ -132,6 +157,7 @@ class Link:
         match event:
             case Bound():
                 self._bound[connection] = ended
+                self._bound_at = self._loop.time()
                 self.error = ""
                 self._log.info("carrier bound", carrier=self.carrier.name, binds=self.binds)
                 self._ready()
@@ -154,6 +180,7 @@ class Link:
             case Closed(reason=reason):
                 if self._bound.pop(connection, None) is not None:
                     self._fail(reason)
+                    self._ready()
                 ended.set()
             case _:
                 # BindRequested comes to message centres alone.

@@ -108,7 +108,8 @@ class StoredText(Struct, frozen=True, kw_only=True):
         carrier: the name of the carrier that took it, or empty.
         sent_at, done_at: epoch milliseconds, or None.
         error: why it failed, in a word or as the carrier's code.
-        receipt: "due" until the business that asked for a receipt has taken it, then "taken".
+        receipt: "due" until the business that asked for a receipt has taken it, then "taken", or
+            "lost" if the business refuses it.
     """
 
     id: int

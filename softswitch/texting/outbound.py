@@ -1,10 +1,8 @@
 """Texts on their way to carriers: taken from the database in order, sent, and followed up.
 
-A text waits in a lane of those that have the same carriers to choose from, so that a carrier that
-is away holds up nobody else's. In a lane, texts of people go before those of batches.
-
-Before a carrier is asked, the text is SENDING on disk; then each of its segments is submitted.
-What follows is decided here alone:
+A text waits in a lane (:mod:`softswitch.texting.lane`) of those that have the same carriers to
+choose from. Before a carrier is asked, the text is SENDING on disk, under this node's name; then
+its segments are submitted as the carrier's window has room. What follows is decided here alone:
 
     all segments taken            SENT; its price is captured
     a segment refused for now     another carrier; if there is none, or a segment went out already,
@@ -16,85 +14,41 @@ What follows is decided here alone:
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
 
-from smpp import segments
-from smpp.bodies import Address, ShortMessage
-from smpp.codes import EsmClass, Npi, RegisteredDelivery, Status, Ton
+from smpp.codes import Status
 from smpp.session import SessionError
-from softswitch.texting import parts, raw, store
-from softswitch.texting.carrier import TEMPORARY, Carrier, address_type, routes
+from softswitch.texting import parts, store
+from softswitch.texting.carrier import TEMPORARY, Carrier, routes
 from softswitch.texting.charging import TextCharging
+from softswitch.texting.lane import Lane
 from softswitch.texting.link import Link
 from softswitch.texting.message import State, StoredText
+from softswitch.texting.store import Cursor
+from softswitch.texting.submission import Segment, Submission, error_of, messages_of
 from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
 
 LOADED_AT_ONCE = 2_000
-"""Texts in memory; the others stay in the database until there is room."""
+"""Texts that are read from the database at once, while fewer than half as many can move."""
 AGAIN_MS = 1_000
 """How soon a text is tried again that no carrier took for now."""
 MAX_TRIES = 60
 """Temporary refusals of a segment after which it counts as refused for good."""
+MAX_PASSED_OVER = 50
+"""Texts at the head of a lane that wait for a carrier which refuses none of them yet."""
+MAX_REMEMBERED = 10_000
+"""Texts of which the carriers that refused them are remembered."""
 
 Make = Callable[[Carrier], Link]
-
-
-class _Sending:
-    """A text whose carrier is being asked.
-
-    Args:
-        messages: its segments, in order.
-    """
-
-    def __init__(self, text: StoredText, link: Link, messages: Sequence[ShortMessage]) -> None:
-        self.text = text
-        self.link = link
-        self.messages = messages
-        self.outstanding = len(messages)
-        self.taken = 0
-        self.tries = 0
-        self.refused_for_good: int | None = None
-        self.refused_for_now = False
-        self.lost = False
-
-
-class _Segment(NamedTuple):
-    """Which segment of which text a request carries; numbers count from 1."""
-
-    sending: _Sending
-    number: int
-
-
-class _Lane:
-    """Texts with the same carriers to choose from, those of people before those of batches."""
-
-    def __init__(self, carriers: Sequence[Carrier]) -> None:
-        self.carriers = carriers
-        self._single: deque[StoredText] = deque()
-        self._bulk: deque[StoredText] = deque()
-
-    def __len__(self) -> int:
-        return len(self._single) + len(self._bulk)
-
-    def put(self, text: StoredText) -> None:
-        (self._single if text.text.batch_id is None else self._bulk).append(text)
-
-    def put_back(self, text: StoredText) -> None:
-        """Put a text that was taken where it was."""
-        (self._single if text.text.batch_id is None else self._bulk).appendleft(text)
-
-    def take(self) -> StoredText:
-        return (self._single or self._bulk).popleft()
 
 
 class Outbound:
     """The queue to all carriers.
 
     Args:
+        node: this switch's name among those that share the database.
         writer: writes texts; the queue's texts are read through it, too.
         charging: captures and releases what is held for texts.
         make_link: makes the connections to a carrier.
@@ -104,6 +58,7 @@ class Outbound:
 
     def __init__(
         self,
+        node: str,
         writer: TextWriter,
         charging: TextCharging,
         loop: asyncio.AbstractEventLoop,
@@ -113,6 +68,7 @@ class Outbound:
         on_state: Callable[[StoredText, State], None],
         wall_ms: Callable[[], int],
     ) -> None:
+        self._node = node
         self._writer = writer
         self._charging = charging
         self._loop = loop
@@ -121,35 +77,46 @@ class Outbound:
         self._on_state = on_state
         self._wall_ms = wall_ms
         self._links: dict[int, Link] = {}
-        self._lanes: dict[tuple[int, ...], _Lane] = {}
+        self._lanes: dict[tuple[int, ...], Lane] = {}
         self._held: set[int] = set()
         """Ids of texts in memory, in a lane or being sent."""
+        self._unfinished: list[Submission] = []
+        """Texts of which some segments wait for room in their carrier's window."""
         self._tried: dict[int, set[int]] = {}
         """Carriers that refused a text, by text id."""
+        self._cursor: Cursor | None = None
+        """The last text that was read; those behind it follow."""
         self._loading = False
         self._more = True
-        """True if the database may have texts that are due and aren't in memory."""
+        """True if the database may have texts that are due behind the cursor."""
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
         self._stopped = False
+        self._ending: set[asyncio.Task[None]] = set()
+        """Connections of carriers that aren't used any more."""
 
     # What the switch tells
 
     def use(self, carriers: Iterable[Carrier]) -> None:
         """Use these carriers from now on; connections of unchanged ones stay."""
         wanted = {carrier.id: carrier for carrier in carriers if not carrier.suspended}
+        before = {link.carrier for link in self._links.values()}
         for carrier_id, link in list(self._links.items()):
             if wanted.get(carrier_id) != link.carrier:
                 del self._links[carrier_id]
-                self._loop.create_task(link.stop())
+                task = self._loop.create_task(link.stop())
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
         for carrier_id, carrier in wanted.items():
             if carrier_id not in self._links:
                 self._links[carrier_id] = self._make_link(carrier)
                 self._links[carrier_id].start()
-        waiting = [lane.take() for lane in self._lanes.values() for _ in range(len(lane))]
-        self._lanes.clear()
-        for text in waiting:
-            self._queue(text)
+        if before != set(wanted.values()):
+            waiting = [lane.take() for lane in self._lanes.values() for _ in range(len(lane))]
+            self._lanes.clear()
+            for text in sorted(waiting, key=lambda one: (one.text.due_at, one.id)):
+                self._queue(text)
+            self._cursor = None
         self.wake()
 
     @property
@@ -157,29 +124,45 @@ class Outbound:
         """Connections to carriers, for operators."""
         return list(self._links.values())
 
+    def put(self, text: StoredText) -> None:
+        """Take a text that was just stored: without reading it again if none waits before it."""
+        if self._more or self._loading or text.text.due_at > self._wall_ms():
+            self.wake()
+        elif text.state is State.WAITING and text.id not in self._held:
+            self._queue(text)
+            self._pump_later()
+
     def wake(self) -> None:
-        """Look for texts that are due: some were stored, or a carrier may have room."""
+        """Look for texts that are due and weren't read yet."""
         self._more = True
         self._pump_later()
 
+    def rescan(self) -> None:
+        """Look for all texts that are due, also those that were passed over."""
+        self._cursor = None
+        self.wake()
+
     def ready(self) -> None:
-        """A carrier may have room."""
+        """A carrier may have room, or its connection has ended."""
         self._pump_later()
 
-    async def recover(self) -> list[StoredText]:
-        """After a crash: texts whose outcome isn't known; they are captured and not sent again."""
-        now = self._wall_ms()
-        found = await self._writer.submit(lambda connection: store.interrupted(connection, now))
+    async def recover(self, node: str | None = None) -> list[StoredText]:
+        """After a crash of a node, this one if None: texts whose outcome isn't known. They are
+        captured and not sent again."""
+        now, crashed = self._wall_ms(), self._node if node is None else node
+        found = await self._writer.submit(
+            lambda connection: store.interrupted(connection, crashed, now)
+        )
         for text in found:
-            self._charging.capture(text)
+            self.follow(text)
         return found
 
     async def stop(self) -> None:
-        """Send nothing any more, and end the connections."""
+        """Send nothing any more, and end the connections once what is out is answered."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
-        await asyncio.gather(*(link.stop() for link in self._links.values()))
+        await asyncio.gather(*self._ending, *(link.stop() for link in self._links.values()))
 
     def follow(self, text: StoredText) -> None:
         """A text's state has changed on disk: its money follows, and its sender is told."""
@@ -189,9 +172,18 @@ class Outbound:
     # Choosing
 
     def _queue(self, text: StoredText) -> None:
+        """Put a text into its lane; one for which it has no room stays in the database."""
         carriers = routes((link.carrier for link in self._links.values()), text.text.recipient)
         key = tuple(carrier.id for carrier in carriers)
-        self._lanes.setdefault(key, _Lane(carriers)).put(text)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(carriers)
+        if lane.overflowed or not lane.has_room:
+            lane.overflowed = True
+            self._held.discard(text.id)
+        else:
+            self._held.add(text.id)
+            lane.put(text)
 
     def _pump_later(self) -> None:
         if not self._pumping and not self._stopped:
@@ -199,32 +191,62 @@ class Outbound:
             self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Claim as many texts as the carriers have room for."""
+        """Send what was begun, then claim as many texts as the carriers have room for."""
         self._pumping = False
+        unfinished, self._unfinished = self._unfinished, []
+        for submission in unfinished:
+            self._advance(submission)
         room = {link_id: link.room for link_id, link in self._links.items()}
-        now = self._loop.time()
         delays: list[float] = []
         claims: list[tuple[StoredText, Link]] = []
         for lane in self._lanes.values():
-            while lane:
-                text = lane.take()
-                link = self._choose(lane, text, room, now, delays)
-                if link is None:
-                    lane.put_back(text)
-                    break
-                room[link.carrier.id] -= text.text.segments
-                link.rate.take(now, text.text.segments)
-                claims.append((text, link))
+            self._drain(lane, room, delays, claims)
         if claims:
             self._claim(claims)
-        if self._more and len(self._held) < LOADED_AT_ONCE // 2:
+        if any(lane.is_low for lane in self._lanes.values()):
+            for lane in self._lanes.values():
+                lane.overflowed = False
+            self._cursor, self._more = None, True
+        if self._more and self._movable < LOADED_AT_ONCE // 2:
             self._load()
         if delays:
             self._wake_in(min(delays))
 
+    def _drain(
+        self,
+        lane: Lane,
+        room: dict[int, int],
+        delays: list[float],
+        claims: list[tuple[StoredText, Link]],
+    ) -> None:
+        """Take from a lane what its carriers have room for."""
+        now = self._loop.time()
+        passed_over: list[StoredText] = []
+        while lane and len(passed_over) < MAX_PASSED_OVER:
+            text = lane.take()
+            link = self._choose(lane, text, room, now, delays)
+            if link is not None:
+                room[link.carrier.id] -= text.text.segments
+                link.rate.take(now, text.text.segments)
+                claims.append((text, link))
+                continue
+            passed_over.append(text)
+            if text.id not in self._tried:
+                break
+        for text in reversed(passed_over):
+            lane.put_back(text)
+
+    @property
+    def _movable(self) -> int:
+        """Texts in lanes of which a carrier is there; with none there, as many as can be."""
+        up = {link_id for link_id, link in self._links.items() if link.is_up}
+        if not up:
+            return LOADED_AT_ONCE
+        return sum(len(lane) for key, lane in self._lanes.items() if not up.isdisjoint(key))
+
     def _choose(
         self,
-        lane: _Lane,
+        lane: Lane,
         text: StoredText,
         room: dict[int, int],
         now: float,
@@ -259,39 +281,41 @@ class Outbound:
     def _load(self) -> None:
         if self._loading:
             return
-        self._loading = True
-        held, now = len(self._held), self._wall_ms()
-        limit = LOADED_AT_ONCE + held
+        self._loading, self._more = True, False
+        now, cursor = self._wall_ms(), self._cursor
         self._writer.submit(
             lambda connection: (
-                store.due_out(connection, now, limit), store.next_due_out(connection, now)
+                store.due_out(connection, now, LOADED_AT_ONCE, cursor),
+                store.next_due_out(connection, now),
             )
-        ).add_done_callback(partial(self._loaded, limit))  # fmt: skip
+        ).add_done_callback(partial(self._loaded, cursor))
 
     def _loaded(
-        self, limit: int, done: asyncio.Future[tuple[list[StoredText], int | None]]
+        self, cursor: Cursor | None, done: asyncio.Future[tuple[list[StoredText], int | None]]
     ) -> None:
         self._loading = False
         if done.exception() is not None:
             self._log.error("texts can't be read", why=str(done.exception()))
+            self._more = True
             self._wake_in(1.0)
             return
         found, next_due = done.result()
-        self._more = len(found) == limit
+        if self._cursor == cursor and found:
+            self._cursor = Cursor(found[-1].text.due_at, found[-1].id)
+        self._more = self._more or len(found) == LOADED_AT_ONCE
         for text in found:
             if text.id not in self._held:
-                self._held.add(text.id)
                 self._queue(text)
         if next_due is not None:
             self._wake_in(max(0.0, (next_due - self._wall_ms()) / 1000))
-        if found:
+        if found or self._more:
             self._pump_later()
 
     def _claim(self, claims: list[tuple[StoredText, Link]]) -> None:
-        ids = [text.id for text, _ in claims]
-        self._writer.submit(partial(store.claim, ids=ids, now=self._wall_ms())).add_done_callback(
-            partial(self._claimed, claims)
-        )
+        ids, now = [text.id for text, _ in claims], self._wall_ms()
+        self._writer.submit(
+            lambda connection: store.claim(connection, ids, self._node, now)
+        ).add_done_callback(partial(self._claimed, claims))
 
     def _claimed(
         self, claims: list[tuple[StoredText, Link]], done: asyncio.Future[set[int]]
@@ -300,104 +324,116 @@ class Outbound:
             self._log.error("texts can't be claimed", why=str(done.exception()))
             for text, _ in claims:
                 self._forget(text)
+            self._cursor = None
             self._wake_in(1.0)
             return
         for text, link in claims:
             if text.id in done.result():
-                self._send(text, link)
+                self._advance(Submission(text, link, messages_of(text)))
             else:
                 self._forget(text)
 
     # Sending
 
-    def _send(self, text: StoredText, link: Link) -> None:
-        sending = _Sending(text, link, _messages(text))
-        for number in range(1, len(sending.messages) + 1):
-            self._submit(sending, number)
-
-    def _submit(self, sending: _Sending, number: int) -> None:
-        try:
-            sending.link.submit(sending.messages[number - 1], _Segment(sending, number))
-        except (SessionError, ValueError) as error:
-            # The window filled, or the connection ended, since this was chosen: nothing went out.
-            refused = Status.MESSAGE_QUEUE_FULL if isinstance(error, SessionError) else None
-            self._refused(sending, number, refused or Status.SUBMIT_FAILED)
+    def _advance(self, submission: Submission) -> None:
+        """Send as many segments of a text as its carrier's window has room for."""
+        link = submission.link
+        while submission.unsent and link.room > 0:
+            number = submission.unsent.popleft()
+            try:
+                link.submit(submission.messages[number - 1], Segment(submission, number))
+            except SessionError:
+                submission.unsent.appendleft(number)
+                break
+            except ValueError:
+                submission.refused = Status.SUBMIT_FAILED
+                submission.give_up()
+            else:
+                submission.outstanding += 1
+        if submission.unsent and link.is_up:
+            self._unfinished.append(submission)
+            return
+        # The connection has ended before these were sent: they may be sent later.
+        submission.again.extend(submission.unsent)
+        submission.unsent.clear()
+        self._settle(submission)
 
     def answered(self, link: Link, token: object, status: int, message_id: str) -> None:
         """A carrier answered a submit_sm."""
-        sending, number = _segment(token)
-        if status != Status.OK:
-            self._refused(sending, number, status)
-            return
-        sending.outstanding -= 1
-        sending.taken += 1
-        text, total, now = sending.text, len(sending.messages), self._wall_ms()
-        work = partial(
-            parts.accepted,
-            text_id=text.id,
-            number=number,
-            total=total,
-            carrier=link.carrier.name,
-            message_id=message_id,
-            at=now,
-        )
-        self._writer.submit(work).add_done_callback(self._told)
-        self._settle(sending)
+        submission, number = _segment(token)
+        submission.outstanding -= 1
+        if status == Status.OK:
+            submission.taken += 1
+            work = partial(
+                parts.accepted,
+                text_id=submission.text.id,
+                number=number,
+                total=len(submission.messages),
+                carrier=link.carrier.name,
+                message_id=message_id,
+                at=self._wall_ms(),
+                written=link.carrier.receipt_ids,
+            )
+            self._writer.submit(work).add_done_callback(self._told)
+        elif status in TEMPORARY:
+            submission.again.append(number)
+        else:
+            submission.refused = status
+            submission.give_up()
+        self._settle(submission)
 
     def unanswered(self, link: Link, token: object) -> None:
         """A carrier won't answer a submit_sm any more."""
-        sending, _ = _segment(token)
-        sending.outstanding -= 1
-        sending.lost = True
-        self._settle(sending)
+        submission, _ = _segment(token)
+        submission.outstanding -= 1
+        submission.lost = True
+        submission.give_up()
+        self._settle(submission)
 
-    def _refused(self, sending: _Sending, number: int, status: int) -> None:
-        if status in TEMPORARY and sending.taken and sending.tries < MAX_TRIES:
-            # A part is out: the rest goes the same way, or the phone gets a torn text.
-            sending.tries += 1
-            self._loop.call_later(AGAIN_MS / 1000, self._submit, sending, number)
+    def _settle(self, submission: Submission) -> None:
+        """Decide what becomes of a text once every segment that was sent has its answer."""
+        if not submission.is_settled:
             return
-        sending.outstanding -= 1
-        if status in TEMPORARY and not sending.taken:
-            sending.refused_for_now = True
-        else:
-            sending.refused_for_good = status
-        self._settle(sending)
-
-    def _settle(self, sending: _Sending) -> None:
-        """Decide what becomes of a text once every segment has its answer."""
-        text = sending.text
-        if sending.outstanding:
-            return
-        now = self._wall_ms()
-        if sending.lost:
+        text, now = submission.text, self._wall_ms()
+        if submission.lost:
             self._move(text, State.UNKNOWN, now, "no answer")
-        elif sending.taken == len(sending.messages):
-            self._forget(text)
-        elif sending.taken:
-            self._move(text, State.FAILED, now, _error(sending.refused_for_good))
+        elif not submission.taken:
+            self._pass_on(submission, now)
+        elif submission.refused is not None or submission.tries >= MAX_TRIES:
+            self._move(text, State.FAILED, now, error_of(submission.refused))
+        elif submission.again:
+            # A part is out: the rest goes the same way, or the phone gets a torn text.
+            submission.tries += 1
+            self._loop.call_later(AGAIN_MS / 1000, self._send_again, submission)
         else:
-            self._pass_on(sending, now)
+            self._forget(text)
 
-    def _pass_on(self, sending: _Sending, now: int) -> None:
+    def _send_again(self, submission: Submission) -> None:
+        """Send the segments that were refused for now."""
+        submission.unsent.extend(sorted(submission.again))
+        submission.again.clear()
+        self._advance(submission)
+
+    def _pass_on(self, submission: Submission, now: int) -> None:
         """Try the next carrier, or wait, or give up: no segment went out."""
-        text = sending.text
+        text = submission.text
         tried = self._tried.setdefault(text.id, set())
-        tried.add(sending.link.carrier.id)
-        left = [
-            carrier
-            for carrier in routes((link.carrier for link in self.links), text.text.recipient)
-            if carrier.id not in tried
-        ]
-        if left or sending.refused_for_good is None:
-            if not left:
-                self._tried.pop(text.id, None)
-            due = now if left else now + AGAIN_MS
-            self._writer.submit(partial(store.postpone, text_id=text.id, due_at=due))
-            self._held.discard(text.id)
-            self._wake_in((due - now) / 1000)
+        tried.add(submission.link.carrier.id)
+        carriers = [link.carrier for link in self._links.values()]
+        left = [one for one in routes(carriers, text.text.recipient) if one.id not in tried]
+        if not left and submission.refused is not None:
+            self._move(text, State.FAILED, now, error_of(submission.refused))
             return
-        self._move(text, State.FAILED, now, _error(sending.refused_for_good))
+        there = [one for one in left if self._links[one.id].is_up]
+        if not there and submission.refused is None:
+            # Those that refused it for now are there, at least; they are asked again.
+            self._tried.pop(text.id, None)
+        if len(self._tried) > MAX_REMEMBERED:
+            self._tried.clear()
+        due = now if there else now + AGAIN_MS
+        self._writer.submit(partial(store.postpone, text_id=text.id, due_at=due))
+        self._held.discard(text.id)
+        self._wake_in((due - now) / 1000)
 
     def _move(self, text: StoredText, event: State, at: int, error: str) -> None:
         work = partial(store.move, text_id=text.id, event=event, at=at, error=error)
@@ -420,40 +456,7 @@ class Outbound:
             self._pump_later()
 
 
-def _messages(text: StoredText) -> list[ShortMessage]:
-    """The segments of a text as submit_sm."""
-    facts = text.text
-    as_it_is = raw.read(facts.content_type)
-    if as_it_is is not None:
-        coding, has_header = as_it_is
-        sent = segments.Segments(coding, has_header, (facts.body,))
-    else:
-        sent = segments.split(facts.body.decode("utf-8", "replace"), text.id & 0xFF)
-    source = Address(*address_type(facts.sender), facts.sender.removeprefix("+"))
-    destination = Address(Ton.INTERNATIONAL, Npi.E164, facts.recipient.removeprefix("+"))
-    return [
-        ShortMessage(
-            source,
-            destination,
-            octets,
-            sent.data_coding,
-            EsmClass.UDH if sent.has_header else 0,
-            RegisteredDelivery.FINAL,
-        )
-        for octets in sent.octets
-    ]
-
-
-def _segment(token: object) -> _Segment:
+def _segment(token: object) -> Segment:
     """The token of a submit_sm: no other request of a link has one."""
-    assert isinstance(token, _Segment)
+    assert isinstance(token, Segment)
     return token
-
-
-def _error(status: int | None) -> str:
-    if status is None:
-        return "refused"
-    try:
-        return Status(status).name.lower()
-    except ValueError:
-        return f"{status:#x}"

@@ -1,11 +1,13 @@
 """Segments that a carrier took, under the ids that it gave them, and the receipts for them.
 
 A receipt may come before the answer that names its id, after a restart, twice, or with the id in
-another number base. So an id is kept under all its spellings, and a receipt whose id isn't known
-yet is kept until it is.
+another number base. An id is kept in its plain spelling; a receipt is looked for under each id that
+it may mean, and one whose id isn't known yet is kept until it is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from sqlalchemy import (
     BigInteger,
@@ -16,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     delete,
+    func,
     insert,
     select,
     update,
@@ -23,7 +26,8 @@ from sqlalchemy import (
 
 from billing.stores.schema import metadata, storable
 from smpp.codes import MessageState
-from smpp.receipt import FINAL, Receipt, id_forms
+from smpp.receipt import FINAL, Receipt, Written, answered_ids, plain_id, receipted_ids
+from softswitch.database.rows import DbRow
 from softswitch.texting import store
 from softswitch.texting.message import State, StoredText
 
@@ -67,65 +71,58 @@ def accepted(
     carrier: str,
     message_id: str,
     at: int,
+    written: Written = "any",
 ) -> StoredText | None:
     """A carrier took a segment; the text as it stands now.
 
     The text is SENT with the last of its segments. A receipt that came before this is applied.
 
     Args:
+        message_id: of the carrier; empty: it gives none, and no receipt can name the segment.
         at: epoch milliseconds.
+        written: how the carrier's receipts write ids.
     """
     row = {"text_id": text_id, "number": number, "total": total, "state": State.SENT.value}
     connection.execute(insert(parts_table), row)
-    forms = [form[:MAX_ID] for form in id_forms(storable(message_id, MAX_ID))]
-    # A carrier that gives an id again means the newer message by it.
-    connection.execute(
-        delete(ids_table).where(ids_table.c.carrier == carrier, ids_table.c.form.in_(forms))
-    )
-    connection.execute(
-        insert(ids_table),
-        [
-            {"carrier": carrier, "form": form, "text_id": text_id, "number": number}
-            for form in forms
-        ],
-    )
-    taken = connection.execute(
-        select(parts_table.c.number).where(parts_table.c.text_id == text_id)
-    ).all()
-    found = store.get(connection, text_id)
-    if len(taken) == total:
+    plain = plain_id(storable(message_id, MAX_ID))
+    if plain:
+        # A carrier that gives an id again means the newer message by it.
+        mine = (ids_table.c.carrier == carrier) & (ids_table.c.form == plain)
+        connection.execute(delete(ids_table).where(mine))
+        facts = {"carrier": carrier, "form": plain, "text_id": text_id, "number": number}
+        connection.execute(insert(ids_table), facts)
+    query = select(func.count()).where(parts_table.c.text_id == text_id)
+    if connection.execute(query).scalar_one() == total:
         found = store.move(connection, text_id, State.SENT, at, carrier=carrier)
-    early = connection.execute(
-        select(early_table).where(early_table.c.carrier == carrier, early_table.c.form.in_(forms))
-    ).first()
-    if early is not None:
-        connection.execute(
-            delete(early_table).where(
-                early_table.c.carrier == carrier, early_table.c.form.in_(forms)
-            )
-        )
-        state = MessageState(early.state)
-        found = _apply(connection, text_id, number, state, early.error, early.received_at) or found
-    return found
+    else:
+        found = store.get(connection, text_id)
+    early = _take_early(connection, carrier, receipted_ids(plain, written)) if plain else None
+    if early is None:
+        return found
+    state = MessageState(early.state)
+    return _apply(connection, text_id, number, state, early.error, early.received_at) or found
 
 
-def receipted(connection: Connection, carrier: str, receipt: Receipt, at: int) -> StoredText | None:
+def receipted(
+    connection: Connection, carrier: str, receipt: Receipt, at: int, written: Written = "any"
+) -> StoredText | None:
     """A carrier's receipt came; the text that it is about as it stands now, if that is known.
 
     All segments delivered make the text DELIVERED; one that failed makes it FAILED.
 
     Args:
         at: epoch milliseconds.
+        written: how the carrier's receipts write ids.
     """
-    if receipt.state not in FINAL:
+    plain = plain_id(storable(receipt.message_id, MAX_ID))
+    if receipt.state not in FINAL or not plain:
         return None
-    forms = [form[:MAX_ID] for form in id_forms(storable(receipt.message_id, MAX_ID))]
+    forms = answered_ids(plain, written)
     query = select(ids_table).where(ids_table.c.carrier == carrier, ids_table.c.form.in_(forms))
     rows = {row.form: row for row in connection.execute(query)}
-    # The plainest spelling decides: another message's id may be this one's in another base.
     row = next((rows[form] for form in forms if form in rows), None)
     if row is None:
-        _keep_early(connection, carrier, forms[0], receipt, at)
+        _keep_early(connection, carrier, plain, receipt, at)
         return None
     return _apply(connection, row.text_id, row.number, receipt.state, receipt.error, at)
 
@@ -144,6 +141,17 @@ def _keep_early(connection: Connection, carrier: str, form: str, receipt: Receip
     )
 
 
+def _take_early(connection: Connection, carrier: str, forms: Sequence[str]) -> DbRow | None:
+    """The receipt that came before the answer of its id, taken out; the likeliest one."""
+    c = early_table.c
+    query = select(early_table).where(c.carrier == carrier, c.form.in_(forms))
+    rows = {row.form: row for row in connection.execute(query)}
+    found = next((rows[form] for form in forms if form in rows), None)
+    if found is not None:
+        connection.execute(delete(early_table).where(c.carrier == carrier, c.form == found.form))
+    return found
+
+
 def _apply(
     connection: Connection, text_id: int, number: int, state: MessageState, error: str, at: int
 ) -> StoredText | None:
@@ -158,6 +166,8 @@ def _apply(
     rows = connection.execute(
         select(parts_table.c.state, parts_table.c.total).where(parts_table.c.text_id == text_id)
     ).all()
+    if not rows:
+        return None  # the text was done long ago, and its segments are forgotten
     states = [row.state for row in rows]
     if State.FAILED.value in states:
         return store.move(connection, text_id, State.FAILED, at, error=error)
@@ -166,24 +176,32 @@ def _apply(
     return store.get(connection, text_id)
 
 
-def forget(connection: Connection, before: int, limit: int) -> int:
-    """Give up receipts that were awaited since before an instant; how many texts that concerns.
+def give_up(connection: Connection, now: int, limit: int) -> list[StoredText]:
+    """Make SENT texts UNKNOWN whose receipts were awaited for too long; these texts."""
+    texts = store.texts_table.c
+    old = select(texts.id).where(
+        texts.state == State.SENT.value, texts.sent_at < now - RECEIPTS_AWAITED_MS
+    )
+    ids = [text_id for (text_id,) in connection.execute(old.limit(limit))]
+    found = [store.move(connection, text_id, State.UNKNOWN, now) for text_id in ids]
+    return [text for text in found if text is not None]
 
-    Their texts become UNKNOWN if they are SENT still, and their ids are free for other messages.
-    """
-    texts = store.texts_table
-    old = [
-        text_id
-        for (text_id,) in connection.execute(
-            select(texts.c.id)
-            .where(texts.c.state == State.SENT.value, texts.c.sent_at < before)
-            .limit(limit)
-        )
-    ]
-    for text_id in old:
-        store.move(connection, text_id, State.UNKNOWN, before + RECEIPTS_AWAITED_MS)
+
+def forget(connection: Connection, before: int, limit: int) -> int:
+    """Remove the segments of texts that were done before an instant, and receipts of before it
+    that no answer claimed; of how many texts."""
+    texts = store.texts_table.c
     connection.execute(delete(early_table).where(early_table.c.received_at < before))
-    done = select(texts.c.id).where(texts.c.done_at < before).limit(limit)
-    connection.execute(delete(ids_table).where(ids_table.c.text_id.in_(done)))
-    connection.execute(delete(parts_table).where(parts_table.c.text_id.in_(done)))
-    return len(old)
+    query = (
+        select(parts_table.c.text_id)
+        .distinct()
+        .join(store.texts_table, texts.id == parts_table.c.text_id, isouter=True)
+        .where((texts.done_at < before) | texts.id.is_(None))
+        .limit(limit)
+    )
+    done = [text_id for (text_id,) in connection.execute(query)]
+    for start in range(0, len(done), 500):
+        some = done[start : start + 500]
+        connection.execute(delete(ids_table).where(ids_table.c.text_id.in_(some)))
+        connection.execute(delete(parts_table).where(parts_table.c.text_id.in_(some)))
+    return len(done)

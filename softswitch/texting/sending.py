@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from msgspec import Struct
+from sqlalchemy import Connection
 
 from billing.facts.authorization import InsufficientFunds
 from billing.facts.rate import Rate
@@ -145,7 +146,8 @@ class TextSending:
     """The way of texts out of the switch.
 
     Args:
-        kept_days: how long a text may wait for a carrier.
+        kept_days: how long a text may wait for a carrier or a phone.
+        max_kept: texts that wait for one line at once.
         wall_ms: epoch milliseconds.
     """
 
@@ -156,12 +158,14 @@ class TextSending:
         outbound: Outbound,
         *,
         kept_days: int,
+        max_kept: int,
         wall_ms: Callable[[], int],
     ) -> None:
         self._writer = writer
         self._charging = charging
         self._outbound = outbound
         self._kept_ms = kept_days * DAY_MS
+        self._max_kept = max_kept
         self._wall_ms = wall_ms
 
     async def keep(
@@ -172,10 +176,17 @@ class TextSending:
         line: Line,
         text: str,
         *,
+        due_at: int | None = None,
+        expires_at: int | None = None,
         wants_receipt: bool = False,
     ) -> StoredText:
-        """Store a text for a line of ours, which costs nothing."""
+        """Store a text for a line of ours, which costs nothing.
+
+        Raises:
+            Refusal: 480, as many texts wait for the line as are kept for one.
+        """
         now = self._wall_ms()
+        due = now if due_at is None else max(now, due_at)
         made = Text(
             origin=origin,
             kind="line",
@@ -185,12 +196,14 @@ class TextSending:
             recipient=line.number,
             body=text.encode("utf-8"),
             created_at=now,
-            due_at=now,
-            expires_at=now + self._kept_ms,
+            due_at=due,
+            expires_at=min(due + self._kept_ms, expires_at or due + self._kept_ms),
             client_id=payer.client_id,
             wants_receipt=wants_receipt,
         )
-        (stored,) = await self._writer.submit(partial(store.add, texts=[made]))
+        stored = await self._writer.submit(partial(store.keep, text=made, max_kept=self._max_kept))
+        if stored is None:
+            raise Refusal(480, "text_line_full", most=self._max_kept)
         return stored
 
     async def send(
@@ -241,16 +254,31 @@ class TextSending:
             wants_receipt=wants_receipt,
         )
         currency = quote.unit if payer.wallet == MONEY else None
+        held = True
         if quote.price_micros and payer.batch_id is None:
             try:
-                await self._charging.hold(
+                hold = await self._charging.hold(
                     f"text:{origin}", payer.account_id, payer.wallet, quote.price_micros, currency
                 )
             except InsufficientFunds as error:
                 raise Refusal(402, "text_unpaid", why=str(error)) from error
-        (stored,) = await self._writer.submit(partial(store.add, texts=[made]))
-        self._outbound.wake()
+            held = hold.is_open
+        stored = await self._writer.submit(partial(_add, text=made, is_held=held))
+        if stored is None:
+            raise Refusal(480, "text_hold_over")
+        self._outbound.put(stored)
         return stored
+
+
+def _add(connection: Connection, text: Text, is_held: bool) -> StoredText | None:
+    """Store a text, or find it stored; None: it is new, and its hold was given back already.
+
+    That is so if a crash came between the hold and the text, and the same text comes again after
+    the hold was released.
+    """
+    if not is_held and not store.of_origins(connection, [text.origin]):
+        return None
+    return store.add(connection, [text])[0]
 
 
 def _no_calls(_account: int) -> int:

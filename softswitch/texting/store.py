@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -30,6 +31,14 @@ from softswitch.texting.message import FINAL, Kind, State, StoredText, Text, nex
 MAX_ERROR = 64
 NEVER = 9_000_000_000_000_000
 """When a text of a batch is due that may not go out; epoch milliseconds."""
+
+
+class Cursor(NamedTuple):
+    """The place of a text in the queue to carriers: when it is due (epoch milliseconds), its id."""
+
+    due_at: int
+    id: int
+
 
 texts_table = Table(
     "texts",
@@ -59,6 +68,7 @@ texts_table = Table(
     Column("done_at", BigInteger),
     Column("error", String(MAX_ERROR), nullable=False),
     Column("receipt", String(5), nullable=False, server_default=""),
+    Column("node", String(64), nullable=False, server_default=""),
     Index("texts_to_line", "to_line", "id"),
     Index("texts_from_line", "from_line", "id"),
     Index("texts_of_account", "account_id", "id"),
@@ -102,18 +112,37 @@ def of_origins(connection: Connection, origins: Sequence[str]) -> dict[str, Stor
     return found
 
 
+def newest_of(connection: Connection, beginning: str) -> StoredText | None:
+    """The text that was stored last among those whose origins begin so."""
+    c = texts_table.c
+    query = select(texts_table).where(c.origin >= beginning, c.origin < beginning + "~")
+    row = connection.execute(query.order_by(c.id.desc()).limit(1)).first()
+    return None if row is None else _stored(row)
+
+
 def get(connection: Connection, text_id: int) -> StoredText | None:
     """A text by its id."""
     row = connection.execute(select(texts_table).where(texts_table.c.id == text_id)).first()
     return None if row is None else _stored(row)
 
 
-def waiting_for_line(connection: Connection, line_id: int, limit: int) -> list[StoredText]:
-    """Texts that a line's phones haven't got, the oldest first."""
-    query = (
-        _waiting().where(texts_table.c.to_line == line_id).order_by(texts_table.c.id).limit(limit)
-    )
-    return [_stored(row) for row in connection.execute(query)]
+def keep(connection: Connection, text: Text, max_kept: int) -> StoredText | None:
+    """Store a text for a line's phones; None: as many wait for the line as are kept for one."""
+    known = of_origins(connection, [text.origin]).get(text.origin)
+    if known is not None:
+        return known
+    if text.to_line is not None and count_waiting_for_line(connection, text.to_line) >= max_kept:
+        return None
+    return add(connection, [text])[0]
+
+
+def waiting_for_line(
+    connection: Connection, line_id: int, now: int, limit: int
+) -> list[StoredText]:
+    """Texts that are due and that a line's phones haven't got, the oldest first."""
+    c = texts_table.c
+    query = _waiting().where(c.to_line == line_id, c.due_at <= now)
+    return [_stored(row) for row in connection.execute(query.order_by(c.id).limit(limit))]
 
 
 def count_waiting_for_line(connection: Connection, line_id: int) -> int:
@@ -124,24 +153,26 @@ def count_waiting_for_line(connection: Connection, line_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def lines_waited_for(connection: Connection) -> set[int]:
-    """Lines for whose phones texts wait."""
-    query = (
-        select(texts_table.c.to_line)
-        .distinct()
-        .where(texts_table.c.state == State.WAITING.value, texts_table.c.kind != "out")
-    )
-    return {line for (line,) in connection.execute(query) if line is not None}
+def lines_waited_for(connection: Connection, now: int) -> tuple[set[int], int | None]:
+    """Lines for whose phones texts wait that are due, and when the next one is due."""
+    c = texts_table.c
+    waiting = (c.state == State.WAITING.value) & c.kind.in_(("line", "in"))
+    due = select(c.to_line).distinct().where(waiting, c.due_at <= now)
+    found = {line for (line,) in connection.execute(due) if line is not None}
+    following = select(func.min(c.due_at)).where(waiting, c.due_at > now)
+    return found, connection.execute(following).scalar()
 
 
-def due_out(connection: Connection, now: int, limit: int) -> list[StoredText]:
-    """Texts to other networks whose time has come, the oldest first."""
-    query = (
-        _waiting()
-        .where(texts_table.c.kind == "out", texts_table.c.due_at <= now)
-        .order_by(texts_table.c.due_at, texts_table.c.id)
-        .limit(limit)
-    )
+def due_out(
+    connection: Connection, now: int, limit: int, after: Cursor | None = None
+) -> list[StoredText]:
+    """Texts to other networks whose time has come and isn't over, the oldest first."""
+    c = texts_table.c
+    query = _waiting().where(c.kind == "out", c.due_at <= now, c.expires_at > now)
+    if after is not None:
+        behind = (c.due_at == after.due_at) & (c.id > after.id)
+        query = query.where(c.due_at >= after.due_at, behind | (c.due_at > after.due_at))
+    query = query.order_by(c.due_at, c.id).limit(limit)
     return [_stored(row) for row in connection.execute(query)]
 
 
@@ -155,23 +186,26 @@ def next_due_out(connection: Connection, now: int) -> int | None:
     return None if found is None else int(found)
 
 
-def claim(connection: Connection, ids: Sequence[int], now: int) -> set[int]:
-    """Make waiting texts SENDING, before a carrier is asked; those that did wait.
+def claim(connection: Connection, ids: Sequence[int], node: str, now: int) -> set[int]:
+    """Make waiting texts SENDING in a node's name, before a carrier is asked; those that did wait.
 
-    A text that was cancelled or put off, or that another node took, isn't among them.
-
-    Args:
-        now: epoch milliseconds.
+    A text that was cancelled or put off, that has expired, or that another node took, isn't among
+    them.
     """
-    waiting = (texts_table.c.state == State.WAITING.value) & (texts_table.c.due_at <= now)
-    mine = texts_table.c.id.in_(ids)
-    query = select(texts_table.c.id).where(mine, waiting).with_for_update()
-    found = {text_id for (text_id,) in connection.execute(query)}
-    connection.execute(
-        update(texts_table)
-        .where(texts_table.c.id.in_(found), waiting)
-        .values(state=State.SENDING.value)
-    )
+    found: set[int] = set()
+    c = texts_table.c
+    for start in range(0, len(ids), 500):
+        mine = c.id.in_(ids[start : start + 500])
+        waiting = (c.state == State.WAITING.value) & (c.due_at <= now) & (c.expires_at > now)
+        query = select(c.id).where(mine, waiting).with_for_update()
+        some = {text_id for (text_id,) in connection.execute(query)}
+        if some:
+            connection.execute(
+                update(texts_table)
+                .where(c.id.in_(some))
+                .values(state=State.SENDING.value, node=node)
+            )
+        found |= some
     return found
 
 
@@ -181,9 +215,10 @@ def postpone(connection: Connection, text_id: int, due_at: int) -> StoredText | 
     return move(connection, text_id, State.WAITING, due_at)
 
 
-def interrupted(connection: Connection, at: int) -> list[StoredText]:
-    """Texts that a crash caught while a carrier was asked; they are UNKNOWN from now on."""
-    query = select(texts_table.c.id).where(texts_table.c.state == State.SENDING.value)
+def interrupted(connection: Connection, node: str, at: int) -> list[StoredText]:
+    """Texts that a node's crash caught while a carrier was asked; they are UNKNOWN from now on."""
+    c = texts_table.c
+    query = select(c.id).where(c.state == State.SENDING.value, c.node == node)
     ids = [text_id for (text_id,) in connection.execute(query)]
     found = [
         move(connection, text_id, State.UNKNOWN, at, error="the switch was interrupted")
@@ -235,16 +270,18 @@ def receipts_due(connection: Connection, client_id: int, limit: int) -> list[Sto
     return [_stored(row) for row in connection.execute(query.order_by(c.id).limit(limit))]
 
 
-def receipt_taken(connection: Connection, text_id: int) -> None:
-    """A business has taken the receipt of a text."""
+def receipt_done(connection: Connection, text_id: int, receipt: Literal["taken", "lost"]) -> None:
+    """A business has taken the receipt of a text, or refuses it for good."""
     mine = texts_table.c.id == text_id
-    connection.execute(update(texts_table).where(mine).values(receipt="taken"))
+    connection.execute(update(texts_table).where(mine).values(receipt=receipt))
 
 
-def expired(connection: Connection, now: int, limit: int) -> list[StoredText]:
-    """Texts that still wait although their time is over."""
+def expire(connection: Connection, now: int, limit: int) -> list[StoredText]:
+    """Make EXPIRED texts that still wait although their time is over; these texts."""
     query = _waiting().where(texts_table.c.expires_at <= now).limit(limit)
-    return [_stored(row) for row in connection.execute(query)]
+    ids = [row.id for row in connection.execute(query)]
+    moved = [move(connection, text_id, State.EXPIRED, now) for text_id in ids]
+    return [text for text in moved if text is not None]
 
 
 def page(

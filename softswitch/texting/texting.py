@@ -9,8 +9,6 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from billing.facts.hold import Hold
-from billing.stores import hold_store
 from billing.stores.group_commit import GroupCommit
 from sip.user_agent import UserAgent
 from smpp.endpoint import listen
@@ -18,12 +16,12 @@ from softswitch.admission.admission import Stages
 from softswitch.config.smpp import SmppSection
 from softswitch.config.sms import SmsSection
 from softswitch.database.threads import Run
-from softswitch.texting import carrier_store, client_store, parts, store
+from softswitch.texting import carrier_store, client_store, parts, settlement, store
 from softswitch.texting.batches import Batches
 from softswitch.texting.carrier import Carrier
 from softswitch.texting.charging import TextCharging
 from softswitch.texting.clients import MAX_PENDING, TextClients
-from softswitch.texting.inbound import Inbound
+from softswitch.texting.inbound import Inbound, MailText
 from softswitch.texting.line_admission import LineAdmission, TakesReply, TextSettings
 from softswitch.texting.lines import LineTexts
 from softswitch.texting.link import Link
@@ -33,9 +31,15 @@ from softswitch.texting.sending import TextPrices, TextSending
 from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
 
-FORGOTTEN_AT_ONCE = 1_000
+DONE_AT_ONCE = 500
+"""Texts that are given up, settled or forgotten in one transaction, which others wait for."""
+MAX_ROUNDS = 100
 TEXTS_KEPT_MS = 366 * 86_400_000
 """How long a text that is done is shown."""
+UNSTORED_MS = 600_000
+"""A hold so old, whose text isn't stored, is of a text that a crash kept from being stored."""
+SETTLING_MS = 3_600_000
+"""How often holds are compared with their texts."""
 
 
 class Texting:
@@ -51,8 +55,10 @@ class Texting:
 
     Args:
         settings, smpp: [sms] and [smpp] of the configuration.
+        node: this switch's name among those that share the database.
         run: runs slow functions in a thread.
         tls: for listeners with TLS.
+        mail: queues the mail about a text that came to a rented number.
         takes_reply: True for a line's text that answers a question of the switch's own.
         drain: writes what the user agent wants written.
         on_state: called with each text that was stored, or has another state.
@@ -64,6 +70,7 @@ class Texting:
         settings: SmsSection,
         smpp: SmppSection,
         domain: bytes,
+        node: str,
         writer: TextWriter,
         run: Run,
         tls: ssl.SSLContext | None,
@@ -73,6 +80,7 @@ class Texting:
         loop: asyncio.AbstractEventLoop,
         log: Log,
         *,
+        mail: MailText,
         takes_reply: TakesReply,
         drain: Callable[[], None],
         on_state: Callable[[StoredText, State], None],
@@ -88,13 +96,26 @@ class Texting:
         self._servers: list[asyncio.Server] = []
         self.carriers: list[Carrier] = []
         charging = self._charging = TextCharging(money, settings.charge, log, wall_ms=wall_ms)
+        self._settled_at: int | None = None
         self.outbound = Outbound(
-            writer, charging, loop, log, make_link=self._link, on_state=self._moved, wall_ms=wall_ms
+            node,
+            writer,
+            charging,
+            loop,
+            log,
+            make_link=self._link,
+            on_state=self._moved,
+            wall_ms=wall_ms,
         )
         self.batches = self._batches(settings, money)
         prices = TextPrices(stages, settings.tariff, lambda: self.carriers)
         self.sending = TextSending(
-            writer, charging, self.outbound, kept_days=settings.kept_days, wall_ms=wall_ms
+            writer,
+            charging,
+            self.outbound,
+            kept_days=settings.kept_days,
+            max_kept=settings.max_kept,
+            wall_ms=wall_ms,
         )
         kept = TextSettings(domain, settings.kept_days, settings.max_kept)
         self.lines = LineTexts(
@@ -118,7 +139,9 @@ class Texting:
             log,
             arrived=self.lines.arrived,
             followed=self.outbound.follow,
+            mail=mail,
             kept_days=settings.kept_days,
+            max_kept=settings.max_kept,
             wall_ms=wall_ms,
         )
         self.clients = TextClients(
@@ -151,7 +174,7 @@ class Texting:
         unknown = await self.outbound.recover()
         if unknown:
             self._log.warning("texts with an unknown outcome", texts=len(unknown))
-        await self._reconcile()
+        await self._settle()
         await self.changed()
         for at in self._smpp.listen:
             self._servers.append(
@@ -171,19 +194,34 @@ class Texting:
         self.outbound.use(self.carriers)
         self.clients.use(*await self._writer.submit(_businesses))
         await self.batches.look()
+        await self.lines.look()
 
-    async def tidy(self) -> None:
-        """Give up receipts that were awaited for too long, and forget texts that are old.
+    async def crashed(self, node: str) -> None:
+        """Another switch on this database has died: what it asked carriers has no known outcome."""
+        unknown = await self.outbound.recover(node)
+        if unknown:
+            self._log.warning("texts with an unknown outcome", texts=len(unknown), node=node)
+
+    async def tidy(self) -> int:
+        """Give up texts and receipts that were awaited for too long, and forget what is old; how
+        many texts have expired.
 
         Batches keep quiet hours, and those that another switch left are settled.
         """
         now = self._wall_ms()
         await self.batches.defer()
         await self.batches.look()
+        expired = await self._give_up(partial(store.expire, now=now, limit=DONE_AT_ONCE))
+        await self._give_up(partial(parts.give_up, now=now, limit=DONE_AT_ONCE))
         awaited = now - parts.RECEIPTS_AWAITED_MS
-        await self._writer.submit(partial(parts.forget, before=awaited, limit=FORGOTTEN_AT_ONCE))
+        await self._repeat(partial(parts.forget, before=awaited, limit=DONE_AT_ONCE))
         old = now - TEXTS_KEPT_MS
-        await self._writer.submit(partial(store.forget_done, before=old, limit=FORGOTTEN_AT_ONCE))
+        await self._repeat(partial(store.forget_done, before=old, limit=DONE_AT_ONCE))
+        if self._settled_at is None or now - self._settled_at >= SETTLING_MS:
+            await self._settle()
+        self.outbound.rescan()
+        self.clients.remind()
+        return expired
 
     async def stop(self) -> None:
         """End all connections, and write what is to be written."""
@@ -211,15 +249,38 @@ class Texting:
             ready=self.outbound.ready,
         )
 
-    async def _reconcile(self) -> None:
-        def read(connection: Connection) -> list[tuple[Hold, StoredText | None]]:
-            held = list(hold_store.open_holds(connection, "text:"))
-            origins = [one.id.removeprefix("text:") for one in held]
-            found = store.of_origins(connection, origins)
-            return [(one, found.get(o)) for one, o in zip(held, origins, strict=True)]
+    async def _give_up(self, work: Callable[[Connection], list[StoredText]]) -> int:
+        """Move texts on, some at a time; their money and their senders are told."""
+        count = 0
+        for _ in range(MAX_ROUNDS):
+            moved = await self._writer.submit(work)
+            for text in moved:
+                self.outbound.follow(text)
+                self.lines.given_up(text)
+            count += len(moved)
+            if len(moved) < DONE_AT_ONCE:
+                break
+        return count
 
-        found = await self._writer.submit(read)
-        self._charging.reconcile(found)
+    async def _repeat(self, work: Callable[[Connection], int]) -> None:
+        for _ in range(MAX_ROUNDS):
+            if await self._writer.submit(work) < DONE_AT_ONCE:
+                break
+
+    async def _settle(self) -> None:
+        """Capture or release what a crash left held."""
+        now = self._settled_at = self._wall_ms()
+        last = ""
+        while True:
+            found = await self._writer.submit(
+                partial(
+                    settlement.unsettled, before=now - UNSTORED_MS, limit=DONE_AT_ONCE, after=last
+                )
+            )
+            self._charging.reconcile(found)
+            if len(found) < DONE_AT_ONCE:
+                return
+            last = found[-1][0].id
 
 
 def _businesses(

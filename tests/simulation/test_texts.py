@@ -382,10 +382,10 @@ def test_texts_are_kept_for_seven_days(exchange, absent):
     ana, beka = absent
     ana.text(BEKA)
     exchange.run(6 * 86_400.0)
-    exchange.loop.run_until_complete(exchange.switch.texting.lines.expire())
+    assert exchange.loop.run_until_complete(exchange.switch.texting.tidy()) == 0
     assert [state for *_, state in kept(exchange)] == [State.WAITING]
     exchange.run(86_460.0)
-    assert exchange.loop.run_until_complete(exchange.switch.texting.lines.expire()) == 1
+    assert exchange.loop.run_until_complete(exchange.switch.texting.tidy()) == 1
     beka.phone.register()
     exchange.run(2.0)
     assert beka.got == []

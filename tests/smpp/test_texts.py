@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from smpp import gsm, receipt, segments, times
 from smpp.codes import DataCoding, MessageState, Tag
-from smpp.receipt import Receipt, id_forms
+from smpp.receipt import Receipt, answered_ids, plain_id, receipted_ids
 
 GEORGIAN = "გამარჯობა"
 
@@ -191,11 +191,27 @@ class TestReceipts:
         [("1A2B", "6699"), ("6699", "1a2b"), ("0006699", "6699"), ("6699", "00001A2B")],
     )
     def test_an_id_is_known_in_its_other_spellings(self, answered, receipted):
-        assert set(id_forms(answered)) & set(id_forms(receipted))
+        assert plain_id(answered) in answered_ids(receipted)
+        assert plain_id(receipted) in receipted_ids(answered)
 
     def test_an_id_that_is_no_number_has_its_own_spelling_alone(self):
-        assert id_forms("7f-9c-Z") == ("7f-9c-z",)
-        assert id_forms("0") == ("0",)
+        assert answered_ids("7f-9c-Z") == ("7f-9c-z",)
+        assert answered_ids("0") == ("0",)
+
+    @pytest.mark.parametrize(
+        ("written", "receipted", "answered"),
+        [
+            ("same", "0016", ("16",)),
+            ("decimal", "16", ("10",)),
+            ("hex", "10", ("16",)),
+            ("any", "16", ("16", "10", "22")),
+            ("decimal", "1A", ()),
+        ],
+    )
+    def test_a_carriers_habit_says_which_message_an_id_means(self, written, receipted, answered):
+        assert answered_ids(receipted, written) == answered
+        for one in answered:
+            assert plain_id(receipted) in receipted_ids(one, written)
 
     @given(st.binary(max_size=300))
     def test_any_octets_are_a_receipt_or_none(self, octets):

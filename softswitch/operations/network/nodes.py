@@ -51,13 +51,21 @@ def node_recover(context: Context, node: str) -> Row:
 def end_calls_of_the_dead(context: Context) -> list[Cdr]:
     """End the calls of every other node that is dead; their records."""
     ended: list[Cdr] = []
-    for node, (_, alive_at) in context.billing.nodes().items():
-        silent_ms = context.now_ms() - alive_at
-        if node == context.config.switch.node or silent_ms < _dead_ms(context):
-            continue
-        if not _is_serving(context, node):
-            ended += _end(context, node)
+    for node in dead(context):
+        ended += _end(context, node)
     return ended
+
+
+def dead(context: Context) -> list[str]:
+    """Other nodes that have given no sign of life for so long that they are dead."""
+    own, longest_ms = context.config.switch.node, _dead_ms(context)
+    return [
+        node
+        for node, (_, alive_at) in context.billing.nodes().items()
+        if node != own
+        and context.now_ms() - alive_at >= longest_ms
+        and not _is_serving(context, node)
+    ]
 
 
 def _dead_ms(context: Context) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import cast, get_args
 from urllib.parse import unquote, urlsplit
 
 from msgspec import structs
 from sqlalchemy.exc import IntegrityError
 
+from smpp.receipt import Written
 from softswitch.control.errors import OperationError, check_international
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
@@ -101,6 +103,7 @@ def carrier_row(carrier: Carrier) -> Row:
         "window": carrier.window,
         "rate": carrier.rate,
         "suspended": carrier.suspended,
+        "receipt_ids": carrier.receipt_ids,
     }
 
 
@@ -169,6 +172,13 @@ def _yes(text: str) -> bool:
     return text == "yes"
 
 
+def _written(text: str) -> Written:
+    for known in get_args(Written):
+        if text == known:
+            return cast(Written, known)
+    raise OperationError("not_one_of", field="value", choices=get_args(Written), value=text)
+
+
 _SETTERS: dict[str, Callable[[Carrier, str], Carrier]] = {
     "target": _aimed,
     "prefixes": lambda carrier, text: structs.replace(
@@ -187,4 +197,8 @@ _SETTERS: dict[str, Callable[[Carrier, str], Carrier]] = {
         carrier, rate=_integer("rate", text, 0, MAX_RATE)
     ),
     "suspended": lambda carrier, text: structs.replace(carrier, suspended=_yes(text)),
+    "receipt_ids": lambda carrier, text: structs.replace(carrier, receipt_ids=_written(text)),
+    "system_type": lambda carrier, text: structs.replace(
+        carrier, system_type=_fitting("system type", text, 12)
+    ),
 }

@@ -6,7 +6,7 @@ import re
 import secrets
 
 from billing.facts.cdr import show_stamp
-from billing.facts.hold import HoldCredit
+from billing.facts.hold import HoldCredit, ReleaseCredit
 from billing.facts.money import format_amount
 from billing.facts.wallet import MONEY, SMS
 from softswitch.control.errors import OperationError
@@ -16,6 +16,7 @@ from softswitch.operations.context import Context
 from softswitch.operations.times import read_time
 from softswitch.subscribers.refusal import Refusal
 from softswitch.texting import carrier_store, store
+from softswitch.texting.charging import hold_of
 from softswitch.texting.message import State, StoredText, Text
 from softswitch.texting.sending import Payer, Quote, TextPrices
 
@@ -124,6 +125,12 @@ def sms_cancel(context: Context, text_id: int) -> Row:
     assert moved is not None
     if moved.state is not State.CANCELLED:
         raise OperationError("sms_gone", text=text_id, state=moved.state.value)
+    facts = moved.text
+    if facts.price_micros and facts.account_id is not None and facts.batch_id is None:
+        # A crash before this is mended by the switch, which compares holds with their texts.
+        context.do(
+            ReleaseCredit(account_id=facts.account_id, at=context.now_ms(), hold_id=hold_of(moved))
+        )
     context.changes.texts = True
     return text_row(moved)
 
@@ -189,8 +196,11 @@ def _stored(context: Context, text: Text) -> StoredText:
                 currency=None if text.currency == "SMS" else text.currency,
             )
         )
+    most = context.config.sms.max_kept
     with context.billing.engine.begin() as connection:
-        (stored,) = store.add(connection, [text])
+        stored = store.keep(connection, text, most)
+    if stored is None:
+        raise OperationError("text_line_full", most=most)
     context.changes.texts = True
     return stored
 

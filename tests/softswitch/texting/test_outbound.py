@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import structlog
+from msgspec.structs import replace
+from sqlalchemy import select
 
 from billing.facts.authorization import AddAccount, TopUp
-from billing.stores import hold_store
 from billing.stores.group_commit import GroupCommit
 from billing.stores.store import Store
 from smpp import gsm, receipt, segments
@@ -21,8 +22,8 @@ from smpp.bodies import Address, MessageId, ShortMessage
 from smpp.codes import Command, EsmClass, MessageState, Status
 from smpp.endpoint import Connection, listen
 from smpp.receipt import Receipt
-from smpp.session import BindRequested, Closed, Event, Requested
-from softswitch.texting import parts, store
+from smpp.session import BindRequested, Closed, Event, Requested, SessionError
+from softswitch.texting import parts, settlement, store
 from softswitch.texting.carrier import Carrier, routes
 from softswitch.texting.charging import TextCharging, hold_of
 from softswitch.texting.link import Link, is_receipt
@@ -43,6 +44,7 @@ class Centre:
         self.answer: Callable[[ShortMessage], Status | None] = lambda message: Status.OK
         """Status of a submit_sm; None: no answer at all."""
         self.connections: list[Connection] = []
+        self.delay_seconds = 0.0
         self.port = 0
         self._numbers = itertools.count(0x1A)
         self._server: asyncio.Server | None = None
@@ -94,7 +96,9 @@ class Centre:
                     return
                 self.got.append(body)
                 self.ids.append(f"{next(self._numbers):X}")
-                connection.respond(sequence, MessageId(self.ids[-1]))
+                asyncio.get_running_loop().call_later(
+                    self.delay_seconds, connection.respond, sequence, MessageId(self.ids[-1])
+                )
             case Closed() if connection in self.connections:
                 self.connections.remove(connection)
             case _:
@@ -117,6 +121,7 @@ class Office:
         self.charging = TextCharging(self.money, "accepted", log, wall_ms=self.now)
         self.states: list[tuple[str, State]] = []
         self.outbound = Outbound(
+            "here",
             self.writer,
             self.charging,
             loop,
@@ -386,22 +391,166 @@ def test_hundreds_of_texts_go_in_order_within_the_window(tmp_path: Path, window:
     run(talk())
 
 
+@pytest.mark.parametrize("window", [1, 2])
+def test_a_text_of_more_segments_than_the_window_arrives_whole(tmp_path: Path, window: int):
+    async def talk() -> None:
+        centre = Centre()
+        async with office(tmp_path, centre, window=window) as desk:
+            first, second = await desk.send("a", "x" * 700), await desk.send("b", "y" * 700)
+            await desk.until(lambda: desk.state(second) is State.SENT)
+            assert desk.state(first) is State.SENT
+            assert sorted(centre.texts()) == ["x" * 700, "y" * 700]
+            await desk.until(lambda: desk.sums() == (10 * LARI - 10 * PRICE, 0))
+
+    run(talk())
+
+
+def test_segments_that_are_throttled_after_others_went_out_follow_by_the_same_carrier(
+    tmp_path: Path,
+):
+    async def talk() -> None:
+        first, second = Centre(), Centre()
+        answers = iter([Status.OK, Status.THROTTLED, Status.OK, Status.THROTTLED])
+        first.answer = lambda message: next(answers, Status.OK)
+        async with office(tmp_path, first, second) as desk:
+            await desk.until(lambda: bool(first.connections and second.connections))
+            text = await desk.send("a", "x" * 400)
+            await desk.until(lambda: desk.state(text) is State.SENT)
+            assert (first.texts(), second.got) == (["x" * 400], [])
+            await desk.until(lambda: desk.sums() == (10 * LARI - 3 * PRICE, 0))
+
+    run(talk())
+
+
+def test_a_carrier_that_is_away_holds_up_no_other(tmp_path: Path):
+    async def talk() -> None:
+        there = Centre()
+        async with office(tmp_path, there) as desk:
+            carriers = [
+                Carrier(id=number, name=name, host="127.0.0.1", port=port, system_id="us",
+                        password="secret", prefixes=(prefix,))
+                for number, name, port, prefix in (
+                    (7, "away", 9, "995577"), (8, "there", there.port, "995599"))
+            ]  # fmt: skip
+            now = desk.now()
+            stuck = [
+                Text(origin=f"stuck {n}", kind="out", recipient="+995577000001", body=b"x",
+                     segments=1, created_at=now, due_at=now, expires_at=now + 3_600_000)
+                for n in range(3_000)
+            ]  # fmt: skip
+            await desk.writer.submit(lambda connection: store.add(connection, stuck))
+            desk.outbound.use(carriers)
+            text = await desk.send("a")
+            await desk.until(lambda: desk.state(text) is State.SENT)
+            assert len(desk.outbound._held) <= 1_001
+            # When the carrier returns, all of them go, also those that memory had no room for.
+            desk.outbound.use([replace(carriers[0], port=there.port, window=500), carriers[1]])
+            await desk.until(lambda: len(there.got) == 3_001, 50.0)
+            order = [m.destination.digits for m in there.got]
+            assert order == ["995599000001"] + ["995577000001"] * 3_000
+
+    run(talk())
+
+
+def test_a_text_waits_if_the_connection_ends_before_it_is_sent(tmp_path: Path):
+    async def talk() -> None:
+        centre = Centre()
+        async with office(tmp_path, centre) as desk:
+            await desk.until(lambda: bool(centre.connections))
+            (link,) = desk.outbound.links
+            bound = dict(link._bound)
+            link._bound.clear()
+            with pytest.raises(SessionError):
+                link.submit(ShortMessage(Address(), Address()), None)
+            text = await desk.send("a")
+            await asyncio.sleep(0.2)
+            assert desk.state(text) is State.WAITING
+            link._bound.update(bound)
+            desk.outbound.ready()
+            await desk.until(lambda: desk.state(text) is State.SENT)
+
+    run(talk())
+
+
+def test_what_is_out_is_answered_before_the_switch_stops(tmp_path: Path):
+    async def talk() -> None:
+        centre = Centre()
+        centre.delay_seconds = 0.5
+        async with office(tmp_path, centre) as desk:
+            text = await desk.send("a")
+            await desk.until(lambda: desk.state(text) is State.SENDING)
+            await desk.outbound.stop()
+            await desk.until(lambda: desk.state(text) is State.SENT)
+
+    run(talk())
+
+
+def test_receipts_of_rising_numbers_find_their_own_messages(tmp_path: Path):
+    async def talk() -> None:
+        desk = Office(tmp_path, asyncio.get_running_loop())
+        texts = [await desk.send(str(number)) for number in range(30)]
+        with desk.books.engine.begin() as connection:
+            store.claim(connection, [text.id for text in texts], "here", desk.now())
+            for number, text in enumerate(texts, 1):
+                parts.accepted(connection, text.id, 1, 1, "c1", str(number), desk.now())
+            for number in (16, 10):
+                parts.receipted(
+                    connection, "c1", Receipt(str(number), MessageState.DELIVERED), desk.now()
+                )
+        delivered = [n for n, text in enumerate(texts, 1) if desk.state(text) is State.DELIVERED]
+        assert delivered == [10, 16]
+        await desk.close()
+
+    run(talk())
+
+
+def test_texts_whose_receipts_never_come_are_unknown_and_forgotten_in_the_end(tmp_path: Path):
+    async def talk() -> None:
+        desk = Office(tmp_path, asyncio.get_running_loop())
+        texts = [await desk.send(str(number)) for number in range(25)]
+        now = desk.now()
+        with desk.books.engine.begin() as connection:
+            store.claim(connection, [text.id for text in texts], "here", now)
+            for number, text in enumerate(texts, 1):
+                parts.accepted(connection, text.id, 1, 1, "c1", f"id-{number}", now)
+            assert parts.give_up(connection, now + parts.RECEIPTS_AWAITED_MS, 100) == []
+            after = now + parts.RECEIPTS_AWAITED_MS + 1
+            given_up = parts.give_up(connection, after, 10) + parts.give_up(connection, after, 100)
+            assert len(given_up) == 25
+            assert {text.state for text in given_up} == {State.UNKNOWN}
+            # Each round forgets others, although the texts themselves stay.
+            assert [parts.forget(connection, after + 1, 10) for _ in range(4)] == [10, 10, 5, 0]
+            assert connection.execute(select(parts.ids_table)).first() is None
+        await desk.close()
+
+    run(talk())
+
+
 def test_what_a_crash_left_undone_is_done_at_the_start(tmp_path: Path):
     async def talk() -> None:
         desk = Office(tmp_path, asyncio.get_running_loop())
-        caught = await desk.send("caught")
-        failed = await desk.send("failed")
+        caught, others = await desk.send("caught"), await desk.send("of another node")
+        failed, waiting = await desk.send("failed"), await desk.send("waiting")
         await desk.charging.hold("text:never stored", desk.who, "money", PRICE)
         with desk.books.engine.begin() as connection:
-            store.claim(connection, [caught.id], desk.now())
+            store.claim(connection, [caught.id], "here", desk.now())
+            store.claim(connection, [others.id], "there", desk.now())
             store.move(connection, failed.id, State.FAILED, desk.now())
         assert [text.id for text in await desk.outbound.recover()] == [caught.id]
 
-        with desk.books.reading() as connection:
-            texts = {hold_of(text): text for text in store.page(connection)}
-            holds = [(one, texts.get(one.id)) for one in hold_store.open_holds(connection, "text:")]
-        desk.charging.reconcile(holds)
-        await desk.until(lambda: desk.sums() == (10 * LARI - PRICE, 0))
+        def unsettled(before: int) -> list[tuple[str, State | None]]:
+            with desk.books.reading() as connection:
+                held = settlement.unsettled(connection, before, 10)
+            desk.charging.reconcile(held)
+            return [(one.id, None if text is None else text.state) for one, text in held]
+
+        await desk.until(lambda: desk.sums()[0] == 10 * LARI - PRICE)
+        assert unsettled(0) == [("text:failed", State.FAILED)]
+        # Of the text that isn't stored, another process may be about to store it.
+        await desk.until(lambda: desk.sums() == (10 * LARI - PRICE, 3 * PRICE))
+        assert unsettled(desk.now() + 1) == [("text:never stored", None)]
+        await desk.until(lambda: desk.sums() == (10 * LARI - PRICE, 2 * PRICE))
+        assert [desk.state(text) for text in (others, waiting)] == [State.SENDING, State.WAITING]
         assert hold_of(caught) == "text:caught"
         await desk.close()
 

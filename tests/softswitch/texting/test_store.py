@@ -80,10 +80,45 @@ def test_what_waits_for_a_line_comes_in_order(engine: Engine):
     with engine.begin() as connection:
         found = store.add(connection, [text(str(n), to_line=2 + n % 2) for n in range(6)])
         store.move(connection, found[2].id, State.DELIVERED, NOW + 5)
-        waiting = store.waiting_for_line(connection, 2, 10)
+        (later,) = store.add(connection, [text("later", to_line=4, due_at=NOW + 60_000)])
+        waiting = store.waiting_for_line(connection, 2, NOW, 10)
         assert [one.text.origin for one in waiting] == ["0", "4"]
         assert store.count_waiting_for_line(connection, 2) == 2
-        assert store.lines_waited_for(connection) == {2, 3}
+        assert store.lines_waited_for(connection, NOW) == ({2, 3}, NOW + 60_000)
+        assert store.waiting_for_line(connection, 4, NOW, 10) == []
+        assert store.waiting_for_line(connection, 4, NOW + 60_000, 10) == [later]
+
+
+def test_so_many_texts_are_kept_for_a_line_and_no_more(engine: Engine):
+    with engine.begin() as connection:
+        first = store.keep(connection, text("a"), 2)
+        assert first is not None
+        assert store.keep(connection, text("b"), 2) is not None
+        assert store.keep(connection, text("c"), 2) is None
+        assert store.keep(connection, text("a"), 2) == first
+        assert store.keep(connection, text("c", to_line=3), 2) is not None
+
+
+def test_one_of_two_nodes_takes_a_text_and_none_takes_one_that_expired(engine: Engine):
+    with engine.begin() as connection:
+        first, second = store.add(connection, [text("a"), text("b", expires_at=NOW + 5)])
+        assert store.claim(connection, [first.id, second.id], "one", NOW + 5) == {first.id}
+        assert store.claim(connection, [first.id], "two", NOW) == set()
+        assert [one.id for one in store.expire(connection, NOW + 5, 10)] == [second.id]
+        assert store.interrupted(connection, "two", NOW) == []
+        assert [one.id for one in store.interrupted(connection, "one", NOW)] == [first.id]
+
+
+def test_the_queue_is_read_on_behind_a_text(engine: Engine):
+    with engine.begin() as connection:
+        facts = {"kind": "out", "to_line": None}
+        due = [3, 1, 2, 2, 5]
+        store.add(connection, [text(str(n), due_at=NOW + at, **facts) for n, at in enumerate(due)])
+        first = store.due_out(connection, NOW + 4, 2)
+        assert [one.text.origin for one in first] == ["1", "2"]
+        behind = store.Cursor(first[-1].text.due_at, first[-1].id)
+        found = store.due_out(connection, NOW + 4, 10, behind)
+        assert [one.text.origin for one in found] == ["3", "0"]
 
 
 def test_what_is_due_goes_out_and_is_receipted_once(engine: Engine):
@@ -106,7 +141,7 @@ def test_what_is_due_goes_out_and_is_receipted_once(engine: Engine):
             State.FAILED, NOW + 2, "err\ufffd:034",
         )  # fmt: skip
         assert failed.carrier == "alpha"
-        assert [one.id for one in store.expired(connection, NOW + 1000, 10)] == [later.id]
+        assert [one.id for one in store.expire(connection, NOW + 1000, 10)] == [later.id]
         assert store.move(connection, 10**6, State.SENT, NOW) is None
 
 

@@ -33,7 +33,7 @@ _ENCODED |= {character: bytes((ESCAPE, code)) for code, character in _EXTENSION.
 
 def fits(text: str) -> bool:
     """True if every character of a text is in the GSM alphabet or its extension table."""
-    return all(character in _ENCODED for character in text)
+    return _ENCODED.keys() >= set(text)
 
 
 def encode(text: str) -> bytes:

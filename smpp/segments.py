@@ -56,6 +56,8 @@ def coding_of(text: str) -> DataCoding:
 
 def count(text: str) -> int:
     """The number of segments of a text; 1 for an empty text. Raises ValueError if too long."""
+    if gsm.fits(text) and len(gsm.encode(text)) <= _SINGLE[DataCoding.DEFAULT]:
+        return 1
     return len(split(text, 0).octets)
 
 

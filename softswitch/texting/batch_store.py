@@ -30,7 +30,6 @@ from sqlalchemy import (
     String,
     Table,
     and_,
-    bindparam,
     delete,
     func,
     insert,
@@ -49,6 +48,8 @@ from softswitch.texting.charging import ChargeWhen
 from softswitch.texting.message import State, StoredText
 from softswitch.texting.store import NEVER, texts_table
 
+IDS_AT_ONCE = 2_000
+"""Texts in one statement."""
 PREPARED_MS = 600_000
 """A batch that is still PREPARING after this long was interrupted by a crash."""
 
@@ -297,15 +298,16 @@ def _change_some(
 
 
 def _set_due(connection: Connection, times: Sequence[tuple[int, int]], kept_ms: int) -> None:
-    if not times:
-        return
     c = texts_table.c
-    connection.execute(
-        update(texts_table)
-        .where(c.id == bindparam("key"), c.state == State.WAITING.value)
-        .values(due_at=bindparam("new_due"), expires_at=bindparam("new_end")),
-        [{"key": key, "new_due": due, "new_end": due + kept_ms} for key, due in times],
-    )
+    together: dict[int, list[int]] = {}
+    for text_id, due in times:
+        together.setdefault(due, []).append(text_id)
+    for due, ids in together.items():
+        for start in range(0, len(ids), IDS_AT_ONCE):
+            mine = c.id.in_(ids[start : start + IDS_AT_ONCE]) & (c.state == State.WAITING.value)
+            connection.execute(
+                update(texts_table).where(mine).values(due_at=due, expires_at=due + kept_ms)
+            )
 
 
 def _batch(row: Row[tuple[object, ...]]) -> Batch:

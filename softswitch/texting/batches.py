@@ -27,7 +27,7 @@ from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
 
 DAY_MS = 86_400_000
-ALIGNED_AT_ONCE = 1_000
+ALIGNED_AT_ONCE = 2_000
 LOOK_SECONDS = 1.0
 """How soon after a text moved its batch is looked at."""
 PATIENCE = 5

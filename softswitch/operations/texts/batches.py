@@ -30,7 +30,7 @@ from softswitch.texting.store import NEVER
 
 DAY_MS = 86_400_000
 UNIT = "SMS"
-STORED_AT_ONCE = 1_000
+STORED_AT_ONCE = 2_000
 """Texts in one transaction: bounds how long calls wait for the database."""
 _KEY = re.compile(r"[\x21-\x7e]{1,100}")
 

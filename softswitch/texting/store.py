@@ -94,7 +94,8 @@ def add(connection: Connection, texts: Sequence[Text]) -> list[StoredText]:
 
 def add_new(connection: Connection, texts: Sequence[Text]) -> None:
     """Store texts whose origins nothing has. Raises IntegrityError if one is known."""
-    connection.execute(_INSERT, [_values(text) for text in texts])
+    if texts:
+        connection.execute(_INSERT, [_values(text) for text in texts])
 
 
 def read(rows: Iterable[Row[tuple[object, ...]]]) -> list[StoredText]:

@@ -1,4 +1,4 @@
-"""Batches of texts as a business sends them: rights, preview, hold, pause, cancel (B1-B3, B9-B12)."""
+"""Batches of texts as a business sends them: rights, preview, hold, pause, cancel."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections import Counter
 
 import pytest
+from bulk import ANA, SHOP, prepare, send, sms, texts_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from operating import refused
 
-from billing.stores import hold_store
 from softswitch.control.actor import Actor
 from softswitch.control.errors import OperationError
 from softswitch.operations.accounts import accounts
@@ -20,58 +20,24 @@ from softswitch.operations.texts import (
     batch_reports,
     batches,
     businesses,
-    carriers,
     contact_table,
-    contacts,
     stops,
     templates,
 )
 from softswitch.texting import batch_store, store
-from softswitch.texting.message import State, StoredText, Text
+from softswitch.texting.message import State, Text
 from softswitch.texting.store import NEVER
-
-ANA, SHOP = "Ana", "AnasShop"
 
 
 @pytest.fixture
 def office(context: Context) -> Context:
-    """Ana, who may send and has 100 messages and two contacts, Nino and Gio."""
-    accounts.account_add(context, ANA)
-    accounts.account_topup(context, ANA, "10000", "p1")
-    wallets.wallet_offer(context, "sms", 100, "5")
-    wallets.wallet_buy(context, ANA, "sms", 100, "b1")
-    carriers.sms_carrier_add(context, "centre", "smpp://us:secret@192.0.2.1", ["995", "1", "7"])
-    businesses.sms_grant(context, ANA, True)
-    businesses.sms_sender_add(context, ANA, SHOP)
-    businesses.sms_sender_approve(context, ANA, SHOP)
-    stops.sms_contract_accept(context, ANA)
-    contacts.sms_group_add(context, ANA, "friends")
-    contacts.sms_contact_add(context, ANA, "+995599000001", "Nino", {"sum": "5"}, ["friends"])
-    contacts.sms_contact_add(context, ANA, "+995599000002", "Gio", groups=["friends"])
+    prepare(context)
     return context
-
-
-def send(context: Context, text: str = "Hello {name}", **named: object) -> dict[str, object]:
-    named.setdefault("everyone", True)
-    return batches.sms_batch_add(context, ANA, SHOP, text, **named)  # type: ignore[arg-type]
 
 
 def configure(context: Context, **values: str) -> None:
     section = context.config.sms.model_copy(update=values)
     context.config = context.config.model_copy(update={"sms": section})
-
-
-def texts_of(context: Context, batch: dict[str, object]) -> list[StoredText]:
-    with context.billing.reading() as connection:
-        return store.page(connection, batch_id=str(batch["id"]), after=0, limit=1000)
-
-
-def sms(context: Context) -> tuple[str, int]:
-    """The SMS wallet's balance, and what is held of it in messages."""
-    balance = wallets.wallet_show(context, ANA)[1]["balance"]
-    with context.billing.reading() as connection:
-        held = sum(hold_store.held_units(connection).values())
-    return str(balance), held // 1_000_000
 
 
 def move(context: Context, text_id: int, *states: State) -> None:
@@ -236,7 +202,7 @@ def test_a_number_that_texts_stop_gets_nothing_more(office: Context) -> None:
     made = send(office)
     came = Text(
         origin="carrier:1", kind="in", account_id=1, sender="+995599000002",
-        recipient="+995322000001", body=" Stop. ".encode(), created_at=office.now_ms(),
+        recipient="+995322000001", body=b" Stop. ", created_at=office.now_ms(),
         due_at=0, expires_at=0,
     )  # fmt: skip
     with office.billing.engine.begin() as connection:

@@ -13,7 +13,8 @@ class Usage(Protocol):
     """A dialog usage (RFC 5057): an INVITE session or an event subscription."""
 
     @property
-    def dialog(self) -> Dialog: ...
+    def dialog(self) -> Dialog:
+        """The dialog of the usage."""
 
 
 U = TypeVar("U", bound=Usage)

@@ -56,9 +56,11 @@ class ListenError(OSError):
 class Datagrams(Protocol):
     """A socket that sends datagrams from one address."""
 
-    def sendto(self, data: bytes, addr: Address, /) -> None: ...
+    def sendto(self, data: bytes, addr: Address, /) -> None:
+        """Send one datagram; a failure is silent, as of a lost packet."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the socket."""
 
 
 @dataclass(slots=True)

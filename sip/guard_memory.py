@@ -109,6 +109,7 @@ class Pair:
         self.banned_until = 0.0
 
     def matters(self, now: float) -> bool:
+        """True while a ban, a proof or a count of failures of the pair is in force."""
         held = max(self.proven_until, self.banned_until)
         return now < max(held, self.failures.since + IDLE_SECONDS)
 

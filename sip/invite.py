@@ -42,11 +42,14 @@ class OutgoingUser(Protocol):
     dialog: Dialog
     credentials: Credentials | None
 
-    def invite_progress(self, response: Response, now: float) -> None: ...
+    def invite_progress(self, response: Response, now: float) -> None:
+        """A provisional response above 100 has arrived."""
 
-    def invite_answered(self, invite: OutgoingInvite, response: Response, now: float) -> None: ...
+    def invite_answered(self, invite: OutgoingInvite, response: Response, now: float) -> None:
+        """The first 2xx has arrived."""
 
-    def invite_refused(self, status: int, response: Response | None, now: float) -> None: ...
+    def invite_refused(self, status: int, response: Response | None, now: float) -> None:
+        """The INVITE has failed; `response` is None after a timeout or a transport error."""
 
 
 class OutgoingInvite:
@@ -252,13 +255,17 @@ class IncomingUser(Protocol):
         """A CANCEL crossed our 2xx to the first INVITE."""
         ...
 
-    def invite_cancelled(self, request: Request, now: float) -> None: ...
+    def invite_cancelled(self, request: Request, now: float) -> None:
+        """The peer has cancelled the INVITE, which is now to be answered with 487."""
 
-    def invite_acknowledged(self, request: Request, now: float) -> None: ...
+    def invite_acknowledged(self, request: Request, now: float) -> None:
+        """The ACK to our 2xx has arrived."""
 
-    def invite_unacknowledged(self, now: float) -> None: ...
+    def invite_unacknowledged(self, now: float) -> None:
+        """No ACK to our 2xx has arrived within 64*T1."""
 
-    def invite_unheard(self, now: float) -> None: ...
+    def invite_unheard(self, now: float) -> None:
+        """No PRACK to our reliable provisional response has arrived within 64*T1."""
 
 
 class IncomingInvite:

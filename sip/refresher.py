@@ -25,19 +25,23 @@ class RefreshedSession(Protocol):
     local_description: bytes
 
     @property
-    def pending(self) -> bool: ...
+    def pending(self) -> bool:
+        """True while an INVITE or UPDATE is under way, so that no refresh may be sent."""
 
-    def reinvite(self, body: bytes, now: float) -> None: ...
+    def reinvite(self, body: bytes, now: float) -> None:
+        """Send a re-INVITE with this SDP, which refreshes the session."""
 
-    def refresh(self, now: float) -> None: ...
+    def refresh(self, now: float) -> None:
+        """Refresh the session: the timer of the refresher has fired."""
 
-    def expired(self, now: float) -> None: ...
+    def expired(self, now: float) -> None:
+        """End the session, which was not refreshed in time."""
 
-    def on_response(
-        self, transaction: ClientTransaction, response: Response, now: float
-    ) -> None: ...
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Take the response to an UPDATE of the refresher."""
 
-    def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None: ...
+    def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
+        """Take the timeout or transport error of an UPDATE of the refresher."""
 
 
 class Refresher:

@@ -48,20 +48,26 @@ class ReliableUser(Protocol):
     """The received INVITE, as the sender of its reliable provisional responses sees it."""
 
     @property
-    def request(self) -> Request: ...
+    def request(self) -> Request:
+        """The INVITE."""
 
     @property
-    def answered(self) -> bool: ...
+    def answered(self) -> bool:
+        """True once a final response was sent."""
 
-    def transmit(self, response: Response, now: float) -> None: ...
+    def transmit(self, response: Response, now: float) -> None:
+        """Send a reliable provisional response, or send it again."""
 
-    def respond(self, response: Response, now: float) -> None: ...
+    def respond(self, response: Response, now: float) -> None:
+        """Send the final response that waited for a PRACK."""
 
     def arm(
         self, seconds: float, now: float, callback: Callable[[T, float], None], argument: T
-    ) -> None: ...
+    ) -> None:
+        """Call back after this many seconds, unless the INVITE is over by then."""
 
-    def unheard(self, now: float) -> None: ...
+    def unheard(self, now: float) -> None:
+        """No PRACK has arrived within 64*T1."""
 
 
 class ReliableSender:

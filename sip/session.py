@@ -53,7 +53,8 @@ class State(Enum):
 class SessionOwner(Protocol):
     """The party that a session's events are for, such as a call."""
 
-    def post(self, event: SessionEvent, /) -> None: ...
+    def post(self, event: SessionEvent, /) -> None:
+        """Take an event of the session."""
 
 
 class Session:

@@ -45,9 +45,8 @@ Key = tuple[str | int | None, ...]
 class ClientUser(Protocol):
     """The sender of a request, which takes its responses or its failure."""
 
-    def on_response(
-        self, transaction: ClientTransaction, response: Response, now: float
-    ) -> None: ...
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """A response has arrived, also each retransmitted 2xx to an INVITE."""
 
     def on_failure(self, transaction: ClientTransaction, status: int, now: float) -> None:
         """No answer came: `status` is 408 after a time-out, 503 after a transport error,
@@ -57,7 +56,8 @@ class ClientUser(Protocol):
 class ServerUser(Protocol):
     """The session that answers an INVITE."""
 
-    def on_cancel(self, request: Request, now: float) -> None: ...
+    def on_cancel(self, request: Request, now: float) -> None:
+        """A CANCEL of the INVITE has arrived and been answered."""
 
     def on_ack(self, request: Request, now: float) -> None:
         """An ACK to its 2xx that names no dialog."""

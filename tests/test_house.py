@@ -1,5 +1,5 @@
-"""Limits of the house that may only be tightened: how long a function and a file may be, how many
-`Any` are written, and which public names have no docstring yet."""
+"""Limits of the house, which may only be tightened: the length of functions and files, the number
+of written `Any`, and the public names without a docstring."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LONGER_FILES: dict[str, int] = {}
 LONGER_FUNCTIONS: dict[str, int] = {}
 """Functions that still break the limit, and how long they may be; none may be added."""
 
-WRITTEN_ANY = 26
+WRITTEN_ANY = 25
 """Each that stays has its reason beside it. This number may only fall."""
 
-WITHOUT_DOCSTRING = {"sip": 36, "rtp": 75, "billing": 0}
+WITHOUT_DOCSTRING = {"sip": 0, "rtp": 0, "billing": 0, "smpp": 0}
 """Public classes, functions and methods without a docstring. These numbers may only fall."""
 OVERRIDES = {"touches", "relieved_account"}
 """Methods of every billing command; `Command` says once what they are."""
@@ -96,6 +96,7 @@ def _without_docstring(tree: ast.Module) -> Iterator[str]:
                 if isinstance(inner, Function)
                 and not inner.name.startswith("_")
                 and inner.name not in OVERRIDES
+                and not any(isinstance(d, ast.Attribute) for d in inner.decorator_list)  # setters
                 and ast.get_docstring(inner) is None
             )
 

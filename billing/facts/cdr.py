@@ -118,6 +118,7 @@ class Cdr:
         """The record of :meth:`to_json`'s octets."""
         return msgspec.json.decode(data, type=cls)
 
+    # Any in this file: rows hold whatever JSON can, which mypy has no name for.
     def to_row(self) -> dict[str, Any]:
         """The record as people and scripts see it: RFC 3339 stamps in UTC with milliseconds, the
         price as a decimal string."""

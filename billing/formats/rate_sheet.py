@@ -132,6 +132,7 @@ class _Sheet:
             self.rates[rate.key] = rate
             self.lines[rate.key] = line
 
+    # Any: the fields of a Rate by name, each of a type of its own.
     def _facts(self, row: dict[str, str]) -> dict[str, Any]:
         initial, increment = _increments(row)
         return {

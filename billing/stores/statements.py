@@ -29,6 +29,7 @@ class _Compiled:
     __slots__ = ("arrange", "text")
 
     def __init__(self, statement: Executable, dialect: Dialect, names: Sequence[str]) -> None:
+        # Any: SQLAlchemy types this method for its own use only.
         compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
         self.text: str = str(compiled)
         self.arrange: Callable[[Row], Parameters] | None = None

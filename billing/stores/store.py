@@ -101,6 +101,7 @@ class Store:
             self.engine: Engine = create_engine(url, **options)
         except ImportError:
             raise StoreError("PostgreSQL needs its driver: pip install psycopg[binary]") from None
+        # Any: the module of whichever driver the URL names.
         self._driver: Any = self.engine.dialect.dbapi
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _set_up_sqlite)

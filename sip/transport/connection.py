@@ -56,11 +56,14 @@ class Pool(Protocol):
 
     loop: asyncio.AbstractEventLoop
 
-    def opened(self, flow: Flow, connection: Connection) -> None: ...
+    def opened(self, flow: Flow, connection: Connection) -> None:
+        """A connection is open, after its handshake."""
 
-    def closed(self, flow: Flow, connection: Connection) -> None: ...
+    def closed(self, flow: Flow, connection: Connection) -> None:
+        """A connection has ended."""
 
-    def arrived(self, message: bytes, flow: Flow, connection: Connection) -> None: ...
+    def arrived(self, message: bytes, flow: Flow, connection: Connection) -> None:
+        """A whole message has arrived."""
 
 
 class Connection(asyncio.Protocol):
@@ -116,6 +119,7 @@ class Connection(asyncio.Protocol):
         self._pool.opened(self.flow, self)
 
     def data_received(self, data: bytes) -> None:
+        """Cut octets of the peer into messages, and pass those on."""
         if self.closing_at is not None:
             return
         assert self.flow is not None
@@ -149,12 +153,14 @@ class Connection(asyncio.Protocol):
             self._put(own)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Report the end of the connection, whichever side ended it."""
         if self.flow is not None:
             self._pool.closed(self.flow, self)
 
     # What the pool asks
 
     def send(self, message: bytes) -> None:
+        """Send one message; a peer that does not read loses its connection."""
         self._put(self._framing.wrap(message))
 
     def probe(self) -> None:
@@ -177,6 +183,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume(self) -> None:
+        """Read again after :meth:`pause`."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -187,6 +194,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
+        """Close at once, without sending what waits."""
         if self._transport is not None:
             self._transport.abort()
 

@@ -39,9 +39,11 @@ their own, and a NAT forgets."""
 class Keeper(Protocol):
     """The endpoint, as its connections see it."""
 
-    def arrived(self, message: bytes, flow: Flow) -> None: ...
+    def arrived(self, message: bytes, flow: Flow) -> None:
+        """A whole message has arrived by this flow."""
 
-    def flow_closed(self, flow: Flow) -> None: ...
+    def flow_closed(self, flow: Flow) -> None:
+        """The connection of this flow has ended."""
 
     def patience(self, flow: Flow) -> float | None:
         """Seconds that a connection may be silent because it is needed; None if it isn't."""

@@ -34,6 +34,7 @@ _SECRET_TEXT = re.compile(
 )
 
 Event = MutableMapping[str, Any]
+"""An event as structlog hands it on. Any: its facts are of all types."""
 
 
 def mask_text(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 from billing.facts.authorization import CloseCall, Settlement, WriteCdr
 from billing.facts.cdr import Cdr, MediaFigures, SideMedia, leg_key
@@ -20,6 +19,7 @@ from softswitch.admission.decisions import Decisions
 from softswitch.admission.numbering import Dialled
 from softswitch.admission.routing import Route, ToLine, ToTrunk
 from softswitch.call.ending import Ending
+from softswitch.trace.log import Log
 
 RETRY_SECONDS = 1.0
 """The pause before a settlement is retried while the database is out of order."""
@@ -229,7 +229,7 @@ class SettlementDesk:
     def __init__(
         self,
         money: GroupCommit,
-        log: Any,
+        log: Log,
         on_settled: Callable[[Cdr], None] = lambda cdr: None,
         tolerance_ms: int = 0,
     ) -> None:

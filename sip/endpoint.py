@@ -69,8 +69,6 @@ class Pressure:
 
     lag_seconds: float = 0.0
     """By how much the loop was late at least, both times that it was measured last."""
-    waited_seconds: float = 0.0
-    """Seconds that the last message waited before it was read."""
     turned_away: int = 0
     """Requests that got a 503 for it."""
 
@@ -248,10 +246,8 @@ class Endpoint:
         while now < end:
             waiting = self.intake.take(now)
             if waiting is None:
-                self.pressure.waited_seconds = 0.0
                 self.connections.resume()
                 return
-            self.pressure.waited_seconds = now - waiting.since
             if waiting.refused:
                 self._refuse(waiting.data, waiting.flow)
             else:

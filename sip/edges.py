@@ -1,8 +1,8 @@
 """Trusted edge proxies: SIP proxies in front of the switch, such as Kamailio.
 
-Behind an edge all phones come from one address. Where a phone really is, the edge tells: it writes
-the source of each request into the phone's Via, below its own (`received`, `rport`: RFC 3261
-section 18.2.1, RFC 3581), and into the Path of a registration, if it is told to.
+Behind an edge all phones come from one address. The edge writes the real source of each request
+into the phone's Via, below its own (`received`, `rport`: RFC 3261 section 18.2.1, RFC 3581), and
+into the Path of a registration, if it is configured to.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def _vias(data: bytes) -> list[bytes]:
 
 
 def _source(via: bytes) -> Address | None:
-    """Where a Via's sender was seen: what its receiver noted last, else what it says itself."""
+    """The address of a Via's sender: as its receiver noted it last, else as the Via itself has
+    it."""
     sent_by = _SENT_BY.match(via)
     if sent_by is None:
         return None

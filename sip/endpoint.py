@@ -1,4 +1,5 @@
-"""A user agent on real sockets: one loop that receives, expires, writes and tells.
+"""A user agent on real sockets: one loop that receives messages, runs timers, reports events and
+writes.
 
 UDP, TCP, TLS and WebSocket, IPv4 and IPv6. The sockets themselves are in :mod:`sip.transport`.
 """
@@ -27,8 +28,8 @@ from sip.user_agent import UserAgent
 TURN_SECONDS = 0.005
 """Reading of messages stops after this, so that timers, calls and other sockets have their turn."""
 READ_AT_ONCE = 500
-"""Datagrams taken out of the kernel before anything else has its turn. Many: what waits here is
-served by precedence and counted, what waits in the kernel is neither."""
+"""Datagrams taken out of the kernel before other work has its turn. Many: messages in our queue are
+served by precedence and counted, messages in the kernel's buffer are neither."""
 LATE_READS_PER_SECOND = 60_000
 """While messages are late anyway, reading takes a tenth of the time at most; the kernel drops what
 its buffer can't hold, at no cost."""
@@ -50,7 +51,7 @@ class Listen:
 
 
 class ListenError(OSError):
-    """A listening socket can't be opened; the text names it and says why."""
+    """A listening socket can't be opened; the text names the socket and the reason."""
 
 
 class Datagrams(Protocol):
@@ -68,9 +69,9 @@ class Pressure:
     """Measures of overload, and the number of requests that were rejected for it."""
 
     lag_seconds: float = 0.0
-    """By how much the loop was late at least, both times that it was measured last."""
+    """The lower of the last two measurements of the loop's lateness."""
     turned_away: int = 0
-    """Requests that got a 503 for it."""
+    """Requests that were answered 503 because of overload."""
 
 
 class Endpoint:
@@ -78,19 +79,18 @@ class Endpoint:
 
     Args:
         on_event: called for each event, at once, before anything else is read.
-        on_fault: called with an exception that a message provoked; the message is lost, nothing
-            else is.
+        on_fault: called with an exception that a message provoked; only that message is lost.
         on_closed: called with the flow of a connection that is gone.
-        patience: how long a connection may be silent because a registration or a dialog needs it,
-            in seconds; None if nothing needs it.
+        patience: the idle timeout, in seconds, of a connection that a registration or a dialog
+            needs; None if it isn't needed.
         guard: protects against floods, scanners and guessers; None: every message is read.
         tls: needed to listen on, and to call by, "tls" and "wss".
         origins: web pages that may open a WebSocket; None: all.
-        emergency: numbers whose calls go first when it is busy.
-        busy_seconds: requests that begin something get 503 when they have waited longer.
+        emergency: numbers whose calls go first under overload.
+        busy_seconds: a new request gets 503 when it has waited longer than this.
         knows_nonce: see :class:`sip.precedence.Glance`.
         edges: trusted proxies, behind which phones have addresses of their own.
-        on_refused: told of each request that gets 503 because it is busy; true for an INVITE.
+        on_refused: called for each request that gets 503 under overload; true for an INVITE.
     """
 
     def __init__(
@@ -193,10 +193,10 @@ class Endpoint:
         for datagrams in self._datagrams.values():
             datagrams.close()
 
-    # What comes
+    # Received messages
 
     def arrived(self, data: bytes, flow: Flow) -> None:
-        """A socket brings a message: read it now, or have it wait for its turn."""
+        """Take a message from a socket: read it now, or queue it."""
         now = self._loop.time()
         if self._edges.trusts(flow.remote[0]):
             flow = self._edges.behind(data, flow)
@@ -229,7 +229,7 @@ class Endpoint:
             self.receive(data, flow)
 
     def _reads(self) -> int:
-        """How many datagrams to take out of a socket before others have their turn."""
+        """The number of datagrams to take out of a socket before other work has its turn."""
         now = self._loop.time()
         elapsed, self._read_at = now - self._read_at, now
         limit = self.intake.begin_turn(now)
@@ -239,7 +239,7 @@ class Endpoint:
         return min(READ_AT_ONCE, limit, affordable)
 
     def _end_turn(self) -> None:
-        """Go on with what waits, now that everything else had a turn."""
+        """Serve queued messages, now that other work has had its turn."""
         now = self._loop.time()
         self._turn_end = None
         end = now + TURN_SECONDS
@@ -257,7 +257,8 @@ class Endpoint:
         self._loop.call_soon(self._end_turn)
 
     def _refuse(self, data: bytes, flow: Flow) -> None:
-        """Turn a request away; only one whose transaction is under way is read all the same."""
+        """Reject a request for overload; one whose transaction is under way is read all the
+        same."""
         first, last = RETRY_AFTER_SECONDS
         retry_after = first + self._agent.stack.pick(last - first + 1)
         refusal = None
@@ -272,7 +273,8 @@ class Endpoint:
             self._send(refusal, flow)
 
     def _measure_lag(self, due: float) -> None:
-        """One stall is no overload: of two measurements the smaller one counts."""
+        """Measure the lateness of the loop. One stall is no overload: the smaller of two
+        measurements counts."""
         now = self._loop.time()
         late = now - due
         self.pressure.lag_seconds = min(late, self._late)
@@ -289,16 +291,17 @@ class Endpoint:
     # The loop
 
     def receive(self, data: bytes, flow: Flow, *, retry_after: int | None = None) -> None:
-        """Read a message; `retry_after` turns away what it asks for, unless that is under way."""
+        """Read a message. With `retry_after`, a request is rejected with 503 unless its transaction
+        is under way."""
         try:
             self._agent.receive(data, flow, self._loop.time(), retry_after=retry_after)
-        except Exception as error:  # one message's fault must not be another's
+        except Exception as error:  # the fault of one message must not affect others
             self._agent.counters.faults += 1
             self._on_fault(error)
         self.drain()
 
     def drain(self) -> None:
-        """Tell the events, write what is to be written, arm the timer; call after a command."""
+        """Report events, write messages, arm the timer; call after a command."""
         agent = self._agent
         while events := agent.events():
             for event in events:
@@ -337,14 +340,16 @@ class Endpoint:
 
     def _send_datagram(self, data: bytes, flow: Flow) -> None:
         datagrams = self._datagrams.get(flow.local)
-        if datagrams is None:  # a registration of a socket that is another's, or gone
+        if (
+            datagrams is None
+        ):  # a registration at a socket of another process, or of a connection that is closed
             self._loop.call_soon(self.failed, flow)
             return
         if self._guard is None or self._guard.may_answer(flow.peer[0], data, self._loop.time()):
             datagrams.sendto(data, flow.remote)
 
     def failed(self, flow: Flow) -> None:
-        """Nothing can be sent by a flow."""
+        """Report that a message could not be sent by a flow."""
         self._agent.transport_failed(flow.connection, self._loop.time())
         self.drain()
 
@@ -356,13 +361,13 @@ class Endpoint:
         return self.intake.congested
 
     def flow_closed(self, flow: Flow) -> None:
-        """A connection is gone: its transactions fail."""
+        """A connection is closed: its transactions fail."""
         if self._on_closed is not None:
             self._on_closed(flow)
         self.failed(flow)
 
     def patience(self, flow: Flow) -> float | None:
-        """Seconds that a silent connection is kept; None if nothing needs it."""
+        """The idle timeout of a connection in seconds; None if it isn't needed."""
         return None if self._patience is None else self._patience(flow)
 
     def unlimited(self, host: str) -> bool:

@@ -1,12 +1,13 @@
-"""Protection against floods, scanners and guessers: token buckets, bans, and limits of answers.
+"""Protection against floods, scanners and password guessers: token buckets, bans, and limits of
+answers.
 
-Before a message is parsed, its source must have a token left; sources that go on all the same are
-blocked for a while, and scanners that say so themselves are never heard. A datagram's source can be
-forged: an address is barred only when what it did needs answers of ours to have arrived there, or
-so that credentials over a nonce that was given to it pass. Guessed passwords count
-for a line *and* a source, so that nobody can lock out a line's owner elsewhere. A source is
-*proven* once a right password came from it: it gets larger buckets and is never blocked as a whole,
-for behind its address may sit an office.
+Before a message is parsed, its source must have a token left; sources that go on sending are
+blocked for a while, and scanners that identify themselves are never read. A datagram's source can
+be forged: an address is banned only after it has shown that it receives our answers, and even then
+messages with credentials over a nonce that was given to it pass. Guessed passwords count for a line
+*and* a source, so that an attacker elsewhere can't lock out a line's owner. A source is *proven*
+once a right password came from it: it gets larger buckets and is never blocked as a whole, because
+an office may be behind its address.
 
 Sources are IPv4 addresses and IPv6 networks of 64 bits, which is what one customer gets. `now` is
 monotonic, in seconds.
@@ -25,29 +26,32 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_SOURCES = 50_000
 MAX_PAIRS = 50_000
-"""Lines with a source each; of these and of sources the oldest are forgotten first."""
+"""The limit of remembered pairs of line and source; of these and of sources the oldest are
+forgotten first."""
 MAX_KEYS = 10_000
 MAX_LOGIN = 64
 GLANCE_BYTES = 4_096
-"""Where User-Agent stands, if a scanner says what it is."""
+"""The octets in which a scanner's User-Agent is looked for."""
 _PLAIN_USER_AGENT = re.compile(rb"\r\nUser-Agent: ([^\r\n]{1,128})")
 _USER_AGENT = re.compile(rb"\r\nuser-agent[ \t]*:[ \t]*([^\r\n]{1,128})", re.IGNORECASE)
 MAX_TRUSTED = 10_000
 PROVEN_FACTOR = 8
-"""An office behind one address has that many times a stranger's tokens."""
+"""The factor of a proven source's buckets, since an office may be behind one address."""
 PROVEN_SECONDS = 7_200.0
 REACHED_SECONDS = 300.0
-"""An answer to a challenge, or a connection, shows for so long that who sends from an address is
-there (return routability)."""
+"""Return routability: how long an answer to a challenge, or a connection, proves that the sender is
+at its address."""
 FLOOD_SECONDS = 10.0
 FLOOD_FACTOR = 10
-"""Who loses in ten seconds what a source may send in that many is no phone that repeats itself."""
+"""A source that loses this many times its rate within ten seconds is no phone with retransmissions,
+and is blocked."""
 SPRAY_FACTOR = 5
-"""So many times the guesses at one line, over all lines of a source."""
+"""The limit of wrong passwords of a source over all lines, as a multiple of the limit for one
+line."""
 MAX_CREDIT_BYTES = 65_536
 CREDIT_PER_SECOND = 64.0
-"""A source that has proven nothing gets no more octets than it sends, but for these: whoever writes
-a victim's address on his datagrams gains nothing by us."""
+"""Octets a second that a source without proof may be sent beyond what it sends: so a forged source
+address gives no amplification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +84,34 @@ class GuardLimits:
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """An address whose messages aren't read, or whose passwords for a line aren't looked at."""
+    """A ban: of an address, whose messages aren't read, or of a line at an address, whose passwords
+    aren't checked."""
 
     source: str
     login: str | None
-    """The line that was guessed at; None: everything from the source."""
+    """The line whose password was guessed; None: the whole source."""
     why: str
     until: float
 
 
 @dataclass(slots=True)
 class GuardCounters:
-    """Since the start."""
+    """Counters since the start."""
 
     over_rate: int = 0
     """Messages of sources without a token."""
     shut_out: int = 0
     """Messages of sources that are blocked or banned."""
     refused_guesses: int = 0
-    """Credentials that weren't looked at."""
+    """Credentials that weren't checked."""
     scanned: int = 0
-    """Messages that said themselves that a scanner sent them."""
+    """Messages of scanners that identified themselves."""
     withheld: int = 0
-    """Answers that would have been more than what was asked with."""
+    """Answers that were dropped because they were larger than what the source had sent."""
 
 
 class Guard:
-    """All of it, in memory: a restart forgives.
+    """The guard, in memory: a restart lifts all bans.
 
     Args:
         answers_challenge: true if an unread message has credentials over a nonce, however old, that
@@ -183,7 +188,7 @@ class Guard:
         return self._answers_challenge is not None and self._answers_challenge(data, host)
 
     def _reopens(self, source: Source, host: str, data: bytes) -> bool:
-        """True if a message shows that its sender is at an address which others may have forged."""
+        """True if a message proves that its sender is at an address that others may have forged."""
         if source.is_surely_shut or not self._answers(host, data):
             return False
         ban = self._bans.get((source.key, None))
@@ -202,14 +207,14 @@ class Guard:
             self._shut(source, "flood", self._limits.block_seconds, now)
 
     def _scans(self, data: bytes) -> bool:
-        """True if a message says that a scanner sent it."""
+        """True if a message identifies itself as a scanner's."""
         found = _PLAIN_USER_AGENT.search(data) or _USER_AGENT.search(data, 0, GLANCE_BYTES)
         return found is not None and self._scanner.search(found[1]) is not None
 
     # Passwords
 
     def prove(self, host: str, login: str, now: float) -> None:
-        """A right password came from there."""
+        """Note a right password."""
         source = self._known(host) or self._meet(source_key(host), now)
         if source.exempt:
             return
@@ -219,7 +224,7 @@ class Guard:
         pair.failures.count = 0
 
     def fail(self, host: str, login: str, now: float) -> None:
-        """A wrong password came from there; whether the line exists makes no difference."""
+        """Note a wrong password; an unknown line makes no difference."""
         source = self._known(host) or self._meet(source_key(host), now)
         if source.exempt:
             return
@@ -233,7 +238,7 @@ class Guard:
             self._note(Ban(source.key, login, "guessed passwords", pair.banned_until))
 
     def may_try(self, host: str, login: str, now: float) -> bool:
-        """True if a password from there for this line is looked at."""
+        """True if a password from this source for this line may be checked."""
         source = self._known(host)
         if source is None or source.exempt:
             return True
@@ -249,7 +254,7 @@ class Guard:
         return True
 
     def line_admits(self, host: str, login: str, now: float) -> bool:
-        """True if an authenticated line may have this request served."""
+        """True if a request of an authenticated line is within its limit."""
         if self.is_exempt(host):
             return True
         limits = self._limits
@@ -258,7 +263,7 @@ class Guard:
             bucket = self._lines[login] = Bucket(limits.line_burst, now)
         return bucket.take(limits.line_requests_per_second, limits.line_burst, now)
 
-    # Who is exempt
+    # Exemptions
 
     def is_exempt(self, host: str) -> bool:
         """True for an address that is never limited."""
@@ -266,12 +271,12 @@ class Guard:
         return source.exempt if source is not None else self._is_exempt(source_key(host))
 
     def set_exempt(self, networks: Iterable[Network]) -> None:
-        """These networks, in the place of those of before, are never limited."""
+        """Replace the networks that are never limited."""
         self._exempt = tuple(networks)
         self._judge_again()
 
     def trust(self, host: str) -> None:
-        """Never limit this address: we call there ourselves."""
+        """Never limit this address: we send calls there ourselves."""
         key = source_key(host)
         if key not in self._trusted and len(self._trusted) < MAX_TRUSTED:
             self._trusted.add(key)
@@ -291,7 +296,7 @@ class Guard:
     # Bans
 
     def bans(self, now: float) -> list[Ban]:
-        """Those that hold, the last to end first."""
+        """The bans in force, the last to end first."""
         held = [ban for ban in self._bans.values() if ban.until > now]
         return sorted(held, key=lambda ban: -ban.until)
 
@@ -338,13 +343,14 @@ class Guard:
         if len(self._news) < MAX_PAIRS:
             self._news.append(ban)
 
-    # What is known
+    # Memory
 
     def _known(self, host: str) -> Source | None:
         return self._sources.get(host if ":" not in host else self._network(host))
 
     def _network(self, host: str) -> str:
-        """The key of an IPv6 address, remembered: to work it out takes longer than all the rest."""
+        """The key of an IPv6 address, cached: computing it takes longer than the rest of the
+        check."""
         key = self._keys.get(host)
         if key is None:
             if len(self._keys) >= MAX_KEYS:
@@ -353,7 +359,7 @@ class Guard:
         return key
 
     def _meet(self, key: str, now: float) -> Source:
-        """A source that wasn't seen lately."""
+        """Add a source that wasn't seen lately."""
         make_room(self._sources, MAX_SOURCES, now)
         source = Source(key, self._is_exempt(key), self._limits.burst, now)
         self._sources[key] = source
@@ -368,7 +374,7 @@ class Guard:
         return pair
 
     def forget(self, now: float) -> None:
-        """Drop what matters no more; call it now and then."""
+        """Drop entries that no longer matter; called now and then."""
         self._sources = {key: s for key, s in self._sources.items() if s.matters(now)}
         self._pairs = {key: pair for key, pair in self._pairs.items() if pair.matters(now)}
         self._bans = {key: ban for key, ban in self._bans.items() if ban.until > now}
@@ -376,5 +382,5 @@ class Guard:
         self._lines = {k: b for k, b in self._lines.items() if now - b.at < refilled}
 
     def __len__(self) -> int:
-        """How many sources are remembered."""
+        """The number of remembered sources."""
         return len(self._sources)

@@ -1,4 +1,4 @@
-"""The guard's memory: what an address, and a line at an address, did lately.
+"""The guard's memory: recent facts about an address, and about a line at an address.
 
 `now` is monotonic, in seconds.
 """
@@ -11,13 +11,13 @@ from typing import TypeVar
 FIRST_CREDIT_BYTES = 4_096
 """Octets that an address may be answered before it has sent any."""
 IDLE_SECONDS = 300.0
-"""What is known of a source that was silent for so long is forgotten."""
+"""The silence after which a source is forgotten."""
 _TRIES = 8
-"""Entries that are looked at for one that may be forgotten."""
+"""The number of entries that are tried to find one that may be forgotten."""
 
 
 class Bucket:
-    """Tokens that come back by time."""
+    """A token bucket."""
 
     __slots__ = ("at", "tokens")
 
@@ -43,19 +43,19 @@ class Failures:
         self.since = 0.0
 
     def add(self, window: float, now: float) -> int:
-        """Count a failure; how many there were within `window` seconds."""
+        """Count a failure; returns the number within `window` seconds."""
         if now - self.since > window:
             self.count, self.since = 0, now
         self.count += 1
         return self.count
 
     def recent(self, window: float, now: float) -> int:
-        """How many failures there were within `window` seconds."""
+        """The number of failures within `window` seconds."""
         return self.count if now - self.since <= window else 0
 
 
 class Source:
-    """What is known of an address."""
+    """The facts about an address."""
 
     __slots__ = (
         "answers",
@@ -78,15 +78,15 @@ class Source:
         self.exempt = exempt
         self.bucket = Bucket(burst, now)
         self.answers = Bucket(burst, now)
-        """For credentials over a nonce that was given to this address, when its bucket is empty:
-        forged messages can't use it up."""
+        """The bucket for credentials over a nonce that was given to this address, for when its main
+        bucket is empty: forged messages can't empty it."""
         self.failures = Failures()
         self.proven_until = 0.0
         self.reached_until = 0.0
-        """Until when it counts that answers of ours arrived there."""
+        """The time until which it counts as proven that our answers arrive there."""
         self.shut_until = 0.0
         self.is_surely_shut = False
-        """True if the messages that it is shut for can't have been forged."""
+        """True if the messages for which it is blocked can't have been forged."""
         self.dropped = 0
         self.window_at = now
         self.credit = float(FIRST_CREDIT_BYTES)
@@ -119,7 +119,8 @@ Known = TypeVar("Known", Source, Pair)
 
 
 def make_room(known: dict[Key, Known], limit: int, now: float) -> None:
-    """Forget the oldest; what is proven or banned gets a second turn, as long as there is other."""
+    """Forget the oldest entry; proven and banned ones are kept for another round, as long as there
+    are others."""
     for _ in range(_TRIES):
         if len(known) < limit:
             return
@@ -136,7 +137,8 @@ def _held(known: Source | Pair) -> float:
 
 
 def source_key(host: str) -> str:
-    """An IPv4 address as it is; of an IPv6 address the 64 bits that one customer has."""
+    """The key of a source: an IPv4 address, or the first 64 bits of an IPv6 address, which are one
+    customer's."""
     if ":" not in host:
         return str(ipaddress.ip_address(host))
     return str(ipaddress.ip_network((host, 64), strict=False))

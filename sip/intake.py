@@ -1,19 +1,19 @@
-"""Messages that wait to be read while the switch is busy.
+"""The queue of messages that wait to be read under overload.
 
-As long as the switch keeps up nothing waits here. When more comes than it can serve, the point is
-to spend the time on what a sender still waits for (RFC 6357 section 4, RFC 5390):
+As long as the switch keeps up, the queue is empty. When more arrives than it can serve, it must
+spend its time on requests whose senders still wait (RFC 6357 section 4, RFC 5390):
 
-* Messages are sorted by :mod:`sip.precedence`, and what was begun goes before what begins.
-* A copy of a message that waits already is dropped unread: a retransmission is the same octets
+* Messages are sorted by :mod:`sip.precedence`: transactions under way come before new ones.
+* A copy of a queued message is dropped unread: a retransmission is the same octets
   (RFC 3261 section 17.1).
 * While messages of a class are late, its newest is served first: it can still be answered before
-  its sender repeats it, which the oldest can't.
-* While it is late, no more registrations that would have to be challenged first are let in than
-  were served lately; the others are shed as they come.
-* What has waited for longer than `patience_seconds` (less than timer A's and E's first interval)
-  is refused. Refusals may take a small part of the time only; what that doesn't allow for is
-  dropped unread, and its retransmissions go behind everything else. So a sender hears soon that
-  there is no hope, or at least costs nobody else's place.
+  its sender retransmits it, which the oldest can't.
+* While the class of registrations is late, no more of those that would have to be challenged
+  first are admitted than were served lately; the others are shed as they arrive.
+* A message that has waited for longer than `patience_seconds` (less than timer A's and E's first
+  interval) is rejected with 503. Rejections may take a small part of the time only; messages beyond
+  that are dropped unread, and their retransmissions are queued behind all others. So a sender
+  learns soon that it must try elsewhere, or at least delays no other message.
 
 Pure: `now` is monotonic, in seconds.
 """
@@ -31,12 +31,13 @@ from sip.transaction import T2
 MAX_WAITING = 20_000
 MAX_WAITING_BYTES = 32 << 20
 FAIR_SHARE = 8
-"""Each so-many-eth message is of the class that has waited longest: none starves, whatever a flood
-pretends."""
+"""One message in this many is from the class that has waited longest, so that a flood of one class
+can't starve another."""
 REFUSALS_PER_SECOND = 7_000.0
 """At some ten microseconds each they take a fourteenth of the time."""
 MAX_REFUSALS_PER_MESSAGE = 2.0
-"""For each message that is looked at. Time that other processes took is none of ours to spend."""
+"""Rejections for each message that is served. Time that other processes took must not count as
+ours."""
 READS_PER_SERVED = 8
 LEAST_READS = 64
 LEAST_QUOTA = 4
@@ -56,7 +57,7 @@ _REFUSABLE = (Precedence.REPEATED, Precedence.OTHER, Precedence.CALL, Precedence
 
 
 class Fate(Enum):
-    """What becomes of a message that has just come."""
+    """The decision about a message that has just arrived."""
 
     WAIT = "wait"
     REFUSE = "refuse"
@@ -65,14 +66,14 @@ class Fate(Enum):
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A message that waits."""
+    """A queued message."""
 
     data: bytes
     flow: Flow
     since: float
     precedence: Precedence
     refused: bool = False
-    """True if it has waited too long to be served and is to be answered 503."""
+    """True if it has waited too long and must be answered 503."""
 
 
 class Intake:
@@ -80,7 +81,7 @@ class Intake:
 
     Args:
         glance: sorts the messages.
-        patience_seconds: how long what isn't under way yet may wait to be served.
+        patience_seconds: how long a new request may wait to be served.
         limit: messages at once.
     """
 
@@ -114,19 +115,19 @@ class Intake:
 
     @property
     def congested(self) -> bool:
-        """True if those who can wait should: half of the places are taken."""
+        """True if reliable connections should stop reading: half of the places are taken."""
         return self._size * 2 > self._limit or self._octets * 2 > MAX_WAITING_BYTES
 
     def begin_turn(self, now: float) -> int | None:
-        """Note that sockets are about to be read again; how many messages to read at most, in
-        proportion to what was served since, while messages are late; None while they aren't."""
+        """Note that sockets are about to be read again. Returns the most messages to read while
+        messages are late, in proportion to those served since; None while they aren't late."""
         served, self._served_before = self._served - self._served_before, self._served
         self._quota = max(LEAST_QUOTA, served)
         self._is_shedding = any(queue and self._is_late(queue, now) for queue in self._queues[:-1])
         return max(LEAST_READS, READS_PER_SERVED * served) if self._is_shedding else None
 
     def fate(self, data: bytes, now: float) -> Fate:
-        """Decide about a message by what costs least to know."""
+        """Decide about a message by its cheapest features."""
         if not (
             self._is_shedding and data.startswith(b"REGISTER ") and b"uthorization" not in data
         ):
@@ -158,7 +159,7 @@ class Intake:
         return mark != 0 and self._marking - mark in (0, 1, -254)
 
     def put(self, data: bytes, flow: Flow, now: float, source: str = "") -> None:
-        """Have a message of the host `source` wait.
+        """Queue a message of the host `source`.
 
         Without room the oldest of the least important messages is dropped.
         """
@@ -178,7 +179,8 @@ class Intake:
         self._octets += len(data)
 
     def take(self, now: float) -> Waiting | None:
-        """The next message to serve or, if it is marked so, to refuse; None if nothing waits."""
+        """The next message to serve or, if it is marked so, to reject; None if the queue is
+        empty."""
         self._credit(now)
         refused = self._overdue(now)
         if refused is not None:
@@ -188,7 +190,7 @@ class Intake:
             return None
         self._served += 1
         if self._served % FAIR_SHARE == 0:
-            # Never of REPEATED: what was dropped once has had its turn.
+            # Never of REPEATED: its messages were dropped once already.
             queue = min(filter(None, self._queues[:-1]), key=_oldest, default=queue)
         newest_first = queue[0].precedence > Precedence.EMERGENCY and self._is_late(queue, now)
         return self._remove(queue.pop() if newest_first else queue.popleft())
@@ -206,10 +208,10 @@ class Intake:
         return None
 
     def _overdue(self, now: float) -> Waiting | None:
-        """What is to be refused next; what can't be is dropped."""
+        """The next message to reject; those beyond the limit of rejections are dropped."""
         dialog = self._queues[Precedence.DIALOG]
         while dialog and now - dialog[0].since > T2 and not dialog[0].flow.reliable:
-            self._drop(dialog, now)  # its sender has repeated it four times
+            self._drop(dialog, now)  # its sender has retransmitted it four times
         for precedence in _REFUSABLE:
             queue = self._queues[precedence]
             while queue and now - queue[0].since > self._patience:
@@ -236,7 +238,7 @@ class Intake:
         self._forget_unread(waiting.data, waiting.precedence, now)
 
     def _forget_unread(self, data: bytes, precedence: Precedence, now: float) -> None:
-        """Drop a message, but know it again when its sender repeats it."""
+        """Drop a message, and mark it so that its retransmission is recognised."""
         self.dropped += 1
         if precedence <= Precedence.EMERGENCY:
             return

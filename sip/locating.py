@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sip.uri import Uri
 
 MAX_TARGETS = 8
-"""More than anybody wants to wait for; what a foreign zone holds is not ours to limit."""
+"""The limit of addresses that are tried for a URI, whatever a foreign zone holds."""
 
 DEFAULT_PORT = {"udp": 5060, "tcp": 5060, "tls": 5061}
 _SERVICES = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls"}
@@ -50,7 +50,7 @@ class Srv:
 
 
 Record = Naptr | Srv | str
-"""An address is its text."""
+"""A record; an address is a text."""
 
 Asking = Generator[Question, Sequence[Record], list["Target"]]
 
@@ -98,7 +98,7 @@ def locate(uri: Uri, reach: Reach, pick: Callable[[int], int]) -> Asking:
 
 
 def _wanted_transport(uri: Uri) -> Collection[str]:
-    """Those that the URI allows; `sips:` is TLS whatever it says besides, but for UDP, which
+    """The transports that a URI allows. `sips:` is TLS whatever transport it has, except UDP, which
     contradicts it (RFC 3261 section 26.2.2)."""
     asked = uri.transport
     if uri.scheme == "sips":

@@ -1,7 +1,7 @@
 """Offer and answer between two legs (RFC 3264), for a B2BUA that relays their sound.
 
-Our description toward one leg is made from what the other leg said: its codecs, its direction,
-its ptime. Addresses, origin and everything else are ours.
+Our description for one leg is made from the other leg's: its codecs, its direction, its ptime.
+Addresses, origin and everything else are ours.
 """
 
 from __future__ import annotations
@@ -64,16 +64,16 @@ NO_SOUND = frozenset({EVENTS, "CN", REDUNDANCY})
 
 
 def share_codec(one: Sequence[Codec], other: Sequence[Codec]) -> bool:
-    """Whether two sides have a codec in common in which they can talk."""
+    """True if two sides have a codec in common in which they can talk."""
     known = {(codec.name, codec.clock_rate) for codec in one if codec.name not in NO_SOUND}
     return any((codec.name, codec.clock_rate) in known for codec in other)
 
 
 class MediaTarget(Struct, frozen=True, gc=False):
-    """Where and what a peer wants to hear."""
+    """The address and the formats at which a peer receives sound."""
 
     address: str
-    """"" when the peer names no single host: then only its own packets show where it is."""
+    """"" when the peer names no single host: then its address is learned from its packets."""
     rtp_port: int
     rtcp_port: int
     rtcp_mux: bool
@@ -162,7 +162,7 @@ def _encoding(value: str) -> tuple[str, int, int] | None:
 
 @lru_cache(maxsize=256)  # a call asks a dozen times what each side said
 def media_target(description: SessionDescription) -> MediaTarget | None:
-    """What the description says of its live audio stream; None if it has none."""
+    """The target in a description's live audio stream; None if it has none."""
     index = audio_of(description)
     if index is None:
         return None
@@ -220,7 +220,7 @@ def direction_of(description: SessionDescription, media: Media) -> str:
 
 
 def _is_nowhere(address: str) -> bool:
-    """0.0.0.0 or :: in any spelling: how RFC 2543 put a stream on hold."""
+    """True for 0.0.0.0 or :: in any spelling, which put a stream on hold in RFC 2543."""
     return not address.strip("0:.")
 
 
@@ -332,7 +332,7 @@ def _crossing(audio: Media, formats: tuple[str, ...], direction: str) -> tuple[A
 
 
 def _split_map(value: str) -> tuple[str, str]:
-    """The payload type of an rtpmap or fmtp, and what is said of it."""
+    """The payload type of an rtpmap or fmtp, and the rest of the value."""
     payload_type, _, rest = value.replace("\t", " ").partition(" ")
     return payload_type, rest.strip(" ")
 
@@ -351,7 +351,7 @@ _IN_LOWER_CASE = frozenset({"TELEPHONE-EVENT", "OPUS"})
 
 
 def format_attributes(codec: Codec) -> tuple[Attribute, ...]:
-    """The lines that say what a payload type is."""
+    """The attributes that describe a payload type."""
     name = codec.name.lower() if codec.name in _IN_LOWER_CASE else codec.name
     channels = f"/{codec.channels}" if codec.channels > 1 else ""
     rtpmap = ("rtpmap", f"{codec.payload_type} {name}/{codec.clock_rate}{channels}")
@@ -365,7 +365,7 @@ def _refused(stream: Media) -> Media:
 
 
 def met(offer: SessionDescription, theirs: SessionDescription) -> SessionDescription:
-    """The answer to an offer, of one who made an offer as well: the formats that have the same
+    """The answer to an offer by a party that made an offer as well: the formats that have the same
     number and meaning in both.
 
     Raises:
@@ -453,7 +453,7 @@ def _meaning(codec: Codec) -> tuple[int, str, int, int]:
 def check_answer(
     offer: SessionDescription, answer: SessionDescription, added: Sequence[Codec] = ()
 ) -> None:
-    """Hold an answer against its offer (RFC 3264 section 6).
+    """Check an answer against its offer (RFC 3264 section 6).
 
     Args:
         added: codecs that were offered besides; see :func:`relayed`.

@@ -1,8 +1,9 @@
-"""What the switch says in SDP where it talks itself, instead of standing between two (RFC 3264).
+"""Offers and answers of the switch itself, where it is a party of the session instead of relaying
+(RFC 3264).
 
 An answer has one codec, chosen among those that the peer offered, and telephone events beside it,
-by the same clock if the peer has them so: what is sent is then what was said, whatever else the
-peer can do.
+with the same clock rate if the peer has them so. So the peer sends what the answer says, whatever
+else it can do.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ def answer(
     protection: Protection = PLAIN,
     events: bool = True,
 ) -> tuple[SessionDescription, Codec]:
-    """Answer an offer, and say with which codec.
+    """Answer an offer; returns the answer and its codec.
 
     Args:
-        known: what we speak; the peer's order and numbers decide.
-        direction: where somebody else stands behind us; else the offer's is mirrored.
-        protection: what it says of SRTP.
-        events: whether it takes telephone events.
+        known: the codecs that we speak; the peer's order and numbers decide.
+        direction: where another party is behind us; else the offer's is mirrored.
+        protection: the SRTP part of the answer.
+        events: True to accept telephone events.
 
     Raises:
-        SipError: 488, we speak nothing of what is offered.
+        SipError: 488, no offered codec is known.
     """
     index = audio_of(offer)
     if index is None:
@@ -64,8 +65,8 @@ def answer(
 
 
 def event_of(offered: Sequence[Codec], clock_rate: int) -> Codec | None:
-    """Telephone events by the clock of the sound beside them (RFC 4733 section 2.4.1). Some phones
-    have those of 8 kHz alone, beside whatever."""
+    """Telephone events with the clock rate of the codec beside them (RFC 4733 section 2.4.1). Some
+    phones offer events of 8 kHz alone, whatever the codec."""
     events = [codec for codec in offered if codec.name == EVENTS]
     for clock in (clock_rate, 8000):
         for codec in events:
@@ -83,7 +84,7 @@ def offer(
     port: int,
     protection: Protection = PLAIN,
 ) -> SessionDescription:
-    """Offer all that we speak, events besides, to a peer that made no offer."""
+    """Offer all known codecs and telephone events, to a peer that made no offer."""
     audio = _audio(port, known, "sendrecv", protection)
     return _description([audio], origin_id, version, address)
 

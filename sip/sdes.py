@@ -67,7 +67,7 @@ class Crypto(Struct, frozen=True, gc=False):
 
 
 class Protection(Struct, frozen=True, gc=False):
-    """What a description of ours says of SRTP."""
+    """The SRTP part of a description of ours."""
 
     protocol: str = PLAIN_RTP
     attributes: tuple[Attribute, ...] = ()

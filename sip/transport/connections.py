@@ -81,9 +81,9 @@ class Connections:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeping: asyncio.TimerHandle | None = None
         self.refused = 0
-        """Connections that were one too many."""
+        """Connections that were refused because a limit was reached."""
         self.mistaken = 0
-        """Connections of ours whose peer showed another's certificate."""
+        """Connections of ours whose peer showed the certificate of another host."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -93,12 +93,12 @@ class Connections:
     def accept(
         self, accepted: socket.socket, transport: str, context: ssl.SSLContext | None
     ) -> None:
-        """Serve a connection that has just come, unless its peer has too many: whatever costs us
-        something, a handshake above all, comes after that."""
+        """Serve a new connection, unless its peer has too many: every cost of ours, a handshake
+        above all, comes after that check."""
         try:
             host, _ = address_of(accepted.getpeername())
         except OSError:
-            accepted.close()  # gone while it came
+            accepted.close()  # closed by the peer meanwhile
             return
         if self.admit(host):
             self._spawn(self._serve(accepted, host, transport, context))
@@ -128,7 +128,7 @@ class Connections:
                 ssl_shutdown_timeout=SHUTDOWN_SECONDS if secure else None,
             )
         except OSError:
-            self._count(host, -1)  # no handshake came of it
+            self._count(host, -1)  # the handshake failed
         else:
             if connection.flow is None:
                 self._count(host, -1)
@@ -149,7 +149,8 @@ class Connections:
     # What connections tell
 
     def opened(self, flow: Flow, connection: Connection) -> None:
-        """Use it; one of ours over TLS only if the peer is who we mean (RFC 5922 section 7.4)."""
+        """Register an open connection; one of ours over TLS only if the peer's certificate is the
+        right one (RFC 5922 section 7.4)."""
         if flow.secure and flow.name is not None and not shows(connection.names, flow.name):
             self.mistaken += 1
             connection.abort()
@@ -174,7 +175,7 @@ class Connections:
             self._paused.append(connection)
 
     def resume(self) -> None:
-        """Read again what was too much."""
+        """Read again after a pause for overload."""
         paused, self._paused = self._paused, []
         for connection in paused:
             connection.resume()
@@ -182,7 +183,7 @@ class Connections:
     # Sending
 
     def send(self, message: bytes, flow: Flow) -> None:
-        """Write, opening the connection if that is ours to do."""
+        """Write a message; the connection is opened first if that is our part."""
         connection = self._open.get(flow)
         if connection is not None:
             connection.send(message)
@@ -210,12 +211,12 @@ class Connections:
             connection.send(message)
 
     async def _dial(self, flow: Flow) -> Connection | None:
-        """A connection that :meth:`opened` found good."""
+        """A new connection, once :meth:`opened` has accepted it."""
         context = None
         if flow.transport == "tls" and self._tls is not None:
             context = self._tls.client_context
         if flow.transport not in ("tcp", "tls") or (context is None) != (flow.transport == "tcp"):
-            return None  # nobody calls a WebSocket client
+            return None  # a WebSocket client can't be called
         _, made = await self.loop.create_connection(
             lambda: Connection(self, flow.transport, self._framing(flow.transport), flow=flow),
             *flow.remote,
@@ -242,21 +243,21 @@ class Connections:
         self._held_off[flow] = self.loop.time() + HOLD_OFF_SECONDS
 
     def identities(self, flow: Flow) -> frozenset[str]:
-        """The names in the certificate by which a peer has proven itself; mostly none."""
+        """The names in the certificate of a peer; empty without one."""
         connection = self._open.get(flow.connection)
         return frozenset() if connection is None else connection.names
 
     # Ending
 
     def release(self, flow: Flow) -> None:
-        """Close a peer's connection that nothing needs any more (a phone came by another)."""
+        """Close a peer's connection that is no longer needed (the phone has opened another)."""
         flow = flow.connection
         connection = self._open.get(flow)
         if connection is not None and flow.name is None and self._keeper.patience(flow) is None:
             connection.close()
 
     def _sweep(self) -> None:
-        """Close what has been silent for too long; probe what may be."""
+        """Close connections that were silent for too long; probe those that may be silent."""
         now = self.loop.time()
         for flow, connection in list(self._open.items()):
             if connection.closing_at is not None:

@@ -17,7 +17,7 @@ VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 class TlsError(Exception):
-    """TLS can't be had. The message is one line that names the file."""
+    """TLS can't be set up. The message is one line that names the file."""
 
 
 class Tls:
@@ -37,19 +37,19 @@ class Tls:
 
     @property
     def client_context(self) -> ssl.SSLContext:
-        """For the next connection that we open."""
+        """The context of the next connection that we open."""
         return self._client
 
     def refresh(self, *, force: bool = False) -> bool:
-        """Read the files again if one of them changed; whether they were.
+        """Read the files again if one of them changed; True if they were read.
 
         Raises:
-            TlsError: the new ones are no good; the old ones stay in use.
+            TlsError: the new ones can't be used; the old ones stay in use.
         """
         stamps = _stamps(self._settings.files)
         if stamps == self._stamps and not force:
             return False
-        self._stamps = stamps  # complain once of files that are no good
+        self._stamps = stamps  # before reading, so that files that can't be used are reported once
         self._load()
         return True
 
@@ -97,8 +97,8 @@ def _server_context(settings: TlsSettings, pair: KeyPair) -> ssl.SSLContext:
     context = _context(ssl.PROTOCOL_TLS_SERVER, settings)
     _load_pair(context, pair)
     if settings.client_ca is not None:
-        # Phones have no certificate and prove themselves by digest; whoever shows one must have
-        # it from this authority.
+        # Phones have no certificate and authenticate by digest; a certificate that is shown must be
+        # of this authority.
         context.verify_mode = ssl.CERT_OPTIONAL
         _load_authorities(context, settings.client_ca)
     return context

@@ -12,7 +12,8 @@ from sip.flow import Address, Flow
 RECEIVE_BUFFER_BYTES = 8 << 20
 """A burst of registrations after a power cut must not be lost while Python is busy."""
 SO_RCVBUFFORCE = 33
-"""Linux: beyond the system's limit, for a process that may (socket(7)); not in `socket`."""
+"""Linux's option to exceed the system's limit, for a privileged process (socket(7)); not in
+`socket`."""
 MAX_DATAGRAM_BYTES = 65_535
 LEAST_BYTES = 5
 """CRLF keep-alives are shorter than that, and so is no message (RFC 5626 section 4.4)."""
@@ -53,14 +54,14 @@ class DatagramSocket:
         except BlockingIOError:
             pass
         except OSError:
-            pass  # an ICMP error says nothing of which message it concerns; timers decide
+            pass  # an ICMP error doesn't name its message; timers decide
 
     def sendto(self, data: bytes, remote: Address) -> None:
         """Send a datagram, or queue it while the socket is full."""
         try:
             self._socket.sendto(data, remote)
         except BlockingIOError:
-            pass  # the wire is full: lost, as any datagram may be
+            pass  # the send queue is full: lost, as any datagram may be
         except OSError:
             self._loop.call_soon(self._failed, Flow("udp", self.local, remote))
 

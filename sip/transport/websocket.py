@@ -1,6 +1,6 @@
-"""SIP over WebSocket, the server's side (RFC 7118): how messages lie in frames.
+"""SIP over WebSocket, the server's side (RFC 7118): messages in frames.
 
-The frames themselves are the `websockets` library's; here is no I/O.
+The frames themselves are read by the `websockets` library; here is no I/O.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class WebSocketFramer:
     """Cuts messages out of a WebSocket: one a message, whole or in fragments.
 
     Args:
-        origins: web pages that may connect; None: all. Whoever is no browser names none.
+        origins: web pages that may connect; None: all. Clients other than browsers name none.
     """
 
     def __init__(self, max_message: int, origins: Sequence[str] | None = None) -> None:

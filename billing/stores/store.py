@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -21,7 +22,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from billing.decisions.book import Book
@@ -51,6 +52,7 @@ from billing.stores import (
 )
 from billing.stores.cdr_search import CdrFilter
 from billing.stores.definitions import define
+from billing.stores.failure import cause_of, explained
 from billing.stores.paging import Page, containing, newest_first
 from billing.stores.schema import metadata
 from billing.stores.statements import MAX_KEYS, Lookup, Statement
@@ -101,6 +103,9 @@ class Store:
             self.engine: Engine = create_engine(url, **options)
         except ImportError:
             raise StoreError("PostgreSQL needs its driver: pip install psycopg[binary]") from None
+        database = self.engine.url.database
+        is_file = self.engine.dialect.name == "sqlite" and not memory and database is not None
+        self._file = Path(database) if is_file and database is not None else None
         # Any: the module of whichever driver the URL names.
         self._driver: Any = self.engine.dialect.dbapi
         if self.engine.dialect.name == "sqlite":
@@ -158,12 +163,12 @@ class Store:
         return results
 
     def _error(self, error: Exception) -> StoreError:
-        return StoreError(f"database {self._name}: {' '.join(str(_cause(error)).split())}")
+        return StoreError(f"database {self._name}: {explained(error, self._file)}")
 
     def _is_conflict(self, error: Exception) -> bool:
         """True if another process was in the way: a row that both wanted to write first, a
         deadlock."""
-        cause = _cause(error)
+        cause = cause_of(error)
         if isinstance(cause, self._driver.IntegrityError):
             return True
         return getattr(cause, "sqlstate", "") in _CONFLICTS
@@ -382,11 +387,6 @@ _UPDATE_ACCOUNTS = Statement(
     .values({name: bindparam(f"new_{name}") for name in schema.ACCOUNT_CHANGES}),
     (*(f"new_{name}" for name in schema.ACCOUNT_CHANGES), "key", "known_version"),
 )
-
-
-def _cause(error: Exception) -> BaseException:
-    """The driver's own error, whether SQLAlchemy has wrapped it or not."""
-    return error.orig or error if isinstance(error, DBAPIError) else error
 
 
 _CONFLICTS = frozenset({"40001", "40P01"})

@@ -58,6 +58,7 @@ class RoomStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reader = engine.execution_options(reading=True)
 
     def add(self, room: DialInRoom) -> None:
         """Add a room. Raises IntegrityError: another room has its number."""
@@ -66,13 +67,13 @@ class RoomStore:
             connection.execute(insert(rooms_table).values(values))
 
     def all(self) -> list[DialInRoom]:
-        with self._engine.connect() as connection:
+        with self._reader.connect() as connection:
             rows = connection.execute(select(rooms_table).order_by(rooms_table.c.number))
             return [_room(row) for row in rows]
 
     def find(self, number: str) -> DialInRoom | None:
         statement = select(rooms_table).where(rooms_table.c.number == number)
-        with self._engine.connect() as connection:
+        with self._reader.connect() as connection:
             row = connection.execute(statement).one_or_none()
             return None if row is None else _room(row)
 

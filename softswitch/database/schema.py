@@ -10,6 +10,7 @@ CURRENT = "0047"
 
 def version(engine: Engine) -> str | None:
     """The database's revision, or None when it has no tables yet."""
+    engine = engine.execution_options(reading=True)  # waits for no writer
     if not inspect(engine).has_table("alembic_version"):
         return None
     query = select(column("version_num", String)).select_from(table("alembic_version"))

@@ -83,6 +83,7 @@ class RecordingStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reader = engine.execution_options(reading=True)
 
     def begin(self, recording: RecordedCall) -> None:
         values = {column.name: getattr(recording, column.name) for column in recordings_table.c}
@@ -146,7 +147,7 @@ class RecordingStore:
             )
 
     def ids(self) -> set[str]:
-        with self._engine.connect() as connection:
+        with self._reader.connect() as connection:
             return set(connection.execute(select(recordings_table.c.id)).scalars())
 
     def _select(self, condition: ColumnElement[bool], limit: int | None) -> list[RecordedCall]:
@@ -156,7 +157,7 @@ class RecordingStore:
             .order_by(recordings_table.c.begun_at.desc(), recordings_table.c.id)
             .limit(limit)
         )
-        with self._engine.connect() as connection:
+        with self._reader.connect() as connection:
             return [_recording(row) for row in connection.execute(statement)]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from billing.facts.calendar import Term
 from billing.facts.product import Product
 from billing.facts.sales import DefineProduct
+from billing.stores.failure import explained
 from billing.stores.store import Store, StoreError
 from softswitch.config.config import Config, load, parse
 from softswitch.control.errors import OperationError
@@ -238,8 +239,7 @@ def naming_database_errors(config: Config) -> Iterator[None]:
     except OverflowError as error:  # SQLite's driver says so before it asks the database
         raise OperationError("database_number_too_large") from error
     except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        line = " ".join(str(cause).split())
+        line = explained(error, config.database_file)
         raise OperationError("database_error", name=config.database_name, reason=line) from error
 
 

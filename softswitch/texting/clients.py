@@ -17,7 +17,6 @@ from typing import Literal
 from msgspec import Struct
 
 from billing.facts.authorization import BillingError
-from smpp import receipt
 from smpp.bodies import (
     Address,
     Cancel,
@@ -29,9 +28,8 @@ from smpp.bodies import (
     QueryResponse,
     ShortMessage,
 )
-from smpp.codes import Command, EsmClass, MessageState, RegisteredDelivery, Status, Ton
+from smpp.codes import Command, RegisteredDelivery, Status, Ton
 from smpp.endpoint import Connection
-from smpp.receipt import Receipt
 from smpp.segments import Reassembly
 from smpp.session import (
     Answered,
@@ -43,15 +41,23 @@ from smpp.session import (
     Unanswered,
 )
 from smpp.session import State as SessionState
-from smpp.times import absolute, parse
+from smpp.times import absolute
 from softswitch.admission.admission import Stages
 from softswitch.database.threads import Run
 from softswitch.subscribers import passwords
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.refusal import Refusal
 from softswitch.texting import raw, store
-from softswitch.texting.carrier import TEMPORARY, Rate, address_type
+from softswitch.texting.carrier import TEMPORARY, Rate
 from softswitch.texting.charging import TextCharging
+from softswitch.texting.client_messages import (
+    MESSAGE_STATES,
+    one_of,
+    receipt_of,
+    short_of,
+    shown,
+    times_of,
+)
 from softswitch.texting.client_store import Client, SenderName
 from softswitch.texting.message import FINAL, State, StoredText
 from softswitch.texting.sending import Payer, TextPrices, TextSending
@@ -62,22 +68,11 @@ SYSTEM_ID = "softswitch"
 MAX_PENDING = 200
 """Messages of one connection that wait for their answers; more are throttled."""
 RECEIPTS_AT_ONCE = 100
-MAX_AHEAD_SECONDS = 366 * 86_400.0
 PASSWORDS_AT_ONCE = 2
 """A password takes 50 ms and 16 MB to check; this bounds the cost of a flood of binds."""
 MAX_QUEUED_BINDS = 100
 """Binds that wait for their password to be tried; more are refused untried."""
 
-_STATES = {
-    State.WAITING: MessageState.EN_ROUTE,
-    State.SENDING: MessageState.EN_ROUTE,
-    State.SENT: MessageState.EN_ROUTE,
-    State.DELIVERED: MessageState.DELIVERED,
-    State.FAILED: MessageState.UNDELIVERABLE,
-    State.EXPIRED: MessageState.EXPIRED,
-    State.CANCELLED: MessageState.DELETED,
-    State.UNKNOWN: MessageState.UNKNOWN,
-}
 _STATUS_OF = {
     "text_no_carrier": Status.INVALID_DESTINATION,
     "text_price_unknown": Status.INVALID_DESTINATION,
@@ -281,7 +276,7 @@ class TextClients:
         sequence: int,
         message: ShortMessage | DataMessage,
     ) -> None:
-        status, text = await self._keep(client, _short(message), message.destination)
+        status, text = await self._keep(client, short_of(message), message.destination)
         found = MessageId(str(text.id)) if text is not None else None
         connection.respond(sequence, found, status)
 
@@ -295,7 +290,7 @@ class TextClients:
         for destination in message.destinations:
             # Distribution lists aren't kept: a list's name is no number.
             address = destination if isinstance(destination, Address) else Address()
-            status, text = await self._keep(client, _one_of(message, address), address)
+            status, text = await self._keep(client, one_of(message, address), address)
             if text is None:
                 refused.append((address, status))
             else:
@@ -314,7 +309,7 @@ class TextClients:
         if not self._may_send_as(client, message.source):
             return Status.INVALID_SOURCE, None
         try:
-            times = _times(message, self._wall_ms())
+            times = times_of(message, self._wall_ms())
         except ValueError:
             return Status.INVALID_EXPIRY, None
         payer = Payer(client.account_id, None, client.wallet, client_id=client.id)
@@ -333,7 +328,7 @@ class TextClients:
             stored = await self._sending.send(
                 payer,
                 self._origin(client.id),
-                _shown(message.source.digits, message.source),
+                shown(message.source.digits, message.source),
                 quote,
                 text or "",
                 octets=content.payload if text is None else None,
@@ -362,7 +357,7 @@ class TextClients:
         if self._stages.directory.bar(line, "incoming") is not None:
             return Status.INVALID_DESTINATION, None
         content = raw.with_header(message)
-        sender = _shown(message.source.digits, message.source)
+        sender = shown(message.source.digits, message.source)
         key = f"{payer.account_id}:{sender}"
         try:
             whole = raw.joined(self._segments, content, key, self._loop.time())
@@ -395,7 +390,7 @@ class TextClients:
         if source.digits in self._names.get(client.account_id, frozenset()):
             return True
         directory = self._stages.directory
-        number = _shown(source.digits, source)
+        number = shown(source.digits, source)
         line, rented = directory.line_by_number(number), directory.rented.get(number)
         owners = {
             None if line is None else line.account_id,
@@ -432,7 +427,7 @@ class TextClients:
             connection.respond(sequence, status=Status.QUERY_FAILED)
             return
         done = "" if found.done_at is None else absolute(found.done_at / 1000)
-        connection.respond(sequence, QueryResponse(message_id, done, _STATES[found.state]))
+        connection.respond(sequence, QueryResponse(message_id, done, MESSAGE_STATES[found.state]))
 
     async def _cancel(
         self, connection: Connection, client: Client, sequence: int, message_id: str
@@ -495,7 +490,7 @@ class TextClients:
                 return
             connection = max(receivers, key=lambda one: one.room)
             try:
-                connection.request(Command.DELIVER_SM, _receipt(text), text.id)
+                connection.request(Command.DELIVER_SM, receipt_of(text), text.id)
             except (SessionError, ValueError) as error:
                 self._log.error("a receipt can't be sent", text=text.id, why=str(error))
             else:
@@ -528,83 +523,6 @@ def _comes_from(address: str, networks: Sequence[str]) -> bool:
     return any(source in ipaddress.ip_network(network) for network in networks)
 
 
-def _one_of(message: MultiMessage, destination: Address) -> ShortMessage:
-    """A submit_multi's message to one of its destinations."""
-    return ShortMessage(
-        message.source,
-        destination,
-        message.short_message,
-        message.data_coding,
-        message.esm_class,
-        message.registered_delivery,
-        schedule_delivery_time=message.schedule_delivery_time,
-        validity_period=message.validity_period,
-        tlvs=message.tlvs,
-    )
-
-
-def _short(message: ShortMessage | DataMessage) -> ShortMessage:
-    """A data_sm as the submit_sm that says the same."""
-    if isinstance(message, ShortMessage):
-        return message
-    return ShortMessage(
-        message.source,
-        message.destination,
-        data_coding=message.data_coding,
-        esm_class=message.esm_class,
-        registered_delivery=message.registered_delivery,
-        tlvs=message.tlvs,
-    )
-
-
-def _times(message: ShortMessage, wall_ms: int) -> tuple[int | None, int | None]:
-    """When a message is due, and until when it is to be tried; epoch milliseconds.
-
-    Raises:
-        ValueError: no times, over a year away, or over before it is due.
-    """
-    now = wall_ms / 1000
-    due = parse(message.schedule_delivery_time, now)
-    expires = parse(message.validity_period, now if due is None else max(due, now))
-    if due is not None and due > now + MAX_AHEAD_SECONDS:
-        raise ValueError("it is to go in more than a year")
-    if expires is not None and expires <= max(now, due or now):
-        raise ValueError("its validity is over before it is due")
-    return (
-        None if due is None else int(due * 1000),
-        None if expires is None else int(expires * 1000),
-    )
-
-
-def _shown(sender: str, source: Address) -> str:
-    """A sender as people write it: an international number with its "+", a name as it is."""
-    if source.ton == Ton.INTERNATIONAL and not sender.startswith("+"):
-        return f"+{sender}"
-    return sender
-
-
 def _status_of(refusal: Refusal) -> Status:
     passing = Status.THROTTLED if refusal.status == 480 else Status.SUBMIT_FAILED
     return _STATUS_OF.get(refusal.code, passing)
-
-
-def _receipt(text: StoredText) -> ShortMessage:
-    """The receipt of a text as deliver_sm: from its recipient to its sender."""
-    facts = text.text
-    short, tlvs = receipt.write(
-        Receipt(
-            str(text.id),
-            _STATES[text.state],
-            "000",
-            facts.created_at / 1000,
-            (text.done_at or facts.created_at) / 1000,
-            facts.body[:20].decode("utf-8", "ignore"),
-        )
-    )
-    return ShortMessage(
-        Address(*address_type(facts.recipient), facts.recipient.removeprefix("+")),
-        Address(*address_type(facts.sender), facts.sender.removeprefix("+")),
-        short,
-        esm_class=EsmClass.RECEIPT,
-        tlvs=tlvs,
-    )

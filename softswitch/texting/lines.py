@@ -171,7 +171,7 @@ class LineTexts:
         if line.id in self._kept_for or not self._phones(line):
             self._kept_for.add(line.id)
         else:
-            self._deliver(line, text, None)
+            self._deliver(line, text, _Answer(self._agent, None))
         self._drain()
 
     def given_up(self, text: StoredText) -> None:

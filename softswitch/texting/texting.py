@@ -118,20 +118,11 @@ class Texting:
             wall_ms=wall_ms,
         )
         kept = TextSettings(domain, settings.kept_days, settings.max_kept)
+        admission = LineAdmission(stages, prices, kept, takes_reply, wall_ms)
         self.lines = LineTexts(
-            agent,
-            stages,
-            LineAdmission(stages, prices, kept, takes_reply, wall_ms),
-            writer,
-            self.sending,
-            loop,
-            kept,
-            log,
-            drain=drain,
-            on_state=self._moved,
-            now=loop.time,
-            wall_ms=wall_ms,
-        )
+            agent, stages, admission, writer, self.sending, loop, kept, log,
+            drain=drain, on_state=self._moved, now=loop.time, wall_ms=wall_ms,
+        )  # fmt: skip
         self.inbound = Inbound(
             writer,
             stages.directory,

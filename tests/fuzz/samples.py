@@ -31,6 +31,22 @@ from sip.session import Session
 from sip.session_timer import SessionInterval
 from sip.stun import MAGIC_COOKIE
 from sip.user_agent import Invitation
+from smpp import pdu, receipt, segments
+from smpp.bodies import (
+    Address,
+    Bind,
+    BindResponse,
+    Body,
+    Cancel,
+    DataMessage,
+    Empty,
+    MessageId,
+    MultiMessage,
+    Pdu,
+    Query,
+    ShortMessage,
+)
+from smpp.codes import RESPONSE, Command, MessageState, Tag
 
 PARTING = b"\n--next--\n"
 """Between the messages of a conversation."""
@@ -322,3 +338,49 @@ def wavs() -> Iterable[bytes]:
     yield wav.header(2**32 - 64) + bytes(40)
     whole = wav.file_bytes(sound)
     yield whole[:36] + b"LIST\x05\x00\x00\x00abcde\x00" + whole[36:]
+
+
+# SMPP and texts
+
+
+def smpp_streams() -> Iterator[bytes]:
+    """Requests and responses of both sides, one by one and together."""
+    source, destination = Address(5, 0, "Citynet"), Address(1, 1, "995599000001")
+    part = segments.split("x" * 200, 7)
+    payload = ((int(Tag.MESSAGE_PAYLOAD), b"Hello"), (int(Tag.SAR_MSG_REF_NUM), b"\0\7"))
+    text, tlvs = receipt.write(receipt.Receipt("1A", MessageState.DELIVERED))
+    found: list[tuple[int, Body]] = [
+        (Command.BIND_TRANSCEIVER, Bind("shop", "secret1")),
+        (Command.SUBMIT_SM, ShortMessage(source, destination, part.octets[0], esm_class=0x40)),
+        (Command.SUBMIT_SM, ShortMessage(source, destination, b"\x10\xd0", 8, tlvs=payload,
+                                         validity_period="000001000000000R")),
+        (Command.SUBMIT_MULTI, MultiMessage(source, (destination, "list"), b"Hello")),
+        (Command.DATA_SM, DataMessage(source, destination, tlvs=payload)),
+        (Command.QUERY_SM, Query("17", source)),
+        (Command.CANCEL_SM, Cancel("17", source, destination)),
+        (Command.DELIVER_SM, ShortMessage(source, destination, text, esm_class=4, tlvs=tlvs)),
+        (Command.SUBMIT_SM | RESPONSE, MessageId("1A")),
+        (Command.BIND_TRANSCEIVER | RESPONSE, BindResponse("centre")),
+        (Command.ENQUIRE_LINK, Empty()),
+        (Command.UNBIND, Empty()),
+    ]  # fmt: skip
+    octets = [
+        pdu.encode(Pdu(command, number, body)) for number, (command, body) in enumerate(found, 1)
+    ]
+    yield from octets
+    yield b"".join(octets)
+
+
+def receipts() -> Iterator[bytes]:
+    yield receipt.write(receipt.Receipt("1A2B", MessageState.UNDELIVERABLE, "034", 1e9, 1e9, "x"))[
+        0
+    ]
+    yield b"id:0006699 sub:001 submit date:20261129080000 done date:261129080105 stat:REJECTD"
+
+
+def envelopes() -> Iterator[bytes]:
+    yield (
+        b"From: Boss <im:boss@example.org>\r\nTo: <im:x@y>\r\nNS: imdn <urn:ietf:params:imdn>\r\n"
+        b"imdn.Message-ID: m1\r\nimdn.Disposition-Notification: positive-delivery\r\n\r\n"
+        b"Content-Type: text/plain\r\n\r\nHello"
+    )

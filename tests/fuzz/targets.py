@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import opus_phone
 import samples
@@ -37,6 +38,13 @@ from sip.sdp import SessionDescription
 from sip.session_timer import SessionInterval, agree
 from sip.subscription import EventField
 from sip.user_agent import UserAgent
+from smpp import codes as smpp_codes
+from smpp import pdu, receipt, times
+from smpp.bodies import Bind, BindResponse, Pdu, ShortMessage
+from smpp.segments import Reassembly
+from smpp.session import BindRequested, Requested, Side
+from smpp.session import Session as SmppSession
+from softswitch.texting import cpim, raw
 
 FLOW = Flow("udp", BOB, ALICE)
 MAX_STREAM_MESSAGE = 65_535
@@ -326,7 +334,82 @@ def listen(data: bytes) -> None:
     assert len(studio.engine) == 0
 
 
+# SMPP and what texts are wrapped in
+
+
+def read_smpp(data: bytes) -> None:
+    """A connection of a stranger, heard by a message centre and by an ESME, bound and not."""
+    for side in (Side.CENTRE, Side.ESME):
+        for bound in (False, True):
+            _hear_smpp(side, bound, data)
+
+
+def _hear_smpp(side: Side, bound: bool, data: bytes) -> None:
+    session = SmppSession(side, 0.0)
+    if side is Side.ESME:
+        session.bind(smpp_codes.Command.BIND_TRANSCEIVER, Bind("us"), 0.0)
+    if bound:
+        answer = BindResponse("centre") if side is Side.ESME else Bind("shop")
+        command = smpp_codes.Command.BIND_TRANSCEIVER
+        kind = command | smpp_codes.RESPONSE if side is Side.ESME else command
+        session.receive(pdu.encode(Pdu(kind, 1, answer)), 0.0)
+    for start in range(0, len(data), 997):
+        session.receive(data[start : start + 997], 1.0)
+        for event in session.events():
+            match event:
+                case BindRequested() as asked:
+                    session.accept(asked, "centre")
+                case Requested(sequence=sequence, body=body):
+                    session.respond(sequence)
+                    if isinstance(body, ShortMessage):
+                        _read_short(body)
+                case _:
+                    pass
+        for octets in pdu.Framer().feed(session.to_send()):
+            pdu.decode(octets)
+    session.expire(1e6)
+    session.lost()
+    assert session.next_deadline() is None
+
+
+def _read_short(message: ShortMessage) -> None:
+    receipt.read(message.payload, message.tlvs)
+    content = raw.with_header(message)
+    with contextlib.suppress(ValueError):
+        raw.joined(Reassembly(), content, "x", 0.0)
+    raw.text_of(content)
+    raw.fits(content)
+    assert raw.read(raw.content_type(content)) is not None
+    for text in (message.schedule_delivery_time, message.validity_period):
+        with contextlib.suppress(ValueError):
+            times.parse(text, 0.0)
+
+
+def read_receipt(data: bytes) -> None:
+    """A receipt, written again, says the same."""
+    found = receipt.read(data)
+    if found is not None:
+        again = receipt.read(*receipt.write(found))
+        assert again is not None
+        assert again.state is found.state
+        for written in get_args(receipt.Written):
+            receipt.answered_ids(found.message_id, written)
+
+
+def read_envelope(data: bytes) -> None:
+    """An envelope of a text, read again after it is addressed anew. CpimError."""
+    found = cpim.parse(data)
+    again = cpim.parse(cpim.write(found.addressed("sip:a@h", "sip:b@h")))
+    assert again.get("from") == "<sip:a@h>"
+    assert again.content == found.content
+    assert found.wants is not None
+    assert found.message_id is None or found.message_id
+
+
 TARGETS = {
+    "smpp": Target(read_smpp, (), samples.smpp_streams),
+    "receipt": Target(read_receipt, (), samples.receipts),
+    "envelope": Target(read_envelope, (cpim.CpimError,), samples.envelopes),
     "message": Target(read_message, (ParseError,), samples.messages),
     "uri": Target(read_uri, (ParseError,), samples.uris),
     "address": Target(read_address, (ParseError,), samples.addresses),

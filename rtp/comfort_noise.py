@@ -1,4 +1,4 @@
-"""Comfort noise (RFC 3389): what a line sounds like while nobody sends."""
+"""Comfort noise (RFC 3389): background noise while a peer sends nothing."""
 
 from __future__ import annotations
 

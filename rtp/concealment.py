@@ -42,7 +42,7 @@ class Concealer:
 
     @property
     def gone(self) -> bool:
-        """The gap is so long that nothing is left to hear."""
+        """True if the gap is so long that the repetition has faded out."""
         return self._gap >= GONE_SAMPLES or not self._last
 
     def keep(self, frame: Samples) -> Samples:

@@ -1,4 +1,4 @@
-"""What a switch and its media workers tell each other.
+"""Messages between a switch and its media workers.
 
 Messages are typed structs, packed with MessagePack, many to a record. Records travel over a
 SOCK_SEQPACKET socket pair, which keeps their bounds, so there is nothing to frame. Times are epoch
@@ -22,10 +22,10 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 """RFC 3264 section 5.1, as the peer on that side sees it: what *it* wants to do."""
 
 MAX_BATCH = 32
-"""Messages in one record: between two records a worker forwards what came meanwhile, so a flood of
-new calls delays nobody's sound by more than 2 ms."""
+"""Messages in one record: between two records a worker forwards the packets that have arrived, so a
+flood of new calls delays sound by 2 ms at most."""
 MAX_RECORD_BYTES = 65_536
-"""What either end is ready to read at once. A message takes less than 1,000 bytes."""
+"""The read size of both ends. A message takes less than 1,000 bytes."""
 
 
 class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
@@ -159,10 +159,11 @@ class Ping(msgspec.Struct, tag=4, array_like=True, frozen=True, gc=False):
     """Answered by Pong."""
 
 
-# The sound tier: what the switch itself says and hears.
+# The sound tier: sound that the switch itself plays and receives.
 
 Source = Literal["peer", "prompts", "echo", "room"]
-"""What a side hears: the other side, only what is played to it, itself, or a conference."""
+"""The source of a side's sound: the other side, only what is played to it, its own echo, or a
+conference."""
 DigitMethod = Literal["event", "tone", "info"]
 """RFC 4733, in the sound, or in signalling."""
 PlayedReason = Literal["end", "stopped", "key", "failed"]
@@ -417,7 +418,7 @@ class Recorded(msgspec.Struct, tag=62, array_like=True, frozen=True, gc=False):
 
 
 class Speaker(msgspec.Struct, tag=63, array_like=True, frozen=True, gc=False):
-    """Somebody else has the floor in a room."""
+    """Another member has the floor in a room."""
 
     room: int
     session: int

@@ -21,7 +21,8 @@ from rtp.wav import HEADER_BYTES, SAMPLE_BYTES, WavError, header
 
 PART_SUFFIX = ".part"
 MAX_CACHE_BYTES = 128 * 1024 * 1024
-"""Of prompts: two hours; five languages of a switch's own take twelve megabytes."""
+"""The size of the cache of prompts: two hours; five languages of a switch's own take twelve
+megabytes."""
 MAX_BACKLOG_BYTES = 16 * 1024 * 1024
 """Recorded sound that waits for a disk which hangs. Then recordings fail, and calls go on."""
 _CHANNELS_AT = 22
@@ -67,7 +68,7 @@ class Disk:
             self._tell(Loaded(path, None, reason or str(error)))
 
     def _cached(self, path: str) -> Samples:
-        """From memory, unless the file was changed since."""
+        """A file's samples from the cache, unless the file was changed since."""
         stat = os.stat(path)
         version = (stat.st_mtime_ns, stat.st_size)
         found = self._prompts.get(path)
@@ -129,7 +130,7 @@ class Disk:
 
 
 class DiskThread:
-    """The same without waiting.
+    """A thread that reads and writes, so that the worker never waits.
 
     Args:
         wake: called from the thread when there are results.

@@ -21,7 +21,7 @@ from rtp.samples import CLOCK_RATE, Samples, samples_in, saturated
 LOW_HZ = (697, 770, 852, 941)
 HIGH_HZ = (1209, 1336, 1477, 1633)
 KEYS = ("123A", "456B", "789C", "*0#D")
-"""By row and column."""
+"""The keys by row and column."""
 
 _TONES = {
     key: (LOW_HZ[row], HIGH_HZ[column])
@@ -35,24 +35,24 @@ _BLOCKS_OF_DIGIT = 3
 _BLOCKS_IN_SOUND = 4
 """If something was as loud just before: a voice that glides past a key's tones."""
 _ONSET = 0.5
-"""Of the power, at most, was there before a tone that begins: two blocks before, for the one before
-may be partly tone."""
+"""The share of a tone's power that may have been there before the tone began: two blocks before,
+since the block before may contain part of it."""
 _BLOCKS_OF_PAUSE = 3
 """A gap of 10 ms within a tone is passed over (Q.24 asks for it), one of 40 ms ends it."""
 
 FULL_SCALE_DBM0 = 3.14
-"""Of a sine (G.711)."""
+"""The level of a full-scale sine (G.711)."""
 _MIN_LEVEL_DBM0 = -30.0
-"""Of one tone. Q.24's administrations ask for -25 to -29."""
+"""The least level of each tone. Q.24's administrations ask for -25 to -29."""
 _MAX_TWIST_DB = 9.0
 """High tone over low one; administrations ask for 4 to 8, and a codec adds its noise."""
 _MAX_REVERSE_TWIST_DB = 7.0
 _MIN_LEAD_DB = 8.0
-"""Of a tone over the others of its group."""
+"""The least lead of a tone over the others of its group."""
 _MIN_SHARE = 0.90
-"""Of the block's energy that is in the two tones: speech has it elsewhere, too."""
+"""The least share of the block's energy in the two tones: speech has energy elsewhere, too."""
 _MAX_SHIFT, _MAX_SHIFT_HZ = 0.02, 3.0
-"""Of the frequency: 1.5 % + 2 Hz must be taken, 3.5 % must not."""
+"""The largest deviation from the frequency: 1.5 % + 2 Hz must be accepted, 3.5 % rejected."""
 _MAX_STEP_DB = 2.0
 """Between a digit's blocks: one that is only partly tone is quieter."""
 
@@ -73,10 +73,10 @@ _WINDOW = np.hanning(BLOCK + 2)[1:-1]
 """Keeps the one tone out of the other's phase."""
 _PROJECTION = _WINDOW * np.exp(-2j * np.pi * np.outer(_HZ, np.arange(BLOCK)) / CLOCK_RATE)
 _AMPLITUDE = _WINDOW.sum() / 2
-"""Of the projection of a sine of amplitude 1."""
+"""The projection of a sine of amplitude 1."""
 _ENERGY = (_WINDOW**2).sum()
 _ADVANCE = np.exp(2j * np.pi * _HZ * _BLOCK_SECONDS)
-"""How far each frequency's phase goes on in a block."""
+"""The phase advance of each frequency in a block."""
 
 
 def digit_tone(digit: str, milliseconds: float = 100, level_dbm0: float = -10.0) -> Samples:
@@ -93,7 +93,7 @@ def digit_tone(digit: str, milliseconds: float = 100, level_dbm0: float = -10.0)
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """What a block may be part of."""
+    """The key that a block may be part of."""
 
     row: int
     column: int
@@ -208,7 +208,7 @@ def _leads(powers: NDArray[np.float64], index: int) -> bool:
 
 
 def _on_frequency(values: list[complex], index: int) -> bool:
-    """Whether the tone's phase goes on from block to block as its frequency wants it."""
+    """True if the tone's phase advances from block to block as its frequency requires."""
     hertz = float(_HZ[index])
     advance = complex(_ADVANCE[index])
     limit = 2 * np.pi * _BLOCK_SECONDS * (_MAX_SHIFT * hertz + _MAX_SHIFT_HZ)

@@ -89,7 +89,7 @@ class Session:
 
 
 class _Port:
-    """Whose a port is."""
+    """The owner of a port."""
 
     __slots__ = ("component", "session", "side")
 
@@ -132,7 +132,7 @@ class Engine:
         """The session of an id; None if it is closed."""
         return self._sessions.get(session)
 
-    # What the switch says
+    # Messages of the switch
 
     def handle(self, message: ToWorker, now: float) -> None:
         """Do what a message asks for; what concerns a session that isn't there is passed over."""
@@ -194,7 +194,7 @@ class Engine:
         self._messages.append(Opened(session.id, *taken))
 
     def _bind(self, now: float) -> int:
-        """A free port pair that nobody else has."""
+        """A free port pair that no other process has."""
         for _ in range(MAX_BIND_TRIES):
             port = self._pool.take(now)
             try:
@@ -266,7 +266,7 @@ class Engine:
         figures = session.relay.figures(self._start.epoch_offset_ms)
         self._messages.append(Closed(session_id, figures))
 
-    # What comes in
+    # Incoming packets
 
     def receive(self, port: int, data: bytes, source: Address, now: float) -> Outgoing | None:
         """Take a datagram that came to a local port.
@@ -335,7 +335,7 @@ class Engine:
         return self._sealed(outgoing) if self._secure else outgoing
 
     def _sealed(self, outgoing: list[Outgoing]) -> list[Outgoing]:
-        """What may be sent of it, in which peers with SRTP get it so."""
+        """The packets as they may be sent: encrypted for peers with SRTP."""
         result = []
         for port, data, target in outgoing:
             owner = self._ports[port]
@@ -390,7 +390,7 @@ class Engine:
     def _epoch_ms(self, monotonic: float) -> int:
         return self._start.epoch_offset_ms + round(monotonic * 1000)
 
-    # What goes out
+    # Outgoing packets
 
     def take_messages(self) -> list[FromWorker]:
         """Messages for the switch; each is returned once."""

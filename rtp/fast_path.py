@@ -17,7 +17,8 @@ from rtp.relay import RelaySide
 from rtp.source import Counted
 
 PASSING_BY_PACKETS = 100
-"""So many packets in the socket of a flow, and none counted in the kernel: it doesn't see them."""
+"""After this many packets at the socket of a flow with none counted by the kernel, the flow is
+taken out: the kernel program doesn't see its packets."""
 
 
 class _Lane:
@@ -38,7 +39,7 @@ class _Lane:
 
 
 class FastPath:
-    """The kernel tier of a worker, or why there is none."""
+    """The kernel tier of a worker, or the reason why there is none."""
 
     def __init__(self, start: Start) -> None:
         self.problem = "" if start.fast_path else 'off: [media] fast_path = "off"'

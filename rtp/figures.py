@@ -77,8 +77,8 @@ class SessionFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 Tier = Literal["kernel", "relay", "sound"]
-"""Who passes a session's packets on: the kernel (in one direction at least), the worker as they
-are, or the worker's tick, which makes or listens to sound."""
+"""The tier that passes a session's packets on: the kernel (in one direction at least), the worker
+as they are, or the worker's tick, which makes or analyses sound."""
 
 
 class Status(msgspec.Struct, tag=28, array_like=True, frozen=True, gc=False):

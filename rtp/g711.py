@@ -93,4 +93,4 @@ PCMU = Law("PCMU", 0, _u_law_decoding(), _u_law_encoding())
 PCMA = Law("PCMA", 8, _a_law_decoding(), _a_law_encoding())
 
 LAWS: dict[str, Law] = {law.name: law for law in (PCMU, PCMA)}
-"""By the names of their encodings."""
+"""The laws by the names of their encodings."""

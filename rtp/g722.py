@@ -1,8 +1,8 @@
-"""G.722 beside the narrow sound of this package: optional, by the G722 library (an extra).
+"""G.722 in the narrowband sound of this package: optional, by the G722 library (an extra).
 
-The codec's own 8 kHz mode is used, so what is heard of it is a telephone's band; who has G.711 in
-common talks by that. On the wire it is like G.711: an octet for each tick of an 8 kHz clock (RFC
-3551 section 4.5.2), so buffers and packets know no difference.
+The codec's own 8 kHz mode is used, so its sound has telephone bandwidth, and G.711 is preferred
+where both sides have it. On the wire it is like G.711: an octet for each tick of an 8 kHz clock
+(RFC 3551 section 4.5.2), so buffers and packets treat it alike.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _library() -> Callable[[int, int], _Codec] | None:
 
 _G722 = _library()
 AVAILABLE = _G722 is not None
-"""Whether the library is there."""
+"""True if the library is installed."""
 
 
 class G722:

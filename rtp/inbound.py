@@ -1,4 +1,4 @@
-"""What comes from one side, from packets to frames of 20 ms and digits."""
+"""The sound received from one side: from packets to frames of 20 ms and digits."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class InboundSound:
     def __init__(self) -> None:
         self.buffer = JitterBuffer()
         self.law: Law = PCMU
-        """Of what is being played."""
+        """The law of the packet that is played now."""
         self._encodings: dict[int, Encoding] = STATIC
-        """By payload type."""
+        """The encodings by payload type."""
         self._laws = _laws_of(STATIC)
         self.clock_rate = CLOCK_RATE
         """Hz of the timestamps."""
         self.digits = ""
-        """Told by events, since somebody took them."""
+        """Digits received in events and not yet taken."""
         self._ssrc: int | None = None
         self._wide: G722 | None = None
         self._opus: OpusStream | None = None
@@ -144,7 +144,7 @@ class InboundSound:
     # Out
 
     def octets(self) -> bytes | None:
-        """The next frame in `law`. None: it had to be made, and is had by :meth:`made`."""
+        """The next frame in `law`; None: it was synthesised, and :meth:`made` has it."""
         buffer = self.buffer
         octets = buffer.pop() if self._opus is None else self._pop()
         if type(octets) is bytes and not buffer.excessive:
@@ -163,7 +163,7 @@ class InboundSound:
 
     @property
     def made(self) -> Samples:
-        """The last frame that had to be made, of 160 samples."""
+        """The last synthesised frame, of 160 samples."""
         return self._made
 
     def _make(self, octets: bytes | Halves | None) -> Samples:
@@ -189,7 +189,7 @@ class InboundSound:
         return self._concealer.keep(self.law.decode(octets))
 
     def _shortened(self, octets: bytes) -> Samples:
-        """Of two frames one, which goes over from the first to the second: the delay shrinks."""
+        """One frame out of two, cross-faded: the delay shrinks."""
         frame = self.law.decode(octets)
         following = self._pop()
         if not isinstance(following, bytes):

@@ -74,11 +74,11 @@ HAS_BUFFER, GOES_ON = 1 << 0, 1 << 1
 """Flags of a completion."""
 BUFFER_SHIFT = 16
 SENT = np.uint64(1 << 63)
-"""The mark of what is sent: it has a completion only if it failed."""
+"""The mark of a send: it has a completion only if it failed."""
 SUBMISSIONS, COMPLETIONS = 2048, 8192
 MAX_FETCHES = 32
-"""The system fetches at most 20 datagrams at once; so many times in one turn, then others have
-theirs."""
+"""The system fetches at most 20 datagrams at once; it is asked this many times in one turn before
+other work has its own."""
 
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _syscall.argtypes = [ctypes.c_long] * 7

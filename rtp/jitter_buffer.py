@@ -1,12 +1,12 @@
-"""Evens out when a stream's packets arrive, with as little delay as that takes.
+"""A jitter buffer: evens out the arrival of a stream's packets, with as little delay as possible.
 
 The buffer is a ring of octets by timestamp, one octet a sample: packets of any length fall into
-their places, whatever order they come in, and a frame of 20 ms is read from wherever playing is.
-How many packets there were doesn't matter.
+their places, in whatever order they arrive, and a frame of 20 ms is read at the place of playing.
+The number of packets doesn't matter.
 
-It begins with one frame in reserve. When packets come too late to be played the reserve grows, when
-it was never needed for a while it shrinks, and it never gets longer than its bound: what is older
-is dropped, for people talk over each other when sound is late.
+It begins with one frame in reserve. When packets arrive too late to be played the reserve grows;
+when it was not needed for a while it shrinks. It never exceeds its limit: older sound is dropped,
+because people talk over each other when sound is late.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ DEFAULT_MAX_DELAY_MS = 200
 RESERVE = FRAME_SAMPLES
 """Samples that wait beyond the frame being played, at first and when nothing disturbs."""
 SHRINK_FRAMES = 200
-"""The reserve must have been too long for so many frames (4 s) before it shrinks."""
+"""The frames for which the reserve must have been too long before it shrinks (4 s)."""
 LATE_PACKETS = 3
-"""So many overtaken packets that couldn't be played any more make the reserve a frame longer."""
+"""The number of packets too late to be played that make the reserve a frame longer."""
 ASTRAY_PACKETS = 3
-"""So many in a row far from where playing is are the sender's clock, begun anew."""
+"""This many packets in a row far from the place of playing mean that the sender's clock began
+anew."""
 
 _MASK = RING - 1
 _CLOCK, _HALF_CLOCK = 0xFFFFFFFF, 0x80000000
@@ -75,10 +76,10 @@ class JitterBuffer:
         self._frames = 0
         self._fewest = RING
         self.excessive = False
-        """With the frame just taken: one more is waiting than is needed, so the player may take it
-        at once and make one of the two."""
+        """True if one more frame waits than is needed: the player may take it at once and merge the
+        two."""
         self.anchors = 0
-        """How often playing began anew."""
+        """The number of times that playing began anew."""
         self.late = 0
         """Packets that came too late."""
         self.duplicates = 0
@@ -90,7 +91,7 @@ class JitterBuffer:
 
     @property
     def starving(self) -> bool:
-        """Nothing waits; nothing was heard yet, or the stream pauses."""
+        """True if nothing waits: no packet has arrived yet, or the stream pauses."""
         return not self._started or self._end <= self._next
 
     def restart(self) -> None:
@@ -148,7 +149,7 @@ class JitterBuffer:
 
     @property
     def playing(self) -> bool:
-        """The next frame is of the stream, rather than of the reserve that is built up."""
+        """True if the next frame is of the stream; False while the reserve is built up."""
         return self._started and not self._hold
 
     def _anchor(self, timestamp: int) -> None:
@@ -162,12 +163,12 @@ class JitterBuffer:
         self._watch()
 
     def _is_new_clock(self) -> bool:
-        """Whether a timestamp from far away is to be believed."""
+        """True if a timestamp from far away is accepted as a new clock."""
         self._astray += 1
         return self.starving or self._astray >= ASTRAY_PACKETS
 
     def _makes_room(self, place: int, late: int) -> bool:
-        """Whether a packet whose time has passed is played all the same, later than was meant."""
+        """True if a packet whose time has passed is played all the same, later than intended."""
         if self._state[place & _MASK] == _PLAYED:
             self.duplicates += 1
             return False
@@ -220,7 +221,7 @@ class JitterBuffer:
         if end > RING or self._state.count(_WAITING, at, end) != FRAME_SAMPLES:
             return self._pop_piecewise(at)
         self._state[at:end] = _FRAME_PLAYED
-        # What _measure does, without the call: this is the way of nearly every frame.
+        # The same as _measure without the call: nearly every frame goes this way.
         waiting = self._end - self._next
         if waiting < self._fewest:
             self._fewest = waiting

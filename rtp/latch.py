@@ -37,15 +37,16 @@ CONSISTENT_PACKETS = 3
 MAX_SEQUENCE_STEP = 50
 """Packets in a row may miss so many between them: the first ones may well be lost."""
 ANNOUNCED_PREFERENCE_SECONDS = 0.5
-"""So long a source beside the announced one must go on before it is believed. Phones send a packet
-every 20 ms from the answer on, so by then one with the right address in SDP has shown itself."""
+"""A source beside the announced one must send for this long before it is accepted. Phones send a
+packet every 20 ms from the answer on, so a source with the right address in SDP has arrived by
+then."""
 ELSEWHERE_PREFERENCE_SECONDS = 1.0
-"""The same for a source of which nothing is known."""
+"""The same for a source about which nothing is known."""
 LISTEN_SILENCE_SECONDS = 0.2
 """A latched source that was silent for so long in an open window may have moved: then packets of
 others have to reach the latch, which a connected socket keeps out."""
 NOTED_SILENCE_SECONDS = 2.0
-"""The same outside of any window, before another source is noted."""
+"""The silence, outside of any window, after which another source is noted."""
 MAX_CANDIDATES = 8
 """Sources watched at once."""
 CANDIDATE_REST_SECONDS = 0.2
@@ -136,7 +137,7 @@ class Latch:
         self.signalling_host = signalling_host
         self.announced: Address | None = None
         self.source: Address | None = None
-        """The latched one."""
+        """The latched source."""
         self._trust = Trust.ELSEWHERE
         self._window_seconds = window_seconds
         self._opened_at: float | None = None
@@ -303,7 +304,7 @@ class Latch:
             patience = 0.0
         else:
             patience = ANNOUNCED_PREFERENCE_SECONDS
-        # Of a stream that began while the latched source spoke only the time since then counts.
+        # For a stream that began while the latched source spoke, only the time since then counts.
         began_at = candidate.first_at
         if self.source is not None:
             began_at = max(began_at, self.heard_at)

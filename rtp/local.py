@@ -185,7 +185,7 @@ class LocalMedia:
         """Never called: an engine in this process doesn't die alone."""
 
     async def start(self) -> None:
-        """Nothing has to be started."""
+        """Do nothing: there is no process to start."""
 
     def open(
         self,

@@ -15,32 +15,32 @@ from numpy.typing import NDArray
 from rtp.samples import FRAME_SAMPLES, Samples
 
 MAX_MEMBERS = 500
-"""Of one room; N voices at once are noise long before."""
+"""The limit of one room; voices at once are noise long before."""
 FULL_SCALE = 32767
 _RECOVERY = 0.02
-"""Of full loudness comes back in a frame: from half in half a second."""
+"""The share of full loudness that comes back in a frame: from half in half a second."""
 _DUCK_SAMPLES = 40
 """5 ms: how fast loudness goes down."""
 _DOWN = np.minimum(np.arange(FRAME_SAMPLES) / _DUCK_SAMPLES, 1.0)
 _UP = np.arange(1, FRAME_SAMPLES + 1) / FRAME_SAMPLES
-"""How far a frame's loudness has come from what it was to what it will be."""
+"""The ramp of a frame's loudness from the old to the new value."""
 _MUTE_RAMP = np.linspace(1.0, 0.0, FRAME_SAMPLES, dtype=np.float32)
 
 _SPEAKING_RMS = 10 ** (-42 / 20) * 32768
 """-42 dBov: a voice, not a breath."""
 _SPEAKER_SMOOTHING = 0.1
 _SPEAKER_LEAD = 2.0
-"""Somebody takes the floor by being so much louder, in power, than who has it."""
+"""A member takes the floor by being this much louder, in power, than the present speaker."""
 
 
 Key = TypeVar("Key")
 
 
 class Member(Generic[Key]):
-    """Somebody in a room.
+    """A member of a room.
 
     Args:
-        key: who it is, for whoever reads `Room.speaker`.
+        key: identifies it to readers of `Room.speaker`.
     """
 
     __slots__ = ("gain", "key", "muted", "power", "row", "was_muted")
@@ -49,16 +49,15 @@ class Member(Generic[Key]):
         self.key = key
         self.muted = muted
         self.gain = 1.0
-        """Of what is heard."""
+        """The gain of its voice."""
         self.power = 0.0
-        """Of its voice: the mean square of its samples, smoothed."""
+        """The power of its voice: the mean square of its samples, smoothed."""
         self.row = 0
-        """In what :func:`mix` returned last."""
+        """Its row in the last result of :func:`mix`."""
         self.was_muted = muted
 
     def spoken(self, frame: Samples) -> Samples:
-        """The frame that the others are given of what the member said; a change of `muted` is a
-        fade."""
+        """The frame for the others, made of what the member said; a change of `muted` is a fade."""
         if self.muted and self.was_muted:
             return np.zeros(FRAME_SAMPLES, np.int16)
         if self.muted == self.was_muted:
@@ -80,10 +79,10 @@ class Room(Generic[Key]):
         """A frame that all hear in the next tick, as of a tone that somebody came."""
         self.speaker: Member[Key] | None = None
         self.floor_may_change = True
-        """Somebody else is loud enough to take the floor, by the last tick's measure."""
+        """True if another member was loud enough in the last tick to take the floor."""
 
     def find_speaker(self) -> bool:
-        """Choose who has the floor; whether it is somebody else now."""
+        """Choose the member that has the floor; True if it is another one than before."""
         loudest = max(self.members, key=lambda member: member.power, default=None)
         speaker = self.speaker if self.speaker in self.members else None
         if loudest is None or loudest.power < _SPEAKING_RMS**2:

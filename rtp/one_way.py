@@ -15,13 +15,13 @@ from rtp.relay import SIDE_A, SIDE_B, Relay, RelaySide
 UNHEARD_SECONDS = 3.75
 """Without a packet. With the time until a session's turn comes that is five seconds."""
 TALKING_SECONDS = 1.0
-"""The other side sent something within so long."""
+"""The other side counts as talking if it sent something within this time."""
 ROUND_SECONDS = 1.0
 """Every session has its turn once in so long ..."""
 STEP_SECONDS = 0.25
 MAX_AT_ONCE = 64
-"""... a part of them at a time, and where there are many in more and smaller parts, so that looking
-delays nobody's sound."""
+"""... in parts, which are smaller the more sessions there are, so that the check never delays
+sound."""
 
 
 def changed_sides(relay: Relay, now: float) -> Iterator[int]:
@@ -62,7 +62,7 @@ def _is_unsent(relay: Relay, side: RelaySide, now: float) -> bool:
 
 
 class Rounds:
-    """The order in which sessions are looked at."""
+    """The order in which sessions are checked."""
 
     __slots__ = ("_due_at", "_waiting")
 
@@ -81,7 +81,7 @@ class Rounds:
             self._due_at = now + STEP_SECONDS
 
     def turn(self, sessions: Mapping[int, object], now: float) -> list[int]:
-        """The sessions to be looked at now, some of which may have gone."""
+        """The sessions to be checked now, some of which may have gone."""
         if self._due_at is None or now < self._due_at:
             return []
         if not sessions:

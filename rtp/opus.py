@@ -17,9 +17,9 @@ from rtp.samples import CLOCK_RATE, Samples
 
 RTP_CLOCK_RATE = 48_000
 UNITS_PER_SAMPLE = RTP_CLOCK_RATE // CLOCK_RATE
-"""Of the RTP clock."""
+"""Units of the RTP clock."""
 MAX_PACKET_OCTETS = 1500
-"""What fits into a datagram that isn't fragmented; 60 ms at 200 kbit/s."""
+"""The octets that fit into a datagram without fragmentation; 60 ms at 200 kbit/s."""
 MAX_PACKET_SAMPLES = 960
 """120 ms, the longest packet there is (RFC 6716 section 3.2.5)."""
 SHORTEST_FRAME = 20
@@ -28,9 +28,10 @@ DEFAULT_BITRATE = 20_000
 """Ample for a telephone's band; the library alone would choose about as much."""
 LOWEST_BITRATE = 6_000
 COMPLEXITY = 5
-"""Of 10: what is saved above it isn't heard in this band, and costs half as much again."""
+"""The complexity, of 10: more isn't heard in this band, and costs half as much again."""
 EXPECTED_LOSS_PERCENT = 10
-"""For a peer that asks for forward error correction: without loss none would be sent."""
+"""The loss that is assumed for a peer that asks for forward error correction: the encoder sends
+none without loss."""
 
 _SILK_SAMPLES = (80, 160, 320, 480)
 _HYBRID_SAMPLES = (80, 160)
@@ -85,7 +86,7 @@ class _Functions:
 
 _LIBRARY = _library()
 AVAILABLE = _LIBRARY is not None
-"""Whether the library is there."""
+"""True if the library is installed."""
 _functions = None if _LIBRARY is None else _Functions(_LIBRARY)
 
 

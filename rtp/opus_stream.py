@@ -1,9 +1,9 @@
-"""One source's Opus packets, between arriving and being played.
+"""The Opus packets of one source, between arrival and playing.
 
-The jitter buffer sees to when a packet is played: its place is kept there by octets that mean
-nothing, and the packet is decoded when the frame that needs it is due. So packets come to the
-decoder in their order, however they arrived; what was lost before one is had from that one; and
-whoever sends too many has none decoded but those that are played.
+The jitter buffer decides when a packet is played: dummy octets keep its place there, and the packet
+is decoded when the frame that needs it is due. So packets reach the decoder in order, however they
+arrived; a lost packet is recovered from the next one; and of a source that sends too many only
+those that are played are decoded.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class OpusStream:
         self._buffer = buffer
         self._decoder = OpusDecoder()
         self._held: dict[int, tuple[int, bytes]] = {}
-        """By place: samples and payload."""
+        """Samples and payload by place."""
         self._reached: int | None = None
         """The place after the last one decoded."""
         self._pauses = False
@@ -81,7 +81,8 @@ class OpusStream:
         self._held[place] = samples, payload
 
     def _place(self, timestamp: int) -> int:
-        """In the buffer's clock, which a timestamp alone doesn't tell: both go round by 32 bits."""
+        """The place in the buffer's clock, which a timestamp alone doesn't give: both wrap at 32
+        bits."""
         if self._timestamp is None:
             self._units = timestamp
         else:

@@ -1,4 +1,4 @@
-"""What the switch itself sends to one side, from frames of 20 ms to packets."""
+"""The sound that the switch itself sends to one side: from frames of 20 ms to packets."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class OutboundSound:
         self.ssrc = ssrc
         self.sequence = sequence
         self.timestamp = timestamp
-        """Of the last packet."""
+        """The timestamp of the last packet."""
         self.packets = 0
         self.octets = 0
         self._offset = timestamp
         self._units = clock_rate // CLOCK_RATE
-        """Of the clock, in the time of a sample."""
+        """Units of the RTP clock for each sample."""
         self._samples: Samples = _NONE
         self._due = -1
         self._marker = 0
@@ -74,7 +74,7 @@ class OutboundSound:
             octets: 160 of them.
         """
         if tick == self._due and packet_ms == 20 and not self._marker:
-            # In the middle of a talkspurt: nearly every packet of a conference, so in one step.
+            # Within a talkspurt: nearly every packet of a conference, so in one step.
             self._due = tick + 1
             timestamp = (self._offset + tick * FRAME_SAMPLES * self._units) & 0xFFFFFFFF
             return [self._packet(payload_type, timestamp, octets)]
@@ -106,7 +106,7 @@ class OutboundSound:
         return packets
 
     def _begin(self, tick: int) -> int:
-        """The timestamp of a frame; after a pause nothing of before it is left."""
+        """The timestamp of a frame; after a pause, samples from before are dropped."""
         if tick != self._due:
             self._marker = _MARKER
             self._let_go()

@@ -1,4 +1,4 @@
-"""What is played over whatever a side hears, which is turned down meanwhile and goes on."""
+"""Announcements over a side's sound, which is turned down meanwhile and goes on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rtp.samples import FRAME_SAMPLES, Samples, saturated
 TURNED_DOWN = 0.35
 """-9 dB: a voice is understood above it, and what is under it is still heard."""
 _WAY = np.arange(1, FRAME_SAMPLES + 1) / FRAME_SAMPLES
-"""From one loudness to the other in a frame, so that nothing clicks."""
+"""The ramp between two levels within a frame, which avoids a click."""
 
 
 class Overlay(Player):

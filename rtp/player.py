@@ -1,4 +1,4 @@
-"""What is played to a side: prompts and tones one after the other, in frames of 20 ms."""
+"""The player of one side: prompts and tones one after the other, in frames of 20 ms."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Playing:
 
     @property
     def ready(self) -> bool:
-        """The pieces are there; until then the others behind it wait."""
+        """True if the pieces are loaded; until then the others behind it wait."""
         return self._pieces is not None
 
     def set_pieces(self, pieces: Sequence[Piece]) -> None:
@@ -57,7 +57,7 @@ class Playing:
         self._pieces = [piece for piece in pieces if len(piece.samples) and piece.length != 0]
 
     def take(self, count: int) -> tuple[Samples, bool]:
-        """The next samples, fewer at the end of a piece, and whether that was the last."""
+        """The next samples, fewer at the end of a piece, with True if that was the last."""
         assert self._pieces is not None
         if not self._pieces:
             return np.empty(0, np.int16), True
@@ -91,7 +91,7 @@ class Player:
         self.busy = False
         """Something is queued or fading out. An attribute, since each tick asks every side."""
         self.finished: list[int] = []
-        """Ids of what was played to its end since somebody took them from here."""
+        """Ids of finished pieces that weren't taken yet."""
 
     def play(self, playing: Playing) -> bool:
         """Queue something; whether there was room."""
@@ -129,7 +129,7 @@ class Player:
         return self.stop()
 
     def frame(self) -> Samples | None:
-        """The next 20 ms, which may be a view; None if there is nothing to play."""
+        """The next 20 ms, which may be a view; None if the queue is empty."""
         if self._tail is not None:
             samples, self._tail = _filled([self._tail], len(self._tail)), None
             self._see_whether_busy()

@@ -1,4 +1,4 @@
-"""From what the switch asks to play to what is played: files are read first, in a thread."""
+"""Play requests: files are read first, in a thread, then played."""
 
 from __future__ import annotations
 

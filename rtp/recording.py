@@ -1,4 +1,4 @@
-"""What a recording keeps of a session's sound, and when it ends by itself.
+"""Recordings: the sound of a session that is kept, and the conditions that end a recording.
 
 Voicemail keeps one side. A call is kept in stereo, the caller left and the callee right.
 """
@@ -13,7 +13,7 @@ from rtp.samples import CLOCK_RATE, FRAME_SAMPLES, FRAME_SECONDS, Samples
 FRAMES_IN_BLOCK = 25
 """Half a second goes to the disk at once: what a crash costs."""
 MAX_SECONDS = 4 * 3600
-"""Of a recording: the longest call."""
+"""The limit of a recording: the longest call."""
 SILENCE_RMS = 10 ** (-50 / 20) * 32768
 """Quieter is silence: -50 dBov, below any voice and above a line's noise."""
 

@@ -65,7 +65,7 @@ class RelaySide:
         self.strays = 0
         self.direction = "sendrecv"
         self.held = False
-        """By the old way, a null address: nothing can be sent."""
+        """Held in the old way, by a null address: nothing can be sent."""
         self.multiplexes = False
         """RTCP comes and goes on the RTP port (RFC 5761)."""
         self.negotiated = False
@@ -80,18 +80,19 @@ class RelaySide:
         """Its payload types that the other side knows by another number."""
         self.packet_ms = 20
         self.in_kernel = False
-        """What comes from this peer the kernel passes on by itself."""
+        """True if the kernel forwards what this peer sends."""
         self.inbound: InboundSound | None = None
-        """The sound tier listens to what comes, too."""
+        """Set while the sound tier reads what arrives."""
         self.spoken_to = False
-        """The sound tier sends to this peer; what the other one sends isn't passed on."""
+        """True while the sound tier sends to this peer; packets of the other one aren't forwarded
+        then."""
         self.sent_at: float | None = None
         """When the sound tier sent it something last; monotonic seconds."""
         self.withholds_keys = False
         """Its events aren't passed on."""
         self.secure: Srtp | None = None
-        """What comes must be opened, and what goes out sealed; so no packet is passed on as it
-        is."""
+        """The SRTP contexts; with them no packet is forwarded as it is: it is decrypted, and
+        encrypted for the other side."""
         self._rtcp_announced: Address | None = None
         self._rtcp_source: Address | None = None
 

@@ -1,7 +1,8 @@
-"""RTCP as the switch reads it on its way, and writes it where it talks itself (RFC 3550 section 6).
+"""RTCP reports: read in passing, and written where the switch itself sends sound (RFC 3550 section
+6).
 
-The way to a peer and back is timed by the sender reports that it was sent, whoever made them: its
-next reception report says which one it got last, and how long ago (section 6.4.1).
+The round trip to a peer is timed by the sender reports that it was sent, whether ours or forwarded:
+its next reception report names the last one that it got, and the delay since (section 6.4.1).
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from rtp.rtcp import (
 from rtp.source import ReceivedStream
 
 NTP_EPOCH_SECONDS = 2_208_988_800
-"""From 1900 to 1970."""
+"""Seconds from 1900 to 1970."""
 MAX_ROUND_TRIP_SECONDS = 10.0
-"""What takes longer is a peer's mistake."""
+"""A longer round trip is a peer's mistake."""
 CNAME = 1
 _MAX_LOST = 0x7FFFFF
 _UNITS = 65_536
-"""Of a second, in which delays are said."""
+"""The fractions of a second in which delays are written."""
 
 
 class PeerReports:
-    """The way to one peer, as its RTCP reports tell of it."""
+    """The round trip to one peer, as its RTCP reports show it."""
 
     __slots__ = ("_came", "_sent", "round_trip_ms")
 
@@ -38,16 +39,16 @@ class PeerReports:
         self._sent: tuple[int, float] | None = None
         self._came: tuple[int, float] | None = None
         self.round_trip_ms: float | None = None
-        """From us to the peer and back, as measured last."""
+        """The last measured round trip."""
 
     def passes_to(self, packets: Sequence[RtcpPacket], now: float) -> None:
-        """The peer is sent these."""
+        """Note packets that are sent to the peer."""
         for packet in packets:
             if isinstance(packet, SenderReport):
                 self._sent = (_middle(packet.ntp_timestamp), now)
 
     def comes_from(self, packets: Sequence[RtcpPacket], now: float) -> None:
-        """The peer sent these."""
+        """Note packets that the peer has sent."""
         for packet in packets:
             if isinstance(packet, SenderReport):
                 self._came = (_middle(packet.ntp_timestamp), now)
@@ -129,5 +130,5 @@ class OwnReports:
 
 
 def _middle(ntp: int) -> int:
-    """The part of an NTP time stamp by which reports name each other."""
+    """The middle 32 bits of an NTP time stamp, by which reports refer to each other."""
     return ntp >> 16 & 0xFFFFFFFF

@@ -45,7 +45,7 @@ _REPEATED = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH
 
 
 class _Lane:
-    """What the sum of a slot belongs to."""
+    """The owner of a slot's sum."""
 
     __slots__ = ("fd", "lanes", "mark", "out_fd", "slot", "stream")
 
@@ -84,12 +84,13 @@ class RingLanes:
         self.fd = self._ring.fd
         """Readable when something came."""
         self.unusual: list[tuple[int, bytes]] = []
-        """What isn't plain RTP, like multiplexed RTCP, and to which descriptor it came."""
+        """Packets that aren't plain RTP, like multiplexed RTCP, with the descriptor at which they
+        arrived."""
         self.failed: list[tuple[int, int, ReceivedStream]] = []
         """As they were opened: lanes that can't go on in this way."""
         self._lanes: dict[int, _Lane] = {}
         self._to: dict[int, int] = {}
-        """By the descriptor that packets leave by."""
+        """Lanes by the descriptor by which packets leave."""
         self._by_slot: list[_Lane | None] = []
         self._free: list[int] = []
         self._slots = np.zeros(0, _COUNTS)
@@ -205,7 +206,7 @@ class RingLanes:
             self.unusual.append((fd, self._ring.buffers[number, :size].tobytes()))
 
     def _resume(self, ended: np.ndarray) -> None:
-        """Receive again where that ended though nobody wanted it to."""
+        """Receive again where that ended without being stopped."""
         again = []
         for mark, result in zip(ended["mark"].tolist(), ended["result"].tolist(), strict=True):
             lane = self._by_slot[mark & 0xFFFF_FFFF]

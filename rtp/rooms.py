@@ -25,7 +25,7 @@ class Rooms:
         return len(self._rooms)
 
     def enter(self, side: SoundSide, message: Hear) -> bool:
-        """Somebody comes; whether there is room."""
+        """Add a member; False if the room is full."""
         room = self._rooms.get(message.room)
         if room is None:
             room = self._rooms[message.room] = Room(message.room)
@@ -40,7 +40,7 @@ class Rooms:
         return True
 
     def leave(self, side: SoundSide) -> None:
-        """Somebody goes; the last one takes the room along."""
+        """Remove a member; the room ends with the last one."""
         member, side.member = side.member, None
         if member is None:
             return

@@ -14,7 +14,7 @@ from rtp.packet import VERSION, PacketError
 SENDER_REPORT, RECEIVER_REPORT, SOURCE_DESCRIPTION, GOODBYE = 200, 201, 202, 203
 MAX_COUNT = 31
 MAX_PACKETS = 64
-"""In one datagram; more than any MTU holds of use."""
+"""The limit of one datagram; no MTU holds more useful ones."""
 
 _HEADER = struct.Struct(">BBH")
 _BLOCK = struct.Struct(">IB3sIIII")

@@ -108,21 +108,21 @@ class MediaSession:
         self.a_port = a_port
         self.b_port = b_port
         self.owner: object = None
-        """Whoever uses the session; not touched here."""
+        """The user of the session; not touched here."""
         self.on_digit: Callable[[Digit], None] | None = None
         """Told of keys, on sides that are listened to."""
         self.on_speaker: Callable[[Speaker], None] | None = None
         """Told when a side of this session takes the floor of its room."""
         self.latched: dict[Side, tuple[str, int]] = {}
-        """Where each side's packets come from, as far as known."""
+        """The sources of each side's packets, as far as known."""
         self.elsewhere: dict[Side, tuple[str, int]] = {}
         """Other ports of silent sides' hosts that send, and aren't heard."""
         self.unheard: set[Side] = set()
         """Sides from which nothing comes now, though they are spoken to."""
         self.tier: Tier = "relay"
-        """Who passed the packets on when the figures were asked for last."""
+        """The tier that forwarded the packets when the figures were last asked for."""
         self.seen: dict[Side, Seen] = {"a": (), "b": ()}
-        """What came from each side by its SRTP key, when the figures were asked for last."""
+        """The SRTP packets of each side by its key, when the figures were last asked for."""
         self._book = book
         self._closing: asyncio.Future[SessionFigures] | None = None
 

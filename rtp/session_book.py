@@ -44,22 +44,22 @@ _Awaited: TypeAlias = (
 )
 
 SilentCallback = Callable[[MediaSession, int | None], None]
-"""The session, and when its last packet came: epoch milliseconds, None for never."""
+"""Called with the session, and the time of its last packet: epoch milliseconds, None for never."""
 OneWayCallback = Callable[[MediaSession, Side, bool], None]
-"""The session, which side, and whether it is heard (again)."""
+"""Called with the session, the side, and True if the side is heard (again)."""
 SourceCallback = Callable[[MediaSession, Side, tuple[str, int], bool], None]
-"""The session, which side, from where its sound comes now, and whether that is heard."""
+"""Called with the session, the side, the new source of its sound, and True if that is heard."""
 LostCallback = Callable[[MediaSession], None]
 
 
 class SessionBook:
-    """The sessions of one engine, and what is still awaited from it.
+    """The sessions of one engine, and the answers that are awaited from it.
 
     Args:
         send: carries a message to the engine.
-        on_silent: called when a session hears nothing from either side any more.
+        on_silent: called when a session receives nothing from either side any more.
         on_one_way: called when a side isn't heard though it is spoken to, or is again.
-        on_source: called when a latched side's sound comes from elsewhere.
+        on_source: called when the source of a latched side's sound changes.
     """
 
     __slots__ = (
@@ -172,7 +172,7 @@ class SessionBook:
         return future
 
     def _stop_waiting(self, session: int) -> None:
-        """What was played to a session that closes ends with it; recordings say so themselves."""
+        """Fail the playings of a session that closes; recordings report their own end."""
         for playing, (where, future) in list(self._playings.items()):
             if where == session:
                 del self._playings[playing]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _SETTINGS = Path("/proc/sys/net/ipv4")
-"""Of IPv6 as well."""
+"""The settings apply to IPv6 as well."""
 
 
 def shared_ports(first: int, last: int) -> list[int]:

@@ -81,7 +81,7 @@ class MediaSocket:
 
 
 Pair = tuple[MediaSocket, MediaSocket]
-"""For RTP, and for RTCP on the port above."""
+"""The sockets for RTP, and for RTCP on the port above."""
 
 
 class UdpSockets:

@@ -99,7 +99,7 @@ class SoundTier:
         """Sides in use."""
         return len(self._sides)
 
-    # What the switch says
+    # Commands of the switch
 
     def handle(self, message: ToSound, session: SoundSession, now: float) -> None:
         """Do what a message asks for."""
@@ -393,7 +393,7 @@ class SoundTier:
                 self._end_recording(recording, recording.reason)
 
     def _to_hear(self, spoken_to: list[SoundSide], frames: Samples) -> Samples:
-        """What each of these sides is given to hear."""
+        """The sound for each of these sides."""
         heard = np.zeros((len(spoken_to), FRAME_SAMPLES), np.int16)
         mixed, speakers = self._rooms.mixed(frames)
         self._messages += [Speaker(side.room, side.session.id, side.letter) for side in speakers]
@@ -476,7 +476,7 @@ class SoundTier:
         side.player.finished.clear()
         side.overlay.finished.clear()
 
-    # What goes out
+    # Outgoing sound
 
     def take_messages(self) -> list[FromSound]:
         """Messages for the switch; each is returned once."""
@@ -490,7 +490,7 @@ class SoundTier:
 
 
 def _bridged(side: SoundSide, frames: Samples) -> Samples:
-    """What the other side said; but a key that is told in another way isn't heard besides."""
+    """The other side's sound; without the tone of a key that is sent in another way."""
     peer = side.peer
     if side.hears != "peer" or peer is None or peer.hears != "peer":
         return SILENT_FRAME

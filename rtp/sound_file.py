@@ -1,4 +1,4 @@
-"""Sound from files: read to be played, converted when somebody brings them.
+"""Sound files: read for playing, and converted when an operator or subscriber brings them.
 
 Reads files; not for the loop of a worker.
 """
@@ -25,7 +25,7 @@ _BLOCK_FRAMES = 65_536
 _ZERO_CROSSINGS = 24
 """On each side of the filter; the band that is lost at 4 kHz narrows with them."""
 _PASS = 0.94
-"""Of the lower rate's half is passed."""
+"""The pass band as a share of half the lower rate."""
 _KAISER_BETA = 8.0
 """About 80 dB down outside: less than a sample's last bit at speaking level."""
 
@@ -83,7 +83,7 @@ def _check_upload(sound: soundfile.SoundFile, max_seconds: int) -> None:
 
 
 def _mono_blocks(sound: soundfile.SoundFile, max_seconds: int) -> Iterator[NDArray[np.float32]]:
-    """What is there, which may be less or more than a header says."""
+    """The sound of a file, which may be shorter or longer than its header says."""
     left = max_seconds * sound.samplerate
     yield np.empty(0, np.float32)
     while True:

@@ -22,7 +22,7 @@ SAME_KEY_SECONDS = 0.5
 """A key told twice in so long, but in different ways, was pressed once: some phones say it as an
 event, in the sound and in signalling."""
 NOBODY = -1
-"""The id of a playing of which nobody is told."""
+"""The id of a playing whose end isn't reported."""
 
 
 class SoundSide:
@@ -77,18 +77,18 @@ class SoundSide:
         self.events = EventSender()
         self.wide: G722 | None = None
         self.opus: OpusEncoder | None = None
-        """Of what is said to it, if that isn't G.711."""
+        """The encoder of sound for the side, if that isn't G.711."""
         self.hears: Source = "peer"
         self.listens = False
         self.listens_in_band = False
         self.detector: DtmfDetector | None = None
         self.room = 0
         self.member: Member[SoundSide] | None = None
-        """In its room."""
+        """The side as a member of its room."""
         self.tones = False
         """Its room is told when it leaves."""
         self.row = 0
-        """In the tick's frames."""
+        """The side's row in the tick's frames."""
         self._last_digit: tuple[str, DigitMethod, float] | None = None
 
     @property
@@ -151,15 +151,15 @@ class SoundSide:
         return RTP_CLOCK_RATE if self.relay_side.formats.encoding == "OPUS" else CLOCK_RATE
 
     def agree(self) -> None:
-        """The relay knows anew what this peer speaks and hears."""
+        """The relay has new descriptions of this peer's formats."""
         formats = self.relay_side.formats
         self.inbound.agree(formats)
         self.events.clock_rate = formats.event_clock_rate
         self.choose_detector()
 
     def choose_detector(self) -> None:
-        """Listen for tones if somebody wants keys that come so: the switch, or the other side's
-        phone, which understands events alone."""
+        """Choose a tone detector if keys may arrive as tones: for the switch, or for the other
+        side's phone, which understands events alone."""
         peer = self.peer
         wanted = self.listens_in_band or (
             self.session.bridged

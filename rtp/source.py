@@ -1,4 +1,5 @@
-"""How one side's stream arrives: packets, loss, jitter (RFC 3550) and quality (ITU-T G.107)."""
+"""Reception statistics of one side's stream: packets, loss, jitter (RFC 3550) and quality (ITU-T
+G.107)."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ _JITTER_BUFFER_OF_JITTER = 2.0
 
 
 class Counted(NamedTuple):
-    """Packets that somebody else counted, and the last one of them.
+    """Packets that the kernel tier or another counter has counted, and the last one of them.
 
     Args:
         last_at: monotonic seconds.
@@ -74,7 +75,8 @@ class ReceivedStream:
         """Monotonic seconds."""
         self.last_at: float | None = None
         self.elsewhere: Callable[[], Counted] | None = None
-        """What was counted since the last time where packets don't come by here."""
+        """Returns what another counter has counted since the last time, where packets don't pass
+        here."""
 
     @property
     def clock_rate(self) -> int:
@@ -166,7 +168,7 @@ class ReceivedStream:
 
     @property
     def jitter(self) -> int:
-        """In timestamp units."""
+        """The jitter in timestamp units."""
         return self._jitter >> 4
 
     @property

@@ -28,12 +28,12 @@ _PROFILES = {
     "AEAD_AES_128_GCM": (pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 28),
     "AEAD_AES_256_GCM": (pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 44),
 }
-"""With the octets of a master key and its salt."""
+"""The profiles, with the octets of a master key and its salt."""
 _SSRC_AT_RTP, _SSRC_AT_RTCP = 8, 4
 MAX_ROLLOVERS = 1000
 """That a context is brought to; two weeks of a call."""
 _STEP = 0x4000
-"""From one sequence number to the next that certainly means going on, rather than back."""
+"""The largest step of a sequence number that certainly means forward rather than back."""
 _HALF = 0x8000
 _FAULTS = (pylibsrtp.Error, ValueError)
 """Not authentic, seen before, or longer than a datagram of sound."""

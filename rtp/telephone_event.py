@@ -14,7 +14,7 @@ from rtp.packet import PacketError
 from rtp.samples import CLOCK_RATE, FRAME_SAMPLES, samples_in
 
 DIGITS = "0123456789*#ABCD"
-"""By event code (section 3.2)."""
+"""The digits by event code (section 3.2)."""
 END_PACKETS = 3
 """The last packet is repeated, as section 2.5.1.4 asks for."""
 DEFAULT_DIGIT_MS = 100

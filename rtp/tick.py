@@ -26,7 +26,7 @@ class TickClock:
     def __init__(self) -> None:
         self._late: deque[float] = deque(maxlen=REMEMBERED)
         self.number = 0
-        """Of the next tick."""
+        """The number of the next tick."""
         self.ticks = 0
         self.skipped = 0
 

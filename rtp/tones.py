@@ -10,7 +10,7 @@ import numpy as np
 from rtp.samples import CLOCK_RATE, Samples, samples_in, saturated
 
 AMPLITUDE = 0.2
-"""Of each frequency; E.180 section 7 wants tones at -10 dBm0, give or take 5 dB."""
+"""The amplitude of each frequency; E.180 section 7 wants tones at -10 dBm0, give or take 5 dB."""
 _RAMP_MS = 2.5
 """At the start and the end of each part, so that it doesn't click."""
 
@@ -24,7 +24,7 @@ class Part:
 
 
 Cadence = tuple[Part, ...]
-"""What is repeated."""
+"""The parts that are repeated."""
 
 
 def _on_off(hertz: tuple[int, ...], *milliseconds: int) -> Cadence:
@@ -40,7 +40,7 @@ _SPECIAL_INFORMATION: Cadence = (
     Part(330, (1800,)),
     Part(1000),
 )
-"""The same everywhere (E.180 section 5)."""
+"""The same in all countries (E.180 section 5)."""
 
 _425 = (425,)
 
@@ -81,7 +81,7 @@ COUNTRIES: dict[str, dict[str, Cadence]] = {
         "congestion": _on_off((480, 620), 250, 250),
     },
 }
-"""By ISO 3166 alpha-2. Iran's tones are the recommended ones."""
+"""Tones by ISO 3166 alpha-2. Iran's are the recommended ones."""
 
 
 def cadence(name: str, country: str) -> Cadence:

@@ -16,9 +16,9 @@ from rtp.samples import CLOCK_RATE, Samples
 SAMPLE_BYTES = 2
 HEADER_BYTES = 44
 MAX_SECONDS = 3600
-"""Of one file: no announcement and no music on hold is longer."""
+"""The limit of a file: no announcement and no music on hold is longer."""
 HEAD_BYTES = 4096 * 16
-"""What may stand before the sound."""
+"""The octets in which the beginning of the sound is looked for."""
 MAX_BYTES = HEAD_BYTES + MAX_SECONDS * CLOCK_RATE * SAMPLE_BYTES
 """Octets of a file that are read."""
 MAX_CHUNKS = 64

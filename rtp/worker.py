@@ -53,19 +53,19 @@ TICK_SECONDS = 0.001
 """Under load packets are fetched once in so long: waking for each would cost more than to forward
 it."""
 BATCH_TICK_SECONDS = 0.002
-"""The same where they are passed on together, which pays the more of them there are."""
+"""The interval of a batch, where packets are forwarded together: the more packets, the better."""
 TICK_FROM_PACKETS = 4
 """Load means so many packets in a tick ..."""
 TICK_FROM_CONTROL_SECONDS = 0.002
 """... or news from the switch twice in so long."""
 BATCHED_AT_ONCE = 4
-"""So many of those that were there before go over in one turn, so that nobody waits."""
+"""Existing sessions that are moved in one turn, so that no packet waits."""
 POLL_SECONDS = 0.001
-"""What epoll can't wait for exactly."""
+"""The interval at which descriptors are polled that epoll can't watch precisely."""
 REVIEW_SECONDS = 0.25
 """Between two looks at a latch whose source may have fallen silent."""
 DISK_SECONDS = 2.0
-"""For recordings to be written when the worker ends."""
+"""The time for recordings to be written when the worker ends."""
 
 
 class Worker:
@@ -234,7 +234,7 @@ class Worker:
             self._ticks, self._tick_seconds = True, BATCH_TICK_SECONDS
 
     def _hear(self, lane: ListeningLane, fd: int, now: float) -> None:
-        """What :meth:`_forward` does, where nothing is passed on."""
+        """Receive as :meth:`_forward` does, where nothing is forwarded."""
         try:
             data = os.read(fd, MAX_DATAGRAM)
         except OSError:
@@ -261,7 +261,7 @@ class Worker:
         lane.side.stream.count(sequence, timestamp, ssrc, len(data), now)
 
     def _wake(self) -> None:
-        """From the disk's thread: it has results."""
+        """Called by the disk's thread when it has results."""
         os.eventfd_write(self._wake_fd, 1)
 
     def _disk_event(self, now: float) -> None:
@@ -281,7 +281,7 @@ class Worker:
         return True
 
     def _careful(self, media_socket: MediaSocket, data: bytes, now: float) -> None:
-        """What a connected socket got and isn't plain RTP, like multiplexed RTCP."""
+        """Handle a packet at a connected socket that isn't plain RTP, like multiplexed RTCP."""
         if media_socket.peer is not None:
             self._pass_on(media_socket.port, data, media_socket.peer, now)
 
@@ -299,7 +299,7 @@ class Worker:
             return  # no route, or a full buffer: lost, as on any network
 
     def _send_again(self, out: socket.socket, data: bytes, target: tuple[str, int]) -> None:
-        """The error was an earlier packet's; this one hasn't been sent yet."""
+        """Send a packet again: the error was an earlier packet's."""
         try:
             out.sendto(data, target)
         except OSError:
@@ -308,7 +308,7 @@ class Worker:
     # Control
 
     def _control_event(self, mask: int, now: float) -> None:
-        """So many messages in a turn that media never waits long for them."""
+        """Handle control messages, a limited number a turn so that media never waits long."""
         if mask & select.EPOLLOUT:
             self._control.flush()
         self._ticks = self._ticks or now - self._controlled_at < TICK_FROM_CONTROL_SECONDS
@@ -486,7 +486,7 @@ class Worker:
 
 
 def main() -> int:
-    """The process."""
+    """Run the process."""
     parser = argparse.ArgumentParser(prog="rtp.worker")
     parser.add_argument("--fd", type=int, required=True, help="the control socket")
     # The switch decides when to end; a terminal's ^C or a service manager's signal to the whole
@@ -513,7 +513,8 @@ def serve(channel: socket.socket) -> None:
             start.quarantine_seconds,
         )
         worker = Worker(start, pool, epoll, control)
-        # The way of a packet and of a call makes no cycles: nothing to collect, nothing that stops.
+        # The paths of packets and calls make no cycles: there is nothing to collect, and a
+        # collection would only stop them.
         gc.collect()
         gc.freeze()
         gc.disable()

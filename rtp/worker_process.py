@@ -45,7 +45,7 @@ STOP_SECONDS = 5.0
 RESTART_SECONDS = 1.0
 """Between the death of a worker and its replacement, so that one that can't live costs little."""
 PINGS_UNANSWERED = 4
-"""So many in a row, spread over the time after which a worker counts as hung."""
+"""Unanswered pings in a row, spread over the time after which a worker counts as hung."""
 
 
 class WorkerProcess:

@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """What was imported stays: no collection of garbage looks at it again."""
+    """Freeze what was imported: no garbage collection scans it again."""
     gc.collect()
     gc.freeze()
 

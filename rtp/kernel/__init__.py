@@ -1,1 +1,2 @@
-"""The kernel's part of the relay: packets between latched peers that no process has to touch."""
+"""The kernel tier of the relay: eBPF programs forward packets between latched peers without a
+process."""

@@ -1,11 +1,11 @@
-"""Assembles eBPF: a list of instructions and labels to what bpf(2) loads.
+"""An assembler of eBPF: from a list of instructions and labels to the octets for bpf(2).
 
-The names are those of the kernel's instruction set document (RFC 9669), in which an instruction
-has an opcode, two registers, an offset and an immediate (section 3)::
+The names are those of the kernel's instruction set document (RFC 9669), in which an instruction has
+an opcode, two registers, an offset and an immediate (section 3)::
 
     | opcode 8 | dst 4 | src 4 | offset 16 | imm 32 |
 
-Only what :mod:`rtp.kernel.program` needs is here.
+Only the instructions of :mod:`rtp.kernel.program` are here.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def subtract(dst: int, src: int) -> Instruction:
 
 
 def subtract32(dst: int, src: int) -> Instruction:
-    """In 32 bits, the upper half becoming 0."""
+    """A subtraction in 32 bits; the upper half becomes 0."""
     return Instruction(_ALU32 | _REG | _SUB, dst, src)
 
 

@@ -1,8 +1,8 @@
-"""What the kernel is told of a flow, and what it counts: the contents of the two maps.
+"""The flows and counters of the kernel tier: the contents of its two maps.
 
-A flow is one direction of a call: what comes from `source` to `local` leaves from `out_local` for
-`target`. Addresses and ports stand in the maps as on the wire, what is reckoned with as the machine
-has it (little-endian; others aren't supported).
+A flow is one direction of a call: packets from `source` to `local` leave from `out_local` for
+`target`. Addresses and ports are in network order in the maps, numbers for arithmetic in the
+machine's (little-endian; others aren't supported).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NO_EVENT = 0xFF
 """Equal to no payload type."""
 
 UP, AWAY = 0, 1
-"""How a packet goes on: to a socket of this machine, or out of an interface."""
+"""The way of a packet: to a socket of this machine, or out of an interface."""
 
 SLOT = struct.Struct("<QQQQIIHxx20x")
 """One cache line."""
@@ -129,7 +129,8 @@ def slot_of(last: Counted, clock_rate: int) -> bytes:
 
 
 def counted(slots: memoryview, index: int, clock_rate: int) -> Counted:
-    """Read a slot. The kernel may be writing it: what doesn't fit together now does next time."""
+    """Read a slot. The kernel may be writing it: figures that disagree now are read right the next
+    time."""
     packets, octets, last, jitter, timestamp, ssrc, sequence = SLOT.unpack_from(
         slots, index * SLOT.size
     )
@@ -145,5 +146,5 @@ def counted(slots: memoryview, index: int, clock_rate: int) -> Counted:
 
 
 def _swapped(number: int, machine: struct.Struct, wire: str) -> int:
-    """From the wire's order to the machine's, or back."""
+    """A number converted between network order and the machine's."""
     return int(struct.unpack(wire, machine.pack(number))[0])

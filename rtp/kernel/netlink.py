@@ -31,7 +31,7 @@ _REQUEST, _ACKNOWLEDGE, _EXCLUSIVE, _DUMP, _CREATE = 0x1, 0x4, 0x200, 0x300, 0x4
 _KIND_MASK = 0x3FFF
 
 GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
-"""Who is told of links, and of addresses and routes of both families."""
+"""The multicast groups for changes of links, and of addresses and routes of both families."""
 
 _DESTINATION, _ROUTE_SOURCE, _OUT_INTERFACE = 1, 2, 4
 _INTERFACE_NAME = 3

@@ -144,7 +144,7 @@ def _netlink_socket(groups: int) -> socket.socket:
 
 
 def _is_worker(name: str) -> bool:
-    """Whether the process that a filter belongs to still lives, and is one of ours."""
+    """True if the process that a filter belongs to still lives, and is one of ours."""
     try:
         command = Path("/proc", name.removeprefix(_OWN_NAME), "cmdline").read_bytes()
     except OSError:

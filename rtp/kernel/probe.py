@@ -1,4 +1,4 @@
-"""Whether the kernel tier works here: it is really loaded, and one packet passes it."""
+"""A probe of the kernel tier: the program is really loaded, and one packet passes it."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ from rtp.kernel.assembler import (
 )
 
 GO_ON, DROP = -1, 2
-"""TCX_NEXT (TC_ACT_UNSPEC): whoever is next decides, at last the sockets; TCX_DROP."""
+"""TCX_NEXT (TC_ACT_UNSPEC): the next program decides, in the end the sockets; TCX_DROP."""
 
 MAX_PACKET_OCTETS = 1280
 """With its IP header: what every interface that carries IPv6 takes in one piece (RFC 8200
@@ -88,7 +88,7 @@ _UDP = 8
 _RTP = 12
 _PROTOCOL_UDP = 17
 
-# The frame.
+# The stack frame.
 _HEADER = -80
 """The packet from its IP header on; a multiple of 8, so that addresses can be compared in two."""
 _KEY = -104
@@ -136,7 +136,8 @@ def relay_program(flow_map: int, slot_map: int, ports: tuple[int, int]) -> list[
 
 
 def _look_at_context() -> list[Line]:
-    """For us, in one piece, and in no virtual LAN that the interface doesn't belong to."""
+    """Check that the packet is for this machine, in one piece, and in no VLAN that the interface
+    doesn't belong to."""
     return [
         load(W, R2, R6, _KIND),
         jump_if_not(R2, 0, "up"),
@@ -264,7 +265,8 @@ def _find_flow(family: Family, flow_map: int) -> list[Line]:
 
 
 def _check_flow(family: Family) -> list[Line]:
-    """Of the latched peer, by the interface that leads to it, and no telephone event."""
+    """Check that it comes from the latched peer, by the interface that leads to it, and is no
+    telephone event."""
     size = W if family is IPV4 else DW
     source = _HEADER + family.source_at
     checks: list[Line] = []
@@ -351,10 +353,10 @@ def _count(family: Family, slot_map: int) -> list[Line]:
 
 
 def _rewrite(family: Family) -> list[Line]:
-    """Addresses, ports, time to live, and the checksums by their difference.
+    """Rewrite addresses, ports and time to live, and update the checksums by the difference.
 
-    The ports are no part of the pseudo header: where the sender leaves the checksum to an
-    interface (CHECKSUM_PARTIAL), only the addresses are in it yet.
+    The ports are no part of the pseudo header: where the sender leaves the checksum to an interface
+    (CHECKSUM_PARTIAL), only the addresses are in it yet.
     """
     addresses = 2 * family.address
     source = _HEADER + family.source_at
@@ -437,7 +439,8 @@ def _write(at: int, octets: int) -> list[Line]:
 
 
 def _go_on(family: Family) -> list[Line]:
-    """To the sockets under its new address, or out: the kernel finds route and neighbour."""
+    """Pass the packet to the sockets under its new address, or out: the kernel finds route and
+    neighbour."""
     return [
         load(B, R2, R7, flows.MODE_AT),
         jump_if(R2, flows.UP, "up"),

@@ -79,7 +79,7 @@ class HashMap:
         _bpf(_MAP_UPDATE, self._update)
 
     def remove(self, key: bytes) -> None:
-        """Nothing happens if it isn't there."""
+        """Remove an entry; a missing one is no error."""
         self._key.raw = key
         try:
             _bpf(_MAP_DELETE, self._removal)

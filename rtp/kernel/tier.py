@@ -22,7 +22,7 @@ from rtp.source import Counted
 MAX_ROUTES = 8192
 """Kept answers; beyond it they are asked anew."""
 CHECKED_AT_ONCE = 32
-"""Flows looked at in one turn after a route changed, so that nobody's sound waits ..."""
+"""Flows that are checked in one turn after a route changed, so that sound isn't delayed ..."""
 CHECK_REST = 4
 """... and after all of them it rests for so many times as long as that took, however often routes
 change."""
@@ -32,7 +32,7 @@ counts in a slot that has got a new owner."""
 
 
 class KernelUnavailable(Exception):
-    """This machine has no kernel tier; one line that says why."""
+    """This machine has no kernel tier; one line with the reason."""
 
 
 class Attachment(Protocol):
@@ -215,7 +215,7 @@ class KernelTier:
         return way if self._can_go(way) else None
 
     def _can_go(self, way: Way) -> bool:
-        """Whether the program sees what comes in there, and can send where it has to."""
+        """True if the program sees packets that arrive there, and can send where they must go."""
         for interface in (way.in_interface, way.out_interface):
             if self._kind(interface) not in (ETHERNET, LOOPBACK_KIND):
                 self.refused = f"{self._name(interface)}: its packets have no Ethernet header"

@@ -18,7 +18,7 @@ import fresh_books
 RATE = Rate("default", "995", "Georgia", 0, 60_000, 1, 1, 0, 0, "GEL")
 IN_MEMORY = "sqlite://"
 URL = IN_MEMORY
-"""Where the books of a test are; the fixture `database` chooses."""
+"""The database of a test's books; the fixture `database` chooses it."""
 
 _open: list[Store] = []
 

@@ -46,7 +46,7 @@ class Spent:
         )
 
     def table(self) -> str:
-        """What costs most, by module and then by function, with the number of calls of each."""
+        """The most expensive modules and functions, with the number of calls of each."""
         modules: Counter[str] = Counter()
         for (module, _), n in self.functions.items():
             modules[module] += n

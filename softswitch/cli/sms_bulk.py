@@ -63,7 +63,6 @@ def add_batch(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say who gets it and what it costs; send nothing.")
     ] = False,
-    key: Annotated[str | None, typer.Option(help="Repeating it changes nothing.")] = None,
 ) -> None:
     """Send a text to many: all of it is held, or nothing is sent."""
     Session.of(context).run(
@@ -78,7 +77,6 @@ def add_batch(
         to="" if to is None else read_file(to, computed=True),
         at=at,
         dry_run=dry_run,
-        key=key,
     )
 
 

@@ -25,6 +25,7 @@ POSTING_IDS: Mapping[str, str] = {
     "order_add": "order_id",
     "package_buy": "purchase_id",
     "rental_order": "order_id",
+    "sms_batch_add": "batch_id",
     "wallet_buy": "purchase_id",
     "wallet_spend": "spend_id",
 }

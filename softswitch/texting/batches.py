@@ -8,10 +8,11 @@ them is mended by the next look.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from billing.facts.authorization import BillingError
 from billing.facts.hold import ReleaseCredit
@@ -85,7 +86,10 @@ class Batches:
         """
         for batch in await self._writer.submit(batch_store.unsettled):
             if only is None or batch.id in only:
-                await self._look_at(batch)
+                try:
+                    await self._look_at(batch)
+                except (BillingError, StoreError, SQLAlchemyError) as error:
+                    self._log.error("a batch can't be settled", batch=batch.id, why=str(error))
 
     async def defer(self) -> None:
         """Let texts wait that are due while it is quiet where they go."""
@@ -123,13 +127,7 @@ class Batches:
             self._look_later()
             return
         moved, self._moved = frozenset(self._moved), set()
-        self._looking = self._loop.create_task(self._guarded(self.look(moved)))
-
-    async def _guarded(self, looking: Awaitable[None]) -> None:
-        try:
-            await looking
-        except (BillingError, StoreError) as error:
-            self._log.error("a batch can't be settled", why=str(error))
+        self._looking = self._loop.create_task(self.look(moved))
 
     async def _look_at(self, batch: Batch) -> None:
         if batch.state is BatchState.PREPARING:

@@ -32,7 +32,7 @@ DAY_MS = 86_400_000
 UNIT = "SMS"
 STORED_AT_ONCE = 2_000
 """Texts in one transaction: bounds how long calls wait for the database."""
-_KEY = re.compile(r"[\x21-\x7e]{1,100}")
+_GIVEN_ID = re.compile(r"[\x21-\x7e]{1,100}")
 
 
 def sms_batch_add(
@@ -47,7 +47,7 @@ def sms_batch_add(
     to: str = "",
     at: str | None = None,
     dry_run: bool = False,
-    key: str | None = None,
+    batch_id: str | None = None,
 ) -> Row:
     """Send a text to many. All of it is held in messages of the SMS wallet, or nothing is sent.
 
@@ -60,7 +60,7 @@ def sms_batch_add(
         to: a table of phones: CSV with the columns phone, name and fields, or a phone a line.
         at: when it is to go; at once if None.
         dry_run: say who would get it and what it costs, and send nothing.
-        key: repeating the same key is answered by the same batch.
+        batch_id: the caller's own; repeating it is answered by the same batch.
     """
     owner = context.account(account)
     if draft is not None:
@@ -73,10 +73,9 @@ def sms_batch_add(
     if not groups and not everyone and not to:
         raise OperationError("sms_recipients_missing")
     _check_right(context, owner, sender)
-    batch_id = _id_of(owner, key)
-    known = _found(context, batch_id)
-    if known is not None:
-        return sms_batch_show(context, batch_id)
+    own_id = _id_of(owner, batch_id)
+    if not dry_run and _found(context, own_id) is not None:
+        return sms_batch_show(context, own_id)
     now = context.now_ms()
     due = now if at is None else max(now, read_time(at, context.config.switch.time_zone))
     found = recipients_of(context, owner, Chosen(groups, everyone, to), text)
@@ -85,7 +84,7 @@ def sms_batch_add(
     if not found.kept:
         raise OperationError("sms_recipients_none", faulty=found.faulty, stopped=found.stopped)
     batch = Batch(
-        id=batch_id,
+        id=own_id,
         account_id=owner.id,
         sender=sender,
         text=text,
@@ -103,7 +102,7 @@ def sms_batch_add(
     _hold(context, batch)
     _store(context, batch, found.kept)
     _move(context, batch, (BatchState.PREPARING,), BatchState.RUNNING)
-    return sms_batch_show(context, batch_id)
+    return sms_batch_show(context, own_id)
 
 
 def sms_batch_list(
@@ -190,13 +189,13 @@ def _check_right(context: Context, owner: Account, sender: str) -> None:
     raise OperationError("sms_sender_not_approved", account=owner.id, name=sender)
 
 
-def _id_of(owner: Account, key: str | None) -> str:
-    """The id of a batch: the same for the same key of an account."""
-    if key is None:
+def _id_of(owner: Account, given: str | None) -> str:
+    """The id of a batch: the same for the same id that an account gave."""
+    if given is None:
         return secrets.token_hex(8)
-    if _KEY.fullmatch(key) is None:
-        raise OperationError("sms_key_malformed")
-    return hashlib.sha256(f"batch\n{owner.id}\n{key}".encode()).hexdigest()[:16]
+    if _GIVEN_ID.fullmatch(given) is None:
+        raise OperationError("key_malformed", what="a batch id", longest=100)
+    return hashlib.sha256(f"batch\n{owner.id}\n{given}".encode()).hexdigest()[:16]
 
 
 def _found(context: Context, batch_id: str) -> Batch | None:

@@ -139,8 +139,8 @@ def test_B8_a_template_a_draft_and_a_plain_list_of_phones_are_sent(office: Conte
     assert "say who gets it" in refused(send, office, everyone=False)
 
 
-def test_the_same_key_is_answered_by_the_same_batch(office: Context) -> None:
-    first, again = send(office, key="k1"), send(office, key="k1")
+def test_the_same_id_is_answered_by_the_same_batch(office: Context) -> None:
+    first, again = send(office, batch_id="k1"), send(office, batch_id="k1")
     assert first["id"] == again["id"]
     assert sms(office) == ("100.00", 2)
     assert len(texts_of(office, first)) == 2
@@ -154,7 +154,7 @@ def test_B9_a_paused_batch_waits_and_a_resumed_one_goes_on(office: Context) -> N
     assert {text.text.due_at for text in texts_of(office, made)} == {NEVER}
     with office.billing.engine.begin() as connection:
         ids = [text.id for text in texts_of(office, made)]
-        assert store.claim(connection, ids, office.now_ms()) == set()
+        assert store.claim(connection, ids, "here", office.now_ms()) == set()
         assert store.next_due_out(connection, office.now_ms()) is None
     assert batches.sms_batch_resume(office, str(made["id"]))["state"] == "running"
     assert {text.text.due_at for text in texts_of(office, made)} == {office.now_ms()}

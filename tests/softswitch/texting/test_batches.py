@@ -40,6 +40,7 @@ class Running:
         self.writer = TextWriter(context.billing.engine, loop, asyncio.to_thread)
         self.charging = TextCharging(self.money, context.config.sms.charge, log, wall_ms=self.now)
         self.outbound = Outbound(
+            "here",
             self.writer,
             self.charging,
             loop,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.fault_report import show_request
 from softswitch.cli.paging import BeforeId, Limit, OfLine, Search
 from softswitch.cli.session import USAGE, Failure, Session
 
@@ -39,7 +40,8 @@ def open_(
         if not equals:
             raise Failure(f"--field {item}: write KEY=VALUE", USAGE)
         fields[key] = value
-    Session.of(context).run(
+    session = Session.of(context)
+    made = session.perform(
         operations.requests.request_open,
         account=account,
         kind=kind,
@@ -47,6 +49,7 @@ def open_(
         line=line,
         fields=fields or None,
     )
+    show_request(session, made)
 
 
 @app.command("list")
@@ -74,7 +77,8 @@ def list_(
 @app.command()
 def show(context: typer.Context, request: Request) -> None:
     """One request with what the switch knew."""
-    Session.of(context).run(operations.requests.request_show, request=request)
+    session = Session.of(context)
+    show_request(session, session.perform(operations.requests.request_show, request=request))
 
 
 @app.command()

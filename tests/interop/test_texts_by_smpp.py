@@ -250,3 +250,41 @@ def test_a_lines_own_text_is_priced_held_and_captured(board, ports):
     cancelled = board.cli("sms", "send", ANA, "+995599000001", "later", "--at", "2030-01-01")
     assert board.cli("sms", "cancel", str(cancelled["id"]))["state"] == "cancelled"
     until(lambda: board.ask("account_show", account="1")["reserved"] == "0.00", "it is released")
+
+
+def test_B9_a_batch_goes_out_and_whoever_texts_stop_gets_no_more(board, ports):
+    phones = board.folder / "phones.csv"
+    phones.write_text("phone,name\n599000001,Nino\n599000002,Gio\n599000001,Nino again\n")
+    add = ("sms", "batch", "add", "1", "--sender", "Citynet", "--text", "Sale, {name}",
+           "--to", str(phones))  # fmt: skip
+    board.cli("sms", "contract", "accept", "1")
+
+    def batch(known: str, key: str) -> object:
+        return board.ask("sms_batch_show", batch=known)[key]
+
+    async def talk() -> None:
+        async with Carrier(ports[1]) as carrier:
+            await asyncio.to_thread(until, lambda: carrier.esme, "the switch binds")
+            made = await asyncio.to_thread(board.cli, *add)
+            assert (made["recipients"], made["doubles"], made["price"]) == (2, 1, "2.00")
+            known = str(made["id"])
+            done = lambda: batch(known, "state") == "done"  # noqa: E731
+            await asyncio.to_thread(until, done, "the batch is done")
+            assert sorted(event.short_message for event in carrier.got) == [
+                b"Sale, Gio", b"Sale, Nino",
+            ]  # fmt: skip
+            assert units(board) == ["9.00", "98.00"]
+            await carrier.receipt(1)
+            await carrier.receipt(2)
+            arrived = lambda: batch(known, "delivered") == 2  # noqa: E731
+            await asyncio.to_thread(until, arrived, "the receipts are kept")
+            (row,) = board.ask("sms_batch_report", batch=known)
+            assert (row["carrier"], row["state"], row["texts"]) == ("alpha", "delivered", 2)
+            assert 0 <= row["median_seconds"] <= row["p95_seconds"] < 10
+            assert await carrier.text(ANA, b"STOP", sender="995599000001") == 0
+            (stopped,) = board.ask("sms_stop_list", account="1")
+            assert (stopped["phone"], stopped["by"]) == ("+995599000001", "text")
+            again = await asyncio.to_thread(board.cli, *add)
+            assert (again["recipients"], again["stopped"]) == (1, 1)
+
+    asyncio.run(talk())

@@ -15,7 +15,9 @@ from softswitch.control.actor import Actor
 from softswitch.control.errors import OperationError
 from softswitch.operations.accounts import accounts
 from softswitch.operations.context import Context
+from softswitch.operations.dispatch import perform
 from softswitch.operations.money import wallets
+from softswitch.operations.registry import OPERATIONS
 from softswitch.operations.texts import (
     batch_reports,
     batches,
@@ -121,6 +123,21 @@ def test_B9_a_batch_is_held_as_a_whole_or_refused_as_a_whole(office: Context) ->
     with office.billing.reading() as connection:
         assert batch_store.unsettled(connection)[0].id == made["id"]
     assert office.billing.verify() == []
+
+
+def test_B7_a_subscriber_sends_its_own_batches_and_no_others(office: Context) -> None:
+    made = send(office)
+    accounts.account_add(office, "Beka")
+    asked = {"account": "1", "sender": SHOP, "text": "Hi", "everyone": True}
+    office.actor = Actor("ana", "subscriber", 1)
+    mine = perform(office, OPERATIONS["sms_batch_add"], asked)
+    assert isinstance(mine, dict) and mine["created_by"] == "ana"
+    office.actor = Actor("beka", "subscriber", 2)
+    assert "no account '1'" in refused(perform, office, OPERATIONS["sms_batch_add"], asked)
+    assert "no batch" in refused(
+        perform, office, OPERATIONS["sms_batch_cancel"], {"batch": made["id"]}
+    )
+    assert perform(office, OPERATIONS["sms_batch_list"], {}) == []
 
 
 def test_B8_a_template_a_draft_and_a_plain_list_of_phones_are_sent(office: Context) -> None:

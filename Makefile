@@ -16,9 +16,9 @@ help:
 	@echo "make run     install, create a demo switch once, and serve it"
 	@echo "make demo    place a call between two phones through the switch, and show what happened"
 	@echo "make test    run every test"
-	@echo "make check   style, types and the arrows between packages"
-	@echo "make bench   measure"
-	@echo "make fuzz    look for octets that are a fault, for SECONDS=60 or longer"
+	@echo "make check   check style, types and imports between packages"
+	@echo "make bench   run the benchmarks"
+	@echo "make fuzz    fuzz the parsers, for SECONDS=60 or longer"
 
 # Stamps: a second make starts at once, and a changed pyproject.toml installs again.
 $(VENV)/bin/python:
@@ -40,7 +40,7 @@ $(VENV)/installed-for-tests: pyproject.toml | $(VENV)/bin/python
 softswitch.toml: | $(VENV)/installed
 	@$(BIN)/softswitch init --demo
 	@$(PIP) install -e '.[prompts]' 2>/dev/null && $(BIN)/softswitch prompt build >/dev/null \
-		|| echo "No voice could be had: tones stand for announcements (softswitch prompt build)."
+		|| echo "No speech synthesiser was found: tones replace announcements (softswitch prompt build)."
 
 run: $(VENV)/installed softswitch.toml
 	@$(BIN)/softswitch welcome

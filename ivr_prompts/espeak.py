@@ -1,7 +1,7 @@
 """The voice of espeak-ng, from the wheel espeakng-loader: its library and data, nothing installed.
 
-The library is under the GPL and is loaded here alone, by whoever builds prompts; a switch that
-serves never comes here.
+The library is under the GPL and is loaded here alone, by `prompt build`; a serving switch
+never loads it.
 """
 
 from __future__ import annotations

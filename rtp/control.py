@@ -177,7 +177,7 @@ class Hear(msgspec.Struct, tag=40, array_like=True, frozen=True, gc=False):
     Args:
         room: with "room"; who hears a room is heard in it.
         muted: from the start.
-        tones: the room is told that somebody came, and later that they left.
+        tones: the room hears a tone when this member joins, and when it leaves.
     """
 
     session: int

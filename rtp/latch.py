@@ -1,7 +1,7 @@
 """Fixing where a peer's media comes from, and so where it is sent to (RFC 7362, with its warnings).
 
 What the peer announced in SDP is believed: media goes there, and a packet from there latches at
-once. A peer behind NAT announces what nobody can reach, or a wrong port; it is learned from its
+once. A peer behind NAT announces an unreachable address, or a wrong port; it is learned from its
 packets, under conditions that keep a stranger who sprays packets at the port range from being sent
 a call's sound:
 

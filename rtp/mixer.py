@@ -76,7 +76,7 @@ class Room(Generic[Key]):
         self.id = room
         self.members: list[Member[Key]] = []
         self.announcement: Samples | None = None
-        """A frame that all hear in the next tick, as of a tone that somebody came."""
+        """A frame that all hear in the next tick, such as the tone for a new member."""
         self.speaker: Member[Key] | None = None
         self.floor_may_change = True
         """True if another member was loud enough in the last tick to take the floor."""

@@ -242,7 +242,7 @@ class SessionBook:
     def _opened(self, session: MediaSession) -> None:
         opening = self._opening.pop(session.id)
         if opening.done():
-            # Whoever wanted it has gone; nobody else will close it.
+            # Its requester is gone, so it must be closed here.
             self._closing[session.id] = asyncio.get_running_loop().create_future()
             self.send(Close(session.id))
             return
@@ -262,7 +262,7 @@ class SessionBook:
         for future in awaited:
             if not future.done():
                 future.set_exception(error)
-                future.exception()  # nobody has to look at it
+                future.exception()  # its exception is expected
         sessions = list(self._sessions.values())
         self._opening.clear()
         self._closing.clear()

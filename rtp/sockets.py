@@ -118,7 +118,8 @@ class UdpSockets:
     def hold_shared(self, first: int, last: int) -> None:
         """Keep the ports of a range that the system might give to others, as long as this process
         lives, whether a session has them or not; if all of the range may be open at once. A pair
-        that somebody else has can be had when he leaves and a session got it."""
+        that another process has becomes usable when that process has closed it and a session
+        got it."""
         shared = {port - port % 2 for port in shared_ports(first, last)}
         shared &= set(pairs(first, last))
         self.shared_pairs = len(shared)

@@ -134,7 +134,7 @@ class ReceivedStream:
         self._jitter = counted.jitter
         self.last_at = max(counted.last_at, self.last_at or 0.0)
         if self._sequence is None or counted.ssrc != self._ssrc:
-            # Of the packets before the last one nobody knows which belonged to which source.
+            # It is unknown to which source each packet before the last one belonged.
             first = counted.sequence - counted.packets + 1 & 0xFFFF
             self._begin(first, counted.timestamp, counted.ssrc, counted.last_at)
             assert self._sequence is not None
@@ -219,7 +219,7 @@ def mean_opinion_score(loss: float, jitter_ms: float, round_trip_ms: float = 0.0
 
     Args:
         loss: lost part of the packets, 0 to 1.
-        round_trip_ms: between the peer and us; 0 if nobody measured it.
+        round_trip_ms: between the peer and us; 0 if it was not measured.
     """
     delay_ms = _BASE_DELAY_MS + _JITTER_BUFFER_OF_JITTER * jitter_ms + round_trip_ms / 2
     delay_impairment = 0.024 * delay_ms + 0.11 * max(0.0, delay_ms - 177.3)

@@ -43,7 +43,7 @@ class Flow(NamedTuple):
     name: str | None = None
     """The host name that was wanted, for a connection that we open ourselves: sending opens it
     when it is gone, and over TLS its certificate must show this name. None for a connection that
-    the peer opened: when it is gone, nobody can be reached by it. None for UDP, too."""
+    the peer opened: when it is gone, the peer can't be reached by it. None for UDP, too."""
     beyond: Address | None = None
     """The phone's address as a trusted edge proxy saw it, if `remote` is such a proxy."""
 

@@ -2,7 +2,7 @@
 read on demand.
 
 A message that came keeps its octets; its header lines are split and indexed by name when it is
-parsed (`sip.reading`), and each value is read only when somebody asks. A message that we build is
+parsed (`sip.reading`), and each value is parsed at its first use. A message that we build is
 written once.
 """
 

@@ -291,7 +291,7 @@ class Session:
 
     def _send_bye(self, extra: Fields, now: float) -> None:
         if self.incoming is not None and not self.incoming.answered:
-            self.respond(487, None, b"", (), now)  # a re-INVITE that nobody will answer
+            self.respond(487, None, b"", (), now)  # a re-INVITE that the owner can no longer answer
         if self.outgoing is not None and self.outgoing.awaits_acknowledgement:
             self.outgoing.acknowledge(b"", now)  # its offer will never be answered
         if self.outgoing is not None:
@@ -509,7 +509,7 @@ class Session:
 
     def end(self, now: float) -> None:
         """Leave the dialogs, and let go of what refers back here."""
-        self.answer_update(487, b"", now)  # nobody else will (RFC 3261 section 15.1.2)
+        self.answer_update(487, b"", now)  # the owner no longer does (RFC 3261 section 15.1.2)
         self.state = State.ENDED
         self.referral = None
         self._dialogs.remove(self)

@@ -194,7 +194,7 @@ class TransactionLayer:
         self._readdress(transaction, stream)
 
     def _fall_back(self, transaction: ClientTransaction, udp: Flow, now: float) -> None:
-        """Nobody took the stream: the same request by UDP after all, and others for a while."""
+        """The TCP connection failed: send the request by UDP after all, and others for a while."""
         if len(self._udp_only) >= MAX_UDP_ONLY:
             self._udp_only.clear()
         self._udp_only[udp.remote] = now + UDP_ONLY_SECONDS

@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
         self._drain()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is over, whoever ended it."""
+        """The connection is over, whichever side ended it."""
         self._transport = None
         self.session.lost()
         self._drain()

@@ -312,7 +312,7 @@ def _load(connection: Connection, touched: Touched) -> Book:
     owners = touched.accounts | {c.account_id for c in calls if c.account_id is not None}
     accounts = _ACCOUNTS_BY_ID.rows(connection, sorted(owners))
     if calls and connection.dialect.name != "sqlite":
-        # Whoever had the accounts locked until now may have changed their calls.
+        # The transaction that had the accounts locked may have changed their calls.
         calls = _calls(connection, touched)
     known = {call.call_id for call in calls}
     closed = [cdr_id for call_id, cdr_id in touched.closing.items() if call_id not in known]

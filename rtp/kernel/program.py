@@ -119,7 +119,7 @@ def relay_program(flow_map: int, slot_map: int, ports: tuple[int, int]) -> list[
 
     Args:
         flow_map, slot_map: descriptors of the maps.
-        ports: first and last; others are nobody's business here.
+        ports: first and last; packets to others are left alone.
     """
     return [
         move(R6, R1),

@@ -170,7 +170,7 @@ def attach_tcx(program: int, interface: int) -> int:
 
 
 def try_program(program: int, packet: bytes, context: bytes) -> tuple[int, bytes]:
-    """Run a program on one packet that nobody sent: its verdict, and what became of the packet.
+    """Run a program on one made-up packet; returns its verdict and the resulting packet.
 
     Args:
         context: a ``struct __sk_buff``; most fields have to be 0.

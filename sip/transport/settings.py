@@ -39,7 +39,7 @@ class TlsSettings:
     """Certificates, keys and authorities of TLS.
 
     Args:
-        pairs: at least one; the first one serves clients that name nobody we know, and is shown to
+        pairs: at least one; the first one serves clients without a known name, and is shown to
             peers that we call and that want a certificate of ours.
         client_ca: authorities (PEM) for certificates of clients; None: they aren't asked for any.
         trusted_ca: authorities (PEM) for the peers that we call; None: those of the system.

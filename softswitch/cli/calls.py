@@ -17,7 +17,7 @@ registrations = typer.Typer(help="Phones that can be reached.", no_args_is_help=
 subscriptions = typer.Typer(
     help="Subscriptions of phones: lamps and message indicators.", no_args_is_help=True
 )
-explanations = typer.Typer(help="What the switch would do, and why.", no_args_is_help=True)
+explanations = typer.Typer(help="Explanations of the switch's decisions.", no_args_is_help=True)
 
 CallId = Annotated[str, typer.Argument(metavar="ID")]
 

@@ -17,7 +17,7 @@ FROM_STANDARD_INPUT = "-"
 
 app = typer.Typer(help="Lines: who can call.", no_args_is_help=True)
 
-services = typer.Typer(help="What a line has switched on.", no_args_is_help=True)
+services = typer.Typer(help="Supplementary services of a line.", no_args_is_help=True)
 
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
 By = Annotated[str, typer.Option(help="Who does it, for the history.")]
@@ -36,7 +36,7 @@ def add(
     account: Annotated[str, typer.Option(help="Who pays: id or name.")],
     password: Annotated[
         str | None,
-        typer.Option(help="Of the phone; - reads it from standard input. Default: a random one."),
+        typer.Option(help="Password; - reads it from standard input. Default: a random one."),
     ] = None,
     login: Annotated[
         str | None, typer.Option(help="The SIP user. Default: the number's digits.")
@@ -129,7 +129,7 @@ def reconnect(
 def restore(
     context: typer.Context, number: Number, reason: Reason = "", by: By = "operator"
 ) -> None:
-    """Give back a line that was cancelled because nobody used it."""
+    """Restore a line that was cancelled as unused."""
     Session.of(context).run(operations.moves.line_restore, number=number, reason=reason, by=by)
 
 

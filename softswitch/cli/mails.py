@@ -21,7 +21,7 @@ def add_to(root: typer.Typer) -> None:
 def list_(
     context: typer.Context,
     state: Annotated[
-        Literal["waiting", "sent", "failed"] | None, typer.Option(help="Only those.")
+        Literal["waiting", "sent", "failed"] | None, typer.Option(help="Only mails in this state.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
     before: BeforeId = None,

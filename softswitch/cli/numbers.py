@@ -212,7 +212,7 @@ def reach(
         str | None,
         typer.Option(
             metavar="NAME|FILE.wav",
-            help="What callers hear first: a greeting uploaded for the line, or a file.",
+            help="A greeting that callers hear first: one uploaded for the line, or a file.",
         ),
     ] = None,
     off: Annotated[bool, typer.Option("--off", help="Ring at the line again.")] = False,

@@ -57,7 +57,7 @@ def list_texts(
     context: typer.Context,
     account: Annotated[str | None, typer.Option()] = None,
     line: Annotated[str | None, typer.Option(metavar="NUMBER")] = None,
-    number: Annotated[str | None, typer.Option(help="Of the other side.")] = None,
+    number: Annotated[str | None, typer.Option(help="The number of the other side.")] = None,
     before: Annotated[int | None, typer.Option(metavar="ID", help="Older than this text.")] = None,
     limit: Annotated[int, typer.Option()] = 50,
 ) -> None:

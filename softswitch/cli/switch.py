@@ -30,7 +30,7 @@ def init(
         bool, typer.Option("--demo", help="With three lines that can call each other.")
     ] = False,
     domain: Annotated[
-        str, typer.Option(help="Of the phones' addresses: a host name or an IP address.")
+        str, typer.Option(help="The domain of the phones' addresses: a host name or an IP address.")
     ] = "127.0.0.1",
     address: Annotated[
         str, typer.Option(metavar="IP", help="Where to listen for SIP.")

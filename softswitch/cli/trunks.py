@@ -44,7 +44,7 @@ def add(
         typer.Option("--trusted", help="It asserts identities, and may know withheld ones."),
     ] = False,
     tariff: Annotated[
-        str | None, typer.Option(help="What it charges us: a tariff. Cheaper trunks come first.")
+        str | None, typer.Option(help="The tariff of its charges. Cheaper trunks come first.")
     ] = None,
     weight: Annotated[
         int, typer.Option(help="Its share of calls among trunks of equal cost and priority.")

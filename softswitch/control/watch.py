@@ -102,7 +102,7 @@ class Watcher:
 class WatchHub:
     """What is watched, and by whom.
 
-    A room asks :meth:`watches` before it builds a row, so that nothing is built for nobody.
+    A room asks :meth:`watches` before it builds a row, so that no row is built without a watcher.
     """
 
     def __init__(self) -> None:

@@ -127,7 +127,7 @@ async def _arrives(call: ServiceCall, member: Member) -> bool:
         if await call.worker_move.move_to_worker_of(member.side, member.conference.home):
             call.service_leg.moved()
     except MediaError as error:
-        call.context.log.error("nobody more can come to a conference", call=call.id, why=str(error))
+        call.context.log.error("a conference takes no more members", call=call.id, why=str(error))
         return False
     return True
 

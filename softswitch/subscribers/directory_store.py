@@ -246,8 +246,8 @@ class DirectoryStore:
             return _ids_of(connection, numbers)
 
     def save_line(self, before: Line, after: Line) -> None:
-        """Write what differs, and nothing that somebody else may change meanwhile; with another
-        PIN, wrong tries are forgotten."""
+        """Write the columns that differ, and none that another process may change meanwhile; a new
+        PIN resets the counter of wrong tries."""
         old = _line_row(before)
         changed = {name: value for name, value in _line_row(after).items() if value != old[name]}
         if not changed:

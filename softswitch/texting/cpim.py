@@ -1,7 +1,7 @@
 """Common presence and instant messaging, the envelope of a text (RFC 3862).
 
 Desktop apps ask for delivery reports inside this envelope (RFC 5438). It names a sender of its own,
-which nobody has authenticated: the switch passes it on only after it has put the caller's own
+which is not authenticated: the switch passes it on only after it has put the caller's own
 address there::
 
     From: <sip:+995322000101@example.org>

@@ -145,7 +145,7 @@ class LineTexts:
 
         Raises:
             SipError: 400 damaged, 413 too long, 415 not a content that passes, 480 too many texts.
-            Refusal: 403 not from there, 404 no line, 480 nobody there who may have it.
+            Refusal: 403 not from there, 404 no line, 480 no line that may receive it.
         """
         if self._admission.replies(received.request, caller):
             self._agent.stack.reply(received.request, received.flow, 200, now)
@@ -431,7 +431,7 @@ class _Answer:
     """The answer to a text's sender, given once.
 
     Args:
-        transaction: of the text; None: nobody waits for an answer.
+        transaction: of the text; None: no answer is expected.
         flow: of the phone that sent it, which doesn't get it back.
     """
 

@@ -66,7 +66,7 @@ class Text(Struct, frozen=True, kw_only=True):
     Args:
         origin: what made it, unique: the same origin again is the same text.
         kind: which way it goes.
-        account_id: who pays for it, or whose inbox it is in; None: nobody pays.
+        account_id: pays for it, or has it in its inbox; None: it is free.
         from_line, to_line: ids of lines of ours; None: the other side is elsewhere.
         sender: number or name as the recipient sees it; empty: withheld.
         recipient: number in E.164.

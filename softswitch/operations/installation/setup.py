@@ -67,13 +67,13 @@ megabytes = 16                  # for `call trace`; 0: none
 mode = "early"                  # how lines hear why a call is refused: early media, "answer", "off"
 
 [trunks]
-ping_seconds = 30               # how often each is asked whether it lives; 0: never
+ping_seconds = 30               # interval of OPTIONS pings; 0: none
 
 # [mail]
 # server = "smtp.example.org:587"
 # sender = "switch@{domain}"
 
-# [operator]                    # who sells, on bills and contracts
+# [operator]                    # the seller on bills and contracts
 # name = "Example Telecom Ltd"
 # address = "1 Main Street"
 # registration_code = "404123456"
@@ -82,15 +82,15 @@ ping_seconds = 30               # how often each is asked whether it lives; 0: n
 # holidays = ["01-07"]          # these: every year, or 2027-04-30 for once
 
 # [lines]
-# unused_after = "12 months"    # then a line is cancelled; default: never
-# quarantine = "90 days"        # for so long its number rests and can be restored
+# unused_after = "12 months"    # then an unused line is cancelled; default: never
+# quarantine = "90 days"        # its number then rests this long, and can be restored
 
 # [debt]
-# suspend_after = "14 days"     # then who owes is suspended until he pays; default: never
-# warn_before = "3 days"        # so long before he is told
+# suspend_after = "14 days"     # a debt then suspends the account until it pays; default: never
+# warn_before = "3 days"        # the subscriber is notified this long before
 
 # [orders]
-# documents_within = "14 days"  # so long a number waits for its client's documents
+# documents_within = "14 days"  # how long a number is reserved until documents are approved
 
 [numbers]
 emergency = ["112"]             # always routed, never charged

@@ -21,7 +21,7 @@ DAY_MS = 86_400_000
 
 def preview(context: Context, until: str, account: str | None = None) -> list[Row]:
     """What will be debited, renewed, billed and suspended until a date (its whole day) or a time,
-    and when, if nobody calls, pays or changes anything. Nothing is written."""
+    and when, if there is no call, payment or change. Nothing is written."""
     zone, now = context.config.switch.time_zone, context.now_ms()
     end = _end(until, zone)
     if end <= now:

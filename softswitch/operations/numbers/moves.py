@@ -127,7 +127,7 @@ def number_changes(context: Context) -> list[Row]:
 
 
 def line_restore(context: Context, number: str, reason: str = "", by: str = "operator") -> Row:
-    """Give a line back that was cancelled because nobody used it."""
+    """Restore a line that was cancelled as unused."""
     line = context.line(number)
     now = context.now_ms()
     what = f"line {line.number}"

@@ -126,10 +126,11 @@ def registration_remove(
 def registration_refusals(
     context: typer.Context,
     line: Annotated[str | None, typer.Argument(metavar="[LINE]")] = None,
+    of_line: Annotated[str | None, typer.Option("--line", help="The same as the argument.")] = None,
 ) -> None:
     """REGISTERs that were refused lately, of a line or of every login: from where, why, by which
     phone."""
-    Session.of(context).run(operations.registrations.registration_refusals, line=line)
+    Session.of(context).run(operations.registrations.registration_refusals, line=of_line or line)
 
 
 @subscriptions.command("list")

@@ -48,6 +48,7 @@ from softswitch.cli import (
     watching,
 )
 from softswitch.cli.session import DONE, REFUSED, USAGE, Failure, Session
+from softswitch.cli.spellings import respelled
 
 app = typer.Typer(
     name="softswitch",
@@ -121,7 +122,7 @@ def run(arguments: Sequence[str]) -> int:
         if not argument.isascii() and any("\ud800" <= sign <= "\udfff" for sign in argument):
             return _fail(f"{argument.encode(errors='replace').decode()} isn't UTF-8 text", USAGE)
     try:
-        status = app(hoist(arguments), prog_name="softswitch", standalone_mode=False)
+        status = app(respelled(hoist(arguments)), prog_name="softswitch", standalone_mode=False)
         return status if isinstance(status, int) else DONE
     except Failure as error:
         return _fail(error.message, error.status)

@@ -61,11 +61,11 @@ def advance(
         typer.Argument(metavar="STATE"),
     ],
     on: Annotated[str | None, typer.Option(metavar="DATE", help="The day agreed on.")] = None,
-    note: Annotated[str, typer.Option(help="Why, for the history.")] = "",
+    reason: Annotated[str, typer.Option(help="Why, for the history.")] = "",
     by: By = "operator",
 ) -> None:
     """Bring an order a step on: submitted, accepted, completed, rejected or cancelled. Completed, a
     number that comes gets its line, whose password is shown once; one that goes leaves."""
     Session.of(context).run(
-        operations.moves.port_advance, order=order, state=state, on=on, note=note, by=by
+        operations.moves.port_advance, order=order, state=state, on=on, note=reason, by=by
     )

@@ -22,9 +22,12 @@ def preview(
     account: Annotated[
         str | None, typer.Argument(metavar="[ACCOUNT]", help="Its id or name. Default: all.")
     ] = None,
+    of_account: Annotated[
+        str | None, typer.Option("--account", help="The same as the argument.")
+    ] = None,
 ) -> None:
     """What will be debited, renewed, billed and suspended, and when, if nothing else happens.
 
     The daily work itself is run on a copy of the books; nothing is written.
     """
-    Session.of(context).run(operations.preview.preview, until=until, account=account)
+    Session.of(context).run(operations.preview.preview, until=until, account=of_account or account)

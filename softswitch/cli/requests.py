@@ -96,10 +96,10 @@ def done(
 def refuse(
     context: typer.Context,
     request: Request,
-    answer: Annotated[str, typer.Option(help="Why; the subscriber is told.")],
+    reason: Annotated[str, typer.Option(help="Why; the subscriber is told.")],
     by: By = "operator",
 ) -> None:
     """Refuse a request."""
     Session.of(context).run(
-        operations.requests.request_refuse, request=request, answer=answer, by=by
+        operations.requests.request_refuse, request=request, answer=reason, by=by
     )

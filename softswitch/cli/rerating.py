@@ -23,10 +23,10 @@ def rerate(
     until: Annotated[str, typer.Option("--to", metavar="T", help="Not included.")],
     account: Annotated[str | None, typer.Option(help="Only this account's calls.")] = None,
     tariff: Annotated[str | None, typer.Option(help="Only calls that it priced.")] = None,
-    by: Annotated[
+    by_tariff: Annotated[
         str | None, typer.Option(help="Price by this tariff. Default: by each call's own.")
     ] = None,
-    note: Annotated[str, typer.Option(help="Why; it is kept with each correction.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; it is kept with each correction.")] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the differences, post nothing.")
     ] = False,
@@ -41,9 +41,9 @@ def rerate(
         until=until,
         account=account,
         tariff=tariff,
-        by=by,
+        by=by_tariff,
         dry_run=dry_run,
-        note=note,
+        note=reason,
     )
     refused = result["refused"]
     assert isinstance(refused, list)

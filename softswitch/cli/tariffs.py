@@ -192,7 +192,7 @@ def quote(
             "--from", metavar="LINE", help="The calling line: by its tariff, with its packages."
         ),
     ] = None,
-    name: Annotated[str, typer.Option(help="The tariff, where no line is given.")] = "default",
+    tariff: Annotated[str, typer.Option(help="The tariff, where no line is given.")] = "default",
     seconds: Annotated[int, typer.Option("--for", metavar="SECONDS", min=0)] = 60,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="Default: now.")] = None,
 ) -> None:
@@ -202,5 +202,10 @@ def quote(
     if wanted is None:
         raise typer.BadParameter("say which number: softswitch tariff quote --to NUMBER")
     Session.of(context).run(
-        operations.tariffs.tariff_quote, number=wanted, name=name, seconds=seconds, at=at, line=line
+        operations.tariffs.tariff_quote,
+        number=wanted,
+        name=tariff,
+        seconds=seconds,
+        at=at,
+        line=line,
     )

@@ -81,9 +81,10 @@ def set_(
 def list_(
     context: typer.Context,
     number: Annotated[str | None, typer.Argument(metavar="[NUMBER]")] = None,
+    line: Annotated[str | None, typer.Option(help="The same as the argument.")] = None,
 ) -> None:
     """The messages of a line; without a number every mailbox."""
-    Session.of(context).run(operations.voicemail.voicemail_list, number=number)
+    Session.of(context).run(operations.voicemail.voicemail_list, number=line or number)
 
 
 @app.command()

@@ -269,7 +269,7 @@ def _newest(books: Store, name: str, count: int) -> None:
 
 
 def _insert(books: Store, name: str, count: int) -> None:
-    """What one more record costs with all its indexes, a hundred in a transaction."""
+    """The cost of one more record with all its indexes, a hundred in a transaction."""
     statement = Statement(insert(schema.cdrs), schema.CDR_COLUMNS)
     rows = [
         schema.cdr_row(made, None) for made in _records(random.Random(3), count * 2, 100 * GROUPS)

@@ -22,13 +22,13 @@ FULL_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What calls cost and how many pass."""
+    """The cost of calls, and the rate that passes."""
 
     cpu_us: float
     per_second: float
     """The highest rate that passed; 0 when it wasn't looked for."""
     longest_pause_ms: float
-    """Of the garbage collector, at any of the rates."""
+    """The longest pause of the garbage collector, at any of the rates."""
 
     def __str__(self) -> str:
         text = f"calls          {self.cpu_us:.0f} us CPU each"

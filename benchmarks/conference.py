@@ -1,7 +1,8 @@
-"""People in conference rooms: how many one worker mixes on its core, and how late its ticks are.
+"""Conference rooms: the number of members that one worker mixes on its core, and the lateness of
+its ticks.
 
-Each sends a packet every 20 ms, is decoded, mixed with the others of his room, encoded again and
-sent what he hears. All of them speak at once, which costs more than people who listen.
+Each member sends a packet every 20 ms, is decoded, mixed with the others of the room, encoded again
+and sent its mix. All of them speak at once, which costs more than members who listen.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MAX_LATE_P999_MS = 20.0
 
 
 async def measure(people: int, each: int, seconds: float, cores: Cores) -> None:
-    """So many people in rooms of so many each, in a fresh worker."""
+    """Measure a number of members, in rooms of `each`, in a fresh worker."""
     media = MediaWorkers(HOST, PORTS)
     await media.start()
     (pid,) = media.pids

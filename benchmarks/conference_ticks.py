@@ -1,4 +1,4 @@
-"""How much CPU a speaker of a conference takes of each tick of 20 ms: an engine without sockets.
+"""The CPU time of one conference speaker in each tick of 20 ms: an engine without sockets.
 
 Rooms of five in which everybody sends G.711 in packets of 20 ms. What is counted is the process's
 own CPU time, so that what else the machine does matters little.

@@ -1,7 +1,7 @@
-"""How soon it rings: `python -m benchmarks.latency [--quick] [--rate N]`.
+"""Latency of ringing: `python -m benchmarks.latency [--quick] [--rate N]`.
 
-Milliseconds from a caller's INVITE, the challenge included, to the 180 that he hears, while other
-calls load the switch at half of what it bears; and how long garbage collection stopped it.
+Milliseconds from a caller's INVITE, the challenge included, to the 180 that the caller receives,
+while other calls load the switch at half of its capacity; and the pauses of the garbage collector.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.switchboard import Switchboard, login
 DEFAULT_RATE = 250.0
 PROBES_PER_SECOND = 50.0
 BEFORE_SECONDS = 0.5
-"""The load begins first."""
+"""The load begins this much earlier."""
 
 
 @dataclass(frozen=True, slots=True)

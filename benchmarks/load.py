@@ -12,11 +12,12 @@ from benchmarks.machine import Cores, cpu_seconds, describe
 from benchmarks.sipp import Run
 
 RETRIES = 2
-"""How often a run is repeated that failed by the generator's own fault."""
+"""The number of times that a run is repeated that failed by the generator's own fault."""
 SETTLE_SECONDS = 1.0
 STEP = 1.4
 CLOSE_ENOUGH = 1.06
-"""The search ends when the lowest rate that failed is so near the highest that passed."""
+"""The search ends when the ratio of the lowest rate that failed to the highest that passed is below
+this."""
 
 QUICK_SECONDS = 3.0
 FULL_REPEATS = 3
@@ -30,7 +31,7 @@ class Trial:
 
     run: Run
     cpu_us: float
-    """Of each that succeeded."""
+    """The CPU time of each request that succeeded."""
 
 
 class Loader:

@@ -1,4 +1,4 @@
-"""The machine that is measured on: its cores, its versions, and what processes use of it."""
+"""The machine of a measurement: its cores, its versions, and the resources that processes use."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _call(sipp: Sipp, board: Switchboard, count: int, hold_ms: int) -> None:
 
 
 def _alive(board: Switchboard) -> int:
-    """How many calls live."""
+    """The number of live calls."""
     found = board.ask("call", "list")
     return len(found) if isinstance(found, list) else 0
 
@@ -142,8 +142,8 @@ def _await(count: Callable[[], int], wanted: int) -> int:
 
 
 def growth(cores: Cores, sipp: Sipp, rate: float, say: Say) -> tuple[float, int]:
-    """Bytes that many calls leave behind, and how many they were. The warm-up is as long as
-    transactions live, so that memory has been once as full as it ever gets."""
+    """The bytes that calls leave behind, and the number of the calls. The warm-up lasts as long as
+    transactions do, so that memory has once been as full as it ever gets."""
     with (
         Switchboard(cores.switch) as board,
         sipp.answering(board.trunk_port, RING_MS) as called,

@@ -145,7 +145,7 @@ def measure(name: str, generator: Generator, highest: float | None, first: float
 
 
 def search(generator: Generator, rate: float) -> float:
-    """The highest rate of which nearly all pass soon, by steps."""
+    """The highest rate at which nearly all attempts pass quickly, by steps."""
     passed = 0.0
     while True:
         began = generator.offer(rate, SEARCH_SECONDS)
@@ -167,7 +167,7 @@ def _waits(began: list[Attempt]) -> list[float]:
 
 
 def outcome(began: list[Attempt]) -> str:
-    """What became of attempts in the end."""
+    """The outcome of attempts."""
     waits = _waits(began)
     refused = sum(attempt.status == 503 for attempt in began)
     middle, slow = (1000 * percentile(waits, part) for part in (0.5, 0.99))

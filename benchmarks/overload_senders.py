@@ -105,7 +105,7 @@ class Senders:
         return self._timers.next_deadline()
 
     def _give_up(self, attempt: Attempt, now: float) -> None:
-        """Nobody waits longer than timer B, F or C's patience lasts."""
+        """Give up an attempt by timer B, F or C."""
         if attempt.status == 0:
             self._end(attempt, 408)
 

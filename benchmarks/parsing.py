@@ -80,7 +80,7 @@ class Figures:
 
 
 def measure(cores: Cores) -> Figures:
-    """The quickest of several rounds for each kind: nothing but the work itself is in it."""
+    """The quickest of several rounds for each kind, which is the least disturbed."""
     pin(cores.switch)
     return Figures({kind: _quickest(data) for kind, data in MESSAGES.items()})
 
@@ -96,7 +96,7 @@ def _quickest(data: bytes) -> float:
 
 
 def read(data: bytes) -> None:
-    """What the user agent does with a message before it looks for the transaction."""
+    """The work of the user agent on a message before it looks for the transaction."""
     received = parse_message(data)
     if isinstance(received, Request):
         received.stamp_source("192.0.2.7", 5060)

@@ -56,7 +56,7 @@ class Phone:
 
     @property
     def address(self) -> bytes:
-        """Of loopback, another one for each phone."""
+        """The phone's own address of the loopback network."""
         index = self.index
         return bytes((127, 1 + index // 62_500, 1 + index // 250 % 250, 1 + index % 250))
 
@@ -201,7 +201,7 @@ def main() -> int:
     phones = parser.parse_args().phones
     print(describe())
     with (
-        # The phones are strangers until they have proven themselves.
+        # The phones count as strangers until they have authenticated.
         Switchboard(None, phones, GUARD__EXEMPT="192.0.2.0/32") as board,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
     ):

@@ -80,7 +80,7 @@ class Probe:
             if select.select([self.socket], [], [], 0.002)[0]:
                 self._receive()
 
-    # What goes out
+    # Sending
 
     def _call(self) -> None:
         index = len(self.calls)
@@ -125,7 +125,7 @@ class Probe:
                 call.cseq += 1
                 self._send(call, "BYE", call.target.decode(), "b")
 
-    # What comes in
+    # Receiving
 
     def _receive(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -177,7 +177,7 @@ class Probe:
 
 
 def _value(data: bytes, name: bytes) -> bytes:
-    """Of a header field that is there."""
+    """The value of a header field, which must be there."""
     start = data.index(b"\r\n" + name + b": ") + len(name) + 4
     return data[start : data.index(b"\r\n", start)]
 

@@ -19,7 +19,7 @@ FULL_SECONDS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What registrations cost and how many pass."""
+    """The cost of registrations, and the rate that passes."""
 
     cpu_us: float
     per_second: float

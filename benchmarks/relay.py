@@ -28,9 +28,10 @@ RELAYS = ("kernel", "relay", "epoll", "rtpengine")
 MAX_LOSS_PERCENT = 0.1
 MAX_DELAY_P99_MS = 5.0
 MAX_LATE_P99_MS = 2.0
-"""Of the generator: above it the figures are its own."""
+"""The limit of the generator's own lateness: above it the figures are not the relay's."""
 MAX_OFF = 0.1
-"""The time over which processor time is taken may differ from that of the measure by so much."""
+"""The largest difference between the time over which CPU time is taken and that of the
+measurement."""
 MOST_FROM, MOST_STEP, MOST_LIMIT = 250, 1.25, 6000
 
 
@@ -52,7 +53,7 @@ class Measure:
 
     @property
     def holds(self) -> bool:
-        """Whether people would be content."""
+        """True if the delay and the loss are acceptable."""
         return self.loss_percent <= MAX_LOSS_PERCENT and self.delay_p99_ms <= MAX_DELAY_P99_MS
 
 

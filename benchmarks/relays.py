@@ -1,5 +1,5 @@
-"""What can stand between the phones: our own worker with and without the kernel tier and io_uring,
-and rtpengine in user space (Debian's rtpengine-daemon) beside it."""
+"""The relays that are compared: our own worker with and without the kernel tier and io_uring, and
+rtpengine in user space (Debian's rtpengine-daemon)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rtp.session import BATCH_FROM, MediaSession, MediaSettings
 HOST = "127.0.0.1"
 PORTS = (20_000, 59_999)
 Ports = list[tuple[int, int]]
-"""Of both sides of each call."""
+"""The ports of both sides of each call."""
 
 
 class Relay(Protocol):

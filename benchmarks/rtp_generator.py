@@ -41,7 +41,8 @@ STAMP_AT = 12
 SO_TIMESTAMPNS = 35
 TIMESPEC = struct.Struct("@qq")
 QUIETEST_VOICE = 0x30
-"""Of PCMU, which says loud sound by small numbers: noise of 2,000 at the most."""
+"""The quietest PCMU octet of the voice, which has small numbers for loud sound: noise of 2,000 at
+the most."""
 MAX_BATCH = 256
 """Messages in one system call."""
 
@@ -70,14 +71,14 @@ class _Message(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the generator saw; milliseconds."""
+    """The generator's measurements; milliseconds."""
 
     sent: int
     received: int
     delay_p50_ms: float
     delay_p99_ms: float
     late_p99_ms: float
-    """How late the generator itself was."""
+    """The lateness of the generator itself."""
 
 
 class Batch:
@@ -113,7 +114,7 @@ class Batch:
             first += max(0, done)
 
     def receive(self, fd: int) -> int:
-        """How many came."""
+        """Receive; returns the number of packets."""
         return max(0, int(_libc.recvmmsg(fd, self._messages, len(self._messages), 0, None)))
 
 
@@ -159,7 +160,7 @@ class Bulk:
                 self._next, self._cycle = 0, self._cycle + 1
 
     def receive(self) -> int:
-        """How many of the measure came."""
+        """Receive; returns the number of measured packets."""
         total = 0
         while True:
             came = self._incoming.receive(self.socket.fileno())

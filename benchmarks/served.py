@@ -1,7 +1,7 @@
-"""The switch as it is served, and how long its garbage collector stopped it.
+"""A served switch, and the pauses of its garbage collector.
 
 `python -m benchmarks.served FOLDER` runs the switch of that folder; when it has ended it prints a
-line of JSON after whatever the switch itself prints.
+line of JSON after the output of the switch itself.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Watch:
             self.longest_ms[generation] = max(self.longest_ms[generation], took)
 
     def _is_ready(self) -> bool:
-        """The switch freezes what it began with; counting that takes long, so it is asked once."""
+        """True once the switch has frozen its first objects; counting them takes long, so it is
+        checked once."""
         self._ready = self._ready or gc.get_freeze_count() > 0
         return self._ready
 

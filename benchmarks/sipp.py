@@ -33,7 +33,7 @@ class SippMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of a scenario."""
+    """The result of a scenario."""
 
     rate: float
     wanted: int
@@ -45,7 +45,7 @@ class Run:
     generator_busy: float
     """Part of its core that the generator used, both sides together."""
     complaint: str
-    """What SIPp said against itself; empty when nothing."""
+    """SIPp's errors about itself; empty if there are none."""
 
     @property
     def passed(self) -> bool:
@@ -60,7 +60,7 @@ class Run:
 
     @property
     def generator_failed(self) -> bool:
-        """Whether the failure says nothing about the switch."""
+        """True if the failure is the generator's and not the switch's."""
         return not self.passed and (self.generator_busy > FULL_CORE or bool(self.complaint))
 
     def __str__(self) -> str:
@@ -186,7 +186,7 @@ def _users(logins: Iterable[str], proven: bool) -> str:
 
 
 def _await_open(port: int) -> None:
-    """Wait until somebody has bound a UDP port: SIPp doesn't say when it is ready."""
+    """Wait until a process has bound a UDP port: SIPp doesn't report that it is ready."""
     needle = f":{port:04X} "
     until = time.monotonic() + OPEN_SECONDS
     while time.monotonic() < until:

@@ -28,7 +28,7 @@ DIALLED_PREFIX = "+99559"
 FIRST_NUMBER = 995_322_100_000
 BALANCE = "1000000"
 ACCOUNTS = 100
-"""Of ten lines each."""
+"""Accounts of ten lines each."""
 STOP_SECONDS = 60.0
 TARIFF = """\
 prefix,destination,connect_fee,per_minute,initial_increment,increment
@@ -39,22 +39,22 @@ on_net,Between our lines,0,0.06,1,1
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """What the switch's process saw of its own garbage collector since it was ready, by generation;
-    milliseconds of the processor's time."""
+    """The pauses of the switch's garbage collector since it was ready, by generation; milliseconds
+    of CPU time."""
 
     collections: list[int]
     longest_ms: list[float]
 
 
 def free_port() -> int:
-    """A UDP port that nobody has."""
+    """A free UDP port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((HOST, 0))
         return int(sock.getsockname()[1])
 
 
 def login(index: int) -> str:
-    """Of the line with this index."""
+    """The login of the line with this index."""
     return f"bench{index:05d}"
 
 
@@ -170,13 +170,13 @@ class Switchboard:
 
     @property
     def longest_pause_ms(self) -> float:
-        """Of its garbage collector; known when it has stopped."""
+        """The longest pause of its garbage collector; known when it has stopped."""
         return max(self.pauses.longest_ms) if self.pauses is not None else float("nan")
 
     # Its command line
 
     def ask(self, *arguments: str) -> object:
-        """What a command of the product answers, as JSON."""
+        """The answer of a command of the product, as JSON."""
         command = [sys.executable, "-m", "softswitch", "-o", "json"]
         command += ["-c", str(self.folder / "softswitch.toml"), *arguments]
         done = subprocess.run(

@@ -1,4 +1,5 @@
-"""What a transcoded call costs: the sound tier's CPU for a tick of it, both directions together.
+"""The cost of a transcoded call: the sound tier's CPU time for one tick of it, both directions
+together.
 
 The engine runs in this process without sockets; packets are made beforehand.
 """

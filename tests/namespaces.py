@@ -33,7 +33,7 @@ class Machines:
         self._names.append(name)
         with self.on(name):
             for which in ("all", "default"):
-                # No second of waiting whether somebody else has the address.
+                # Don't wait a second for duplicate address detection.
                 Path(f"/proc/sys/net/ipv6/conf/{which}/accept_dad").write_text("0")
         self.ip(name, "link", "set", "lo", "up")
 

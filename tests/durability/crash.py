@@ -38,7 +38,7 @@ WORK = str(HERE / "crash_work.py")
 KILLED_TURNS = 40
 CUT_TURNS = 60
 FAULTS_AT_ONCE = 4
-"""So many writes in a row meet the fault; the work must wait for better times."""
+"""Writes in a row that meet the fault; the work must wait until it has passed."""
 FAULTS = {
     "full": ("pwrite64", "ENOSPC", 16),
     "fail": ("pwrite64", "EIO", 16),
@@ -102,7 +102,7 @@ class Worker:
         os.write(self._go, b"!")
 
     def rest(self) -> bytes:
-        """What it says until its end."""
+        """The rest of its output, until its end."""
         said = b""
         while more := os.read(self.said, 65_536):
             said += more

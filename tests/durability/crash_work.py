@@ -1,8 +1,8 @@
-"""What goes on in the books while they crash, and what must be true of them afterwards.
+"""Work on the books that crashes interrupt, and the conditions that must hold afterwards.
 
 The work is a stream of turns that follows from a seed: payments, purchases, renewals that are due,
-calls that open, are answered, go on and end. Each thing that the books acknowledged is said at
-once, so that whoever kills the process knows what must not be lost.
+calls that open, are answered, go on and end. Each acknowledgement of the books is printed at once,
+so that the killer of the process knows what must not be lost.
 """
 
 from __future__ import annotations
@@ -166,7 +166,8 @@ def is_disk_trouble(error: Exception) -> bool:
 
 
 def check(url: str, said: Sequence[str], seed: int, count: int) -> None:
-    """What was acknowledged is there, nothing is there twice, and the next process goes on."""
+    """Check that acknowledged work is there, that nothing is there twice, and that the next process
+    goes on."""
     books = Store(url)
     try:
         assert books.verify() == [], books.verify()

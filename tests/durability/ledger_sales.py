@@ -1,4 +1,5 @@
-"""What an account buys beside calls, in exact arithmetic: packages, numbers, credit, bonus."""
+"""The purchases of an account beside calls, in exact arithmetic: packages, numbers, credit,
+bonus."""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ MAY_FOLLOW = {
 
 @dataclass
 class Rented:
-    """What the model knows of a number that somebody rents."""
+    """The model's facts about a rented number."""
 
     number: str
     months: int
@@ -85,7 +86,7 @@ class Sales(RuleBasedStateMachine):
     count: int
     available: int
     floor: int
-    """How far below zero debits of rent took what is available."""
+    """The lowest available amount below zero to which debits of rent have led."""
 
     def do(self, command):
         raise NotImplementedError
@@ -128,7 +129,7 @@ class Sales(RuleBasedStateMachine):
         return refusals[0] if refusals else None
 
     def sell(self, command, price: int) -> bool:
-        """Whether it was sold; it must be, exactly if the account may buy and has the money."""
+        """True if it was sold; it must be, exactly if the account may buy and has the money."""
         refused = self.twice(command)
         if self.status != "active":
             assert isinstance(refused, AccountBlocked)
@@ -349,7 +350,7 @@ class Sales(RuleBasedStateMachine):
         self.pass_until(min(rented.due for rented in self.rented.values()))
 
     def pass_until(self, at: int) -> None:
-        """What is due until then is done in its order, by two nodes."""
+        """Carry out due work until then in its order, by two nodes."""
         self.today = at
         while due := [*self._packages_due(), *self._rents_due()]:
             _, work = min(due)
@@ -377,7 +378,7 @@ class Sales(RuleBasedStateMachine):
             self.sold[key] = (ends + DAY_MS, True)
 
     def _debit(self, rented: Rented, key: str) -> None:
-        """Whether there is money or not; what is held for calls pays it, too."""
+        """Debit the rent, with or without money; money that is held for calls pays it, too."""
         fee = RENT * rented.months
         rented.owing |= self.available < fee and self.balance <= fee
         self.balance -= fee
@@ -400,7 +401,7 @@ class Sales(RuleBasedStateMachine):
             return
         raise AssertionError(f"{self.status} became {status}")
 
-    # What always holds
+    # Invariants
 
     def shop_adds_up(self, connection) -> None:
         def rows(query):

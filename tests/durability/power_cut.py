@@ -108,7 +108,7 @@ def _plain(path: str) -> str:
 
 @dataclass
 class _File:
-    """What of a file is on the disk for certain, and what was done since."""
+    """The content of a file that is on the disk for certain, and the writes since."""
 
     durable: bytearray = field(default_factory=bytearray)
     exists: bool = False

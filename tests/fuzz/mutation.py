@@ -14,7 +14,7 @@ WORDS = (
     b"INVITE", b"ACK", b"CANCEL", b"sip:", b"tel:", b"SIP/2.0", b"a=", b"m=audio 1 RTP/AVP 0\r\n",
     b"c=IN IP4 0.0.0.0\r\n", b"x" * 300,
 )  # fmt: skip
-"""What parsers trip over."""
+"""Tokens that trouble parsers."""
 
 
 def mutated(sample: bytes, others: Sequence[bytes], rng: random.Random) -> bytes:

@@ -82,7 +82,7 @@ EXTENSIONS = [
 
 
 def _values(*names: bytes) -> Iterator[bytes]:
-    """Of these fields, in every message that can be read."""
+    """The values of these fields in every message that can be read."""
     for data in messages():
         try:
             read = parse_message(data)
@@ -256,7 +256,7 @@ SITUATIONS: tuple[Callable[[Scene], None], ...] = (
 
 
 def conversations() -> Iterator[bytes]:
-    """The number of a situation, and what Alice could say in it."""
+    """The number of a situation, and the messages that Alice could send in it."""
     for number, prepare in enumerate(SITUATIONS):
         scene = Scene()
         prepare(scene)

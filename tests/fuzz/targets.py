@@ -1,4 +1,4 @@
-"""What reads the network, each as a function of the octets that came.
+"""The readers of network data, each as a function of octets.
 
 A target may refuse octets by the errors that its docstring names; any other exception is a fault,
 and so is a reading that its own writing contradicts.
@@ -129,7 +129,7 @@ def read_body(data: bytes) -> None:
 
 
 def _is_plain(part: BodyPart) -> bool:
-    """Whether its header lines can be written as they were read."""
+    """True if its header lines can be written as they were read."""
     return part.fields != () and all(
         value == value.strip(b" \t") and b"\r" not in value and name for name, value in part.fields
     )
@@ -202,7 +202,7 @@ def read_stream(data: bytes) -> None:
 
 
 def _framed(pieces: list[bytes]) -> tuple[list[bytes | Ping], bool]:
-    """What comes out, and whether nothing more will."""
+    """The messages that come out, and True if nothing more will."""
     framer = StreamFramer(MAX_STREAM_MESSAGE)
     return [item for piece in pieces for item in framer.feed(piece)], framer.over
 
@@ -236,7 +236,7 @@ def read_credentials(data: bytes) -> None:
 
 
 def read_datagram(data: bytes) -> None:
-    """What a UDP socket looks at before anything is parsed."""
+    """The checks of a UDP socket before a message is parsed."""
     if stun.is_stun(data):
         stun.answer(data, ("192.0.2.1", 5060))
         stun.answer(data, ("2001:db8::1", 5060))
@@ -268,7 +268,7 @@ def converse(data: bytes) -> None:
 
 
 def _let_run_out(agent: UserAgent, end: float) -> None:
-    """Nobody answers any more."""
+    """Let timers run out without an answer."""
     while (deadline := agent.next_deadline()) is not None and deadline <= end:
         agent.expire(deadline)
         agent.to_send()

@@ -1,4 +1,4 @@
-"""What the kernel itself says of a process's maps, whatever that process believes."""
+"""The kernel's own view of a process's maps."""
 
 import ctypes
 import os
@@ -23,7 +23,7 @@ def hash_maps(pid: int) -> list[int]:
 
 
 def entries(map_id: int) -> int:
-    """How many keys are in a map of flows."""
+    """The number of keys in a map of flows."""
     fd = _bpf(_FD_BY_ID, _attributes(struct.pack("=III", map_id, 0, 0)))
     key = ctypes.create_string_buffer(flows.KEY.size)
     after = ctypes.create_string_buffer(flows.KEY.size)

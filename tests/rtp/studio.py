@@ -19,7 +19,7 @@ TICK = 0.02
 
 
 class Shelf:
-    """Files that are a dictionary; loaded when somebody says so."""
+    """Files in a dictionary; loaded on command."""
 
     def __init__(self):
         self.prompts = {}
@@ -144,7 +144,7 @@ class Studio:
         return phone
 
     def caller(self, **how):
-        """Somebody who talks with the switch itself."""
+        """A caller who talks with the switch itself."""
         self.sessions += 1
         self.tell(Open(self.sessions, SideSpec(None), None))
         return self.phone(self.sessions, "a", self.opened.a_rtp_port, **how)
@@ -208,7 +208,7 @@ class Studio:
 
 
 def law_of(samples, law=PCMU):
-    """What is left of samples on a telephone line."""
+    """Samples after a telephone line."""
     return law.decode(law.encode(np.asarray(samples, np.int16)))
 
 

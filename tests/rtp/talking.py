@@ -15,7 +15,7 @@ from rtp.formats import Formats
 SWITCH4, SWITCH6 = "10.9.0.1", "2001:db8:9::1"
 EVENTS = 101
 STRANGE = b"\xee" * 160
-"""What no phone says."""
+"""A payload that no phone sends."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def machines():
 
 
 class Place:
-    """Where the worker and the phones are."""
+    """The place of the worker and the phones."""
 
     def __init__(self, machines, switch, alice, bob):
         self.machines = machines
@@ -91,7 +91,7 @@ class Phone:
         self.sent = 0
         self.came = []
         self.other = []
-        """What isn't a phone's: the switch's own sound, or somebody else's."""
+        """Packets that aren't a phone's: the switch's own sound, or a stranger's."""
         self.to = None
 
     def say(self, payload_type=0):
@@ -126,7 +126,7 @@ class Talk:
         self.alice.to = (place.switch, session.a_port)
         self.bob.to = (place.switch, session.b_port)
         self.elsewhere = []
-        """Of both, the numbers of packets that needn't reach the other."""
+        """The numbers of packets of both that needn't reach the other."""
         self.mute = set()
         self._talking = None
 
@@ -180,7 +180,7 @@ class Talk:
 
     @contextlib.asynccontextmanager
     async def unheard(self):
-        """What is sent meanwhile may reach the switch alone, or nobody."""
+        """Send packets that only the switch, or no side, may receive."""
         begin = self.alice.sent - 1
         yield
         await asyncio.sleep(0.03)
@@ -216,6 +216,6 @@ async def talk_at(place, **settings):
 
 
 async def status_of(media):
-    """Of its only worker."""
+    """The status of its only worker."""
     ((_, status),) = await media.statuses()
     return status

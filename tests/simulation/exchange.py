@@ -53,7 +53,7 @@ algorithms = ["MD5"]
 
 
 async def at_once(work, *arguments):
-    """In the place of a thread: nobody else runs in virtual time."""
+    """Replaces a thread: nothing runs beside it in virtual time."""
     return work(*arguments)
 
 
@@ -119,7 +119,7 @@ class Exchange:
         self._written, self._next_due = True, None
         self.log = SilentLog()
         self.clock_step_ms = 0
-        """By how much somebody has set the wall clock."""
+        """The steps of the wall clock so far."""
         self.cdrs: list = []
         self.phones: list[Phone] = []
         known = WorkingSet()
@@ -193,7 +193,7 @@ class Exchange:
         """The wire carries datagrams only."""
 
     def addresses(self, trunk: Trunk) -> list[Flow]:
-        """Where a trunk is: at the host of its URI, or at those that `hosts` has for its name."""
+        """The addresses of a trunk: the host of its URI, or those that `hosts` has for its name."""
         uri = Uri.parse(trunk.target.encode())
         hosts = self.hosts.get(uri.host, [uri.host])
         return [Flow("udp", SWITCH, (host, uri.port or 5060)) for host in hosts]
@@ -223,7 +223,7 @@ class Exchange:
         self._written = True
 
     def reload(self, accounts: list[int]) -> None:
-        """What an operation that changed these accounts makes the switch read again."""
+        """Make the switch reload these accounts, as after an operation that changed them."""
         with self.store.reading() as connection:
             found = sales_store.subscriptions(connection, accounts)
             rented = rented_numbers(connection, accounts)
@@ -321,7 +321,7 @@ class Exchange:
         raise AssertionError(f"still busy: {self.switch.calls}, {self.left()}")
 
     def left(self) -> dict[str, int]:
-        """What must be nothing when all is over."""
+        """Counters that must be zero when all is over."""
         return {
             "calls": len(self.switch.calls),
             "sessions": self.switch.agent.sessions,

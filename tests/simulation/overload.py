@@ -21,7 +21,7 @@ FLOW = Flow("udp", LOCAL, SENDER)
 NETWORK_SECONDS = 0.001
 STEP_SECONDS = 0.0005
 KERNEL_DATAGRAMS = 6_000
-"""What a buffer of 8 MB holds."""
+"""The datagrams that a buffer of 8 MB holds."""
 SDP = (
     b"v=0\r\no=b 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
     b"m=audio 4000 RTP/AVP 8\r\n"
@@ -46,7 +46,7 @@ CALLS_PER_SECOND = 1 / (Costs.challenge + Costs.answer + 3 * Costs.dialog + 5 * 
 
 
 class LoadedSwitch:
-    """The real endpoint and user agent; their user and the processor are made up."""
+    """The real endpoint and user agent; their user and the processor are simulated."""
 
     def __init__(self, kind, seed=1):
         self.loop = VirtualLoop()
@@ -122,7 +122,7 @@ class LoadedSwitch:
         heapq.heappush(self._answers, (arrives, next(self._order), data))
 
     def close(self):
-        """Nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     def _from_sender(self, data):
         if len(self._kernel) < KERNEL_DATAGRAMS:

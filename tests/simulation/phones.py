@@ -63,14 +63,14 @@ def without_events(description: bytes) -> bytes:
 
 
 def port_of(description: bytes) -> int:
-    """Of the first audio stream; 0 if there is none."""
+    """The port of the first audio stream; 0 if there is none."""
     lines = description.decode().split("\r\n")
     return next((int(line.split()[1]) for line in lines if line.startswith("m=audio")), 0)
 
 
 @dataclass
 class Behaviour:
-    """What a phone does when it is called."""
+    """The behaviour of a called phone."""
 
     rings: float = 1.0
     """Seconds until it decides."""
@@ -102,19 +102,19 @@ class Phone:
         self.registered = 0
         self.status: int | None = None
         self.rung: Session | None = None
-        """What rang last."""
+        """The session that rang last."""
         self.talking: list[Session] = []
         self.ended: list[float] = []
         self.events: list[str] = []
         self.sends_rtp = True
         self.codec = "PCMU"
-        """The only one that it knows."""
+        """The only codec that it knows."""
         self.number: int | None = None
         """The payload type that it gives its codec, instead of the usual one."""
         self.knows_events = True
         """RFC 4733."""
         self.accepts = b""
-        """What its answers say in Accept."""
+        """The Accept of its answers."""
         self.infos: list[bytes] = []
         """Bodies of what it was told in INFO."""
         self.heard = 0
@@ -125,7 +125,7 @@ class Phone:
         self._sequence = 0
         self._pressed = 0
         self.texts: list[tuple[str | None, str]] = []
-        """Who sent each text, and what it says."""
+        """The sender and the content of each text."""
         self.takes_texts = True
         self.told: list[tuple[int, int]] = []
         """CSeq and status of each NOTIFY about a REFER."""
@@ -217,7 +217,7 @@ class Phone:
         self.endpoint.drain()
 
     def refer(self, session: Session, refer_to: bytes) -> None:
-        """Ask the switch to have the other one talk to somebody else."""
+        """Ask the switch to transfer the other party."""
         fields = ((b"Refer-To", refer_to), (b"Contact", session.dialog.contact))
         self.agent.stack.send_in_dialog(
             session.dialog, "REFER", fields, b"", session.credentials, self.now, self

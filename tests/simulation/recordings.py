@@ -15,7 +15,7 @@ from softswitch.prompts.recordings import Recording
 
 TOKEN_SECONDS = 0.2
 FLUSH_SECONDS = 0.4
-"""Of silence before a call ends in which something was said."""
+"""The silence before the end of a call in which something was said."""
 
 
 def recorded(folder: Path, *languages: str) -> PromptLibrary:

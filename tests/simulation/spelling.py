@@ -57,7 +57,7 @@ class Ear:
         phone._hear = heard
 
     def tokens(self) -> list[tuple[str, str]]:
-        """What was said, as language and token."""
+        """The announcements as language and token."""
         frames = [PCMU.decode(packet.payload) for _, packet in self.packets]
         loud = [frame for frame in frames if np.abs(frame).max() > LOUD]
         samples = np.concatenate(loud) if loud else np.zeros(0)

@@ -33,9 +33,9 @@ def strength(samples: np.ndarray, hertz: float) -> float:
 
 
 class Voice:
-    """What a phone says and hears in the call that it is in, a packet each 20 ms.
+    """The RTP that a phone sends and receives in its call, a packet each 20 ms.
 
-    In the place of the phone's own packets now and then: set `phone.sends_rtp` to False.
+    Used in place of the phone's own occasional packets: set `phone.sends_rtp` to False.
     """
 
     def __init__(self, phone, session):

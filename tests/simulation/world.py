@@ -52,7 +52,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._virtual_now += seconds
 
     def _write_to_self(self) -> None:
-        """Nobody else runs: there is no thread that could have to wake us."""
+        """Do nothing: there is no other thread to wake the loop."""
 
 
 class Wire:
@@ -114,7 +114,7 @@ class Wire:
 
 
 class WireSocket:
-    """What an endpoint takes for a UDP socket."""
+    """The UDP socket of an endpoint in the simulation."""
 
     def __init__(self, wire: Wire, local: Address) -> None:
         self._wire = wire

@@ -37,7 +37,7 @@ class Conversation:
         self.trace: list[str] = []
         self.drop: Callable[[str], bool] = lambda label: False
         self.spoil: Callable[[bytes], bytes] = lambda data: data
-        """What the wire makes of a message."""
+        """Changes a message on the wire."""
         self._wire: list[tuple[float, int, bytes, Address, Address]] = []
         self._order = 0
         for address, seed in ((ALICE, 1), (BOB, 2)):
@@ -122,7 +122,7 @@ class Conversation:
         return session
 
     def take(self) -> Session:
-        """Bob takes on the INVITE that he received last."""
+        """Bob takes the INVITE that was received last."""
         self.run(0.02)
         received = [e for e in self.events[BOB] if isinstance(e, Received)][-1]
         session = self.bob.open_session(received, self.now, pinned=False)

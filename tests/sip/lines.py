@@ -86,7 +86,7 @@ class Exchange:
         return connection, line
 
     def settle(self, *pairs):
-        """The kernel tells of what was closed."""
+        """Report the connections that were closed."""
         for connection, line in pairs:
             if line.closed:
                 connection.connection_lost(None)

@@ -84,7 +84,7 @@ class Station:
         async with asyncio.timeout(SECONDS):
             while not condition():
                 self.news.clear()
-                # What isn't told as an event is seen at the next look.
+                # State that isn't reported as an event is checked again after this.
                 await asyncio.wait([self.loop.create_task(self.news.wait())], timeout=0.02)
 
     async def close(self):

@@ -19,12 +19,12 @@ FLOW = Flow("udp", ALICE, BOB)
 
 
 class Subscriber:
-    """Bob; he subscribes to the weather at Alice, who grants it."""
+    """Bob, who subscribes to the weather at Alice, who grants it."""
 
     def __init__(self, answers: int | None = 200) -> None:
         self.now = 100.0
         self.answers = answers
-        """What he says to a NOTIFY; None: nothing."""
+        """The answer to a NOTIFY; None: no answer."""
         self.agent = UserAgent(
             randbits=random.Random(1).getrandbits, sent_by=lambda flow: flow.local, server="test"
         )

@@ -41,7 +41,7 @@ def runner(capsys: pytest.CaptureFixture[str], *always: str) -> Softswitch:
 
 
 def copy_switch(fresh: Path, folder: Path) -> None:
-    """What `init` made, which takes a while, in another folder."""
+    """Copy the result of `init`, which takes a while, to another folder."""
     for file in filter(Path.is_file, fresh.rglob("*")):
         target = folder / file.relative_to(fresh)
         target.parent.mkdir(exist_ok=True, parents=True)

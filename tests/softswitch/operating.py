@@ -14,7 +14,7 @@ from softswitch.scheduled.due import DueSettings, due_settings, run_due
 
 
 def refused(operation: Callable[..., Any], *arguments: Any, **named: Any) -> str:
-    """The one line that says why an operation wasn't done."""
+    """The one line with the reason of a refusal."""
     with pytest.raises(OperationError) as caught:
         operation(*arguments, **named)
     assert "\n" not in caught.value.message

@@ -51,7 +51,7 @@ class Subscriber:
     account: int
     line_id: int
     words: tuple[str, ...]
-    """What nobody else may read."""
+    """Words that only their owner may read."""
     ids: dict[str, object] = field(default_factory=dict)
 
 

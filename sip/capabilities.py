@@ -32,13 +32,15 @@ def not_understood(request: Request) -> SipError | None:
     Raises:
         ParseError: 400, a multipart body that can't be read.
     """
-    wanted = [*request.get_list(b"require"), *request.get_list(b"proxy-require")]
-    unknown = [tag for tag in wanted if tag.lower() not in SUPPORTED]
-    if unknown:
-        return SipError(420, headers=((b"Unsupported", b", ".join(unknown)),))
+    values = request.values
+    if b"require" in values or b"proxy-require" in values:
+        wanted = [*request.get_list(b"require"), *request.get_list(b"proxy-require")]
+        unknown = [tag for tag in wanted if tag.lower() not in SUPPORTED]
+        if unknown:
+            return SipError(420, headers=((b"Unsupported", b", ".join(unknown)),))
     if request.body and request.method in _DESCRIBED and not _readable(request):
         return SipError(415, headers=(ACCEPT_BODIES, (b"Accept-Encoding", b"identity")))
-    if request.method != "INVITE":
+    if request.method != "INVITE" or b"accept" not in values:
         return None
     ranges = [value.partition(b";")[0].rstrip().lower() for value in request.get_list(b"accept")]
     if ranges and not _SDP_RANGES.intersection(ranges):
@@ -56,6 +58,8 @@ def _readable(request: Request) -> bool:
     if encoding.lower() != b"identity":
         return False
     content_type = request.get(b"content-type") or b""
+    if content_type == SDP_TYPE:
+        return True
     if not is_multipart(content_type):
         return request.content_type in (None, "application/sdp")
     parts = request.parts

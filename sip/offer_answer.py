@@ -63,7 +63,8 @@ NO_SOUND = frozenset({EVENTS, "CN", REDUNDANCY})
 """Formats that only stand beside a codec (RFC 4733, RFC 3389, RFC 2198)."""
 
 
-def share_codec(one: Sequence[Codec], other: Sequence[Codec]) -> bool:
+@lru_cache(maxsize=256)
+def share_codec(one: tuple[Codec, ...], other: tuple[Codec, ...]) -> bool:
     """True if two sides have a codec in common in which they can talk."""
     known = {(codec.name, codec.clock_rate) for codec in one if codec.name not in NO_SOUND}
     return any((codec.name, codec.clock_rate) in known for codec in other)
@@ -91,7 +92,9 @@ def audio_of(description: SessionDescription) -> int | None:
     """Index of the first live audio stream that we can relay, or of the one that the peer removed
     from a running session; None without."""
     for index, media in enumerate(description.media):
-        if media.kind == "audio" and (media.removed or (media.port and _is_relayed(media))):
+        if media.kind == "audio" and (
+            (media.port and (media.protocol == PLAIN_RTP or _is_relayed(media))) or media.removed
+        ):
             return index
     return None
 
@@ -263,7 +266,7 @@ def relayed(
     audio = description.media[index]
     formats = _allowed_formats(audio, allowed)
     direction = hold_direction or direction_of(description, audio)
-    attributes = _crossing(audio, formats, direction)
+    attributes = (*_crossing(audio.attributes, formats), (direction, None))
     free = [codec for codec in added if str(codec.payload_type) not in formats]
     if answering is not None and _is_removed(answering, index):
         port = 0
@@ -311,12 +314,16 @@ def _meaningful_formats(audio: Media) -> tuple[str, ...]:
     return formats or audio.formats
 
 
-def _crossing(audio: Media, formats: tuple[str, ...], direction: str) -> tuple[Attribute, ...]:
-    """The attributes that pass to the other leg: of each kind and payload type the first, if it
-    can be read. A damaged one is left out, for the next parser might refuse the call for it."""
+@lru_cache(maxsize=256)
+def _crossing(
+    said: tuple[Attribute, ...], formats: tuple[str, ...]
+) -> tuple[Attribute, ...]:
+    """The attributes that pass to the other leg, besides the direction: of each kind and payload
+    type the first, if it can be read. A damaged one is left out, for the next parser might refuse
+    the call for it."""
     attributes: list[Attribute] = []
     seen: set[tuple[str, str]] = set()
-    for name, value in audio.attributes:
+    for name, value in said:
         if name not in _CROSSING or name in DIRECTIONS or value is None:
             continue
         of_format = name in ("rtpmap", "fmtp")
@@ -327,7 +334,6 @@ def _crossing(audio: Media, formats: tuple[str, ...], direction: str) -> tuple[A
             continue
         seen.add((name, payload_type))
         attributes.append((name, f"{payload_type} {rest}" if of_format else rest))
-    attributes.append((direction, None))
     return tuple(attributes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -13,6 +14,8 @@ from sip.grammar import octets, text
 MAX_SDP_BYTES = 16_384
 MAX_MEDIA = 16
 MAX_LINES = 512
+MAX_USUAL_BYTES = 1_024
+"""Longer streams aren't remembered."""
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
@@ -105,9 +108,10 @@ class SessionDescription(Struct, frozen=True, gc=False):
         lines = data.split(b"\n")
         if len(lines) > MAX_LINES or lines[0].rstrip(_BLANKS) != b"v=0":
             raise ParseError("Malformed SDP")
-        split = _split if b"\r" in data or b"\0" in data else _split_plain
-        head, blocks = _blocks([split(line) for line in lines[1:] if line.strip(_BLANKS)])
-        return _session(head, tuple(_media(block) for block in blocks))
+        if b"\r" in data or b"\0" in data:
+            head, blocks = _blocks([_split(line) for line in lines[1:] if line.strip(_BLANKS)])
+            return _session(head, tuple(_media(block) for block in blocks))
+        return _session(*_sections(data))
 
     def __bytes__(self) -> bytes:
         origin = self.origin
@@ -139,11 +143,24 @@ class SessionDescription(Struct, frozen=True, gc=False):
         return None if connection is None else connection.address
 
 
-def _split_plain(line: bytes) -> tuple[bytes, bytes]:
-    kind = line[:1]
-    if line[1:2] != b"=" or not b"a" <= kind <= b"z":
-        raise ParseError("Malformed SDP")
-    return kind, line[2:]
+def _sections(data: bytes) -> tuple[Lines, tuple[Media, ...]]:
+    """The session's lines and the streams of a description without stray CR and NUL. The lines
+    below an m= are read once for all calls of a phone, which says the same in each."""
+    head, *streams = data.split(b"\nm=")
+    if len(streams) > MAX_MEDIA:
+        raise ParseError("Too many media")
+    lines: Lines = []
+    for line in head.split(b"\n")[1:]:
+        if line[1:2] == b"=" and b"a" <= line[:1] <= b"z":
+            lines.append((line[:1], line[2:]))
+        elif line.strip(_BLANKS):
+            raise ParseError("Malformed SDP")
+    media = []
+    for stream in streams:
+        first, _, rest = stream.partition(b"\n")
+        is_usual = len(rest) <= MAX_USUAL_BYTES and b"crypto" not in rest  # no key is remembered
+        media.append(_stream(first, *(_usual_lines if is_usual else _stream_lines)(rest)))
+    return lines, tuple(media)
 
 
 def _split(line: bytes) -> tuple[bytes, bytes]:
@@ -157,7 +174,7 @@ Lines = list[tuple[bytes, bytes]]
 
 
 def _blocks(lines: Lines) -> tuple[Lines, list[Lines]]:
-    """The session's lines, and those of each stream."""
+    """The session's lines, and those of each stream, of any description."""
     head: Lines = []
     blocks: list[Lines] = []
     for line in lines:
@@ -198,30 +215,62 @@ def _session(lines: Lines, media: tuple[Media, ...]) -> SessionDescription:
     )
 
 
-def _media(lines: Lines) -> Media:
-    found = _MEDIA.fullmatch(lines[0][1].strip(_BLANKS))
-    port = None if found is None else grammar.number(found[2], 65535)
-    if found is None or port is None:
-        raise ParseError("Malformed m=")
+StreamLines = tuple[Connection | None, tuple[Attribute, ...], tuple[tuple[str, str], ...]]
+"""The c=, the attributes and the further lines of a stream."""
+
+
+def _stream_lines(rest: bytes) -> StreamLines:
+    """Read the lines below an m=."""
+    lines: Lines = []
+    for line in rest.split(b"\n"):
+        if line[1:2] == b"=" and b"a" <= line[:1] <= b"z":
+            lines.append((line[:1], line[2:]))
+        elif line.strip(_BLANKS):
+            raise ParseError("Malformed SDP")
+    return _read_lines(lines)
+
+
+_usual_lines = lru_cache(maxsize=512)(_stream_lines)
+
+
+def _read_lines(lines: Lines) -> StreamLines:
     connection = None
     attributes: list[Attribute] = []
     other: list[tuple[str, str]] = []
-    for kind, value in lines[1:]:
+    for kind, value in lines:
         if kind == b"a":
             attributes.append(_attribute(value))
         elif kind == b"c":
             connection = connection or _connection(value)
         else:
             other.append((kind.decode("ascii"), text(value)))
+    return connection, tuple(attributes), tuple(other)
+
+
+def _media(lines: Lines) -> Media:
+    return _stream(lines[0][1], *_read_lines(lines[1:]))
+
+
+def _stream(
+    first: bytes,
+    connection: Connection | None,
+    attributes: tuple[Attribute, ...],
+    other: tuple[tuple[str, str], ...],
+) -> Media:
+    """A stream by the value of its m= and what stands below."""
+    found = _MEDIA.fullmatch(first.strip(_BLANKS))
+    port = None if found is None else grammar.number(found[2], 65535)
+    if found is None or port is None:
+        raise ParseError("Malformed m=")
     return Media(
         text(found[1]),
         port,
         text(found[4]),
-        tuple(text(value) for value in found[5].split()),
+        tuple(text(found[5]).split()),
         None if found[3] is None else int(found[3]),
         connection,
-        tuple(attributes),
-        tuple(other),
+        attributes,
+        other,
     )
 
 

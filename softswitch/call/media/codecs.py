@@ -6,7 +6,7 @@ G.711 costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
 from rtp import g722
@@ -39,7 +39,7 @@ OWN_CODECS = (*LAW_CODECS, *WIDE_CODECS)
 """The codecs that the sound tier speaks."""
 OWN_NAMES = frozenset(codec.name for codec in OWN_CODECS)
 
-Codecs = Sequence[Codec]
+Codecs = tuple[Codec, ...]
 
 
 def needs_transcoding(a: Codecs, b: Codecs) -> bool:
@@ -47,6 +47,7 @@ def needs_transcoding(a: Codecs, b: Codecs) -> bool:
     return not share_codec(a, b) and share_codec(OWN_CODECS, a) and share_codec(OWN_CODECS, b)
 
 
+@lru_cache(maxsize=256)
 def added_to(said: Codecs) -> tuple[Codec, ...]:
     """The codecs to offer beside one side's own: all that can be transcoded to one of them, and
     telephone events with the clock rate of each (RFC 4733 section 2.4.1)."""
@@ -117,11 +118,11 @@ def _is_same(codec: Codec, own: Codec) -> bool:
 def common(a: Codecs, b: Codecs) -> tuple[Codec, ...]:
     """The codecs that both sides have, under a's numbers and in the order of the side that has
     fewer: the answer."""
-    a, b = ([codec for codec in side if codec.name not in NO_SOUND] for side in (a, b))
-    first, second = (a, b) if len(a) <= len(b) else (b, a)
+    mine, theirs = ([codec for codec in side if codec.name not in NO_SOUND] for side in (a, b))
+    first, second = (mine, theirs) if len(mine) <= len(theirs) else (theirs, mine)
     known = {(codec.name, codec.clock_rate) for codec in second}
     order = [(c.name, c.clock_rate) for c in first if (c.name, c.clock_rate) in known]
-    return tuple(c for key in order for c in a if (c.name, c.clock_rate) == key)
+    return tuple(c for key in order for c in mine if (c.name, c.clock_rate) == key)
 
 
 class Agreement:

@@ -1,0 +1,69 @@
+"""The reading of a description by sections against the reading line by line, which stray CR and NUL
+need: any description is the same to both, or refused by both."""
+
+import random
+
+from sip.errors import ParseError
+from sip.sdp import (
+    _BLANKS,
+    SessionDescription,
+    _blocks,
+    _media,
+    _sections,
+    _session,
+    _split,
+)
+
+USUAL = (
+    b"v=0\no=- 1 1 IN IP4 192.0.2.7\ns=call\nc=IN IP4 192.0.2.7\nt=0 0\na=sendrecv\n"
+    b"m=audio 40000 RTP/AVP 0 8 101\na=rtpmap:0 PCMU/8000\na=rtpmap:101 telephone-event/8000\n"
+    b"a=fmtp:101 0-15\nb=AS:80\na=ptime:20\na=sendonly:\n"
+    b"m=video 40002/2 RTP/AVP 96\nc=IN IP6 [2001:db8::1]\na=rtpmap:96 H264/90000\na=inactive"
+)
+PIECES = (
+    b"\n", b"\nm=", b"m=", b"=", b" ", b"\t", b"a=crypto:1 A inline:x\n", b":", b"\n\n", b"c=",
+    b"\nm=audio 0 RTP/AVP 0\n", b"\nc=IN IP4 0.0.0.0\n", b"a=recvonly\n", b"\xff", b"0", b"A", b"a",
+)  # fmt: skip
+
+
+def by_lines(data: bytes) -> SessionDescription:
+    lines = [_split(line) for line in data.split(b"\n")[1:] if line.strip(_BLANKS)]
+    head, blocks = _blocks(lines)
+    return _session(head, tuple(_media(block) for block in blocks))
+
+
+def by_sections(data: bytes) -> SessionDescription:
+    return _session(*_sections(data))
+
+
+def outcome(read, data: bytes) -> SessionDescription | None:
+    try:
+        return read(data)
+    except ParseError:
+        return None
+
+
+def test_sections_and_lines_read_the_same():
+    rng = random.Random(13)
+    understood = 0
+    for _ in range(20_000):
+        data = bytearray(USUAL)
+        for _ in range(rng.randint(0, 4)):
+            start = rng.randrange(4, len(data))
+            data[start : start + rng.choice((0, 0, 1, 8))] = rng.choice(PIECES)
+        text = bytes(data).strip(b"\n")
+        found = outcome(by_sections, text)
+        assert found == outcome(by_lines, text), text
+        understood += found is not None
+    assert 4_000 < understood < 19_000
+
+
+def test_keys_are_not_remembered():
+    from sip import sdp
+
+    key = b"x" * 40
+    lines = USUAL.replace(b"a=ptime:20", b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + key)
+    before = sdp._usual_lines.cache_info().currsize
+    head = lines[: lines.index(b"\nm=video")]
+    assert SessionDescription.parse(head).media[0].attribute("crypto") is not None
+    assert sdp._usual_lines.cache_info().currsize == before

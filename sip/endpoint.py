@@ -302,22 +302,26 @@ class Endpoint:
 
     def drain(self) -> None:
         """Report events, write messages, arm the timer; call after a command."""
-        agent = self._agent
-        while events := agent.events():
-            for event in events:
+        agent, stack = self._agent, self._agent.stack
+        while agent.untold:
+            for event in agent.events():
                 try:
                     self._on_event(event)
                 except Exception as error:
                     agent.counters.faults += 1
                     self._on_fault(error)
-        for message, flow in agent.to_send():
-            self._send(message, flow)
-        self._arm()
+        if stack.unsent:
+            for message, flow in stack.to_send():
+                if flow.transport == "udp":
+                    self._send_datagram(message, flow)
+                else:
+                    self.connections.send(message, flow.connection)
+        deadline = stack.timers.next
+        # Waking too early costs less than arming anew for each message.
+        if deadline is not None and (self._wake is None or deadline < self._wake_at):
+            self._arm(deadline)
 
-    def _arm(self) -> None:
-        deadline = self._agent.next_deadline()
-        if deadline is None or (self._wake is not None and self._wake_at <= deadline):
-            return  # waking too early costs less than arming anew for each message
+    def _arm(self, deadline: float) -> None:
         if self._wake is not None:
             self._wake.cancel()
         self._wake_at = deadline

@@ -315,9 +315,7 @@ def _meaningful_formats(audio: Media) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=256)
-def _crossing(
-    said: tuple[Attribute, ...], formats: tuple[str, ...]
-) -> tuple[Attribute, ...]:
+def _crossing(said: tuple[Attribute, ...], formats: tuple[str, ...]) -> tuple[Attribute, ...]:
     """The attributes that pass to the other leg, besides the direction: of each kind and payload
     type the first, if it can be read. A damaged one is left out, for the next parser might refuse
     the call for it."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from sip import grammar
 from sip.errors import ParseError, SipError
 from sip.fields import Fields
@@ -39,8 +41,7 @@ class SessionInterval:
         return _asking(max(self.preferred, self.least), self.least, we_refresh=we_refresh)
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """The session interval in seconds and the refresher's side, as both ends agreed on."""
 
     interval: int

@@ -75,7 +75,8 @@ class Stack:
         self._tag_key = b"%016x" % randbits(64)
         refusal_key = hashlib.blake2s(b"refusal", key=self._tag_key, digest_size=8).digest()
         self.refuser = Refuser(int.from_bytes(refusal_key), server.encode("ascii"))
-        self._out: list[tuple[bytes, Flow]] = []
+        self.unsent: list[tuple[bytes, Flow]] = []
+        """What :meth:`to_send` gives."""
         self._vias: dict[Flow, bytes] = {}
         self.agent_field = (b"User-Agent", server.encode("ascii"))
         self.session_interval = session_interval
@@ -288,12 +289,12 @@ class Stack:
         """Queue a message to be written."""
         if self.tap is not None:
             self.tap(message, flow, True)
-        self._out.append((message, flow))
+        self.unsent.append((message, flow))
 
     def to_send(self) -> list[tuple[bytes, Flow]]:
         """Messages to write, in order, each with its flow; the caller owns the list."""
-        out, self._out = self._out, []
-        return out
+        unsent, self.unsent = self.unsent, []
+        return unsent
 
 
 class _Sender:

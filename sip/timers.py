@@ -21,11 +21,12 @@ Callback = Callable[[object, float], None]
 class Timers:
     """Deadlines in seconds of whatever clock the caller uses."""
 
-    __slots__ = ("_next", "_queues")
+    __slots__ = ("_queues", "next")
 
     def __init__(self) -> None:
         self._queues: dict[float, deque[tuple[float, Callback, object]]] = {}
-        self._next: float | None = None
+        self.next: float | None = None
+        """The deadline of the timer that is due first; None if none is armed."""
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -40,21 +41,17 @@ class Timers:
         deadline = now + seconds
         # The queue forgets which type of argument belongs to which callback; each pair fits.
         queue.append((deadline, callback, argument))  # type: ignore[arg-type]
-        if self._next is None or deadline < self._next:
-            self._next = deadline
-
-    def next_deadline(self) -> float | None:
-        """The deadline of the timer that is due first; None if none is armed."""
-        return self._next
+        if self.next is None or deadline < self.next:
+            self.next = deadline
 
     def due(self, now: float) -> Iterator[tuple[float, Callback, object]]:
         """Take out, one at a time, what is due."""
-        if self._next is None or self._next > now:
+        if self.next is None or self.next > now:
             return
         for queue in list(self._queues.values()):
             while queue and queue[0][0] <= now:
                 yield queue.popleft()
-        self._next = min((queue[0][0] for queue in self._queues.values() if queue), default=None)
+        self.next = min((queue[0][0] for queue in self._queues.values() if queue), default=None)
 
     def expire(self, now: float) -> None:
         """Call back everything that is due."""

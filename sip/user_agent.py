@@ -12,6 +12,8 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from sip import in_dialog
 from sip.bodies import SDP_TYPE, BodyPart, multipart
 from sip.capabilities import ALLOW, METHODS, OUT_OF_DIALOG, not_understood
@@ -35,8 +37,7 @@ MAX_SESSIONS = 50_000
 """Legs at once; above it new INVITEs get 503. Memory, not speed, sets it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invitation:
+class Invitation(Struct, frozen=True):
     """The fields of an INVITE of ours."""
 
     flow: Flow
@@ -90,7 +91,8 @@ class UserAgent:
     ) -> None:
         self._max_sessions = max_sessions
         self._retry_after: int | None = None
-        self._events: list[Event] = []
+        self.untold: list[Event] = []
+        """What :meth:`events` gives."""
         self._dialogs: Dialogs[Session] = Dialogs()
         self.stack = Stack(
             randbits=randbits, sent_by=sent_by, server=server, session_interval=session_interval
@@ -132,7 +134,7 @@ class UserAgent:
 
     def next_deadline(self) -> float | None:
         """The time at which :meth:`expire` has something to do; None: never."""
-        return self.stack.timers.next_deadline()
+        return self.stack.timers.next
 
     def to_send(self) -> list[tuple[bytes, Flow]]:
         """Messages to write, in order, each with its flow; the caller owns the list."""
@@ -140,7 +142,7 @@ class UserAgent:
 
     def events(self) -> list[Event]:
         """Events since the last call, in order; the caller owns the list."""
-        events, self._events = self._events, []
+        events, self.untold = self.untold, []
         return events
 
     def transport_failed(self, flow: Flow, now: float) -> None:
@@ -361,4 +363,4 @@ class UserAgent:
         return errand
 
     def _tell(self, event: Event) -> None:
-        self._events.append(event)
+        self.untold.append(event)

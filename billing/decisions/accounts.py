@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import structs
 
 from billing.decisions import debts, packages, rentals
 from billing.decisions.book import Book
@@ -63,7 +63,7 @@ def set_account(book: Book, command: SetAccount) -> Account:
     unknown = command.changes.keys() - SETTABLE
     if unknown:
         raise BillingError(f"an account's {', '.join(sorted(unknown))} can't be set")
-    account = replace(account, **command.changes)  # type: ignore[arg-type]
+    account = structs.replace(account, **command.changes)
     book.accounts[account.id] = account
     if command.about_credit:
         rentals.after_rise(book, account.id)
@@ -86,7 +86,7 @@ def change_status(book: Book, command: ChangeStatus) -> Account:
         raise StatusConflict(
             f"account {account.id} is {before} and can't become {after}; {may} may follow"
         )
-    account = book.accounts[account.id] = replace(account, status=after)
+    account = book.accounts[account.id] = structs.replace(account, status=after)
     book.sales.put_suspension(account.id, None)
     who, why = command.who, command.reason
     book.new_changes.append(Change(account.id, command.at, who, "status", before, after, why))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from billing.decisions.book import Book
 from billing.facts.account import ACTIVE, SUSPENDED, Account, Change, Status
 from billing.facts.debt import LiftSuspension, SuspendForDebt, Suspension, suspended_key
@@ -67,6 +69,6 @@ def _lift(book: Book, account: Account, suspension: Suspension, at: int) -> None
 
 
 def _change(book: Book, account: Account, status: Status, at: int, why: str) -> None:
-    book.accounts[account.id] = replace(account, status=status)
+    book.accounts[account.id] = structs.replace(account, status=status)
     change = Change(account.id, at, SWITCH, "status", account.status, status, why)
     book.new_changes.append(change)

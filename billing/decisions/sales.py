@@ -7,7 +7,9 @@ what became of it, with the accounts, in one transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+
+from msgspec import Struct, field
+from msgspec.structs import astuple
 
 from billing.facts.debt import Suspension
 from billing.facts.due import DueWork
@@ -19,8 +21,7 @@ from billing.facts.sales import NOTICE_KIND, Bonus, Notice
 from billing.facts.wallet import Wallet
 
 
-@dataclass(slots=True)
-class Changes:
+class Changes(Struct):
     """The rows that the stores have to write."""
 
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
@@ -36,7 +37,7 @@ class Changes:
     holds: dict[str, Hold] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return any(getattr(self, item.name) for item in fields(self))
+        return any(astuple(self))
 
 
 class Sales:

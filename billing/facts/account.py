@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+
 Status = Literal["registered", "approved", "active", "suspended", "disconnected", "closed"]
 
 REGISTERED: Status = "registered"
@@ -49,8 +51,7 @@ class Change:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """A payer. Balance and reserved sum are checked caches of the ledger and of live calls."""
 
     id: int

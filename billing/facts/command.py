@@ -8,15 +8,16 @@ them in memory, and the stores write what it changed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct, field
 
 Answer = TypeVar("Answer")
 Answer_co = TypeVar("Answer_co", covariant=True)
 
 
-@dataclass(slots=True)
-class Touched:
+class Touched(Struct):
     """The rows that a batch of commands reads or changes, by table and key.
 
     Fields that end in `_of` name accounts whose rows are all needed.

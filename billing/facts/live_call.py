@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from billing.facts.coverage import Coverage
 from billing.facts.rate import Rate
 
 
-@dataclass(slots=True)
-class LiveCall:
+class LiveCall(Struct):
     """The row of a call that isn't settled yet. Stamps are epoch milliseconds.
 
     Args:

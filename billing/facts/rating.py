@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from msgspec import Struct
+
 from billing.facts.money import round_half_up
 from billing.facts.rate import Rate
 
 _MINUTE_MS = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(Struct, frozen=True):
     """The price of a call."""
 
     billed_seconds: int

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec import structs
 from sqlalchemy import Connection, insert
 
 from billing.decisions.book import Book
@@ -32,7 +31,7 @@ def _add(connection: Connection, book: Book, command: AddAccount) -> Account:
     row = {name: getattr(account, name) for name in columns}
     key = connection.execute(insert(schema.accounts), row).inserted_primary_key
     assert key is not None
-    account = replace(account, id=key[0])
+    account = structs.replace(account, id=key[0])
     book.accounts[account.id] = book.loaded[account.id] = account
     return account
 

@@ -6,7 +6,9 @@ A call and `explain` both walk it, so that what is explained is what happens.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import structs
 
 from billing.facts.assignment import Assignments
 from billing.facts.tariff import Tariff
@@ -120,7 +122,7 @@ class Stages:
             number, withheld = self.stars.once(dialled)
         try:
             read = self.plan.read(number, self.directory.is_line)
-            return read if withheld is None else replace(read, withheld=withheld)
+            return read if withheld is None else structs.replace(read, withheld=withheld)
         except NumberError as error:
             says = ("refused-incomplete",) if error.status == 484 else NOT_IN_SERVICE
             raise Refusal(

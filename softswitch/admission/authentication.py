@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from sip.digest import Algorithm, Credentials, DigestVerifier, Verdict
 from sip.errors import ParseError, SipError
 from sip.flow import Flow
@@ -22,8 +24,7 @@ from softswitch.subscribers.refusal import Refusal
 LINE_RETRY_SECONDS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class LineCaller:
+class LineCaller(Struct, frozen=True):
     """A line whose password was proven."""
 
     line: Line

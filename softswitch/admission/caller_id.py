@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+from msgspec import Struct, structs
 
 from sip.fields import Fields
 from sip.headers import NameAddr
@@ -47,8 +48,7 @@ NOBODY = Identity(None, "", "")
 NONE_RENTED = RentedNumbers()
 
 
-@dataclass(frozen=True, slots=True)
-class PresentedRoute:
+class PresentedRoute(Struct, frozen=True):
     """A route with the identity that goes with the call."""
 
     route: Route
@@ -105,7 +105,7 @@ def present_onward(presented: PresentedRoute, person: Identity) -> PresentedRout
     if isinstance(route, ToTrunk) and route.emergency:
         known = person._replace(presented=person.asserted)
         person = known if person.asserted else presented.identity
-    return replace(presented, identity=person)
+    return structs.replace(presented, identity=person)
 
 
 def identity_of(line: Line) -> Identity:

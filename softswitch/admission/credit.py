@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct, structs
 
 from billing.facts.assignment import Assignments
 from billing.facts.rate import Rate
@@ -16,8 +17,7 @@ from softswitch.admission.routing import ToLine, ToService, ToTrunk
 from softswitch.subscribers.refusal import Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class PricedRoute:
+class PricedRoute(Struct, frozen=True):
     """A route with its payer and price."""
 
     presented: PresentedRoute
@@ -88,5 +88,5 @@ def price(
     if isinstance(destination, ToTrunk) and rate is not None:
         sets = entitlements.destinations
         destination, costs = order(least_cost, destination, rate, tariffs, sets, at)
-        presented = replace(presented, route=destination)
+        presented = structs.replace(presented, route=destination)
     return PricedRoute(presented, account_id, rate, packages, costs)

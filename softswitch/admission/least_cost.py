@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import structs
 
 from billing.facts.product import Destinations
 from billing.facts.rate import Rate
@@ -98,7 +100,7 @@ def order(
     left = destination.left
     if len(trunks) != len(found):
         left += tuple(_left(destination.trunks, found, trunks))
-    return replace(destination, trunks=trunks, left=left), tuple(costed)
+    return structs.replace(destination, trunks=trunks, left=left), tuple(costed)
 
 
 def _left(
@@ -142,7 +144,7 @@ def _weighed(destination: ToTrunk, number: str, at: int) -> ToTrunk:
         return destination
     draw = _draw(number, at, trunks)
     ranked = sorted(trunks, key=lambda t: (-_matched(t, number), t.priority, draw[t.id]))
-    return replace(destination, trunks=tuple(ranked))
+    return structs.replace(destination, trunks=tuple(ranked))
 
 
 def _matched(trunk: Trunk, number: str) -> int:

@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
 Kind = Literal["e164", "emergency", "code"]
@@ -57,8 +57,7 @@ class NumberError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Dialled:
+class Dialled(Struct, frozen=True):
     """The meaning of dialled digits."""
 
     kind: Kind

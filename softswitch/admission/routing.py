@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from ivr_prompts.phrase import Digits
 from sip.registrar import Binding
 from softswitch.admission.authentication import Caller, LineCaller
@@ -33,8 +35,7 @@ class ToLine:
     """The targets, and the rented number that has them."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToTrunk:
+class ToTrunk(Struct, frozen=True):
     """The route out by the first trunk that takes the call, in this order."""
 
     number: str

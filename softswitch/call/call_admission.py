@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from softswitch.admission.authentication import Caller, LineCaller
 from softswitch.admission.caller_id import Identity, present_onward
@@ -69,7 +71,7 @@ class CallAdmission:
             Refusal: a stage refused.
         """
         priced = self.admit(LineCaller(line), digits, request, record)
-        priced = replace(priced, presented=present_onward(priced.presented, person))
+        priced = structs.replace(priced, presented=present_onward(priced.presented, person))
         record.onward(priced.presented.presented)
         self._note_last_call(priced, record, claim)
         return priced

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct, structs
 
 from ivr_prompts.phrase import Part
 from softswitch.subscribers.refusal import NORMAL_CLEARING, RECOVERY_ON_TIMER, Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """The first of the reasons for which a call ended; the CDR keeps it.
 
     Args:
@@ -56,7 +55,7 @@ def given_up() -> Ending:
 
 def abandoned(end: Ending) -> Ending:
     """Of a leg that still rang when its call, which was answered, ended so."""
-    return replace(end, status=487, cause=NORMAL_CLEARING)
+    return structs.replace(end, status=487, cause=NORMAL_CLEARING)
 
 
 def taken_elsewhere() -> Ending:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from softswitch.subscribers.supplementary import ForwardKind
 
 
-@dataclass(slots=True)
-class CallState:
+class CallState(Struct):
     """How far a call has come.
 
     Args:

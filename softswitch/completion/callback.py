@@ -7,8 +7,9 @@ of being called by it: admitted, reserved and paid as if the caller had dialled 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from ivr_prompts.phrase import Digits
 from rtp.control import Played, PlayItem
@@ -74,7 +75,7 @@ class PlacedCall(Call):
         if destination.forward is not None or not destination.bindings:
             raise Refusal(480, "completion_no_phone")
         attempts = await self.context.dialer.ring(destination, identity, self.request)
-        attempt = replace(attempts[0], seconds=seconds)
+        attempt = structs.replace(attempts[0], seconds=seconds)
         self._branches = branches = Branches(self.context.signalling.agent, attempt)
         self.line_ids.add(line.id)
         branches.invite(self.legs, offer, self.now())

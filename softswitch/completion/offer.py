@@ -6,8 +6,9 @@ is free of charge and before which the failed attempt is recorded.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
+
+from msgspec import structs
 
 from billing.facts.authorization import BillingError
 from softswitch.admission.authentication import LineCaller
@@ -54,7 +55,7 @@ async def offer(desk: CompletionDesk, call: Call, refusal: Refusal) -> Ending | 
             return await call.serve_unpaid(end, service)
         await call.early_media.open_alone()
         # The offer has said why the call failed.
-        return await serve_early(call.legs, offered, service, call.context.log) or replace(
+        return await serve_early(call.legs, offered, service, call.context.log) or structs.replace(
             end, told=True
         )
     finally:

@@ -6,15 +6,15 @@ def test_timers_fire_once_in_time_and_carry_their_argument():
     timers = Timers()
     timers.arm(0.5, 10.0, lambda what, now: fired.append((what, now)), "short")
     timers.arm(32.0, 10.0, lambda what, now: fired.append((what, now)), "long")
-    assert timers.next_deadline() == 10.5
+    assert timers.next == 10.5
     timers.expire(10.49)
     assert fired == []
     timers.expire(10.5)
     assert fired == [("short", 10.5)]
-    assert timers.next_deadline() == 42.0
+    assert timers.next == 42.0
     timers.expire(50.0)
     assert fired == [("short", 10.5), ("long", 50.0)]
-    assert timers.next_deadline() is None
+    assert timers.next is None
     assert len(timers) == 0
 
 

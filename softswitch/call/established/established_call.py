@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import structs
 
 from rtp.control import Digit
 from rtp.session import MediaError
@@ -120,7 +121,7 @@ class EstablishedCall:
             if letter is not None:
                 ended = await self._hear(letter)
                 if ended is not None and self._never_heard(letter):
-                    ended = replace(ended, at=await self._last_sound())
+                    ended = structs.replace(ended, at=await self._last_sound())
             ended = ended or await self._expire(cap)
             legs.drain()
             if ended is not None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from rtp.control import Played, PlayItem
 from rtp.session import MediaError
@@ -82,7 +84,7 @@ class RefusalAnnouncement:
         said = self._announcement(end)
         if said is None:
             return end
-        end = replace(end, at=self.legs.now())
+        end = structs.replace(end, at=self.legs.now())
         try:
             await self.early_media.open_alone()
             if self._can_be_heard():

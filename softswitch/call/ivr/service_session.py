@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import structs
 
 from rtp.control import Digit
 from sip import events as sip_events
@@ -167,7 +168,7 @@ class ServiceSession:
                 return hung_up(legs, letter)
             case sip_events.Cancelled():  # it crossed our 200, which the caller never had
                 at = legs.payers.meters[0].answered_at if legs.payers.meters else None
-                return replace(endings.given_up(), at=at)
+                return structs.replace(endings.given_up(), at=at)
             case sip_events.Reinvited(session, request):
                 self._renegotiated(session, request, update=False)
             case sip_events.Updated(session, request):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
@@ -186,7 +185,7 @@ class Dialer:
                 invitation = _trunk_invitation(
                     trunk, flow, destination.number, from_, left, fields, trusts
                 )
-                invitation = replace(invitation, parts=location.parts)
+                invitation = structs.replace(invitation, parts=location.parts)
                 attempts.append(
                     Attempt(
                         (invitation,),

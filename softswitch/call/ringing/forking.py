@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from sip.dialog import DialogId
 from sip.fields import Fields
 from sip.flow import Flow
@@ -93,8 +95,7 @@ class BranchTerms:
 PLAIN = BranchTerms()
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """The phones or the trunk that are rung together.
 
     Args:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from billing.facts.authorization import BillingError
 from rtp.session import MediaError
@@ -167,4 +168,4 @@ def _timed(
     """An attempt with a target's ring time, payer and questions."""
     questions = questions[: len(attempt.invitations)]
     terms = tuple(BranchTerms(meter, question) for question in questions)
-    return replace(attempt, seconds=min(attempt.seconds, target.seconds), terms=terms)
+    return structs.replace(attempt, seconds=min(attempt.seconds, target.seconds), terms=terms)

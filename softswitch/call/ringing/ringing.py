@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Struct
 
 from rtp.control import Digit, Played, PlayItem
 from sip import events as sip_events
@@ -79,8 +80,7 @@ OpenTargets = Callable[["Line", str, "Reach"], "RentedTargets"]
 """Makes the targets of a rented number that rings at a line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Winner:
+class Winner(Struct, frozen=True):
     """The leg that answered first, with its description.
 
     Args:

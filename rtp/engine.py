@@ -65,7 +65,7 @@ class Sockets(Protocol):
 class Session:
     """One session: its relay, its ports, and the sound that the switch makes in it."""
 
-    __slots__ = ("id", "ports", "relay", "reported_at", "silent_at", "sound")
+    __slots__ = ("id", "is_reached", "ports", "relay", "reported_at", "silent_at", "sound")
 
     def __init__(self, session: int, relay: Relay, ports: tuple[int, ...]) -> None:
         self.id = session
@@ -73,6 +73,8 @@ class Session:
         self.ports = ports
         """Even RTP ports of side a and, if there is one, b."""
         self.sound = SoundSession(session, relay, ports)
+        self.is_reached = False
+        """True once a datagram came to one of its ports otherwise than by a lane, which counts."""
         self.reported_at: float | None = None
         """Since when the silence lasts that was reported."""
         self.silent_at: float | None = None
@@ -262,8 +264,11 @@ class Engine:
         self._secure.discard(session_id)
         for port in session.ports:
             del self._ports[port], self._ports[port + 1]
-            self._release(port, now)
+            self._sockets.release(port)
         figures = session.relay.figures(self._start.epoch_offset_ms)
+        rests = session.is_reached or figures.a.packets + figures.b.packets > 0
+        for port in session.ports:
+            self._pool.give_back(port, now, rests=rests)
         self._messages.append(Closed(session_id, figures))
 
     # Incoming packets
@@ -278,6 +283,7 @@ class Engine:
         if owner is None:
             return None
         session = owner.session
+        session.is_reached = True
         mine = session.relay.sides[owner.side]
         clear = mine.opened(data)
         if clear is None:

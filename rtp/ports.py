@@ -67,10 +67,14 @@ class PortPool:
         self.in_use += 1
         return self._free.popleft()
 
-    def give_back(self, port: int, now: float) -> None:
-        """Take a used pair back; it rests first."""
+    def give_back(self, port: int, now: float, *, rests: bool = True) -> None:
+        """Take a used pair back. It rests first, unless nobody has sent a packet to it: then there
+        is none to come late, and short calls without sound don't use up the range."""
         self.in_use -= 1
-        self._rest(port, now + self._quarantine_seconds)
+        if rests:
+            self._rest(port, now + self._quarantine_seconds)
+        else:
+            self._free.append(port)
 
     def occupied(self, port: int, now: float) -> None:
         """A pair just taken turned out to be held by another program."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sip import grammar
 from sip.bodies import SDP_TYPE, BodyPart, description_in, parts_of
 from sip.errors import REASONS, ParseError
-from sip.fields import Field, index
+from sip.fields import MAX_VALUE_BYTES, Field, index, index_plain
 from sip.grammar import octets, text
 from sip.headers import CSeq, NameAddr, Via, plain_name_addr, split_list
 from sip.uri import MAX_URI_BYTES, Uri
@@ -117,7 +118,10 @@ class Message:
 
     def _read_values(self) -> dict[bytes, bytes]:
         head = self.raw.partition(b"\r\n\r\n")[0]
-        values, self.repeated = index(head.split(b"\r\n"))
+        self.repeated = None
+        values = index_plain(head, head.count(b"\r\n")) if len(head) <= MAX_VALUE_BYTES else None
+        if values is None:
+            values, self.repeated = index(head.split(b"\r\n"))
         return values
 
     def _read_repeated(self) -> dict[bytes, list[bytes]] | None:
@@ -148,8 +152,11 @@ class Message:
 
     def option_tags(self, name: bytes) -> frozenset[bytes]:
         """Option tags of Require, Supported and the like, or the methods of Allow; lower case."""
-        if name not in self.values:
+        value = self.values.get(name)
+        if value is None:
             return _NO_TAGS
+        if self.repeated is None or name not in self.repeated:
+            return _tags(value)
         return frozenset(map(bytes.lower, self.get_list(name)))
 
     @property
@@ -312,6 +319,9 @@ class Message:
         plain = _PLAIN_CSEQ.fullmatch(values[b"cseq"])
         if plain is not None:
             self.cseq = CSeq(int(plain[1]), plain[2].decode("ascii"))
+        call_id = values[b"call-id"]
+        if _CALL_ID.fullmatch(call_id) is not None:
+            self.call_id = call_id.decode("utf-8", "surrogateescape")
         plain = plain_name_addr(values[b"from"])
         if plain is not None:
             tag = plain[6]
@@ -337,6 +347,11 @@ class Message:
             raise ValueError("a header field can't hold CR or LF")
         self.body = body
         self.raw = b"%s\r\n\r\n%s" % (head, body)
+
+
+@lru_cache(maxsize=256)  # every message of a phone allows and supports the same
+def _tags(value: bytes) -> frozenset[bytes]:
+    return frozenset(map(bytes.lower, split_list(value)))
 
 
 def _text_of(group: bytes | None) -> str | None:

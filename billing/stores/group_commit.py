@@ -7,6 +7,7 @@ commit costs each call, and no command waits for a disk alone.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from billing.stores.store import StoreError
 
 MAX_BATCH = 500
 """Commands in one transaction: bounds how long the last of them waits."""
+
+TOLD_AT_ONCE = 16
+"""Answers of a batch that are told before everything else of the event loop has its turn."""
 
 AccountsChanged = Callable[[set[int]], None]
 """Called with the accounts whose available money may have risen."""
@@ -68,6 +72,8 @@ class GroupCommit:
         self._loop = loop
         self._gather_seconds = gather_seconds
         self._waiting: list[_Waiting[object]] = []
+        self._untold: deque[tuple[_Waiting[object], object]] = deque()
+        """What is written, and what its command is answered with."""
         self._busy = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -122,23 +128,36 @@ class GroupCommit:
         self._finish(batch, done.result() if error is None else [error] * len(batch))
 
     def _finish(self, batch: list[_Waiting[object]], results: Sequence[object]) -> None:
+        """Begin with what waits meanwhile, and tell what is written."""
         self.batches += 1
         self.commands += len(batch)
+        is_telling = bool(self._untold)
+        self._untold.extend(zip(batch, results, strict=True))
+        if self._waiting:
+            self._loop.call_soon(self._start)
+        else:
+            self._busy = False
+        if not is_telling:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell some of what is written. The rest is told when those have gone on and the sockets
+        have had their turn: woken all at once, the calls of a batch would wait for each other."""
         changed: set[int] = set()
-        for waiting, result in zip(batch, results, strict=True):
+        for _ in range(min(TOLD_AT_ONCE, len(self._untold))):
+            waiting, result = self._untold.popleft()
             account = waiting.finish(result)
             if account is not None:
                 changed.add(account)
             if isinstance(result, Authorization) and result.cut:
                 # In its turn among the answers, so that the latest reservation is heard of last.
                 self._loop.call_soon(self._tell_holders, result.cut)
+        if self._untold:
+            self._loop.call_soon(self._tell)
+        elif not self._busy:
+            self._idle.set()
         if changed:
             self._on_accounts_changed(changed)
-        if self._waiting:
-            self._loop.call_soon(self._start)
-        else:
-            self._busy = False
-            self._idle.set()
 
     def _tell_holders(self, cut: Sequence[Authorization]) -> None:
         for authorization in cut:

@@ -55,6 +55,8 @@ _UPDATE = (
 
 def load(connection: Connection, touched: Touched, sales: Sales) -> None:
     """Put the holds that a batch touches into the working set."""
+    if not touched.holds:
+        return
     found = [Hold(*row) for row in _BY_ID.rows(connection, sorted(touched.holds))]
     sales.holds = {hold.id: hold for hold in found}
     sales.stored_holds = frozenset(sales.holds)

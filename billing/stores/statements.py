@@ -84,6 +84,8 @@ class Lookup:
 
     def rows(self, connection: Connection, keys: Sequence[object]) -> list[Row]:
         """The rows of some keys, in as few statements as MAX_KEYS lets."""
+        if not keys:
+            return []
         found: list[Row] = []
         for start in range(0, len(keys), MAX_KEYS):
             found += self._part(connection, list(keys[start : start + MAX_KEYS]))

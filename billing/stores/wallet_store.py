@@ -91,6 +91,8 @@ def offers(connection: Connection, wallet: str | None = None) -> list[Offer]:
 
 def load(connection: Connection, touched: Touched, sales: Sales) -> None:
     """Put the wallets that a batch touches into the working set."""
+    if not touched.wallets_of:
+        return
     for wallet in of_accounts(connection, touched.wallets_of):
         sales.wallets[wallet.account_id, wallet.name] = wallet
 

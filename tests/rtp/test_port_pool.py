@@ -1,6 +1,7 @@
 """Port pairs: order, rest and exhaustion."""
 
 import random
+from collections import deque
 
 import pytest
 
@@ -58,3 +59,37 @@ def test_workers_share_a_range_in_whole_pairs():
     assert split_ports((20001, 20011), 2) == [(20002, 20005), (20006, 20011)]
     with pytest.raises(MediaError, match="2 media workers"):
         split_ports((20001, 20004), 2)
+
+
+def test_a_pair_that_no_packet_reached_needs_no_rest():
+    pool = PortPool(20000, 20003, no_shuffle, 5.0)
+    pool.give_back(pool.take(0.0), 1.0, rests=False)
+    assert [pool.take(1.0), pool.take(1.0)] == [20002, 20000]
+
+
+def calls_served(per_second: int, seconds: int, *, heard: bool) -> int:
+    """Calls of half a second each, of two pairs each, that the default ports serve in a row."""
+    pool = PortPool(20000, 29999, no_shuffle, 5.0)
+    talking: deque[tuple[float, int, int]] = deque()
+    served = 0
+    for index in range(per_second * seconds):
+        now = index / per_second
+        while talking and talking[0][0] <= now:
+            ended, *ports = talking.popleft()
+            for port in ports:
+                pool.give_back(port, ended, rests=heard)
+        try:
+            talking.append((now + 0.5, pool.take(now), pool.take(now)))
+        except PortsExhausted:
+            return served
+        served += 1
+    return served
+
+
+def test_the_default_ports_serve_a_burst_of_2000_short_calls_in_5_seconds():
+    assert calls_served(400, 5, heard=True) == 2_000
+
+
+def test_calls_without_sound_never_use_up_the_default_ports():
+    assert calls_served(2_000, 30, heard=False) == 60_000
+    assert calls_served(2_000, 30, heard=True) == 2_500

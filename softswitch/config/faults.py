@@ -25,6 +25,7 @@ WORDS_OF_PATTERNS: Mapping[str, str] = {
     r"^([0-9]{2,3})?$": 'write two or three digits, such as 112, or "" for none',
     r"^([*#][0-9*#]{1,6})?$": 'write * or # and one to six more keys, such as *31, or "" for none',
     r"^\*[0-9]$": "write * and one digit, such as *3",
+    r"^$|^[0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d$": 'write hours such as 21:00-08:00, or "" for none',
     r"^[0-9*#]{1,10}$": "write one to ten of the keys 0 to 9, * and #",
 }
 """The settings' regular expressions in words."""

@@ -101,9 +101,14 @@ def show(
     search: Annotated[str | None, typer.Option(help="How the prefix begins.")] = None,
 ) -> None:
     """The rates of a tariff, by prefix."""
-    Session.of(context).run(
-        operations.tariffs.tariff_show, name=name, limit=limit, after=after, search=search
-    )
+    session = Session.of(context)
+    session.run(operations.tariffs.tariff_show, name=name, limit=limit, after=after, search=search)
+    if session.is_plain:
+        print(
+            f"What exceeds a whole second by up to {session.config.calls.tolerance_ms} ms isn't "
+            "billed ([calls] tolerance_ms).",
+            file=sys.stderr,
+        )
 
 
 @app.command("set")

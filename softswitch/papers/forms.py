@@ -266,10 +266,11 @@ def _buyer(bill: Bill, language: str) -> list[tuple[str, str]]:
 
 
 def _party(party: Mapping[str, str], account_id: int, language: str) -> list[tuple[str, str]]:
-    """The recipient of a paper: a person with first and last name, a company with its name."""
-    person = f"{party.get('first_name', '')} {party.get('surname', '')}".strip()
+    """The recipient of a paper: a person whose first and last name are known with both, every other
+    one with the account's name, for half a name names no person."""
+    names = (party.get("first_name", "").strip(), party.get("surname", "").strip())
     facts = [
-        ("subscriber", person or party.get("name", "")),
+        ("subscriber", " ".join(names) if all(names) else party.get("name", "")),
         ("account", digits(str(account_id), language)),
         ("code", party.get("registration_number") or party.get("national_code", "")),
         ("address", party.get("address", "")),

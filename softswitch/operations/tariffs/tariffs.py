@@ -191,7 +191,7 @@ def tariff_quote(
         raise OperationError("rate_not_found", tariff=name, number=e164)
     asked = quote(rate, seconds, at_ms)
     row = {"number": e164, "tariff": name, **rate_row(asked.rate), **quote_row(asked)}
-    return _for_audience(context, row)
+    return _for_audience(context, row | _tolerance(context))
 
 
 def _quote_line(context: Context, line: str, number: str, at_ms: int, seconds: int) -> Row:
@@ -209,7 +209,13 @@ def _quote_line(context: Context, line: str, number: str, at_ms: int, seconds: i
             reason=refusal.reason,
             rule=refusal.rule,
         ) from None
-    return _for_audience(context, row)
+    return _for_audience(context, row | _tolerance(context))
+
+
+def _tolerance(context: Context) -> Row:
+    """How far a call may exceed a whole second and still be billed as that: it decides the price at
+    an increment's border."""
+    return {"tolerance_ms": context.config.calls.tolerance_ms}
 
 
 def _for_audience(context: Context, row: Row) -> Row:

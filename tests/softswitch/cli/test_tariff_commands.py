@@ -130,6 +130,7 @@ def test_a_quote_and_an_explanation_say_the_same(softswitch: Softswitch, folder:
     quoted = softswitch("tariff", "quote", *asked).json
     assert (quoted["price"], quoted["trunk"], quoted["cost"]) == ("0.29", "cheap", "0.045")
     assert (quoted["margin"], quoted["billed_seconds"]) == ("0.245", 120)
+    assert quoted["tolerance_ms"] == 250
     explained = softswitch("explain", "call", *asked).json
     said = [row["decision"] for row in explained if row["stage"] in ("cost", "price")]
     assert said == [
@@ -198,3 +199,9 @@ def test_currencies_do_not_mix(softswitch: Softswitch, folder: Path) -> None:
     assert (refused.status, "in USD" in refused.err) == (1, True)
     changed = softswitch("tariff", "set", "usd", "--currency", "EUR")
     assert (changed.status, "are in USD" in changed.err) == (1, True)
+
+
+def test_the_tolerance_at_an_increments_border_is_said(softswitch: Softswitch) -> None:
+    assert "up to 250 ms isn't billed ([calls] tolerance_ms)" in softswitch("tariff", "show").err
+    quoted = softswitch("tariff", "quote", "995322000002", "-o", "json").json
+    assert quoted["tolerance_ms"] == 250

@@ -323,3 +323,23 @@ def test_C14_rates_at_the_command_line(softswitch: Softswitch) -> None:
     assert softswitch("tax", "remove", "2099-02", "--account", "1").status == 0
     wrong = softswitch("tax", "remove", "2099-02")
     assert wrong.status == 1 and "softswitch tax list" in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({}, "Flat 7"),
+        ({"first_name": "Nino"}, "Flat 7"),
+        ({"surname": "Beridze"}, "Flat 7"),
+        ({"first_name": "Nino", "surname": "Beridze"}, "Nino Beridze"),
+    ],
+)
+def test_a_person_is_named_with_both_names_or_by_the_account(
+    context: Context, fields: dict[str, str], named: str
+) -> None:
+    accounts.account_add(context, "Flat 7")
+    for key, value in fields.items():
+        accounts.account_set(context, "Flat 7", key, value)
+    page = bills.account_contract(context, "1", "en")["html"]
+    found = [name for name in ("Flat 7", "Nino Beridze", "Nino", "Beridze") if name in page]
+    assert found[0] == named and (named != "Flat 7" or found == ["Flat 7"])

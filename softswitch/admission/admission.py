@@ -90,7 +90,7 @@ class Stages:
         return name
 
     def dialled(self, uri: Uri) -> str:
-        """What a Request-URI dials: its user part; the emergency number for urn:service:sos."""
+        """The number in a Request-URI: its user part; the emergency number for urn:service:sos."""
         return self.plan.emergency_number if uri.is_emergency else uri.user or ""
 
     def wanted(self, line: Line | None, dialled: str) -> str:

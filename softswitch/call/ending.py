@@ -1,4 +1,4 @@
-"""How a call ended, for the other leg, the CDR and the log."""
+"""The ending of a call, for the other leg, the CDR and the log."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def given_up() -> Ending:
 
 
 def abandoned(end: Ending) -> Ending:
-    """Of a leg that still rang when its call, which was answered, ended so."""
+    """The ending of a leg that still rang when its answered call ended."""
     return structs.replace(end, status=487, cause=NORMAL_CLEARING)
 
 

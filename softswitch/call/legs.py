@@ -1,4 +1,4 @@
-"""What a call has, below all its parts: two legs, their sound, their payers and one mailbox.
+"""The data of a call, below all its parts: two legs, their sound, their payers and one mailbox.
 
 A part of a call (ringing, transfer, recording, ...) is given these legs and the sibling parts that
 it uses by its constructor. Nothing here knows any of the parts.

@@ -78,7 +78,7 @@ class LiveCalls:
         return list(self._of_account.get(account, {}).values())
 
     def outgoing_of_account(self, account: int) -> int:
-        """How many legs an account pays for now."""
+        """The number of legs that an account pays for now."""
         return sum(
             record.account == account and record.direction != "incoming"
             for call in self.of_account(account)

@@ -1,4 +1,4 @@
-"""How many outgoing calls a line may have at once (A7, A8)."""
+"""The limit of a line's simultaneous outgoing calls (A7, A8)."""
 
 from __future__ import annotations
 

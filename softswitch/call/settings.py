@@ -34,21 +34,21 @@ class Limits:
     reservation_seconds: int
     """Talk time that is reserved at once."""
     park_seconds: float = 0.0
-    """How long a call waits for a phone to register where none is; 0: it does not wait."""
+    """The time that a call to an unregistered line waits for a phone to register; 0: none."""
     serial_ring_seconds: float = 20.0
-    """How long phones of a higher q ring before those of a lower one."""
+    """The ring time of phones with a higher q before those with a lower one ring."""
     follows_redirects: bool = True
     """True if a phone's 3xx forwards the call, as a call of its line."""
     transcodes: bool = True
     """True if sides without a common codec may talk by way of the sound tier."""
     announces: Literal["early", "answer", "off"] = "early"
-    """How a caller of ours hears why a call is refused."""
+    """The way in which a caller of ours hears the reason of a refused call."""
     warnings_seconds: tuple[int, ...] = ()
-    """How long before the money ends the payer is warned, the longest first."""
+    """The times of the warnings before the money ends, the longest first."""
     announces_unanswered: tuple[Unanswered, ...] = ()
     """The kinds of unanswered calls that are announced to a caller of ours."""
 
     @property
     def extension_lead_seconds(self) -> float:
-        """How long before its paid second a call asks for more."""
+        """The time before the end of the paid seconds at which a call asks for an extension."""
         return min(10.0, self.reservation_seconds / 3)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class CallState(Struct):
-    """How far a call has come.
+    """The progress of a call.
 
     Args:
         answered_at: monotonic seconds of the answer; None before it.

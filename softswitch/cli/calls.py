@@ -153,7 +153,7 @@ def explain_call(
     at: Annotated[str | None, typer.Option(metavar="TIME", help="Default: now.")] = None,
     seconds: Annotated[int, typer.Option("--for", metavar="SECONDS", min=0)] = 60,
 ) -> None:
-    """What was decided for the call ID; or what would be for a call --from a line --to a number:
+    """The decisions for the call ID; or those for a call --from a line --to a number:
     route, number shown, tariff, price and longest call, from the code that serves calls."""
     if call_id is not None:
         if caller is not None or number is not None:

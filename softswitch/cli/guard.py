@@ -25,7 +25,7 @@ def list_(context: typer.Context) -> None:
 
 @app.command()
 def show(context: typer.Context) -> None:
-    """How many messages were refused since the start, by reason."""
+    """The number of messages refused since the start, by reason."""
     session = Session.of(context)
     session.show(session.perform_in_switch(operations.live.guard_show))
 

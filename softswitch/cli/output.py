@@ -1,4 +1,4 @@
-"""How results are printed: a table for people, TSV for pipes, JSON and CSV for programs."""
+"""Output of results: a table for people, TSV for pipes, JSON and CSV for programs."""
 
 from __future__ import annotations
 

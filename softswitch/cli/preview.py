@@ -26,7 +26,7 @@ def preview(
         str | None, typer.Option("--account", help="The same as the argument.")
     ] = None,
 ) -> None:
-    """What will be debited, renewed, billed and suspended, and when, if nothing else happens.
+    """A forecast of debits, renewals, bills and suspensions, if nothing else happens.
 
     The daily work itself is run on a copy of the books; nothing is written.
     """

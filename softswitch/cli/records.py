@@ -19,7 +19,7 @@ CDR_COLUMNS = (
     "setup_at", "direction", "account", "calling", "called", "trunk", "duration_ms", "sip_status",
     "price", "id",
 )  # fmt: skip
-"""What `cdr list` shows to people."""
+"""The columns of `cdr list` for people."""
 
 
 def add_to(root: typer.Typer) -> None:

@@ -45,7 +45,7 @@ class Session:
     config_path: Path
     output: str | None = None
     key: str | None = None
-    """Of the first change that the command makes; see `_next_key`."""
+    """The idempotency key of the first change that the command makes; see `_next_key`."""
     _keyed: int = 0
 
     @classmethod

@@ -141,7 +141,7 @@ def demo(context: typer.Context) -> None:
 
 
 def welcome(context: typer.Context) -> None:
-    """How to register phones with the demo lines, and where everything is."""
+    """Show the settings of phones for the demo lines, and the places of all files."""
     from softswitch.operations.installation import demo_data
 
     config = Session.of(context).config
@@ -227,6 +227,6 @@ def _places(config: Config) -> str:
 
 
 def _program() -> str:
-    """How this program was started, for people who copy a line."""
+    """The command that started this program, for people who copy a line."""
     name = Path(sys.argv[0])
     return str(name) if name.parts[:1] == (".venv",) else "softswitch"

@@ -72,7 +72,7 @@ TRUNK_COLUMNS = (
     "name", "target", "prefixes", "priority", "status", "health", "round_trip_ms", "lost_of_10",
     "tariff", "max_calls",
 )  # fmt: skip
-"""What `trunk list` shows to people."""
+"""The columns of `trunk list` for people."""
 
 
 @app.command("list")

@@ -77,7 +77,7 @@ class CompletionDesk:
     # What calls ask and tell
 
     def offerable(self, caller: Line, callee: Line, reason: Reason, by_text: bool) -> bool:
-        """Whether completion may be offered (D9)."""
+        """True if completion may be offered (D9)."""
         if not self._settings.enabled or not self.queue.takes(caller.id, callee.id):
             return False
         return why_not(caller, callee, reason, by_text=by_text) is None

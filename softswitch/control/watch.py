@@ -100,14 +100,14 @@ class Watcher:
 
 
 class WatchHub:
-    """What is watched, and by whom.
+    """The watched topics with their watchers.
 
     A room asks :meth:`watches` before it builds a row, so that no row is built without a watcher.
     """
 
     def __init__(self) -> None:
         self.number = 0
-        """Of the last event."""
+        """The number of the last event."""
         self._watchers: dict[Topic, tuple[Watcher, ...]] = dict.fromkeys(TOPICS, ())
         self._snapshots: Mapping[Topic, Snapshot] = {}
 

@@ -32,7 +32,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What is to be told, and to whom.
+    """The content and the recipient of a mail.
 
     Args:
         key: what caused it, e.g. "voicemail:8f3a". Queuing the same key again changes nothing,

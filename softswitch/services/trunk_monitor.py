@@ -59,7 +59,7 @@ class TrunkMonitor:
         self._on_changed = on_changed
         self._health: dict[int, TrunkHealth] = {}
         self._answers: dict[int, TrunkAnswers] = {}
-        """Of the trunks whose last call got an unusable answer."""
+        """The answers of trunks whose last call got an unusable one."""
         self._due: dict[int, float] = {}
         """The time of the next ping of each trunk."""
 

@@ -564,7 +564,7 @@ _BINDING_LENGTHS = {
 
 
 def _fits(row: Mapping[str, object]) -> bool:
-    """Whether every database takes the binding. One that a stranger made too long (or put a NUL
+    """True if every database takes the binding. One that a stranger made too long (or put a NUL
     into) serves as long as the process lives, and isn't kept beyond it."""
     return not any(isinstance(value, str) and "\0" in value for value in row.values()) and all(
         len(str(row[name] or "")) <= length for name, length in _BINDING_LENGTHS.items()

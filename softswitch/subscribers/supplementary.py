@@ -23,7 +23,7 @@ Needs = Literal["nothing", "a number", "numbers"]
 MAX_FILTERED = 100
 """Numbers in one call filter: it is read at each call, and kept in memory for each line."""
 MIN_SECONDS, MAX_SECONDS = 5, 120
-"""How long phones may ring before a call goes on; 3GPP TS 22.082 has 5 to 30 in steps of 5."""
+"""Limits of the ring time before forwarding; 3GPP TS 22.082 has 5 to 30 in steps of 5."""
 
 
 @dataclass(frozen=True, slots=True)

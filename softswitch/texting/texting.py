@@ -135,17 +135,20 @@ class Texting:
             max_kept=settings.max_kept,
             wall_ms=wall_ms,
         )
-        self.clients = TextClients(
+        self.clients = self._message_centre(stages, prices, run)
+
+    def _message_centre(self, stages: Stages, prices: TextPrices, run: Run) -> TextClients:
+        return TextClients(
             stages,
             prices,
             self.sending,
-            charging,
-            writer,
-            loop,
+            self._charging,
+            self._writer,
+            self._loop,
             run,
-            log,
+            self._log,
             arrived=self.lines.arrived,
-            wall_ms=wall_ms,
+            wall_ms=self._wall_ms,
         )
 
     def _batches(self, settings: SmsSection, money: GroupCommit) -> Batches:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from softswitch.subscribers.directory import Line
 
 SURRENDER_SECONDS = 5.0
-"""How long the other call has to give up its leg."""
+"""The timeout for the other call to give up its leg."""
 NEVER = float("inf")
 
 

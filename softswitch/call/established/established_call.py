@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from softswitch.call.media.info_keys import InfoKeys
 
 FIGURES_SECONDS = 1.0
-"""How long the end of a call waits for the worker to report the caller's last packet."""
+"""The timeout for the worker's report of the caller's last packet, at the end of a call."""
 SoundLetter = (
     sip_events.Reinvited
     | sip_events.Updated

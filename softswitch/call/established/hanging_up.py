@@ -1,4 +1,4 @@
-"""How a leg that hangs up ends an established call."""
+"""The end of an established call when a leg hangs up."""
 
 from __future__ import annotations
 

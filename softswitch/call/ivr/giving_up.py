@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 async def given_up(legs: Legs) -> Ending | None:
-    """How the call has ended already, before the switch itself answers; None: it goes on."""
+    """The ending of a call that is over before the switch itself answers; None: it goes on."""
     while (letter := await legs.mailbox.next(legs.now())) is not None:
         ended = gave_up(legs, letter)
         if ended is not None:

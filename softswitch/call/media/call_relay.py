@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from softswitch.call.media.leg_security import LegSecurity
 
 CLOSE_SECONDS = 2.0
-"""How long a call waits for the figures of its media worker."""
+"""The timeout for the figures of a call's media worker."""
 
 
 class Media(Protocol):

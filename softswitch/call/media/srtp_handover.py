@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from softswitch.call.media.media import Side
 
 SECONDS = 1.0
-"""How long a worker may take to report what came from a leg."""
+"""The timeout for a worker's report of the SRTP packets of a leg."""
 
 
 async def hand_over_keys(leg: Session, session: MediaSession, side: Side) -> None:

@@ -1,4 +1,4 @@
-"""What subscribers are told of errors, in their languages."""
+"""The texts of errors for subscribers, in their languages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def texts(language: str) -> Mapping[str, str]:
 
 
 def text_for_subscriber(error: CodedError, language: str) -> str:
-    """What a subscriber is told: sentences without commands of the command line, other accounts'
+    """The text for a subscriber: sentences without commands of the command line, other accounts'
     numbers or names of trunks."""
     known = texts(language)
     return sentence(known.get(error.code) or known[OF_OPERATORS], error.facts)

@@ -1,4 +1,4 @@
-"""What was decided for a call that is over, from its records: last month's as well as today's."""
+"""The decisions for an ended call, from its records: last month's as well as today's."""
 
 from __future__ import annotations
 

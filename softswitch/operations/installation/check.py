@@ -129,7 +129,7 @@ def _hold_music(config: Config) -> list[Row]:
 
 
 def _prompts(config: Config) -> Row:
-    """How much of each language has recordings. A switch without any serves all the same."""
+    """The share of each language that has recordings. A switch without any serves all the same."""
     library = scan(config)
     shares = ", ".join(f"{lang} {share} %" for lang, share in prompt_summary(library).items())
     language = config.switch.language

@@ -1,4 +1,4 @@
-"""What follows from the country of a new switch: time zones, currency and language."""
+"""Defaults by the country of a new switch: time zones, currency and language."""
 
 from __future__ import annotations
 

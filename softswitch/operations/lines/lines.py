@@ -44,7 +44,7 @@ MAX_IMPORT_LINES = 200_000
 MAX_SHOWN_ERRORS = 50
 GENERATED_PASSWORD_LENGTH = 20
 MIN_NUMBER_DIGITS = 7
-"""Of a login that is taken for a telephone number."""
+"""The form of a login that reads as a telephone number."""
 _TYPEABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 """Characters of a password that is read from paper and typed into a phone: 5 bits each."""
 

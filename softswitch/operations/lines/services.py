@@ -19,7 +19,7 @@ from softswitch.subscribers.supplementary import KINDS, ServiceError, Setting, S
 LONGEST_SETUP_MS = 14_400_000
 """Between a call's first leg and one that was added to it: a call may last so long."""
 MARK_MS = 7 * 86_400_000
-"""How old a call may be that is marked as malicious by the command line."""
+"""The greatest age of a call that the command line marks as malicious."""
 
 
 def line_service_list(context: Context, number: str) -> list[Row]:

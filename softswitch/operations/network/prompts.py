@@ -69,7 +69,7 @@ def prompt_build(
 
 
 def prompt_summary(library: PromptLibrary) -> Row:
-    """How much of each language is there: language to share of its tokens, in percent."""
+    """The share of tokens with a recording by language, in percent."""
     return {
         lang: 100 * (len(texts(lang)) - len(library.missing(lang))) // len(texts(lang))
         for lang in LANGUAGES
@@ -130,7 +130,7 @@ def _read_out(config: Config, reader: Voice, language: str, token: str) -> None:
 
 
 def _convert(sources: Iterable[Folder], language: str, tokens: list[str]) -> tuple[int, list[str]]:
-    """How many recordings were converted, and those that can't be, with the reason."""
+    """The number of converted recordings, and those that can't be converted, with the reason."""
     count, faults = 0, []
     for folder in sources:
         for token, source in folder.to_convert(language, tokens):

@@ -43,10 +43,11 @@ LEAST_READS = 64
 LEAST_QUOTA = 4
 """Messages let in a turn while late, even if fewer were served in the last."""
 REFUSAL_SECONDS = 0.1
-"""How long an overdue message waits for its refusal: with the patience, T1, when it is repeated."""
+"""The time that an overdue message waits for its 503: with the patience it makes T1, when it is
+retransmitted."""
 MAX_REFUSAL_CREDIT = 100.0
 LATE_SHARE = 0.25
-"""Of the patience; a class whose oldest message has waited longer is late."""
+"""A share of the patience; a class whose oldest message has waited longer is late."""
 MARKS = 1 << 23
 """Octets of a Bloom filter of what was dropped unread, two for each message: of a quarter of a
 million, one new message in 300 is taken for a repeated one, and served after the others."""

@@ -82,7 +82,7 @@ class MediaTarget(Struct, frozen=True, gc=False):
     """As the peer sees it; "inactive" also for a stream held by 0.0.0.0."""
     codecs: tuple[Codec, ...]
     packet_ms: int
-    """How much sound the peer wants in a packet (RFC 8866 section 6.4)."""
+    """The milliseconds of sound that the peer wants in a packet (RFC 8866 section 6.4)."""
     protocol: str = PLAIN_RTP
     cryptos: tuple[Crypto, ...] = ()
     """Its SRTP keys that we can use."""

@@ -12,15 +12,15 @@ CLOCK_RATE = 48_000
 CHANNELS = 2
 """So the format is written, whatever is in the packets (section 7)."""
 LOWEST_BITRATE, HIGHEST_BITRATE = 6_000, 510_000
-"""Of maxaveragebitrate (section 6.1)."""
+"""The limits of maxaveragebitrate (section 6.1)."""
 OWN_PARAMETERS = "maxplaybackrate=8000;sprop-maxcapturerate=8000;useinbandfec=1"
 """Our sound is a telephone's, in mono, and what a packet says of a lost one is made use of. More
 isn't said, for the rest is as it is by default."""
 
 
 class Wishes(Struct, frozen=True, gc=False):
-    """What a peer wants to be sent; the rest of its parameters we fulfil whatever they say: we send
-    a narrow band, one channel, and no pauses.
+    """The parameters of the Opus that a peer wants to be sent. Its other parameters are met in any
+    case: we send a narrow band, one channel, and no pauses.
 
     Args:
         recoverable: each packet should tell of the one before, too.

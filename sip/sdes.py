@@ -43,7 +43,7 @@ SUITES = {
 """Octets of a master key with its salt, in the order in which we offer them: first what nearly
 every phone has, last the one with the short tag."""
 MAX_LINES = 16
-"""Of a=crypto in one stream that are looked at; phones send up to eight."""
+"""The limit of a=crypto lines in one stream; phones send up to eight."""
 
 _CRYPTO = re.compile(
     r"([0-9]{1,9}) +([A-Za-z0-9_]{1,64}) +inline:([A-Za-z0-9+/]{1,88}={0,2})"

@@ -76,7 +76,7 @@ class Stack:
         refusal_key = hashlib.blake2s(b"refusal", key=self._tag_key, digest_size=8).digest()
         self.refuser = Refuser(int.from_bytes(refusal_key), server.encode("ascii"))
         self.unsent: list[tuple[bytes, Flow]] = []
-        """What :meth:`to_send` gives."""
+        """Messages for the next :meth:`to_send`."""
         self._vias: dict[Flow, bytes] = {}
         self.agent_field = (b"User-Agent", server.encode("ascii"))
         self.session_interval = session_interval

@@ -33,7 +33,7 @@ _COMPARED = ("user", "ttl", "method", "maddr", "transport")
 
 
 SOS = "service:sos"
-"""What follows "urn:" in the URI of emergency services."""
+"""The part after "urn:" in the URI of emergency services."""
 
 
 class Uri(Struct, frozen=True, gc=False):

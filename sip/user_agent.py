@@ -92,7 +92,7 @@ class UserAgent:
         self._max_sessions = max_sessions
         self._retry_after: int | None = None
         self.untold: list[Event] = []
-        """What :meth:`events` gives."""
+        """Events for the next :meth:`events`."""
         self._dialogs: Dialogs[Session] = Dialogs()
         self.stack = Stack(
             randbits=randbits, sent_by=sent_by, server=server, session_interval=session_interval

@@ -136,7 +136,7 @@ class RegisteredDelivery(IntEnum):
 
     NEVER = 0
     FINAL = 1
-    """Of success and of failure."""
+    """A receipt for success and for failure."""
     FAILURE = 2
     SUCCESS = 3
     """5.0 only."""

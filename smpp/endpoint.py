@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def room(self) -> int:
-        """How many requests may be sent now."""
+        """The number of requests that may be sent now."""
         return self.session.room
 
     @property

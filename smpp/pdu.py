@@ -369,7 +369,7 @@ B = TypeVar("B", bound=Body)
 
 
 class _Form:
-    """How the body of one command is read and written.
+    """The reader and the writer of one command's body.
 
     Args:
         empty: of a response: the body of a refusal, which may be left out (section 4.4.2 of 3.4).

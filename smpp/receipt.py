@@ -23,7 +23,7 @@ Written = Literal["any", "same", "decimal", "hex"]
 """How a carrier's receipts write the id of its answer: as it is, in decimal where the answer has
 hexadecimal, in hexadecimal where it has decimal, or in one of these ways."""
 MAX_TEXT_OCTETS = 20
-"""Of the message's own text, which a receipt quotes."""
+"""The octets of the message's own text that a receipt quotes."""
 _WORDS = {
     MessageState.EN_ROUTE: "ENROUTE",
     MessageState.DELIVERED: "DELIVRD",

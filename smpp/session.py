@@ -93,7 +93,7 @@ class Timers(Struct, frozen=True):
     response_seconds: float = 60.0
     """response_timer: how long an answer may take."""
     link_seconds: float = 10.0
-    """How long the answer to enquire_link may take; then the connection is dead."""
+    """The timeout of the answer to enquire_link, after which the connection is dead."""
 
 
 class BindRequested(Struct, frozen=True):
@@ -202,7 +202,7 @@ class Session:
 
     @property
     def room(self) -> int:
-        """How many requests may be sent now."""
+        """The number of requests that may be sent now."""
         if self.state not in BOUND:
             return 0
         return self._window - len(self._waiting)

@@ -48,7 +48,7 @@ class DueReport:
 
     done: int = 0
     accounts: set[int] = field(default_factory=set)
-    """Whose money or services may have changed."""
+    """The accounts whose money or services may have changed."""
     kinds: set[str] = field(default_factory=set)
     """Kinds of the works that were done."""
     failures: list[tuple[DueWork, Exception]] = field(default_factory=list)

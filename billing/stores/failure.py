@@ -31,7 +31,7 @@ def cause_of(error: Exception) -> BaseException:
 
 
 def explained(error: Exception, file: Path | None) -> str:
-    """What went wrong, and what to do about it where that is known.
+    """The fault, and its remedy where that is known.
 
     Args:
         file: SQLite's; None for a server's database or one in memory.

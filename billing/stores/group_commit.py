@@ -73,7 +73,7 @@ class GroupCommit:
         self._gather_seconds = gather_seconds
         self._waiting: list[_Waiting[object]] = []
         self._untold: deque[tuple[_Waiting[object], object]] = deque()
-        """What is written, and what its command is answered with."""
+        """The written facts, and the answer to their command."""
         self._busy = False
         self._idle = asyncio.Event()
         self._idle.set()

@@ -67,7 +67,7 @@ CONFLICT_RETRIES = 5
 """Attempts at a batch whose accounts another process changes meanwhile."""
 
 ID_DIGITS = 9
-"""Of an account's id that is searched for."""
+"""The most digits of an account's id in a search."""
 
 
 class StoreError(Exception):

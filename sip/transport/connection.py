@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()  # gone while it came
                 return
             self.flow = Flow(self._name, address_of(local), address_of(remote))
-        _ask_whether_it_lives(self._transport)
+        _enable_keepalive(self._transport)
         self.heard_at = self.began_at = self._pool.loop.time()
         secured = transport.get_extra_info("ssl_object")
         if secured is not None:
@@ -199,7 +199,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
 
-def _ask_whether_it_lives(transport: asyncio.Transport) -> None:
+def _enable_keepalive(transport: asyncio.Transport) -> None:
     """A phone that lost its power says no goodbye: let the kernel find out."""
     connected: socket.socket = transport.get_extra_info("socket")
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -75,7 +75,7 @@ class Reception:
                 source=show_address(flow.peer),
                 status=refusal.status,
                 rule=refusal.rule,
-                **_who_registers(request),
+                **_registrant_facts(request),
             )
             self._note_refused(request, flow, refusal.status, refusal.rule)
             agent.stack.answer(request, flow, refusal.status, (), refusal.reason)
@@ -285,7 +285,7 @@ class Reception:
             raise SipError(503, headers=((b"Retry-After", b"%d" % RETRY_AFTER_SECONDS),))
 
 
-def _who_registers(request: Request) -> dict[str, str]:
+def _registrant_facts(request: Request) -> dict[str, str]:
     """Facts of a refused REGISTER that help an operator to find its phone."""
     if request.method != "REGISTER":
         return {}

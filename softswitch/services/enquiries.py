@@ -31,12 +31,12 @@ async def directory(call: ServiceCall, line: Line) -> None:
         if found.display_name:
             call.context.features.send_text(line, f"{found.display_name} {found.number}")
             await call.speaker.say("directory-sent")
-        if await _wants_to_talk(call) and await _connect(call, line, found):
+        if await _confirms_connection(call) and await _connect(call, line, found):
             return
     await call.speaker.say("goodbye")
 
 
-async def _wants_to_talk(call: ServiceCall) -> bool:
+async def _confirms_connection(call: ServiceCall) -> bool:
     await call.speaker.say("press-1-to-connect")
     key = await call.speaker.keypad.next(CONNECT_SECONDS)
     call.speaker.keypad.clear()

@@ -76,12 +76,12 @@ async def enter_from_outside(call: Call, line: Line, mailbox: VoiceMailbox) -> N
 async def open_mailbox(call: Call, line: Line) -> None:
     """Tell the owner the number of messages, then offer the menu."""
     choices: dict[str, Callable[[Call, Line], Awaitable[None]]] = {
-        "1": _hear_messages,
+        "1": _review_messages,
         "2": _record_greeting,
         "3": _change_pin,
     }
     try:
-        await _tell_what_waits(call, line)
+        await _announce_count(call, line)
         for _ in range(MAX_ROUNDS):
             key = await call.speaker.ask("vm-main-menu", keys="".join(choices))
             if key is None:
@@ -94,7 +94,7 @@ async def open_mailbox(call: Call, line: Line) -> None:
     await call.speaker.say("goodbye", interruptible=False)
 
 
-async def _tell_what_waits(call: Call, line: Line) -> None:
+async def _announce_count(call: Call, line: Line) -> None:
     desk = call.context.features.voicemail
     new = len(await desk.messages(line, "new"))
     old = len(await desk.messages(line, "saved"))
@@ -109,17 +109,17 @@ async def _tell_what_waits(call: Call, line: Line) -> None:
 # Messages
 
 
-async def _hear_messages(call: Call, line: Line) -> None:
+async def _review_messages(call: Call, line: Line) -> None:
     """Play messages: new ones first, then saved ones, the oldest first."""
     desk = call.context.features.voicemail
     messages = [*await desk.messages(line, "new"), *await desk.messages(line, "saved")]
     for number, message in enumerate(messages, start=1):
-        if not await _hear_message(call, line, number, message):
+        if not await _review_message(call, line, number, message):
             return
     await call.speaker.say("vm-no-more" if messages else "vm-no-messages")
 
 
-async def _hear_message(call: Call, line: Line, number: int, message: Message) -> bool:
+async def _review_message(call: Call, line: Line, number: int, message: Message) -> bool:
     """Play one message until it is saved, deleted or skipped; True if the next one is wanted."""
     speaker, desk = call.speaker, call.context.features.voicemail
     for _ in range(MAX_ROUNDS):

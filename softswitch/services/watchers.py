@@ -284,10 +284,10 @@ class Watchers:
         notify = StandaloneRequest(
             "NOTIFY", binding.flow, binding.contact, address, address, extra=fields, body=body
         )
-        self._agent.send_standalone(notify, _never_mind, now)
+        self._agent.send_standalone(notify, _ignore_reply, now)
 
 
-def _never_mind(reply: Replied) -> None:
+def _ignore_reply(reply: Replied) -> None:
     """Ignore the answer: a phone without a lamp refuses the NOTIFY."""
 
 

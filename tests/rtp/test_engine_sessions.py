@@ -178,6 +178,18 @@ def test_one_talker_is_no_silence():
     assert engine.take_messages() == []
 
 
+def test_reports_without_sound_are_silence():
+    engine = engine_on(Host())
+    opened(engine)
+    negotiate(engine, 0.0)
+    report = bytes.fromhex("80c90001 00000001")
+    for second in range(3, 60, 3):
+        engine.receive(20001, report, ("192.0.2.1", 4001), float(second))
+    engine.take_messages()
+    engine.expire(60.0)
+    assert engine.take_messages() == [Silent(1, None)]
+
+
 def test_on_hold_silence_may_last_longer():
     engine = engine_on(Host())
     opened(engine)

@@ -52,7 +52,9 @@ async def work(folder: Path, port: int, number: int, said: int) -> None:
     async def send(key: str) -> None:
         text = f"{key} " * (30 if key.endswith("7") else 1)
         count = segments.count(text)
-        quote = Quote("+995599000001", "gsm", count, count * PRICE // 50, "GEL")
+        # A phone of its own for each text, or segments of torn texts would be joined with others.
+        phone = f"+995{number:04}{key.rpartition('-')[2]:>05}"
+        quote = Quote(phone, "gsm", count, count * PRICE // 50, "GEL")
         await sending.send(Payer(desk.who), key, "Citynet", quote, text)
         os.write(said, f"{key}\n".encode())
 

@@ -1,4 +1,4 @@
-"""Texts: `python -m benchmarks.texts [in] [out] [receipts] [lines] [--texts N] [--quick] [--on NAME]`.
+"""Texts: `python -m benchmarks.texts [in] [out] [receipts] [lines] [--texts N] [--on NAME]`.
 
 in: submit_sm of businesses a second, each priced, held and stored before its answer, and how long
 the answers take. out: texts a second to a carrier that answers after 40 ms, at window 100, each
@@ -154,7 +154,8 @@ async def come_in(made: Desk, count: int) -> str:
     server.close()
     took.sort()
     p99 = 1000 * took[len(took) * 99 // 100]
-    return f"{count / spent:,.0f} submit_sm/s; answers p50 {1000 * took[count // 2]:.0f} ms, p99 {p99:.0f} ms"
+    p50 = 1000 * took[count // 2]
+    return f"{count / spent:,.0f} submit_sm/s; answers p50 {p50:.0f} ms, p99 {p99:.0f} ms"
 
 
 async def go_out(made: Desk, count: int) -> str:

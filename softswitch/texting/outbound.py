@@ -81,7 +81,9 @@ class Outbound:
         self._held: set[int] = set()
         """Ids of texts in memory, in a lane or being sent."""
         self._unfinished: list[Submission] = []
-        """Texts of which some segments wait for room in their carrier's window."""
+        """Texts of which some segments wait for room in their carrier's window, in order."""
+        self._claiming: dict[Link, int] = {}
+        """Segments of texts that are being claimed."""
         self._tried: dict[int, set[int]] = {}
         """Carriers that refused a text, by text id."""
         self._cursor: Cursor | None = None
@@ -162,6 +164,7 @@ class Outbound:
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
+        self._advance_all()
         await asyncio.gather(*self._ending, *(link.stop() for link in self._links.values()))
 
     def follow(self, text: StoredText) -> None:
@@ -193,10 +196,8 @@ class Outbound:
     def _pump(self) -> None:
         """Send what was begun, then claim as many texts as the carriers have room for."""
         self._pumping = False
-        unfinished, self._unfinished = self._unfinished, []
-        for submission in unfinished:
-            self._advance(submission)
-        room = {link_id: link.room for link_id, link in self._links.items()}
+        self._advance_all()
+        room = {link_id: self._room(link) for link_id, link in self._links.items()}
         delays: list[float] = []
         claims: list[tuple[StoredText, Link]] = []
         for lane in self._lanes.values():
@@ -211,6 +212,14 @@ class Outbound:
             self._load()
         if delays:
             self._wake_in(min(delays))
+
+    def _room(self, link: Link) -> int:
+        """Segments that may be claimed for a carrier: as many again as its window holds, so that
+        the window fills while the disk is written."""
+        if not link.is_up:
+            return 0
+        unsent = sum(len(one.unsent) for one in self._unfinished if one.link is link)
+        return link.room + link.carrier.window - unsent - self._claiming.get(link, 0)
 
     def _drain(
         self,
@@ -313,6 +322,8 @@ class Outbound:
 
     def _claim(self, claims: list[tuple[StoredText, Link]]) -> None:
         ids, now = [text.id for text, _ in claims], self._wall_ms()
+        for text, link in claims:
+            self._claiming[link] = self._claiming.get(link, 0) + text.text.segments
         self._writer.submit(
             lambda connection: store.claim(connection, ids, self._node, now)
         ).add_done_callback(partial(self._claimed, claims))
@@ -320,6 +331,10 @@ class Outbound:
     def _claimed(
         self, claims: list[tuple[StoredText, Link]], done: asyncio.Future[set[int]]
     ) -> None:
+        for text, link in claims:
+            self._claiming[link] -= text.text.segments
+            if not self._claiming[link]:
+                del self._claiming[link]
         if done.exception() is not None:
             self._log.error("texts can't be claimed", why=str(done.exception()))
             for text, _ in claims:
@@ -329,15 +344,24 @@ class Outbound:
             return
         for text, link in claims:
             if text.id in done.result():
-                self._advance(Submission(text, link, messages_of(text)))
+                self._unfinished.append(Submission(text, link, messages_of(text)))
             else:
                 self._forget(text)
+        self._advance_all()
 
     # Sending
+
+    def _advance_all(self) -> None:
+        unfinished, self._unfinished = self._unfinished, []
+        for submission in unfinished:
+            self._advance(submission)
 
     def _advance(self, submission: Submission) -> None:
         """Send as many segments of a text as its carrier's window has room for."""
         link = submission.link
+        if self._stopped and not submission.taken and not submission.outstanding:
+            self._put_back(submission.text, self._wall_ms())
+            return
         while submission.unsent and link.room > 0:
             number = submission.unsent.popleft()
             try:
@@ -431,9 +455,13 @@ class Outbound:
         if len(self._tried) > MAX_REMEMBERED:
             self._tried.clear()
         due = now if there else now + AGAIN_MS
-        self._writer.submit(partial(store.postpone, text_id=text.id, due_at=due))
-        self._held.discard(text.id)
+        self._put_back(text, due)
         self._wake_in((due - now) / 1000)
+
+    def _put_back(self, text: StoredText, due_at: int) -> None:
+        """Let a text wait again of which nothing went out."""
+        self._writer.submit(partial(store.postpone, text_id=text.id, due_at=due_at))
+        self._held.discard(text.id)
 
     def _move(self, text: StoredText, event: State, at: int, error: str) -> None:
         work = partial(store.move, text_id=text.id, event=event, at=at, error=error)

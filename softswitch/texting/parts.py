@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    bindparam,
     delete,
     func,
     insert,
@@ -62,6 +63,33 @@ early_table = Table(
     Column("received_at", BigInteger, nullable=False),
 )
 
+# Statements that run for every segment are built once: building one costs as much as running it.
+_INSERT_PART = insert(parts_table)
+_INSERT_ID = insert(ids_table)
+_FORGET_ID = delete(ids_table).where(
+    ids_table.c.carrier == bindparam("name"), ids_table.c.form == bindparam("id")
+)
+_TAKEN = select(func.count()).where(parts_table.c.text_id == bindparam("text"))
+_IDS = select(ids_table).where(
+    ids_table.c.carrier == bindparam("name"), ids_table.c.form.in_(bindparam("ids", expanding=True))
+)
+_EARLY = select(early_table).where(
+    early_table.c.carrier == bindparam("name"),
+    early_table.c.form.in_(bindparam("ids", expanding=True)),
+)
+_STATES = select(parts_table.c.state, parts_table.c.total).where(
+    parts_table.c.text_id == bindparam("text")
+)
+_RECEIPTED = (
+    update(parts_table)
+    .where(
+        parts_table.c.text_id == bindparam("text"),
+        parts_table.c.number == bindparam("part"),
+        parts_table.c.state == State.SENT.value,
+    )
+    .values(state=bindparam("new_state"))
+)
+
 
 def accepted(
     connection: Connection,
@@ -83,16 +111,14 @@ def accepted(
         written: how the carrier's receipts write ids.
     """
     row = {"text_id": text_id, "number": number, "total": total, "state": State.SENT.value}
-    connection.execute(insert(parts_table), row)
+    connection.execute(_INSERT_PART, row)
     plain = plain_id(storable(message_id, MAX_ID))
     if plain:
         # A carrier that gives an id again means the newer message by it.
-        mine = (ids_table.c.carrier == carrier) & (ids_table.c.form == plain)
-        connection.execute(delete(ids_table).where(mine))
+        connection.execute(_FORGET_ID, {"name": carrier, "id": plain})
         facts = {"carrier": carrier, "form": plain, "text_id": text_id, "number": number}
-        connection.execute(insert(ids_table), facts)
-    query = select(func.count()).where(parts_table.c.text_id == text_id)
-    if connection.execute(query).scalar_one() == total:
+        connection.execute(_INSERT_ID, facts)
+    if total == 1 or connection.execute(_TAKEN, {"text": text_id}).scalar_one() == total:
         found = store.move(connection, text_id, State.SENT, at, carrier=carrier)
     else:
         found = store.get(connection, text_id)
@@ -118,8 +144,7 @@ def receipted(
     if receipt.state not in FINAL or not plain:
         return None
     forms = answered_ids(plain, written)
-    query = select(ids_table).where(ids_table.c.carrier == carrier, ids_table.c.form.in_(forms))
-    rows = {row.form: row for row in connection.execute(query)}
+    rows = {row.form: row for row in connection.execute(_IDS, {"name": carrier, "ids": forms})}
     row = next((rows[form] for form in forms if form in rows), None)
     if row is None:
         _keep_early(connection, carrier, plain, receipt, at)
@@ -144,8 +169,8 @@ def _keep_early(connection: Connection, carrier: str, form: str, receipt: Receip
 def _take_early(connection: Connection, carrier: str, forms: Sequence[str]) -> DbRow | None:
     """The receipt that came before the answer of its id, taken out; the likeliest one."""
     c = early_table.c
-    query = select(early_table).where(c.carrier == carrier, c.form.in_(forms))
-    rows = {row.form: row for row in connection.execute(query)}
+    early = connection.execute(_EARLY, {"name": carrier, "ids": forms})
+    rows = {row.form: row for row in early}
     found = next((rows[form] for form in forms if form in rows), None)
     if found is not None:
         connection.execute(delete(early_table).where(c.carrier == carrier, c.form == found.form))
@@ -157,15 +182,9 @@ def _apply(
 ) -> StoredText | None:
     """Apply a receipt to a segment, and to its text."""
     result = State.DELIVERED if state is MessageState.DELIVERED else State.FAILED
-    mine = (parts_table.c.text_id == text_id) & (parts_table.c.number == number)
-    connection.execute(
-        update(parts_table)
-        .where(mine, parts_table.c.state == State.SENT.value)
-        .values(state=result.value)
-    )
-    rows = connection.execute(
-        select(parts_table.c.state, parts_table.c.total).where(parts_table.c.text_id == text_id)
-    ).all()
+    facts = {"text": text_id, "part": number, "new_state": result.value}
+    connection.execute(_RECEIPTED, facts)
+    rows = connection.execute(_STATES, {"text": text_id}).all()
     if not rows:
         return None  # the text was done long ago, and its segments are forgotten
     states = [row.state for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -79,16 +80,36 @@ texts_table = Table(
     sqlite_autoincrement=True,
 )
 _FACTS = Text.__struct_fields__
+# Statements that run for every text are built once: building one costs as much as running it.
 _INSERT = insert(texts_table)
+_INSERT_NUMBERED = _INSERT.returning(texts_table.c.id, sort_by_parameter_order=True)
+_BY_ID = select(texts_table).where(texts_table.c.id == bindparam("key"))
+_LOCKED = _BY_ID.with_for_update()
+_BY_ORIGIN = select(texts_table).where(texts_table.c.origin == bindparam("key"))
+_COUNT_FOR_LINE = select(func.count()).where(
+    texts_table.c.to_line == bindparam("line"), texts_table.c.state == State.WAITING.value
+)
+_CHANGE = (
+    update(texts_table)
+    .where(texts_table.c.id == bindparam("key"))
+    .values(
+        {name: bindparam(f"new_{name}") for name in
+         ("state", "sent_at", "done_at", "receipt", "carrier", "error")}
+    )
+)  # fmt: skip
 
 
 def add(connection: Connection, texts: Sequence[Text]) -> list[StoredText]:
     """Store texts; a text whose origin is known already is answered as it stands."""
     known = of_origins(connection, [text.origin for text in texts])
-    new = {text.origin: text for text in texts if text.origin not in known}
+    new = list({text.origin: text for text in texts if text.origin not in known}.values())
     if new:
-        connection.execute(_INSERT, [_values(text) for text in new.values()])
-        known |= of_origins(connection, list(new))
+        rows = connection.execute(_INSERT_NUMBERED, [_values(text) for text in new])
+        ids = [text_id for (text_id,) in rows]
+        known |= {
+            text.origin: StoredText(id=text_id, text=_storable(text), state=State.WAITING)
+            for text_id, text in zip(ids, new, strict=True)
+        }
     return [known[text.origin] for text in texts]
 
 
@@ -106,6 +127,9 @@ def read(rows: Iterable[Row[tuple[object, ...]]]) -> list[StoredText]:
 def of_origins(connection: Connection, origins: Sequence[str]) -> dict[str, StoredText]:
     """Texts by what made them."""
     found: dict[str, StoredText] = {}
+    if len(origins) == 1:
+        row = connection.execute(_BY_ORIGIN, {"key": origins[0]}).first()
+        return found if row is None else {row.origin: _stored(row)}
     for start in range(0, len(origins), 500):
         some = origins[start : start + 500]
         query = select(texts_table).where(texts_table.c.origin.in_(some))
@@ -123,7 +147,7 @@ def newest_of(connection: Connection, beginning: str) -> StoredText | None:
 
 def get(connection: Connection, text_id: int) -> StoredText | None:
     """A text by its id."""
-    row = connection.execute(select(texts_table).where(texts_table.c.id == text_id)).first()
+    row = connection.execute(_BY_ID, {"key": text_id}).first()
     return None if row is None else _stored(row)
 
 
@@ -148,10 +172,7 @@ def waiting_for_line(
 
 def count_waiting_for_line(connection: Connection, line_id: int) -> int:
     """How many texts wait for a line's phones."""
-    query = select(func.count()).where(
-        texts_table.c.to_line == line_id, texts_table.c.state == State.WAITING.value
-    )
-    return int(connection.execute(query).scalar_one())
+    return int(connection.execute(_COUNT_FOR_LINE, {"line": line_id}).scalar_one())
 
 
 def lines_waited_for(connection: Connection, now: int) -> tuple[set[int], int | None]:
@@ -242,26 +263,35 @@ def move(
     Args:
         at: epoch milliseconds.
     """
-    query = select(texts_table).where(texts_table.c.id == text_id).with_for_update()
-    row = connection.execute(query).first()
+    row = connection.execute(_LOCKED, {"key": text_id}).first()
     if row is None:
         return None
-    before = State(row.state)
-    after = next_state(before, event)
-    if after is not before:
-        values: dict[str, str | int | None] = {"state": after.value}
-        if after is State.SENT:
-            values["sent_at"] = at
-        if after in FINAL:
-            values["done_at"] = at
-            if row.wants_receipt and row.client_id is not None:
-                values["receipt"] = "due"
-        if carrier is not None:
-            values["carrier"] = carrier
-        if error:
-            values["error"] = storable(error, MAX_ERROR)
-        connection.execute(update(texts_table).where(texts_table.c.id == text_id).values(**values))
-    return get(connection, text_id)
+    before = _stored(row)
+    after = next_state(before.state, event)
+    if after is before.state:
+        return before
+    done = after in FINAL
+    due = done and before.text.wants_receipt and before.text.client_id is not None
+    moved = replace(
+        before,
+        state=after,
+        sent_at=at if after is State.SENT else before.sent_at,
+        done_at=at if done else before.done_at,
+        receipt="due" if due else before.receipt,
+        carrier=before.carrier if carrier is None else carrier,
+        error=storable(error, MAX_ERROR) if error else before.error,
+    )
+    values = {
+        "key": text_id,
+        "new_state": after.value,
+        "new_sent_at": moved.sent_at,
+        "new_done_at": moved.done_at,
+        "new_receipt": moved.receipt,
+        "new_carrier": moved.carrier,
+        "new_error": moved.error,
+    }
+    connection.execute(_CHANGE, values)
+    return moved
 
 
 def receipts_due(connection: Connection, client_id: int, limit: int) -> list[StoredText]:
@@ -326,10 +356,16 @@ def _waiting() -> Select[tuple[object, ...]]:
     return select(texts_table).where(texts_table.c.state == bindparam(None, State.WAITING.value))
 
 
+def _storable(text: Text) -> Text:
+    """A text as the database keeps it."""
+    return replace(
+        text, sender=storable(text.sender, 32), content_type=storable(text.content_type, 128)
+    )
+
+
 def _values(text: Text) -> dict[str, object]:
-    values: dict[str, object] = {name: getattr(text, name) for name in _FACTS}
-    values["sender"] = storable(text.sender, 32)
-    values["content_type"] = storable(text.content_type, 128)
+    kept = _storable(text)
+    values: dict[str, object] = {name: getattr(kept, name) for name in _FACTS}
     return values | {"state": State.WAITING.value, "carrier": "", "error": ""}
 
 

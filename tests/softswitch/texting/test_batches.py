@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import structlog
 from bulk import prepare, send, sms, texts_of
+from text_office import Centre
 
 from billing.facts.hold import HoldCredit
 from billing.stores.group_commit import GroupCommit
@@ -26,7 +27,6 @@ from softswitch.texting.message import FINAL, State, StoredText, Text
 from softswitch.texting.outbound import Outbound
 from softswitch.texting.store import NEVER
 from softswitch.texting.writer import TextWriter
-from tests.softswitch.texting.test_outbound import Centre
 
 
 class Running:

@@ -280,9 +280,24 @@ def test_what_is_out_is_answered_before_the_switch_stops(tmp_path: Path):
         centre.delay_seconds = 0.5
         async with office(tmp_path, centre) as desk:
             text = await desk.send("a")
-            await desk.until(lambda: desk.state(text) is State.SENDING)
+            await desk.until(lambda: bool(centre.got))
             await desk.outbound.stop()
             await desk.until(lambda: desk.state(text) is State.SENT)
+
+    run(talk())
+
+
+def test_what_was_not_sent_yet_waits_when_the_switch_stops(tmp_path: Path):
+    async def talk() -> None:
+        centre = Centre()
+        centre.delay_seconds = 0.5
+        async with office(tmp_path, centre, window=1) as desk:
+            first, second = await desk.send("a"), await desk.send("b")
+            await desk.until(lambda: desk.state(second) is State.SENDING)
+            await desk.until(lambda: len(centre.got) == 1)
+            await desk.outbound.stop()
+            await desk.writer.close()
+            assert [desk.state(first), desk.state(second)] == [State.SENT, State.WAITING]
 
     run(talk())
 

@@ -21,6 +21,7 @@ PARTS = (
     "transcoding",
     "conference",
     "memory",
+    "texts",
     "flood",
     "overload",
     "power_cut",
@@ -34,6 +35,7 @@ TAKES_QUICK = {
     "calls",
     "latency",
     "memory",
+    "texts",
 }
 QUICK = {
     "relay": ("--calls", "100", "--seconds", "3"),

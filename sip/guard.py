@@ -170,7 +170,7 @@ class Guard:
     def may_answer(self, host: str, data: bytes, now: float) -> bool:
         """True if a datagram may go there: an address that has proven nothing gets no more octets
         than it sent."""
-        source = self._known(host)
+        source = self._sources.get(host if ":" not in host else self._network(host))
         if source is None or source.exempt or source.proven_until > now:
             return True
         if not data.startswith(b"SIP/2.0 ") and data[0] >= 2:

@@ -43,6 +43,7 @@ _ONCE = (b"from", b"to", b"call-id", b"cseq")
 _NEEDED = frozenset(_ONCE)
 _COLON, _LINE_END = b": ", b"\r\n"
 _NO_TAGS: frozenset[bytes] = frozenset()
+_NEEDED_TO_COPY = frozenset({b"via", *_ONCE})
 _COPIED_ONCE = (
     (b"From: ", b"from"),
     (b"To: ", b"to"),
@@ -491,7 +492,17 @@ class Request(Message):
         return response
 
     def _copy(self) -> tuple[list[bytes], int | None]:
-        values = self.values
+        values, repeated = self.values, self.repeated
+        if repeated is None and values.keys() >= _NEEDED_TO_COPY:
+            lines = [
+                b"Via: " + values[b"via"],
+                b"From: " + values[b"from"],
+                b"To: " + values[b"to"],
+                b"Call-ID: " + values[b"call-id"],
+                b"CSeq: " + values[b"cseq"],
+            ]
+            self._copied = (lines, 2 if self._untagged(values[b"to"]) else None)
+            return self._copied
         lines = [b"Via: " + value for value in self.get_all(b"via")]
         tag_place = None
         for start, name in _COPIED_ONCE:

@@ -171,9 +171,10 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
         return None
     media = description.media[index]
     address = description.address_of(media) or ""
-    rtcp = media.attribute("rtcp")
+    said = dict(reversed(media.attributes))  # the first of each name counts
+    rtcp = said.get("rtcp")
     rtcp_port = grammar.number(octets(rtcp.partition(" ")[0]), 65535) if rtcp else None
-    mux = media.attribute("rtcp-mux") is not None
+    mux = "rtcp-mux" in said
     return MediaTarget(
         "" if host_address(address) is None else address,
         media.port,
@@ -181,15 +182,15 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
         mux,
         direction_of(description, media),
         codecs(media),
-        _packet_ms(media),
+        _packet_ms(said.get("ptime")),
         media.protocol,
         cryptos(media.attributes),
     )
 
 
-def _packet_ms(media: Media) -> int:
-    said = grammar.number(octets(media.attribute("ptime") or ""), MAX_PACKET_MS)
-    return said or DEFAULT_PACKET_MS
+def _packet_ms(said: str | None) -> int:
+    """Milliseconds of the ptime attribute, or its default."""
+    return (said and grammar.number(octets(said), MAX_PACKET_MS)) or DEFAULT_PACKET_MS
 
 
 def _rtcp_port(media: Media, mux: bool, said: int | None) -> int:

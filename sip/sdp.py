@@ -64,13 +64,6 @@ class Media(Struct, frozen=True, gc=False):
     treated as one on hold until the peer offers it again. Set by
     :func:`sip.offer_answer.keep_removed`, never by the parser."""
 
-    def attribute(self, name: str) -> str | None:
-        """The first value of an attribute; "" for one without a value, None if it isn't there."""
-        for key, value in self.attributes:
-            if key == name:
-                return value or ""
-        return None
-
     @property
     def direction(self) -> str | None:
         """This stream's own direction, None if it says none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -286,5 +287,42 @@ def test_B9_a_batch_goes_out_and_whoever_texts_stop_gets_no_more(board, ports):
             assert (stopped["phone"], stopped["by"]) == ("+995599000001", "text")
             again = await asyncio.to_thread(board.cli, *add)
             assert (again["recipients"], again["stopped"]) == (1, 1)
+
+    asyncio.run(talk())
+
+
+def test_B9_no_text_of_a_batch_goes_twice_nor_is_lost_when_the_switch_is_killed(board, ports):
+    phones = board.folder / "many.csv"
+    phones.write_text("phone\n" + "".join(f"+9955991{n:05}\n" for n in range(1_000)))
+    board.cli("wallet", "offer", "sms", "1000", "--price", "2")
+    board.cli("wallet", "buy", "1", "sms", "1000", "--purchase-id", "second")
+    board.cli("sms", "contract", "accept", "1")
+
+    async def talk() -> None:
+        async with Carrier(ports[1]) as carrier:
+            made = await asyncio.to_thread(
+                board.cli, "sms", "batch", "add", "1", "--sender", "Citynet", "--text", "Hi",
+                "--to", str(phones),
+            )  # fmt: skip
+            for kill in range(1, 4):
+                enough = lambda: len(carrier.got) >= 250 * kill  # noqa: B023, E731
+                await asyncio.to_thread(until, enough, f"{250 * kill} have come")
+                await asyncio.to_thread(board.stop, signal.SIGKILL)
+                await asyncio.to_thread(board.start)
+            show = lambda: board.ask("sms_batch_show", batch=made["id"])  # noqa: E731
+            done = lambda: show()["state"] == "done"  # noqa: E731
+            await asyncio.to_thread(until, done, "the batch is done", 60)
+            row = await asyncio.to_thread(show)
+            got = [event.destination_addr for event in carrier.got]
+            assert len(got) == len(set(got))
+            assert row["sent"] + row["unknown"] == 1_000
+            # What the carrier hasn't got was being sent when the switch was killed.
+            assert row["sent"] <= len(got) <= 1_000
+            assert 1_000 - len(got) <= row["unknown"]
+            print(
+                f"unknown after three kills: {row['unknown']}; of them got: {len(got) - row['sent']}"
+            )
+            assert units(board)[1] == "100.00"
+        assert board.cli("ledger", "verify")
 
     asyncio.run(talk())

@@ -50,6 +50,9 @@ from softswitch.texting.store import NEVER, texts_table
 
 IDS_AT_ONCE = 2_000
 """Texts in one statement."""
+FED_AT_ONCE = 900
+"""Texts of all running batches that are due at once: fewer than the queue to carriers has in memory
+before it reads more, so that the texts of people don't wait behind a batch."""
 PREPARED_MS = 600_000
 """A batch that is still PREPARING after this long was interrupted by a crash."""
 
@@ -194,10 +197,12 @@ def align(
     now: int,
     kept_ms: int,
     due: Callable[[str, int], int],
+    fed: int = FED_AT_ONCE,
 ) -> int:
     """Bring some of a batch's waiting texts in line with its state; how many, 0 once all are.
 
     Args:
+        fed: how many texts of a running batch are due at once; the next follow as these go out.
         due: when a text to a number may go that is to go at an instant; epoch milliseconds.
     """
     c = texts_table.c
@@ -209,8 +214,10 @@ def align(
         case BatchState.PAUSED | BatchState.PREPARING:
             return _change_some(connection, waiting & (c.due_at < NEVER), limit, {"due_at": NEVER})
         case BatchState.RUNNING | BatchState.DONE:
-            held = select(c.id, c.recipient).where(waiting, c.due_at == NEVER)
-            rows = connection.execute(held.order_by(c.id).limit(limit)).all()
+            due_now = select(func.count()).where(waiting, c.due_at <= now)
+            room = fed - int(connection.execute(due_now).scalar_one())
+            held = select(c.id, c.recipient).where(waiting, c.due_at == NEVER).order_by(c.id)
+            rows = connection.execute(held.limit(max(0, min(limit, room)))).all()
             start = max(now, batch.due_at)
             times = [(row.id, due(row.recipient, start)) for row in rows]
     _set_due(connection, times, kept_ms)

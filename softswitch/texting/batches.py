@@ -20,7 +20,13 @@ from billing.stores.group_commit import GroupCommit
 from billing.stores.store import StoreError
 from softswitch.config.sms import SmsSection
 from softswitch.texting import batch_store
-from softswitch.texting.batch_store import PREPARED_MS, Batch, BatchState, Rest
+from softswitch.texting.batch_store import (
+    FED_AT_ONCE,
+    PREPARED_MS,
+    Batch,
+    BatchState,
+    Rest,
+)
 from softswitch.texting.charging import TextCharging
 from softswitch.texting.message import StoredText
 from softswitch.texting.quiet_hours import QuietHours
@@ -29,9 +35,9 @@ from softswitch.trace.log import Log
 
 DAY_MS = 86_400_000
 ALIGNED_AT_ONCE = 2_000
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.1
 """How soon after a text moved its batch is looked at."""
-PATIENCE = 5
+PATIENCE = 100
 """Looks at a batch whose captures the books haven't written yet, before they are asked again."""
 
 
@@ -84,10 +90,13 @@ class Batches:
         Args:
             only: ids of batches; None: all that aren't settled.
         """
-        for batch in await self._writer.submit(batch_store.unsettled):
+        found = await self._writer.submit(batch_store.unsettled)
+        running = sum(batch.state is BatchState.RUNNING for batch in found)
+        fed = max(1, FED_AT_ONCE // max(1, running))
+        for batch in found:
             if only is None or batch.id in only:
                 try:
-                    await self._look_at(batch)
+                    await self._look_at(batch, fed)
                 except (BillingError, StoreError, SQLAlchemyError) as error:
                     self._log.error("a batch can't be settled", batch=batch.id, why=str(error))
 
@@ -129,7 +138,7 @@ class Batches:
         moved, self._moved = frozenset(self._moved), set()
         self._looking = self._loop.create_task(self.look(moved))
 
-    async def _look_at(self, batch: Batch) -> None:
+    async def _look_at(self, batch: Batch, fed: int) -> None:
         if batch.state is BatchState.PREPARING:
             if batch.created_at > self._wall_ms() - PREPARED_MS:
                 return
@@ -138,17 +147,21 @@ class Batches:
         found: Batch | None = batch
         aligned = -1
         while aligned and found is not None:
-            found, aligned = await self._writer.submit(partial(self._align, batch_id=batch.id))
+            found, aligned = await self._writer.submit(
+                partial(self._align, batch_id=batch.id, fed=fed)
+            )
+            if aligned:
+                self._deferred()
         if found is not None:
             await self._settle(found)
 
-    def _align(self, connection: Connection, batch_id: str) -> tuple[Batch | None, int]:
+    def _align(self, connection: Connection, batch_id: str, fed: int) -> tuple[Batch | None, int]:
         batch = batch_store.get(connection, batch_id)
         if batch is None:
             return None, 0
         now = self._wall_ms()
         aligned = batch_store.align(
-            connection, batch, ALIGNED_AT_ONCE, now, self._kept_ms, self._quiet.due
+            connection, batch, ALIGNED_AT_ONCE, now, self._kept_ms, self._quiet.due, fed
         )
         return batch, aligned
 

@@ -319,9 +319,7 @@ def test_B9_no_text_of_a_batch_goes_twice_nor_is_lost_when_the_switch_is_killed(
             # What the carrier hasn't got was being sent when the switch was killed.
             assert row["sent"] <= len(got) <= 1_000
             assert 1_000 - len(got) <= row["unknown"]
-            print(
-                f"unknown after three kills: {row['unknown']}; of them got: {len(got) - row['sent']}"
-            )
+            print(f"unknown: {row['unknown']}, of which the carrier got {len(got) - row['sent']}")
             assert units(board)[1] == "100.00"
         assert board.cli("ledger", "verify")
 

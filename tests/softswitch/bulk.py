@@ -38,7 +38,7 @@ def send(context: Context, text: str = "Hello {name}", **named: object) -> dict[
 
 def texts_of(context: Context, batch: dict[str, object]) -> list[StoredText]:
     with context.billing.reading() as connection:
-        return store.page(connection, batch_id=str(batch["id"]), after=0, limit=1000)
+        return store.page(connection, batch_id=str(batch["id"]), after=0, limit=5000)
 
 
 def sms(context: Context) -> tuple[str, int]:

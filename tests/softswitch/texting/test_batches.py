@@ -19,7 +19,7 @@ from smpp.codes import Status
 from softswitch.operations.context import Context, submitting
 from softswitch.operations.texts import batches as operations
 from softswitch.texting import batch_store, carrier_store, store
-from softswitch.texting.batch_store import PREPARED_MS, Batch, BatchState
+from softswitch.texting.batch_store import FED_AT_ONCE, PREPARED_MS, Batch, BatchState
 from softswitch.texting.batches import PATIENCE, Batches
 from softswitch.texting.charging import TextCharging
 from softswitch.texting.link import Link
@@ -354,5 +354,37 @@ def test_texts_that_became_due_in_quiet_hours_wait_for_the_morning(context: Cont
             for text in texts_of(context, {"id": "b1"}):
                 assert text.text.due_at > desk.now()
                 assert text.text.due_at % 3_600_000 == 0
+
+    go(talk())
+
+
+def test_a_batch_is_fed_to_the_queue_so_that_no_person_waits_behind_it(context: Context) -> None:
+    async def talk() -> None:
+        centre = Centre()
+        await centre.start()
+        prepare(context, 3_000, f"127.0.0.1:{centre.port}")
+        table = "phone\n" + "".join(f"+9955991{n:05}\n" for n in range(3_000))
+        async with running(context) as desk:
+            made = await desk.do(lambda at: send(at, "Hi", everyone=False, to=table))
+            assert isinstance(made, dict)
+            await desk.until(lambda: len(centre.got) > 100)
+            due = {text.text.due_at == NEVER for text in texts_of(context, made)}
+            assert due == {True, False}
+            now = desk.now()
+            person = Text(
+                origin="person", kind="out", account_id=1, sender="+995322000001",
+                recipient="+995599999999", body=b"Me", segments=1, created_at=now, due_at=now,
+                expires_at=now + 10**9,
+            )  # fmt: skip
+            await desk.writer.submit(lambda connection: store.add(connection, [person]))
+            before = len(centre.got)
+            desk.outbound.wake()
+            await desk.until(
+                lambda: any(one.destination.digits == "995599999999" for one in centre.got)
+            )
+            order = [one.destination.digits for one in centre.got]
+            assert order.index("995599999999") <= before + FED_AT_ONCE < 3_000
+            await desk.until(lambda: state(context, str(made["id"])) == (BatchState.DONE, True))
+        await centre.stop()
 
     go(talk())

@@ -7,7 +7,7 @@ from sip.events import Received, Replied
 from sip.standalone import StandaloneRequest
 from softswitch.texting import store
 from softswitch.texting.line_admission import BURST, MAX_TEXT_BYTES
-from softswitch.texting.message import State
+from softswitch.texting.message import State, Text
 
 ANA, BEKA, GIA = "+995322000001", "+995322000002", "+995322000003"
 
@@ -432,3 +432,28 @@ def test_an_envelope_has_the_senders_own_address_and_reports_come_back(exchange,
     assert [b"<delivered/>" in request.body for request in ana.got] == [False, True]
     assert b"<message-id>m1</message-id>" in ana.got[1].body
     assert bytes(ana.got[1].from_.uri) == b"sip:+995322000002@example.org"
+
+
+def test_what_an_operation_stored_goes_to_registered_phones_at_its_time(exchange, texting):
+    beka = texting[1]
+    line = exchange.directory.line_by_number(BEKA)
+    now = exchange.wall_ms()
+
+    def text(origin, seconds):
+        due = now + 1000 * seconds
+        return Text(origin=origin, kind="line", to_line=line.id, sender=ANA, recipient=BEKA,
+                    body=origin.encode(), created_at=now, due_at=due,
+                    expires_at=due + 86_400_000)  # fmt: skip
+
+    with exchange.store.engine.begin() as connection:
+        store.add(connection, [text("later", 600), text("now", 0)])
+    exchange.loop.run_until_complete(exchange.switch.texting.changed())
+    exchange.run(2.0)
+    assert [request.body for request in beka.got] == [b"now"]
+    exchange.run(590.0)
+    assert len(beka.got) == 1
+    exchange.run(15.0)
+    assert [request.body for request in beka.got] == [b"now", b"later"]
+    exchange.loop.run_until_complete(exchange.switch.texting.changed())
+    exchange.run(2.0)
+    assert len(beka.got) == 2

@@ -9,8 +9,8 @@
        +--> FAILED, EXPIRED, CANCELLED
 
 SENDING is on disk before a carrier is asked: after a crash such a text may have gone out or not,
-and isn't sent again. There are never more of them than twice what the carriers'
-windows hold.
+and isn't sent again. They are those in the carriers' windows, and those whose answer had come but
+wasn't on disk yet.
 
 A final state never changes; :func:`next_state` is the only place with the order of states.
 """

@@ -80,7 +80,7 @@ class Switchboard:
         self.port = free_port()
         self.trunk_port = free_port()
         # SIPp knows no other algorithm; the work is the same to within a microsecond.
-        chosen = {"SIP__ALGORITHMS": "MD5", **settings}
+        chosen = {"SIP__ALGORITHMS": "MD5", "CONFERENCE__MAX_OUTGOING": "1000", **settings}
         self._environment = os.environ | {f"SOFTSWITCH_{k}": v for k, v in chosen.items()}
         self._process: subprocess.Popen[str] | None = None
         self._pids: list[int] = []

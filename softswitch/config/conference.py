@@ -28,6 +28,6 @@ class ConferenceSection(Section):
     """Mutes the member who presses it, or unmutes."""
     end: KeySequence = "*0"
     """Pressed by the owner: ends the conference for all."""
-    max_outgoing: Annotated[int, Field(ge=1, le=100)] = 4
+    max_outgoing: Annotated[int, Field(ge=1, le=1000)] = 4
     """Outgoing calls of one line at the same time (A8), with the conference service or without;
     emergency calls always pass. The line of a private exchange needs more."""

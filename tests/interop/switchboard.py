@@ -19,7 +19,7 @@ from softswitch.cli.main import run
 from softswitch.control import client as control_client
 
 HERE = Path(__file__).parent
-TALK_MS = 1200
+TALK_MS = 1500
 PATIENCE_SECONDS = 3
 """A switch without calls stops in less; one with calls waits for a second signal."""
 ANA, BEKA, CIRA, POOR = (f"+99532200010{digit}" for digit in "1234")
@@ -85,6 +85,7 @@ class Switchboard:
             "SIP__ALGORITHMS": "MD5",
             "MEDIA__PORTS": f"{media}-{media + 900}",
             "CALLS__JOURNAL_SECONDS": "1",
+            "CONFERENCE__MAX_OUTGOING": "100",  # one scenario places many calls from a line
             "GUARD__BUSY_MS": "10000",  # other tests keep the machine busy
             "TRUNKS__PING_SECONDS": "0",  # a scenario takes no OPTIONS
         }

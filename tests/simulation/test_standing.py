@@ -19,7 +19,7 @@ REFUSED = {
 
 
 def test_the_documents_table_is_the_one_that_is_asked():
-    chapter = DOCUMENT.read_text().split("## What a status lets pass")[1].split("\n## ")[0]
+    chapter = DOCUMENT.read_text().split("## What each status permits")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", chapter, re.MULTILINE)
     documented = {
         status: {kind for kind, cell in zip(KINDS, cells.split("|"), strict=True) if "yes" in cell}

@@ -13,14 +13,19 @@ from softswitch.texting.message import StoredText
 ANA, SHOP = "Ana", "AnasShop"
 
 
-def prepare(context: Context, units: int = 100, carrier: str = "192.0.2.1") -> None:
-    """Let Ana send; she has so many messages, and two contacts, Nino and Gio."""
+def prepare(context: Context, units: int = 100, carrier: str = "192.0.2.1", rate: int = 0) -> None:
+    """Let Ana send; she has so many messages, and two contacts, Nino and Gio.
+
+    Args:
+        rate: segments a second that the carrier takes; 0: no limit.
+    """
     accounts.account_add(context, ANA)
     accounts.account_topup(context, ANA, "10000", "p1")
     wallets.wallet_offer(context, "sms", units, "5")
     wallets.wallet_buy(context, ANA, "sms", units, "b1")
     target = f"smpp://us:secret@{carrier}"
-    carriers.sms_carrier_add(context, "centre", target, ["995", "1", "7"], window=100)
+    prefixes = ["995", "1", "7"]
+    carriers.sms_carrier_add(context, "centre", target, prefixes, window=100, rate=rate)
     businesses.sms_grant(context, ANA, True)
     businesses.sms_sender_add(context, ANA, SHOP)
     businesses.sms_sender_approve(context, ANA, SHOP)

@@ -41,7 +41,7 @@ class Attempt:
     message: bytes = b""
     """The request that waits for an answer; empty if none does."""
     step: int = 0
-    """Of the request that waits, counted from 1: the second part of its branch."""
+    """Number of the request that waits, from 1: the second part of its branch."""
     repeats: int = 0
     connected: float | None = None
     """When a registration was accepted, or a call answered."""

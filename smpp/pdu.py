@@ -481,7 +481,7 @@ class Framer:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Whole PDUs in these octets and those before; the rest waits for more.
+        """PDUs that these octets complete, with those before; the rest waits for more.
 
         Raises:
             FramingError: the connection must be ended.

@@ -90,7 +90,7 @@ def split(text: str, reference: int, *, wide: bool = False) -> Segments:
 
 
 def _filled(characters: Sequence[bytes], limit: int) -> list[bytes]:
-    """Whole characters, put together up to a limit of octets."""
+    """Parts of whole characters, each filled up to a limit of octets."""
     parts = [bytearray()]
     for character in characters:
         if len(parts[-1]) + len(character) > limit:

@@ -353,5 +353,5 @@ def accept_contract(context: typer.Context, account: Account) -> None:
 
 @contracts.command("show")
 def show_contract(context: typer.Context, account: Account) -> None:
-    """Who accepted the conditions, and when."""
+    """Show who accepted the conditions, and when."""
     Session.of(context).run(operations.stops.sms_contract_show, account=account)

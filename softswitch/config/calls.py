@@ -27,9 +27,9 @@ class MediaSection(Section):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that relay sound; one serves some thousand calls."""
     fast_path: Literal["auto", "off"] = "auto"
-    """Whether the kernel forwards packets that need no processing, where it can."""
+    """Forwarding by the kernel of packets that need no processing, where the system allows it."""
     io_uring: Literal["auto", "off"] = "auto"
-    """Whether a worker relays many calls by io_uring, where it can."""
+    """Relaying of many calls by io_uring in each worker, where the kernel has it."""
     silence_seconds: Seconds = 60
     """A call without RTP from either side for this long is ended."""
     hold_silence_seconds: Seconds = 300

@@ -138,12 +138,12 @@ def renew(book: Book, command: RenewPackage) -> Subscription:
 def _over(book: Book, subscription: Subscription, at: int) -> None:
     product = book.sales.products.get(subscription.product, subscription.terms)
     account = book.account(subscription.account_id)
-    if not _goes_on(subscription, product):
+    if not goes_on(subscription, product):
         _end(book, subscription, "package_ended", at)
     elif account.is_active and _can_pay(
         account, product, covered_calls.held_beyond(book, subscription, product)
     ):
-        following = _next_term(subscription, product)
+        following = next_term(subscription, product)
         _begin_term(book, following, _renewal(subscription))
         covered_calls.go_on_under(book, following)
     elif subscription.terms.grace is not None:
@@ -155,12 +155,12 @@ def _over(book: Book, subscription: Subscription, at: int) -> None:
         _end(book, subscription, "package_ended", at)
 
 
-def _goes_on(subscription: Subscription, product: Product) -> bool:
+def goes_on(subscription: Subscription, product: Product) -> bool:
     """True if the subscriber wants another term, and the product is still sold."""
     return subscription.auto_renew and product.renewable and product.sold
 
 
-def _next_term(subscription: Subscription, product: Product) -> Subscription:
+def next_term(subscription: Subscription, product: Product) -> Subscription:
     """The term that begins in the instant in which the last one ended."""
     number = subscription.number + 1
     return replace(
@@ -197,10 +197,10 @@ def after_payment(book: Book, account_id: int, at: int) -> list[Renewal]:
         product = book.sales.products.get(waiting.product, waiting.terms)
         if waiting.state != GRACE or at >= _grace_ends_at(waiting):
             continue  # its end may be due, and not done yet
-        if not (_goes_on(waiting, product) and account.is_active and _can_pay(account, product)):
+        if not (goes_on(waiting, product) and account.is_active and _can_pay(account, product)):
             continue
         again = replace(
-            _next_term(waiting, product),
+            next_term(waiting, product),
             anchor_at=at,
             number=0,
             started_at=at,

@@ -263,9 +263,11 @@ def notice(connection: Connection, key: str) -> Notice | None:
     return None if row is None else Notice(*row)
 
 
-def incoming_minutes(connection: Connection, start: int, end: int) -> dict[int, tuple[str, int]]:
+def incoming_minutes(
+    connection: Connection, start: int, end: int, account_id: int | None = None
+) -> dict[int, tuple[str, int]]:
     """Whole minutes of each incoming call from another network that ended between two instants,
-    summed by account, with the account's currency."""
+    summed by account, with the account's currency; of one account, or of all."""
     columns = cdrs.c
     query = (
         select(columns.account, accounts.c.currency, func.sum(columns.duration_ms // 60_000))
@@ -276,9 +278,10 @@ def incoming_minutes(connection: Connection, start: int, end: int) -> dict[int, 
         .where((columns.ended_at >= start) & (columns.ended_at < end))
         .group_by(columns.account, accounts.c.currency)
     )
+    if account_id is not None:
+        query = query.where(columns.account == account_id)
     return {
-        account_id: (currency, int(minutes))
-        for account_id, currency, minutes in connection.execute(query)
+        owner: (currency, int(minutes)) for owner, currency, minutes in connection.execute(query)
     }
 
 

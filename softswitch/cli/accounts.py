@@ -20,6 +20,12 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, typer.Option("--to", metavar="T", help="Not included.")]
 By = Annotated[str, typer.Option(help="Who does it, for the history.")]
+Direction = Annotated[
+    Literal["incoming", "outgoing"] | None, typer.Option(help="As the account sees it.")
+]
+Answered = Annotated[
+    bool | None, typer.Option("--answered/--unanswered", help="Only those that were, or weren't.")
+]
 
 
 def add_to(root: typer.Typer) -> None:
@@ -252,6 +258,8 @@ def calls(
     limit: Limit = None,
     before: Before = None,
     line: OfLine = None,
+    direction: Direction = None,
+    answered: Answered = None,
 ) -> None:
     """The account's calls in both directions, as the subscriber may see them."""
     session = Session.of(context)
@@ -265,5 +273,33 @@ def calls(
         limit=limit,
         before=before,
         line=line,
+        direction=direction,
+        answered=answered,
     )
     show_rows(session, rows, xlsx)
+
+
+@app.command()
+def call(
+    context: typer.Context,
+    account: Account,
+    record: Annotated[str, typer.Argument(metavar="CALL", help="The id of its record.")],
+) -> None:
+    """One call of an account, as the subscriber may see it."""
+    Session.of(context).run(operations.statements.account_call, account=account, call=record)
+
+
+@app.command()
+def overview(context: typer.Context, account: Account) -> None:
+    """An account at a glance: what its subscriber sees first in the cabinet."""
+    Session.of(context).run(operations.overview.account_overview, account=account)
+
+
+@app.command()
+def forecast(
+    context: typer.Context,
+    account: Account,
+    days: Annotated[int, typer.Option(min=1, help="How far to look ahead.")] = 31,
+) -> None:
+    """The next renewals and rents of an account, and whether its money will do."""
+    Session.of(context).run(operations.forecast.package_forecast, account=account, days=days)

@@ -41,3 +41,9 @@ def rates(context: typer.Context) -> None:
 def list_(context: typer.Context, account: Account) -> None:
     """The bonuses of an account, day by day."""
     Session.of(context).run(operations.bonuses.bonus_list, account=account)
+
+
+@app.command()
+def pending(context: typer.Context, account: Account) -> None:
+    """What today's incoming calls brought an account so far."""
+    Session.of(context).run(operations.forecast.bonus_pending, account=account)

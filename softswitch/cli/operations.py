@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from softswitch.operations.accounts import caps as caps
     from softswitch.operations.accounts import debts as debts
     from softswitch.operations.accounts import documents as documents
+    from softswitch.operations.accounts import overview as overview
     from softswitch.operations.accounts import requests as requests
     from softswitch.operations.accounts import standing as standing
     from softswitch.operations.accounts import statements as statements
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from softswitch.operations.lines import voicemail as voicemail
     from softswitch.operations.money import bills as bills
     from softswitch.operations.money import bonuses as bonuses
+    from softswitch.operations.money import forecast as forecast
     from softswitch.operations.money import packages as packages
     from softswitch.operations.money import preview as preview
     from softswitch.operations.money import taxes as taxes

@@ -8,6 +8,11 @@ ACCOUNTS = {
     "account_ambiguous": Entry(
         "several accounts are named {account!r}: use an id ({ids})", "conflict", "account"
     ),
+    "account_call_not_found": Entry(
+        "account {account} has no call {call!r}; `softswitch account calls` shows them",
+        "not_found",
+        "call",
+    ),
     "account_has_calls": Entry(
         "account {account} has calls in progress; end them first", "conflict"
     ),

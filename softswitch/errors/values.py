@@ -53,6 +53,7 @@ VALUES = {
     "date_malformed": Entry("{field} must be a date like 2026-05-31, not {value!r}", "invalid"),
     "date_past": Entry("{what} {date} is past", "invalid", "expires"),
     "day_out_of_range": Entry("{field} must be from {first} to today, not {value!r}", "invalid"),
+    "days_out_of_range": Entry("days must be from 1 to {most}", "invalid", "days"),
     "days_reversed": Entry("{since} is after {until}", "invalid", "since"),
     "digits_exactly": Entry("{field} must be {count} digits ({country}), not {value!r}", "invalid"),
     "email_malformed": Entry(

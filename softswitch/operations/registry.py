@@ -5,6 +5,7 @@ from __future__ import annotations
 from softswitch.operations.access import (
     ADMIN,
     AUDITOR,
+    LINE_USER,
     MONEY,
     OWNER,
     PAYER,
@@ -22,6 +23,7 @@ from softswitch.operations.accounts import (
     caps,
     debts,
     documents,
+    overview,
     requests,
     standing,
     statements,
@@ -39,7 +41,7 @@ from softswitch.operations.lines import (
     services,
     voicemail,
 )
-from softswitch.operations.money import bills, bonuses, packages, preview, taxes, wallets
+from softswitch.operations.money import bills, bonuses, forecast, packages, preview, taxes, wallets
 from softswitch.operations.network import mails, nodes, trunks
 from softswitch.operations.numbers import moves, numbers, orders, reaches
 from softswitch.operations.tariffs import rerating, tariff_terms, tariffs
@@ -64,7 +66,9 @@ _OWN_SETTINGS = frozenset({"display_name", "dtmf", "language", "listed", "no_ans
 OPERATIONS = table(
     # Accounts
     change(accounts.account_add, SUPPORT),
-    read(statements.account_calls, STAFF | PAYER),
+    read(statements.account_call, STAFF | PAYER | LINE_USER),
+    read(statements.account_calls, STAFF | PAYER | LINE_USER),
+    read(statements.account_calls_total, STAFF | PAYER | LINE_USER),
     read(statements.account_ledger, STAFF | PAYER),
     read(accounts.account_authenticate, ADMIN),
     read(accounts.account_list, STAFF),
@@ -75,6 +79,7 @@ OPERATIONS = table(
     change(wallets.account_refund, MONEY),
     read(debts.account_debts, STAFF),
     change(accounts.account_set, SUPPORT, keys={"support": _NAMED}),
+    read(overview.account_overview, STAFF | PAYER | LINE_USER),
     read(accounts.account_show, STAFF | PAYER),
     change(accounts.account_topup, MONEY),
     change(caps.account_cap, SUPPORT),
@@ -100,6 +105,7 @@ OPERATIONS = table(
     change(taxes.tax_remove, MONEY),
     change(taxes.tax_set, MONEY),
     read(bonuses.bonus_list, STAFF | PAYER),
+    read(forecast.bonus_pending, STAFF | PAYER),
     read(bonuses.bonus_rates, STAFF),
     change(bonuses.bonus_set, MONEY),
     read(preview.preview, STAFF),
@@ -108,6 +114,7 @@ OPERATIONS = table(
     change(packages.package_auto_renew, SUPPORT | MONEY | OWNER),
     change(packages.package_buy, SUPPORT | MONEY | OWNER),
     change(packages.package_define, MONEY),
+    read(forecast.package_forecast, STAFF | PAYER),
     read(packages.package_list, STAFF | PAYER),
     read(packages.package_show, STAFF | PAYER),
     change(packages.package_withdraw, MONEY),

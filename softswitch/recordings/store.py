@@ -5,7 +5,7 @@ A row is there before the first sound is written, so that a crash leaves no file
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -131,6 +131,15 @@ class RecordingStore:
             key = tuple_(table.begun_at, table.id) < tuple_(*before)
             condition = and_(condition, table.begun_at <= before[0], key)
         return self._select(condition, limit)
+
+    def of_call(
+        self, call_id: str, lines: Collection[str], start: int, end: int
+    ) -> list[RecordedCall]:
+        """The recordings of a call that were made for some numbers, and begun between two instants
+        (epoch milliseconds)."""
+        table = recordings_table.c
+        within = table.line.in_(sorted(lines)) & table.begun_at.between(start, end)
+        return self._select(within & (table.call_id == call_id), None)
 
     def unfinished(self) -> list[RecordedCall]:
         """The recordings that a crash broke off."""

@@ -308,12 +308,15 @@ class DirectoryStore:
             _note_id(connection, trunk_id, _LAST_TRUNK)
             connection.execute(delete(trunks_table).where(trunks_table.c.id == trunk_id))
 
-    def bindings(self, now: float, node: str | None = None) -> list[Binding]:
+    def bindings(
+        self, now: float, node: str | None = None, logins: Sequence[str] | None = None
+    ) -> list[Binding]:
         """Those that haven't expired; `now` in epoch seconds.
 
         Args:
             node: the switch that the phones registered at; None: any. Bindings of the time before
                 nodes were kept are every node's.
+            logins: of these lines; None: of all.
         """
         query = (
             select(bindings_table)
@@ -322,6 +325,8 @@ class DirectoryStore:
         )
         if node is not None:
             query = query.where(bindings_table.c.node.in_(("", node)))
+        if logins is not None:
+            query = query.where(bindings_table.c.aor.in_(logins))
         with self._reading() as connection:
             return [_binding(row) for row in connection.execute(query)]
 

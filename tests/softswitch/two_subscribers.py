@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from operating import at, later
 from sqlalchemy import inspect, text
 
+from billing.facts.authorization import WriteCdr
+from billing.facts.cdr import Cdr
 from softswitch.completion.store import CompletionStore
 from softswitch.completion.waiting import Waiting
 from softswitch.control.actor import Actor, Role
@@ -39,7 +41,7 @@ UNKNOWN: Mapping[str, object] = {
     "caller": "+995322999999", "document": 999, "request": 999, "bill": 999, "order": "nothing:1",
     "recording": "0" * 32, "message": "1" * 32, "greeting": "2" * 32, "room": "9999",
     "waiting_id": "3" * 32, "subscription": "nothing",
-    "text_id": 10**9, "batch": "0123456789abcdef",
+    "text_id": 10**9, "call": "nothing-a", "batch": "0123456789abcdef",
 }  # fmt: skip
 """Ids that nothing has."""
 
@@ -169,14 +171,28 @@ def _line(context: Context, owner: str, name: str, digit: int) -> Subscriber:
         f"w{digit}" * 16, line_id, line_id, number, True, "busy", "accepted", now, now
     )
     CompletionStore(context.billing.engine).write({waiting.id: waiting})
+    _called(context, int(owner), number, f"cdr{digit}")
     texted = texts.sms_send(context, number, number, f"text of {name}")
     names: dict[str, object] = {
         "account": owner, "number": number, "line": number, "caller": number,
         "recording": ids["record"], "message": ids["message"], "greeting": greeting["id"],
-        "room": room, "waiting_id": waiting.id, "text_id": texted["id"],
+        "room": room, "waiting_id": waiting.id, "text_id": texted["id"], "call": f"cdr{digit}-a",
     }  # fmt: skip
     words = (number, ids["record"], ids["message"], waiting.id, room, f"text of {name}")
+    words += (f"cdr{digit}-a",)
     return Subscriber(int(owner), line_id, words, names)
+
+
+def _called(context: Context, account: int, number: str, key: str) -> None:
+    """A call of the line to another country."""
+    now, abroad = context.now_ms(), "+4930123456"
+    cdr = Cdr(
+        key, leg="a", direction="outgoing", type="international", account=account, line=number,
+        calling=number, called=abroad, called_dialled=abroad, presented=number, trunk="carrier",
+        setup_at=now, ringing_at=None, answered_at=now, ended_at=now + 60_000, ring_ms=0,
+        duration_ms=60_000, sip_status=200, cause=16, ended_by="caller", sip_call_id=key,
+    )  # fmt: skip
+    context.do(WriteCdr(cdr))
 
 
 def _silence() -> str:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from billing.facts.cdr import TYPES, Cdr, show_stamp
+from billing.facts.cdr import TYPES, Cdr, media_row, show_stamp
 from billing.facts.ledger import Entry
-from billing.facts.money import format_amount
+from billing.facts.money import format_amount, parse_amount
 from billing.facts.rental import ENDED
-from billing.stores import rental_store
+from billing.stores import cdr_search, rental_store
 from billing.stores.paging import Page
 from billing.stores.store import CdrFilter
 from softswitch.control.errors import OperationError, one_of
 from softswitch.control.values import Row
-from softswitch.operations.context import Context
+from softswitch.operations.context import Context, rented_numbers
 from softswitch.operations.pages import page_at, read_cursor
 from softswitch.operations.times import read_time
+from softswitch.recordings.store import RecordingStore
 from softswitch.scheduled.number_moves import NUMBER_OF_LINE
 
 MAX_CALLS = 100_000
 """On one statement; more are several statements."""
 MAX_ROUND = 1_000
 """Records that are read at once while a page fills up."""
+_DIRECTIONS = ("incoming", "outgoing")
+"""From the account's side."""
+_SECONDS = ("seconds", "billed_seconds")
 
 
 def account_ledger(
@@ -87,28 +91,131 @@ def account_calls(
     limit: int | None = None,
     before: str | None = None,
     line: str | None = None,
+    direction: str | None = None,
+    answered: bool | None = None,
 ) -> list[Row]:
     """Calls of an account's lines in both directions, oldest first, as the subscriber may see
-    them: a caller who withheld the number isn't named.
+    them: a caller who withheld the number isn't named. A line user sees the calls of its lines.
 
     Args:
         limit: the newest so many, the newest first.
         before: likewise, those before the last row of the page before ("AT,ID").
         line: the number of one of its lines, as the caller or the called.
+        direction: incoming or outgoing.
+        answered: False: missed calls, and those that weren't taken.
     """
     start, end = _times(context, since, until)
     owner = context.account(account)
     page = page_at(limit, None if before is None else read_cursor(before))
-    other = None if number is None else context.number(number)
-    own_line = None if line is None else context.line(line).number
+    fits = _Filter(
+        None if number is None else context.number(number),
+        None if line is None else context.line(line).number,
+        one_of("direction", _DIRECTIONS, direction),
+        answered,
+        _own_numbers(context) if context.actor.is_line_user else None,
+    )
     wanted = CdrFilter(
         start=start, end=end, account=owner.id, type=one_of("type", TYPES, kind),
         limit=MAX_CALLS + 1,
     )  # fmt: skip
     if page is not None:
-        return _calls_page(context, owner.id, wanted, page, other, own_line)
-    found = {cdr.id: cdr for cdr in context.billing.cdrs(wanted)}
+        return _calls_page(context, owner.id, wanted, page, fits)
+    rows = _all_calls(context, owner.id, wanted)
+    return [row for row in rows if fits(row)]
+
+
+def account_calls_total(
+    context: Context,
+    account: str,
+    since: str | None = None,
+    until: str | None = None,
+    number: str | None = None,
+    kind: str | None = None,
+    line: str | None = None,
+    direction: str | None = None,
+    answered: bool | None = None,
+) -> Row:
+    """The sums of the calls that `account_calls` lists with the same filter; a price in each
+    currency."""
+    rows = account_calls(
+        context, account, since, until, number, kind,
+        line=line, direction=direction, answered=answered,
+    )  # fmt: skip
+    prices: dict[str, int] = {}
+    for row in rows:
+        if row["currency"] is not None:
+            unit = str(row["currency"])
+            prices[unit] = prices.get(unit, 0) + parse_amount(str(row["price"]))
+    seconds, billed = (sum(int(str(row[key])) for row in rows) for key in _SECONDS)
+    return {
+        "calls": len(rows),
+        "answered": sum(row["answered"] is True for row in rows),
+        "missed": sum(row["answered"] is False and row["direction"] == "incoming" for row in rows),
+        "seconds": seconds,
+        "billed_seconds": billed,
+        "prices": [
+            {"currency": unit, "price": format_amount(micros)}
+            for unit, micros in sorted(prices.items())
+        ],
+    }
+
+
+def account_call(context: Context, account: str, call: str) -> Row:
+    """A call of an account by its record's id, as the subscriber may see it: with its end, the
+    sound of both sides and its recording.
+
+    Raises OperationError with the same code for another account's call as for none.
+    """
+    owner = context.account(account)
+    with context.billing.reading() as connection:
+        records = cdr_search.of_call(connection, call.rpartition("-")[0])
     reached = _reached_by(context, owner.id)
+    for cdr in records:
+        if cdr.id == call and _concerns(cdr, owner.id, reached):
+            row = _call(cdr, owner.id, {had.number for had in reached})
+            if context.actor.is_line_user and row["line"] not in _own_numbers(context):
+                break
+            return _with_details(context, owner.id, cdr, row)
+    raise OperationError("account_call_not_found", account=owner.id, call=call)
+
+
+def _concerns(cdr: Cdr, account_id: int, reached: list[_Had]) -> bool:
+    return cdr.account == account_id or any(
+        cdr.called == had.number
+        and (had.since is None or had.since <= cdr.setup_at)
+        and (had.until is None or cdr.setup_at < had.until)
+        for had in reached
+    )
+
+
+def _with_details(context: Context, account_id: int, cdr: Cdr, row: Row) -> Row:
+    """What a call's own page shows beside the list's row."""
+    own = {line.number for line in context.directory.lines_of([account_id])}
+    kept = RecordingStore(context.billing.engine).of_call(
+        cdr.call_id, own, cdr.setup_at, cdr.ended_at
+    )
+    ours = [one for one in kept if context.owns_line(context.line_of(one.line_id))]
+    return (
+        {"id": cdr.id}
+        | row
+        | {
+            "dialled": cdr.called_dialled if row["direction"] == "outgoing" else None,
+            "ringing_seconds": cdr.ring_ms // 1000,
+            "ended_at": show_stamp(cdr.ended_at),
+            "ended_by": cdr.ended_by,
+            "sip_status": cdr.sip_status,
+            "answered_by": cdr.answered_by,
+            "sound": None if cdr.media is None else media_row(cdr.media),
+            "recordings": [one.id for one in ours if one.state != "recording"],
+        }
+    )
+
+
+def _all_calls(context: Context, account_id: int, wanted: CdrFilter) -> list[Row]:
+    """Calls from the oldest on. Raises OperationError for too many."""
+    start, end = wanted.start, wanted.end
+    found = {cdr.id: cdr for cdr in context.billing.cdrs(wanted)}
+    reached = _reached_by(context, account_id)
     for had in reached:  # calls from other lines of ours are records of who paid for them
         called = replace(
             wanted, account=None, number=had.number, start=_later(start, had.since),
@@ -117,24 +224,46 @@ def account_calls(
         found.update((c.id, c) for c in context.billing.cdrs(called) if c.called == had.number)
     if len(found) > MAX_CALLS:
         raise OperationError("calls_too_many", most=MAX_CALLS)
-    rows = [
-        _call(cdr, owner.id, {had.number for had in reached})
+    return [
+        _call(cdr, account_id, {had.number for had in reached})
         for cdr in sorted(found.values(), key=lambda cdr: (cdr.setup_at, cdr.id))
     ]
-    return [row for row in rows if _fits(row, other, own_line)]
 
 
-def _fits(row: Row, other: str | None, line: str | None) -> bool:
-    return other in (None, row["number"]) and line in (None, row["line"])
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """A filter of rows as the account sees them; None: any.
+
+    Args:
+        lines: the numbers by which a line user calls and is called.
+    """
+
+    number: str | None
+    line: str | None
+    direction: str | None
+    answered: bool | None
+    lines: frozenset[str] | None
+
+    def __call__(self, row: Row) -> bool:
+        return (
+            self.number in (None, row["number"])
+            and self.line in (None, row["line"])
+            and self.direction in (None, row["direction"])
+            and (self.answered is None or self.answered == row["answered"])
+            and (self.lines is None or row["line"] in self.lines)
+        )
+
+
+def _own_numbers(context: Context) -> frozenset[str]:
+    """The numbers of the actor's lines, and those that ring there."""
+    numbers = {line.number for line in context.own_lines()}
+    with context.billing.reading() as connection:
+        rented = rented_numbers(connection, [context.actor.account or 0])
+    return frozenset(numbers | {one.number for one in rented if one.line in numbers})
 
 
 def _calls_page(
-    context: Context,
-    account_id: int,
-    wanted: CdrFilter,
-    page: Page,
-    other: str | None,
-    line: str | None,
+    context: Context, account_id: int, wanted: CdrFilter, page: Page, fits: _Filter
 ) -> list[Row]:
     """Calls with the newest first. Each round reads the next records of every index that may hold
     some, until the page is full: what the account isn't shown leaves no gap."""
@@ -158,7 +287,7 @@ def _calls_page(
         newest = sorted(found.values(), key=lambda cdr: (cdr.setup_at, cdr.id), reverse=True)
         newest = newest[:count]
         shown = ({"id": cdr.id} | _call(cdr, account_id, own) for cdr in newest)
-        rows += [row for row in shown if _fits(row, other, line)]
+        rows += [row for row in shown if fits(row)]
         if len(found) <= count and not full:
             break
         cursor, count = (newest[-1].setup_at, newest[-1].id), MAX_ROUND

@@ -30,7 +30,7 @@ FILLED = {
     "request": {"request"}, "bill": {"bill"}, "order": {"order"}, "recording": {"recording"},
     "message": {"message"}, "greeting": {"greeting"}, "room": {"room"},
     "waiting_id": {"waiting_id"}, "text_id": {"text_id"}, "batch": {"batch"},
-    "subscription": {"subscription"}, "numbers": {"number"},
+    "subscription": {"subscription"}, "numbers": {"number"}, "call": {"call"},
 }  # fmt: skip
 RENTED = {
     "number_reach", "number_reach_show", "number_unreach", "number_try", "rental_give_up",
@@ -65,6 +65,7 @@ SPECIAL: dict[str, dict[str, object]] = {
 }
 NOT_IDS = {
     ("account_calls", "number"),
+    ("account_calls_total", "number"),
     ("port_in", "number"),
     ("room_add", "room"),
     ("sms_list", "number"),

@@ -25,6 +25,7 @@ from softswitch.cli import (
     mails,
     media,
     nodes,
+    notices,
     numbers,
     orders,
     output,
@@ -61,8 +62,8 @@ app = typer.Typer(
 )
 switch.add_to(app)
 for noun in (
-    accounts, documents, requests, bonuses, lines, mails, media, numbers, orders, packages,
-    prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records, guard,
+    accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, orders,
+    packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records, guard,
     voicemail, greetings, wallets, sms, bills, rooms, ports, pins, completions, audit,
     watching, configuration, preview,
 ):  # fmt: skip

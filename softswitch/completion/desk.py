@@ -7,6 +7,7 @@ the line was busy, or at all if it could not be reached.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from softswitch.admission.caller_id import Identity, identity_of
@@ -19,10 +20,12 @@ from softswitch.completion.callback import CallbackCall, PlacedCall, ShortRing
 from softswitch.completion.queue import WaitingQueue
 from softswitch.completion.waiting import Reason, State, Waiting, Windows, why_not
 from softswitch.config.completion import CompletionSection
-from softswitch.services.text_sender import TextSender
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.refusal import Refusal
+from softswitch.texting.own_texts import CallNotice
 
+SendNotice = Callable[[Line, CallNotice, Callable[[bool], None]], None]
+"""Sends a notice about a call to a line; see :meth:`softswitch.texting.own_texts.OwnTexts.send`."""
 ENGAGED = frozenset({16, 19})
 """Q.850 causes of unanswered calls in which the called phone did ring until the end."""
 
@@ -31,6 +34,7 @@ class CompletionDesk:
     """Completes calls.
 
     Args:
+        send: sends notices to lines.
         context: works for the calls that the desk places.
         zone: the operator's time zone.
         language: of texts to lines that have none of their own.
@@ -40,7 +44,7 @@ class CompletionDesk:
         self,
         queue: WaitingQueue,
         settings: CompletionSection,
-        texts: TextSender,
+        send: SendNotice,
         context: CallContext,
         calls: LiveCalls,
         *,
@@ -50,7 +54,7 @@ class CompletionDesk:
         self.queue = queue
         self._settings = settings
         self._windows = Windows.of(settings)
-        self._texts = texts
+        self._send = send
         self._zone = zone
         self._language = language
         self._context = context
@@ -58,7 +62,7 @@ class CompletionDesk:
         self._deciding: set[str] = set()
         """Ids of requests whose caller is being asked now."""
         self._texting: set[str] = set()
-        """Ids of requests for which a text is under way."""
+        """Ids of requests for which a notice is being stored."""
         self._under_way: set[int] = set()
         """Callees that are rung, or talk, for a caller that waited."""
         self._returned: dict[tuple[int, Reason], int] = {}
@@ -223,16 +227,18 @@ class CompletionDesk:
         elif action == "ring" and self._is_free_to_talk(callee):
             self._ring(waiting, caller, callee)
         elif action == "tell":
-            text = texts.missed(
-                callee.language or self._language, self._shown(waiting, caller).presented,
-                waiting.asked_at, self._zone,
-            )  # fmt: skip
-            self._text(waiting, callee, self._shown(waiting, caller), text, None)
+            number = self._shown(waiting, caller).presented
+            words = texts.missed(
+                callee.language or self._language, number, waiting.asked_at, self._zone
+            )
+            notice = CallNotice(f"missed:{waiting.id}", number or "", words)
+            self._notify(waiting, callee, notice, None)
         elif action == "offer":
-            text = texts.back(caller.language or self._language, waiting.number)
+            words = texts.back(caller.language or self._language, waiting.number)
+            number, window = identity_of(callee).presented, self._windows.connect_ms
+            notice = CallNotice(f"back:{waiting.id}", number or "", words, window, by_mail=False)
             now = self._context.clock.wall_ms()
-            self._text(waiting, caller, identity_of(callee), text,
-                       replace(waiting, state="offered", since=now))  # fmt: skip
+            self._notify(waiting, caller, notice, replace(waiting, state="offered", since=now))
 
     def _is_free_to_talk(self, line: Line) -> bool:
         stages = self._context.admission.stages
@@ -265,16 +271,14 @@ class CompletionDesk:
         own = Identity(caller.number, caller.display_name, caller.number)
         return own if waiting.shown else own._replace(presented=None)
 
-    def _text(
-        self, waiting: Waiting, to: Line, shown: Identity, text: str, then: Waiting | None
-    ) -> None:
-        """Send a text; when a phone has taken it, replace the request by `then`, or remove it."""
+    def _notify(self, waiting: Waiting, to: Line, notice: CallNotice, then: Waiting | None) -> None:
+        """Send a notice; when it is stored, replace the request by `then`, or remove it."""
         if waiting.id in self._texting:
             return
 
-        def told(taken: bool) -> None:
+        def told(sent: bool) -> None:
             self._texting.discard(waiting.id)
-            if not taken or self.queue.get(waiting) != waiting:
+            if not sent or self.queue.get(waiting) != waiting:
                 return
             if then is None:
                 self.queue.remove(waiting)
@@ -282,8 +286,7 @@ class CompletionDesk:
                 self.queue.put(then)
 
         self._texting.add(waiting.id)
-        self._texts.notify(to, shown, text, told, self._context.clock.now())
-        self._context.signalling.drain()
+        self._send(to, notice, told)
 
     def _placed_over(self, call: PlacedCall) -> None:
         waiting = call.waiting

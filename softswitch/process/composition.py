@@ -315,10 +315,12 @@ def texting(
     on_state: Callable[[StoredText, State], None],
 ) -> Texting:
     """The texting room, with the texts that an earlier run of the switch stored for phones."""
+    operator = config.operator.name or config.switch.domain
     made = Texting(
         config.sms,
         config.smpp,
         config.switch.domain.encode("ascii"),
+        operator,
         config.switch.node,
         TextWriter(books.store.engine, machine.loop, machine.run),
         machine.run,
@@ -328,7 +330,7 @@ def texting(
         stages,
         machine.loop,
         machine.log,
-        mail=TextMail(config.operator.name or config.switch.domain, config.switch.language),
+        mail=TextMail(operator, config.switch.language),
         takes_reply=takes_reply,
         drain=drain,
         wall_ms=machine.wall_ms,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from billing.facts.due import DueReport
+from billing.facts.sales import NOTICE_KIND
 from billing.stores.store import StoreError
 from softswitch.database.changes import Changes
 from softswitch.database.news import News
@@ -21,6 +22,7 @@ from softswitch.scheduled.due import (
     due_settings,
     run_due,
 )
+from softswitch.scheduled.notice_sending import LeaveText
 from softswitch.scheduled.number_moves import NumberMoves
 from softswitch.trace.log import Log
 
@@ -60,6 +62,7 @@ class DueRound:
     Args:
         reload: puts changes into the running switch.
         accounts_changed: called with the accounts whose money or services may have changed.
+        leave: stores notices that go as texts.
     """
 
     def __init__(
@@ -67,11 +70,13 @@ class DueRound:
         context: Context,
         reload: Callable[[Reload], None],
         accounts_changed: Callable[[set[int]], None],
+        leave: LeaveText,
         log: Log,
     ) -> None:
         self._context = context
         self._reload = reload
         self._accounts_changed = accounts_changed
+        self._leave = leave
         self._log = log
         self._refused: set[str] = set()
 
@@ -81,7 +86,13 @@ class DueRound:
         try:
             settings = due_settings(context.config)
             report = await asyncio.to_thread(
-                run_due, context.billing, context.apply, context.now_ms(), zone, settings
+                run_due,
+                context.billing,
+                context.apply,
+                context.now_ms(),
+                zone,
+                settings,
+                self._leave,
             )
         except (StoreError, SQLAlchemyError) as error:
             self._log.error("due work waits for the database", why=str(error))
@@ -107,6 +118,7 @@ def _read_again(context: Context, report: DueReport) -> Reload:
         resting = NumberMoves(context.billing.engine).resting()
         changes.lines.update(line.line_id for line in resting)
     changes.moves = NUMBER_CHANGE_KIND in report.kinds
+    changes.texts = NOTICE_KIND in report.kinds
     if changes.any():
         context.tell()
     return context.reload()

@@ -173,9 +173,18 @@ class Server:
             self.switch.accounts_changed,
             self._log,
         )
-        self._due = DueRound(self._context, self._reload, self.switch.accounts_changed, self._log)
+        self._due = self._due_round()
         self._control = ControlServer(
             config.control_socket, self._dispatcher().perform, self._hub, check_watch
+        )
+
+    def _due_round(self) -> DueRound:
+        return DueRound(
+            self._context,
+            self._reload,
+            self.switch.accounts_changed,
+            self.switch.texting.own.leave,
+            self._log,
         )
 
     def _build_resolver(self) -> Resolver:

@@ -6,7 +6,7 @@ or by a simulation. Everything here runs in one event loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from billing.facts.cdr import Cdr
@@ -59,6 +59,7 @@ from softswitch.services.watchers import Watchers
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.refusal import Refusal
 from softswitch.texting.message import State, StoredText
+from softswitch.texting.own_texts import CallNotice
 from softswitch.texting.texting import Texting
 
 
@@ -199,7 +200,7 @@ class Switch:
         return CompletionDesk(
             rooms.waiting_queue(config, machine, books),
             config.completion,
-            self.texts,
+            self._send_notice,
             self.context,
             self.live_calls,
             zone=config.switch.time_zone,
@@ -315,6 +316,9 @@ class Switch:
         """A phone has registered: tell completion, and deliver the line's stored texts."""
         self.completion.registered(line, anew=anew)
         self.texting.lines.registered(line)
+
+    def _send_notice(self, line: Line, notice: CallNotice, told: Callable[[bool], None]) -> None:
+        self.texting.own.send(line, notice, told)
 
     def _leg_joined(self, call_id: str, session: Session) -> None:
         if self.recorder is not None:

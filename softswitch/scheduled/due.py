@@ -15,10 +15,9 @@ from billing.facts.sales import NOTICE_KIND, MoveDue, Notice, RenewPackage, Sche
 from billing.stores import bill_store, sales_store
 from billing.stores.store import Store
 from softswitch.config.config import Config
-from softswitch.mail.outbox import Outbox
-from softswitch.scheduled import order_work
+from softswitch.scheduled import notice_sending, order_work
 from softswitch.scheduled.debt_work import WARN_BEFORE, watch_debts
-from softswitch.scheduled.notices import mail_of
+from softswitch.scheduled.notice_sending import LeaveText, no_texts
 from softswitch.scheduled.number_moves import NumberMoves
 from softswitch.subscribers.directory_store import DirectoryStore
 from softswitch.subscribers.subscriber_store import SubscriberStore
@@ -38,7 +37,7 @@ class DueSettings:
     """The operator's settings.
 
     Args:
-        operator: the signature of mails.
+        operator: the signature of mails, and the sender of texts.
         language: of subscribers who chose none.
         inactivity: the term after which an unused line is cancelled; None: never.
         quarantine: the term for which its number then rests.
@@ -73,7 +72,12 @@ def due_settings(config: Config) -> DueSettings:
 
 
 def run_due(
-    store: Store, apply: Apply, now: int, zone: str, settings: DueSettings = DEFAULTS
+    store: Store,
+    apply: Apply,
+    now: int,
+    zone: str,
+    settings: DueSettings = DEFAULTS,
+    leave: LeaveText = no_texts,
 ) -> DueReport:
     """Carry out all work that is due by now, in the order of its dates.
 
@@ -82,13 +86,14 @@ def run_due(
         now: epoch milliseconds.
         zone: the operator's time zone, whose midnights count.
         settings: the operator's.
+        leave: stores notices that go as texts; by default all go by e-mail.
     """
 
     def due(until: int, limit: int) -> list[DueWork]:
         with store.reading() as connection:
             return sales_store.due(connection, until, limit)
 
-    return run(due, _handlers(store, zone, settings), apply, now)
+    return run(due, _handlers(store, zone, settings, leave), apply, now)
 
 
 def next_due(store: Store) -> int | None:
@@ -97,7 +102,9 @@ def next_due(store: Store) -> int | None:
         return sales_store.next_due(connection)
 
 
-def _handlers(store: Store, zone: str, settings: DueSettings) -> dict[str, Handler]:
+def _handlers(
+    store: Store, zone: str, settings: DueSettings, leave: LeaveText
+) -> dict[str, Handler]:
     def minutes(start: int, end: int) -> dict[int, tuple[str, int]]:
         with store.reading() as connection:
             return sales_store.incoming_minutes(connection, start, end)
@@ -117,7 +124,7 @@ def _handlers(store: Store, zone: str, settings: DueSettings) -> dict[str, Handl
         LEASE_KIND: _end_lease(store, zone),
         DOCUMENT_KIND: _expire_document(store),
         bill.DUE_KIND: _make_bills(store, zone),
-        NOTICE_KIND: _mail_notice(store, settings),
+        NOTICE_KIND: _send_notice(store, settings, leave),
         NUMBER_CHANGE_KIND: _end_change(store),
         INACTIVITY_KIND: _cancel_unused(store, zone, settings),
         debt.WATCH_KIND: watch_debts(store, zone, settings.suspend_after, settings.warn_before),
@@ -173,20 +180,23 @@ def _cancel_unused(store: Store, zone: str, settings: DueSettings) -> Handler:
     return handle
 
 
-def _mail_notice(store: Store, settings: DueSettings) -> Handler:
-    """Queue the mail of a notice if its subscriber has an address; the mail's key follows from the
-    notice, so that a second run changes nothing."""
-    subscribers, outbox = SubscriberStore(store.engine), Outbox(store.engine)
+def _send_notice(store: Store, settings: DueSettings, leave: LeaveText) -> Handler:
+    """Send a notice by the ways that its subscriber has chosen; the keys of mail and text follow
+    from the notice, so that a second run changes nothing."""
 
     def handle(work: DueWork) -> list[Command[object]]:
         with store.reading() as connection:
             notice = sales_store.notice(connection, work.subject)
         if notice is not None:
-            fields = subscribers.fields(notice.account_id)
-            language = fields.get("language", settings.language)
-            mail = mail_of(notice, fields.get("email"), language, settings.operator)
-            if mail is not None:
-                outbox.put(mail, work.due_at)
+            with store.engine.begin() as connection:
+                notice_sending.send(
+                    connection,
+                    notice,
+                    work.due_at,
+                    operator=settings.operator,
+                    language=settings.language,
+                    leave=leave,
+                )
         return [MoveDue(work, None)]
 
     return handle

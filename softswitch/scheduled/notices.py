@@ -1,6 +1,6 @@
-"""Notices to subscribers by e-mail: the text of each, in five languages.
+"""Notices to subscribers by e-mail and as texts: the words of each, in five languages.
 
-A notice without a text here appears in the cabinet only.
+A notice without words here appears in the cabinet only.
 """
 
 from __future__ import annotations
@@ -191,6 +191,15 @@ _TEXTS: Mapping[str, tuple[str, str, str, str, str]] = {
 }  # fmt: skip
 
 
+def words_of(notice: Notice, language: str) -> str | None:
+    """The words of a notice, in English if there are none in the language; None: it has none."""
+    texts = _TEXTS.get(notice.what)
+    if texts is None:
+        return None
+    place = LANGUAGES.index(language) if language in LANGUAGES else 0
+    return texts[place].format(about=notice.about)
+
+
 def mail_of(notice: Notice, email: str | None, language: str, operator: str) -> Mail | None:
     """The mail of a notice; None when the account has no address or the notice no text.
 
@@ -198,15 +207,13 @@ def mail_of(notice: Notice, email: str | None, language: str, operator: str) -> 
         language: the subscriber's; English if there is no text in it.
         operator: the sender.
     """
-    texts = _TEXTS.get(notice.what)
-    if texts is None or not email:
+    text = words_of(notice, language)
+    if text is None or not email:
         return None
-    place = LANGUAGES.index(language) if language in LANGUAGES else 0
-    text = texts[place].format(about=notice.about)
     subject = "".join(filter(str.isprintable, f"{operator}: {text}"))[:MAX_SUBJECT]
     return Mail(key_of(notice), email, subject, f"{text}\n\n{operator}\n")
 
 
 def key_of(notice: Notice) -> str:
-    """The key of a notice's mail, which makes it unique however often it is queued."""
+    """The key of a notice's mail and text, which makes them unique however often they are sent."""
     return f"notice:{notice.id}"[:MAX_KEY]

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import partial
+from urllib.parse import quote
 
 from billing.facts.authorization import BillingError
 from sip.events import Received, Replied
@@ -163,7 +164,8 @@ class LineTexts:
         self._store(outgoing.text).add_done_callback(partial(self._stored, answer))
 
     def arrived(self, text: StoredText) -> None:
-        """Deliver a text that has come from another network, and is stored."""
+        """Deliver a text that is stored: of the switch itself, a business or another network."""
+        self._on_state(text, text.state)
         line_id = text.text.to_line
         line = None if line_id is None else self._stages.directory.line(line_id)
         if line is None:
@@ -323,7 +325,19 @@ class LineTexts:
             line = self._stages.directory.line(text.from_line)
         if line is not None:
             return Identity(text.sender or None, line.display_name, line.number)
-        return Identity(text.sender or None, "", text.sender)
+        return self._sender(text.sender)
+
+    def _sender(self, sender: str) -> Identity:
+        """The identity of a sender that is no line's text: a number, or a name, which stands in the
+        URI as far as it may."""
+        if not sender:
+            return Identity(None, "", "")
+        line = self._stages.directory.line_by_number(sender)
+        if line is not None:
+            return Identity(sender, line.display_name, sender)
+        if sender.removeprefix("+").isdigit() and sender.isascii():
+            return Identity(sender, "", sender)
+        return Identity(quote(sender, safe=""), sender, sender)
 
     def _delivered(
         self, line_id: int, text: StoredText, answer: _Answer | None, status: int

@@ -27,6 +27,7 @@ from softswitch.texting.lines import LineTexts
 from softswitch.texting.link import Link
 from softswitch.texting.message import State, StoredText
 from softswitch.texting.outbound import Outbound
+from softswitch.texting.own_texts import OwnTexts
 from softswitch.texting.sending import TextPrices, TextSending
 from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
@@ -51,10 +52,12 @@ class Texting:
         inbound: messages from carriers.
         sending: admission and sending for all senders.
         clients: businesses that bind to us.
+        own: the switch's own texts.
         batches: follows batches of businesses.
 
     Args:
         settings, smpp: [sms] and [smpp] of the configuration.
+        operator: the sender of the switch's own texts.
         node: this switch's name among those that share the database.
         run: runs slow functions in a thread.
         tls: for listeners with TLS.
@@ -70,6 +73,7 @@ class Texting:
         settings: SmsSection,
         smpp: SmppSection,
         domain: bytes,
+        operator: str,
         node: str,
         writer: TextWriter,
         run: Run,
@@ -131,6 +135,15 @@ class Texting:
             arrived=self.lines.arrived,
             followed=self.outbound.follow,
             mail=mail,
+            kept_days=settings.kept_days,
+            max_kept=settings.max_kept,
+            wall_ms=wall_ms,
+        )
+        self.own = OwnTexts(
+            writer,
+            operator,
+            log,
+            arrived=self.lines.arrived,
             kept_days=settings.kept_days,
             max_kept=settings.max_kept,
             wall_ms=wall_ms,

@@ -16,7 +16,7 @@ from world import SWITCH, Address, VirtualLoop, Wire, WireSocket
 from billing.facts.authorization import AddAccount, ProveAlive, ReplaceTariff, TopUp
 from billing.facts.product import Product, Subscription
 from billing.facts.rate import Rate
-from billing.facts.sales import BuyPackage, DefineProduct
+from billing.facts.sales import NOTICE_KIND, BuyPackage, DefineProduct
 from billing.stores import sales_store
 from billing.stores.group_commit import AccountsChanged, GroupCommit
 from billing.stores.store import Store
@@ -212,10 +212,15 @@ class Exchange:
             self._written = False
             self._next_due = next_due(self.store)
         if self._next_due is not None and self._next_due <= self.wall_ms():
-            report = run_due(self.store, self.store.apply, self.wall_ms(), "Asia/Tbilisi")
+            report = run_due(
+                self.store, self.store.apply, self.wall_ms(), "Asia/Tbilisi",
+                leave=self.switch.texting.own.leave,
+            )  # fmt: skip
             assert report.failures == []
             if report.done:
                 self.reload(sorted(report.accounts))
+            if NOTICE_KIND in report.kinds:
+                self.loop.create_task(self.switch.texting.changed())
             self._written = True
         self.loop.call_later(1.0, self._do_due_work)
 

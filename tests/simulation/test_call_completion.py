@@ -10,6 +10,9 @@ from recordings import recorded
 from voices import Voice
 
 from softswitch.completion.store import CompletionStore
+from softswitch.mail.outbox import Outbox
+from softswitch.subscribers.notice_ways import choose
+from softswitch.subscribers.subscriber_store import SubscriberStore
 from softswitch.subscribers.supplementary import Setting, Supplementary
 
 A, B, C = (f"+99532200000{i}" for i in (1, 2, 3))
@@ -423,18 +426,46 @@ class TestDeclined:
         assert any(data.startswith(b"INVITE") for data in sent)
         assert not any(A[1:].encode() in data for data in sent)
 
-    def test_d5_a_text_that_no_phone_takes_is_sent_at_the_next_return(self, exchange, out_of_reach):
+    def test_d5_a_text_that_no_phone_takes_is_kept_until_one_registers(
+        self, exchange, out_of_reach
+    ):
         a, b = out_of_reach
         try_(exchange, a, B)
         exchange.run(31 * MINUTES)
         b.takes_texts = False
         b.register()
         exchange.run(60.0)
-        assert len(rows(exchange)) == 1
+        assert rows(exchange) == []
         b.takes_texts = True
         b.register()
         exchange.run(5.0)
-        assert len(b.texts) == 1 and rows(exchange) == []
+        assert len(b.texts) == 1
+        b.register()
+        exchange.run(5.0)
+        assert len(b.texts) == 1
+
+    @pytest.mark.parametrize(
+        ("way", "texts", "mails"), [("none", 0, 0), ("email", 0, 1), ("text", 1, 0), ("both", 1, 1)]
+    )
+    def test_d5_the_notice_goes_by_the_way_that_the_line_has_chosen(
+        self, exchange, out_of_reach, way, texts, mails
+    ):
+        a, b = out_of_reach
+        line = exchange.directory.line_by_number(B)
+        SubscriberStore(exchange.store.engine).set_fields(
+            line.account_id, {"email": "beka@example.org"}, []
+        )
+        with exchange.store.engine.begin() as connection:
+            choose(connection, line.account_id, "calls", way, line.id)
+        try_(exchange, a, B)
+        exchange.run(31 * MINUTES)
+        b.register()
+        exchange.run(5.0)
+        assert (len(b.texts), rows(exchange)) == (texts, [])
+        waiting = Outbox(exchange.store.engine).list()
+        assert [(one.mail.to, one.mail.text[:30]) for one in waiting] == [
+            ("beka@example.org", "Missed call from +995322000001")
+        ] * mails
 
     def test_d5_texts_are_in_the_language_of_the_line(self, exchange, out_of_reach):
         a, b = out_of_reach

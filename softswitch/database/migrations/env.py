@@ -9,6 +9,7 @@ import softswitch.database.audit
 import softswitch.database.news
 import softswitch.recordings.store
 import softswitch.subscribers.directory_store
+import softswitch.subscribers.notice_ways
 import softswitch.subscribers.pin_tries
 import softswitch.texting.batch_store
 import softswitch.texting.carrier_store

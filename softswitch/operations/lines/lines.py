@@ -33,6 +33,7 @@ from softswitch.operations.pages import MAX_ROWS, cut, page_asked
 from softswitch.scheduled.due import LEASE_KIND
 from softswitch.subscribers import pins, profile
 from softswitch.subscribers.directory import Line, Waiting
+from softswitch.subscribers.notice_ways import forget_ways
 from softswitch.subscribers.policies import KEY_POLICIES, SRTP_POLICIES
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import VoicemailStore, forget_mailbox
@@ -211,7 +212,7 @@ def line_remove(context: Context, number: str) -> Row:
     _check_nothing_rings(context, line)
     _renew_no_more(context, line)
     sounds = VoicemailStore(context.billing.engine).sounds(line.id)
-    context.directory.remove_line(line, (forget_mailbox, forget_rooms))
+    context.directory.remove_line(line, (forget_mailbox, forget_rooms, forget_ways))
     for sound in sounds:
         Shelf(context.config.voicemail_dir).remove(sound)
     context.changes.lines.add(line.id)

@@ -44,7 +44,7 @@ HARMLESS: dict[str, object] = {
     "phone": "+995599000031", "phones": ["+995599000032"],
     "product": "talk", "purchase_id": "new", "recipient": "+995322000001",
     "service": "bar_international", "since": "2027-01-01", "state": "saved",
-    "targets": ["+4930123"], "text": "words",
+    "targets": ["+4930123"], "text": "words", "topic": "money", "way": "text",
     "units": 100, "until": "2027-01-31", "value": "en", "wallet": "sms", "wav": "",
 }  # fmt: skip
 """Values of arguments that name nobody's object."""

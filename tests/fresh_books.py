@@ -23,6 +23,7 @@ def empty(books: Store) -> None:
     target = books.engine.raw_connection()
     _template().engine.raw_connection().backup(target.driver_connection)
     target.close()
+    books.forget()
 
 
 def _another() -> Store:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,9 @@ from billing.stores.cdr_search import CdrFilter
 from billing.stores.definitions import define
 from billing.stores.failure import cause_of, explained
 from billing.stores.paging import Page, containing, newest_first
+from billing.stores.residents import Residents
 from billing.stores.schema import metadata
+from billing.stores.sqlite_writer import SqliteWriter
 from billing.stores.statements import MAX_KEYS, Lookup, Statement
 
 __all__ = ["CdrFilter", "Store", "StoreError", "metadata"]
@@ -108,10 +111,12 @@ class Store:
         self._file = Path(database) if is_file and database is not None else None
         # Any: the module of whichever driver the URL names.
         self._driver: Any = self.engine.dialect.dbapi
+        self._sqlite_writer: SqliteWriter | None = None
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _set_up_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
             self._reader = self.engine.execution_options(reading=True)
+            self._sqlite_writer = SqliteWriter(self.engine)
         else:
             # All of a report is of one moment, as it is with SQLite.
             self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ")
@@ -122,7 +127,13 @@ class Store:
 
     def close(self) -> None:
         """Close all connections."""
+        self.forget()
         self.engine.dispose()
+
+    def forget(self) -> None:
+        """Read everything anew: other tables were put in the place of those of this file."""
+        if self._sqlite_writer is not None:
+            self._sqlite_writer.close()
 
     # Writing
 
@@ -136,8 +147,8 @@ class Store:
         last = StoreError(f"database {self._name}: too many writers change the same accounts")
         for _ in range(CONFLICT_RETRIES):
             try:
-                with self.engine.begin() as connection:
-                    return self._apply(connection, commands)
+                with self._writing() as (connection, residents):
+                    return self._apply(connection, residents, commands)
             except _Conflict:
                 continue
             except (SQLAlchemyError, self._driver.Error) as error:
@@ -146,20 +157,37 @@ class Store:
                     raise last from error
         raise last
 
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Connection, Residents]]:
+        """A transaction that writes, and the rows that need not be read for it. On a server other
+        processes write the same rows, and each transaction reads and locks them."""
+        if self._sqlite_writer is not None:
+            with self._sqlite_writer.transaction() as begun:
+                yield begun
+        else:
+            with self.engine.begin() as connection:
+                yield connection, Residents()
+
     def _apply(
-        self, connection: Connection, commands: Sequence[Command[Answer]]
+        self, connection: Connection, residents: Residents, commands: Sequence[Command[Answer]]
     ) -> list[Answer | BillingError]:
-        book = _load(connection, touched_by(commands))
+        book = _load(connection, residents, touched_by(commands))
         results: list[Answer | BillingError] = []
+        decided_only = True
         for command in commands:
             try:
                 if type(command) in DECISIONS:
                     results.append(decide(book, command))
                 else:
+                    decided_only = False
                     results.append(define(connection, book, command))
             except BillingError as refused:
                 results.append(refused.with_traceback(None))  # whose frames hold the results
         _write(connection, book)
+        if decided_only:
+            residents.keep(book)
+        else:  # a definition may have changed rows that the book doesn't know
+            residents.forget()
         return results
 
     def _error(self, error: Exception) -> StoreError:
@@ -306,22 +334,22 @@ def recovery(calls: Iterable[LiveCall]) -> list[CloseCall]:
     return [CloseCall(call.call_id, recovered(call)) for call in calls]
 
 
-def _load(connection: Connection, touched: Touched) -> Book:
-    """The working set of a batch."""
-    calls = _calls(connection, touched)
+def _load(connection: Connection, residents: Residents, touched: Touched) -> Book:
+    """The working set of a batch: what is resident, and the rest from the tables."""
+    calls = _calls(connection, residents, touched)
     owners = touched.accounts | {c.account_id for c in calls if c.account_id is not None}
-    accounts = _ACCOUNTS_BY_ID.rows(connection, sorted(owners))
+    accounts = _accounts(connection, residents, owners)
     if calls and connection.dialect.name != "sqlite":
         # The transaction that had the accounts locked may have changed their calls.
-        calls = _calls(connection, touched)
+        calls = _calls(connection, residents, touched)
     known = {call.call_id for call in calls}
     closed = [cdr_id for call_id, cdr_id in touched.closing.items() if call_id not in known]
     found_cdrs = _CDRS_BY_ID.rows(connection, [*closed, *sorted(touched.cdrs)])
     cdrs = [schema.cdr_of(dict(zip(_CDR_COLUMNS, row, strict=True))) for row in found_cdrs]
     owners_of_closed = {cdr.account for cdr in cdrs if cdr.account is not None}
-    accounts += _ACCOUNTS_BY_ID.rows(connection, sorted(owners_of_closed - owners))
+    accounts += _accounts(connection, residents, owners_of_closed - owners)
     payments = _PAYMENTS_BY_ID.rows(connection, sorted(touched.payments))
-    book = Book(map(schema.account_of, accounts), calls, cdrs, map(schema.entry_of, payments))
+    book = Book(accounts, calls, cdrs, map(schema.entry_of, payments))
     book.find_calls = partial(_calls_of, connection)
     for call in calls:
         if call.coverage is not None:
@@ -331,8 +359,14 @@ def _load(connection: Connection, touched: Touched) -> Book:
     return book
 
 
-def _calls(connection: Connection, touched: Touched) -> list[LiveCall]:
-    calls = [schema.call_of(row) for row in _LIVE_BY_ID.rows(connection, sorted(touched.calls))]
+def _accounts(connection: Connection, residents: Residents, keys: set[int]) -> list[Account]:
+    found, missing = residents.accounts(sorted(keys))
+    return found + [schema.account_of(row) for row in _ACCOUNTS_BY_ID.rows(connection, missing)]
+
+
+def _calls(connection: Connection, residents: Residents, touched: Touched) -> list[LiveCall]:
+    calls, missing = residents.calls(sorted(touched.calls))
+    calls += [schema.call_of(row) for row in _LIVE_BY_ID.rows(connection, missing)]
     if touched.covered_calls_of:
         known, owners = {call.call_id for call in calls}, sorted(touched.covered_calls_of)
         found = map(schema.call_of, _COVERED_BY_ACCOUNT.rows(connection, owners))

@@ -28,6 +28,17 @@ MAX_RECORD_BYTES = 65_536
 """The read size of both ends. A message takes less than 1,000 bytes."""
 
 
+class Certificate(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The certificate by which the switch is known in DTLS, and its private key, never shown; both
+    DER."""
+
+    certificate: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        return "Certificate()"
+
+
 class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
     """The first message: what a worker needs to know.
 
@@ -42,6 +53,9 @@ class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
         fast_path: whether the kernel may take over what is only passed on.
         batch_from: from so many directions on that stay with the worker it passes them on together,
             by io_uring where there is one; None: never.
+        certificate: for browsers; None: a side can't be one.
+        ice_tcp_port: TCP port on which browsers that get no UDP through connect; None: there is
+            none.
     """
 
     address: str
@@ -54,6 +68,8 @@ class Start(msgspec.Struct, tag=0, array_like=True, frozen=True, gc=False):
     quarantine_seconds: float
     fast_path: bool = False
     batch_from: int | None = None
+    certificate: Certificate | None = None
+    ice_tcp_port: int | None = None
 
 
 class SideSpec(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -90,15 +106,37 @@ class Keys(msgspec.Struct, array_like=True, frozen=True, gc=False):
         suite: its name of RFC 4568 or RFC 7714.
         ours, theirs: master key and salt of what we send, and of what that side sends.
         seen: what came by `theirs` in another session, which that side was in before.
+        sent: what went out by `ours` in that session, where `ours` can't be changed.
     """
 
     suite: str
     ours: bytes
     theirs: bytes
     seen: Seen = ()
+    sent: Seen = ()
 
     def __repr__(self) -> str:
         return f"Keys({self.suite})"
+
+
+class WebTerms(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The ICE and DTLS terms of a side whose peer is a browser (RFC 8445, RFC 5763).
+
+    Args:
+        ufrag, password: ours of ICE, where we are a lite agent.
+        their_ufrag: the peer's.
+        fingerprints: of the peer's certificate, one of which has to be right: "sha-256 AB:CD...".
+        active: it is we who begin DTLS.
+    """
+
+    ufrag: str
+    password: str
+    their_ufrag: str
+    fingerprints: tuple[str, ...]
+    active: bool = False
+
+    def __repr__(self) -> str:
+        return f"WebTerms({self.ufrag}, {self.their_ufrag})"
 
 
 class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
@@ -113,7 +151,9 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
         signalling_address: replaces the hint given in Open, unless None.
         formats: its payload types.
         packet_ms: how much sound that peer wants in a packet.
-        keys: of SRTP; None: RTP in the clear.
+        keys: of SRTP; None: RTP in the clear, or with `web` those that DTLS is to agree on.
+        web: the peer is a browser. Its address is that from which it checks ours by ICE; the
+            address and ports of its SDP mean nothing then.
     """
 
     session: int
@@ -126,6 +166,7 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
     formats: Formats = Formats()
     packet_ms: int = 20
     keys: Keys | None = None
+    web: WebTerms | None = None
 
 
 class Agree(msgspec.Struct, tag=52, array_like=True, frozen=True, gc=False):
@@ -342,11 +383,13 @@ class StartFailed(msgspec.Struct, tag=21, array_like=True, frozen=True, gc=False
 
 
 class Opened(msgspec.Struct, tag=22, array_like=True, frozen=True, gc=False):
-    """RTP ports, both even; RTCP is one above (RFC 3550 section 11). 0: no such side."""
+    """RTP ports, both even; RTCP is one above (RFC 3550 section 11). 0: no such side, and no port
+    for ICE over TCP."""
 
     session: int
     a_rtp_port: int
     b_rtp_port: int = 0
+    ice_tcp_port: int = 0
 
 
 class OpenFailed(msgspec.Struct, tag=23, array_like=True, frozen=True, gc=False):
@@ -364,11 +407,13 @@ class Closed(msgspec.Struct, tag=24, array_like=True, frozen=True, gc=False):
 
 
 class Silent(msgspec.Struct, tag=25, array_like=True, frozen=True, gc=False):
-    """No RTP from either side for the configured time. Said once, until packets flow again or a
-    side is negotiated anew.
+    """No RTP from either side for the configured time; or a browser is gone, or can't prove by
+    DTLS that it is the one that signalled. Said once, until packets flow again or a side is
+    negotiated anew.
 
     Args:
-        last_packet_at: epoch milliseconds; None if there never was one.
+        last_packet_at: epoch milliseconds of the last packet, or of a browser's last sign of life;
+            None if there never was one.
     """
 
     session: int
@@ -429,13 +474,15 @@ class Figures(msgspec.Struct, tag=65, array_like=True, frozen=True, gc=False):
     """A session's figures as they stand; None if there is no such session any more.
 
     Args:
-        seen: what came from each side by its SRTP key, so that it can go on in another session.
+        seen, sent: what came from each side by its SRTP key, and what was sent to it by ours, so
+            that it can go on in another session.
     """
 
     session: int
     figures: SessionFigures | None
     tier: Tier = "relay"
     seen: tuple[Seen, Seen] = ((), ())
+    sent: tuple[Seen, Seen] = ((), ())
 
 
 class Elsewhere(msgspec.Struct, tag=29, array_like=True, frozen=True, gc=False):
@@ -446,6 +493,14 @@ class Elsewhere(msgspec.Struct, tag=29, array_like=True, frozen=True, gc=False):
     side: Side
     address: str
     port: int
+
+
+class Keyed(msgspec.Struct, tag=67, array_like=True, frozen=True, gc=False):
+    """A browser and we have agreed on SRTP keys by DTLS."""
+
+    session: int
+    side: Side
+    keys: Keys
 
 
 class OneWay(msgspec.Struct, tag=66, array_like=True, frozen=True, gc=False):
@@ -488,6 +543,7 @@ FromWorker = (
     | Figures
     | Status
     | OneWay
+    | Keyed
     | FromSound
 )
 

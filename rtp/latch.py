@@ -163,6 +163,17 @@ class Latch:
         """True once the window was open."""
         return self._opened_at is not None
 
+    def fix(self, source: Address, now: float) -> None:
+        """Take a source that was proven in another way, as by ICE; nobody else is heard then."""
+        self._latch(source, Trust.ANNOUNCED, now)
+
+    def forget(self) -> None:
+        """Know nothing of the peer any more: another one takes the side."""
+        self.announced = self.source = None
+        self._trust = Trust.ELSEWHERE
+        self._ignored = ()
+        self._candidates.clear()
+
     def announce(self, announced: Address | None) -> bool:
         """Take the address of the peer's SDP; True if it moves the peer, so that the latch is
         lost."""

@@ -1,16 +1,19 @@
-"""SRTP between the switch and one peer (RFC 3711, RFC 7714), keyed by signalling (RFC 4568).
+"""SRTP between the switch and one peer (RFC 3711, RFC 7714), keyed by signalling (RFC 4568) or by
+DTLS (:mod:`rtp.dtls`).
 
 Each leg has keys of its own: what comes is opened before anything else looks at it, and what goes
 out is sealed last. It fails closed: what can't be opened or sealed is dropped, never passed on.
 
 Contexts outlive renegotiations as long as their key does, for the rollover counter (RFC 3711
 section 3.3.1) is part of them: after 65,536 packets a fresh one would know it wrong. Where a peer's
-key goes over to another session, what came by it goes along (:attr:`Srtp.seen`).
+key goes over to another session, what came by it goes along (:attr:`Srtp.seen`). So does what we
+sent by a key of ours that can't be changed (:attr:`Srtp.sent`): no index may be used twice.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 import pylibsrtp
 
@@ -44,15 +47,17 @@ class Srtp:
 
     Args:
         keys: what both have agreed on; with such as can't be used nothing passes.
+        counts_sent: True if our key can't be changed when the side goes over to another session.
     """
 
-    __slots__ = ("_inbound", "_keys", "_outbound", "_seen", "_sources")
+    __slots__ = ("_inbound", "_keys", "_outbound", "_seen", "_sent", "_sources")
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, *, counts_sent: bool = False) -> None:
         self._keys = keys
         self._seen = dict(keys.seen)
         self._inbound = _inbound(keys)
-        self._outbound = _context(keys.suite, keys.ours, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+        self._sent: dict[int, int] | None = dict(keys.sent) if counts_sent else None
+        self._outbound = _outbound(keys)
         self._sources: set[int] = set()
 
     def renew(self, keys: Keys) -> None:
@@ -62,8 +67,15 @@ class Srtp:
             self._seen = dict(keys.seen)
             self._inbound = _inbound(keys)
         if (keys.suite, keys.ours) != (before.suite, before.ours):
-            self._outbound = _context(keys.suite, keys.ours, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+            self._outbound = _outbound(keys)
             self._sources.clear()
+            if self._sent is not None:
+                self._sent = dict(keys.sent)
+
+    def has(self, keys: Keys) -> bool:
+        """True if these are the keys in use."""
+        mine = self._keys
+        return (mine.suite, mine.ours, mine.theirs) == (keys.suite, keys.ours, keys.theirs)
 
     def open(self, data: bytes) -> bytes | None:
         """RTP or RTCP from the peer in the clear; None if it isn't authentic or came before."""
@@ -75,28 +87,18 @@ class Srtp:
             clear = self._inbound.unprotect(data)
         except _FAULTS:
             return None
-        self._note(clear)
+        _note(self._seen, clear)
         return clear
-
-    def _note(self, data: bytes) -> None:
-        """Count how often a source's sequence numbers went round, as libsrtp does (RFC 3711
-        section 3.3.1), who keeps it to itself."""
-        _, _, sequence, _, source = HEADER.unpack_from(data)
-        last = self._seen.get(source)
-        if last is None:
-            if len(self._seen) < MAX_SOURCES:
-                self._seen[source] = sequence
-            return
-        step = sequence - (last & 0xFFFF)
-        if last >= _HALF:  # before, nothing is taken for older than the first
-            step = (step + _HALF & 0xFFFF) - _HALF
-        if step > 0:
-            self._seen[source] = last + step
 
     @property
     def seen(self) -> Seen:
         """Sequence numbers that came from the peer by its key."""
         return tuple(self._seen.items())
+
+    @property
+    def sent(self) -> Seen:
+        """Sequence numbers that went to the peer by our key, if they are counted."""
+        return () if self._sent is None else tuple(self._sent.items())
 
     def seal(self, data: bytes) -> bytes | None:
         """RTP or RTCP for the peer; None if it can't be sealed, and must not be sent."""
@@ -106,9 +108,20 @@ class Srtp:
         ):
             return None
         try:
-            return self._outbound.protect_rtcp(data) if rtcp else self._outbound.protect(data)
+            if rtcp:
+                return None if self._has_sent_before(data) else self._outbound.protect_rtcp(data)
+            sealed = self._outbound.protect(data)
         except _FAULTS:
             return None
+        if self._sent is not None:
+            _note(self._sent, data)
+        return sealed
+
+    def _has_sent_before(self, data: bytes) -> bool:
+        """True for RTCP of a source that was sealed in another session: how far the index of its
+        SRTCP went there isn't known."""
+        sent = self._keys.sent
+        return bool(sent) and struct.unpack_from(">I", data, _SSRC_AT_RTCP)[0] in dict(sent)
 
     def _knows_source(self, data: bytes, at: int) -> bool:
         try:
@@ -120,6 +133,33 @@ class Srtp:
                 return False
             self._sources.add(source)
         return True
+
+
+def _note(reached: dict[int, int], data: bytes) -> None:
+    """Count how often a source's sequence numbers went round, as libsrtp does (RFC 3711 section
+    3.3.1), who keeps it to itself."""
+    _, _, sequence, _, source = HEADER.unpack_from(data)
+    last = reached.get(source)
+    if last is None:
+        if len(reached) < MAX_SOURCES:
+            reached[source] = sequence
+        return
+    step = sequence - (last & 0xFFFF)
+    if last >= _HALF:  # before, nothing is taken for older than the first
+        step = (step + _HALF & 0xFFFF) - _HALF
+    if step > 0:
+        reached[source] = last + step
+
+
+def _outbound(keys: Keys) -> pylibsrtp.Session | None:
+    """A context that knows what went out by the key before, and so uses no index again."""
+    context = _context(keys.suite, keys.ours, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
+    if context is not None:
+        for source, reached in keys.sent:
+            if reached < MAX_ROLLOVERS << 16:
+                for packet in _up_to(source, reached):
+                    context.protect(packet)
+    return context
 
 
 def _inbound(keys: Keys) -> pylibsrtp.Session | None:
@@ -137,9 +177,14 @@ def _bring(context: pylibsrtp.Session, keys: Keys, source: int, reached: int) ->
     other way to learn how often a source's sequence numbers went round."""
     maker = _context(keys.suite, keys.theirs, pylibsrtp.Policy.SSRC_ANY_OUTBOUND)
     assert maker is not None
-    for number in range(reached % _STEP, reached + 1, _STEP):
-        packet = HEADER.pack(0x80, 0, number & 0xFFFF, 0, source)
+    for packet in _up_to(source, reached):
         context.unprotect(maker.protect(packet))
+
+
+def _up_to(source: int, reached: int) -> Iterator[bytes]:
+    """Packets of a source by which a context learns how far its sequence numbers went."""
+    for number in range(reached % _STEP, reached + 1, _STEP):
+        yield HEADER.pack(0x80, 0, number & 0xFFFF, 0, source)
 
 
 def _context(suite: str, key: bytes, direction: int) -> pylibsrtp.Session | None:

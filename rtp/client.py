@@ -46,6 +46,12 @@ def split_ports(ports: tuple[int, int], parts: int) -> list[tuple[int, int]]:
     return [(bounds[part], bounds[part + 1] - 1) for part in range(parts)]
 
 
+def ice_tcp_port_of(settings: MediaSettings, worker: int) -> int | None:
+    """The port for ICE over TCP of the nth worker."""
+    first = settings.ice_tcp_port
+    return None if first is None else first + worker
+
+
 class MediaWorkers:
     """Workers as processes, each with its part of the ports.
 
@@ -94,6 +100,8 @@ class MediaWorkers:
                     quarantine_seconds=settings.quarantine_seconds,
                     fast_path=settings.fast_path,
                     batch_from=settings.batch_from,
+                    certificate=settings.certificate,
+                    ice_tcp_port=ice_tcp_port_of(settings, worker),
                 ),
                 settings.hung_seconds,
                 self._silent,
@@ -102,7 +110,7 @@ class MediaWorkers:
                 self._lost,
                 self._started,
             )
-            for first, last in split_ports(ports, workers)
+            for worker, (first, last) in enumerate(split_ports(ports, workers))
         ]
 
     def _silent(self, session: MediaSession, last_packet_at: int | None) -> None:

@@ -17,6 +17,7 @@ from rtp.control import (
     Elsewhere,
     Figures,
     FromWorker,
+    Keyed,
     Latched,
     OneWay,
     Open,
@@ -36,13 +37,15 @@ from rtp.control import (
     ToWorker,
 )
 from rtp.disk import Result
+from rtp.dtls import DtlsContext
 from rtp.figures import Tier
 from rtp.latch import Address
 from rtp.one_way import Rounds, changed_sides
 from rtp.ports import PortPool, PortsExhausted
-from rtp.relay import SIDE_A, SIDE_B, Component, Relay
+from rtp.relay import SIDE_A, SIDE_B, Component, Relay, RelaySide
 from rtp.sound import Outgoing, SoundTier
 from rtp.sound_side import SoundSession
+from rtp.web_peer import WebPeer
 
 MAX_BIND_TRIES = 64
 """Pairs tried for one side, if other programs sit on ports of the range."""
@@ -125,6 +128,10 @@ class Engine:
         self._changed: list[Session] = []
         self._secure: set[int] = set()
         """Sessions that have had SRTP."""
+        self._dtls = None if start.certificate is None else DtlsContext(start.certificate)
+        self._web_due: list[tuple[float, int, int]] = []
+        """A heap of when to look at the browser on which side of which session."""
+        self._datagrams: list[Outgoing] = []
         self._rounds = Rounds()
 
     def __len__(self) -> int:
@@ -157,8 +164,9 @@ class Engine:
                     self._messages.append(Figures(session, None))
                     return
                 figures = found.relay.figures(self._start.epoch_offset_ms)
-                a, b = (side.seen for side in found.relay.sides)
-                self._messages.append(Figures(session, figures, found.tier, (a, b)))
+                a, b = found.relay.sides
+                seen, sent = (a.seen, b.seen), (a.sent, b.sent)
+                self._messages.append(Figures(session, figures, found.tier, seen, sent))
             case TellTick():
                 self._messages.append(self._sound.figures())
             case Start() | TellStatus():
@@ -193,7 +201,8 @@ class Engine:
             self._ports[port] = _Port(session, side, Component.RTP)
             self._ports[port + 1] = _Port(session, side, Component.RTCP)
         self._rounds.opened(now)
-        self._messages.append(Opened(session.id, *taken))
+        ports = (taken[0], 0 if message.side_b is None else taken[1])
+        self._messages.append(Opened(session.id, *ports, self._start.ice_tcp_port or 0))
 
     def _bind(self, now: float) -> int:
         """A free port pair that no other process has."""
@@ -220,13 +229,27 @@ class Engine:
         session = self._with_side(message.session, message.side)
         if session is None:
             return
+        self._set_web(session.relay.sides[_index(message.side)], message)
         session.relay.set_remote(message, now)
-        if message.keys is not None:
+        if message.keys is not None or message.web is not None:
             self._secure.add(session.id)
         self._sound.negotiated(session.sound)
         session.reported_at = None
         self._watch_from(session, now)
         self._changed.append(session)
+
+    def _set_web(self, side: RelaySide, message: SetRemote) -> None:
+        """Have a browser on a side, or no more."""
+        if message.web is None or self._dtls is None:
+            side.web = None
+        elif side.web is None:
+            side.web = WebPeer(message.web, self._dtls, has_keys=message.keys is not None)
+            side.secure_by(None)
+            side.latch.forget()
+            side.is_given_up = False
+        elif side.web.renew(message.web, has_keys=message.keys is not None):
+            side.secure_by(None)
+            side.is_given_up = False
 
     def _agree(self, message: Agree) -> None:
         session = self._with_side(message.session, message.side)
@@ -285,6 +308,11 @@ class Engine:
         session = owner.session
         session.is_reached = True
         mine = session.relay.sides[owner.side]
+        if mine.web is not None and not mine.web.is_media(data, source):
+            if owner.component is not Component.RTP or not mine.web.receive(data, source, now):
+                mine.strays += 1
+            self._see_to_web(session, owner.side, mine.web, now)
+            return None
         clear = mine.opened(data)
         if clear is None:
             return None
@@ -304,11 +332,59 @@ class Engine:
         sealed = session.relay.sides[side].sealed(clear)
         return None if sealed is None else (session.ports[side] + component, sealed, target)
 
+    def _see_to_web(self, session: Session, index: int, web: WebPeer, now: float) -> None:
+        """Do what ICE and DTLS of a browser have come to."""
+        side = session.relay.sides[index]
+        port = session.ports[index]
+        self._datagrams += [(port, data, target) for data, target in web.to_send()]
+        selected = web.ice.selected
+        if selected is not None and selected != side.latch.source:
+            side.latch.fix(selected, now)
+            self._messages.append(Latched(session.id, _letter(index), *selected))
+            self._changed.append(session)
+        if web.keys is not None and not side.has_keys(web.keys):
+            side.secure_by(web.keys)
+            self._messages.append(Keyed(session.id, _letter(index), web.keys))
+        if web.is_refused and not side.is_given_up:
+            side.is_given_up = True
+            self._messages.append(Silent(session.id, None))
+        due = web.next_deadline()
+        if due is not None and (side.web_due_at is None or due < side.web_due_at):
+            side.web_due_at = due
+            heappush(self._web_due, (due, session.id, index))
+
+    def _expire_web(self, now: float) -> None:
+        """Repeat what browsers have not answered, and report those that are gone."""
+        while self._web_due and self._web_due[0][0] <= now:
+            due, session_id, index = heappop(self._web_due)
+            session = self._sessions.get(session_id)
+            side = None if session is None else session.relay.sides[index]
+            if session is None or side is None or side.web is None or side.web_due_at != due:
+                continue  # closed, or due at another time now
+            side.web_due_at = None
+            side.web.expire(now)
+            if side.web.is_gone(now):
+                if not side.is_given_up:
+                    side.is_given_up = True
+                    heard_at = max(side.web.ice.heard_at or 0.0, side.stream.last_at or 0.0)
+                    self._messages.append(Silent(session_id, self._epoch_ms(heard_at)))
+                continue
+            self._see_to_web(session, index, side.web, now)
+
+    def take_datagrams(self) -> list[Outgoing]:
+        """Datagrams of ICE and DTLS to send; each is returned once."""
+        datagrams, self._datagrams = self._datagrams, []
+        return datagrams
+
     # Time
 
     def next_deadline(self) -> float | None:
         """Monotonic seconds at which :meth:`expire` is due; None without sessions to watch."""
-        return self._silences[0][0] if self._silences else None
+        silent_at = self._silences[0][0] if self._silences else None
+        if not self._web_due:
+            return silent_at
+        web_at = self._web_due[0][0]
+        return web_at if silent_at is None else min(silent_at, web_at)
 
     @property
     def watch_due_at(self) -> float | None:
@@ -360,7 +436,8 @@ class Engine:
         self._sound.disk_told(result, now)
 
     def expire(self, now: float) -> None:
-        """Report sessions that fell silent."""
+        """Report sessions that fell silent, and see to browsers."""
+        self._expire_web(now)
         while self._silences and self._silences[0][0] <= now:
             due, session_id = heappop(self._silences)
             session = self._sessions.get(session_id)

@@ -92,6 +92,8 @@ class _LocalEngine:
     def _settle(self) -> None:
         """Answers come later, as from a process; and one timer for all deadlines."""
         self._engine.take_changed()
+        for datagram in self._engine.take_datagrams():
+            self._datagrams.send(*datagram)
         for message in self._engine.take_messages():
             self._loop.call_soon(self.book.take, message)
         deadline = self._engine.next_deadline()
@@ -167,6 +169,7 @@ class LocalMedia:
                     silence_seconds=settings.silence_seconds,
                     hold_silence_seconds=settings.hold_silence_seconds,
                     quarantine_seconds=settings.quarantine_seconds,
+                    certificate=settings.certificate,
                 ),
                 shuffle,
                 draw,

@@ -14,6 +14,7 @@ from rtp.reports import PeerReports
 from rtp.rtcp import parse_compound
 from rtp.source import ReceivedStream
 from rtp.srtp import Srtp
+from rtp.web_peer import WebPeer
 
 SIDE_A, SIDE_B = 0, 1
 _RECEIVING = frozenset({"sendrecv", "recvonly"})
@@ -43,6 +44,7 @@ class RelaySide:
         "held",
         "in_kernel",
         "inbound",
+        "is_given_up",
         "latch",
         "multiplexes",
         "negotiated",
@@ -56,6 +58,8 @@ class RelaySide:
         "strays",
         "stream",
         "was_one_way",
+        "web",
+        "web_due_at",
         "withholds_keys",
     )
 
@@ -93,6 +97,12 @@ class RelaySide:
         self.secure: Srtp | None = None
         """The SRTP contexts; with them no packet is forwarded as it is: it is decrypted, and
         encrypted for the other side."""
+        self.web: WebPeer | None = None
+        """ICE and DTLS of a browser; nothing passes before they have made the keys."""
+        self.web_due_at: float | None = None
+        """When to look at the browser; monotonic seconds."""
+        self.is_given_up = False
+        """True once it was reported that the browser is gone, or isn't the right one."""
         self._rtcp_announced: Address | None = None
         self._rtcp_source: Address | None = None
 
@@ -102,9 +112,14 @@ class RelaySide:
         self.direction = remote.direction
         self.agree(remote.formats)
         self.packet_ms = remote.packet_ms
-        self._secure_by(remote.keys)
+        if self.web is None or self.secure is None:
+            self.secure_by(remote.keys)
         if remote.signalling_address is not None:
             self.latch.signalling_host = numeric_host(remote.signalling_address)
+        if self.web is not None:
+            self.held = remote.rtp_port == 0
+            self.multiplexes = True
+            return
         host = numeric_host(remote.address)
         self.held = remote.rtp_port == 0 or (host is not None and is_unspecified(host))
         if self.held:
@@ -158,18 +173,25 @@ class RelaySide:
             return data
         return with_payload_type(data, number)
 
-    def _secure_by(self, keys: Keys | None) -> None:
+    def secure_by(self, keys: Keys | None) -> None:
+        """Take the keys of SRTP; None: without."""
         if keys is None:
             self.secure = None
         elif self.secure is None:
-            self.secure = Srtp(keys)
+            self.secure = Srtp(keys, counts_sent=self.web is not None)
         else:
             self.secure.renew(keys)
+
+    def has_keys(self, keys: Keys) -> bool:
+        """True if SRTP already goes by these keys."""
+        return self.secure is not None and self.secure.has(keys)
 
     def opened(self, data: bytes) -> bytes | None:
         """A packet from this peer in the clear; None if it fails authentication. Keep-alives and
         the like are never encrypted."""
-        if self.secure is None or not (is_rtp(data) or is_rtcp(data)):
+        if self.secure is None:
+            return data if self.web is None else None
+        if not (is_rtp(data) or is_rtcp(data)):
             return data
         clear = self.secure.open(data)
         if clear is None:
@@ -181,9 +203,22 @@ class RelaySide:
         """Sequence numbers that came from this peer by its SRTP key."""
         return () if self.secure is None else self.secure.seen
 
+    @property
+    def sent(self) -> Seen:
+        """Sequence numbers that went to this peer by our SRTP key, if they are counted."""
+        return () if self.secure is None else self.secure.sent
+
     def sealed(self, data: bytes) -> bytes | None:
         """A packet for this peer as it may be sent; None if it may not be sent at all."""
-        return data if self.secure is None else self.secure.seal(data)
+        if self.secure is None:
+            return data if self.web is None else None
+        return self.secure.seal(data)
+
+    def heard_alone(self, now: float) -> Address | None:
+        """The one address from which anything is of interest now, so that the socket may be
+        connected to it; None if there is none. A browser may check us from a new one at any
+        time."""
+        return self.latch.source if self.web is None and self.latch.settled(now) else None
 
     @property
     def on_hold(self) -> bool:
@@ -319,7 +354,7 @@ class Relay:
     @property
     def secure(self) -> bool:
         """True if a side has SRTP, so that packets don't pass as they are."""
-        return any(side.secure is not None for side in self.sides)
+        return any(side.secure is not None or side.web is not None for side in self.sides)
 
     @property
     def on_hold(self) -> bool:

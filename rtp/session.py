@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from rtp.control import (
     Agree,
     Bridge,
+    Certificate,
     Digit,
     Direction,
+    Figures,
     Hear,
     Keys,
     Listen,
@@ -31,6 +33,7 @@ from rtp.control import (
     StopPlaying,
     StopRecording,
     ToSound,
+    WebTerms,
 )
 from rtp.figures import SessionFigures, Tier
 from rtp.formats import Formats
@@ -68,6 +71,9 @@ class MediaSettings:
         batch_from: from so many directions on that stay with a worker it passes them on together,
             by io_uring where there is one; None: never. A batch costs as much as 20 to 30 single
             packets, however few are in it.
+        certificate: by which browsers know us; None: there are none.
+        ice_tcp_port: of the first worker, for browsers that get no UDP through; each further worker
+            has the next one. None: there is none.
     """
 
     latch_seconds: float = 3.0
@@ -77,6 +83,8 @@ class MediaSettings:
     fast_path: bool = False
     hung_seconds: float = 20.0
     batch_from: int | None = BATCH_FROM
+    certificate: Certificate | None = None
+    ice_tcp_port: int | None = None
 
 
 class MediaSession:
@@ -85,6 +93,7 @@ class MediaSession:
     Args:
         a_port, b_port: the RTP ports; RTCP is one above. `b_port` is 0 where the switch itself is
             who was called.
+        ice_tcp_port: for browsers that get no UDP through; 0: there is none.
     """
 
     __slots__ = (
@@ -93,20 +102,26 @@ class MediaSession:
         "a_port",
         "b_port",
         "elsewhere",
+        "ice_tcp_port",
         "id",
+        "keyed",
         "latched",
         "on_digit",
         "on_speaker",
         "owner",
         "seen",
+        "sent",
         "tier",
         "unheard",
     )
 
-    def __init__(self, session: int, book: SessionBook, a_port: int, b_port: int) -> None:
+    def __init__(
+        self, session: int, book: SessionBook, a_port: int, b_port: int, ice_tcp_port: int = 0
+    ) -> None:
         self.id = session
         self.a_port = a_port
         self.b_port = b_port
+        self.ice_tcp_port = ice_tcp_port
         self.owner: object = None
         """The user of the session; not touched here."""
         self.on_digit: Callable[[Digit], None] | None = None
@@ -123,6 +138,10 @@ class MediaSession:
         """The tier that forwarded the packets when the figures were last asked for."""
         self.seen: dict[Side, Seen] = {"a": (), "b": ()}
         """The SRTP packets of each side by its key, when the figures were last asked for."""
+        self.sent: dict[Side, Seen] = {"a": (), "b": ()}
+        """Those that went to each side by our key, where that can't be changed."""
+        self.keyed: dict[Side, Keys] = {}
+        """The SRTP keys that DTLS has agreed on with browsers."""
         self._book = book
         self._closing: asyncio.Future[SessionFigures] | None = None
 
@@ -138,6 +157,7 @@ class MediaSession:
         formats: Formats = PLAIN_FORMATS,
         packet_ms: int = 20,
         keys: Keys | None = None,
+        web: WebTerms | None = None,
     ) -> None:
         """Tell the relay what a side said in its offer or answer; see :class:`SetRemote`."""
         if self._closing is not None:
@@ -154,6 +174,7 @@ class MediaSession:
                 formats,
                 packet_ms,
                 keys,
+                web,
             )
         )
 
@@ -268,6 +289,12 @@ class MediaSession:
     def figures(self) -> asyncio.Future[SessionFigures | None]:
         """The figures as they stand; None if the session is closed. Fails with WorkerLost."""
         return self._book.figures(self)
+
+    def take_figures(self, told: Figures) -> None:
+        """Keep what the engine told beside the figures."""
+        self.tier = told.tier
+        self.seen = {"a": told.seen[0], "b": told.seen[1]}
+        self.sent = {"a": told.sent[0], "b": told.sent[1]}
 
     def close(self) -> asyncio.Future[SessionFigures]:
         """Close the ports; the result are the last figures. Repeated: the same future.

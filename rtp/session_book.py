@@ -14,6 +14,7 @@ from rtp.control import (
     Elsewhere,
     Figures,
     FromWorker,
+    Keyed,
     Latched,
     OneWay,
     Open,
@@ -182,8 +183,8 @@ class SessionBook:
     def take(self, message: FromWorker) -> None:
         """Deal with what the engine says of a session."""
         match message:
-            case Opened(session, a_port, b_port):
-                self._opened(MediaSession(session, self, a_port, b_port))
+            case Opened(session, a_port, b_port, ice_tcp_port):
+                self._opened(MediaSession(session, self, a_port, b_port, ice_tcp_port))
             case Closed(session, figures):
                 closing = self._closing.pop(session)
                 if not closing.done():
@@ -208,11 +209,14 @@ class SessionBook:
             case Figures(session, asked_figures):
                 found = self._sessions.get(session)
                 if found is not None:
-                    found.tier = message.tier
-                    found.seen = {"a": message.seen[0], "b": message.seen[1]}
+                    found.take_figures(message)
                 asked = self._asked.popleft()  # answers come in the order of the questions
                 if not asked.done():
                     asked.set_result(asked_figures)
+            case Keyed(session, side, keys):
+                found = self._sessions.get(session)
+                if found is not None:
+                    found.keyed[side] = keys
             case OneWay(session, side, heard):
                 found = self._sessions.get(session)
                 if found is not None:

@@ -287,10 +287,11 @@ class Worker:
 
     def _pass_on(self, port: int, data: bytes, source: tuple[str, int], now: float) -> None:
         forward = self._engine.receive(port, data, source, now)
-        if forward is None:
-            return
-        out_port, data, target = forward
-        out = self._sockets.by_port[out_port].socket
+        if forward is not None:
+            self._send(*forward)
+
+    def _send(self, port: int, data: bytes, target: tuple[str, int]) -> None:
+        out = self._sockets.by_port[port].socket
         try:
             out.sendto(data, target)
         except ConnectionRefusedError:
@@ -367,6 +368,9 @@ class Worker:
         for session in self._engine.take_changed():
             if self._engine.session(session.id) is session:
                 self._plumb(session, now)
+        for port, data, target in self._engine.take_datagrams():
+            if port in self._sockets.by_port:
+                self._send(port, data, target)
         messages = self._engine.take_messages()
         if messages:
             self._control.send(messages)
@@ -400,7 +404,7 @@ class Worker:
         """See whether time, or the silence of a latched source, changed who may be heard."""
         session.relay.catch_up()
         for port, side in zip(session.ports, session.relay.sides, strict=False):
-            heard = side.latch.source if side.latch.settled(now) else None
+            heard = side.heard_alone(now)
             if heard != self._sockets.by_port[port].peer:
                 self._plumb(session, now)
                 return
@@ -410,6 +414,8 @@ class Worker:
         """Come back to a session while a latch of it may change without a packet that shows it."""
         due: list[float] = []
         for _, side in zip(session.ports, session.relay.sides, strict=False):
+            if side.web is not None:
+                continue
             if side.latch.review_until(now) is not None:
                 due.append(now + REVIEW_SECONDS)
             elif side.latch.source is not None and not side.latch.settled(now):
@@ -422,8 +428,7 @@ class Worker:
         session.relay.catch_up()
         sockets = [self._sockets.by_port[port] for port in session.ports]
         for media_socket, side in zip(sockets, session.relay.sides, strict=False):
-            latch = side.latch
-            self._connect(media_socket, latch.source if latch.settled(now) else None, now)
+            self._connect(media_socket, side.heard_alone(now), now)
         self._review_later(session, now)
         for media_socket in sockets:
             self._close_lanes(media_socket.fd)

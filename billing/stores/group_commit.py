@@ -40,12 +40,13 @@ class _Waiting(Generic[Answer]):
 
     def finish(self, result: Answer | BillingError | BaseException) -> int | None:
         """Hand out the result; the account that may have more to spend now, None for none."""
+        future = self.future
         if isinstance(result, BaseException):
-            if not self.future.done():
-                self.future.set_exception(result)
+            if not future.done():
+                future.set_exception(result)
             return None
-        if not self.future.done():
-            self.future.set_result(result)
+        if not future.done():
+            future.set_result(result)
         return self.command.relieved_account
 
 
@@ -101,6 +102,11 @@ class GroupCommit:
                 self._loop.call_soon(self._start)
         return future
 
+    @property
+    def waiting(self) -> int:
+        """Commands that the next batch will take."""
+        return len(self._waiting)
+
     async def close(self) -> None:
         """Wait until everything that was submitted is applied."""
         await self._idle.wait()
@@ -108,7 +114,9 @@ class GroupCommit:
             self._executor.shutdown()
 
     def _start(self) -> None:
-        batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        batch = self._waiting
+        self._waiting = batch[MAX_BATCH:]
+        del batch[MAX_BATCH:]
         commands = [waiting.command for waiting in batch]
         if self._executor is None:
             try:

@@ -241,10 +241,12 @@ class Call:
         except BillingError as error:
             end = Ending.refused(unpaid(error))
         except StoreError as error:
-            self.context.log.error("call refused, the database failed", error=str(error))
+            self.context.log.error(
+                "call refused, the database failed", call=self.id, error=str(error)
+            )
             end = Ending.refused(Refusal(503, "store_failed", why=error, ended_by="operator"))
         except MediaError as error:
-            self.context.log.error("call refused, no media", error=str(error))
+            self.context.log.error("call refused, no media", call=self.id, error=str(error))
             end = Ending.refused(Refusal(503, "media_failed", why=error, ended_by="operator"))
         except SipError as error:
             end = Ending.refused(

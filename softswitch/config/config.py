@@ -40,10 +40,12 @@ from softswitch.config.sms import SmsSection
 from softswitch.config.speech import AnnouncementsSection, PromptsSection, TonesSection
 from softswitch.config.values import (
     Collector,
+    HttpListen,
     Section,
     below_config,
     collector_address,
     database_url,
+    http_listen,
     known_time_zone,
     without_password,
 )
@@ -89,6 +91,14 @@ class PortalSection(Section):
 
     listen: str = "127.0.0.1:8080"
     """Address and port of the web portal."""
+
+
+class MetricsSection(Section):
+    """[metrics]: figures of the running switch for Prometheus, at http://ADDRESS:PORT/metrics."""
+
+    listen: Annotated[HttpListen | None, BeforeValidator(http_listen)] = None
+    """Address and port, such as "127.0.0.1:9464"; none: closed. The page has no password: list no
+    address that strangers reach."""
 
 
 class TraceSection(Section):
@@ -142,6 +152,7 @@ class Config(Section):
     conference: ConferenceSection = ConferenceSection()
     completion: CompletionSection = CompletionSection()
     portal: PortalSection = PortalSection()
+    metrics: MetricsSection = MetricsSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()
     _path: Path = PrivateAttr(default=DEFAULT_PATH)

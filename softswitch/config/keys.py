@@ -140,6 +140,7 @@ def _text(node: ast.stmt) -> str | None:
 _WRITTEN = {
     "Advertised": "HOST or HOST:PORT",
     "Collector": "udp:HOST:PORT",
+    "HttpListen": "ADDRESS:PORT",
     "IPv4Network": "NETWORK",
     "IPv6Network": "NETWORK",
     "KeyPair": "CERTIFICATE:KEY",

@@ -61,6 +61,14 @@ class Collector(NamedTuple):
     port: int
 
 
+class HttpListen(NamedTuple):
+    """A socket for HTTP."""
+
+    host: str
+    """Numeric; IPv6 without brackets."""
+    port: int
+
+
 class PortRange(NamedTuple):
     """UDP ports for media, both ends included."""
 
@@ -121,6 +129,21 @@ def collector_address(value: object) -> object:
     if port is None:
         raise ValueError(f"{value!r} must look like udp:192.0.2.9:9060")
     return Collector(host, port)
+
+
+def http_listen(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value:
+        return None
+    host, port = split_address(value)
+    if port is None:
+        raise ValueError(f"{value!r} needs a port, such as 127.0.0.1:9464")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise ValueError(f"{host!r} in {value!r} must be a numeric IP address") from None
+    return HttpListen(host, port)
 
 
 def port_range(value: object) -> object:

@@ -1,10 +1,12 @@
-"""Statistics of the running switch: attempts, answers and refusals since the start, and each
-trunk's figures of the last quarter of an hour."""
+"""Statistics of the running switch: counters since the start, and each trunk's figures of the last
+quarter of an hour."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from billing.facts.cdr import Cdr
 from softswitch.admission.decisions import ANSWERED, PHONES, Decisions
@@ -12,6 +14,34 @@ from softswitch.control.values import Row
 
 WINDOW_MINUTES = 15
 MINUTE_MS = 60_000
+
+POST_DIAL_MS = (500, 1_000, 1_500, 2_000, 3_000, 5_000, 8_000, 13_000, 20_000)
+LAG_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000)
+
+
+class Histogram:
+    """Values counted by their size.
+
+    Args:
+        bounds: the upper bounds of the buckets, ascending; each includes its bound.
+    """
+
+    __slots__ = ("_counts", "bounds", "total")
+
+    def __init__(self, bounds: tuple[int, ...]) -> None:
+        self.bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self.total: float = 0
+        """The sum of all values."""
+
+    def add(self, value: float, times: int = 1) -> None:
+        """Count a value."""
+        self._counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
+
+    def cumulative(self) -> list[int]:
+        """How many values were within each bound; the last is their number."""
+        return list(accumulate(self._counts))
 
 
 @dataclass(slots=True)
@@ -27,17 +57,48 @@ class Minute:
     post_dial_ms: int = 0
 
 
+class TrunkFigures:
+    """Counters of one trunk since the start, and its last minutes."""
+
+    __slots__ = ("minutes", "post_dial", "statuses", "talk_ms")
+
+    def __init__(self) -> None:
+        self.statuses: Counter[int] = Counter()
+        """Seizures: calls offered to the trunk, by the final status it gave; 408 for no answer."""
+        self.talk_ms = 0
+        self.post_dial = Histogram(POST_DIAL_MS)
+        self.minutes: deque[Minute] = deque(maxlen=WINDOW_MINUTES)
+
+    def minute(self, now: int) -> Minute:
+        """The minute that holds `now`, in epoch milliseconds."""
+        at = now // MINUTE_MS
+        if not self.minutes or self.minutes[-1].at < at:
+            self.minutes.append(Minute(at))
+        return self.minutes[-1]
+
+
 @dataclass(slots=True)
 class Figures:
-    """Counters of ended calls. `now` is in epoch milliseconds."""
+    """Counters of ended calls and of texts. `now` is in epoch milliseconds."""
 
     attempts: int = 0
     answers: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
     """The count of refusals by the code of the rule."""
+    texts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Texts that came into a state, by kind and state."""
+    trunks: dict[str, TrunkFigures] = field(default_factory=dict)
+    """By the trunk's name."""
+    caller_mos: Counter[int | None] = field(default_factory=Counter)
+    """Settled legs by the MOS, in hundredths, of the sound from the caller; None: no sound came."""
+    callee_mos: Counter[int | None] = field(default_factory=Counter)
+    """The same of the sound from the called side."""
+    one_way: int = 0
+    """Settled legs of which a side wasn't heard."""
+    lag: Histogram = field(default_factory=lambda: Histogram(LAG_MS))
+    """The lateness of the event loop, in milliseconds."""
     worst_lag_ms: float = 0.0
     """The worst lateness of the event loop since the figures were last read."""
-    _trunks: dict[str, deque[Minute]] = field(default_factory=dict)
 
     def ended(self, status: int, code: str, tried: Decisions, now: int) -> None:
         """A call is over.
@@ -54,36 +115,50 @@ class Figures:
             self.refusals[code] += 1
         for name, trunk_status in tried.tried:
             if name != PHONES:
-                minute = self._minute(name, now)
+                trunk = self._trunk(name)
+                trunk.statuses[trunk_status] += 1
+                minute = trunk.minute(now)
                 minute.attempts += 1
                 minute.answers += trunk_status == ANSWERED
 
     def settled(self, cdr: Cdr) -> None:
-        """A leg is settled: its trunk's talk time and post-dial delay are known."""
+        """A leg is settled: its sound, and its trunk's talk time and post-dial delay are known."""
+        media = cdr.media
+        if media is not None:
+            self.caller_mos[media.caller.mos_hundredths] += 1
+            self.callee_mos[media.callee.mos_hundredths] += 1
+            if media.caller.one_way or media.callee.one_way:
+                self.one_way += 1
         if cdr.trunk is None or cdr.direction == "incoming":
             return
-        minute = self._minute(cdr.trunk, cdr.ended_at)
+        trunk = self._trunk(cdr.trunk)
+        minute = trunk.minute(cdr.ended_at)
+        trunk.talk_ms += cdr.duration_ms
         minute.talk_ms += cdr.duration_ms
         first = cdr.answered_at if cdr.ringing_at is None else cdr.ringing_at
         if first is not None:
+            delay_ms = max(0, first - cdr.setup_at)
+            trunk.post_dial.add(delay_ms)
             minute.rang += 1
-            minute.post_dial_ms += max(0, first - cdr.setup_at)
+            minute.post_dial_ms += delay_ms
 
-    def _minute(self, trunk: str, now: int) -> Minute:
-        minutes = self._trunks.get(trunk)
-        if minutes is None:
-            minutes = self._trunks[trunk] = deque(maxlen=WINDOW_MINUTES)
-        at = now // MINUTE_MS
-        if not minutes or minutes[-1].at < at:
-            minutes.append(Minute(at))
-        return minutes[-1]
+    def late(self, lag_ms: float) -> None:
+        """The event loop ran a due timer this much too late."""
+        self.lag.add(max(0.0, lag_ms))
+        self.worst_lag_ms = max(self.worst_lag_ms, lag_ms)
+
+    def _trunk(self, name: str) -> TrunkFigures:
+        trunk = self.trunks.get(name)
+        if trunk is None:
+            trunk = self.trunks[name] = TrunkFigures()
+        return trunk
 
     def trunk_rows(self, now: int) -> list[Row]:
         """ASR in percent, ACD and PDD in seconds of each trunk that had calls in the window."""
         since = now // MINUTE_MS - WINDOW_MINUTES
         rows: list[Row] = []
-        for trunk, minutes in self._trunks.items():
-            recent = [minute for minute in minutes if minute.at > since]
+        for name, trunk in self.trunks.items():
+            recent = [minute for minute in trunk.minutes if minute.at > since]
             attempts = sum(minute.attempts for minute in recent)
             if not attempts:
                 continue
@@ -93,7 +168,7 @@ class Figures:
             post_dial_ms = sum(minute.post_dial_ms for minute in recent)
             rows.append(
                 {
-                    "trunk": trunk,
+                    "trunk": name,
                     "attempts": attempts,
                     "answers": answers,
                     "asr_percent": round(100 * answers / attempts, 1),

@@ -144,6 +144,15 @@ class RotatingFile:
         return self._path.with_name(f"{self._path.name}.{number}")
 
 
+_files: list[RotatingFile] = []
+"""The file of this process's log, once it is set up."""
+
+
+def lost_lines() -> int:
+    """The number of lines that couldn't be written."""
+    return sum(file.lost_lines for file in _files)
+
+
 class _Writer:
     """The last stage of structlog: takes a rendered line."""
 
@@ -174,7 +183,8 @@ def set_up(
 ) -> None:
     """Send every event to the file, or to standard error. Raises OSError for a file that can't
     be opened."""
-    writer = _Writer(RotatingFile(file) if file is not None else sys.stderr.buffer)
+    _files[:] = [] if file is None else [RotatingFile(file)]
+    writer = _Writer(_files[0] if _files else sys.stderr.buffer)
     rendering: list[structlog.typing.Processor] = (
         [structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
         if style == "json"

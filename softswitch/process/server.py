@@ -43,12 +43,15 @@ from softswitch.operations.context import (
 from softswitch.operations.dispatch import Dispatcher, LiveOperations
 from softswitch.operations.installation.setup import epoch_ms, nonce_secret
 from softswitch.operations.network import nodes
+from softswitch.process.books_check import LOOK_SECONDS, BooksCheck
 from softswitch.process.chance import Chance
 from softswitch.process.composition import Books, Machine, Network, media_settings
 from softswitch.process.housekeeping import DueRound, GarbageRound, NewsRound, Rounds
 from softswitch.process.keeping import BindingKeeper, JournalKeeper
 from softswitch.process.live import LIVE_OPERATIONS, Live
 from softswitch.process.local_addresses import is_local_address
+from softswitch.process.metrics import CommitClock, Scrape, SwitchCollector
+from softswitch.process.metrics_listener import MetricsError, MetricsListener
 from softswitch.process.switch import Switch
 from softswitch.process.watching import check_watch
 from softswitch.process.working_set import WorkingSet, WorkingSetLoader
@@ -80,6 +83,7 @@ MAIL_SECONDS = 5.0
 
 FATAL = (
     ListenError, AlreadyRunning, StoreError, MediaError, OperationError, ConfigError, TlsError,
+    MetricsError,
 )  # fmt: skip
 """Errors that end the start with one line that names the cause."""
 
@@ -156,6 +160,8 @@ class Server:
         self._working_set.load()
         self._hub = WatchHub()
         self.switch = self._build_switch(known)
+        self._books_check = BooksCheck(config.path, time.time, self._log)
+        self._metrics = self._build_metrics()
         self._postman = self._build_postman()
         self._context = Context(
             config,
@@ -199,6 +205,10 @@ class Server:
         settings = self._config.tls.settings()
         return None if settings is None else Tls(settings)
 
+    def _build_metrics(self) -> MetricsListener:
+        collector = SwitchCollector(self.switch, self._books_check, self._commits)
+        return MetricsListener(Scrape(collector, self._media, self._config.media.workers).page)
+
     def _build_postman(self) -> Postman:
         config = self._config
         return Postman(
@@ -227,9 +237,10 @@ class Server:
 
     def _build_switch(self, known: WorkingSet) -> Switch:
         config, store = self._config, self._store
+        self._commits = CommitClock(store.apply)
 
         def open_money(changed: AccountsChanged) -> GroupCommit:
-            return GroupCommit(store.apply, self._loop, on_accounts_changed=changed)
+            return GroupCommit(self._commits.apply, self._loop, on_accounts_changed=changed)
 
         return Switch(
             config,
@@ -285,6 +296,8 @@ class Server:
         await self._trunk_flows.prepare(self.switch.directory.trunks())
         self.switch.accounts_changed(())
         await self._send_to_collector()
+        if self._config.metrics.listen is not None:
+            await self._metrics.start(self._config.metrics.listen)
         self.switch.start()
         await self.switch.texting.start()
         self._install_signals()
@@ -332,6 +345,7 @@ class Server:
         self._loop.call_later(LAG_SECONDS, self._measure_lag)
         every(MAIL_SECONDS, self._postman.carry)
         every(EXPIRY_SECONDS, self._expire_messages)
+        every(LOOK_SECONDS, self._books_check.do_if_due)
 
     def _install_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -370,6 +384,7 @@ class Server:
         self._rounds.stop()
         await asyncio.sleep(0)
         await self._control.close()
+        self._metrics.close()
         await self.switch.endpoint.close()
         self._resolver.close()
         if self._hep is not None:
@@ -399,8 +414,7 @@ class Server:
         """Measure how late the event loop runs a due timer."""
         now = self._loop.time()
         late_ms = (now - self._lag_from - LAG_SECONDS) * 1000
-        figures = self.switch.figures
-        figures.worst_lag_ms = max(figures.worst_lag_ms, late_ms)
+        self.switch.figures.late(late_ms)
         self._lag_from = now
         self._loop.call_later(LAG_SECONDS, self._measure_lag)
 

@@ -294,8 +294,9 @@ class Switch:
                 if isinstance(session.owner, Legs):
                     session.owner.relearn_sound(session)
             case _:
-                if event.session.owner is not None:
-                    event.session.owner.post(event)
+                owner = event.session.owner
+                if owner is not None:
+                    owner.post(event)
 
     def _on_fault(self, error: Exception) -> None:
         self._log.error("a message caused an internal error", error=repr(error), exc_info=error)
@@ -333,20 +334,21 @@ class Switch:
         self.publisher.call_changed(call)
 
     def _ended(self, call: Call, end: Ending) -> None:
+        record = call.record
         wall_ms = round(self._wall_seconds() * 1000)
-        self.figures.ended(end.status, end.code, call.record.decisions, wall_ms)
+        self.figures.ended(end.status, end.code, record.decisions, wall_ms)
         self.publisher.call_ended(call)
         self.live_calls.ended(call)
         self.completion.ended(call, end)
         if self.recorder is not None:
-            self.recorder.end(call.id, call.record.calling, call.record.called)
+            self.recorder.end(call.id, record.calling, record.called)
         if self.watchers.calls_changed(call.line_ids, self._loop.time()):
             self.endpoint.drain()
         self._log.info(
             "call ended",
             call=call.id,
-            calling=call.record.calling,
-            called=call.record.called,
+            calling=record.calling,
+            called=record.called,
             status=end.status,
             ended_by=end.ended_by,
             rule=end.rule,
@@ -363,8 +365,9 @@ class Switch:
         """Balances changed: retry the extensions that found no money."""
         accounts = tuple(accounts)
         self.publisher.accounts_changed(accounts)
+        of_account = self.live_calls.of_account
         for account in accounts:
-            for call in self.live_calls.of_account(account):
+            for call in of_account(account):
                 if call.payers.wants_balance:
                     call.post(BalanceChanged())
 
@@ -372,6 +375,7 @@ class Switch:
         self.publisher.phones_changed(login)
 
     def _text_moved(self, text: StoredText, state: State) -> None:
+        self.figures.texts[text.text.kind, state.value] += 1
         self.publisher.text_moved(text, state)
 
     def _trunk_changed(self, trunk: Trunk) -> None:

@@ -88,7 +88,9 @@ async def open_mailbox(call: Call, line: Line) -> None:
                 break
             await choices[key](call, line)
     except StoreError as error:
-        call.context.log.error("a mailbox can't be opened", line=line.number, why=str(error))
+        call.context.log.error(
+            "a mailbox can't be opened", call=call.id, line=line.number, why=str(error)
+        )
         await call.speaker.say("service-failed", interruptible=False)
         return
     await call.speaker.say("goodbye", interruptible=False)
@@ -151,7 +153,7 @@ async def _play_message(call: Call, number: int, message: Message) -> bool:
     item = PlayItem(file=call.context.features.voicemail.path(message.id))
     played = await call.sound.play("a", [item, PlayItem(milliseconds=500)], barge_in=True)
     if played.reason == "failed":
-        call.context.log.error("a message can't be played", why=played.problem)
+        call.context.log.error("a message can't be played", call=call.id, why=played.problem)
         await call.speaker.say("service-failed")
     return played.reason == "end"
 

@@ -41,7 +41,9 @@ async def take_message(call: Call, line: Line) -> None:
     except MailboxFull:
         await say("vm-full", interruptible=False)
     except (NoRoom, StoreError) as error:
-        call.context.log.warning("no message can be taken", line=line.number, why=str(error))
+        call.context.log.warning(
+            "no message can be taken", call=call.id, line=line.number, why=str(error)
+        )
         await say("service-failed", interruptible=False)
 
 
@@ -54,7 +56,7 @@ async def _greet(call: Call, line: Line, mailbox: VoiceMailbox) -> str | None:
         played = await call.sound.play("a", [PAUSE, greeting], barge_in=True)
         if played.reason == "failed":
             call.context.log.error(
-                "a greeting can't be played", line=line.number, why=played.problem
+                "a greeting can't be played", call=call.id, line=line.number, why=played.problem
             )
     if played is None or played.reason == "failed":
         await speaker.say("vm-greeting")

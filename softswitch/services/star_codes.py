@@ -36,7 +36,7 @@ async def _set(call: ServiceCall) -> tuple[Part, ...]:
     try:
         return phrase(await _done(call, line, code))
     except StoreError as error:
-        context.log.error("a service can't be set", line=line.number, why=str(error))
+        context.log.error("a service can't be set", call=call.id, line=line.number, why=str(error))
         return ("service-failed",)
 
 
@@ -64,7 +64,7 @@ async def _mark(call: ServiceCall) -> str:
     try:
         await context.features.service_desk.mark(line, last, context.clock.wall_ms())
     except StoreError as error:
-        context.log.error("a call can't be marked", line=line.number, why=str(error))
+        context.log.error("a call can't be marked", call=call.id, line=line.number, why=str(error))
         return "service-failed"
     return "trace-done"
 

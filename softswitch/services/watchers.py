@@ -247,9 +247,11 @@ class Watchers:
 
     def _tell(self, package: Package, lines: Iterable[int], now: float) -> bool:
         told = False
+        name, of_watched = package.name, self._of_watched
         for line_id in lines:
-            for subscription in [*self._of_watched.get((package.name, line_id), ())]:
-                subscription.changed(now)
+            if watching := of_watched.get((name, line_id)):
+                for subscription in [*watching]:
+                    subscription.changed(now)
                 told = True
         return told
 

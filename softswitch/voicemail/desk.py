@@ -122,7 +122,10 @@ class VoicemailDesk:
 
     async def _begin(self, line: Line, mailbox: VoiceMailbox, visitor: Visitor) -> str:
         if not await self._run(self._has_room):
-            self._log.error("no message is taken, the disk is nearly full", line=line.number)
+            self._log.error(
+                "no message is taken, the disk is nearly full", call=visitor.call_id,
+                line=line.number,
+            )  # fmt: skip
             raise NoRoom
         now = self._wall_ms()
         days = mailbox.days_kept or self.settings.days_kept

@@ -115,8 +115,9 @@ class RentedTargets:
             return await self._attempts(target)
         except (Refusal, BillingError, MediaError, ReachError) as error:
             self._log.info(
-                "a target can't be had", number=self._number, target=target.value, why=str(error)
-            )
+                "a target can't be had", call=self._legs.id, number=self._number,
+                target=target.value, why=str(error),
+            )  # fmt: skip
             refusal = (
                 error if isinstance(error, Refusal) else Refusal(480, "reach_failed", why=error)
             )

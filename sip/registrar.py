@@ -56,6 +56,8 @@ class Binding:
     reg_id: int | None = None
     """Number of this flow among a phone's flows (RFC 5626 section 4.2); None if the phone
     doesn't number them."""
+    username: str = ""
+    """The digest username by which the phone proved itself; "" if it is unknown."""
 
     @property
     def key(self) -> bytes:
@@ -128,12 +130,14 @@ class Registrar:
         now: float,
         *,
         proven_at: float = -math.inf,
+        username: str = "",
     ) -> Registration:
         """Apply a REGISTER of an authenticated line.
 
         Args:
             proven_at: epoch seconds at which the nonce was issued by which the phone proved itself;
                 a nonce that is younger than a binding shows that this is no old message.
+            username: of its credentials.
 
         Raises:
             SipError: 400 malformed, 403 too many contacts at once, 423 interval too brief, 500 out
@@ -161,7 +165,7 @@ class Registrar:
                 if wish.key in known:
                     removed.append(known[wish.key])
                 continue
-            binding = self._binding(aor, wish, request, flow, now)
+            binding = self._binding(aor, wish, request, flow, now, username)
             (refreshed if wish.key in known else added).append(binding)
             after[wish.key] = binding
         removed += self._make_room(after, {wish.key for wish in wishes}, request, flow)
@@ -280,7 +284,9 @@ class Registrar:
         if kept:
             self._lost[aor] = kept
 
-    def _binding(self, aor: str, wish: _Wish, request: Request, flow: Flow, now: float) -> Binding:
+    def _binding(
+        self, aor: str, wish: _Wish, request: Request, flow: Flow, now: float, username: str
+    ) -> Binding:
         return Binding(
             aor,
             wish.uri,
@@ -294,6 +300,7 @@ class Registrar:
             now,
             tuple(request.get_list(b"path")),
             wish.reg_id,
+            username,
         )
 
     def _keep(self, aor: str, bindings: dict[bytes, Binding]) -> None:
@@ -372,13 +379,25 @@ class Registrar:
         address of record."""
         return {aor: self._drop(aor, flow, now) for aor in list(self._on_connection.get(flow, ()))}
 
-    def forget(self, aor: str) -> Registration:
-        """Remove all bindings of an address of record that nothing leads to any more, and
-        release the connections that nothing else needs."""
-        self._lost.pop(aor, None)
-        gone = tuple(self._bindings.get(aor, {}).values())
-        self._keep(aor, {})
-        return Registration((), removed=gone, released=self._released(gone))
+    def forget(self, aor: str, usernames: frozenset[str] | None = None) -> Registration:
+        """Remove the bindings of an address of record that nothing leads to any more, and
+        release the connections that nothing else needs.
+
+        Args:
+            usernames: only the bindings of phones that proved themselves by these; None: all.
+        """
+
+        def goes(binding: Binding) -> bool:
+            return usernames is None or binding.username in usernames
+
+        lost = [binding for binding in self._lost.pop(aor, []) if not goes(binding)]
+        if lost:
+            self._lost[aor] = lost
+        held = self._bindings.get(aor, {})
+        gone = tuple(binding for binding in held.values() if goes(binding))
+        left = {key: binding for key, binding in held.items() if not goes(binding)}
+        self._keep(aor, left)
+        return Registration(tuple(self._ordered(left)), removed=gone, released=self._released(gone))
 
     def remove(self, aor: str, contact: bytes | None, now: float) -> Registration:
         """Take out bindings at an operator's word: all of an address of record, or those whose

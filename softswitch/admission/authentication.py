@@ -7,7 +7,7 @@ the algorithms.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ from sip.flow import Flow
 from sip.guard import Guard
 from sip.message import Request
 from softswitch.admission.decoys import Decoys
-from softswitch.subscribers.directory import Directory, Line, Trunk
+from softswitch.subscribers.directory import Directory, Line, Proof, Trunk
 from softswitch.subscribers.refusal import Refusal
 
 LINE_RETRY_SECONDS = 10
@@ -118,10 +118,13 @@ class Authenticator:
             raise Refusal(403, "line_status", state=status)
         return line
 
-    def proof_age(self, request: Request, now: float) -> float:
-        """The age of the nonce, in seconds, that an authenticated request has used."""
+    def used_proof(self, request: Request, now: float) -> tuple[str, float]:
+        """The username by which an authenticated request proved itself, and the age of its nonce in
+        seconds."""
         credentials = self._credentials(request)
-        return math.inf if credentials is None else self._verifier.age(credentials, now)
+        if credentials is None:
+            return "", math.inf
+        return credentials.username, self._verifier.age(credentials, now)
 
     def subscriber(self, request: Request, flow: Flow, now: float) -> Line:
         """The line that sends a SUBSCRIBE; trunks may not subscribe.
@@ -169,20 +172,13 @@ class Authenticator:
     ) -> Line:
         source = flow.peer[0]
         if credentials is None:
-            claimed = self._line_or_decoy(request.from_.uri.user or "")
+            claimed = self._proof_or_decoy(request.from_.uri.user or "").line
             raise self._challenge(claimed, status, now, source)
         self._admit_guess(source, credentials.username, now)
-        line = self._line_or_decoy(credentials.username)
-        allowed = self._allowed(line)
-
-        def ha1_of(algorithm: Algorithm) -> str | None:
-            return line.ha1.get(algorithm) if algorithm in allowed else None
-
-        verdict = self._verifier.verify(
-            credentials, request.method, ha1_of, now, request.body, source
-        )
+        line, secrets = self._proof_or_decoy(credentials.username)
+        verdict = self._verdict(line, secrets, credentials, request, now, source)
         if verdict is Verdict.OK:
-            self._note_proof(source, line.login, now)
+            self._note_proof(source, line.login, credentials.username, now)
             return line
         if verdict is Verdict.WRONG:
             if self._guard is not None:
@@ -194,25 +190,49 @@ class Authenticator:
             raise SipError(400, "Malformed Credentials")
         raise self._challenge(line, status, now, source, stale=True)
 
+    def _verdict(
+        self,
+        line: Line,
+        secrets: tuple[Mapping[Algorithm, str], ...],
+        credentials: Credentials,
+        request: Request,
+        now: float,
+        source: str,
+    ) -> Verdict:
+        """The verdict on credentials, by each password that their username has now."""
+        allowed = self._allowed(line)
+        verdict = Verdict.WRONG
+        for ha1 in secrets:
+
+            def ha1_of(algorithm: Algorithm, ha1: Mapping[Algorithm, str] = ha1) -> str | None:
+                return ha1.get(algorithm) if algorithm in allowed else None
+
+            verdict = self._verifier.verify(
+                credentials, request.method, ha1_of, now, request.body, source
+            )
+            if verdict is not Verdict.WRONG:
+                break
+        return verdict
+
     def _admit_guess(self, host: str, login: str, now: float) -> None:
         """Limit password guesses: above the limit, a request gets the answer to a wrong password
         without a check, and without a log line."""
         if self._guard is not None and not self._guard.may_try(host, login, now):
             raise SipError(403)
 
-    def _note_proof(self, host: str, login: str, now: float) -> None:
+    def _note_proof(self, host: str, login: str, username: str, now: float) -> None:
         """Note a right password. A line that sends too many requests is still slowed down."""
         if self._guard is None:
             return
-        self._guard.prove(host, login, now)
+        self._guard.prove(host, username, now)
         if not self._guard.line_admits(host, login, now):
             raise SipError(503, headers=((b"Retry-After", b"%d" % LINE_RETRY_SECONDS),))
 
-    def _line_or_decoy(self, login: str) -> Line:
-        """The line of a login, or a decoy that no password fits: both cost the same time from here
-        on."""
-        decoy = self._decoys.line(login, self._directory.algorithm_orders)
-        return self._directory.line_by_login(login) or decoy
+    def _proof_or_decoy(self, username: str) -> Proof:
+        """The line of a username with its secrets, or a decoy that no password fits: both cost the
+        same time from here on."""
+        decoy = self._decoys.proof(username, self._directory.algorithm_orders)
+        return self._directory.proof(username) or decoy
 
     def _allowed(self, line: Line) -> tuple[Algorithm, ...]:
         return self._algorithms if line.algorithms is None else line.algorithms

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 
 from sip.digest import Algorithm
-from softswitch.subscribers.directory import Line
+from softswitch.subscribers.directory import Line, Proof
 
 Order = tuple[Algorithm, ...] | None
 """The order of a line's algorithms; None: the switch's own."""
@@ -28,18 +28,18 @@ class Decoys:
 
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.sha256(b"decoys" + secret).digest()
-        self._made: dict[Order, Line] = {}
+        self._made: dict[Order, Proof] = {}
 
-    def line(self, login: str, orders: Mapping[Order, int]) -> Line:
-        """A line without secrets: no password fits it.
+    def proof(self, username: str, orders: Mapping[Order, int]) -> Proof:
+        """A line and secrets that no password fits.
 
         Args:
             orders: the number of lines that have each order.
         """
-        order = self._order(login, orders)
+        order = self._order(username, orders)
         made = self._made.get(order)
         if made is None:
-            made = self._made[order] = Line(0, "", "", 0, {}, algorithms=order)
+            made = self._made[order] = Proof(Line(0, "", "", 0, {}, algorithms=order), ({},))
         return made
 
     def _order(self, login: str, orders: Mapping[Order, int]) -> Order:

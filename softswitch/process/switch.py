@@ -56,6 +56,7 @@ from softswitch.services.line_calls import dialogs_in, participants_in
 from softswitch.services.message_taking import take_message
 from softswitch.services.text_sender import TextSender
 from softswitch.services.watchers import Watchers
+from softswitch.subscribers.device_credentials import shut_usernames
 from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.refusal import Refusal
 from softswitch.texting.message import State, StoredText
@@ -459,8 +460,16 @@ class Switch:
         one."""
         for line in lines:
             before = self.directory.line(line.id)
-            if before is not None and (before.login, before.ha1) != (line.login, line.ha1):
+            if before is None:
+                continue
+            if before.login != line.login:
                 self.registrations.forget(before.login)
+                continue
+            shut = shut_usernames(before.devices, line.devices)
+            if before.ha1 != line.ha1:
+                shut |= {"", line.login}  # "": of the time before usernames were kept
+            if shut:
+                self.registrations.forget(line.login, shut)
         for line_id in removed:
             gone = self.directory.line(line_id)
             if gone is not None:
@@ -495,7 +504,7 @@ class Switch:
             flow = self._edges.registered(binding.flow, binding.path)
             binding = replace(binding, flow=flow)
             self.registrar.restore([binding])
-            self.guard.prove(binding.flow.peer[0], binding.aor, now)
+            self.guard.prove(binding.flow.peer[0], binding.username or binding.aor, now)
 
     async def finish(self, ended_by: str = "restart") -> None:
         """End every call and wait until each is settled."""

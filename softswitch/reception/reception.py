@@ -118,8 +118,8 @@ class Reception:
     def _register(self, received: Received, now: float) -> None:
         line = self.authenticator.registrant(received.request, received.flow, now)
         self.addressing.check(received.request, received.flow)
-        age = self.authenticator.proof_age(received.request, now)
-        self.registrations.register(received, line, now, proof_age=age)
+        username, age = self.authenticator.used_proof(received.request, now)
+        self.registrations.register(received, line, now, proof_age=age, username=username)
 
     def _options(self, received: Received) -> None:
         """Answer an OPTIONS: our capabilities; or, to a load balancer in front, that we take no

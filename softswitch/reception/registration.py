@@ -65,18 +65,21 @@ class RegistrationDesk:
         self._returned = returned
         self._phones_changed = phones_changed
 
-    def register(self, received: Received, line: Line, now: float, *, proof_age: float) -> None:
+    def register(
+        self, received: Received, line: Line, now: float, *, proof_age: float, username: str
+    ) -> None:
         """Serve the REGISTER of an authenticated line.
 
         Args:
             proof_age: seconds since the nonce of its credentials was issued.
+            username: of its credentials: the line's login, or that of one of its devices.
 
         Raises:
             SipError: see :meth:`Registrar.register`.
         """
         request, flow, wall = received.request, received.flow, self._wall_seconds()
         registration = self._registrar.register(
-            line.login, request, flow, wall, proven_at=wall - proof_age
+            line.login, request, flow, wall, proven_at=wall - proof_age, username=username
         )
         fields = tuple(self._registrar.ok_fields(registration, wall))
         self._agent.stack.reply(request, flow, 200, now, fields)
@@ -116,9 +119,10 @@ class RegistrationDesk:
         """The bindings at which a line is rung."""
         return tuple(self._registrar.reach(line.login, self._wall_seconds()))
 
-    def forget(self, login: str) -> None:
-        """Remove the registrations of a login whose password no longer counts."""
-        registration = self._registrar.forget(login)
+    def forget(self, login: str, usernames: frozenset[str] | None = None) -> None:
+        """Remove the registrations of a login whose password no longer counts: all of them, or
+        those of the phones that proved themselves by these usernames."""
+        registration = self._registrar.forget(login, usernames)
         if not registration.removed:
             return
         self._bindings.changed(login, registration)

@@ -39,7 +39,8 @@ from billing.stores.schema import (
     entries,
     metadata,
 )
-from softswitch.subscribers.directory_store import bindings_table, lines_table
+from softswitch.subscribers.bindings_table import bindings_table
+from softswitch.subscribers.directory_store import lines_table
 
 port_orders_table = Table(
     "port_orders",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from billing.facts.account import ACTIVE, Status
 from sip.uri import Uri
 from softswitch.subscribers.caps import CapsWatch
+from softswitch.subscribers.device_credentials import DeviceCredentials
 from softswitch.subscribers.last_calls import LastCall, LastCalls
 from softswitch.subscribers.mailbox import VoiceMailbox
 from softswitch.subscribers.policies import CallerIdPolicy, ContactPolicy, KeyPolicy, SrtpPolicy
@@ -88,6 +89,15 @@ class Line:
     another subscriber's; epoch milliseconds. None: unknown."""
     dtmf: KeyPolicy | None = None
     """The DTMF policy of its phones. None: the switch's own setting."""
+    devices: tuple[DeviceCredentials, ...] = ()
+    """The credentials of its devices, which are good beside its own."""
+
+
+class Proof(NamedTuple):
+    """A line with the digest secrets that prove it under one username."""
+
+    line: Line
+    secrets: tuple[Mapping[Algorithm, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +191,7 @@ class Directory:
         self._by_id: dict[int, Line] = {}
         self._by_login: dict[str, Line] = {}
         self._by_number: dict[str, Line] = {}
+        self._by_username: dict[str, Proof] = {}
         self.algorithm_orders: Counter[tuple[Algorithm, ...] | None] = Counter()
         """The number of lines with each order of digest algorithms; None: the switch's own
         order."""
@@ -204,6 +215,10 @@ class Directory:
     def line_by_login(self, login: str) -> Line | None:
         """A line by its login, also a suspended one: admission decides on its calls."""
         return self._by_login.get(login)
+
+    def proof(self, username: str) -> Proof | None:
+        """The line that a username of digest credentials proves: a login, or a device's."""
+        return self._by_username.get(username)
 
     def line_by_number(self, number: str) -> Line | None:
         """A line by its own number, or by a rented one that rings there; E.164 with "+"."""
@@ -274,6 +289,10 @@ class Directory:
             self._by_id[line.id] = line
             self._by_login[line.login] = line
             self._by_number[line.number] = line
+            for device in line.devices:
+                # Without a password yet it costs a guesser the same time as one.
+                self._by_username[device.username] = Proof(line, device.secrets or ({},))
+            self._by_username[line.login] = Proof(line, (line.ha1,))
             self.algorithm_orders[line.algorithms] += 1
 
     def forget_line(self, line_id: int) -> None:
@@ -295,12 +314,17 @@ class Directory:
             del self._by_login[line.login]
         if self._by_number.get(line.number) is line:
             del self._by_number[line.number]
+        for username in (line.login, *(device.username for device in line.devices)):
+            proof = self._by_username.get(username)
+            if proof is not None and proof.line is line:
+                del self._by_username[username]
 
     def replace(self, lines: Iterable[Line], trunks: Iterable[Trunk]) -> None:
         """Replace all lines and trunks."""
         self._by_id.clear()
         self._by_login.clear()
         self._by_number.clear()
+        self._by_username.clear()
         self.algorithm_orders.clear()
         self.put_lines(lines)
         self.set_trunks(trunks)

@@ -7,6 +7,7 @@ start and written on an operator's change; the call path never comes here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -15,7 +16,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    Float,
     ForeignKey,
     Integer,
     String,
@@ -33,12 +33,14 @@ from billing.facts.account import ACTIVE, SUSPENDED, Change
 from billing.stores.paging import Page, beginning_with, containing, newest_first
 from billing.stores.schema import account_changes_table, change_row, metadata
 from sip.digest import Algorithm
-from sip.flow import Flow
 from sip.registrar import Binding
 from softswitch.database.news import tell_of_lines
 from softswitch.database.rows import DbRow
+from softswitch.subscribers.bindings_table import binding_of, binding_row, bindings_table, fits
 from softswitch.subscribers.caps import Caps
 from softswitch.subscribers.caps_table import caps_of, caps_table
+from softswitch.subscribers.device_credentials import DeviceCredentials
+from softswitch.subscribers.device_credentials_store import credentials_of, forget_devices
 from softswitch.subscribers.directory import Directory, Line, Source, Trunk, Waiting
 from softswitch.subscribers.mailbox import VoiceMailbox
 from softswitch.subscribers.mailbox_store import mailboxes_of
@@ -105,27 +107,6 @@ trunks_table = Table(
     Column("caller_id", String(16), nullable=False, server_default="numbers"),
 )
 
-bindings_table = Table(
-    "bindings",
-    metadata,
-    Column("aor", String(128), primary_key=True),
-    Column("contact", String(1024), primary_key=True),
-    Column("call_id", String(256), nullable=False),
-    Column("cseq", BigInteger, nullable=False),
-    Column("q", Float, nullable=False),
-    Column("expires_at", Float, nullable=False),
-    Column("registered_at", Float, nullable=False),
-    Column("transport", String(8), nullable=False),
-    Column("local_host", String(64), nullable=False),
-    Column("local_port", Integer, nullable=False),
-    Column("remote_host", String(64), nullable=False),
-    Column("remote_port", Integer, nullable=False),
-    Column("instance", String(256)),
-    Column("user_agent", String(256), nullable=False),
-    Column("path", String, nullable=False),
-    Column("node", String(64), nullable=False, server_default=""),
-)
-
 settings_table = Table(
     "settings",
     metadata,
@@ -156,14 +137,14 @@ class DirectoryStore:
         query = select(lines_table).order_by(lines_table.c.number)
         with self._reading() as connection:
             if ids is None:
-                services, mailboxes = services_of(connection), mailboxes_of(connection)
-                return [_line(row, services, mailboxes) for row in connection.execute(query)]
+                kept = _kept(connection)
+                return [_line(row, kept) for row in connection.execute(query)]
             found: list[Line] = []
             for start in range(0, len(ids), 500):
                 some = ids[start : start + 500]
-                services, mailboxes = services_of(connection, some), mailboxes_of(connection, some)
+                kept = _kept(connection, some)
                 chunk = query.where(lines_table.c.id.in_(some))
-                found += [_line(row, services, mailboxes) for row in connection.execute(chunk)]
+                found += [_line(row, kept) for row in connection.execute(chunk)]
             return found
 
     def line_page(
@@ -223,8 +204,7 @@ class DirectoryStore:
             row = connection.execute(select(lines_table).where(condition)).one_or_none()
             if row is None:
                 return None
-            only = [row.id]
-            return _line(row, services_of(connection, only), mailboxes_of(connection, only))
+            return _line(row, _kept(connection, [row.id]))
 
     def taken(self) -> tuple[set[str], set[str]]:
         """All numbers and all logins that lines have."""
@@ -275,6 +255,7 @@ class DirectoryStore:
         with self._engine.begin() as connection:
             connection.execute(delete(bindings_table).where(bindings_table.c.aor == line.login))
             forget_services(connection, line.id)
+            forget_devices(connection, line.id)
             for each in forget:
                 each(connection, line.id)
             forget_tries(connection, Secret("line", str(line.id)))
@@ -328,7 +309,7 @@ class DirectoryStore:
         if logins is not None:
             query = query.where(bindings_table.c.aor.in_(logins))
         with self._reading() as connection:
-            return [_binding(row) for row in connection.execute(query)]
+            return [binding_of(row) for row in connection.execute(query)]
 
     def save_bindings(self, by_aor: Mapping[str, Iterable[Binding]], node: str = "") -> None:
         """Replace all bindings that each address of record has at a node, in one transaction.
@@ -339,8 +320,8 @@ class DirectoryStore:
             return
         # A phone may use one Contact on several flows; after a restart it tells them apart anew.
         unique = {(b.aor, b.contact): b for bindings in by_aor.values() for b in bindings}
-        known = [_binding_row(binding) | {"node": node} for binding in unique.values()]
-        rows = [row for row in known if _fits(row)]
+        known = [binding_row(binding) | {"node": node} for binding in unique.values()]
+        rows = [row for row in known if fits(row)]
         moved = [{"address": row["aor"], "uri": row["contact"]} for row in rows]
         with self._engine.begin() as connection:
             connection.execute(_DELETE_BINDINGS, [{"address": aor, "at": node} for aor in by_aor])
@@ -419,11 +400,21 @@ def _ids_of(connection: Connection, numbers: Sequence[str]) -> list[int]:
     return [ids[number] for number in numbers]
 
 
-def _line(
-    row: DbRow,
-    services: Mapping[int, Supplementary],
-    mailboxes: Mapping[int, VoiceMailbox],
-) -> Line:
+class _Kept(NamedTuple):
+    """What other tables keep of lines, by the line's id."""
+
+    services: Mapping[int, Supplementary]
+    mailboxes: Mapping[int, VoiceMailbox]
+    devices: Mapping[int, tuple[DeviceCredentials, ...]]
+
+
+def _kept(connection: Connection, ids: Sequence[int] | None = None) -> _Kept:
+    return _Kept(
+        services_of(connection, ids), mailboxes_of(connection, ids), credentials_of(connection, ids)
+    )
+
+
+def _line(row: DbRow, kept: _Kept) -> Line:
     return Line(
         id=row.id,
         number=row.number,
@@ -444,11 +435,12 @@ def _line(
         listed=row.listed,
         record=row.record,
         pin=row.pin,
-        services=services.get(row.id, NO_SERVICES),
-        mailbox=mailboxes.get(row.id),
+        services=kept.services.get(row.id, NO_SERVICES),
+        mailbox=kept.mailboxes.get(row.id),
         lease_ends_on=row.lease_ends_on,
         rests_until=row.rests_until,
         since=row.since,
+        devices=kept.devices.get(row.id, ()),
     )
 
 
@@ -522,76 +514,4 @@ def _trunk_row(trunk: Trunk) -> dict[str, object]:
         "weight": trunk.weight,
         "contact": trunk.contact,
         "caller_id": trunk.caller_id,
-    }
-
-
-def _text(wire: bytes) -> str:
-    """Latin-1 keeps every octet, and databases take it: it has no surrogates."""
-    return wire.decode("latin-1")
-
-
-def _wire(text: str) -> bytes:
-    return text.encode("latin-1")
-
-
-def _lossless(text: str) -> str:
-    """Text from the wire may hold escaped octets (surrogates), which no database takes."""
-    return _text(text.encode(errors="surrogateescape"))
-
-
-def _from_lossless(text: str) -> str:
-    return _wire(text).decode(errors="surrogateescape")
-
-
-def _binding(row: DbRow) -> Binding:
-    return Binding(
-        aor=row.aor,
-        contact=_wire(row.contact),
-        call_id=_from_lossless(row.call_id),
-        cseq=row.cseq,
-        q=row.q,
-        expires_at=row.expires_at,
-        flow=Flow(
-            row.transport, (row.local_host, row.local_port), (row.remote_host, row.remote_port)
-        ),
-        instance=_from_lossless(row.instance) if row.instance is not None else None,
-        user_agent=row.user_agent,
-        registered_at=row.registered_at,
-        path=tuple(_wire(text) for text in row.path.split("\n") if text),
-    )
-
-
-_BINDING_LENGTHS = {
-    column.name: column.type.length
-    for column in bindings_table.columns
-    if isinstance(column.type, String) and column.type.length is not None
-}
-
-
-def _fits(row: Mapping[str, object]) -> bool:
-    """True if every database takes the binding. One that a stranger made too long (or put a NUL
-    into) serves as long as the process lives, and isn't kept beyond it."""
-    return not any(isinstance(value, str) and "\0" in value for value in row.values()) and all(
-        len(str(row[name] or "")) <= length for name, length in _BINDING_LENGTHS.items()
-    )
-
-
-def _binding_row(binding: Binding) -> dict[str, object]:
-    (local_host, local_port), (remote_host, remote_port) = binding.flow.local, binding.flow.remote
-    return {
-        "aor": binding.aor,
-        "contact": _text(binding.contact),
-        "call_id": _lossless(binding.call_id),
-        "cseq": binding.cseq,
-        "q": binding.q,
-        "expires_at": binding.expires_at,
-        "registered_at": binding.registered_at,
-        "transport": binding.flow.transport,
-        "local_host": local_host,
-        "local_port": local_port,
-        "remote_host": remote_host,
-        "remote_port": remote_port,
-        "instance": _lossless(binding.instance) if binding.instance is not None else None,
-        "user_agent": binding.user_agent.encode(errors="replace").decode(),
-        "path": "\n".join(_text(hop) for hop in binding.path),
     }

@@ -181,9 +181,11 @@ def test_a_lines_own_algorithms_do_not_tell_that_it_is_there(orders):
 def test_another_switch_makes_up_others():
     orders = {None: 1, MD5_ONLY: 1}
     first, second = Decoys(b"a"), Decoys(b"b")
-    drawn = [[made.line(user, orders).algorithms for user in UNKNOWN] for made in (first, second)]
+    drawn = [
+        [made.proof(user, orders).line.algorithms for user in UNKNOWN] for made in (first, second)
+    ]
     assert 0.4 * LINES < sum(a == b for a, b in zip(*drawn, strict=True)) < 0.6 * LINES
-    assert Decoys(b"a").line("x", {}).algorithms is None
+    assert Decoys(b"a").proof("x", {}).line.algorithms is None
 
 
 def work_of(act) -> Counter:

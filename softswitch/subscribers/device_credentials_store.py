@@ -1,0 +1,74 @@
+"""Digest credentials of lines' devices in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+    delete,
+    select,
+)
+
+from billing.stores.schema import metadata
+from sip.digest import Algorithm
+from softswitch.database.rows import DbRow
+from softswitch.subscribers.device_credentials import DeviceCredentials
+
+Secrets = Mapping[Algorithm, str]
+"""HA1 of each algorithm (RFC 7616 section 3.4.2), lower-case hexadecimal."""
+
+COLUMNS = {
+    Algorithm.MD5: "ha1_md5",
+    Algorithm.SHA_256: "ha1_sha256",
+    Algorithm.SHA_512_256: "ha1_sha512_256",
+}
+
+device_lines_table = Table(
+    "device_lines",
+    metadata,
+    Column("device_id", String(16), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("line_id", Integer, ForeignKey("lines.id"), nullable=False, index=True),
+    Column("username", String(80), nullable=False),
+    *(Column(name, String(64)) for name in COLUMNS.values()),
+    *(Column(f"next_{name}", String(64)) for name in COLUMNS.values()),
+    UniqueConstraint("username", name="device_lines_username"),
+)
+"""The accounts of devices: `position` is the number of the account on the phone, from 1. The
+columns are NULL until a device has fetched its first configuration; those of `next_` are the
+secrets of a configuration that was handed out and isn't known to have arrived."""
+
+
+def credentials_of(
+    connection: Connection, line_ids: Iterable[int] | None = None
+) -> dict[int, tuple[DeviceCredentials, ...]]:
+    """The credentials of lines' devices by the line's id; None means all lines."""
+    table = device_lines_table
+    query = select(table).order_by(table.c.line_id, table.c.username)
+    if line_ids is not None:
+        query = query.where(table.c.line_id.in_(list(line_ids)))
+    found: dict[int, tuple[DeviceCredentials, ...]] = {}
+    for row in connection.execute(query):
+        device = DeviceCredentials(row.username, _secrets(row))
+        found[row.line_id] = (*found.get(row.line_id, ()), device)
+    return found
+
+
+def forget_devices(connection: Connection, line_id: int) -> None:
+    """Delete the credentials of a line that is removed."""
+    connection.execute(delete(device_lines_table).where(device_lines_table.c.line_id == line_id))
+
+
+def _secrets(row: DbRow) -> tuple[Secrets, ...]:
+    return tuple(
+        {algorithm: getattr(row, prefix + name) for algorithm, name in COLUMNS.items()}
+        for prefix in ("", "next_")
+        if getattr(row, prefix + COLUMNS[Algorithm.MD5]) is not None
+    )

@@ -32,6 +32,7 @@ from softswitch.config.faults import explain
 from softswitch.config.mail import MailSection
 from softswitch.config.network import GuardSection, TlsSection
 from softswitch.config.operator import DebtSection, LinesSection, OperatorSection, OrdersSection
+from softswitch.config.provisioning import ProvisioningSection
 from softswitch.config.recording import FOLDER as RECORDINGS_FOLDER
 from softswitch.config.recording import RecordingSection
 from softswitch.config.sip import EventsSection, SipSection
@@ -151,6 +152,7 @@ class Config(Section):
     smpp: SmppSection = SmppSection()
     conference: ConferenceSection = ConferenceSection()
     completion: CompletionSection = CompletionSection()
+    provisioning: ProvisioningSection = ProvisioningSection()
     portal: PortalSection = PortalSection()
     metrics: MetricsSection = MetricsSection()
     trace: TraceSection = TraceSection()

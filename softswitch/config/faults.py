@@ -26,6 +26,10 @@ WORDS_OF_PATTERNS: Mapping[str, str] = {
     r"^([*#][0-9*#]{1,6})?$": 'write * or # and one to six more keys, such as *31, or "" for none',
     r"^\*[0-9]$": "write * and one digit, such as *3",
     r"^$|^[0-2]\d:[0-5]\d-[0-2]\d:[0-5]\d$": 'write hours such as 21:00-08:00, or "" for none',
+    r"^$|^https://[0-9A-Za-z.:\[\]\-]+(/[0-9A-Za-z._~/\-]*)?$": (
+        'write a URL such as https://prov.example.org, or "" for none'
+    ),
+    r"^[0-9A-Za-z_.\-]{0,64}\*?$": "write the id at Cloud Softphone, such as EXAMPLE or EXAMPLE*",
     r"^[0-9*#]{1,10}$": "write one to ten of the keys 0 to 9, * and #",
 }
 """The settings' regular expressions in words."""

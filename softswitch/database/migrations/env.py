@@ -7,6 +7,7 @@ from alembic import context
 import softswitch.conference.rooms
 import softswitch.database.audit
 import softswitch.database.news
+import softswitch.provisioning.devices
 import softswitch.recordings.store
 import softswitch.subscribers.directory_store
 import softswitch.subscribers.notice_ways

@@ -47,6 +47,7 @@ from billing.facts.rental import (
     Rental,
     RentNumber,
     RestoreNumber,
+    StopWaiting,
     TryNumber,
     Wait,
     WaitForNumber,
@@ -388,6 +389,15 @@ def wait_for(book: Book, command: WaitForNumber) -> Wait:
     )
     book.sales.put_wait(wait)
     return wait
+
+
+def stop_waiting(book: Book, command: StopWaiting) -> bool:
+    """Take an account off the wait list."""
+    wait = book.sales.waits.get(command.wait)
+    if wait is None or wait.account_id != command.account_id:
+        return False
+    book.sales.end_wait(wait)
+    return True
 
 
 def find(book: Book, number: str) -> Number:

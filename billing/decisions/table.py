@@ -52,6 +52,7 @@ from billing.facts.rental import (
     ReleaseNumber,
     RentNumber,
     RestoreNumber,
+    StopWaiting,
     TryNumber,
     WaitForNumber,
 )
@@ -81,6 +82,7 @@ DECISIONS: dict[type[Command[object]], Callable[..., object]] = {
     BuySmsNumber: rentals.buy_sms,
     BurnNumber: rentals.burn,
     WaitForNumber: rentals.wait_for,
+    StopWaiting: rentals.stop_waiting,
     PlaceOrder: orders.place,
     SubmitOrder: orders.submit,
     ConnectOrder: orders.connect,

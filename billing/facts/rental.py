@@ -261,6 +261,35 @@ class WaitForNumber(SalesCommand[Wait]):
         touched.number_queue = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopWaiting(SalesCommand[bool]):
+    """Leave the wait list; answered by False if the account doesn't wait there (any more)."""
+
+    wait: str
+
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.number_queue = True
+
+
+@dataclass(frozen=True, slots=True)
+class StockOf:
+    """Numbers in stock that are alike.
+
+    Args:
+        service: of SMS numbers, whose message they are for; `monthly_micros` is its price then.
+    """
+
+    country: str
+    city: str | None
+    kind: str
+    documents: str
+    service: str | None
+    currency: str
+    monthly_micros: int
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class AddNumbers(Command[list[Number]]):
     """New numbers for the stock; answered by those that are new. A number

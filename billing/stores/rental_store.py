@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, Table, delete, insert, or_, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, or_, select, update
 
 from billing.decisions import rentals
 from billing.decisions.book import Book
@@ -21,12 +21,14 @@ from billing.facts.rental import (
     Number,
     Rental,
     SetDiscounts,
+    StockOf,
     Wait,
 )
 from billing.stores import order_store
 from billing.stores import rental_schema as schema
 from billing.stores.definition import Definitions
 from billing.stores.paging import Page, beginning_with, newest_first
+from billing.stores.statements import MAX_KEYS
 
 
 def load(connection: Connection, touched: Touched, sales: Sales) -> None:
@@ -145,6 +147,7 @@ def numbers(
     account_id: int | None = None,
     search: str | None = None,
     page: Page | None = None,
+    currency: str | None = None,
 ) -> list[Number]:
     """The inventory, or the part of it with these properties.
 
@@ -168,6 +171,7 @@ def numbers(
         (columns.kind, kind),
         (columns.service, service),
         (columns.account_id, account_id),
+        (columns.currency, currency),
     ):
         if value is not None:
             query = query.where(column == value)
@@ -180,6 +184,42 @@ def number(connection: Connection, key: str) -> Number | None:
     """A number of the inventory (E.164 with "+"); None if it isn't in it."""
     row = connection.execute(select(schema.numbers).where(schema.numbers.c.number == key)).first()
     return None if row is None else Number(*row)
+
+
+def numbers_by_key(connection: Connection, keys: Iterable[str]) -> dict[str, Number]:
+    """Numbers of the inventory by E.164."""
+    columns, found = schema.numbers.c, dict[str, Number]()
+    wanted = sorted(set(keys))
+    for start in range(0, len(wanted), MAX_KEYS):
+        some = wanted[start : start + MAX_KEYS]
+        query = select(schema.numbers).where(columns.number.in_(some))
+        found.update((row.number, Number(*row)) for row in connection.execute(query))
+    return found
+
+
+def stock(
+    connection: Connection,
+    country: str | None = None,
+    city: str | None = None,
+    kind: str | None = None,
+    currency: str | None = None,
+) -> list[StockOf]:
+    """The numbers in stock, counted by what they are and cost."""
+    columns = schema.numbers.c
+    same = (
+        columns.country, columns.city, columns.kind, columns.documents, columns.service,
+        columns.currency, columns.monthly_micros,
+    )  # fmt: skip
+    query = select(*same, func.count()).where(columns.state == STOCK).group_by(*same)
+    for column, value in (
+        (columns.country, country),
+        (columns.city, city),
+        (columns.kind, kind),
+        (columns.currency, currency),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return [StockOf(*row) for row in connection.execute(query.order_by(*same))]
 
 
 def every_number(connection: Connection) -> set[str]:

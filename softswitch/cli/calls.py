@@ -167,3 +167,11 @@ def explain_call(
     Session.of(context).run(
         operations.explain.explain_call, caller=caller, number=number, at=at, seconds=seconds
     )
+
+
+@explanations.command("incoming")
+def explain_incoming(
+    context: typer.Context, number: Annotated[str, typer.Argument(metavar="NUMBER")]
+) -> None:
+    """The way of a call from outside to a number: phones, targets, forwarding, mailbox."""
+    Session.of(context).run(operations.incoming.explain_incoming, number=number)

@@ -26,6 +26,7 @@ from softswitch.cli import (
     media,
     nodes,
     notices,
+    number_shop,
     numbers,
     orders,
     output,
@@ -62,9 +63,9 @@ app = typer.Typer(
 )
 switch.add_to(app)
 for noun in (
-    accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, orders,
-    packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records, guard,
-    voicemail, greetings, wallets, sms, bills, rooms, ports, pins, completions, audit,
+    accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, number_shop,
+    orders, packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records,
+    guard, voicemail, greetings, wallets, sms, bills, rooms, ports, pins, completions, audit,
     watching, configuration, preview,
 ):  # fmt: skip
     noun.add_to(app)

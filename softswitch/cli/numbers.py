@@ -323,9 +323,13 @@ def list_rentals(
     context: typer.Context,
     account: Annotated[str | None, typer.Option(help="Id or name.")] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Also those that have ended.")] = False,
+    limit: Limit = None,
+    before: Before = None,
 ) -> None:
     """Rentals: until when each is paid, and what is owed."""
-    Session.of(context).run(operations.numbers.rental_list, account=account, ended=ended)
+    Session.of(context).run(
+        operations.numbers.rental_list, account=account, ended=ended, limit=limit, before=before
+    )
 
 
 @rentals.command("give-up")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from softswitch.operations.accounts import standing as standing
     from softswitch.operations.accounts import statements as statements
     from softswitch.operations.calls import explain as explain
+    from softswitch.operations.calls import incoming as incoming
     from softswitch.operations.calls import past_call as past_call
     from softswitch.operations.calls import records as records
     from softswitch.operations.installation import audit as audit
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from softswitch.operations.numbers import numbers as numbers
     from softswitch.operations.numbers import orders as orders
     from softswitch.operations.numbers import reaches as reaches
+    from softswitch.operations.numbers import shop as shop
     from softswitch.operations.tariffs import rerating as rerating
     from softswitch.operations.tariffs import tariff_terms as tariff_terms
     from softswitch.operations.tariffs import tariffs as tariffs

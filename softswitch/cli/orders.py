@@ -9,6 +9,7 @@ import typer
 from softswitch.cli import operations
 from softswitch.cli.accounts import Account
 from softswitch.cli.numbers import City, Country, Kind, RingsAt
+from softswitch.cli.paging import Before, Limit
 from softswitch.cli.session import Session
 
 app = typer.Typer(
@@ -60,9 +61,18 @@ def list_(
     account: Annotated[str | None, typer.Option(help="Id or name.")] = None,
     late: Annotated[bool, typer.Option("--late", help="Only those past their day.")] = False,
     closed: Annotated[bool, typer.Option("--closed", help="Also those that are over.")] = False,
+    limit: Limit = None,
+    before: Before = None,
 ) -> None:
     """Open orders, the oldest first."""
-    Session.of(context).run(operations.orders.order_list, account=account, late=late, closed=closed)
+    Session.of(context).run(
+        operations.orders.order_list,
+        account=account,
+        late=late,
+        closed=closed,
+        limit=limit,
+        before=before,
+    )
 
 
 @app.command()

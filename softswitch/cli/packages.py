@@ -74,9 +74,12 @@ def define(
 
 
 @packages.command("list")
-def list_(context: typer.Context) -> None:
+def list_(
+    context: typer.Context,
+    account: Annotated[str | None, typer.Option(help="Only what this account can buy.")] = None,
+) -> None:
     """Every offer."""
-    Session.of(context).run(operations.packages.package_list)
+    Session.of(context).run(operations.packages.package_list, account=account)
 
 
 @packages.command()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import BeforeId, Limit, OfAccount
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Numbers that come from or go to other operators.", no_args_is_help=True)
@@ -47,9 +48,31 @@ def out(
 def list_(
     context: typer.Context,
     closed: Annotated[bool, typer.Option("--closed", help="Also those that are over.")] = False,
+    account: OfAccount = None,
+    limit: Limit = None,
+    before: BeforeId = None,
+    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
 ) -> None:
     """Open porting orders."""
-    Session.of(context).run(operations.moves.port_list, closed=closed)
+    Session.of(context).run(
+        operations.moves.port_list,
+        closed=closed,
+        account=account,
+        limit=limit,
+        before=before,
+        state=state,
+    )
+
+
+@app.command()
+def cancel(
+    context: typer.Context,
+    order: Annotated[int, typer.Argument(metavar="ORDER", help="Its id.")],
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    by: By = "operator",
+) -> None:
+    """Withdraw a porting order that isn't completed."""
+    Session.of(context).run(operations.moves.port_cancel, order=order, note=note, by=by)
 
 
 @app.command()

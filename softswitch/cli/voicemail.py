@@ -11,6 +11,7 @@ import typer
 
 from softswitch.cli import operations
 from softswitch.cli.lines import FROM_STANDARD_INPUT, Number
+from softswitch.cli.paging import Before, Limit
 from softswitch.cli.session import Session, write_file
 
 app = typer.Typer(help="Voicemail: mailboxes of lines.", no_args_is_help=True)
@@ -82,9 +83,13 @@ def list_(
     context: typer.Context,
     number: Annotated[str | None, typer.Argument(metavar="[NUMBER]")] = None,
     line: Annotated[str | None, typer.Option(help="The same as the argument.")] = None,
+    limit: Limit = None,
+    before: Before = None,
 ) -> None:
     """The messages of a line; without a number every mailbox."""
-    Session.of(context).run(operations.voicemail.voicemail_list, number=line or number)
+    Session.of(context).run(
+        operations.voicemail.voicemail_list, number=line or number, limit=limit, before=before
+    )
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from softswitch.cli import operations
+from softswitch.cli.paging import Before, Limit
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Wallets: money, and credit for SMS.", no_args_is_help=True)
@@ -99,6 +100,14 @@ def ledger(
     context: typer.Context,
     account: Account,
     wallet: Annotated[str, typer.Argument(metavar="WALLET", help="money or sms.")],
+    limit: Limit = None,
+    before: Before = None,
 ) -> None:
     """A wallet's entries, oldest first."""
-    Session.of(context).run(operations.wallets.wallet_ledger, account=account, wallet=wallet)
+    Session.of(context).run(
+        operations.wallets.wallet_ledger,
+        account=account,
+        wallet=wallet,
+        limit=limit,
+        before=before,
+    )

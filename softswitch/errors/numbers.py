@@ -42,6 +42,7 @@ NUMBERS = {
     "number_not_in_quarantine": Entry(
         "{number} isn't in quarantine for any account", "conflict", "number"
     ),
+    "number_not_ringing": Entry("{number} rings at no line", "not_found", "number"),
     "number_not_rented": Entry(
         "{number} isn't rented; `softswitch number list` shows what is", "not_found", "number"
     ),
@@ -85,6 +86,11 @@ NUMBERS = {
         "there is no port order {order}; `softswitch port list` shows them", "not_found", "order"
     ),
     "port_order_open": Entry("port order {order} for {number} is {state}", "conflict", "number"),
+    "port_order_outgoing": Entry(
+        "port order {order} takes a number away: the other operator withdraws it",
+        "refused",
+        "order",
+    ),
     "port_order_raced": Entry(
         "port order {order} was advanced by another command meanwhile; look again",
         "conflict",
@@ -114,6 +120,9 @@ NUMBERS = {
         "them, `softswitch number wait` tells when one appears",
         "conflict",
         "count",
+    ),
+    "wait_not_found": Entry(
+        "nobody waits as {wait!r}; `softswitch number waits` shows who does", "not_found", "wait_id"
     ),
     "target_is_number_itself": Entry("{number} can't be its own target", "invalid", "targets"),
     "target_no_host": Entry("{value} is no host's address", "invalid", "targets"),

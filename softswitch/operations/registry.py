@@ -29,7 +29,7 @@ from softswitch.operations.accounts import (
     standing,
     statements,
 )
-from softswitch.operations.calls import explain, past_call, records
+from softswitch.operations.calls import explain, incoming, past_call, records
 from softswitch.operations.installation import audit
 from softswitch.operations.lines import (
     completions,
@@ -44,7 +44,7 @@ from softswitch.operations.lines import (
 )
 from softswitch.operations.money import bills, bonuses, forecast, packages, preview, taxes, wallets
 from softswitch.operations.network import mails, nodes, trunks
-from softswitch.operations.numbers import moves, numbers, orders, reaches
+from softswitch.operations.numbers import moves, numbers, orders, reaches, shop
 from softswitch.operations.tariffs import rerating, tariff_terms, tariffs
 from softswitch.operations.texts import (
     batch_reports,
@@ -234,12 +234,16 @@ OPERATIONS = table(
     change(moves.number_change, SUPPORT),
     read(moves.number_changes, STAFF),
     change(moves.port_advance, SUPPORT),
+    change(moves.port_cancel, SUPPORT | OWNER),
     change(moves.port_in, SUPPORT | OWNER),
     read(moves.port_list, SUPPORT | AUDITOR | OWNER),
     change(moves.port_out, SUPPORT),
     change(numbers.number_add, SUPPORT),
+    read(shop.number_catalogue, STAFF | PAYER),
     change(numbers.number_import, SUPPORT),
     read(numbers.number_list, STAFF),
+    read(incoming.number_statistics, STAFF | USER),
+    read(shop.number_stock, STAFF | PAYER),
     change(reaches.number_reach, SUPPORT | OWNER),
     read(reaches.number_reach_show, SUPPORT | AUDITOR | OWNER),
     change(reaches.number_unreach, SUPPORT | OWNER),
@@ -255,12 +259,15 @@ OPERATIONS = table(
     change(numbers.number_restore, SUPPORT),
     change(numbers.number_sms, SUPPORT | OWNER),
     change(numbers.number_try, SUPPORT | OWNER),
+    read(shop.numbers_tried, SUPPORT | AUDITOR | OWNER),
+    change(shop.number_unwait, SUPPORT | OWNER),
     change(numbers.number_wait, SUPPORT | OWNER),
     read(numbers.number_waits, SUPPORT | AUDITOR | OWNER),
     change(numbers.rental_discounts, MONEY),
     change(numbers.rental_give_up, SUPPORT | OWNER),
     read(numbers.rental_list, STAFF | PAYER),
     change(numbers.rental_order, SUPPORT | OWNER, operator_only={"approved"}),
+    read(shop.rental_quote, STAFF | PAYER),
     # Calls
     disclose(records.cdr_export, SUPPORT | MONEY | AUDITOR),
     read(records.cdr_list, SUPPORT | MONEY | AUDITOR),
@@ -268,6 +275,7 @@ OPERATIONS = table(
     change(rerating.rerate, MONEY),
     read(records.ledger_verify, MONEY | AUDITOR),
     read(explain.explain_call, SUPPORT | AUDITOR),
+    read(incoming.explain_incoming, SUPPORT | AUDITOR | USER),
     read(past_call.explain_past_call, SUPPORT | AUDITOR),
     # Tariffs
     change(tariff_terms.tariff_assign, MONEY),

@@ -41,7 +41,8 @@ UNKNOWN: Mapping[str, object] = {
     "caller": "+995322999999", "document": 999, "request": 999, "bill": 999, "order": "nothing:1",
     "recording": "0" * 32, "message": "1" * 32, "greeting": "2" * 32, "room": "9999",
     "waiting_id": "3" * 32, "subscription": "nothing",
-    "text_id": 10**9, "call": "nothing-a", "batch": "0123456789abcdef",
+    "text_id": 10**9, "call": "nothing-a",
+    "wait_id": "FR::landline:9:9", "port": 999, "batch": "0123456789abcdef",
 }  # fmt: skip
 """Ids that nothing has."""
 
@@ -109,12 +110,13 @@ def _subscriber(context: Context, name: str, digit: int) -> Subscriber:
     request = requests.request_open(context, owner, "fault", f"words of {name}", number)
     (order,) = orders.order_add(context, owner, number, "de", "Berlin", order_id=f"order-{name}")
     numbers.rental_order(context, owner, number, [rented], order_id=f"rental-{name}")
-    moves.port_in(context, ported, owner, f"operator of {name}")
-    numbers.number_wait(context, owner, "fr", city=f"city of {name}")
+    port = moves.port_in(context, ported, owner, f"operator of {name}")
+    wait = numbers.number_wait(context, owner, "fr", city=f"city of {name}")
     package = packages.package_buy(context, owner, "talk", number, purchase_id=f"package-{name}")
     made.ids |= {
         "rented": rented, "document": document["id"], "request": request["id"],
-        "order": order["id"], "subscription": package["id"],
+        "order": order["id"], "subscription": package["id"], "wait_id": wait["id"],
+        "port": port["id"],
     }  # fmt: skip
     batch, phone = _batch(context, owner, name, digit)
     made.ids["batch"] = batch

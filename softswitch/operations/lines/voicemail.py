@@ -14,6 +14,7 @@ from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.lines.lines import optional_integer
 from softswitch.operations.lines.pin_locks import locked_until
+from softswitch.operations.pages import cut, page_at, read_cursor
 from softswitch.subscribers import pins
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.mail_address import is_address
@@ -72,12 +73,26 @@ def voicemail_set(context: Context, number: str, key: str, value: str) -> Row:
     return _save(context, line, change(mailbox, value))
 
 
-def voicemail_list(context: Context, number: str | None = None) -> list[Row]:
-    """The messages of a line; without one, all mailboxes."""
+def voicemail_list(
+    context: Context,
+    number: str | None = None,
+    limit: int | None = None,
+    before: str | None = None,
+) -> list[Row]:
+    """The messages of a line, the oldest first; without a line, all mailboxes.
+
+    Args:
+        limit: the newest so many messages, the newest first.
+        before: likewise, those before the last one of the page before ("RECEIVED_AT,ID").
+    """
     if number is None:
         return [_summary(line) for line in context.own_lines() if line.mailbox is not None]
     line, _ = mailbox_of(context, number)
-    return [_message_row(message) for message in store_of(context).messages(line.id)]
+    page = page_at(limit, None if before is None else read_cursor(before))
+    found = store_of(context).messages(line.id)
+    if page is not None:
+        found = cut(page, found, lambda message: (message.received_at, message.id))
+    return [_message_row(message) for message in found]
 
 
 def voicemail_delete(context: Context, number: str, message: str) -> Row:

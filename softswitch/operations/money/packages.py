@@ -10,13 +10,21 @@ from billing.facts.calendar import Term
 from billing.facts.cdr import show_stamp
 from billing.facts.money import format_amount
 from billing.facts.product import EVERYWHERE, ON_NET_SCOPE, Product, Subscription
-from billing.facts.sales import BuyPackage, DefineDestination, DefineProduct, Purchase, SetAutoRenew
+from billing.facts.sales import (
+    BuyPackage,
+    DefineDestination,
+    DefineProduct,
+    Notice,
+    Purchase,
+    SetAutoRenew,
+)
 from billing.facts.tariff import MAX_PREFIX_DIGITS
 from billing.stores import sales_store
 from softswitch.control.errors import OperationError, check_international
 from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import read_amount, read_currency
 from softswitch.operations.context import Context
+from softswitch.operations.pages import cut, page_at, read_cursor
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _PURCHASE_ID = re.compile(r"[\x21-\x7e]{1,100}")
@@ -74,11 +82,16 @@ def package_withdraw(context: Context, name: str) -> Row:
     return product_row(product)
 
 
-def package_list(context: Context) -> list[Row]:
-    """Every offer."""
+def package_list(context: Context, account: str | None = None) -> list[Row]:
+    """Every offer by name; for an account, those that it can buy: on sale, in its currency."""
+    owner = None if account is None else context.account(account)
     with context.billing.reading() as connection:
         found = sales_store.products(connection)
-    return [product_row(found[name]) for name in sorted(found)]
+    return [
+        product_row(product)
+        for _, product in sorted(found.items())
+        if owner is None or (product.sold and product.currency == owner.currency)
+    ]
 
 
 def package_buy(
@@ -156,12 +169,27 @@ def destination_list(context: Context) -> list[Row]:
     return [{"name": name, "prefixes": prefixes} for name, prefixes in found.items()]
 
 
-def account_notices(context: Context, account: str) -> list[Row]:
-    """The notices to a subscriber, oldest first."""
+def account_notices(
+    context: Context, account: str, limit: int | None = None, before: str | None = None
+) -> list[Row]:
+    """The notices to a subscriber, oldest first.
+
+    Args:
+        limit: the newest so many, the newest first.
+        before: likewise, those before the last one of the page before ("AT,ID").
+    """
     owner = context.account(account)
+    page = page_at(limit, None if before is None else read_cursor(before))
     with context.billing.reading() as connection:
         found = sales_store.notices(connection, owner.id)
-    return [{"at": show_stamp(n.at), "what": n.what, "about": n.about} for n in found]
+    if page is None:
+        return [_notice_row(notice) for notice in found]
+    shown = cut(page, found, lambda notice: (notice.at, notice.id))
+    return [{"id": notice.id} | _notice_row(notice) for notice in shown]
+
+
+def _notice_row(notice: Notice) -> Row:
+    return {"at": show_stamp(notice.at), "what": notice.what, "about": notice.about}
 
 
 def product_row(product: Product) -> Row:

@@ -6,6 +6,7 @@ import re
 
 from billing.facts.account import Account
 from billing.facts.cdr import show_stamp
+from billing.facts.ledger import Entry
 from billing.facts.money import format_amount
 from billing.facts.wallet import (
     MONEY,
@@ -24,6 +25,7 @@ from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import account_row, read_amount, read_currency
 from softswitch.operations.context import Context
+from softswitch.operations.pages import cut, page_at, read_cursor
 
 MAX_UNITS = 100_000_000
 """More SMS than a country's people are a slip of the pen."""
@@ -123,25 +125,42 @@ def wallet_spend(context: Context, account: str, wallet: str, units: int, spend_
     return _shown(spent.after) | counted(spent.before)
 
 
-def wallet_ledger(context: Context, account: str, wallet: str) -> list[Row]:
-    """A wallet's entries, oldest first, with what was in it after each."""
+def wallet_ledger(
+    context: Context,
+    account: str,
+    wallet: str,
+    limit: int | None = None,
+    before: str | None = None,
+) -> list[Row]:
+    """A wallet's entries, oldest first, with what was in it after each.
+
+    Args:
+        limit: the newest so many, the newest first.
+        before: likewise, those before the last one of the page before ("AT,ID").
+    """
     owner = context.account(account)
     if wallet not in RULES:
         raise OperationError("not_one_of", field="wallet", choices=tuple(RULES), value=wallet)
-    balance, rows = 0, list[Row]()
+    page = page_at(limit, None if before is None else read_cursor(before))
+    balance, found = 0, list[tuple[Entry, int]]()
     for entry in context.billing.ledger(owner.id, None if wallet == MONEY else wallet):
         balance += entry.amount_micros
-        rows.append(
-            {
-                "at": show_stamp(entry.at),
-                "kind": entry.kind,
-                "amount": format_amount(entry.amount_micros),
-                "balance": format_amount(balance),
-                "unit": entry.currency,
-                "cause": entry.transaction_id,
-            }
-        )
-    return rows
+        found.append((entry, balance))
+    if page is not None:
+        found = cut(page, found, lambda item: (item[0].at, item[0].id))
+    return [_entry_row(entry, after) for entry, after in found]
+
+
+def _entry_row(entry: Entry, after: int) -> Row:
+    return {
+        "id": entry.id,
+        "at": show_stamp(entry.at),
+        "kind": entry.kind,
+        "amount": format_amount(entry.amount_micros),
+        "balance": format_amount(after),
+        "unit": entry.currency,
+        "cause": entry.transaction_id,
+    }
 
 
 def account_refund(

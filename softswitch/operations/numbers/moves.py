@@ -11,12 +11,13 @@ from billing.facts.calendar import Term
 from billing.facts.cdr import show_stamp
 from billing.facts.due import DueWork
 from billing.facts.sales import Notice, ScheduleWork, Tell
-from softswitch.control.errors import OperationError
+from softswitch.control.errors import OperationError, one_of
 from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import coming_day, reason_given, who
 from softswitch.operations.context import Context
 from softswitch.operations.lines import lines
 from softswitch.operations.numbers.free_numbers import check_free
+from softswitch.operations.pages import cut, page_asked
 from softswitch.scheduled.due import NUMBER_CHANGE_KIND
 from softswitch.scheduled.number_moves import (
     ACCEPTED,
@@ -26,6 +27,7 @@ from softswitch.scheduled.number_moves import (
     OUT,
     PORT_TRANSITIONS,
     REQUESTED,
+    WITHDRAWN,
     NumberChange,
     NumberMoves,
     PortOrder,
@@ -50,10 +52,52 @@ def port_out(context: Context, number: str, operator: str, by: str = "operator")
     return _open(context, OUT, line.number, line.account_id, operator, by)
 
 
-def port_list(context: Context, closed: bool = False) -> list[Row]:
-    """Orders that go on, or all of them."""
-    found = _moves(context).orders(closed=closed)
-    return [_order_row(order) for order in found if context.owns(order.account_id)]
+def port_list(
+    context: Context,
+    closed: bool = False,
+    account: str | None = None,
+    limit: int | None = None,
+    before: int | None = None,
+    state: str | None = None,
+) -> list[Row]:
+    """Open porting orders, or all of them, by id.
+
+    Args:
+        limit: the newest so many, the newest first.
+        before: likewise, those before this id: the last of the page before.
+        state: only those in this state, open or closed.
+    """
+    owner, page = context.own_account(account), page_asked(limit, before)
+    one_of("state", tuple(PORT_TRANSITIONS), state)
+    found = _moves(context).orders(closed=closed or state is not None)
+    own = [
+        order
+        for order in found
+        if owner in (None, order.account_id) and state in (None, order.state)
+    ]
+    if page is not None:
+        own = cut(page, own, lambda order: (order.id,))
+    return [_order_row(order) for order in own]
+
+
+def port_cancel(context: Context, order: int, note: str = "", by: str = "operator") -> Row:
+    """Withdraw a request to bring a number here, while it isn't completed."""
+    moves = _moves(context)
+    before = moves.order(order)
+    if before is None or not context.owns(before.account_id):
+        raise OperationError("port_order_not_found", order=order)
+    if context.actor.is_subscriber and before.direction == OUT:
+        raise OperationError("port_order_outgoing", order=order)
+    if WITHDRAWN not in PORT_TRANSITIONS[before.state]:
+        raise OperationError("state_final", what="port order", id=order, state=before.state)
+    after = replace(
+        before,
+        state=WITHDRAWN,
+        changed_at=context.now_ms(),
+        note=reason_given(note) or before.note,
+    )
+    _advance(context, moves, before, after, by)
+    return _order_row(after)
 
 
 def port_advance(

@@ -11,6 +11,8 @@ from billing.facts.account import Account
 from billing.facts.cdr import show_stamp
 from billing.facts.money import format_amount
 from billing.facts.rental import (
+    ACTIVE,
+    ENDED,
     SMS,
     STOCK,
     TERMS,
@@ -39,7 +41,7 @@ from softswitch.operations.accounts.standing import approved_kinds
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.number_fields import country_of, kind_of, line_of, word_of
 from softswitch.operations.numbers.orders import order_key, serve_pool, without_supplier
-from softswitch.operations.pages import page_at, read_cursor
+from softswitch.operations.pages import cut, page_at, read_cursor
 
 COLUMNS = ("number", "country", "city", "kind", "supplier", "documents", "service", "monthly")
 MAX_IMPORT = 100_000
@@ -192,9 +194,7 @@ def number_waits(
     page = page_at(limit, None if before is None else read_cursor(before))
     with context.billing.reading() as connection:
         found = rental_store.waiting(connection, owner, page)
-    if page is None:
-        return [_wait_row(wait) for wait in found]
-    return [{"id": wait.id} | _wait_row(wait) for wait in found]
+    return [_wait_row(wait) for wait in found]
 
 
 def number_restore(context: Context, number: str, line: str) -> Row:
@@ -261,7 +261,7 @@ def rental_order(
     had = [item.number for item in _ordered(context, owner.id, key)]
     chosen = [context.number(text) for text in numbers or ()]
     if not chosen:
-        chosen = had + _from_stock(context, country, city, kind, count - len(had))
+        chosen = had + _from_stock(context, owner, country, city, kind, count - len(had))
     fresh = [number for number in chosen if number not in had]
     for number in fresh:
         _check_offered(context, number)
@@ -304,11 +304,29 @@ def rental_order(
     ]
 
 
-def rental_list(context: Context, account: str | None = None, ended: bool = False) -> list[Row]:
+def rental_list(
+    context: Context,
+    account: str | None = None,
+    ended: bool = False,
+    limit: int | None = None,
+    before: str | None = None,
+) -> list[Row]:
+    """Rentals by account and number, each with its place and the line at which it rings.
+
+    Args:
+        ended: also those that have ended.
+        limit: the newest so many, the newest first.
+        before: likewise, those before the last one of the page before ("CONNECTED_AT,ID").
+    """
     owner = context.own_account(account)
     owners = None if owner is None else [owner]
+    page = page_at(limit, None if before is None else read_cursor(before))
     with context.billing.reading() as connection:
-        return [rental_row(item) for item in rental_store.rented(connection, owners, ended)]
+        found = rental_store.rented(connection, owners, ended)
+        if page is not None:
+            found = cut(page, found, lambda rental: (rental.anchor_at, rental.id))
+        places = rental_store.numbers_by_key(connection, [item.number for item in found])
+    return [rental_row(item) | _place_row(item, places.get(item.number)) for item in found]
 
 
 def rental_give_up(context: Context, number: str) -> Row:
@@ -374,12 +392,27 @@ def rental_row(item: Rental) -> Row:
         "months": item.months,
         "connected_at": show_stamp(item.anchor_at),
         "paid_until": show_stamp(item.paid_until),
+        "next_debit_at": None if item.state == ENDED else show_stamp(item.paid_until),
         "owing": item.owing,
+    }
+
+
+def _place_row(rental: Rental, number: Number | None) -> Row:
+    """Of a number that isn't the rental's any more nothing is told but where it was."""
+    if number is None:
+        return {"country": None, "city": None, "kind": None, "line": None}
+    own = rental.state == ACTIVE and number.account_id == rental.account_id
+    return {
+        "country": number.country,
+        "city": number.city,
+        "kind": number.kind,
+        "line": number.line if own else None,
     }
 
 
 def _wait_row(wait: Wait) -> Row:
     return {
+        "id": wait.id,
         "account": wait.account_id,
         "country": wait.country,
         "city": wait.city,
@@ -423,14 +456,26 @@ def _ordered(context: Context, account_id: int, order: str) -> list[Rental]:
 
 
 def _from_stock(
-    context: Context, country: str | None, city: str | None, kind: str, count: int
+    context: Context,
+    owner: Account,
+    country: str | None,
+    city: str | None,
+    kind: str,
+    count: int,
 ) -> list[str]:
     if count <= 0:
         return []
     if country is None:
         raise OperationError("numbers_unspecified")
     with context.billing.reading() as connection:
-        stock = rental_store.numbers(connection, STOCK, country_of(country), city, kind_of(kind))
+        stock = rental_store.numbers(
+            connection,
+            STOCK,
+            country_of(country),
+            city,
+            kind_of(kind),
+            currency=owner.currency,
+        )
     if len(stock) < count:
         raise OperationError("stock_too_small", stock=len(stock), count=count)
     return [item.number for item in stock[:count]]

@@ -38,6 +38,7 @@ from softswitch.operations.accounts.standing import (
 )
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.number_fields import country_of, kind_of, line_of, word_of
+from softswitch.operations.pages import cut, page_at, read_cursor
 from softswitch.operations.refusals import refusal_of
 from softswitch.scheduled import order_work
 
@@ -113,7 +114,7 @@ def order_add(
         raise OperationError("order_count", most=MAX_COUNT, count=count)
     key = order_key(order_id)
     papers = approved_kinds(context, owner.id)
-    offer = _offer(context, country_of(country), city, kind_of(kind), supplier, papers)
+    offer = cheapest_offer(context, country_of(country), city, kind_of(kind), supplier, papers)
     with context.billing.reading() as connection:
         percent = discount(rental_store.discounts(connection), months, count)
         known = {item.id for item in order_store.orders(connection, [owner.id], closed=True)}
@@ -158,15 +159,31 @@ def order_add(
 
 
 def order_list(
-    context: Context, account: str | None = None, late: bool = False, closed: bool = False
+    context: Context,
+    account: str | None = None,
+    late: bool = False,
+    closed: bool = False,
+    limit: int | None = None,
+    before: str | None = None,
 ) -> list[Row]:
-    """Orders that go on, who ordered first in front; only the late ones, or also what is over."""
+    """Open orders, the oldest first.
+
+    Args:
+        late: only those past the day that the supplier named.
+        closed: also those that are over.
+        limit: the newest so many, the newest first.
+        before: likewise, those before the last one of the page before ("ORDERED_AT,ID").
+    """
     owner = context.own_account(account)
     owners = None if owner is None else [owner]
+    page = page_at(limit, None if before is None else read_cursor(before))
     with context.billing.reading() as connection:
         found = order_store.orders(connection, owners, closed=closed)
-    rows = [order_row(context, order) for order in found]
-    return [row for row in rows if row["late"]] if late else rows
+    if late:
+        found = [order for order in found if order_row(context, order)["late"]]
+    if page is not None:
+        found = cut(page, found, lambda order: (order.ordered_at, order.id))
+    return [order_row(context, order) for order in found]
 
 
 def order_show(context: Context, order: str) -> Row:
@@ -339,7 +356,7 @@ def _order(context: Context, key: str) -> Order:
     return found
 
 
-def _offer(
+def cheapest_offer(
     context: Context,
     country: str,
     city: str | None,

@@ -31,10 +31,11 @@ FILLED = {
     "message": {"message"}, "greeting": {"greeting"}, "room": {"room"},
     "waiting_id": {"waiting_id"}, "text_id": {"text_id"}, "batch": {"batch"},
     "subscription": {"subscription"}, "numbers": {"number"}, "call": {"call"},
+    "wait_id": {"wait_id"},
 }  # fmt: skip
 RENTED = {
     "number_reach", "number_reach_show", "number_unreach", "number_try", "rental_give_up",
-    "rental_order",
+    "rental_order", "rental_quote",
 }  # fmt: skip
 """Their numbers are for rent; those of other operations are lines'."""
 HARMLESS: dict[str, object] = {
@@ -102,6 +103,8 @@ def ids_of(operation: Operation) -> list[str]:
 
 
 def value_of(operation: Operation, key: str, ids: dict[str, object]) -> object:
+    if operation.name == "port_cancel":
+        return ids["port"]
     if key == "numbers":
         return [ids["rented"]]
     return ids["rented"] if key == "number" and operation.name in RENTED else ids[key]

@@ -168,6 +168,21 @@ class Store:
             with self.engine.begin() as connection:
                 yield connection, Residents()
 
+    def apply_within(
+        self, connection: Connection, commands: Sequence[Command[Answer]]
+    ) -> list[Answer | BillingError]:
+        """Apply commands in a transaction of the caller's, with whatever else it writes: answered
+        like :meth:`apply`.
+
+        Raises:
+            StoreError: another process changed the same accounts; the transaction must be undone.
+        """
+        try:
+            return self._apply(connection, Residents(), commands)
+        except _Conflict:
+            why = "another process changed the same accounts"
+            raise StoreError(f"database {self._name}: {why}") from None
+
     def _apply(
         self, connection: Connection, residents: Residents, commands: Sequence[Command[Answer]]
     ) -> list[Answer | BillingError]:

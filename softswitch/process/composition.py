@@ -326,6 +326,7 @@ def texting(
         machine.run,
         None if network.tls is None else network.tls.server_context,
         money,
+        books.store,
         agent,
         stages,
         machine.loop,

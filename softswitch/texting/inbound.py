@@ -18,13 +18,14 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from billing.facts.authorization import BillingError
-from billing.facts.rental import LENT, BurnNumber, Number
+from billing.facts.rental import LENT, BurnNumber
 from billing.stores import rental_store
-from billing.stores.group_commit import GroupCommit
+from billing.stores.store import Store
 from smpp import receipt
 from smpp.bodies import ShortMessage
 from smpp.codes import Status, Ton
 from smpp.segments import Reassembly
+from softswitch.subscribers import notice_ways
 from softswitch.subscribers.directory import Directory
 from softswitch.texting import parts, raw, stops, store
 from softswitch.texting.link import Link, is_receipt
@@ -43,7 +44,7 @@ class Inbound:
     """Takes deliver_sm of carriers.
 
     Args:
-        money: burns one-time numbers.
+        books: burn one-time numbers.
         arrived: told of each text that has come, once it is stored.
         followed: told of each text of ours whose receipt has come.
         mail: queues the mail about a text that came to a rented number, in its transaction.
@@ -56,7 +57,7 @@ class Inbound:
         self,
         writer: TextWriter,
         directory: Directory,
-        money: GroupCommit,
+        books: Store,
         log: Log,
         *,
         arrived: Callable[[StoredText], None],
@@ -68,7 +69,7 @@ class Inbound:
     ) -> None:
         self._writer = writer
         self._directory = directory
-        self._money = money
+        self._books = books
         self._log = log
         self._arrived = arrived
         self._followed = followed
@@ -169,10 +170,11 @@ class Inbound:
             made = replace(made, to_line=line.id)
 
         def keep(connection: Connection) -> StoredText | None:
+            wanted = made if line is not None else self._for_line(connection, made)
             again = store.newest_of(connection, key)
             if again is not None and since - REPEATED_MS < again.text.created_at < since:
                 return again
-            stored = store.keep(connection, made, self._max_kept)
+            stored = store.keep(connection, wanted, self._max_kept)
             if stored is not None:
                 stops.heard(connection, made)
             if stored is not None and rented is not None:
@@ -187,45 +189,59 @@ class Inbound:
         return Status.OK
 
     async def _keep_one_time(self, sender: str, number: str, text: str) -> Status:
-        """The one text of a one-time number, if it is of the service that was bought.
+        """The one text of a one-time number, if it is of the service that was bought. The number is
+        burned in the transaction that stores it."""
+        work = partial(self._store_and_burn, sender=sender, number=number, text=text)
+        status, stored = await self._writer.submit(work)
+        if stored is not None:
+            self._arrived(stored)
+        return status
 
-        A crash after the text is stored and before the number is burned leaves the carrier without
-        an answer; the same text comes again, and burns it then. Another text is refused meanwhile.
-        """
-
-        def find(connection: Connection) -> Number | None:
-            return rental_store.number(connection, number)
-
-        found = await self._writer.submit(find)
-        if found is None or found.state != LENT or found.account_id is None:
-            return Status.RECEIVER_PERMANENT_ERROR
+    def _store_and_burn(
+        self, connection: Connection, sender: str, number: str, text: str
+    ) -> tuple[Status, StoredText | None]:
+        found = rental_store.number(connection, number)
+        if found is None or found.account_id is None:
+            return Status.RECEIVER_PERMANENT_ERROR, None
+        # One text for each purchase: its origin is unique.
+        origin = f"one-time:{number}:{found.account_id}"
+        made = self._text(origin, found.account_id, sender, number, text)
+        if found.state != LENT:
+            return self._repeated(connection, made), None
         service = found.service or ""
         if service.lower() not in f"{sender}\n{text}".lower():
             # Not shown: the number was bought for another service's text.
             self._log.info("a one-time number's text is of another service", number=number)
-            return Status.RECEIVER_PERMANENT_ERROR
-        # One text for each purchase, whatever crashes in between: its origin is unique.
-        origin = f"one-time:{number}:{found.account_id}"
-        made = self._text(origin, found.account_id, sender, number, text)
-
-        def keep(connection: Connection) -> StoredText:
-            (stored,) = store.add(connection, [made])
-            self._mail(connection, stored)
-            return stored
-
-        stored = await self._writer.submit(keep)
-        if stored.text.body != made.body or stored.text.sender != made.sender:
-            return Status.RECEIVER_PERMANENT_ERROR
-        try:
-            await self._money.submit(
-                BurnNumber(
-                    account_id=found.account_id, at=self._wall_ms(), number=number, service=service
-                )
+            return Status.RECEIVER_PERMANENT_ERROR, None
+        burn = BurnNumber(
+            account_id=found.account_id, at=made.created_at, number=number, service=service
+        )
+        (burned,) = self._books.apply_within(connection, [burn])
+        if isinstance(burned, BillingError):
+            self._log.warning(
+                "a one-time number couldn't be burned", number=number, why=str(burned)
             )
-        except BillingError as error:
-            self._log.warning("a one-time number couldn't be burned", number=number, why=str(error))
-        self._arrived(stored)
-        return Status.OK
+            return Status.RECEIVER_PERMANENT_ERROR, None
+        (stored,) = store.add(connection, [self._for_line(connection, made)])
+        self._mail(connection, stored)
+        return Status.OK, stored
+
+    @staticmethod
+    def _repeated(connection: Connection, made: Text) -> Status:
+        """OK for the text that burned a number, whose carrier hadn't heard the answer."""
+        first = store.of_origins(connection, [made.origin]).get(made.origin)
+        if first is not None and (first.text.body, first.text.sender) == (made.body, made.sender):
+            return Status.OK
+        return Status.RECEIVER_PERMANENT_ERROR
+
+    @staticmethod
+    def _for_line(connection: Connection, made: Text) -> Text:
+        """A text for the line that gets the account's notices, if its owner wants such texts
+        there."""
+        assert made.account_id is not None
+        way = notice_ways.ways_of(connection, made.account_id)["texts"]
+        line = notice_ways.line_of(connection, made.account_id)
+        return made if line is None or not notice_ways.by_text(way) else replace(made, to_line=line)
 
     def _text(
         self, origin: str, account_id: int | None, sender: str, number: str, text: str

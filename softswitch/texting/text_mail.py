@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from softswitch.mail.letter import MAX_KEY, MAX_SUBJECT, Mail
 from softswitch.mail.outbox import queue
+from softswitch.subscribers import notice_ways
 from softswitch.subscribers.subscriber_store import fields_table
 from softswitch.texting.message import StoredText
 
@@ -33,9 +34,12 @@ class TextMail:
         self._language = language
 
     def __call__(self, connection: Connection, stored: StoredText) -> None:
-        """Queue the mail in the transaction that stores the text; an account without an address
-        gets none."""
+        """Queue the mail in the transaction that stores the text; an account without an address, or
+        that has chosen no mail about texts, gets none."""
         facts = stored.text
+        assert facts.account_id is not None
+        if not notice_ways.by_mail(notice_ways.ways_of(connection, facts.account_id)["texts"]):
+            return
         wanted = fields_table.c.account_id == facts.account_id
         query = select(fields_table.c.name, fields_table.c.value).where(wanted)
         fields = {row.name: row.value for row in connection.execute(query)}

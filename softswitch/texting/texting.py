@@ -10,6 +10,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from billing.stores.group_commit import GroupCommit
+from billing.stores.store import Store
 from sip.user_agent import UserAgent
 from smpp.endpoint import listen
 from softswitch.admission.admission import Stages
@@ -79,6 +80,7 @@ class Texting:
         run: Run,
         tls: ssl.SSLContext | None,
         money: GroupCommit,
+        books: Store,
         agent: UserAgent,
         stages: Stages,
         loop: asyncio.AbstractEventLoop,
@@ -130,7 +132,7 @@ class Texting:
         self.inbound = Inbound(
             writer,
             stages.directory,
-            money,
+            books,
             log,
             arrived=self.lines.arrived,
             followed=self.outbound.follow,

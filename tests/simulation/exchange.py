@@ -220,7 +220,7 @@ class Exchange:
             if report.done:
                 self.reload(sorted(report.accounts))
             if NOTICE_KIND in report.kinds:
-                self.loop.create_task(self.switch.texting.changed())
+                self.loop.create_task(self.switch.texting.lines.look())
             self._written = True
         self.loop.call_later(1.0, self._do_due_work)
 

@@ -39,6 +39,10 @@ def send(
     ] = False,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="When it is to go.")] = None,
     key: Annotated[str | None, typer.Option(help="Repeating it changes nothing.")] = None,
+    valid: Annotated[
+        int | None,
+        typer.Option(metavar="MINUTES", help="How long it is worth delivering."),
+    ] = None,
 ) -> None:
     """Send a text from a line."""
     Session.of(context).run(
@@ -49,6 +53,7 @@ def send(
         dry_run=dry_run,
         at=at,
         key=key,
+        valid_minutes=valid,
     )
 
 

@@ -108,4 +108,7 @@ SMS = {
         "invalid",
         "target",
     ),
+    "sms_validity_out_of_range": Entry(
+        "a text is valid for 1 to {most} minutes", "invalid", "valid_minutes"
+    ),
 }

@@ -217,6 +217,7 @@ class Switch:
             self.money,
             self.agent,
             self.stages,
+            self.guard,
             takes_reply=self.completion.replied,
             drain=self.endpoint.drain,
             on_state=self._text_moved,

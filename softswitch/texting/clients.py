@@ -1,8 +1,9 @@
-"""Businesses that send texts by SMPP: we are their message centre (B1, B3, B9-B12).
+"""Businesses that send texts by SMPP: we are their message centre (B1-B3, B9-B12).
 
 A bind needs the right to send, a login that isn't suspended, an address that it may come from, its
-password, and a free place among its connections. A message hears OK with its id once it is held and
-on disk; what is refused costs nothing. Receipts wait until the business has taken them.
+password, and a free place among its connections. Wrong passwords are counted at the guard, together
+with those of phones. A message needs the business's contract, and hears OK with its id once it is
+held and on disk; what is refused costs nothing. Receipts wait until the business has taken them.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Literal
 
 from msgspec import Struct
 
 from billing.facts.authorization import BillingError
+from sip.guard import Guard
 from smpp.bodies import (
     Address,
     Cancel,
@@ -85,6 +87,21 @@ _STATUS_OF = {
 passes by itself."""
 
 
+class Businesses(Struct, frozen=True):
+    """What is known of businesses.
+
+    Args:
+        granted: accounts that may send.
+        contracted: accounts that have accepted the conditions as they are now.
+        senders: approved sender names.
+    """
+
+    clients: Sequence[Client]
+    granted: Sequence[int]
+    contracted: Sequence[int]
+    senders: Sequence[SenderName]
+
+
 class _Bound(Struct):
     """A connection that is bound.
 
@@ -100,6 +117,7 @@ class TextClients:
     """The message centre of businesses.
 
     Args:
+        guard: counts wrong passwords, and says which aren't to be tried.
         run: tries passwords away from the event loop.
         arrived: told of each text to a line of ours, once it is stored.
         wall_ms: epoch milliseconds.
@@ -113,6 +131,7 @@ class TextClients:
         charging: TextCharging,
         writer: TextWriter,
         loop: asyncio.AbstractEventLoop,
+        guard: Guard,
         run: Run,
         log: Log,
         *,
@@ -125,12 +144,14 @@ class TextClients:
         self._charging = charging
         self._writer = writer
         self._loop = loop
+        self._guard = guard
         self._run = run
         self._log = log
         self._arrived = arrived
         self._wall_ms = wall_ms
         self._clients: dict[str, Client] = {}
         self._granted: frozenset[int] = frozenset()
+        self._contracted: frozenset[int] = frozenset()
         self._names: dict[int, frozenset[str]] = {}
         """Approved sender names, by account."""
         self._bound: dict[Connection, _Bound] = {}
@@ -147,16 +168,14 @@ class TextClients:
 
     # What the switch tells
 
-    def use(
-        self, clients: Iterable[Client], granted: Iterable[int], senders: Iterable[SenderName]
-    ) -> None:
+    def use(self, known: Businesses) -> None:
         """Know these businesses from now on; connections of changed logins end."""
-        self._clients = {client.system_id: client for client in clients}
-        self._granted = frozenset(granted)
+        self._clients = {client.system_id: client for client in known.clients}
+        self._granted = frozenset(known.granted)
+        self._contracted = frozenset(known.contracted)
         names: dict[int, set[str]] = {}
-        for sender in senders:
-            if sender.state == "approved":
-                names.setdefault(sender.account_id, set()).add(sender.name)
+        for sender in known.senders:
+            names.setdefault(sender.account_id, set()).add(sender.name)
         self._names = {account: frozenset(found) for account, found in names.items()}
         for connection, bound in list(self._bound.items()):
             if not self._may_stay(bound.client):
@@ -222,6 +241,11 @@ class TextClients:
         self._bound[connection] = _Bound(client, takes)
         connection.accept(asked, SYSTEM_ID)
         self._log.info("client bound", client=client.name, source=connection.address)
+        if client.account_id not in self._contracted:
+            self._log.warning(
+                "a client sends nothing before its account accepts the conditions",
+                client=client.name, account=client.account_id,
+            )  # fmt: skip
         if takes:
             self._send_receipts(client.id)
 
@@ -229,6 +253,10 @@ class TextClients:
         """The status of a bind. An unknown login and a wrong password get the same answer, after
         the same work."""
         if self._trying.locked() and self._queued_binds >= MAX_QUEUED_BINDS:
+            return Status.BIND_FAILED
+        source, login = _plain(connection.address), f"smpp:{asked.bind.system_id}"
+        guard = self._guard
+        if not guard.may_try(source, login, self._loop.time()):
             return Status.BIND_FAILED
         client = self._clients.get(asked.bind.system_id)
         kept = _NOBODYS_PASSWORD if client is None else client.password
@@ -239,7 +267,9 @@ class TextClients:
         finally:
             self._queued_binds -= 1
         if client is None or not right:
+            guard.fail(source, login, self._loop.time())
             return Status.INVALID_PASSWORD
+        guard.prove(source, login, self._loop.time())
         if not self._may_stay(client) or not _comes_from(connection.address, client.networks):
             return Status.BIND_FAILED
         binds = sum(bound.client.id == client.id for bound in self._bound.values())
@@ -302,6 +332,8 @@ class TextClients:
         self, client: Client, message: ShortMessage, destination: Address
     ) -> tuple[Status, StoredText | None]:
         """Hold and store a message; its status, and the text if it is OK."""
+        if client.account_id not in self._contracted:
+            return Status.SUBMIT_FAILED, None
         rate = self._rates.setdefault(client.id, Rate(client.rate))
         now = self._loop.time()
         if rate.delay(now) > 0:
@@ -517,10 +549,15 @@ def _comes_from(address: str, networks: Sequence[str]) -> bool:
     """True if an address is in one of the networks, or if none is named."""
     if not networks:
         return True
-    source = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(source, ipaddress.IPv6Address) and source.ipv4_mapped is not None:
-        source = source.ipv4_mapped
+    source = ipaddress.ip_address(_plain(address))
     return any(source in ipaddress.ip_network(network) for network in networks)
+
+
+def _plain(address: str) -> str:
+    """An address without its zone; one of IPv4 in the form of IPv6 as IPv4."""
+    source = ipaddress.ip_address(address.partition("%")[0])
+    mapped = source.ipv4_mapped if isinstance(source, ipaddress.IPv6Address) else None
+    return str(source if mapped is None else mapped)
 
 
 def _status_of(refusal: Refusal) -> Status:

@@ -53,6 +53,12 @@ def accept(connection: Connection, contract: Contract) -> Contract:
     return contract
 
 
+def contracted(connection: Connection, terms: str) -> list[int]:
+    """Accounts that have accepted an edition."""
+    c = contracts_table.c
+    return list(connection.execute(select(c.account_id).where(c.terms == terms)).scalars())
+
+
 def accepted(connection: Connection, account_id: int, terms: str) -> Contract | None:
     """The acceptance of an edition by an account; None: there is none."""
     c = contracts_table.c

@@ -77,6 +77,7 @@ class Text(Struct, frozen=True, kw_only=True):
         price_micros: what it costs in all, of the account's currency.
         created_at, due_at, expires_at: epoch milliseconds: when it came, when it is to be sent,
             until when it is kept.
+        has_validity: True if its sender asked for `expires_at`: carriers are told of it.
         batch_id, client_id: the batch or the business's SMPP client that it belongs to.
         wants_receipt: True if its sender asked for a delivery receipt.
     """
@@ -96,6 +97,7 @@ class Text(Struct, frozen=True, kw_only=True):
     created_at: int
     due_at: int
     expires_at: int
+    has_validity: bool = False
     batch_id: str | None = None
     client_id: int | None = None
     wants_receipt: bool = False

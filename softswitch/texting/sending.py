@@ -198,6 +198,7 @@ class TextSending:
             created_at=now,
             due_at=due,
             expires_at=min(due + self._kept_ms, expires_at or due + self._kept_ms),
+            has_validity=expires_at is not None,
             client_id=payer.client_id,
             wants_receipt=wants_receipt,
         )
@@ -249,6 +250,7 @@ class TextSending:
             created_at=now,
             due_at=due,
             expires_at=min(due + self._kept_ms, expires_at or due + self._kept_ms),
+            has_validity=expires_at is not None,
             batch_id=payer.batch_id,
             client_id=payer.client_id,
             wants_receipt=wants_receipt,

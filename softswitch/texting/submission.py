@@ -9,6 +9,7 @@ from typing import NamedTuple
 from smpp import segments
 from smpp.bodies import Address, ShortMessage
 from smpp.codes import EsmClass, Npi, RegisteredDelivery, Status, Ton
+from smpp.times import absolute
 from softswitch.texting import raw
 from softswitch.texting.carrier import address_type
 from softswitch.texting.link import Link
@@ -69,6 +70,7 @@ def messages_of(text: StoredText) -> list[ShortMessage]:
     else:
         sent = segments.split(facts.body.decode("utf-8", "replace"), text.id & 0xFF)
     source = Address(*address_type(facts.sender), facts.sender.removeprefix("+"))
+    validity = absolute(facts.expires_at / 1000) if facts.has_validity else ""
     destination = Address(Ton.INTERNATIONAL, Npi.E164, facts.recipient.removeprefix("+"))
     return [
         ShortMessage(
@@ -78,6 +80,7 @@ def messages_of(text: StoredText) -> list[ShortMessage]:
             sent.data_coding,
             EsmClass.UDH if sent.has_header else 0,
             RegisteredDelivery.FINAL,
+            validity_period=validity,
         )
         for octets in sent.octets
     ]

@@ -11,17 +11,18 @@ from sqlalchemy import Connection
 
 from billing.stores.group_commit import GroupCommit
 from billing.stores.store import Store
+from sip.guard import Guard
 from sip.user_agent import UserAgent
 from smpp.endpoint import listen
 from softswitch.admission.admission import Stages
 from softswitch.config.smpp import SmppSection
 from softswitch.config.sms import SmsSection
 from softswitch.database.threads import Run
-from softswitch.texting import carrier_store, client_store, parts, settlement, store
+from softswitch.texting import carrier_store, client_store, contracts, parts, settlement, store
 from softswitch.texting.batches import Batches
 from softswitch.texting.carrier import Carrier
 from softswitch.texting.charging import TextCharging
-from softswitch.texting.clients import MAX_PENDING, TextClients
+from softswitch.texting.clients import MAX_PENDING, Businesses, TextClients
 from softswitch.texting.inbound import Inbound, MailText
 from softswitch.texting.line_admission import LineAdmission, TakesReply, TextSettings
 from softswitch.texting.lines import LineTexts
@@ -62,6 +63,7 @@ class Texting:
         node: this switch's name among those that share the database.
         run: runs slow functions in a thread.
         tls: for listeners with TLS.
+        guard: counts wrong passwords of businesses with those of phones.
         mail: queues the mail about a text that came to a rented number.
         takes_reply: True for a line's text that answers a question of the switch's own.
         drain: writes what the user agent wants written.
@@ -83,6 +85,7 @@ class Texting:
         books: Store,
         agent: UserAgent,
         stages: Stages,
+        guard: Guard,
         loop: asyncio.AbstractEventLoop,
         log: Log,
         *,
@@ -98,6 +101,7 @@ class Texting:
         self._wall_ms = wall_ms
         self._on_state = on_state
         self._smpp = smpp
+        self._terms = settings.terms
         self._tls = tls
         self._servers: list[asyncio.Server] = []
         self.carriers: list[Carrier] = []
@@ -150,9 +154,11 @@ class Texting:
             max_kept=settings.max_kept,
             wall_ms=wall_ms,
         )
-        self.clients = self._message_centre(stages, prices, run)
+        self.clients = self._message_centre(stages, prices, guard, run)
 
-    def _message_centre(self, stages: Stages, prices: TextPrices, run: Run) -> TextClients:
+    def _message_centre(
+        self, stages: Stages, prices: TextPrices, guard: Guard, run: Run
+    ) -> TextClients:
         return TextClients(
             stages,
             prices,
@@ -160,6 +166,7 @@ class Texting:
             self._charging,
             self._writer,
             self._loop,
+            guard,
             run,
             self._log,
             arrived=self.lines.arrived,
@@ -201,7 +208,7 @@ class Texting:
         """Carriers were changed, or texts were stored: by an operation, or by another switch."""
         self.carriers = await self._writer.submit(carrier_store.carriers)
         self.outbound.use(self.carriers)
-        self.clients.use(*await self._writer.submit(_businesses))
+        self.clients.use(await self._writer.submit(partial(_businesses, terms=self._terms)))
         await self.batches.look()
         await self.lines.look()
 
@@ -292,11 +299,10 @@ class Texting:
             last = found[-1][0].id
 
 
-def _businesses(
-    connection: Connection,
-) -> tuple[list[client_store.Client], list[int], list[client_store.SenderName]]:
-    return (
+def _businesses(connection: Connection, terms: str) -> Businesses:
+    return Businesses(
         client_store.clients(connection),
         client_store.granted(connection),
+        contracts.contracted(connection, terms),
         client_store.senders(connection, state="approved"),
     )

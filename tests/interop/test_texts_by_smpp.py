@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import ssl
 from collections.abc import AsyncIterator
 
 import pytest
 import smpp34
+from certificates import Authority
 from switchboard import ANA, Switchboard, free_ports, until
 
+from smpp.bodies import Bind
+from smpp.codes import Command
+from smpp.endpoint import connect
+from smpp.session import Bound, Event
 from softswitch.cli.main import run
 
 GEORGIAN = "გამარჯობა, ანა! " * 7
@@ -98,6 +104,7 @@ def board(make_board, ports: list[int]) -> Switchboard:
         ["wallet", "offer", "sms", "100", "--price", "1"],
         ["wallet", "buy", "1", "sms", "100", "--purchase-id", "first"],
         ["sms", "grant", "1", "yes"],
+        ["sms", "contract", "accept", "1"],
         ["sms", "sender", "add", "1", "Citynet"],
         ["sms", "sender", "approve", "1", "Citynet"],
         ["sms", "client", "add", "shop", "--account", "1", "--system-id", "shop",
@@ -219,6 +226,32 @@ def test_who_may_not_bind_does_not(board, ports, why):
     asyncio.run(talk())
 
 
+def test_a_business_binds_by_tls_and_checks_the_certificate(board, ports, tmp_path):
+    authority = Authority(tmp_path)
+    pair = authority.issue("127.0.0.1")
+    board.stop()
+    board.environment["SOFTSWITCH_SMPP__LISTEN"] = f"tls:127.0.0.1:{ports[0]}"
+    board.environment["SOFTSWITCH_TLS__CERTIFICATES"] = f"{pair.certificate}:{pair.key}"
+    board.start()
+
+    async def talk() -> None:
+        heard: asyncio.Queue[Event] = asyncio.Queue()
+        tls = ssl.create_default_context(cafile=str(authority.file))
+        bound = await connect(
+            "127.0.0.1", ports[0], lambda _, event: heard.put_nowait(event), tls=tls
+        )
+        bound.bind(Command.BIND_TRANSCEIVER, Bind("shop", "secret1"))
+        assert isinstance(await asyncio.wait_for(heard.get(), 10.0), Bound)
+        bound.abort()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await connect("127.0.0.1", ports[0], print, tls=ssl.create_default_context())
+        with pytest.raises(smpp34.SmppError):
+            async with business(ports[0]):
+                pass  # in the clear
+
+    asyncio.run(talk())
+
+
 def test_a_text_from_a_carrier_comes_to_the_line_and_is_listed(board, ports):
     async def talk() -> None:
         async with Carrier(ports[1]) as carrier:
@@ -258,7 +291,6 @@ def test_B9_a_batch_goes_out_and_whoever_texts_stop_gets_no_more(board, ports):
     phones.write_text("phone,name\n599000001,Nino\n599000002,Gio\n599000001,Nino again\n")
     add = ("sms", "batch", "add", "1", "--sender", "Citynet", "--text", "Sale, {name}",
            "--to", str(phones))  # fmt: skip
-    board.cli("sms", "contract", "accept", "1")
 
     def batch(known: str, key: str) -> object:
         return board.ask("sms_batch_show", batch=known)[key]
@@ -296,7 +328,6 @@ def test_B9_no_text_of_a_batch_goes_twice_nor_is_lost_when_the_switch_is_killed(
     phones.write_text("phone\n" + "".join(f"+9955991{n:05}\n" for n in range(1_000)))
     board.cli("wallet", "offer", "sms", "1000", "--price", "2")
     board.cli("wallet", "buy", "1", "sms", "1000", "--purchase-id", "second")
-    board.cli("sms", "contract", "accept", "1")
 
     async def talk() -> None:
         async with Carrier(ports[1]) as carrier:

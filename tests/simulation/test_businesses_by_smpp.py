@@ -13,19 +13,23 @@ from smpp.codes import Command, EsmClass, MessageState, Status, Tag
 from smpp.endpoint import Connection
 from smpp.session import Session, Side
 from softswitch.subscribers import passwords
+from softswitch.texting import store
 from softswitch.texting.carrier import Carrier
 from softswitch.texting.client_store import Client, SenderName
+from softswitch.texting.clients import Businesses
 from softswitch.texting.message import State
 
 BEKA = "+995322000002"
 CITYNET = Address(5, 0, "Citynet")
+SHOP = "192.0.2.7"
 
 
 class Wire:
     """A business's end of a connection: what the switch has written."""
 
-    def __init__(self, exchange) -> None:
+    def __init__(self, exchange, source="127.0.0.1") -> None:
         self.exchange = exchange
+        self.source = source
         self.written = b""
         self.is_closed = False
         self._sequence = 0
@@ -61,7 +65,7 @@ class Wire:
     abort = close
 
     def get_extra_info(self, name):
-        return ("127.0.0.1", 40_000)
+        return (self.source, 40_000)
 
     def set_write_buffer_limits(self, high) -> None:
         pass
@@ -79,9 +83,10 @@ def exchange():
     texting.carriers = [Carrier(id=1, name="alpha", host="h", system_id="us", password="x")]
     client = Client(
         id=1, name="shop", account_id=account, system_id="shop", wallet="money", rate=50,
-        password=passwords.hashed("secret1"), networks=("127.0.0.0/8",), max_binds=1,
+        password=passwords.hashed("secret1"), networks=("127.0.0.0/8", "192.0.2.0/24"), max_binds=1,
     )  # fmt: skip
-    texting.clients.use([client], [account], [SenderName(account, "Citynet", "approved", "", 0)])
+    name = SenderName(account, "Citynet", "approved", "", 0)
+    texting.clients.use(Businesses([client], [account], [account], [name]))
     yield made
     assert made.log.errors == []
     assert made.store.verify() == []
@@ -178,3 +183,55 @@ def test_a_text_in_segments_to_a_line_of_ours_comes_as_one_for_nothing(exchange,
     assert [request.body for request in phone.got] == [b"Hello there"]
     assert kept(exchange) == [(BEKA, b"Hello there", State.DELIVERED)]
     assert sums(exchange) == (LARI, 0)
+
+
+def test_a_message_whose_validity_is_over_expires_and_its_price_is_given_back(exchange, wire):
+    assert wire.submit(validity_period="000000000500000R").status == Status.OK
+    with exchange.store.reading() as connection:
+        (text,) = store.page(connection)
+    facts = text.text
+    assert (facts.expires_at - facts.due_at, facts.has_validity) == (300_000, True)
+    assert sums(exchange) == (LARI, PRICE)
+    exchange.run(299.0)
+    exchange.loop.run_until_complete(exchange.switch.texting.tidy())
+    assert sums(exchange) == (LARI, PRICE)
+    exchange.run(2.0)
+    exchange.loop.run_until_complete(exchange.switch.texting.tidy())
+    exchange.run(1.0)
+    assert [state for _, _, state in kept(exchange)] == [State.EXPIRED]
+    assert sums(exchange) == (LARI, 0)
+
+
+def test_B2_nothing_is_sent_before_the_account_has_accepted_the_conditions(exchange, wire):
+    clients = exchange.switch.texting.clients
+    known = [*clients._clients.values()]
+    name = SenderName(1, "Citynet", "approved", "", 0)
+    clients.use(Businesses(known, [1], [], [name]))
+    assert wire.submit().status == Status.SUBMIT_FAILED
+    assert (sums(exchange), kept(exchange)) == ((LARI, 0), [])
+    clients.use(Businesses(known, [1], [1], [name]))
+    assert wire.submit().status == Status.OK
+
+
+def test_wrong_passwords_are_counted_at_the_guard_and_then_none_is_tried(exchange):
+    guard = exchange.switch.guard
+    refused = []
+    for _ in range(11):
+        wire = Wire(exchange, SHOP)
+        refused.append(wire.ask(Command.BIND_TRANSCEIVER, Bind("shop", "wrong1")).status)
+    assert refused == [Status.INVALID_PASSWORD] * 10 + [Status.BIND_FAILED]
+    right = Wire(exchange, SHOP).ask(Command.BIND_TRANSCEIVER, Bind("shop", "secret1"))
+    assert right.status == Status.BIND_FAILED
+    (ban,) = guard.bans(exchange.loop.time())
+    assert (ban.source, ban.login, ban.why) == (SHOP, "smpp:shop", "guessed passwords")
+    guard.unban(SHOP, "smpp:shop")
+    right = Wire(exchange, SHOP).ask(Command.BIND_TRANSCEIVER, Bind("shop", "secret1"))
+    assert right.status == Status.OK
+
+
+def test_passwords_guessed_by_smpp_and_by_sip_count_together(exchange):
+    guard, now = exchange.switch.guard, exchange.loop.time()
+    for number in range(50):
+        guard.fail(SHOP, f"line-{number}", now)
+    asked = Wire(exchange, SHOP).ask(Command.BIND_TRANSCEIVER, Bind("shop", "secret1"))
+    assert asked.status == Status.BIND_FAILED

@@ -69,6 +69,7 @@ def sms_contract_accept(context: Context, account: str) -> Row:
     )
     with context.billing.engine.begin() as connection:
         contracts.accept(connection, made)
+    context.changes.texts = True
     return sms_contract_show(context, str(owner.id))
 
 

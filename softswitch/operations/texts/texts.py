@@ -22,6 +22,7 @@ from softswitch.texting.sending import Payer, Quote, TextPrices
 
 MAX_LIMIT = 1_000
 DAY_MS = 86_400_000
+MINUTE_MS = 60_000
 _KEY = re.compile(r"[\x21-\x7e]{1,100}")
 
 
@@ -33,6 +34,7 @@ def sms_send(
     dry_run: bool = False,
     at: str | None = None,
     key: str | None = None,
+    valid_minutes: int | None = None,
 ) -> Row:
     """Send a text from a line.
 
@@ -42,6 +44,8 @@ def sms_send(
         dry_run: say what it costs, and send nothing.
         at: when it is to go; at once if None.
         key: repeating the same key is answered by the same text.
+        valid_minutes: how long it is worth delivering, which its carrier is told too; None: as long
+            as texts are kept.
     """
     sender = context.line(line)
     if not text or len(text) > 10_000:
@@ -59,7 +63,7 @@ def sms_send(
     if key is not None and _KEY.fullmatch(key) is None:
         raise OperationError("sms_key_malformed")
     origin = f"key:{sender.account_id}:{key}" if key else f"web:{secrets.token_hex(16)}"
-    kept = context.config.sms.kept_days * DAY_MS
+    expires = due + _validity_ms(context, valid_minutes)
     made = Text(
         origin=origin,
         kind="out" if called is None else "line",
@@ -74,7 +78,8 @@ def sms_send(
         currency=quote.unit,
         created_at=now,
         due_at=due,
-        expires_at=due + kept,
+        expires_at=expires,
+        has_validity=valid_minutes is not None,
     )
     return text_row(_stored(context, made))
 
@@ -169,6 +174,15 @@ def _own(context: Context, text_id: int) -> StoredText:
     if found is None:
         raise OperationError("sms_not_found", text=text_id)
     return found
+
+
+def _validity_ms(context: Context, minutes: int | None) -> int:
+    most = context.config.sms.kept_days * DAY_MS
+    if minutes is None:
+        return most
+    if not MINUTE_MS <= minutes * MINUTE_MS <= most:
+        raise OperationError("sms_validity_out_of_range", most=most // MINUTE_MS)
+    return minutes * MINUTE_MS
 
 
 def _quote(context: Context, payer: Payer, number: str, text: str) -> Quote:

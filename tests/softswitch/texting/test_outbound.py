@@ -64,6 +64,19 @@ def test_texts_arrive_whole_and_are_paid_once(tmp_path: Path):
     run(talk())
 
 
+def test_a_carrier_is_told_the_validity_that_the_sender_asked_for_and_no_other(tmp_path: Path):
+    async def talk() -> None:
+        centre = Centre()
+        async with office(tmp_path, centre) as desk:
+            await desk.send("a", has_validity=True, expires_at=4_102_444_799_000)
+            last = await desk.send("b")
+            await desk.until(lambda: desk.state(last) is State.SENT)
+            told = [message.validity_period for message in centre.got]
+            assert told == ["991231235959000+", ""]
+
+    run(talk())
+
+
 def test_one_segment_that_failed_makes_the_text_failed(tmp_path: Path):
     async def talk() -> None:
         centre = Centre()

@@ -156,7 +156,9 @@ class Office:
         kept.add_done_callback(lambda _: answer(Status.OK))
         kept.add_done_callback(self.outbound._told)
 
-    async def send(self, origin: str, text: str = "Hello", to: str = "+995599000001") -> StoredText:
+    async def send(
+        self, origin: str, text: str = "Hello", to: str = "+995599000001", **facts: int
+    ) -> StoredText:
         count = segments.count(text)
         made = Text(
             origin=origin,
@@ -170,7 +172,7 @@ class Office:
             currency="GEL",
             created_at=self.now(),
             due_at=self.now(),
-            expires_at=self.now() + 86_400_000,
+            **{"expires_at": self.now() + 86_400_000} | facts,
         )
         await self.charging.hold(f"text:{origin}", self.who, "money", count * PRICE)
         (stored,) = await self.writer.submit(lambda connection: store.add(connection, [made]))

@@ -38,6 +38,15 @@ def list_(
 
 
 @app.command()
+def accept(
+    context: typer.Context,
+    waiting_id: Annotated[str, typer.Argument(metavar="ID")],
+) -> None:
+    """Accept, for the caller, an offer to be connected."""
+    Session.of(context).run(operations.completions.completion_accept, waiting_id=waiting_id)
+
+
+@app.command()
 def cancel(
     context: typer.Context, waiting_id: Annotated[str, typer.Argument(metavar="ID")]
 ) -> None:

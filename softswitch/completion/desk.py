@@ -156,9 +156,13 @@ class CompletionDesk:
         if waiting.action(now, self._windows) == "forget":
             self.queue.remove(waiting)
             return False
-        self.queue.put(replace(waiting, state="accepted", since=now))
-        self._serve(callee.id)
+        self.take(replace(waiting, state="accepted", since=now))
         return True
+
+    def take(self, accepted: Waiting) -> None:
+        """Connect a caller that accepted an offer, as soon as both lines are free."""
+        self.queue.put(accepted)
+        self._serve(accepted.callee_id)
 
     # Who is there
 

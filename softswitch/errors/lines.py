@@ -8,6 +8,12 @@ LINES = {
     "algorithm_unknown": Entry(
         "unknown algorithm {value!r}; known are {known}", "invalid", "algorithms"
     ),
+    "call_not_incoming": Entry(
+        "call {call} didn't come to a line of the account: only such calls are marked",
+        "conflict",
+        "call",
+    ),
+    "call_too_old": Entry("call {call} is older than {days} days", "conflict", "call"),
     "caller_none": Entry("nobody called {line} in the last seven days", "not_found"),
     "completion_ambiguous": Entry(
         "several requests begin with {completion!r}; `softswitch completion list` shows them",
@@ -18,6 +24,9 @@ LINES = {
         "there is no waiting request {completion!r}; `softswitch completion list` shows them",
         "not_found",
         "completion",
+    ),
+    "completion_not_offered": Entry(
+        "request {completion} has no offer to be accepted (any more)", "conflict", "completion"
     ),
     "contact_not_found": Entry(
         "{line} isn't registered by {contact}; `softswitch registration list` shows its contacts",
@@ -49,6 +58,8 @@ LINES = {
         "not_found",
         "greeting",
     ),
+    "greeting_too_large": Entry("{name} has more than {most_mib} MiB", "invalid", "wav"),
+    "greeting_unconvertible": Entry("{name} can't be converted: {reason}", "invalid", "wav"),
     "greeting_unplayable": Entry(
         "{name} can't be played as it is: {reasons}; --convert makes a file that can",
         "invalid",

@@ -19,7 +19,7 @@ from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.access import ADMIN, AUDITOR, SUPPORT, change, disclose, read, table
 from softswitch.operations.context import Context
-from softswitch.operations.lines.completions import found
+from softswitch.operations.lines.completions import acceptable, found
 from softswitch.operations.lines.registrations import registration_page, registration_rows
 from softswitch.operations.network.trunks import no_trunk, trunk_row
 from softswitch.operations.registry import OPERATIONS
@@ -187,6 +187,14 @@ def completion_cancel(live: Live, waiting_id: str) -> Row:
     return {"id": waiting.id, "result": "cancelled"}
 
 
+async def completion_accept(live: Live, waiting_id: str) -> Row:
+    desk = live.switch.completion
+    waiting = found(live.context, list(desk.queue), live.switch.directory.line, waiting_id)
+    desk.take(acceptable(live.context, waiting))
+    await desk.queue.written()
+    return {"id": waiting.id, "result": "accepted"}
+
+
 async def media_show(live: Live) -> list[Row]:
     """The status of the media workers."""
     return await media_rows(live.media, live.workers)
@@ -212,7 +220,13 @@ LIVE_OPERATIONS = table(
     read(subscription_list, SUPPORT | AUDITOR),
     *(
         replace(OPERATIONS[function.__name__], function=function)
-        for function in (completion_cancel, registration_list, trunk_list, trunk_show)
+        for function in (
+            completion_accept,
+            completion_cancel,
+            registration_list,
+            trunk_list,
+            trunk_show,
+        )
     ),
 )
 """The operations that only a running switch performs, or performs otherwise than on the database

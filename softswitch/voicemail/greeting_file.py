@@ -3,6 +3,7 @@ converted to that."""
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def read(path: Path) -> bytes:
             find_sound(file.read(HEAD_BYTES), size, MAX_SECONDS)
             raise WavError(f"the file has {size >> 20} MB, at most {MAX_BYTES >> 20} are allowed")
         return file.read()
+
+
+def converted_samples(data: bytes) -> Samples:
+    """The sound of a file's octets, converted from another format. Raises WavError."""
+    from rtp.sound_file import convert  # libsndfile takes a while to load
+
+    return convert(io.BytesIO(data), MAX_SECONDS)
 
 
 def converted(path: Path) -> bytes:

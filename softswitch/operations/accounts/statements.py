@@ -167,16 +167,20 @@ def account_call(context: Context, account: str, call: str) -> Row:
     Raises OperationError with the same code for another account's call as for none.
     """
     owner = context.account(account)
+    return _with_details(context, owner.id, *own_call(context, owner.id, call))
+
+
+def own_call(context: Context, account_id: int, call: str) -> tuple[Cdr, Row]:
+    """A record of an account's call, and its row in the list. Raises OperationError."""
     with context.billing.reading() as connection:
         records = cdr_search.of_call(connection, call.rpartition("-")[0])
-    reached = _reached_by(context, owner.id)
+    reached = _reached_by(context, account_id)
     for cdr in records:
-        if cdr.id == call and _concerns(cdr, owner.id, reached):
-            row = _call(cdr, owner.id, {had.number for had in reached})
-            if context.actor.is_line_user and row["line"] not in _own_numbers(context):
-                break
-            return _with_details(context, owner.id, cdr, row)
-    raise OperationError("account_call_not_found", account=owner.id, call=call)
+        if cdr.id == call and _concerns(cdr, account_id, reached):
+            row = _call(cdr, account_id, {had.number for had in reached})
+            if not context.actor.is_line_user or row["line"] in _own_numbers(context):
+                return cdr, row
+    raise OperationError("account_call_not_found", account=account_id, call=call)
 
 
 def _concerns(cdr: Cdr, account_id: int, reached: list[_Had]) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from billing.facts.cdr import show_stamp
 from softswitch.completion.store import CompletionStore
-from softswitch.completion.waiting import Waiting
+from softswitch.completion.waiting import Waiting, Windows
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
@@ -53,6 +54,27 @@ def completion_cancel(context: Context, waiting_id: str) -> Row:
     waiting = found(context, store.load(), lines.get, waiting_id)
     store.write({waiting.id: None})
     return {"id": waiting.id, "result": "cancelled"}
+
+
+def completion_accept(context: Context, waiting_id: str) -> Row:
+    """Accept an offer to be connected (D6), while no switch runs: it is carried out when the callee
+    is free after the start."""
+    store = CompletionStore(context.billing.engine)
+    lines = {line.id: line for line in context.directory.lines()}
+    waiting = found(context, store.load(), lines.get, waiting_id)
+    accepted = acceptable(context, waiting)
+    store.write({waiting.id: accepted})
+    return {"id": waiting.id, "result": "accepted"}
+
+
+def acceptable(context: Context, waiting: Waiting) -> Waiting:
+    """A request whose offer is accepted now. Raises OperationError if there is no offer (any
+    more)."""
+    now = context.now_ms()
+    windows = Windows.of(context.config.completion)
+    if waiting.state != "offered" or waiting.action(now, windows) == "forget":
+        raise OperationError("completion_not_offered", completion=waiting.id)
+    return replace(waiting, state="accepted", since=now)
 
 
 def found(

@@ -9,37 +9,43 @@ from dataclasses import replace
 from pathlib import Path
 
 from billing.facts.cdr import show_stamp
-from rtp.samples import CLOCK_RATE
+from rtp.samples import CLOCK_RATE, Samples
 from rtp.wav import WavError
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
-from softswitch.operations.lines.voicemail import mailbox_of, read_sound, shelf_of, store_of
+from softswitch.operations.lines.voicemail import (
+    mailbox_of,
+    read_sound,
+    shelf_of,
+    sound_file,
+    store_of,
+)
 from softswitch.subscribers.directory import Line
 from softswitch.subscribers.reach_store import reaches_of
-from softswitch.voicemail.greeting_file import MAX_SECONDS, check
+from softswitch.voicemail.greeting_file import MAX_SECONDS, check, converted_samples
 from softswitch.voicemail.store import Greeting
 
 MAX_GREETINGS = 20
 """Greetings of one line."""
 MAX_NAME = 64
+MAX_UPLOAD_BYTES = 16 * 1024 * 1024
+"""Of a file that is uploaded: it travels in one message, and is in memory while it is converted."""
 
 
-def greeting_upload(context: Context, number: str, name: str, wav: str) -> Row:
+def greeting_upload(
+    context: Context, number: str, name: str, wav: str, convert: bool = False
+) -> Row:
     """Keep a greeting.
 
     Args:
         wav: the file in base64: PCM, 8 kHz, 16 bit, mono.
+        convert: take other sound files, too, and convert them to that.
+
+    Raises OperationError with every reason for which a file can't be played as it is.
     """
     line = context.line(number)
-    try:
-        samples = check(base64.b64decode(wav, validate=True))
-    except WavError as error:
-        raise OperationError(
-            "greeting_unplayable", name=name, reasons=error.reasons, most_seconds=MAX_SECONDS
-        ) from None
-    except binascii.Error:
-        raise OperationError("base64_malformed", name=name) from None
+    samples = _samples(name, wav, convert=convert)
     known = store_of(context).greetings(line.id)
     _check_name(name, known)
     if len(known) >= MAX_GREETINGS:
@@ -52,6 +58,31 @@ def greeting_upload(context: Context, number: str, name: str, wav: str) -> Row:
         raise OperationError("file_not_kept", name=name, reason=error.strerror) from None
     store_of(context).add_greeting(greeting)
     return _row(greeting, line)
+
+
+def greeting_open(context: Context, number: str, greeting: str) -> Row:
+    """A greeting with the path of its WAV file, for a program that streams it."""
+    line = context.line(number)
+    found = _greeting(context, line, greeting)
+    return _row(found, line) | sound_file(shelf_of(context).path(found.id))
+
+
+def _samples(name: str, wav: str, *, convert: bool) -> Samples:
+    """The sound of an uploaded file. Raises OperationError."""
+    try:
+        data = base64.b64decode(wav, validate=True)
+    except binascii.Error:
+        raise OperationError("base64_malformed", name=name) from None
+    if len(data) > MAX_UPLOAD_BYTES:
+        raise OperationError("greeting_too_large", name=name, most_mib=MAX_UPLOAD_BYTES >> 20)
+    try:
+        return converted_samples(data) if convert else check(data)
+    except WavError as error:
+        if convert:
+            raise OperationError("greeting_unconvertible", name=name, reason=error) from None
+        raise OperationError(
+            "greeting_unplayable", name=name, reasons=error.reasons, most_seconds=MAX_SECONDS
+        ) from None
 
 
 def greeting_list(context: Context, number: str) -> list[Row]:

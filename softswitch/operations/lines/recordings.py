@@ -8,6 +8,7 @@ from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
+from softswitch.operations.lines.voicemail import sound_file
 from softswitch.operations.pages import read_cursor
 from softswitch.recordings.store import RecordedCall, RecordingStore
 from softswitch.voicemail.shelf import Shelf
@@ -54,6 +55,15 @@ def recording_export(context: Context, recording: str) -> Row:
     except OSError as error:
         raise OperationError("file_not_read", path=path, reason=error.strerror) from None
     return _row(found) | {"wav": wav}
+
+
+def recording_open(context: Context, recording: str) -> Row:
+    """A recording with the path of its WAV file, for a program that streams it: stereo, the caller
+    left, the callee right."""
+    found = _recording(context, recording)
+    if found.state == "recording":
+        raise OperationError("recording_in_progress", recording=found.id)
+    return _row(found) | sound_file(_shelf(context).path(found.id))
 
 
 def recording_delete(context: Context, recording: str) -> Row:

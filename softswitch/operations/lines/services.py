@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 
+from msgspec import Struct
+
 from billing.facts.cdr import Cdr, show_stamp
 from billing.stores.store import CdrFilter
 from softswitch.admission.decisions import decoded
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
+from softswitch.operations.accounts.statements import own_call
 from softswitch.operations.context import Context, rented_numbers
 from softswitch.operations.lines.pin_check import check_pin
 from softswitch.subscribers.directory import Line
@@ -38,22 +41,56 @@ def line_service_set(
     """`value` is "on", "off", or the numbers that the service takes. A subscriber who opens a
     barring gives the line's PIN."""
     line = context.line(number)
+    change = ServiceChange(service, value, seconds)
+    return _save(context, line, service, _changed(context, line, line.services, change), pin)
+
+
+class ServiceChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """A change of one service, as the arguments of `line_service_set` have it."""
+
+    service: str
+    value: list[str]
+    seconds: int | None = None
+
+
+def line_service_set_many(
+    context: Context, number: str, changes: list[ServiceChange], pin: str | None = None
+) -> list[Row]:
+    """Change several services of a line, all or none of them; answers with all its services."""
+    line = context.line(number)
+    services = line.services
+    for change in changes:
+        services = _changed(context, line, services, change)
+    opens = any(
+        kind.locked and line.services[name].active and not services[name].active
+        for name, kind in KINDS.items()
+    )
+    if opens:
+        check_pin(context, line, pin)
+    ServiceStore(context.billing.engine).save(line.id, services)
+    context.changes.lines.add(line.id)
+    return [_row(name, services[name]) for name in KINDS]
+
+
+def _changed(
+    context: Context, line: Line, services: Supplementary, change: ServiceChange
+) -> Supplementary:
+    """A line's services after a change. Raises OperationError."""
+    service, value = change.service, change.value
     _known(service)
     try:
         if value in (["on"], ["off"]):
-            changed = line.services.switched(service, value == ["on"])
-        else:
-            if not value:
-                raise OperationError("service_value_needed")
-            numbers = tuple(context.number(text) for text in value)
-            if line.number in numbers and service != "caller_id":
-                raise OperationError("target_is_own_number", line=line.number)
-            if service == "caller_id":
-                _check_rented(context, line, numbers)
-            changed = line.services.given(service, numbers, seconds)
+            return services.switched(service, value == ["on"])
+        if not value:
+            raise OperationError("service_value_needed")
+        numbers = tuple(context.number(text) for text in value)
+        if line.number in numbers and service != "caller_id":
+            raise OperationError("target_is_own_number", line=line.number)
+        if service == "caller_id":
+            _check_rented(context, line, numbers)
+        return services.given(service, numbers, change.seconds)
     except ServiceError as error:
         raise OperationError.of(error) from None
-    return _save(context, line, service, changed, pin)
 
 
 def line_service_clear(context: Context, number: str, service: str, pin: str | None = None) -> Row:
@@ -77,6 +114,42 @@ def line_mark(context: Context, number: str) -> Row:
         "at": show_stamp(found.at),
         "result": "marked" if fresh else "was marked before",
     }
+
+
+def call_mark(context: Context, account: str, call: str) -> Row:
+    """Mark a call to one of an account's lines as malicious, by its record's id, within seven days
+    (C6)."""
+    owner = context.account(account)
+    cdr, row = own_call(context, owner.id, call)
+    line = _line_called(context, owner.id, cdr.called)
+    if row["direction"] != "incoming" or line is None:
+        raise OperationError("call_not_incoming", call=call)
+    if cdr.setup_at < context.now_ms() - MARK_MS:
+        raise OperationError("call_too_old", call=call, days=MARK_MS // 86_400_000)
+    first = _first_leg(context, cdr)
+    found = LastCall(
+        cdr.call_id,
+        first.calling,
+        cdr.called,
+        cdr.presented,
+        cdr.setup_at,
+        claimed=decoded(first.decisions).claimed,
+    )
+    fresh = ServiceStore(context.billing.engine).mark(line.id, line.number, found, context.now_ms())
+    return {
+        "line": line.number,
+        "call": cdr.id,
+        "at": show_stamp(cdr.setup_at),
+        "result": "marked" if fresh else "was marked before",
+    }
+
+
+def _line_called(context: Context, account_id: int, number: str) -> Line | None:
+    """The account's line that has a number, or at which it rings."""
+    with context.billing.reading() as connection:
+        rented = {n.number: n.line for n in rented_numbers(connection, [account_id])}
+    line = context.directory.line_by_number(rented.get(number, number))
+    return line if line is not None and line.account_id == account_id else None
 
 
 def call_malicious(context: Context) -> list[Row]:

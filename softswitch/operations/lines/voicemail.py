@@ -6,6 +6,7 @@ import base64
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from billing.facts.cdr import show_stamp
@@ -117,6 +118,21 @@ def voicemail_export(context: Context, number: str, message: str) -> Row:
     """A message with its WAV file in base64."""
     _, found = _message(context, number, message)
     return _message_row(found) | {"wav": read_sound(context, found.id)}
+
+
+def voicemail_open(context: Context, number: str, message: str) -> Row:
+    """A message with the path of its WAV file, for a program that streams it."""
+    _, found = _message(context, number, message)
+    return _message_row(found) | sound_file(shelf_of(context).path(found.id))
+
+
+def sound_file(path: Path) -> Row:
+    """A sound file for a program of the switch's own user; its users never see the path."""
+    try:
+        octets = path.stat().st_size
+    except OSError as error:
+        raise OperationError("file_not_read", path=path, reason=error.strerror) from None
+    return {"path": str(path.absolute()), "octets": octets, "type": "audio/wav"}
 
 
 def mailbox_of(context: Context, number: str) -> tuple[Line, VoiceMailbox]:

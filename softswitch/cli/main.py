@@ -13,6 +13,7 @@ import typer
 from softswitch.cli import (
     accounts,
     audit,
+    backups,
     bills,
     bonuses,
     calls,
@@ -62,6 +63,7 @@ app = typer.Typer(
     epilog="-c, -o and --key may stand anywhere in a command.",
 )
 switch.add_to(app)
+backups.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, number_shop,
     orders, packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records,

@@ -11,6 +11,26 @@ INSTALLATION = {
     "argument_missing": Entry("{operation} needs the argument {field!r}", "invalid"),
     "argument_unknown": Entry("{operation} has no argument {field!r}; it takes {known}", "invalid"),
     "request_malformed": Entry("that is no request to the switch: {reason}", "invalid"),
+    "backup_damaged": Entry("{path} is damaged: {name} {reason}", "invalid"),
+    "backup_newer": Entry(
+        "{path} was made by version {version}, whose database has version {found}, newer than "
+        "this program's {known}: install the newer program",
+        "unavailable",
+    ),
+    "backup_of_other_kind": Entry(
+        "the backup has a database of {found}, and [database] url names {name}", "conflict"
+    ),
+    "backup_unreadable": Entry("{path} is no backup of a switch: {reason}", "invalid"),
+    "program_missing": Entry(
+        "{program} isn't installed, and PostgreSQL is backed up by it (Debian: postgresql-client)",
+        "unavailable",
+    ),
+    "restore_occupied": Entry(
+        "{path} holds a switch already: --replace puts the backup in its place, and keeps the "
+        "files that are there in a folder named replaced-TIME",
+        "conflict",
+    ),
+    "restore_while_running": Entry("a switch is running: stop it first ({where})", "conflict"),
     "database_error": Entry("database {name}: {reason}", "unavailable"),
     "database_failed": Entry("{reason}", "unavailable"),
     "database_missing": Entry(

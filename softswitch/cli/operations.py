@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from softswitch.operations.texts import carriers as carriers
     from softswitch.operations.texts import contact_table as contact_table
     from softswitch.operations.texts import contacts as contacts
+    from softswitch.operations.texts import conversations as conversations
     from softswitch.operations.texts import stops as stops
     from softswitch.operations.texts import templates as templates
     from softswitch.operations.texts import texts as texts

@@ -51,11 +51,20 @@ def _show_record(record: Mapping[str, Value], form: Format, stream: TextIO) -> N
         return
     width = max(map(len, record), default=0)
     for key, value in record.items():
-        stream.write(
-            f"{key:<{width}}  {cell_text(value)}\n"
-            if form == "table"
-            else f"{key}\t{cell_text(value)}\n"
-        )
+        if form != "table":
+            stream.write(f"{key}\t{cell_text(value)}\n")
+            continue
+        for number, line in enumerate(_lines(value)):
+            stream.write(f"{key if number == 0 else '':<{width}}  {line}\n")
+
+
+def _lines(value: Value) -> list[str]:
+    """A value of a record for people: a list of sentences takes a line for each."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        texts = [item for item in value if isinstance(item, str)]
+        if len(texts) == len(value) and any(" " in text for text in texts):
+            return [cell_text(text) for text in texts]
+    return [cell_text(value)]
 
 
 def _show_rows(rows: Sequence[Mapping[str, Value]], form: Format, stream: TextIO) -> None:

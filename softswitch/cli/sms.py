@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from softswitch.cli import operations, sms_bulk
+from softswitch.cli.paging import Limit
 from softswitch.cli.session import Session
 
 app = typer.Typer(help="Texts, and carriers of texts.", no_args_is_help=True)
@@ -21,6 +22,7 @@ sms_bulk.add_to(app)
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT")]
 Name = Annotated[str, typer.Argument(metavar="NAME")]
+Line = Annotated[str, typer.Argument(metavar="LINE", help="Its number or login.")]
 TextId = Annotated[int, typer.Argument(metavar="ID")]
 
 
@@ -81,6 +83,41 @@ def list_texts(
 def show(context: typer.Context, text_id: TextId) -> None:
     """A text and its state."""
     Session.of(context).run(operations.texts.sms_show, text_id=text_id)
+
+
+@app.command("conversations")
+def list_conversations(
+    context: typer.Context,
+    line: Line,
+    limit: Limit = None,
+    before: Annotated[
+        int | None, typer.Option(metavar="LAST_ID", help="Older than this conversation.")
+    ] = None,
+) -> None:
+    """A line's conversations, the one with the newest text first."""
+    Session.of(context).run(
+        operations.conversations.sms_conversations, line=line, limit=limit, before=before
+    )
+
+
+@app.command()
+def conversation(
+    context: typer.Context,
+    line: Line,
+    peer: Annotated[str, typer.Argument(metavar="PEER", help="A number or a name.")],
+    limit: Limit = None,
+    before: Annotated[int | None, typer.Option(metavar="ID", help="Older than this text.")] = None,
+) -> None:
+    """A line's texts with one other side, the newest first."""
+    Session.of(context).run(
+        operations.conversations.sms_conversation, line=line, peer=peer, limit=limit, before=before
+    )
+
+
+@app.command()
+def unread(context: typer.Context, line: Annotated[str | None, typer.Option()] = None) -> None:
+    """How many texts that came to lines haven't been read in the cabinet."""
+    Session.of(context).run(operations.conversations.sms_unread, line=line)
 
 
 @app.command()

@@ -96,6 +96,20 @@ def show_batch(context: typer.Context, batch: BatchId) -> None:
     Session.of(context).run(operations.batches.sms_batch_show, batch=batch)
 
 
+@batches.command("texts")
+def list_batch_texts(
+    context: typer.Context,
+    batch: BatchId,
+    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    limit: Limit = None,
+    before: BeforeId = None,
+) -> None:
+    """The recipients of a batch, one a row, with what became of each text."""
+    Session.of(context).run(
+        operations.batches.sms_batch_texts, batch=batch, state=state, limit=limit, before=before
+    )
+
+
 @batches.command("pause")
 def pause_batch(context: typer.Context, batch: BatchId) -> None:
     """Let what hasn't gone out wait."""
@@ -211,6 +225,30 @@ def import_contacts(
     )
 
 
+@contacts.command("show")
+def show_contact(context: typer.Context, account: Account, phone: Phone) -> None:
+    """A contact with its groups."""
+    Session.of(context).run(operations.contacts.sms_contact_show, account=account, phone=phone)
+
+
+@contacts.command("imports")
+def list_imports(context: typer.Context, account: OfAccount = None) -> None:
+    """Imports of the last day, which can be undone."""
+    Session.of(context).run(operations.contact_table.sms_import_list, account=account)
+
+
+@contacts.command("undo")
+def undo_import(
+    context: typer.Context,
+    account: Account,
+    import_id: Annotated[str, typer.Argument(metavar="IMPORT")],
+) -> None:
+    """Undo an import: remove what it added, put back what it replaced."""
+    Session.of(context).run(
+        operations.contact_table.sms_import_undo, account=account, import_id=import_id
+    )
+
+
 # Groups
 
 
@@ -243,6 +281,19 @@ def take_out_of_group(
     """Take contacts out of a group."""
     Session.of(context).run(
         operations.contacts.sms_group_take, account=account, group=group, phones=phones
+    )
+
+
+@groups.command("rename")
+def rename_group(
+    context: typer.Context,
+    account: Account,
+    group: Annotated[str, typer.Argument(metavar="GROUP")],
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+) -> None:
+    """Give a group another name."""
+    Session.of(context).run(
+        operations.contacts.sms_group_rename, account=account, group=group, name=name
     )
 
 

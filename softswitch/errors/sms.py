@@ -29,8 +29,19 @@ SMS = {
     ),
     "sms_fields_too_many": Entry("a contact has at most {most} fields", "invalid", "fields"),
     "sms_group_account_needed": Entry("say whose group it is: --account", "invalid", "account"),
+    "sms_group_exists": Entry("there is a group {group!r} already", "conflict", "name"),
     "sms_group_not_found": Entry(
         "there is no group {group!r}; `softswitch sms group list` shows them", "not_found", "group"
+    ),
+    "sms_import_not_found": Entry(
+        "there is no import {import_id}; `softswitch sms contact imports` shows them",
+        "not_found",
+        "import_id",
+    ),
+    "sms_import_over": Entry(
+        "import {import_id} can't be undone any more: it is a day old, or undone already",
+        "conflict",
+        "import_id",
     ),
     "sms_kept_too_many": Entry("more than {most} are kept; remove some first", "conflict"),
     "sms_not_granted": Entry(

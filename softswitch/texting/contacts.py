@@ -138,6 +138,17 @@ def by_phone(connection: Connection, account_id: int, phone: str) -> Contact | N
     return None if row is None else _contact(row)
 
 
+def by_phones(connection: Connection, account_id: int, phones: Sequence[str]) -> list[Contact]:
+    """An account's contacts that have one of these phones."""
+    c = contacts_table.c
+    found: list[Contact] = []
+    for start in range(0, len(phones), AT_ONCE):
+        some = phones[start : start + AT_ONCE]
+        query = select(contacts_table).where(c.account_id == account_id, c.phone.in_(some))
+        found += map(_contact, connection.execute(query))
+    return found
+
+
 def change_phone(connection: Connection, contact_id: int, phone: str) -> None:
     """Give a contact another phone. Raises IntegrityError if another contact has it."""
     mine = contacts_table.c.id == contact_id
@@ -148,6 +159,14 @@ def remove(connection: Connection, contact_id: int) -> None:
     """Remove a contact, also from its groups."""
     connection.execute(delete(members_table).where(members_table.c.contact_id == contact_id))
     connection.execute(delete(contacts_table).where(contacts_table.c.id == contact_id))
+
+
+def remove_all(connection: Connection, contact_ids: Sequence[int]) -> None:
+    """Remove contacts, also from their groups."""
+    for start in range(0, len(contact_ids), AT_ONCE):
+        some = contact_ids[start : start + AT_ONCE]
+        connection.execute(delete(members_table).where(members_table.c.contact_id.in_(some)))
+        connection.execute(delete(contacts_table).where(contacts_table.c.id.in_(some)))
 
 
 def page(
@@ -221,6 +240,13 @@ def groups(connection: Connection, account_id: int | None = None) -> list[Group]
     return [Group(*row) for row in connection.execute(query)]
 
 
+def groups_of(connection: Connection, contact_id: int) -> list[str]:
+    """The names of the groups that a contact is in."""
+    g, m = groups_table.c, members_table.c
+    query = select(g.name).join(members_table, m.group_id == g.id).where(m.contact_id == contact_id)
+    return list(connection.execute(query.order_by(g.name)).scalars())
+
+
 def rename_group(connection: Connection, group_id: int, name: str) -> None:
     """Give a group another name. Raises IntegrityError if the account has one of that name."""
     connection.execute(update(groups_table).where(groups_table.c.id == group_id).values(name=name))
@@ -234,16 +260,26 @@ def remove_group(connection: Connection, group_id: int) -> None:
 
 def put_into_group(connection: Connection, group_id: int, contact_ids: Sequence[int]) -> int:
     """Put contacts into a group; how many weren't in it."""
-    m, added = members_table.c, 0
+    added = 0
     for start in range(0, len(contact_ids), AT_ONCE):
         some = contact_ids[start : start + AT_ONCE]
-        query = select(m.contact_id).where(m.group_id == group_id, m.contact_id.in_(some))
-        there = {contact for (contact,) in connection.execute(query)}
+        there = members_among(connection, group_id, some)
         rows = [{"group_id": group_id, "contact_id": one} for one in some if one not in there]
         if rows:
             connection.execute(insert(members_table), rows)
         added += len(rows)
     return added
+
+
+def members_among(connection: Connection, group_id: int, contact_ids: Sequence[int]) -> set[int]:
+    """Those of some contacts that are in a group."""
+    m = members_table.c
+    found: set[int] = set()
+    for start in range(0, len(contact_ids), AT_ONCE):
+        some = contact_ids[start : start + AT_ONCE]
+        query = select(m.contact_id).where(m.group_id == group_id, m.contact_id.in_(some))
+        found.update(connection.execute(query).scalars())
+    return found
 
 
 def take_out_of_group(connection: Connection, group_id: int, contact_ids: Sequence[int]) -> int:

@@ -151,6 +151,7 @@ class LineAdmission:
             created_at=wall,
             due_at=wall,
             expires_at=wall + self._settings.kept_days * DAY_MS,
+            is_report=_is_report(content_type, body),
         )
         return ToPhones(text, line, tuple(b for b in bindings if b.flow != received.flow))
 
@@ -195,6 +196,14 @@ class LineAdmission:
 def media_type(content_type: str) -> str:
     """A Content-Type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()
+
+
+def _is_report(content_type: str, body: bytes) -> bool:
+    """True for a delivery report, also in an envelope."""
+    kind = media_type(content_type)
+    if kind == cpim.CONTENT_TYPE:
+        kind = media_type(_envelope(body).content_type)
+    return kind == REPORT_TYPE
 
 
 def _envelope(body: bytes) -> cpim.Envelope:

@@ -410,6 +410,7 @@ class LineTexts:
             created_at=wall,
             due_at=wall,
             expires_at=wall + self._settings.kept_days * DAY_MS,
+            is_report=True,
         )
         self._store(made).add_done_callback(partial(self._stored, _Answer(self._agent, None)))
 

@@ -78,6 +78,7 @@ class Text(Struct, frozen=True, kw_only=True):
         created_at, due_at, expires_at: epoch milliseconds: when it came, when it is to be sent,
             until when it is kept.
         has_validity: True if its sender asked for `expires_at`: carriers are told of it.
+        is_report: True for a delivery report, which isn't shown among texts.
         batch_id, client_id: the batch or the business's SMPP client that it belongs to.
         wants_receipt: True if its sender asked for a delivery receipt.
     """
@@ -98,6 +99,7 @@ class Text(Struct, frozen=True, kw_only=True):
     due_at: int
     expires_at: int
     has_validity: bool = False
+    is_report: bool = False
     batch_id: str | None = None
     client_id: int | None = None
     wants_receipt: bool = False

@@ -24,6 +24,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    true,
     update,
 )
 
@@ -62,6 +63,7 @@ texts_table = Table(
     Column("due_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("has_validity", Boolean, nullable=False, server_default=false()),
+    Column("is_report", Boolean, nullable=False, server_default=false()),
     Column("batch_id", String(64)),
     Column("client_id", Integer),
     Column("wants_receipt", Boolean, nullable=False),
@@ -137,6 +139,12 @@ def of_origins(connection: Connection, origins: Sequence[str]) -> dict[str, Stor
         query = select(texts_table).where(texts_table.c.origin.in_(some))
         found |= {row.origin: _stored(row) for row in connection.execute(query)}
     return found
+
+
+def of_ids(connection: Connection, ids: Sequence[int]) -> list[StoredText]:
+    """Texts by their ids, at most a page of them."""
+    query = select(texts_table).where(texts_table.c.id.in_(ids))
+    return read(connection.execute(query))
 
 
 def newest_of(connection: Connection, beginning: str) -> StoredText | None:
@@ -324,22 +332,37 @@ def page(
     lines: Iterable[int] | None = None,
     number: str | None = None,
     batch_id: str | None = None,
+    state: State | None = None,
+    now: int | None = None,
+    inbox_of: int | None = None,
     before: int | None = None,
     after: int | None = None,
     limit: int = 50,
 ) -> list[StoredText]:
-    """A page of texts: the newest first, or, with `after`, the oldest after that id first."""
+    """A page of texts: the newest first, or, with `after`, the oldest after that id first.
+
+    Args:
+        lines: from or to one of these; reports are left out, and texts to them that are to come
+            after `now` (epoch milliseconds).
+        inbox_of: beside those of `lines`, texts that came to numbers of this account.
+    """
     c = texts_table.c
     query = select(texts_table)
     if account_id is not None:
         query = query.where(c.account_id == account_id)
     if lines is not None:
         mine = list(lines)
-        query = query.where(c.from_line.in_(mine) | c.to_line.in_(mine))
+        there = true() if now is None else (c.due_at <= now) | (c.state == State.DELIVERED.value)
+        own = c.from_line.in_(mine) | (c.to_line.in_(mine) & there)
+        if inbox_of is not None:
+            own |= (c.account_id == inbox_of) & (c.kind == "in")
+        query = query.where(own, c.is_report.is_(False))
     if number is not None:
         query = query.where((c.sender == number) | (c.recipient == number))
     if batch_id is not None:
         query = query.where(c.batch_id == batch_id)
+    if state is not None:
+        query = query.where(c.state == state.value)
     if before is not None:
         query = query.where(c.id < before)
     if after is not None:

@@ -26,6 +26,7 @@ from softswitch.operations.texts import (
     batches,
     businesses,
     carriers,
+    contact_table,
     contacts,
     stops,
     templates,
@@ -41,7 +42,7 @@ UNKNOWN: Mapping[str, object] = {
     "caller": "+995322999999", "document": 999, "request": 999, "bill": 999, "order": "nothing:1",
     "recording": "0" * 32, "message": "1" * 32, "greeting": "2" * 32, "room": "9999",
     "waiting_id": "3" * 32, "subscription": "nothing",
-    "text_id": 10**9, "call": "nothing-a",
+    "text_id": 10**9, "call": "nothing-a", "import_id": "fedcba9876543210",
     "wait_id": "FR::landline:9:9", "port": 999, "batch": "0123456789abcdef",
 }  # fmt: skip
 """Ids that nothing has."""
@@ -120,6 +121,8 @@ def _subscriber(context: Context, name: str, digit: int) -> Subscriber:
     }  # fmt: skip
     batch, phone = _batch(context, owner, name, digit)
     made.ids["batch"] = batch
+    imported = contact_table.sms_contact_import(context, owner, f"+99559900003{digit}\n")
+    made.ids["import_id"] = imported["import"]
     words = (*made.words, name, rented, ported, f"payment-of-{name}", batch, phone)
     return replace(made, words=words)
 
@@ -135,6 +138,7 @@ def _batch(context: Context, owner: str, name: str, digit: int) -> tuple[str, st
     contacts.sms_group_add(context, owner, "friends")
     contacts.sms_contact_add(context, owner, phone, f"friend of {name}", groups=["friends"])
     contacts.sms_contact_add(context, owner, f"+99559900002{digit}")
+    contacts.sms_contact_add(context, owner, "+995599000031")
     templates.sms_template_add(context, owner, "paper.pdf", f"Dear {{name}} of {name}")
     templates.sms_draft_add(context, owner, "paper.pdf", f"draft of {name}")
     wallets.wallet_trial(context, owner, "sms")

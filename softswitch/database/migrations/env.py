@@ -17,6 +17,8 @@ import softswitch.texting.carrier_store
 import softswitch.texting.client_store
 import softswitch.texting.contacts
 import softswitch.texting.contracts
+import softswitch.texting.conversations
+import softswitch.texting.imports
 import softswitch.texting.parts
 import softswitch.texting.stops
 import softswitch.texting.templates

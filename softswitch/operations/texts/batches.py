@@ -17,9 +17,10 @@ from billing.stores.paging import Page
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
-from softswitch.operations.pages import DEFAULT_ROWS, page_at, read_cursor
+from softswitch.operations.pages import DEFAULT_ROWS, page_asked, page_at, read_cursor
 from softswitch.operations.texts.recipients import Chosen, Recipient, Recipients, recipients_of
 from softswitch.operations.texts.templates import checked_text, draft_named, template_text
+from softswitch.operations.texts.texts import text_row
 from softswitch.operations.times import read_time
 from softswitch.texting import batch_store, client_store, contracts, store
 from softswitch.texting.batch_store import Batch, BatchState
@@ -133,6 +134,29 @@ def sms_batch_show(context: Context, batch: str) -> Row:
     return batch_row(found, counts, context.now_ms()) | {"text": found.text}
 
 
+def sms_batch_texts(
+    context: Context,
+    batch: str,
+    state: str | None = None,
+    limit: int | None = None,
+    before: int | None = None,
+) -> list[Row]:
+    """The recipients of a batch, one a row, with what became of each text; the last one first.
+
+    Args:
+        state: only those in this state.
+        before: the id of the last one of the page before.
+    """
+    found = own_batch(context, batch)
+    page = page_asked(limit, before) or Page(DEFAULT_ROWS)
+    wanted = None if state is None else _state(state)
+    with context.billing.reading() as connection:
+        texts = store.page(
+            connection, batch_id=found.id, state=wanted, before=before, limit=page.limit
+        )
+    return [text_row(text) | {"text": text.text.body.decode("utf-8", "replace")} for text in texts]
+
+
 def sms_batch_pause(context: Context, batch: str) -> Row:
     """Let what hasn't gone out wait until the batch is resumed."""
     return _change(context, batch, (BatchState.RUNNING,), BatchState.PAUSED)
@@ -172,6 +196,14 @@ def batch_row(batch: Batch, counts: Mapping[State, int], now: int) -> Row:
         "due_at": show_stamp(batch.due_at),
         "done_at": None if batch.done_at is None else show_stamp(batch.done_at),
     }
+
+
+def _state(text: str) -> State:
+    try:
+        return State(text)
+    except ValueError:
+        choices = tuple(state.value for state in State)
+        raise OperationError("not_one_of", field="state", choices=choices, value=text) from None
 
 
 def _check_right(context: Context, owner: Account, sender: str) -> None:

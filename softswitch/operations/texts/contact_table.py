@@ -6,10 +6,12 @@ from __future__ import annotations
 import csv
 import io
 import re
+import secrets
 from collections.abc import Iterator
 
 from msgspec import Struct
 
+from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
@@ -20,8 +22,9 @@ from softswitch.operations.texts.contacts import (
     sms_group_add,
 )
 from softswitch.operations.texts.phones import Phones
-from softswitch.texting import contacts
+from softswitch.texting import contacts, imports
 from softswitch.texting.contacts import Contact
+from softswitch.texting.imports import Import, Undone
 
 MAX_ROWS = 1_000_000
 MAX_SHOWN = 50
@@ -48,7 +51,8 @@ def sms_contact_import(
 ) -> Row:
     """Import contacts: good rows are taken, faulty ones and doubles are named and left out.
 
-    A contact whose phone is known already is replaced.
+    A contact whose phone is known already is replaced. `sms_import_undo` takes it all back for a
+    day.
 
     Args:
         text: CSV with the columns phone, name and any others, which are fields of templates.
@@ -60,9 +64,9 @@ def sms_contact_import(
     with context.billing.reading() as connection:
         phones = [contact.phone for contact in read.contacts]
         known = contacts.ids_by_phone(connection, owner.id, phones)
-    if not dry_run:
-        _write(context, owner.id, read.contacts, group)
+    made = None if dry_run else _write(context, owner.id, read.contacts, group)
     return {
+        "import": made,
         "rows": len(read.contacts) + len(read.faulty) + len(read.doubles),
         "added": len(read.contacts) - len(known),
         "replaced": len(known),
@@ -147,17 +151,71 @@ def _column(cell: str) -> str:
     return re.sub(r"\W+", "_", cell.strip().lower()).strip("_")
 
 
-def _write(context: Context, account_id: int, found: list[Contact], group: str | None) -> None:
+def sms_import_list(context: Context, account: str | None = None) -> list[Row]:
+    """Imports of contacts that can be undone, the newest first."""
+    owner = context.own_account(account)
+    since = context.now_ms() - imports.KEPT_MS
+    with context.billing.reading() as connection:
+        found = imports.of_account(connection, owner, since)
+    return [import_row(one) for one in found]
+
+
+def sms_import_undo(context: Context, account: str, import_id: str) -> Row:
+    """Undo an import of the last day: what it added is removed, what it replaced is put back.
+
+    A contact that was changed since stays as it is.
+    """
+    owner = context.account(account)
+    with context.billing.reading() as connection:
+        made = imports.get(connection, import_id)
+    if made is None or made.account_id != owner.id:
+        raise OperationError("sms_import_not_found", import_id=import_id)
+    now = context.now_ms()
+    if made.undone_at is not None or made.at < now - imports.KEPT_MS:
+        raise OperationError("sms_import_over", import_id=import_id)
+    done, more = Undone(), True
+    while more:
+        with context.billing.engine.begin() as connection:
+            more = imports.undo_some(connection, made, now, done)
+    return {
+        "import": import_id,
+        "removed": done.removed,
+        "restored": done.restored,
+        "changed_since": done.changed,
+    }
+
+
+def import_row(made: Import) -> Row:
+    """An import as it is shown."""
+    return {
+        "import": made.id,
+        "account": made.account_id,
+        "at": show_stamp(made.at),
+        "by": made.by,
+        "added": made.added,
+        "replaced": made.replaced,
+        "undo_until": show_stamp(made.at + imports.KEPT_MS),
+        "undone_at": None if made.undone_at is None else show_stamp(made.undone_at),
+    }
+
+
+def _write(context: Context, account_id: int, found: list[Contact], group: str | None) -> str:
+    """Store contacts; the id of the import."""
     group_id = None
     if group is not None:
         sms_group_add(context, str(account_id), group)
         with context.billing.reading() as connection:
             group_id = group_named(connection, account_id, group).id
+    made = Import(
+        id=secrets.token_hex(8),
+        account_id=account_id,
+        group_id=group_id,
+        at=context.now_ms(),
+        by=context.actor.user,
+    )
+    with context.billing.engine.begin() as connection:
+        imports.begin(connection, made)
     for start in range(0, len(found), WRITTEN_AT_ONCE):
-        some = found[start : start + WRITTEN_AT_ONCE]
         with context.billing.engine.begin() as connection:
-            contacts.put(connection, some)
-            if group_id is not None:
-                phones = [contact.phone for contact in some]
-                ids = contacts.ids_by_phone(connection, account_id, phones)
-                contacts.put_into_group(connection, group_id, list(ids.values()))
+            imports.put(connection, made, found[start : start + WRITTEN_AT_ONCE])
+    return made.id

@@ -117,11 +117,32 @@ def sms_contact_remove(context: Context, account: str, phone: str) -> Row:
     return contact_row(found)
 
 
+def sms_contact_show(context: Context, account: str, phone: str) -> Row:
+    """A contact with the groups that it is in."""
+    owner = context.account(account)
+    with context.billing.reading() as connection:
+        found = _known(context, connection, owner.id, phone)
+        groups = contacts.groups_of(connection, found.id)
+    return contact_row(found) | {"groups": groups}
+
+
+def sms_group_rename(context: Context, account: str, group: str, name: str) -> Row:
+    """Give a group another name."""
+    owner = context.account(account)
+    _check_group_name(name)
+    try:
+        with context.billing.engine.begin() as connection:
+            found = group_named(connection, owner.id, group)
+            contacts.rename_group(connection, found.id, name)
+    except IntegrityError:
+        raise OperationError("sms_group_exists", group=name) from None
+    return group_row(structs.replace(found, name=name))
+
+
 def sms_group_add(context: Context, account: str, group: str) -> Row:
     """Make a group of contacts; one of this name is answered as it stands."""
     owner = context.account(account)
-    if not 1 <= len(group) <= MAX_GROUP or not group.isprintable() or group != group.strip():
-        raise OperationError("text_too_long", field="group", longest=MAX_GROUP, value=group)
+    _check_group_name(group)
     with context.billing.engine.begin() as connection:
         return group_row(contacts.add_group(connection, owner.id, group))
 
@@ -195,6 +216,11 @@ def checked_fields(fields: Mapping[str, str]) -> Mapping[str, str]:
         if len(value) > MAX_VALUE:
             raise OperationError("text_too_long", field=key, longest=MAX_VALUE, value=value)
     return fields
+
+
+def _check_group_name(name: str) -> None:
+    if not 1 <= len(name) <= MAX_GROUP or not name.isprintable() or name != name.strip():
+        raise OperationError("text_too_long", field="group", longest=MAX_GROUP, value=name)
 
 
 def _known(context: Context, connection: Connection, account_id: int, phone: str) -> Contact:

@@ -84,6 +84,11 @@ def sms_send(
     return text_row(_stored(context, made))
 
 
+def sms_quote(context: Context, line: str, recipient: str, text: str) -> Row:
+    """The segments and the price of a text from a line; nothing is sent."""
+    return sms_send(context, line, recipient, text, dry_run=True)
+
+
 def sms_list(
     context: Context,
     account: str | None = None,
@@ -110,6 +115,8 @@ def sms_list(
             account_id=owner if lines is None else None,
             lines=lines,
             number=wanted,
+            now=context.now_ms(),
+            inbox_of=owner if line is None and not context.actor.is_line_user else None,
             before=before,
             limit=limit,
         )

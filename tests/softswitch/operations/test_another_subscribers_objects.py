@@ -30,6 +30,7 @@ FILLED = {
     "request": {"request"}, "bill": {"bill"}, "order": {"order"}, "recording": {"recording"},
     "message": {"message"}, "greeting": {"greeting"}, "room": {"room"},
     "waiting_id": {"waiting_id"}, "text_id": {"text_id"}, "batch": {"batch"},
+    "import_id": {"import_id"},
     "subscription": {"subscription"}, "numbers": {"number"}, "call": {"call"},
     "wait_id": {"wait_id"},
 }  # fmt: skip
@@ -43,7 +44,8 @@ HARMLESS: dict[str, object] = {
     "city": "Berlin", "content": "JVBERi0xLjcgbW9yZQ==", "country": "de",
     "group": "friends", "groups": ["friends"],
     "key": "language", "kind": "identity", "name": "paper.pdf", "on": True, "operator": "Other",
-    "pin": "2580", "phone": "+995599000031", "phones": ["+995599000032"],
+    "peer": "+995322000009", "phone": "+995599000031", "phones": ["+995599000032"],
+    "pin": "2580",
     "product": "talk", "purchase_id": "new", "recipient": "+995322000001",
     "service": "bar_international", "since": "2027-01-01", "state": "saved",
     "targets": ["+4930123"], "text": "words", "topic": "money", "way": "text",

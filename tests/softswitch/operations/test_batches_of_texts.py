@@ -297,3 +297,19 @@ def test_B9_a_hundred_thousand_are_held_in_seconds(office: Context) -> None:
     print(f"CPU: priced in {priced:.2f} s; priced, held and stored in {whole:.2f} s")
     assert priced < 4
     assert whole < 12
+
+
+def test_recipients_of_a_batch_stand_one_a_row_by_state_and_page(office: Context) -> None:
+    made = send(office)
+    first, second = (text.id for text in texts_of(office, made))
+    move(office, second, State.SENDING, State.SENT)
+    rows = batches.sms_batch_texts(office, str(made["id"]))
+    assert [(row["id"], row["to"], row["state"], row["text"]) for row in rows] == [
+        (second, "+995599000002", "sent", "Hello Gio"),
+        (first, "+995599000001", "waiting", "Hello Nino"),
+    ]
+    waiting = batches.sms_batch_texts(office, str(made["id"]), state="waiting")
+    assert [row["id"] for row in waiting] == [first]
+    older = batches.sms_batch_texts(office, str(made["id"]), limit=1, before=second)
+    assert [row["id"] for row in older] == [first]
+    assert "'gone'" in refused(batches.sms_batch_texts, office, str(made["id"]), state="gone")

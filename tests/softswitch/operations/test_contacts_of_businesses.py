@@ -123,7 +123,8 @@ def test_B8_good_rows_are_imported_and_faulty_ones_are_named_by_row(office: Cont
     before = imported(office, text, dry_run=True)
     assert contacts.sms_contact_list(office, ANA) == []
     result = imported(office, text, group="new")
-    assert {**result, "dry_run": True} == before
+    assert before["import"] is None
+    assert {**result, "dry_run": True, "import": None} == before
     assert (result["rows"], result["added"], result["faulty"], result["doubles"]) == (8, 3, 4, 1)
     faults = result["faults"]
     assert isinstance(faults, list)
@@ -157,3 +158,57 @@ def test_B8_twenty_thousand_rows_are_imported_in_seconds(office: Context) -> Non
     begin = time.perf_counter()
     assert imported(office, text)["added"] == 20_000
     assert time.perf_counter() - begin < 10
+
+
+def rows_of(office: Context) -> dict[object, tuple[object, ...]]:
+    return {
+        row["phone"]: (row["name"], row["fields"], row["groups"])
+        for row in (
+            contacts.sms_contact_show(office, ANA, str(one["phone"]))
+            for one in contacts.sms_contact_list(office, ANA)
+        )
+    }
+
+
+def test_B8_an_import_is_undone_and_leaves_what_was_changed_since(office: Context) -> None:
+    contacts.sms_group_add(office, ANA, "new")
+    contacts.sms_contact_add(office, ANA, "+995599000001", "Nino", {"sum": "5"}, ["new"])
+    contacts.sms_contact_add(office, ANA, "+995599000002", "Gio", {"sum": "7"})
+    before = rows_of(office)
+    made = imported(
+        office,
+        "phone,name,sum\n+995599000001,N,1\n+995599000002,G,2\n+995599000003,E,3\n"
+        "+995599000004,Z,4\n",
+        group="new",
+    )
+    assert (made["added"], made["replaced"]) == (2, 2)
+    assert rows_of(office)["+995599000002"] == ("G", {"sum": "2"}, ["new"])
+    contacts.sms_contact_set(office, ANA, "+995599000003", "name", "Eka")
+    (listed,) = contact_table.sms_import_list(office, ANA)
+    assert (listed["import"], listed["added"], listed["replaced"]) == (made["import"], 2, 2)
+    undone = contact_table.sms_import_undo(office, ANA, str(made["import"]))
+    assert (undone["removed"], undone["restored"], undone["changed_since"]) == (1, 2, 1)
+    assert rows_of(office) == before | {"+995599000003": ("Eka", {"sum": "3"}, ["new"])}
+    again = refused(contact_table.sms_import_undo, office, ANA, str(made["import"]))
+    assert "can't be undone any more" in again
+
+
+def test_B8_an_import_is_undone_within_a_day_and_by_its_own_account(office: Context) -> None:
+    made = str(imported(office, "+995599000001\n")["import"])
+    accounts.account_add(office, "Beka")
+    assert "there is no import" in refused(contact_table.sms_import_undo, office, "Beka", made)
+    began = office.now_ms()
+    office.now_ms = lambda: began + 86_400_001
+    assert "a day old" in refused(contact_table.sms_import_undo, office, ANA, made)
+    assert contact_table.sms_import_list(office, ANA) == []
+    office.now_ms = lambda: began + 86_399_000
+    assert contact_table.sms_import_undo(office, ANA, made)["removed"] == 1
+
+
+def test_a_group_is_renamed_but_not_to_a_name_that_is_taken(office: Context) -> None:
+    contacts.sms_group_add(office, ANA, "old")
+    contacts.sms_group_add(office, ANA, "taken")
+    assert contacts.sms_group_rename(office, ANA, "old", "friends")["group"] == "friends"
+    names = [row["group"] for row in contacts.sms_group_list(office, ANA)]
+    assert names == ["friends", "taken"]
+    assert "already" in refused(contacts.sms_group_rename, office, ANA, "friends", "taken")

@@ -39,7 +39,7 @@ INSTALLATION = {
     "database_number_too_large": Entry("a number is too big for the database", "invalid"),
     "database_version_new": Entry(
         "the database {name} has version {found}, newer than this program's {known}: "
-        "install the newer program",
+        "install the newer program, or restore a backup from before the upgrade",
         "unavailable",
     ),
     "database_version_old": Entry(

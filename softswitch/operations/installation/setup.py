@@ -208,6 +208,7 @@ def opened(config: Config) -> Iterator[Context]:
         raise OperationError("database_missing", name=name)
     with naming_database_errors(config), contextlib.closing(Store(config.database.url)) as store:
         found = schema.version(store.engine)
+        check_not_newer(name, found)
         if found != schema.CURRENT:
             raise OperationError(
                 "database_version_old", name=name, found=found or "none", needed=schema.CURRENT
@@ -215,6 +216,13 @@ def opened(config: Config) -> Iterator[Context]:
         directory = DirectoryStore(store.engine)
         check_realm(config, directory)
         yield Context(config, store, directory, store.apply, epoch_ms)
+
+
+def check_not_newer(name: str, found: str | None) -> None:
+    """Refuse a database that a newer program has changed: going back would lose what only that one
+    knows. Raises OperationError."""
+    if found is not None and found > schema.CURRENT:
+        raise OperationError("database_version_new", name=name, found=found, known=schema.CURRENT)
 
 
 def check_realm(config: Config, directory: DirectoryStore) -> None:
@@ -252,10 +260,7 @@ def _prepare_database(config: Config) -> Row:
     with naming_database_errors(config), contextlib.closing(Store(config.database.url)) as store:
         found = schema.version(store.engine)
         row = _created("database", name, found is None)
-        if found is not None and found > schema.CURRENT:
-            raise OperationError(
-                "database_version_new", name=name, found=found, known=schema.CURRENT
-            )
+        check_not_newer(name, found)
         if schema.migrate(store.engine) and found is not None:
             row["result"] = f"brought from version {found} to {schema.CURRENT}"
         directory = DirectoryStore(store.engine)

@@ -23,6 +23,9 @@ MAX_BATCH = 500
 TOLD_AT_ONCE = 16
 """Answers of a batch that are told before everything else of the event loop has its turn."""
 
+PATIENCE_SECONDS = 0.01
+"""The longest that a command waits for company with which nobody waits for its answer."""
+
 AccountsChanged = Callable[[set[int]], None]
 """Called with the accounts whose available money may have risen."""
 
@@ -37,6 +40,7 @@ class _Waiting(Generic[Answer]):
 
     command: Command[Answer]
     future: asyncio.Future[Answer]
+    patient: bool
 
     def finish(self, result: Answer | BillingError | BaseException) -> int | None:
         """Hand out the result; the account that may have more to spend now, None for none."""
@@ -76,6 +80,9 @@ class GroupCommit:
         self._untold: deque[tuple[_Waiting[object], object]] = deque()
         """The written facts, and the answer to their command."""
         self._busy = False
+        """True while a batch is written, or about to be."""
+        self._patience: asyncio.TimerHandle | None = None
+        """Ends the wait of patient commands that nothing else has begun a batch for."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._executor = (
@@ -88,18 +95,19 @@ class GroupCommit:
         self.batches = 0
         self.commands = 0
 
-    def submit(self, command: Command[Answer]) -> asyncio.Future[Answer]:
+    def submit(self, command: Command[Answer], *, patient: bool = False) -> asyncio.Future[Answer]:
         """Have a command applied; the future brings its answer, the BillingError that refused it,
-        or the StoreError of the batch."""
+        or the StoreError of the batch.
+
+        Args:
+            patient: no party waits for the answer, so the command joins the batch that the next
+                urgent one begins, within PATIENCE_SECONDS.
+        """
         future: asyncio.Future[Answer] = self._loop.create_future()
-        self._waiting.append(cast("_Waiting[object]", _Waiting(command, future)))
+        self._waiting.append(cast("_Waiting[object]", _Waiting(command, future, patient)))
+        self._idle.clear()
         if not self._busy:
-            self._busy = True
-            self._idle.clear()
-            if self._gather_seconds:
-                self._loop.call_later(self._gather_seconds, self._start)
-            else:
-                self._loop.call_soon(self._start)
+            self._begin_when_due(self._gather_seconds)
         return future
 
     @property
@@ -109,9 +117,28 @@ class GroupCommit:
 
     async def close(self) -> None:
         """Wait until everything that was submitted is applied."""
+        if self._patience is not None:
+            self._begin()
         await self._idle.wait()
         if self._executor is not None:
             self._executor.shutdown()
+
+    def _begin_when_due(self, gather_seconds: float = 0.0) -> None:
+        """Begin a batch if an urgent command waits, else when the patient ones' time is up."""
+        if not all(waiting.patient for waiting in self._waiting):
+            self._begin(gather_seconds)
+        elif self._patience is None:
+            self._patience = self._loop.call_later(PATIENCE_SECONDS, self._begin)
+
+    def _begin(self, in_seconds: float = 0.0) -> None:
+        self._busy = True
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if in_seconds:
+            self._loop.call_later(in_seconds, self._start)
+        else:
+            self._loop.call_soon(self._start)
 
     def _start(self) -> None:
         batch = self._waiting
@@ -141,10 +168,9 @@ class GroupCommit:
         self.commands += len(batch)
         is_telling = bool(self._untold)
         self._untold.extend(zip(batch, results, strict=True))
+        self._busy = False
         if self._waiting:
-            self._loop.call_soon(self._start)
-        else:
-            self._busy = False
+            self._begin_when_due()
         if not is_telling:
             self._tell()
 
@@ -162,7 +188,7 @@ class GroupCommit:
                 self._loop.call_soon(self._tell_holders, result.cut)
         if self._untold:
             self._loop.call_soon(self._tell)
-        elif not self._busy:
+        elif not self._waiting and not self._busy:
             self._idle.set()
         if changed:
             self._on_accounts_changed(changed)

@@ -244,7 +244,7 @@ class SettlementDesk:
         """Rate and record a call. Retried until it succeeds, since no CDR may be lost."""
         command = CloseCall(cdr.key, cdr, self._tolerance_ms) if opened else WriteCdr(cdr)
         try:
-            settlement: Settlement = await self._money.submit(command)
+            settlement: Settlement = await self._money.submit(command, patient=True)
         except StoreError as error:
             self._log.error("a settlement waits for the database", call=cdr.call_id, why=str(error))
             settlement = await self._retry(command)

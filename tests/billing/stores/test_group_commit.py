@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from billing.facts.authorization import ProveAlive
-from billing.stores.group_commit import TOLD_AT_ONCE, GroupCommit
+from billing.stores.group_commit import PATIENCE_SECONDS, TOLD_AT_ONCE, GroupCommit
 
 
 class Slow:
@@ -85,3 +85,51 @@ def test_a_failing_listener_keeps_no_answer_back():
         return sum(future.done() for future in futures)
 
     assert asyncio.run(run()) == 40
+
+
+def test_a_patient_command_joins_the_batch_of_the_next_urgent_one_and_keeps_its_place():
+    async def run() -> tuple[list[list[str]], list[bool]]:
+        applied: list[list[str]] = []
+
+        def apply(commands):
+            applied.append([command.calls[0][0] for command in commands])
+            return [None for _ in commands]
+
+        money = GroupCommit(apply, asyncio.get_running_loop(), run_in_thread=False)
+        first = money.submit(command(1), patient=True)
+        second = money.submit(command(2), patient=True)
+        await asyncio.sleep(0.001)
+        before = [first.done(), second.done()]
+        await money.submit(command(3))
+        await asyncio.gather(first, second)
+        await money.close()
+        return applied, before
+
+    applied, before = asyncio.run(run())
+    assert before == [False, False]
+    assert applied == [["1", "2", "3"]]
+
+
+def test_a_patient_command_waits_for_company_for_ten_milliseconds_at_most():
+    async def run() -> float:
+        loop = asyncio.get_running_loop()
+        money = GroupCommit(lambda commands: [None for _ in commands], loop, run_in_thread=False)
+        begun = loop.time()
+        await asyncio.wait_for(money.submit(command(1), patient=True), 2.0)
+        waited = loop.time() - begun
+        await money.close()
+        return waited
+
+    assert PATIENCE_SECONDS == 0.01
+    assert asyncio.run(run()) >= 0.009
+
+
+def test_closing_waits_for_patient_commands():
+    async def run() -> bool:
+        loop = asyncio.get_running_loop()
+        money = GroupCommit(lambda commands: [None for _ in commands], loop, run_in_thread=False)
+        pending = money.submit(command(1), patient=True)
+        await money.close()
+        return pending.done()
+
+    assert asyncio.run(run())

@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Insert, insert, literal, select
 
 from benchmarks.machine import Cores, describe, pin
@@ -317,7 +318,7 @@ def _records(chance: random.Random, first: int, count: int) -> Iterator[Cdr]:
         made = cdr(
             number, account, called, START + number * SPACING_MS, chance.randrange(600_000)
         )  # fmt: skip
-        yield replace(
+        yield structs.replace(
             made,
             line=_line(account),
             calling=_line(account),

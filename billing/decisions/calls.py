@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import structs
 
 from billing.decisions import covered_calls, fair_slices
 from billing.decisions.book import Book, authorized
@@ -236,7 +236,7 @@ def close(book: Book, command: CloseCall) -> Settlement:
     cdr = command.cdr
     if call.rate is not None or call.cost is not None:
         talked = without_excess(cdr.duration_ms, command.tolerance_ms)
-        cdr = replace(cdr, duration_ms=talked)
+        cdr = structs.replace(cdr, duration_ms=talked)
     if call.coverage is not None:
         call.coverage = covered_calls.settle(book, call, cdr)
     cdr = rated(cdr, call)
@@ -287,7 +287,7 @@ def rated(cdr: Cdr, call: LiveCall) -> Cdr:
         duration = min(duration, call.paid_seconds * 1000)
     if call.cost is not None:
         cost = charge(call.cost, duration, cdr.answered_at or 0).price_micros
-        cdr = replace(cdr, cost_micros=cost, cost_currency=call.cost.currency)
+        cdr = structs.replace(cdr, cost_micros=cost, cost_currency=call.cost.currency)
     if rate is None:
         return cdr
     coverage, answered_at = call.coverage, cdr.answered_at or 0
@@ -295,7 +295,7 @@ def rated(cdr: Cdr, call: LiveCall) -> Cdr:
         price = charge(rate, duration, answered_at)
     else:
         price = charge_covered(rate, coverage, duration, answered_at)
-    return replace(
+    return structs.replace(
         cdr,
         package=coverage.covers[0].product if coverage is not None and coverage.covers else None,
         duration_ms=duration,
@@ -311,7 +311,7 @@ def recovered(call: LiveCall) -> Cdr:
     """The CDR of a call whose process died: ended at its last proof of life, not yet rated."""
     draft = Cdr.from_json(call.facts)
     answered = call.answered_at
-    return replace(
+    return structs.replace(
         draft,
         answered_by=call.answered_by,
         trunk=call.trunk or draft.trunk,

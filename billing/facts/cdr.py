@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from billing.facts.money import format_amount
 
@@ -18,8 +18,7 @@ def leg_key(call_id: str, leg: str) -> str:
     return call_id if leg == "a" else f"{call_id}-{leg}"
 
 
-@dataclass(frozen=True, slots=True)
-class SideMedia:
+class SideMedia(Struct, frozen=True):
     """Media received from one side (RFC 3550); `lost` may be below zero when packets came twice.
 
     `jitter_us` is in microseconds, `mos_hundredths` the MOS times 100, None without packets;
@@ -37,8 +36,7 @@ class SideMedia:
     one_way: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFigures:
+class MediaFigures(Struct, frozen=True):
     """Sound from the caller and from the called side."""
 
     caller: SideMedia
@@ -49,8 +47,7 @@ DIRECTIONS = ("outgoing", "incoming", "internal", "forwarded", "service")
 TYPES = ("on_net", "local", "national", "mobile", "international", "special", "service")
 
 
-@dataclass(frozen=True, slots=True)
-class Cdr:
+class Cdr(Struct, frozen=True):
     """One attempt, in the order in which it is shown. Stamps are epoch milliseconds."""
 
     call_id: str
@@ -172,4 +169,4 @@ def _shown(name: str) -> tuple[str, str, Callable[[Any], Any] | None]:
     return name, name, media_row if name == "media" else None
 
 
-_SHOWN = tuple(_shown(item.name) for item in fields(Cdr) if item.name != "decisions")
+_SHOWN = tuple(_shown(name) for name in Cdr.__struct_fields__ if name != "decisions")

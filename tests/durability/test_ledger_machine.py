@@ -17,6 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from ledger_sales import Sales
+from msgspec import structs
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
@@ -209,7 +210,7 @@ class Ledger(Sales):
         if call.answered is None and call.rate is not None and call.rate.changes:
             duration_ms = 0  # what it reserved is for the instant of its answer
         record = cdr(key, self.who, duration_ms)
-        record = replace(record, answered_at=call.began, ended_at=call.began + duration_ms)
+        record = structs.replace(record, answered_at=call.began, ended_at=call.began + duration_ms)
         settled = self.do(CloseCall(key, record))
         price = call.price(duration_ms)
         assert settled.cdr.price_micros == price <= call.reserved

@@ -2,11 +2,11 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
 from books import account, cdr, one, reopen, store
+from msgspec import structs
 
 from billing.facts import bill
 from billing.facts.authorization import (
@@ -52,7 +52,7 @@ def call(books, who, key, ended_at, seconds=60):
     one(books, OpenCall(key, who, RATE, b"{}", ended_at - seconds * 1000, 1000))
     one(books, AnswerCall(key, ended_at - seconds * 1000))
     answered = ended_at - seconds * 1000
-    facts = replace(cdr(key, who, seconds * 1000, answered), setup_at=answered - 1000)
+    facts = structs.replace(cdr(key, who, seconds * 1000, answered), setup_at=answered - 1000)
     one(books, CloseCall(key, facts))
 
 

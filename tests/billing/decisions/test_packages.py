@@ -7,6 +7,7 @@ import pytest
 from books import RATE, account, cdr, one, store
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from billing.facts.authorization import (
     AnswerCall,
@@ -71,12 +72,12 @@ def subscription(books, who, key="p1"):
 
 
 def open_call(books, key, who, when, rate=RATE, packages=("p1",)):
-    facts = replace(cdr(key, who), setup_at=when).to_json()
+    facts = structs.replace(cdr(key, who), setup_at=when).to_json()
     return one(books, OpenCall(key, who, rate, facts, when, 60, packages))
 
 
 def close_call(books, key, who, answered, duration_ms):
-    record = replace(
+    record = structs.replace(
         cdr(key, who, duration_ms),
         answered_at=answered,
         ended_at=answered + duration_ms,

@@ -11,6 +11,7 @@ import pytest
 from books import RATE, account, cdr, one, reopen, store
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from sqlalchemy import select
 
 from billing.facts.authorization import AnswerCall, BillingError, CloseCall, OpenCall, ReplaceTariff
@@ -111,7 +112,7 @@ def test_calls_between_our_lines_go_by_the_row_for_them():
     tariff = Tariff("default", "GEL", [RATE, local])
     record = cdr("c1", 1, 1000)
     assert rate_by(tariff, record, NO_SETS).prefix == "995"
-    assert rate_by(tariff, replace(record, type="on_net"), NO_SETS).prefix == "on_net"
+    assert rate_by(tariff, structs.replace(record, type="on_net"), NO_SETS).prefix == "on_net"
 
 
 @settings(max_examples=15, deadline=None)

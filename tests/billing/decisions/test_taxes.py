@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 
 import pytest
 from books import account, cdr, one, store
+from msgspec import structs
 
 from billing.facts.authorization import AnswerCall, CloseCall, OpenCall, TopUp
 from billing.facts.bill import first_work
@@ -133,7 +133,7 @@ def test_C14_payments_are_no_services_and_every_figure_comes_from_the_ledger():
     start = at("01-20")
     for n in range(3):
         key, talked = f"c{n}", 7_000 + n
-        made = replace(cdr(key, who, talked, start), setup_at=start - 1000)
+        made = structs.replace(cdr(key, who, talked, start), setup_at=start - 1000)
         one(books, OpenCall(key, who, rate, made.to_json(), start, 60, ()))
         one(books, AnswerCall(key, start))
         one(books, CloseCall(key, made))

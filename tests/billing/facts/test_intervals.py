@@ -9,6 +9,7 @@ import pytest
 from books import RATE, account, cdr, one, store
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from billing.facts.authorization import AnswerCall, CloseCall, ExtendCall, OpenCall
 from billing.facts.coverage import Cover, Coverage, affordable_covered_ms, charge_covered
@@ -289,7 +290,7 @@ def test_a_call_that_rings_into_the_night_is_reserved_and_charged_by_its_answer(
     assert (held.reserved_micros, held.paid_seconds) == (45_000, 60)
     more = one(books, ExtendCall("c", answered, 60))
     assert (more.reserved_micros, more.paid_seconds, more.final) == (60_000, 90, True)
-    over = replace(cdr("c", who, 75_000), answered_at=answered, ended_at=answered + 75_000)
+    over = structs.replace(cdr("c", who, 75_000), answered_at=answered, ended_at=answered + 75_000)
     assert one(books, CloseCall("c", over)).cdr.price_micros == 30_000 + 22_500
     assert books.verify() == []
 
@@ -304,7 +305,7 @@ def test_what_a_split_call_costs_never_exceeds_what_it_reserved(rate, balance, r
         books.apply([AnswerCall("c", rang), ExtendCall("c", rang, 60)])
         (call,) = books.live_calls()
         assert 0 <= call.reserved_micros <= balance
-        over = replace(cdr("c", who, duration), answered_at=rang, ended_at=rang + duration)
+        over = structs.replace(cdr("c", who, duration), answered_at=rang, ended_at=rang + duration)
         assert one(books, CloseCall("c", over)).cdr.price_micros <= call.reserved_micros
     assert books.verify() == []
     books.close()

@@ -13,12 +13,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import Softswitch
+from msgspec import structs
 
 from billing.facts.authorization import WriteCdr
 from billing.facts.cdr import Cdr
@@ -326,8 +326,10 @@ def test_c6_a_call_is_marked_and_shown_to_the_operator_with_its_true_caller(
             decisions=Decisions(shown="the trunk withholds it", claimed=True).encoded(""),
         )  # fmt: skip
         context.apply([WriteCdr(cdr)])
-        onward = replace(cdr, leg="b", direction="forwarded", calling="+442012345000", called=desk,
-                         setup_at=now + 5_000)  # fmt: skip
+        onward = structs.replace(
+            cdr, leg="b", direction="forwarded", calling="+442012345000", called=desk,
+            setup_at=now + 5_000,
+        )  # fmt: skip
         context.apply([WriteCdr(onward)])
     assert softswitch("line", "mark", desk).status == 0
     (row,) = softswitch("call", "malicious", "-o", "json").json

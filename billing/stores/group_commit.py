@@ -7,10 +7,11 @@ commit costs each call, and no command waits for a disk alone.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Generic, cast
 
 from billing.facts.authorization import Authorization, BillingError
@@ -54,6 +55,46 @@ class _Waiting(Generic[Answer]):
         return self.command.relieved_account
 
 
+_Batch = list[_Waiting[object]]
+
+
+class _Writer:
+    """The thread that waits for the disk. Made for one kind of work, since the pool and the futures
+    of an executor cost as much as a batch's statements.
+
+    Args:
+        write: called in the thread; the answers to a batch.
+        told: called in the event loop with the batch and its answers.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[_Batch], Sequence[object]],
+        loop: asyncio.AbstractEventLoop,
+        told: Callable[[_Batch, Sequence[object]], None],
+    ) -> None:
+        self._write = write
+        self._loop = loop
+        self._told = told
+        self.batches: SimpleQueue[_Batch | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="books", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; nothing may wait for it."""
+        self.batches.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (batch := self.batches.get()) is not None:
+            results: Sequence[object]
+            try:
+                results = self._write(batch)
+            except Exception as error:  # a fault of ours: each caller hears of it
+                results = [error] * len(batch)
+            self._loop.call_soon_threadsafe(self._told, batch, results)
+
+
 class GroupCommit:
     """The asyncio side of the books.
 
@@ -85,9 +126,7 @@ class GroupCommit:
         """Ends the wait of patient commands that nothing else has begun a batch for."""
         self._idle = asyncio.Event()
         self._idle.set()
-        self._executor = (
-            ThreadPoolExecutor(1, thread_name_prefix="books") if run_in_thread else None
-        )
+        self._writer = _Writer(self._write, loop, self._finish) if run_in_thread else None
         self._on_accounts_changed = on_accounts_changed
         self.holders: dict[str, Callable[[Authorization], None]] = {}
         """Callbacks by call id: told when the call's reservation was cut for another call of its
@@ -120,8 +159,8 @@ class GroupCommit:
         if self._patience is not None:
             self._begin()
         await self._idle.wait()
-        if self._executor is not None:
-            self._executor.shutdown()
+        if self._writer is not None:
+            self._writer.close()
 
     def _begin_when_due(self, gather_seconds: float = 0.0) -> None:
         """Begin a batch if an urgent command waits, else when the patient ones' time is up."""
@@ -144,25 +183,19 @@ class GroupCommit:
         batch = self._waiting
         self._waiting = batch[MAX_BATCH:]
         del batch[MAX_BATCH:]
-        commands = [waiting.command for waiting in batch]
-        if self._executor is None:
-            try:
-                results = self._apply(commands)
-            except StoreError as error:
-                self._finish(batch, [error] * len(batch))
-            else:
-                self._finish(batch, results)
-            return
-        running = self._loop.run_in_executor(self._executor, self._apply, commands)
-        running.add_done_callback(lambda done: self._written(batch, done))
+        if self._writer is None:
+            self._finish(batch, self._write(batch))
+        else:
+            self._writer.batches.put(batch)
 
-    def _written(
-        self, batch: list[_Waiting[object]], done: asyncio.Future[Sequence[object]]
-    ) -> None:
-        error = done.exception()
-        self._finish(batch, done.result() if error is None else [error] * len(batch))
+    def _write(self, batch: _Batch) -> Sequence[object]:
+        """The answers to a batch, or its error for each."""
+        try:
+            return self._apply([waiting.command for waiting in batch])
+        except StoreError as error:
+            return [error] * len(batch)
 
-    def _finish(self, batch: list[_Waiting[object]], results: Sequence[object]) -> None:
+    def _finish(self, batch: _Batch, results: Sequence[object]) -> None:
         """Begin with what waits meanwhile, and tell what is written."""
         self.batches += 1
         self.commands += len(batch)

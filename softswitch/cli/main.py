@@ -46,6 +46,7 @@ from softswitch.cli import (
     tariffs,
     taxes,
     trunks,
+    users,
     voicemail,
     wallets,
     watching,
@@ -67,7 +68,7 @@ backups.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, number_shop,
     orders, packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records,
-    guard, voicemail, greetings, wallets, sms, bills, rooms, ports, pins, completions, audit,
+    users, guard, voicemail, greetings, wallets, sms, bills, rooms, ports, pins, completions, audit,
     watching, configuration, preview,
 ):  # fmt: skip
     noun.add_to(app)

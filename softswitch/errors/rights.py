@@ -7,6 +7,39 @@ from softswitch.errors.entry import Entry
 RIGHTS = {
     "actor_unusable": Entry("a request can't be made as {user!r}: {reason}", "invalid", "as"),
     "argument_for_operator": Entry("{field} of {operation} is for the operator to say", "refused"),
+    "csrf_failed": Entry(
+        "the request didn't come from a page of ours: load the page again", "refused"
+    ),
+    "guesses_too_many": Entry("too many wrong tries; wait {seconds} s", "refused"),
+    "idempotency_key_missing": Entry(
+        "this request needs a header Idempotency-Key, any text that names it", "invalid"
+    ),
     "key_for_others": Entry("a {role} sets {known} by {operation}, not {key!r}", "refused", "key"),
+    "login_malformed": Entry(
+        "a login has 1 to 64 letters, digits and . _ @ + -, not {login!r}", "invalid", "login"
+    ),
+    "page_not_found": Entry("there is nothing at {path}", "not_found"),
+    "password_repeated": Entry("the new password must differ from the old one", "invalid", "new"),
+    "password_weak": Entry(
+        "a password has {least} to {most} characters and isn't the login", "invalid", "new"
+    ),
+    "passwords_differ": Entry("the two passwords differ", "invalid", "again"),
+    "request_too_large": Entry("a request has at most {most} octets here", "invalid"),
+    "reset_link_void": Entry("the link is used, or older than half an hour", "conflict"),
+    "role_for_admin": Entry("only an administrator gives the role {role}", "refused", "role"),
+    "role_needs_account": Entry("the role {role} needs an account", "invalid", "account"),
+    "role_needs_lines": Entry(
+        "a line_user, and only that, needs its lines, {most} at most", "invalid", "lines"
+    ),
+    "role_not_found": Entry("{login} has no such role", "not_found", "account"),
+    "role_without_account": Entry(
+        "the role {role} has neither account nor lines", "invalid", "account"
+    ),
     "right_missing": Entry("{user} ({role}) has no right to {operation}", "refused"),
+    "switch_away": Entry("the switch is away: nothing can be changed for a moment", "unavailable"),
+    "totp_wrong": Entry("the code is wrong, or was used already", "refused", "code"),
+    "user_disabled": Entry("the login {login} is disabled", "refused"),
+    "user_not_found": Entry(
+        "there is no user {login!r}; `softswitch user list` shows them", "not_found", "login"
+    ),
 }

@@ -26,6 +26,7 @@ from softswitch.control.actor import THE_SWITCH, Actor
 from softswitch.control.errors import OperationError
 from softswitch.database import news
 from softswitch.database.changes import Changes
+from softswitch.identity.users import UserStore
 from softswitch.operations.refusals import refusal_of
 from softswitch.reception.refused_registrations import RefusedRegistrations
 from softswitch.scheduled.number_moves import NumberMoves
@@ -107,6 +108,10 @@ class Context:
     @cached_property
     def subscribers(self) -> SubscriberStore:
         return SubscriberStore(self.billing.engine)
+
+    @cached_property
+    def users(self) -> UserStore:
+        return UserStore(self.billing.engine)
 
     @cached_property
     def plan(self) -> NumberPlan:

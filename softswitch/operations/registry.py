@@ -60,6 +60,7 @@ from softswitch.operations.texts import (
     templates,
     texts,
 )
+from softswitch.operations.users import users
 from softswitch.subscribers import profile
 
 _NAMED = frozenset({"name", *profile.FIELDS})
@@ -93,6 +94,15 @@ OPERATIONS = table(
     change(notices.notice_line, SUPPORT | OWNER),
     read(notices.notice_list, SUPPORT | AUDITOR | OWNER),
     change(notices.notice_set, SUPPORT | OWNER),
+    # Users of the web
+    change(users.user_add, SUPPORT | OWNER),
+    change(users.user_forget_totp, SUPPORT | OWNER),
+    change(users.user_grant, SUPPORT | OWNER),
+    read(users.user_list, STAFF | OWNER),
+    change(users.user_password, SUPPORT | OWNER),
+    change(users.user_revoke, SUPPORT | OWNER),
+    change(users.user_set, SUPPORT | OWNER),
+    read(users.user_show, STAFF | OWNER),
     # Documents and requests
     change(documents.document_approve, REVIEW),
     disclose(documents.document_content, REVIEW | AUDITOR | OWNER),

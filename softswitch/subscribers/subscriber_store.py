@@ -40,15 +40,6 @@ fields_table = Table(
     Column("value", String(256), nullable=False),
 )
 
-logins_table = Table(
-    "account_logins",
-    metadata,
-    Column("account_id", Integer, ForeignKey("accounts.id"), primary_key=True),
-    Column("login", String(32), nullable=False, unique=True),
-    Column("secret", String(256), nullable=False),
-    Column("issued_at", BigInteger, nullable=False),
-)
-
 documents_table = Table(
     "account_documents",
     metadata,
@@ -196,32 +187,6 @@ class SubscriberStore:
     def note(self, changes: list[Change]) -> None:
         """Record changes with their author."""
         with self._engine.begin() as connection:
-            _note(connection, changes)
-
-    # Logins
-
-    def login(self, account_id: int) -> str | None:
-        query = select(logins_table.c.login).where(logins_table.c.account_id == account_id)
-        with self._reading() as connection:
-            return connection.execute(query).scalar_one_or_none()
-
-    def login_secret(self, login: str) -> tuple[int, str] | None:
-        """The account of a login, and the hash of its password."""
-        table = logins_table
-        query = select(table.c.account_id, table.c.secret).where(table.c.login == login)
-        with self._reading() as connection:
-            row = connection.execute(query).one_or_none()
-        return None if row is None else (row[0], row[1])
-
-    def set_login(
-        self, account_id: int, login: str, secret: str, at: int, changes: list[Change]
-    ) -> None:
-        """Raises IntegrityError when another account has this login."""
-        table = logins_table
-        row = {"account_id": account_id, "login": login, "secret": secret, "issued_at": at}
-        with self._engine.begin() as connection:
-            connection.execute(delete(table).where(table.c.account_id == account_id))
-            connection.execute(insert(table), row)
             _note(connection, changes)
 
     # Documents

@@ -21,13 +21,12 @@ from softswitch.operations.lines.lines import generate_password
 from softswitch.operations.money.bills import schedule_bills
 from softswitch.operations.pages import page_asked
 from softswitch.subscribers import profile
-from softswitch.subscribers.passwords import hashed, matches
+from softswitch.subscribers.passwords import NOBODYS, hashed, matches
 
 DEFAULT_TARIFF = "default"
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
 _PAYMENT_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TARIFF = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_NOBODYS = "scrypt:14:8:1:00:00"
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -146,10 +145,10 @@ def account_login(context: Context, account: str, by: str = "operator") -> Row:
         raise OperationError("login_needs_national_code", account=owner.id)
     password = generate_password()
     now = context.now_ms()
-    before = context.subscribers.login(owner.id) or ""
+    before = context.users.owner_login(owner.id) or ""
     change = Change(owner.id, now, who(by), "login", before, login, "a new password was issued")
     try:
-        context.subscribers.set_login(owner.id, login, hashed(password), now, [change])
+        context.users.issue_owner(owner.id, login, hashed(password), now, [change])
     except IntegrityError:
         raise OperationError("login_taken", login=login) from None
     return {"account": owner.id, "login": login, "password": password}
@@ -157,12 +156,15 @@ def account_login(context: Context, account: str, by: str = "operator") -> Row:
 
 def account_authenticate(context: Context, login: str, password: str) -> Row:
     """The account of a login, if the password is right."""
-    found = context.subscribers.login_secret(login)
+    user = context.users.by_login(login)
     # An unknown login costs as much time as a wrong password.
-    right = matches(password, _NOBODYS if found is None else found[1])
-    if found is None or not right:
+    right = matches(password, NOBODYS if user is None else user.secret)
+    if user is None or user.disabled or not right:
         raise OperationError("credentials_wrong")
-    return account_show(context, str(found[0]))
+    for membership in context.users.memberships(user.id):
+        if membership.account_id is not None:
+            return account_show(context, str(membership.account_id))
+    raise OperationError("credentials_wrong")
 
 
 def read_fields(context: Context, owner: Account, values: Mapping[str, str]) -> dict[str, str]:
@@ -196,7 +198,7 @@ def _profile_row(context: Context, owner: Account) -> Row:
     fields = context.subscribers.fields(owner.id)
     own = [key for key, field in profile.FIELDS.items() if owner.kind in field.kinds]
     row: Row = {key: fields.get(key) for key in own}
-    return row | {"login": context.subscribers.login(owner.id)}
+    return row | {"login": context.users.owner_login(owner.id)}
 
 
 def account_row(account: Account) -> Row:

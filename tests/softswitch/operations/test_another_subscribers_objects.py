@@ -33,6 +33,7 @@ FILLED = {
     "import_id": {"import_id"},
     "subscription": {"subscription"}, "numbers": {"number"}, "call": {"call"},
     "wait_id": {"wait_id"},
+    "subscription": {"subscription"}, "numbers": {"number"}, "login": {"login"},
 }  # fmt: skip
 RENTED = {
     "number_reach", "number_reach_show", "number_unreach", "number_try", "rental_give_up",
@@ -64,6 +65,8 @@ SPECIAL: dict[str, dict[str, object]] = {
     "room_add": {"room": "4321"},
     "voicemail_set": {"key": "email", "value": "a@example.org"},
     "wallet_ledger": {"wallet": "money"},
+    "user_add": {"login": "new-clerk", "role": "subscriber_accountant"},
+    "user_grant": {"role": "subscriber_accountant"},
     "number_sms": {"service": "telegram"},
     "sms_contact_import": {"text": "phone\n+995599000030"},
 }
@@ -74,6 +77,7 @@ NOT_IDS = {
     ("room_add", "room"),
     ("sms_list", "number"),
     ("tariff_quote", "number"),
+    ("user_add", "login"),
 }
 """These name what has no owner: another party, a number elsewhere, a new room."""
 

@@ -1,0 +1,1 @@
+"""Users of the web: their logins, roles and passwords."""

@@ -20,7 +20,7 @@ DEFAULT_COUNTRY = "GE"
 
 
 def add_to(root: typer.Typer) -> None:
-    for command in (init, serve, check, welcome, demo):
+    for command in (init, serve, portal, check, welcome, demo):
         root.command()(command)
 
 
@@ -120,6 +120,25 @@ def serve(context: typer.Context) -> None:
     except OSError as error:
         raise Failure(f"the log {config.log_file} can't be written: {error.strerror}") from None
     raise typer.Exit(run(config))
+
+
+def portal(context: typer.Context) -> None:
+    """Run the web in the foreground: the subscriber's cabinet, the console, and the API. SIGTERM
+    ends it."""
+    from softswitch.cli.session import Failure
+    from softswitch.operations.installation import setup
+    from softswitch.portal.server import run
+    from softswitch.process import log
+
+    config = Session.of(context).config
+    setup.check_ready(config)
+    try:
+        log.set_up(config.log.level, config.log.format, config.portal_log_file)
+    except OSError as error:
+        raise Failure(
+            f"the log {config.portal_log_file} can't be written: {error.strerror}"
+        ) from None
+    run(config)
 
 
 def check(context: typer.Context) -> None:

@@ -32,6 +32,7 @@ from softswitch.config.faults import explain
 from softswitch.config.mail import MailSection
 from softswitch.config.network import GuardSection, TlsSection
 from softswitch.config.operator import DebtSection, LinesSection, OperatorSection, OrdersSection
+from softswitch.config.portal import PortalSection
 from softswitch.config.provisioning import ProvisioningSection
 from softswitch.config.recording import FOLDER as RECORDINGS_FOLDER
 from softswitch.config.recording import RecordingSection
@@ -85,13 +86,6 @@ class DatabaseSection(Section):
 
     url: Annotated[str, AfterValidator(database_url)] = "sqlite:///var/softswitch.db"
     """The database's URL. Absolute once read."""
-
-
-class PortalSection(Section):
-    """[portal]: reserved for the web portal, which this version doesn't have."""
-
-    listen: str = "127.0.0.1:8080"
-    """Address and port of the web portal."""
 
 
 class MetricsSection(Section):
@@ -211,6 +205,11 @@ class Config(Section):
     def log_file(self) -> Path | None:
         """The log file; None: standard error."""
         return self.data_dir / self.log.file if self.log.file else None
+
+    @property
+    def portal_log_file(self) -> Path | None:
+        """The log file of the portal, beside the switch's; None: standard error."""
+        return self.data_dir / "portal.log" if self.log.file else None
 
     @property
     def realm(self) -> str:

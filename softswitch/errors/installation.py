@@ -10,6 +10,10 @@ INSTALLATION = {
     ),
     "argument_missing": Entry("{operation} needs the argument {field!r}", "invalid"),
     "argument_unknown": Entry("{operation} has no argument {field!r}; it takes {known}", "invalid"),
+    "portal_address": Entry(
+        "the portal can't listen on {address}: {reason}; [portal] listen names another",
+        "unavailable",
+    ),
     "request_malformed": Entry("that is no request to the switch: {reason}", "invalid"),
     "backup_damaged": Entry("{path} is damaged: {name} {reason}", "invalid"),
     "backup_newer": Entry(

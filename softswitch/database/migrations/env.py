@@ -7,11 +7,11 @@ from alembic import context
 import softswitch.conference.rooms
 import softswitch.database.audit
 import softswitch.database.news
-import softswitch.provisioning.devices
 import softswitch.identity.resets
 import softswitch.identity.sessions
 import softswitch.identity.throttle
 import softswitch.identity.users
+import softswitch.provisioning.devices
 import softswitch.recordings.store
 import softswitch.subscribers.directory_store
 import softswitch.subscribers.notice_ways

@@ -225,6 +225,12 @@ def check_not_newer(name: str, found: str | None) -> None:
         raise OperationError("database_version_new", name=name, found=found, known=schema.CURRENT)
 
 
+def check_ready(config: Config) -> None:
+    """Check that there is a database of this program's version. Raises OperationError."""
+    with opened(config):
+        pass
+
+
 def check_realm(config: Config, directory: DirectoryStore) -> None:
     """Passwords are kept as digests over the realm: another realm voids all of them. Raises
     OperationError."""

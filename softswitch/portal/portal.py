@@ -1,0 +1,48 @@
+"""The portal: what all requests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from billing.stores.store import Store
+from softswitch.config.config import Config
+from softswitch.errors.catalogue import CATALOGUE
+from softswitch.errors.entry import Kind
+from softswitch.operations.installation.setup import epoch_ms
+from softswitch.portal.feed import Feed
+from softswitch.portal.gateway import Gateway
+from softswitch.portal.identity import Identity
+from softswitch.portal.reader import Reader
+from softswitch.portal.switch_client import SwitchClient
+from softswitch.portal.templates import Templates
+
+
+class Portal:
+    """The portal's parts.
+
+    Args:
+        store: of the identity; its connections may write.
+        now_ms: the clock of the identity, in epoch milliseconds.
+    """
+
+    def __init__(self, config: Config, now_ms: Callable[[], int] = epoch_ms) -> None:
+        self.config = config
+        self.store = Store(config.database.url)
+        self.reader = Reader(config)
+        self.switch = SwitchClient(config.control_socket)
+        self.gateway = Gateway(self.reader, self.switch)
+        self.identity = Identity(config, self.store, now_ms)
+        self.templates = Templates()
+        self.feed = Feed(config.control_socket)
+
+    @staticmethod
+    def kind_of(code: str) -> Kind:
+        """The class of an error, by its code."""
+        entry = CATALOGUE.get(code)
+        return "failed" if entry is None else entry.kind
+
+    async def close(self) -> None:
+        """End streams and close the database."""
+        await self.feed.close()
+        self.reader.close()
+        self.store.close()

@@ -1,0 +1,195 @@
+"""One request for a page: who asks, in which language, and what the page may use."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from softswitch.control.actor import Actor
+from softswitch.control.errors import OperationError
+from softswitch.control.values import Row, Value, as_row, as_rows
+from softswitch.errors.coded import CodedError
+from softswitch.errors.entry import HTTP_STATUS
+from softswitch.errors.texts import LANGUAGES, text_for_subscriber
+from softswitch.portal import gateway, words
+from softswitch.portal.identity import Visitor
+
+if TYPE_CHECKING:
+    from softswitch.portal.portal import Portal
+
+SESSION_COOKIE = "__Host-sid"
+FORM_COOKIE = "__Host-form"
+"""Binds forms to a browser that hasn't signed in."""
+LANGUAGE_COOKIE = "lang"
+REMEMBERED_SECONDS = 30 * 86_400
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A refusal as a page shows it.
+
+    Args:
+        field: the form's field that has to change; "" if none has to.
+        do: the form that was refused.
+    """
+
+    code: str
+    text: str
+    field: str
+    do: str = ""
+    lines: tuple[str, ...] = ()
+
+
+@dataclass
+class Visit:
+    """A request and everything that answers it.
+
+    Args:
+        form: what was typed into the refused form, so that it is shown again.
+        done: the form that was just performed; the page says so.
+    """
+
+    portal: Portal
+    request: Request
+    visitor: Visitor | None
+    request_id: str
+    fault: Fault | None = None
+    form: Mapping[str, str] = field(default_factory=dict)
+    done: str = ""
+    cookies: dict[str, str] = field(default_factory=dict)
+    """Cookies that the answer sets."""
+
+    # Who asks
+
+    @property
+    def address(self) -> str:
+        return "" if self.request.client is None else self.request.client.host
+
+    @property
+    def actor(self) -> Actor:
+        """Raises OperationError for a visitor without a role."""
+        if self.visitor is None:
+            raise OperationError("credentials_wrong")
+        return self.portal.identity.actor(self.visitor, self.address, self.request_id)
+
+    @property
+    def known(self) -> Visitor:
+        """The visitor of a page that wants one."""
+        if self.visitor is None:
+            raise OperationError("credentials_wrong")
+        return self.visitor
+
+    @property
+    def language(self) -> str:
+        """The visitor's own, the one that was chosen here, the browser's, or the switch's."""
+        chosen = "" if self.visitor is None else self.visitor.user.language
+        for one in (self.request.query_params.get("lang", ""), chosen,
+                    self.request.cookies.get(LANGUAGE_COOKIE, "")):  # fmt: skip
+            if one in LANGUAGES:
+                return one
+        for part in self.request.headers.get("accept-language", "").split(","):
+            one = part.split(";")[0].strip().split("-")[0].lower()
+            if one in LANGUAGES:
+                return one
+        configured = self.portal.config.switch.language
+        return configured if configured in LANGUAGES else "en"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.portal.config.switch.time_zone)
+
+    def may(self, operation: str) -> bool:
+        """True if the visitor's role may perform an operation at all."""
+        if self.visitor is None or self.visitor.membership is None:
+            return False
+        return gateway.may(self.actor, operation)
+
+    @property
+    def csrf(self) -> str:
+        """The token that the forms of this browser carry."""
+        if self.visitor is not None:
+            return self.visitor.session.csrf
+        found = self.request.cookies.get(FORM_COOKIE) or self.cookies.get(FORM_COOKIE)
+        if found is None:
+            found = self.cookies[FORM_COOKIE] = secrets.token_hex(16)
+        return found
+
+    # Reading
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """The parameters of the page's path."""
+        return {key: str(value) for key, value in self.request.path_params.items()}
+
+    def asked(self, name: str, default: str = "") -> str:
+        """A parameter of the query."""
+        return self.request.query_params.get(name, default).strip()
+
+    async def value(self, operation: str, /, **arguments: object) -> Value:
+        """The answer of an operation, as the visitor may see it. Raises OperationError."""
+        return await self.portal.gateway.perform(self.actor, operation, arguments)
+
+    async def row(self, operation: str, /, **arguments: object) -> Row:
+        """Likewise, one record."""
+        return as_row(await self.value(operation, **arguments))
+
+    async def rows(self, operation: str, /, **arguments: object) -> list[Row]:
+        """Likewise, a table."""
+        return as_rows(await self.value(operation, **arguments))
+
+    async def some(self, operation: str, /, **arguments: object) -> list[Row]:
+        """Likewise, for a part of a page that is left out when it can't be read."""
+        if not self.may(operation):
+            return []
+        try:
+            return await self.rows(operation, **arguments)
+        except OperationError:
+            return []
+
+    # Answering
+
+    def text(self, name: str, /, **facts: object) -> str:
+        """A text in the visitor's language."""
+        return words.text(self.language, name, **facts)
+
+    def page(self, template: str, /, *, status: int = 200, **facts: object) -> Response:
+        """A page in the visitor's language; after a refusal with its sentence and status."""
+        if self.fault is not None and status == 200:
+            status = HTTP_STATUS[self.portal.kind_of(self.fault.code)]
+        text = self.portal.templates.render(template, self, facts)
+        return HTMLResponse(text, status)
+
+    def go(self, path: str) -> Response:
+        """Send the browser to another page of ours."""
+        return RedirectResponse(path, 303)
+
+    def refuse(self, error: CodedError, do: str = "") -> None:
+        """Have the page say why something was refused."""
+        staff = self.visitor is not None and self.visitor.is_staff
+        text = error.message if staff else text_for_subscriber(error, self.language)
+        lines = getattr(error, "lines", ())
+        self.fault = Fault(error.code, text, error.field, do, tuple(lines))
+
+    def set_session(self, token: str) -> None:
+        """Give the browser the token of its session."""
+        self.cookies[SESSION_COOKIE] = token
+
+    def end_session(self) -> None:
+        self.cookies[SESSION_COOKIE] = ""
+
+    def finished(self, response: Response) -> Response:
+        """The response with the cookies that the visit sets; once a request."""
+        remembered = self.visitor is not None and self.visitor.session.remembered
+        for name, value in self.cookies.items():
+            keep = REMEMBERED_SECONDS if remembered and name == SESSION_COOKIE else None
+            response.set_cookie(
+                name, value, max_age=keep if value else 0, secure=True, httponly=True,
+                samesite="lax",
+            )  # fmt: skip
+        return response

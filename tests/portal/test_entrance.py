@@ -1,0 +1,108 @@
+"""Signing in, step by step, and everybody who mustn't."""
+
+from __future__ import annotations
+
+from served import PASSWORD, Browserless, Served, token
+
+
+def new_user(portal: Served, login: str, role: str = "subscriber") -> str:
+    account = () if role == "admin" else ("--account", "1")
+    (user,) = portal.command("user", "add", login, "--role", role, *account)
+    return str(user["password"])
+
+
+def test_an_issued_password_is_changed_before_anything_else(portal: Served) -> None:
+    issued, person = new_user(portal, "first"), Browserless(portal.url)
+    answer = person.sign_in("first", issued)
+    assert answer.url.path == "/password"
+    assert person.get("/calls").url.path == "/password"
+    assert person.post("/password", old=issued, new=PASSWORD, again=PASSWORD).url.path == "/"
+    assert person.get("/calls").url.path == "/calls"
+
+
+def test_a_wrong_password_and_an_unknown_login_get_the_same_answer(portal: Served) -> None:
+    new_user(portal, "known")
+    answers = [Browserless(portal.url).sign_in(login, "wrong") for login in ("known", "unknown")]
+    assert [answer.status_code for answer in answers] == [403, 403]
+    texts = [answer.text.split('role="alert"')[1].split("</span>")[0] for answer in answers]
+    assert texts[0] == texts[1]
+    assert "wrong" in texts[0]
+
+
+def test_after_five_wrong_passwords_the_next_one_waits(portal: Served) -> None:
+    issued = new_user(portal, "guessed")
+    stranger = Browserless(portal.url)
+    for _ in range(5):
+        stranger.sign_in("guessed", "wrong")
+    answer = stranger.sign_in("guessed", issued)
+    assert "Too many wrong tries" in answer.text
+    assert answer.status_code == 403
+
+
+def test_staff_sign_in_with_a_code(portal: Served) -> None:
+    issued, person = new_user(portal, "clerk", "admin"), Browserless(portal.url)
+    person.sign_in("clerk", issued)
+    person.post("/password", old=issued, new=PASSWORD, again=PASSWORD)
+    assert person.get("/op").url.path == "/totp"
+    page = person.set_up_codes()
+    assert "Recovery codes" in page.text
+    recovery = page.text.split("<code>")[1].split("</code>")[0]
+    assert person.get("/op").url.path == "/op"
+    again = Browserless(portal.url)
+    assert again.sign_in("clerk", PASSWORD).url.path == "/login/code"
+    assert again.get("/op").url.path == "/login/code"
+    assert again.post("/login/code", code="000000").status_code == 403
+    assert again.post("/login/code", code=recovery).url.path == "/op"
+    third = Browserless(portal.url)
+    third.sign_in("clerk", PASSWORD)
+    assert third.post("/login/code", code=recovery).status_code == 403  # used up
+
+
+def test_signing_out_ends_the_session(portal: Served, ana: Browserless) -> None:
+    issued, person = new_user(portal, "leaving"), Browserless(portal.url)
+    person.first_sign_in("leaving", issued)
+    before = person.session
+    assert person.post("/logout", "/").url.path == "/login"
+    person.session = before
+    assert person.get("/calls").url.path == "/login"
+
+
+def test_a_disabled_user_is_out_at_once(portal: Served) -> None:
+    issued, person = new_user(portal, "gone"), Browserless(portal.url)
+    person.first_sign_in("gone", issued)
+    portal.command("user", "set", "gone", "disabled", "yes")
+    assert person.get("/calls").url.path == "/login"
+
+
+def test_subscribers_find_no_console(ana: Browserless) -> None:
+    answers = [ana.get(path) for path in ("/op", "/op/calls", "/op/nothing")]
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+
+
+def test_a_form_needs_its_token_and_our_origin(portal: Served, ana: Browserless) -> None:
+    fields = {"language": "ru", "next": "/"}
+    assert ana.send("POST", "/language", data=fields).status_code == 403
+    csrf = token(ana.get("/").text, "csrf")
+    foreign = {"sec-fetch-site": "cross-site"}
+    answer = ana.send("POST", "/language", data=fields | {"csrf": csrf}, headers=foreign)
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "csrf_failed"
+
+
+def test_sign_in_leads_on_only_to_pages_of_ours(portal: Served) -> None:
+    issued = new_user(portal, "onward")
+    for target in ("https://example.org/", "//example.org", "/\\example.org"):
+        person = Browserless(portal.url)
+        shown = person.get("/login", next=target).text
+        assert token(shown, "next") == ""
+        answer = person.post("/login", login="onward", password=issued, next=target)
+        assert answer.url.host == "127.0.0.1"
+
+
+def test_every_answer_has_the_headers_of_safety(portal: Served, ana: Browserless) -> None:
+    for path in ("/login", "/", "/nothing", "/static/portal.css", "/health"):
+        headers = ana.get(path).headers
+        assert "default-src 'self'" in headers["content-security-policy"], path
+        assert "unsafe" not in headers["content-security-policy"], path
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["x-request-id"], path

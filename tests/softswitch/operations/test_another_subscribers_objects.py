@@ -32,8 +32,7 @@ FILLED = {
     "waiting_id": {"waiting_id"}, "text_id": {"text_id"}, "batch": {"batch"},
     "import_id": {"import_id"},
     "subscription": {"subscription"}, "numbers": {"number"}, "call": {"call"},
-    "wait_id": {"wait_id"},
-    "subscription": {"subscription"}, "numbers": {"number"}, "login": {"login"},
+    "wait_id": {"wait_id"}, "login": {"login"},
 }  # fmt: skip
 RENTED = {
     "number_reach", "number_reach_show", "number_unreach", "number_try", "rental_give_up",

@@ -24,6 +24,7 @@ from softswitch.operations.lines import completions, greetings, lines, services,
 from softswitch.operations.money import wallets
 from softswitch.operations.numbers import numbers
 from softswitch.operations.registry import OPERATIONS
+from softswitch.operations.users import users
 from softswitch.subscribers import pins
 from tests.softswitch.operating import at, refused
 
@@ -96,8 +97,7 @@ def test_the_password_of_the_login_sets_a_first_pin_and_its_guesses_are_counted(
 ) -> None:
     staff = replace(ana, actor=Actor("nino", "admin"))
     assert code_of(ana, "line_pin_set", number=ANA, pin="7193", password="x") == "credentials_wrong"
-    accounts.account_set(staff, "1", "national_code", "01001001001")
-    password = str(accounts.account_login(staff, "1")["password"])
+    password = str(users.user_add(staff, "ana", "subscriber", "1")["password"])
     assert code_of(ana, "line_pin_set", number=ANA, pin="7193", password=password) == ""
     for _ in range(pins.MAX_WRONG):
         said = code_of(ana, "line_pin_set", number=ANA, pin="2580", password="wrong")

@@ -303,3 +303,22 @@ def forecast(
 ) -> None:
     """The next renewals and rents of an account, and whether its money will do."""
     Session.of(context).run(operations.forecast.package_forecast, account=account, days=days)
+
+
+@app.command()
+def note(
+    context: typer.Context,
+    account: Account,
+    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    by: By = "operator",
+) -> None:
+    """Note something on a customer, for the staff alone."""
+    Session.of(context).run(operations.notes.note_add, account=account, text=text, by=by)
+
+
+@app.command()
+def notes(
+    context: typer.Context, account: Account, limit: Limit = None, before: BeforeId = None
+) -> None:
+    """The notes on a customer, the newest first."""
+    Session.of(context).run(operations.notes.note_list, account=account, limit=limit, before=before)

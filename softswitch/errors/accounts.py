@@ -52,6 +52,9 @@ ACCOUNTS = {
         "kind",
     ),
     "document_expired": Entry("document {id} expired on {until}", "conflict", "document"),
+    "document_looked_at": Entry(
+        "{who} looks at document {document} until {until}", "conflict", "document"
+    ),
     "document_not_found": Entry(
         "there is no document {document}; `softswitch document list` shows them",
         "not_found",
@@ -66,6 +69,7 @@ ACCOUNTS = {
         "are reviewed",
         "conflict",
     ),
+    "field_missing": Entry("{field} is missing", "invalid"),
     "field_of_other_kind": Entry(
         "{field} is a field of a {owner}; this account is a {kind}", "invalid"
     ),
@@ -82,6 +86,14 @@ ACCOUNTS = {
         "national_code",
     ),
     "login_taken": Entry("login {login} belongs to another account", "conflict", "login"),
+    "field_taken": Entry("an account has this {field} already", "conflict"),
+    "field_unknown": Entry("an account has no field {field!r}", "invalid"),
+    "request_detail_unknown": Entry(
+        "a request of the kind {kind} has no detail {field!r}; known: {known}", "invalid"
+    ),
+    "request_notes_too_many": Entry(
+        "request {request} has its {most} notes; open another", "conflict", "request"
+    ),
     "request_fields_unexpected": Entry("only a correction names fields", "invalid", "fields"),
     "request_kind_unknown": Entry("a request is one of {known}, not {value!r}", "invalid", "kind"),
     "request_needs_line": Entry(

@@ -26,9 +26,9 @@ from sqlalchemy import (
     update,
 )
 
-from billing.facts.account import Change
+from billing.facts.account import CLOSED, Change
 from billing.stores.paging import Page, containing, newest_first
-from billing.stores.schema import account_changes_table, change_row, metadata
+from billing.stores.schema import account_changes_table, accounts, change_row, metadata
 from softswitch.control.values import Value
 from softswitch.database.rows import DbRow
 
@@ -38,6 +38,7 @@ fields_table = Table(
     Column("account_id", Integer, ForeignKey("accounts.id"), primary_key=True),
     Column("name", String(32), primary_key=True),
     Column("value", String(256), nullable=False),
+    Index("account_fields_by_value", "name", "value"),
 )
 
 documents_table = Table(
@@ -72,6 +73,7 @@ requests_table = Table(
     Column("changed_at", BigInteger, nullable=False),
     Column("answer", String(2000), nullable=False),
     Column("facts", LargeBinary, nullable=False),
+    Column("assignee", String(64)),
     Index("account_requests_by_account", "account_id", "state"),
 )
 
@@ -114,7 +116,9 @@ class Request:
     """A subscriber's request to the operator.
 
     Args:
-        facts: the circumstances when it was opened, and the fields to be corrected.
+        facts: the circumstances when it was opened, the fields to be corrected, and the details
+            of what is asked for.
+        assignee: the member of staff who works on it.
     """
 
     id: int
@@ -127,6 +131,7 @@ class Request:
     changed_at: int
     answer: str
     facts: Mapping[str, Value]
+    assignee: str | None = None
 
     @property
     def fields(self) -> dict[str, str]:
@@ -168,6 +173,17 @@ class SubscriberStore:
             for account_id, name, value in connection.execute(query):
                 found.setdefault(account_id, {})[name] = value
         return found
+
+    def holder_of(self, name: str, value: str) -> int | None:
+        """The account that has a value in a field, and isn't closed; None: there is none."""
+        table = fields_table
+        query = (
+            select(table.c.account_id)
+            .join(accounts, accounts.c.id == table.c.account_id)
+            .where(table.c.name == name, table.c.value == value, accounts.c.status != CLOSED)
+        )
+        with self._reading() as connection:
+            return connection.execute(query.limit(1)).scalar_one_or_none()
 
     def set_fields(self, account_id: int, values: Mapping[str, str], changes: list[Change]) -> None:
         """Set some fields ("" removes one), and record the changes with their author."""
@@ -231,14 +247,21 @@ class SubscriberStore:
         state: str | None = None,
         page: Page | None = None,
         search: str | None = None,
+        after: int | None = None,
     ) -> list[Document]:
         """Documents by id; of a page the newest first.
 
         Args:
             search: a part of the file's name.
+            after: of a page: those after this id, the oldest first.
         """
         query, key = select(*_DOCUMENT_FACTS), documents_table.c.id
-        query = query.order_by(key) if page is None else newest_first(query, page, key)
+        if page is None:
+            query = query.order_by(key)
+        elif after is None:
+            query = newest_first(query, page, key)
+        else:
+            query = query.where(key > after).order_by(key).limit(page.limit)
         if search is not None:
             query = query.where(containing(search, documents_table.c.name))
         if account_id is not None:
@@ -286,12 +309,14 @@ class SubscriberStore:
         page: Page | None = None,
         line: str | None = None,
         search: str | None = None,
+        assignee: str | None = None,
     ) -> list[Request]:
         """Requests by id; of a page the newest first.
 
         Args:
             line: the number of the line that they concern.
             search: a part of the text.
+            assignee: the member of staff who works on them; "" for those of nobody.
         """
         columns, query = requests_table.c, select(requests_table)
         query = (
@@ -299,6 +324,9 @@ class SubscriberStore:
         )
         if line is not None:
             query = query.where(columns.line == line)
+        if assignee is not None:
+            of = columns.assignee == assignee if assignee else columns.assignee.is_(None)
+            query = query.where(of)
         if search is not None:
             query = query.where(containing(search, columns.text))
         if account_id is not None:

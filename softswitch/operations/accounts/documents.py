@@ -17,14 +17,16 @@ from billing.facts.order import CONNECTED, REQUESTED
 from billing.facts.rental import DOCUMENTS
 from billing.facts.sales import Notice, ScheduleWork, Tell
 from billing.stores import rental_store
+from billing.stores.paging import Page
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import reason_given, today, who
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.orders import serve_orders
-from softswitch.operations.pages import page_asked
+from softswitch.operations.pages import DEFAULT_ROWS, page_asked
 from softswitch.scheduled.due import DOCUMENT_KIND
 from softswitch.subscribers import profile
+from softswitch.subscribers.notes_store import Look, NotesStore
 from softswitch.subscribers.subscriber_store import APPROVED, PENDING, REFUSED, Document
 
 MAX_OCTETS = 10 * 1024 * 1024
@@ -85,17 +87,68 @@ def document_list(
     limit: int | None = None,
     before: int | None = None,
     search: str | None = None,
+    after: int | None = None,
 ) -> list[Row]:
     """Documents by id.
 
     Args:
+        after: those after this id, the oldest first, as a queue is worked off.
         limit: the newest so many, the newest first.
         before: likewise, those before this id: the last of the page before.
         search: a part of the file's name.
     """
+    if after is not None and before is not None:
+        raise OperationError("cursors_two")
     owner, page = context.own_account(account), page_asked(limit, before)
-    found = context.subscribers.documents(owner, state, page, search)
-    return [document_row(item) for item in found]
+    if after is not None:
+        page = page or Page(DEFAULT_ROWS)
+    found = context.subscribers.documents(owner, state, page, search, after)
+    rows = [document_row(item) for item in found]
+    if context.actor.is_subscriber:
+        return rows
+    pending = [item.id for item in found if item.state == PENDING]
+    looks = NotesStore(context.billing.engine).looks(pending, context.now_ms())
+    return [row | _look_row(looks.get(int(str(row["id"])))) for row in rows]
+
+
+def document_look(
+    context: Context, document: int, release: bool = False, by: str = "operator"
+) -> Row:
+    """Take a document that waits for its review, so that no second reviewer works on it; for ten
+    minutes, and again each time. Raises OperationError while another reviewer has it.
+
+    Args:
+        release: give it back.
+    """
+    found, store = _document(context, document), NotesStore(context.billing.engine)
+    if found.state != PENDING:
+        raise OperationError("state_final", what="document", id=found.id, state=found.state)
+    _check_look(context, found, by)
+    if release:
+        store.look_away(found.id)
+        return document_row(found) | _look_row(None)
+    look = store.look(found.id, who(by), context.now_ms())
+    if look.who != by:
+        raise OperationError(
+            "document_looked_at", document=found.id, who=look.who, until=show_stamp(look.until)
+        )
+    return document_row(found) | _look_row(look)
+
+
+def _check_look(context: Context, document: Document, by: str) -> None:
+    looks = NotesStore(context.billing.engine).looks([document.id], context.now_ms())
+    look = looks.get(document.id)
+    if look is not None and look.who != by:
+        raise OperationError(
+            "document_looked_at", document=document.id, who=look.who, until=show_stamp(look.until)
+        )
+
+
+def _look_row(look: Look | None) -> Row:
+    return {
+        "looked_at_by": None if look is None else look.who,
+        "looked_at_until": None if look is None else show_stamp(look.until),
+    }
 
 
 def document_content(context: Context, document: int) -> Row:
@@ -164,6 +217,7 @@ def document_row(item: Document) -> Row:
 
 
 def _review(context: Context, document: Document, state: str, reason: str, by: str) -> Document:
+    _check_look(context, document, by)
     reviewed = replace(
         document,
         state=state,

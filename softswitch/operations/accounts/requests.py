@@ -1,4 +1,5 @@
-"""Requests of subscribers: relocation, correction of data, repair of a fault (C3, C8, C13)."""
+"""Requests of subscribers: relocation, correction of data, repair of a fault, another number, a
+studio greeting, another line, a line restored (A11, C3, C7, C8, C13, C18, E19)."""
 
 from __future__ import annotations
 
@@ -11,16 +12,24 @@ from billing.facts.sales import Notice, Tell
 from billing.stores.store import CdrFilter
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
+from softswitch.operations.accounts.request_details import read_details
 from softswitch.operations.accounts.standing import who
 from softswitch.operations.context import Context
 from softswitch.operations.lines.registrations import refusal_rows, registration_rows
+from softswitch.operations.numbers.moves import line_restore
 from softswitch.operations.pages import page_asked
 from softswitch.subscribers.directory import Line
+from softswitch.subscribers.notes_store import NotesStore, RequestNote, Side
 from softswitch.subscribers.subscriber_store import Request
 
 RELOCATION, CORRECTION, FAULT = "relocation", "correction", "fault"
-KINDS = (RELOCATION, CORRECTION, FAULT)
-OPEN, DONE, REFUSED = "open", "done", "refused"
+RESTORE, NUMBER_CHANGE, GREETING, LINE = "restore", "number_change", "greeting", "line"
+KINDS = (RELOCATION, CORRECTION, FAULT, RESTORE, NUMBER_CHANGE, GREETING, LINE)
+OF_LINES = frozenset({FAULT, RESTORE, NUMBER_CHANGE})
+"""Kinds that concern a line."""
+OPEN, DONE, REFUSED, CANCELLED = "open", "done", "refused", "cancelled"
+MAX_NOTES = 200
+"""Words of one conversation."""
 MAX_TEXT = 2000
 MAX_OPEN = 50
 """Open requests of one account; more are a mistake of its program."""
@@ -36,9 +45,16 @@ def request_open(
     text: str,
     line: str | None = None,
     fields: Mapping[str, str] | None = None,
+    details: Mapping[str, str] | None = None,
 ) -> Row:
     """Ask for something. A correction may name the fields and their right values; a fault report
-    attaches what the switch knows of the line."""
+    attaches what the switch knows of the line.
+
+    Args:
+        details: of a relocation `address` and `on`; of a number change `number` and `on`; of a
+            greeting `language` and `voice` (female, male); of another line `number` and
+            `lease_ends_on`.
+    """
     from softswitch.operations.accounts.accounts import read_fields
 
     owner = context.account(account)
@@ -47,13 +63,19 @@ def request_open(
     if fields and kind != CORRECTION:
         raise OperationError("request_fields_unexpected")
     concerned = None if line is None else _line_of(context, owner.id, line)
-    if concerned is None and kind == FAULT:
+    if concerned is None and kind in OF_LINES:
         raise OperationError("request_needs_line")
     if len(context.subscribers.requests(owner.id, [OPEN])) >= MAX_OPEN:
         raise OperationError("requests_open_too_many", account=owner.id, most=MAX_OPEN)
     facts: Row = {}
     if fields:
         facts["fields"] = read_fields(context, owner, fields)
+    if details:
+        facts["details"] = read_details(context, kind, details)
+    if kind == RESTORE and concerned is not None and concerned.rests_until is None:
+        raise OperationError(
+            "line_not_in_quarantine", line=concerned.number, state=concerned.status
+        )
     if kind == FAULT and concerned is not None:
         facts |= known_of(context, concerned)
     now = context.now_ms()
@@ -82,10 +104,12 @@ def request_list(
     before: int | None = None,
     line: str | None = None,
     search: str | None = None,
+    assignee: str | None = None,
 ) -> list[Row]:
     """Open requests, or all of them.
 
     Args:
+        assignee: the member of staff who works on them; "" for those of nobody.
         limit: the newest so many, the newest first.
         before: likewise, those before this id: the last of the page before.
         search: a part of the text.
@@ -93,17 +117,51 @@ def request_list(
     owner, page = context.own_account(account), page_asked(limit, before)
     number = None if line is None else context.line(line).number
     states = None if closed else [OPEN]
-    found = context.subscribers.requests(owner, states, page, number, search)
+    found = context.subscribers.requests(owner, states, page, number, search, assignee)
     rows = [request_row(context, item) for item in found]
     return [{key: value for key, value in row.items() if key != "facts"} for row in rows]
 
 
 def request_show(context: Context, request: int) -> Row:
-    return request_row(context, _request(context, request))
+    """A request with its conversation, the oldest word first."""
+    found = _request(context, request)
+    notes = NotesStore(context.billing.engine).of_request(found.id)
+    return request_row(context, found) | {"notes": [_note_row(context, note) for note in notes]}
+
+
+def request_note(context: Context, request: int, text: str, by: str = "operator") -> Row:
+    """Add a word to the conversation about an open request."""
+    found, store = _open_request(context, request), NotesStore(context.billing.engine)
+    if len(store.of_request(found.id)) >= MAX_NOTES:
+        raise OperationError("request_notes_too_many", request=found.id, most=MAX_NOTES)
+    side: Side = "subscriber" if context.actor.is_subscriber else "operator"
+    note = RequestNote(0, found.id, context.now_ms(), who(by), side, _text(text))
+    note = replace(note, id=store.add_to_request(note))
+    context.subscribers.save_request(replace(found, changed_at=note.at))
+    return {"request": found.id} | _note_row(context, note)
+
+
+def request_cancel(context: Context, request: int, reason: str = "", by: str = "operator") -> Row:
+    """Take a request back."""
+    who(by)
+    found = _open_request(context, request)
+    text = _text(reason) if reason else ""
+    closed = replace(found, state=CANCELLED, answer=text, changed_at=context.now_ms())
+    context.subscribers.save_request(closed)
+    return request_row(context, closed)
+
+
+def request_assign(context: Context, request: int, to: str | None = None) -> Row:
+    """Give an open request to a member of staff; without a name to nobody."""
+    found = _open_request(context, request)
+    assigned = replace(found, assignee=None if not to else who(to))
+    context.subscribers.save_request(assigned)
+    return request_row(context, assigned)
 
 
 def request_done(context: Context, request: int, answer: str = "", by: str = "operator") -> Row:
-    """It was done; a correction's fields are set by it. The subscriber is told."""
+    """It was done; a correction's fields are set by it, and a line that rests is restored. The
+    subscriber is told."""
     found = _request(context, request)
     fields = found.fields
     if fields and found.state == OPEN:
@@ -114,6 +172,8 @@ def request_done(context: Context, request: int, answer: str = "", by: str = "op
             for key, value in fields.items()
         ]
         context.subscribers.set_fields(found.account_id, fields, changes)
+    if found.kind == RESTORE and found.state == OPEN and found.line is not None:
+        line_restore(context, found.line, f"request {found.id}", by)
     return _close(context, found, DONE, answer, by)
 
 
@@ -146,8 +206,9 @@ def known_of(context: Context, line: Line) -> Row:
 def request_row(context: Context, item: Request) -> Row:
     """A request as people and scripts see it. What the switch found out about a fault is for the
     operator: it names callers who withheld their numbers."""
-    hidden = context.actor.is_subscriber and item.kind == FAULT
-    return {
+    subscriber = context.actor.is_subscriber
+    hidden = subscriber and item.kind == FAULT
+    row: Row = {
         "id": item.id,
         "account": item.account_id,
         "line": item.line,
@@ -158,6 +219,19 @@ def request_row(context: Context, item: Request) -> Row:
         "changed_at": show_stamp(item.changed_at),
         "answer": item.answer,
         "facts": {} if hidden else dict(item.facts),
+    }
+    return row if subscriber else row | {"assignee": item.assignee}
+
+
+def _note_row(context: Context, note: RequestNote) -> Row:
+    """A word of a conversation; a subscriber isn't told who of the staff wrote it."""
+    named = note.side == "subscriber" or not context.actor.is_subscriber
+    return {
+        "id": note.id,
+        "at": show_stamp(note.at),
+        "side": note.side,
+        "who": note.who if named else "operator",
+        "text": note.text,
     }
 
 
@@ -202,6 +276,13 @@ def _request(context: Context, request_id: int) -> Request:
     found = context.subscribers.request(request_id)
     if found is None or not context.owns(found.account_id):
         raise OperationError("request_not_found", request=request_id)
+    return found
+
+
+def _open_request(context: Context, request_id: int) -> Request:
+    found = _request(context, request_id)
+    if found.state != OPEN:
+        raise OperationError("state_final", what="request", id=found.id, state=found.state)
     return found
 
 

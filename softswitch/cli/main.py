@@ -19,6 +19,7 @@ from softswitch.cli import (
     calls,
     completions,
     configuration,
+    devices,
     documents,
     greetings,
     guard,
@@ -69,7 +70,7 @@ for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, number_shop,
     orders, packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records,
     users, guard, voicemail, greetings, wallets, sms, bills, rooms, ports, pins, completions, audit,
-    watching, configuration, preview,
+    watching, configuration, preview, devices,
 ):  # fmt: skip
     noun.add_to(app)
 

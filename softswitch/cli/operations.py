@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from softswitch.operations.calls import incoming as incoming
     from softswitch.operations.calls import past_call as past_call
     from softswitch.operations.calls import records as records
+    from softswitch.operations.devices import codes as codes
+    from softswitch.operations.devices import devices as devices
     from softswitch.operations.installation import audit as audit
     from softswitch.operations.lines import completions as completions
     from softswitch.operations.lines import greetings as greetings

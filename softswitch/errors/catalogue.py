@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from softswitch.errors.accounts import ACCOUNTS
 from softswitch.errors.calls import CALLS
+from softswitch.errors.devices import DEVICES
 from softswitch.errors.entry import Entry
 from softswitch.errors.installation import INSTALLATION
 from softswitch.errors.lines import LINES
@@ -22,6 +23,7 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
     {
         **ACCOUNTS,
         **CALLS,
+        **DEVICES,
         **INSTALLATION,
         **LINES,
         **MONEY,

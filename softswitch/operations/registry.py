@@ -32,6 +32,7 @@ from softswitch.operations.accounts import (
     statements,
 )
 from softswitch.operations.calls import explain, incoming, past_call, records
+from softswitch.operations.devices import app_texts, codes, devices, portal_notes
 from softswitch.operations.installation import audit
 from softswitch.operations.lines import (
     completions,
@@ -271,6 +272,26 @@ OPERATIONS = table(
     change(voicemail.voicemail_mark, SUPPORT | USER),
     change(voicemail.voicemail_set, SUPPORT | USER),
     read(voicemail.voicemail_show, SUPPORT | AUDITOR | USER),
+    # Devices
+    change(devices.device_add, SUPPORT | USER),
+    change(portal_notes.device_arrived, ADMIN),
+    change(devices.device_enrol, SUPPORT | USER),
+    change(portal_notes.device_hand_over, ADMIN),
+    read(devices.device_list, SUPPORT | AUDITOR | USER),
+    change(app_texts.device_push, SUPPORT | USER),
+    change(devices.device_redirects, SUPPORT),
+    change(devices.device_remove, SUPPORT | USER),
+    change(devices.device_resync, SUPPORT | USER),
+    change(devices.device_rotate, SUPPORT | USER),
+    change(portal_notes.device_seen, ADMIN),
+    change(devices.device_set, SUPPORT | USER),
+    read(devices.device_show, SUPPORT | AUDITOR | USER),
+    read(app_texts.device_texts, USER),
+    change(app_texts.device_texts_taken, USER),
+    change(codes.provisioning_code_add, SUPPORT | USER),
+    read(codes.provisioning_code_list, SUPPORT | AUDITOR | USER),
+    change(codes.provisioning_code_redeem, ADMIN),
+    change(codes.provisioning_code_revoke, SUPPORT | USER),
     # Numbers
     change(moves.number_change, SUPPORT),
     read(moves.number_changes, STAFF),

@@ -23,6 +23,7 @@ from softswitch.operations.lines.completions import acceptable, found
 from softswitch.operations.lines.registrations import registration_page, registration_rows
 from softswitch.operations.network.trunks import no_trunk, trunk_row
 from softswitch.operations.registry import OPERATIONS
+from softswitch.process.live_devices import device_resync, device_rotate, guard_strike
 from softswitch.process.media_status import media_rows
 from softswitch.process.rows import call_row
 from softswitch.process.switch import Switch
@@ -213,6 +214,7 @@ LIVE_OPERATIONS = table(
     read(conference_list, SUPPORT | AUDITOR),
     read(guard_list, SUPPORT | AUDITOR),
     read(guard_show, SUPPORT | AUDITOR),
+    change(guard_strike, ADMIN),
     change(guard_unban, SUPPORT),
     read(media_show, SUPPORT | AUDITOR),
     change(prompt_reload, ADMIN),
@@ -223,6 +225,8 @@ LIVE_OPERATIONS = table(
         for function in (
             completion_accept,
             completion_cancel,
+            device_resync,
+            device_rotate,
             registration_list,
             trunk_list,
             trunk_show,

@@ -10,11 +10,11 @@ from msgspec import Struct
 
 Phone = Literal["yealink", "grandstream", "snom", "fanvil", "poly", "cisco_spa"]
 App = Literal["acrobits", "linphone", "zoiper"]
-Kind = Phone | App
+Kind = Phone | App | Literal["other"]
+"""`other`: a phone that is set up by hand, with a username and password of its own."""
 
 PHONES: tuple[Phone, ...] = get_args(Phone)
 APPS: tuple[App, ...] = get_args(App)
-KINDS: tuple[Kind, ...] = (*PHONES, *APPS)
 
 MAX_LINES = 16
 """Accounts of one device: the largest desk phones have as many."""

@@ -230,7 +230,9 @@ class DeviceStore:
                 "enrolled_at": row.enrolled_at or now_ms,
             }
             if row.enrolment_hash == given.presented:
-                values["enrolment_ends_at"] = min(row.enrolment_ends_at, now_ms + RETRY_MS)
+                # An app shows nothing by which it could be known again: its code is good once.
+                again = RETRY_MS if given.mac is not None else 0
+                values["enrolment_ends_at"] = min(row.enrolment_ends_at, now_ms + again)
             try:
                 done = connection.execute(update(devices_table).where(may).values(values))
             except IntegrityError:
@@ -242,6 +244,23 @@ class DeviceStore:
                 following = {f"next_{name}": secrets[name] for name in COLUMNS.values()}
                 connection.execute(update(device_lines_table).where(mine).values(following))
             return _line_ids(connection, given.device_id)
+
+    def set_secrets(
+        self, device_id: str, secrets: Mapping[str, DigestSecrets], now_ms: int
+    ) -> frozenset[int]:
+        """Give a device that is set up by hand its passwords; returns the ids of its lines."""
+        with self._engine.begin() as connection:
+            for username, made in secrets.items():
+                mine = and_(_L.device_id == device_id, _L.username == username)
+                connection.execute(update(device_lines_table).where(mine).values(dict(made)))
+            here = update(devices_table).where(_D.id == device_id)
+            connection.execute(here.values(enrolled_at=now_ms))
+            return _line_ids(connection, device_id)
+
+    def leave(self, line_id: int) -> None:
+        """Take a line off all devices, for it is removed or becomes another subscriber's."""
+        with self._engine.begin() as connection:
+            forget_line(connection, line_id)
 
     def arrived(self, device_id: str, token_hash: str) -> frozenset[int] | None:
         """Note that a device has used the token that it was handed: its earlier tokens and
@@ -295,6 +314,20 @@ class DeviceStore:
     def _set(self, device_id: str, **values: object) -> None:
         with self._engine.begin() as connection:
             connection.execute(update(devices_table).where(_D.id == device_id).values(values))
+
+
+def forget_line(connection: Connection, line_id: int) -> None:
+    """Delete the accounts of a line on all devices, and the devices that have no other."""
+    mine = select(_L.device_id).where(_L.line_id == line_id)
+    ids = list(connection.execute(mine).scalars())
+    connection.execute(delete(device_lines_table).where(_L.line_id == line_id))
+    others = select(_L.device_id)
+    empty = list(
+        connection.execute(select(_D.id).where(_D.id.in_(ids), _D.id.not_in(others))).scalars()
+    )
+    tokens = push_tokens_table.c.device_id
+    connection.execute(delete(push_tokens_table).where(tokens.in_(empty)))
+    connection.execute(delete(devices_table).where(_D.id.in_(empty)))
 
 
 _HASH = bindparam("hash", type_=String)

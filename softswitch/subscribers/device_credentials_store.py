@@ -12,7 +12,6 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    delete,
     select,
 )
 
@@ -59,11 +58,6 @@ def credentials_of(
         device = DeviceCredentials(row.username, _secrets(row))
         found[row.line_id] = (*found.get(row.line_id, ()), device)
     return found
-
-
-def forget_devices(connection: Connection, line_id: int) -> None:
-    """Delete the credentials of a line that is removed."""
-    connection.execute(delete(device_lines_table).where(device_lines_table.c.line_id == line_id))
 
 
 def _secrets(row: DbRow) -> tuple[Secrets, ...]:

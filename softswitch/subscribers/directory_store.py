@@ -40,7 +40,7 @@ from softswitch.subscribers.bindings_table import binding_of, binding_row, bindi
 from softswitch.subscribers.caps import Caps
 from softswitch.subscribers.caps_table import caps_of, caps_table
 from softswitch.subscribers.device_credentials import DeviceCredentials
-from softswitch.subscribers.device_credentials_store import credentials_of, forget_devices
+from softswitch.subscribers.device_credentials_store import credentials_of
 from softswitch.subscribers.directory import Directory, Line, Source, Trunk, Waiting
 from softswitch.subscribers.mailbox import VoiceMailbox
 from softswitch.subscribers.mailbox_store import mailboxes_of
@@ -255,7 +255,6 @@ class DirectoryStore:
         with self._engine.begin() as connection:
             connection.execute(delete(bindings_table).where(bindings_table.c.aor == line.login))
             forget_services(connection, line.id)
-            forget_devices(connection, line.id)
             for each in forget:
                 each(connection, line.id)
             forget_tries(connection, Secret("line", str(line.id)))

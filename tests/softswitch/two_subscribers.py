@@ -16,9 +16,11 @@ from billing.facts.authorization import WriteCdr
 from billing.facts.cdr import Cdr
 from softswitch.completion.store import CompletionStore
 from softswitch.completion.waiting import Waiting
+from softswitch.config.provisioning import ProvisioningSection
 from softswitch.control.actor import Actor, Role
 from softswitch.operations.accounts import accounts, documents, requests
 from softswitch.operations.context import Concern, Context
+from softswitch.operations.devices import codes
 from softswitch.operations.lines import greetings, lines, rooms, services, voicemail
 from softswitch.operations.money import packages, wallets
 from softswitch.operations.numbers import moves, numbers, orders
@@ -45,7 +47,8 @@ UNKNOWN: Mapping[str, object] = {
     "waiting_id": "3" * 32, "subscription": "nothing",
     "text_id": 10**9, "call": "nothing-a", "import_id": "fedcba9876543210",
     "login": "no-such-clerk",
-    "wait_id": "FR::landline:9:9", "port": 999, "batch": "0123456789abcdef",
+    "wait_id": "FR::landline:9:9", "port": 999, "device": "4" * 16,
+    "batch": "0123456789abcdef",
 }  # fmt: skip
 """Ids that nothing has."""
 
@@ -80,6 +83,8 @@ def acting(context: Context, actor: Actor) -> Context:
 
 
 def build(context: Context) -> World:
+    provisioned = ProvisioningSection(url="https://prov.example.org", cloud_id="EXAMPLE")
+    context.config = context.config.model_copy(update={"provisioning": provisioned})
     context.now_ms = lambda: at(BEGIN)
     orders.number_offer(context, "de", city="Berlin", monthly="1")
     packages.package_define(context, "talk", "1", "30 days", scope="on_net")
@@ -183,12 +188,23 @@ def _line(context: Context, owner: str, name: str, digit: int) -> Subscriber:
     CompletionStore(context.billing.engine).write({waiting.id: waiting})
     _called(context, int(owner), number, f"cdr{digit}")
     texted = texts.sms_send(context, number, number, f"text of {name}")
+    device = codes.provisioning_code_add(context, number, "zoiper", f"phone of {name}")["device"]
     names: dict[str, object] = {
         "account": owner, "number": number, "line": number, "caller": number,
         "recording": ids["record"], "message": ids["message"], "greeting": greeting["id"],
         "room": room, "waiting_id": waiting.id, "text_id": texted["id"], "call": f"cdr{digit}-a",
+        "device": device,
     }  # fmt: skip
-    words = (number, ids["record"], ids["message"], waiting.id, room, f"text of {name}")
+    words = (
+        str(device),
+        f"phone of {name}",
+        number,
+        ids["record"],
+        ids["message"],
+        waiting.id,
+        room,
+        f"text of {name}",
+    )
     words += (f"cdr{digit}-a",)
     return Subscriber(int(owner), line_id, words, names)
 

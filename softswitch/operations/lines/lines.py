@@ -30,6 +30,7 @@ from softswitch.operations.accounts.standing import reason_given, today, who
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.free_numbers import check_free, contested
 from softswitch.operations.pages import MAX_ROWS, cut, page_asked
+from softswitch.provisioning.devices import DeviceStore, forget_line
 from softswitch.scheduled.due import LEASE_KIND
 from softswitch.subscribers import pins, profile
 from softswitch.subscribers.directory import Line, Waiting
@@ -212,7 +213,7 @@ def line_remove(context: Context, number: str) -> Row:
     _check_nothing_rings(context, line)
     _renew_no_more(context, line)
     sounds = VoicemailStore(context.billing.engine).sounds(line.id)
-    context.directory.remove_line(line, (forget_mailbox, forget_rooms, forget_ways))
+    context.directory.remove_line(line, (forget_mailbox, forget_rooms, forget_ways, forget_line))
     for sound in sounds:
         Shelf(context.config.voicemail_dir).remove(sound)
     context.changes.lines.add(line.id)
@@ -441,6 +442,8 @@ def _set_account(context: Context, line: Line, value: str) -> Line:
         return line
     _check_nothing_rings(context, line)
     _renew_no_more(context, line)
+    # Phones of the subscriber who gives the line up are shut.
+    DeviceStore(context.billing.engine).leave(line.id)
     return replace(line, account_id=account.id, since=context.now_ms())
 
 

@@ -33,6 +33,7 @@ FILLED = {
     "import_id": {"import_id"},
     "subscription": {"subscription"}, "numbers": {"number"}, "call": {"call"},
     "wait_id": {"wait_id"}, "login": {"login"},
+    "device": {"device"},
 }  # fmt: skip
 RENTED = {
     "number_reach", "number_reach_show", "number_unreach", "number_try", "rental_give_up",
@@ -45,7 +46,7 @@ HARMLESS: dict[str, object] = {
     "group": "friends", "groups": ["friends"],
     "key": "language", "kind": "identity", "name": "paper.pdf", "on": True, "operator": "Other",
     "peer": "+995322000009", "phone": "+995599000031", "phones": ["+995599000032"],
-    "pin": "2580",
+    "pin": "2580", "keys": ["blf 1002"], "more_lines": [], "selector": "s", "text_ids": [],
     "product": "talk", "purchase_id": "new", "recipient": "+995322000001",
     "service": "bar_international", "since": "2027-01-01", "state": "saved",
     "targets": ["+4930123"], "text": "words", "topic": "money", "way": "text",
@@ -55,6 +56,7 @@ HARMLESS: dict[str, object] = {
 SPECIAL: dict[str, dict[str, object]] = {
     "line_service_set": {"value": ["off"], "pin": "2580"},
     "line_service_clear": {"pin": "2580"},
+    "device_add": {"kind": "other"},
     "number_wait": {"kind": "landline"},
     "order_add": {"kind": "landline"},
     "request_open": {"kind": "relocation"},

@@ -1,0 +1,1 @@
+"""Operations on devices: desk phones and apps of lines, and what the portal tells of them."""

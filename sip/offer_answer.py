@@ -18,6 +18,7 @@ from sip.flow import host_address
 from sip.grammar import octets
 from sip.sdes import PLAIN, PLAIN_RTP, Crypto, Protection, cryptos, is_plain, is_secure
 from sip.sdp import DIRECTIONS, Attribute, Connection, Media, Origin, SessionDescription
+from sip.web_description import Web, web_of
 
 _CROSSING = frozenset({"rtpmap", "fmtp", "ptime", "maxptime", *DIRECTIONS})
 """Attributes of a stream that pass from leg to leg; all others are between us and that leg."""
@@ -86,6 +87,8 @@ class MediaTarget(Struct, frozen=True, gc=False):
     protocol: str = PLAIN_RTP
     cryptos: tuple[Crypto, ...] = ()
     """Its SRTP keys that we can use."""
+    web: Web | None = None
+    """ICE and DTLS, if it is a browser; address and ports mean nothing then."""
 
 
 def audio_of(description: SessionDescription) -> int | None:
@@ -93,17 +96,20 @@ def audio_of(description: SessionDescription) -> int | None:
     from a running session; None without."""
     for index, media in enumerate(description.media):
         if media.kind == "audio" and (
-            (media.port and (media.protocol == PLAIN_RTP or _is_relayed(media))) or media.removed
+            (media.port and (media.protocol == PLAIN_RTP or _is_relayed(description, media)))
+            or media.removed
         ):
             return index
     return None
 
 
-def _is_relayed(media: Media) -> bool:
-    """True for RTP in the clear, and for SRTP with a key that we can use."""
-    if is_secure(media.protocol):
-        return bool(cryptos(media.attributes))
-    return is_plain(media.protocol)
+def _is_relayed(description: SessionDescription, media: Media) -> bool:
+    """True for RTP in the clear, for SRTP with a key that we can use, and for a browser's."""
+    if is_plain(media.protocol):
+        return True
+    if is_secure(media.protocol) and cryptos(media.attributes):
+        return True
+    return web_of(description, media) is not None
 
 
 def keep_removed(description: SessionDescription, known: Sequence[Codec]) -> SessionDescription:
@@ -175,6 +181,7 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
     rtcp = said.get("rtcp")
     rtcp_port = grammar.number(octets(rtcp.partition(" ")[0]), 65535) if rtcp else None
     mux = "rtcp-mux" in said
+    usable = cryptos(media.attributes)
     return MediaTarget(
         "" if host_address(address) is None else address,
         media.port,
@@ -184,7 +191,8 @@ def media_target(description: SessionDescription) -> MediaTarget | None:
         codecs(media),
         _packet_ms(said.get("ptime")),
         media.protocol,
-        cryptos(media.attributes),
+        usable,
+        None if usable else web_of(description, media),
     )
 
 
@@ -203,13 +211,23 @@ def _rtcp_port(media: Media, mux: bool, said: int | None) -> int:
 def without_events(description: SessionDescription) -> SessionDescription:
     """The description without telephone events in its audio stream; with them, if it has no sound
     beside."""
+    return _without(description, frozenset({EVENTS}))
+
+
+def without_extras(description: SessionDescription) -> SessionDescription:
+    """The description without redundancy and comfort noise, which browsers offer to everybody and
+    use whenever they may."""
+    return _without(description, NO_SOUND - {EVENTS})
+
+
+def _without(description: SessionDescription, names: frozenset[str]) -> SessionDescription:
     index = audio_of(description)
     if index is None:
         return description
     stream = description.media[index]
-    events = {str(c.payload_type) for c in codecs(stream) if c.name == EVENTS}
-    formats = tuple(value for value in stream.formats if value not in events)
-    if not events or not formats:
+    left_out = {str(c.payload_type) for c in codecs(stream) if c.name in names}
+    formats = tuple(value for value in stream.formats if value not in left_out)
+    if not left_out or not formats:
         return description
     media = list(description.media)
     media[index] = structs.replace(stream, formats=formats)
@@ -218,7 +236,9 @@ def without_events(description: SessionDescription) -> SessionDescription:
 
 def direction_of(description: SessionDescription, media: Media) -> str:
     """A stream's direction as the peer sees it; "inactive" also for one that goes nowhere."""
-    if media.removed or _is_nowhere(description.address_of(media) or ""):
+    if media.removed:
+        return "inactive"
+    if _is_nowhere(description.address_of(media) or "") and web_of(description, media) is None:
         return "inactive"
     return description.direction_of(media)
 

@@ -151,7 +151,8 @@ def _sections(data: bytes) -> tuple[Lines, tuple[Media, ...]]:
     media = []
     for stream in streams:
         first, _, rest = stream.partition(b"\n")
-        is_usual = len(rest) <= MAX_USUAL_BYTES and b"crypto" not in rest  # no key is remembered
+        # No key is remembered, and no password of ICE.
+        is_usual = len(rest) <= MAX_USUAL_BYTES and b"crypto" not in rest and b"ice-" not in rest
         media.append(_stream(first, *(_usual_lines if is_usual else _stream_lines)(rest)))
     return lines, tuple(media)
 

@@ -80,6 +80,7 @@ class MediaWorkers:
         on_lost: LostCallback | None = None,
         on_started: StartedCallback | None = None,
     ) -> None:
+        self.certificate = settings.certificate
         self.on_silent = on_silent
         self.on_one_way = on_one_way
         self.on_source = on_source

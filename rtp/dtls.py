@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import importlib
+import importlib.util
 import struct
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -51,15 +51,7 @@ _HASHES = {"sha-256": "sha256", "sha-384": "sha384", "sha-512": "sha512"}
 ones)."""
 
 
-def _is_available() -> bool:
-    try:
-        importlib.import_module("OpenSSL.SSL")
-    except ImportError:
-        return False
-    return True
-
-
-AVAILABLE = _is_available()
+AVAILABLE = importlib.util.find_spec("OpenSSL") is not None
 """True if pyOpenSSL is installed (pip install 'softswitch[webrtc]')."""
 
 

@@ -154,6 +154,7 @@ class LocalMedia:
         on_source: SourceCallback | None = None,
         on_lost: LostCallback | None = None,
     ) -> None:
+        self.certificate = settings.certificate
         self._epoch_offset_ms = epoch_offset_ms
         parts = split_ports(ports, workers) if workers > 1 else [ports]
         self._engines = [

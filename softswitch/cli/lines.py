@@ -145,8 +145,8 @@ def set_(
     """Change one setting: account, algorithms, display_name, dtmf (how its phones are told of keys:
     auto, rfc4733, info or inband), language (of announcements), lease_ends_on, listed (in the
     directory: yes or no), max_calls, no_answer_seconds, password, pin (for self-service), record
-    (its calls: yes or no), srtp (off, optional, required) or waiting (messages in the line's
-    mailbox, new/old, for the lamps of its phones)."""
+    (its calls: yes or no), srtp (off, optional, required), waiting (messages in the line's mailbox,
+    new/old, for the lamps of its phones) or webrtc (browsers: auto, on or off)."""
     Session.of(context).run(operations.lines.line_set, number=number, key=key, value=value)
 
 

@@ -43,6 +43,13 @@ class MediaSection(Section):
     srtp: Literal["off", "optional", "required"] = "optional"
     """SRTP (by SDES) of lines and trunks without a setting of their own: off: never; optional: if
     the peer wants it, and offered to it where SIP goes over TLS; required: no call without."""
+    webrtc: Literal["auto", "on", "off"] = "auto"
+    """WebRTC (browsers) of lines without a setting of their own: auto: if the phone offers it, and
+    offered to phones whose SIP goes over WebSocket; on: offered to every phone; off: never. It
+    needs pyOpenSSL (pip install 'softswitch[webrtc]')."""
+    ice_tcp_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    """TCP port of the first media worker for browsers that get no UDP through, such as 5349; each
+    further worker has the next one. None: UDP alone."""
     dtmf: Literal["auto", "rfc4733", "info", "inband"] = "auto"
     """How keys (DTMF) are sent to lines and trunks without a setting of their own: auto: telephone
     events if their SDP has them, else INFO if they announced or used it, else tones; or in one way

@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from billing.facts.cdr import Cdr
 from billing.stores.group_commit import AccountsChanged, GroupCommit
 from billing.stores.store import Store
+from rtp import dtls
+from rtp.control import Certificate
 from rtp.session import BATCH_FROM, MediaSettings
 from sip.digest import Algorithm, DigestVerifier, Nonces
 from sip.endpoint import Endpoint
@@ -28,6 +31,7 @@ from softswitch.admission.authentication import Authenticator
 from softswitch.admission.settings import least_cost, number_plan
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media.call_relay import Media
+from softswitch.call.media.leg_security import SecurityPolicy
 from softswitch.call.ringing.attempts import TrunkFlows
 from softswitch.call.settings import Limits, Tones
 from softswitch.completion.queue import WaitingQueue
@@ -131,8 +135,20 @@ class Books:
 # Media and SIP
 
 
-def media_settings(config: Config) -> MediaSettings:
+def security_policy(
+    config: Config, certificate: Certificate | None, draw: Callable[[int], bytes]
+) -> SecurityPolicy:
+    """SRTP, WebRTC and DTMF of legs; `draw` returns that many random octets."""
     media = config.media
+    named = None if certificate is None else dtls.fingerprint_of(certificate.certificate)
+    return SecurityPolicy(media.srtp, media.dtmf, draw, media.webrtc, named)
+
+
+def media_settings(config: Config, wall_ms: int) -> MediaSettings:
+    """The settings of media workers, with a new certificate for browsers if pyOpenSSL is there."""
+    media = config.media
+    now = datetime.fromtimestamp(wall_ms / 1000, UTC)
+    certificate = dtls.make_certificate(now) if dtls.AVAILABLE else None
     return MediaSettings(
         media.latch_seconds,
         media.silence_seconds,
@@ -141,6 +157,8 @@ def media_settings(config: Config) -> MediaSettings:
         media.fast_path == "auto",
         media.hung_seconds,
         BATCH_FROM if media.io_uring == "auto" else None,
+        certificate,
+        media.ice_tcp_port,
     )
 
 

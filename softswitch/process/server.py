@@ -227,7 +227,7 @@ class Server:
             self._config.media_bind_address,
             media.ports,
             media.workers,
-            media_settings(self._config),
+            media_settings(self._config, epoch_ms()),
             on_silent=self._silent,
             on_one_way=self._one_way,
             on_source=self._source,

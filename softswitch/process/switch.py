@@ -32,7 +32,6 @@ from softswitch.call.features import Features
 from softswitch.call.legs import Legs
 from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.live_calls import LiveCalls
-from softswitch.call.media.leg_security import SecurityPolicy
 from softswitch.call.ringing.attempts import Dialer
 from softswitch.call.ringing.silent_contacts import SilentContacts
 from softswitch.completion.desk import CompletionDesk
@@ -42,7 +41,7 @@ from softswitch.config.config import Config
 from softswitch.control.values import Row
 from softswitch.control.watch import WatchHub
 from softswitch.process import composition as rooms
-from softswitch.process.composition import Books, Machine, Network
+from softswitch.process.composition import Books, Machine, Network, security_policy
 from softswitch.process.figures import Figures
 from softswitch.process.watching import Publisher
 from softswitch.prompts.library import PromptLibrary
@@ -249,7 +248,7 @@ class Switch:
             signalling=Signalling(self.agent, self.endpoint.drain, domain),
             media=network.media,
             media_address=config.media_address,
-            security=SecurityPolicy(config.media.srtp, config.media.dtmf, self.agent.stack.octets),
+            security=security_policy(config, network.media.certificate, self.agent.stack.octets),
             charging=Charging(self.money, desk, config.switch.node),
             admission=CallAdmission(self.stages, clock),
             dialer=Dialer(

@@ -20,7 +20,13 @@ from softswitch.subscribers.caps import CapsWatch
 from softswitch.subscribers.device_credentials import DeviceCredentials
 from softswitch.subscribers.last_calls import LastCall, LastCalls
 from softswitch.subscribers.mailbox import VoiceMailbox
-from softswitch.subscribers.policies import CallerIdPolicy, ContactPolicy, KeyPolicy, SrtpPolicy
+from softswitch.subscribers.policies import (
+    CallerIdPolicy,
+    ContactPolicy,
+    KeyPolicy,
+    SrtpPolicy,
+    WebPolicy,
+)
 from softswitch.subscribers.rented import RentedNumbers
 from softswitch.subscribers.standing import Kind, passes
 from softswitch.subscribers.supplementary import NO_SERVICES, Supplementary
@@ -89,6 +95,8 @@ class Line:
     another subscriber's; epoch milliseconds. None: unknown."""
     dtmf: KeyPolicy | None = None
     """The DTMF policy of its phones. None: the switch's own setting."""
+    webrtc: WebPolicy | None = None
+    """The WebRTC policy of its phones. None: the switch's own setting."""
     devices: tuple[DeviceCredentials, ...] = ()
     """The credentials of its devices, which are good beside its own."""
 

@@ -12,6 +12,11 @@ SrtpPolicy = Literal["off", "optional", "required"]
 required: no call without."""
 SRTP_POLICIES: tuple[SrtpPolicy, ...] = ("off", "optional", "required")
 
+WebPolicy = Literal["auto", "on", "off"]
+"""WebRTC (ICE and DTLS). auto: if the phone offers it, and offered to phones whose SIP goes over
+WebSocket. on: offered to every phone. off: never."""
+WEB_POLICIES: tuple[WebPolicy, ...] = ("auto", "on", "off")
+
 ContactPolicy = Literal["auto", "source", "contact"]
 """The target of requests within a trunk's calls. auto: its Contact, unless that is a private
 address behind a public one. source: the address that its messages came from. contact: always its

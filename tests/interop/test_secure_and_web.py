@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 from certificates import DAY, Authority
-from switchboard import ANA, BEKA, until
+from switchboard import ANA, BEKA, LINES, until
 from wire import SDP, StreamPhone, WebPhone
 
 from sip.certificate import identities
@@ -53,6 +53,9 @@ def test_web_phones_register_call_and_are_forgotten_when_they_close(secure):
         ana, beka = [await WebPhone.open(login, uri) for login in ("ana", "beka")]
         for phone in (ana, beka):
             await phone.register()
+        for login in ("ana", "beka"):  # phones that speak SIP by WebSocket, and sound in the clear
+            await asyncio.to_thread(secure.ask, "line_set", number=LINES[login][0], key="webrtc",
+                                    value="off")  # fmt: skip
         assert {row["transport"] for row in secure.ask("registration_list")} == {"ws"}
         target = f"sip:{BEKA}@127.0.0.1"
         await ana.prove("INVITE", target, body=SDP, call_id="web")

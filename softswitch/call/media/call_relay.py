@@ -10,6 +10,7 @@ from rtp.session import MediaError, MediaSession
 from softswitch.call.media.media import CallMedia, Side
 
 if TYPE_CHECKING:
+    from rtp.control import Certificate
     from softswitch.call.legs import Legs
     from softswitch.call.media.leg_security import LegSecurity
 
@@ -19,6 +20,11 @@ CLOSE_SECONDS = 2.0
 
 class Media(Protocol):
     """The relay: worker processes, or an engine in this process."""
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The certificate by which browsers know it; None: no side can be one."""
+        ...
 
     def open(
         self,

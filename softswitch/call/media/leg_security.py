@@ -1,4 +1,4 @@
-"""SRTP of a leg: its policy, and its keys by SDES.
+"""SRTP of a leg: its policy, and its keys by SDES or, of a browser, by DTLS.
 
 Each leg has keys of its own, whatever the other leg has: the switch stands between them, and can
 record, mix or transcode. Keys are random, one for each suite, made at their first use and kept for
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rtp.control import Keys, Seen
+from rtp.control import Keys, Seen, WebTerms
 from sip.errors import SipError
 from sip.offer_answer import media_target
 from sip.sdes import (
@@ -27,11 +27,17 @@ from sip.sdes import (
 )
 from sip.sdp import SessionDescription
 from sip.session import Session
-from softswitch.subscribers.policies import KeyPolicy, SrtpPolicy
+from sip.web_description import WEB_RTP
+from softswitch.call.media.web_leg import WebLeg
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.policies import KeyPolicy, SrtpPolicy, WebPolicy
 
 if TYPE_CHECKING:
     from sip.flow import Flow
-    from softswitch.subscribers.directory import Line, Trunk
+    from softswitch.subscribers.directory import Trunk
+
+WEB_TRANSPORTS = frozenset({"ws", "wss"})
+"""Those by which browsers speak SIP (RFC 7118)."""
 
 
 class LegSecurity:
@@ -42,17 +48,23 @@ class LegSecurity:
         confidential: signalling goes over TLS, so that a key in SDP is secret.
         draw: returns that many random octets.
         told_keys: the DTMF policy of the leg.
+        web: ICE and DTLS of the leg; None: it can't be a browser.
+        offers_web: True if they are offered to its phone.
     """
 
     __slots__ = (
         "_confidential",
         "_draw",
+        "_has_offered_web",
+        "_is_web",
         "_own",
         "_policy",
         "_protocol",
         "_seen",
+        "_web",
         "keys",
         "told_keys",
+        "web",
     )
 
     def __init__(
@@ -62,8 +74,16 @@ class LegSecurity:
         confidential: bool,
         draw: Callable[[int], bytes],
         told_keys: KeyPolicy = "auto",
+        web: WebLeg | None = None,
+        offers_web: bool = False,
     ) -> None:
         self.told_keys: KeyPolicy = told_keys
+        self._web = web
+        self._is_web = web is not None and offers_web
+        """The phone is a browser, or is taken for one until it says otherwise."""
+        self._has_offered_web = False
+        self.web: WebTerms | None = None
+        """The terms that the relay needs, once the browser has sent a description."""
         self._policy = policy
         self._confidential = confidential
         self._draw = draw
@@ -74,7 +94,8 @@ class LegSecurity:
         """The suite, the peer's key, and the SRTP counters that another relay session has seen for
         that key."""
         self.keys: Keys | None = None
-        """The negotiated keys; None if the sound is in the clear."""
+        """The negotiated keys; None if the sound is in the clear, or the relay makes them by
+        DTLS."""
 
     @classmethod
     def of(cls, session: Session) -> LegSecurity:
@@ -83,14 +104,22 @@ class LegSecurity:
         return session.sound
 
     def check(self, description: SessionDescription) -> Crypto | None:
-        """The crypto attribute that is used of a peer's description; None for sound in the clear.
+        """The crypto attribute that is used of a peer's description; None for sound in the clear,
+        and for a browser's.
 
         Raises:
             SipError: 488, the description has no encryption though the policy requires it, or only
-                suites that we don't support.
+                suites that we don't support; it isn't a browser's though we offered that, or is
+                one though there is no WebRTC for this leg.
         """
         target = media_target(description)
         if target is None:
+            raise SipError(488, "Not Acceptable Here")
+        if target.web is not None:
+            if self._web is None or not target.web.multiplexes:
+                raise SipError(488, "Not Acceptable Here")
+            return None
+        if self._has_offered_web and self._protocol is None:
             raise SipError(488, "Not Acceptable Here")
         usable = () if self._policy == "off" else target.cryptos
         if not usable and (is_secure(target.protocol) or self._policy == "required"):
@@ -102,7 +131,12 @@ class LegSecurity:
         crypto = self.check(description)
         target = media_target(description)
         self._protocol = None if target is None else target.protocol
-        self.keys = None
+        self.keys = self.web = None
+        theirs = None if target is None else target.web
+        self._is_web = theirs is not None
+        if theirs is not None and self._web is not None:
+            self.web = self._web.learn(description, theirs)
+            self.keys = self._web.keys
         if crypto is not None:
             suite, key, seen = self._seen
             carried = seen if (suite, key) == (crypto.suite, crypto.key) else ()
@@ -120,6 +154,9 @@ class LegSecurity:
 
     def offer(self) -> Protection:
         """The SRTP part of an offer of ours: as negotiated before, otherwise by the policy."""
+        if self._is_web:
+            self._has_offered_web = True
+            return Protection(WEB_RTP)
         if self._protocol is not None:
             suites = () if self.keys is None else (self.keys.suite,)
             return Protection(self._protocol, self._lines(suites))
@@ -129,10 +166,34 @@ class LegSecurity:
             return Protection(PLAIN_RTP, self._lines(tuple(SUITES)))
         return PLAIN
 
-    def renew(self, seen: Seen) -> None:
+    def is_web_with(self, offer: SessionDescription | None) -> bool:
+        """True if our description for this leg is a browser's: because the offer that it answers
+        is one, or by what is known of the leg."""
+        target = None if offer is None else media_target(offer)
+        return self._is_web if target is None else target.web is not None
+
+    def dressed(
+        self, description: SessionDescription, offer: SessionDescription | None, ice_tcp_port: int
+    ) -> SessionDescription:
+        """Our description with what a browser needs beside, if the leg's phone is one."""
+        if self._web is None or not self.is_web_with(offer):
+            return description
+        target = None if offer is None else media_target(offer)
+        theirs = None if target is None else target.web
+        return self._web.dress(description, offer, theirs, ice_tcp_port)
+
+    def renew(self, seen: Seen, sent: Seen, by_dtls: Keys | None) -> None:
         """Renew our keys, because the leg moves to another relay session, in which our packet
         counters start anew. The peer keeps its key, so the counters that were seen for it (`seen`)
-        are carried over."""
+        are carried over.
+
+        Args:
+            sent: our own counters, which go along where our key can't be changed.
+            by_dtls: the keys that the relay has agreed on with a browser.
+        """
+        if self._is_web and self._web is not None:
+            self._web.go_over(by_dtls or self._web.keys, seen, sent)
+            return
         if self.keys is not None:
             self._seen = self.keys.suite, self.keys.theirs, seen
         self._own.clear()
@@ -155,21 +216,28 @@ class SecurityPolicy:
 
     Args:
         draw: random octets, for keys.
+        fingerprint: of the certificate by which browsers know the switch; None: there are none.
     """
 
     srtp: SrtpPolicy
     dtmf: KeyPolicy
     draw: Callable[[int], bytes]
+    web: WebPolicy = "auto"
+    fingerprint: str | None = None
 
     def of_leg(self, party: Line | Trunk | None, flow: Flow) -> LegSecurity:
         """The keys of a new leg to or from this line or trunk."""
         policy = None if party is None else party.srtp
         told_keys = None if party is None else party.dtmf
+        web = (party.webrtc if isinstance(party, Line) else None) or self.web
+        named = None if web == "off" else self.fingerprint
         return LegSecurity(
             policy or self.srtp,
             confidential=flow.transport in ("tls", "wss"),
             draw=self.draw,
             told_keys=told_keys or self.dtmf,
+            web=None if named is None else WebLeg(named, self.draw),
+            offers_web=web == "on" or flow.transport in WEB_TRANSPORTS,
         )
 
     def unencrypted(self) -> LegSecurity:

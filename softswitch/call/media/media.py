@@ -19,9 +19,9 @@ from sip.offer_answer import (
     relayed,
     share_codec,
     without_events,
+    without_extras,
 )
 from sip.own_description import event_of
-from sip.sdes import Protection
 from sip.sdp import SessionDescription
 from softswitch.call.media.codecs import (
     EVENT_PAYLOAD_TYPES,
@@ -129,7 +129,11 @@ class CallMedia:
     def suite(self, side: Side) -> str | None:
         """The SRTP suite of a side; None without SRTP."""
         security = self._security.get(side)
-        return None if security is None or security.keys is None else security.keys.suite
+        if security is None:
+            return None
+        by_dtls = None if security.web is None else self._session.keyed.get(side)
+        keys = security.keys or by_dtls
+        return None if keys is None else keys.suite
 
     @staticmethod
     def read(body: bytes) -> SessionDescription:
@@ -138,10 +142,7 @@ class CallMedia:
         Raises:
             SipError: 400 not SDP, 488 no audio that can be relayed.
         """
-        description = SessionDescription.parse(body)
-        if media_target(description) is None:
-            raise SipError(488, "Not Acceptable Here")
-        return description
+        return _usable(SessionDescription.parse(body))
 
     def read_again(self, side: Side, body: bytes) -> SessionDescription:
         """A further offer of a side; it may remove its audio stream by port 0, which is hold.
@@ -150,10 +151,7 @@ class CallMedia:
             SipError: 400 not SDP, 488 no audio that can be relayed.
         """
         known = self._codecs.get(side, ())
-        description = keep_removed(SessionDescription.parse(body), known)
-        if media_target(description) is None:
-            raise SipError(488, "Not Acceptable Here")
-        return description
+        return _usable(keep_removed(SessionDescription.parse(body), known))
 
     def describe(
         self,
@@ -185,9 +183,11 @@ class CallMedia:
             answering = None if answering is None else without_events(answering)
         if self._policy(other(side)) in WITHOUT_EVENTS:
             heard = without_events(heard)
+        if security.is_web_with(answering):
+            heard = without_extras(heard)
         said = _codecs_of(heard)
         if answering is not None and self._needs_transcoding(_codecs_of(answering), said):
-            return self._answer_with_own(side, heard, answering, protection)
+            return self._answer_with_own(side, heard, answering, security)
         wide = answering is None and (wide or self.transcodes)
         self._versions[side] += 1
         description = relayed(
@@ -199,7 +199,20 @@ class CallMedia:
             protection=protection,
         )
         self._note_offer(side, () if answering is not None else _codecs_of(description))
-        return bytes(description)
+        return self._written(security, description, answering)
+
+    def _written(
+        self,
+        security: LegSecurity,
+        description: SessionDescription,
+        offer: SessionDescription | None,
+    ) -> bytes:
+        """A description of ours as it is sent.
+
+        Args:
+            offer: the peer's, if this answers it.
+        """
+        return bytes(security.dressed(description, offer, self._session.ice_tcp_port))
 
     def _note_offer(self, side: Side, offered: tuple[Codec, ...]) -> None:
         """Remember the numbers that were offered to a side; none if that side is the offerer."""
@@ -243,7 +256,7 @@ class CallMedia:
         side: Side,
         heard: SessionDescription,
         offer: SessionDescription,
-        protection: Protection,
+        security: LegSecurity,
     ) -> bytes:
         """An answer with one codec of the offer that the sound tier speaks; only the direction is
         the other side's."""
@@ -254,10 +267,10 @@ class CallMedia:
             answered_codecs(_codecs_of(offer)),
             **self._place(side),
             direction=None if target is None else target.direction,
-            protection=protection,
+            protection=security.answer(offer),
         )
         self._note_offer(side, ())
-        return bytes(description)
+        return self._written(security, description, offer)
 
     def widens(self, heard: SessionDescription) -> bool:
         """True if an offer that was refused can be repeated with more codecs."""
@@ -295,7 +308,7 @@ class CallMedia:
         )
         self.codec = codec.name
         self._note_offer(side, ())
-        return bytes(description)
+        return self._written(self._security[side], description, offer)
 
     def offer_itself(self, side: Side) -> bytes:
         """The switch's own offer, to a side that made none."""
@@ -303,7 +316,8 @@ class CallMedia:
         protection = self._security[side].offer()
         known = offered_codecs(events=self._policy(side) not in WITHOUT_EVENTS)
         self._note_offer(side, known)
-        return bytes(own_description.offer(known, **self._place(side), protection=protection))
+        description = own_description.offer(known, **self._place(side), protection=protection)
+        return self._written(self._security[side], description, None)
 
     def _place(self, side: Side) -> _Place:
         return {
@@ -340,6 +354,7 @@ class CallMedia:
             formats=formats,
             packet_ms=target.packet_ms,
             keys=self._security[side].keys,
+            web=self._security[side].web,
         )
         self._told[side] = formats
         self._tell_again(other(side))
@@ -408,6 +423,18 @@ class CallMedia:
         target = media_target(answer)
         if target is not None and target.codecs:
             self.codec = target.codecs[0].name
+
+
+def _usable(description: SessionDescription) -> SessionDescription:
+    """A peer's description; a browser's without redundancy and comfort noise.
+
+    Raises:
+        SipError: 488 no audio that can be relayed.
+    """
+    target = media_target(description)
+    if target is None:
+        raise SipError(488, "Not Acceptable Here")
+    return description if target.web is None else without_extras(description)
 
 
 def _codecs_of(description: SessionDescription) -> tuple[Codec, ...]:

@@ -22,10 +22,12 @@ async def hand_over_keys(leg: Session, session: MediaSession, side: Side) -> Non
     """Take along what the worker knows of the peer's SRTP packets, and renew our own keys; to be
     called before the first offer or answer for the new session."""
     seen: Seen = ()
+    sent: Seen = ()
     security = LegSecurity.of(leg)
-    if security.keys is not None:
+    by_dtls = None if security.web is None else session.keyed.get(side)
+    if security.keys is not None or by_dtls is not None:
         with contextlib.suppress(TimeoutError, MediaError):
             async with asyncio.timeout(SECONDS):
                 await session.figures()
-            seen = session.seen[side]
-    security.renew(seen)
+            seen, sent = session.seen[side], session.sent[side]
+    security.renew(seen, sent, by_dtls)

@@ -35,7 +35,7 @@ from softswitch.scheduled.due import LEASE_KIND
 from softswitch.subscribers import pins, profile
 from softswitch.subscribers.directory import Line, Waiting
 from softswitch.subscribers.notice_ways import forget_ways
-from softswitch.subscribers.policies import KEY_POLICIES, SRTP_POLICIES
+from softswitch.subscribers.policies import KEY_POLICIES, SRTP_POLICIES, WEB_POLICIES
 from softswitch.voicemail.shelf import Shelf
 from softswitch.voicemail.store import VoicemailStore, forget_mailbox
 
@@ -422,7 +422,7 @@ def _set_lease(context: Context, line: Line, value: str) -> Line:
 
 _SETTINGS_SHOWN = (
     "display_name", "algorithms", "no_answer_seconds", "max_calls", "waiting", "language", "listed",
-    "record", "srtp", "dtmf",
+    "record", "srtp", "dtmf", "webrtc",
 )  # fmt: skip
 
 
@@ -523,6 +523,10 @@ def _set_dtmf(_context: Context, line: Line, value: str) -> Line:
     return replace(line, dtmf=optional_choice("dtmf", value, KEY_POLICIES))
 
 
+def _set_webrtc(_context: Context, line: Line, value: str) -> Line:
+    return replace(line, webrtc=optional_choice("webrtc", value, WEB_POLICIES))
+
+
 def optional_choice(key: str, value: str, choices: tuple[Choice, ...]) -> Choice | None:
     """A setting that has a few values; "" for the switch's own."""
     if not value:
@@ -556,4 +560,5 @@ _KEYS: Mapping[str, Callable[[Context, Line, str], Line]] = {
     "srtp": _set_srtp,
     "dtmf": _set_dtmf,
     "waiting": _set_waiting,
+    "webrtc": _set_webrtc,
 }

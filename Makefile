@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check style types imports bench fuzz clean
+.PHONY: help run demo test check style types imports bench fuzz image clean
 
 help:
 	@echo "make run     install, create a demo switch once, and serve it"
@@ -18,6 +18,7 @@ help:
 	@echo "make test    run every test"
 	@echo "make check   check style, types and imports between packages"
 	@echo "make bench   run the benchmarks"
+	@echo "make image   build the container image"
 	@echo "make fuzz    fuzz the parsers, for SECONDS=60 or longer"
 
 # Stamps: a second make starts at once, and a changed pyproject.toml installs again.
@@ -73,6 +74,12 @@ SECONDS ?= 60
 fuzz: $(VENV)/installed-for-tests
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install -e '.[fuzz]'
 	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
+
+# The container image, by podman or docker.
+ENGINE ?= $(shell command -v podman || command -v docker)
+image:
+	@[ -n "$(ENGINE)" ] || { echo "podman or docker is needed" >&2; exit 1; }
+	@$(ENGINE) build -f deploy/container/Containerfile -t softswitch .
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

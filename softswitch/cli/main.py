@@ -75,6 +75,14 @@ for noun in (
     noun.add_to(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from softswitch import version
+
+        print(f"softswitch {version()}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     context: typer.Context,
@@ -85,6 +93,12 @@ def root(
         Literal["table", "json", "csv"] | None,
         typer.Option("-o", "--output", help="Default: a table on a terminal, TSV in a pipe."),
     ] = None,
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
     key: Annotated[
         str | None,
         typer.Option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 
 DEFAULT_COUNTRY = "GE"
+OPTIONS = (
+    "domain", "address", "port", "country", "currency", "time_zone", "language", "data", "database",
+)  # fmt: skip
+"""The options of `init` that say what the interview asks for."""
 
 
 def add_to(root: typer.Typer) -> None:
@@ -48,11 +53,27 @@ def init(
     language: Annotated[
         str | None, typer.Option(metavar="LL", help="ka, ru, en, fa or kk. Default: the country's.")
     ] = None,
+    data: Annotated[
+        str, typer.Option(metavar="FOLDER", help="For database, secrets, CDRs and voicemail.")
+    ] = "var",
+    database: Annotated[
+        str, typer.Option(metavar="URL", help="postgresql://... Default: SQLite in the folder.")
+    ] = "",
 ) -> None:
-    """Create configuration, database and secrets; what is there already is kept."""
+    """Create configuration, database and secrets; what is there already is kept. On a terminal and
+    without options it asks for what it needs."""
     from softswitch.operations.installation import countries, setup
 
     session = Session.of(context)
+    if (
+        not demo
+        and not any(map(partial(_given, context), OPTIONS))
+        and not (session.config_path.exists())
+    ):
+        asked_for = _interviewed()
+        if asked_for is not None:
+            session.show(setup.init(session.config_path, asked_for, lambda _: None))
+            return
     where = countries.checked(DEFAULT_COUNTRY if country is None else country)
     asked = {"country": None if country is None else where, "currency": currency}
     setup.check_kept(session.config_path, asked | {"time_zone": time_zone, "language": language})
@@ -69,6 +90,8 @@ def init(
         currency=currency or countries.CURRENCY_OF[where],
         time_zone=time_zone or "UTC",
         language=language or countries.LANGUAGE_OF.get(where, "en"),
+        data=data,
+        database=database,
     )
 
     def fill(opened: Context) -> None:
@@ -78,6 +101,31 @@ def init(
             demo_data.create(opened)
 
     session.show(setup.init(session.config_path, text, fill))
+
+
+def _interviewed() -> str | None:
+    """The configuration by the answers of a person; None where there is no terminal."""
+    from softswitch.cli import interview
+    from softswitch.operations.installation import countries, setup
+
+    if not interview.is_possible():
+        return None
+    currency, language = countries.CURRENCY_OF[DEFAULT_COUNTRY], "en"
+    proposed = interview.Answers(
+        "127.0.0.1", "127.0.0.1", DEFAULT_COUNTRY, currency, "UTC", language, "var", ""
+    )
+    answers = interview.hold(proposed)
+    return setup.configuration_text(
+        domain=answers.domain,
+        address=answers.address,
+        port=5060,
+        country=answers.country,
+        currency=answers.currency,
+        time_zone=answers.time_zone,
+        language=answers.language,
+        data=answers.data,
+        database=answers.database,
+    )
 
 
 def _given(context: typer.Context, option: str) -> bool:
@@ -97,12 +145,9 @@ def _time_zone(country: str, zones: list[str]) -> str:
 
         choices = ", ".join(zones)
         raise OperationError("time_zone_ambiguous", country=country, choices=choices)
-    for place, zone in enumerate(zones, 1):
-        print(f"{place:3} {zone}")
-    while True:
-        answer = str(typer.prompt(f"Time zone of {country}, 1 to {len(zones)}"))
-        if answer.isdecimal() and 1 <= int(answer) <= len(zones):
-            return zones[int(answer) - 1]
+    from softswitch.cli.interview import choose_time_zone
+
+    return choose_time_zone(country, zones)
 
 
 def serve(context: typer.Context) -> None:

@@ -52,6 +52,7 @@ from softswitch.process.live import LIVE_OPERATIONS, Live
 from softswitch.process.local_addresses import is_local_address
 from softswitch.process.metrics import CommitClock, Scrape, SwitchCollector
 from softswitch.process.metrics_listener import MetricsError, MetricsListener
+from softswitch.process.supervision import Pulse, Supervisor
 from softswitch.process.switch import Switch
 from softswitch.process.watching import check_watch
 from softswitch.process.working_set import WorkingSet, WorkingSetLoader
@@ -76,8 +77,6 @@ EXPIRY_SECONDS = 60.0
 """The longest delay until an expired message is deleted."""
 FIGURES_SECONDS = 5.0
 """The interval of the figures for watchers."""
-LAG_SECONDS = 0.5
-"""The interval between measurements of the event loop's lateness."""
 MAIL_SECONDS = 5.0
 """The interval between looks into the outbox."""
 
@@ -127,7 +126,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._log: Log = structlog.get_logger("softswitch")
         self._stops = 0
-        self._lag_from = 0.0
+        self._supervisor = Supervisor()
         self._reloading: asyncio.Task[None] | None = None
         self._texts_reloading: asyncio.Task[None] | None = None
         self._hep: HepSender | None = None
@@ -306,6 +305,7 @@ class Server:
         sys.setswitchinterval(THREAD_SWITCH_SECONDS)
         where = " ".join(f"{x.transport}:{x.host}:{x.port}" for x in self.switch.endpoint.listening)
         self._log.info("ready", listen=where)
+        self._supervisor.ready()
         print(f"ready {where}", flush=True)
 
     def _recover(self) -> None:
@@ -341,8 +341,7 @@ class Server:
         every(DUE_SECONDS, self._due.do)
         every(NEWS_SECONDS, self._others.do)
         every(FIGURES_SECONDS, self._tell_figures)
-        self._lag_from = self._loop.time()
-        self._loop.call_later(LAG_SECONDS, self._measure_lag)
+        Pulse(self._loop, self._supervisor, self.switch.figures.late).start()
         every(MAIL_SECONDS, self._postman.carry)
         every(EXPIRY_SECONDS, self._expire_messages)
         every(LOOK_SECONDS, self._books_check.do_if_due)
@@ -367,6 +366,7 @@ class Server:
         await self._stopped.wait()
         calls = len(self.switch.calls)
         self._log.info("draining", calls=calls)
+        self._supervisor.stopping(calls)
         if calls:
             print(f"draining {calls} calls; a second signal ends them", flush=True)
         waits = [
@@ -409,14 +409,6 @@ class Server:
 
     async def _tell_figures(self) -> None:
         self.switch.publisher.figures()
-
-    def _measure_lag(self) -> None:
-        """Measure how late the event loop runs a due timer."""
-        now = self._loop.time()
-        late_ms = (now - self._lag_from - LAG_SECONDS) * 1000
-        self.switch.figures.late(late_ms)
-        self._lag_from = now
-        self._loop.call_later(LAG_SECONDS, self._measure_lag)
 
     async def _send_to_collector(self) -> None:
         """Send messages as HEP to the collector; a collector that can't be reached is retried."""

@@ -163,3 +163,20 @@ def test_the_fixtures_are_of_the_released_versions():
     for version, revision in VERSIONS.items():
         for kind in ("sqlite", "postgresql"):
             assert f"'{revision}'" in filled(version, kind)
+
+
+def test_an_upgrade_that_fails_leaves_the_old_database_whole(old, monkeypatch):
+    store = Store(old.database.url)
+    before = layout(store.engine)
+
+    def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("the machine was switched off")
+
+    from alembic.operations import Operations
+
+    monkeypatch.setattr(Operations, "create_index", breaks)  # one of the last steps needs it
+    with pytest.raises(RuntimeError, match="switched off"):
+        schema.migrate(store.engine)
+    assert schema.version(store.engine) == VERSIONS["0.1.0"]
+    assert layout(store.engine) == before
+    store.close()

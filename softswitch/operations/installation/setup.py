@@ -41,7 +41,7 @@ country = "{country}"                  # how numbers without a country code are 
 time_zone = "{time_zone}"
 currency = "{currency}"
 language = "{language}"                 # in which callers are spoken to
-data_dir = "var"                # from this file's folder: control socket, secrets, CDRs, log
+data_dir = "{data}"                # from this file's folder: control socket, secrets, CDRs, log
 
 [sip]
 listen = ["udp:{address}:{port}", "tcp:{address}:{port}"]
@@ -57,7 +57,7 @@ ports = "20000-29999"           # UDP, four for each call
 # workers = 2                   # processes for sound; one does for some hundred calls
 
 [database]
-url = "sqlite:///var/softswitch.db" # or postgresql://user:password@host/database
+url = "{database}" # or postgresql://user:password@host/database
 
 [trace]
 megabytes = 16                  # for `call trace`; 0: none
@@ -157,6 +157,8 @@ def configuration_text(
     currency: str,
     time_zone: str,
     language: str = "en",
+    data: str = "var",
+    database: str = "",
 ) -> str:
     """A configuration file for a new switch; parsing it finds what is wrong with the arguments."""
     return CONFIG_TEMPLATE.format(
@@ -167,6 +169,8 @@ def configuration_text(
         currency=currency,
         time_zone=time_zone,
         language=language,
+        data=data,
+        database=database or f"sqlite:///{data}/softswitch.db",
     )
 
 

@@ -1,0 +1,160 @@
+"""Chromium with JsSIP calls by a real switch: WebRTC by the browser that most people have."""
+
+import asyncio
+import contextlib
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+import sound
+from baresip import Baresip
+from chromium import Chromium, pages
+from switchboard import BEKA, LINES
+from wire import SDP, StreamPhone
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def web(make_board):
+    """A switch that listens on WebSocket."""
+    board = make_board(CONFERENCE__SERVICE="free")
+    board.web = board.second_port
+    board.environment["SOFTSWITCH_SIP__LISTEN"] += f",ws:127.0.0.1:{board.web}"
+    board.start()
+    yield board
+    log = (board.folder / "var" / "softswitch.log").read_text()
+    assert "level=error" not in log, log
+
+
+@contextlib.asynccontextmanager
+async def browser(board, folder, login, hertz=440):
+    """A registered one."""
+    with pages() as address:
+        made = await Chromium.open(folder / f"chromium-{login}", address)
+        try:
+            await made.run(f"phone.hertz = {hertz}")
+            script = f"phone.start('{login}', '127.0.0.1', 'ws://127.0.0.1:{board.web}')"
+            assert await made.run(script) == "registered"
+            yield made
+        finally:
+            await made.close()
+
+
+async def heard(page):
+    await asyncio.sleep(2.5)
+    return await page.run("phone.peak()")
+
+
+def run(test):
+    asyncio.run(asyncio.wait_for(test, 100))
+
+
+def test_chromium_hears_its_echo(web, tmp_path):
+    async def test():
+        async with browser(web, tmp_path, "ana") as ana:
+            await ana.run("phone.call('*43')")
+            found = await heard(ana)
+            assert abs(found["hertz"] - 440) < 5 and found["level"] > -60, found
+            packets = await ana.run("phone.packets()")
+            assert packets["srtp"] == "AEAD_AES_128_GCM" and packets["protocol"] == "udp"
+            assert packets["received"] > 80 and packets["lost"] <= 2, packets
+            await ana.run("phone.session.terminate()")
+            await ana.until("phone.ended")
+
+    run(test())
+    assert web.cdr()["sip_status"] == 200
+
+
+def tone(tmp_path, hertz, seconds=30):
+    at = np.arange(seconds * sound.RATE) / sound.RATE
+    samples = np.rint(8000 * np.sin(2 * np.pi * hertz * at))
+    return sound.write_wav(tmp_path / f"{hertz}.wav", samples)
+
+
+def loudest(path):
+    """The frequency of the last second of a recording."""
+    last = sound.read_wav(path)[-2 * sound.RATE : -sound.RATE]
+    power = np.abs(np.fft.rfft(last * np.hanning(len(last)))) ** 2
+    return power.argmax() * sound.RATE / len(last)
+
+
+def test_chromium_and_a_plain_phone_hear_each_other_and_hold(web, tmp_path):
+    async def test(beka):
+        async with browser(web, tmp_path, "ana") as ana:
+            await ana.run(f"phone.call('{BEKA}', true)")  # with a camera
+            answer = await ana.run("phone.remoteSdp")
+            assert "m=video 0 UDP/TLS/RTP/SAVPF" in answer
+            assert "red/48000" not in answer and "CN/8000" not in answer
+            found = await heard(ana)
+            assert abs(found["hertz"] - 1000) < 5, found
+            await ana.run("new Promise(done => phone.session.hold({}, done))")
+            assert "a=sendonly" in await ana.run("phone.localSdp")
+            before = await ana.run("phone.packets()")
+            await ana.run("new Promise(done => phone.session.unhold({}, done))")
+            found = await heard(ana)
+            assert abs(found["hertz"] - 1000) < 5, found
+            after = await ana.run("phone.packets()")
+            assert after["received"] > before["received"] + 50
+            await asyncio.to_thread(beka.command, "hangup")
+            await ana.until("phone.ended")
+
+    with contextlib.closing(Baresip(web, tmp_path / "beka", "beka", tone(tmp_path, 1000))) as beka:
+        run(test(beka))
+        assert abs(loudest(beka.heard) - 440) < 3
+    assert web.cdr()["codec"] == "PCMU"
+
+
+def test_chromium_is_called_loses_its_websocket_and_goes_on(web, tmp_path):
+    async def test(beka):
+        async with browser(web, tmp_path, "ana") as ana:
+            await asyncio.to_thread(beka.command, "dial", LINES["ana"][0])
+            await ana.until("phone.session && phone.session.isEstablished()")
+            found = await heard(ana)
+            assert abs(found["hertz"] - 1000) < 5, found
+            await ana.run("phone.log.length = 0, phone.ua.transport.socket._ws.close()")
+            await ana.until("phone.log.join() == 'disconnected,connected,registered'")
+            found = await heard(ana)
+            assert abs(found["hertz"] - 1000) < 5, found
+            assert not await ana.run("phone.ended")
+            await asyncio.to_thread(beka.command, "hangup")
+            await ana.until("phone.ended")  # the BYE came by the new connection
+
+    with contextlib.closing(Baresip(web, tmp_path / "beka", "beka", tone(tmp_path, 1000))) as beka:
+        run(test(beka))
+        assert abs(loudest(beka.heard) - 440) < 3
+
+
+def test_chromium_is_transferred_to_another_call_and_keeps_its_keys(web, tmp_path):
+    """Its leg goes over to another relay session: other ports, ICE anew, the same SRTP."""
+
+    async def test():
+        async with browser(web, tmp_path, "ana") as ana:
+            beka = await StreamPhone.open("beka", web.port)
+            dialogs = {}
+            for login in ("ana", "cira"):
+                target = f"sip:{LINES[login][0]}@127.0.0.1"
+                await beka.prove("INVITE", target, body=SDP, call_id=login)
+                ok = await beka.hear(200)
+                to, contact = ok.get(b"to").decode(), bytes(ok.contacts[0].uri).decode()
+                await beka.request("ACK", contact, to=to, call_id=login, cseq=ok.cseq.number)
+                dialogs[login] = to, contact
+            await ana.until("phone.session.isEstablished()")
+            to, contact = dialogs["cira"]
+            replaces = quote(f"ana;to-tag={tag(dialogs['ana'][0])};from-tag=beka", safe="")
+            where = f"<sip:{LINES['ana'][0]}@127.0.0.1?Replaces={replaces}>"
+            await beka.request("REFER", contact, f"Refer-To: {where}", to=to, call_id="cira")
+            await beka.hear(202)
+            await ana.until("phone.remoteSdp.includes('actpass')")  # offered by the switch
+            found = await heard(ana)
+            assert abs(found["hertz"] - 1000) < 5, found
+            await ana.run("phone.session.terminate()")
+            await beka.close()
+
+    with contextlib.closing(Baresip(web, tmp_path / "cira", "cira", tone(tmp_path, 1000))) as cira:
+        run(test())
+        assert abs(loudest(cira.heard) - 440) < 3
+
+
+def tag(field):
+    return field.partition(";tag=")[2]

@@ -80,14 +80,16 @@ SLOWING = frozenset({Status.THROTTLED, Status.MESSAGE_QUEUE_FULL})
 
 
 class Rate:
-    """A token bucket: so many segments a second, a tenth of a second's worth at once.
+    """A token bucket: so many segments a second.
 
     Args:
         per_second: 0 for no limit.
+        burst_seconds: so many seconds' worth may go at once.
     """
 
-    def __init__(self, per_second: int) -> None:
+    def __init__(self, per_second: int, burst_seconds: float = 0.1) -> None:
         self._per_second = per_second
+        self._burst_seconds = burst_seconds
         self._even_at = 0.0
         self._quiet_until = 0.0
 
@@ -95,7 +97,7 @@ class Rate:
         """Seconds until a segment may be sent; 0: now."""
         wait = self._quiet_until - now
         if self._per_second:
-            wait = max(wait, self._even_at - now - 0.1)
+            wait = max(wait, self._even_at - now - self._burst_seconds)
         return max(0.0, wait)
 
     def take(self, now: float, count: int) -> None:

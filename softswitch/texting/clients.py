@@ -70,6 +70,8 @@ SYSTEM_ID = "softswitch"
 MAX_PENDING = 200
 """Messages of one connection that wait for their answers; more are throttled."""
 RECEIPTS_AT_ONCE = 100
+BURST_SECONDS = 1.0
+"""A business sends a second's worth at once: many send in bursts as large as their window."""
 PASSWORDS_AT_ONCE = 2
 """A password takes 50 ms and 16 MB to check; this bounds the cost of a flood of binds."""
 MAX_QUEUED_BINDS = 100
@@ -334,7 +336,7 @@ class TextClients:
         """Hold and store a message; its status, and the text if it is OK."""
         if client.account_id not in self._contracted:
             return Status.SUBMIT_FAILED, None
-        rate = self._rates.setdefault(client.id, Rate(client.rate))
+        rate = self._rates.setdefault(client.id, Rate(client.rate, BURST_SECONDS))
         now = self._loop.time()
         if rate.delay(now) > 0:
             return Status.THROTTLED, None

@@ -16,7 +16,7 @@ from smpp.codes import MessageState, Status
 from smpp.receipt import Receipt
 from smpp.session import SessionError
 from softswitch.texting import parts, settlement, store
-from softswitch.texting.carrier import Carrier, routes
+from softswitch.texting.carrier import Carrier, Rate, routes
 from softswitch.texting.charging import hold_of
 from softswitch.texting.message import State, Text
 
@@ -41,6 +41,16 @@ def test_the_longest_prefix_is_tried_first_then_the_lowest_priority():
     ]
     assert [one.id for one in routes(carriers, "+995599000001")] == [4, 3, 2, 1]
     assert [one.id for one in routes(carriers, "+12025550101")] == [1]
+
+
+def test_a_rate_lets_its_burst_through_at_once_and_then_paces():
+    rate = Rate(100, burst_seconds=1.0)
+    for _ in range(100):
+        assert rate.delay(7.0) == 0.0
+        rate.take(7.0, 1)
+    rate.take(7.0, 1)
+    assert rate.delay(7.0) == pytest.approx(0.01)
+    assert rate.delay(7.01) == 0.0
 
 
 def test_texts_arrive_whole_and_are_paid_once(tmp_path: Path):

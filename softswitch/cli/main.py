@@ -46,6 +46,7 @@ from softswitch.cli import (
     switch,
     tariffs,
     taxes,
+    tokens,
     trunks,
     users,
     voicemail,
@@ -69,8 +70,8 @@ backups.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, number_shop,
     orders, packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records,
-    users, guard, voicemail, greetings, wallets, sms, bills, rooms, ports, pins, completions, audit,
-    watching, configuration, preview, devices,
+    users, tokens, guard, voicemail, greetings, wallets, sms, bills, rooms, ports, pins,
+    completions, audit, watching, configuration, preview, devices,
 ):  # fmt: skip
     noun.add_to(app)
 

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from softswitch.operations.texts import stops as stops
     from softswitch.operations.texts import templates as templates
     from softswitch.operations.texts import texts as texts
+    from softswitch.operations.users import tokens as tokens
     from softswitch.operations.users import users as users
     from softswitch.process import live as live
 else:

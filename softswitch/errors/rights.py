@@ -25,6 +25,7 @@ RIGHTS = {
     ),
     "passwords_differ": Entry("the two passwords differ", "invalid", "again"),
     "request_too_large": Entry("a request has at most {most} octets here", "invalid"),
+    "requests_too_many": Entry("too many requests; wait {seconds} s", "refused"),
     "reset_link_void": Entry("the link is used, or older than half an hour", "conflict"),
     "role_for_admin": Entry("only an administrator gives the role {role}", "refused", "role"),
     "role_needs_account": Entry("the role {role} needs an account", "invalid", "account"),
@@ -36,7 +37,16 @@ RIGHTS = {
         "the role {role} has neither account nor lines", "invalid", "account"
     ),
     "right_missing": Entry("{user} ({role}) has no right to {operation}", "refused"),
+    "scope_malformed": Entry(
+        "{scope!r} is no scope such as calls:read, messages:write or *:read", "invalid", "scopes"
+    ),
+    "scope_missing": Entry("the token lacks the scope {scope}", "refused"),
     "switch_away": Entry("the switch is away: nothing can be changed for a moment", "unavailable"),
+    "token_missing": Entry(
+        "the request shows no token: send Authorization: Bearer TOKEN", "refused"
+    ),
+    "token_not_found": Entry("there is no token {token}", "not_found", "token"),
+    "token_wrong": Entry("the token isn't good, or not from this address", "refused"),
     "totp_wrong": Entry("the code is wrong, or was used already", "refused", "code"),
     "user_disabled": Entry("the login {login} is disabled", "refused"),
     "user_not_found": Entry(

@@ -82,6 +82,9 @@ VALUES = {
     "lines_too_many": Entry("more than {most} lines; split the file", "invalid"),
     "minutes_out_of_range": Entry("{what} must be from 1 to {most}, not {minutes}", "invalid"),
     "month_malformed": Entry("a month is written like 2027-01, not {value!r}", "invalid", "month"),
+    "network_malformed": Entry(
+        "{network!r} is no network such as 192.0.2.0/24: {reason}", "invalid", "networks"
+    ),
     "name_malformed": Entry(
         "{what} {value!r} must be 1 to {longest} letters, digits, . _ or -", "invalid", "name"
     ),

@@ -63,7 +63,7 @@ from softswitch.operations.texts import (
     templates,
     texts,
 )
-from softswitch.operations.users import users
+from softswitch.operations.users import tokens, users
 from softswitch.subscribers import profile
 
 _NAMED = frozenset({"name", *profile.FIELDS})
@@ -100,6 +100,9 @@ OPERATIONS = table(
     read(notices.notice_list, SUPPORT | AUDITOR | OWNER),
     change(notices.notice_set, SUPPORT | OWNER),
     # Users of the web
+    change(tokens.token_add, SUPPORT | OWNER),
+    read(tokens.token_list, STAFF | OWNER),
+    change(tokens.token_revoke, SUPPORT | OWNER),
     change(users.user_add, SUPPORT | OWNER),
     change(users.user_forget_totp, SUPPORT | OWNER),
     change(users.user_grant, SUPPORT | OWNER),

@@ -15,6 +15,8 @@ from starlette.staticfiles import StaticFiles
 
 from softswitch.control.errors import OperationError
 from softswitch.portal import entrance
+from softswitch.portal.api import pages as api
+from softswitch.portal.api.endpoint import MOST_BYTES
 from softswitch.portal.cabinet import PAGES as CABINET
 from softswitch.portal.console import PAGES as CONSOLE
 from softswitch.portal.guard import Guard
@@ -45,6 +47,7 @@ def application(portal: Portal) -> Starlette:
     most_bytes = {
         page.path.split("{")[0]: page.most_bytes for page in PAGES if page.most_bytes > FORM_BYTES
     }
+    most_bytes["/api/"] = MOST_BYTES
     guard = Middleware(
         Guard,
         most_bytes=most_bytes,
@@ -64,6 +67,7 @@ def _routes(portal: Portal) -> list[BaseRoute]:
         Mount("/static", StaticFiles(packages=[("softswitch.portal", "static")])),
         Route("/health", _health),
     ]
+    routes += api.routes(portal)
     for page in PAGES:
         methods = ["GET", "POST"] if page.actions or page.submit else ["GET"]
         routes.append(Route(page.path, PageEndpoint(portal, page).respond, methods=methods))

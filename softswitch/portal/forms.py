@@ -46,7 +46,7 @@ async def arguments_of(
         else:
             texts = [value for value in values if isinstance(value, str)]
             given |= _typed(action.operation, name, texts)
-    return {**_converted(action.operation, given), **action.fixed}
+    return {**converted(action.operation, given), **action.fixed}
 
 
 async def _upload(action: Action, name: str, file: UploadFile) -> dict[str, object]:
@@ -62,7 +62,7 @@ async def _upload(action: Action, name: str, file: UploadFile) -> dict[str, obje
 
 def _typed(operation: str, name: str, texts: list[str]) -> dict[str, object]:
     kind, default = _known(operation).get(name, (str, ""))
-    if _is_list(kind):
+    if is_list(kind):
         return {name: [text.strip() for text in texts if text.strip()]}
     text = texts[-1].strip()
     if not text and not _must_be_given(default):
@@ -70,7 +70,8 @@ def _typed(operation: str, name: str, texts: list[str]) -> dict[str, object]:
     return {name: text}
 
 
-def _converted(operation: str, given: dict[str, object]) -> dict[str, object]:
+def converted(operation: str, given: dict[str, object]) -> dict[str, object]:
+    """Arguments that came as text, in the types of the operation. Raises OperationError."""
     known = _known(operation)
     for name, value in given.items():
         if name in known and isinstance(value, str):
@@ -89,9 +90,10 @@ def _known(operation: str) -> Mapping[str, tuple[object, object]]:
     return {} if found is None else parameters(found.function)
 
 
-def _is_list(kind: object) -> bool:
+def is_list(kind: object) -> bool:
+    """True for an argument that takes several values."""
     if get_origin(kind) in (Union, types.UnionType):
-        return any(map(_is_list, get_args(kind)))
+        return any(map(is_list, get_args(kind)))
     return get_origin(kind) in (list, tuple)
 
 

@@ -22,6 +22,7 @@ LIVE: Mapping[str, Roles] = {
     "conference_list": SUPPORT | AUDITOR,
     "guard_list": SUPPORT | AUDITOR,
     "guard_show": SUPPORT | AUDITOR,
+    "guard_strike": ADMIN,
     "guard_unban": SUPPORT,
     "media_show": SUPPORT | AUDITOR,
     "prompt_reload": ADMIN,

@@ -10,6 +10,7 @@ import softswitch.database.news
 import softswitch.identity.resets
 import softswitch.identity.sessions
 import softswitch.identity.throttle
+import softswitch.identity.tokens
 import softswitch.identity.users
 import softswitch.provisioning.devices
 import softswitch.recordings.store

@@ -83,7 +83,7 @@ def user_list(
 
 def user_show(context: Context, login: str) -> Row:
     """A user with every role."""
-    user, memberships = _reached(context, login)
+    user, memberships = reached(context, login)
     return _user_columns(user) | {
         "roles": [_role_columns(context, one) for one in memberships],
         "sessions": len(SessionStore(context.billing.engine).of_user(user.id)),
@@ -93,7 +93,7 @@ def user_show(context: Context, login: str) -> Row:
 def user_set(context: Context, login: str, key: str, value: str) -> Row:
     """Change a user's `email`, `language` or `disabled` (yes or no). A disabled user's sessions
     end."""
-    user, _ = _reached(context, login)
+    user, _ = reached(context, login)
     match key:
         case "email":
             context.users.set_email(user.id, _email(value))
@@ -123,7 +123,7 @@ def user_grant(
 ) -> Row:
     """Give a user a role, in the place of the one in the same account. Sessions end: the new right
     begins at the next sign-in."""
-    user, _ = _reached(context, login)
+    user, _ = reached(context, login)
     context.users.grant(user.id, _membership(context, role, account, lines or [], ends_on))
     SessionStore(context.billing.engine).end_of_user(user.id)
     return user_show(context, login)
@@ -132,7 +132,7 @@ def user_grant(
 def user_revoke(context: Context, login: str, account: str | None = None) -> Row:
     """Take a user's role in an account away, or without one the role among the staff. Sessions
     end."""
-    user, memberships = _reached(context, login)
+    user, memberships = reached(context, login)
     owned = context.own_account(account)
     for membership in memberships:
         if membership.account_id == owned:
@@ -145,7 +145,7 @@ def user_revoke(context: Context, login: str, account: str | None = None) -> Row
 def user_password(context: Context, login: str) -> Row:
     """Issue a new password, which is shown once and must be changed at the first sign-in. Sessions
     end."""
-    user, _ = _reached(context, login)
+    user, _ = reached(context, login)
     password = generate_password()
     context.users.set_password(user.id, hashed(password), context.now_ms(), must_change=True)
     SessionStore(context.billing.engine).end_of_user(user.id)
@@ -155,7 +155,7 @@ def user_password(context: Context, login: str) -> Row:
 def user_forget_totp(context: Context, login: str) -> Row:
     """Ask a user for no one-time codes any more: for one who lost the phone and the recovery
     codes. Sessions end."""
-    user, _ = _reached(context, login)
+    user, _ = reached(context, login)
     context.users.set_totp(user.id, "", ())
     SessionStore(context.billing.engine).end_of_user(user.id)
     return user_show(context, login)
@@ -171,9 +171,9 @@ def user_row(context: Context, user: User) -> Row:
     return _user_columns(user) | {"roles": roles}
 
 
-def _reached(context: Context, login: str) -> tuple[User, list[Membership]]:
-    """A user whom the actor may change: an administrator anyone, other staff no staff, a subscriber
-    the people of the own account alone. Raises OperationError."""
+def reached(context: Context, login: str) -> tuple[User, list[Membership]]:
+    """A user whom the actor may change, with the roles: an administrator anyone, other staff no
+    staff, a subscriber the people of the own account alone. Raises OperationError."""
     user = context.users.by_login(login)
     memberships = [] if user is None else context.users.memberships(user.id)
     actor = context.actor
@@ -199,7 +199,7 @@ def _membership(
             raise OperationError("role_for_admin", role=role)
         if account is not None or lines:
             raise OperationError("role_without_account", role=role)
-        return Membership(0, 0, name, None, (), _date(ends_on))
+        return Membership(0, 0, name, None, (), read_date(ends_on))
     owned = context.own_account(account)
     if owned is None:
         raise OperationError("role_needs_account", role=role)
@@ -209,7 +209,7 @@ def _membership(
     for line in found:
         if line.account_id != owned:
             raise OperationError("line_of_other_account", line=line.number, account=owned)
-    return Membership(0, 0, name, owned, tuple(line.id for line in found), _date(ends_on))
+    return Membership(0, 0, name, owned, tuple(line.id for line in found), read_date(ends_on))
 
 
 def _role(text: str) -> Role:
@@ -231,7 +231,7 @@ def _email(text: str) -> str:
     return text
 
 
-def _date(text: str) -> str:
+def read_date(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat() if text else ""
     except ValueError:

@@ -32,7 +32,7 @@ FILLED = {
     "waiting_id": {"waiting_id"}, "text_id": {"text_id"}, "batch": {"batch"},
     "import_id": {"import_id"},
     "subscription": {"subscription"}, "numbers": {"number"}, "call": {"call"},
-    "wait_id": {"wait_id"}, "login": {"login"},
+    "wait_id": {"wait_id"}, "login": {"login"}, "token": {"token"},
     "device": {"device"},
 }  # fmt: skip
 RENTED = {
@@ -67,6 +67,7 @@ SPECIAL: dict[str, dict[str, object]] = {
     "voicemail_set": {"key": "email", "value": "a@example.org"},
     "wallet_ledger": {"wallet": "money"},
     "user_add": {"login": "new-clerk", "role": "subscriber_accountant"},
+    "token_add": {"name": "program", "scopes": ["calls:read"]},
     "user_grant": {"role": "subscriber_accountant"},
     "number_sms": {"service": "telegram"},
     "sms_contact_import": {"text": "phone\n+995599000030"},

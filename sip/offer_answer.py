@@ -16,8 +16,16 @@ from sip import grammar
 from sip.errors import SipError
 from sip.flow import host_address
 from sip.grammar import octets
-from sip.sdes import PLAIN, PLAIN_RTP, Crypto, Protection, cryptos, is_plain, is_secure
-from sip.sdp import DIRECTIONS, Attribute, Connection, Media, Origin, SessionDescription
+from sip.sdes import PLAIN, Crypto, Protection, cryptos, is_plain, is_secure
+from sip.sdp import (
+    DIRECTIONS,
+    PLAIN_RTP,
+    Attribute,
+    Connection,
+    Media,
+    Origin,
+    SessionDescription,
+)
 from sip.web_description import Web, web_of
 
 _CROSSING = frozenset({"rtpmap", "fmtp", "ptime", "maxptime", *DIRECTIONS})

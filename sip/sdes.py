@@ -15,9 +15,9 @@ import re
 
 from msgspec import Struct
 
-from sip.sdp import Attribute
+from sip.sdp import PLAIN_RTP, Attribute
 
-PLAIN_RTP, SECURE_RTP = "RTP/AVP", "RTP/SAVP"
+SECURE_RTP = "RTP/SAVP"
 _PLAIN_PROFILES = frozenset({PLAIN_RTP, "RTP/AVPF"})
 _SECURE_PROFILES = frozenset({SECURE_RTP, "RTP/SAVPF"})
 """The profiles with feedback (RFC 4585, RFC 5124) differ in their RTCP alone, and a peer may send

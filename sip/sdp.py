@@ -26,10 +26,26 @@ _MEDIA = re.compile(
     rb"([A-Za-z0-9!#$%&'*+.^_`{|}~-]+)[ \t]+([0-9]{1,5})(?:/([0-9]{1,5}))?"
     rb"[ \t]+([A-Za-z0-9/!#$%&'*+.^_`{|}~-]+)((?:[ \t]+[A-Za-z0-9!#$%&'*+.^_`{|}~-]+)+)"
 )
+_PLAIN = re.compile(
+    rb"v=0\r\no=([!-~]+) ([!-~]+) ([!-~]+) IN IP4 ([0-9.]+)\r\ns=([!-~ ]+)\r\n"
+    rb"c=IN IP4 ([0-9.]+)\r\nt=([0-9]+ [0-9]+)\r\n"
+    rb"m=audio (0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}) RTP/AVP((?: [0-9]{1,3})+\r\n"
+    rb"(?:a=[^\x00\r\n]*\r\n)*)"
+)
+"""What nearly every phone offers and answers: one stream of sound by IPv4, without keys, and nothing
+that is read only here. Ports from 65000 on are left to the full reading."""
 _BLANKS = b" \t"
 """RFC 8866 has single blanks inside a line and none at its end; old gateways send more, or tabs."""
 
+PLAIN_RTP = "RTP/AVP"
+"""RFC 3551, without SRTP."""
+
 Attribute = tuple[str, str | None]
+
+
+_SECRET = frozenset({"crypto", "ice-ufrag", "ice-pwd"})
+"""Attributes that are in no cache: their values are keys, and new in each call."""
+_DIRECTION_ATTRIBUTES = frozenset[Attribute]((direction, None) for direction in DIRECTIONS)
 
 
 class Origin(Struct, frozen=True, gc=False):
@@ -67,6 +83,9 @@ class Media(Struct, frozen=True, gc=False):
     @property
     def direction(self) -> str | None:
         """This stream's own direction, None if it says none."""
+        said = _DIRECTION_ATTRIBUTES.intersection(self.attributes)
+        if len(said) < 2:
+            return next(iter(said))[0] if said else None
         for key, value in self.attributes:
             if value is None and key in DIRECTIONS:
                 return key
@@ -97,6 +116,14 @@ class SessionDescription(Struct, frozen=True, gc=False):
         """
         if len(data) > MAX_SDP_BYTES:
             raise ParseError("SDP too long", 413)
+        plain = _PLAIN.fullmatch(data)
+        if plain is not None and _is_usual(plain[9]):
+            return _of_plain(plain)
+        return cls.parse_in_full(data)
+
+    @classmethod
+    def parse_in_full(cls, data: bytes) -> SessionDescription:
+        """As :meth:`parse`, which reads most descriptions by one pattern and gets the same."""
         data = data.replace(b"\r\n", b"\n").strip(b"\n")
         lines = data.split(b"\n")
         if len(lines) > MAX_LINES or lines[0].rstrip(_BLANKS) != b"v=0":
@@ -110,12 +137,14 @@ class SessionDescription(Struct, frozen=True, gc=False):
         origin = self.origin
         lines = ["v=0", f"o={origin.username} {origin.session_id} {origin.version} "
                  f"IN {_net_type(origin.address)} {origin.address}", f"s={self.name}"]  # fmt: skip
-        lines += [f"{kind}={value}" for kind, value in self.other if kind in "iuepb"]
+        if self.other:
+            lines += [f"{kind}={value}" for kind, value in self.other if kind in "iuepb"]
         if self.connection is not None:
             lines.append(_connection_line(self.connection))
         lines += [f"t={value}" for value in self.timing]
-        lines += [f"{kind}={value}" for kind, value in self.other if kind not in "iuepb"]
-        lines += [_attribute_line(attribute) for attribute in self.attributes]
+        if self.other:
+            lines += [f"{kind}={value}" for kind, value in self.other if kind not in "iuepb"]
+        lines += _attribute_lines(self.attributes)
         for media in self.media:
             lines += _media_lines(media)
         lines.append("")
@@ -123,8 +152,9 @@ class SessionDescription(Struct, frozen=True, gc=False):
 
     def direction_of(self, media: Media) -> str:
         """A stream's direction, by itself or by the session (RFC 8866 section 6.7)."""
-        if media.direction is not None:
-            return media.direction
+        own = media.direction
+        if own is not None:
+            return own
         for key, value in self.attributes:
             if value is None and key in DIRECTIONS:
                 return key
@@ -134,6 +164,29 @@ class SessionDescription(Struct, frozen=True, gc=False):
         """Where a stream goes."""
         connection = media.connection or self.connection
         return None if connection is None else connection.address
+
+
+def _of_plain(found: re.Match[bytes]) -> SessionDescription:
+    """The description that `_PLAIN` matched. What stands below the m= is the same in every call of
+    a phone, and is read once."""
+    username, session_id, version, origin, name, address, timing, port, stream = found.groups()
+    formats, attributes = _plain_stream(stream)
+    media = Media("audio", int(port), PLAIN_RTP, formats, attributes=attributes)
+    return SessionDescription(
+        Origin(username.decode(), session_id.decode(), version.decode(), origin.decode()),
+        name.decode(),
+        Connection(address.decode()),
+        (timing.decode(),),
+        media=(media,),
+    )
+
+
+@lru_cache(maxsize=512)
+def _plain_stream(stream: bytes) -> tuple[tuple[str, ...], tuple[Attribute, ...]]:
+    """The formats and attributes of a plain stream."""
+    formats, _, rest = stream.partition(b"\r\n")
+    _, attributes, _ = _stream_lines(rest.replace(b"\r\n", b"\n"))
+    return tuple(text(formats).split()), attributes
 
 
 def _sections(data: bytes) -> tuple[Lines, tuple[Media, ...]]:
@@ -151,10 +204,14 @@ def _sections(data: bytes) -> tuple[Lines, tuple[Media, ...]]:
     media = []
     for stream in streams:
         first, _, rest = stream.partition(b"\n")
-        # No key is remembered, and no password of ICE.
-        is_usual = len(rest) <= MAX_USUAL_BYTES and b"crypto" not in rest and b"ice-" not in rest
-        media.append(_stream(first, *(_usual_lines if is_usual else _stream_lines)(rest)))
+        media.append(_stream(first, *(_usual_lines if _is_usual(rest) else _stream_lines)(rest)))
     return lines, tuple(media)
+
+
+def _is_usual(stream: bytes) -> bool:
+    """True if the lines of a stream may be remembered: they are short, and hold neither a key nor a
+    password of ICE."""
+    return len(stream) <= MAX_USUAL_BYTES and b"crypto" not in stream and b"ice-" not in stream
 
 
 def _split(line: bytes) -> tuple[bytes, bytes]:
@@ -319,9 +376,22 @@ def _media_lines(media: Media) -> list[str]:
     count = "" if media.port_count is None else f"/{media.port_count}"
     formats = " ".join(media.formats)
     lines = [f"m={media.kind} {media.port}{count} {media.protocol} {formats}"]
-    lines += [f"{kind}={value}" for kind, value in media.other if kind == "i"]
+    if media.other:
+        lines += [f"{kind}={value}" for kind, value in media.other if kind == "i"]
     if media.connection is not None:
         lines.append(_connection_line(media.connection))
-    lines += [f"{kind}={value}" for kind, value in media.other if kind != "i"]
-    lines += [_attribute_line(attribute) for attribute in media.attributes]
+    if media.other:
+        lines += [f"{kind}={value}" for kind, value in media.other if kind != "i"]
+    lines += _attribute_lines(media.attributes)
     return lines
+
+
+def _attribute_lines(attributes: tuple[Attribute, ...]) -> tuple[str, ...]:
+    if not attributes or not _SECRET.isdisjoint(dict(attributes)):
+        return tuple(map(_attribute_line, attributes))
+    return _usual_attribute_lines(attributes)
+
+
+@lru_cache(maxsize=512)
+def _usual_attribute_lines(attributes: tuple[Attribute, ...]) -> tuple[str, ...]:
+    return tuple(map(_attribute_line, attributes))

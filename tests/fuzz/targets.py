@@ -209,6 +209,7 @@ def _framed(pieces: list[bytes]) -> tuple[list[bytes | Ping], bool]:
 
 def read_description(data: bytes) -> None:
     read = SessionDescription.parse(data)
+    assert read == SessionDescription.parse_in_full(data)
     written = bytes(read)  # in the RFC's order, whatever order it came in
     assert bytes(SessionDescription.parse(written)) == written
     target = media_target(read)

@@ -6,12 +6,15 @@ import random
 from sip.errors import ParseError
 from sip.sdp import (
     _BLANKS,
+    _PLAIN,
     SessionDescription,
     _blocks,
     _media,
+    _plain_stream,
     _sections,
     _session,
     _split,
+    _usual_attribute_lines,
 )
 
 USUAL = (
@@ -67,3 +70,47 @@ def test_keys_are_not_remembered():
     head = lines[: lines.index(b"\nm=video")]
     assert "crypto" in dict(SessionDescription.parse(head).media[0].attributes)
     assert sdp._usual_lines.cache_info().currsize == before
+
+
+PLAIN = (
+    b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=call\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n"
+    b"m=audio 40000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"
+    b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+)
+PLAIN_PIECES = (
+    b"\r\n", b"\r\nm=", b"m=audio 5 RTP/AVP 0\r\n", b" ", b"\t", b"a=crypto:1 A inline:x\r\n", b":",
+    b"\n", b"\r", b"\0", b"\xff", b"0", b"99999", b"00", b"A", b"-", b"/", b"[", b"IP6", b"\xc2\xa0",
+    b"a=sendonly:\r\n", b"a= \tinactive \r\n", b"a=\r\n", b"c=IN IP4 0.0.0.0\r\n", b"b=AS:80\r\n",
+)  # fmt: skip
+
+
+def test_the_plain_pattern_takes_nothing_that_the_full_reading_reads_otherwise():
+    rng = random.Random(14)
+    plain = 0
+    for _ in range(40_000):
+        data = bytearray(PLAIN)
+        for _ in range(rng.randint(0, 3)):
+            start = rng.randrange(len(data))
+            data[start : start + rng.choice((0, 0, 1, 2, 8))] = rng.choice(PLAIN_PIECES)
+        found = bytes(data)
+        plain += _PLAIN.fullmatch(found) is not None
+        whole = outcome(SessionDescription.parse_in_full, found)
+        assert outcome(SessionDescription.parse, found) == whole, found
+        if whole is not None:
+            assert outcome(SessionDescription.parse_in_full, bytes(whole)) == whole, found
+    assert 10_000 < plain < 36_000
+
+
+def test_a_port_beyond_all_ports_and_one_with_zeros_are_read_in_full():
+    for port, read in ((b"65535", 65_535), (b"65000", 65_000), (b"0040", 40), (b"64999", 64_999)):
+        data = PLAIN.replace(b"40000", port)
+        assert SessionDescription.parse(data).media[0].port == read
+    assert outcome(SessionDescription.parse, PLAIN.replace(b"40000", b"65536")) is None
+
+
+def test_no_key_of_a_description_stays_in_memory():
+    for line in (b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:secret\r\n", b"a=ice-pwd:secret\r\n"):
+        before = _plain_stream.cache_info().currsize, _usual_attribute_lines.cache_info().currsize
+        bytes(SessionDescription.parse(PLAIN + line))
+        after = _plain_stream.cache_info().currsize, _usual_attribute_lines.cache_info().currsize
+        assert after == before

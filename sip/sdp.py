@@ -32,8 +32,8 @@ _PLAIN = re.compile(
     rb"m=audio (0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}) RTP/AVP((?: [0-9]{1,3})+\r\n"
     rb"(?:a=[^\x00\r\n]*\r\n)*)"
 )
-"""What nearly every phone offers and answers: one stream of sound by IPv4, without keys, and nothing
-that is read only here. Ports from 65000 on are left to the full reading."""
+"""What nearly every phone offers and answers: one stream of sound by IPv4. Ports from 65000 on are
+left to the full reading."""
 _BLANKS = b" \t"
 """RFC 8866 has single blanks inside a line and none at its end; old gateways send more, or tabs."""
 

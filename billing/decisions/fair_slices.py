@@ -11,7 +11,9 @@ second. Another switch on the same database wouldn't hear of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from billing.decisions.book import Book, authorized
 from billing.facts.authorization import Authorization
@@ -127,7 +129,7 @@ def told(book: Book, authorization: Authorization, room: Room | None) -> Authori
     if room is None or not room.cuts:
         return authorization
     cut = tuple(_authorized_anew(book, call) for call, _ in room.cuts)
-    return replace(authorization, cut=cut)
+    return structs.replace(authorization, cut=cut)
 
 
 def _authorized_anew(book: Book, call: LiveCall) -> Authorization:

@@ -40,33 +40,32 @@ class Changes(Struct):
         return any(astuple(self))
 
 
-class Sales:
+class Sales(Struct):
     """The rows that a batch loaded of packages, numbers, orders and wallets, and their changes."""
 
-    def __init__(self) -> None:
-        self.products: Mapping[str, Product] = {}
-        """Products on sale, by name."""
-        self.subscriptions: dict[str, Subscription] = {}
-        self.stored_subscriptions: frozenset[str] = frozenset()
-        self.bonuses: dict[tuple[int, str], Bonus] = {}
-        """Bonuses by account id and ISO day."""
-        self.numbers: dict[str, Number] = {}
-        self.stored_numbers: frozenset[str] = frozenset()
-        self.rentals: dict[str, Rental] = {}
-        self.stored_rentals: frozenset[str] = frozenset()
-        self.orders: dict[str, Order] = {}
-        self.stored_orders: frozenset[str] = frozenset()
-        self.waiting_orders: list[Order] = []
-        """All that a number of the stock may be for, as they were read; others may change them
-        meanwhile."""
-        self.suspensions: dict[int, Suspension] = {}
-        self.waits: dict[str, Wait] = {}
-        self.wallets: dict[tuple[int, str], Wallet] = {}
-        self.holds: dict[str, Hold] = {}
-        self.stored_holds: frozenset[str] = frozenset()
-        self.told: set[str] = set()
-        """Notices that were given before, of those that a command asks for."""
-        self.changes = Changes()
+    products: Mapping[str, Product] = field(default_factory=dict)
+    """Products on sale, by name."""
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    stored_subscriptions: frozenset[str] = frozenset()
+    bonuses: dict[tuple[int, str], Bonus] = field(default_factory=dict)
+    """Bonuses by account id and ISO day."""
+    numbers: dict[str, Number] = field(default_factory=dict)
+    stored_numbers: frozenset[str] = frozenset()
+    rentals: dict[str, Rental] = field(default_factory=dict)
+    stored_rentals: frozenset[str] = frozenset()
+    orders: dict[str, Order] = field(default_factory=dict)
+    stored_orders: frozenset[str] = frozenset()
+    waiting_orders: list[Order] = field(default_factory=list)
+    """All that a number of the stock may be for, as they were read; others may change them
+    meanwhile."""
+    suspensions: dict[int, Suspension] = field(default_factory=dict)
+    waits: dict[str, Wait] = field(default_factory=dict)
+    wallets: dict[tuple[int, str], Wallet] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    stored_holds: frozenset[str] = frozenset()
+    told: set[str] = field(default_factory=set)
+    """Notices that were given before, of those that a command asks for."""
+    changes: Changes = field(default_factory=Changes)
 
     def of_account(self, account_id: int) -> list[Subscription]:
         """The subscriptions of an account that aren't over, in the order of use."""

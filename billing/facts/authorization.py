@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from msgspec import Struct
+
 from billing.facts.account import ACTIVE, Account, Status
 from billing.facts.assignment import Assignment
 from billing.facts.cdr import Cdr
@@ -69,8 +71,7 @@ class PaymentConflict(BillingError):
     code = "payment_conflict"
 
 
-@dataclass(frozen=True, slots=True)
-class Authorization:
+class Authorization(Struct, frozen=True):
     """Permission to talk for so long."""
 
     call_id: str
@@ -86,8 +87,7 @@ class Authorization:
     """The reservations that other calls of the account keep, which were cut for this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """The outcome of a call."""
 
     cdr: Cdr
@@ -125,8 +125,7 @@ class Payment:
     reopened: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class OpenCall(Command[Authorization]):
+class OpenCall(Struct, Command[Authorization], frozen=True):
     """Reserve for a call that is about to ring; answered by an Authorization.
 
     Without a rate, or with one that costs nothing, it is free and passes at any balance and
@@ -155,8 +154,7 @@ class OpenCall(Command[Authorization]):
             touched.accounts.add(self.account_id)
 
 
-@dataclass(frozen=True, slots=True)
-class ExtendCall(Command[Authorization]):
+class ExtendCall(Struct, Command[Authorization], frozen=True):
     """Reserve the next slice; answered by an Authorization."""
 
     call_id: str
@@ -167,8 +165,7 @@ class ExtendCall(Command[Authorization]):
         touched.calls.add(self.call_id)
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerCall(Command[Authorization | None]):
+class AnswerCall(Struct, Command[Authorization | None], frozen=True):
     """The call was answered; its charge runs from here. Answered by an Authorization if packages
     may pay for it, since a term may have ended while it rang; else by None.
 
@@ -188,8 +185,7 @@ class AnswerCall(Command[Authorization | None]):
         touched.calls.add(self.call_id)
 
 
-@dataclass(frozen=True, slots=True)
-class ProveAlive(Command[None]):
+class ProveAlive(Struct, Command[None], frozen=True):
     """These calls lived at these epoch milliseconds: never more than that is billed after a
     crash."""
 
@@ -199,8 +195,7 @@ class ProveAlive(Command[None]):
         touched.calls.update(call_id for call_id, _ in self.calls)
 
 
-@dataclass(frozen=True, slots=True)
-class CloseCall(Command[Settlement]):
+class CloseCall(Struct, Command[Settlement], frozen=True):
     """Rate and settle an ended call; answered by a Settlement. The CDR isn't rated yet.
 
     Args:
@@ -220,8 +215,7 @@ class CloseCall(Command[Settlement]):
         return self.cdr.account
 
 
-@dataclass(frozen=True, slots=True)
-class WriteCdr(Command[Settlement]):
+class WriteCdr(Struct, Command[Settlement], frozen=True):
     """Record an attempt that was refused before it was opened; answered by a Settlement."""
 
     cdr: Cdr

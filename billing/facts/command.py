@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct, field
+from msgspec.structs import astuple
 
 Answer = TypeVar("Answer")
 Answer_co = TypeVar("Answer_co", covariant=True)
@@ -66,6 +67,11 @@ class Touched(Struct):
     notices: set[str] = field(default_factory=set)
     """Notices by id; those that exist were given before."""
 
+    @property
+    def anything_sold(self) -> bool:
+        """True if rows of anything but accounts and calls are needed."""
+        return any(astuple(self)[_FIRST_SOLD:])
+
     def raises_balance(self, account_id: int) -> None:
         """Add what a risen balance may change: a suspension for a debt, and barred numbers."""
         self.accounts.add(account_id)
@@ -76,6 +82,10 @@ class Touched(Struct):
         """Add what a payment may renew: the account's packages in their grace."""
         self.subscriptions_of.add(account_id)
         self.products = True
+
+
+_FIRST_SOLD = Touched.__struct_fields__.index("subscriptions")
+"""The first of the fields of packages, numbers, orders and wallets, which all stand after it."""
 
 
 class Command(Generic[Answer_co]):

@@ -7,7 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from billing.facts.rate import Rate
 from billing.facts.rating import affordable_seconds, answered, charge
@@ -17,8 +17,7 @@ SLICE_SECONDS = 60
 another could use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(Struct, frozen=True):
     """A reservation, and the talk time that it pays for.
 
     Args:

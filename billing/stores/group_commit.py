@@ -10,9 +10,10 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, cast
+
+from msgspec import Struct
 
 from billing.facts.authorization import Authorization, BillingError
 from billing.facts.command import Answer, Apply, Command
@@ -35,8 +36,7 @@ def _ignored(_accounts: set[int]) -> None:
     return
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting(Generic[Answer]):
+class _Waiting(Struct, Generic[Answer], frozen=True):
     """A command that is to be applied, and the future of its answer."""
 
     command: Command[Answer]

@@ -357,21 +357,32 @@ def _load(connection: Connection, residents: Residents, touched: Touched) -> Boo
     if calls and connection.dialect.name != "sqlite":
         # The transaction that had the accounts locked may have changed their calls.
         calls = _calls(connection, residents, touched)
-    known = {call.call_id for call in calls}
-    closed = [cdr_id for call_id, cdr_id in touched.closing.items() if call_id not in known]
-    found_cdrs = _CDRS_BY_ID.rows(connection, [*closed, *sorted(touched.cdrs)])
-    cdrs = [schema.cdr_of(dict(zip(_CDR_COLUMNS, row, strict=True))) for row in found_cdrs]
-    owners_of_closed = {cdr.account for cdr in cdrs if cdr.account is not None}
-    accounts += _accounts(connection, residents, owners_of_closed - owners)
+    cdrs = _written_before(connection, touched, calls)
+    if cdrs:
+        owners_of_closed = {cdr.account for cdr in cdrs if cdr.account is not None}
+        accounts += _accounts(connection, residents, owners_of_closed - owners)
     payments = _PAYMENTS_BY_ID.rows(connection, sorted(touched.payments))
     book = Book(accounts, calls, cdrs, map(schema.entry_of, payments))
     book.find_calls = partial(_calls_of, connection)
     for call in calls:
         if call.coverage is not None:
             touched.subscriptions.update(call.coverage.candidates)
-    for room in _ROOMS:
-        room.load(connection, touched, book.sales)
+    if touched.anything_sold:
+        for room in _ROOMS:
+            room.load(connection, touched, book.sales)
     return book
+
+
+def _written_before(
+    connection: Connection, touched: Touched, calls: Sequence[LiveCall]
+) -> list[Cdr]:
+    """CDRs that stand in the place of what is to be written or closed, since it was repeated."""
+    wanted = sorted(touched.cdrs)
+    if touched.closing:
+        known = {call.call_id for call in calls}
+        wanted += [cdr_id for call_id, cdr_id in touched.closing.items() if call_id not in known]
+    found = _CDRS_BY_ID.rows(connection, wanted)
+    return [schema.cdr_of(dict(zip(_CDR_COLUMNS, row, strict=True))) for row in found]
 
 
 def _accounts(connection: Connection, residents: Residents, keys: set[int]) -> list[Account]:
@@ -445,15 +456,17 @@ _PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]*@")
 
 def _write(connection: Connection, book: Book) -> None:
     """Everything that the batch changed, one statement a table."""
-    changed = [book.calls[key] for key in book.changed_calls]
-    new = [schema.call_row(call) for call in changed if call.call_id not in book.stored_calls]
-    old = [schema.call_changes(call) for call in changed if call.call_id in book.stored_calls]
-    gone = [(key,) for key in book.closed_calls if key in book.stored_calls]
-    _INSERT_CALLS.run(connection, new)
-    _UPDATE_CALLS.run(connection, old)
-    _DELETE_CALLS.run(connection, gone)
-    _INSERT_CDRS.run(connection, [schema.cdr_row(*record) for record in book.new_cdrs])
-    _INSERT_ENTRIES.run(connection, [schema.entry_row(entry) for entry in book.new_entries])
+    stored = book.stored_calls
+    if book.changed_calls:
+        calls, changed = book.calls, book.changed_calls
+        _INSERT_CALLS.run(connection, [schema.call_row(calls[k]) for k in changed - stored])
+        _UPDATE_CALLS.run(connection, [schema.call_changes(calls[k]) for k in changed & stored])
+    if book.closed_calls:
+        _DELETE_CALLS.run(connection, [(key,) for key in book.closed_calls & stored])
+    if book.new_cdrs:
+        _INSERT_CDRS.run(connection, [schema.cdr_row(*record) for record in book.new_cdrs])
+    if book.new_entries:
+        _INSERT_ENTRIES.run(connection, [schema.entry_row(entry) for entry in book.new_entries])
     if book.new_changes:
         rows = [schema.change_row(change) for change in book.new_changes]
         connection.execute(insert(schema.account_changes_table), rows)

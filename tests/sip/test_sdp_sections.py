@@ -78,9 +78,10 @@ PLAIN = (
     b"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
 )
 PLAIN_PIECES = (
-    b"\r\n", b"\r\nm=", b"m=audio 5 RTP/AVP 0\r\n", b" ", b"\t", b"a=crypto:1 A inline:x\r\n", b":",
-    b"\n", b"\r", b"\0", b"\xff", b"0", b"99999", b"00", b"A", b"-", b"/", b"[", b"IP6", b"\xc2\xa0",
+    b"\r\n", b"\r\nm=", b"m=audio 5 RTP/AVP 0\r\n", b" ", b"\t", b"a=crypto:1 A inline:x\r\n",
+    b"\n", b"\r", b"\0", b"\xff", b"0", b"99999", b"00", b"A", b"-", b"/", b"[", b"IP6", b":",
     b"a=sendonly:\r\n", b"a= \tinactive \r\n", b"a=\r\n", b"c=IN IP4 0.0.0.0\r\n", b"b=AS:80\r\n",
+    b"\xc2\xa0",
 )  # fmt: skip
 
 

@@ -17,7 +17,6 @@ from sip.errors import SipError
 from sip.offer_answer import media_target
 from sip.sdes import (
     PLAIN,
-    PLAIN_RTP,
     SECURE_RTP,
     SUITES,
     Crypto,
@@ -25,7 +24,7 @@ from sip.sdes import (
     attribute,
     is_secure,
 )
-from sip.sdp import SessionDescription
+from sip.sdp import PLAIN_RTP, SessionDescription
 from sip.session import Session
 from sip.web_description import WEB_RTP
 from softswitch.call.media.web_leg import WebLeg

@@ -1,10 +1,10 @@
 """The bonus of incoming calls (A16): counted from CDRs, posted once, at the operator's midnight."""
 
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
 from books import account, cdr, one, store
+from msgspec import structs
 
 from billing.decisions import bonus
 from billing.facts.authorization import WriteCdr
@@ -24,7 +24,7 @@ def at(text: str) -> int:
 
 
 def incoming(books, key, who, ended: int, duration_ms: int, direction="incoming"):
-    record = replace(
+    record = structs.replace(
         cdr(key, who),
         direction=direction,
         setup_at=ended - duration_ms - 5000,

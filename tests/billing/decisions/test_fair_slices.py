@@ -6,6 +6,7 @@ import pytest
 from books import RATE, account, cdr, store
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from billing.facts.authorization import (
     AnswerCall,
@@ -83,7 +84,7 @@ class Exchange:
         """End a call now, at its paid second at the latest; its price in micros."""
         answered_at = talk.answered_at
         duration = 0 if answered_at is None else self.now - answered_at
-        record = replace(
+        record = structs.replace(
             cdr(talk.key, self.who, duration, answered_at), answered_at=answered_at,
             ended_at=self.now,
         )  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import Softswitch
+from msgspec import structs
 
 from billing.facts.authorization import AnswerCall, CloseCall, OpenCall
 from billing.facts.cdr import Cdr
@@ -153,7 +153,7 @@ def spoken(folder: Path, count: int) -> int:
         assert rate is not None
         for number in range(count):
             facts = call(f"call{number}", line.account_id, line.number)
-            draft = replace(facts, answered_at=None, duration_ms=0).to_json()
+            draft = structs.replace(facts, answered_at=None, duration_ms=0).to_json()
             context.do(OpenCall(facts.key, line.account_id, rate, draft, facts.setup_at))
             context.do(AnswerCall(facts.key, facts.answered_at or 0))
             context.do(CloseCall(facts.key, facts))

@@ -280,6 +280,18 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _phones_listener_can_be_opened(self) -> Self:
+        section = self.provisioning
+        if section.listen is not None and not self.tls.certificates:
+            raise ValueError(f"[provisioning] listen {section.listen} needs [tls] certificates")
+        if section.client_certificates == "required":
+            if section.listen is None:
+                raise ValueError("[provisioning] client_certificates needs [provisioning] listen")
+            if section.client_ca is None:
+                raise ValueError("[provisioning] client_certificates needs client_ca")
+        return self
+
+    @model_validator(mode="after")
     def _codes_leave_emergency_alone(self) -> Self:
         for code, name in self.codes.by_code().items():
             if code in self.numbers.emergency:

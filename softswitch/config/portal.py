@@ -23,7 +23,7 @@ class PortalListen(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def _listen(value: object) -> object:
+def web_listen(value: object) -> object:
     if not isinstance(value, str) or not value:
         return value
     host, port = split_address(value)
@@ -40,9 +40,9 @@ def _public_url(text: str) -> str:
 class PortalSection(Section):
     """[portal]: the web, served by `softswitch portal`. Put a proxy with TLS before it."""
 
-    listen: Annotated[PortalListen, BeforeValidator(_listen)] = PortalListen("127.0.0.1", PORT)
+    listen: Annotated[PortalListen, BeforeValidator(web_listen)] = PortalListen("127.0.0.1", PORT)
     """Address and port for subscribers, the API and, unless `console` is set, staff."""
-    console: Annotated[PortalListen | None, BeforeValidator(_listen)] = None
+    console: Annotated[PortalListen | None, BeforeValidator(web_listen)] = None
     """Another address and port, where alone staff can sign in."""
     console_networks: Networks = ()
     """The networks from which staff may come, such as "10.0.0.0/8"; none: from everywhere."""

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from softswitch.config.network import AuthorityFile
+from softswitch.config.portal import PortalListen, web_listen
 from softswitch.config.values import Section, below_config, comma_list
 
 PhoneTransport = Literal["udp", "tcp", "tls"]
@@ -21,6 +23,9 @@ class ProvisioningSection(Section):
     ] = ""
     """The URL by which phones and apps reach the portal, such as "https://prov.example.org".
     Empty: nothing is provisioned."""
+    listen: Annotated[PortalListen | None, BeforeValidator(web_listen)] = None
+    """A listener of `softswitch portal` for phones and apps alone, with the certificates of [tls],
+    such as "0.0.0.0:8443". None: they come by [portal] listen, through a proxy with TLS."""
     server: str = ""
     """The host at which phones register. Empty: the domain."""
     backup_server: str = ""
@@ -54,4 +59,10 @@ class ProvisioningSection(Section):
     admin_password: Annotated[str, Field(max_length=32, repr=False)] = ""
     """The password of phones' web pages. Empty: each phone has a random one, which opens none."""
     client_certificates: Literal["off", "required"] = "off"
-    """required: a phone must also show the certificate of its factory, with its MAC in it."""
+    """required: a phone must also show the certificate of its factory, with its MAC in it; on
+    `listen` alone."""
+    client_ca: AuthorityFile = None
+    """A file with the authorities of the vendors' factory certificates."""
+    old_phones: bool = False
+    """True if `listen` also takes TLS 1.2 with plain RSA, which old phones need and which lets a
+    stolen key of the server open what was recorded."""

@@ -10,6 +10,11 @@ INSTALLATION = {
     ),
     "argument_missing": Entry("{operation} needs the argument {field!r}", "invalid"),
     "argument_unknown": Entry("{operation} has no argument {field!r}; it takes {known}", "invalid"),
+    "phone_listener_tls": Entry(
+        "the portal can't serve phones with {file}: {reason}; [tls] certificates and "
+        "[provisioning] client_ca name its files",
+        "unavailable",
+    ),
     "portal_address": Entry(
         "the portal can't listen on {address}: {reason}; [portal] listen names another",
         "unavailable",

@@ -21,6 +21,7 @@ from softswitch.portal.cabinet import PAGES as CABINET
 from softswitch.portal.console import PAGES as CONSOLE
 from softswitch.portal.guard import Guard
 from softswitch.portal.pages import PageEndpoint, failed, visit_of
+from softswitch.portal.phone_listener import phone_routes
 from softswitch.portal.portal import Portal
 from softswitch.portal.routes import FORM_BYTES, Page
 
@@ -66,6 +67,7 @@ def _routes(portal: Portal) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
         Mount("/static", StaticFiles(packages=[("softswitch.portal", "static")])),
         Route("/health", _health),
+        *phone_routes(portal.phones),
     ]
     routes += api.routes(portal)
     for page in PAGES:

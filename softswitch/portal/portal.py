@@ -12,6 +12,7 @@ from softswitch.operations.installation.setup import epoch_ms
 from softswitch.portal.feed import Feed
 from softswitch.portal.gateway import Gateway
 from softswitch.portal.identity import Identity
+from softswitch.portal.phones import PhoneDesk
 from softswitch.portal.reader import Reader
 from softswitch.portal.switch_client import SwitchClient
 from softswitch.portal.templates import Templates
@@ -34,6 +35,7 @@ class Portal:
         self.identity = Identity(config, self.store, now_ms)
         self.templates = Templates()
         self.feed = Feed(config.control_socket)
+        self.phones = PhoneDesk(config, self.gateway)
 
     @staticmethod
     def kind_of(code: str) -> Kind:
@@ -44,5 +46,6 @@ class Portal:
     async def close(self) -> None:
         """End streams and close the database."""
         await self.feed.close()
+        await self.phones.close()
         self.reader.close()
         self.store.close()

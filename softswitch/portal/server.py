@@ -15,6 +15,7 @@ from softswitch.config.config import Config
 from softswitch.config.portal import PortalListen
 from softswitch.control.errors import OperationError
 from softswitch.portal.app import application
+from softswitch.portal.phone_listener import phone_listener
 from softswitch.portal.portal import Portal
 
 GRACE_SECONDS = 2
@@ -29,14 +30,20 @@ def run(config: Config) -> None:
         listeners.append(config.portal.console)
     with contextlib.ExitStack() as open_sockets:
         sockets = [open_sockets.enter_context(_bound(one)) for one in listeners]
+        phones = None
+        if config.provisioning.listen is not None:
+            phones = open_sockets.enter_context(_bound(config.provisioning.listen))
+            listeners.append(config.provisioning.listen)
         _log.info("portal_started", listen=[str(one) for one in listeners])
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(config, sockets))
+            runner.run(serve(config, sockets, phones))
     _log.info("portal_ended")
 
 
-async def serve(config: Config, sockets: list[socket.socket]) -> None:
-    """Serve on bound sockets until a signal."""
+async def serve(
+    config: Config, sockets: list[socket.socket], phones: socket.socket | None = None
+) -> None:
+    """Serve on bound sockets until a signal; on `phones`, phones and apps alone."""
     portal = Portal(config)
     proxies = [str(network) for network in config.portal.trusted_proxies]
     server = _Server(
@@ -47,7 +54,10 @@ async def serve(config: Config, sockets: list[socket.socket]) -> None:
         ),
         portal,
     )  # fmt: skip
-    await server.serve(sockets)
+    async with contextlib.AsyncExitStack() as listeners:
+        if phones is not None:
+            await listeners.enter_async_context(phone_listener(config, portal.phones, phones))
+        await server.serve(sockets)
 
 
 class _Server(uvicorn.Server):

@@ -3,6 +3,7 @@ configuration, and counts guesses of provisioning URLs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sip.events import Replied
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 CHECK_SYNC = b"check-sync;reboot=false"
 """The event of which phones say that they fetch their configuration again; most restart only if
 they must."""
+MAX_SOURCES = 1_000
 GUESSED = "provisioning"
 """Stands for a login in the guard's list of bans."""
 
@@ -42,10 +44,11 @@ def device_rotate(live: Live, device: str) -> Row:
     return row | {"asked": _ask(live, devices.own_device(live.context, device))}
 
 
-def guard_strike(live: Live, source: str) -> Row:
-    """Count a guess of a provisioning URL from an address, as wrong passwords are counted."""
-    live.switch.guard.fail(source, GUESSED, live.switch.now())
-    return {"source": source}
+def guard_strike(live: Live, sources: Sequence[str]) -> Row:
+    """Count guesses of provisioning URLs, one for each address, as wrong passwords are counted."""
+    for source in sources[:MAX_SOURCES]:
+        live.switch.guard.fail(source, GUESSED, live.switch.now())
+    return {"sources": len(sources)}
 
 
 def _ask(live: Live, device: Device) -> list[str]:

@@ -44,7 +44,7 @@ MAX_DEVICES = 20
 """Of one line: more than anybody has phones, and few enough to show."""
 HOUR_MS = 3_600_000
 _NAME = 64
-_MODEL = re.compile(r"[0-9A-Za-z _./-]{0,32}")
+_MODEL = re.compile(r"[0-9A-Za-z_-]{0,32}")
 _KEY_NUMBER = re.compile(r"[+*#0-9]{1,24}")
 
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
-from typing import Any
 
 import msgspec
 
@@ -19,8 +18,8 @@ from softswitch.portal.api.calls import CALLS_OF_THE_API
 from softswitch.portal.api.endpoint import ROOT
 from softswitch.portal.routes import Call
 
-Schema = dict[str, Any]
-"""A part of the description. Any: JSON Schema nests without end."""
+Schema = dict[str, object]
+"""A part of the description."""
 
 
 @cache
@@ -88,15 +87,16 @@ def summary(call: Call) -> str:
 def _operation(call: Call) -> Schema:
     in_path = path_parameters(call)
     given = arguments_of(call)
+    taken: list[Schema] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in in_path
+    ]
     operation: Schema = {
         "operationId": f"{call.operation}{''.join('_' + str(x) for x in call.fixed.values())}",
         "summary": summary(call),
         "tags": [call.path.split("/")[1]],
         "x-roles": sorted(call.roles),
-        "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in in_path
-        ],
+        "parameters": taken,
         "responses": {
             "200": {"description": "Done.", "content": {"application/json": {"schema": {}}}},
             "default": {
@@ -109,7 +109,7 @@ def _operation(call: Call) -> Schema:
     }
     others = {name: kind for name, kind in given.items() if name not in in_path}
     if call.method == "GET":
-        operation["parameters"] += [
+        taken += [
             {
                 "name": name,
                 "in": "query",
@@ -121,7 +121,7 @@ def _operation(call: Call) -> Schema:
     elif others:
         operation["requestBody"] = {"content": {"application/json": {"schema": _body(others)}}}
     if call.needs_key:
-        operation["parameters"].append(
+        taken.append(
             {"name": "Idempotency-Key", "in": "header", "required": True,
              "schema": {"type": "string", "maxLength": 128}}
         )  # fmt: skip

@@ -12,13 +12,17 @@ from billing.facts.authorization import (
     ChangeStatus,
     Payment,
     PaymentConflict,
+    ReversePayment,
     SetAccount,
     StatusConflict,
     TopUp,
+    UnknownPayment,
 )
-from billing.facts.ledger import payment_transaction
+from billing.facts.ledger import cash_book, payment_transaction, reversal_transaction
 from billing.facts.money import format_amount
 
+MAX_WHAT = 64
+"""Characters of what a change is about."""
 SETTABLE = frozenset({"tariff", "name", "credit_limit_micros"})
 """Fields of an account that :class:`SetAccount` may change."""
 
@@ -42,7 +46,12 @@ def top_up(book: Book, command: TopUp) -> Payment:
             )
         return Payment(account, counted_before=True, balance_micros=account.balance_micros)
     book.payments[transaction], _ = book.post(
-        transaction, account.id, command.amount_micros, "topup", "cash", command.at
+        transaction,
+        account.id,
+        command.amount_micros,
+        "topup",
+        cash_book(command.method),
+        command.at,
     )
     paid = book.account(account.id).balance_micros
     # First of all it may be active again, so that the payment renews what waits in its grace.
@@ -51,6 +60,37 @@ def top_up(book: Book, command: TopUp) -> Payment:
     renewed = packages.after_payment(book, account.id, command.at)
     rentals.after_rise(book, account.id)
     return Payment(book.account(account.id), False, paid, tuple(renewed), reopened)
+
+
+def reverse_payment(book: Book, command: ReversePayment) -> Payment:
+    """Post the opposite of a payment against the book that it went to, and note why.
+
+    Raises:
+        UnknownPayment: the account has no such payment.
+    """
+    account = book.account(command.account_id)
+    paid = book.payments.get(payment_transaction(command.payment_id))
+    if paid is None or (paid.account_id, paid.kind) != (account.id, "topup"):
+        raise UnknownPayment(f"account {account.id} has no payment {command.payment_id}")
+    transaction = reversal_transaction(command.payment_id)
+    if transaction in book.payments:
+        return Payment(account, counted_before=True, balance_micros=account.balance_micros)
+    book.payments[transaction], _ = book.post(
+        transaction,
+        account.id,
+        -paid.amount_micros,
+        "reversal",
+        cash_book(command.method),
+        command.at,
+    )
+    debts.after_reversal(book, account.id, paid.amount_micros)
+    amount = f"{format_amount(paid.amount_micros)} {account.currency}"
+    what = f"payment {command.payment_id}"[:MAX_WHAT]
+    book.new_changes.append(
+        Change(account.id, command.at, command.who, what, amount, "reversed", command.reason)
+    )
+    after = book.account(account.id)
+    return Payment(after, counted_before=False, balance_micros=after.balance_micros)
 
 
 def set_account(book: Book, command: SetAccount) -> Account:

@@ -53,6 +53,14 @@ def after_rise(book: Book, account_id: int, micros: int, at: int) -> None:
         _lift(book, account, suspension, at)
 
 
+def after_reversal(book: Book, account_id: int, micros: int) -> None:
+    """A payment was taken back: a suspended account owes its bills again."""
+    suspension = book.sales.suspensions.get(account_id)
+    if suspension is not None:
+        owed = replace(suspension, owed_micros=suspension.owed_micros + micros)
+        book.sales.put_suspension(account_id, owed)
+
+
 def is_overdrawn(account: Account) -> bool:
     """True if the balance is lower than the credit limit lets it be."""
     limit = account.credit_limit_micros

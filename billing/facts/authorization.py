@@ -16,7 +16,7 @@ from billing.facts.account import ACTIVE, Account, Status
 from billing.facts.assignment import Assignment
 from billing.facts.cdr import Cdr
 from billing.facts.command import Command, Touched
-from billing.facts.ledger import payment_transaction
+from billing.facts.ledger import payment_transaction, reversal_transaction
 from billing.facts.rate import Rate
 from billing.facts.reservation import SLICE_SECONDS
 from billing.facts.tariff import Terms, Version
@@ -63,6 +63,12 @@ class StatusConflict(BillingError):
     """A status that can't follow the one that an account has."""
 
     code = "status_conflict"
+
+
+class UnknownPayment(BillingError):
+    """The account has no such payment."""
+
+    code = "payment_unknown"
 
 
 class PaymentConflict(BillingError):
@@ -235,6 +241,8 @@ class TopUp(Command[Payment]):
     amount_micros: int
     payment_id: str
     at: int
+    method: str = ""
+    """One of `METHODS`; "": it isn't known."""
 
     def touches(self, touched: Touched) -> None:
         touched.payments.add(payment_transaction(self.payment_id))
@@ -244,6 +252,30 @@ class TopUp(Command[Payment]):
     @property
     def relieved_account(self) -> int | None:
         return self.account_id
+
+
+@dataclass(frozen=True, slots=True)
+class ReversePayment(Command[Payment]):
+    """Take a payment back that was entered by mistake, by an entry of its own; answered by the
+    Payment. The balance may fall below its limit. A repeated reversal changes nothing.
+
+    Args:
+        who, reason: for the account's history.
+        method: the payment's, whose book it goes back from.
+    """
+
+    account_id: int
+    payment_id: str
+    at: int
+    who: str
+    reason: str
+    method: str = ""
+
+    def touches(self, touched: Touched) -> None:
+        touched.payments.add(payment_transaction(self.payment_id))
+        touched.payments.add(reversal_transaction(self.payment_id))
+        touched.accounts.add(self.account_id)
+        touched.suspensions_of.add(self.account_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class Bill(msgspec.Struct, frozen=True):
 
     @property
     def payments_micros(self) -> int:
-        """Micros of payments, refunds and bonuses."""
+        """Micros of payments, their reversals, refunds and bonuses."""
         return sum(item.amount_micros for item in self.items if item.kind in PAYMENTS)
 
     @property
@@ -97,7 +97,7 @@ class Bill(msgspec.Struct, frozen=True):
         return payable(max(0, -self.closing_micros))
 
 
-PAYMENTS = frozenset({"topup", "refund", "bonus"})
+PAYMENTS = frozenset({"topup", "reversal", "refund", "bonus"})
 """Kinds of entries that aren't services."""
 
 

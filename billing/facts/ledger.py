@@ -16,8 +16,8 @@ class Entry(Struct, frozen=True):
         transaction_id: entries of one transaction sum to zero.
         account_id: the subscriber's account; None for one of our own.
         book: the account's name in the books: "account:12", "cash:GEL", "revenue:GEL".
-        kind: topup, refund, call, package, rent, sms_number, fee, bonus, correction; credit, trial
-            and spend in a wallet.
+        kind: topup, reversal, refund, call, package, rent, sms_number, fee, bonus, correction;
+            credit, trial and spend in a wallet.
         at: epoch milliseconds.
     """
 
@@ -73,6 +73,28 @@ def call_transaction(call_id: str) -> str:
 def payment_transaction(payment_id: str) -> str:
     """The transaction of a payment."""
     return f"payment:{payment_id}"
+
+
+def reversal_transaction(payment_id: str) -> str:
+    """The transaction that takes a payment back."""
+    return f"reversal:{payment_id}"
+
+
+def own_entries(transaction_id: str) -> tuple[str, str]:
+    """The ids that the entries of a transaction can have which are an account's: in money, and in
+    a wallet."""
+    return f"{transaction_id}/account", f"{transaction_id}/wallet"
+
+
+CASH = "cash"
+"""The book of payments whose method isn't known, and of refunds."""
+METHODS = ("cash", "card", "bank", "terminal", "online")
+"""Ways in which payments come, each with a book of its own beside `CASH`."""
+
+
+def cash_book(method: str) -> str:
+    """The book of payments of a method; "" for one that isn't known."""
+    return f"{CASH}/{method}" if method else CASH
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from billing.decisions.debts import is_overdrawn
 from billing.facts.account import ACTIVE, Account
@@ -98,7 +98,7 @@ def _unpaid_bill(connection: Connection, account_id: int) -> tuple[int, int | No
             columns.account_id == account_id,
             columns.book == f"account:{account_id}",
             columns.at >= bill.made_at,
-            columns.amount_micros > 0,
+            or_(columns.amount_micros > 0, columns.kind == "reversal"),
         )
         rest = -bill.closing_micros - (connection.execute(query).scalar() or 0)
         if rest <= 0:

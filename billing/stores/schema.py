@@ -72,6 +72,14 @@ entries = Table(
     Column("at", BigInteger, nullable=False),
     Index("ledger_entries_by_account", "account_id", "at"),
 )
+_OF_PAYMENTS = entries.c.kind.in_(("topup", "reversal")) & entries.c.account_id.is_not(None)
+Index(
+    "ledger_payments",
+    entries.c.at,
+    entries.c.id,
+    sqlite_where=_OF_PAYMENTS,
+    postgresql_where=_OF_PAYMENTS,
+)
 
 live_calls = Table(
     "live_calls",

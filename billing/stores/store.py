@@ -36,7 +36,7 @@ from billing.facts.authorization import (
 )
 from billing.facts.cdr import Cdr
 from billing.facts.command import Answer, Command, Touched, touched_by
-from billing.facts.ledger import Difference, Entry
+from billing.facts.ledger import Difference, Entry, own_entries
 from billing.facts.live_call import LiveCall
 from billing.facts.tariff import Tariff
 from billing.stores import (
@@ -361,8 +361,8 @@ def _load(connection: Connection, residents: Residents, touched: Touched) -> Boo
     if cdrs:
         owners_of_closed = {cdr.account for cdr in cdrs if cdr.account is not None}
         accounts += _accounts(connection, residents, owners_of_closed - owners)
-    payments = _PAYMENTS_BY_ID.rows(connection, sorted(touched.payments))
-    book = Book(accounts, calls, cdrs, map(schema.entry_of, payments))
+    payments = _posted(connection, touched.payments) if touched.payments else []
+    book = Book(accounts, calls, cdrs, payments)
     book.find_calls = partial(_calls_of, connection)
     for call in calls:
         if call.coverage is not None:
@@ -383,6 +383,12 @@ def _written_before(
         wanted += [cdr_id for call_id, cdr_id in touched.closing.items() if call_id not in known]
     found = _CDRS_BY_ID.rows(connection, wanted)
     return [schema.cdr_of(dict(zip(_CDR_COLUMNS, row, strict=True))) for row in found]
+
+
+def _posted(connection: Connection, transactions: set[str]) -> list[Entry]:
+    """The entries of accounts that transactions posted before."""
+    keys = [key for transaction in sorted(transactions) for key in own_entries(transaction)]
+    return [schema.entry_of(row) for row in _OWN_ENTRIES_BY_ID.rows(connection, keys)]
 
 
 def _accounts(connection: Connection, residents: Residents, keys: set[int]) -> list[Account]:
@@ -424,9 +430,7 @@ _ACCOUNTS_BY_ID = Lookup(
 )
 _CDR_COLUMNS = tuple(column.name for column in schema.cdrs.columns)
 _CDRS_BY_ID = Lookup(select(schema.cdrs), schema.cdrs.c.id)
-_PAYMENTS_BY_ID = Lookup(
-    _ENTRIES.where(schema.entries.c.account_id.is_not(None)), schema.entries.c.transaction_id
-)
+_OWN_ENTRIES_BY_ID = Lookup(_ENTRIES, schema.entries.c.id)
 
 _INSERT_CALLS = Statement(insert(schema.live_calls), schema.CALL_COLUMNS)
 _UPDATE_CALLS = Statement(

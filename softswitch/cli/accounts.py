@@ -74,10 +74,15 @@ def topup(
     payment_id: Annotated[
         str, typer.Option(help="The payment's own id: repeating it changes nothing.")
     ],
+    method: Annotated[str, typer.Option(help="cash, card, bank, terminal or online.")] = "",
 ) -> None:
     """Add money to a balance."""
     Session.of(context).run(
-        operations.accounts.account_topup, account=account, amount=amount, payment_id=payment_id
+        operations.accounts.account_topup,
+        account=account,
+        amount=amount,
+        payment_id=payment_id,
+        method=method,
     )
 
 

@@ -33,6 +33,7 @@ from softswitch.cli import (
     orders,
     output,
     packages,
+    payments,
     pins,
     ports,
     preview,
@@ -71,7 +72,7 @@ for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, number_shop,
     orders, packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records,
     users, tokens, guard, voicemail, greetings, wallets, sms, bills, rooms, ports, pins,
-    completions, audit, watching, configuration, preview, devices,
+    completions, audit, watching, configuration, preview, devices, payments,
 ):  # fmt: skip
     noun.add_to(app)
 

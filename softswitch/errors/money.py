@@ -45,6 +45,8 @@ MONEY = {
     "paper_too_long": Entry(
         "{count} entries are too many for a paper; choose fewer days", "invalid", "since"
     ),
+    "payment_unknown": Entry("{reason}", "not_found", "payment_id"),
+    "reversal_reason_needed": Entry("say why the payment is taken back", "invalid", "reason"),
     "payment_conflict": Entry("{reason}", "conflict", "payment_id"),
     "prefix_malformed": Entry(
         "prefix {prefix!r} must be 1 to {most} digits, with ! to exclude it", "invalid", "prefixes"

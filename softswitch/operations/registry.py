@@ -47,7 +47,16 @@ from softswitch.operations.lines import (
     sip_accounts,
     voicemail,
 )
-from softswitch.operations.money import bills, bonuses, forecast, packages, preview, taxes, wallets
+from softswitch.operations.money import (
+    bills,
+    bonuses,
+    forecast,
+    packages,
+    payments,
+    preview,
+    taxes,
+    wallets,
+)
 from softswitch.operations.network import mails, nodes, trunks
 from softswitch.operations.numbers import moves, numbers, orders, reaches, shop
 from softswitch.operations.tariffs import rerating, tariff_terms, tariffs
@@ -87,6 +96,8 @@ OPERATIONS = table(
     change(standing.account_status, SUPPORT | REVIEW),
     read(packages.account_notices, STAFF | OWNER),
     change(wallets.account_refund, MONEY),
+    read(payments.payment_list, STAFF),
+    change(payments.payment_reverse, MONEY),
     read(debts.account_debts, STAFF),
     change(accounts.account_set, SUPPORT, keys={"support": _NAMED}),
     read(overview.account_overview, STAFF | PAYER | LINE_USER),

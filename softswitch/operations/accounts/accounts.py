@@ -11,9 +11,10 @@ from sqlalchemy.exc import IntegrityError
 from billing.facts.account import ACTIVE, REGISTERED, Account, Change
 from billing.facts.authorization import AddAccount, SetAccount, TopUp
 from billing.facts.cdr import show_stamp
+from billing.facts.ledger import METHODS
 from billing.facts.money import MAX_MICROS, MoneyError, format_amount, parse_amount
 from billing.stores import tariff_store
-from softswitch.control.errors import OperationError
+from softswitch.control.errors import OperationError, one_of
 from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import change_status, today, who
 from softswitch.operations.context import Context
@@ -64,18 +65,25 @@ def account_add(
     return account_row(account)
 
 
-def account_topup(context: Context, account: str, amount: str, payment_id: str) -> Row:
+def account_topup(
+    context: Context, account: str, amount: str, payment_id: str, method: str = ""
+) -> Row:
     """Add a payment to the balance; the same payment id again changes nothing, and says so.
 
     The balance with the payment and what it renewed are told apart from the balance that is left.
+
+    Args:
+        method: cash, card, bank, terminal or online; "" if it isn't known.
     """
     micros = read_amount(amount)
     if micros <= 0:
         raise OperationError("amount_not_positive", what="a payment", amount=amount)
     if _PAYMENT_ID.fullmatch(payment_id) is None:
         raise OperationError("key_malformed", what="a payment id", longest="128")
+    if method:
+        one_of("method", METHODS, method)
     owner = context.account(account)
-    paid = context.do(TopUp(owner.id, micros, payment_id, context.now_ms()))
+    paid = context.do(TopUp(owner.id, micros, payment_id, context.now_ms(), method))
     context.changes.accounts.add(owner.id)  # it may have renewed a package
     row = account_row(paid.account) | {
         "counted": "counted before" if paid.counted_before else "counted now"

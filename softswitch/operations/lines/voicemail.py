@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
@@ -206,16 +205,21 @@ def _set_pin(mailbox: VoiceMailbox, line: Line, value: str) -> VoiceMailbox:
 
 
 def _limit(key: str) -> Callable[[VoiceMailbox, str], VoiceMailbox]:
-    low, high = LIMITS[key]
+    (low, high), put = LIMITS[key], _LIMITED[key]
 
     def change(mailbox: VoiceMailbox, value: str) -> VoiceMailbox:
-        # Any: replace() can't see that each key of LIMITS is a field of whole numbers.
-        changes: dict[str, Any] = {key: optional_integer(key, value, low, high)}
-        return replace(mailbox, **changes)
+        return put(mailbox, optional_integer(key, value, low, high))
 
     return change
 
 
+_LIMITED: Mapping[str, Callable[[VoiceMailbox, int | None], VoiceMailbox]] = {
+    "max_seconds": lambda mailbox, number: replace(mailbox, max_seconds=number),
+    "max_messages": lambda mailbox, number: replace(mailbox, max_messages=number),
+    "days_kept": lambda mailbox, number: replace(mailbox, days_kept=number),
+    "ring_seconds": lambda mailbox, number: replace(mailbox, ring_seconds=number),
+}
+"""A mailbox with another limit, by the keys of `LIMITS`."""
 _KEYS: Mapping[str, Callable[[VoiceMailbox, str], VoiceMailbox]] = {
     "takes": lambda mailbox, value: replace(mailbox, takes=_conditions(value)),
     "email": _set_email,

@@ -132,6 +132,8 @@ class Engine:
         self._web_due: list[tuple[float, int, int]] = []
         """A heap of when to look at the browser on which side of which session."""
         self._datagrams: list[Outgoing] = []
+        self._by_ufrag: dict[str, int] = {}
+        """The RTP port of the side for which a browser is expected by an ICE name of ours."""
         self._rounds = Rounds()
 
     def __len__(self) -> int:
@@ -229,7 +231,7 @@ class Engine:
         session = self._with_side(message.session, message.side)
         if session is None:
             return
-        self._set_web(session.relay.sides[_index(message.side)], message)
+        self._set_web(session, _index(message.side), message)
         session.relay.set_remote(message, now)
         if message.keys is not None or message.web is not None:
             self._secure.add(session.id)
@@ -238,11 +240,15 @@ class Engine:
         self._watch_from(session, now)
         self._changed.append(session)
 
-    def _set_web(self, side: RelaySide, message: SetRemote) -> None:
+    def _set_web(self, session: Session, index: int, message: SetRemote) -> None:
         """Have a browser on a side, or no more."""
+        side = session.relay.sides[index]
+        self._expect_none(side)
         if message.web is None or self._dtls is None:
             side.web = None
-        elif side.web is None:
+            return
+        self._by_ufrag[message.web.ufrag] = session.ports[index]
+        if side.web is None:
             side.web = WebPeer(message.web, self._dtls, has_keys=message.keys is not None)
             side.secure_by(None)
             side.latch.forget()
@@ -250,6 +256,14 @@ class Engine:
         elif side.web.renew(message.web, has_keys=message.keys is not None):
             side.secure_by(None)
             side.is_given_up = False
+
+    def _expect_none(self, side: RelaySide) -> None:
+        if side.web is not None:
+            self._by_ufrag.pop(side.web.ufrag, None)
+
+    def port_of(self, ufrag: str) -> int | None:
+        """The RTP port of the side for which a browser is expected by an ICE name of ours."""
+        return self._by_ufrag.get(ufrag)
 
     def _agree(self, message: Agree) -> None:
         session = self._with_side(message.session, message.side)
@@ -285,6 +299,8 @@ class Engine:
             return
         self._sound.close(session.sound)
         self._secure.discard(session_id)
+        for side in session.relay.sides:
+            self._expect_none(side)
         for port in session.ports:
             del self._ports[port], self._ports[port + 1]
             self._sockets.release(port)

@@ -12,13 +12,15 @@ import zlib
 
 from msgspec import Struct
 
-from rtp.latch import Address, numeric_host
+from rtp.latch import Address
 
 BINDING_REQUEST, BINDING_SUCCESS, BINDING_ERROR = 0x0001, 0x0101, 0x0111
 ROLE_CONFLICT, UNKNOWN_ATTRIBUTE = 487, 420
 MAX_BYTES = 1280
 """Longer messages aren't read: a check takes about 100 octets."""
 MAX_ATTRIBUTES = 32
+TCP_MARK = "tcp "
+"""Begins the host of a source that came by ICE over TCP."""
 
 _MAGIC_COOKIE = 0x2112A442
 _HEADER = struct.Struct("!HHI12s")
@@ -168,7 +170,7 @@ def _message(
 
 def _xor_address(source: Address, transaction: bytes) -> bytes:
     """Family, port and address (RFC 8489 section 14.2)."""
-    host = ipaddress.ip_address(numeric_host(source[0]) or "0.0.0.0")
+    host = ipaddress.ip_address(source[0].removeprefix(TCP_MARK))
     mask = _WORD.pack(_MAGIC_COOKIE) + transaction
     packed = bytes(octet ^ key for octet, key in zip(host.packed, mask, strict=False))
     return struct.pack("!BBH", 0, _FAMILY[host.version], source[1] ^ _MAGIC_COOKIE >> 16) + packed

@@ -54,6 +54,11 @@ class WebPeer:
         return True
 
     @property
+    def ufrag(self) -> str:
+        """Our ICE name for this browser."""
+        return self._terms.ufrag
+
+    @property
     def keys(self) -> Keys | None:
         """The keys that DTLS has made here; None before."""
         return self._dtls.keys

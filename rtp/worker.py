@@ -37,12 +37,14 @@ from rtp.disk import DiskThread
 from rtp.engine import Engine, Session
 from rtp.fast_path import FastPath
 from rtp.figures import Status
+from rtp.ice_tcp import IceTcp
 from rtp.lanes import Lane, ListeningLane, RenumberedLane
 from rtp.packet import HEADER, is_rtp
 from rtp.ports import PortPool
 from rtp.ring_lanes import RingLanes, ring_lanes
 from rtp.sockets import MediaSocket, UdpSockets
 from rtp.sound import SoundTier
+from rtp.stun import TCP_MARK
 
 MAX_DATAGRAM = 2048
 """RTP keeps under the MTU; what is longer is cut."""
@@ -94,6 +96,11 @@ class Worker:
         self._disk = DiskThread(self._wake)
         sound = SoundTier(self._disk, random.SystemRandom().getrandbits, start.epoch_offset_ms)
         self._engine = Engine(start, pool, self._sockets, sound)
+        self._ice_tcp: IceTcp | None = None
+        if start.ice_tcp_port is not None and start.certificate is not None:
+            self._ice_tcp = IceTcp(
+                start.address, start.ice_tcp_port, epoll, self._engine.port_of, self._pass_on
+            )
         self._lanes: dict[int, Lane] = {}
         self._single: dict[int, Lane] = {}
         """Those whose packets could be passed on together with others."""
@@ -127,6 +134,8 @@ class Worker:
         while self._running:
             self._turn()
         self._engine.end(time.monotonic())
+        if self._ice_tcp is not None:
+            self._ice_tcp.close()
         self._fast_path.close()
         if self._ring is not None:
             self._ring.close()
@@ -160,6 +169,7 @@ class Worker:
             self._unsettled[0][0] if self._unsettled else None,
             # epoll waits for whole milliseconds, rounded up; the rest is slept off before the tick.
             None if due_at is None else due_at - POLL_SECONDS,
+            None if self._ice_tcp is None else self._ice_tcp.due_at,
         )
         deadline = min((due for due in deadlines if due is not None), default=None)
         return -1.0 if deadline is None else max(0.0, deadline - now)
@@ -178,6 +188,8 @@ class Worker:
             try:
                 if out.peer == target:
                     write(out.fd, data)
+                elif self._ice_tcp is not None and target[0].startswith(TCP_MARK):
+                    self._ice_tcp.send(data, target)
                 else:
                     out.socket.sendto(data, target)
             except OSError:
@@ -228,6 +240,8 @@ class Worker:
             self._fast_path.network_changed()
         elif self._ring is not None and fd == self._ring.fd:
             self._batch_event(self._ring, now)
+        elif self._ice_tcp is not None and self._ice_tcp.has(fd):
+            self._ice_tcp.ready(fd, now)
 
     def _batch_event(self, ring: RingLanes, now: float) -> None:
         if ring.pass_on(now) >= TICK_FROM_PACKETS:
@@ -291,6 +305,9 @@ class Worker:
             self._send(*forward)
 
     def _send(self, port: int, data: bytes, target: tuple[str, int]) -> None:
+        if self._ice_tcp is not None and target[0].startswith(TCP_MARK):
+            self._ice_tcp.send(data, target)
+            return
         out = self._sockets.by_port[port].socket
         try:
             out.sendto(data, target)
@@ -355,6 +372,8 @@ class Worker:
         """Deadlines, sockets to connect anew, and news for the switch."""
         if self._ring is not None:
             self._see_to_ring(self._ring, now)
+        if self._ice_tcp is not None:
+            self._ice_tcp.sweep(now)
         self._engine.expire(now)
         self._engine.watch(now)
         while self._unsettled and self._unsettled[0][0] <= now:

@@ -48,6 +48,9 @@ class Phone {
     session.on("failed", ({ cause, message }) => { this.ended = `${cause} ${message?.status_code}`; });
     session.on("sdp", (event) => {
       if (event.originator === "local" && this.codecs) event.sdp = only(event.sdp, this.codecs);
+      if (event.originator === "remote" && this.tcpOnly) {
+        event.sdp = event.sdp.replace(/^a=candidate:\S+ 1 udp .*\r\n/m, "");
+      }
       this[`${event.originator}Sdp`] = event.sdp;
     });
     session.on("peerconnection", ({ peerconnection }) => this.hear(peerconnection));

@@ -20,6 +20,7 @@ def web(make_board):
     """A switch that listens on WebSocket."""
     board = make_board(CONFERENCE__SERVICE="free")
     board.web = board.second_port
+    board.environment["SOFTSWITCH_MEDIA__ICE_TCP_PORT"] = str(board.trunk_port)
     board.environment["SOFTSWITCH_SIP__LISTEN"] += f",ws:127.0.0.1:{board.web}"
     board.start()
     yield board
@@ -64,6 +65,20 @@ def test_chromium_hears_its_echo(web, tmp_path):
 
     run(test())
     assert web.cdr()["sip_status"] == 200
+
+
+def test_chromium_talks_by_tcp_where_no_udp_gets_through(web, tmp_path):
+    async def test():
+        async with browser(web, tmp_path, "ana") as ana:
+            await ana.run("phone.tcpOnly = true, phone.call('*43')")
+            found = await heard(ana)
+            assert abs(found["hertz"] - 440) < 5 and found["level"] > -60, found
+            packets = await ana.run("phone.packets()")
+            assert packets["protocol"] == "tcp" and packets["received"] > 80, packets
+            await ana.run("phone.session.terminate()")
+            await ana.until("phone.ended")
+
+    run(test())
 
 
 def tone(tmp_path, hertz, seconds=30):

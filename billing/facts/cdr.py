@@ -160,7 +160,7 @@ def _milliseconds(microseconds: int) -> str:
     return f"{microseconds // 1000}.{microseconds % 1000:03d}"
 
 
-def _shown(name: str) -> tuple[str, str, Callable[[Any], Any] | None]:
+def _shown(name: str) -> tuple[str, str, Callable[[Any], object] | None]:
     """A field, its name for people, and how its value is shown; None: as it is."""
     if name in ("price_micros", "cost_micros"):
         return name, name.removesuffix("_micros"), format_amount

@@ -124,7 +124,7 @@ class PageEndpoint:
             if self._page.submit is not None:
                 return await self._page.submit(visit)
         except OperationError as error:
-            visit.refuse(error, visit.form.get("do", ""))
+            visit.refuse(error, visit.form.get("do", ""), action)
             return await self._page.show(visit)
         raise OperationError("page_not_found", path=visit.request.url.path)
 

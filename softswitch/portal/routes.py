@@ -43,6 +43,8 @@ class Action:
             path or of the operation's answer; "": the same page.
         shows: the template that shows the answer itself, for what is shown only once.
         name: the value of `do` where a page has several forms of one operation.
+        beside: the form's field at which a refusal is shown, by its code or by the argument that
+            it names; a refusal that belongs to no field of the form is shown above it.
     """
 
     operation: str
@@ -52,6 +54,7 @@ class Action:
     then: str = ""
     shows: str = ""
     name: str = ""
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def do(self) -> str:
@@ -60,6 +63,11 @@ class Action:
     @property
     def roles(self) -> Roles:
         return roles_of(self.operation)
+
+    def field_of(self, code: str, argument: str) -> str:
+        """The form's field at which a refusal is shown; "" for none."""
+        found = self.beside.get(code) or self.beside.get(argument) or argument
+        return found if found in self.fields else ""
 
 
 @dataclass(frozen=True)

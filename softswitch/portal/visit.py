@@ -22,6 +22,7 @@ from softswitch.portal.identity import Visitor
 
 if TYPE_CHECKING:
     from softswitch.portal.portal import Portal
+    from softswitch.portal.routes import Action
 
 SESSION_COOKIE = "__Host-sid"
 FORM_COOKIE = "__Host-form"
@@ -169,12 +170,17 @@ class Visit:
         """Send the browser to another page of ours."""
         return RedirectResponse(path, 303)
 
-    def refuse(self, error: CodedError, do: str = "") -> None:
-        """Have the page say why something was refused."""
+    def refuse(self, error: CodedError, do: str = "", action: Action | None = None) -> None:
+        """Have the page say why something was refused.
+
+        Args:
+            action: the refused form.
+        """
         staff = self.visitor is not None and self.visitor.is_staff
         text = error.message if staff else text_for_subscriber(error, self.language)
         lines = getattr(error, "lines", ())
-        self.fault = Fault(error.code, text, error.field, do, tuple(lines))
+        field = error.field if action is None else action.field_of(error.code, error.field)
+        self.fault = Fault(error.code, text, field, do, tuple(lines))
 
     def set_session(self, token: str) -> None:
         """Give the browser the token of its session."""

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
+from markupsafe import Markup, escape
+
 from softswitch.errors.texts import LANGUAGES
 
 Text = str | Mapping[str, str]
@@ -40,10 +42,15 @@ def words(language: str) -> Mapping[str, Text]:
 
 
 def text(language: str, name: str, /, **facts: object) -> str:
-    """A text with its facts. Raises KeyError for a text or a fact that there isn't."""
+    """A text with its facts. Raises KeyError for a text or a fact that there isn't.
+
+    With a fact of markup the text is markup; what else it holds is escaped.
+    """
     found = words(language)[name]
     if not isinstance(found, str):
         found = found[plural(language, int(str(facts["count"])))]
+    if any(isinstance(fact, Markup) for fact in facts.values()):
+        return escape(found).format_map(facts)
     return found.format_map(facts)
 
 

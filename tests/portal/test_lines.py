@@ -54,9 +54,7 @@ def test_a_refusal_stands_beside_its_field(
     assert f'id="error-forward_no_answer-{field}" data-code="{code}"' in answer.text
 
 
-def test_refused_callers_are_added_and_removed_one_by_one(
-    portal: Served, ana: Browserless
-) -> None:
+def test_refused_callers_are_added_and_removed_one_by_one(portal: Served, ana: Browserless) -> None:
     page = f"{PAGE}/services"
     ana.post(page, do="call_filter", value=BEKA)
     assert services(portal)["call_filter"]["numbers"] == [BEKA]
@@ -124,7 +122,8 @@ def test_a_line_of_another_account_is_not_there(ana: Browserless, page: str) -> 
 
 
 def test_a_form_changes_no_line_of_another_account(portal: Served, ana: Browserless) -> None:
-    answer = ana.post(f"/lines/{BEKA}/services", f"{PAGE}/services", do="do_not_disturb", value="on")
+    page = f"/lines/{BEKA}/services"
+    answer = ana.post(page, f"{PAGE}/services", do="do_not_disturb", value="on")
     assert answer.status_code == 404
     rows = portal.command("line", "service", "list", BEKA)
     assert not any(row["on"] for row in rows if row["service"] == "do_not_disturb")

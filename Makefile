@@ -13,7 +13,7 @@ PYTEST_WORKERS ?= 3
 .PHONY: help run demo test check style types imports bench fuzz image clean
 
 help:
-	@echo "make run     install, create a demo switch once, and serve it"
+	@echo "make run     install, create a demo switch once, and serve it with its web"
 	@echo "make demo    place a call between two phones through the switch, and show what happened"
 	@echo "make test    run every test"
 	@echo "make check   check style, types and imports between packages"
@@ -45,7 +45,7 @@ softswitch.toml: | $(VENV)/installed
 
 run: $(VENV)/installed softswitch.toml
 	@$(BIN)/softswitch welcome
-	@exec $(BIN)/softswitch serve
+	@exec $(BIN)/softswitch serve --with-portal
 
 demo: $(VENV)/installed
 	@$(BIN)/python -c 'import pyVoIP' 2>/dev/null || $(PIP) install -e '.[demo]'

@@ -14,7 +14,7 @@ from softswitch.cli.session import REFUSED, Session
 if TYPE_CHECKING:
     from softswitch.config.config import Config
     from softswitch.operations.context import Context
-    from softswitch.operations.installation.demo_data import DemoLine
+    from softswitch.operations.installation.demo_data import DemoLine, DemoPerson
 
 
 DEFAULT_COUNTRY = "GE"
@@ -150,9 +150,17 @@ def _time_zone(country: str, zones: list[str]) -> str:
     return choose_time_zone(country, zones)
 
 
-def serve(context: typer.Context) -> None:
+def serve(
+    context: typer.Context,
+    with_portal: Annotated[
+        bool, typer.Option("--with-portal", help="Run the web beside it, as `softswitch portal`.")
+    ] = False,
+) -> None:
     """Run the switch in the foreground. SIGTERM drains, a second one ends at once; SIGHUP
     reloads."""
+    import contextlib
+
+    from softswitch.cli.beside import portal_beside
     from softswitch.cli.session import Failure
     from softswitch.operations.installation import setup
     from softswitch.process import log
@@ -164,12 +172,20 @@ def serve(context: typer.Context) -> None:
         log.set_up(config.log.level, config.log.format, config.log_file)
     except OSError as error:
         raise Failure(f"the log {config.log_file} can't be written: {error.strerror}") from None
-    raise typer.Exit(run(config))
+    with portal_beside(config.path) if with_portal else contextlib.nullcontext():
+        status = run(config)
+    raise typer.Exit(status)
 
 
-def portal(context: typer.Context) -> None:
+def portal(
+    context: typer.Context,
+    until_eof: Annotated[
+        bool, typer.Option("--until-eof", help="End when standard input does.")
+    ] = False,
+) -> None:
     """Run the web in the foreground: the subscriber's cabinet, the console, and the API. SIGTERM
     ends it."""
+    from softswitch.cli.beside import end_with_input
     from softswitch.cli.session import Failure
     from softswitch.operations.installation import setup
     from softswitch.portal.server import run
@@ -183,6 +199,8 @@ def portal(context: typer.Context) -> None:
         raise Failure(
             f"the log {config.portal_log_file} can't be written: {error.strerror}"
         ) from None
+    if until_eof:
+        end_with_input()
     run(config)
 
 
@@ -212,6 +230,9 @@ def welcome(context: typer.Context) -> None:
     lines = demo_data.read(config)
     if lines:
         print(_phones(config, lines))
+    people = demo_data.read_people(config)
+    if people:
+        print(_people(config, people))
     print(_places(config))
 
 
@@ -258,6 +279,13 @@ def _reads_as(dialled: str, number: str, config: Config) -> bool:
         return number_plan(config).read(dialled).number == number
     except NumberError:
         return False
+
+
+def _people(config: Config, people: list[DemoPerson]) -> str:
+    """The web's address and its first users. A password that was changed is no longer this one."""
+    text = [f"The web is at {config.portal.url}/ while the portal runs. Sign in as", ""]
+    text += [f"  {one.login:<8} {one.password:<22} {one.about}" for one in people]
+    return "\n".join([*text, ""])
 
 
 def _places(config: Config) -> str:

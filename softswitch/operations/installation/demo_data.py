@@ -51,27 +51,56 @@ def file_of(config: Config) -> Path:
 
 def save(config: Config, lines: list[DemoLine]) -> None:
     """Keep the passwords where only the switch's user can read them."""
-    descriptor = os.open(file_of(config), os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write("# person, number, password\n")
-        file.writelines(f"{line.person}\t{line.number}\t{line.password}\n" for line in lines)
+    rows = [(line.person, line.number, line.password) for line in lines]
+    _write(file_of(config), "person, number, password", rows)
 
 
 def read(config: Config) -> list[DemoLine]:
     """The demo lines, or none when this is no demo. Raises OSError."""
+    return [DemoLine(*row) for row in _rows(file_of(config))]
+
+
+def _write(path: Path, head: str, rows: list[tuple[str, str, str]]) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"# {head}\n")
+        file.writelines("\t".join(row) + "\n" for row in rows)
+
+
+def _rows(path: Path) -> list[tuple[str, str, str]]:
     try:
-        text = file_of(config).read_text("utf-8")
+        text = path.read_text("utf-8")
     except FileNotFoundError:
         return []
-    rows = (row.split("\t") for row in text.splitlines() if not row.startswith("#"))
-    return [DemoLine(*row) for row in rows if len(row) == 3]
+    parts = (row.split("\t") for row in text.splitlines() if not row.startswith("#"))
+    return [(row[0], row[1], row[2]) for row in parts if len(row) == 3]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPerson:
+    """A user of the web, with the password that was issued."""
+
+    login: str
+    password: str
+    about: str
+
+
+def people_file(config: Config) -> Path:
+    return config.data_dir / "demo-users.txt"
+
+
+def read_people(config: Config) -> list[DemoPerson]:
+    """The users of the demo, or none when this is no demo. Raises OSError."""
+    return [DemoPerson(*row) for row in _rows(people_file(config))]
 
 
 def create(context: Context) -> None:
-    """An account with money and a line for each person, and the tariff."""
+    """An account with money and a line for each person, and the tariff; a user of the web for the
+    first of them, and an administrator."""
     from softswitch.operations.accounts import accounts
     from softswitch.operations.lines import lines
     from softswitch.operations.tariffs import tariffs
+    from softswitch.operations.users import users
 
     tariffs.tariff_import(context, TARIFF_CSV, name=TARIFF)
     made = []
@@ -84,3 +113,11 @@ def create(context: Context) -> None:
         lines.line_set(context, number, "algorithms", "MD5")
         made.append(DemoLine(person, number, str(line["password"])))
     save(context.config, made)
+    subscriber = users.user_add(context, "demo", "subscriber", account="1")
+    admin = users.user_add(context, "admin", "admin")
+    people = [
+        DemoPerson("demo", str(subscriber["password"]), f"{PEOPLE[0][0]}, a subscriber"),
+        DemoPerson("admin", str(admin["password"]), "the operator's administrator"),
+    ]
+    rows = [(one.login, one.password, one.about) for one in people]
+    _write(people_file(context.config), "login, issued password, who", rows)

@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check style types imports bench fuzz image clean
+.PHONY: help run demo test check style types imports bench soak test-long fuzz docs image clean
 
 help:
 	@echo "make run     install, create a demo switch once, and serve it with its web"
@@ -18,6 +18,9 @@ help:
 	@echo "make test    run every test"
 	@echo "make check   check style, types and imports between packages"
 	@echo "make bench   run the benchmarks"
+	@echo "make soak    run under load for HOURS=8, and see that nothing grows"
+	@echo "make test-long  the same for ten minutes"
+	@echo "make docs    build the documents as a site"
 	@echo "make image   build the container image"
 	@echo "make fuzz    fuzz the parsers, for SECONDS=60 or longer"
 
@@ -70,10 +73,23 @@ imports: $(VENV)/installed-for-tests
 bench: $(VENV)/installed-for-tests
 	@$(BIN)/python -m benchmarks
 
+HOURS ?= 8
+RATE ?= 20
+soak: $(VENV)/installed-for-tests
+	@$(BIN)/python -m benchmarks.soak --hours $(HOURS) --rate $(RATE)
+
+# What takes too long for every change: ten minutes under everything at once.
+test-long: $(VENV)/installed-for-tests
+	@.ci/install-test-programs
+	@$(BIN)/python -m benchmarks.soak --minutes 10 --rate $(RATE)
+
 SECONDS ?= 60
 fuzz: $(VENV)/installed-for-tests
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(PIP) install -e '.[fuzz]'
 	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS)
+
+docs: $(VENV)/installed-for-tests
+	@$(BIN)/mkdocs build --strict --quiet && echo "build/site/index.html"
 
 # The container image, by podman or docker.
 ENGINE ?= $(shell command -v podman || command -v docker)

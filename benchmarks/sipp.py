@@ -99,6 +99,7 @@ class Sipp:
         proven: bool = True,
         patience_seconds: float = ANSWER_SECONDS,
         also: Iterable[subprocess.Popen[bytes]] = (),
+        dialled: str = DIALLED_PREFIX,
     ) -> Run:
         """Start `rate` times a second for so long, and wait for the last to end.
 
@@ -107,16 +108,17 @@ class Sipp:
             proven: whether the callers have passwords.
             patience_seconds: how late a message may be.
             also: other generators whose work counts as this one's.
+            dialled: [dialled] of the scenario.
         """
         wanted = max(1, round(rate * seconds))
         with tempfile.TemporaryDirectory(prefix="softswitch-sipp-") as folder:
-            users = Path(folder) / "users.csv"
-            users.write_text(_users(logins, proven))
+            names = Path(folder) / "users.csv"
+            names.write_text(users(logins, proven))
             command = [
                 *("-r", str(round(rate)), "-m", str(wanted), "-d", str(hold_ms)),
                 *("-recv_timeout", str(round(patience_seconds * 1000))),
                 *("-timeout", f"{round(seconds + hold_ms / 1000 + 3 * patience_seconds)}s"),
-                *("-inf", str(users), "-key", "dialled", DIALLED_PREFIX),
+                *("-inf", str(names), "-key", "dialled", dialled),
                 *("-trace_stat", "-stf", "figures.csv", "-fd", "1"),
             ]
             others = list(also)
@@ -149,12 +151,14 @@ class Sipp:
             process.kill()
 
     @contextlib.contextmanager
-    def answering(self, port: int, ring_ms: int) -> Iterator[subprocess.Popen[bytes]]:
+    def answering(
+        self, port: int, ring_ms: int, scenario: str = "answers.xml"
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """The called side, on a port, for as long as the context lasts."""
         with tempfile.TemporaryDirectory(prefix="softswitch-sipp-") as folder:
-            process = self._start("answers.xml", None, port, ["-d", str(ring_ms)], folder)
+            process = self._start(scenario, None, port, ["-d", str(ring_ms)], folder)
             try:
-                _await_open(port)
+                await_open(port)
                 yield process
             finally:
                 process.kill()
@@ -177,7 +181,7 @@ class Sipp:
             )
 
 
-def _users(logins: Iterable[str], proven: bool) -> str:
+def users(logins: Iterable[str], proven: bool) -> str:
     rows = ["SEQUENTIAL"]
     for login in logins:
         secret = f";[authentication username={login} password={PASSWORD}]" if proven else ""
@@ -185,7 +189,7 @@ def _users(logins: Iterable[str], proven: bool) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _await_open(port: int) -> None:
+def await_open(port: int) -> None:
     """Wait until a process has bound a UDP port: SIPp doesn't report that it is ready."""
     needle = f":{port:04X} "
     until = time.monotonic() + OPEN_SECONDS

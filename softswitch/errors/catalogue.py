@@ -36,3 +36,22 @@ CATALOGUE: Mapping[str, Entry] = MappingProxyType(
     }
 )
 """By code."""
+
+PAGE_HEAD = """# Errors
+
+Every code that an operation or a refused call can have, as the control socket, the log, the metric
+`softswitch_call_refusals_total` and `cdr list` name it, with its sentence. The kind says what a
+client may do: `invalid`, `not_found` and `conflict` need another request, `unavailable` may pass.
+
+| code | kind | sentence |
+|---|---|---|
+"""
+
+
+def page() -> str:
+    """docs/errors.md."""
+    rows = (
+        f"| `{code}` | {entry.kind} | {entry.text.replace('|', chr(92) + '|')} |\n"
+        for code, entry in sorted(CATALOGUE.items())
+    )
+    return PAGE_HEAD + "".join(rows)

@@ -10,13 +10,18 @@ import pytest
 
 from softswitch.config import keys as configured
 from softswitch.config.keys import Key
+from softswitch.errors import catalogue
 
 DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.mark.parametrize(
     ("name", "page"),
-    [("configuration.md", configured.page), ("codes.md", configured.codes_page)],
+    [
+        ("configuration.md", configured.page),
+        ("codes.md", configured.codes_page),
+        ("errors.md", catalogue.page),
+    ],
 )
 def test_the_page_says_what_the_code_has(name, page):
     if os.environ.get("UPDATE_DOCS"):

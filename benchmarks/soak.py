@@ -1,0 +1,300 @@
+"""Soak: `python -m benchmarks.soak [--hours 8 | --minutes 10] [--rate 20]` (`make soak HOURS=8`).
+
+One switch under everything at once: calls to a trunk, transfers, conference rooms entered by keys,
+registrations, texts to a phone, and an operator who lists calls, records and accounts. Memory,
+descriptors, threads, ports, lateness and the errors of the generators are read each minute. When
+the load has ended nothing may be left, and the books must agree. It fails if resident memory at the
+end is more than 1.5 times that of the first minute, or still grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.machine import describe
+from benchmarks.sipp import SCENARIOS, Run, Sipp, await_open, users
+from benchmarks.switchboard import HOST, Switchboard, free_port, login, number
+
+FORGET_SECONDS = 40.0
+"""Transactions remember for 32 s (RFC 3261 section 17)."""
+PATIENCE_SECONDS = 10.0
+HOLD_MS = 3_000
+OWNERS = 10
+"""Lines with the conference service."""
+ROOM = "42"
+MAX_RATIO = 1.5
+"""Resident memory at the end, by that of the first minute."""
+MAX_GROWTH = 0.03
+"""Growth of resident memory in the last half of the time, or `LEAST_GROWTH_MB` if that is more."""
+LEAST_GROWTH_MB = 3.0
+MAX_FAILED = 0.01
+"""Part of the calls that may fail on a machine that others use, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One kind of work, and how often a second."""
+
+    name: str
+    scenario: str
+    share: float
+    """Of the rate of calls."""
+    dialled: str
+    hold_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The switch at one minute."""
+
+    minute: float
+    switch_mb: float
+    workers_mb: float
+    files: int
+    threads: int
+    ports: int
+    calls: int
+    attempts: int
+    lag_p99_ms: float
+    post_dial_p99_ms: float
+    commit_ms: float
+
+    def row(self) -> str:
+        """A row of the table."""
+        return (
+            f"| {self.minute:.0f} | {self.switch_mb:.1f} | {self.workers_mb:.1f} | {self.files} "
+            f"| {self.threads} | {self.ports} | {self.calls} | {self.attempts} "
+            f"| {self.lag_p99_ms:.0f} | {self.post_dial_p99_ms:.0f} | {self.commit_ms:.1f} |"
+        )
+
+
+HEAD = """\
+| minute | switch MB | workers MB | files | threads | port pairs | calls now | calls so far \
+| loop lag p99 ms | post-dial p99 ms | commit ms |
+|---|---|---|---|---|---|---|---|---|---|---|"""
+
+
+class Scraper:
+    """Reads the metrics of the switch, and what the system knows of its processes."""
+
+    def __init__(self, board: Switchboard, port: int) -> None:
+        self._board = board
+        self._url = f"http://{HOST}:{port}/metrics"
+        self._began = time.monotonic()
+
+    def values(self) -> dict[str, float]:
+        """Every sample by its name and labels."""
+        with urllib.request.urlopen(self._url, timeout=30) as answer:
+            page = answer.read().decode()
+        return {
+            sample.name
+            + "".join(f" {k}={v}" for k, v in sorted(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+        }
+
+    def sample(self) -> Sample:
+        """The switch as it is now."""
+        switch, *workers = self._board.pids
+        found = self.values()
+        commits = found["softswitch_commits_total"] or 1
+        return Sample(
+            minute=(time.monotonic() - self._began) / 60,
+            switch_mb=_resident_mb(switch),
+            workers_mb=sum(map(_resident_mb, workers)),
+            files=sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self._board.pids),
+            threads=sum(len(os.listdir(f"/proc/{pid}/task")) for pid in self._board.pids),
+            ports=round(found["softswitch_media_port_pairs state=in_use"]),
+            calls=round(found["softswitch_calls"]),
+            attempts=round(found["softswitch_call_attempts_total"]),
+            lag_p99_ms=1000 * quantile(found, "softswitch_loop_lag_seconds", 0.99),
+            post_dial_p99_ms=1000 * quantile(found, "softswitch_post_dial_delay_seconds", 0.99),
+            commit_ms=1000 * found["softswitch_commit_seconds_total"] / commits,
+        )
+
+
+def quantile(found: dict[str, float], name: str, part: float) -> float:
+    """The upper bound of the bucket in which this part of a histogram's values ends."""
+    buckets: dict[float, float] = {}
+    for key, value in found.items():
+        if key.startswith(f"{name}_bucket "):
+            bound = float(key.partition(" le=")[2].partition(" ")[0])
+            buckets[bound] = buckets.get(bound, 0) + value
+    total = max(buckets.values(), default=0.0)
+    return next((b for b in sorted(buckets) if total and buckets[b] >= part * total), 0.0)
+
+
+def _resident_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Rss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+@contextlib.contextmanager
+def taking_texts(board: Switchboard) -> Iterator[None]:
+    """The phone of the first line, registered, which takes texts."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="softswitch-soak-") as folder:
+        names = Path(folder) / "users.csv"
+        names.write_text(users([login(0)], proven=True))
+        command = ["sipp", f"{HOST}:{board.port}", "-sf", str(SCENARIOS / "stays_registered.xml")]
+        command += ["-oocsf", str(SCENARIOS / "takes_texts.xml"), "-i", HOST, "-p", str(port)]
+        command += ["-m", "1", "-d", str(10**9), "-inf", str(names), "-nostdin"]
+        phone = subprocess.Popen(
+            command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            await_open(port)
+            yield
+        finally:
+            phone.kill()
+            phone.wait()
+
+
+def loads() -> list[Load]:
+    """Everything that goes on at once."""
+    return [
+        Load("calls", "calls.xml", 1.0, "", HOLD_MS),
+        Load("transfers", "transfers.xml", 0.1, "", 1_000),
+        Load("conferences", "conferences.xml", 0.1, "*88", 4_000),
+        Load("registrations", "registers.xml", 0.5, "", 0),
+        Load("texts", "texts.xml", 0.25, number(0), 0),
+    ]
+
+
+def soak(seconds: float, rate: float) -> int:
+    """Run; returns the exit status."""
+    sipp, metrics_port = Sipp(None), free_port()
+    listen = f"{HOST}:{metrics_port}"
+    with (
+        Switchboard(
+            None, METRICS__LISTEN=listen, CONFERENCE__MAX_MEMBERS="200", TRUNKS__PING_SECONDS="0"
+        ) as board,
+        sipp.answering(board.trunk_port, 50),
+        taking_texts(board),
+    ):
+        board.ask("room", "add", ROOM, "--line", number(0))
+        for index in range(OWNERS):
+            board.ask("package", "buy", str(index + 1), "conference", "--auto-renew")
+        runs: dict[str, Run] = {}
+        scraper = Scraper(board, metrics_port)
+        idle = scraper.sample()
+        work = [
+            threading.Thread(target=_work, args=(sipp, board, load, rate, seconds, runs))
+            for load in loads()
+        ]
+        work.append(threading.Thread(target=_operate, args=(board, seconds)))
+        for each in work:
+            each.start()
+        samples = _watch(scraper, work)
+        for run in runs.items():
+            print(f"{run[0]:14} {run[1]}", flush=True)
+        time.sleep(FORGET_SECONDS)
+        left = scraper.values()
+        complaints = [
+            *_memory_complaints(samples),
+            *_left_complaints(left, idle, scraper.sample()),
+            *_run_complaints(runs),
+        ]
+        if not board.ask("ledger", "verify")["ok"]:  # type: ignore[index]
+            complaints.append("the books differ")
+    for complaint in complaints:
+        print(f"FAILED: {complaint}", flush=True)
+    return 1 if complaints else 0
+
+
+def _work(
+    sipp: Sipp, board: Switchboard, load: Load, rate: float, seconds: float, runs: dict[str, Run]
+) -> None:
+    first, last = (1, OWNERS) if load.dialled == "*88" else (OWNERS, board.count)
+    names = [login(index) for index in range(first, last)]
+    each = max(1.0, rate * load.share)
+    more = {"dialled": load.dialled} if load.dialled else {}
+    runs[load.name] = sipp.run(
+        load.scenario, board.port, each, seconds, names, hold_ms=load.hold_ms,
+        patience_seconds=PATIENCE_SECONDS, **more,
+    )  # fmt: skip
+
+
+def _operate(board: Switchboard, seconds: float) -> None:
+    """An operator at the counter."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for question in (("call", "list"), ("cdr", "list", "--limit", "20"), ("account", "list")):
+            board.ask(*question)
+        time.sleep(5.0)
+
+
+def _watch(scraper: Scraper, work: list[threading.Thread]) -> list[Sample]:
+    """A sample each minute until the work is done."""
+    print(HEAD, flush=True)
+    samples: list[Sample] = []
+    while any(each.is_alive() for each in work):
+        end = time.monotonic() + 60.0
+        while time.monotonic() < end and any(each.is_alive() for each in work):
+            time.sleep(0.5)
+        samples.append(scraper.sample())
+        print(samples[-1].row(), flush=True)
+    return samples
+
+
+def _memory_complaints(samples: list[Sample]) -> Iterator[str]:
+    first, middle, last = samples[0], samples[len(samples) // 2], samples[-1]
+    if last.switch_mb > MAX_RATIO * first.switch_mb:
+        yield f"memory rose from {first.switch_mb:.0f} MB to {last.switch_mb:.0f} MB"
+    if last.switch_mb - middle.switch_mb > max(MAX_GROWTH * middle.switch_mb, LEAST_GROWTH_MB):
+        yield f"memory still grows: {middle.switch_mb:.0f} MB, then {last.switch_mb:.0f} MB"
+
+
+def _left_complaints(left: dict[str, float], idle: Sample, after: Sample) -> Iterator[str]:
+    for name in ("calls", "legs", "transactions", "media_sessions"):
+        if left[f"softswitch_{name}"]:
+            yield f"{left[f'softswitch_{name}']:.0f} {name} are left"
+    if left["softswitch_sip_faults_total"]:
+        yield "internal errors, see the log"
+    if after.ports:
+        yield f"{after.ports} pairs of ports are left"
+    if after.files > idle.files + 20:
+        yield f"{after.files} files are open, {idle.files} before"
+    if after.threads > idle.threads + 20:
+        yield f"{after.threads} threads run, {idle.threads} before"
+
+
+def _run_complaints(runs: dict[str, Run]) -> Iterator[str]:
+    for load in loads():
+        if load.name not in runs:
+            yield f"{load.name}: SIPp didn't run"
+    for name, run in runs.items():
+        if run.wanted - run.successful > MAX_FAILED * run.wanted:
+            yield f"{name}: {run}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--hours", type=float, default=0.0)
+    parser.add_argument("--minutes", type=float, default=0.0)
+    parser.add_argument("--rate", type=float, default=20.0, help="calls a second")
+    chosen = parser.parse_args()
+    seconds = 3600 * chosen.hours + 60 * chosen.minutes or 600.0
+    print(describe(), flush=True)
+    return soak(seconds, chosen.rate)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

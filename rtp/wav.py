@@ -7,7 +7,9 @@ about what stands beside the sound. What else :mod:`rtp.sound_file` can read, it
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -29,7 +31,6 @@ _EXTENSIBLE = 0xFFFE
 _PCM_GUID = bytes.fromhex("0100000000001000800000aa00389b71")
 _UNKNOWN_SIZE = 0xFFFFFFFF
 """Written first by a program that can't go back in its output."""
-_UNFINISHED = "its sizes were never filled in: the program that wrote it didn't finish"
 
 _RIFF = struct.Struct("<4sI4s")
 _CHUNK = struct.Struct("<4sI")
@@ -38,12 +39,31 @@ _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _OTHER_FORMATS = {3: "floating point", 6: "A-law", 7: "u-law", 0x11: "ADPCM", 0x31: "GSM 6.10"}
 
 
+class Reason(str):
+    """A reason why a file can't be played: an English sentence, with its code and its facts for
+    texts in other languages."""
+
+    code: str
+    facts: Mapping[str, str | int]
+
+    def __new__(cls, code: str, sentence: str, /, **facts: str | int) -> Self:
+        made = super().__new__(cls, sentence.format_map(facts))
+        made.code, made.facts = code, facts
+        return made
+
+
 class WavError(ValueError):
     """A file that can't be played. The message joins the reasons."""
 
-    def __init__(self, *reasons: str) -> None:
+    def __init__(self, *reasons: Reason | str) -> None:
         super().__init__("; ".join(reasons))
         self.reasons = reasons
+
+
+_UNFINISHED = Reason(
+    "unfinished", "its sizes were never filled in: the program that wrote it didn't finish"
+)
+_EMPTY = Reason("empty", "there is no sound in it")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,10 +109,10 @@ def find_sound(head: bytes, size: int, max_seconds: int = MAX_SECONDS) -> Place:
         WavError: with every reason why it can't be played.
     """
     if len(head) < _RIFF.size:
-        raise WavError(f"{len(head)} octets are no WAV file")
+        raise WavError(Reason("not_wav", "{octets} octets are no WAV file", octets=len(head)))
     riff, promised, wave = _RIFF.unpack_from(head)
     if riff != b"RIFF" or wave != b"WAVE":
-        raise WavError("it doesn't begin as a WAV file")
+        raise WavError(Reason("not_wav", "it doesn't begin as a WAV file"))
     if promised in (0, _UNKNOWN_SIZE):
         raise WavError(_UNFINISHED)
     at = _RIFF.size
@@ -121,19 +141,22 @@ class _Format:
     rate: int
     bits: int
 
-    def faults(self) -> list[str]:
+    def faults(self) -> list[Reason]:
         """Why sound of this format can't be played."""
         found = []
         if self.tag != _PCM:
             name = _OTHER_FORMATS.get(self.tag, f"format {self.tag:#06x}")
-            found.append(f"{name}; PCM is needed")
+            found.append(Reason("coding", "{coding}; PCM is needed", coding=name))
         if self.rate != CLOCK_RATE:
-            found.append(f"{self.rate} samples a second; {CLOCK_RATE} are needed")
+            text = "{rate} samples a second; {needed} are needed"
+            found.append(Reason("rate", text, rate=self.rate, needed=CLOCK_RATE))
         # A compressed format's bits follow from it.
         if self.tag == _PCM and self.bits != 8 * SAMPLE_BYTES:
-            found.append(f"{self.bits} bits a sample; {8 * SAMPLE_BYTES} are needed")
+            text = "{bits} bits a sample; {needed} are needed"
+            found.append(Reason("bits", text, bits=self.bits, needed=8 * SAMPLE_BYTES))
         if self.channels != 1:
-            found.append(f"{self.channels} channels; one is needed")
+            text = "{channels} channels; one is needed"
+            found.append(Reason("channels", text, channels=self.channels))
         return found
 
     def seconds(self, size: int) -> float:
@@ -158,9 +181,10 @@ def _checked(form: _Format, first: int, promised: int, size: int, max_seconds: i
     faults = form.faults()
     seconds = form.seconds(there)
     if seconds > max_seconds:
-        faults.append(f"the file lasts {seconds:.0f} seconds, at most {max_seconds} are allowed")
+        text = "the file lasts {seconds} seconds, at most {most} are allowed"
+        faults.append(Reason("too_long", text, seconds=round(seconds), most=max_seconds))
     if there < SAMPLE_BYTES:
-        faults.append("there is no sound in it")
+        faults.append(_EMPTY)
     if faults:
         raise WavError(*faults)
     return Place(first, there, truncated=there < promised)

@@ -11,6 +11,7 @@ from softswitch.errors.entry import Kind
 from softswitch.operations.installation.setup import epoch_ms
 from softswitch.portal.feed import Feed
 from softswitch.portal.gateway import Gateway
+from softswitch.portal.held_files import HeldFiles
 from softswitch.portal.identity import Identity
 from softswitch.portal.phones import PhoneDesk
 from softswitch.portal.reader import Reader
@@ -35,6 +36,7 @@ class Portal:
         self.identity = Identity(config, self.store, now_ms)
         self.templates = Templates()
         self.feed = Feed(config.control_socket)
+        self.held_files = HeldFiles()
         self.phones = PhoneDesk(config, self.gateway)
 
     @staticmethod

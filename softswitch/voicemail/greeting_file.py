@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from rtp.samples import CLOCK_RATE, Samples
-from rtp.wav import HEAD_BYTES, SAMPLE_BYTES, WavError, file_bytes, find_sound, parse
+from rtp.wav import HEAD_BYTES, SAMPLE_BYTES, Reason, WavError, file_bytes, find_sound, parse
 
 MAX_SECONDS = 300
 """Callers hang up during a longer greeting."""
@@ -24,7 +24,7 @@ def check(data: bytes) -> Samples:
     """
     wav = parse(data, MAX_SECONDS)
     if wav.truncated:
-        raise WavError("truncated: less sound in it than its header says")
+        raise WavError(Reason("truncated", "truncated: less sound in it than its header says"))
     return wav.samples
 
 

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from softswitch.portal.cabinet import calls, home, lines, services
+from softswitch.portal.cabinet import (
+    calls,
+    greetings,
+    home,
+    lines,
+    recordings,
+    services,
+    voicemail,
+)
 from softswitch.portal.routes import Page
 
-PAGES: tuple[Page, ...] = (*home.PAGES, *calls.PAGES, *lines.PAGES, *services.PAGES)
+PAGES: tuple[Page, ...] = (
+    *home.PAGES,
+    *calls.PAGES,
+    *lines.PAGES,
+    *services.PAGES,
+    *voicemail.PAGES,
+    *greetings.PAGES,
+    *recordings.PAGES,
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 
 from msgspec import structs
 
@@ -251,11 +251,13 @@ def may_follow(hop: tuple[str, int], flow: Flow) -> bool:
 
 def is_behind_nat(hop: tuple[str, int], flow: Flow) -> bool:
     """True if a peer names a private address but is reached at a public one."""
-    named, reached = host_address(hop[0]), host_address(flow.remote[0])
-    if named is None or reached is None:
-        return False
-    return _is_private(named) and not _is_private(reached)
+    return _is_private(hop[0]) is True and _is_private(flow.remote[0]) is False
 
 
-def _is_private(address: IPv4Address | IPv6Address) -> bool:
+@lru_cache(maxsize=1024)  # each request of a dialog asks
+def _is_private(host: str) -> bool | None:
+    """True if an address is private; None if it is none that can be sent to."""
+    address = host_address(host)
+    if address is None:
+        return None
     return any(address in network for network in PRIVATE_NETWORKS)

@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -141,22 +142,27 @@ class Credentials(Struct, frozen=True, gc=False):
         Raises:
             ParseError: 400; no digest credentials, or incomplete ones.
         """
-        given = _parameters(value)
-        try:
-            return cls(
-                given["username"],
-                given["realm"],
-                given["nonce"],
-                given["uri"],
-                given["response"].lower(),
-                _algorithm(given),
-                given.get("qop"),
-                given.get("nc"),
-                given.get("cnonce"),
-                given.get("opaque"),
-            )
-        except KeyError as missing:
-            raise ParseError(f"Credentials without {missing.args[0]}") from None
+        return _read_credentials(value)
+
+
+@lru_cache(maxsize=64)  # who authenticates, and who asks by which nonce, read the same field
+def _read_credentials(value: bytes) -> Credentials:
+    given = _parameters(value)
+    try:
+        return Credentials(
+            given["username"],
+            given["realm"],
+            given["nonce"],
+            given["uri"],
+            given["response"].lower(),
+            _algorithm(given),
+            given.get("qop"),
+            given.get("nc"),
+            given.get("cnonce"),
+            given.get("opaque"),
+        )
+    except KeyError as missing:
+        raise ParseError(f"Credentials without {missing.args[0]}") from None
 
 
 def _response(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import TypeVar
 
 FIRST_CREDIT_BYTES = 4_096
@@ -136,6 +137,7 @@ def _held(known: Source | Pair) -> float:
     return known.shut_until if isinstance(known, Source) else known.banned_until
 
 
+@lru_cache(maxsize=4096)  # each request asks for its source
 def source_key(host: str) -> str:
     """The key of a source: an IPv4 address, or the first 64 bits of an IPv6 address, which are one
     customer's."""

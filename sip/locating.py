@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from sip.uri import Uri
@@ -187,6 +188,7 @@ def _addresses(name: str, port: int, transport: str, reach: Reach) -> Asking:
     return found
 
 
+@lru_cache(maxsize=4096)  # a trunk's host is asked about in every call
 def numeric(host: str) -> int | None:
     """The IP version of a numeric address; None for a name."""
     try:

@@ -102,7 +102,11 @@ class MediaTarget(Struct, frozen=True, gc=False):
 def audio_of(description: SessionDescription) -> int | None:
     """Index of the first live audio stream that we can relay, or of the one that the peer removed
     from a running session; None without."""
-    for index, media in enumerate(description.media):
+    streams = description.media
+    first = streams[0] if streams else None
+    if first is not None and first.port and first.protocol == PLAIN_RTP and first.kind == "audio":
+        return 0  # as nearly always
+    for index, media in enumerate(streams):
         if media.kind == "audio" and (
             (media.port and (media.protocol == PLAIN_RTP or _is_relayed(description, media)))
             or media.removed

@@ -199,6 +199,6 @@ def _unescape(data: bytes) -> bytes:
 
 def _escape(value: str, safe: frozenset[int]) -> bytes:
     data = octets(value)
-    if all(octet in safe for octet in data):
+    if safe.issuperset(data):
         return data
     return b"".join(bytes((o,)) if o in safe else b"%%%02X" % o for o in data)

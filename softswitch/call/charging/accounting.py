@@ -47,6 +47,7 @@ class Record:
         "calling",
         "decisions",
         "direction",
+        "key",
         "leg",
         "line",
         "line_ids",
@@ -65,6 +66,8 @@ class Record:
     ) -> None:
         self.call_id = call_id
         self.leg = leg
+        self.key = leg_key(call_id, leg)
+        """The key of the leg in the journal of live calls."""
         self.account: int | None = None
         self.line: str | None = None
         self.line_ids: tuple[int, ...] = ()
@@ -147,11 +150,6 @@ class Record:
     @property
     def ringing_at(self) -> int | None:
         return self._ringing_at
-
-    @property
-    def key(self) -> str:
-        """The key of the leg in the journal of live calls."""
-        return leg_key(self.call_id, self.leg)
 
     def draft(self) -> bytes:
         """The CDR as it stands, for the journal of live calls."""

@@ -166,6 +166,12 @@ class Meter:
         lead = self._limits.extension_lead_seconds
         return max(self.paid_until() - lead, self._again_at)
 
+    def next_deadline(self) -> float:
+        """The loop's time at which to extend, or to end the call."""
+        if self.answered_at is None:
+            return float("inf")
+        return min(self.paid_until(), self.extend_at())
+
     def extend(self) -> None:
         if self._extending or self._authorization is None:
             return

@@ -48,9 +48,10 @@ class MoneyWarnings:
 
     def next_at(self) -> float:
         """The loop's time of the next warning or reservation."""
-        return min(
-            (self._due_at(meter) for meter in self._legs.payers.meters), default=float("inf")
-        )
+        meters = self._legs.payers.meters
+        if len(meters) == 1:  # as nearly always
+            return self._due_at(meters[0])
+        return min(map(self._due_at, meters), default=float("inf"))
 
     def expire(self, now: float) -> None:
         """Give the warnings that are due."""
@@ -59,8 +60,10 @@ class MoneyWarnings:
                 self._warn(meter, now)
 
     def _due_at(self, meter: Meter) -> float:
+        if meter.extending or meter.answered_at is None:
+            return float("inf")
         waiting = self._waiting(meter)
-        if not waiting or meter.extending:
+        if not waiting:
             return float("inf")
         due_at = meter.ends_at() - waiting[0]
         asked_at, paid = self._asked.get(meter.key, (float("-inf"), None))
@@ -73,6 +76,8 @@ class MoneyWarnings:
         if end == float("inf") or meter.answered_at is None:
             return []
         talk = end - meter.answered_at
+        if not self._given:
+            return [seconds for seconds in self._seconds if seconds < talk]
         return [
             seconds
             for seconds in self._seconds

@@ -152,10 +152,7 @@ class Payers:
 
     def next_deadline(self) -> float:
         """The loop's time of the next deadline of any payer."""
-        return min(
-            (min(meter.paid_until(), meter.extend_at()) for meter in self.meters),
-            default=float("inf"),
-        )
+        return min((meter.next_deadline() for meter in self.meters), default=float("inf"))
 
     def expire(self, now: float) -> Ending | None:
         """Extend the reservations that are due; the end of the call if the money of a payer is used

@@ -38,6 +38,21 @@ _PLAIN_TARGET = re.compile(
 _PLAIN_CSEQ = re.compile(rb"([0-9]{1,9}) ([A-Z]+)")
 _CALL_ID = re.compile(rb"[^\s,;\x00-\x1f\x7f]+")
 
+_PLAIN_REQUEST_URI = re.compile(grammar.PLAIN_URI)
+_PLAIN_NEEDED = re.compile(
+    rb"\n".join(
+        (
+            _PLAIN_CSEQ.pattern,
+            b"(%s)" % _CALL_ID.pattern,
+            grammar.PLAIN_NAME_ADDR,
+            grammar.PLAIN_NAME_ADDR,
+        )
+    )
+)
+"""CSeq, Call-ID, From and To in lines of their own: none of them can hold a line end."""
+_NUMBER, _METHOD, _ID, _FROM_TAG, _TO_TAG = 1, 2, 3, 9, 15
+"""Its groups."""
+
 _ONCE = (b"from", b"to", b"call-id", b"cseq")
 """Needed exactly once; Via may stand several times (RFC 3261 section 8.1.1)."""
 _NEEDED = frozenset(_ONCE)
@@ -315,8 +330,22 @@ class Message:
         _ = (self.call_id, self.from_tag, self.to_tag, self.branch)
 
     def _read_plainly(self, values: dict[bytes, bytes]) -> None:
-        """Fill the slots of what is needed from plain forms, without a call for each; the slots of
-        other forms stay empty, and the full grammar fills them when they are read."""
+        """Fill the slots of what is needed from plain forms, by one match if all are plain; the
+        slots of other forms stay empty, and the full grammar fills them when they are read."""
+        needed = b"\n".join((values[b"cseq"], values[b"call-id"], values[b"from"], values[b"to"]))
+        found = _PLAIN_NEEDED.fullmatch(needed) if len(needed) <= MAX_URI_BYTES else None
+        if found is None:
+            self._read_each_plainly(values)
+            return
+        number, method, call_id, from_tag, to_tag = found.group(
+            _NUMBER, _METHOD, _ID, _FROM_TAG, _TO_TAG
+        )
+        self.cseq = CSeq(int(number), method.decode("ascii"))
+        self.call_id = call_id.decode("utf-8", "surrogateescape")
+        self.from_tag = None if from_tag is None else from_tag.decode("ascii")
+        self.to_tag = None if to_tag is None else to_tag.decode("ascii")
+
+    def _read_each_plainly(self, values: dict[bytes, bytes]) -> None:
         plain = _PLAIN_CSEQ.fullmatch(values[b"cseq"])
         if plain is not None:
             self.cseq = CSeq(int(plain[1]), plain[2].decode("ascii"))
@@ -409,6 +438,9 @@ class Request(Message):
         return bool(self.get_all(b"via"))
 
     def _validate_uri(self) -> None:
+        uri = self.raw_uri
+        if len(uri) <= MAX_URI_BYTES and _PLAIN_REQUEST_URI.fullmatch(uri) is not None:
+            return
         if self.raw_uri[:4].lower() == b"sip:" or self.raw_uri[:5].lower() == b"sips:":
             if self.uri.headers is not None:
                 raise ParseError("Request-URI with headers")
@@ -554,6 +586,9 @@ class Response(Message):
     def validate(self) -> None:
         """Check the response as every message, and all that a session reads of it: a response
         takes effect whole or not at all."""
+        plain = _PLAIN_VIA_BRANCH.fullmatch(self.values.get(b"via", b""))
+        if plain is not None:
+            self.branch = plain[1].decode("ascii")
         super().validate()
         if self.cseq.method == "INVITE" and self.status < 400 and self.plain_target is None:
             _ = self.contacts

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip import digest, fields, grammar, headers, uri
+from sip import digest, fields, grammar, headers, message, uri
 from sip.errors import ParseError
 from sip.headers import NameAddr, Via
 from sip.message import Request
@@ -178,3 +178,49 @@ def test_usual_credentials_are_read_at_once():
 @given(st.text("a,, \t;=>\\", max_size=12).map(str.encode))
 def test_lists_without_quotes(value):
     assert headers.split_list(value) == headers._split_quoted(value) or b"," not in value
+
+
+near_needed = st.tuples(
+    st.sampled_from(
+        [b"1 OPTIONS", b"01 OPTIONS", b"1  OPTIONS", b"4294967295 OPTIONS", b"1 options"]
+    ),
+    st.sampled_from([b"a@h", b"a", b"a b", b"a,b", b"", b"\xff", b"<sip:a>", b"1 OPTIONS"]),
+    near_addresses,
+    near_addresses,
+)
+SLOTS = ("cseq", "call_id", "from_tag", "to_tag")
+
+
+@given(near_needed)
+def test_the_needed_fields(values):
+    """Those that one match reads at once are read the same one by one."""
+    names = (b"cseq", b"call-id", b"from", b"to")
+    at_once, each = request_with(), request_with()
+    at_once._read_plainly(dict(zip(names, values, strict=True)))
+    each._read_each_plainly(dict(zip(names, values, strict=True)))
+    for slot in SLOTS:
+        assert slot_of(at_once, slot) == slot_of(each, slot)
+
+
+def slot_of(request, name):
+    """What is in a slot, without reading it from its field; "unread" if nothing is."""
+    try:
+        return object.__getattribute__(request, name)
+    except AttributeError:
+        return "unread"
+
+
+def test_usual_needed_fields_are_read_by_one_match():
+    usual = b'7 OPTIONS\nx@h\n"Ana" <sip:ana@h>;tag=1\n<sip:h>'
+    assert message._PLAIN_NEEDED.fullmatch(usual) is not None
+    request = request_with()
+    names = (b"cseq", b"call-id", b"from", b"to")
+    request._read_plainly(dict(zip(names, usual.split(b"\n"), strict=True)))
+    assert [slot_of(request, slot) for slot in SLOTS] == [(7, "OPTIONS"), "x@h", "1", None]
+
+
+@given(near_uris)
+def test_a_request_uri_that_is_plain_is_valid(value):
+    if message._PLAIN_REQUEST_URI.fullmatch(value) is not None:
+        read_uri = Uri.parse(value)
+        assert (read_uri.headers, read_uri.scheme in ("sip", "sips")) == (None, True)

@@ -22,6 +22,7 @@ PARTS = (
     "conference",
     "memory",
     "texts",
+    "provisioning",
     "flood",
     "overload",
     "power_cut",
@@ -41,6 +42,7 @@ QUICK = {
     "relay": ("--calls", "100", "--seconds", "3"),
     "flood": ("--seconds", "3"),
     "power_cut": ("--phones", "1000"),
+    "provisioning": ("--phones", "200", "--seconds", "2"),
 }
 
 

@@ -155,21 +155,21 @@ class Provisioning:
         if device.is_phone and not asked.macs:
             return Response(404, NOT_FOUND.headers, NOT_FOUND.body, effects)
         if found.presented == "enrolment" or (found.presented == "permanent" and device.rotating):
-            return self._hand_over(request, device, token, asked, effects)
-        settings = self._settings(device, token, _model(request))
+            return self._hand_over(request, found, token, asked, effects)
+        settings = self._settings(found, token, _model(request))
         return NOT_FOUND if settings is None else _written(device.kind, settings, effects)
 
     def _hand_over(
         self,
         request: Request,
-        device: Device,
+        found: Found,
         token: str,
         asked: Asked,
         effects: tuple[Effect, ...],
     ) -> Outcome:
         """A configuration that leads to a new permanent URL, once the token is noted."""
-        following = self._fresh_token()
-        settings = self._settings(device, following, _model(request))
+        following, device = self._fresh_token(), found.device
+        settings = self._settings(found, following, _model(request))
         if settings is None:
             return NOT_FOUND
         usernames = [line.username for line in device.lines]
@@ -192,11 +192,10 @@ class Provisioning:
             refused,
         )
 
-    def _settings(self, device: Device, token: str, model: str) -> Settings | None:
+    def _settings(self, found: Found, token: str, model: str) -> Settings | None:
         """The settings of a device; None if its lines are gone."""
-        holders = self._store.holders([line.line_id for line in device.lines])
-        firmware = self._firmware_of(device.kind, device.model or model)
-        settings = settings_of(self._profile, device, holders, token, firmware)
+        firmware = self._firmware_of(found.device.kind, found.device.model or model)
+        settings = settings_of(self._profile, found.device, found.holders, token, firmware)
         return settings if settings.accounts else None
 
     def _firmware_url(self, device: Device, token: str) -> str | None:
@@ -208,8 +207,7 @@ class Provisioning:
         if found is None or found.device.is_phone or found.presented == "enrolment":
             return self._guess(request)
         device = found.device
-        holders = self._store.holders([line.line_id for line in device.lines])
-        holder = next(iter(holders.values()), None)
+        holder = next(iter(found.holders.values()), None)
         if holder is None:
             return NOT_FOUND
         effects = _effects(request, found, token)

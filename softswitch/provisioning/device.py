@@ -91,13 +91,6 @@ Presented = Literal["permanent", "next", "enrolment"]
 one-time token."""
 
 
-class Found(Struct, frozen=True):
-    """A device, and the token by which it was found."""
-
-    device: Device
-    presented: Presented
-
-
 class Holder(Struct, frozen=True):
     """The facts of a line that its devices are told."""
 
@@ -108,6 +101,14 @@ class Holder(Struct, frozen=True):
     language: str | None
     srtp: str | None
     dtmf: str | None
+
+
+class Found(Struct, frozen=True):
+    """A device, the token by which it was found, and the facts of its lines by their ids."""
+
+    device: Device
+    presented: Presented
+    holders: dict[int, Holder]
 
 
 class PushToken(Struct, frozen=True):

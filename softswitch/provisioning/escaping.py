@@ -17,12 +17,15 @@ _MARKUP_SIGNS = re.compile("[&<>\"']")
 
 def one_line(text: str) -> str:
     """A text without controls and line ends, and without spaces at its ends."""
-    return _UNPRINTABLE.sub(" ", text).strip()
+    return text.strip() if text.isprintable() else _UNPRINTABLE.sub(" ", text).strip()
 
 
 def xml(text: str) -> str:
     """A text as content or attribute of XML."""
-    return _MARKUP_SIGNS.sub(lambda sign: _MARKUP[sign[0]], one_line(text))
+    line = one_line(text)
+    if line.isalnum():  # nearly all values
+        return line
+    return _MARKUP_SIGNS.sub(lambda sign: _MARKUP[sign[0]], line)
 
 
 def element(name: str, text: str) -> str:
@@ -33,4 +36,5 @@ def element(name: str, text: str) -> str:
 def yealink(text: str) -> str:
     """The value of a Yealink setting, which ends with its line; "%NULL%" would empty the
     setting."""
-    return _YEALINK_EMPTY.sub(r"\1", one_line(text))
+    line = one_line(text)
+    return _YEALINK_EMPTY.sub(r"\1", line) if "%" in line else line

@@ -92,9 +92,8 @@ def provisioning_code_redeem(context: Context, code: str) -> Row:
     if found is None or found.presented != "enrolment" or found.device.kind != "acrobits":
         raise OperationError("provisioning_code_spent")
     device = found.device
-    holders = store.holders([each.line_id for each in device.lines])
     token = made_token()
-    settings = settings_of(profile_of(context.config), device, holders, token)
+    settings = settings_of(profile_of(context.config), device, found.holders, token)
     if not settings.accounts:
         raise OperationError("provisioning_code_spent")
     usernames = [each.username for each in device.lines]

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from softswitch.operations.texts import conversations as conversations
     from softswitch.operations.texts import stops as stops
     from softswitch.operations.texts import templates as templates
+    from softswitch.operations.texts import text_figures as text_figures
     from softswitch.operations.texts import texts as texts
     from softswitch.operations.users import tokens as tokens
     from softswitch.operations.users import users as users

@@ -121,6 +121,20 @@ def unread(context: typer.Context, line: Annotated[str | None, typer.Option()] =
 
 
 @app.command()
+def queue(context: typer.Context) -> None:
+    """How many texts wait for carriers, receipts and phones."""
+    Session.of(context).run(operations.text_figures.sms_queue)
+
+
+@app.command()
+def deliveries(
+    context: typer.Context, hours: Annotated[int, typer.Option(help="Of the last so many.")] = 24
+) -> None:
+    """Texts by carrier and state, with the seconds until they were delivered."""
+    Session.of(context).run(operations.text_figures.sms_deliveries, hours=hours)
+
+
+@app.command()
 def cancel(context: typer.Context, text_id: TextId) -> None:
     """Take back a text that hasn't gone out."""
     Session.of(context).run(operations.texts.sms_cancel, text_id=text_id)

@@ -70,6 +70,7 @@ from softswitch.operations.texts import (
     conversations,
     stops,
     templates,
+    text_figures,
     texts,
 )
 from softswitch.operations.users import tokens, users
@@ -223,6 +224,8 @@ OPERATIONS = table(
     change(conversations.sms_mark_read, USER),
     read(texts.sms_quote, SUPPORT | USER),
     read(conversations.sms_unread, SUPPORT | USER),
+    read(text_figures.sms_deliveries, STAFF),
+    read(text_figures.sms_queue, STAFF),
     read(texts.sms_list, SUPPORT | AUDITOR | USER),
     change(texts.sms_send, SUPPORT | USER),
     disclose(texts.sms_show, ADMIN | AUDITOR | USER),

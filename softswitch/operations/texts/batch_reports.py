@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from billing.facts.money import format_amount
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.texts.batches import own_batch
 from softswitch.texting import batch_store
 from softswitch.texting.batch_store import Arrivals
+from softswitch.texting.text_figures import quantile
 
 
 def sms_batch_report(context: Context, batch: str) -> list[Row]:
@@ -30,11 +29,3 @@ def _row(one: Arrivals) -> Row:
         "median_seconds": quantile(one.milliseconds, 50),
         "p95_seconds": quantile(one.milliseconds, 95),
     }
-
-
-def quantile(milliseconds: Sequence[int], percent: int) -> float | None:
-    """The nearest-rank quantile of sorted times, in seconds; None without times."""
-    if not milliseconds:
-        return None
-    rank = -(-len(milliseconds) * percent // 100)
-    return round(milliseconds[max(rank, 1) - 1] / 1000, 3)

@@ -25,6 +25,7 @@ from softswitch.operations.texts import (
     contact_table,
     stops,
     templates,
+    text_figures,
 )
 from softswitch.texting import batch_store, store
 from softswitch.texting.message import State, Text
@@ -313,3 +314,27 @@ def test_recipients_of_a_batch_stand_one_a_row_by_state_and_page(office: Context
     older = batches.sms_batch_texts(office, str(made["id"]), limit=1, before=second)
     assert [row["id"] for row in older] == [first]
     assert "'gone'" in refused(batches.sms_batch_texts, office, str(made["id"]), state="gone")
+
+
+def test_the_queue_and_the_times_of_delivery_are_figures_of_operators(office: Context) -> None:
+    began = office.now_ms()
+    ids = [text.id for text in texts_of(office, send(office, at="2099-01-01"))]
+    assert text_figures.sms_queue(office)["scheduled"] == 2
+    with office.billing.engine.begin() as connection:
+        for text_id, taken, done in zip(ids, (1_000, 2_000), (4_000, 12_500), strict=True):
+            for state, at in (
+                (State.SENDING, 0), (State.SENT, taken), (State.DELIVERED, done)
+            ):  # fmt: skip
+                store.move(connection, text_id, state, began + at, carrier="centre")
+    office.now_ms = lambda: began + 20_000
+    (row,) = text_figures.sms_deliveries(office)
+    assert (row["carrier"], row["texts"], row["delivered"]) == ("centre", 2, 2)
+    assert (row["p50_seconds"], row["p99_seconds"]) == (3.0, 10.5)
+    send(office)
+    office.now_ms = lambda: began + 50_000
+    queue = text_figures.sms_queue(office)
+    assert (queue["for_carriers"], queue["oldest_seconds"], queue["scheduled"]) == (2, 30.0, 0)
+    assert text_figures.sms_deliveries(office, hours=1)[0]["texts"] == 2
+    office.now_ms = lambda: began + 7_200_000
+    assert text_figures.sms_deliveries(office, hours=1) == []
+    assert "from 1 to 744" in refused(text_figures.sms_deliveries, office, hours=0)

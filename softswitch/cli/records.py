@@ -105,6 +105,15 @@ def cdr_corrections(
     Session.of(context).run(operations.rerating.cdr_corrections, account=account)
 
 
+@cdrs.command("show")
+def cdr_show(
+    context: typer.Context,
+    call: Annotated[str, typer.Argument(metavar="CALL_ID", help="Or the id of a record.")],
+) -> None:
+    """Show a call: the records of its legs, what is reserved, and its entries in the ledger."""
+    Session.of(context).run(operations.records.cdr_show, call=call)
+
+
 @ledgers.command("verify")
 def ledger_verify(context: typer.Context) -> None:
     """Recompute every balance and compare postings with CDRs; status 1 on any difference."""

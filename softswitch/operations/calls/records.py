@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from billing.facts.cdr import DIRECTIONS, TYPES
+from sqlalchemy import or_, select
+
+from billing.facts.cdr import DIRECTIONS, TYPES, show_stamp
+from billing.facts.ledger import call_transaction
 from billing.facts.money import format_amount
+from billing.stores import cdr_search, schema
 from billing.stores.store import CdrFilter
 from softswitch.admission.numbering import NumberError
 from softswitch.control.errors import OperationError, one_of
@@ -64,6 +68,53 @@ def cdr_export(
 
     wanted = _filter(context, since, until, number, kind, account, limit, line, direction, after)
     return export(context.billing.cdrs(wanted), format)
+
+
+def cdr_show(context: Context, call: str) -> Row:
+    """A call by its id, or a record's: the records of its legs, the money that is reserved for it
+    while it lasts, and its entries in the ledger, both sides of each."""
+    call_id = call.strip()
+    if call_id[-2:-1] == "-":
+        call_id = call_id[:-2]
+    with context.billing.reading() as connection:
+        legs = cdr_search.of_call(connection, call_id)
+        reserved = connection.execute(
+            select(schema.live_calls).where(schema.live_calls.c.call_id == call_id)
+        ).all()
+        payers = [call_transaction(call_id), *(call_transaction(cdr.id) for cdr in legs)]
+        columns = schema.entries.c
+        posted = connection.execute(
+            select(schema.entries)
+            .where(or_(*(columns.id.startswith(f"{payer}/", autoescape=True) for payer in payers)))
+            .order_by(columns.at, columns.id)
+        ).all()
+    if not legs and not reserved:
+        raise OperationError("cdr_not_found", call=call)
+    return {
+        "call": call_id,
+        "records": [cdr.to_row() for cdr in legs],
+        "reservations": [
+            {
+                "account": row.account_id,
+                "reserved": format_amount(row.reserved_micros),
+                "paid_seconds": row.paid_seconds,
+                "opened_at": show_stamp(row.opened_at),
+            }
+            for row in reserved
+        ],
+        "postings": [
+            {
+                "at": show_stamp(row.at),
+                "book": row.book,
+                "account": row.account_id,
+                "kind": row.kind,
+                "amount": format_amount(row.amount_micros),
+                "currency": row.currency,
+                "cause": row.transaction_id,
+            }
+            for row in posted
+        ],
+    }
 
 
 def ledger_verify(context: Context) -> Row:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from softswitch.errors.entry import Entry
 
 RIGHTS = {
-    "actor_missing": Entry(
-        "a request on the portal's socket names who makes it (`as`)", "refused", "as"
-    ),
     "actor_unusable": Entry("a request can't be made as {user!r}: {reason}", "invalid", "as"),
     "argument_for_operator": Entry("{field} of {operation} is for the operator to say", "refused"),
     "csrf_failed": Entry(
@@ -21,6 +18,8 @@ RIGHTS = {
     "login_malformed": Entry(
         "a login has 1 to 64 letters, digits and . _ @ + -, not {login!r}", "invalid", "login"
     ),
+    "looking_closed": Entry("{operation} is closed to staff in a customer's place", "refused"),
+    "looking_only": Entry("you look as the customer, and change nothing here", "refused"),
     "page_not_found": Entry("there is nothing at {path}", "not_found"),
     "password_repeated": Entry("the new password must differ from the old one", "invalid", "new"),
     "password_weak": Entry(
@@ -38,9 +37,6 @@ RIGHTS = {
     "role_not_found": Entry("{login} has no such role", "not_found", "account"),
     "role_without_account": Entry(
         "the role {role} has neither account nor lines", "invalid", "account"
-    ),
-    "operation_of_host": Entry(
-        "{operation} is done at the switch itself, by `softswitch`", "refused"
     ),
     "right_missing": Entry("{user} ({role}) has no right to {operation}", "refused"),
     "scope_malformed": Entry(

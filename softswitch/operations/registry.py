@@ -33,7 +33,7 @@ from softswitch.operations.accounts import (
 )
 from softswitch.operations.calls import explain, incoming, past_call, records
 from softswitch.operations.devices import app_texts, codes, devices, portal_notes
-from softswitch.operations.installation import audit, search
+from softswitch.operations.installation import audit
 from softswitch.operations.lines import (
     completions,
     greetings,
@@ -119,6 +119,7 @@ OPERATIONS = table(
     change(users.user_forget_totp, SUPPORT | OWNER),
     change(users.user_grant, SUPPORT | OWNER),
     read(users.user_list, STAFF | OWNER),
+    disclose(users.user_look, SUPPORT),
     change(users.user_password, SUPPORT | OWNER),
     change(users.user_revoke, SUPPORT | OWNER),
     change(users.user_set, SUPPORT | OWNER),
@@ -350,6 +351,7 @@ OPERATIONS = table(
     # Calls
     disclose(records.cdr_export, SUPPORT | MONEY | AUDITOR),
     read(records.cdr_list, SUPPORT | MONEY | AUDITOR),
+    read(records.cdr_show, SUPPORT | MONEY | AUDITOR),
     read(rerating.cdr_corrections, MONEY | AUDITOR),
     change(rerating.rerate, MONEY),
     read(records.ledger_verify, MONEY | AUDITOR),
@@ -368,8 +370,6 @@ OPERATIONS = table(
     read(tariffs.tariff_versions, STAFF),
     # The installation
     read(audit.audit_list, ADMIN | AUDITOR),
-    read(search.queue_figures, STAFF),
-    read(search.search_everything, SUPPORT | AUDITOR),
     read(mails.mail_list, SUPPORT | AUDITOR),
     change(mails.mail_retry, SUPPORT),
     change(mails.mail_test, ADMIN),

@@ -18,7 +18,7 @@ from softswitch.mail.letter import Mail
 from softswitch.mail.outbox import Outbox
 from softswitch.portal.feed import lines_of
 from softswitch.portal.routes import Page
-from softswitch.portal.visit import LANGUAGE_COOKIE, Visit
+from softswitch.portal.visit import LANGUAGE_COOKIE, STAFF_COOKIE, Visit
 
 HOME, CONSOLE = "/", "/op"
 ANYBODY = frozenset(ROLES)
@@ -43,12 +43,20 @@ async def login(visit: Visit) -> Response:
 
 
 async def logout(visit: Visit) -> Response:
-    if visit.visitor is not None:
-        session = visit.visitor.session.id
-        await visit.portal.identity.run(visit.portal.identity.sessions.end, session)
-        visit.portal.feed.end_session(session)
+    """End the session. Staff who looked as a customer are back in their own, at that customer."""
+    if visit.visitor is None:
+        return visit.go("/login")
+    session, membership = visit.visitor.session, visit.visitor.membership
+    await visit.portal.identity.run(visit.portal.identity.sessions.end, session.id)
+    visit.portal.feed.end_session(session.id)
+    own = visit.request.cookies.get(STAFF_COOKIE, "") if session.impersonator else ""
+    visit.cookies[STAFF_COOKIE] = ""
+    if not own:
         visit.end_session()
-    return visit.go("/login")
+        return visit.go("/login")
+    visit.set_session(own)
+    account = None if membership is None else membership.account_id
+    return visit.go(CONSOLE if account is None else f"{CONSOLE}/customers/{account}")
 
 
 async def show_code(visit: Visit) -> Response:

@@ -31,6 +31,9 @@ LIVE: Mapping[str, Roles] = {
 }
 """Operations that only the running switch has, with their roles; a test compares them with the
 switch's own table."""
+LIVE_CHANGES = frozenset({
+    "call_hangup", "guard_unban", "prompt_reload", "registration_remove"
+})  # fmt: skip
 LIVE_WHEN_THERE = frozenset({"registration_list", "trunk_list", "trunk_show"})
 """Operations that know more in the running switch; without it they read the database."""
 
@@ -60,6 +63,7 @@ class Gateway:
         Raises:
             OperationError: it was refused, or the switch that it needs is away.
         """
+        check_looking(actor, operation)
         found = OPERATIONS.get(operation)
         if found is None or found.effect != "read":
             return await self._switch.perform(actor, operation, arguments, key)
@@ -90,6 +94,28 @@ def roles_of(operation: str) -> Roles:
     """The roles that may perform an operation. Raises KeyError for one that there isn't."""
     found = OPERATIONS.get(operation)
     return LIVE[operation] if found is None else found.roles
+
+
+def is_known(operation: str) -> bool:
+    """True if there is such an operation."""
+    return operation in OPERATIONS or operation in LIVE
+
+
+def changes(operation: str) -> bool:
+    """True if an operation changes something."""
+    found = OPERATIONS.get(operation)
+    return operation in LIVE_CHANGES if found is None else found.effect == "change"
+
+
+def check_looking(actor: Actor, operation: str) -> None:
+    """Raises OperationError for what stays closed to staff in a customer's place: recordings,
+    documents and messages, and the customer's people with their passwords and tokens."""
+    found = OPERATIONS.get(operation)
+    if not actor.impersonator or found is None:
+        return
+    own = operation.startswith(("user_", "token_", "session_")) and found.effect == "change"
+    if own or found.effect == "disclose":
+        raise OperationError("looking_closed", operation=operation)
 
 
 def may(actor: Actor, operation: str) -> bool:

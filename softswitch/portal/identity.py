@@ -22,6 +22,10 @@ from softswitch.subscribers import passwords
 
 HASHES_AT_ONCE = 2
 """Passwords that are checked at the same time: each takes 16 MiB."""
+MAY_LOOK: frozenset[str] = frozenset({"admin", "support"})
+"""Roles of staff who may take a customer's place."""
+MAY_ACT: frozenset[str] = frozenset({"admin"})
+"""Roles of staff who may also change something there."""
 PASSWORD, CODE = "password", "code"
 """Kinds of guesses."""
 
@@ -37,6 +41,8 @@ class Visitor:
     user: User
     session: Session
     membership: Membership | None
+    looks_only: bool = False
+    """True for a member of staff in a customer's place who may change nothing there."""
 
     @property
     def is_staff(self) -> bool:
@@ -91,10 +97,24 @@ class Identity:
         now = self._now_ms()
         gone = session.membership_id is not None and membership is None
         ended = session.has_ended(self.lifetimes(session, membership), now)
-        if user is None or user.disabled or gone or ended:
+        staff = self._staff_role(session.impersonator) if session.impersonator else ""
+        dismissed = bool(session.impersonator) and staff not in MAY_LOOK
+        if user is None or user.disabled or gone or ended or dismissed:
             self.sessions.end(session.id)
             return None
-        return Visitor(user, self.sessions.touch(session, now), membership)
+        looks_only = bool(session.impersonator) and staff not in MAY_ACT
+        return Visitor(user, self.sessions.touch(session, now), membership, looks_only)
+
+    def _staff_role(self, login: str) -> str:
+        """The role of a member of staff; "" for a login that has none any more."""
+        user = self.users.by_login(login)
+        if user is None or user.disabled:
+            return ""
+        today = self.today()
+        for one in self.users.memberships(user.id):
+            if one.account_id is None and not one.has_ended(today):
+                return one.role
+        return ""
 
     async def sign_in(
         self, login: str, password: str, address: str, agent: str, *, remembered: bool

@@ -23,6 +23,8 @@ from softswitch.portal.portal import Portal
 from softswitch.portal.routes import Action, Page
 from softswitch.portal.visit import SESSION_COOKIE, Visit
 
+LEAVING = frozenset({"/logout", "/language"})
+"""Pages whose forms everybody sends."""
 MAX_FIELDS = 200
 MAX_FILES = 1
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -55,6 +57,7 @@ class PageEndpoint:
         if elsewhere:
             return visit.go(elsewhere)
         self._check_role(visit)
+        self._check_looking(visit)
         if visit.request.method == "POST":
             return await self._submit(visit)
         done = visit.asked("done")
@@ -96,6 +99,17 @@ class PageEndpoint:
             raise OperationError(
                 "right_missing", user=actor.user, role=actor.role, operation=self._page.path
             )
+
+    def _check_looking(self, visit: Visit) -> None:
+        """Raises OperationError for staff in a customer's place, where the page is the customer's
+        own, or a form is sent by one who only looks."""
+        visitor, path = visit.visitor, self._page.path
+        if visitor is None or not visitor.session.impersonator or path in LEAVING:
+            return
+        if self._page.stage == "session":
+            raise OperationError("looking_closed", operation=path)
+        if visitor.looks_only and visit.request.method == "POST":
+            raise OperationError("looking_only")
 
     def _is_for_staff(self, visit: Visit) -> bool:
         """True where staff may come: by the console's own listener, from its networks."""

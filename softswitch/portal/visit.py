@@ -28,6 +28,8 @@ SESSION_COOKIE = "__Host-sid"
 FORM_COOKIE = "__Host-form"
 """Binds forms to a browser that hasn't signed in."""
 LANGUAGE_COOKIE = "lang"
+STAFF_COOKIE = "__Host-staff"
+"""The session of a member of staff, while the browser has a customer's place."""
 REMEMBERED_SECONDS = 30 * 86_400
 
 
@@ -108,6 +110,8 @@ class Visit:
     def may(self, operation: str) -> bool:
         """True if the visitor's role may perform an operation at all."""
         if self.visitor is None or self.visitor.membership is None:
+            return False
+        if self.visitor.looks_only and gateway.changes(operation):
             return False
         return gateway.may(self.actor, operation)
 

@@ -284,6 +284,10 @@ _KEYS: Mapping[str, Callable[[Trunk, str], Trunk]] = {
 }
 
 
+SETTINGS = tuple(_KEYS)
+"""The settings that `trunk_set` changes."""
+
+
 def trunk_row(trunk: Trunk) -> Row:
     """A trunk as people read it; never its password."""
     return {

@@ -49,6 +49,8 @@ ACCOUNTS = (
     _put("/accounts/{account}/calls/{call}/malicious", "call_mark"),
     _get("/accounts/{account}/ledger", "account_ledger"),
     _post("/accounts/{account}/payments", "account_topup"),
+    _get("/payments", "payment_list"),
+    _post("/accounts/{account}/payments/{payment_id}/reversal", "payment_reverse"),
     _post("/accounts/{account}/refunds", "account_refund"),
     _post("/accounts/{account}/fees", "account_fee"),
     _get("/accounts/{account}/caps", "account_caps"),
@@ -226,6 +228,7 @@ CALLS = (
     _get("/calls/export", "cdr_export"),
     _get("/calls/corrections", "cdr_corrections"),
     _get("/calls/explain", "explain_call"),
+    _get("/calls/{call}", "cdr_show"),
     _get("/calls/{call}/explanation", "explain_past_call"),
     _get("/live-calls", "call_list"),
     _get("/live-calls/{call_id}", "call_show"),
@@ -357,6 +360,7 @@ NOT_OFFERED: Mapping[str, str] = {
     "provisioning_code_redeem": "of the portal's own entrance for apps",
     "greeting_open": "the portal's own way to a file; see greeting_export",
     "recording_open": "the portal's own way to a file; see recording_export",
+    "user_look": "the console's own way into a customer's place",
     "voicemail_open": "the portal's own way to a file; see voicemail_export",
 }
 """Operations that the API leaves out, with the reason."""

@@ -19,7 +19,6 @@ from softswitch.cli import (
     calls,
     completions,
     configuration,
-    console,
     devices,
     documents,
     greetings,
@@ -69,7 +68,6 @@ app = typer.Typer(
 )
 switch.add_to(app)
 backups.add_to(app)
-console.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, number_shop,
     orders, packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records,

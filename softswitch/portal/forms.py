@@ -63,7 +63,8 @@ async def _upload(action: Action, name: str, file: UploadFile) -> dict[str, obje
 def _typed(operation: str, name: str, texts: list[str]) -> dict[str, object]:
     kind, default = _known(operation).get(name, (str, ""))
     if is_list(kind):
-        return {name: [text.strip() for text in texts if text.strip()]}
+        lines = [line.strip() for text in texts for line in text.splitlines()]
+        return {name: [line for line in lines if line]}
     text = texts[-1].strip()
     if not text and not _must_be_given(default):
         return {}

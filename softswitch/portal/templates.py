@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from softswitch.errors.texts import LANGUAGES
 from softswitch.papers.words import RIGHT_TO_LEFT
-from softswitch.portal import shown
+from softswitch.portal import cells, shown
 from softswitch.portal.words import NAMES
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ class Templates:
             "static": static_path,
             "new_key": lambda: secrets.token_urlsafe(18),
         }
-        return self._environment.get_template(template).render(common | dict(facts))
+        return self._environment.get_template(template).render(
+            common | cells.functions(visit) | dict(facts)
+        )
 
 
 @cache

@@ -63,7 +63,7 @@ class Served:
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "softswitch", name], cwd=self.folder, stdout=log, stderr=log
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             assert self.processes[name].poll() is None, (self.folder / f"{name}.out").read_text()
             if self._answers(name):

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from softswitch.portal.console import board
+from softswitch.portal.console import board, calls, customer, reviews, search, single, tariffs, till
+from softswitch.portal.console.lists import LISTS
 from softswitch.portal.routes import Page
 
-PAGES: tuple[Page, ...] = (*board.PAGES,)
+PAGES: tuple[Page, ...] = (
+    *board.PAGES,
+    *calls.PAGES,
+    *(one.page() for one in LISTS),
+    *search.PAGES,
+    *customer.PAGES,
+    *reviews.PAGES,
+    *tariffs.PAGES,
+    *single.PAGES,
+    *till.PAGES,
+)

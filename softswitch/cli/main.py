@@ -31,7 +31,6 @@ from softswitch.cli import (
     number_shop,
     numbers,
     orders,
-    output,
     packages,
     payments,
     pins,
@@ -56,6 +55,7 @@ from softswitch.cli import (
 )
 from softswitch.cli.session import DONE, REFUSED, USAGE, Failure, Session
 from softswitch.cli.spellings import respelled
+from softswitch.control.cells import cell_text
 
 app = typer.Typer(
     name="softswitch",
@@ -152,7 +152,7 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error), REFUSED)
     except OperationError as error:
         for line in error.lines:
-            print(output.cell_text(line), file=sys.stderr)
+            print(cell_text(line), file=sys.stderr)
         return _fail(error.message, REFUSED)
     except typer.Abort:
         return _fail("interrupted", REFUSED)
@@ -174,7 +174,7 @@ def _usage(error: Exception, message: str) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"softswitch: {output.cell_text(message)}", file=sys.stderr)
+    print(f"softswitch: {cell_text(message)}", file=sys.stderr)
     return status
 
 

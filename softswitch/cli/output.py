@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Literal, TextIO
 
+from softswitch.control.cells import cell_text, csv_cell
 from softswitch.control.values import Row, Value, as_rows
 
 Format = Literal["table", "tsv", "json", "csv"]
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_FORMULA = re.compile(r"[=@\t\r]|[+\-](?![0-9.]+$)")
-"""Text that a spreadsheet would execute; plain numbers with a sign are none."""
 
 
 def choose(requested: str | None, stream: TextIO) -> Format:
@@ -85,8 +81,7 @@ def _write_csv(rows: Sequence[Mapping[str, Value]], stream: TextIO) -> None:
     if columns:
         writer.writerow(columns)
     for row in rows:
-        cells = (cell_text(row.get(column)) for column in columns)
-        writer.writerow([f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells])
+        writer.writerow([csv_cell(row.get(column)) for column in columns])
 
 
 def _write_table(rows: Sequence[Mapping[str, Value]], stream: TextIO) -> None:
@@ -110,18 +105,3 @@ def _write_table(rows: Sequence[Mapping[str, Value]], stream: TextIO) -> None:
 def columns_of(rows: Sequence[Mapping[str, Value]]) -> list[str]:
     """Every key of every row, in order of first appearance."""
     return list(dict.fromkeys(key for row in rows for key in row))
-
-
-def cell_text(value: object) -> str:
-    """One line of text that can't steer a terminal."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        text = " ".join(value)
-    elif isinstance(value, list | tuple | dict):
-        text = json.dumps(value, ensure_ascii=False)
-    else:
-        text = str(value)
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

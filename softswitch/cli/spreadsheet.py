@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from softswitch.cli.output import cell_text, columns_of
+from softswitch.cli.output import columns_of
 from softswitch.cli.session import Failure, Session, reason_of
+from softswitch.control.cells import cell_text
 from softswitch.control.values import Row, Value
 
 Xlsx = Annotated[

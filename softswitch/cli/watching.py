@@ -78,7 +78,7 @@ def lines(event: WatchEvent) -> list[str]:
 
 
 def _values(row: dict[str, object]) -> str:
-    from softswitch.cli.output import cell_text
+    from softswitch.control.cells import cell_text
 
     return " ".join(
         f"{name}={cell_text(value)}" for name, value in row.items() if value not in (None, "", [])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from billing.facts.cdr import show_stamp
 from billing.stores.store import Store
 from softswitch.config.config import Config
 from softswitch.control.actor import STAFF_ROLES, Actor
@@ -245,6 +246,11 @@ class Identity:
 
     def now_ms(self) -> int:
         return self._now_ms()
+
+    @staticmethod
+    def stamp(at: int) -> str:
+        """Epoch milliseconds as operations write a time."""
+        return show_stamp(at)
 
     def actor(self, visitor: Visitor, address: str, request_id: str, via: str = "portal") -> Actor:
         """The actor of a request. Raises OperationError before a role was chosen."""

@@ -9,6 +9,7 @@ from softswitch.config.config import Config
 from softswitch.errors.catalogue import CATALOGUE
 from softswitch.errors.entry import Kind
 from softswitch.operations.installation.setup import epoch_ms
+from softswitch.portal import pdf_pages
 from softswitch.portal.feed import Feed
 from softswitch.portal.gateway import Gateway
 from softswitch.portal.held_files import HeldFiles
@@ -49,5 +50,6 @@ class Portal:
         """End streams and close the database."""
         await self.feed.close()
         await self.phones.close()
+        pdf_pages.close()
         self.reader.close()
         self.store.close()

@@ -1,40 +1,109 @@
-"""Calls: the list with its filters (A18, C1, C22)."""
+"""Calls: the list with its filters and sums, a call's own page, and tables of them (A18, C1, C6,
+C15, C22)."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from billing.facts.cdr import TYPES
+from softswitch.control.cells import csv_cell
 from softswitch.control.errors import OperationError
+from softswitch.control.values import Row
 from softswitch.operations.access import PAYER
-from softswitch.portal.routes import Page
+from softswitch.portal.routes import Action, Page
 from softswitch.portal.visit import Visit
 
 ROWS = 50
-FILTERS = ("kind", "number", "line", "since", "until")
+ROWS_OF_TABLE = 1_000
+"""Calls that are read at once for a table, so that no read takes long."""
+FILTERS = ("kind", "direction", "number", "line", "since", "until")
+COLUMNS = (
+    "at", "direction", "line", "number", "type", "answered", "seconds", "billed_seconds", "price",
+    "currency", "package",
+)  # fmt: skip
 
 
 async def show(visit: Visit) -> Response:
     """A page of calls, the newest first, of those that the filters name."""
     filters = {name: visit.asked(name) for name in FILTERS}
     given = {name: value for name, value in filters.items() if value}
-    before = visit.asked("before") or None
-    rows = []
+    rows: list[Row] = []
+    total: Row | None = None
     try:
-        rows = await visit.rows("account_calls", limit=ROWS + 1, before=before, **given)
+        rows = await _page(visit, given, visit.asked("before") or None, ROWS + 1)
+        total = await visit.row("account_calls_total", **given) if given else None
     except OperationError as error:
         visit.refuse(error)
     more = rows[ROWS - 1] if len(rows) > ROWS else None
     return visit.page(
         "cabinet/calls.html",
         calls=rows[:ROWS],
+        total=total,
         next=None if more is None else f"{more['at']},{more['id']}",
         filters=filters,
         query="".join(f"{name}={quote(value)}&" for name, value in given.items()),
         kinds=[(kind, visit.text(f"call_types.{kind}")) for kind in TYPES],
+        directions=[
+            (one, visit.text(f"calls.{one}")) for one in ("outgoing", "incoming", "missed")
+        ],
     )
 
 
-PAGES = (Page("/calls", show, PAYER),)
+async def _page(visit: Visit, given: dict[str, str], before: str | None, limit: int) -> list[Row]:
+    filters: dict[str, object] = dict(given)
+    if filters.get("direction") == "missed":
+        filters |= {"direction": "incoming", "answered": False}
+    return await visit.rows("account_calls", limit=limit, before=before, **filters)
+
+
+async def show_call(visit: Visit) -> Response:
+    """One call: what happened and what it cost, in sentences."""
+    call = await visit.row("account_call", call=visit.path["call"])
+    return visit.page("cabinet/call.html", call=call)
+
+
+async def table(visit: Visit) -> Response:
+    """The calls that the filters name as CSV, for a spreadsheet, a piece at a time."""
+    given = {name: visit.asked(name) for name in FILTERS if visit.asked(name)}
+    first = await _page(visit, given, None, ROWS_OF_TABLE)
+
+    async def lines() -> AsyncIterator[str]:
+        rows = first
+        yield "\ufeff" + _csv([list(COLUMNS)])
+        while rows:
+            yield _csv([[csv_cell(row[name]) for name in COLUMNS] for row in rows])
+            last = rows[-1]
+            full = len(rows) == ROWS_OF_TABLE
+            cursor = f"{last['at']},{last['id']}"
+            rows = await _page(visit, given, cursor, ROWS_OF_TABLE) if full else []
+
+    headers = {"content-disposition": 'attachment; filename="calls.csv"'}
+    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _csv(rows: list[list[str]]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows(rows)
+    return out.getvalue()
+
+
+PAGES = (
+    Page("/calls", show, PAYER),
+    Page("/calls.csv", table, PAYER),
+    Page(
+        "/calls/{call}",
+        show_call,
+        PAYER,
+        actions=(
+            Action("call_mark", path={"call": "call"}),
+            Action(
+                "request_open", ("text", "line"), fixed={"kind": "fault"}, then="/requests/{id}"
+            ),
+        ),
+    ),
+)

@@ -1,27 +1,56 @@
-"""Home: what a subscriber wants to know first."""
+"""Home: what a subscriber wants to know first; and everything else there is."""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
 from softswitch.operations.access import OWNER, PAYER, USER
-from softswitch.portal.routes import Page
+from softswitch.portal.routes import Action, Page
 from softswitch.portal.visit import Visit
 
 LATEST_CALLS = 5
+EVERYTHING = (
+    ("/packages", "packages.title", "package_show"),
+    ("/numbers", "cabinet.numbers", "number_reach_show"),
+    ("/messages", "messages.title", "sms_conversations"),
+    ("/voicemail", "cabinet.voicemail", "voicemail_list"),
+    ("/recordings", "cabinet.recordings", "recording_list"),
+    ("/conference", "cabinet.conference", "room_list"),
+    ("/waiting", "cabinet.waiting", "completion_list"),
+    ("/requests", "requests.title", "request_open"),
+    ("/documents", "documents.title", "document_upload"),
+    ("/people", "people.title", "user_add"),
+    ("/profile", "profile.title", ""),
+)
+"""Pages that the bar has no room for, with the operation without which they make no sense."""
 
 
 async def show(visit: Visit) -> Response:
-    """The balance and the latest calls of a payer; the lines of everyone. Staff see the console."""
+    """The account at a glance for those who see money; the lines alone for others. Staff see the
+    console."""
     if visit.known.is_staff:
         return visit.go("/op")
-    account = await visit.row("account_show") if visit.may("account_show") else None
-    return visit.page(
-        "cabinet/home.html",
-        account=account,
-        lines=await visit.some("line_list"),
-        calls=await visit.some("account_calls", limit=LATEST_CALLS),
-    )
+    overview = await visit.row("account_overview") if visit.may("account_overview") else None
+    lines = await visit.some("line_list") if overview is None else []
+    return visit.page("cabinet/home.html", overview=overview, lines=lines)
 
 
-PAGES = (Page("/", show, OWNER | PAYER | USER),)
+async def show_more(visit: Visit) -> Response:
+    """Links to the pages that the visitor may see."""
+    links = [
+        (path, name)
+        for path, name, operation in EVERYTHING
+        if not operation or visit.may(operation)
+    ]
+    return visit.page("cabinet/more.html", links=links)
+
+
+PAGES = (
+    Page(
+        "/",
+        show,
+        OWNER | PAYER | USER,
+        actions=(Action("package_auto_renew", ("subscription", "on")),),
+    ),
+    Page("/more", show_more, OWNER | PAYER | USER),
+)

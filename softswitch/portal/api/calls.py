@@ -254,6 +254,8 @@ MESSAGES = (
     _post("/messages", "sms_send"),
     _get("/messages/quote", "sms_quote"),
     _get("/messages/unread", "sms_unread"),
+    _get("/messages/queue", "sms_queue"),
+    _get("/messages/deliveries", "sms_deliveries"),
     _get("/messages/{text_id}", "sms_show"),
     _delete("/messages/{text_id}", "sms_cancel"),
     _get("/lines/{line}/conversations", "sms_conversations"),

@@ -74,6 +74,14 @@ def of_call(connection: Connection, call_id: str) -> list[Cdr]:
     return [schema.cdr_of(row._mapping) for row in connection.execute(query)]
 
 
+def of_sip_call(connection: Connection, sip_call_id: str, since: int, limit: int) -> list[Cdr]:
+    """The records whose caller's leg has a Call-ID, of calls since an instant (epoch milliseconds):
+    they are read one by one."""
+    query = select(schema.cdrs).where(_C.setup_at >= since, _C.sip_call_id == sip_call_id)
+    found = connection.execute(query.order_by(_C.setup_at, _C.id).limit(limit))
+    return [schema.cdr_of(row._mapping) for row in found]
+
+
 def _query(connection: Connection, wanted: CdrFilter, side: AnyColumn | None = None) -> Rows:
     within = list(_within(wanted))
     equal = list(_equal(wanted, side))

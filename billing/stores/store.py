@@ -224,11 +224,18 @@ class Store:
             row = connection.execute(_ACCOUNTS.where(schema.accounts.c.id == account_id)).first()
         return None if row is None else schema.account_of(row)
 
-    def accounts(self, page: Page | None = None, search: str | None = None) -> list[Account]:
+    def accounts(
+        self,
+        page: Page | None = None,
+        search: str | None = None,
+        status: str | None = None,
+        after: int | None = None,
+    ) -> list[Account]:
         """All accounts by id, or a page of them with the newest first.
 
         Args:
             search: a part of the name, or the id.
+            after: of a page: those after this id, by id.
         """
         columns = schema.accounts.c
         query = _ACCOUNTS
@@ -236,9 +243,14 @@ class Store:
             found = containing(search, columns.name)
             own_id = search.isascii() and search.isdigit() and len(search) <= ID_DIGITS
             query = query.where(found | (columns.id == int(search)) if own_id else found)
-        query = (
-            query.order_by(columns.id) if page is None else newest_first(query, page, columns.id)
-        )
+        if status is not None:
+            query = query.where(columns.status == status)
+        if page is None:
+            query = query.order_by(columns.id)
+        elif after is None:
+            query = newest_first(query, page, columns.id)
+        else:
+            query = query.where(columns.id > after).order_by(columns.id).limit(page.limit)
         with self._reading() as connection:
             rows = connection.execute(query).all()
         return [schema.account_of(row) for row in rows]

@@ -135,10 +135,15 @@ def list_(
     limit: Limit = None,
     before: BeforeId = None,
     search: Search = None,
+    status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
 ) -> None:
     """Every account with its balance."""
     Session.of(context).run(
-        operations.accounts.account_list, limit=limit, before=before, search=search
+        operations.accounts.account_list,
+        limit=limit,
+        before=before,
+        search=search,
+        status=status,
     )
 
 

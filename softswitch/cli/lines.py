@@ -80,10 +80,20 @@ def list_(
     before: BeforeNumber = None,
     search: Search = None,
     account: OfAccount = None,
+    status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
+    resting: Annotated[
+        bool, typer.Option("--resting", help="Only cancelled ones that can be restored.")
+    ] = False,
 ) -> None:
     """Every line."""
     Session.of(context).run(
-        operations.lines.line_list, limit=limit, before=before, search=search, account=account
+        operations.lines.line_list,
+        limit=limit,
+        before=before,
+        search=search,
+        account=account,
+        status=status,
+        resting=resting,
     )
 
 

@@ -19,6 +19,7 @@ from softswitch.cli import (
     calls,
     completions,
     configuration,
+    console,
     devices,
     documents,
     greetings,
@@ -68,6 +69,7 @@ app = typer.Typer(
 )
 switch.add_to(app)
 backups.add_to(app)
+console.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, number_shop,
     orders, packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records,

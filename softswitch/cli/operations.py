@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from softswitch.operations.devices import codes as codes
     from softswitch.operations.devices import devices as devices
     from softswitch.operations.installation import audit as audit
+    from softswitch.operations.installation import search as search
     from softswitch.operations.lines import completions as completions
     from softswitch.operations.lines import greetings as greetings
     from softswitch.operations.lines import lines as lines

@@ -167,6 +167,11 @@ class Config(Section):
         return self.data_dir / "control.sock"
 
     @property
+    def portal_socket(self) -> Path:
+        """For a portal that runs as another user of the switch's group."""
+        return self.data_dir / "portal.sock"
+
+    @property
     def nonce_secret_file(self) -> Path:
         return self.data_dir / "nonce.secret"
 

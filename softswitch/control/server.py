@@ -1,6 +1,7 @@
 """The control socket, the switch's side: operations that the running switch performs.
 
-A Unix socket that only the switch's own user may open. `protocol` has its messages.
+A Unix socket that only the switch's own user may open, or its group too. `protocol` has its
+messages.
 """
 
 from __future__ import annotations
@@ -51,10 +52,22 @@ class AlreadyRunning(Exception):
 
 
 class ControlServer:
-    """Serves requests on a Unix socket with mode 0600."""
+    """Serves requests on a Unix socket.
 
-    def __init__(self, path: Path, perform: Performer, hub: WatchHub, may_watch: MayWatch) -> None:
+    Args:
+        mode: of the socket's file: 0600 for the switch's own user, 0660 for its group too.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        perform: Performer,
+        hub: WatchHub,
+        may_watch: MayWatch,
+        mode: int = 0o600,
+    ) -> None:
         self._path = path
+        self._mode = mode
         self._perform = perform
         self._hub = hub
         self._may_watch = may_watch
@@ -70,11 +83,11 @@ class ControlServer:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.setblocking(False)
         with short_name(self._path) as name:
-            owner_only = os.umask(0o177)
+            before = os.umask(0o777 & ~self._mode)
             try:
                 listener.bind(name)
             finally:
-                os.umask(owner_only)
+                os.umask(before)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_LINE)
 
     async def close(self) -> None:

@@ -17,7 +17,16 @@ from softswitch.call.call import Call
 from softswitch.call.charging.accounting import media_figures
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
-from softswitch.operations.access import ADMIN, AUDITOR, SUPPORT, change, disclose, read, table
+from softswitch.operations.access import (
+    ADMIN,
+    AUDITOR,
+    STAFF,
+    SUPPORT,
+    change,
+    disclose,
+    read,
+    table,
+)
 from softswitch.operations.context import Context
 from softswitch.operations.lines.completions import acceptable, found
 from softswitch.operations.lines.registrations import registration_page, registration_rows
@@ -162,6 +171,12 @@ def conference_list(live: Live) -> list[Row]:
     ]
 
 
+def switch_figures(live: Live) -> Row:
+    """Calls now, attempts, answers and refusals since the start, registrations, and each trunk's
+    ASR, ACD and PDD of the last quarter of an hour."""
+    return live.switch.figures_row(forget_lag=False)
+
+
 def guard_list(live: Live) -> list[Row]:
     return ban_rows(live.switch.guard, live.switch.now())
 
@@ -220,6 +235,7 @@ LIVE_OPERATIONS = table(
     change(prompt_reload, ADMIN),
     change(registration_remove, SUPPORT),
     read(subscription_list, SUPPORT | AUDITOR),
+    read(switch_figures, STAFF),
     *(
         replace(OPERATIONS[function.__name__], function=function)
         for function in (

@@ -52,6 +52,7 @@ from softswitch.process.live import LIVE_OPERATIONS, Live
 from softswitch.process.local_addresses import is_local_address
 from softswitch.process.metrics import CommitClock, Scrape, SwitchCollector
 from softswitch.process.metrics_listener import MetricsError, MetricsListener
+from softswitch.process.portal_socket import portal_server
 from softswitch.process.supervision import Pulse, Supervisor
 from softswitch.process.switch import Switch
 from softswitch.process.watching import check_watch
@@ -179,9 +180,9 @@ class Server:
             self._log,
         )
         self._due = self._due_round()
-        self._control = ControlServer(
-            config.control_socket, self._dispatcher().perform, self._hub, check_watch
-        )
+        perform = self._dispatcher().perform
+        self._control = ControlServer(config.control_socket, perform, self._hub, check_watch)
+        self._portal = portal_server(config.portal_socket, perform, self._hub, check_watch)
 
     def _due_round(self) -> DueRound:
         return DueRound(
@@ -281,6 +282,7 @@ class Server:
         _raise_file_limit()
         self._claim.take()  # before recovery, which ends the calls of a switch that died
         await self._control.start()
+        await self._portal.start()
         self._recover()
         zone = self._config.switch.time_zone
         works = (first_work(epoch_ms(), zone), *first_looks(epoch_ms(), zone))
@@ -383,6 +385,7 @@ class Server:
         await self.switch.finish()
         self._rounds.stop()
         await asyncio.sleep(0)
+        await self._portal.close()
         await self._control.close()
         self._metrics.close()
         await self.switch.endpoint.close()

@@ -382,12 +382,18 @@ class Switch:
     def _trunk_changed(self, trunk: Trunk) -> None:
         self.publisher.trunk_changed(trunk)
 
-    def figures_row(self) -> Row:
+    def figures_row(self, *, forget_lag: bool = True) -> Row:
         """The figures of the switch: calls now, calls ended since the start, and its trunks of
-        late."""
+        late.
+
+        Args:
+            forget_lag: the worst lag is that since these figures were last read so.
+        """
         now = self._wall_seconds()
         figures = self.figures
-        lag_ms, figures.worst_lag_ms = figures.worst_lag_ms, 0.0
+        lag_ms = figures.worst_lag_ms
+        if forget_lag:
+            figures.worst_lag_ms = 0.0
         return {
             "calls": len(self.calls),
             "attempts": figures.attempts,

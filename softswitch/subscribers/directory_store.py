@@ -149,12 +149,18 @@ class DirectoryStore:
             return found
 
     def line_page(
-        self, page: Page, account_id: int | None = None, search: str | None = None
+        self,
+        page: Page,
+        account_id: int | None = None,
+        search: str | None = None,
+        status: str | None = None,
+        resting: bool = False,
     ) -> list[Line]:
         """Lines with the newest first.
 
         Args:
             search: how the number or the login begins, or a part of the display name.
+            resting: only cancelled ones that can still be restored.
         """
         columns = lines_table.c
         query = newest_first(select(columns.id), page, columns.id)
@@ -164,6 +170,10 @@ class DirectoryStore:
             number = f"+{search.removeprefix('+')}"
             found = beginning_with(number, columns.number) | beginning_with(search, columns.login)
             query = query.where(found | containing(search, columns.display_name))
+        if status is not None:
+            query = query.where(columns.status == status)
+        if resting:
+            query = query.where(columns.rests_until.is_not(None))
         with self._reading() as connection:
             ids = list(connection.execute(query).scalars())
         return sorted(self.lines(ids), key=lambda line: line.id, reverse=True) if ids else []

@@ -31,6 +31,7 @@ from billing.stores.paging import Page, containing, newest_first
 from billing.stores.schema import account_changes_table, accounts, change_row, metadata
 from softswitch.control.values import Value
 from softswitch.database.rows import DbRow
+from softswitch.subscribers.profile import FIELDS
 
 fields_table = Table(
     "account_fields",
@@ -184,6 +185,15 @@ class SubscriberStore:
         )
         with self._reading() as connection:
             return connection.execute(query.limit(1)).scalar_one_or_none()
+
+    def with_value(self, value: str, limit: int) -> list[tuple[int, str]]:
+        """Accounts that have exactly this value in a field, with the field's name."""
+        table, names = fields_table, sorted(FIELDS)
+        query = select(table.c.account_id, table.c.name).where(
+            table.c.name.in_(names), table.c.value == value
+        )
+        with self._reading() as connection:
+            return [tuple(row) for row in connection.execute(query.limit(limit))]
 
     def set_fields(self, account_id: int, values: Mapping[str, str], changes: list[Change]) -> None:
         """Set some fields ("" removes one), and record the changes with their author."""

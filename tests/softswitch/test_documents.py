@@ -1,7 +1,9 @@
 """What the documents and complaints name is there: tests, commands and their options."""
 
 import re
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -49,9 +51,15 @@ def commands() -> list[tuple[str, str]]:
     return found
 
 
+@cache
+def root() -> Any:
+    """The tree of commands, which takes a tenth of a second to build."""
+    return typer.main.get_command(app)
+
+
 def unknown(command: str) -> str | None:
     """The word of a command that isn't a command's or an option's."""
-    node = typer.main.get_command(app)
+    node = root()
     words = command.replace('"', " ").split()
     while words and words[0][0] not in "-{" and hasattr(node, "commands"):
         word = words.pop(0)

@@ -16,6 +16,7 @@ from softswitch.cli import (
     backups,
     bills,
     bonuses,
+    bulk,
     calls,
     completions,
     configuration,
@@ -69,6 +70,7 @@ app = typer.Typer(
 )
 switch.add_to(app)
 backups.add_to(app)
+bulk.add_to(app)
 console.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, number_shop,

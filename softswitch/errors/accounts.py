@@ -43,6 +43,12 @@ ACCOUNTS = {
         "not_found",
         "account",
     ),
+    "bulk_empty": Entry("no account is chosen", "invalid", "accounts"),
+    "bulk_not_found": Entry("there is no bulk job {job!r}", "not_found", "job"),
+    "bulk_too_old": Entry(
+        "bulk job {job} was begun more than a day ago: it isn't undone any more", "conflict", "job"
+    ),
+    "bulk_unchanged": Entry("the account has it already", "conflict"),
     "calls_too_many": Entry("more than {most} calls; choose a shorter time", "invalid", "since"),
     "credentials_wrong": Entry("login or password is wrong", "refused", "password"),
     "document_class_malformed": Entry(

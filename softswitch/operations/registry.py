@@ -20,6 +20,7 @@ from softswitch.operations.access import (
 )
 from softswitch.operations.accounts import (
     accounts,
+    bulk,
     caps,
     debts,
     documents,
@@ -104,6 +105,11 @@ OPERATIONS = table(
     read(overview.account_overview, STAFF | PAYER | LINE_USER),
     read(accounts.account_show, STAFF | PAYER),
     change(accounts.account_topup, MONEY),
+    read(bulk.bulk_list, STAFF),
+    change(bulk.bulk_preview, SUPPORT | MONEY),
+    change(bulk.bulk_run, SUPPORT | MONEY),
+    read(bulk.bulk_show, STAFF),
+    change(bulk.bulk_undo, SUPPORT | MONEY),
     change(caps.account_cap, SUPPORT),
     read(caps.account_caps, STAFF),
     read(notices.line_notices, SUPPORT | AUDITOR | USER),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from softswitch.errors.entry import Entry
 
 RIGHTS = {
+    "actor_missing": Entry(
+        "a request on the portal's socket names who makes it (`as`)", "refused", "as"
+    ),
     "actor_unusable": Entry("a request can't be made as {user!r}: {reason}", "invalid", "as"),
     "argument_for_operator": Entry("{field} of {operation} is for the operator to say", "refused"),
     "csrf_failed": Entry(
@@ -37,6 +40,9 @@ RIGHTS = {
     "role_not_found": Entry("{login} has no such role", "not_found", "account"),
     "role_without_account": Entry(
         "the role {role} has neither account nor lines", "invalid", "account"
+    ),
+    "operation_of_host": Entry(
+        "{operation} is done at the switch itself, by `softswitch`", "refused"
     ),
     "right_missing": Entry("{user} ({role}) has no right to {operation}", "refused"),
     "scope_malformed": Entry(

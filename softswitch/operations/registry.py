@@ -34,7 +34,7 @@ from softswitch.operations.accounts import (
 )
 from softswitch.operations.calls import explain, incoming, past_call, records
 from softswitch.operations.devices import app_texts, codes, devices, portal_notes
-from softswitch.operations.installation import audit
+from softswitch.operations.installation import audit, search
 from softswitch.operations.lines import (
     completions,
     greetings,
@@ -376,6 +376,8 @@ OPERATIONS = table(
     read(tariffs.tariff_versions, STAFF),
     # The installation
     read(audit.audit_list, ADMIN | AUDITOR),
+    read(search.queue_figures, STAFF),
+    read(search.search_everything, SUPPORT | AUDITOR),
     read(mails.mail_list, SUPPORT | AUDITOR),
     change(mails.mail_retry, SUPPORT),
     change(mails.mail_test, ADMIN),

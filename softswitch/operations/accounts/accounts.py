@@ -5,22 +5,24 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from typing import get_args
 
 from sqlalchemy.exc import IntegrityError
 
-from billing.facts.account import ACTIVE, REGISTERED, Account, Change
+from billing.facts.account import ACTIVE, REGISTERED, Account, Change, Status
 from billing.facts.authorization import AddAccount, SetAccount, TopUp
 from billing.facts.cdr import show_stamp
 from billing.facts.ledger import METHODS
 from billing.facts.money import MAX_MICROS, MoneyError, format_amount, parse_amount
 from billing.stores import tariff_store
+from billing.stores.paging import Page
 from softswitch.control.errors import OperationError, one_of
 from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import change_status, today, who
 from softswitch.operations.context import Context
 from softswitch.operations.lines.lines import generate_password
 from softswitch.operations.money.bills import schedule_bills
-from softswitch.operations.pages import page_asked
+from softswitch.operations.pages import DEFAULT_ROWS, page_asked
 from softswitch.subscribers import profile
 from softswitch.subscribers.passwords import NOBODYS, hashed, matches
 
@@ -110,15 +112,26 @@ def account_list(
     limit: int | None = None,
     before: int | None = None,
     search: str | None = None,
+    status: str | None = None,
+    after: int | None = None,
 ) -> list[Row]:
     """Accounts by id.
 
     Args:
+        status: only those that are registered, approved, active, suspended, disconnected or
+            closed.
+        after: those after this id, the oldest first, as a queue is worked off.
         limit: the newest so many, the newest first.
         before: likewise, those before this id: the last of the page before.
         search: a part of the name, or the id.
     """
-    found = context.billing.accounts(page_asked(limit, before), search)
+    one_of("status", get_args(Status), status)
+    if after is not None and before is not None:
+        raise OperationError("cursors_two")
+    page = page_asked(limit, before)
+    if after is not None and page is None:
+        page = Page(DEFAULT_ROWS)
+    found = context.billing.accounts(page, search, status, after)
     return [account_row(account) for account in found]
 
 

@@ -115,21 +115,25 @@ def line_list(
     before: str | None = None,
     search: str | None = None,
     account: str | None = None,
+    status: str | None = None,
+    resting: bool = False,
 ) -> list[Row]:
     """Lines by number.
 
     Args:
+        status: active, suspended, disconnected or closed.
+        resting: only those that were cancelled as unused and can still be restored.
         limit: the newest so many, the newest first.
         before: likewise, those before this line: the last of the page before.
         search: how the number or the login begins, or a part of the display name.
     """
     owner = context.own_account(account)
     page = page_asked(limit, None if before is None else context.line(before).id)
-    if page is None and search is None:
+    if page is None and search is None and status is None and not resting:
         found = context.directory.lines() if owner is None else context.directory.lines_of([owner])
     else:
         everything = Page(MAX_ROWS) if page is None or context.actor.is_line_user else page
-        found = context.directory.line_page(everything, owner, search)
+        found = context.directory.line_page(everything, owner, search, status, resting)
         if page is None:
             found.sort(key=lambda line: line.number)
     own = [line for line in found if context.owns_line(line)]

@@ -93,3 +93,17 @@ def test_the_default_ports_serve_a_burst_of_2000_short_calls_in_5_seconds():
 def test_calls_without_sound_never_use_up_the_default_ports():
     assert calls_served(2_000, 30, heard=False) == 60_000
     assert calls_served(2_000, 30, heard=True) == 2_500
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_2000_short_calls_within_5_seconds_find_ports_in_the_default_range(heard):
+    """Each takes two pairs for 60 ms, and those that heard sound rest for 5 s. Calls without sound
+    could go on for ever."""
+    pool = PortPool(20_000, 29_999, random.Random(1).shuffle, 5.0)
+    talking: deque[tuple[float, int]] = deque()
+    for number in range(2_000 if heard else 20_000):
+        now = number / 400
+        while talking and talking[0][0] <= now:
+            pool.give_back(talking.popleft()[1], now, rests=heard)
+        talking.extend((now + 0.06, pool.take(now)) for _ in range(2))
+    assert pool.in_use == len(talking) <= 50

@@ -113,6 +113,7 @@ class Endpoint:
         edges: Edges | None = None,
     ) -> None:
         self._agent = agent
+        self._stack = agent.stack
         self._loop = loop
         self._on_event = on_event
         self._on_fault = on_fault
@@ -302,14 +303,9 @@ class Endpoint:
 
     def drain(self) -> None:
         """Report events, write messages, arm the timer; call after a command."""
-        agent, stack = self._agent, self._agent.stack
-        while agent.untold:
-            for event in agent.events():
-                try:
-                    self._on_event(event)
-                except Exception as error:
-                    agent.counters.faults += 1
-                    self._on_fault(error)
+        agent, stack = self._agent, self._stack
+        if agent.untold:
+            self._report()
         if stack.unsent:
             for message, flow in stack.to_send():
                 if flow.transport == "udp":
@@ -320,6 +316,17 @@ class Endpoint:
         # Waking too early costs less than arming anew for each message.
         if deadline is not None and (self._wake is None or deadline < self._wake_at):
             self._arm(deadline)
+
+    def _report(self) -> None:
+        """Report events, and those that come of them."""
+        agent = self._agent
+        while agent.untold:
+            for event in agent.events():
+                try:
+                    self._on_event(event)
+                except Exception as error:
+                    agent.counters.faults += 1
+                    self._on_fault(error)
 
     def _arm(self, deadline: float) -> None:
         if self._wake is not None:

@@ -78,16 +78,16 @@ def parse_message(data: bytes) -> Request | Response:
 
 def _parse_start(line: bytes) -> tuple[Request | Response, ParseError | None]:
     """The message that a start line begins, and what is wrong with it so far."""
-    if line[:4] == b"SIP/" or line[:4].upper() == b"SIP/":
+    if line[:4].upper() == b"SIP/":
         status = _STATUS_LINE.fullmatch(line)
         if status is None:
             raise ParseError("Malformed Status-Line")
         return Response(int(status[1]), text(status[2] or b"")), None
-    name, _, rest = line.partition(b" ")
-    uri, _, version = rest.rpartition(b" ")
-    method = _METHODS.get(name)
-    if method is not None and version == b"SIP/2.0" and uri and _SPACE.search(uri) is None:
-        return Request(method, uri), None
+    parts = line.split(b" ")
+    if len(parts) == 3 and parts[2] == b"SIP/2.0":
+        method, uri = _METHODS.get(parts[0]), parts[1]
+        if method is not None and uri and _SPACE.search(uri) is None:
+            return Request(method, uri), None
     found = _REQUEST_LINE.fullmatch(line)
     if found is None:
         return _malformed_request(line)
@@ -106,12 +106,12 @@ def _malformed_request(line: bytes) -> tuple[Request, ParseError]:
 
 def _body(message: Message, data: bytes, start: int) -> bytes:
     """The body by Content-Length; what follows it in a datagram is dropped (section 18.3)."""
-    value = message.get(b"content-length")
+    value = message.values.get(b"content-length")
     if value is None:
         return data[start:]
     if message.repeated and b"content-length" in message.repeated:
         raise ParseError("Duplicate Content-Length")
-    length = grammar.number(value)
+    length = int(value) if len(value) < 10 and value.isdigit() else grammar.number(value)
     if length is None:
         raise ParseError("Malformed Content-Length")
     if length > MAX_MESSAGE_BYTES:

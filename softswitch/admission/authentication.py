@@ -17,6 +17,7 @@ from sip.errors import ParseError, SipError
 from sip.flow import Flow
 from sip.guard import Guard
 from sip.message import Request
+from softswitch.admission.browser_passes import BrowserPasses
 from softswitch.admission.decoys import Decoys
 from softswitch.subscribers.directory import Directory, Line, Proof, Trunk
 from softswitch.subscribers.refusal import Refusal
@@ -59,6 +60,8 @@ class Authenticator:
         guard: counts wrong passwords, and limits how many are checked; None: no limit.
         names_of: the names in the certificate that the peer of a connection has shown.
         secret: of the switch; see :class:`Decoys`.
+        passes: of browser phones; None: there are none.
+        wall_seconds: epoch seconds, by which passes end.
     """
 
     def __init__(
@@ -72,7 +75,11 @@ class Authenticator:
         guard: Guard | None = None,
         names_of: Callable[[Flow], frozenset[str]] | None = None,
         secret: bytes = b"",
+        passes: BrowserPasses | None = None,
+        wall_seconds: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        self._passes = passes
+        self._wall_seconds = wall_seconds
         self._directory = directory
         self._verifier = verifier
         self._domain = domain.lower()
@@ -232,7 +239,15 @@ class Authenticator:
         """The line of a username with its secrets, or a decoy that no password fits: both cost the
         same time from here on."""
         decoy = self._decoys.proof(username, self._directory.algorithm_orders)
-        return self._directory.proof(username) or decoy
+        return self._directory.proof(username) or self._pass_proof(username) or decoy
+
+    def _pass_proof(self, username: str) -> Proof | None:
+        """The line of a browser phone's pass; None for any other username."""
+        found = None
+        if self._passes is not None:
+            found = self._passes.proof(username, self._wall_seconds())
+        line = None if found is None else self._directory.line_by_login(found[0])
+        return None if found is None or line is None else Proof(line, (found[1],))
 
     def _allowed(self, line: Line) -> tuple[Algorithm, ...]:
         return self._algorithms if line.algorithms is None else line.algorithms

@@ -37,6 +37,13 @@ def _public_url(text: str) -> str:
     return text
 
 
+def _phone_url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("ws", "wss") or not parts.hostname):
+        raise ValueError(f"{text!r} must look like wss://sip.example.org:7443")
+    return text
+
+
 class PortalSection(Section):
     """[portal]: the web, served by `softswitch portal`. Put a proxy with TLS before it."""
 
@@ -54,6 +61,10 @@ class PortalSection(Section):
     """After so many minutes without a request a session of staff ends."""
     staff_totp: bool = True
     """True if staff must sign in with a one-time code of an authenticator app as well."""
+    phone_url: Annotated[str, AfterValidator(_phone_url)] = ""
+    """The address at which browser phones of the cabinet register, such as
+    "wss://sip.example.org:7443": one of `[sip] listen` with wss, by a name in its certificate.
+    Empty: the cabinet has no phone."""
     workers: Annotated[int, Field(ge=1, le=32)] = 4
     """Database reads that are made at once."""
 

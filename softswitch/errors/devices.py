@@ -85,6 +85,10 @@ DEVICES = {
     "provisioning_code_spent": Entry(
         "the code was used, has run out, or never was", "not_found", "code"
     ),
+    "browser_phone_off": Entry(
+        "the cabinet has no phone: set [portal] phone_url, such as wss://sip.example.org:7443",
+        "not_found",
+    ),
     "provisioning_off": Entry(
         "[provisioning] url isn't set: the address by which phones reach the portal", "conflict"
     ),

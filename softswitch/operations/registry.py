@@ -36,6 +36,7 @@ from softswitch.operations.calls import explain, incoming, past_call, records
 from softswitch.operations.devices import app_texts, codes, devices, portal_notes
 from softswitch.operations.installation import audit, search
 from softswitch.operations.lines import (
+    browser_phone,
     completions,
     greetings,
     lines,
@@ -256,6 +257,7 @@ OPERATIONS = table(
     read(lines.line_show, STAFF | USER),
     change(lines.line_suspend, SUPPORT),
     disclose(services.call_malicious, ADMIN | AUDITOR),
+    change(browser_phone.line_browser_pass, USER),
     change(services.call_mark, SUPPORT | USER),
     change(pin_check.line_pin_set, SUPPORT | USER),
     change(sip_accounts.sip_account_add, SUPPORT | OWNER),

@@ -28,6 +28,7 @@ from sip.user_agent import UserAgent
 from softswitch.admission.addressing import no_address
 from softswitch.admission.admission import BindingsOf, Stages
 from softswitch.admission.authentication import Authenticator
+from softswitch.admission.browser_passes import BrowserPasses
 from softswitch.admission.settings import least_cost, number_plan
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media.call_relay import Media
@@ -239,6 +240,8 @@ def authenticator(
         guard=guard,
         names_of=endpoint.connections.identities,
         secret=machine.nonce_secret,
+        passes=BrowserPasses(machine.nonce_secret, config.realm),
+        wall_seconds=machine.wall_seconds,
     )
 
 

@@ -133,6 +133,7 @@ LINES = (
     _delete("/lines/{number}/services/{service}", "line_service_clear"),
     _get("/lines/{line}/notices", "line_notices"),
     _put("/lines/{line}/notices", "line_notices_set"),
+    _post("/lines/{line}/browser-pass", "line_browser_pass"),
     _get("/registrations", "registration_list"),
     _get("/registrations/refused", "registration_refusals"),
     _delete("/registrations/{line}", "registration_remove"),

@@ -10,6 +10,7 @@ from softswitch.portal.cabinet import (
     messages,
     money,
     packages,
+    phone,
     profile,
     recordings,
     requests,
@@ -31,4 +32,5 @@ PAGES: tuple[Page, ...] = (
     *voicemail.PAGES,
     *greetings.PAGES,
     *recordings.PAGES,
+    *phone.PAGES,
 )

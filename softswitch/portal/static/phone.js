@@ -1,0 +1,257 @@
+// The browser phone of the cabinet: one line, one call at a time. JsSIP speaks SIP over WebSocket;
+// sound goes by WebRTC straight to the switch. The page holds a pass of half an hour, never the
+// line's password.
+import { JsSIP } from "./jssip.min.js";
+
+const REGISTER_SECONDS = 300;
+const RENEW_BEFORE_MS = 600_000; // a pass that ends sooner is replaced at the next registration
+const QUALITY_MS = 2_000;
+const MEDIA = { audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true } };
+
+const element = (id) => document.getElementById(id);
+const root = element("phone");
+const words = JSON.parse(root.dataset.words);
+const say = (word, number = "") => {
+  element("state").textContent = words[word].replace("{number}", number);
+  element("state").dataset.state = word;
+};
+const show = (id, visible) => { element(id).hidden = !visible; };
+
+let agent = null;
+let pass = null;
+let session = null;
+let statistics = null;
+let ringing = null;
+let tones = null;
+
+// Passes
+
+async function fetchPass() {
+  const form = new FormData(element("pass"));
+  form.set("line", element("line").value);
+  const response = await fetch(location.pathname, { method: "POST", body: form });
+  const type = response.headers.get("content-type") ?? "";
+  if (!response.ok || !type.startsWith("application/json")) throw new Error(`pass: ${response.status}`);
+  return response.json();
+}
+
+async function renewPass() {
+  if (Date.parse(pass.ends_at) - Date.now() < RENEW_BEFORE_MS) {
+    pass = await fetchPass();
+    agent.set("authorization_user", pass.auth_username);
+    agent.set("password", pass.password);
+  }
+}
+
+// The line
+
+async function start() {
+  element("start").disabled = true;
+  tones = new AudioContext();
+  try {
+    pass = await fetchPass();
+    await chooseDevices();
+  } catch (error) {
+    element("start").disabled = false;
+    say("refused");
+    return;
+  }
+  if ("Notification" in window && Notification.permission === "default") {
+    Notification.requestPermission();
+  }
+  agent = new JsSIP.UA({
+    sockets: [new JsSIP.WebSocketInterface(pass.server)],
+    uri: `sip:${pass.user}@${pass.domain}`,
+    authorization_user: pass.auth_username,
+    password: pass.password,
+    register_expires: REGISTER_SECONDS,
+    session_timers: true,
+    user_agent: "softswitch browser phone",
+  });
+  agent.on("registered", () => { if (!session) say("ready"); show("dial", true); });
+  agent.on("registrationFailed", () => { if (!session) say("refused"); });
+  agent.on("disconnected", () => { if (!session) say("away"); });
+  agent.on("registrationExpiring", async () => {
+    try {
+      await renewPass();
+    } catch (error) {
+      say("away"); // signed out, or the portal is away: the old pass is tried until it ends
+    }
+    agent.register();
+  });
+  agent.on("newRTCSession", ({ session: added }) => take(added));
+  element("line").disabled = true;
+  agent.start();
+}
+
+// Calls
+
+const peer = () => session.remote_identity.display_name || session.remote_identity.uri.user;
+const options = () => ({
+  mediaConstraints: { audio: microphone(), video: false },
+  pcConfig: { iceServers: [] },
+});
+
+function take(added) {
+  if (session) {
+    added.terminate({ status_code: 486 });
+    return;
+  }
+  session = added;
+  before = { received: 0, lost: 0 };
+  session.on("peerconnection", ({ peerconnection }) => listen(peerconnection));
+  if (session.connection) listen(session.connection);
+  session.on("accepted", () => { say("talking", peer()); stopRinging(); buttons(); });
+  session.on("hold", () => buttons());
+  session.on("unhold", () => buttons());
+  session.on("muted", () => buttons());
+  session.on("unmuted", () => buttons());
+  session.on("ended", () => over("ended"));
+  session.on("failed", ({ cause }) => over(cause === JsSIP.C.causes.BUSY ? "busy" : "failed"));
+  if (session.direction === "incoming") {
+    say("incoming", peer());
+    ring();
+  } else {
+    say("calling", peer());
+  }
+  buttons();
+}
+
+function over(word) {
+  say(word);
+  session = null;
+  stopRinging();
+  clearInterval(statistics);
+  statistics = null;
+  show("quality", false);
+  buttons();
+}
+
+function listen(connection) {
+  connection.addEventListener("track", ({ track, streams }) => {
+    element("sound").srcObject = streams[0] ?? new MediaStream([track]);
+    const speaker = element("speaker").value;
+    if (speaker && element("sound").setSinkId) element("sound").setSinkId(speaker);
+  });
+  statistics ??= setInterval(() => measure(connection), QUALITY_MS);
+}
+
+function buttons() {
+  const talks = session?.isEstablished() ?? false;
+  const held = session?.isOnHold().local ?? false;
+  const muted = session?.isMuted().audio ?? false;
+  show("call", !session);
+  show("accept", session?.direction === "incoming" && !talks);
+  show("end", Boolean(session));
+  for (const id of ["hold", "mute", "transfer"]) show(id, talks);
+  element("hold").textContent = held ? words.resume : words.hold;
+  element("mute").textContent = muted ? words.unmute : words.mute;
+  if (talks) say(held ? "on_hold" : "talking", peer());
+}
+
+function press(key) {
+  if (session?.isEstablished()) {
+    session.sendDTMF(key, { transportType: JsSIP.C.DTMF_TRANSPORT.RFC2833, duration: 120 });
+  } else {
+    element("number").value += key;
+  }
+}
+
+// An incoming call is heard, and seen from another window
+
+function ring() {
+  const beep = () => {
+    const oscillator = new OscillatorNode(tones, { frequency: 425 });
+    oscillator.connect(new GainNode(tones, { gain: 0.1 })).connect(tones.destination);
+    oscillator.start();
+    oscillator.stop(tones.currentTime + 1);
+  };
+  beep();
+  const repeated = setInterval(beep, 4_000);
+  let note = null;
+  if (document.hidden && "Notification" in window && Notification.permission === "granted") {
+    note = new Notification(words.incoming.replace("{number}", peer()), { tag: "call" });
+    note.onclick = () => window.focus();
+  }
+  ringing = () => { clearInterval(repeated); note?.close(); };
+}
+
+function stopRinging() {
+  ringing?.();
+  ringing = null;
+}
+
+// Devices
+
+function microphone() {
+  const chosen = element("microphone").value;
+  return chosen ? { ...MEDIA.audio, deviceId: { exact: chosen } } : MEDIA.audio;
+}
+
+async function chooseDevices() {
+  const stream = await navigator.mediaDevices.getUserMedia(MEDIA); // names are told only after this
+  for (const track of stream.getTracks()) track.stop();
+  const devices = await navigator.mediaDevices.enumerateDevices();
+  for (const [id, kind] of [["microphone", "audioinput"], ["speaker", "audiooutput"]]) {
+    const found = devices.filter((device) => device.kind === kind && device.deviceId);
+    element(id).replaceChildren(...found.map((device) => new Option(device.label, device.deviceId)));
+  }
+}
+
+async function changeMicrophone() {
+  const sender = session?.connection?.getSenders().find((one) => one.track?.kind === "audio");
+  if (!sender) return;
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: microphone() });
+  sender.track.stop();
+  await sender.replaceTrack(stream.getAudioTracks()[0]);
+}
+
+// Quality: what was lost and how unevenly it came, in the last two seconds
+
+let before = { received: 0, lost: 0 };
+
+async function measure(connection) {
+  for (const report of (await connection.getStats()).values()) {
+    if (report.type !== "inbound-rtp" || report.kind !== "audio") continue;
+    const received = report.packetsReceived - before.received;
+    const lost = report.packetsLost - before.lost;
+    before = { received: report.packetsReceived, lost: report.packetsLost };
+    if (received <= 0) return;
+    const share = Math.max(0, lost) / (received + Math.max(0, lost));
+    const jitter = report.jitter ?? 0;
+    const word = share > 0.05 || jitter > 0.1 ? "poor" : share > 0.01 || jitter > 0.04 ? "fair" : "good";
+    element("quality").textContent = words[word];
+    element("quality").dataset.quality = word;
+    show("quality", true);
+  }
+}
+
+// The page
+
+element("start").addEventListener("click", start);
+element("call").addEventListener("click", () => {
+  const number = element("number").value.trim();
+  if (number) agent.call(number, options());
+});
+element("accept").addEventListener("click", () => session?.answer(options()));
+element("end").addEventListener("click", () => session?.terminate());
+element("hold").addEventListener("click", () => {
+  if (session?.isOnHold().local) session.unhold();
+  else session?.hold();
+});
+element("mute").addEventListener("click", () => {
+  if (session?.isMuted().audio) session.unmute({ audio: true });
+  else session?.mute({ audio: true });
+});
+element("transfer").addEventListener("click", () => {
+  const number = element("number").value.trim();
+  if (number) session?.refer(number);
+});
+element("microphone").addEventListener("change", changeMicrophone);
+element("speaker").addEventListener("change", () => {
+  element("sound").setSinkId?.(element("speaker").value);
+});
+for (const button of root.querySelectorAll("[data-key]")) {
+  button.addEventListener("click", () => press(button.dataset.key));
+}
+window.addEventListener("pagehide", () => agent?.stop());

@@ -184,7 +184,7 @@ def settle(connection: Connection, batch_id: str, at: int) -> None:
 
 
 def counts(connection: Connection, batch_id: str) -> Mapping[State, int]:
-    """How many texts of a batch are in each state."""
+    """The number of a batch's texts in each state."""
     c = texts_table.c
     query = select(c.state, func.count()).where(c.batch_id == batch_id).group_by(c.state)
     return {State(state): count for state, count in connection.execute(query)}
@@ -239,7 +239,7 @@ def defer(
 
 
 class Rest(Struct, frozen=True):
-    """What is left of the hold of a batch none of whose texts will go out any more.
+    """The rest of a batch's hold, once none of its texts will go out any more.
 
     Args:
         hold: None: it was never made.
@@ -251,7 +251,7 @@ class Rest(Struct, frozen=True):
 
 
 def rest(connection: Connection, batch: Batch, charge: ChargeWhen) -> Rest | None:
-    """What is left of a batch's hold; None while texts of it may go out."""
+    """The rest of a batch's hold; None while texts of it may go out."""
     c = texts_table.c
     moving = [State.WAITING.value, State.SENDING.value]
     if charge == "delivered":

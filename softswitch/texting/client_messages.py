@@ -55,7 +55,7 @@ def short_of(message: ShortMessage | DataMessage) -> ShortMessage:
 
 
 def times_of(message: ShortMessage, wall_ms: int) -> tuple[int | None, int | None]:
-    """When a message is due, and until when it is to be tried; epoch milliseconds.
+    """The times of a message in epoch milliseconds: when it is due, and the end of its validity.
 
     Raises:
         ValueError: no times, over a year away, or over before it is due.

@@ -90,7 +90,7 @@ passes by itself."""
 
 
 class Businesses(Struct, frozen=True):
-    """What is known of businesses.
+    """The businesses that may bind and send, as the database has them.
 
     Args:
         granted: accounts that may send.

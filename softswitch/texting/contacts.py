@@ -272,7 +272,7 @@ def put_into_group(connection: Connection, group_id: int, contact_ids: Sequence[
 
 
 def members_among(connection: Connection, group_id: int, contact_ids: Sequence[int]) -> set[int]:
-    """Those of some contacts that are in a group."""
+    """The ids of the members of a group among some contacts."""
     m = members_table.c
     found: set[int] = set()
     for start in range(0, len(contact_ids), AT_ONCE):

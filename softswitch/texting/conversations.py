@@ -101,7 +101,7 @@ def texts(
 
 
 def unread(connection: Connection, line_id: int, now: int) -> int:
-    """How many texts have come to a line that haven't been read."""
+    """The number of texts that came to a line and haven't been read."""
     c, r = texts_table.c, reads_table.c
     joined = texts_table.outerjoin(reads_table, and_(r.line_id == line_id, r.peer == c.sender))
     query = (

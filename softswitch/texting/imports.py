@@ -81,8 +81,7 @@ class Import(Struct, frozen=True, kw_only=True):
 
 
 class Undone(Struct):
-    """What undoing an import has done so far: contacts removed, put back, and left since they were
-    changed."""
+    """Counts of an undone import: contacts removed, put back, and left as they were changed."""
 
     removed: int = 0
     restored: int = 0

@@ -91,7 +91,7 @@ def joined(segments_kept: Reassembly, message: ShortMessage, source: str, now: f
 
 
 def content_type(message: ShortMessage) -> str:
-    """How a message's octets are coded, for :func:`read`."""
+    """The content type that names the coding of a message's octets, for :func:`read`."""
     udh = int(bool(message.esm_class & EsmClass.UDH))
     return f"application/vnd.smpp;coding={message.data_coding};udh={udh}"
 

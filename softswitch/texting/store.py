@@ -181,7 +181,7 @@ def waiting_for_line(
 
 
 def count_waiting_for_line(connection: Connection, line_id: int) -> int:
-    """How many texts wait for a line's phones."""
+    """The number of texts that wait for a line's phones."""
     return int(connection.execute(_COUNT_FOR_LINE, {"line": line_id}).scalar_one())
 
 
@@ -209,7 +209,7 @@ def due_out(
 
 
 def next_due_out(connection: Connection, now: int) -> int | None:
-    """When the next text to another network is due that isn't yet; epoch milliseconds."""
+    """The time of the next text to another network that isn't due yet; epoch milliseconds."""
     c = texts_table.c
     query = select(func.min(c.due_at)).where(
         c.state == State.WAITING.value, c.kind == "out", c.due_at > now, c.due_at < NEVER

@@ -36,7 +36,7 @@ class Waiting(Struct, frozen=True):
 
 
 class Deliveries(Struct):
-    """What a carrier made of the texts that it took.
+    """The texts that a carrier took, and their outcomes.
 
     Args:
         milliseconds: from its acceptance to the receipt, of each text that was delivered, sorted.
@@ -48,7 +48,7 @@ class Deliveries(Struct):
 
 
 def waiting(connection: Connection, now: int) -> Waiting:
-    """How many texts wait now (epoch milliseconds)."""
+    """The numbers of texts that wait at `now` (epoch milliseconds)."""
     c = texts_table.c
     is_waiting = c.state == State.WAITING.value
 

@@ -67,7 +67,7 @@ def sms_conversation(
 
 
 def sms_unread(context: Context, line: str | None = None) -> list[Row]:
-    """How many texts came to a line, or to each of one's own, that haven't been read."""
+    """The number of unread texts of a line, or of each of one's own."""
     lines = context.own_lines() if line is None else [context.line(line)]
     now = context.now_ms()
     with context.billing.reading() as connection:

@@ -50,7 +50,7 @@ class Recipient(Struct, frozen=True):
 
 
 class Recipients(Struct):
-    """Those of a batch.
+    """The recipients of a batch.
 
     Args:
         left_out: why, for the first of those that are faulty.
@@ -151,6 +151,6 @@ def _price(
 
 
 def _values(contact: Contact) -> dict[str, str]:
-    """What {fields} stand for; an empty name is missing like a field that isn't there."""
+    """The values of a contact's {fields}; an empty name counts as a missing field."""
     known = {**contact.fields, "phone": contact.phone}
     return known | ({"name": contact.name} if contact.name else {})

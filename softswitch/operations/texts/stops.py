@@ -74,7 +74,7 @@ def sms_contract_accept(context: Context, account: str) -> Row:
 
 
 def sms_contract_show(context: Context, account: str) -> Row:
-    """What an account has of the right to send: the operator's grant, and its contract."""
+    """An account's right to send: the operator's grant, and its contract."""
     owner = context.account(account)
     terms = context.config.sms.terms
     with context.billing.reading() as connection:

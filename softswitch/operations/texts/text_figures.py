@@ -14,7 +14,7 @@ MAX_HOURS = 24 * 31
 
 
 def sms_queue(context: Context) -> Row:
-    """How many texts wait for carriers, receipts and phones, and for how long the oldest does."""
+    """The numbers of texts that wait for carriers, receipts and phones, and the longest wait."""
     now = context.now_ms()
     with context.billing.reading() as connection:
         found = text_figures.waiting(connection, now)

@@ -13,3 +13,8 @@ def svg(text: str) -> str:
     code = segno.make(text, error="m", micro=False)
     code.save(written, kind="svg", scale=4, xmldecl=False, svgns=True, nl=False)
     return written.getvalue().decode("utf-8")
+
+
+def data_uri(text: str) -> str:
+    """The QR code of a text as the address of a picture (RFC 2397)."""
+    return str(segno.make(text, error="m", micro=False).svg_data_uri(scale=4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from softswitch.portal.cabinet import (
     calls,
+    devices,
     greetings,
     home,
     lines,
@@ -28,6 +29,7 @@ PAGES: tuple[Page, ...] = (
     *messages.PAGES,
     *profile.PAGES,
     *lines.PAGES,
+    *devices.PAGES,
     *services.PAGES,
     *voicemail.PAGES,
     *greetings.PAGES,

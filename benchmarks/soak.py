@@ -182,7 +182,11 @@ def soak(seconds: float, rate: float) -> int:
     listen = f"{HOST}:{metrics_port}"
     with (
         Switchboard(
-            None, METRICS__LISTEN=listen, CONFERENCE__MAX_MEMBERS="200", TRUNKS__PING_SECONDS="0"
+            None,
+            METRICS__LISTEN=listen,
+            GUARD__BUSY_MS="5000",
+            CONFERENCE__MAX_MEMBERS="200",
+            TRUNKS__PING_SECONDS="0",
         ) as board,
         sipp.answering(board.trunk_port, 50),
         taking_texts(board),

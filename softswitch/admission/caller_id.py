@@ -88,7 +88,7 @@ def present(
         line = caller.line
         identity, rule = _of_line(line, destination, request, rented, withheld)
         return PresentedRoute(destination, line.number, identity, rule)
-    calling = _trunk_number(caller.trunk, request, plan)
+    calling = trunk_number(caller.trunk, request, plan)
     if not caller.trunk.trusted:
         why = _why_untrusted(caller.trunk, calling, request, is_own)
         if why is not None:
@@ -201,7 +201,7 @@ def _is_diverted(request: Request) -> bool:
     return any(request.get(name) is not None for name in (b"diversion", b"history-info"))
 
 
-def _trunk_number(trunk: Trunk, request: Request, plan: NumberPlan) -> str:
+def trunk_number(trunk: Trunk, request: Request, plan: NumberPlan) -> str:
     """The caller's number as a trunk gave it, in E.164 if it can be read so; "" if there is none.
 
     A trusted trunk's P-Asserted-Identity comes before From; another's is worth nothing.

@@ -102,7 +102,8 @@ def set_(
     ],
 ) -> None:
     """Change one setting: target, prefixes and inbound_from (several parted by blanks), password,
-    caller_id (which caller ids of an untrusted trunk are shown: numbers, any), contact (where
+    caller_id (which caller ids of an untrusted trunk are shown: numbers, any), stir (signed caller
+    ids: off, on, require), contact (where
     requests within its calls go: auto, source, contact), dtmf (how it is told of keys: auto,
     rfc4733, info, inband), max_calls, ping_seconds (0: never), priority, srtp (off, optional,
     required), trusted (yes, no), tariff (what it charges us) or weight."""

@@ -40,6 +40,7 @@ from softswitch.config.sip import EventsSection, SipSection
 from softswitch.config.smpp import SmppSection
 from softswitch.config.sms import SmsSection
 from softswitch.config.speech import AnnouncementsSection, PromptsSection, TonesSection
+from softswitch.config.stir import StirSection
 from softswitch.config.values import (
     Collector,
     HttpListen,
@@ -125,6 +126,7 @@ class Config(Section):
     sip: SipSection = SipSection()
     tls: TlsSection = TlsSection()
     guard: GuardSection = GuardSection()
+    stir: StirSection = StirSection()
     media: MediaSection = MediaSection()
     calls: CallsSection = CallsSection()
     trunks: TrunksSection = TrunksSection()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 WORDS_OF_PATTERNS: Mapping[str, str] = {
+    r"^(https://[!-~]{1,500})?$": "write an address that begins with https://",
     r"^[0-9A-Za-z.:\-]{1,253}$": "write a host name, such as sip.example.org",
     r"^[A-Z]{2}$": "write two capital letters, such as GE",
     r"^[A-Z]{3}$": "write three capital letters, such as GEL",

@@ -112,6 +112,7 @@ REFUSALS = {
     "transfer_no_offer": Entry("transfer: no description to offer", "unavailable"),
     "transfer_not_payable": Entry("transfer: {why}", "unpaid"),
     "trunk_answered": Entry("call: trunk {trunk} answered {answer}", "unavailable"),
+    "caller_unproven": Entry("identity: the caller's number isn't proven: {why}", "refused"),
     "trunk_pays_nothing": Entry("credit: a trunk pays for nothing", "refused"),
     "trunk_price_unknown": Entry(
         "routing: no trunk's tariff has a price for the number", "unavailable"

@@ -29,6 +29,8 @@ from softswitch.admission.addressing import no_address
 from softswitch.admission.admission import BindingsOf, Stages
 from softswitch.admission.authentication import Authenticator
 from softswitch.admission.browser_passes import BrowserPasses
+from softswitch.admission.call_signer import CallSigner
+from softswitch.admission.numbering import NumberPlan
 from softswitch.admission.settings import least_cost, number_plan
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media.call_relay import Media
@@ -39,11 +41,12 @@ from softswitch.completion.queue import WaitingQueue
 from softswitch.completion.store import CompletionStore
 from softswitch.conference.hall import Conference, Hall
 from softswitch.conference.rooms import RoomStore
-from softswitch.config.config import Config
+from softswitch.config.config import Config, ConfigError
 from softswitch.database.threads import Run
 from softswitch.process.working_set import WorkingSet
 from softswitch.prompts.announcer import Announcer
 from softswitch.prompts.library import PromptLibrary
+from softswitch.reception.caller_proof import CallerProof, Fetch, SignerCertificates
 from softswitch.reception.protection import exempt_networks
 from softswitch.reception.registration import Bindings
 from softswitch.recordings.desk import RecordingDesk
@@ -99,6 +102,11 @@ class Machine:
         return self.wall_ms() / 1000
 
 
+async def nothing_fetched(url: str) -> bytes:
+    """Raise ValueError: this switch has no way to the hosts of certificates."""
+    raise ValueError(f"{url} can't be reached from here")
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """The ways out of the switch.
@@ -113,6 +121,8 @@ class Network:
     trunk_flows: TrunkFlows
     is_local: Callable[[str], bool] = no_address
     tls: Tls | None = None
+    fetch: Fetch = nothing_fetched
+    """Gets the certificates of those who sign caller ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -499,3 +509,34 @@ def tones(config: Config) -> Tones:
         config.tones.refusals,
         None if music is None else str(music),
     )
+
+
+def call_signer(config: Config, machine: Machine, books: Books) -> CallSigner | None:
+    """Signs the caller ids of outgoing calls; None: no key is configured. Raises ConfigError."""
+    try:
+        key = config.stir.signing_key()
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{config.path}: [stir] key can't be used: {error}") from None
+    if key is None:
+        return None
+    directory = books.working_set.directory
+
+    def is_own(number: str) -> bool:
+        return (
+            directory.line_by_number(number) is not None or directory.rented.get(number) is not None
+        )
+
+    origin_id = config.stir.origin_of(config.switch.domain)
+    return CallSigner(key, config.stir.certificate_url, origin_id, is_own, machine.wall_seconds)
+
+
+def caller_proof(
+    config: Config, network: Network, machine: Machine, plan: NumberPlan
+) -> CallerProof:
+    """Verifies signed caller ids of incoming calls. Raises ConfigError."""
+    try:
+        authorities = config.stir.trusted()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{config.path}: [stir] authorities can't be used: {error}") from None
+    certificates = SignerCertificates(network.fetch, machine.loop.time)
+    return CallerProof(authorities, certificates, plan, machine.wall_seconds)

@@ -44,6 +44,7 @@ from softswitch.operations.dispatch import Dispatcher, LiveOperations
 from softswitch.operations.installation.setup import epoch_ms, nonce_secret
 from softswitch.operations.network import nodes
 from softswitch.process.books_check import LOOK_SECONDS, BooksCheck
+from softswitch.process.certificate_fetch import CertificateFetch
 from softswitch.process.chance import Chance
 from softswitch.process.composition import Books, Machine, Network, media_settings
 from softswitch.process.housekeeping import DueRound, GarbageRound, NewsRound, Rounds
@@ -237,6 +238,7 @@ class Server:
 
     def _build_switch(self, known: WorkingSet) -> Switch:
         config, store = self._config, self._store
+        self._certificate_fetch = CertificateFetch()
         self._commits = CommitClock(store.apply)
 
         def open_money(changed: AccountsChanged) -> GroupCommit:
@@ -257,6 +259,7 @@ class Server:
                 self._trunk_flows,
                 is_local_address if config.listens_everywhere() else no_address,
                 self._tls,
+                self._certificate_fetch,
             ),
             Books(store, known, open_money, self._journal.append, self._bindings),
             self._hub,
@@ -390,6 +393,7 @@ class Server:
         self._metrics.close()
         await self.switch.endpoint.close()
         self._resolver.close()
+        self._certificate_fetch.close()
         if self._hep is not None:
             self._hep.close()
         await self.switch.texting.stop()

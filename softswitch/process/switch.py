@@ -132,11 +132,11 @@ class Switch:
         self.texts = TextSender(
             self.agent, self._bindings_of, domain, self.now, self.silent_contacts.note
         )
-        self.context = self._call_context(machine, network)
+        self.context = self._call_context(machine, network, books)
         self.completion = self._completion_desk(machine, books)
         self.texting = self._texting(machine, network, books)
         self.registrations = self._registration_desk(machine, books)
-        self.reception = self._reception(network)
+        self.reception = self._reception(machine, network)
         self.publisher = self._publisher(hub)
 
     def _watchers(self, machine: Machine, books: Books) -> Watchers:
@@ -150,7 +150,7 @@ class Switch:
             participants_of=self._participants_of,
         )
 
-    def _reception(self, network: Network) -> Reception:
+    def _reception(self, machine: Machine, network: Network) -> Reception:
         return Reception(
             self.context,
             Addressing(self._config.own_hosts(), network.is_local),
@@ -159,6 +159,7 @@ class Switch:
             self.watchers,
             self.texting.lines,
             self.live_calls,
+            rooms.caller_proof(self._config, network, machine, self.stages.plan),
         )
 
     def _publisher(self, hub: WatchHub) -> Publisher:
@@ -236,7 +237,7 @@ class Switch:
             phones_changed=self._phones_changed,
         )
 
-    def _call_context(self, machine: Machine, network: Network) -> CallContext:
+    def _call_context(self, machine: Machine, network: Network, books: Books) -> CallContext:
         config = self._config
         clock = Clock(machine.loop, machine.wall_ms)
         domain = config.switch.domain.encode("ascii")
@@ -259,6 +260,7 @@ class Switch:
                 self._trusts,
                 self.silent_contacts,
                 self.trunk_monitor.call_answered,
+                rooms.call_signer(config, machine, books),
             ),
             limits=limits,
             tones=rooms.tones(config),

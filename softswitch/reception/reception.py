@@ -14,7 +14,7 @@ from sip.message import Request
 from sip.referral import parse_replaces
 from sip.session import Session
 from softswitch.admission.addressing import Addressing, check_way
-from softswitch.admission.authentication import Authenticator, Caller, LineCaller
+from softswitch.admission.authentication import Authenticator, Caller, LineCaller, TrunkCaller
 from softswitch.call.call import Call
 from softswitch.call.context import CallContext
 from softswitch.call.established.merging import FOCUS
@@ -24,6 +24,7 @@ from softswitch.call.letters import HandOver, PickUp, Replace
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media.media import Side
 from softswitch.conference import focus_referral
+from softswitch.reception.caller_proof import CallerProof, ProvenCall
 from softswitch.reception.refused_registrations import (
     RefusedRegistrations,
     agent_of,
@@ -32,6 +33,7 @@ from softswitch.reception.refused_registrations import (
 from softswitch.reception.registration import RegistrationDesk
 from softswitch.services.answering import CONNECTING, GATHERING, SERVICES
 from softswitch.services.watchers import ALLOW_EVENTS, Watchers
+from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.refusal import Refusal
 from softswitch.texting.line_admission import ACCEPT
 from softswitch.texting.lines import LineTexts
@@ -47,6 +49,7 @@ class Reception:
 
     Args:
         context: the parts that new calls work with.
+        proof: verifies the callers of trunks that sign them.
     """
 
     context: CallContext
@@ -56,6 +59,7 @@ class Reception:
     watchers: Watchers
     texts: LineTexts
     calls: LiveCalls
+    proof: CallerProof
     refused: RefusedRegistrations = field(default_factory=RefusedRegistrations)
 
     def receive(self, event: Received | Resubscribed) -> None:
@@ -208,10 +212,12 @@ class Reception:
     def _open_session(self, received: Received, caller: Caller, now: float) -> Session:
         """The caller's leg. Its target is the source of the INVITE for a phone, and the Contact for
         a trunk."""
-        trunk = None if isinstance(caller, LineCaller) else caller.trunk
-        pinned = trunk is None or trunk.contact == "source"
-        follows_private = trunk is not None and trunk.contact == "contact"
-        owner = caller.line if isinstance(caller, LineCaller) else caller.trunk
+        owner: Line | Trunk
+        if isinstance(caller, LineCaller):
+            owner, pinned, follows_private = caller.line, True, False
+        else:
+            owner = caller.trunk
+            pinned, follows_private = owner.contact == "source", owner.contact == "contact"
         trusts = partial(self.context.dialer.trusts, owner)
         return self.context.signalling.agent.open_session(
             received, now, pinned=pinned, follows_private=follows_private, trusts=trusts
@@ -220,6 +226,8 @@ class Reception:
     def _call(self, caller: Caller, request: Request, session: Session) -> Call:
         """The call for an INVITE: to a party, or to a service of the switch."""
         name = self.context.admission.stages.answering(request.uri.user or "")
+        if isinstance(caller, TrunkCaller) and caller.trunk.stir != "off":
+            return ProvenCall(self.context, caller, request, session, self.proof)
         if name is None:
             return Call(self.context, caller, request, session)
         connects = name in CONNECTING

@@ -25,6 +25,7 @@ from softswitch.subscribers.policies import (
     ContactPolicy,
     KeyPolicy,
     SrtpPolicy,
+    StirPolicy,
     WebPolicy,
 )
 from softswitch.subscribers.rented import RentedNumbers
@@ -176,6 +177,8 @@ class Trunk:
     """The target of requests within its calls."""
     caller_id: CallerIdPolicy = "numbers"
     """The caller ids of an untrusted trunk that are shown."""
+    stir: StirPolicy = "off"
+    """Signed caller ids of its calls."""
 
     @property
     def uri(self) -> Uri:

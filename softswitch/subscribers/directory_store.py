@@ -106,6 +106,7 @@ trunks_table = Table(
     Column("dtmf", String(16)),
     Column("contact", String(16), nullable=False, server_default="auto"),
     Column("caller_id", String(16), nullable=False, server_default="numbers"),
+    Column("stir", String(16), nullable=False, server_default="off"),
 )
 
 settings_table = Table(
@@ -503,6 +504,7 @@ def _trunk(row: DbRow) -> Trunk:
         weight=row.weight,
         contact=row.contact,
         caller_id=row.caller_id,
+        stir=row.stir,
     )
 
 
@@ -526,4 +528,5 @@ def _trunk_row(trunk: Trunk) -> dict[str, object]:
         "weight": trunk.weight,
         "contact": trunk.contact,
         "caller_id": trunk.caller_id,
+        "stir": trunk.stir,
     }

@@ -22,6 +22,10 @@ ContactPolicy = Literal["auto", "source", "contact"]
 address behind a public one. source: the address that its messages came from. contact: always its
 Contact."""
 CONTACT_POLICIES: tuple[ContactPolicy, ...] = ("auto", "source", "contact")
+StirPolicy = Literal["off", "on", "require"]
+"""Signed caller ids (STIR/SHAKEN). on: outgoing calls are signed, incoming ones verified, and the
+log says so. require: incoming calls without a proof are refused, too."""
+STIR_POLICIES: tuple[StirPolicy, ...] = ("off", "on", "require")
 CallerIdPolicy = Literal["numbers", "any"]
 """The caller ids of an untrusted trunk that are shown. numbers: telephone numbers alone. any: names
 such as "reception", too."""

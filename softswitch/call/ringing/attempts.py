@@ -14,6 +14,7 @@ from sip.fields import Fields
 from sip.flow import Flow
 from sip.geolocation import Location, location_of
 from sip.user_agent import Invitation
+from softswitch.admission.call_signer import CallSigner
 from softswitch.admission.caller_id import (
     Identity,
     asserting_fields,
@@ -57,6 +58,7 @@ class Dialer:
         voicemail: knows the seconds after which a line's mailbox answers.
         trusts: True if requests of a line's or trunk's call may come from a flow.
         silent_contacts: the phones that are passed over.
+        signer: signs caller ids for trunks that want it; None: no key is configured.
         on_trunk_answer: told of each 2xx of a trunk, and if its description can be used.
     """
 
@@ -65,6 +67,7 @@ class Dialer:
         "_flows",
         "_limits",
         "_on_trunk_answer",
+        "_signer",
         "_silent_contacts",
         "_voicemail",
         "trusts",
@@ -79,7 +82,9 @@ class Dialer:
         trusts: Callable[[Line | Trunk, Flow], bool],
         silent_contacts: SilentContacts,
         on_trunk_answer: Callable[[Trunk, bool], None],
+        signer: CallSigner | None = None,
     ) -> None:
+        self._signer = signer
         self._on_trunk_answer = on_trunk_answer
         self._silent_contacts = silent_contacts
         self._domain = domain
@@ -181,11 +186,15 @@ class Dialer:
             for flow in await self._flows.find(trunk):
                 trusts = partial(self.trusts, trunk)
                 fields = (*asserting, *extra) if trunk.trusted else extra
-                fields = (*fields, *location.fields)
+                if location.fields:
+                    fields = (*fields, *location.fields)
+                if trunk.stir != "off" and self._signer is not None:
+                    fields = (*fields, *self._signer.fields(identity, destination.number))
                 invitation = _trunk_invitation(
                     trunk, flow, destination.number, from_, left, fields, trusts
                 )
-                invitation = structs.replace(invitation, parts=location.parts)
+                if location.parts:
+                    invitation = structs.replace(invitation, parts=location.parts)
                 attempts.append(
                     Attempt(
                         (invitation,),

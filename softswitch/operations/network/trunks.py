@@ -24,6 +24,7 @@ from softswitch.subscribers.policies import (
     CONTACT_POLICIES,
     KEY_POLICIES,
     SRTP_POLICIES,
+    STIR_POLICIES,
 )
 
 MIN_PING_SECONDS = 10
@@ -245,6 +246,10 @@ def _set_caller_id(trunk: Trunk, value: str) -> Trunk:
     return replace(trunk, caller_id=chosen or "numbers")
 
 
+def _set_stir(trunk: Trunk, value: str) -> Trunk:
+    return replace(trunk, stir=optional_choice("stir", value, STIR_POLICIES) or "off")
+
+
 def _set_trusted(trunk: Trunk, value: str) -> Trunk:
     if value not in ("yes", "no"):
         raise OperationError("yes_or_no", field="trusted", value=value)
@@ -278,6 +283,7 @@ _KEYS: Mapping[str, Callable[[Trunk, str], Trunk]] = {
     "dtmf": _set_dtmf,
     "contact": _set_contact,
     "caller_id": _set_caller_id,
+    "stir": _set_stir,
     "trusted": _set_trusted,
     "tariff": _set_tariff,
     "weight": _set_weight,
@@ -305,6 +311,7 @@ def trunk_row(trunk: Trunk) -> Row:
         "dtmf": trunk.dtmf,
         "contact": trunk.contact,
         "caller_id": trunk.caller_id,
+        "stir": trunk.stir,
         "trusted": trunk.trusted,
         "tariff": trunk.tariff,
         "weight": trunk.weight,

@@ -71,7 +71,11 @@ class Stream:
     def _concerns(self, event: WatchEvent) -> bool:
         if self._account is None or event.kind in ("snapshot", "gone"):
             return True
-        return event.row is not None and event.row.get("account") == self._account
+        if event.row is None:
+            return False
+        # A text between two lines concerns the accounts of both.
+        own = (event.row.get("account"), *event.row.get("accounts", ()))
+        return self._account in own
 
 
 class Feed:

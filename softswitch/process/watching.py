@@ -126,10 +126,13 @@ class Publisher:
         if not self.hub.watches("texts"):
             return
         text = stored.text
+        lines = [self._directory.line(key) for key in (text.from_line, text.to_line) if key]
+        accounts = {text.account_id, *(line.account_id for line in lines if line is not None)}
         row: Row = {
             "id": stored.id,
             "kind": text.kind,
             "account": text.account_id,
+            "accounts": sorted(one for one in accounts if one is not None),
             "sender": text.sender,
             "recipient": text.recipient,
             "state": state.value,

@@ -84,3 +84,15 @@ def test_figures_count_attempts_answers_refusals_and_trunks(exchange):
     ]  # fmt: skip
     exchange.run(16 * 60.0)
     assert exchange.switch.figures_row()["trunks"] == []
+
+
+def test_a_text_between_two_lines_is_told_with_the_accounts_of_both(exchange):
+    other = exchange.account(0)
+    exchange.phone(exchange.line("+995322000003", other), "198.51.100.3").register()
+    exchange.run(1.0)
+    watcher = exchange.hub.open(["texts"])
+    exchange.phones[0].send_text("+995322000003", b"Hello")
+    exchange.run(2.0)
+    events = [event for event in told(exchange, watcher) if event.kind == "changed"]
+    assert [event.row["state"] for event in events] == ["waiting", "delivered"]
+    assert {tuple(event.row["accounts"]) for event in events} == {(1, other)}

@@ -54,6 +54,7 @@ from softswitch.cli import (
     voicemail,
     wallets,
     watching,
+    webhooks,
 )
 from softswitch.cli.session import DONE, REFUSED, USAGE, Failure, Session
 from softswitch.cli.spellings import respelled
@@ -76,7 +77,7 @@ for noun in (
     accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, number_shop,
     orders, packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records,
     users, tokens, guard, voicemail, greetings, wallets, sms, bills, rooms, ports, pins,
-    completions, audit, watching, configuration, preview, devices, payments,
+    completions, audit, watching, configuration, preview, devices, webhooks, payments,
 ):  # fmt: skip
     noun.add_to(app)
 

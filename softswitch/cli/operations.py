@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from softswitch.operations.texts import texts as texts
     from softswitch.operations.users import tokens as tokens
     from softswitch.operations.users import users as users
+    from softswitch.operations.users import webhooks as webhooks
     from softswitch.process import live as live
 else:
 

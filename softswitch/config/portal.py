@@ -65,6 +65,9 @@ class PortalSection(Section):
     """The address at which browser phones of the cabinet register, such as
     "wss://sip.example.org:7443": one of `[sip] listen` with wss, by a name in its certificate.
     Empty: the cabinet has no phone."""
+    webhook_networks: Networks = ()
+    """Networks that aren't public to which webhooks may be sent all the same, such as
+    "10.1.0.0/16"."""
     workers: Annotated[int, Field(ge=1, le=32)] = 4
     """Database reads that are made at once."""
 

@@ -13,6 +13,7 @@ RIGHTS = {
     "csrf_failed": Entry(
         "the request didn't come from a page of ours: load the page again", "refused"
     ),
+    "delivery_not_found": Entry("the webhook has no delivery {delivery}", "not_found", "delivery"),
     "guesses_too_many": Entry("too many wrong tries; wait {seconds} s", "refused"),
     "idempotency_key_missing": Entry(
         "this request needs a header Idempotency-Key, any text that names it", "invalid"
@@ -59,5 +60,12 @@ RIGHTS = {
     "user_disabled": Entry("the login {login} is disabled", "refused"),
     "user_not_found": Entry(
         "there is no user {login!r}; `softswitch user list` shows them", "not_found", "login"
+    ),
+    "webhook_event_malformed": Entry(
+        "{event!r} is no event such as call.ended, payment.* or *", "invalid", "events"
+    ),
+    "webhook_not_found": Entry("there is no webhook {webhook}", "not_found", "webhook"),
+    "webhook_url_malformed": Entry(
+        "{url!r} is no address such as https://example.org/hook", "invalid", "url"
     ),
 }

@@ -75,7 +75,7 @@ from softswitch.operations.texts import (
     text_figures,
     texts,
 )
-from softswitch.operations.users import tokens, users
+from softswitch.operations.users import tokens, users, webhooks
 from softswitch.subscribers import profile
 
 _NAMED = frozenset({"name", *profile.FIELDS})
@@ -131,6 +131,14 @@ OPERATIONS = table(
     change(users.user_revoke, SUPPORT | OWNER),
     change(users.user_set, SUPPORT | OWNER),
     read(users.user_show, STAFF | OWNER),
+    change(webhooks.webhook_add, SUPPORT | OWNER),
+    change(webhooks.webhook_again, SUPPORT | OWNER),
+    read(webhooks.webhook_deliveries, SUPPORT | AUDITOR | OWNER),
+    read(webhooks.webhook_list, SUPPORT | AUDITOR | OWNER),
+    change(webhooks.webhook_remove, SUPPORT | OWNER),
+    change(webhooks.webhook_rotate, SUPPORT | OWNER),
+    change(webhooks.webhook_set, SUPPORT | OWNER),
+    change(webhooks.webhook_test, SUPPORT | OWNER),
     # Documents and requests
     change(documents.document_approve, REVIEW),
     disclose(documents.document_content, REVIEW | AUDITOR | OWNER),

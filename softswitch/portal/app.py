@@ -34,6 +34,7 @@ def application(portal: Portal) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        portal.deliveries.start()
         yield
         await portal.close()
 

@@ -10,6 +10,7 @@ from softswitch.errors.catalogue import CATALOGUE
 from softswitch.errors.entry import Kind
 from softswitch.operations.installation.setup import epoch_ms
 from softswitch.portal import pdf_pages
+from softswitch.portal.deliveries import Deliveries
 from softswitch.portal.feed import Feed
 from softswitch.portal.gateway import Gateway
 from softswitch.portal.held_files import HeldFiles
@@ -37,6 +38,9 @@ class Portal:
         self.identity = Identity(config, self.store, now_ms)
         self.templates = Templates()
         self.feed = Feed(config.control_socket)
+        self.deliveries = Deliveries(
+            self.store.engine, self.reader, self.identity, config.portal.webhook_networks
+        )
         self.held_files = HeldFiles()
         self.phones = PhoneDesk(config, self.gateway)
 
@@ -49,6 +53,7 @@ class Portal:
     async def close(self) -> None:
         """End streams and close the database."""
         await self.feed.close()
+        await self.deliveries.close()
         await self.phones.close()
         pdf_pages.close()
         self.reader.close()

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,7 @@ class Served:
     port: int
     sip_port: int
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -61,8 +62,9 @@ class Served:
         """Start `serve` or `portal` and wait until it answers."""
         log = (self.folder / f"{name}.out").open("ab")
         self.processes[name] = subprocess.Popen(
-            [sys.executable, "-m", "softswitch", name], cwd=self.folder, stdout=log, stderr=log
-        )
+            [sys.executable, "-m", "softswitch", name], cwd=self.folder, stdout=log, stderr=log,
+            env=os.environ | self.environment,
+        )  # fmt: skip
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             assert self.processes[name].poll() is None, (self.folder / f"{name}.out").read_text()
@@ -86,13 +88,20 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Served]:
-    """A demo switch and its portal; both end cleanly, the books add up, nothing failed."""
-    made = Served(folder, free_port(), free_port())
+def served(
+    folder: Path, settings: str = "", environment: Mapping[str, str] | None = None
+) -> Iterator[Served]:
+    """A demo switch and its portal; both end cleanly, the books add up, nothing failed.
+
+    Args:
+        settings: more keys of [portal].
+        environment: more variables of both processes.
+    """
+    made = Served(folder, free_port(), free_port(), environment=dict(environment or {}))
     made.command("init", "--demo", "--port", str(made.sip_port))
     path = folder / "softswitch.toml"
-    settings = f'[portal]\nlisten = "127.0.0.1:{made.port}"\n\n[media]\n'
-    text = path.read_text().replace("[media]\n", settings).replace("20000-29999", "30000-31999")
+    section = f'[portal]\n{settings}listen = "127.0.0.1:{made.port}"\n\n[media]\n'
+    text = path.read_text().replace("[media]\n", section).replace("20000-29999", "30000-31999")
     path.write_text(text)
     made.start("serve")
     made.start("portal")

@@ -34,7 +34,7 @@ from softswitch.operations.texts import (
     templates,
     texts,
 )
-from softswitch.operations.users import tokens, users
+from softswitch.operations.users import tokens, users, webhooks
 from softswitch.recordings.store import RecordedCall, RecordingStore
 from softswitch.voicemail.store import Message, VoicemailStore
 
@@ -46,7 +46,7 @@ UNKNOWN: Mapping[str, object] = {
     "recording": "0" * 32, "message": "1" * 32, "greeting": "2" * 32, "room": "9999",
     "waiting_id": "3" * 32, "subscription": "nothing",
     "text_id": 10**9, "call": "nothing-a", "import_id": "fedcba9876543210",
-    "login": "no-such-clerk", "token": 999,
+    "login": "no-such-clerk", "token": 999, "webhook": 999,
     "wait_id": "FR::landline:9:9", "port": 999, "device": "4" * 16,
     "batch": "0123456789abcdef",
 }  # fmt: skip
@@ -133,6 +133,8 @@ def _subscriber(context: Context, name: str, digit: int) -> Subscriber:
     users.user_add(context, f"clerk-{name}", "subscriber_accountant", owner)
     clerk = f"clerk-{name}"
     made.ids["login"] = clerk
+    hook = webhooks.webhook_add(context, owner, f"https://{name}.example.org/hook".lower())
+    made.ids["webhook"] = hook["id"]
     made.ids["token"] = tokens.token_add(context, clerk, "program", ["*:read"], owner)["id"]
     words = (*made.words, name, rented, ported, f"payment-of-{name}", batch, phone)
     return replace(made, words=words)

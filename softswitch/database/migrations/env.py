@@ -27,7 +27,9 @@ import softswitch.texting.imports
 import softswitch.texting.parts
 import softswitch.texting.stops
 import softswitch.texting.templates
+import softswitch.webhooks.store
 from billing.stores.schema import metadata
+from softswitch.webhooks import triggers
 
 assert softswitch.subscribers.directory_store.lines_table.metadata is metadata
 
@@ -36,3 +38,4 @@ connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()
+    triggers.make(connection)

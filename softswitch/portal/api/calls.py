@@ -324,6 +324,17 @@ PEOPLE = (
     _delete("/users/{login}/tokens/{token}", "token_revoke"),
 )
 
+WEBHOOKS = (
+    _get("/webhooks", "webhook_list"),
+    _post("/accounts/{account}/webhooks", "webhook_add"),
+    _put("/webhooks/{webhook}/settings/{key}", "webhook_set"),
+    _post("/webhooks/{webhook}/rotate", "webhook_rotate"),
+    _post("/webhooks/{webhook}/test", "webhook_test"),
+    _delete("/webhooks/{webhook}", "webhook_remove"),
+    _get("/webhooks/{webhook}/deliveries", "webhook_deliveries"),
+    _post("/webhooks/{webhook}/deliveries/{delivery}/again", "webhook_again"),
+)
+
 INSTALLATION = (
     _get("/audit", "audit_list"),
     _get("/mails", "mail_list"),
@@ -348,7 +359,7 @@ INSTALLATION = (
 
 CALLS_OF_THE_API: tuple[Call, ...] = (
     *ACCOUNTS, *MONEY, *LINES, *DEVICES, *NUMBERS, *CALLS, *TARIFFS, *MESSAGES, *PEOPLE,
-    *INSTALLATION,
+    *WEBHOOKS, *INSTALLATION,
 )  # fmt: skip
 
 NOT_OFFERED: Mapping[str, str] = {

@@ -45,6 +45,7 @@ async def show_people(visit: Visit) -> Response:
         tokens=await visit.some("token_list"),
         roles=[(role, visit.text(f"roles.{role}")) for role in SUBSCRIBER_ROLES],
         lines=await visit.some("line_list"),
+        webhooks=await visit.some("webhook_list"),
     )
 
 
@@ -73,6 +74,9 @@ PAGES = (
                 shows="cabinet/issued.html",
             ),
             Action("token_revoke", ("login", "token")),
+            Action("webhook_add", ("url", "events"), shows="cabinet/issued.html"),
+            Action("webhook_test", ("webhook",)),
+            Action("webhook_remove", ("webhook",)),
         ),
     ),
 )  # fmt: skip

@@ -32,7 +32,7 @@ FILLED = {
     "waiting_id": {"waiting_id"}, "text_id": {"text_id"}, "batch": {"batch"},
     "import_id": {"import_id"},
     "subscription": {"subscription"}, "numbers": {"number"}, "call": {"call"},
-    "wait_id": {"wait_id"}, "login": {"login"}, "token": {"token"},
+    "wait_id": {"wait_id"}, "login": {"login"}, "token": {"token"}, "webhook": {"webhook"},
     "device": {"device"},
 }  # fmt: skip
 RENTED = {
@@ -67,6 +67,9 @@ SPECIAL: dict[str, dict[str, object]] = {
     "voicemail_set": {"key": "email", "value": "a@example.org"},
     "wallet_ledger": {"wallet": "money"},
     "user_add": {"login": "new-clerk", "role": "subscriber_accountant"},
+    "webhook_add": {"url": "https://example.org/hook"},
+    "webhook_set": {"key": "enabled", "value": "yes"},
+    "webhook_again": {"delivery": 1},
     "token_add": {"name": "program", "scopes": ["calls:read"]},
     "user_grant": {"role": "subscriber_accountant"},
     "number_sms": {"service": "telegram"},

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from softswitch.control.actor import Actor
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row, Value, as_row, as_rows
-from softswitch.operations.access import ADMIN, AUDITOR, SUPPORT, Roles
+from softswitch.operations.access import ADMIN, AUDITOR, STAFF, SUPPORT, Roles
 from softswitch.operations.registry import OPERATIONS
 from softswitch.operations.rights import Forbidden
 from softswitch.portal.reader import Reader
@@ -28,6 +28,7 @@ LIVE: Mapping[str, Roles] = {
     "prompt_reload": ADMIN,
     "registration_remove": SUPPORT,
     "subscription_list": SUPPORT | AUDITOR,
+    "switch_figures": STAFF,
 }
 """Operations that only the running switch has, with their roles; a test compares them with the
 switch's own table."""

@@ -336,6 +336,14 @@ WEBHOOKS = (
 )
 
 INSTALLATION = (
+    _get("/search", "search_everything"),
+    _get("/figures", "switch_figures"),
+    _get("/figures/queues", "queue_figures"),
+    _get("/bulk-jobs", "bulk_list"),
+    _post("/bulk-jobs", "bulk_preview"),
+    _get("/bulk-jobs/{job}", "bulk_show"),
+    _post("/bulk-jobs/{job}/run", "bulk_run"),
+    _post("/bulk-jobs/{job}/undo", "bulk_undo"),
     _get("/audit", "audit_list"),
     _get("/mails", "mail_list"),
     _post("/mails/{mail}/retry", "mail_retry"),

@@ -15,7 +15,7 @@ from softswitch.cli.session import Session
 
 def add_to(_root: typer.Typer) -> None:
     """Add these commands to the two of `numbers`."""
-    for command in (catalogue, tried, unwait, statistics):
+    for command in (catalogue, tried, for_texts, unwait, statistics):
         numbers.command()(command)
     rentals.command()(quote)
 
@@ -36,6 +36,11 @@ def catalogue(
 def tried(context: typer.Context, account: Account) -> None:
     """The numbers that an account tries or tried."""
     Session.of(context).run(operations.shop.numbers_tried, account=account)
+
+
+def for_texts(context: typer.Context, account: Account) -> None:
+    """The numbers that an account bought for one text each."""
+    Session.of(context).run(operations.shop.number_sms_list, account=account)
 
 
 def unwait(

@@ -43,6 +43,7 @@ NUMBERS = {
         "{number} isn't in quarantine for any account", "conflict", "number"
     ),
     "number_not_ringing": Entry("{number} rings at no line", "not_found", "number"),
+    "number_not_repeated": Entry("type {number} once more, to confirm", "invalid", "typed"),
     "number_not_rented": Entry(
         "{number} isn't rented; `softswitch number list` shows what is", "not_found", "number"
     ),

@@ -356,6 +356,7 @@ OPERATIONS = table(
     change(numbers.number_sms, SUPPORT | OWNER),
     change(numbers.number_try, SUPPORT | OWNER),
     read(shop.numbers_tried, SUPPORT | AUDITOR | OWNER),
+    read(shop.number_sms_list, SUPPORT | AUDITOR | OWNER),
     change(shop.number_unwait, SUPPORT | OWNER),
     change(numbers.number_wait, SUPPORT | OWNER),
     read(numbers.number_waits, SUPPORT | AUDITOR | OWNER),

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 LINE = "/lines/+995322000001"
-PATHS = ("/lines", LINE, f"{LINE}/services", f"{LINE}/pin")
+PATHS = (
+    "/lines", LINE, f"{LINE}/services", f"{LINE}/pin", "/recordings", "/greetings/+995322000001",
+    "/numbers", "/numbers/shop?country=DE", "/numbers/sms",
+    "/numbers/bring", "/numbers/caller-id",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("language", ["en", "fa", "ka"])
@@ -21,7 +25,7 @@ def test_a_page_is_no_wider_than_a_phone(
 ) -> None:
     with opened(browser, ana, language) as page:
         for path in PATHS:
-            page.goto(f"{portal.url}{path}?lang={language}")
+            page.goto(f"{portal.url}{path}{'&' if '?' in path else '?'}lang={language}")
             assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], path
             assert page.locator("html").get_attribute("dir") == (
                 "rtl" if language == "fa" else "ltr"

@@ -43,6 +43,10 @@ def mailbox(ana: Browserless) -> None:
     assert 'data-page="voicemail"' in answer.text
 
 
+def test_the_only_mailbox_is_shown_at_once(ana: Browserless) -> None:
+    assert 'data-page="voicemail"' in ana.get("/voicemail").text
+
+
 def test_settings_of_the_mailbox_are_saved(portal: Served, ana: Browserless) -> None:
     ana.post(BOX, do="takes", value="always")
     ana.post(BOX, do="ring_seconds", value="12")

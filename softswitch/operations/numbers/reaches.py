@@ -116,13 +116,25 @@ def _shown_greeting(context: Context, path: str | None) -> str | None:
 
 def _row(context: Context, found: Number, reach: Reach | None) -> Row:
     if reach is None:
-        return {"number": found.number, "line": found.line, "targets": []}
+        return {
+            "number": found.number,
+            "line": found.line,
+            "targets": [],
+            "target_values": [],
+            "in_turn": False,
+            "greeting": None,
+            "seconds": None,
+            "confirm": False,
+        }
     return {
         "number": found.number,
         "line": found.line,
         "targets": [_shown(target) for target in reach.targets],
         "in_turn": reach.in_turn,
         "greeting": _shown_greeting(context, reach.greeting),
+        "target_values": [target.value for target in reach.targets],
+        "seconds": max(target.seconds for target in reach.targets),
+        "confirm": any(target.confirm for target in reach.targets),
     }
 
 

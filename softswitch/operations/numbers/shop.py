@@ -11,6 +11,7 @@ from billing.facts.money import format_amount
 from billing.facts.rental import (
     DOCUMENTS,
     RENTED,
+    SMS,
     STOCK,
     TERMS,
     TRIAL,
@@ -190,6 +191,23 @@ def numbers_tried(context: Context, account: str) -> list[Row]:
             }
         )
     return rows
+
+
+def number_sms_list(context: Context, account: str) -> list[Row]:
+    """The numbers that an account bought for one text each, the highest first: `lent` waits for
+    its text, `burned` had it."""
+    owner = context.account(account)
+    with context.billing.reading() as connection:
+        found = rental_store.numbers(connection, kind=SMS, account_id=owner.id)
+    return [
+        {
+            "number": item.number,
+            "country": item.country,
+            "service": item.service,
+            "state": item.state,
+        }
+        for item in reversed(found)
+    ]
 
 
 def number_unwait(context: Context, wait_id: str, account: str | None = None) -> Row:

@@ -10,12 +10,14 @@ from softswitch.portal.cabinet import (
     lines,
     messages,
     money,
+    numbers,
     packages,
     phone,
     profile,
     recordings,
     requests,
     services,
+    shop,
     voicemail,
 )
 from softswitch.portal.routes import Page
@@ -35,4 +37,6 @@ PAGES: tuple[Page, ...] = (
     *greetings.PAGES,
     *recordings.PAGES,
     *phone.PAGES,
+    *shop.PAGES,
+    *numbers.PAGES,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from starlette.responses import Response
 
 from softswitch.operations.access import USER
@@ -42,6 +44,17 @@ async def show(visit: Visit) -> Response:
     )
 
 
+async def show_all(visit: Visit) -> Response:
+    """The mailboxes of the visitor's lines; of a single line its own page."""
+    boxes = await visit.rows("voicemail_list")
+    lines = await visit.rows("line_list")
+    if len(boxes) == 1 == len(lines):
+        return visit.go(f"/lines/{quote(str(boxes[0]['number']), safe='')}/voicemail")
+    return visit.page(
+        "cabinet/mailboxes.html", boxes={str(box["number"]): box for box in boxes}, lines=lines
+    )
+
+
 async def play(visit: Visit) -> Response:
     """A message's sound."""
     return await stream(
@@ -60,6 +73,7 @@ def _setting(key: str) -> Action:
 
 
 PAGES = (
+    Page("/voicemail", show_all, USER),
     Page(
         "/lines/{line}/voicemail",
         show,

@@ -54,6 +54,11 @@ def text(language: str, name: str, /, **facts: object) -> str:
     return found.format_map(facts)
 
 
+def country(language: str, code: object) -> str:
+    """The name of a country by its ISO 3166 alpha-2; the code itself where there is no name."""
+    return str(words(language).get(f"countries.{code}", code))
+
+
 def plural(language: str, count: int) -> str:
     """The plural category of a whole number.
 

@@ -20,6 +20,7 @@ PARTS = (
     "announcements",
     "transcoding",
     "conference",
+    "browser_legs",
     "memory",
     "texts",
     "provisioning",
@@ -28,6 +29,7 @@ PARTS = (
     "power_cut",
 )
 TAKES_QUICK = {
+    "browser_legs",
     "books",
     "announcements",
     "transcoding",

@@ -191,7 +191,7 @@ class Dtls:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take a datagram of the peer's."""
-        if self.state == "failed" or len(data) > MAX_DATAGRAM:
+        if self.state == "failed" or not 0 < len(data) <= MAX_DATAGRAM:
             return
         if self.state == "waiting" and self._role == "active":
             return

@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
+import browser
 import cases
 import numpy as np
 from conversation import ALICE, ANSWER, BOB, OFFER, Conversation
 
 from rtp import rtcp, wav
+from rtp.dtls import Dtls, DtlsContext
 from rtp.packet import HeaderExtension, RtpPacket
+from rtp.stream_frames import frame
 from sip.errors import SipError
 from sip.events import (
     Acknowledged,
@@ -301,6 +304,17 @@ def rtp_packets() -> Iterable[bytes]:
     extension = HeaderExtension(0xBEDE, b"\x10\x00\x00\x00")
     yield bytes(RtpPacket(101, 65535, 2**32 - 1, 1, b"\x01\x0a\x00\xa0", True, (1, 2), extension))
     yield bytes(RtpPacket(8, 1, 1, 1, b"", padding=b"\x00\x00\x00\x04"))
+
+
+def browser_datagrams() -> Iterable[bytes]:
+    """Checks of ICE, the first flight of DTLS, and both in frames."""
+    for nominates in (True, False):
+        check = browser.check("ours:theirs", "secret" * 4, nominates, bytes(12))
+        yield check
+        yield frame(check) + frame(b"\x16" * 40)
+    client = Dtls(DtlsContext(browser.certificate("browser")), "active", ())
+    client.begin(0.0)
+    yield PARTING.join(client.to_send())
 
 
 def rtcp_packets() -> Iterable[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import get_args
 
 import opus_phone
@@ -17,10 +18,13 @@ from conversation import ALICE, BOB
 from studio import Studio
 
 from rtp import opus, rtcp, wav
-from rtp.control import Listen, Open, Record, SideSpec
+from rtp.control import Listen, Open, Record, SideSpec, WebTerms
+from rtp.dtls import Dtls, DtlsContext, make_certificate
 from rtp.g711 import PCMA
 from rtp.packet import PacketError, RtpPacket, is_rtcp, is_rtp
+from rtp.stream_frames import FrameError, FrameReader
 from rtp.telephone_event import EventReceiver, TelephoneEvent
+from rtp.web_peer import WebPeer
 from sip import digest, headers, message, sdp, stun, uri
 from sip.bodies import BodyPart, description_in, multipart, parts_of
 from sip.errors import ParseError, SipError
@@ -47,6 +51,7 @@ from smpp.session import Session as SmppSession
 from softswitch.texting import cpim, raw
 
 FLOW = Flow("udp", BOB, ALICE)
+NOW = datetime(2026, 11, 29, tzinfo=UTC)
 MAX_STREAM_MESSAGE = 65_535
 MAX_PIECES = 200
 MAX_PARTS = 20
@@ -296,6 +301,27 @@ def read_rtcp(data: bytes) -> None:
     assert again == packets
 
 
+_CONTEXT = DtlsContext(make_certificate(NOW))
+
+
+def read_browser(data: bytes) -> None:
+    """Datagrams to the side of a browser: nothing but its own check is answered, and none of them
+    makes keys."""
+    peer = WebPeer(WebTerms("ours", "secret" * 4, "theirs", ()), _CONTEXT, has_keys=False)
+    for part in (data, *data.split(samples.PARTING)[:MAX_PARTS]):
+        frames = FrameReader()
+        with contextlib.suppress(FrameError):
+            for framed in frames.feed(part):
+                peer.receive(framed, ALICE, 0.0)
+        peer.receive(part, ALICE, 0.0)
+    assert peer.keys is None
+    assert peer.to_send() == [] or peer.ice.heard_at == 0.0
+    dtls = Dtls(_CONTEXT, "passive", ())
+    for part in data.split(samples.PARTING)[:MAX_PARTS]:
+        dtls.receive(part, 0.0)
+    assert dtls.keys is None
+
+
 def read_event(data: bytes) -> None:
     event = TelephoneEvent.parse(data)
     assert TelephoneEvent.parse(bytes(event)) == event
@@ -424,6 +450,7 @@ TARGETS = {
     "conversation": Target(converse, (), samples.conversations),
     "rtp": Target(read_rtp, (PacketError,), samples.rtp_packets),
     "rtcp": Target(read_rtcp, (PacketError,), samples.rtcp_packets),
+    "browser": Target(read_browser, (), samples.browser_datagrams),
     "event": Target(read_event, (PacketError,), samples.events),
     "sound": Target(listen, (), samples.sounds),
     "wav": Target(read_wav, (wav.WavError,), samples.wavs),

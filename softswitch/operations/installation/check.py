@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ivr_prompts.languages import LANGUAGES
+from rtp import dtls
 from rtp.samples import CLOCK_RATE
 from rtp.sound_file import load
 from rtp.wav import WavError
@@ -29,6 +30,7 @@ from softswitch.control import client as control_client
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.installation.check_media import (
+    browsers,
     codecs,
     fast_path,
     held_ports,
@@ -67,6 +69,7 @@ def check(config: Config) -> list[Row]:
     rows += [
         fast_path(config, running),
         sound_ticks(config, running),
+        browsers(config, dtls.AVAILABLE),
         codecs(config.media.transcode, OWN_NAMES),
         _prompts(config),
         *_hold_music(config),

@@ -33,6 +33,24 @@ def fast_path(config: Config, running: bool) -> Row:
     return _row(True, f"works here, by {method}; firewall rules don't see what it passes on")
 
 
+def browsers(config: Config, available: bool) -> Row:
+    """WebRTC: ok if browsers can call, where a socket for them listens.
+
+    Args:
+        available: pyOpenSSL is installed.
+    """
+    name = "browsers"
+    if not any(listen.transport in ("ws", "wss") for listen in config.sip.listen):
+        return _row(None, "none: [sip] listen has no ws or wss", name)
+    if config.media.webrtc == "off":
+        return _row(None, 'off by [media] webrtc = "off"', name)
+    if not available:
+        return _row(False, "calls with browsers fail: pip install 'softswitch[webrtc]'", name)
+    port = config.media.ice_tcp_port
+    by_tcp = "UDP alone" if port is None else f"UDP, and TCP from port {port} on"
+    return _row(True, f"WebRTC by {by_tcp}", name)
+
+
 class _Worker(msgspec.Struct):
     """A row of `media_show`; one that is being replaced has no figures."""
 

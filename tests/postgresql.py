@@ -10,8 +10,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 OWNER = "postgres"
 START_SECONDS = 30
@@ -51,21 +52,26 @@ def _user() -> dict[str, str | int]:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """Run a server; yields the URL of an empty database. Raises Missing."""
+def server(
+    settings: Mapping[str, str] = MappingProxyType({}), base: Path | None = None
+) -> Iterator[str]:
+    """Run a server; yields the URL of an empty database. Raises Missing.
+
+    Args:
+        settings: beside SETTINGS.
+        base: a base backup to begin from, whose databases are there then.
+    """
     programs, user = binaries(), _user()
     folder = Path(tempfile.mkdtemp(prefix="softswitch-pg-"))
     try:
         if user:
             shutil.chown(folder, OWNER)
         data = folder / "data"
-        command = [programs / "initdb", "-D", data, "-U", OWNER, "-A", "trust", "-E", "UTF8"]
-        made = subprocess.run(
-            [*command, "--locale=C", "-N"], capture_output=True, text=True, cwd=folder, **user
-        )
-        if made.returncode:
-            raise Missing(f"initdb failed: {made.stderr.strip()[-200:]}")
-        options = [f"-c{key}={value}" for key, value in SETTINGS.items()]
+        if base is None:
+            _initialise(programs, data, folder, user)
+        else:
+            subprocess.run(["cp", "-a", base, data], check=True)
+        options = [f"-c{key}={value}" for key, value in {**SETTINGS, **settings}.items()]
         process = subprocess.Popen(
             [programs / "postgres", "-D", data, "-k", folder, *options],
             stdout=subprocess.DEVNULL,
@@ -81,6 +87,15 @@ def server() -> Iterator[str]:
             process.wait(START_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _initialise(programs: Path, data: Path, folder: Path, user: dict[str, str | int]) -> None:
+    command = [programs / "initdb", "-D", data, "-U", OWNER, "-A", "trust", "-E", "UTF8"]
+    made = subprocess.run(
+        [*command, "--locale=C", "-N"], capture_output=True, text=True, cwd=folder, **user
+    )
+    if made.returncode:
+        raise Missing(f"initdb failed: {made.stderr.strip()[-200:]}")
 
 
 def _wait(process: subprocess.Popen[bytes], folder: Path) -> None:

@@ -200,6 +200,41 @@ def test_a_softphone_sets_itself_up_from_a_code_registers_and_hears_its_balance(
     assert portal.get(path_of(made["url"]))[0] == 404
 
 
+def secrets_in(settings: str) -> set[str]:
+    """Passwords, or their digests by which linphonec keeps them, of a linphonerc."""
+    return set(re.findall(r"(?m)^(?:passwd|ha1)=(\S+)$", settings))
+
+
+def test_a_rotated_softphone_registers_by_its_next_password(office, tmp_path):
+    board, portal = office
+    made = board.ask("provisioning_code_add", line=ANA, app="linphone")
+
+    def starts() -> Linphone:
+        return Linphone(tmp_path / "phone", made["url"], portal.authority)
+
+    def is_there() -> bool:
+        return bool(board.ask("registration_list"))
+
+    with contextlib.closing(starts()):
+        until(is_there, "it registers", 30.0)
+    before = secrets_in((tmp_path / "phone" / "linphonerc").read_text())
+    assert before
+    board.ask("device_rotate", device=made["device"])
+    if is_there():
+        board.ask("registration_remove", line=ANA)
+    with contextlib.closing(starts()):
+        until(is_there, "it registers after its passwords were changed", 30.0)
+        until(
+            lambda: board.ask("device_show", device=made["device"])["state"] != "waiting", "it came"
+        )
+    assert secrets_in((tmp_path / "phone" / "linphonerc").read_text()) - before
+    with contextlib.closing(starts()):
+        until(
+            lambda: board.ask("device_show", device=made["device"])["state"] == "ready",
+            "it has used its next URL", 30.0,
+        )  # fmt: skip
+
+
 def test_a_stolen_phone_is_shut_and_the_other_goes_on(office, tmp_path):
     board, portal = office
     made = board.ask("provisioning_code_add", line=BEKA, app="linphone")

@@ -70,7 +70,9 @@ def import_(
     ] = False,
 ) -> None:
     """Add lines from a CSV file (number,login,password,account): all of them or none."""
-    Session.of(context).run(operations.lines.line_import, text=read_file(file), dry_run=dry_run)
+    Session.of(context).run(
+        operations.line_table.line_import, text=read_file(file), dry_run=dry_run
+    )
 
 
 @app.command("list")

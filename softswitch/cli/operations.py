@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from softswitch.operations.installation import search as search
     from softswitch.operations.lines import completions as completions
     from softswitch.operations.lines import greetings as greetings
+    from softswitch.operations.lines import line_table as line_table
     from softswitch.operations.lines import lines as lines
     from softswitch.operations.lines import pin_locks as pin_locks
     from softswitch.operations.lines import recordings as recordings

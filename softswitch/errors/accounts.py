@@ -94,6 +94,9 @@ ACCOUNTS = {
     "login_taken": Entry("login {login} belongs to another account", "conflict", "login"),
     "field_taken": Entry("an account has this {field} already", "conflict"),
     "field_unknown": Entry("an account has no field {field!r}", "invalid"),
+    "registration_raced": Entry(
+        "one of the numbers was given to another line meanwhile; choose again", "conflict", "lines"
+    ),
     "request_detail_unknown": Entry(
         "a request of the kind {kind} has no detail {field!r}; known: {known}", "invalid"
     ),

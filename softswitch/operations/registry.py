@@ -39,6 +39,7 @@ from softswitch.operations.lines import (
     browser_phone,
     completions,
     greetings,
+    line_table,
     lines,
     pin_check,
     pin_locks,
@@ -248,7 +249,7 @@ OPERATIONS = table(
     # Lines
     change(lines.line_add, SUPPORT),
     change(lines.line_disconnect, SUPPORT | OWNER),
-    change(lines.line_import, SUPPORT),
+    change(line_table.line_import, SUPPORT),
     read(lines.line_list, STAFF | USER),
     change(lines.line_reconnect, SUPPORT | OWNER),
     change(lines.line_remove, SUPPORT),

@@ -121,6 +121,16 @@ Forget = Callable[[Connection, int], None]
 """Deletes the rows that a room keeps of the line with this id."""
 
 
+def add_lines(connection: Connection, lines: Sequence[Line]) -> list[int]:
+    """Insert lines as :meth:`DirectoryStore.add_lines` does, in the caller's transaction."""
+    rows = [_line_row(line) for line in lines]
+    if connection.dialect.name == "sqlite":
+        first = _first_free_id(connection, lines_table, _LAST_LINE)
+        rows = [{**row, "id": first + place} for place, row in enumerate(rows)]
+    connection.execute(insert(lines_table), rows)
+    return _ids_of(connection, [line.number for line in lines])
+
+
 class DirectoryStore:
     """Lines, trunks, bindings and settings in the database.
 
@@ -228,14 +238,8 @@ class DirectoryStore:
     def add_lines(self, lines: Sequence[Line]) -> list[int]:
         """Insert all of them or none; their `id` is ignored. Returns the ids in order. Raises
         sqlalchemy.exc.IntegrityError when a number or login is taken."""
-        numbers = [line.number for line in lines]
         with self._engine.begin() as connection:
-            rows = [_line_row(line) for line in lines]
-            if connection.dialect.name == "sqlite":
-                first = _first_free_id(connection, lines_table, _LAST_LINE)
-                rows = [{**row, "id": first + place} for place, row in enumerate(rows)]
-            connection.execute(insert(lines_table), rows)
-            return _ids_of(connection, numbers)
+            return add_lines(connection, lines)
 
     def save_line(self, before: Line, after: Line) -> None:
         """Write the columns that differ, and none that another process may change meanwhile; a new

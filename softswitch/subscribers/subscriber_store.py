@@ -146,6 +146,23 @@ class Request:
 _DOCUMENT_FACTS = [column for column in documents_table.columns if column.name != "content"]
 
 
+def set_fields(
+    connection: Connection, account_id: int, values: Mapping[str, str], changes: list[Change]
+) -> None:
+    """Set fields as :meth:`SubscriberStore.set_fields` does, in the caller's transaction."""
+    table = fields_table
+    mine = (table.c.account_id == account_id) & table.c.name.in_(sorted(values))
+    connection.execute(delete(table).where(mine))
+    rows = [
+        {"account_id": account_id, "name": name, "value": value}
+        for name, value in values.items()
+        if value
+    ]
+    if rows:
+        connection.execute(insert(table), rows)
+    _note(connection, changes)
+
+
 class SubscriberStore:
     """Subscribers in the database. Errors come through as SQLAlchemy raises them."""
 
@@ -197,18 +214,8 @@ class SubscriberStore:
 
     def set_fields(self, account_id: int, values: Mapping[str, str], changes: list[Change]) -> None:
         """Set some fields ("" removes one), and record the changes with their author."""
-        table = fields_table
         with self._engine.begin() as connection:
-            mine = (table.c.account_id == account_id) & table.c.name.in_(sorted(values))
-            connection.execute(delete(table).where(mine))
-            rows = [
-                {"account_id": account_id, "name": name, "value": value}
-                for name, value in values.items()
-                if value
-            ]
-            if rows:
-                connection.execute(insert(table), rows)
-            _note(connection, changes)
+            set_fields(connection, account_id, values, changes)
 
     def note(self, changes: list[Change]) -> None:
         """Record changes with their author."""

@@ -10,7 +10,11 @@ from recordings import recorded
 from voices import Voice
 
 from softswitch.completion.store import CompletionStore
+from softswitch.control.actor import Actor
+from softswitch.control.errors import OperationError
 from softswitch.mail.outbox import Outbox
+from softswitch.operations.context import Context
+from softswitch.process.live import Live, completion_accept
 from softswitch.subscribers.notice_ways import choose
 from softswitch.subscribers.subscriber_store import SubscriberStore
 from softswitch.subscribers.supplementary import Setting, Supplementary
@@ -510,6 +514,36 @@ class TestByText:
         a.hang_up(a.talking[0])
         exchange.run(1.0)
         assert rows(exchange) == []
+
+    def test_d6_an_offer_accepted_in_the_cabinet_connects_likewise(
+        self, exchange, answered_elsewhere
+    ):
+        a, b = answered_elsewhere
+        (waiting,) = rows(exchange)
+        assert self.accept(exchange, waiting.id) == "completion_not_offered"
+        b.register()
+        exchange.run(5.0)
+        assert self.accept(exchange, waiting.id) == "accepted"
+        exchange.run(10.0)
+        assert len(a.talking) == len(b.talking) == 1
+        a.hang_up(a.talking[0])
+        exchange.run(1.0)
+        assert self.accept(exchange, waiting.id) == "completion_not_found"
+
+    def accept(self, exchange, waiting_id):
+        """Ask as the caller's subscriber; the code of a refusal."""
+        owner = Actor("ana", "subscriber", exchange.directory.line_by_number(A).account_id)
+
+        def now_ms():
+            return round(exchange.switch.wall_seconds() * 1000)
+
+        context = Context(exchange.config, None, None, None, now_ms, actor=owner)
+        live = Live(context, exchange.switch, None, 0, None)
+        try:
+            answer = exchange.loop.run_until_complete(completion_accept(live, waiting_id))
+        except OperationError as error:
+            return error.code
+        return answer["result"]
 
     def test_d6_a_mailbox_that_took_the_call_leads_to_a_text_too(self, exchange, out_of_reach):
         a, b = out_of_reach

@@ -46,25 +46,39 @@ def account_add(
     """Open an account. Prepaid, its balance may fall to minus the credit limit (default 0); a
     postpaid one owes without bound unless a limit is given. One that is only `registered` waits to
     be approved and activated."""
+    account = context.do(
+        opening(context, name, kind, currency, credit_limit, postpaid, tariff, registered)
+    )
+    schedule_bills(context)
+    context.changes.accounts.add(account.id)
+    return account_row(account)
+
+
+def opening(
+    context: Context,
+    name: str,
+    kind: str = "person",
+    currency: str | None = None,
+    credit_limit: str | None = None,
+    postpaid: bool = False,
+    tariff: str = DEFAULT_TARIFF,
+    registered: bool = False,
+) -> AddAccount:
+    """The command that opens an account. Raises OperationError for what no account can have."""
     if kind not in profile.KINDS:
         raise OperationError("account_kind_unknown", known=tuple(profile.KINDS), value=kind)
     limit = "" if postpaid and credit_limit is None else credit_limit or "0"
     unit = read_currency(currency or context.config.switch.currency)
     _check_tariff(context, tariff_name(tariff), unit)
-    account = context.do(
-        AddAccount(
-            name=_name(name),
-            kind=kind,
-            currency=unit,
-            credit_limit_micros=_credit_limit(limit),
-            tariff=tariff,
-            at=context.now_ms(),
-            status=REGISTERED if registered else ACTIVE,
-        )
+    return AddAccount(
+        name=_name(name),
+        kind=kind,
+        currency=unit,
+        credit_limit_micros=_credit_limit(limit),
+        tariff=tariff,
+        at=context.now_ms(),
+        status=REGISTERED if registered else ACTIVE,
     )
-    schedule_bills(context)
-    context.changes.accounts.add(account.id)
-    return account_row(account)
 
 
 def account_topup(

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from msgspec import Struct
+from sqlalchemy.exc import IntegrityError
 
-from billing.facts.account import CLOSED, REGISTERED, Account, Change
+from billing.facts.account import Account, Change
+from billing.facts.authorization import AddAccount, BillingError
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.errors.coded import CodedError
-from softswitch.operations.accounts.accounts import account_add
-from softswitch.operations.accounts.standing import change_status, today, who
+from softswitch.operations.accounts.accounts import account_row, opening
+from softswitch.operations.accounts.standing import today, who
 from softswitch.operations.context import Context
-from softswitch.operations.lines.lines import line_add, line_remove
-from softswitch.operations.numbers.free_numbers import check_free
+from softswitch.operations.lines.lines import line_added, line_of_applicant
+from softswitch.operations.money.bills import schedule_bills
+from softswitch.operations.refusals import refusal_of
 from softswitch.subscribers import profile
+from softswitch.subscribers.directory import Line
+from softswitch.subscribers.directory_store import add_lines
+from softswitch.subscribers.subscriber_store import set_fields
 
 UNIQUE = ("national_code", "registration_number")
 """Fields that say who an account is: no two accounts have the same."""
@@ -46,8 +53,8 @@ def account_register(
     lines: list[LineWanted] | None = None,
     by: str = "operator",
 ) -> Row:
-    """Register a person or a company with all its data and its lines, or nothing of it: what fails
-    after the account was opened closes it again. It waits to be approved and activated.
+    """Register a person or a company with all its data and its lines, or nothing of it: one
+    transaction. It waits to be approved and activated.
 
     Args:
         name: of a company; a person's are the first name and the surname.
@@ -55,37 +62,41 @@ def account_register(
     _, error = next(_faults(context, kind, fields), ("", None))
     if error is not None:
         raise OperationError.of(error)
-    wanted = lines or []
-    if len(wanted) > MAX_LINES:
+    if len(lines or ()) > MAX_LINES:
         raise OperationError("entries_too_many", most=MAX_LINES, what="lines")
-    for line in wanted:
-        number = context.number(line.number)
-        if context.directory.line_by_number(number) is not None:
-            raise OperationError("number_has_line_already", number=number)
-        check_free(context, number, 0)
+    wanted = [line_of_applicant(context, each.number, each.lease_ends_on) for each in lines or ()]
     read = _read(context, kind, fields)
     called = name or " ".join(read.get(key, "") for key in ("first_name", "surname"))
-    made = account_add(context, called, kind, registered=True)
-    owner = context.account(str(made["id"]))
-    now = context.now_ms()
-    changes = [Change(owner.id, now, who(by), key, "", read[key], "registered") for key in read]
-    context.subscribers.set_fields(owner.id, read, changes)
-    return made | {"status": REGISTERED, "lines": _add_lines(context, owner, wanted, by)}
+    command = opening(context, called, kind, registered=True)
+    owner, made = _store(context, command, read, [line for line, _ in wanted], who(by))
+    schedule_bills(context)
+    context.changes.accounts.add(owner.id)
+    rows = [
+        line_added(context, line, owner) | {"password": secret}
+        for line, (_, secret) in zip(made, wanted, strict=True)
+    ]
+    return account_row(owner) | {"lines": rows}
 
 
-def _add_lines(context: Context, owner: Account, wanted: list[LineWanted], by: str) -> list[Row]:
-    made: list[Row] = []
+def _store(
+    context: Context, command: AddAccount, fields: Mapping[str, str], lines: list[Line], by: str
+) -> tuple[Account, list[Line]]:
+    """The account and its lines, with their ids."""
     try:
-        for line in wanted:
-            made.append(
-                line_add(context, line.number, str(owner.id), lease_ends_on=line.lease_ends_on)
-            )
-    except OperationError:
-        for row in made:
-            line_remove(context, str(row["number"]))
-        change_status(context, owner, CLOSED, "the registration failed", by)
-        raise
-    return made
+        with context.billing.engine.begin() as connection:
+            (owner,) = context.billing.apply_within(connection, [command])
+            if isinstance(owner, BillingError):
+                raise refusal_of(owner)
+            changes = [
+                Change(owner.id, command.at, by, key, "", value, "registered")
+                for key, value in fields.items()
+            ]
+            set_fields(connection, owner.id, fields, changes)
+            own = [replace(line, account_id=owner.id) for line in lines]
+            ids = add_lines(connection, own) if own else []
+    except IntegrityError:
+        raise OperationError("registration_raced") from None
+    return owner, [replace(line, id=key) for line, key in zip(own, ids, strict=True)]
 
 
 def _faults(

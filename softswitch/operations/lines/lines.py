@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -14,7 +12,15 @@ from typing import TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
-from billing.facts.account import ACTIVE, DISCONNECTED, SUSPENDED, Account, Change, Status
+from billing.facts.account import (
+    ACTIVE,
+    DISCONNECTED,
+    REGISTERED,
+    SUSPENDED,
+    Account,
+    Change,
+    Status,
+)
 from billing.facts.calendar import day_start
 from billing.facts.cdr import show_stamp
 from billing.facts.due import DueWork
@@ -28,7 +34,7 @@ from softswitch.control.errors import OperationError
 from softswitch.control.values import Row, Value
 from softswitch.operations.accounts.standing import reason_given, today, who
 from softswitch.operations.context import Context
-from softswitch.operations.numbers.free_numbers import check_free, contested
+from softswitch.operations.numbers.free_numbers import check_free
 from softswitch.operations.pages import MAX_ROWS, cut, page_asked
 from softswitch.provisioning.devices import DeviceStore, forget_line
 from softswitch.scheduled.due import LEASE_KIND
@@ -41,18 +47,17 @@ from softswitch.voicemail.store import VoicemailStore, forget_mailbox
 
 Choice = TypeVar("Choice", bound=str)
 
-MAX_IMPORT_LINES = 200_000
-"""One import is one transaction; more would hold the database for seconds."""
-MAX_SHOWN_ERRORS = 50
 GENERATED_PASSWORD_LENGTH = 20
 MIN_NUMBER_DIGITS = 7
 """The form of a login that reads as a telephone number."""
 _TYPEABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 """Characters of a password that is read from paper and typed into a phone: 5 bits each."""
 
+APPLICANT = Account(0, "", "person", "", 0, 0, 0, REGISTERED, "", 0, 0)
+"""Stands for the account of a registration until it has an id."""
+
 _LOGIN = re.compile(r"[A-Za-z0-9_.!~*'()&=+$,;?/-]{1,64}")
 """RFC 3261 section 25.1: what a user part may hold without escapes."""
-_HEADER = ("number", "login", "password", "account")
 
 
 def line_add(
@@ -81,7 +86,7 @@ def add_ported(
     made = password is None
     secret = generate_password() if password is None else password
     owner = context.account(account)
-    line = _new_line(context, number, login, secret, owner)
+    line = new_line(context, number, login, secret, owner)
     if lease_ends_on is not None:
         line = replace(line, lease_ends_on=_lease(context, owner, lease_ends_on))
     try:
@@ -95,18 +100,23 @@ def add_ported(
     return row | {"password": secret} if made else row
 
 
-def line_import(context: Context, text: str, dry_run: bool = False) -> Row:
-    """All lines of a CSV file, or none of them when one is wrong."""
-    lines, made, errors = _read_csv(context, text)
-    if errors:
-        shown = errors[:MAX_SHOWN_ERRORS]
-        if len(errors) > len(shown):
-            shown.append(f"... and {len(errors) - len(shown)} more")
-        raise OperationError("import_failed", shown, count=len(errors))
-    if lines and not dry_run:
-        context.changes.lines.update(context.directory.add_lines(lines))
-    result: Row = {"lines": len(lines), "imported": 0 if dry_run else len(lines)}
-    return result | {"generated_passwords": made} if made and not dry_run else result
+def line_of_applicant(context: Context, number: str, lease_ends_on: str | None) -> tuple[Line, str]:
+    """A line for an account that isn't opened yet, with its password. Raises OperationError."""
+    secret = generate_password()
+    line = new_line(context, number, None, secret, APPLICANT)
+    check_free(context, line.number, line.account_id)
+    if context.directory.line_by_number(line.number) is not None:
+        raise _taken(context, line)
+    if lease_ends_on is not None:
+        line = replace(line, lease_ends_on=_lease(context, APPLICANT, lease_ends_on))
+    return line, secret
+
+
+def line_added(context: Context, line: Line, owner: Account) -> Row:
+    """A line that was stored: its lease is watched, and the switch told."""
+    context.changes.lines.add(line.id)
+    _watch_lease(context, line)
+    return _row(line, owner.name)
 
 
 def line_list(
@@ -260,9 +270,10 @@ def digest_secrets(login: str, realm: str, password: str) -> Mapping[Algorithm, 
     return {algorithm: ha1(algorithm, login, realm, password) for algorithm in Algorithm}
 
 
-def _new_line(
+def new_line(
     context: Context, number: str, login: str | None, password: str, account: Account
 ) -> Line:
+    """A line that isn't stored yet. Raises OperationError for what no line can have."""
     e164 = context.number(number)
     user = login or e164[1:]
     if _LOGIN.fullmatch(user) is None:
@@ -301,76 +312,6 @@ def _taken(context: Context, line: Line) -> OperationError:
     if context.directory.line_by_number(line.number) is not None:
         return OperationError("number_has_line_already", number=line.number)
     return OperationError("line_login_taken", login=line.login)
-
-
-def _read_csv(context: Context, text: str) -> tuple[list[Line], list[Row], list[str]]:
-    """The lines, the passwords made for lines without one, and every fault by file line."""
-    reader = csv.DictReader(io.StringIO(text), strict=True, skipinitialspace=True)
-    header = [name.strip().lower() for name in reader.fieldnames or ()]
-    if missing := [name for name in ("number", "account") if name not in header]:
-        return [], [], [f"line 1: column {missing[0]} is missing; needed: {','.join(_HEADER)}"]
-    if unknown := [name for name in header if name not in _HEADER]:
-        return [], [], [f"line 1: unknown column {unknown[0]!r}; known: {','.join(_HEADER)}"]
-    reader.fieldnames = header
-    accounts = _Accounts(context)
-    numbers, logins = context.directory.taken()
-    wanted_by_others = contested(context)
-    lines: list[Line] = []
-    made: list[Row] = []
-    errors: list[str] = []
-    rows = iter(reader)
-    while True:
-        try:
-            row = next(rows, None)
-            if row is None:
-                break
-            if len(lines) >= MAX_IMPORT_LINES:
-                raise OperationError("lines_too_many", most=MAX_IMPORT_LINES)
-            cells = {key: (value or "").strip() for key, value in row.items() if key is not None}
-            if None in row:
-                raise OperationError("cells_too_many")
-            line, password = _csv_line(context, cells, accounts)
-            if line.number in wanted_by_others:
-                check_free(context, line.number, line.account_id)
-            _claim(line.number, numbers, "number")
-            _claim(line.login, logins, "login")
-        except (OperationError, csv.Error) as error:
-            errors.append(f"line {reader.reader.line_num}: {error}")
-            if isinstance(error, csv.Error) or len(lines) >= MAX_IMPORT_LINES:
-                break
-        else:
-            lines.append(line)
-            if not cells.get("password"):
-                made.append({"number": line.number, "login": line.login, "password": password})
-    return lines, made, errors
-
-
-def _csv_line(context: Context, cells: Mapping[str, str], accounts: _Accounts) -> tuple[Line, str]:
-    password = cells.get("password") or generate_password()
-    account = accounts.get(cells["account"])
-    return _new_line(
-        context, cells["number"], cells.get("login") or None, password, account
-    ), password
-
-
-def _claim(value: str, taken: set[str], what: str) -> None:
-    if value in taken:
-        raise OperationError("import_line_taken", what=what, value=value)
-    taken.add(value)
-
-
-class _Accounts:
-    """Accounts by id or name, each looked up once."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._known: dict[str, Account] = {}
-
-    def get(self, reference: str) -> Account:
-        found = self._known.get(reference)
-        if found is None:
-            found = self._known[reference] = self._context.account(reference)
-        return found
 
 
 def _save(context: Context, before: Line, after: Line) -> Row:

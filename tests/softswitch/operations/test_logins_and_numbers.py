@@ -10,7 +10,7 @@ from softswitch.control.errors import OperationError
 from softswitch.operations.accounts import accounts
 from softswitch.operations.context import Context
 from softswitch.operations.installation import setup
-from softswitch.operations.lines import lines
+from softswitch.operations.lines import line_table, lines
 from softswitch.operations.numbers import moves
 
 ANA = "+995322000001"
@@ -25,7 +25,7 @@ def test_a_login_that_reads_as_another_number_is_refused(context: Context) -> No
         assert refused.value.code == "login_is_number", login
     text = "number,login,account\n+995322000003,+995322000001,1\n"
     with pytest.raises(OperationError) as refused:
-        lines.line_import(context, text)
+        line_table.line_import(context, text)
     assert "reads as +995322000001" in refused.value.lines[0]
     row = lines.line_add(context, "+995322000002", "Ana", login="+995322000002")
     assert row["login"] == "+995322000002"

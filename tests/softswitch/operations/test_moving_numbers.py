@@ -17,7 +17,7 @@ from softswitch.mail.outbox import Outbox
 from softswitch.operations.accounts import accounts
 from softswitch.operations.accounts.standing import account_history
 from softswitch.operations.context import Context
-from softswitch.operations.lines import lines
+from softswitch.operations.lines import line_table, lines
 from softswitch.operations.money import packages
 from softswitch.operations.numbers import moves, numbers
 from softswitch.operations.tariffs import tariff_terms, tariffs
@@ -302,7 +302,7 @@ def test_a_number_is_for_rent_or_has_a_line_and_never_both_for_different_people(
     assert "for rent (stock)" in refused(lines.line_add, context, NEW, "Ana")
     assert "for rent (stock)" in refused(moves.number_change, context, ANA, NEW)
     with pytest.raises(OperationError) as caught:
-        lines.line_import(context, f"number,account\n{NEW},Ana\n")
+        line_table.line_import(context, f"number,account\n{NEW},Ana\n")
     assert "for rent (stock)" in caught.value.lines[0]
     numbers.rental_order(context, "Ana", ANA, [NEW])
     assert lines.line_add(context, NEW, "Ana")["number"] == NEW

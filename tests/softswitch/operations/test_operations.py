@@ -34,7 +34,7 @@ from softswitch.operations.calls import records
 from softswitch.operations.context import Context, Reload, submitting
 from softswitch.operations.dispatch import Dispatcher, LiveOperations
 from softswitch.operations.installation import demo_data, setup
-from softswitch.operations.lines import lines, registrations
+from softswitch.operations.lines import line_table, lines, registrations
 from softswitch.operations.money import packages
 from softswitch.operations.network import trunks
 from softswitch.operations.tariffs import tariffs
@@ -333,10 +333,10 @@ class TestLines:
             "0322000002,,,1\n"
             '"+995 322 000 003","cira","a,b",1\n'
         )
-        dry = lines.line_import(context, text, dry_run=True)
+        dry = line_table.line_import(context, text, dry_run=True)
         assert dry == {"lines": 3, "imported": 0}
         assert lines.line_list(context) == []
-        done = lines.line_import(context, text)
+        done = line_table.line_import(context, text)
         assert done["imported"] == 3
         assert [row["number"] for row in done["generated_passwords"]] == ["+995322000002"]
         assert [row["login"] for row in lines.line_list(context)] == [
@@ -356,7 +356,7 @@ class TestLines:
             "+995322000009,,x,Ana\n"
             "+995322000004,,x,Ana,extra\n"
         )
-        error = refusal(lines.line_import, context, text)
+        error = refusal(line_table.line_import, context, text)
         assert error.message.startswith("nothing was imported: 5 faults")
         assert [line.split(":")[0] for line in error.lines] == [
             f"line {number}" for number in (3, 4, 5, 6, 7)
@@ -370,11 +370,11 @@ class TestLines:
          ('number,account\n"+995322000001,1\n', "line 2: ")],
     )  # fmt: skip
     def test_broken_files(self, context: Context, text: str, expected: str) -> None:
-        assert expected in refusal(lines.line_import, context, text).lines[0]
+        assert expected in refusal(line_table.line_import, context, text).lines[0]
 
     def test_an_import_of_thousands_is_one_transaction(self, context: Context) -> None:
         rows = "".join(f"+99532{number:07},,secret,1\n" for number in range(3000))
-        result = lines.line_import(context, "number,login,password,account\n" + rows)
+        result = line_table.line_import(context, "number,login,password,account\n" + rows)
         assert result == {"lines": 3000, "imported": 3000}
         assert len(changed(context)[0]) == 3000
         assert len(context.reload().lines) == 3000

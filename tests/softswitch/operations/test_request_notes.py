@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from two_subscribers import fingerprint
 
 from billing.facts.account import ACTIVE, CLOSED, Change
 from softswitch.control.actor import Actor, Role
@@ -176,19 +177,18 @@ def test_every_fault_of_a_registration_has_its_field(staff: Context) -> None:
     assert (row["field"], row["code"]) == ("kind", "account_kind_unknown")
 
 
-def test_a_registration_whose_line_fails_leaves_no_line_and_no_open_account(
-    staff: Context,
-) -> None:
+def test_a_registration_whose_line_fails_leaves_nothing(staff: Context) -> None:
     wanted = [LineWanted(FREE), LineWanted("+995322000008", "2026-01-01")]
     with pytest.raises(OperationError) as error:
         registration.account_register(staff, "person", dict(PERSON), lines=wanted)
     assert error.value.code == "date_past"
+    for lines_ in ([LineWanted(FREE), LineWanted(ANA)], [LineWanted(FREE), LineWanted(FREE)]):
+        before = fingerprint(staff)
+        with pytest.raises(OperationError) as error:
+            registration.account_register(staff, "person", dict(PERSON), lines=lines_)
+        assert error.value.kind == "conflict"
+        assert fingerprint(staff) == before
     assert staff.directory.line_by_number(FREE) is None
-    assert [row["status"] for row in accounts.account_list(staff)] == ["active", "closed"]
-    again = registration.account_register(staff, "person", dict(PERSON))
-    assert again["status"] == "registered"
-    taken = [LineWanted(ANA)]
-    fields = {**PERSON, "national_code": "01001001002"}
-    with pytest.raises(OperationError, match="has a line already"):
-        registration.account_register(staff, "person", fields, lines=taken)
-    assert len(accounts.account_list(staff)) == 3
+    assert len(accounts.account_list(staff)) == 1
+    again = registration.account_register(staff, "person", dict(PERSON), lines=[LineWanted(FREE)])
+    assert (again["status"], staff.line(FREE).account_id) == ("registered", again["id"])

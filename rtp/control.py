@@ -409,7 +409,7 @@ class Closed(msgspec.Struct, tag=24, array_like=True, frozen=True, gc=False):
 class Silent(msgspec.Struct, tag=25, array_like=True, frozen=True, gc=False):
     """No RTP from either side for the configured time; or a browser is gone, or can't prove by
     DTLS that it is the one that signalled. Said once, until packets flow again or a side is
-    negotiated anew.
+    negotiated anew; of a browser every few seconds.
 
     Args:
         last_packet_at: epoch milliseconds of the last packet, or of a browser's last sign of life;

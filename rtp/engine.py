@@ -47,6 +47,8 @@ from rtp.sound import Outgoing, SoundTier
 from rtp.sound_side import SoundSession
 from rtp.web_peer import WebPeer
 
+GIVEN_UP_SECONDS = 5.0
+"""The interval at which a browser that is gone is reported again."""
 MAX_BIND_TRIES = 64
 """Pairs tried for one side, if other programs sit on ports of the range."""
 
@@ -361,9 +363,11 @@ class Engine:
         if web.keys is not None and not side.has_keys(web.keys):
             side.secure_by(web.keys)
             self._messages.append(Keyed(session.id, _letter(index), web.keys))
-        if web.is_refused and not side.is_given_up:
-            side.is_given_up = True
-            self._messages.append(Silent(session.id, None))
+        if web.is_refused:
+            if not side.is_given_up:
+                self._give_up(session, index, None, now)
+            return
+        side.is_given_up = False
         due = web.next_deadline()
         if due is not None and (side.web_due_at is None or due < side.web_due_at):
             side.web_due_at = due
@@ -379,13 +383,23 @@ class Engine:
                 continue  # closed, or due at another time now
             side.web_due_at = None
             side.web.expire(now)
-            if side.web.is_gone(now):
-                if not side.is_given_up:
-                    side.is_given_up = True
-                    heard_at = max(side.web.ice.heard_at or 0.0, side.stream.last_at or 0.0)
-                    self._messages.append(Silent(session_id, self._epoch_ms(heard_at)))
-                continue
-            self._see_to_web(session, index, side.web, now)
+            if side.web.is_refused:
+                self._give_up(session, index, None, now)
+            elif side.web.is_gone(now):
+                heard_at = max(side.web.ice.heard_at or 0.0, side.stream.last_at or 0.0)
+                self._give_up(session, index, heard_at, now)
+            else:
+                self._see_to_web(session, index, side.web, now)
+
+    def _give_up(self, session: Session, index: int, heard_at: float | None, now: float) -> None:
+        """Report a browser that is gone, or isn't the right one; again after some seconds, for a
+        call that rings does nothing about it yet."""
+        side = session.relay.sides[index]
+        side.is_given_up = True
+        epoch = None if heard_at is None else self._epoch_ms(heard_at)
+        self._messages.append(Silent(session.id, epoch))
+        side.web_due_at = now + GIVEN_UP_SECONDS
+        heappush(self._web_due, (side.web_due_at, session.id, index))
 
     def take_datagrams(self) -> list[Outgoing]:
         """Datagrams of ICE and DTLS to send; each is returned once."""

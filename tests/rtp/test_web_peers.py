@@ -123,6 +123,8 @@ def test_a_browser_with_another_certificate_is_never_heard(engine):
     browser.connect(1.0)
     latched, silent = engine.take_messages()
     assert isinstance(latched, Latched) and silent == Silent(1, None)
+    engine.expire(6.0)
+    assert engine.take_messages() == [Silent(1, None)]
     if browser.srtp is not None:
         assert engine.receive(A, browser.srtp.seal(rtp(1)), browser.address, 1.1) is None
     assert engine.receive(B, rtp(1), BOB, 1.1) is None
@@ -150,7 +152,12 @@ def test_a_browser_that_stops_its_checks_is_gone_after_25_seconds(engine):
     assert engine.next_deadline() == 30.0
     engine.expire(30.0)
     assert [m for m in engine.take_messages() if isinstance(m, Silent)] == [Silent(1, 1_005_000)]
-    engine.expire(60.0)
+    engine.expire(34.9)
+    assert engine.take_messages() == []
+    engine.expire(35.0)  # again, since a call that rings does nothing about it
+    assert engine.take_messages() == [Silent(1, 1_005_000)]
+    browser.send(check(), browser.address, 36.0)  # it is back
+    engine.expire(60.9)
     assert Silent not in map(type, engine.take_messages())
 
 

@@ -114,6 +114,16 @@ def cdr_show(
     Session.of(context).run(operations.records.cdr_show, call=call)
 
 
+@cdrs.command("spenders")
+def cdr_spenders(
+    context: typer.Context,
+    day: Annotated[str | None, typer.Option(metavar="DATE", help="Default: today.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 20,
+) -> None:
+    """Show the accounts that spent most on the calls of a day, with their caps."""
+    Session.of(context).run(operations.records.cdr_spenders, day=day, limit=limit)
+
+
 @ledgers.command("verify")
 def ledger_verify(context: typer.Context) -> None:
     """Recompute every balance and compare postings with CDRs; status 1 on any difference."""

@@ -369,6 +369,7 @@ OPERATIONS = table(
     # Calls
     disclose(records.cdr_export, SUPPORT | MONEY | AUDITOR),
     read(records.cdr_list, SUPPORT | MONEY | AUDITOR),
+    read(records.cdr_spenders, SUPPORT | MONEY | AUDITOR),
     read(records.cdr_show, SUPPORT | MONEY | AUDITOR),
     read(rerating.cdr_corrections, MONEY | AUDITOR),
     change(rerating.rerate, MONEY),

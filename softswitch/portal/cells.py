@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 AMOUNTS = frozenset({
     "amount", "available", "balance", "charges", "connect_fee", "cost", "credit_limit", "fee",
     "left", "margin", "minimum", "monthly", "owed", "owes", "per_minute", "posted", "price",
-    "reserved", "short", "spend_day", "spend_hour", "tax", "to_pay", "total", "was",
+    "reserved", "short", "spent", "spend_day", "spend_hour", "tax", "to_pay", "total", "was",
 })  # fmt: skip
 """Columns of money, in the row's currency."""
 DAYS = frozenset({
@@ -44,9 +44,9 @@ WORDED = frozenset({
 """Columns of words that have a translation in the area `values`."""
 TAGGED = frozenset({"state", "status", "health", "outcome"})
 GOOD = frozenset({"active", "up", "done", "approved", "talking", "sent", "connected", "completed",
-                  "accepted", "delivered", "ready"})  # fmt: skip
-BAD = frozenset({"suspended", "down", "refused", "failed", "closed", "cancelled", "disabled",
-                 "expired", "withdrawn"})  # fmt: skip
+                  "accepted", "delivered", "item_done", "ready", "undone"})  # fmt: skip
+BAD = frozenset({"item_faulty", "suspended", "down", "refused", "failed", "closed", "cancelled",
+                 "disabled", "expired", "withdrawn"})  # fmt: skip
 WAITING = frozenset({
     "pending", "waiting", "open", "requested", "submitted", "registered", "ringing", "documents",
     "disconnected", "resting",
@@ -115,6 +115,8 @@ def _shown(visit: Visit, row: Mapping[str, object], name: str, value: object) ->
         return shown.duration(value, language)
     if name in TAGGED:
         return Markup('<span class="tag {}">{}</span>').format(tone(value), word(visit, value))
+    if name == "stage":
+        return escape(word(visit, f"stage_{value}").removeprefix("stage_"))
     if name in WORDED:
         return escape(word(visit, value))
     if isinstance(value, int):
@@ -132,7 +134,9 @@ def _plain(name: str, value: object) -> Markup:
         )
     if name in LONG:
         return Markup('<bdi dir="ltr" class="wraps">{}</bdi>').format(value)
-    return shown.ltr(value) if name in CODES else escape(value)
+    if name in CODES:
+        return shown.ltr(value)
+    return Markup('<span dir="auto">{}</span>').format(value)
 
 
 def _flat(value: object) -> str:

@@ -180,3 +180,56 @@ def test_a_request_is_assigned_answered_and_done(portal: Served, support: Browse
     assert "We look at it." in page and "helper" in page
     support.post(path, do="request_done", answer="A new wire.")
     assert portal.command("request", "list") == []
+
+
+def statuses(portal: Served) -> set[object]:
+    return {row["status"] for row in portal.command("account", "list")}
+
+
+def test_many_accounts_are_suspended_after_a_preview_and_put_back(
+    portal: Served, support: Browserless
+) -> None:
+    assert statuses(portal) == {"active"}
+    many = len(portal.command("account", "list"))
+    seen = support.post("/op/bulk", do="bulk_preview", kind="suspend", status="active",
+                        reason="unpaid")  # fmt: skip
+    path = seen.url.path
+    assert len(re.findall(r'data-label="After">.*?suspended', seen.text)) == many
+    assert statuses(portal) == {"active"}
+    support.post(path, do="bulk_run")
+    assert statuses(portal) == {"suspended"}
+    support.post(path, do="bulk_undo")
+    assert statuses(portal) == {"active"}
+    changed = portal.command("audit", "list", "--operation", "account_status", "--limit", "100")
+    assert len(changed) == 2 * many
+    assert {row["actor"] for row in changed} == {"helper"}
+
+
+def test_a_bulk_change_without_the_right_is_refused(portal: Served, support: Browserless) -> None:
+    answer = support.post("/op/bulk", do="bulk_preview", kind="topup", value="1", status="active")
+    assert answer.status_code == 403
+    assert "account_topup" in answer.text
+
+
+def test_each_command_that_a_page_names_is_one() -> None:
+    import typer.main
+
+    from softswitch.cli.main import app
+    from softswitch.portal.console import bulk, reviews, tariffs
+    from softswitch.portal.console.listing import OPTION_NAMES
+    from softswitch.portal.console.lists import LISTS
+
+    root = typer.main.get_command(app)
+    for one in (*LISTS, bulk.JOBS, reviews.DOCUMENTS, reviews.REQUESTS, tariffs.TARIFFS):
+        if not one.command:
+            continue
+        words = [word for word in one.command.split() if not word.startswith("--")]
+        command = root
+        for word in words:
+            command = command.commands[word]  # type: ignore[attr-defined]
+        options = {option for known in command.params for option in known.opts}
+        for asked in one.filters:
+            name = "--" + (OPTION_NAMES | dict(one.options)).get(asked.name, asked.name).replace(
+                "_", "-"
+            )
+            assert name in options, (one.command, name, options)

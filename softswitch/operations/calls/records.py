@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
+from billing.facts.calendar import day_start
 from billing.facts.cdr import DIRECTIONS, TYPES, show_stamp
 from billing.facts.ledger import call_transaction
 from billing.facts.money import format_amount
@@ -14,9 +15,15 @@ from billing.stores.store import CdrFilter
 from softswitch.admission.numbering import NumberError
 from softswitch.control.errors import OperationError, one_of
 from softswitch.control.values import Row
+from softswitch.operations.accounts.standing import today
 from softswitch.operations.context import Context
 from softswitch.operations.pages import DEFAULT_ROWS, read_cursor
 from softswitch.operations.times import read_time
+from softswitch.subscribers.caps import Caps
+from softswitch.subscribers.profile import FieldError, read_date
+
+DAY_MS = 86_400_000
+MAX_SPENDERS = 200
 
 
 def cdr_list(
@@ -115,6 +122,44 @@ def cdr_show(context: Context, call: str) -> Row:
             for row in posted
         ],
     }
+
+
+def cdr_spenders(context: Context, day: str | None = None, limit: int = 20) -> list[Row]:
+    """The accounts that spent most on the calls of a day, today unless it is given, each with its
+    cap of a day."""
+    zone = context.config.switch.time_zone
+    try:
+        start = day_start(today(context) if day is None else read_date(day, "day"), zone)
+    except FieldError as error:
+        raise OperationError.of(error) from None
+    columns = schema.cdrs.c
+    spent = func.sum(columns.price_micros)
+    query = (
+        select(columns.account, columns.currency, spent, func.count())
+        .where(columns.setup_at >= start, columns.setup_at < start + DAY_MS)
+        .where(columns.price_micros > 0, columns.account.is_not(None))
+        .group_by(columns.account, columns.currency)
+        .order_by(spent.desc())
+        .limit(max(1, min(limit, MAX_SPENDERS)))
+    )
+    with context.billing.reading() as connection:
+        found = connection.execute(query).all()
+    caps = {one.account_id: one for one in context.directory.caps([row[0] for row in found])}
+    return [
+        {
+            "account": account,
+            "calls": calls,
+            "spent": format_amount(int(micros)),
+            "currency": currency,
+            "spend_day": _cap(caps.get(account)),
+        }
+        for account, currency, micros, calls in found
+    ]
+
+
+def _cap(caps: Caps | None) -> str | None:
+    micros = None if caps is None else caps.spend_day_micros
+    return None if micros is None else format_amount(micros)
 
 
 def ledger_verify(context: Context) -> Row:

@@ -228,6 +228,7 @@ CALLS = (
     _get("/calls", "cdr_list"),
     _get("/calls/export", "cdr_export"),
     _get("/calls/corrections", "cdr_corrections"),
+    _get("/calls/spenders", "cdr_spenders"),
     _get("/calls/explain", "explain_call"),
     _get("/calls/{call}", "cdr_show"),
     _get("/calls/{call}/explanation", "explain_past_call"),

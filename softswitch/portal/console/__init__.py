@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from softswitch.portal.console import board, calls, customer, reviews, search, single, tariffs, till
+from softswitch.portal.console import (
+    board,
+    bulk,
+    calls,
+    customer,
+    fraud,
+    reviews,
+    search,
+    single,
+    tariffs,
+    till,
+)
 from softswitch.portal.console.lists import LISTS
 from softswitch.portal.routes import Page
 
@@ -16,4 +27,6 @@ PAGES: tuple[Page, ...] = (
     *tariffs.PAGES,
     *single.PAGES,
     *till.PAGES,
+    *bulk.PAGES,
+    *fraud.PAGES,
 )

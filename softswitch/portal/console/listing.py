@@ -124,6 +124,7 @@ class Listing:
         note: the name of a text below the title.
         live: topics that have the table read again.
         most: rows of an export.
+        options: of the command, where they have other names than the filters.
     """
 
     path: str
@@ -141,6 +142,7 @@ class Listing:
     live: str = ""
     key: str = "id"
     most: int = EXPORTED_ROWS
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def roles(self) -> Roles:
@@ -174,7 +176,7 @@ class Listing:
             asked=asked,
             query=query,
             next="" if more is None else quote(self.last.format_map(more), safe=""),
-            command=command_line(self.command, asked),
+            command=command_line(self.command, asked, self.options),
             api=api_path(self.operation),
         )
 
@@ -211,19 +213,23 @@ def api_path(operation: str) -> str:
     return next((f"/api/v1{one.path}" for one in API if one.operation == operation), "")
 
 
-def command_line(command: str, asked: Mapping[str, str]) -> str:
+def command_line(
+    command: str, asked: Mapping[str, str], options: Mapping[str, str] | None = None
+) -> str:
     """The command that shows the same, with the filters that were chosen."""
     if not command:
         return ""
-    options = "".join(
-        f" --{_OPTIONS.get(name, name).replace('_', '-')} {_quoted(value)}"
-        if value != "true" else f" --{name.replace('_', '-')}"
-        for name, value in asked.items() if value and value != "false"
-    )  # fmt: skip
-    return f"softswitch {command}{options}"
+    names = OPTION_NAMES | dict(options or {})
+    parts = [f"softswitch {command}"]
+    for name, value in asked.items():
+        if value and value != "false":
+            parts.append("--" + names.get(name, name).replace("_", "-"))
+            if value != "true":
+                parts.append(_quoted(value))
+    return " ".join(parts)
 
 
-_OPTIONS = {"since": "from", "until": "to"}
+OPTION_NAMES = {"since": "from", "until": "to"}
 """Options whose name is another than the argument's."""
 
 

@@ -17,12 +17,14 @@ NUMBER_STATES = (
     rental.STOCK, rental.RENTED, rental.DOCUMENTS, rental.TRIAL, rental.QUARANTINE, rental.LENT,
     rental.BURNED,
 )  # fmt: skip
+STATUSES = ("registered", "approved", "active", "suspended", "disconnected", "closed")
 AFTER_REQUEST = ("submitted", "accepted", "completed", "rejected")
 
 CUSTOMERS = Listing(
     "/op/customers", "customers", "account_list",
     ("id", "name", "kind", "status", "balance", "available", "tariff", "created_at"),
-    filters=(SEARCH,), last="{id}", link="/op/customers/{id}", command="account list",
+    filters=(SEARCH, Input("status", "choice", STATUSES)), last="{id}",
+    link="/op/customers/{id}", command="account list",
     forms=(
         Form("account_add", (
             needed("name"), Input("kind", "choice", ("person", "company"), True),
@@ -51,7 +53,7 @@ ENDED_CALLS = Listing(
         Input("direction", "choice", DIRECTIONS), Input("since", "date"), Input("until", "date"),
     ),
     fixed={"newest": True}, last="{setup_at},{id}", link="/op/call/{call_id}",
-    command="cdr list --newest",
+    command="cdr list --newest", options={"kind": "type"},
 )  # fmt: skip
 REGISTRATIONS = Listing(
     "/op/registrations", "registrations", "registration_list",
@@ -82,6 +84,7 @@ RECORDINGS = Listing(
     "/op/recordings", "recordings", "recording_list",
     ("begun_at", "line", "calling", "called", "seconds", "state", "problem", "call"),
     filters=(Input("number"), ACCOUNT), last="{begun_at},{id}", command="recording list",
+    options={"number": "line"},
 )  # fmt: skip
 NUMBERS = Listing(
     "/op/numbers", "numbers", "number_list",

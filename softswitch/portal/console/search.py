@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -13,6 +14,16 @@ from softswitch.portal.console.board import one
 from softswitch.portal.routes import Page
 from softswitch.portal.visit import Visit
 
+PATHS = {
+    "account": "/op/customers/{0}",
+    "call": "/op/call/{0}",
+    "line": "/op/lines/{0}",
+    "number": "/op/numbers?search={0}",
+    "payment": "/op/customers/{1}",
+    "registration": "/op/lines/{0}",
+}
+COVERED = frozenset({"customers", "lines", "numbers", "registrations"})
+"""Kinds of which the switch's own search tells as well."""
 MOST = 20
 """Rows of a kind."""
 
@@ -22,7 +33,7 @@ async def show(visit: Visit) -> Response:
     number of a line or an account leads to its page at once."""
     text = visit.asked("q")[:100]
     if not text:
-        return visit.page("console/search.html", text="", found=[])
+        return visit.page("console/search.html", text="", found=[], every=[])
     digits = re.sub(r"[\s().-]", "", text)
     line = None
     if re.fullmatch(r"\+?[0-9]{6,15}", digits):
@@ -31,6 +42,7 @@ async def show(visit: Visit) -> Response:
         return visit.go(f"/op/customers/{line['account']}?line={line['id']}")
     if re.fullmatch(r"[0-9a-f]{16}(-[a-z])?", text) and await one(visit, "cdr_show", call=text):
         return visit.go(f"/op/call/{text[:16]}")
+    every = await _everything(visit, text)
     found = await asyncio.gather(
         _found(visit, "account_list", search=text), _found(visit, "line_list", search=text),
         _found(visit, "number_list", search=digits or text),
@@ -41,7 +53,19 @@ async def show(visit: Visit) -> Response:
     )  # fmt: skip
     kinds = ("customers", "lines", "numbers", "ended_calls", "staff", "requests", "documents",
              "mails", "registrations")  # fmt: skip
-    return visit.page("console/search.html", text=text, found=list(zip(kinds, found, strict=True)))
+    seen = COVERED if every else frozenset[str]()
+    rows = [(kind, some) for kind, some in zip(kinds, found, strict=True) if kind not in seen]
+    return visit.page("console/search.html", text=text, found=rows, every=every)
+
+
+async def _everything(visit: Visit, text: str) -> list[dict[str, object]]:
+    """What the switch's own search finds beyond the tables, each with the way to its page."""
+    return [
+        {"what": row["what"], "label": row["label"], "account": row["account"],
+         "path": PATHS[str(row["what"])].format(quote(str(row["id"]), safe=""), row["account"])}
+        for row in await visit.some("search_everything", text=text)
+        if str(row["what"]) in PATHS
+    ]  # fmt: skip
 
 
 async def _found(visit: Visit, operation: str, **arguments: object) -> list[Row]:

@@ -124,7 +124,9 @@ class Intake:
         messages are late, in proportion to those served since; None while they aren't late."""
         served, self._served_before = self._served - self._served_before, self._served
         self._quota = max(LEAST_QUOTA, served)
-        self._is_shedding = any(queue and self._is_late(queue, now) for queue in self._queues[:-1])
+        self._is_shedding = self._size > 0 and any(
+            queue and self._is_late(queue, now) for queue in self._queues[:-1]
+        )
         return max(LEAST_READS, READS_PER_SERVED * served) if self._is_shedding else None
 
     def fate(self, data: bytes, now: float) -> Fate:

@@ -38,6 +38,12 @@ def list_(
 
 
 @app.command()
+def waiters(context: typer.Context, account: OfAccount = None) -> None:
+    """Callers who wait for lines of an account."""
+    Session.of(context).run(operations.completions.completion_waiters, account=account)
+
+
+@app.command()
 def accept(
     context: typer.Context,
     waiting_id: Annotated[str, typer.Argument(metavar="ID")],

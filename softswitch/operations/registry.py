@@ -278,6 +278,7 @@ OPERATIONS = table(
     change(completions.completion_accept, SUPPORT | USER),
     change(completions.completion_cancel, SUPPORT | USER),
     read(completions.completion_list, SUPPORT | AUDITOR | USER),
+    read(completions.completion_waiters, SUPPORT | AUDITOR | USER),
     read(registrations.registration_list, SUPPORT | AUDITOR | USER),
     read(registrations.registration_refusals, SUPPORT | AUDITOR),
     read(pin_locks.pin_list, SUPPORT | AUDITOR),

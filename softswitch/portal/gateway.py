@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from softswitch.control.actor import Actor
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row, Value, as_row, as_rows
-from softswitch.operations.access import ADMIN, AUDITOR, STAFF, SUPPORT, Roles
+from softswitch.operations.access import ADMIN, AUDITOR, STAFF, SUPPORT, USER, Roles
 from softswitch.operations.registry import OPERATIONS
 from softswitch.operations.rights import Forbidden
 from softswitch.portal.reader import Reader
@@ -20,6 +20,9 @@ LIVE: Mapping[str, Roles] = {
     "call_show": SUPPORT | AUDITOR,
     "call_trace": SUPPORT | AUDITOR,
     "conference_list": SUPPORT | AUDITOR,
+    "conference_members": SUPPORT | AUDITOR | USER,
+    "conference_mute": SUPPORT | USER,
+    "conference_remove": SUPPORT | USER,
     "guard_list": SUPPORT | AUDITOR,
     "guard_show": SUPPORT | AUDITOR,
     "guard_strike": ADMIN,

@@ -44,7 +44,8 @@ class Action:
         shows: the template that shows the answer itself, for what is shown only once.
         name: the value of `do` where a page has several forms of one operation.
         beside: the form's field at which a refusal is shown, by its code or by the argument that
-            it names; a refusal that belongs to no field of the form is shown above it.
+            it names; "" for a field that is hidden. A refusal that belongs to no field that is
+            seen is shown above the page.
     """
 
     operation: str
@@ -66,7 +67,7 @@ class Action:
 
     def field_of(self, code: str, argument: str) -> str:
         """The form's field at which a refusal is shown; "" for none."""
-        found = self.beside.get(code) or self.beside.get(argument) or argument
+        found = self.beside.get(code, self.beside.get(argument, argument))
         return found if found in self.fields else ""
 
 

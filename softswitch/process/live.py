@@ -22,6 +22,7 @@ from softswitch.operations.access import (
     AUDITOR,
     STAFF,
     SUPPORT,
+    USER,
     change,
     disclose,
     read,
@@ -32,6 +33,11 @@ from softswitch.operations.lines.completions import acceptable, found
 from softswitch.operations.lines.registrations import registration_page, registration_rows
 from softswitch.operations.network.trunks import no_trunk, trunk_row
 from softswitch.operations.registry import OPERATIONS
+from softswitch.process.live_conferences import (
+    conference_members,
+    conference_mute,
+    conference_remove,
+)
 from softswitch.process.live_devices import device_resync, device_rotate, guard_strike
 from softswitch.process.media_status import media_rows
 from softswitch.process.rows import call_row
@@ -227,6 +233,9 @@ LIVE_OPERATIONS = table(
     change(call_hangup, SUPPORT),
     disclose(call_trace, SUPPORT | AUDITOR),
     read(conference_list, SUPPORT | AUDITOR),
+    read(conference_members, SUPPORT | AUDITOR | USER),
+    change(conference_mute, SUPPORT | USER),
+    change(conference_remove, SUPPORT | USER),
     read(guard_list, SUPPORT | AUDITOR),
     read(guard_show, SUPPORT | AUDITOR),
     change(guard_strike, ADMIN),

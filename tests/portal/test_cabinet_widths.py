@@ -15,7 +15,7 @@ LINE = "/lines/+995322000001"
 PATHS = (
     "/lines", LINE, f"{LINE}/services", f"{LINE}/pin", "/recordings", "/greetings/+995322000001",
     "/numbers", "/numbers/shop?country=DE", "/numbers/sms",
-    "/numbers/bring", "/numbers/caller-id",
+    "/numbers/bring", "/conference", "/waiting", "/numbers/caller-id",
 )  # fmt: skip
 
 

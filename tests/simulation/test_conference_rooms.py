@@ -218,3 +218,46 @@ def test_an_operator_sees_who_is_in_it(exchange):
     ]
     owner.hang_up(owner.talking[0])
     nothing_left(exchange)
+
+
+def test_its_owner_sees_mutes_and_sends_away(exchange):
+    """The owner's account sees the members; another account finds nobody."""
+    from softswitch.control.actor import Actor
+    from softswitch.control.errors import OperationError
+    from softswitch.operations.context import Context
+    from softswitch.process.live import Live
+    from softswitch.process.live_conferences import (
+        conference_members,
+        conference_mute,
+        conference_remove,
+    )
+
+    owner, guest = build(exchange, 2)
+    enter(exchange, owner, pin=None)
+    enter(exchange, guest)
+    (account,) = {conference.line.account_id for conference in exchange.switch.hall.conferences}
+
+    def acting(number: int) -> Live:
+        actor = Actor("ana", "subscriber", account=number)
+        context = Context(None, None, None, None, None, actor=actor)
+        return Live(context, exchange.switch, None, 0, None)
+
+    rows = conference_members(acting(account))
+    assert [(row["member"], row["owns"], row["place"], row["places"]) for row in rows] == [
+        ("+995322000001", True, 1, 5),
+        ("+995322000002", False, 2, 5),
+    ]
+    call = str(rows[1]["call"])
+    assert conference_members(acting(account + 1)) == []
+    for operation in (conference_mute, conference_remove):
+        with pytest.raises(OperationError) as error:
+            operation(acting(account + 1), call)
+        assert error.value.code == "call_not_found"
+    conference_mute(acting(account), call)
+    assert [row["muted"] for row in conference_members(acting(account))] == [False, True]
+    conference_remove(acting(account), call)
+    exchange.run(5.0)
+    assert not guest.talking
+    assert [row["member"] for row in conference_members(acting(account))] == ["+995322000001"]
+    owner.hang_up(owner.talking[0])
+    nothing_left(exchange)

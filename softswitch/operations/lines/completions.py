@@ -47,6 +47,28 @@ def completion_list(
     return [_row(waiting, numbers, called_only=context.actor.is_subscriber) for waiting in found]
 
 
+def completion_waiters(context: Context, account: str | None = None) -> list[Row]:
+    """Callers who wait for a line of the actor's, the longest wait first; one who withholds the
+    number isn't named."""
+    owner = context.own_account(account)
+    lines = {line.id: line for line in context.directory.lines()}
+    found: list[Row] = []
+    for waiting in CompletionStore(context.billing.engine).load():
+        callee, caller = lines.get(waiting.callee_id), lines.get(waiting.caller_id)
+        fits = callee is not None and owner in (None, callee.account_id)
+        if callee is not None and fits and context.owns_line(callee):
+            shown = caller.number if caller is not None and waiting.shown else None
+            found.append(
+                {
+                    "caller": shown,
+                    "callee": callee.number,
+                    "reason": waiting.reason,
+                    "asked_at": show_stamp(waiting.asked_at),
+                }
+            )
+    return found
+
+
 def completion_cancel(context: Context, waiting_id: str) -> Row:
     """Cancel a wait for a line, while no switch runs."""
     store = CompletionStore(context.billing.engine)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from softswitch.portal.cabinet import (
     calls,
+    completions,
+    conference,
     devices,
     greetings,
     home,
@@ -36,6 +38,8 @@ PAGES: tuple[Page, ...] = (
     *voicemail.PAGES,
     *greetings.PAGES,
     *recordings.PAGES,
+    *conference.PAGES,
+    *completions.PAGES,
     *phone.PAGES,
     *shop.PAGES,
     *numbers.PAGES,

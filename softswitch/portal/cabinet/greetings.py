@@ -132,9 +132,9 @@ PAGES = (
         show,
         USER,
         (
-            Action("greeting_choose", ("greeting",), LINE),
+            Action("greeting_choose", ("greeting",), LINE, beside={"greeting": ""}),
             Action("greeting_choose", (), LINE, {"greeting": None}, name="greeting_none"),
-            Action("greeting_delete", ("greeting",), LINE),
+            Action("greeting_delete", ("greeting",), LINE, beside={"greeting": ""}),
         ),
         submit=upload,
         most_bytes=UPLOAD_BYTES,

@@ -169,15 +169,15 @@ PAGES = (
         show_list,
         OWNER,
         (
-            Action("order_cancel", ("order",)),
-            Action("number_unwait", ("wait_id",)),
+            Action("order_cancel", ("order",), beside={"order": ""}),
+            Action("number_unwait", ("wait_id",), beside={"wait_id": ""}),
         ),
     ),
     Page(
         "/numbers/bring",
         show_porting,
         OWNER,
-        (Action("port_cancel", ("order",)),),
+        (Action("port_cancel", ("order",), beside={"order": ""}),),
         submit=bring,
         most_bytes=UPLOAD_BYTES,
     ),

@@ -42,6 +42,11 @@ async def play(visit: Visit) -> Response:
 
 
 PAGES = (
-    Page("/recordings", show, OWNER, (Action("recording_delete", ("recording",)),)),
+    Page(
+        "/recordings",
+        show,
+        OWNER,
+        (Action("recording_delete", ("recording",), beside={"recording": ""}),),
+    ),
     Page("/recordings/{recording}/sound", play, OWNER),
 )

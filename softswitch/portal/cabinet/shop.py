@@ -133,6 +133,7 @@ def _whole(text: str) -> int:
 
 PLACE_ONLY = Action("rental_quote")
 """A form without fields: what it is refused for stands above the page."""
+HIDDEN = dict.fromkeys((*PLACE, "numbers", "count", "months"), "")
 _ORDER = (*PLACE, "count", "months", "line")
 PAGES = (
     Page(
@@ -145,21 +146,25 @@ PAGES = (
         "/numbers/stock",
         show_stock,
         OWNER,
-        (Action("number_try", ("number", "line"), then="/numbers"),),
+        (
+            Action(
+                "number_try", ("number", "line"), then="/numbers", beside={"number": "", "line": ""}
+            ),
+        ),
     ),
     Page(
         "/numbers/order",
         show_order,
         OWNER,
         (
-            Action("rental_order", ("numbers", *_ORDER), then="/numbers"),
-            Action("order_add", _ORDER, then="/numbers"),
+            Action("rental_order", ("numbers", *_ORDER), then="/numbers", beside=HIDDEN),
+            Action("order_add", _ORDER, then="/numbers", beside=HIDDEN),
         ),
     ),
     Page(
         "/numbers/sms",
         show_sms,
         OWNER,
-        (Action("number_sms", ("service", "country")),),
+        (Action("number_sms", ("service", "country"), beside={"service": "", "country": ""}),),
     ),
 )

@@ -79,8 +79,8 @@ PAGES = (
         show,
         USER,
         (
-            Action("voicemail_mark", ("message", "state"), LINE),
-            Action("voicemail_delete", ("message",), LINE),
+            Action("voicemail_mark", ("message", "state"), LINE, beside={"message": ""}),
+            Action("voicemail_delete", ("message",), LINE, beside={"message": ""}),
             Action("voicemail_disable", (), LINE, then="/lines/{line}"),
             *map(_setting, ("takes", "email", "pin", *LIMITS)),
         ),

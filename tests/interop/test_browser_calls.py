@@ -65,6 +65,7 @@ def test_a_browser_hears_its_echo(web):
 @pytest.mark.parametrize("codec", ["PCMU", "OPUS"])
 def test_two_browsers_hear_each_other(web, codec):
     chosen = [PCMU] if codec == "PCMU" else [OPUS, PCMU]
+    web.ask("line_set", number=BEKA, key="record", value="yes")
 
     async def test():
         ana, beka = await phone(web, "ana"), await phone(web, "beka")
@@ -85,6 +86,7 @@ def test_two_browsers_hear_each_other(web, codec):
 
     run(test())
     assert web.cdr()["codec"] == codec
+    until(lambda: web.ask("recording_list"), "the call was recorded")
 
 
 @pytest.mark.parametrize("calls", ["browser", "phone"])
@@ -142,6 +144,29 @@ def test_keys_let_two_browsers_into_a_conference_by_its_pin(web):
             await one.close()
 
     run(test())
+
+
+def test_a_browser_leaves_a_message(web, tmp_path):
+    web.ask("voicemail_enable", number=LINES["ana"][0], takes="always")
+
+    async def test():
+        beka = await phone(web, "beka")
+        await beka.call(LINES["ana"][0], 440)
+        await beka.connected()
+        await asyncio.sleep(7.0)
+        await beka.hang_up()
+        await beka.close()
+
+    run(test())
+    waiting = lambda: web.ask("voicemail_list", number=LINES["ana"][0])  # noqa: E731
+    (message,) = until(waiting, "the message is there")
+    file = tmp_path / "message.wav"
+    web.cli("voicemail", "export", LINES["ana"][0], message["id"], str(file))
+    kept = sound.read_wav(file)[-2 * sound.RATE :]
+    power = np.abs(np.fft.rfft(kept * np.hanning(len(kept)))) ** 2
+    assert abs(power.argmax() * sound.RATE / len(kept) - 440) < 3
+    near = np.abs(np.fft.rfftfreq(len(kept), 1 / sound.RATE) - 440) < 20
+    assert power[near].sum() / power.sum() > 0.6
 
 
 def test_another_fingerprint_is_never_heard_and_ends_the_call(web):

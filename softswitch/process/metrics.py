@@ -120,6 +120,14 @@ class SwitchCollector(Collector):
         for rule, count in figures.refusals.items():
             refusals.add_metric((rule,), count)
         yield refusals
+        proofs = CounterMetricFamily(
+            FAMILY + "caller_proofs",
+            "Calls by trunks that sign callers: attestation A, B or C, or unproven.",
+            labels=("result",),
+        )
+        for result, count in switch.reception.proof.results.items():
+            proofs.add_metric((result,), count)
+        yield proofs
 
     def _trunks(self) -> Iterator[Metric]:
         switch, figures = self._switch, self._switch.figures

@@ -4,7 +4,7 @@ signers, which are fetched and kept for a while."""
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 
 from cryptography import x509
@@ -104,6 +104,8 @@ class CallerProof:
         self._certificates = certificates
         self._plan = plan
         self._wall_seconds = wall_seconds
+        self.results: Counter[str] = Counter()
+        """Calls by what was found: the attestation, or "unproven"."""
 
     async def check(self, caller: TrunkCaller, request: Request) -> Attestation:
         """The attestation of a call whose caller id is proven. Raises IdentityError."""
@@ -147,10 +149,12 @@ class ProvenCall(Call):
         try:
             attestation = await self._proof.check(self._trunk_caller, self.request)
         except IdentityError as error:
+            self._proof.results["unproven"] += 1
             log.warning("the caller isn't proven", call=self.id, trunk=trunk.name, why=error.reason)
             if trunk.stir == "require":
                 self.record.caller(self._trunk_caller)
                 raise Refusal(error.status, "caller_unproven", why=error.reason) from None
         else:
+            self._proof.results[attestation] += 1
             log.info("the caller is proven", call=self.id, trunk=trunk.name, attest=attestation)
         return await super()._live()

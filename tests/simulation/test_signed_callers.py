@@ -178,5 +178,6 @@ def test_a_trunk_that_only_asks_for_proofs_lets_unproven_calls_in(exchange, phon
     far = trunk(exchange, "on")
     assert calls_in(exchange, far, None) == 200
     assert calls_in(exchange, far, signed(exchange, age=120)) == 200
+    assert exchange.switch.reception.proof.results == {"unproven": 2}
     told = [facts["why"] for event, facts in exchange.log.warnings if "isn't proven" in event]
     assert told == ["the call has no Identity field", "it is stale"]

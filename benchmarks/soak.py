@@ -28,8 +28,9 @@ from benchmarks.machine import describe
 from benchmarks.sipp import SCENARIOS, Run, Sipp, await_open, users
 from benchmarks.switchboard import HOST, Switchboard, free_port, login, number
 
-FORGET_SECONDS = 40.0
-"""Transactions remember for 32 s (RFC 3261 section 17)."""
+FORGET_SECONDS = 110.0
+"""Transferred calls end when neither side has sent sound for 60 s, and transactions remember for 32
+s after that (RFC 3261 section 17)."""
 PATIENCE_SECONDS = 10.0
 HOLD_MS = 3_000
 OWNERS = 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -21,6 +22,10 @@ STREAMS_OF_A_SESSION = 3
 """A browser opens six connections to a host over HTTP/1.1: more streams would leave none for
 pages."""
 MAX_STREAMS = 2_000
+RECENT_SECONDS = 5.0
+"""A page hears of changes this long before its stream opened: they may have come after the page
+was made."""
+RECENT_EVENTS = 1_000
 OWN_TOPICS: frozenset[Topic] = frozenset({"balances", "calls", "texts"})
 """Topics whose rows name their account: a subscriber hears of those alone."""
 _ACTOR = Actor("portal", "auditor")
@@ -89,6 +94,7 @@ class Feed:
         self._path = path
         self._streams: list[Stream] = []
         self._watching: asyncio.Task[None] | None = None
+        self._recent: deque[tuple[float, WatchEvent]] = deque(maxlen=RECENT_EVENTS)
         self.is_away = False
         """True while no switch is there."""
 
@@ -103,6 +109,10 @@ class Feed:
             self._streams[0].end()
         stream = Stream(session, topics, account)
         self._streams.append(stream)
+        now = asyncio.get_running_loop().time()
+        for at, event in self._recent:
+            if now - at < RECENT_SECONDS:
+                stream.hear(event)
         return stream
 
     def closed(self, stream: Stream) -> None:
@@ -131,6 +141,7 @@ class Feed:
                 async with WatchClient(self._path, TOPICS, _ACTOR) as watch:
                     self._say(away=False)
                     async for event in watch:
+                        self._recent.append((asyncio.get_running_loop().time(), event))
                         for stream in self._streams:
                             stream.hear(event)
             self._say(away=True)

@@ -53,6 +53,7 @@ def test_a_call_shows_on_the_open_page_and_is_hung_up_there(
         row = page.locator("tbody tr[data-id]")
         expect(row).to_have_count(1, timeout=60_000)
         expect(row).to_contain_text("+995322000002")
+        expect(row).to_contain_text("talking", timeout=20_000)
         row.get_by_role("button", name="Hang up").click()
         expect(page.locator("tbody tr[data-id]")).to_have_count(0, timeout=5_000)
     deadline = time.monotonic() + 30

@@ -92,6 +92,7 @@ OPERATIONS = table(
     read(statements.account_calls_total, STAFF | PAYER | LINE_USER),
     read(statements.account_ledger, STAFF | PAYER),
     read(accounts.account_authenticate, ADMIN),
+    read(accounts.account_check, SUPPORT | MONEY),
     change(registration.account_register, SUPPORT),
     read(accounts.account_list, STAFF),
     change(accounts.account_login, SUPPORT),

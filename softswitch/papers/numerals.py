@@ -12,6 +12,7 @@ from ivr_prompts.speech import UnknownCurrency, money
 from softswitch.papers.words import RIGHT_TO_LEFT
 
 _PERSIAN = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
+_WESTERN = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩", "0123456789" * 2)
 _SEPARATORS = {"en": (",", "."), "fa": ("٬", "٫")}
 """Separators of thousands and decimals; a narrow no-break space and a comma elsewhere."""
 _SIGNS = {"GEL": "₾", "KZT": "₸", "RUB": "₽", "EUR": "€", "USD": "$"}
@@ -25,6 +26,11 @@ _LEFT = "\N{LEFT-TO-RIGHT MARK}"
 def digits(text: str, language: str) -> str:
     """A text with the language's own digits."""
     return text.translate(_PERSIAN) if language == "fa" else text
+
+
+def western_digits(text: str) -> str:
+    """A text whose Persian or Arabic digits are 0 to 9: as programs read it."""
+    return text.translate(_WESTERN)
 
 
 def amount(micros: int, currency: str, language: str) -> str:

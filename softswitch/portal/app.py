@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from softswitch.control.errors import OperationError
-from softswitch.portal import entrance
+from softswitch.portal import entrance, registration
 from softswitch.portal.api import pages as api
 from softswitch.portal.api.endpoint import MOST_BYTES
 from softswitch.portal.cabinet import PAGES as CABINET
@@ -25,7 +25,12 @@ from softswitch.portal.phone_listener import phone_routes
 from softswitch.portal.portal import Portal
 from softswitch.portal.routes import FORM_BYTES, Page
 
-PAGES: tuple[Page, ...] = (*entrance.PAGES, *CABINET, *CONSOLE)
+PAGES: tuple[Page, ...] = (
+    *entrance.PAGES,
+    *registration.PAGES,
+    *CABINET,
+    *CONSOLE,
+)
 """Every page, from which everything else is made."""
 
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from softswitch.errors.texts import LANGUAGES
 from softswitch.papers.words import RIGHT_TO_LEFT
 from softswitch.portal import cells, shown
-from softswitch.portal.words import NAMES, words
+from softswitch.portal.words import NAMES
 
 if TYPE_CHECKING:
     from softswitch.portal.visit import Visit
@@ -48,7 +48,7 @@ class Templates:
             "languages": [(code, NAMES[code]) for code in LANGUAGES],
             "operator": visit.portal.config.operator.name or visit.portal.config.switch.domain,
             "t": visit.text,
-            "named": lambda area, value: _named(visit, area, value),
+            "named": visit.named,
             "may": visit.may,
             "money": lambda value, currency: shown.money(value, currency, language),
             "negative": shown.is_negative,
@@ -63,12 +63,6 @@ class Templates:
         return self._environment.get_template(template).render(
             common | cells.functions(visit) | dict(facts)
         )
-
-
-def _named(visit: Visit, area: str, value: object) -> str:
-    """The word for a value of an operation; a value that no word is known for stands for itself."""
-    name = f"{area}.{value}"
-    return visit.text(name) if name in words(visit.language) else str(value)
 
 
 @cache

@@ -65,6 +65,8 @@ class Visit:
     fault: Fault | None = None
     form: Mapping[str, str] = field(default_factory=dict)
     done: str = ""
+    refused_fields: Mapping[str, str] = field(default_factory=dict)
+    """What is wrong with the fields of a form that is checked as a whole, by field."""
     cookies: dict[str, str] = field(default_factory=dict)
     """Cookies that the answer sets."""
 
@@ -163,8 +165,16 @@ class Visit:
         """A text in the visitor's language."""
         return words.text(self.language, name, **facts)
 
+    def named(self, area: str, value: object) -> str:
+        """The word for a value of an operation; a value that no word is known for stands for
+        itself."""
+        name = f"{area}.{value}"
+        return self.text(name) if name in words.words(self.language) else str(value)
+
     def page(self, template: str, /, *, status: int = 200, **facts: object) -> Response:
         """A page in the visitor's language; after a refusal with its sentence and status."""
+        if self.refused_fields and status == 200:
+            status = 422
         if self.fault is not None and status == 200:
             status = HTTP_STATUS[self.portal.kind_of(self.fault.code)]
         text = self.portal.templates.render(template, self, facts)

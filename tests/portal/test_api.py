@@ -105,6 +105,19 @@ def test_a_payment_sent_again_with_its_key_is_made_once(
     assert (without.status_code, without.json()["code"]) == (422, "idempotency_key_missing")
 
 
+def test_a_payment_terminal_checks_and_pays(portal: Served) -> None:
+    portal.command("user", "add", "terminal", "--role", "accountant")
+    till = program(portal, "terminal", "payments:read", "accounts:write")
+    for reference in ("2", "+995322000002", "0322000002"):
+        found = till.get("/payments/check", params={"reference": reference}).json()
+        assert found == {"account": 2, "name": "B***", "currency": "GEL"}
+    unknown = till.get("/payments/check", params={"reference": "+995322999999"})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "account_not_found")
+    body, key = {"amount": "1.50", "payment_id": "t-1"}, {"idempotency-key": "t-1"}
+    assert till.post("/accounts/2/payments", json=body, headers=key).json()["balance"] == "11.50"
+    assert till.get("/lines").status_code == 403
+
+
 def test_unknown_and_forbidden_arguments_are_refused(own: httpx.Client) -> None:
     key = {"idempotency-key": "strange"}
     unknown = own.post("/accounts/1/packages", json={"product": "x", "colour": "red"}, headers=key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Callable, Mapping
@@ -114,6 +115,34 @@ def account_topup(
         ),
         "reopened": paid.reopened,
     }
+
+
+def account_check(context: Context, reference: str) -> Row:
+    """The account that a payer names at a terminal, by its id, a number of one of its lines, or a
+    login; its name is masked, so that the payer knows it and nobody else learns it."""
+    text = reference.strip()
+    found = None
+    with contextlib.suppress(OperationError):
+        found = context.account(text) if text.isdigit() else None
+    if found is None:
+        with contextlib.suppress(OperationError):
+            found = context.account(context.line(text).account_id)
+    if found is None:
+        user = context.users.by_login(text)
+        held = [] if user is None else context.users.memberships(user.id)
+        owned = next((one.account_id for one in held if one.account_id is not None), None)
+        found = None if owned is None else context.account(owned)
+    if found is None:
+        raise OperationError("account_not_found", account=text[:32])
+    return {"account": found.id, "name": _masked(found.name), "currency": found.currency}
+
+
+def _masked(name: str) -> str:
+    """
+    >>> _masked("Ana Beridze")
+    'A** B******'
+    """
+    return " ".join(word[0] + "*" * (len(word) - 1) for word in name.split())
 
 
 def account_show(context: Context, account: str) -> Row:

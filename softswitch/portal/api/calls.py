@@ -37,6 +37,7 @@ ACCOUNTS = (
     _post("/accounts", "account_add"),
     _post("/registrations-of-accounts", "account_register"),
     _post("/registrations-of-accounts/check", "registration_check"),
+    _get("/payments/check", "account_check"),
     _get("/accounts/{account}", "account_show"),
     _put("/accounts/{account}/fields/{key}", "account_set"),
     _get("/accounts/{account}/overview", "account_overview"),

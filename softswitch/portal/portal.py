@@ -33,11 +33,11 @@ class Portal:
         self.config = config
         self.store = Store(config.database.url)
         self.reader = Reader(config)
-        self.switch = SwitchClient(config.control_socket)
+        self.switch = SwitchClient(config.portal_socket)
         self.gateway = Gateway(self.reader, self.switch)
         self.identity = Identity(config, self.store, now_ms)
         self.templates = Templates()
-        self.feed = Feed(config.control_socket)
+        self.feed = Feed(config.portal_socket)
         self.deliveries = Deliveries(
             self.store.engine, self.reader, self.identity, config.portal.webhook_networks
         )

@@ -124,6 +124,8 @@ class Listing:
         note: the name of a text below the title.
         live: topics that have the table read again.
         most: rows of an export.
+        beside: pages of the same matter, with the names of their texts.
+        confirmed: True if the password must have been given within five minutes.
         options: of the command, where they have other names than the filters.
     """
 
@@ -143,6 +145,8 @@ class Listing:
     key: str = "id"
     most: int = EXPORTED_ROWS
     options: Mapping[str, str] = field(default_factory=dict)
+    beside: tuple[tuple[str, str], ...] = ()
+    confirmed: bool = False
 
     @property
     def roles(self) -> Roles:
@@ -151,7 +155,7 @@ class Listing:
     def page(self) -> Page:
         """The listing as a row of the table of routes."""
         actions = tuple(form.action for form in (*self.forms, *self.row_forms))
-        return Page(self.path, self.show, self.roles, actions)
+        return Page(self.path, self.show, self.roles, actions, confirmed=self.confirmed)
 
     async def show(self, visit: Visit) -> Response:
         asked = {one.name: visit.asked(one.name) for one in self.filters}

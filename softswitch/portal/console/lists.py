@@ -20,6 +20,29 @@ NUMBER_STATES = (
 STATUSES = ("registered", "approved", "active", "suspended", "disconnected", "closed")
 AFTER_REQUEST = ("submitted", "accepted", "completed", "rejected")
 
+OF_NUMBERS = (
+    ("/op/numbers", "numbers"), ("/op/numbers/rented", "rentals"),
+    ("/op/numbers/offers", "offers"), ("/op/numbers/changed", "number_changes"),
+    ("/op/numbers/import", "number_import"),
+)  # fmt: skip
+OF_ORDERS = (("/op/orders", "orders"), ("/op/orders/waits", "waits"), ("/op/ports", "ports"))
+OF_CALLS = (
+    ("/op/calls/ended", "ended_calls"), ("/op/conferences", "conferences"),
+    ("/op/completions", "completions"), ("/op/recordings", "recordings"),
+)  # fmt: skip
+OF_REGISTRATIONS = (
+    ("/op/registrations", "registrations"), ("/op/registrations/refused", "refused_registrations"),
+)  # fmt: skip
+OF_PACKAGES = (
+    ("/op/packages", "packages"), ("/op/packages/destinations", "destinations"),
+    ("/op/packages/texts", "wallet_offers"),
+)  # fmt: skip
+OF_TEXTS = (
+    ("/op/texts", "texts"), ("/op/texts/senders", "senders"), ("/op/texts/batches", "batches"),
+    ("/op/texts/carriers", "carriers"), ("/op/texts/clients", "clients"),
+)  # fmt: skip
+OF_BANS = (("/op/fraud", "fraud"), ("/op/bans", "bans"), ("/op/bans/pins", "pins"))
+
 CUSTOMERS = Listing(
     "/op/customers", "customers", "account_list",
     ("id", "name", "kind", "status", "balance", "available", "tariff", "created_at"),
@@ -54,6 +77,7 @@ ENDED_CALLS = Listing(
     ),
     fixed={"newest": True}, last="{setup_at},{id}", link="/op/call/{call_id}",
     command="cdr list --newest", options={"kind": "type"},
+    beside=OF_CALLS,
 )  # fmt: skip
 REGISTRATIONS = Listing(
     "/op/registrations", "registrations", "registration_list",
@@ -63,28 +87,33 @@ REGISTRATIONS = Listing(
     command="registration list", live="registrations",
     row_forms=(Form("registration_remove", row={"line": "number", "contact": "contact"},
                     tone="danger", sure=True),),
+    beside=OF_REGISTRATIONS,
 )  # fmt: skip
 REFUSED = Listing(
     "/op/registrations/refused", "refused_registrations", "registration_refusals",
     ("login", "source", "status", "reason", "user_agent", "times", "first_at", "last_at"),
     filters=(Input("line"),), command="registration refusals",
+    beside=OF_REGISTRATIONS,
 )  # fmt: skip
 CONFERENCES = Listing(
     "/op/conferences", "conferences", "conference_list",
     ("conference", "kind", "number", "owner", "member", "muted", "call"),
     live="calls",
     row_forms=(Form("call_hangup", row={"call_id": "call"}, tone="danger", sure=True),),
+    beside=OF_CALLS,
 )  # fmt: skip
 COMPLETIONS = Listing(
     "/op/completions", "completions", "completion_list",
     ("asked_at", "caller", "callee", "reason", "state"),
     filters=(ACCOUNT, Input("line")), last="{asked_at},{id}", command="completion list",
+    beside=OF_CALLS,
 )  # fmt: skip
 RECORDINGS = Listing(
     "/op/recordings", "recordings", "recording_list",
     ("begun_at", "line", "calling", "called", "seconds", "state", "problem", "call"),
     filters=(Input("number"), ACCOUNT), last="{begun_at},{id}", command="recording list",
     options={"number": "line"},
+    beside=OF_CALLS,
 )  # fmt: skip
 NUMBERS = Listing(
     "/op/numbers", "numbers", "number_list",
@@ -100,6 +129,7 @@ NUMBERS = Listing(
             Input("currency"),
         )),
     ),
+    beside=OF_NUMBERS,
 )  # fmt: skip
 OFFERS = Listing(
     "/op/numbers/offers", "offers", "number_offers",
@@ -113,6 +143,7 @@ OFFERS = Listing(
             Input("supplier", value="own"), Input("documents"), Input("currency"),
         )),
     ),
+    beside=OF_NUMBERS,
 )  # fmt: skip
 ORDERS = Listing(
     "/op/orders", "orders", "order_list",
@@ -130,17 +161,20 @@ ORDERS = Listing(
         Form("order_cancel", (Input("reason"),), {"order": "id"},
              ("state", frozenset({order.DOCUMENTS, order.REQUESTED, order.SUBMITTED})), "danger"),
     ),
+    beside=OF_ORDERS,
 )  # fmt: skip
 WAITS = Listing(
     "/op/orders/waits", "waits", "number_waits",
     ("since", "account", "country", "city", "kind"), filters=(ACCOUNT,), last="{since},{id}",
     command="number waits",
+    beside=OF_ORDERS,
 )  # fmt: skip
 RENTALS = Listing(
     "/op/numbers/rented", "rentals", "rental_list",
     ("number", "account", "state", "fee", "months", "connected_at", "next_debit_at", "owing",
      "line"),
     filters=(ACCOUNT, yes_or_no("ended")), last="{connected_at},{id}", command="rental list",
+    beside=OF_NUMBERS,
 )  # fmt: skip
 CHANGES = Listing(
     "/op/numbers/changed", "number_changes", "number_changes",
@@ -150,6 +184,7 @@ CHANGES = Listing(
             needed("number"), needed("new"), Input("announce", value="30 days"),
         )),
     ),
+    beside=OF_NUMBERS,
 )  # fmt: skip
 PORTS = Listing(
     "/op/ports", "ports", "port_list",
@@ -172,6 +207,7 @@ PORTS = Listing(
         Form("port_cancel", (Input("note"),), {"order": "id"},
              ("state", frozenset({"requested", "submitted", "accepted"})), "danger"),
     ),
+    beside=OF_ORDERS,
 )  # fmt: skip
 TRUNKS = Listing(
     "/op/trunks", "trunks", "trunk_list",
@@ -208,6 +244,7 @@ PACKAGES = Listing(
     ),
     row_forms=(Form("package_withdraw", row={"name": "name"}, tone="danger", sure=True,
                     only=("sold", frozenset({True}))),),
+    beside=OF_PACKAGES,
 )  # fmt: skip
 DESTINATIONS = Listing(
     "/op/packages/destinations", "destinations", "destination_list", ("name", "prefixes"),
@@ -215,6 +252,7 @@ DESTINATIONS = Listing(
     forms=(Form("destination_set", (
         needed("name"), needed("prefixes", "area", hint="console.lines_hint"),
     )),),
+    beside=OF_PACKAGES,
 )  # fmt: skip
 WALLET_OFFERS = Listing(
     "/op/packages/texts", "wallet_offers", "wallet_offers", ("wallet", "units", "price"),
@@ -223,6 +261,7 @@ WALLET_OFFERS = Listing(
         needed("wallet", value="sms"), needed("units", "number"), Input("price"),
         Input("currency"),
     )),),
+    beside=OF_PACKAGES,
 )  # fmt: skip
 BILLS = Listing(
     "/op/bills", "bills", "bill_list",
@@ -259,22 +298,25 @@ BANS = Listing(
     "/op/bans", "bans", "guard_list", ("source", "line", "why", "ends_in_seconds"),
     command="guard list", key="source",
     row_forms=(Form("guard_unban", row={"source": "source", "line": "line"}, tone="danger"),),
+    beside=OF_BANS,
 )  # fmt: skip
 PINS = Listing(
     "/op/bans/pins", "pins", "pin_list", ("kind", "number", "wrong", "last_at", "locked_until"),
     command="pin list",
     row_forms=(Form("pin_unlock", row={"kind": "kind", "number": "number"}, tone="danger"),),
+    beside=OF_BANS,
 )  # fmt: skip
 MALICIOUS = Listing(
     "/op/malicious", "malicious", "call_malicious",
     ("marked_at", "line", "calling", "claimed", "called", "at", "call"), command="call malicious",
-    note="console.malicious_note",
+    note="console.malicious_note", confirmed=True,
 )  # fmt: skip
 TEXTS = Listing(
     "/op/texts", "texts", "sms_list",
     ("created_at", "from", "to", "state", "segments", "price", "carrier", "sent_at", "error"),
     filters=(ACCOUNT, Input("line"), Input("number")), last="{id}", command="sms list",
     most=1_000,
+    beside=OF_TEXTS,
 )  # fmt: skip
 SENDERS = Listing(
     "/op/texts/senders", "senders", "sms_sender_list",
@@ -286,6 +328,7 @@ SENDERS = Listing(
         Form("sms_sender_refuse", (needed("reason"),), {"account": "account", "name": "name"},
              ("state", frozenset({"waiting", "approved"})), "danger"),
     ),
+    beside=OF_TEXTS,
 )  # fmt: skip
 BATCHES = Listing(
     "/op/texts/batches", "batches", "sms_batch_list",
@@ -298,6 +341,7 @@ BATCHES = Listing(
         Form("sms_batch_cancel", row={"batch": "id"}, tone="danger", sure=True,
              only=("state", frozenset({"sending", "paused", "scheduled", "reserved"}))),
     ),
+    beside=OF_TEXTS,
 )  # fmt: skip
 CARRIERS = Listing(
     "/op/texts/carriers", "carriers", "sms_carrier_list",
@@ -315,6 +359,7 @@ CARRIERS = Listing(
         Form("sms_carrier_set", (needed("key"), Input("value")), {"name": "name"}),
         Form("sms_carrier_remove", row={"name": "name"}, tone="danger", sure=True),
     ),
+    beside=OF_TEXTS,
 )  # fmt: skip
 CLIENTS = Listing(
     "/op/texts/clients", "clients", "sms_client_list",
@@ -331,6 +376,7 @@ CLIENTS = Listing(
              name="sms_client_resume", only=("suspended", frozenset({True}))),
         Form("sms_client_remove", row={"name": "name"}, tone="danger", sure=True),
     ),
+    beside=OF_TEXTS,
 )  # fmt: skip
 MAILS = Listing(
     "/op/mails", "mails", "mail_list",

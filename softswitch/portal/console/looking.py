@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from starlette.responses import Response
 
 from softswitch.control.errors import OperationError
@@ -16,6 +18,8 @@ async def look(visit: Visit) -> Response:
     if visit.form.get("do") != "user_look":
         raise OperationError("page_not_found", path=visit.request.url.path)
     actor, identity = visit.actor, visit.portal.identity
+    if not visit.known.session.is_confirmed(identity.now_ms()):
+        return visit.go(f"/confirm?next={quote(visit.request.url.path)}")
     reason = visit.form.get("reason", "").strip()
     login = visit.form.get("login", "").strip()
     found = as_row(await visit.portal.gateway.perform(

@@ -22,6 +22,10 @@ TARIFFS = Listing(
     "/op/tariffs", "tariffs", "tariff_list",
     ("name", "currency", "time_zone", "rates", "fee_deductible"), link="/op/tariffs/{name}",
     command="tariff list", key="name",
+    beside=(
+        ("/op/tariffs", "tariffs"), ("/op/tariffs/import", "tariff_import"),
+        ("/op/tariffs/quote", "quote"), ("/op/tariffs/corrections", "corrections"),
+    ),
 )  # fmt: skip
 SET = Form("tariff_set", (
     Input("time_zone"), Input("intervals", "area", hint="console.lines_hint"),

@@ -17,7 +17,7 @@ from benchmarks.machine import family
 from softswitch.operations.accounts import accounts
 from softswitch.operations.context import Context
 from softswitch.operations.installation import setup
-from softswitch.operations.lines import lines
+from softswitch.operations.lines import line_table
 from softswitch.operations.network import trunks
 from softswitch.operations.tariffs import tariffs
 
@@ -128,7 +128,7 @@ class Switchboard:
         for index in range(self.count):
             payer = payers[index % ACCOUNTS]
             rows.append(f"{number(index)},{login(index)},{PASSWORD},{payer}")
-        lines.line_import(context, "\n".join(rows))
+        line_table.line_import(context, "\n".join(rows))
         target = f"sip:{HOST}:{self.trunk_port}"
         trunks.trunk_add(context, "generator", target, [DIALLED_PREFIX])
 

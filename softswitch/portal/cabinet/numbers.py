@@ -48,8 +48,15 @@ async def show_list(visit: Visit) -> Response:
 async def show(visit: Visit) -> Response:
     """A number: where its calls go, its fee, and how it was used."""
     number = visit.path["number"]
+    rentals = [
+        row
+        for row in await visit.rows("rental_list")
+        if row["number"] == number and row["state"] == "active"
+    ]
+    tried = [row["number"] for row in await visit.some("numbers_tried") if row["state"] == "trial"]
+    if not rentals and number not in tried:
+        raise OperationError("rental_not_found", number=number)
     reach = await visit.row("number_reach_show", number=number)
-    rentals = [row for row in await visit.rows("rental_list") if row["number"] == reach["number"]]
     targets = [str(one) for one in _list(reach["target_values"])]
     if visit.fault is not None and visit.fault.do == "number_reach":
         targets = [str(one) for one in (await visit.request.form()).getlist("targets")]

@@ -80,23 +80,27 @@ async def show_order(visit: Visit) -> Response:
     given: dict[str, object] = {name: asked[name] for name in PLACE if asked[name]}
     if asked["number"]:
         given = {"numbers": [asked["number"]]}
-    quote: Row | None = None
-    try:
-        quote = await visit.row("rental_quote", months=_whole(months), count=_whole(count), **given)
-    except OperationError as error:
-        if visit.fault is None:
-            visit.refuse(error, action=PLACE_ONLY)
     return visit.page(
         "cabinet/order.html",
+        quote=await _quote(visit, given, months, count) if given else None,
         asked=asked,
         months=months,
         count_asked=count,
-        quote=quote,
         terms=[(str(term), str(term)) for term in TERMS],
         counts=[(str(one), str(one)) for one in COUNTS],
         lines=await _lines(visit),
         place=country(visit.language, asked["country"]),
     )
+
+
+async def _quote(visit: Visit, given: dict[str, object], months: str, count: str) -> Row | None:
+    """What it costs; None if it can't be had, and then the page says why."""
+    try:
+        return await visit.row("rental_quote", months=_whole(months), count=_whole(count), **given)
+    except OperationError as error:
+        if visit.fault is None:
+            visit.refuse(error, action=PLACE_ONLY)
+        return None
 
 
 async def show_sms(visit: Visit) -> Response:

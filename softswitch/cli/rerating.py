@@ -41,7 +41,7 @@ def rerate(
         until=until,
         account=account,
         tariff=tariff,
-        by=by_tariff,
+        by_tariff=by_tariff,
         dry_run=dry_run,
         note=reason,
     )

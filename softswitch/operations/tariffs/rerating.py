@@ -49,7 +49,7 @@ def rerate(
     until: str,
     account: str | None = None,
     tariff: str | None = None,
-    by: str | None = None,
+    by_tariff: str | None = None,
     dry_run: bool = False,
     note: str = "",
 ) -> Row:
@@ -61,19 +61,19 @@ def rerate(
         since: of the calls' setup.
         until: not included.
         tariff: only calls that were priced by it.
-        by: the tariff to price by; None: each call's own.
+        by_tariff: the tariff to price by; None: each call's own.
     """
     zone = context.config.switch.time_zone
     start, end = read_time(since, zone), read_time(until, zone)
     if end <= start:
         raise OperationError("times_reversed", until=until, since=since)
     owner = None if account is None else context.account(account).id
-    for name in (tariff, by):
+    for name in (tariff, by_tariff):
         if name is not None:
             tariff_known(context, name)
     report = _Report()
     for calls in _pages(context, start, end, owner, tariff):
-        _correct(context, calls, by, dry_run, note, report)
+        _correct(context, calls, by_tariff, dry_run, note, report)
     return _row(report, dry_run)
 
 
@@ -112,21 +112,21 @@ def _pages(
 def _correct(
     context: Context,
     calls: list[RatedCall],
-    by: str | None,
+    by_tariff: str | None,
     dry_run: bool,
     note: str,
     report: _Report,
 ) -> None:
     """A page of calls: sum them up, and post what differs."""
     with context.billing.reading() as connection:
-        names = {by or call.rate.tariff for call in calls}
+        names = {by_tariff or call.rate.tariff for call in calls}
         tariffs = {
             name: found[0] for name in names if (found := tariff_store.tariffs(connection, name))
         }
         sets = Destinations(sales_store.destinations(connection))
     commands: list[CorrectPrice] = []
     for call in calls:
-        rate = _right(call, tariffs.get(by or call.rate.tariff), sets)
+        rate = _right(call, tariffs.get(by_tariff or call.rate.tariff), sets)
         if rate is None:
             report.unpriced += 1
         elif _changes(call, rate, report):

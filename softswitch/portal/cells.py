@@ -156,7 +156,16 @@ def functions(visit: Visit) -> dict[str, object]:
         "is_code": CODES.__contains__,
         "address": address,
         "knows": gateway.is_known,
+        "plain_columns": plain_columns,
     }
+
+
+def plain_columns(row: Mapping[str, object]) -> list[str]:
+    """The columns of a record that are no tables themselves."""
+    return [
+        name for name, value in row.items()
+        if not (isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping))
+    ]  # fmt: skip
 
 
 def address(path: str, row: Mapping[str, object]) -> str:

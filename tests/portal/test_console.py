@@ -260,3 +260,8 @@ def test_each_command_that_a_page_names_is_one() -> None:
                 "_", "-"
             )
             assert name in options, (one.command, name, options)
+
+
+def test_health_shows_the_checks_and_the_books(admin: Browserless) -> None:
+    assert 'data-verified="yes"' in admin.get("/op/health", verify="yes").text
+    assert "configuration" in admin.get("/op/health", check="yes").text

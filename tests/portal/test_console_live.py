@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,3 +106,22 @@ def test_the_menu_of_a_phone_opens_without_a_script(
         page.locator("label.menu").click()
         till.click()
         expect(page.locator("h1")).to_have_text("Till")
+
+
+def test_the_messages_of_a_call_are_a_capture_file(portal: Served, admin: Browserless) -> None:
+    (record,) = portal.command("cdr", "list")
+    file = admin.get(f"/op/call/{record['call_id']}/pcap")
+    assert file.content[:4] in (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4")
+    assert b"INVITE sip:995322000002" in file.content
+
+
+def test_calls_are_priced_again_first_without_a_change(portal: Served, admin: Browserless) -> None:
+    (record,) = portal.command("cdr", "list")
+    day = date.fromisoformat(str(record["setup_at"])[:10])
+    answer = admin.post(
+        "/op/tariffs/corrections", do="rerate", since=day - timedelta(days=1),
+        until=day + timedelta(days=2), dry_run="true",
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    assert 'data-page="answer"' in answer.text
+    assert portal.command("cdr", "corrections") == []

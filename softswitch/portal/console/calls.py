@@ -9,11 +9,13 @@ from starlette.responses import Response
 
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row, as_rows
-from softswitch.operations.access import AUDITOR, MONEY, SUPPORT
+from softswitch.operations.access import ADMIN, AUDITOR, MONEY, SUPPORT
+from softswitch.portal.cabinet.sounds import stream
 from softswitch.portal.console.board import one
 from softswitch.portal.console.listing import exported
 from softswitch.portal.routes import Action, Page
 from softswitch.portal.visit import Visit
+from softswitch.trace.pcap import capture_file, captured
 
 TABS = ("why", "ladder", "sound", "money", "legs", "recording")
 FILTERS = ("number", "trunk", "account", "state")
@@ -179,8 +181,23 @@ def _margin(records: Sequence[Row]) -> list[Row]:
     return found
 
 
+async def capture(visit: Visit) -> Response:
+    """The messages of a call as a capture file, for Wireshark."""
+    trace = await visit.row("call_trace", call_id=visit.path["call"])
+    content = capture_file(map(captured, as_rows(trace["messages"] or [])))
+    headers = {"content-disposition": f'attachment; filename="{trace["id"]}.pcap"'}
+    return Response(content, media_type="application/vnd.tcpdump.pcap", headers=headers)
+
+
+async def recording(visit: Visit) -> Response:
+    """The sound of a recording; the audit has a row for each time."""
+    return await stream(visit, "recording_open", recording=visit.path["recording"])
+
+
 HANG_UP = Action("call_hangup", ("call_id",))
 PAGES = (
     Page("/op/calls", live, SUPPORT | AUDITOR, actions=(HANG_UP,)),
+    Page("/op/call/{call}/pcap", capture, SUPPORT | AUDITOR),
+    Page("/op/recordings/{recording}/sound", recording, ADMIN | AUDITOR),
     Page("/op/call/{call}", call, SUPPORT | MONEY | AUDITOR, actions=(HANG_UP,)),
 )

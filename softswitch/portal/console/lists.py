@@ -292,7 +292,13 @@ BONUSES = Listing(
 CORRECTIONS = Listing(
     "/op/tariffs/corrections", "corrections", "cdr_corrections",
     ("at", "cdr", "number", "account", "price", "posted", "note"), filters=(ACCOUNT,),
-    command="cdr corrections",
+    command="cdr corrections", note="console.rerate_note",
+    forms=(
+        Form("rerate", (
+            needed("since", "date", label="from"), needed("until", "date"), ACCOUNT,
+            Input("tariff"), yes_or_no("dry_run", "true"), Input("note"),
+        ), shows="console/answer.html"),
+    ),
 )  # fmt: skip
 BANS = Listing(
     "/op/bans", "bans", "guard_list", ("source", "line", "why", "ends_in_seconds"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 from starlette.responses import Response
 
 from softswitch.control.actor import ROLES, STAFF_ROLES
 from softswitch.operations.access import ADMIN, AUDITOR, MONEY, STAFF, SUPPORT
+from softswitch.operations.installation.check import check
 from softswitch.operations.network.trunks import SETTINGS as TRUNK_KEYS
 from softswitch.operations.registry import OPERATIONS
 from softswitch.portal.console.board import one
@@ -128,8 +130,12 @@ async def health(visit: Visit) -> Response:
     verified = None
     if visit.asked("verify") == "yes":
         verified = await one(visit, "ledger_verify")
+    rows = []
+    if visit.asked("check") == "yes":
+        rows = await asyncio.to_thread(check, visit.portal.config)
     return visit.page(
-        "console/health.html", verified=verified, asked_to_verify=visit.asked("verify") == "yes",
+        "console/health.html", checks=rows, verified=verified,
+        asked_to_verify=visit.asked("verify") == "yes",
         nodes=await visit.some("node_list"), media=await visit.some("media_show"),
         guard=await one(visit, "guard_show"), is_away=visit.portal.feed.is_away,
         forms=(Form("prompt_reload", sure=True), Form("node_recover", (needed("node"),),

@@ -20,6 +20,11 @@ def ltr(value: object) -> Markup:
     return Markup('<bdi dir="ltr">{}</bdi>').format("" if value is None else value)
 
 
+def isolated(value: object) -> str:
+    """Likewise, where no markup can stand: in the options of a choice."""
+    return f"\N{LEFT-TO-RIGHT ISOLATE}{value}\N{POP DIRECTIONAL ISOLATE}"
+
+
 def money(value: object, currency: object, language: str) -> Markup:
     """An amount of an operation ("12.5000", or "unlimited") with its currency."""
     text = str(value)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from served import Browserless, Served, free_port, token
+from test_in_a_browser import opened
 
 from softswitch.cli.demo import PHONE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ANA, BEKA, CIRA = "+995322000001", "+995322000002", "+995322000003"
 BERLIN = "+49301234500"
@@ -92,3 +98,20 @@ def test_the_second_target_rings_when_the_first_has_no_phone(
     assert ana.send("POST", page, data=data).status_code == 303
     with called(portal, BERLIN, BEKA) as seen:
         assert seen == ["ringing", "answered"]
+
+
+def test_an_open_page_of_a_line_shows_what_its_phone_has_set(
+    portal: Served, ana: Browserless, browser: Browser
+) -> None:
+    with opened(browser, ana) as page:
+        page.goto(f"{portal.url}/lines/{ANA}")
+        assert "Do not disturb" not in page.locator("#now").inner_text()
+        phone = Phone(portal, ANA, "*26#")
+        try:
+            phone.until("registered")
+            phone.go()
+            page.locator("#now dt", has_text="Do not disturb").wait_for(timeout=10_000)
+        finally:
+            phone.close()
+        while portal.command("call", "list"):  # until the announcement is over
+            time.sleep(0.2)

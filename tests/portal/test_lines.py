@@ -127,3 +127,20 @@ def test_a_form_changes_no_line_of_another_account(portal: Served, ana: Browserl
     assert answer.status_code == 404
     rows = portal.command("line", "service", "list", BEKA)
     assert not any(row["on"] for row in rows if row["service"] == "do_not_disturb")
+
+
+def test_a_user_of_a_line_sees_that_line_alone_and_no_money(portal: Served) -> None:
+    portal.command("line", "add", "+995322000009", "--account", "1")
+    (user,) = portal.command(
+        "user", "add", "tenant", "--role", "line_user", "--account", "1", "--lines", "+995322000009"
+    )
+    tenant = Browserless(portal.url)
+    tenant.first_sign_in("tenant", str(user["password"]))
+    assert 'data-page="home"' in tenant.get("/").text
+    shown = tenant.get("/lines").text
+    assert "+995322000009" in shown and ANA not in shown
+    assert tenant.post("/lines/+995322000009/services", do="do_not_disturb", value="on").is_success
+    for path in (PAGE, f"{PAGE}/services", "/numbers", "/numbers/shop", "/recordings"):
+        assert tenant.get(path).status_code == 404, path
+    for path in ("/lines/+995322000009/password", "/lines/+995322000009/connection"):
+        assert tenant.get(path).status_code == 404, path

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from softswitch.control.errors import OperationError
 from softswitch.operations.access import USER
 from softswitch.portal.routes import Action, Page
+from softswitch.portal.shown import isolated
 from softswitch.portal.visit import Visit
 
 
@@ -22,7 +23,7 @@ async def show(visit: Visit) -> Response:
         rooms=await visit.rows("room_list"),
         members=members,
         is_away=is_away,
-        lines=[(row["number"], row["number"]) for row in await visit.rows("line_list")],
+        lines=[(row["number"], isolated(row["number"])) for row in await visit.rows("line_list")],
         code=visit.portal.config.codes.conference,
     )
 

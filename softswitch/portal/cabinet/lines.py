@@ -12,6 +12,7 @@ from softswitch.errors.texts import LANGUAGES
 from softswitch.operations.access import OWNER, USER
 from softswitch.operations.lines.lines import generate_password
 from softswitch.portal.cabinet.services import in_words
+from softswitch.portal.cabinet.way import way_in_words
 from softswitch.portal.routes import Action, Page
 from softswitch.portal.visit import Visit
 from softswitch.portal.words import NAMES
@@ -39,6 +40,7 @@ async def show(visit: Visit) -> Response:
         phones=await visit.some("registration_list", line=number),
         services=in_words(visit, await visit.some("line_service_list", number=number)),
         mailbox=await mailbox(visit, number),
+        way=way_in_words(visit, await visit.some("explain_incoming", number=number)),
         domain=visit.portal.config.switch.domain,
         languages_of_prompts=[(code, NAMES[code]) for code in LANGUAGES],
     )

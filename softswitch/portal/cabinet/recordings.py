@@ -8,6 +8,7 @@ from softswitch.control.errors import OperationError
 from softswitch.operations.access import OWNER
 from softswitch.portal.cabinet.sounds import stream
 from softswitch.portal.routes import Action, Page
+from softswitch.portal.shown import isolated
 from softswitch.portal.visit import Visit
 
 ROWS = 30
@@ -31,7 +32,7 @@ async def show(visit: Visit) -> Response:
         "cabinet/recordings.html",
         recordings=found[:ROWS],
         line=line,
-        lines=[(row["number"], row["number"]) for row in await visit.some("line_list")],
+        lines=[(row["number"], isolated(row["number"])) for row in await visit.some("line_list")],
         next=None if last is None else f"{last['begun_at']},{last['id']}",
     )
 

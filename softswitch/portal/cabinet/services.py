@@ -9,7 +9,7 @@ from starlette.responses import Response
 from softswitch.control.values import Row
 from softswitch.operations.access import USER
 from softswitch.portal.routes import Action, Page
-from softswitch.portal.shown import count, ltr
+from softswitch.portal.shown import count, isolated, ltr
 from softswitch.portal.visit import Visit
 from softswitch.subscribers.supplementary import KINDS, MAX_SECONDS, MIN_SECONDS
 
@@ -40,7 +40,9 @@ async def show(visit: Visit) -> Response:
         groups=GROUPS,
         kinds=KINDS,
         codes={name: getattr(codes, name, "") for name in KINDS},
-        rented=[(row["number"], row["number"]) for row in await visit.some("rental_list")],
+        rented=[
+            (row["number"], isolated(row["number"])) for row in await visit.some("rental_list")
+        ],
         least_seconds=MIN_SECONDS,
         most_seconds=MAX_SECONDS,
         said=_said(visit, services),

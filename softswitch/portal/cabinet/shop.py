@@ -13,6 +13,7 @@ from softswitch.control.values import Row
 from softswitch.operations.access import OWNER
 from softswitch.operations.numbers.orders import MAX_COUNT
 from softswitch.portal.routes import Action, Page
+from softswitch.portal.shown import isolated
 from softswitch.portal.visit import Visit
 from softswitch.portal.words import country, words
 
@@ -125,7 +126,7 @@ async def _text_to(visit: Visit, number: Mapping[str, object]) -> Row | None:
 
 async def _lines(visit: Visit) -> list[tuple[object, object]]:
     return [
-        (row["number"], row["number"])
+        (row["number"], isolated(row["number"]))
         for row in await visit.rows("line_list")
         if row["status"] == "active"
     ]

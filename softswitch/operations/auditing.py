@@ -86,6 +86,8 @@ def _object(context: Context, operation: Operation, arguments: Mapping[str, obje
         return ""
     if key == "account" and context.concern.account_id is not None:
         return f"account {context.concern.account_id}"
+    if masked(operation, arguments)[key] != arguments[key]:
+        return ""  # a secret or a file names nothing
     return described(context, key, str(arguments[key]))
 
 

@@ -153,6 +153,13 @@ def test_no_secret_and_no_file_is_kept() -> None:
     assert long == "x" * 200 + "... (500 characters)"
 
 
+def test_the_passwords_in_an_import_are_in_no_column(ana: Context) -> None:
+    ask(ana, NINO, "line_import", text="number,account,password\n+995322000009,Ana,pl3nty-secret\n")
+    entry = entries(ana)[-1]
+    assert (entry.operation, entry.object, entry.outcome) == ("line_import", "", "done")
+    assert "pl3nty-secret" not in repr(entry)
+
+
 def _refuses_changes(context: Context) -> None:
     for statement in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit"):
         engine = context.billing.engine

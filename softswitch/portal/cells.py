@@ -126,7 +126,7 @@ def _shown(visit: Visit, row: Mapping[str, object], name: str, value: object) ->
 
 def _plain(name: str, value: object) -> Markup:
     if isinstance(value, Mapping):
-        pairs = [f"{key} {_flat(part)}" for key, part in value.items() if part is not None]
+        pairs = [f"{key} {_flat(part)}" for key, part in value.items() if part not in (None, False)]
         return Markup('<bdi dir="ltr" class="wraps">{}</bdi>').format(", ".join(pairs))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return Markup(", ").join(

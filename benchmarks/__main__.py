@@ -24,6 +24,7 @@ PARTS = (
     "memory",
     "texts",
     "provisioning",
+    "portal",
     "flood",
     "overload",
     "power_cut",
@@ -45,6 +46,7 @@ QUICK = {
     "flood": ("--seconds", "3"),
     "power_cut": ("--phones", "1000"),
     "provisioning": ("--phones", "200", "--seconds", "2"),
+    "portal": ("--calls", "10000", "--seconds", "3"),
 }
 
 

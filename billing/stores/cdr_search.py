@@ -28,6 +28,8 @@ class CdrFilter:
     Args:
         newest_first: the latest setup stands first; `limit` then keeps the latest.
         before: with `newest_first`: the setup and id of the last one of the page before.
+        called: the number on the called side alone.
+        presented: the number that the called party saw; no index knows it.
     """
 
     start: int | None = None
@@ -41,6 +43,8 @@ class CdrFilter:
     after: tuple[int, str] | None = None
     newest_first: bool = False
     before: tuple[int, str] | None = None
+    called: str | None = None
+    presented: str | None = None
 
 
 def find(connection: Connection, wanted: CdrFilter) -> list[Cdr]:
@@ -106,6 +110,8 @@ def _within(wanted: CdrFilter) -> Iterator[ColumnElement[bool]]:
         yield _C.setup_at >= wanted.start
     if wanted.end is not None:
         yield _C.setup_at < wanted.end
+    if wanted.presented is not None:
+        yield _C.presented == wanted.presented
 
 
 def _equal(wanted: CdrFilter, side: AnyColumn | None) -> Iterator[tuple[AnyColumn, object]]:
@@ -113,6 +119,7 @@ def _equal(wanted: CdrFilter, side: AnyColumn | None) -> Iterator[tuple[AnyColum
     if side is not None:
         yield side, wanted.number
     for column, value in (
+        (_C.called, wanted.called),
         (_C.line, wanted.line),
         (_C.account, wanted.account),
         (_C.direction, wanted.direction),

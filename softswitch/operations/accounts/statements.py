@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from billing.facts.cdr import TYPES, Cdr, media_row, show_stamp
@@ -222,10 +223,10 @@ def _all_calls(context: Context, account_id: int, wanted: CdrFilter) -> list[Row
     reached = _reached_by(context, account_id)
     for had in reached:  # calls from other lines of ours are records of who paid for them
         called = replace(
-            wanted, account=None, number=had.number, start=_later(start, had.since),
+            wanted, account=None, called=had.number, start=_later(start, had.since),
             end=_earlier(end, had.until),
         )  # fmt: skip
-        found.update((c.id, c) for c in context.billing.cdrs(called) if c.called == had.number)
+        found.update((c.id, c) for c in context.billing.cdrs(called))
     if len(found) > MAX_CALLS:
         raise OperationError("calls_too_many", most=MAX_CALLS)
     return [
@@ -277,17 +278,13 @@ def _calls_page(
     cursor = None if page.before is None else (int(page.before[0]), str(page.before[1]))
     count = page.limit
     while len(rows) < page.limit:
+        found: dict[str, Cdr] = {}
+        full = False
         asked = replace(wanted, newest_first=True, before=cursor, limit=count)
-        found = {cdr.id: cdr for cdr in context.billing.cdrs(asked)}
-        full = len(found) == count
-        for had in reached:
-            called = replace(
-                asked, account=None, number=had.number, start=_later(asked.start, had.since),
-                end=_earlier(asked.end, had.until),
-            )  # fmt: skip
-            some = context.billing.cdrs(called)
+        for each in _questions(asked, reached, fits.number):
+            some = context.billing.cdrs(each)
             full = full or len(some) == count
-            found.update((cdr.id, cdr) for cdr in some if cdr.called == had.number)
+            found.update((cdr.id, cdr) for cdr in some)
         newest = sorted(found.values(), key=lambda cdr: (cdr.setup_at, cdr.id), reverse=True)
         newest = newest[:count]
         shown = ({"id": cdr.id} | _call(cdr, account_id, own) for cdr in newest)
@@ -296,6 +293,25 @@ def _calls_page(
             break
         cursor, count = (newest[-1].setup_at, newest[-1].id), MAX_ROUND
     return rows[: page.limit]
+
+
+def _questions(asked: CdrFilter, reached: list[_Had], other: str | None) -> Iterator[CdrFilter]:
+    """The searches that together find the records of an account's calls.
+
+    Args:
+        other: the number at the other side; None: any. It was called, or it is what the called
+            party saw.
+    """
+    if other is None:
+        yield asked
+    else:
+        yield replace(asked, called=other)
+        yield replace(asked, presented=other)
+    for had in reached:
+        yield replace(
+            asked, account=None, called=had.number, presented=other,
+            start=_later(asked.start, had.since), end=_earlier(asked.end, had.until),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ async def show(visit: Visit) -> Response:
     total: Row | None = None
     try:
         rows = await _page(visit, given, visit.asked("before") or None, ROWS + 1)
-        total = await visit.row("account_calls_total", **given) if given else None
+        wants_total = bool(given) and visit.asked("total") == "yes"
+        total = await visit.row("account_calls_total", **given) if wants_total else None
     except OperationError as error:
         visit.refuse(error)
     more = rows[ROWS - 1] if len(rows) > ROWS else None

@@ -21,7 +21,7 @@ from softswitch.control.values import Value
 from softswitch.portal.forms import arguments_of
 from softswitch.portal.portal import Portal
 from softswitch.portal.routes import Action, Page
-from softswitch.portal.visit import SESSION_COOKIE, Visit
+from softswitch.portal.visit import SESSION_COOKIE, STAFF_COOKIE, Visit
 
 LEAVING = frozenset({"/logout", "/language"})
 """Pages whose forms everybody sends."""
@@ -82,6 +82,8 @@ class PageEndpoint:
             wants_totp = visitor.is_staff and self._portal.config.portal.staff_totp
             if wants_totp and not visitor.user.totp_secret:
                 return "/totp"
+        if page.path == "/" and visitor.is_staff:
+            return "/op"
         if page.confirmed and not visitor.session.is_confirmed(self._portal.identity.now_ms()):
             return f"/confirm?next={here}"
         return ""
@@ -161,8 +163,20 @@ async def visit_of(portal: Portal, request: Request) -> Visit:
     visitor = await portal.identity.visitor(token) if token else None
     visit = Visit(portal, request, visitor, str(request.state.request_id))
     if token and visitor is None:
-        visit.end_session()
+        await _give_back(visit)
     return visit
+
+
+async def _give_back(visit: Visit) -> None:
+    """End a session that is over; staff whose time in a customer's place ended get theirs back."""
+    own = visit.request.cookies.get(STAFF_COOKIE, "")
+    if own:
+        visit.cookies[STAFF_COOKIE] = ""
+        visit.visitor = await visit.portal.identity.visitor(own)
+    if visit.visitor is None:
+        visit.end_session()
+    else:
+        visit.set_session(own)
 
 
 def failed(visit: Visit, error: OperationError | None) -> Response:

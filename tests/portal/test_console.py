@@ -170,6 +170,17 @@ def test_what_an_administrator_does_in_a_customers_place_has_both_names(
     portal.command("request", "done", str(opened.url.path.rsplit("/", 1)[1]))
 
 
+def test_staff_are_back_in_their_own_session_when_the_customers_ends(
+    portal: Served, support: Browserless
+) -> None:
+    portal.command("user", "add", "zura", "--role", "subscriber", "--account", "2")
+    confirmed(support, "/op/customers/2", do="user_look", login="zura", reason="a question")
+    assert 'class="impersonation"' in support.get("/").text
+    portal.command("user", "set", "zura", "disabled", "yes")
+    after = support.get("/")
+    assert (after.url.path, 'class="impersonation"' in after.text) == ("/op", False)
+
+
 def test_nobody_looks_as_staff(portal: Served, support: Browserless, admin: Browserless) -> None:
     answer = confirmed(support, "/op/customers/1", do="user_look", login="boss", reason="why not")
     assert answer.status_code == 404

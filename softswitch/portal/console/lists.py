@@ -403,8 +403,8 @@ STAFF = Listing(
 )  # fmt: skip
 AUDIT = Listing(
     "/op/audit", "audit", "audit_list",
-    ("at", "actor", "impersonator", "role", "via", "operation", "object", "account", "outcome",
-     "arguments", "address"),
+    ("at", "actor", "impersonator", "operation", "object", "account", "outcome", "arguments",
+     "role", "via", "address"),
     filters=(
         Input("actor"), Input("operation"), ACCOUNT, Input("object"), Input("since", "date"),
         Input("until", "date"),

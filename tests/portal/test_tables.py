@@ -7,6 +7,7 @@ import string
 from importlib.resources import files
 
 import pytest
+from served import Served
 
 from softswitch.errors.texts import LANGUAGES
 from softswitch.operations.arguments import parameters
@@ -93,3 +94,13 @@ def test_vendored_files_are_as_they_came() -> None:
     for line in static.joinpath("CHECKSUMS").read_text().splitlines():
         digest, name = line.split()
         assert hashlib.sha256(static.joinpath(name).read_bytes()).hexdigest() == digest, name
+
+
+def test_the_check_says_whether_the_portal_answers(portal: Served) -> None:
+    def row() -> dict[str, object]:
+        return next(one for one in portal.command("check") if one["check"] == "portal")
+
+    assert row() == {"check": "portal", "ok": True, "detail": f"answers at {portal.url}"}
+    portal.stop("portal")
+    assert row()["ok"] is None
+    portal.start("portal")

@@ -37,6 +37,7 @@ from softswitch.operations.installation.check_media import (
     shared_ports_note,
     sound_ticks,
 )
+from softswitch.operations.installation.check_portal import portal
 from softswitch.operations.installation.check_rules import rules_off
 from softswitch.operations.installation.setup import nonce_secret, opened
 from softswitch.operations.network.prompts import prompt_summary
@@ -75,6 +76,7 @@ def check(config: Config) -> list[Row]:
         *_hold_music(config),
         _messages(config),
         _mail(config),
+        portal(config),
         _papers(),
         *rules_off(config),
     ]

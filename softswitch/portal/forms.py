@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Union, get_args, get_origin
 
 import msgspec
@@ -65,7 +65,7 @@ def _typed(operation: str, name: str, texts: list[str]) -> dict[str, object]:
     if is_list(kind):
         lines = [line.strip() for text in texts for line in text.splitlines()]
         return {name: [line for line in lines if line]}
-    text = texts[-1].strip()
+    text = texts[-1].strip().replace("\r\n", "\n")
     if not text and not _must_be_given(default):
         return {}
     return {name: text}
@@ -95,7 +95,7 @@ def is_list(kind: object) -> bool:
     """True for an argument that takes several values."""
     if get_origin(kind) in (Union, types.UnionType):
         return any(map(is_list, get_args(kind)))
-    return get_origin(kind) in (list, tuple)
+    return get_origin(kind) in (list, tuple, Sequence)
 
 
 def _must_be_given(default: object) -> bool:

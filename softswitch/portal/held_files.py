@@ -44,9 +44,14 @@ class HeldFiles:
         self._files[token] = HeldFile(session, name, content, now)
         return token
 
-    def take(self, session: str, token: str, now: float) -> HeldFile | None:
-        """The file, once; None: it isn't the session's, or isn't kept any more."""
+    def find(self, session: str, token: str, now: float) -> HeldFile | None:
+        """The file; None: it isn't the session's, or isn't kept any more."""
         file = self._files.get(token)
         if file is None or file.session != session or now - file.held_at >= HELD_SECONDS:
             return None
-        return self._files.pop(token)
+        return file
+
+    def take(self, session: str, token: str, now: float) -> HeldFile | None:
+        """Likewise, once."""
+        file = self.find(session, token, now)
+        return None if file is None else self._files.pop(token)

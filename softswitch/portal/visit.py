@@ -135,8 +135,8 @@ class Visit:
         return {key: str(value) for key, value in self.request.path_params.items()}
 
     def asked(self, name: str, default: str = "") -> str:
-        """A parameter of the query."""
-        return self.request.query_params.get(name, default).strip()
+        """A parameter of the query; its lines end in LF, as those of a form do."""
+        return self.request.query_params.get(name, default).strip().replace("\r\n", "\n")
 
     async def value(self, operation: str, /, **arguments: object) -> Value:
         """The answer of an operation, as the visitor may see it. Raises OperationError."""

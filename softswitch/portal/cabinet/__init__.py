@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from softswitch.portal.cabinet import (
+    bulk,
+    bulk_batches,
+    bulk_contacts,
     calls,
     completions,
     conference,
@@ -43,4 +46,7 @@ PAGES: tuple[Page, ...] = (
     *phone.PAGES,
     *shop.PAGES,
     *numbers.PAGES,
+    *bulk.PAGES,
+    *bulk_contacts.PAGES,
+    *bulk_batches.PAGES,
 )

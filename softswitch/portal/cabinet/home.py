@@ -13,6 +13,7 @@ EVERYTHING = (
     ("/packages", "packages.title", "package_show"),
     ("/numbers", "cabinet.numbers", "number_reach_show"),
     ("/messages", "messages.title", "sms_conversations"),
+    ("/sms", "bulk.title", "sms_batch_list"),
     ("/voicemail", "cabinet.voicemail", "voicemail_list"),
     ("/recordings", "cabinet.recordings", "recording_list"),
     ("/conference", "cabinet.conference", "room_list"),

@@ -27,10 +27,7 @@ EVERYTHING = (
 
 
 async def show(visit: Visit) -> Response:
-    """The account at a glance for those who see money; the lines alone for others. Staff see the
-    console."""
-    if visit.known.is_staff:
-        return visit.go("/op")
+    """The account at a glance for those who see money; the lines alone for others."""
     overview = await visit.row("account_overview") if visit.may("account_overview") else None
     lines = await visit.some("line_list") if overview is None else []
     return visit.page("cabinet/home.html", overview=overview, lines=lines)

@@ -237,9 +237,10 @@ class Authenticator:
 
     def _proof_or_decoy(self, username: str) -> Proof:
         """The line of a username with its secrets, or a decoy that no password fits: both cost the
-        same time from here on."""
+        same time. Only a pass has a "~" in its username, whoever sends it."""
         decoy = self._decoys.proof(username, self._directory.algorithm_orders)
-        return self._directory.proof(username) or self._pass_proof(username) or decoy
+        passed = self._pass_proof(username) if "~" in username else None
+        return self._directory.proof(username) or passed or decoy
 
     def _pass_proof(self, username: str) -> Proof | None:
         """The line of a browser phone's pass; None for any other username."""

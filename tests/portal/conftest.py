@@ -43,9 +43,10 @@ def admin(portal: Served) -> Browserless:
     return person
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a window; skips where there is none."""
+    """Chromium without a window; skips where there is none. It has a loop of its own, beside which
+    no other test of the same process can have one: so it ends with the module."""
     from playwright.sync_api import sync_playwright
 
     path = shutil.which("chromium")

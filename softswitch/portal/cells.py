@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from softswitch.portal import gateway, shown
+from softswitch.portal import shown
 from softswitch.portal.words import words
 
 if TYPE_CHECKING:
@@ -155,7 +155,6 @@ def functions(visit: Visit) -> dict[str, object]:
         "is_amount": AMOUNTS.__contains__,
         "is_code": CODES.__contains__,
         "address": address,
-        "knows": gateway.is_known,
         "plain_columns": plain_columns,
     }
 

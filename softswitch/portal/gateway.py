@@ -100,11 +100,6 @@ def roles_of(operation: str) -> Roles:
     return LIVE[operation] if found is None else found.roles
 
 
-def is_known(operation: str) -> bool:
-    """True if there is such an operation."""
-    return operation in OPERATIONS or operation in LIVE
-
-
 def changes(operation: str) -> bool:
     """True if an operation changes something."""
     found = OPERATIONS.get(operation)

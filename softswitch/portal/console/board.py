@@ -9,7 +9,6 @@ from starlette.responses import Response
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row, as_rows
 from softswitch.operations.access import STAFF
-from softswitch.portal.gateway import is_known
 from softswitch.portal.routes import Page
 from softswitch.portal.visit import Visit
 
@@ -69,7 +68,7 @@ async def _queues(visit: Visit, waiting: Row) -> list[tuple[str, str, object]]:
 async def one(visit: Visit, operation: str, **arguments: object) -> Row | None:
     """A record for a part of a page that is left out when it can't be read."""
     try:
-        known = is_known(operation) and visit.may(operation)
+        known = visit.may(operation)
         return await visit.row(operation, **arguments) if known else None
     except OperationError:
         return None

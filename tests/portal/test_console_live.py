@@ -46,6 +46,16 @@ def call(portal: Served) -> Iterator[subprocess.Popen[str]]:
     process.wait(20)
 
 
+@pytest.fixture(scope="module")
+def record(portal: Served) -> dict[str, object]:
+    """The record of a call between the demo's phones that is over."""
+    subprocess.run(
+        [sys.executable, "-m", "softswitch", "demo"], cwd=portal.folder, check=True, timeout=120,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    return portal.command("cdr", "list")[-1]
+
+
 def test_a_call_shows_on_the_open_page_and_is_hung_up_there(
     portal: Served, admin: Browserless, browser: Browser, call: subprocess.Popen[str]
 ) -> None:
@@ -58,16 +68,15 @@ def test_a_call_shows_on_the_open_page_and_is_hung_up_there(
         row.get_by_role("button", name="Hang up").click()
         expect(page.locator("tbody tr[data-id]")).to_have_count(0, timeout=5_000)
     deadline = time.monotonic() + 30
-    records: list[dict[str, object]] = []
-    while not records and time.monotonic() < deadline:
-        records = portal.command("cdr", "list")
-    assert {record["ended_by"] for record in records} == {"operator"}
+    ended: set[object] = set()
+    while "operator" not in ended and time.monotonic() < deadline:
+        ended = {record["ended_by"] for record in portal.command("cdr", "list")}
+    assert "operator" in ended
 
 
 def test_the_ladder_is_drawn_from_the_messages_of_the_call(
-    portal: Served, admin: Browserless, browser: Browser
+    portal: Served, admin: Browserless, browser: Browser, record: dict[str, object]
 ) -> None:
-    (record,) = portal.command("cdr", "list")
     with opened(browser, admin, WIDE) as page:
         page.goto(f"{portal.url}/op/call/{record['call_id']}?tab=ladder")
         labels = page.locator("svg .rung text:not(.clock)").all_text_contents()
@@ -108,15 +117,17 @@ def test_the_menu_of_a_phone_opens_without_a_script(
         expect(page.locator("h1")).to_have_text("Till")
 
 
-def test_the_messages_of_a_call_are_a_capture_file(portal: Served, admin: Browserless) -> None:
-    (record,) = portal.command("cdr", "list")
+def test_the_messages_of_a_call_are_a_capture_file(
+    admin: Browserless, record: dict[str, object]
+) -> None:
     file = admin.get(f"/op/call/{record['call_id']}/pcap")
     assert file.content[:4] in (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4")
     assert b"INVITE sip:995322000002" in file.content
 
 
-def test_calls_are_priced_again_first_without_a_change(portal: Served, admin: Browserless) -> None:
-    (record,) = portal.command("cdr", "list")
+def test_calls_are_priced_again_first_without_a_change(
+    portal: Served, admin: Browserless, record: dict[str, object]
+) -> None:
     day = date.fromisoformat(str(record["setup_at"])[:10])
     answer = admin.post(
         "/op/tariffs/corrections", do="rerate", since=day - timedelta(days=1),

@@ -166,6 +166,8 @@ async def lines_of(
             if stream.is_over or not await is_open():
                 yield "event: over\ndata: \n\n"
                 return
+            if not names and feed.is_away:
+                names = ["away"]  # once more, for a page that was just loading when it was told
             yield "".join(f"event: {name}\ndata: \n\n" for name in names) or ": still here\n\n"
             await asyncio.sleep(COALESCED_SECONDS)
     finally:

@@ -60,7 +60,7 @@ class Served:
 
     def start(self, name: str) -> None:
         """Start `serve` or `portal` and wait until it answers."""
-        log = (self.folder / f"{name}.out").open("ab")
+        log = (self.folder / f"{name}.out").open("wb")  # what it said before doesn't count
         self.processes[name] = subprocess.Popen(
             [sys.executable, "-m", "softswitch", name], cwd=self.folder, stdout=log, stderr=log,
             env=os.environ | self.environment,

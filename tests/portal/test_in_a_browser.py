@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 from served import Browserless, Served
 
 if TYPE_CHECKING:
@@ -29,11 +30,24 @@ def opened(browser: Browser, person: Browserless, language: str = "en") -> Itera
     assert said == []
 
 
+def show_live(page: Page, url: str) -> None:
+    """Open a page and wait until its stream is open. On a busy machine the browser sometimes opens
+    none until the page is loaded again: four times are tried."""
+    for _ in range(4):
+        try:
+            with page.expect_response(re.compile("/live"), timeout=10_000):
+                page.goto(url)
+        except TimeoutError:
+            continue
+        return
+    raise AssertionError(f"{url} opens no stream")
+
+
 def test_a_balance_changes_on_the_open_page(
     portal: Served, ana: Browserless, browser: Browser
 ) -> None:
     with opened(browser, ana) as page:
-        page.goto(f"{portal.url}/")
+        show_live(page, f"{portal.url}/")
         expect(page.locator(".large")).to_contain_text("10.00")
         portal.command("account", "topup", "1", "2.50", "--payment-id", "live")
         expect(page.locator(".large")).to_contain_text("12.50", timeout=20_000)
@@ -43,7 +57,7 @@ def test_a_page_says_that_the_switch_is_away_and_back(
     portal: Served, admin: Browserless, browser: Browser
 ) -> None:
     with opened(browser, admin) as page:
-        page.goto(f"{portal.url}/op")
+        show_live(page, f"{portal.url}/op")
         expect(page.locator("h1")).to_have_text("Board")
         portal.stop("serve")
         expect(page.locator("main .alert")).to_be_visible(timeout=40_000)

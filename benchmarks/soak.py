@@ -52,7 +52,7 @@ class Load:
     name: str
     scenario: str
     share: float
-    """Of the rate of calls."""
+    """Its part of the rate of calls."""
     dialled: str
     hold_ms: int
 

@@ -107,7 +107,7 @@ def is_named(certificate: bytes, fingerprints: tuple[str, ...]) -> bool:
 
 
 class DtlsContext:
-    """What all associations of a process have in common.
+    """The certificate and the settings that all associations of a process share.
 
     Args:
         certificate: shown to every peer.

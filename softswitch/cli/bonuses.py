@@ -45,5 +45,5 @@ def list_(context: typer.Context, account: Account) -> None:
 
 @app.command()
 def pending(context: typer.Context, account: Account) -> None:
-    """What today's incoming calls brought an account so far."""
+    """The bonus that today's incoming calls brought an account so far."""
     Session.of(context).run(operations.forecast.bonus_pending, account=account)

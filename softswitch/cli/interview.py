@@ -19,7 +19,7 @@ Check = Callable[[str], str]
 
 @dataclass(slots=True)
 class Answers:
-    """What a new switch is to be."""
+    """The answers of the interview: the properties of a new switch."""
 
     domain: str
     address: str

@@ -27,7 +27,7 @@ def catalogue(
     city: City = None,
     kind: Annotated[str | None, typer.Option(help="landline, mobile, tollfree or sms.")] = None,
 ) -> None:
-    """What numbers can be had, at once or on order, and their prices."""
+    """Numbers that can be had, at once or on order, and their prices."""
     Session.of(context).run(
         operations.shop.number_catalogue, account=account, country=country, city=city, kind=kind
     )

@@ -43,7 +43,7 @@ class WebLeg:
         self._fingerprint = fingerprint
         self._draw = draw
         self._theirs: Web | None = None
-        """Of the last description that was answered or learned."""
+        """The web part of the last description that was answered or learned."""
         self._mids: tuple[str | None, ...] = ()
         self._is_fresh = True
         """Ours haven't met a description of the browser's."""

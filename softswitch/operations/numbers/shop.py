@@ -43,7 +43,7 @@ def number_catalogue(
     city: str | None = None,
     kind: str | None = None,
 ) -> list[Row]:
-    """What numbers can be had, by place, kind, documents and price: those in stock at once, others
+    """Numbers that can be had, by place, kind, documents and price: those in stock at once, others
     on order in some working days.
 
     Args:

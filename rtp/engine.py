@@ -288,12 +288,18 @@ class Engine:
         return None if session is None or _index(side) >= len(session.ports) else session
 
     def _watch_from(self, session: Session, now: float) -> None:
-        """See to it that a session's silence is noticed."""
-        if session.relay.negotiated_at is not None:
-            due = now + self._limit(session)
-            if session.silent_at is None or due < session.silent_at:
-                session.silent_at = due
-                heappush(self._silences, (due, session.id))
+        """See to it that a session's silence is noticed, and a browser that never comes."""
+        negotiated_at = session.relay.negotiated_at
+        if negotiated_at is None:
+            return
+        due = now + self._limit(session)
+        if session.silent_at is None or due < session.silent_at:
+            session.silent_at = due
+            heappush(self._silences, (due, session.id))
+        for index, side in enumerate(session.relay.sides):
+            if side.web is not None:
+                side.web.ice.awaited_at = negotiated_at
+                self._watch_web(session, index, side.web)
 
     def _close(self, session_id: int, now: float) -> None:
         session = self._sessions.pop(session_id, None)
@@ -368,6 +374,11 @@ class Engine:
                 self._give_up(session, index, None, now)
             return
         side.is_given_up = False
+        self._watch_web(session, index, web)
+
+    def _watch_web(self, session: Session, index: int, web: WebPeer) -> None:
+        """See to it that a browser's next deadline is kept."""
+        side = session.relay.sides[index]
         due = web.next_deadline()
         if due is not None and (side.web_due_at is None or due < side.web_due_at):
             side.web_due_at = due
@@ -386,7 +397,7 @@ class Engine:
             if side.web.is_refused:
                 self._give_up(session, index, None, now)
             elif side.web.is_gone(now):
-                heard_at = max(side.web.ice.heard_at or 0.0, side.stream.last_at or 0.0)
+                heard_at = max(side.web.ice.heard_at or 0.0, side.stream.last_at or 0.0) or None
                 self._give_up(session, index, heard_at, now)
             else:
                 self._see_to_web(session, index, side.web, now)

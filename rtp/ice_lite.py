@@ -4,7 +4,7 @@ The peer checks our one address and chooses the pair; we answer who knows our pa
 media to the pair that was nominated last. Nothing that anybody else sends gets an answer.
 
 A peer that goes on wanting media repeats its checks every few seconds (RFC 7675): one that has
-stopped is gone.
+stopped, or never began, is gone.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class IceLite:
         "_password",
         "_transactions",
         "_username",
+        "awaited_at",
         "heard_at",
         "selected",
     )
@@ -49,6 +50,8 @@ class IceLite:
         """The peer's end of the nominated pair; None until a pair was nominated."""
         self.heard_at: float | None = None
         """When the last check came that counts; monotonic seconds."""
+        self.awaited_at: float | None = None
+        """When both ends were known last, so that the peer has to check; monotonic seconds."""
 
     def renew(self, ufrag: str, password: str, their_ufrag: str) -> None:
         """Take the names and the password of the peer's last description. If they are new ones ICE
@@ -90,6 +93,7 @@ class IceLite:
 
     @property
     def consent_until(self) -> float | None:
-        """Monotonic seconds at which the peer's consent ends if no further check comes; None
-        before its first check."""
-        return None if self.heard_at is None else self.heard_at + CONSENT_SECONDS
+        """Monotonic seconds at which the peer counts as gone if no further check comes; None
+        while none is awaited yet."""
+        known = [at for at in (self.awaited_at, self.heard_at) if at is not None]
+        return max(known) + CONSENT_SECONDS if known else None

@@ -161,6 +161,24 @@ def test_a_browser_that_stops_its_checks_is_gone_after_25_seconds(engine):
     assert Silent not in map(type, engine.take_messages())
 
 
+def test_a_browser_that_never_checks_is_gone_25_seconds_after_both_ends_were_known(engine):
+    browser = browser_on(engine)
+    assert engine.next_deadline() == 25.0
+    remote(engine, browser.terms, now=20.0)  # its call was answered only now
+    engine.receive(B, rtp(1), BOB, 24.0)
+    engine.expire(44.9)
+    assert Silent not in map(type, engine.take_messages())
+    engine.expire(45.0)
+    assert engine.take_messages() == [Silent(1, None)]
+    remote(engine, browser.terms, now=46.0)  # another page takes its place
+    engine.expire(50.0)
+    browser.send(check(), browser.address, 51.0)
+    engine.expire(75.0)
+    assert Silent not in map(type, engine.take_messages())
+    engine.expire(76.0)
+    assert [m for m in engine.take_messages() if isinstance(m, Silent)] == [Silent(1, 1_051_000)]
+
+
 def test_a_lost_flight_is_sent_again_by_the_engines_time(engine):
     browser = browser_on(engine)
     browser.send(check(), browser.address, 1.0)

@@ -194,7 +194,7 @@ def answer(book: Book, command: AnswerCall) -> Authorization | None:
         return None
     call.answered_at = command.at
     call.answered_by = command.answered_by
-    call.trunk, call.cost = command.trunk, command.cost
+    call.trunk, call.cost, call.dialogs = command.trunk, command.cost, command.dialogs
     # Also if it was proven later while it rang: then the wall clock has been set back since.
     call.last_alive_at = command.at
     book.changed_calls.add(call.call_id)
@@ -219,8 +219,13 @@ def prove_alive(book: Book, command: ProveAlive) -> None:
     """Move the proofs of life of calls on; a call that is closed already needs none."""
     for call_id, at in command.calls:
         call = book.calls.get(call_id)
-        if call is not None and at > call.last_alive_at:
+        if call is None:
+            continue
+        if at > call.last_alive_at:
             call.last_alive_at = at
+            book.changed_calls.add(call_id)
+        if call_id in command.dialogs:
+            call.dialogs = command.dialogs[call_id]
             book.changed_calls.add(call_id)
 
 

@@ -179,6 +179,7 @@ class AnswerCall(Struct, Command[Authorization | None], frozen=True):
         trunk: by which it was answered.
         cost: what that trunk charges us.
         answered_by: what answered in the place of a person.
+        dialogs: the SIP dialogs of both ends, for whoever ends the call after a crash.
     """
 
     call_id: str
@@ -186,6 +187,7 @@ class AnswerCall(Struct, Command[Authorization | None], frozen=True):
     trunk: str | None = None
     cost: Rate | None = None
     answered_by: str | None = None
+    dialogs: bytes | None = None
 
     def touches(self, touched: Touched) -> None:
         touched.calls.add(self.call_id)
@@ -193,9 +195,14 @@ class AnswerCall(Struct, Command[Authorization | None], frozen=True):
 
 class ProveAlive(Struct, Command[None], frozen=True):
     """These calls lived at these epoch milliseconds: never more than that is billed after a
-    crash."""
+    crash.
+
+    Args:
+        dialogs: the SIP dialogs of those calls whose ends have changed.
+    """
 
     calls: Sequence[tuple[str, int]]
+    dialogs: Mapping[str, bytes] = {}
 
     def touches(self, touched: Touched) -> None:
         touched.calls.update(call_id for call_id, _ in self.calls)

@@ -8,6 +8,19 @@ from billing.facts.coverage import Coverage
 from billing.facts.rate import Rate
 
 
+class StoredDialogs(Struct, frozen=True):
+    """The SIP dialogs of a live call's ends, as octets that the switch reads.
+
+    Args:
+        call_id: the key of the leg that pays.
+        trunk: the name of the trunk that answered.
+    """
+
+    call_id: str
+    trunk: str | None
+    dialogs: bytes
+
+
 class LiveCall(Struct):
     """The row of a call that isn't settled yet. Stamps are epoch milliseconds.
 
@@ -35,3 +48,5 @@ class LiveCall(Struct):
     """The rate by which that trunk charges us; None: unknown."""
     coverage: Coverage | None = None
     """Packages that may pay for it; None: only money does."""
+    dialogs: bytes | None = None
+    """The SIP dialogs of both ends, if they are to be written; a row that was read has none."""

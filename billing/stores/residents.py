@@ -62,6 +62,8 @@ class Residents:
             # The row's version rose with the update.
             is_same = account is loaded.get(key)
             self._accounts[key] = account if is_same else _stored(account)
+        for call_id in book.changed_calls:  # they are written, and many
+            book.calls[call_id].dialogs = None
         self._calls.update(book.calls)
         for call_id in book.closed_calls:
             self._calls.pop(call_id, None)

@@ -98,7 +98,9 @@ live_calls = Table(
     Column("trunk", String(64)),
     Column("cost", LargeBinary),
     Column("coverage", LargeBinary),
+    Column("dialogs", LargeBinary),
 )
+"""`dialogs` are written at the answer and read only after a crash: no batch loads them."""
 
 cdrs = Table(
     "cdrs",
@@ -180,6 +182,7 @@ CALL_CHANGES = (
     "trunk",
     "cost",
     "coverage",
+    "dialogs",
 )
 _CDR_BLOBS = ("media", "rate", "coverage", "cost_rate")
 _CDR_FACTS = tuple(c.name for c in cdrs.columns if c.name not in ("id", *_CDR_BLOBS))
@@ -221,7 +224,7 @@ entry_row: Callable[[Entry], Row] = attrgetter(*ENTRY_COLUMNS)
 
 
 def call_of(row: NamedRow) -> LiveCall:
-    """The live call of a row, in the order of the table's columns."""
+    """The live call of a row, in the order of the table's columns, without its dialogs."""
     call_id, account_id, rate, *rest = row
     rest[-1] = coverage_from_blob(rest[-1])
     rest[-2] = rate_from_blob(rest[-2])
@@ -245,11 +248,12 @@ def call_row(call: LiveCall) -> Row:
         call.trunk,
         rate_blob(call.cost),
         coverage_blob(call.coverage),
+        call.dialogs,
     )
 
 
 def call_changes(call: LiveCall) -> Row:
-    """Parameters of a call's update; its id stands last."""
+    """Parameters of a call's update; its id stands last. Dialogs that are None stay as they are."""
     return (
         call.reserved_micros,
         call.paid_seconds,
@@ -259,6 +263,7 @@ def call_changes(call: LiveCall) -> Row:
         call.trunk,
         rate_blob(call.cost),
         coverage_blob(call.coverage),
+        call.dialogs,
         call.call_id,
     )
 

@@ -37,7 +37,7 @@ from billing.facts.authorization import (
 from billing.facts.cdr import Cdr
 from billing.facts.command import Answer, Command, Touched, touched_by
 from billing.facts.ledger import Difference, Entry, own_entries
-from billing.facts.live_call import LiveCall
+from billing.facts.live_call import LiveCall, StoredDialogs
 from billing.facts.tariff import Tariff
 from billing.stores import (
     cdr_search,
@@ -321,6 +321,16 @@ class Store:
         with self._reading() as connection:
             return [schema.call_of(row) for row in connection.execute(query)]
 
+    def dialogs(self, node: str | None = None) -> list[StoredDialogs]:
+        """The SIP dialogs of live calls that were answered; of one node, or of all."""
+        columns = schema.live_calls.c
+        query = select(columns.call_id, columns.trunk, columns.dialogs)
+        query = query.where(columns.dialogs.is_not(None))
+        if node is not None:
+            query = query.where(columns.node == node)
+        with self._reading() as connection:
+            return [StoredDialogs(*row) for row in connection.execute(query)]
+
     def nodes(self) -> dict[str, tuple[int, int]]:
         """Nodes with live calls: how many each has, and the newest proof that one of them lived
         (epoch milliseconds)."""
@@ -429,7 +439,7 @@ _ROOMS = (order_store, rental_store, sales_store, wallet_store, hold_store, debt
 """The stores of what is sold. Orders come first: they touch rentals and numbers."""
 _ACCOUNTS = select(schema.accounts)
 _ENTRIES = select(schema.entries)
-_LIVE = select(schema.live_calls)
+_LIVE = select(*(schema.live_calls.c[name] for name in schema.CALL_COLUMNS if name != "dialogs"))
 
 _LIVE_BY_ID = Lookup(_LIVE, schema.live_calls.c.call_id)
 _COVERED_BY_ACCOUNT = Lookup(
@@ -448,7 +458,10 @@ _INSERT_CALLS = Statement(insert(schema.live_calls), schema.CALL_COLUMNS)
 _UPDATE_CALLS = Statement(
     update(schema.live_calls)
     .where(schema.live_calls.c.call_id == bindparam("key"))
-    .values({name: bindparam(name) for name in schema.CALL_CHANGES}),
+    .values(
+        {name: bindparam(name) for name in schema.CALL_CHANGES}
+        | {"dialogs": func.coalesce(bindparam("dialogs"), schema.live_calls.c.dialogs)}
+    ),
     (*schema.CALL_CHANGES, "key"),
 )
 _DELETE_CALLS = Statement(

@@ -425,7 +425,7 @@ class Call:
         if self.offer is not None and not winner.moves:
             self.media.answered(self.offer, winner.description)
         self.legs.learn("b", winner.description)
-        await self.payers.answered(answered, wall)
+        await self.payers.answered(answered, wall, self.legs.kept_dialogs.encoded())
         self._state.answered_at = answered
         self.legs.changed()
 

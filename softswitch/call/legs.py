@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rtp.session import MediaSession
+from softswitch.call.kept_dialogs import KeptDialogs
 from softswitch.call.media.keys import RELAY_TYPE
 from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side
@@ -55,6 +56,7 @@ class Legs:
         "caller",
         "clock",
         "id",
+        "kept_dialogs",
         "mailbox",
         "parties",
         "payers",
@@ -92,6 +94,7 @@ class Legs:
         self.mailbox = mailbox
         self.record = record
         self.parties = parties
+        self.kept_dialogs = KeptDialogs(parties)
         self.payers = payers
         self.relay = relay
         self._hold_music = hold_music

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from billing.facts.authorization import ProveAlive
 from billing.facts.bill import first_work
+from billing.facts.live_call import StoredDialogs
 from billing.facts.sales import EnsureWork
 from billing.stores.group_commit import AccountsChanged, GroupCommit
 from billing.stores.store import Store, StoreError
@@ -286,7 +286,7 @@ class Server:
         self._claim.take()  # before recovery, which ends the calls of a switch that died
         await self._control.start()
         await self._portal.start()
-        self._recover()
+        cut_off = self._recover()
         zone = self._config.switch.time_zone
         works = (first_work(epoch_ms(), zone), *first_looks(epoch_ms(), zone))
         self._store.apply([EnsureWork(work) for work in works])
@@ -304,6 +304,7 @@ class Server:
             await self._metrics.start(self._config.metrics.listen)
         self.switch.start()
         await self.switch.texting.start()
+        await self.switch.farewells.send(cut_off)
         self._install_signals()
         self._begin_rounds()
         self._garbage.begin()
@@ -313,10 +314,11 @@ class Server:
         self._supervisor.ready()
         print(f"ready {where}", flush=True)
 
-    def _recover(self) -> None:
-        """End the calls of a switch that died."""
-        shared = self._config.database_file is None
-        cdrs = self._store.recover(self._config.switch.node if shared else None)
+    def _recover(self) -> list[StoredDialogs]:
+        """End the calls of a switch that died; the dialogs of those whose ends don't know it."""
+        node = self._config.switch.node if self._config.database_file is None else None
+        cut_off = self._store.dialogs(node)
+        cdrs = self._store.recover(node)
         for cdr in cdrs:
             self._journal.append(cdr)
         if cdrs:
@@ -325,6 +327,7 @@ class Server:
             )
         self._recover_files("messages", self.switch.voicemail.recover)
         self._recover_files("recordings", self.switch.recordings.recover)
+        return cut_off
 
     def _recover_files(self, kind: str, recover: Callable[[], tuple[int, int]]) -> None:
         try:
@@ -339,7 +342,7 @@ class Server:
 
     def _begin_rounds(self) -> None:
         every = self._rounds.every
-        every(self._config.calls.journal_seconds, self._prove_life)
+        every(self._config.calls.journal_seconds, self.switch.prove_life)
         every(HOUSEKEEPING_SECONDS, self._keep_house)
         if self._config.database_file is None:
             every(HOUSEKEEPING_SECONDS, self._end_calls_of_dead_nodes)
@@ -408,11 +411,6 @@ class Server:
         self._log.info("stopped")
 
     # What happens again and again
-
-    async def _prove_life(self) -> None:
-        calls = self.switch.proofs_of_life()
-        if calls:
-            await self.switch.money.submit(ProveAlive(calls))
 
     async def _tell_figures(self) -> None:
         self.switch.publisher.figures()

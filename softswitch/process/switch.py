@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from billing.facts.authorization import ProveAlive
 from billing.facts.cdr import Cdr
+from billing.stores.store import StoreError
+from sip.credentials import Credentials
 from sip.digest import Nonces
 from sip.edges import Edges
 from sip.endpoint import Endpoint
@@ -32,8 +35,9 @@ from softswitch.call.features import Features
 from softswitch.call.legs import Legs
 from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.live_calls import LiveCalls
-from softswitch.call.ringing.attempts import Dialer
+from softswitch.call.ringing.attempts import Dialer, credentials_of
 from softswitch.call.ringing.silent_contacts import SilentContacts
+from softswitch.cluster.takeover import FarewellSender
 from softswitch.completion.desk import CompletionDesk
 from softswitch.completion.offer import offer
 from softswitch.conference.hall import Conference
@@ -133,6 +137,9 @@ class Switch:
             self.agent, self._bindings_of, domain, self.now, self.silent_contacts.note
         )
         self.context = self._call_context(machine, network, books)
+        self.farewells = FarewellSender(
+            self.agent.stack, self.endpoint, self._credentials_of, self.now
+        )
         self.completion = self._completion_desk(machine, books)
         self.texting = self._texting(machine, network, books)
         self.registrations = self._registration_desk(machine, books)
@@ -440,15 +447,31 @@ class Switch:
             call.post(HangUp(ended_by))
         return call is not None
 
-    def proofs_of_life(self) -> list[tuple[str, int]]:
-        """The keys of the paid legs, with the time until which each has lived: the journal of live
-        calls."""
-        return [
-            (meter.key, meter.alive_at())
-            for call in self.calls.values()
-            for meter in call.payers.meters
-            if meter.open
-        ]
+    async def prove_life(self) -> None:
+        """Write down until when each paid leg has lived, and the dialogs of calls whose legs have
+        changed: the journal of live calls.
+
+        Raises:
+            StoreError: nothing was written.
+        """
+        lived: list[tuple[str, int]] = []
+        dialogs: dict[str, bytes] = {}
+        moved: list[Call] = []
+        for call in self.calls.values():
+            meters = [meter for meter in call.payers.meters if meter.open]
+            lived += [(meter.key, meter.alive_at()) for meter in meters]
+            changed = call.legs.kept_dialogs.changed() if call.answered else None
+            if changed is not None:
+                dialogs |= {meter.key: changed for meter in meters}
+                moved.append(call)
+        if not lived:
+            return
+        try:
+            await self.money.submit(ProveAlive(lived, dialogs))
+        except StoreError:
+            for call in moved:
+                call.legs.kept_dialogs.not_stored()
+            raise
 
     def expire(self) -> None:
         """Forget registrations, nonces and bans that ran out."""
@@ -533,6 +556,10 @@ class Switch:
 
     def _contacts_of(self, login: str) -> list[Binding]:
         return self.registrar.lookup(login, self._wall_seconds())
+
+    def _credentials_of(self, name: str) -> Credentials | None:
+        trunk = next((trunk for trunk in self.directory.trunks() if trunk.name == name), None)
+        return None if trunk is None else credentials_of(trunk)
 
     def _trusts(self, owner: Line | Trunk, flow: Flow) -> bool:
         """True if requests of a call may come from this flow: a phone may move to another network

@@ -110,10 +110,11 @@ class Meter:
             if not self._opened:
                 money.holders.pop(self.key, None)
 
-    async def answer(self, answered_at: float, wall: int) -> None:
+    async def answer(self, answered_at: float, wall: int, dialogs: bytes | None = None) -> None:
         """Note the answer. It is on disk before the caller receives the 200."""
         trunk, answered_by = self.record.trunk, self.record.answered_by
-        command = AnswerCall(self.key, wall, trunk, self.priced.cost_of(trunk), answered_by)
+        cost = self.priced.cost_of(trunk)
+        command = AnswerCall(self.key, wall, trunk, cost, answered_by, dialogs)
         authorization = await self._charging.money.submit(command)
         if authorization is not None:
             self._authorization = authorization

@@ -145,10 +145,11 @@ class Payers:
         for meter in self.meters:
             meter.record.rang(wall)
 
-    async def answered(self, at: float, wall: int) -> None:
-        """Note the answer for each payer. It is on disk before the caller receives the 200."""
+    async def answered(self, at: float, wall: int, dialogs: bytes) -> None:
+        """Note the answer for each payer, with the dialogs of both legs. It is on disk before the
+        caller receives the 200."""
         for meter in self.meters:
-            await meter.answer(at, wall)
+            await meter.answer(at, wall, dialogs)
 
     def next_deadline(self) -> float:
         """The loop's time of the next deadline of any payer."""

@@ -104,7 +104,8 @@ class ServiceLeg:
         """Charge the answer, then send it to the caller."""
         legs = self._legs
         answered = legs.now()
-        await legs.payers.answered(answered, legs.clock.wall_ms())
+        dialogs = legs.kept_dialogs.encoded()
+        await legs.payers.answered(answered, legs.clock.wall_ms(), dialogs)
         legs.state.answered_at = answered
         legs.changed()
         legs.leg("a").accept(description, legs.now())

@@ -209,6 +209,13 @@ class Dialer:
         return attempts
 
 
+def credentials_of(trunk: Trunk) -> Credentials | None:
+    """Our credentials at a trunk; None if it wants none."""
+    if trunk.username is None:
+        return None
+    return Credentials(trunk.username, trunk.password or "")
+
+
 def _trunk_invitation(
     trunk: Trunk,
     flow: Flow,
@@ -219,9 +226,6 @@ def _trunk_invitation(
     trusts: Callable[[Flow], bool],
 ) -> Invitation:
     target = bytes(structs.replace(trunk.uri, user=number, password=None, headers=None))
-    credentials = None
-    if trunk.username is not None:
-        credentials = Credentials(trunk.username, trunk.password or "")
     return Invitation(
         flow,
         target,
@@ -229,7 +233,7 @@ def _trunk_invitation(
         b"<" + target + b">",
         max_forwards,
         extra,
-        credentials=credentials,
+        credentials=credentials_of(trunk),
         pinned=trunk.contact == "source",
         follows_private=trunk.contact == "contact",
         trusts=trusts,

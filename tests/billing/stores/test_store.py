@@ -26,6 +26,7 @@ from billing.facts.authorization import (
     InsufficientFunds,
     OpenCall,
     PaymentConflict,
+    ProveAlive,
     TopUp,
     UnknownCall,
     WriteCdr,
@@ -397,3 +398,21 @@ def test_no_float_touches_money():
                 assert not (isinstance(node, ast.Name) and node.id == "float"), where
             if path.name != "journal.py":  # there it joins paths
                 assert not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)), where
+
+
+@pytest.mark.usefixtures("database")
+def test_the_dialogs_of_a_call_are_written_at_its_answer_and_stay_until_others_are_proven():
+    books = store()
+    who = account(books, 10_000_000)
+    for key in ("rings", "talks"):
+        one(books, OpenCall(key, who, RATE, cdr(key, who).to_json(), 1, node="a"))
+    one(books, AnswerCall("talks", 1000, "carrier", dialogs=b"both ends"))
+    one(books, ExtendCall("talks", 2000))
+    one(books, ProveAlive([("talks", 3000), ("rings", 3000)]))
+    (kept,) = books.dialogs()
+    assert (kept.call_id, kept.trunk, kept.dialogs) == ("talks", "carrier", b"both ends")
+    one(books, ProveAlive([("talks", 3000)], {"talks": b"another end", "gone": b"x"}))
+    assert [call.dialogs for call in books.dialogs("a")] == [b"another end"]
+    assert books.dialogs("b") == []
+    one(books, CloseCall("talks", cdr("talks", who, 2000)))
+    assert books.dialogs() == []

@@ -55,6 +55,9 @@ class PortalSection(Section):
     """The networks from which staff may come, such as "10.0.0.0/8"; none: from everywhere."""
     public_url: Annotated[str, AfterValidator(_public_url)] = ""
     """The address that browsers use, such as "https://my.example.org"; it stands in mails."""
+    console_url: Annotated[str, AfterValidator(_public_url)] = ""
+    """The address at which staff open the console, if it isn't `public_url`; passkeys belong to its
+    name."""
     trusted_proxies: Networks = ()
     """Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count."""
     idle_minutes: Annotated[int, Field(ge=1, le=1440)] = 30

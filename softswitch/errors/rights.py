@@ -25,6 +25,11 @@ RIGHTS = {
     "looking_closed": Entry("{operation} is closed to staff in a customer's place", "refused"),
     "looking_only": Entry("you look as the customer, and change nothing here", "refused"),
     "page_not_found": Entry("there is nothing at {path}", "not_found"),
+    "passkey_wrong": Entry("the passkey isn't known here, or its answer is wrong", "refused"),
+    "passkeys_many": Entry("a user has {most} passkeys at most: remove one first", "conflict"),
+    "passkeys_need_name": Entry(
+        "passkeys need an address with a name: set [portal] public_url or console_url", "conflict"
+    ),
     "password_repeated": Entry("the new password must differ from the old one", "invalid", "new"),
     "password_weak": Entry(
         "a password has {least} to {most} characters and isn't the login", "invalid", "new"

@@ -80,8 +80,8 @@ class Session:
         membership_id: as what the user acts; None: not chosen yet.
         csrf: the token in its forms.
         seen_at: of its last request, to the minute; epoch milliseconds like all times here.
-        confirmed_at: when the password or a one-time code was last given.
-        passed_totp: the one-time code was given, or none is asked for.
+        confirmed_at: when the password, a one-time code or a passkey was last given.
+        passed_totp: a one-time code was given or a passkey used, or neither is asked for.
         impersonator: the login of the member of staff who looks as this user; "": nobody does.
         reason: why; shown to the subscriber.
     """
@@ -106,7 +106,7 @@ class Session:
         return idle >= limits.idle_ms + TOUCHED_EVERY_MS or age >= limits.absolute_ms
 
     def is_confirmed(self, now: int) -> bool:
-        """True for five minutes after the password or a one-time code."""
+        """True for five minutes after the password, a one-time code or a passkey."""
         return now - self.confirmed_at < CONFIRMED_FOR_MS
 
 

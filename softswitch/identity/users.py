@@ -237,18 +237,18 @@ class UserStore:
     def set_email(self, user_id: int, email: str) -> None:
         self._set(user_id, email=email.lower())
 
-    def set_totp(self, user_id: int, secret: str, code_hashes: Sequence[str]) -> None:
+    def set_totp(self, user_id: int, secret: str) -> None:
         """Ask for one-time codes by this key from now on; "" asks for none."""
+        self._set(user_id, totp_secret=secret, totp_used=0)
+
+    def set_recovery_codes(self, user_id: int, code_hashes: Sequence[str]) -> None:
+        """Replace the user's recovery codes."""
+        table = recovery_table
         with self._engine.begin() as connection:
-            table = recovery_table
             connection.execute(delete(table).where(table.c.user_id == user_id))
             if code_hashes:
                 rows = [{"user_id": user_id, "code_hash": one} for one in code_hashes]
                 connection.execute(insert(table), rows)
-            values = {"totp_secret": secret, "totp_used": 0}
-            connection.execute(
-                update(users_table).where(users_table.c.id == user_id).values(values)
-            )
 
     def use_totp(self, user_id: int, step: int) -> bool:
         """True if no code of this time step or a later one was used before; it is used now."""

@@ -1,4 +1,4 @@
-"""The entrance: signing in and out, one-time codes, first and forgotten passwords, languages."""
+"""The entrance: signing in and out, second factors, first and forgotten passwords, languages."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from softswitch.errors.texts import LANGUAGES
 from softswitch.identity import totp
 from softswitch.mail.letter import Mail
 from softswitch.mail.outbox import Outbox
+from softswitch.portal import passkeys
 from softswitch.portal.feed import lines_of
 from softswitch.portal.routes import Page
 from softswitch.portal.visit import LANGUAGE_COOKIE, STAFF_COOKIE, Visit
@@ -27,12 +28,21 @@ ANYBODY = frozenset(ROLES)
 async def show_login(visit: Visit) -> Response:
     if visit.visitor is not None:
         return visit.go(after_sign_in(visit))
-    return visit.page("login.html", next=local(visit.asked("next")))
+    wanted = local(visit.asked("next") or visit.form.get("next", ""))
+    console = visit.portal.config.portal.console
+    server = visit.request.scope.get("server")
+    for_staff = wanted.startswith(CONSOLE) or (
+        console is not None and server is not None and server[1] == console.port
+    )
+    has_passkeys = for_staff and passkeys.relying_party(visit) is not None
+    return visit.page("login.html", next=wanted, has_passkeys=has_passkeys)
 
 
 async def login(visit: Visit) -> Response:
     """Sign in, or say why not; the same text and time for a login that nobody has."""
     form = visit.form
+    if passkeys.is_asked(visit):
+        return await passkeys.sign_in(visit)
     token, visitor = await visit.portal.identity.sign_in(
         form.get("login", "").strip(), form.get("password", ""), visit.address,
         visit.request.headers.get("user-agent", ""), remembered="remember" in form,
@@ -60,10 +70,13 @@ async def logout(visit: Visit) -> Response:
 
 
 async def show_code(visit: Visit) -> Response:
-    return visit.page("code.html")
+    return visit.page("code.html", has_passkeys=bool(await passkeys.own_passkeys(visit)))
 
 
 async def code(visit: Visit) -> Response:
+    """Finish signing in by a one-time code, a recovery code or a passkey."""
+    if passkeys.is_asked(visit):
+        return await passkeys.pass_second(visit) or visit.go(after_sign_in(visit))
     token = await visit.portal.identity.pass_totp(
         visit.known, visit.form.get("code", ""), visit.address
     )
@@ -113,10 +126,17 @@ async def password(visit: Visit) -> Response:
 
 
 async def show_confirm(visit: Visit) -> Response:
-    return visit.page("confirm.html", next=local(visit.asked("next")))
+    return visit.page(
+        "confirm.html", next=local(visit.asked("next") or visit.form.get("next", "")),
+        has_passkeys=bool(await passkeys.own_passkeys(visit)),
+    )  # fmt: skip
 
 
 async def confirm(visit: Visit) -> Response:
+    """Take the password or a passkey again, for what needs it."""
+    if passkeys.is_asked(visit):
+        answer = await passkeys.pass_second(visit)
+        return answer or visit.go(local(visit.form.get("next", "")) or HOME)
     await visit.portal.identity.confirm(visit.known, visit.form.get("password", ""), visit.address)
     return visit.go(local(visit.form.get("next", "")) or HOME)
 
@@ -188,9 +208,12 @@ async def set_totp(visit: Visit) -> Response:
     identity, visitor, form = visit.portal.identity, visit.known, visit.form
     now = identity.now_ms()
     if "off" in form:
-        if visitor.is_staff and visit.portal.config.portal.staff_totp:
+        own = await passkeys.own_passkeys(visit)
+        if visitor.is_staff and visit.portal.config.portal.staff_totp and not own:
             raise OperationError("totp_wrong")
-        await identity.run(identity.users.set_totp, visitor.user.id, "", ())
+        await identity.run(identity.users.set_totp, visitor.user.id, "")
+        if not own:
+            await identity.run(identity.users.set_recovery_codes, visitor.user.id, ())
         return visit.go("/totp")
     secret = form.get("secret", "")
     step = None
@@ -200,7 +223,8 @@ async def set_totp(visit: Visit) -> Response:
         raise OperationError("totp_wrong")
     codes = totp.new_recovery_codes()
     hashes = [totp.recovery_hash(one) for one in codes]
-    await identity.run(identity.users.set_totp, visitor.user.id, secret, hashes)
+    await identity.run(identity.users.set_totp, visitor.user.id, secret)
+    await identity.run(identity.users.set_recovery_codes, visitor.user.id, hashes)
     await identity.run(identity.users.use_totp, visitor.user.id, step)
     visit.set_session(
         await identity.run(
@@ -276,4 +300,5 @@ PAGES = (
     Page("/confirm", show_confirm, submit=confirm, stage="session"),
     Page("/totp", show_totp, submit=set_totp, stage="session", confirmed=True),
     Page("/live", live, ANYBODY),
+    *passkeys.PAGES,
 )

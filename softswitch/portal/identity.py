@@ -1,4 +1,4 @@
-"""Signing in: passwords, one-time codes, sessions, and who a request comes from."""
+"""Signing in: passwords, one-time codes, passkeys, sessions, and who a request comes from."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from softswitch.control.actor import STAFF_ROLES, Actor
 from softswitch.control.errors import OperationError
 from softswitch.database.threads import P, T
 from softswitch.identity import sessions, totp
+from softswitch.identity.passkeys import PasskeyStore
 from softswitch.identity.resets import ResetStore
 from softswitch.identity.sessions import Lifetimes, Session, SessionStore, new_session
 from softswitch.identity.throttle import Throttle
@@ -44,6 +45,9 @@ class Visitor:
     membership: Membership | None
     looks_only: bool = False
     """True for a member of staff in a customer's place who may change nothing there."""
+    has_passkey: bool = False
+    """True for a member of staff who can sign in with a passkey; not asked for where one-time codes
+    are."""
 
     @property
     def is_staff(self) -> bool:
@@ -65,6 +69,7 @@ class Identity:
         self.users = UserStore(store.engine)
         self.sessions = SessionStore(store.engine)
         self.resets = ResetStore(store.engine)
+        self.passkeys = PasskeyStore(store.engine)
         self.throttle = Throttle(store.engine)
         self._hashing = asyncio.Semaphore(HASHES_AT_ONCE)
 
@@ -104,7 +109,11 @@ class Identity:
             self.sessions.end(session.id)
             return None
         looks_only = bool(session.impersonator) and staff not in MAY_ACT
-        return Visitor(user, self.sessions.touch(session, now), membership, looks_only)
+        is_staff = membership is not None and membership.role in STAFF_ROLES
+        asks_codes = user.totp_secret != ""
+        has_passkey = is_staff and not asks_codes and bool(self.passkeys.of_user(user.id))
+        touched = self.sessions.touch(session, now)
+        return Visitor(user, touched, membership, looks_only, has_passkey)
 
     def _staff_role(self, login: str) -> str:
         """The role of a member of staff; "" for a login that has none any more."""
@@ -131,22 +140,34 @@ class Identity:
         if user is None or not right:
             await self.guessed(PASSWORD, login, address)
             raise OperationError("credentials_wrong")
-        if user.disabled:
-            raise OperationError("user_disabled", login=login)
-        return await asyncio.to_thread(self._open, user, login, address, agent, remembered)
+        await self.run(self.throttle.succeeded, PASSWORD, login, address)
+        passed = not user.totp_secret and not await self.run(self.passkeys.of_user, user.id)
+        return await self.open(user, address, agent, remembered=remembered, passed=passed)
+
+    async def open(
+        self, user: User, address: str, agent: str, *, remembered: bool, passed: bool
+    ) -> tuple[str, Visitor]:
+        """Open a session for a user who proved to be that; returns its token.
+
+        Args:
+            passed: True if no second factor is missing.
+
+        Raises:
+            OperationError: the user is disabled or has no role.
+        """
+        return await asyncio.to_thread(self._open, user, address, agent, remembered, passed)
 
     def _open(
-        self, user: User, login: str, address: str, agent: str, remembered: bool
+        self, user: User, address: str, agent: str, remembered: bool, passed: bool
     ) -> tuple[str, Visitor]:
-        self.throttle.succeeded(PASSWORD, login, address)
         today = self.today()
         roles = [one for one in self.users.memberships(user.id) if not one.has_ended(today)]
-        if not roles:
-            raise OperationError("user_disabled", login=login)
+        if user.disabled or not roles:
+            raise OperationError("user_disabled", login=user.login)
         only = roles[0] if len(roles) == 1 else None
         session = new_session(
             user.id, self._now_ms(), membership_id=None if only is None else only.id,
-            passed_totp=not user.totp_secret, remembered=remembered, address=address, agent=agent,
+            passed_totp=passed, remembered=remembered, address=address, agent=agent,
         )  # fmt: skip
         return self.sessions.open(session), Visitor(user, session, only)
 
@@ -209,7 +230,8 @@ class Identity:
         await self.check_throttle(CODE, user.login, address)
 
         def check() -> bool:
-            step = totp.step_of(user.totp_secret, code, now)
+            # Users with passkeys alone have no key; by an empty one anybody could make codes.
+            step = totp.step_of(user.totp_secret, code, now) if user.totp_secret else None
             if step is not None:
                 return self.users.use_totp(user.id, step)
             return self.users.use_recovery_code(user.id, totp.recovery_hash(code))

@@ -79,8 +79,8 @@ class PageEndpoint:
                 return "/roles"
             if visitor.user.must_change and not visitor.session.impersonator:
                 return "/password"
-            wants_totp = visitor.is_staff and self._portal.config.portal.staff_totp
-            if wants_totp and not visitor.user.totp_secret:
+            wants_second = visitor.is_staff and self._portal.config.portal.staff_totp
+            if wants_second and not visitor.user.totp_secret and not visitor.has_passkey:
                 return "/totp"
         if page.path == "/" and visitor.is_staff:
             return "/op"

@@ -7,6 +7,7 @@ from alembic import context
 import softswitch.conference.rooms
 import softswitch.database.audit
 import softswitch.database.news
+import softswitch.identity.passkeys
 import softswitch.identity.resets
 import softswitch.identity.sessions
 import softswitch.identity.throttle

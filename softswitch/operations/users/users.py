@@ -12,6 +12,7 @@ from softswitch.control.actor import ROLES, STAFF_ROLES, Role
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.errors.texts import LANGUAGES
+from softswitch.identity.passkeys import PasskeyStore
 from softswitch.identity.sessions import SessionStore
 from softswitch.identity.users import Membership, User
 from softswitch.operations.context import Context
@@ -86,6 +87,7 @@ def user_show(context: Context, login: str) -> Row:
     user, memberships = reached(context, login)
     return _user_columns(user) | {
         "roles": [_role_columns(context, one) for one in memberships],
+        "passkeys": len(PasskeyStore(context.billing.engine).of_user(user.id)),
         "sessions": len(SessionStore(context.billing.engine).of_user(user.id)),
     }
 
@@ -153,10 +155,12 @@ def user_password(context: Context, login: str) -> Row:
 
 
 def user_forget_totp(context: Context, login: str) -> Row:
-    """Ask a user for no one-time codes any more: for one who lost the phone and the recovery
-    codes. Sessions end."""
+    """Ask a user for no one-time codes any more, and forget the passkeys: for one who lost the
+    phone and the recovery codes. Sessions end."""
     user, _ = reached(context, login)
-    context.users.set_totp(user.id, "", ())
+    context.users.set_totp(user.id, "")
+    context.users.set_recovery_codes(user.id, ())
+    PasskeyStore(context.billing.engine).remove_of_user(user.id)
     SessionStore(context.billing.engine).end_of_user(user.id)
     return user_show(context, login)
 

@@ -145,3 +145,52 @@ def test_a_call_to_a_code_that_nothing_answers_is_404(monkeypatch):
     nothing_left(exchange)
     assert phone.status == 404
     exchange.close()
+
+
+def replaces(session):
+    """The field by which another phone takes this leg's place."""
+    held = session.dialog
+    value = f"{held.call_id};to-tag={held.remote_tag};from-tag={held.local_tag}"
+    return ((b"Replaces", value.encode()),)
+
+
+@pytest.mark.parametrize("offers", [True, False])
+def test_another_phone_of_the_line_goes_on_with_the_service(exchange, phone, offers):
+    first = phone.call("*43")
+    exchange.run(2.0)
+    line = exchange.directory.line_by_number("+995322000001")
+    page = exchange.phone(line, "198.51.100.9")
+    page.register()
+    exchange.run(1.0)
+    second = page.call("x", **({} if offers else {"body": b""}), extra=replaces(first))
+    exchange.run(5.0)
+    assert (phone.talking, page.talking) == ([], [second])
+    assert page.heard > 200
+    page.hang_up(second)
+    nothing_left(exchange)
+    cdr = only_cdr(exchange)
+    assert (cdr.ended_by, cdr.cause, cdr.sip_status) == ("caller", 16, 200)
+    assert 7_500 < cdr.duration_ms < 8_500
+
+
+@pytest.mark.parametrize("who", ["colleague", "without a codec"])
+def test_nobody_else_takes_over_a_call_to_a_service(exchange, phone, who):
+    first = phone.call("*43")
+    exchange.run(2.0)
+    line = exchange.directory.line_by_number("+995322000001")
+    body = (
+        sdp("198.51.100.9", 9000)
+        .replace(b"RTP/AVP 0 101", b"RTP/AVP 96")
+        .replace(b"rtpmap:0 PCMU", b"rtpmap:96 EVS")
+    )
+    if who == "colleague":
+        line, body = exchange.line("+995322000002", line.account_id), None
+    other = exchange.phone(line, "198.51.100.9")
+    other.register()
+    exchange.run(1.0)
+    other.call("x", body=body, extra=replaces(first))
+    exchange.run(2.0)
+    assert other.status == (481 if who == "colleague" else 488)
+    assert (phone.talking, other.talking) == ([first], [])
+    phone.hang_up(first)
+    nothing_left(exchange)

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from sip.session import Session
     from softswitch.call.ivr.service_leg import ServiceLeg
     from softswitch.call.legs import Legs
+    from softswitch.subscribers.directory import Line
     from softswitch.trace.log import Log
 
 
@@ -192,7 +193,9 @@ class ServiceSession:
                 return self._over(error)
             case GiveLeg(taker):
                 taker.post(Given(None))  # there is no other party than the caller
-            case PickUp(session) | Replace(_, session):
+            case Replace(side, session, line):
+                self._replace(side, session, line)
+            case PickUp(session):
                 session.reject(481, legs.now())
             case Given(session):
                 if session is not None:
@@ -220,6 +223,28 @@ class ServiceSession:
             case _:
                 assert_never(letter)
         return None
+
+    def _replace(self, side: Side, session: Session, line: Line) -> None:
+        """Go on with another phone of the same line: a page that was loaded again. What the service
+        says is for this line alone, so that other lines of the account are refused."""
+        legs, now = self._legs, self._legs.now()
+        held_by = legs.line_of(side)
+        if side != self._side or held_by is None or held_by.id != line.id:
+            session.reject(481, now)
+            return
+        body = b"" if session.incoming is None else session.incoming.request.description
+        try:
+            offer = CallMedia.read(body) if body else None
+            security = legs.secure(session, line)
+            if offer is not None:
+                security.check(offer)
+                if not legs.media.speaks(offer):
+                    raise SipError(488, "Not Acceptable Here")
+        except (ParseError, SipError) as error:
+            session.reject(error.status, now)
+            return
+        legs.replace_leg(side, session, line, legs.identity(side)).bye(now)
+        session.accept(self._description(offer), now)
 
     def _answered(self, body: bytes) -> None:
         """Take the answer to our offer; one that can't be used leaves the sound as it was."""

@@ -1,11 +1,14 @@
 // The browser phone of the cabinet: one line, one call at a time. JsSIP speaks SIP over WebSocket;
 // sound goes by WebRTC straight to the switch. The page holds a pass of half an hour, never the
-// line's password.
+// line's password. A call goes on while the WebSocket is away, and when the page is loaded again.
 import { JsSIP } from "./jssip.min.js";
 
 const REGISTER_SECONDS = 300;
 const RENEW_BEFORE_MS = 600_000; // a pass that ends sooner is replaced at the next registration
+const RECONNECT_SECONDS = 8; // the longest pause between two tries
 const QUALITY_MS = 2_000;
+const KEPT = "softswitch.call"; // in the storage of this tab
+const KEPT_MS = 20_000; // the switch ends a call 25 s after the browser's last sign of life
 const MEDIA = { audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true } };
 
 const element = (id) => document.getElementById(id);
@@ -23,6 +26,10 @@ let session = null;
 let statistics = null;
 let ringing = null;
 let tones = null;
+let identity = null; // of this phone for the switch: its Contact and its instance (RFC 5626)
+let dialog = null; // the names of the call's dialog, by which another page may replace this one
+let continued = null; // the call of the page before this one, until it is this one's
+let wasAway = false;
 
 // Passes
 
@@ -47,12 +54,17 @@ async function renewPass() {
 
 async function start() {
   element("start").disabled = true;
+  identity = continued?.identity ?? {
+    contact: `sip:${crypto.randomUUID()}@browser.invalid;transport=ws`,
+    instance: crypto.randomUUID(),
+  };
   tones = new AudioContext();
   try {
     pass = await fetchPass();
     await chooseDevices();
   } catch (error) {
     element("start").disabled = false;
+    continued = null;
     say("refused");
     return;
   }
@@ -65,12 +77,18 @@ async function start() {
     authorization_user: pass.auth_username,
     password: pass.password,
     register_expires: REGISTER_SECONDS,
+    contact_uri: identity.contact,
+    instance_id: identity.instance,
+    connection_recovery_max_interval: RECONNECT_SECONDS,
     session_timers: true,
     user_agent: "softswitch browser phone",
   });
-  agent.on("registered", () => { if (!session) say("ready"); show("dial", true); });
+  agent.on("registered", registered);
   agent.on("registrationFailed", () => { if (!session) say("refused"); });
-  agent.on("disconnected", () => { if (!session) say("away"); });
+  agent.on("disconnected", () => {
+    wasAway = true;
+    if (!session) say("away");
+  });
   agent.on("registrationExpiring", async () => {
     try {
       await renewPass();
@@ -79,20 +97,36 @@ async function start() {
     }
     agent.register();
   });
-  agent.on("newRTCSession", ({ session: added }) => take(added));
+  agent.on("newRTCSession", ({ session: added, request }) => take(added, request));
   element("line").disabled = true;
   agent.start();
 }
 
+function registered() {
+  show("dial", true);
+  if (continued && !session) resume();
+  else if (!session) say("ready");
+  else if (wasAway && session.isEstablished()) askAfter(session);
+  wasAway = false;
+}
+
+// A BYE that came while the connection was away is lost: a call that the switch no longer knows (481)
+// is over.
+function askAfter(asked) {
+  const onDialogError = () => { if (session === asked) asked.terminate(); };
+  asked.sendRequest(JsSIP.C.OPTIONS, { eventHandlers: { onDialogError } });
+}
+
 // Calls
 
-const peer = () => session.remote_identity.display_name || session.remote_identity.uri.user;
+const peer = () =>
+  continued?.peer || session.remote_identity.display_name || session.remote_identity.uri.user;
 const options = () => ({
   mediaConstraints: { audio: microphone(), video: false },
   pcConfig: { iceServers: [] },
 });
 
-function take(added) {
+function take(added, request) {
   if (session) {
     added.terminate({ status_code: 486 });
     return;
@@ -101,25 +135,62 @@ function take(added) {
   before = { received: 0, lost: 0 };
   session.on("peerconnection", ({ peerconnection }) => listen(peerconnection));
   if (session.connection) listen(session.connection);
-  session.on("accepted", () => { say("talking", peer()); stopRinging(); buttons(); });
+  session.on("accepted", ({ response }) => {
+    dialog = added.direction === "incoming"
+      ? { call: request.call_id, theirs: request.from_tag, ours: request.to_tag }
+      : { call: response.call_id, theirs: response.to_tag, ours: response.from_tag };
+    if (continued?.muted) session.mute({ audio: true });
+    say("talking", peer());
+    stopRinging();
+    buttons();
+  });
+  session.on("confirmed", () => { if (continued?.held) session.hold(); });
   session.on("hold", () => buttons());
   session.on("unhold", () => buttons());
   session.on("muted", () => buttons());
   session.on("unmuted", () => buttons());
   session.on("ended", () => over("ended"));
-  session.on("failed", ({ cause }) => over(cause === JsSIP.C.causes.BUSY ? "busy" : "failed"));
+  session.on("failed", ({ cause }) => {
+    over(continued ? "ended" : cause === JsSIP.C.causes.BUSY ? "busy" : "failed");
+  });
   if (session.direction === "incoming") {
     say("incoming", peer());
     ring();
   } else {
-    say("calling", peer());
+    say(continued ? "away" : "calling", peer());
   }
   buttons();
 }
 
+// The call of the page before: it is left as it is, and this page takes that one's place in it.
+
+function keep() {
+  sessionStorage.setItem(KEPT, JSON.stringify({
+    at: Date.now(),
+    line: element("line").value,
+    identity,
+    dialog,
+    peer: peer(),
+    held: session.isOnHold().local,
+    muted: session.isMuted().audio,
+  }));
+}
+
+function kept() {
+  const found = JSON.parse(sessionStorage.getItem(KEPT));
+  sessionStorage.removeItem(KEPT);
+  return found && Date.now() - found.at < KEPT_MS ? found : null;
+}
+
+function resume() {
+  const { call, theirs, ours } = continued.dialog;
+  const replaces = `Replaces: ${call};to-tag=${theirs};from-tag=${ours}`;
+  agent.call(pass.user, { ...options(), extraHeaders: [replaces] });
+}
+
 function over(word) {
   say(word);
-  session = null;
+  session = dialog = continued = null;
   stopRinging();
   clearInterval(statistics);
   statistics = null;
@@ -254,4 +325,13 @@ element("speaker").addEventListener("change", () => {
 for (const button of root.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => press(button.dataset.key));
 }
-window.addEventListener("pagehide", () => agent?.stop());
+root.addEventListener("click", () => tones?.resume()); // silent until then, if the page began itself
+window.addEventListener("pagehide", () => {
+  if (session?.isEstablished()) keep();
+  else agent?.stop();
+});
+continued = kept();
+if (continued) {
+  element("line").value = continued.line;
+  start();
+}

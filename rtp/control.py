@@ -139,6 +139,17 @@ class WebTerms(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return f"WebTerms({self.ufrag}, {self.their_ufrag})"
 
 
+class FaxAddress(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The address of a peer's T.38 stream in its SDP.
+
+    Args:
+        address: as in SetRemote.
+    """
+
+    address: str | None
+    port: int
+
+
 class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
     """A peer's offer or answer; it opens a new latch window.
 
@@ -154,6 +165,8 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
         keys: of SRTP; None: RTP in the clear, or with `web` those that DTLS is to agree on.
         web: the peer is a browser. Its address is that from which it checks ours by ICE; the
             address and ports of its SDP mean nothing then.
+        fax: where it receives T.38 over UDPTL; None: it has no fax stream. Fax alone is a side
+            whose `rtp_port` is 0.
     """
 
     session: int
@@ -167,6 +180,7 @@ class SetRemote(msgspec.Struct, tag=2, array_like=True, frozen=True, gc=False):
     packet_ms: int = 20
     keys: Keys | None = None
     web: WebTerms | None = None
+    fax: FaxAddress | None = None
 
 
 class Agree(msgspec.Struct, tag=52, array_like=True, frozen=True, gc=False):

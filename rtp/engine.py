@@ -337,6 +337,8 @@ class Engine:
                 mine.strays += 1
             self._see_to_web(session, owner.side, mine.web, now)
             return None
+        if mine.takes_fax(owner.component, data, source):
+            return self._pass_fax(session, owner.side, data, source, now)
         clear = mine.opened(data)
         if clear is None:
             return None
@@ -355,6 +357,15 @@ class Engine:
             clear = mine.renumbered(clear)
         sealed = session.relay.sides[side].sealed(clear)
         return None if sealed is None else (session.ports[side] + component, sealed, target)
+
+    def _pass_fax(
+        self, session: Session, index: int, data: bytes, source: Address, now: float
+    ) -> Outgoing | None:
+        """Pass a T.38 datagram on, out of the port that the other side knows for fax."""
+        target = session.relay.receive_fax(index, data, source, now)
+        if target is None:
+            return None
+        return session.ports[1 - index] + Component.RTCP, data, target
 
     def _see_to_web(self, session: Session, index: int, web: WebPeer, now: float) -> None:
         """Do what ICE and DTLS of a browser have come to."""

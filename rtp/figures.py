@@ -25,6 +25,7 @@ class SideFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
             the kernel, which doesn't count.
         round_trip_ms: to that side's peer and back, by RTCP; None if it wasn't measured.
         one_way: for some seconds nothing came from it though it was spoken to.
+        fax_packets: UDPTL packets of T.38 fax; none of the other figures counts them.
     """
 
     packets: int = 0
@@ -38,14 +39,17 @@ class SideFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
     strays: int = 0
     round_trip_ms: float | None = None
     one_way: bool = False
+    fax_packets: int = 0
 
     def and_then(self, later: SideFigures) -> SideFigures:
         """These figures and later ones of the same side in another session. Counts are added up,
         the quality is weighed by packets, and of what was measured the last value is kept."""
+        strays = self.strays + later.strays
+        fax_packets = self.fax_packets + later.fax_packets
         if not self.packets:
-            return msgspec.structs.replace(later, strays=self.strays + later.strays)
+            return msgspec.structs.replace(later, strays=strays, fax_packets=fax_packets)
         if not later.packets:
-            return msgspec.structs.replace(self, strays=self.strays + later.strays)
+            return msgspec.structs.replace(self, strays=strays, fax_packets=fax_packets)
         packets = self.packets + later.packets
         mos = later.mos
         if self.mos is not None and later.mos is not None:
@@ -59,9 +63,10 @@ class SideFigures(msgspec.Struct, array_like=True, frozen=True, gc=False):
             mos=mos,
             first_packet_at=self.first_packet_at,
             last_packet_at=later.last_packet_at,
-            strays=self.strays + later.strays,
+            strays=strays,
             round_trip_ms=later.round_trip_ms or self.round_trip_ms,
             one_way=self.one_way or later.one_way,
+            fax_packets=fax_packets,
         )
 
 

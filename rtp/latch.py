@@ -100,6 +100,9 @@ class _Candidate:
     def follow(self, sequence: int, ssrc: int, now: float) -> None:
         """Count another packet: of the same stream, or everything starts again."""
         step = (sequence - self.sequence) & 0xFFFF
+        if ssrc == self.ssrc and not step:
+            self.last_at = now  # the same again: fax terminals send what is important thrice
+            return
         if ssrc != self.ssrc or not 1 <= step <= MAX_SEQUENCE_STEP:
             self.begin(sequence, ssrc, now)
             return

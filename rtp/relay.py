@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from rtp.control import Keys, Seen, SetRemote
+from msgspec import structs
+
+from rtp.control import FaxAddress, Keys, Seen, SetRemote
+from rtp.fax_stream import FaxStream
 from rtp.figures import SessionFigures, SideFigures
 from rtp.formats import UNKNOWN, Formats
 from rtp.inbound import InboundSound
@@ -36,10 +39,13 @@ class RelaySide:
     """One peer of a session: its description, its latch and the stream that came from it."""
 
     __slots__ = (
+        "_latch_seconds",
         "_rtcp_announced",
         "_rtcp_source",
         "direction",
         "event_numbers",
+        "fax",
+        "fax_packets",
         "formats",
         "held",
         "in_kernel",
@@ -65,6 +71,11 @@ class RelaySide:
 
     def __init__(self, signalling_address: str | None, latch_seconds: float) -> None:
         self.latch = Latch(numeric_host(signalling_address), latch_seconds)
+        self._latch_seconds = latch_seconds
+        self.fax: FaxStream | None = None
+        """The T.38 stream; None while none was negotiated."""
+        self.fax_packets = 0
+        """Those of T.38 streams that have ended."""
         self.stream = ReceivedStream()
         self.strays = 0
         self.direction = "sendrecv"
@@ -116,6 +127,7 @@ class RelaySide:
             self.secure_by(remote.keys)
         if remote.signalling_address is not None:
             self.latch.signalling_host = numeric_host(remote.signalling_address)
+        self._set_fax(remote.fax)
         if self.web is not None:
             self.held = remote.rtp_port == 0
             self.multiplexes = True
@@ -132,6 +144,26 @@ class RelaySide:
         has_rtcp = host is not None and remote.rtcp_port
         self._rtcp_announced = (host, remote.rtcp_port) if host is not None and has_rtcp else None
 
+    def _set_fax(self, announced: FaxAddress | None) -> None:
+        """Begin, move or end the T.38 stream."""
+        if announced is None:
+            self.fax_packets += 0 if self.fax is None else self.fax.packets
+            self.fax = None
+            return
+        if self.fax is None:
+            self.fax = FaxStream(None, self._latch_seconds)
+        latch, host = self.fax.latch, numeric_host(announced.address)
+        latch.signalling_host = self.latch.signalling_host
+        known = host is not None and not is_unspecified(host)
+        latch.announce((host, announced.port) if host is not None and known else None)
+
+    def takes_fax(self, component: Component, data: bytes, source: Address) -> bool:
+        """True if a datagram belongs to the T.38 stream, which shares its port with RTCP."""
+        if self.fax is None or component is not Component.RTCP:
+            return False
+        known = source in (self._rtcp_source, self._rtcp_announced)
+        return self.held or not (known and is_rtcp(data))
+
     @property
     def sends(self) -> bool:
         """True if the peer sends sound by what was negotiated."""
@@ -143,6 +175,13 @@ class RelaySide:
             self.latch.signalling_host = numeric_host(signalling_address)
         self.catch_up()
         self.latch.open(now, expects=self.sends)
+        self.open_fax(now)
+
+    def open_fax(self, now: float) -> None:
+        """Open the latch window of the T.38 stream, if there is one."""
+        if self.fax is not None:
+            self.fax.latch.signalling_host = self.latch.signalling_host
+            self.fax.latch.open(now)
 
     def catch_up(self) -> None:
         """Take over what was counted of packets that didn't come by here; they were all of the
@@ -298,6 +337,7 @@ class Relay:
         self.negotiated_at = now
         mine.catch_up()
         mine.latch.open(now, expects=mine.sends)
+        mine.open_fax(now)
         if others.negotiated and not others.latch.opened:
             others.latch.open(now)
 
@@ -334,6 +374,18 @@ class Relay:
         mine.strays += 1
         return None
 
+    def receive_fax(self, side: int, data: bytes, source: Address, now: float) -> Address | None:
+        """The target of a datagram of a T.38 stream, at the other side's peer; None: it goes
+        nowhere."""
+        mine, theirs = self.sides[side], self.sides[1 - side]
+        if mine.fax is None:
+            return None
+        if mine.fax.accept(data, source, now):
+            return None if theirs.fax is None else theirs.fax.latch.destination
+        if source != mine.fax.latch.source:  # otherwise it is a NAT keep-alive or the like
+            mine.strays += 1
+        return None
+
     def _note(self, side: int, data: bytes, *, passed_on: bool, now: float) -> None:
         """Read reports on their way; what can't be read goes on all the same."""
         try:
@@ -358,16 +410,18 @@ class Relay:
 
     @property
     def on_hold(self) -> bool:
-        """True if either side is on hold."""
+        """True if either side is on hold; False during a fax, which replaces the sound."""
+        if any(side.fax is not None for side in self.sides):
+            return False
         return self.sides[SIDE_A].on_hold or self.sides[SIDE_B].on_hold
 
     @property
     def last_packet_at(self) -> float | None:
-        """Monotonic seconds of the last packet of either side; None before the first."""
-        a, b = self.sides[SIDE_A].stream.last_at, self.sides[SIDE_B].stream.last_at
-        if a is None or b is None:
-            return b if a is None else a
-        return max(a, b)
+        """Monotonic seconds of the last packet of sound or fax of either side; None before the
+        first."""
+        times = [side.stream.last_at for side in self.sides]
+        times += [side.fax.last_at for side in self.sides if side.fax is not None]
+        return max((at for at in times if at is not None), default=None)
 
     def catch_up(self) -> None:
         """Take over what was counted of packets that didn't come by here."""
@@ -383,6 +437,8 @@ class Relay:
 
 def side_figures(side: RelaySide, epoch_offset_ms: int) -> SideFigures:
     """Figures of one side; `epoch_offset_ms` turns monotonic into epoch milliseconds."""
-    return side.stream.figures(
+    figures = side.stream.figures(
         epoch_offset_ms, side.strays, side.reports.round_trip_ms, side.was_one_way
     )
+    fax_packets = side.fax_packets + (0 if side.fax is None else side.fax.packets)
+    return structs.replace(figures, fax_packets=fax_packets) if fax_packets else figures

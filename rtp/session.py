@@ -13,6 +13,7 @@ from rtp.control import (
     Certificate,
     Digit,
     Direction,
+    FaxAddress,
     Figures,
     Hear,
     Keys,
@@ -158,6 +159,7 @@ class MediaSession:
         packet_ms: int = 20,
         keys: Keys | None = None,
         web: WebTerms | None = None,
+        fax: FaxAddress | None = None,
     ) -> None:
         """Tell the relay what a side said in its offer or answer; see :class:`SetRemote`."""
         if self._closing is not None:
@@ -175,6 +177,7 @@ class MediaSession:
                 packet_ms,
                 keys,
                 web,
+                fax,
             )
         )
 

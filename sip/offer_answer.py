@@ -293,9 +293,9 @@ def relayed(
     index = audio_of(description)
     if index is None:
         raise SipError(488)
-    media = [_refused(stream) for stream in description.media]
+    media = [refused(stream) for stream in description.media]
     if answering is not None:
-        media += [_refused(stream) for stream in answering.media[len(media) :]]
+        media += [refused(stream) for stream in answering.media[len(media) :]]
     audio = description.media[index]
     formats = _allowed_formats(audio, allowed)
     direction = hold_direction or direction_of(description, audio)
@@ -397,7 +397,8 @@ def format_attributes(codec: Codec) -> tuple[Attribute, ...]:
     return rtpmap, ("fmtp", f"{codec.payload_type} {codec.fmtp}")
 
 
-def _refused(stream: Media) -> Media:
+def refused(stream: Media) -> Media:
+    """A stream that keeps its place with port 0 (RFC 3264 section 6)."""
     return Media(stream.kind, 0, stream.protocol, stream.formats[:1])
 
 
@@ -416,7 +417,7 @@ def met(offer: SessionDescription, theirs: SessionDescription) -> SessionDescrip
     common = [codec for codec in codecs(offer.media[here]) if _meaning(codec) in known]
     if all(codec.name in NO_SOUND for codec in common):
         raise SipError(488)
-    media = [_refused(stream) for stream in offer.media]
+    media = [refused(stream) for stream in offer.media]
     media[here] = structs.replace(audio, formats=tuple(str(c.payload_type) for c in common))
     return structs.replace(theirs, media=tuple(media))
 

@@ -429,27 +429,6 @@ def test_a_call_that_others_diverted_again_and_again_is_refused(exchange):
     nothing_left(exchange)
 
 
-IMAGE = b"m=image 4000 udptl t38\r\na=T38FaxVersion:0\r\n"
-
-
-@pytest.mark.parametrize("fax_alone", [True, False])
-def test_a_fax_is_refused_and_the_audio_kept(exchange, fax_alone):
-    a, b, _ = phones(exchange)
-    session = talk(exchange, a)
-    head, audio = b.talking[0].local_description.split(b"m=audio", 1)
-    audio = b"m=audio" + audio.replace(b"sendrecv", b"sendonly")
-    b.talking[0].reinvite(head + (b"" if fax_alone else audio) + IMAGE, b.now)
-    b.endpoint.drain()
-    exchange.run(2.0)
-    if fax_alone:
-        assert "ReinviteRefused" in b.events and "Reinvited" not in a.events
-    else:
-        assert b"m=image 0 udptl t38" in b.talking[0].remote_description
-    assert hears(exchange, a, b) == [True, fax_alone]
-    a.hang_up(session)
-    nothing_left(exchange)
-
-
 def test_the_contacts_of_a_redirection_are_tried_by_their_q_until_one_answers(exchange):
     a, b, c, d = phones(exchange, 4)
     both = "+995322000003@example.org>;q=0.2,<sip:+995322000004"

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 
 from sip.errors import Glare, SipError
 from sip.session import Session, State
+from sip.t38 import is_fax_alone
 from softswitch.call.established.offerer import Offerer
 from softswitch.call.media.leg_security import LegSecurity
 from softswitch.call.media.media import CallMedia, Side, other, try_read
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 RETRY_SECONDS = 2.0
 """The pause after a glare (RFC 3261 section 14.1)."""
 MAX_TRIES = 5
+GLARES = (491, 500)
+"""A request of the peer's own is under way, or the ACK to its last 2xx hasn't come yet (RFC 3261
+section 14.2)."""
 NEVER = float("inf")
 
 
@@ -328,7 +332,8 @@ class Renegotiation:
             security = legs.secure(offerer.session, offerer.line)
             if offer is not None:
                 security.check(offer)
-            peer.reinvite(b"" if offer is None else legs.media.describe(other(side), offer), now)
+            ours = b"" if offer is None else legs.media.describe(other(side), offer, fax=True)
+            peer.reinvite(ours, now)
         except Glare:
             if peer.waits_for_ack:  # the ACK comes in a moment
                 self._state = Deferred(offerer, body)
@@ -344,11 +349,13 @@ class Renegotiation:
         legs, offerer, offer = self._legs, passed.offerer, passed.offer
         self._state = Quiet()
         try:
-            answer = CallMedia.read(body)
+            answer = CallMedia.read_answered(body)
             legs.media.answered(offer, answer)
             LegSecurity.of(session).check(answer)
         except SipError:
             offerer.reject(488, now)
+            if is_fax_alone(offer):  # it took the offer, but no stream of it: give it sound again
+                self._try_to_align(Alignment(other(offerer.side)), now)
             return
         if offerer.session.state is State.ENDED:  # a new leg that has given up
             self._try_to_align(Alignment(other(offerer.side)), now)
@@ -357,7 +364,8 @@ class Renegotiation:
             legs.replace_leg(offerer.side, offerer.session, offerer.line).bye(now)
         legs.learn(offerer.side, offer)
         legs.learn(other(offerer.side), answer)
-        offerer.accept(legs.media.describe(offerer.side, answer, answering=offer), now)
+        ours = legs.media.describe(offerer.side, answer, answering=offer, fax=True)
+        offerer.accept(ours, now)
 
     def _refuse_offerer(self, offerer: Offerer, status: int, now: float) -> None:
         self._state = Quiet()
@@ -373,25 +381,26 @@ class Renegotiation:
         offerer = fetching.offerer
         self._state = Quiet()
         try:
-            offer = CallMedia.read(body)
+            offer = CallMedia.read_answered(body)
         except SipError:
             offerer.reject(488, now)
             session.bye(now)
             raise
         self._state = Delayed(offerer.side, offer)
-        offerer.accept(self._legs.media.describe(offerer.side, offer, wide=True), now)
+        ours = self._legs.media.describe(offerer.side, offer, wide=True, fax=True)
+        offerer.accept(ours, now)
 
     def _take_delayed_answer(self, delayed: Delayed, body: bytes, now: float) -> None:
         legs, side = self._legs, delayed.side
         self._state = Quiet()
-        answer = CallMedia.read(body)
+        answer = CallMedia.read_answered(body)
         legs.media.answered(delayed.offer, answer)
         legs.learn(side, answer)
         legs.learn(other(side), delayed.offer)
         if delayed.then is not None:
             self._try_to_align(Alignment(delayed.then), now)
             return
-        ours = legs.media.describe(other(side), answer, answering=delayed.offer)
+        ours = legs.media.describe(other(side), answer, answering=delayed.offer, fax=True)
         peer = legs.leg(other(side))
         if peer.incoming is not None and not peer.incoming.answered:
             peer.accept(ours, now)  # the phone that picked the call up
@@ -423,6 +432,6 @@ class Renegotiation:
     def _not_aligned(self, alignment: Alignment, status: int, now: float) -> None:
         """After a glare the offer is repeated; a leg that refuses it for good keeps its codecs."""
         self._state = Quiet()
-        if status == 491 and alignment.tries < MAX_TRIES:
+        if status in GLARES and alignment.tries < MAX_TRIES:
             again = Alignment(alignment.side, alignment.onward, alignment.tries + 1)
             self._state = Paused(again, now + RETRY_SECONDS)

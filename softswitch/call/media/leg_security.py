@@ -26,6 +26,7 @@ from sip.sdes import (
 )
 from sip.sdp import PLAIN_RTP, SessionDescription
 from sip.session import Session
+from sip.t38 import is_fax_alone
 from sip.web_description import WEB_RTP
 from softswitch.call.media.web_leg import WebLeg
 from softswitch.subscribers.directory import Line
@@ -113,6 +114,8 @@ class LegSecurity:
         """
         target = media_target(description)
         if target is None:
+            if is_fax_alone(description) and self.may_fax:
+                return None
             raise SipError(488, "Not Acceptable Here")
         if target.web is not None:
             if self._web is None or not target.web.multiplexes:
@@ -124,6 +127,12 @@ class LegSecurity:
         if not usable and (is_secure(target.protocol) or self._policy == "required"):
             raise SipError(488, "Not Acceptable Here")
         return usable[0] if usable else None
+
+    @property
+    def may_fax(self) -> bool:
+        """True if T.38, which is never encrypted, may take the place of the sound: the policy
+        doesn't require SRTP, and the phone is no browser."""
+        return self._policy != "required" and not self._is_web
 
     def learn(self, description: SessionDescription) -> None:
         """Take over the peer's last offer or answer. Raises as :meth:`check`."""

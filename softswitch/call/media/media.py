@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
-from rtp.control import Direction
+from rtp.control import Direction, FaxAddress
 from rtp.formats import Formats
-from rtp.session import MediaSession
+from rtp.session import PLAIN_FORMATS, MediaSession
 from sip import own_description
 from sip.errors import ParseError, SipError
 from sip.offer_answer import (
@@ -23,6 +23,7 @@ from sip.offer_answer import (
 )
 from sip.own_description import event_of
 from sip.sdp import SessionDescription
+from sip.t38 import check_fax_answer, fax_alone, fax_of, fax_target, is_fax_alone, with_fax
 from softswitch.call.media.codecs import (
     EVENT_PAYLOAD_TYPES,
     OWN_NAMES,
@@ -57,6 +58,10 @@ class _Place(TypedDict):
     port: int
 
 
+FAX_CODEC = "T38"
+"""The codec of a call that was used for a T.38 fax, as its CDR names it."""
+
+
 class CallMedia:
     """Offers and answers of both legs, joined by one relay session.
 
@@ -70,14 +75,15 @@ class CallMedia:
     __slots__ = (
         "_addresses",
         "_codecs",
+        "_has_faxed",
         "_may_transcode",
         "_offered",
         "_origin_id",
         "_security",
         "_session",
+        "_sound_codec",
         "_told",
         "_versions",
-        "codec",
         "takes_info",
         "transcodes",
     )
@@ -107,9 +113,15 @@ class CallMedia:
         """Sides whose phones have announced keys in INFO, or sent one."""
         self.transcodes = False
         """The sides share no codec, so the sound tier stands between them."""
-        self.codec: str | None = None
-        """The codec of the last answer, as the CDR names it; the caller's and the callee's if they
-        differ."""
+        self._sound_codec: str | None = None
+        """The codec of the last answer with sound; the caller's and the callee's if they differ."""
+        self._has_faxed = False
+        """The sides have agreed on T.38 once."""
+
+    @property
+    def codec(self) -> str | None:
+        """The codec as the CDR names it: T.38 once it was used, otherwise that of the sound."""
+        return FAX_CODEC if self._has_faxed else self._sound_codec
 
     @property
     def session(self) -> MediaSession:
@@ -144,14 +156,28 @@ class CallMedia:
         """
         return _usable(SessionDescription.parse(body))
 
-    def read_again(self, side: Side, body: bytes) -> SessionDescription:
-        """A further offer of a side; it may remove its audio stream by port 0, which is hold.
+    @staticmethod
+    def read_answered(body: bytes) -> SessionDescription:
+        """Parse a description of a peer in an answered call, where T.38 may take the place of the
+        sound.
 
         Raises:
-            SipError: 400 not SDP, 488 no audio that can be relayed.
+            SipError: 400 not SDP, 488 no audio and no fax that can be relayed.
         """
-        known = self._codecs.get(side, ())
-        return _usable(keep_removed(SessionDescription.parse(body), known))
+        description = SessionDescription.parse(body)
+        return description if is_fax_alone(description) else _usable(description)
+
+    def read_again(self, side: Side, body: bytes) -> SessionDescription:
+        """A further offer of a side. It may remove its audio stream by port 0, which is hold unless
+        T.38 takes its place.
+
+        Raises:
+            SipError: 400 not SDP, 488 no audio and no fax that can be relayed.
+        """
+        description = SessionDescription.parse(body)
+        if is_fax_alone(description):
+            return description
+        return _usable(keep_removed(description, self._codecs.get(side, ())))
 
     def describe(
         self,
@@ -162,6 +188,7 @@ class CallMedia:
         before: SessionDescription | None = None,
         wide: bool = False,
         security: LegSecurity | None = None,
+        fax: bool = False,
     ) -> bytes:
         """Our description for `side`, made from what the other side said.
 
@@ -171,11 +198,16 @@ class CallMedia:
             before: what an offer of ours said to this side last.
             wide: offer what we can transcode, too; always done to a side that needs it.
             security: of a leg that isn't this side's yet.
+            fax: the call is answered, so that T.38 crosses, too.
 
         Raises:
             SipError: 488; an answer can't be as secure as it must be.
         """
         security = security or self._security[side]
+        fax = fax and security.may_fax and self._security[other(side)].may_fax
+        if fax and is_fax_alone(heard):
+            self._versions[side] += 1
+            return bytes(fax_alone(heard, **self._fax_place(side), answering=answering))
         protection = security.offer() if answering is None else security.answer(answering)
         events = self._events_for(side, security, heard, answering)
         if security.told_keys in WITHOUT_EVENTS:
@@ -198,6 +230,8 @@ class CallMedia:
             added=(*(self._added(said) if wide else ()), *events),
             protection=protection,
         )
+        if fax:
+            description = with_fax(description, heard, self._fax_place(side)["port"])
         self._note_offer(side, () if answering is not None else _codecs_of(description))
         return self._written(security, description, answering)
 
@@ -306,7 +340,7 @@ class CallMedia:
             protection=self._security[side].answer(offer),
             events=self._policy(side) not in WITHOUT_EVENTS,
         )
-        self.codec = codec.name
+        self._sound_codec = codec.name
         self._note_offer(side, ())
         return self._written(self._security[side], description, offer)
 
@@ -327,6 +361,11 @@ class CallMedia:
             "port": self._session.a_port if side == "a" else self._session.b_port,
         }
 
+    def _fax_place(self, side: Side) -> _Place:
+        """The place of T.38: the upper port of the side's pair, where RTCP comes during sound."""
+        place = self._place(side)
+        return {**place, "port": place["port"] + 1}
+
     def learn(self, side: Side, heard: SessionDescription, signalling: str) -> None:
         """Direct the relay to the address in a side's description.
 
@@ -336,9 +375,18 @@ class CallMedia:
         Raises:
             SipError: 488, its SRTP attributes can't be used.
         """
-        target = media_target(heard)
+        target, fax = media_target(heard), _fax_address(heard)
         if target is None:
-            raise SipError(488, "Not Acceptable Here")
+            if fax is None:
+                raise SipError(488, "Not Acceptable Here")
+            self._session.set_remote(
+                side, None, 0, 0, "inactive",
+                signalling_address=signalling,
+                formats=self._told.get(side, PLAIN_FORMATS),
+                keys=self._security[side].keys,
+                fax=fax,
+            )  # fmt: skip
+            return
         self._security[side].learn(heard)
         self._codecs[side] = target.codecs
         if self._policy(side) in WITHOUT_EVENTS:
@@ -355,6 +403,7 @@ class CallMedia:
             packet_ms=target.packet_ms,
             keys=self._security[side].keys,
             web=self._security[side].web,
+            fax=fax if self._security[side].may_fax else None,
         )
         self._told[side] = formats
         self._tell_again(other(side))
@@ -385,7 +434,7 @@ class CallMedia:
             self.transcodes = transcodes
             self._session.bridge(transcodes)
         if transcodes:
-            self.codec = f"{_own_of(a)}/{_own_of(b)}"
+            self._sound_codec = f"{_own_of(a)}/{_own_of(b)}"
 
     def knows_events(self, side: Side) -> bool:
         """True if a side sends keys as telephone events (RFC 4733)."""
@@ -394,7 +443,7 @@ class CallMedia:
     @property
     def decodable(self) -> bool:
         """True if the sound tier can decode both sides, and so record them."""
-        return self.transcodes or self.codec in OWN_NAMES
+        return self.transcodes or self._sound_codec in OWN_NAMES
 
     def press(self, side: Side, key: str) -> bool:
         """Play a key, which a side's phone sent in signalling, to the other side as sound or as an
@@ -419,10 +468,15 @@ class CallMedia:
         Raises:
             SipError: 488, it answers something else.
         """
+        if fax_of(answer) is not None:
+            check_fax_answer(offer, answer)
+            self._has_faxed = True
+        if is_fax_alone(answer):
+            return
         check_answer(offer, answer, self._added(_codecs_of(offer)))
         target = media_target(answer)
         if target is not None and target.codecs:
-            self.codec = target.codecs[0].name
+            self._sound_codec = target.codecs[0].name
 
 
 def _usable(description: SessionDescription) -> SessionDescription:
@@ -435,6 +489,11 @@ def _usable(description: SessionDescription) -> SessionDescription:
     if target is None:
         raise SipError(488, "Not Acceptable Here")
     return description if target.web is None else without_extras(description)
+
+
+def _fax_address(description: SessionDescription) -> FaxAddress | None:
+    target = fax_target(description)
+    return None if target is None else FaxAddress(target.address or None, target.port)
 
 
 def _codecs_of(description: SessionDescription) -> tuple[Codec, ...]:

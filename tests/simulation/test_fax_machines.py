@@ -1,4 +1,4 @@
-"""Real fax terminals (spandsp) at both ends of a call: the page that comes is the page that went."""
+"""Real fax terminals (spandsp) at both ends of a call: the page arrives as it was sent."""
 
 import numpy as np
 import pytest

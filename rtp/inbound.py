@@ -31,6 +31,7 @@ class InboundSound:
     they are."""
 
     __slots__ = (
+        "_clear",
         "_concealer",
         "_encodings",
         "_events",
@@ -67,6 +68,13 @@ class InboundSound:
         self._noise = ComfortNoise()
         self._noisy = False
         self._made: Samples = SILENT_FRAME
+        self._clear = False
+
+    def keep_clear(self) -> None:
+        """Pass what comes as it is, at a constant delay, for a fax or modem: lost packets are
+        silence, and nothing is faded, merged or made up."""
+        self._clear = True
+        self.buffer.fix()
 
     # In
 
@@ -159,7 +167,7 @@ class InboundSound:
 
     def came(self, frame: Samples) -> Samples:
         """A frame decoded from :meth:`octets`; the same, faded in after a gap."""
-        return self._concealer.keep(frame)
+        return frame if self._clear else self._concealer.keep(frame)
 
     @property
     def made(self) -> Samples:
@@ -175,6 +183,8 @@ class InboundSound:
         return np.concatenate(halves)
 
     def _missing(self) -> Samples:
+        if self._clear:
+            return SILENT_FRAME
         if self._noisy and self.buffer.starving:
             return self._noise.frame()
         if self._opus is not None and (noise := self._opus.noise()) is not None:
@@ -185,8 +195,13 @@ class InboundSound:
 
     def _half(self, octets: bytes | None) -> Samples:
         if octets is None:
-            return self._concealer.conceal(FRAME_SAMPLES // 2)
-        return self._concealer.keep(self.law.decode(octets))
+            return self._missing_half()
+        return self.came(self.law.decode(octets))
+
+    def _missing_half(self) -> Samples:
+        if self._clear:
+            return SILENT_FRAME[: FRAME_SAMPLES // 2]
+        return self._concealer.conceal(FRAME_SAMPLES // 2)
 
     def _shortened(self, octets: bytes) -> Samples:
         """One frame out of two, cross-faded: the delay shrinks."""

@@ -7,6 +7,8 @@ The number of packets doesn't matter.
 It begins with one frame in reserve. When packets arrive too late to be played the reserve grows;
 when it was not needed for a while it shrinks. It never exceeds its limit: older sound is dropped,
 because people talk over each other when sound is late.
+
+For a fax or modem it is fixed at a length: a modem bears no step in time, but any constant delay.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ RING = 1 << 14
 DEFAULT_MAX_DELAY_MS = 200
 RESERVE = FRAME_SAMPLES
 """Samples that wait beyond the frame being played, at first and when nothing disturbs."""
+FIXED_RESERVE = 5 * FRAME_SAMPLES
+"""The reserve of a fixed buffer: 100 ms."""
 SHRINK_FRAMES = 200
 """The frames for which the reserve must have been too long before it shrinks (4 s)."""
 LATE_PACKETS = 3
@@ -49,6 +53,7 @@ class JitterBuffer:
         "_astray",
         "_end",
         "_fewest",
+        "_fixed",
         "_frames",
         "_hold",
         "_late_packets",
@@ -71,6 +76,7 @@ class JitterBuffer:
         self._next = 0
         self._end = 0
         self._hold = 0
+        self._fixed = False
         self._late_packets = 0
         self._astray = 0
         self._frames = 0
@@ -97,6 +103,14 @@ class JitterBuffer:
     def restart(self) -> None:
         """Another stream follows."""
         self._started = False
+
+    def fix(self) -> None:
+        """Have a constant reserve from now on; it grows to that once."""
+        if self._fixed:
+            return
+        self._fixed = True
+        self._hold += max(0, -(-(FIXED_RESERVE - self.waiting) // FRAME_SAMPLES))
+        self._watch()
 
     # In
 
@@ -155,7 +169,7 @@ class JitterBuffer:
     def _anchor(self, timestamp: int) -> None:
         """Begin with this packet, after the reserve."""
         self._state[:] = bytes(RING)
-        self._next = timestamp - RESERVE
+        self._next = timestamp - (FIXED_RESERVE if self._fixed else RESERVE)
         self._end = timestamp
         self._hold = self._late_packets = self._astray = 0
         self.anchors += 1
@@ -175,12 +189,12 @@ class JitterBuffer:
         self.late += 1
         if self._end > self._next:
             # Others overtook it and are being played.
-            self._late_packets += 1
+            self._late_packets += not self._fixed
             if self._late_packets >= LATE_PACKETS and self.waiting < self._max_delay:
                 self._late_packets = 0
                 self._hold += 1
             return False
-        if late > self._max_delay:
+        if self._fixed or late > self._max_delay:
             self._anchor(place)
         else:
             self._next = place
@@ -277,7 +291,7 @@ class JitterBuffer:
 
     def _shrink(self) -> None:
         """End a span of watching: the reserve is too long if a frame of it was never needed."""
-        excessive = self._fewest >= RESERVE + FRAME_SAMPLES
+        excessive = not self._fixed and self._fewest >= RESERVE + FRAME_SAMPLES
         self._watch()
         self._late_packets = 0
         self.excessive = excessive

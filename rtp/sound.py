@@ -37,6 +37,7 @@ from rtp.control import (
     ToSound,
 )
 from rtp.disk import Loaded, Result, Written
+from rtp.fax_tones import kinds
 from rtp.figures import TickFigures
 from rtp.latch import Address
 from rtp.outbound import OutboundSound
@@ -358,6 +359,7 @@ class SoundTier:
         for side in sides:
             if side.inbound.digits or side.detector is not None:
                 self._take_digits(side, frames[side.row], now)
+        self._look_for_fax(number, sides, frames)
         self._record_frames(sides, frames)
         spoken_to = [side for side in sides if side.relay_side.spoken_to]
         if spoken_to:
@@ -380,6 +382,18 @@ class SoundTier:
         if side.detector is not None:
             for digit in side.detector.feed(frame):
                 self._pressed(side, digit, "tone", now)
+
+    def _look_for_fax(self, number: int, sides: list[SoundSide], frames: Samples) -> None:
+        """Keep calls clear in which a fax begins."""
+        awaiting = [side for side in sides if side.fax_tones is not None]
+        if not awaiting:
+            return
+        found = kinds(frames[[side.row for side in awaiting]])
+        for index in np.flatnonzero(found):
+            side = awaiting[index]
+            tones = side.fax_tones
+            if tones is not None and tones.take(int(found[index]), number, frames[side.row]):
+                _keep_clear(side.session)
 
     def _record_frames(self, sides: list[SoundSide], frames: Samples) -> None:
         if not self._recordings:
@@ -499,6 +513,15 @@ def _bridged(side: SoundSide, frames: Samples) -> Samples:
         return SILENT_FRAME
     said: Samples = frames[peer.row]
     return said
+
+
+def _keep_clear(session: SoundSession) -> None:
+    """Pass both sides' sound on as a modem needs it, for the rest of the call."""
+    session.is_fax = True
+    for side in session.sides:
+        if side is not None:
+            side.inbound.keep_clear()
+            side.choose_detector()
 
 
 def _frames_of(sides: list[SoundSide]) -> Samples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtp.control import DigitMethod, Side, Source
 from rtp.dtmf import DtmfDetector, digit_tone
+from rtp.fax_tones import FaxToneDetector
 from rtp.formats import OpusTerms
 from rtp.g722 import G722
 from rtp.inbound import InboundSound
@@ -36,6 +37,7 @@ class SoundSide:
         "_last_digit",
         "detector",
         "events",
+        "fax_tones",
         "hears",
         "inbound",
         "letter",
@@ -82,6 +84,8 @@ class SoundSide:
         self.listens = False
         self.listens_in_band = False
         self.detector: DtmfDetector | None = None
+        self.fax_tones: FaxToneDetector | None = None
+        """While the other side hears this one decoded, and no fax was heard."""
         self.room = 0
         self.member: Member[SoundSide] | None = None
         """The side as a member of its room."""
@@ -159,10 +163,13 @@ class SoundSide:
 
     def choose_detector(self) -> None:
         """Choose a tone detector if keys may arrive as tones: for the switch, or for the other
-        side's phone, which understands events alone."""
+        side's phone, which understands events alone. A fax has no keys, but sounds like some."""
         peer = self.peer
+        awaits_fax = self.session.bridged and not self.session.is_fax
+        if awaits_fax != (self.fax_tones is not None):
+            self.fax_tones = FaxToneDetector() if awaits_fax else None
         wanted = self.listens_in_band or (
-            self.session.bridged
+            awaits_fax
             and peer is not None
             and self.relay_side.formats.event_payload_type is None
             and peer.relay_side.formats.event_payload_type is not None
@@ -202,7 +209,7 @@ class SoundSession:
         ports: RTP ports of its one or two sides.
     """
 
-    __slots__ = ("bridged", "id", "ports", "recordings", "relay", "sides")
+    __slots__ = ("bridged", "id", "is_fax", "ports", "recordings", "relay", "sides")
 
     def __init__(self, session: int, relay: Relay, ports: tuple[int, ...]) -> None:
         self.id = session
@@ -212,6 +219,8 @@ class SoundSession:
         self.recordings: list[Recording] = []
         self.bridged = False
         """Its sides hear each other by way of us."""
+        self.is_fax = False
+        """A fax or modem was heard in it, so its sound is kept clear."""
 
 
 def silence(milliseconds: int) -> Piece:

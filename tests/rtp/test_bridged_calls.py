@@ -5,7 +5,7 @@ import pytest
 from studio import FRAME, Studio, law_of, sine
 
 from rtp import g722
-from rtp.control import Bridge, Hear, Open, Press, SideSpec
+from rtp.control import Bridge, Hear, Open, Press, Record, SideSpec
 from rtp.dtmf import DtmfDetector, digit_tone
 from rtp.g711 import PCMA, PCMU
 from rtp.g722 import G722
@@ -162,3 +162,69 @@ def test_g722_on_one_side(studio, a_ms, b_ms):
         tone = spectrum[spectrum.argmax() - 2 : spectrum.argmax() + 3]
         assert (tone**2).sum() > 0.98 * (spectrum**2).sum()
         assert 0.8 < middle.std() / 3535 < 1.2
+
+
+# Fax
+
+
+CED = 2100
+
+
+def in_fax(studio, **terms):
+    """A bridged call in which the callee's fax has answered: 500 ms of CED."""
+    caller, callee = bridged(studio, **terms)
+    studio.run(25, (caller, np.zeros(25 * FRAME, np.int16)), (callee, sine(CED, 25)))
+    studio.run(10, (caller, np.zeros(10 * FRAME, np.int16)), (callee, np.zeros(10 * FRAME, int)))
+    return caller, callee
+
+
+def test_after_a_fax_tone_every_octet_crosses_as_the_law_turns_it(studio):
+    caller, callee = in_fax(studio)
+    said = law_of(np.random.default_rng(1).normal(0, 6000, 100 * FRAME), PCMU)
+    before = len(callee.heard)
+    studio.run(110, (caller, np.concatenate([said, np.zeros(10 * FRAME, np.int16)])))
+    heard = callee.heard[before:]
+    whole = law_of(said, PCMA)
+    (delay,) = {at for at in range(0, 8 * FRAME, FRAME)
+                if (heard[at : at + len(whole)] == whole).all()}  # fmt: skip
+    assert delay == 5 * FRAME
+
+
+def test_a_packet_that_a_fax_loses_is_silence_and_nothing_else_changes(studio):
+    caller, callee = in_fax(studio)
+    said = law_of(np.random.default_rng(1).normal(0, 6000, 40 * FRAME), PCMU).reshape(-1, FRAME)
+    before = len(callee.heard)
+    for number in range(50):
+        if number == 20:
+            caller.skip(FRAME)
+        else:
+            caller.say(said[number] if number < 40 else np.zeros(FRAME, np.int16))
+        studio.tick()
+    expected = law_of(said, PCMA).reshape(-1, FRAME)
+    expected[20] = law_of(np.zeros(FRAME, np.int16), PCMA)
+    heard = callee.heard[before + 5 * FRAME :][: 40 * FRAME]
+    assert (heard == expected.ravel()).all()
+
+
+def test_what_sounds_like_a_key_in_a_fax_is_none(studio):
+    caller, callee = in_fax(studio, a={"events": None})
+    studio.run(20, (caller, np.concatenate([digit_tone("7", 200), np.zeros(10 * FRAME, int)])))
+    assert callee.digits == ""
+    assert DtmfDetector().feed(callee.heard[-20 * FRAME :]) == "7"
+
+
+def test_speech_keeps_the_buffer_that_adapts(studio):
+    caller, callee = bridged(studio)
+    studio.run(50, (caller, sine(440, 50)), (callee, sine(300, 50)))
+    session = studio.engine.session(1).sound
+    assert not session.is_fax
+    assert [side.inbound.buffer.waiting for side in session.sides] == [FRAME, FRAME]
+
+
+def test_a_fax_between_phones_of_one_codec_passes_undecoded_though_it_is_recorded(studio):
+    caller, callee = studio.call()
+    studio.tell(Record(studio.sessions, 1, "r.wav", "both", 60.0))
+    noise = np.random.default_rng(1).normal(0, 6000, 50 * FRAME)
+    studio.run(50, (caller, noise), (callee, sine(CED, 50)))
+    assert len(callee.packets) == 50 and {p.ssrc for p in callee.packets} == {caller.ssrc}
+    assert (callee.heard == law_of(noise)).all()

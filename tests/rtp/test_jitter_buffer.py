@@ -223,3 +223,38 @@ def test_whatever_comes_the_delay_stays_within_its_bounds(seed):
         if isinstance(played, bytes):
             assert len(played) == 160
         assert 0 <= buffer.waiting <= 1600
+
+
+# Fixed, for a modem
+
+
+def test_a_fixed_buffer_grows_to_100_ms_once_and_stays_so():
+    line = Line()
+    line.run(lambda frame: [frame], 5)
+    line.buffer.fix()
+    line.buffer.fix()
+    line.run(lambda frame: [frame + 5], 400)
+    assert line.heard[5:9] == [None] * 4 and None not in line.heard[9:]
+    assert line.buffer.waiting == 5 * LAG
+    assert not line.buffer.excessive
+
+
+def test_a_fixed_buffer_makes_no_step_for_packets_that_are_too_late():
+    line = Line()
+    line.run(lambda frame: [frame], 3)
+    line.buffer.fix()
+    line.run(lambda frame: [frame + 3], 5)
+    late = (8, 10, 12)  # each comes 140 ms after its turn
+    line.run(lambda at: [n for n in (at + 8, at + 1) if (n == at + 8) != (n in late)], 12)
+        lambda frame: [n for n in (frame + 8, frame + 1) if (n == frame + 8) != (n in late)], 12
+    )
+    assert line.numbers[8:] == [3, 4, 5, 6, 7, None, 9, None, 11, None, 13, 14]
+    assert line.buffer.late == 3
+
+
+def test_after_a_pause_a_fixed_buffer_has_its_reserve_again():
+    line = Line()
+    line.buffer.fix()
+    line.run(lambda frame: [frame] if frame < 10 else [], 40)
+    line.run(lambda frame: [frame + 10], 20)
+    assert line.buffer.waiting == 5 * LAG

@@ -246,8 +246,6 @@ def test_a_fixed_buffer_makes_no_step_for_packets_that_are_too_late():
     line.run(lambda frame: [frame + 3], 5)
     late = (8, 10, 12)  # each comes 140 ms after its turn
     line.run(lambda at: [n for n in (at + 8, at + 1) if (n == at + 8) != (n in late)], 12)
-        lambda frame: [n for n in (frame + 8, frame + 1) if (n == frame + 8) != (n in late)], 12
-    )
     assert line.numbers[8:] == [3, 4, 5, 6, 7, None, 9, None, 11, None, 13, 14]
     assert line.buffer.late == 3
 

@@ -148,7 +148,7 @@ def test_on_hold_nobody_hears_anything_and_afterwards_everybody_all(place):
         async with talk_at(place) as talk:
             await talk.tier("kernel")
             talk.negotiate("sendonly")
-            await asyncio.sleep(0.05)
+            await status_of(talk.media)  # the worker's answer comes after it has done the rest
             talk.alice.listen()
             talk.bob.listen()
             heard = len(talk.alice.came) + len(talk.bob.came)

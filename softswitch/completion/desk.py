@@ -73,6 +73,17 @@ class CompletionDesk:
         for callee_id in {waiting.callee_id for waiting in self.queue}:
             self._is_back(callee_id, "busy")
 
+    async def take_over(self, node: str) -> int:
+        """Serve those who waited at a node that died, whose calls are ended; how many they are.
+
+        Raises:
+            SQLAlchemyError: the database fails.
+        """
+        taken = await self.queue.take_over(node)
+        if taken:
+            self.resume()
+        return taken
+
     @property
     def answers(self) -> bool:
         """True if a caller is answered in order to be asked."""

@@ -47,6 +47,18 @@ class WaitingQueue:
         for waiting in found:
             self._index(waiting)
 
+    async def take_over(self, node: str) -> int:
+        """Take over the requests of a node that died; how many they are.
+
+        Raises:
+            SQLAlchemyError: the database fails.
+        """
+        found = await self._run(self._store.load, node)
+        for waiting in found:
+            self.put(waiting)
+        await self.written()
+        return len(found)
+
     def __iter__(self) -> Iterator[Waiting]:
         return (waiting for found in list(self._for.values()) for waiting in list(found.values()))
 

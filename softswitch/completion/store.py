@@ -50,13 +50,14 @@ class CompletionStore:
         self._node = node
         self._reader = engine.execution_options(reading=True)
 
-    def load(self) -> list[Waiting]:
-        """All requests, the oldest first."""
+    def load(self, node: str | None = None) -> list[Waiting]:
+        """All requests, the oldest first; of another node, if one is named."""
+        of_node = self._node if node is None else node
         query = select(*(completions_table.c[name] for name in _COLUMNS)).order_by(
             completions_table.c.asked_at, completions_table.c.id
         )
-        if self._node is not None:
-            query = query.where(completions_table.c.node == self._node)
+        if of_node is not None:
+            query = query.where(completions_table.c.node == of_node)
         with self._reader.connect() as connection:
             return [Waiting(*row) for row in connection.execute(query)]
 

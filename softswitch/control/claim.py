@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
@@ -20,6 +22,12 @@ from softswitch.control.server import AlreadyRunning
 
 LOCK_KEY = 0x736F_6674_7377_6974
 """The key of our advisory lock in PostgreSQL, which has them per database."""
+KEEPALIVES = (
+    "SET tcp_keepalives_idle = 3",
+    "SET tcp_keepalives_interval = 1",
+    "SET tcp_keepalives_count = 3",
+)
+"""Have the server notice within seconds that the machine of a claim is gone."""
 
 
 class DatabaseClaim:
@@ -38,6 +46,7 @@ class DatabaseClaim:
         self._node = node
         self._descriptor: int | None = None
         self._connection: Connection | None = None
+        self._entered = threading.Lock()
 
     def take(self) -> None:
         """Claim the database. Raises AlreadyRunning: another switch has it; StoreError: the lock
@@ -69,12 +78,36 @@ class DatabaseClaim:
     def _lock_server(self) -> str | None:
         # Outside a transaction, so that the session does nothing but hold its lock.
         connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        for setting in KEEPALIVES:
+            connection.execute(text(setting))
         key = {"key": lock_key(self._node)}
         if connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar():
             self._connection = connection
             return None
         connection.close()
         return "elsewhere"
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """The connection that holds the claim, for statements that commit by themselves; on a
+        server's database only. One that was lost is opened anew, and the claim taken again.
+
+        Raises:
+            AlreadyRunning: another switch has it by now.
+            SQLAlchemyError: the database can't be reached; the claim may be lost.
+        """
+        with self._entered:
+            if self._connection is None:
+                self.take()
+            assert self._connection is not None
+            try:
+                yield self._connection
+            except SQLAlchemyError:
+                with contextlib.suppress(SQLAlchemyError):
+                    self._connection.invalidate()
+                    self._connection.close()
+                self._connection = None
+                raise
 
     def release(self) -> None:
         """Release the claim."""

@@ -125,6 +125,11 @@ class Network:
     """Gets the certificates of those who sign caller ids."""
 
 
+def always() -> bool:
+    """True: a switch alone on its database needs no lease."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Books:
     """The database, and its parts that are held in memory.
@@ -134,6 +139,7 @@ class Books:
             money may have risen.
         journal: takes each CDR once its settlement is on disk.
         bindings: keeps registrations over a restart.
+        admits: False while another node may take over this node's calls.
     """
 
     store: Store
@@ -141,6 +147,7 @@ class Books:
     open_money: Callable[[AccountsChanged], GroupCommit]
     journal: Callable[[Cdr], None]
     bindings: Bindings
+    admits: Callable[[], bool] = always
 
 
 # Media and SIP

@@ -28,7 +28,6 @@ from softswitch.admission.addressing import no_address
 from softswitch.call.legs import Legs
 from softswitch.call.letters import MediaLost, Silent
 from softswitch.config.config import Config, ConfigError, load
-from softswitch.control.claim import DatabaseClaim
 from softswitch.control.errors import OperationError
 from softswitch.control.server import AlreadyRunning, ControlServer
 from softswitch.control.watch import WatchHub
@@ -42,7 +41,6 @@ from softswitch.operations.context import (
 )
 from softswitch.operations.dispatch import Dispatcher, LiveOperations
 from softswitch.operations.installation.setup import epoch_ms, nonce_secret
-from softswitch.operations.network import nodes
 from softswitch.process.books_check import LOOK_SECONDS, BooksCheck
 from softswitch.process.certificate_fetch import CertificateFetch
 from softswitch.process.chance import Chance
@@ -51,6 +49,7 @@ from softswitch.process.housekeeping import DueRound, GarbageRound, NewsRound, R
 from softswitch.process.keeping import BindingKeeper, JournalKeeper
 from softswitch.process.live import LIVE_OPERATIONS, Live
 from softswitch.process.local_addresses import is_local_address
+from softswitch.process.membership import Membership
 from softswitch.process.metrics import CommitClock, Scrape, SwitchCollector
 from softswitch.process.metrics_listener import MetricsError, MetricsListener
 from softswitch.process.portal_socket import portal_server
@@ -138,9 +137,6 @@ class Server:
         self._garbage = GarbageRound()
         # Durations go by the monotonic clock, stamps by the wall clock. Both are read here only.
         self._store = Store(config.database.url)
-        self._claim = DatabaseClaim(
-            self._store.engine, config.database_file, config.database_name, config.switch.node
-        )
         self._directory_store = DirectoryStore(self._store.engine)
         self._journal = JournalKeeper(config.journal_dir, self._loop, self._log)
         self._bindings = BindingKeeper(
@@ -155,6 +151,7 @@ class Server:
         )
         self._tls = self._read_certificates()
         self._media = self._media_workers()
+        self._membership = Membership(config, self._store.engine, self._loop, self._log, self._end)
         self._news = News(self._store.engine, secrets.token_hex(8))  # before the database is read
         known = WorkingSet()
         self._working_set = WorkingSetLoader(self._store, self._directory_store, known)
@@ -261,7 +258,14 @@ class Server:
                 self._tls,
                 self._certificate_fetch,
             ),
-            Books(store, known, open_money, self._journal.append, self._bindings),
+            Books(
+                store,
+                known,
+                open_money,
+                self._journal.append,
+                self._bindings,
+                self._membership.admits,
+            ),
             self._hub,
             prompts=scan(config),
         )
@@ -283,7 +287,8 @@ class Server:
                 name.
         """
         _raise_file_limit()
-        self._claim.take()  # before recovery, which ends the calls of a switch that died
+        # Before recovery, which ends the calls of a switch that died.
+        await self._membership.join(self.switch)
         await self._control.start()
         await self._portal.start()
         cut_off = self._recover()
@@ -344,8 +349,7 @@ class Server:
         every = self._rounds.every
         every(self._config.calls.journal_seconds, self.switch.prove_life)
         every(HOUSEKEEPING_SECONDS, self._keep_house)
-        if self._config.database_file is None:
-            every(HOUSEKEEPING_SECONDS, self._end_calls_of_dead_nodes)
+        every(NEWS_SECONDS, self._membership.look)
         every(DUE_SECONDS, self._due.do)
         every(NEWS_SECONDS, self._others.do)
         every(FIGURES_SECONDS, self._tell_figures)
@@ -364,10 +368,16 @@ class Server:
     def _stop(self) -> None:
         """Handle a signal: the first drains, the second ends at once."""
         self._stops += 1
+        self._membership.close()
         self.switch.live_calls.draining = True
         self._stopped.set()
         if self._stops > 1:
             self._hurry.set()
+
+    def _end(self) -> None:
+        """End at once."""
+        self._stop()
+        self._hurry.set()
 
     async def until_stopped(self) -> None:
         """Serve; after a signal, let calls end by themselves for the configured time."""
@@ -406,7 +416,7 @@ class Server:
         await self._bindings.close()
         await self._journal.close()
         await self.switch.money.close()
-        self._claim.release()
+        self._membership.leave()
         self._store.close()
         self._log.info("stopped")
 
@@ -432,21 +442,6 @@ class Server:
             self._log.warning("the collector can't be reached", host=collector.host, why=str(error))
         else:
             self.switch.add_tap(self._hep)
-
-    async def _end_calls_of_dead_nodes(self) -> None:
-        """End the calls of other nodes on this database that died and did not come back."""
-        try:
-            settled = await asyncio.to_thread(nodes.end_calls_of_the_dead, self._context)
-            for node in await asyncio.to_thread(nodes.dead, self._context):
-                await self.switch.texting.crashed(node)
-        except (StoreError, SQLAlchemyError) as error:
-            self._log.error("dead nodes wait for the database", why=str(error))
-            return
-        for cdr in settled:
-            self.switch.settled(cdr)
-        if settled:
-            self._log.warning("calls of a dead node were ended", calls=len(settled))
-            self.switch.accounts_changed({cdr.account for cdr in settled if cdr.account})
 
     async def _keep_house(self) -> None:
         await self._send_to_collector()

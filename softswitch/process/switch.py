@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from billing.facts.authorization import ProveAlive
 from billing.facts.cdr import Cdr
-from billing.stores.store import StoreError
 from sip.credentials import Credentials
 from sip.digest import Nonces
 from sip.edges import Edges
@@ -35,9 +33,10 @@ from softswitch.call.features import Features
 from softswitch.call.legs import Legs
 from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.live_calls import LiveCalls
+from softswitch.call.proof_of_life import prove_life
 from softswitch.call.ringing.attempts import Dialer, credentials_of
 from softswitch.call.ringing.silent_contacts import SilentContacts
-from softswitch.cluster.takeover import FarewellSender
+from softswitch.cluster.takeover import FarewellSender, Takeover
 from softswitch.completion.desk import CompletionDesk
 from softswitch.completion.offer import offer
 from softswitch.conference.hall import Conference
@@ -142,8 +141,9 @@ class Switch:
         )
         self.completion = self._completion_desk(machine, books)
         self.texting = self._texting(machine, network, books)
+        self.takeover = self._takeover(machine, books)
         self.registrations = self._registration_desk(machine, books)
-        self.reception = self._reception(machine, network)
+        self.reception = self._reception(machine, network, books)
         self.publisher = self._publisher(hub)
 
     def _watchers(self, machine: Machine, books: Books) -> Watchers:
@@ -157,7 +157,7 @@ class Switch:
             participants_of=self._participants_of,
         )
 
-    def _reception(self, machine: Machine, network: Network) -> Reception:
+    def _reception(self, machine: Machine, network: Network, books: Books) -> Reception:
         return Reception(
             self.context,
             Addressing(self._config.own_hosts(), network.is_local),
@@ -167,6 +167,7 @@ class Switch:
             self.texting.lines,
             self.live_calls,
             rooms.caller_proof(self._config, network, machine, self.stages.plan),
+            books.admits,
         )
 
     def _publisher(self, hub: WatchHub) -> Publisher:
@@ -230,6 +231,19 @@ class Switch:
             on_state=self._text_moved,
         )
 
+    def _takeover(self, machine: Machine, books: Books) -> Takeover:
+        return Takeover(
+            books.store,
+            self.money,
+            self.farewells,
+            self.completion,
+            self.texting,
+            machine.run,
+            machine.log,
+            settled=self.settled,
+            money_rises=self.accounts_changed,
+        )
+
     def _registration_desk(self, machine: Machine, books: Books) -> RegistrationDesk:
         return RegistrationDesk(
             self.registrar,
@@ -257,7 +271,7 @@ class Switch:
             media=network.media,
             media_address=config.media_address,
             security=security_policy(config, network.media.certificate, self.agent.stack.octets),
-            charging=Charging(self.money, desk, config.switch.node),
+            charging=Charging(self.money, desk, config.switch.node, books.admits),
             admission=CallAdmission(self.stages, clock),
             dialer=Dialer(
                 domain,
@@ -448,30 +462,8 @@ class Switch:
         return call is not None
 
     async def prove_life(self) -> None:
-        """Write down until when each paid leg has lived, and the dialogs of calls whose legs have
-        changed: the journal of live calls.
-
-        Raises:
-            StoreError: nothing was written.
-        """
-        lived: list[tuple[str, int]] = []
-        dialogs: dict[str, bytes] = {}
-        moved: list[Call] = []
-        for call in self.calls.values():
-            meters = [meter for meter in call.payers.meters if meter.open]
-            lived += [(meter.key, meter.alive_at()) for meter in meters]
-            changed = call.legs.kept_dialogs.changed() if call.answered else None
-            if changed is not None:
-                dialogs |= {meter.key: changed for meter in meters}
-                moved.append(call)
-        if not lived:
-            return
-        try:
-            await self.money.submit(ProveAlive(lived, dialogs))
-        except StoreError:
-            for call in moved:
-                call.legs.kept_dialogs.not_stored()
-            raise
+        """Write the journal of live calls. Raises StoreError."""
+        await prove_life(self.calls.values(), self.money)
 
     def expire(self) -> None:
         """Forget registrations, nonces and bans that ran out."""

@@ -3,6 +3,7 @@ serves them. The refusals of all rooms are answered here; an unknown method is r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -50,6 +51,7 @@ class Reception:
     Args:
         context: the parts that new calls work with.
         proof: verifies the callers of trunks that sign them.
+        admits: False while another node may take over this node's calls.
     """
 
     context: CallContext
@@ -60,6 +62,7 @@ class Reception:
     texts: LineTexts
     calls: LiveCalls
     proof: CallerProof
+    admits: Callable[[], bool]
     refused: RefusedRegistrations = field(default_factory=RefusedRegistrations)
 
     def receive(self, event: Received | Resubscribed) -> None:
@@ -289,7 +292,7 @@ class Reception:
         return legs, legs.side_of(held)
 
     def _refuse_while_draining(self) -> None:
-        if self.calls.draining:
+        if self.calls.draining or not self.admits():
             raise SipError(503, headers=((b"Retry-After", b"%d" % RETRY_AFTER_SECONDS),))
 
 

@@ -139,6 +139,8 @@ class Exchange:
             shuffle=self.rng.shuffle,
             on_silent=self._silent,
         )
+        self.has_lease = True
+        """False: the database is away, and another node may take over."""
         self.messages = VoicemailStore(self.store.engine)
         self.hub = WatchHub()
         self.switch = self._switch(known, prompts)
@@ -166,7 +168,14 @@ class Exchange:
             self.config,
             Machine(self.loop, at_once, self.wall_ms, self.rng.getrandbits, b"n" * 32, self.log),
             Network(self.media, trunk_flows=self, fetch=self.fetch),
-            Books(self.store, known, open_money, self.cdrs.append, bindings=self),
+            Books(
+                self.store,
+                known,
+                open_money,
+                self.cdrs.append,
+                bindings=self,
+                admits=lambda: self.has_lease,
+            ),
             self.hub,
             prompts=prompts,
         )

@@ -4,6 +4,7 @@ import pytest
 from exchange import Exchange
 from phones import Behaviour
 from test_calls_in_virtual_time import only_cdr, two_phones
+from test_trunk_pings import options
 
 from billing.facts.authorization import CloseCall
 from billing.stores.store import recovery
@@ -75,3 +76,43 @@ def test_a_phone_that_was_connected_later_hears_it_too(exchange):
     assert take_over(exchange) == 2
     exchange.run(1.0)
     assert (b.talking, c.talking) == ([], [])
+
+
+def test_without_a_lease_no_call_begins_and_a_balancer_is_told_while_calls_go_on(exchange):
+    a, b = two_phones(exchange)
+    b.behaviour = Behaviour(rings=1.0)
+    a.call("+995322000002")
+    exchange.run(5.0)
+    exchange.has_lease = False
+    c = exchange.phone(exchange.line("+995322000003", exchange.account(10_000_000)), "198.51.100.9")
+    c.register()
+    exchange.run(1.0)
+    refused = c.call("+995322000002")
+    exchange.run(1.0)
+    assert refused.state.value == "ended" and c.status == 503
+    assert options(exchange).status == 503
+    assert (len(a.talking), len(b.talking)) == (1, 1)
+    exchange.has_lease = True
+    assert options(exchange).status == 200
+    a.hang_up(a.talking[0])
+    exchange.run_until_idle()
+    assert len(exchange.store.cdrs()) == 1
+
+
+def test_no_leg_is_paid_for_without_a_lease(exchange):
+    a, b = two_phones(exchange)
+    b.behaviour = Behaviour(rings=1.0)
+    session = a.call("+995322000002")
+    exchange.run(5.0)
+    c = exchange.phone(exchange.line("+995322000003", exchange.account(10_000_000)), "198.51.100.9")
+    c.register()
+    exchange.run(1.0)
+    exchange.has_lease = False
+    a.refer(session, b"<sip:+995322000003@example.org>")
+    exchange.run(3.0)
+    assert [call.reserved_micros > 0 for call in exchange.store.live_calls()] == [True]
+    assert (c.rung, len(b.talking)) == (None, 1)
+    exchange.has_lease = True
+    a.refer(session, b"<sip:+995322000003@example.org>")
+    exchange.run(5.0)
+    assert len(c.talking) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,10 @@ class Charging:
         money: the single writer of the books.
         desk: settles calls, also while the database is out of order.
         node: the name of this switch among those that share its database.
+        admits: False while another node may take over this node's calls.
     """
 
     money: GroupCommit
     desk: SettlementDesk
     node: str
+    admits: Callable[[], bool]

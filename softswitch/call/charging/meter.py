@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from billing.facts.authorization import AnswerCall, Authorization, ExtendCall, OpenCall
+from billing.stores.store import StoreError
 from rtp.figures import SessionFigures
 from softswitch.admission.credit import PricedRoute
 from softswitch.call.charging.accounting import RETRY_SECONDS, Record
@@ -91,6 +92,8 @@ class Meter:
             InsufficientFunds, AccountBlocked, StoreError: nothing was reserved.
         """
         self.priced = priced
+        if not self._charging.admits():
+            raise StoreError("the database is away, and another node may take over")
         money = self._charging.money
         command = OpenCall(
             self.key,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import softswitch.cluster.node_store
 import softswitch.conference.rooms
 import softswitch.database.audit
 import softswitch.database.news

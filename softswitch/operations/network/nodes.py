@@ -48,26 +48,6 @@ def node_recover(context: Context, node: str) -> Row:
     return {"node": node, "ended": len(_end(context, node))}
 
 
-def end_calls_of_the_dead(context: Context) -> list[Cdr]:
-    """End the calls of every other node that is dead; their records."""
-    ended: list[Cdr] = []
-    for node in dead(context):
-        ended += _end(context, node)
-    return ended
-
-
-def dead(context: Context) -> list[str]:
-    """Other nodes that have given no sign of life for so long that they are dead."""
-    own, longest_ms = context.config.switch.node, _dead_ms(context)
-    return [
-        node
-        for node, (_, alive_at) in context.billing.nodes().items()
-        if node != own
-        and context.now_ms() - alive_at >= longest_ms
-        and not _is_serving(context, node)
-    ]
-
-
 def _dead_ms(context: Context) -> int:
     return max(DEAD_MS, PROOFS_MISSED * context.config.calls.journal_seconds * 1000)
 

@@ -103,7 +103,7 @@ def test_two_names_serve_one_database_and_one_name_is_claimed_once(
         second.release()
 
 
-def test_calls_of_a_dead_node_end_when_it_proves_no_life_and_holds_no_claim(
+def test_an_operator_ends_the_calls_of_a_node_that_proves_no_life_and_holds_no_claim(
     url: str, tmp_path: Path
 ) -> None:
     minutes = NOW + 10_000 + nodes.DEAD_MS
@@ -113,16 +113,15 @@ def test_calls_of_a_dead_node_end_when_it_proves_no_life_and_holds_no_claim(
         talking(b, "two", who)
         living = claim(a)
         living.take()
-        assert nodes.end_calls_of_the_dead(b) == []
         with pytest.raises(OperationError, match="is serving"):
             nodes.node_recover(b, "a")
         living.release()
         early = replace(b, now_ms=lambda: minutes - 1)
-        assert nodes.end_calls_of_the_dead(early) == []
         with pytest.raises(OperationError, match="was alive 59 s ago: wait"):
             nodes.node_recover(early, "a")
         assert [row["calls"] for row in nodes.node_list(b)] == [1, 1]
-        (cdr,) = nodes.end_calls_of_the_dead(b)
+        assert nodes.node_recover(b, "a")["ended"] == 1
+        (cdr,) = b.billing.cdrs()
         assert (cdr.call_id, cdr.ended_by, cdr.duration_ms) == ("one", "restart", 10_000)
         with pytest.raises(OperationError, match="no live calls"):
             nodes.node_recover(b, "a")
@@ -139,7 +138,7 @@ def test_two_nodes_that_end_the_same_calls_at_once_bill_them_once(url: str, tmp_
 
     def bury(name: str) -> int:
         with node(url, name, tmp_path, late) as other:
-            return len(nodes.end_calls_of_the_dead(other))
+            return len(nodes._end(other, "a"))
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(bury, ("b", "c")))

@@ -186,7 +186,8 @@ class Network:
         relay = CallRelay(self.media, SWITCH[0], 1, transcodes=True)
         relay.session = self.loop.run_until_complete(self._opened())
         payers = Payers(
-            request, record, mailbox, self.clock, LIMITS, Charging(None, None, ""), None,
+            request, record, mailbox, self.clock, LIMITS,
+            Charging(None, None, "", lambda: True), None,
             LiveCalls(self.loop),
         )  # fmt: skip
         info_keys = InfoKeys("call", parties, relay, state, mailbox, self.clock, self.quiet)

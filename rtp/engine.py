@@ -385,6 +385,12 @@ class Engine:
                 self._give_up(session, index, None, now)
             return
         side.is_given_up = False
+        if side.secure is not None:
+            web.reports.begin(now)
+        report = web.reports.report(side.stream, side.reports, now)
+        sealed = None if report is None else side.sealed(report)
+        if sealed is not None and selected is not None:
+            self._datagrams.append((port, sealed, selected))
         self._watch_web(session, index, web)
 
     def _watch_web(self, session: Session, index: int, web: WebPeer) -> None:

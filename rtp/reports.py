@@ -7,6 +7,7 @@ its next reception report names the last one that it got, and the delay since (s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from rtp.outbound import OutboundSound
@@ -24,6 +25,9 @@ NTP_EPOCH_SECONDS = 2_208_988_800
 """Seconds from 1900 to 1970."""
 MAX_ROUND_TRIP_SECONDS = 10.0
 """A longer round trip is a peer's mistake."""
+REPORT_SECONDS = 5.0
+"""The interval of receiver reports (RFC 3550 section 6.2), and the age of the other party's last
+reports beyond which ours take their place."""
 CNAME = 1
 _MAX_LOST = 0x7FFFFF
 _UNITS = 65_536
@@ -33,9 +37,11 @@ _UNITS = 65_536
 class PeerReports:
     """The round trip to one peer, as its RTCP reports show it."""
 
-    __slots__ = ("_came", "_sent", "round_trip_ms")
+    __slots__ = ("_came", "_sent", "passed_at", "round_trip_ms")
 
     def __init__(self) -> None:
+        self.passed_at: float | None = None
+        """When reports were sent to the peer last; monotonic seconds."""
         self._sent: tuple[int, float] | None = None
         self._came: tuple[int, float] | None = None
         self.round_trip_ms: float | None = None
@@ -44,6 +50,8 @@ class PeerReports:
     def passes_to(self, packets: Sequence[RtcpPacket], now: float) -> None:
         """Note packets that are sent to the peer."""
         for packet in packets:
+            if isinstance(packet, SenderReport | ReceiverReport):
+                self.passed_at = now
             if isinstance(packet, SenderReport):
                 self._sent = (_middle(packet.ntp_timestamp), now)
 
@@ -95,7 +103,7 @@ class OwnReports:
     ) -> bytes:
         """A compound to send; `timestamp` is the media's at this time."""
         ntp = ((epoch_ms + NTP_EPOCH_SECONDS * 1000) << 32) // 1000
-        blocks = () if stream.ssrc is None else (self._block(stream.ssrc, stream, peer, now),)
+        blocks = self.blocks(stream, peer, now)
         packets: list[RtcpPacket] = [
             SenderReport(
                 outbound.ssrc,
@@ -109,6 +117,12 @@ class OwnReports:
         ]
         peer.passes_to(packets, now)
         return compound_bytes(packets)
+
+    def blocks(
+        self, stream: ReceivedStream, peer: PeerReports, now: float
+    ) -> tuple[ReportBlock, ...]:
+        """The block on a stream since the last report; none before its first packet."""
+        return () if stream.ssrc is None else (self._block(stream.ssrc, stream, peer, now),)
 
     def _block(
         self, ssrc: int, stream: ReceivedStream, peer: PeerReports, now: float
@@ -127,6 +141,44 @@ class OwnReports:
             last,
             delay,
         )
+
+
+class ReceptionReports:
+    """Receiver reports of the switch itself to a browser whose sound it only passes on. They are
+    sent while the other party's own reports don't reach the browser: many phones and trunks send
+    none.
+
+    Args:
+        secret: a name that was drawn for this browser; SSRC and CNAME follow from it.
+    """
+
+    __slots__ = ("_name", "_own", "_ssrc", "due_at")
+
+    def __init__(self, secret: str) -> None:
+        digest = hashlib.sha256(b"reports to " + secret.encode()).digest()
+        self._ssrc = int.from_bytes(digest[:4], "big")
+        self._name = digest[4:16].hex().encode()
+        self._own = OwnReports(self._name)
+        self.due_at: float | None = None
+        """When :meth:`report` is due, monotonic seconds; None before the first packet may go."""
+
+    def begin(self, now: float) -> None:
+        """Packets may be sent to the browser; repeated: nothing."""
+        if self.due_at is None:
+            self.due_at = now + REPORT_SECONDS
+
+    def report(self, stream: ReceivedStream, peer: PeerReports, now: float) -> bytes | None:
+        """A compound to send now; None if it isn't due, or not needed."""
+        if self.due_at is None or now < self.due_at:
+            return None
+        self.due_at = now + REPORT_SECONDS
+        if peer.passed_at is not None and now - peer.passed_at < REPORT_SECONDS:
+            return None
+        blocks = self._own.blocks(stream, peer, now)
+        if not blocks:
+            return None
+        named = SourceDescription(((self._ssrc, ((CNAME, self._name),)),))
+        return compound_bytes([ReceiverReport(self._ssrc, blocks), named])
 
 
 def _middle(ntp: int) -> int:

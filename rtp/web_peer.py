@@ -11,6 +11,7 @@ from rtp.control import Keys, WebTerms
 from rtp.dtls import Dtls, DtlsContext, Role
 from rtp.ice_lite import IceLite
 from rtp.latch import Address
+from rtp.reports import ReceptionReports
 
 _STUN_BELOW, _DTLS, _RTP = 4, range(20, 64), range(128, 192)
 
@@ -23,13 +24,23 @@ class WebPeer:
         has_keys: SRTP goes on by the keys of another session, so that no handshake is begun.
     """
 
-    __slots__ = ("_context", "_dtls", "_dtls_at", "_has_keys", "_outgoing", "_terms", "ice")
+    __slots__ = (
+        "_context",
+        "_dtls",
+        "_dtls_at",
+        "_has_keys",
+        "_outgoing",
+        "_terms",
+        "ice",
+        "reports",
+    )
 
     def __init__(self, terms: WebTerms, context: DtlsContext, *, has_keys: bool) -> None:
         self._terms = terms
         self._context = context
         self._has_keys = has_keys
         self.ice = IceLite(terms.ufrag, terms.password, terms.their_ufrag)
+        self.reports = ReceptionReports(terms.ufrag)
         self._dtls = self._association()
         self._dtls_at: Address | None = None
         """Where the peer's last DTLS datagram came from."""
@@ -51,6 +62,7 @@ class WebPeer:
         if terms.fingerprints == before.fingerprints:
             return False
         self._dtls, self._dtls_at, self._has_keys = self._association(), None, has_keys
+        self.reports = ReceptionReports(terms.ufrag)
         return True
 
     @property
@@ -103,7 +115,7 @@ class WebPeer:
 
     def next_deadline(self) -> float | None:
         """Monotonic seconds at which :meth:`expire` is due; None before the peer's first check."""
-        deadlines = (self._dtls.next_deadline(), self.ice.consent_until)
+        deadlines = (self._dtls.next_deadline(), self.ice.consent_until, self.reports.due_at)
         return min((due for due in deadlines if due is not None), default=None)
 
     def expire(self, now: float) -> None:

@@ -25,6 +25,7 @@ from rtp.control import (
 from rtp.disk import Disk
 from rtp.engine import Engine
 from rtp.ports import PortPool
+from rtp.rtcp import parse_compound
 from rtp.sound import SoundTier
 
 SOUND = b"as clear as can be"
@@ -99,6 +100,52 @@ def test_rtcp_goes_by_the_same_port(engine):
     assert out == (B + 1, report, (BOB[0], 5001))
     port, back, _ = engine.receive(B + 1, report, (BOB[0], 5001), 1.2)
     assert port == A and browser.srtp.open(back) == report
+
+
+def reports_to(engine, browser, begun, seconds):
+    """The RTCP that the switch sends to the browser by itself, with the second of each."""
+    found = []
+    for second in range(begun, begun + seconds):
+        found += [(second, out) for out in browser.send(check(), browser.address, float(second))]
+        engine.expire(second + 0.5)
+        found += [(second, data) for port, data, _ in engine.take_datagrams() if port == A]
+    rtcp = [(second, data) for second, data in found if data[0] >> 6 == 2]
+    return [(second, parse_compound(browser.srtp.open(data))) for second, data in rtcp]
+
+
+def test_a_browser_whose_phone_sends_no_reports_gets_ours(engine):
+    browser = browser_on(engine)
+    browser.connect(1.0)
+    for sequence in (1, 2, 3, 5, 6, 7, 8, 9, 10, 11):  # the fourth is lost
+        engine.receive(A, browser.srtp.seal(rtp(sequence)), browser.address, 1.0 + sequence / 50)
+    said = reports_to(engine, browser, 2, 14)
+    assert [second for second, _ in said] == [6, 11]
+    report, named = said[0][1]
+    (block,) = report.blocks
+    assert (block.ssrc, block.fraction_lost, block.cumulative_lost) == (1, 256 // 11, 1)
+    assert block.highest_sequence & 0xFFFF == 11 and named.chunks[0][0] == report.ssrc
+    assert said[1][1][0].blocks[0].fraction_lost == 0  # since the last one
+
+
+def test_reports_of_the_phone_itself_are_enough(engine):
+    browser = browser_on(engine)
+    browser.connect(1.0)
+    engine.receive(A, browser.srtp.seal(rtp(1)), browser.address, 1.1)
+    theirs = bytes.fromhex("80c90001 00000001")
+    for second in (4, 8, 12):
+        assert engine.receive(B + 1, theirs, (BOB[0], 5001), float(second)) is not None
+        assert reports_to(engine, browser, second, 4) == []
+
+
+def test_a_browser_in_another_ones_place_gets_reports_of_its_own(engine):
+    browser = browser_on(engine)
+    browser.connect(1.0)
+    engine.receive(A, browser.srtp.seal(rtp(1)), browser.address, 1.1)
+    assert len(reports_to(engine, browser, 2, 6)) == 1
+    named = (fingerprint("another"),)
+    remote(engine, msgspec.structs.replace(browser.terms, fingerprints=named), 8.0)
+    engine.expire(30.0)  # no keys, and nothing to say: it ends all the same
+    assert [data for _, data, _ in engine.take_datagrams() if data[0] >> 6 == 2] == []
 
 
 def test_strangers_get_no_answer(engine):

@@ -277,24 +277,26 @@ async function changeMicrophone() {
   await sender.replaceTrack(stream.getAudioTracks()[0]);
 }
 
-// Quality: what was lost and how unevenly it came, in the last two seconds
+// Quality: what was lost and how unevenly it came in the last two seconds, and what the switch reports
+// of the sound that it got
 
 let before = { received: 0, lost: 0 };
 
 async function measure(connection) {
-  for (const report of (await connection.getStats()).values()) {
-    if (report.type !== "inbound-rtp" || report.kind !== "audio") continue;
-    const received = report.packetsReceived - before.received;
-    const lost = report.packetsLost - before.lost;
-    before = { received: report.packetsReceived, lost: report.packetsLost };
-    if (received <= 0) return;
-    const share = Math.max(0, lost) / (received + Math.max(0, lost));
-    const jitter = report.jitter ?? 0;
-    const word = share > 0.05 || jitter > 0.1 ? "poor" : share > 0.01 || jitter > 0.04 ? "fair" : "good";
-    element("quality").textContent = words[word];
-    element("quality").dataset.quality = word;
-    show("quality", true);
-  }
+  const reports = [...(await connection.getStats()).values()].filter((one) => one.kind === "audio");
+  const inbound = reports.find((one) => one.type === "inbound-rtp");
+  if (!inbound) return;
+  const received = inbound.packetsReceived - before.received;
+  const lost = Math.max(0, inbound.packetsLost - before.lost);
+  before = { received: inbound.packetsReceived, lost: inbound.packetsLost };
+  if (received <= 0) return;
+  const remote = reports.find((one) => one.type === "remote-inbound-rtp");
+  const share = Math.max(lost / (received + lost), remote?.fractionLost ?? 0);
+  const jitter = Math.max(inbound.jitter ?? 0, remote?.jitter ?? 0);
+  const word = share > 0.05 || jitter > 0.1 ? "poor" : share > 0.01 || jitter > 0.04 ? "fair" : "good";
+  element("quality").textContent = words[word];
+  element("quality").dataset.quality = word;
+  show("quality", true);
 }
 
 // The page

@@ -9,8 +9,9 @@ written once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from sip import grammar
@@ -27,45 +28,32 @@ MAX_CONTACTS = 64
 """More than a line may register; each is read as a whole."""
 
 # Forms that nearly every message has; what doesn't match is read by the full grammar.
-_PLAIN_VIA_BRANCH = re.compile(
+PLAIN_VIA_BRANCH = (
     rb"SIP/2\.0/[A-Z]+ [0-9A-Za-z.\-\[\]:]+(?:;(?!branch)[a-z]+(?:=[0-9A-Za-z.]+)?)*"
     rb";branch=([0-9A-Za-z.\-_]+)(?:;(?!branch)[a-z]+(?:=[0-9A-Za-z.]+)?)*"
 )
+PLAIN_TARGET = grammar.PLAIN_URI + rb"(?:;transport=(?:udp|tcp|tls|ws|wss))?(?:;ob)?"
+PLAIN_CALL_ID = rb"[^\s,;\x00-\x1f\x7f]+"
+_PLAIN_VIA_BRANCH = re.compile(PLAIN_VIA_BRANCH)
 _PLAIN_VIA = re.compile(grammar.PLAIN_VIA)
-_PLAIN_TARGET = re.compile(
-    rb"<(" + grammar.PLAIN_URI + rb"(?:;transport=(?:udp|tcp|tls|ws|wss))?(?:;ob)?)>"
-)
+_PLAIN_TARGET = re.compile(rb"<(" + PLAIN_TARGET + rb")>")
 _PLAIN_CSEQ = re.compile(rb"([0-9]{1,9}) ([A-Z]+)")
-_CALL_ID = re.compile(rb"[^\s,;\x00-\x1f\x7f]+")
-
+_CALL_ID = re.compile(PLAIN_CALL_ID)
 _PLAIN_REQUEST_URI = re.compile(grammar.PLAIN_URI)
-_PLAIN_NEEDED = re.compile(
-    rb"\n".join(
-        (
-            _PLAIN_CSEQ.pattern,
-            b"(%s)" % _CALL_ID.pattern,
-            grammar.PLAIN_NAME_ADDR,
-            grammar.PLAIN_NAME_ADDR,
-        )
-    )
-)
-"""CSeq, Call-ID, From and To in lines of their own: none of them can hold a line end."""
-_NUMBER, _METHOD, _ID, _FROM_TAG, _TO_TAG = 1, 2, 3, 9, 15
-"""Its groups."""
-
 _ONCE = (b"from", b"to", b"call-id", b"cseq")
 """Needed exactly once; Via may stand several times (RFC 3261 section 8.1.1)."""
 _NEEDED = frozenset(_ONCE)
 _COLON, _LINE_END = b": ", b"\r\n"
 _NO_TAGS: frozenset[bytes] = frozenset()
-_NEEDED_TO_COPY = frozenset({b"via", *_ONCE})
-_COPIED_ONCE = (
-    (b"From: ", b"from"),
-    (b"To: ", b"to"),
-    (b"Call-ID: ", b"call-id"),
-    (b"CSeq: ", b"cseq"),
-)
-"""Into a response, besides Via (section 8.2.6.2)."""
+_ALL_COPIED = frozenset({b"via", *_ONCE})
+"""Into a response (section 8.2.6.2)."""
+_UP_TO_TAG = ((b"\r\nFrom: ", b"from"), (b"\r\nTo: ", b"to"))
+_AFTER_TAG = ((b"\r\nCall-ID: ", b"call-id"), (b"\r\nCSeq: ", b"cseq"))
+_BEFORE_TAG = itemgetter(b"via", b"from", b"to")
+_BEHIND_TAG = itemgetter(b"call-id", b"cseq")
+_Copied = tuple[bytes, bytes, int, bool]
+"""The part that all responses to a request copy: the lines up to To, the lines behind it, their
+number, and True if To needs a tag."""
 _AT_MOST_ONCE = (b"content-length", b"max-forwards", b"content-type", b"expires")
 
 
@@ -82,6 +70,8 @@ class Message:
         "cseq",
         "from_",
         "from_tag",
+        "plain_target",
+        "proven",
         "raw",
         "repeated",
         "sent_by",
@@ -113,6 +103,11 @@ class Message:
     """The tag of To. Reading it proves the field sound."""
     contacts: list[NameAddr]
     """Contact values; "*" gives none."""
+    plain_target: bytes | None
+    """The URI of the Contact as it stands on the wire, where one plain URI is all that there is;
+    `contacts` has the others."""
+    proven: bool
+    """True if :mod:`sip.plain` has filled the slots of a message that came, and found it valid."""
 
     if not TYPE_CHECKING:  # to a type checker it would make every misspelt name an attribute
 
@@ -135,7 +130,7 @@ class Message:
     def _read_values(self) -> dict[bytes, bytes]:
         head = self.raw.partition(b"\r\n\r\n")[0]
         self.repeated = None
-        values = index_plain(head, head.count(b"\r\n")) if len(head) <= MAX_VALUE_BYTES else None
+        values = index_plain(head) if len(head) <= MAX_VALUE_BYTES else None
         if values is None:
             values, self.repeated = index(head.split(b"\r\n"))
         return values
@@ -253,10 +248,7 @@ class Message:
         """True if the Contact is "*" (section 10.2.2)."""
         return self.get_list(b"contact") == [b"*"]
 
-    @property
-    def plain_target(self) -> bytes | None:
-        """The URI of the Contact as it stands on the wire, where one plain URI is all that there
-        is; :attr:`contacts` has the others."""
+    def _read_plain_target(self) -> bytes | None:
         value = self.get(b"contact")
         if value is None or len(value) > MAX_URI_BYTES:
             return None
@@ -273,11 +265,6 @@ class Message:
         if number is None:
             raise ParseError(f"Malformed {name.decode()}")
         return number
-
-    @property
-    def max_forwards(self) -> int | None:
-        """Max-Forwards, 0 to 255; None if it is missing. Raises ParseError, 400."""
-        return self._number(b"max-forwards", 255)
 
     @property
     def expires(self) -> int | None:
@@ -324,28 +311,14 @@ class Message:
             for name in (*_ONCE, *_AT_MOST_ONCE):
                 if name in repeated:
                     raise ParseError(f"Duplicate {name.decode()}")
-        self._read_plainly(values)
+        self._read_each_plainly(values)
         if self.cseq.number >= 2**31:
             raise ParseError("CSeq out of range")
         _ = (self.call_id, self.from_tag, self.to_tag, self.branch)
 
-    def _read_plainly(self, values: dict[bytes, bytes]) -> None:
-        """Fill the slots of what is needed from plain forms, by one match if all are plain; the
-        slots of other forms stay empty, and the full grammar fills them when they are read."""
-        needed = b"\n".join((values[b"cseq"], values[b"call-id"], values[b"from"], values[b"to"]))
-        found = _PLAIN_NEEDED.fullmatch(needed) if len(needed) <= MAX_URI_BYTES else None
-        if found is None:
-            self._read_each_plainly(values)
-            return
-        number, method, call_id, from_tag, to_tag = found.group(
-            _NUMBER, _METHOD, _ID, _FROM_TAG, _TO_TAG
-        )
-        self.cseq = CSeq(int(number), method.decode("ascii"))
-        self.call_id = call_id.decode("utf-8", "surrogateescape")
-        self.from_tag = None if from_tag is None else from_tag.decode("ascii")
-        self.to_tag = None if to_tag is None else to_tag.decode("ascii")
-
     def _read_each_plainly(self, values: dict[bytes, bytes]) -> None:
+        """Fill the slots of what is needed from plain forms; those of other forms stay empty, and
+        the full grammar fills them when they are read."""
         plain = _PLAIN_CSEQ.fullmatch(values[b"cseq"])
         if plain is not None:
             self.cseq = CSeq(int(plain[1]), plain[2].decode("ascii"))
@@ -366,17 +339,13 @@ class Message:
     def __bytes__(self) -> bytes:
         return self.raw
 
-    def _join(self, lines: list[bytes], fields: Iterable[Field], body: bytes) -> None:
-        """Write the message from its first lines and further fields; nothing in it may begin a
-        line of its own."""
-        lines.extend(map(_COLON.join, fields))
-        lines.append(b"Content-Length: %d" % len(body))
-        head = _LINE_END.join(lines)
-        ends = len(lines) - 1
-        if head.count(b"\n") != ends or head.count(b"\r") != ends:
+    def _join(self, head: bytes, line_ends: int, body: bytes) -> None:
+        """Write the message from its lines, without Content-Length; none of the values in them may
+        begin a line of its own."""
+        if head.count(b"\n") != line_ends or head.count(b"\r") != line_ends:
             raise ValueError("a header field can't hold CR or LF")
         self.body = body
-        self.raw = b"%s\r\n\r\n%s" % (head, body)
+        self.raw = b"%s\r\nContent-Length: %d\r\n\r\n%s" % (head, len(body), body)
 
 
 @lru_cache(maxsize=256)  # every message of a phone allows and supports the same
@@ -391,17 +360,21 @@ def _text_of(group: bytes | None) -> str | None:
 class Request(Message):
     """A request; `raw_uri` is the Request-URI as it stands on the wire."""
 
-    __slots__ = ("_copied", "method", "raw_uri", "uri")
+    __slots__ = ("_copied", "max_forwards", "method", "raw_uri", "uri")
 
     uri: Uri
     """The Request-URI. Reading it raises ParseError, 400 or 414."""
+    max_forwards: int | None
+    """Max-Forwards, 0 to 255; None if it is missing. Reading it raises ParseError, 400."""
 
     def __init__(self, method: str, raw_uri: bytes) -> None:
         self.method = method
         self.raw_uri = raw_uri
-        self._copied: tuple[list[bytes], int | None] | None = None
-        """The lines that every response begins with after its status (section 8.2.6.2), and the
-        place of the To that needs a tag; None until the first response."""
+        self.proven = False
+        self._copied: _Copied | None = None
+
+    def _read_max_forwards(self) -> int | None:
+        return self._number(b"max-forwards", 255)
 
     def _read_uri(self) -> Uri:
         return Uri.parse(self.raw_uri)
@@ -414,7 +387,9 @@ class Request(Message):
             ValueError: a field or the URI holds CR or LF.
         """
         request = cls(method, uri)
-        request._join([b"%s %s SIP/2.0" % (method.encode("ascii"), uri)], fields, body)
+        lines = _LINE_END.join(map(_COLON.join, fields))
+        head = b"%s %s SIP/2.0\r\n%s" % (method.encode("ascii"), uri, lines)
+        request._join(head, len(fields), body)
         if fields and fields[0][0] == b"Via":
             plain = _PLAIN_VIA_BRANCH.fullmatch(fields[0][1])
             if plain is not None:  # its transaction will ask for it at once
@@ -423,6 +398,8 @@ class Request(Message):
 
     def validate(self) -> None:
         """Check the request as every message, its CSeq against its method, and its Request-URI."""
+        if self.proven:
+            return
         super().validate()
         _ = (self.sent_by, self.max_forwards)
         if self.cseq.method != self.method:
@@ -452,17 +429,14 @@ class Request(Message):
     def stamp_source(self, host: str, port: int) -> None:
         """Note where the request came from in its topmost Via (section 18.2.1, RFC 3581)."""
         value = self._needed(b"via")
-        plain = _PLAIN_VIA.fullmatch(value)
-        if plain is None or ":" in host:
+        if ":" in host or not (self.proven or _PLAIN_VIA.fullmatch(value)):
             self._stamp_any(host, port)
             return
-        self.sent_by = self._read_hop(plain)
-        stamp = b";received=" + octets(host)
-        if plain[4] or plain[6]:
-            value = value.replace(b";rport", b";rport=%d" % port) + stamp
-        elif self.sent_by[0] != host:
-            value += stamp
-        self._replace_via(value)
+        if b";rport" in value:
+            value = value.replace(b";rport", b";rport=%d" % port)
+        elif self.sent_by[0] == host:
+            return
+        self._replace_via(b"%s;received=%s" % (value, host.encode("ascii")))
 
     def _stamp_any(self, host: str, port: int) -> None:
         via = self.via
@@ -497,7 +471,7 @@ class Request(Message):
         reason: str | None = None,
         *,
         to_tag: str | None = None,
-        fields: Iterable[Field] = (),
+        fields: Sequence[Field] = (),
         body: bytes = b"",
     ) -> Response:
         """A response with what section 8.2.6.2 copies; `to_tag` is added if To has none.
@@ -507,42 +481,40 @@ class Request(Message):
         """
         if reason is None:
             reason = REASONS.get(status, "")
-        lines = [b"SIP/2.0 %d %s" % (status, reason.encode("utf-8", "surrogateescape"))]
-        copied, tag_place = self._copied or self._copy()
-        lines += copied
-        if to_tag is not None and tag_place is not None:
-            lines[tag_place + 1] += b";tag=" + to_tag.encode("ascii")
+        start, end, line_ends, untagged = self._copied or self._copy()
+        if to_tag is not None and untagged:
+            start = b"%s;tag=%s" % (start, to_tag.encode("ascii"))
         values = self.values
         if b"record-route" in values and 100 < status < 300:
-            routes = [b"Record-Route: " + value for value in self.get_all(b"record-route")]
-            place = 1 + len(self.get_all(b"via"))
-            lines[place:place] = routes
+            routes = self.get_all(b"record-route")
+            end += b"".join(b"\r\nRecord-Route: " + route for route in routes)
+            line_ends += len(routes)
         if status == 100 and b"timestamp" in values:
-            lines.append(b"Timestamp: " + values[b"timestamp"])
+            end += b"\r\nTimestamp: " + values[b"timestamp"]
+            line_ends += 1
+        copied = b"SIP/2.0 %d %s%s%s" % (status, octets(reason), start, end)
         response = Response(status, reason)
-        response._join(lines, fields, body)
+        response._join(
+            _LINE_END.join((copied, *map(_COLON.join, fields))), line_ends + len(fields), body
+        )
         return response
 
-    def _copy(self) -> tuple[list[bytes], int | None]:
-        values, repeated = self.values, self.repeated
-        if repeated is None and values.keys() >= _NEEDED_TO_COPY:
-            lines = [
-                b"Via: " + values[b"via"],
-                b"From: " + values[b"from"],
-                b"To: " + values[b"to"],
-                b"Call-ID: " + values[b"call-id"],
-                b"CSeq: " + values[b"cseq"],
-            ]
-            self._copied = (lines, 2 if self._untagged(values[b"to"]) else None)
+    def _copy(self) -> _Copied:
+        values = self.values
+        if self.repeated is None and values.keys() >= _ALL_COPIED:
+            start = b"\r\nVia: %s\r\nFrom: %s\r\nTo: %s" % _BEFORE_TAG(values)
+            end = b"\r\nCall-ID: %s\r\nCSeq: %s" % _BEHIND_TAG(values)
+            self._copied = (start, end, 5, self._untagged(values[b"to"]))
             return self._copied
-        lines = [b"Via: " + value for value in self.get_all(b"via")]
-        tag_place = None
-        for start, name in _COPIED_ONCE:
-            if name in values:
-                if name == b"to" and self._untagged(values[name]):
-                    tag_place = len(lines)
-                lines.append(start + values[name])
-        self._copied = (lines, tag_place)
+        lines = [b"\r\nVia: " + value for value in self.get_all(b"via")]
+        lines += [name + values[key] for name, key in _UP_TO_TAG if key in values]
+        behind = [name + values[key] for name, key in _AFTER_TAG if key in values]
+        self._copied = (
+            b"".join(lines),
+            b"".join(behind),
+            len(lines) + len(behind),
+            b"to" in values and self._untagged(values[b"to"]),
+        )
         return self._copied
 
     def _untagged(self, to: bytes) -> bool:
@@ -569,10 +541,11 @@ class Response(Message):
     def __init__(self, status: int, reason: str) -> None:
         self.status = status
         self.reason = reason
+        self.proven = False
 
     @classmethod
     def build(
-        cls, status: int, reason: str, fields: Iterable[Field], body: bytes = b""
+        cls, status: int, reason: str, fields: Sequence[Field], body: bytes = b""
     ) -> Response:
         """Make a response; Content-Length is added.
 
@@ -580,12 +553,16 @@ class Response(Message):
             ValueError: a field or the reason holds CR or LF.
         """
         response = cls(status, reason)
-        response._join([b"SIP/2.0 %d %s" % (status, octets(reason))], fields, body)
+        lines = _LINE_END.join(map(_COLON.join, fields))
+        head = b"SIP/2.0 %d %s\r\n%s" % (status, octets(reason), lines)
+        response._join(head, len(fields), body)
         return response
 
     def validate(self) -> None:
         """Check the response as every message, and all that a session reads of it: a response
         takes effect whole or not at all."""
+        if self.proven:
+            return
         plain = _PLAIN_VIA_BRANCH.fullmatch(self.values.get(b"via", b""))
         if plain is not None:
             self.branch = plain[1].decode("ascii")

@@ -8,24 +8,16 @@ from sip import grammar
 from sip.errors import ParseError
 from sip.fields import (
     MAX_HEADERS,
-    MAX_VALUE_BYTES,
     breaks,
     index,
-    index_plain,
     is_folded,
     is_sound,
     unfold,
 )
 from sip.grammar import text
 from sip.message import MAX_MESSAGE_BYTES, Message, Request, RequestError, Response
+from sip.plain import read_plain
 
-_METHODS = {
-    name.encode("ascii"): name
-    for name in ("INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "PRACK", "UPDATE",
-                 "INFO", "REFER", "SUBSCRIBE", "NOTIFY", "MESSAGE")
-}  # fmt: skip
-"""Those that need no reading."""
-_SPACE = re.compile(rb"[ \t\r\n]")
 _REQUEST_LINE = re.compile(rb"(" + grammar.TOKEN + rb") ([^ \t\r\n]+) ((?i:SIP)/[0-9]+\.[0-9]+)")
 """SIP-Version = "SIP" "/" 1*DIGIT "." 1*DIGIT, in any case: a quoted string of ABNF has none."""
 _STATUS_LINE = re.compile(rb"(?i:SIP)/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?")
@@ -38,6 +30,10 @@ def parse_message(data: bytes) -> Request | Response:
         RequestError: 400, 413, 505: a request that can be answered.
         ParseError: the same, of what can't be answered.
     """
+    return read_plain(data) or _read_strictly(data)
+
+
+def _read_strictly(data: bytes) -> Request | Response:
     if len(data) > MAX_MESSAGE_BYTES:
         raise ParseError(status=413)
     if data[:1] in (b"\r", b"\n"):
@@ -55,12 +51,9 @@ def parse_message(data: bytes) -> Request | Response:
             raise ParseError("Stray line end")  # what we took for one field, others take for two
         if len(lines) > MAX_HEADERS:
             raise ParseError("Too many header fields")
-        values = index_plain(head, len(lines) - 1) if len(head) <= MAX_VALUE_BYTES else None
-        message.repeated = None
-        if values is None:
-            if is_folded(head):
-                lines = unfold(lines)
-            values, message.repeated = index(lines)
+        if is_folded(head):
+            lines = unfold(lines)
+        values, message.repeated = index(lines)
         message.values = values
         if end < 0:
             raise ParseError("Missing end of headers")
@@ -83,11 +76,6 @@ def _parse_start(line: bytes) -> tuple[Request | Response, ParseError | None]:
         if status is None:
             raise ParseError("Malformed Status-Line")
         return Response(int(status[1]), text(status[2] or b"")), None
-    parts = line.split(b" ")
-    if len(parts) == 3 and parts[2] == b"SIP/2.0":
-        method, uri = _METHODS.get(parts[0]), parts[1]
-        if method is not None and uri and _SPACE.search(uri) is None:
-            return Request(method, uri), None
     found = _REQUEST_LINE.fullmatch(line)
     if found is None:
         return _malformed_request(line)

@@ -33,8 +33,9 @@ from sip.framing import Ping, StreamFramer
 from sip.intake import Intake
 from sip.message import Request, RequestError, Response
 from sip.offer_answer import check_answer, media_target, relayed
+from sip.plain import read_plain
 from sip.precedence import Glance
-from sip.reading import parse_message
+from sip.reading import _read_strictly, parse_message
 from sip.referral import ReferTo, parse_replaces
 from sip.refusal import Refuser
 from sip.registrar import Registrar, RegistrarLimits
@@ -80,6 +81,8 @@ class Target:
 
 def read_message(data: bytes) -> None:
     """Everything that anybody asks of a message; what can be answered gets a sound answer."""
+    if read_plain(data) is not None:
+        assert _taken(parse_message, data) == _taken(_read_strictly, data)
     try:
         read = parse_message(data)
         read.validate()
@@ -93,6 +96,18 @@ def read_message(data: bytes) -> None:
             read.stamp_source("192.0.2.1", 5060)
         _answer(read)
         _read_features(read)
+
+
+def _taken(reader: Callable[[bytes], Request | Response], data: bytes) -> object:
+    """What a reader takes a message for, or how it refuses it."""
+    try:
+        read = reader(data)
+        read.validate()
+    except ParseError as error:
+        return error.status, error.reason
+    start = [getattr(read, name, None) for name in ("method", "raw_uri", "status", "reason")]
+    needed = (read.branch, read.cseq, read.call_id, read.from_tag, read.to_tag)
+    return start, needed, read.plain_target, read.values, read.repeated, read.body
 
 
 def _answer(request: Request) -> None:
@@ -110,7 +125,7 @@ _ASKED = (
 def _touch(read: Request | Response) -> None:
     for name in _ASKED:
         with contextlib.suppress(ParseError):
-            getattr(read, name)
+            getattr(read, name, None)  # a response has no Max-Forwards
     for name in (b"contact", b"route", b"require", b"absent"):
         read.get_list(name)
         read.option_tags(name)

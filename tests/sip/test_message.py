@@ -411,7 +411,7 @@ def test_a_response_copies_what_it_must_and_nothing_else():
     )  # fmt: skip
     message = parse_message(raw(START, *NEEDED, *lines))
     *names, last = [name for name, _ in message.respond(200, to_tag="t").fields]
-    assert names == [b"Via", b"Via", b"Record-Route", b"From", b"To", b"Call-ID", b"CSeq"]
+    assert names == [b"Via", b"Via", b"From", b"To", b"Call-ID", b"CSeq", b"Record-Route"]
     assert last == b"Content-Length"
     assert message.respond(200, to_tag="t").to_tag == "t"
     assert b"record-route" not in bytes(message.respond(404)).lower()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip import digest, fields, grammar, headers, message, uri
+from sip import digest, fields, grammar, headers, message, plain, reading, uri
 from sip.errors import ParseError
 from sip.headers import NameAddr, Via
 from sip.message import Request
@@ -128,9 +128,9 @@ near_fields = st.lists(
 def test_header_fields(lines):
     """What is indexed at once is what the loop over the lines makes of it."""
     whole = [b"OPTIONS sip:h SIP/2.0", *lines]
-    plain = fields.index_plain(b"\r\n".join(whole), len(lines))
-    if plain is not None:
-        assert (plain, None) == fields.index(whole)
+    indexed = fields.index_plain(b"\r\n".join(whole))
+    if indexed is not None:
+        assert (indexed, None) == fields.index(whole)
 
 
 def test_usual_header_fields_are_indexed_at_once():
@@ -140,7 +140,7 @@ def test_usual_header_fields_are_indexed_at_once():
         b"CSeq:  1 OPTIONS",
         b"Expires:",
     ]
-    assert fields.index_plain(b"\r\n".join([b"START", *lines]), 4) == {
+    assert fields.index_plain(b"\r\n".join([b"START", *lines])) == {
         b"via": b"SIP/2.0/UDP h;branch=z9hG4bK1", b"to": b"<sip:a@h>", b"cseq": b"1 OPTIONS",
         b"expires": b"",
     }  # fmt: skip
@@ -180,43 +180,123 @@ def test_lists_without_quotes(value):
     assert headers.split_list(value) == headers._split_quoted(value) or b"," not in value
 
 
-near_needed = st.tuples(
-    st.sampled_from(
-        [b"1 OPTIONS", b"01 OPTIONS", b"1  OPTIONS", b"4294967295 OPTIONS", b"1 options"]
+near_starts = st.sampled_from(
+    [
+        b"OPTIONS sip:h SIP/2.0", b"REGISTER sip:h;transport=udp SIP/2.0", b"ACK tel:1 SIP/2.0",
+        b"INVITE sip:a@h?x=1 SIP/2.0", b"BREW sip:h SIP/2.0", b"BYE  sip:h SIP/2.0",
+        b"OPTIONS sip:h sip/2.0", b"SIP/2.0 200 OK", b"SIP/2.0 200", b"SIP/2.0 180 L\xc3\xa4uft",
+        b"SIP/2.0 200 \xff", b"sip/2.0 200 OK", b"SIP/2.0 799 x",
+    ]
+)  # fmt: skip
+near_lines = st.tuples(
+    st.builds(
+        lambda name, via: name + via,
+        st.sampled_from([b"Via: ", b"v:", b"Via:\t", b"Via : ", b"X: "]),
+        near_vias,
     ),
-    st.sampled_from([b"a@h", b"a", b"a b", b"a,b", b"", b"\xff", b"<sip:a>", b"1 OPTIONS"]),
-    near_addresses,
-    near_addresses,
-)
-SLOTS = ("cseq", "call_id", "from_tag", "to_tag")
+    st.sampled_from([b"Max-Forwards: 70", b"Max-Forwards: 256", b"Max-Forwards: 7x", b"X: 1"]),
+    st.sampled_from(
+        [
+            b"CSeq: 1 OPTIONS", b"CSeq: 01 INVITE", b"CSeq:  1 BYE ", b"CSeq: 4294967295 OPTIONS",
+            b"CSeq: 1  ACK", b"CSeq: 1 options", b"CSeq: 7 REGISTER", b"CSeq: 7 INVITE",
+        ]
+    ),
+    st.sampled_from(
+        [b"Call-ID: a@h", b"i: a", b"Call-ID: a b", b"Call-ID: a,b", b"Call-ID:", b"Call-ID: \xff"]
+    ),
+    near_addresses.map(lambda value: b"From: " + value),
+    near_addresses.map(lambda value: b"t: " + value),
+    st.sampled_from(
+        [
+            b"Contact: <sip:a@h:5070;transport=tcp;ob>", b"Contact: sip:a@h", b"m: *", b"m: <sip:>",
+            b"Contact: <sip:a@h>;expires=60", b"Contact: <sip:a@h>, <sip:b@h>", b"X: 2", b" fold",
+        ]
+    ),
+)  # fmt: skip
+near_bodies = st.sampled_from(
+    [
+        b"\r\n\r\n", b"\r\nl: 2\r\n\r\nab", b"\r\nl: 3\r\n\r\nab", b"\r\nl: 1\r\n\r\nab",
+        b"\r\nl: 02\r\n\r\nab", b"\r\n\r\nab", b"\r\n", b"\n\n", b"\r\nX: a\rb\r\n\r\n",
+        b"\r\nt: <sip:a>\r\n\r\n",
+    ]
+)  # fmt: skip
+READ = (
+    "branch", "sent_by", "cseq", "call_id", "from_tag", "to_tag", "plain_target", "max_forwards",
+    "values", "repeated", "body", "raw",
+)  # fmt: skip
 
 
-@given(near_needed)
-def test_the_needed_fields(values):
-    """Those that one match reads at once are read the same one by one."""
-    names = (b"cseq", b"call-id", b"from", b"to")
-    at_once, each = request_with(), request_with()
-    at_once._read_plainly(dict(zip(names, values, strict=True)))
-    each._read_each_plainly(dict(zip(names, values, strict=True)))
-    for slot in SLOTS:
-        assert slot_of(at_once, slot) == slot_of(each, slot)
-
-
-def slot_of(request, name):
-    """What is in a slot, without reading it from its field; "unread" if nothing is."""
+def reading_of(reader, data):
+    """All that is read of a message by one of both readers, or how it is refused."""
     try:
-        return object.__getattribute__(request, name)
-    except AttributeError:
-        return "unread"
+        message = reader(data)
+        message.validate()
+    except ParseError as error:
+        return error.status, error.reason
+    start = [getattr(message, name, None) for name in ("method", "raw_uri", "status", "reason")]
+    return [*start, *(read(lambda name: getattr(message, name, None), name) for name in READ)]
 
 
-def test_usual_needed_fields_are_read_by_one_match():
-    usual = b'7 OPTIONS\nx@h\n"Ana" <sip:ana@h>;tag=1\n<sip:h>'
-    assert message._PLAIN_NEEDED.fullmatch(usual) is not None
-    request = request_with()
-    names = (b"cseq", b"call-id", b"from", b"to")
-    request._read_plainly(dict(zip(names, usual.split(b"\n"), strict=True)))
-    assert [slot_of(request, slot) for slot in SLOTS] == [(7, "OPTIONS"), "x@h", "1", None]
+USUAL = {
+    "a request": b"""INVITE sip:+442071838750@192.0.2.1 SIP/2.0
+Via: SIP/2.0/UDP 192.168.1.5:5060;branch=z9hG4bKa1;rport
+Max-Forwards: 70
+CSeq: 2 INVITE
+Call-ID: x@192.168.1.5
+From: "Ana" <sip:ana@example.org>;tag=a
+To: <sip:+442071838750@192.0.2.1>
+Contact: <sip:ana@192.168.1.5:5060>
+""",
+    "a response": b"""SIP/2.0 200 OK
+Via: SIP/2.0/UDP 192.0.2.1:5060;rport=5060;branch=z9hG4bKa1;received=192.0.2.1
+Server: gateway
+CSeq: 1 INVITE
+Call-ID: 0123456789abcdef
+From: gateway <sip:+99532@192.0.2.1>;tag=a
+To: <sip:+442071838750@203.0.113.1>;tag=b
+Contact: <sip:203.0.113.1:5060>
+""",
+}
+
+
+def whole(name):
+    return USUAL[name].replace(b"\n", b"\r\n") + b"\r\n"
+
+
+@st.composite
+def near_usual(draw):
+    """A usual message, some of whose lines may be replaced by near ones."""
+    start, *lines = USUAL[draw(st.sampled_from(sorted(USUAL)))].strip().split(b"\n")
+    start = draw(st.just(start) | near_starts)
+    odd = draw(near_lines)
+    for index in draw(st.sets(st.integers(0, min(len(lines), len(odd)) - 1), max_size=3)):
+        lines[index] = odd[index]
+    end = draw(st.just(b"\r\n\r\n") | near_bodies)
+    return b"\r\n".join([start, *lines]) + end
+
+
+@given(near_usual())
+def test_whole_messages(data):
+    """What is read at once, the strict reader reads and validates alike, and no refusal differs."""
+    message = plain.read_plain(data)
+    if message is not None:
+        assert reading_of(parse_message, data) == reading_of(reading._read_strictly, data)
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_usual_messages_are_proven_at_once(name):
+    data = whole(name)
+    message = plain.read_plain(data)
+    assert message.proven
+    assert reading_of(plain.read_plain, data) == reading_of(reading._read_strictly, data)
+
+
+def test_a_message_that_is_plain_but_for_one_value_is_not_proven():
+    data = whole("a request").replace(b"CSeq: 2 INVITE", b"CSeq: 2 BYE")
+    message = plain.read_plain(data)
+    assert not message.proven
+    with pytest.raises(ParseError, match="CSeq"):
+        message.validate()
 
 
 @given(near_uris)

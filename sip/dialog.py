@@ -174,8 +174,9 @@ class Dialog:
 
 def target_of(message: Message) -> bytes | None:
     """The URI of a message's Contact, if it has exactly one."""
-    if message.plain_target is not None:
-        return message.plain_target
+    target = message.plain_target
+    if target is not None:
+        return target
     contacts = message.contacts
     return bytes(_without_headers(contacts[0].uri)) if len(contacts) == 1 else None
 
@@ -198,10 +199,12 @@ def _without_headers(uri: Uri) -> Uri:
 def wants_sips(request: Request) -> bool:
     """True if the sender wants every hop encrypted (section 26.2.2) or can be reached by nothing
     less: our Contact is then a `sips:` URI, too (section 12.1.1)."""
-    if request.uri.scheme == "sips":
+    if request.raw_uri[:5].lower() == b"sips:":
         return True
-    written = b"sips:" in b",".join(request.get_all(b"contact")).lower()
-    return written and any(contact.uri.scheme == "sips" for contact in request.contacts)
+    first = request.values.get(b"contact")
+    if first is None or (request.repeated is None and b"sips:" not in first.lower()):
+        return False
+    return any(contact.uri.scheme == "sips" for contact in request.contacts)
 
 
 def name_addr_uri(value: bytes) -> bytes:

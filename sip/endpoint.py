@@ -7,6 +7,7 @@ UDP, TCP, TLS and WebSocket, IPv4 and IPv6. The sockets themselves are in :mod:`
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -127,7 +128,7 @@ class Endpoint:
         self._datagrams: dict[Address, Datagrams] = {}
         self._listeners: list[Listener] = []
         self._wake: asyncio.TimerHandle | None = None
-        self._wake_at = 0.0
+        self._wake_at = math.inf
         self._lag_timer: asyncio.TimerHandle | None = None
         self._late = 0.0
         self._turn_end: float | None = None
@@ -312,10 +313,9 @@ class Endpoint:
                     self._send_datagram(message, flow)
                 else:
                     self.connections.send(message, flow.connection)
-        deadline = stack.timers.next
         # Waking too early costs less than arming anew for each message.
-        if deadline is not None and (self._wake is None or deadline < self._wake_at):
-            self._arm(deadline)
+        if stack.timers.next < self._wake_at:
+            self._arm(stack.timers.next)
 
     def _report(self) -> None:
         """Report events, and those that come of them."""
@@ -335,7 +335,7 @@ class Endpoint:
         self._wake = self._loop.call_at(deadline, self._expire)
 
     def _expire(self) -> None:
-        self._wake = None
+        self._wake, self._wake_at = None, math.inf
         try:
             self._agent.expire(self._loop.time())
         except Exception as error:
@@ -351,12 +351,12 @@ class Endpoint:
 
     def _send_datagram(self, data: bytes, flow: Flow) -> None:
         datagrams = self._datagrams.get(flow.local)
-        if (
-            datagrams is None
-        ):  # a registration at a socket of another process, or of a connection that is closed
+        if datagrams is None:
+            # A registration at a socket of another process, or of a connection that is closed.
             self._loop.call_soon(self.failed, flow)
             return
-        if self._guard is None or self._guard.may_answer(flow.peer[0], data, self._loop.time()):
+        guard, peer = self._guard, flow.beyond or flow.remote
+        if guard is None or guard.may_answer(peer[0], data, self._loop.time()):
             datagrams.sendto(data, flow.remote)
 
     def failed(self, flow: Flow) -> None:

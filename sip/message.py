@@ -387,9 +387,8 @@ class Request(Message):
             ValueError: a field or the URI holds CR or LF.
         """
         request = cls(method, uri)
-        lines = _LINE_END.join(map(_COLON.join, fields))
-        head = b"%s %s SIP/2.0\r\n%s" % (method.encode("ascii"), uri, lines)
-        request._join(head, len(fields), body)
+        start = b"%s %s SIP/2.0" % (method.encode("ascii"), uri)
+        request._join(_LINE_END.join((start, *map(_COLON.join, fields))), len(fields), body)
         if fields and fields[0][0] == b"Via":
             plain = _PLAIN_VIA_BRANCH.fullmatch(fields[0][1])
             if plain is not None:  # its transaction will ask for it at once
@@ -553,9 +552,8 @@ class Response(Message):
             ValueError: a field or the reason holds CR or LF.
         """
         response = cls(status, reason)
-        lines = _LINE_END.join(map(_COLON.join, fields))
-        head = b"SIP/2.0 %d %s\r\n%s" % (status, octets(reason), lines)
-        response._join(head, len(fields), body)
+        start = b"SIP/2.0 %d %s" % (status, octets(reason))
+        response._join(_LINE_END.join((start, *map(_COLON.join, fields))), len(fields), body)
         return response
 
     def validate(self) -> None:

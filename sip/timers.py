@@ -8,7 +8,8 @@ callback that finds its timer outdated ignores it.
 
 from __future__ import annotations
 
-from collections import deque
+import math
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -24,9 +25,9 @@ class Timers:
     __slots__ = ("_queues", "next")
 
     def __init__(self) -> None:
-        self._queues: dict[float, deque[tuple[float, Callback, object]]] = {}
-        self.next: float | None = None
-        """The deadline of the timer that is due first; None if none is armed."""
+        self._queues: dict[float, deque[tuple[float, Callback, object]]] = defaultdict(deque)
+        self.next = math.inf
+        """The deadline of the timer that is due first; infinite if none is armed."""
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -35,23 +36,21 @@ class Timers:
         self, seconds: float, now: float, callback: Callable[[T, float], None], argument: T
     ) -> None:
         """Have `callback(argument, now)` called by :meth:`due`, `seconds` from `now`."""
-        queue = self._queues.get(seconds)
-        if queue is None:
-            queue = self._queues[seconds] = deque()
         deadline = now + seconds
         # The queue forgets which type of argument belongs to which callback; each pair fits.
-        queue.append((deadline, callback, argument))  # type: ignore[arg-type]
-        if self.next is None or deadline < self.next:
+        self._queues[seconds].append((deadline, callback, argument))  # type: ignore[arg-type]
+        if deadline < self.next:
             self.next = deadline
 
     def due(self, now: float) -> Iterator[tuple[float, Callback, object]]:
         """Take out, one at a time, what is due."""
-        if self.next is None or self.next > now:
+        if self.next > now:
             return
         for queue in list(self._queues.values()):
             while queue and queue[0][0] <= now:
                 yield queue.popleft()
-        self.next = min((queue[0][0] for queue in self._queues.values() if queue), default=None)
+        heads = (queue[0][0] for queue in self._queues.values() if queue)
+        self.next = min(heads, default=math.inf)
 
     def expire(self, now: float) -> None:
         """Call back everything that is due."""

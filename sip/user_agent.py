@@ -9,6 +9,7 @@ The contract of every pure machine here: :meth:`UserAgent.receive` what arrived,
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -90,7 +91,6 @@ class UserAgent:
         max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self._max_sessions = max_sessions
-        self._retry_after: int | None = None
         self.untold: list[Event] = []
         """Events for the next :meth:`events`."""
         self._dialogs: Dialogs[Session] = Dialogs()
@@ -112,21 +112,23 @@ class UserAgent:
 
         With `retry_after` seconds we are too busy for anything that isn't under way already.
         """
-        self._retry_after = retry_after
-        if self.stack.tap is not None:
-            self.stack.tap(data, flow, False)
+        stack = self.stack
+        if stack.tap is not None:
+            stack.tap(data, flow, False)
+        message = None
         try:
             message = parse_message(data)
             if isinstance(message, Request):
-                self._receive_request(message, flow, now)
+                self._sort_request(message, flow, now, retry_after)
             else:
                 message.validate()
-                if not self.stack.layer.receive_response(message, now):
+                if not stack.layer.receive_response(message, now):
                     self.counters.stray_responses += 1
         except ParseError as error:
             self.counters.malformed += 1
-            if isinstance(error, RequestError):
-                self._refuse_malformed(error, flow)
+            request = error.request if isinstance(error, RequestError) else message
+            if isinstance(request, Request) and request.answerable:
+                self._refuse_malformed(error, request, flow)
 
     def expire(self, now: float) -> None:
         """Do what is due at `now`."""
@@ -134,7 +136,8 @@ class UserAgent:
 
     def next_deadline(self) -> float | None:
         """The time at which :meth:`expire` has something to do; None: never."""
-        return self.stack.timers.next
+        due = self.stack.timers.next
+        return None if due == math.inf else due
 
     def to_send(self) -> list[tuple[bytes, Flow]]:
         """Messages to write, in order, each with its flow; the caller owns the list."""
@@ -160,15 +163,9 @@ class UserAgent:
 
     # Requests that come in
 
-    def _receive_request(self, request: Request, flow: Flow, now: float) -> None:
-        try:
-            self._sort_request(request, flow, now)
-        except ParseError as error:
-            if request.answerable:
-                raise RequestError(error, request) from error
-            raise
-
-    def _sort_request(self, request: Request, flow: Flow, now: float) -> None:
+    def _sort_request(
+        self, request: Request, flow: Flow, now: float, retry_after: int | None
+    ) -> None:
         request.stamp_source(*flow.remote)
         if self.stack.layer.receive_request(request, now):
             return
@@ -180,8 +177,8 @@ class UserAgent:
             self._in_dialog(request, flow, now)
         elif method == "ACK":
             return  # to a stateless challenge, or long over
-        elif self._retry_after is not None:
-            self.stack.answer(request, flow, 503, ((b"Retry-After", b"%d" % self._retry_after),))
+        elif retry_after is not None:
+            self.stack.answer(request, flow, 503, ((b"Retry-After", b"%d" % retry_after),))
         elif (refusal := self._refusal(request)) is not None:
             self.stack.answer(request, flow, refusal.status, refusal.headers)
         else:
@@ -191,7 +188,7 @@ class UserAgent:
         """The refusal of a request outside any dialog that isn't served for any sender (section
         8.2); None if it can."""
         method = request.method
-        if self.stack.layer.is_merged(request):
+        if method == "INVITE" and self.stack.layer.is_merged(request):
             return SipError(482)
         if method not in OUT_OF_DIALOG:
             known = method.encode("ascii", "replace") in METHODS
@@ -240,8 +237,7 @@ class UserAgent:
         else:
             usage.receive(request, flow, now)
 
-    def _refuse_malformed(self, error: RequestError, flow: Flow) -> None:
-        request = error.request
+    def _refuse_malformed(self, error: ParseError, request: Request, flow: Flow) -> None:
         if request.method != "ACK":
             with contextlib.suppress(ParseError):  # a Via that can't be read goes back as it came
                 request.stamp_source(*flow.remote)

@@ -14,11 +14,9 @@ from typing import NamedTuple
 
 from sip.flow import Flow
 
-RING_MESSAGES = 4_096
-"""Some tenths of a second at full load: longer than a call takes from its INVITE until it is
-known."""
-RING_BYTES = 8 << 20
-"""The limit of the ring's memory, for floods of large messages."""
+RING_BYTES = 4 << 20
+"""The memory of the ring: some thousand messages, tenths of a second at full load, which is longer
+than a call takes from its INVITE until it is known."""
 FILED_AT_ONCE = 128
 """Messages of the ring that are filed at once, so that filing never takes a millisecond."""
 FIRST_OF_CALL = 200
@@ -133,10 +131,9 @@ class Recorder:
 
     def __call__(self, data: bytes, flow: Flow, sent: bool) -> None:
         """Record a message that was received or sent."""
-        ring = self._ring
-        ring.append((self._monotonic(), sent, flow, data))
-        self._ring_octets += len(data)
-        if len(ring) >= RING_MESSAGES or self._ring_octets > RING_BYTES:
+        self._ring.append((self._monotonic(), sent, flow, data))
+        self._ring_octets += len(data) + ENTRY_BYTES
+        if self._ring_octets > RING_BYTES:
             self._file_oldest()
 
     # What calls tell
@@ -193,7 +190,7 @@ class Recorder:
     @property
     def octets(self) -> int:
         """The approximate memory of calls and ring."""
-        return self._octets + self._ring_octets + ENTRY_BYTES * len(self._ring)
+        return self._octets + self._ring_octets
 
     # Filing
 
@@ -201,12 +198,12 @@ class Recorder:
         ring, known = self._ring, self._by_sip_call_id
         for _ in range(min(len(ring), FILED_AT_ONCE)):
             entry = ring.popleft()
-            size = len(entry[3])
+            size = len(entry[3]) + ENTRY_BYTES
             self._ring_octets -= size
             for trace in known.get(call_id_of(entry[3]), ()):
                 trace.entries.append(entry)
-                trace.octets += size + ENTRY_BYTES
-                self._octets += size + ENTRY_BYTES
+                trace.octets += size
+                self._octets += size
                 if len(trace.entries) >= LONGEST:
                     self._octets -= trace.shorten()
         while self._octets > self._max_bytes:

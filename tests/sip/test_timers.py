@@ -1,3 +1,5 @@
+import math
+
 from sip.timers import Timers
 
 
@@ -14,7 +16,7 @@ def test_timers_fire_once_in_time_and_carry_their_argument():
     assert timers.next == 42.0
     timers.expire(50.0)
     assert fired == [("short", 10.5), ("long", 50.0)]
-    assert timers.next is None
+    assert timers.next == math.inf
     assert len(timers) == 0
 
 

@@ -238,14 +238,14 @@ class Message:
         return plain[2].decode("ascii").lower(), None if plain[3] is None else int(plain[3])
 
     def _read_contacts(self) -> list[NameAddr]:
-        elements = self.get_list(b"contact")
-        if len(elements) > MAX_CONTACTS:
-            raise ParseError("Too many contacts")
-        return [] if elements == [b"*"] else NameAddr.parse_list(elements)
+        return read_contacts(self.get_list(b"contact"))
 
     @property
     def contact_star(self) -> bool:
         """True if the Contact is "*" (section 10.2.2)."""
+        value = self.values.get(b"contact")
+        if value is None or (self.repeated is None and b"*" not in value):
+            return False
         return self.get_list(b"contact") == [b"*"]
 
     def _read_plain_target(self) -> bytes | None:
@@ -346,6 +346,17 @@ class Message:
             raise ValueError("a header field can't hold CR or LF")
         self.body = body
         self.raw = b"%s\r\nContent-Length: %d\r\n\r\n%s" % (head, len(body), body)
+
+
+def read_contacts(elements: list[bytes]) -> list[NameAddr]:
+    """The values of a Contact field from its elements; "*" gives none.
+
+    Raises:
+        ParseError: 400.
+    """
+    if len(elements) > MAX_CONTACTS:
+        raise ParseError("Too many contacts")
+    return [] if elements == [b"*"] else NameAddr.parse_list(elements)
 
 
 @lru_cache(maxsize=256)  # every message of a phone allows and supports the same

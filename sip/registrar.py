@@ -4,18 +4,18 @@ section 6)."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from sip import grammar
 from sip.errors import ParseError, SipError
 from sip.flow import Flow
 from sip.grammar import octets, text
-from sip.headers import NameAddr, quote
-from sip.message import Request
+from sip.headers import NameAddr, quote, split_list
+from sip.message import Request, read_contacts
 from sip.uri import Uri
 
 MAX_CONTACT_BYTES = 512
@@ -36,8 +36,7 @@ class RegistrarLimits:
     max_contacts: int = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True, gc=False):
     """One phone of an address of record; times are epoch seconds, for bindings outlive us."""
 
     aor: str
@@ -73,7 +72,7 @@ class Binding:
         if uri.host != self.flow.remote[0]:
             return None
         flow = Flow("tcp", self.flow.local, (uri.host, uri.port or 5060), uri.host)
-        return replace(self, flow=flow, reg_id=None)
+        return structs.replace(self, flow=flow, reg_id=None)
 
 
 class Registration(Struct, frozen=True):
@@ -93,18 +92,26 @@ class Registration(Struct, frozen=True):
     outbound."""
 
 
-class _Wish(Struct, frozen=True, gc=False):
-    """One Contact of a REGISTER."""
+class _Contact(Struct, frozen=True, gc=False):
+    """One Contact as a phone writes it."""
 
     uri: bytes
-    expires: int
+    expires: int | None
+    """None: missing or malformed."""
     q: float
     instance: str | None
     reg_id: int | None
 
-    @property
-    def key(self) -> bytes:
-        return _key(self.uri, self.instance, self.reg_id)
+
+class _Wish(Struct, frozen=True, gc=False):
+    """One Contact of a REGISTER, and the seconds for which it is to be bound."""
+
+    key: bytes
+    uri: bytes
+    expires: int
+    q: float = 1.0
+    instance: str | None = None
+    reg_id: int | None = None
 
 
 class Registrar:
@@ -154,7 +161,7 @@ class Registrar:
         added: list[Binding] = []
         refreshed: list[Binding] = []
         removed: list[Binding] = []
-        left = self._come_back(aor, wishes)
+        left = self._come_back(aor, wishes) if aor in self._lost else []
         for wish in wishes:
             for key in self._replaced(after, wish):
                 gone = after.pop(key)
@@ -168,16 +175,18 @@ class Registrar:
             binding = self._binding(aor, wish, request, flow, now, username)
             (refreshed if wish.key in known else added).append(binding)
             after[wish.key] = binding
-        removed += self._make_room(after, {wish.key for wish in wishes}, request, flow)
+        if len(after) > self._limits.max_contacts:
+            removed += self._make_room(after, {wish.key for wish in wishes}, request, flow)
         self._keep(aor, after)
-        self._forget_lost(aor, wishes)
+        if aor in self._lost:
+            self._forget_lost(aor, wishes)
         return Registration(
             tuple(self._ordered(after)),
             tuple(added),
             tuple(refreshed),
             tuple(removed),
             self._released(known.values()),
-            self._moved(left, flow, after.values()),
+            self._moved(left, flow, after.values()) if left and left != [flow] else (),
             any(wish.reg_id is not None for wish in wishes),
         )
 
@@ -188,35 +197,38 @@ class Registrar:
         if request.expires != 0:
             raise ParseError("Contact * needs Expires 0")
         gone = tuple(known.values())
-        wishes = [_Wish(b.contact, 0, 1.0, b.instance, b.reg_id) for b in gone]
+        wishes = [_Wish(b.key, b.contact, 0, b.q, b.instance, b.reg_id) for b in gone]
         self._check_order(known, wishes, request, proven_at)
         self._keep(aor, {})
         return Registration((), removed=gone, released=self._released(gone))
 
     def _wishes(self, request: Request) -> list[_Wish]:
         """The last wish for each URI."""
+        contacts = _contacts_of(request)
+        if len(contacts) == 1:
+            return [self._wish(contacts[0], request)]
         wishes: list[_Wish] = []
-        for wish in (self._wish(contact, request) for contact in request.contacts):
+        for contact in contacts:
+            wish = self._wish(contact, request)
             wishes = [other for other in wishes if not same_contact(other.uri, wish.uri)]
             wishes.append(wish)
         return wishes
 
-    def _wish(self, contact: NameAddr, request: Request) -> _Wish:
-        uri = bytes(contact.uri)
-        if len(uri) > MAX_CONTACT_BYTES or contact.uri.scheme not in ("sip", "sips"):
-            raise ParseError("Contact can't be registered")
-        asked = contact.params.get("expires")
-        expires = None if asked is None else grammar.number(octets(asked))
-        if expires is None:  # missing or malformed: the field, then our own (section 10.2.1.1)
+    def _wish(self, contact: _Contact, request: Request) -> _Wish:
+        expires = contact.expires
+        if expires is None:  # the field, then our own (section 10.2.1.1)
             expires = request.expires
         if expires is None:
             expires = self._limits.default_expires
         if 0 < expires < self._limits.min_expires:
             minimum = b"%d" % self._limits.min_expires
             raise SipError(423, headers=((b"Min-Expires", minimum),))
-        instance = contact.params.get("+sip.instance")
-        reg_id = _reg_id(contact, request) if instance is not None else None
-        return _Wish(uri, min(expires, self._limits.max_expires), _q(contact), instance, reg_id)
+        uri, instance = contact.uri, contact.instance
+        seconds = min(expires, self._limits.max_expires)
+        if contact.reg_id is None or instance is None:
+            return _Wish(uri, uri, seconds, contact.q, instance)
+        reg_id = _reg_id(contact.reg_id, request)
+        return _Wish(_key(uri, instance, reg_id), uri, seconds, contact.q, instance, reg_id)
 
     def _make_room(
         self, after: dict[bytes, Binding], asked: set[bytes], request: Request, flow: Flow
@@ -264,6 +276,8 @@ class Registrar:
         """Bindings that a Contact stands for: the same URI, or the same phone at another address
         (RFC 5626 section 6), so that a phone which moved isn't rung twice; only another flow of
         a phone that numbers its flows is something of its own."""
+        if len(bindings) == 1 and wish.key in bindings:
+            return [wish.key]
         return [key for key, binding in bindings.items() if _is_same(wish, binding)]
 
     def _come_back(self, aor: str, wishes: list[_Wish]) -> list[Flow]:
@@ -305,11 +319,8 @@ class Registrar:
 
     def _keep(self, aor: str, bindings: dict[bytes, Binding]) -> None:
         for binding in self._bindings.get(aor, {}).values():
-            users = self._on_connection.get(binding.flow.connection)
-            if users is not None:
-                users.discard(aor)
-                if not users:
-                    del self._on_connection[binding.flow.connection]
+            if binding.flow.reliable:
+                self._leave_connection(aor, binding.flow.connection)
         for binding in bindings.values():
             if binding.flow.reliable:
                 self._on_connection.setdefault(binding.flow.connection, set()).add(aor)
@@ -317,6 +328,13 @@ class Registrar:
             self._bindings[aor] = bindings
         else:
             self._bindings.pop(aor, None)
+
+    def _leave_connection(self, aor: str, connection: Flow) -> None:
+        users = self._on_connection.get(connection)
+        if users is not None:
+            users.discard(aor)
+            if not users:
+                del self._on_connection[connection]
 
     def lookup(self, aor: str, now: float) -> list[Binding]:
         """Valid bindings: highest q first, then the newest."""
@@ -440,7 +458,7 @@ class Registrar:
 
     def _released(self, bindings: Iterable[Binding]) -> tuple[Flow, ...]:
         flows = {binding.flow.connection for binding in bindings if binding.flow.reliable}
-        return tuple(flow for flow in flows if flow not in self._on_connection)
+        return tuple([flow for flow in flows if flow not in self._on_connection])
 
     def _valid(self, aor: str, now: float) -> dict[bytes, Binding]:
         held = self._bindings.get(aor)
@@ -449,6 +467,8 @@ class Registrar:
         return {uri: binding for uri, binding in held.items() if binding.expires_at > now}
 
     def _ordered(self, bindings: dict[bytes, Binding]) -> list[Binding]:
+        if len(bindings) < 2:
+            return list(bindings.values())
         return sorted(bindings.values(), key=lambda b: (-b.q, -b.registered_at))
 
     def ok_fields(self, registration: Registration, now: float) -> list[tuple[bytes, bytes]]:
@@ -504,21 +524,43 @@ def _is_same(wish: _Wish, binding: Binding) -> bool:
     return wish.reg_id is None or binding.reg_id is None
 
 
-def _reg_id(contact: NameAddr, request: Request) -> int | None:
+def _reg_id(number: int, request: Request) -> int | None:
     """The number of the phone's flow, if it and all proxies between support outbound.
 
     Raises:
         SipError: 439, it came through a proxy that doesn't (RFC 5626 section 6).
     """
-    asked = contact.params.get("reg-id")
-    number = None if asked is None else grammar.number(octets(asked), 2**31 - 1)
-    options = {option.lower() for option in request.get_list(b"supported")}
-    if not number or b"outbound" not in options:
+    if b"outbound" not in request.option_tags(b"supported"):
         return None
     hops = request.get_list(b"path")
     if len(request.get_list(b"via")) > 1 and not (hops and b";ob" in hops[-1].lower()):
         raise SipError(439, "First Hop Lacks Outbound Support")
     return number
+
+
+def _contacts_of(request: Request) -> Sequence[_Contact]:
+    value = request.values.get(b"contact")
+    if value is None:
+        return ()
+    if request.repeated is None and len(value) <= MAX_CONTACT_BYTES:
+        return _contacts_in(value)
+    return list(map(_contact, request.contacts))
+
+
+@lru_cache(maxsize=8_192)  # a phone writes the same line at each registration
+def _contacts_in(value: bytes) -> Sequence[_Contact]:
+    return tuple(map(_contact, read_contacts(split_list(value))))
+
+
+def _contact(contact: NameAddr) -> _Contact:
+    uri, params = bytes(contact.uri), contact.params
+    if len(uri) > MAX_CONTACT_BYTES or contact.uri.scheme not in ("sip", "sips"):
+        raise ParseError("Contact can't be registered")
+    asked, instance, reg_id = params.get("expires"), params.get("+sip.instance"), None
+    if instance is not None:
+        reg_id = grammar.number(octets(params.get("reg-id") or ""), 2**31 - 1) or None
+    expires = None if asked is None else grammar.number(octets(asked))
+    return _Contact(uri, expires, _q(contact), instance, reg_id)
 
 
 def _q(contact: NameAddr) -> float:

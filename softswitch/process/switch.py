@@ -7,7 +7,8 @@ or by a simulation. Everything here runs in one event loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from billing.facts.cdr import Cdr
 from sip.credentials import Credentials

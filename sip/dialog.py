@@ -92,7 +92,7 @@ class Dialog:
             local_tag=local_tag,
             remote=request.get(b"from") or b"",
             remote_tag=request.from_tag,
-            remote_target=target_of(request) or bytes(request.from_.uri),
+            remote_target=target_of(request) or bytes(request.from_uri),
             route_set=tuple(request.get_list(b"record-route")),
             contact=contact,
             flow=flow,

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -60,11 +61,13 @@ _AUTH_PARAM = re.compile(
     rb"[ \t]*(" + grammar.TOKEN + rb")[ \t]*=[ \t]*(" + grammar.QUOTED_STRING + rb"|[^\s,\"]+)"
     rb"[ \t]*(?:,|\Z)"
 )
-_PLAIN_PARAM = r'(?<![^, ])([A-Za-z]+)=(?:"([ !#-\[\]-~]*)"|([!#-+\--~]+))(?:, ?|\Z)'
+_PLAIN_PARAM = r'(?<![^, ])([a-z]+)=(")?((?(2)[ !#-\[\]-~]*|[!#-+\--~]+))(?(2)")(?:, ?|\Z)'
 """The usual spelling: no escapes, ASCII, at most one space. It begins behind a comma or a space, so
 that no input makes a search slow."""
-_PLAIN_PARAMS = re.compile(f"(?:{_PLAIN_PARAM})+")
+_PLAIN_PARAMS = re.compile(r'(?:(?<![^, ])[a-z]+=(?:"[ !#-\[\]-~]*"|[!#-+\--~]+)(?:, ?|\Z))+')
 _EACH_PLAIN_PARAM = re.compile(_PLAIN_PARAM)
+_NAME_AND_VALUE = itemgetter(0, 2)
+_NONCE_COUNT = re.compile(r"[0-9A-Fa-f]{8}")
 _EMPTY_ELEMENT = re.compile(rb"[ \t]*,[ \t]*")
 _SCHEME = re.compile(rb"[ \t]*digest[ \t]+", re.IGNORECASE)
 
@@ -90,7 +93,7 @@ def _plain_parameters(rest: bytes) -> dict[str, str] | None:
     if _PLAIN_PARAMS.fullmatch(plain) is None:
         return None
     found = _EACH_PLAIN_PARAM.findall(plain)
-    read = {name.lower(): quoted or token for name, quoted, token in found}
+    read = dict(map(_NAME_AND_VALUE, found))
     return read if len(read) == len(found) else None
 
 
@@ -177,12 +180,13 @@ def _response(
     body: bytes,
 ) -> str:
     """request-digest (RFC 7616 section 3.4.1)."""
+    digest = _HASHES[algorithm]
     a2 = f"{method}:{uri}"
     if qop == "auth-int":
-        a2 += ":" + algorithm.digest(body)
-    h2 = algorithm.digest(octets(a2))
+        a2 += ":" + digest(body)
+    h2 = digest(octets(a2))
     middle = f"{nonce}:{nc}:{cnonce}:{qop}" if qop else nonce
-    return algorithm.digest(octets(f"{secret}:{middle}:{h2}"))
+    return digest(octets(f"{secret}:{middle}:{h2}"))
 
 
 class Nonces:
@@ -264,6 +268,7 @@ class DigestVerifier:
     def __init__(self, nonces: Nonces, realm: str) -> None:
         self._nonces = nonces
         self.realm = realm
+        self._quoted_realm = quote(realm)
         self._counts: dict[_Use, int] = {}
         self._counted: deque[_Use] = deque()
         self._forgotten = ""
@@ -279,7 +284,7 @@ class DigestVerifier:
     ) -> list[bytes]:
         """A challenge for each algorithm, in this order, each with a nonce of its own that is good
         for a peer at `source`."""
-        realm = quote(self.realm)
+        realm = self._quoted_realm
         extra = b", stale=true" if stale else b""
         return [
             b'Digest realm=%s, nonce="%s", algorithm=%s, qop="auth"%s'
@@ -319,9 +324,8 @@ class DigestVerifier:
         if freshness == "invalid":
             return Verdict.STALE
         qop, nc, cnonce = credentials.qop, credentials.nc, credentials.cnonce
-        if qop is not None and (
-            qop not in ("auth", "auth-int") or not cnonce or _count_of(nc) is None
-        ):
+        count = None if nc is None else _count_of(nc)
+        if qop is not None and (qop not in ("auth", "auth-int") or not cnonce or count is None):
             return Verdict.MALFORMED
         secret, dummy = ha1_of(algorithm), self._dummy[algorithm]
         expected = _response(
@@ -341,7 +345,7 @@ class DigestVerifier:
         if freshness == "stale":
             return Verdict.STALE
         use = (credentials.nonce, credentials.username)
-        return Verdict.OK if self._count(use, _count_of(nc)) else Verdict.REPLAY
+        return Verdict.OK if self._count(use, count) else Verdict.REPLAY
 
     def _count(self, use: _Use, count: int | None) -> bool:
         """True if this use of the nonce is later than all before it; without qop a nonce is good
@@ -374,11 +378,9 @@ class DigestVerifier:
             self._counts.pop(self._counted.popleft(), None)
 
 
-def _count_of(nc: str | None) -> int | None:
+def _count_of(nc: str) -> int | None:
     """nc-value = 8LHEX."""
-    if nc is None or re.fullmatch(r"[0-9A-Fa-f]{8}", nc) is None:
-        return None
-    return int(nc, 16)
+    return int(nc, 16) if _NONCE_COUNT.fullmatch(nc) else None
 
 
 def realm_of(challenge: bytes) -> str | None:

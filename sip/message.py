@@ -70,6 +70,7 @@ class Message:
         "cseq",
         "from_",
         "from_tag",
+        "from_uri",
         "plain_target",
         "proven",
         "raw",
@@ -77,6 +78,7 @@ class Message:
         "sent_by",
         "to",
         "to_tag",
+        "to_uri",
         "values",
         "via",
     )
@@ -97,6 +99,8 @@ class Message:
     cseq: CSeq
     from_: NameAddr
     to: NameAddr
+    from_uri: Uri
+    to_uri: Uri
     from_tag: str | None
     """The tag of From. Reading it proves the field sound."""
     to_tag: str | None
@@ -209,6 +213,12 @@ class Message:
 
     def _read_to(self) -> NameAddr:
         return NameAddr.parse(self._needed(b"to"))
+
+    def _read_from_uri(self) -> Uri:
+        return self.from_.uri
+
+    def _read_to_uri(self) -> Uri:
+        return self.to.uri
 
     def _read_from_tag(self) -> str | None:
         plain = plain_name_addr(self._needed(b"from"))

@@ -23,7 +23,7 @@ from sip.message import (
     Request,
     Response,
 )
-from sip.uri import MAX_URI_BYTES
+from sip.uri import MAX_URI_BYTES, Uri
 
 METHODS = {
     name.encode("ascii"): name
@@ -50,6 +50,9 @@ def _lines(*patterns: bytes) -> re.Pattern[str]:
 _REQUEST = _lines(
     grammar.PLAIN_VIA, _REQUEST_URI, _MAX_FORWARDS, _CSEQ, _CALL_ID, _ADDRESS, _ADDRESS, _CONTACT
 )
+_VALUES = (2, 3, 5, 11, 12, 13, 14, 20, 26, 27)
+_REQUEST_URI_PARTS, _FROM_URI, _TO_URI = (7, 8, 9, 10), (16, 17, 18, 19), (22, 23, 24, 25)
+"""Its groups."""
 _OF_REQUEST = itemgetter(b"max-forwards", b"cseq", b"call-id", b"from", b"to")
 _RESPONSE = _lines(PLAIN_VIA_BRANCH, _CSEQ, _CALL_ID, _ADDRESS, _ADDRESS, _CONTACT)
 _OF_RESPONSE = itemgetter(b"via", b"cseq", b"call-id", b"from", b"to")
@@ -100,7 +103,7 @@ def _prove_request(request: Request, values: dict[bytes, bytes]) -> None:
     if found is None:
         return
     host, port, branch, hops, number, method, call_id, from_tag, to_tag, target = found.group(
-        2, 3, 5, 11, 12, 13, 14, 20, 26, 27
+        *_VALUES
     )
     if method != request.method:
         return
@@ -112,6 +115,15 @@ def _prove_request(request: Request, values: dict[bytes, bytes]) -> None:
     request.from_tag, request.to_tag = from_tag, to_tag
     request.plain_target = None if target is None else target.encode("ascii")
     request.proven = True
+    if to_tag is None:  # its addresses decide; within a dialog nothing reads them any more
+        request.from_uri = _uri(*found.group(*_FROM_URI))
+        request.to_uri = _uri(*found.group(*_TO_URI))
+        if b";" not in request.raw_uri:
+            request.uri = _uri(*found.group(*_REQUEST_URI_PARTS))
+
+
+def _uri(scheme: str, user: str | None, host: str, port: str | None) -> Uri:
+    return Uri(scheme, user, None, host.lower(), None if port is None else int(port))
 
 
 def _prove_response(response: Response, values: dict[bytes, bytes]) -> None:

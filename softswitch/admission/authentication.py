@@ -47,7 +47,7 @@ class Challenge(SipError):
     def __init__(self, status: int, challenges: Sequence[bytes]) -> None:
         name = b"Proxy-Authenticate" if status == 407 else b"WWW-Authenticate"
         reason = "Proxy Authentication Required" if status == 407 else "Unauthorized"
-        super().__init__(status, reason, tuple((name, value) for value in challenges))
+        super().__init__(status, reason, tuple([(name, value) for value in challenges]))
 
 
 class Authenticator:
@@ -119,7 +119,7 @@ class Authenticator:
             Challenge, Refusal: as :meth:`caller`; 403 also for another line's address.
         """
         line = self._line(request, flow, self._credentials(request), 401, now)
-        if request.to.uri.user != line.login:
+        if request.to_uri.user != line.login:
             raise Refusal(403, "registers_other_line")
         if (status := self._directory.bar(line, "registration")) is not None:
             raise Refusal(403, "line_status", state=status)
@@ -151,7 +151,7 @@ class Authenticator:
         A caller's number in From proves nothing, even if it is a number of ours: a carrier forwards
         calls back to us. Our domain does, or a login that can't be a number.
         """
-        uri = request.from_.uri
+        uri = request.from_uri
         user = uri.user
         if user is None or self._directory.line_by_login(user) is None:
             return False
@@ -159,6 +159,9 @@ class Authenticator:
 
     def _credentials(self, request: Request) -> Credentials | None:
         """The credentials for our realm; a phone may send others for other realms as well."""
+        values = request.values
+        if b"authorization" not in values and b"proxy-authorization" not in values:
+            return None
         for name in (b"proxy-authorization", b"authorization"):
             for value in request.get_all(name):
                 try:
@@ -179,7 +182,7 @@ class Authenticator:
     ) -> Line:
         source = flow.peer[0]
         if credentials is None:
-            claimed = self._proof_or_decoy(request.from_.uri.user or "").line
+            claimed = self._proof_or_decoy(request.from_uri.user or "").line
             raise self._challenge(claimed, status, now, source)
         self._admit_guess(source, credentials.username, now)
         line, secrets = self._proof_or_decoy(credentials.username)

@@ -172,7 +172,7 @@ def _why_withheld(line: Line, request: Request, withheld: bool | None) -> str | 
 def _withheld(request: Request) -> bool:
     """True if Privacy has "id" or "user" in any case (RFC 3323 section 4.2), or From is
     anonymous."""
-    uri = request.from_.uri
+    uri = request.from_uri
     if uri.host == "anonymous.invalid" or (uri.user or "").lower() == "anonymous":
         return True
     if request.get(b"privacy") is None:
@@ -207,7 +207,7 @@ def trunk_number(trunk: Trunk, request: Request, plan: NumberPlan) -> str:
     A trusted trunk's P-Asserted-Identity comes before From; another's is worth nothing.
     """
     asserted = _asserted_user(request, plan) if trunk.trusted else None
-    user = asserted or request.from_.uri.user or ""
+    user = asserted or request.from_uri.user or ""
     if not trunk.trusted and _withheld(request) and not _is_number(user, plan):
         # The number that it asserts for a withheld caller is a claim, kept for the trace of
         # malicious calls alone.

@@ -82,7 +82,7 @@ class RefusedRegistrations:
 def login_of(request: Request) -> str:
     """The login in a REGISTER, as far as it can be read; for logs alone."""
     try:
-        user = request.to.uri.user
+        user = request.to_uri.user
     except ParseError:
         user = None
     return (user or "")[:MAX_LOGIN]

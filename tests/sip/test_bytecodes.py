@@ -92,7 +92,7 @@ def test_a_challenge():
     desk = Desk()
     desk.serve(desk.register())  # whatever is made once
     data = desk.register()
-    within(1_680, count(lambda: desk.serve(data)))
+    within(1_180, count(lambda: desk.serve(data)))
 
 
 def test_a_registration():
@@ -100,7 +100,7 @@ def test_a_registration():
     desk.serve(desk.authorized())
     desk.answer()
     data = desk.authorized()
-    within(4_180, count(lambda: desk.serve(data)))
+    within(2_650, count(lambda: desk.serve(data)))
     assert desk.answer().startswith(b"SIP/2.0 200")
 
 
@@ -109,7 +109,7 @@ def test_an_invite_is_read_and_validated():
     talk.call()
     ((data, _),) = talk.alice.to_send()
     parse_message(data).validate()
-    within(710, count(lambda: parse_message(data).validate()))
+    within(420, count(lambda: parse_message(data).validate()))
 
 
 def test_a_call_between_two_user_agents():
@@ -125,4 +125,4 @@ def test_a_call_between_two_user_agents():
     spent = count(lambda: call(talk))
     assert talk.told(ALICE) == ["Answered"] and talk.told(BOB)[-1] == "HungUp"
     ours = {name: n for name, n in spent.items() if not name.startswith("Conversation.")}
-    assert sum(ours.values()) <= 14_050, (sum(ours.values()), spent.most_common(12))
+    assert sum(ours.values()) <= 12_310, (sum(ours.values()), spent.most_common(12))

@@ -180,7 +180,7 @@ def _response(
     body: bytes,
 ) -> str:
     """request-digest (RFC 7616 section 3.4.1)."""
-    digest = _HASHES[algorithm]
+    digest = algorithm.digest
     a2 = f"{method}:{uri}"
     if qop == "auth-int":
         a2 += ":" + digest(body)

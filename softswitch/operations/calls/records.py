@@ -71,8 +71,9 @@ def cdr_export(
     after: str | None = None,
 ) -> str:
     """Records as another program writes them: asterisk, freeswitch, acc or cgrates."""
-    from billing.formats.export import export
+    from billing.formats.export import FORMATS, export
 
+    one_of("format", tuple(FORMATS), format)
     wanted = _filter(context, since, until, number, kind, account, limit, line, direction, after)
     return export(context.billing.cdrs(wanted), format)
 

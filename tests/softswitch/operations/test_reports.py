@@ -250,6 +250,11 @@ COLUMNS = {
 }
 
 
+def test_a_format_that_isnt_known_is_named_with_those_that_are(context: Context) -> None:
+    with pytest.raises(OperationError, match="asterisk, freeswitch, acc or cgrates"):
+        records.cdr_export(context, format="")
+
+
 def exported(context: Context, name: str) -> list[dict[str, str]]:
     text = records.cdr_export(context, format=name)
     rows = list(csv.reader(io.StringIO(text)))

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from softswitch.cli.main import run
+from commands import command
+
 from softswitch.control import client as control_client
 
 HERE = Path(__file__).parent
@@ -106,29 +107,23 @@ class Switchboard:
                 commands.append(["account", "topup", owner, balance, "--payment-id", login])
             commands.append(["line", "add", number, "--account", owner, "--login", login,
                              "--password", "secret"])  # fmt: skip
-        for command in commands:
-            # Within this process: starting a program for each would take ten seconds.
-            assert run(["-c", str(folder / "softswitch.toml"), *command]) == 0
+        for wanted in commands:
+            done = command(folder, *wanted)
+            assert done.status == 0, done.complaint
 
     def cli(self, *arguments: str, fails: bool = False):
         """A command's result as JSON, or its one line of complaint."""
-        done = subprocess.run(
-            [sys.executable, "-m", "softswitch", "-o", "json", *arguments],
-            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=30,
-        )  # fmt: skip
-        assert (done.returncode != 0) == fails, done.stderr
+        done = command(self.folder, "-o", "json", *arguments, environment=self.environment)
+        assert (done.status != 0) == fails, done.complaint
         if fails:
-            return done.stderr.strip()
-        return json.loads(done.stdout) if done.stdout.strip() else None
+            return done.complaint.strip()
+        return json.loads(done.told) if done.told.strip() else None
 
     def text(self, *arguments: str, status: int = 0) -> str:
         """What a command prints into a pipe."""
-        done = subprocess.run(
-            [sys.executable, "-m", "softswitch", *arguments],
-            cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=30,
-        )  # fmt: skip
-        assert done.returncode == status, done.stderr
-        return done.stdout
+        done = command(self.folder, *arguments, environment=self.environment)
+        assert done.status == status, done.complaint
+        return done.told
 
     def ask(self, operation: str, **arguments: Any) -> Any:
         """The same as the command line asks the running switch, without starting a program."""

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import httpx
 import pyotp
+from commands import command
 
 PASSWORD = "three plain words"
 
@@ -50,12 +55,9 @@ class Served:
 
     def command(self, *arguments: str) -> list[dict[str, object]]:
         """Run a command of the command line; its rows."""
-        done = subprocess.run(
-            [sys.executable, "-m", "softswitch", "-o", "json", *arguments],
-            cwd=self.folder, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout or "[]")
+        done = command(self.folder, "-o", "json", *arguments, environment=self.environment)
+        assert done.status == 0, done.complaint
+        found = json.loads(done.told or "[]")
         return found if isinstance(found, list) else [found]
 
     def start(self, name: str) -> None:
@@ -87,6 +89,18 @@ class Served:
         return process.wait(20)
 
 
+_DEMO_PORT = 5999
+
+
+@cache
+def _demo() -> Path:
+    """The folder of a demo that never ran, made once for all of this process's tests."""
+    folder = Path(tempfile.mkdtemp(prefix="softswitch-demo-"))
+    atexit.register(shutil.rmtree, folder)
+    Served(folder, 0, 0).command("init", "--demo", "--port", str(_DEMO_PORT))
+    return folder
+
+
 @contextmanager
 def served(
     folder: Path, settings: str = "", environment: Mapping[str, str] | None = None
@@ -97,12 +111,12 @@ def served(
         settings: more keys of [portal].
         environment: more variables of both processes.
     """
+    shutil.copytree(_demo(), folder, dirs_exist_ok=True)
     made = Served(folder, free_port(), free_port(), environment=dict(environment or {}))
-    made.command("init", "--demo", "--port", str(made.sip_port))
     path = folder / "softswitch.toml"
     section = f'[portal]\n{settings}listen = "127.0.0.1:{made.port}"\n\n[media]\n'
     text = path.read_text().replace("[media]\n", section).replace("20000-29999", "30000-31999")
-    path.write_text(text)
+    path.write_text(text.replace(f":{_DEMO_PORT}", f":{made.sip_port}"))
     made.start("serve")
     made.start("portal")
     try:

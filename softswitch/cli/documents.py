@@ -110,3 +110,14 @@ def refuse(
     Session.of(context).run(
         operations.documents.document_refuse, document=document, reason=reason, by=by
     )
+
+
+@app.command()
+def encrypt(
+    context: typer.Context,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Make another key first, and use that.")
+    ] = False,
+) -> None:
+    """Encrypt the documents that aren't encrypted yet; with a new key, all by that."""
+    Session.of(context).run(operations.document_keys.document_encrypt, new_key=new_key)

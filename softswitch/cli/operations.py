@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from softswitch.operations.accounts import bulk as bulk
     from softswitch.operations.accounts import caps as caps
     from softswitch.operations.accounts import debts as debts
+    from softswitch.operations.accounts import document_keys as document_keys
     from softswitch.operations.accounts import documents as documents
     from softswitch.operations.accounts import notes as notes
     from softswitch.operations.accounts import notices as notices

@@ -39,7 +39,7 @@ from softswitch.config.recording import RecordingSection
 from softswitch.config.sip import EventsSection, SipSection
 from softswitch.config.smpp import SmppSection
 from softswitch.config.sms import SmsSection
-from softswitch.config.speech import AnnouncementsSection, PromptsSection, TonesSection
+from softswitch.config.speech import AnnouncementsSection, FilePath, PromptsSection, TonesSection
 from softswitch.config.stir import StirSection
 from softswitch.config.values import (
     Collector,
@@ -78,6 +78,9 @@ class SwitchSection(Section):
     """The language of announcements to callers whose line has none of its own; ISO 639."""
     data_dir: Annotated[Path, AfterValidator(below_config)] = Path("var")
     """The folder of the control socket, secrets, CDR journal and log. Absolute once read."""
+    documents_key: FilePath | None = None
+    """The file of the keys that encrypt subscribers' documents in the database; several switches on
+    one database need the same. None: "documents.key" in `data_dir`, which backups contain."""
     node: Annotated[str, Field(pattern=r"^[0-9A-Za-z_.\-]{0,64}$")] = ""
     """The name of this switch among several that share a PostgreSQL database."""
 
@@ -176,6 +179,11 @@ class Config(Section):
     @property
     def nonce_secret_file(self) -> Path:
         return self.data_dir / "nonce.secret"
+
+    @property
+    def documents_key_file(self) -> Path:
+        """The file of the keys of subscribers' documents."""
+        return self.switch.documents_key or self.data_dir / "documents.key"
 
     @property
     def database_file(self) -> Path | None:

@@ -66,10 +66,21 @@ ACCOUNTS = {
         "not_found",
         "document",
     ),
+    "document_sealed": Entry(
+        "document {document} can't be decrypted: {path} lacks its key, or it was tampered with",
+        "unavailable",
+        "document",
+    ),
     "document_size": Entry(
         "a document has 1 octet to {most_mib} MiB, not {octets} octets", "invalid", "content"
     ),
     "document_type_unknown": Entry("{name} is neither PDF, JPEG nor PNG", "invalid", "content"),
+    "documents_key_missing": Entry(
+        "documents are encrypted by a key that isn't here: bring {path} back, from a backup or"
+        " from the other switch of this database",
+        "unavailable",
+    ),
+    "documents_key_unusable": Entry("{path} can't be used: {reason}", "unavailable"),
     "documents_pending_too_many": Entry(
         "{count} documents of account {account} wait for a review already; wait until they "
         "are reviewed",

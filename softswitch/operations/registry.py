@@ -23,6 +23,7 @@ from softswitch.operations.accounts import (
     bulk,
     caps,
     debts,
+    document_keys,
     documents,
     notes,
     notices,
@@ -143,6 +144,7 @@ OPERATIONS = table(
     change(webhooks.webhook_test, SUPPORT | OWNER),
     # Documents and requests
     change(documents.document_approve, REVIEW),
+    change(document_keys.document_encrypt, ADMIN),
     disclose(documents.document_content, REVIEW | AUDITOR | OWNER),
     read(documents.document_list, SUPPORT | REVIEW | AUDITOR | OWNER),
     change(documents.document_refuse, REVIEW),

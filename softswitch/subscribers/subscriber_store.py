@@ -5,6 +5,7 @@ Shares the database with billing, whose metadata these tables extend.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,7 @@ from billing.stores.paging import Page, containing, newest_first
 from billing.stores.schema import account_changes_table, accounts, change_row, metadata
 from softswitch.control.values import Value
 from softswitch.database.rows import DbRow
+from softswitch.subscribers.document_seal import ID_OCTETS, Sealed
 from softswitch.subscribers.profile import FIELDS
 
 fields_table = Table(
@@ -59,6 +61,7 @@ documents_table = Table(
     Column("reviewed_by", String(64)),
     Column("reason", String(256), nullable=False),
     Column("content", LargeBinary, nullable=False),
+    Column("sealed_key", LargeBinary),
 )
 
 requests_table = Table(
@@ -143,7 +146,9 @@ class Request:
         return {key: str(value) for key, value in wanted.items()}
 
 
-_DOCUMENT_FACTS = [column for column in documents_table.columns if column.name != "content"]
+_DOCUMENT_FACTS = [
+    column for column in documents_table.columns if column.name not in ("content", "sealed_key")
+]
 
 
 def set_fields(
@@ -224,7 +229,7 @@ class SubscriberStore:
 
     # Documents
 
-    def add_document(self, document: Document, content: bytes) -> Document:
+    def add_document(self, document: Document, content: Sealed) -> Document:
         """Add a document; its `id` is ignored, and it is returned with the new one.
 
         The same content again of this kind changes nothing, unless it was refused: then it is a new
@@ -243,7 +248,8 @@ class SubscriberStore:
             known = connection.execute(same).first()
             if known is not None:
                 return Document(*known)
-            key = connection.execute(insert(table), row | {"content": content}).inserted_primary_key
+            kept = {"content": content.content, "sealed_key": content.key}
+            key = connection.execute(insert(table), row | kept).inserted_primary_key
         assert key is not None
         return replace(document, id=key[0])
 
@@ -253,10 +259,47 @@ class SubscriberStore:
             row = connection.execute(query).one_or_none()
         return None if row is None else Document(*row)
 
-    def document_content(self, document_id: int) -> bytes:
-        query = select(documents_table.c.content).where(documents_table.c.id == document_id)
+    def document_content(self, document_id: int) -> Sealed:
+        table = documents_table
+        query = select(table.c.sealed_key, table.c.content).where(table.c.id == document_id)
         with self._reading() as connection:
-            return bytes(connection.execute(query).scalar_one())
+            key, content = connection.execute(query).one()
+        return Sealed(bytes(key or b""), bytes(content))
+
+    def documents_not_sealed_by(self, key_id: bytes) -> list[tuple[Document, Sealed]]:
+        """The documents whose key another master key wraps, or that are clear, by id; each with
+        its wrapped key, without its content."""
+        table = documents_table
+        query = select(table.c.sealed_key, *_DOCUMENT_FACTS).order_by(table.c.id)
+        with self._reading() as connection:
+            return [
+                (Document(*facts), Sealed(bytes(key or b""), b""))
+                for key, *facts in connection.execute(query)
+                if not bytes(key or b"").startswith(key_id)
+            ]
+
+    def seal_document(self, document_id: int, content: Sealed, is_new: bool) -> None:
+        """Keep a document's wrapped key, and its content where it is newly encrypted."""
+        values = {"sealed_key": content.key}
+        if is_new:
+            values["content"] = content.content
+        table = documents_table
+        with self._engine.begin() as connection:
+            connection.execute(update(table).where(table.c.id == document_id).values(values))
+
+    def count_documents_by_key(self) -> dict[bytes, int]:
+        """Documents by the id of the master key that seals them; b"" for those that are clear."""
+        query = select(documents_table.c.sealed_key)
+        with self._reading() as connection:
+            keys = connection.execute(query).scalars()
+            return Counter(bytes(key or b"")[:ID_OCTETS] for key in keys)
+
+    def has_sealed_documents(self) -> bool:
+        """True if any document is encrypted."""
+        table = documents_table
+        query = select(table.c.id).where(table.c.sealed_key.is_not(None)).limit(1)
+        with self._reading() as connection:
+            return connection.execute(query).first() is not None
 
     def documents(
         self,

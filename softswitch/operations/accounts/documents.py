@@ -20,6 +20,7 @@ from billing.stores import rental_store
 from billing.stores.paging import Page
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
+from softswitch.operations.accounts import document_keys
 from softswitch.operations.accounts.standing import reason_given, today, who
 from softswitch.operations.context import Context
 from softswitch.operations.numbers.orders import serve_orders
@@ -75,7 +76,8 @@ def document_upload(
         uploaded_at=context.now_ms(),
         expires_on=None if expires_on is None else _future(context, expires_on),
     )
-    made = context.subscribers.add_document(document, octets)
+    kept = document_keys.sealed(context, document, octets)
+    made = context.subscribers.add_document(document, kept)
     context.subscribers.note([_change(context, made, "", PENDING, by, "")])
     return document_row(made)
 
@@ -154,7 +156,7 @@ def _look_row(look: Look | None) -> Row:
 def document_content(context: Context, document: int) -> Row:
     """The file itself, as base64."""
     found = _document(context, document)
-    octets = context.subscribers.document_content(found.id)
+    octets = document_keys.opened(context, found)
     return document_row(found) | {"content": base64.b64encode(octets).decode("ascii")}
 
 

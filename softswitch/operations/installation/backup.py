@@ -165,6 +165,8 @@ def _outside(config: Config) -> list[str]:
     pairs = config.tls.certificates
     named = [path for pair in pairs for path in (pair.certificate, pair.key)]
     named += [x for x in (config.tls.client_ca, config.tls.trusted_ca) if x is not None]
+    if config.documents_key_file.exists():
+        named.append(config.documents_key_file)
     outside = (path for path in named if not path.is_relative_to(config.data_dir))
     return [str(path) for path in dict.fromkeys(outside)]
 

@@ -29,6 +29,7 @@ from softswitch.config.values import Listen
 from softswitch.control import client as control_client
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
+from softswitch.operations.accounts.document_keys import read_keys
 from softswitch.operations.installation.check_media import (
     browsers,
     codecs,
@@ -43,6 +44,7 @@ from softswitch.operations.installation.setup import nonce_secret, opened
 from softswitch.operations.network.prompts import prompt_summary
 from softswitch.papers.pdf import MISSING
 from softswitch.prompts.library import scan
+from softswitch.subscribers.document_seal import key_id
 
 LEAST_FREE_BYTES = 200 * 1024 * 1024
 """Below it a day's CDRs and log may not fit."""
@@ -63,6 +65,7 @@ def check(config: Config) -> list[Row]:
         _database(config),
         _data_folder(config),
         _secrets(config),
+        _documents_key(config),
     ]
     rows += [_listen(listen, running) for listen in config.sip.listen]
     rows += [*_certificates(config), _guard(config, running), _edges(config)]
@@ -213,6 +216,34 @@ def _secrets(config: Config) -> Row:
     if path.stat().st_mode & 0o077:
         return _row("nonce secret", False, f"{path} is readable for others: chmod 600 it")
     return _row("nonce secret", True, str(path))
+
+
+def _documents_key(config: Config) -> Row:
+    """Documents at rest: ok if all are encrypted by keys that are here."""
+    path = config.documents_key_file
+    with contextlib.suppress(OperationError), opened(config) as context:
+        counts = context.subscribers.count_documents_by_key()
+        if not path.exists():
+            if not counts:
+                return _row("documents", None, f"none; the first one makes the key in {path}")
+            why = f"{path} is missing: `softswitch document encrypt` makes it"
+            if any(counts):
+                why = f"{path} is missing and documents need it: bring it back from a backup"
+            return _row("documents", False, why)
+        try:
+            known = {key_id(key) for key in read_keys(path)}
+        except OperationError as error:
+            return _row("documents", False, error.message)
+        if path.stat().st_mode & 0o077:
+            return _row("documents", False, f"{path} is readable for others: chmod 600 it")
+        lost = sum(count for key, count in counts.items() if key and key not in known)
+        if lost:
+            return _row("documents", False, f"{path} lacks the key of {lost} documents")
+        if counts.get(b""):
+            why = f"{counts[b'']} aren't encrypted: run `softswitch document encrypt`"
+            return _row("documents", False, why)
+        return _row("documents", True, f"{sum(counts.values())} encrypted by {path}")
+    return _row("documents", None, "the database can't be read")
 
 
 def _listen(listen: Listen, running: bool) -> Row:

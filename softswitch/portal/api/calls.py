@@ -72,6 +72,7 @@ ACCOUNTS = (
     _get("/documents", "document_list"),
     _post("/accounts/{account}/documents", "document_upload"),
     _get("/documents/{document}", "document_content"),
+    _post("/documents/encrypt", "document_encrypt"),
     _post("/documents/{document}/look", "document_look"),
     _post("/documents/{document}/approve", "document_approve"),
     _post("/documents/{document}/refuse", "document_refuse"),

@@ -1,4 +1,4 @@
-"""`softswitch demo`: a call between two real phones through a running switch."""
+"""`softswitch demo`: calls between two real phones through a running switch."""
 
 from __future__ import annotations
 
@@ -33,12 +33,21 @@ NEAR_HERTZ = 10
 AUDIBLE = 10
 """Below this level (of 127) nothing was heard."""
 PHONE = Path(__file__).with_name("demo_phone.py")
+WEB_PHONE = Path(__file__).with_name("demo_web_phone.py")
+LIBRARIES = {"pyVoIP": "pyVoIP"}
+WEB_LIBRARIES = LIBRARIES | {"aiortc": "aiortc", "OpenSSL": "pyOpenSSL"}
+"""What the demo needs: the package that is installed by each module's name."""
+WEB_TRANSPORTS = ("ws", "wss")
+"""The first one that the switch listens on is used."""
 
 SENTENCES = {
     "registered": "{person}'s phone registers",
     "calling": "{person} calls {number}",
     "ringing": "{person}'s phone rings",
     "answered": "{person} talks, and sends a tone of {sends} Hz",
+    "keyed": "{person}'s path is checked (ICE) and has its keys (DTLS) after {ms} ms",
+    "measured": "{person}'s web phone sent {sent} packets, of which were lost: {lost_there};"
+    " it got {received}, of which were lost: {lost}",
     "heard": "{person} heard a tone of {hertz} Hz, level {level} of 127",
     "hung up": "{person} hangs up",
     "ended": "{person}'s phone says that the call is over",
@@ -48,25 +57,62 @@ LAST = frozenset({"hung up", "ended", "failed"})
 """After these a phone says nothing more."""
 
 
-def run(config_path: Path) -> int:
-    """Place the call and show it; 0 if sound arrived both ways and the record is right."""
-    if importlib.util.find_spec("pyVoIP") is None:
-        print("the demo's phones are pyVoIP: pip install pyVoIP", file=sys.stderr)
+def run(config_path: Path, *, web: bool = False) -> int:
+    """Place the call and show it; 0 if sound arrived both ways and the record is right.
+
+    Args:
+        web: one of the phones is a web phone (WebRTC); it calls, and is called after that.
+    """
+    needed = WEB_LIBRARIES if web else LIBRARIES
+    missing = [name for module, name in needed.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        print(f"the demo's phones need {', '.join(missing)}: pip install {' '.join(missing)}",
+              file=sys.stderr)  # fmt: skip
         return 1
-    with _switch(config_path) as config:
+    with _switch(config_path, web=web) as config:
         lines = demo_data.read(config)
         if len(lines) < 2:
             print("this switch has no demo lines: run `softswitch init --demo` in an empty folder",
                   file=sys.stderr)  # fmt: skip
             return 1
-        seen = {str(row["id"]) for row in _rows(config, "cdr_list")}
-        before = _balances(config)
-        heard = Demo(config, lines[0], lines[1]).run()
-        return _show(config, seen, before, heard)
+        if web and _web_uri(config) is None:
+            print("this switch listens on no WebSocket: add one to [sip] listen, such as"
+                  ' "ws:127.0.0.1:8088", or run the demo in an empty folder',
+                  file=sys.stderr)  # fmt: skip
+            return 1
+        first, second = lines[:2]
+        if not web:
+            return _call(config, first, second)
+        by_web = _call(config, first, second, web=first)
+        print(flush=True)
+        return by_web or _call(config, second, first, web=first)
+
+
+def _call(
+    config: Config,
+    caller: demo_data.DemoLine,
+    called: demo_data.DemoLine,
+    web: demo_data.DemoLine | None = None,
+) -> int:
+    """Place a call, and show it with its record; 0 if all is right."""
+    seen = {str(row["id"]) for row in _rows(config, "cdr_list")}
+    before = _balances(config)
+    heard = Demo(config, caller, called, web).run()
+    return _show(config, seen, before, heard)
+
+
+def _web_uri(config: Config) -> str | None:
+    """The WebSocket of a switch on this machine; None if it has none."""
+    for transport in WEB_TRANSPORTS:
+        for listen in config.sip.listen:
+            if listen.transport == transport:
+                host = "127.0.0.1" if listen.host in ("0.0.0.0", "::") else listen.host
+                return f"{transport}://{f'[{host}]' if ':' in host else host}:{listen.port}"
+    return None
 
 
 @contextlib.contextmanager
-def _switch(config_path: Path) -> Iterator[Config]:
+def _switch(config_path: Path, *, web: bool) -> Iterator[Config]:
     """The switch that runs here, or a temporary one."""
     if config_path.exists():
         config = load(config_path)
@@ -75,10 +121,10 @@ def _switch(config_path: Path) -> Iterator[Config]:
             yield config
             return
     with tempfile.TemporaryDirectory(prefix="softswitch-demo-") as folder:
-        yield from _temporary(Path(folder))
+        yield from _temporary(Path(folder), web=web)
 
 
-def _temporary(folder: Path) -> Iterator[Config]:
+def _temporary(folder: Path, *, web: bool) -> Iterator[Config]:
     print("no switch runs here: starting a temporary one\n", flush=True)
     path = folder / "softswitch.toml"
     program = [sys.executable, "-m", "softswitch", "-c", str(path)]
@@ -86,6 +132,10 @@ def _temporary(folder: Path) -> Iterator[Config]:
     subprocess.run(  # noqa: S603
         [*program, "init", "--demo", "--port", port], check=True, stdout=subprocess.DEVNULL
     )
+    if web:
+        text = path.read_text("utf-8")
+        more = f'listen = ["ws:127.0.0.1:{_free_port(socket.SOCK_STREAM)}", "udp:'
+        path.write_text(text.replace('listen = ["udp:', more), "utf-8")
     server = subprocess.Popen([*program, "serve"], stdout=subprocess.PIPE, text=True)  # noqa: S603
     assert server.stdout is not None
     try:
@@ -99,8 +149,8 @@ def _temporary(folder: Path) -> Iterator[Config]:
         server.stdout.close()
 
 
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+def _free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
@@ -127,20 +177,33 @@ class Said:
 
 
 class Phone:
-    """One of the two: a process that tells what happens to it."""
+    """One of the two: a process that tells what happens to it.
+
+    Args:
+        target: whom it calls; without one it is called.
+    """
 
     def __init__(
-        self, config: Config, line: demo_data.DemoLine, said: queue.Queue[Said], *target: str
+        self,
+        config: Config,
+        line: demo_data.DemoLine,
+        said: queue.Queue[Said],
+        *target: str,
+        web: bool,
     ) -> None:
-        listen = next(item for item in config.sip.listen if item.transport == "udp")
         self.person = line.person
         self.sends = TONES[0] if target else TONES[1]
-        facts = [line.login, line.password, listen.host, listen.port, _free_port(), _free_port()]
+        facts: list[object] = [line.login, line.password]
+        if web:
+            facts += [config.switch.domain, _web_uri(config)]
+        else:
+            listen = next(item for item in config.sip.listen if item.transport == "udp")
+            facts += [listen.host, listen.port, _free_port(), _free_port()]
         facts += [self.sends, TALK_SECONDS, *target]
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
         self.process = subprocess.Popen(  # noqa: S603
             # -P: what lies beside the phone's file mustn't stand for modules of its libraries.
-            [sys.executable, "-P", str(PHONE), *map(str, facts)],
+            [sys.executable, "-P", str(WEB_PHONE if web else PHONE), *map(str, facts)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -181,9 +244,14 @@ class Demo:
     """The call, told as it goes by both phones and by the switch."""
 
     def __init__(
-        self, config: Config, caller: demo_data.DemoLine, called: demo_data.DemoLine
+        self,
+        config: Config,
+        caller: demo_data.DemoLine,
+        called: demo_data.DemoLine,
+        web: demo_data.DemoLine | None = None,
     ) -> None:
         self._config = config
+        self._web = web
         self._caller, self._called = caller, called
         self._said: queue.Queue[Said] = queue.Queue()
         self._started = time.monotonic()
@@ -194,10 +262,10 @@ class Demo:
         """Person to the frequency heard; 0 for nothing."""
         phones: list[Phone] = []
         try:
-            phones.append(Phone(self._config, self._called, self._said))
+            phones.append(self._phone(self._called))
             self._follow(until={"registered": 1})
             number = self._called.login
-            phones.append(Phone(self._config, self._caller, self._said, number))
+            phones.append(self._phone(self._caller, number))
             self._follow(until={"registered": 1})
             phones[-1].go()
             heard = self._follow(until=dict.fromkeys(LAST, 2))
@@ -205,6 +273,9 @@ class Demo:
             for phone in phones:
                 phone.close()
         return {line.person: heard.get(line.person, 0) for line in (self._caller, self._called)}
+
+    def _phone(self, line: demo_data.DemoLine, *target: str) -> Phone:
+        return Phone(self._config, line, self._said, *target, web=line == self._web)
 
     def _follow(self, until: dict[str, int]) -> dict[str, int]:
         """Print what is said until so many of these events have come."""

@@ -215,11 +215,17 @@ def check(context: typer.Context) -> None:
         raise typer.Exit(REFUSED)
 
 
-def demo(context: typer.Context) -> None:
+def demo(
+    context: typer.Context,
+    web: Annotated[
+        bool,
+        typer.Option("--web", help="One is a web phone (WebRTC); it calls, and is called."),
+    ] = False,
+) -> None:
     """Place a call between two phones through a switch, and show what happens."""
     from softswitch.cli.demo import run
 
-    raise typer.Exit(run(Session.of(context).config_path))
+    raise typer.Exit(run(Session.of(context).config_path, web=web))
 
 
 def welcome(context: typer.Context) -> None:

@@ -39,10 +39,10 @@ def softswitch(folder, *arguments):
     return done.stdout
 
 
-def tells_the_story(text):
+def tells_the_story(text, story=STORY):
     """Every line of the story is there, in its order."""
     rest = text
-    for pattern in STORY:
+    for pattern in story:
         found = re.search(pattern, rest)
         assert found, f"{pattern!r} isn't in its place in:\n{text}"
         rest = rest[found.end() :]
@@ -53,6 +53,37 @@ def test_a_demo_without_a_switch_starts_one_and_leaves_nothing(tmp_path):
     assert text.startswith("no switch runs here: starting a temporary one")
     tells_the_story(text)
     assert list(tmp_path.iterdir()) == []
+
+
+BY_WEB = [
+    r"s  Ana calls 995322000002",
+    r"s  Ana's path is checked \(ICE\) and has its keys \(DTLS\) after \d+ ms",
+    r"s  Ana's web phone sent \d+ packets, of which were lost: \d+; it got \d{2,}, ",
+    r"Ana heard 620 Hz, Beka sent 620 Hz.",
+    r"Beka heard 440 Hz, Ana sent 440 Hz.",
+    r"Sound went both ways.",
+    r"s  Beka calls 995322000001",
+    r"s  Ana's phone rings",
+    r"s  Ana's phone says that the call is over",
+    r"Beka heard 620 Hz, Ana sent 620 Hz.",
+    r"Ana heard 440 Hz, Beka sent 440 Hz.",
+    r"Sound went both ways.",
+]
+
+
+def test_a_web_phone_calls_and_is_called(tmp_path):
+    pytest.importorskip("aiortc", reason="aiortc isn't installed")
+    tells_the_story(softswitch(tmp_path, "demo", "--web"), BY_WEB)
+
+
+def test_the_demo_says_what_a_running_switch_lacks_for_a_web_phone(tmp_path, serve):
+    (port,) = free_ports(1)
+    softswitch(tmp_path, "init", "--demo", "--port", str(port))
+    serve()
+    done = subprocess.run(
+        [*PROGRAM, "demo", "--web"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1 and "listens on no WebSocket" in done.stderr
 
 
 @pytest.fixture

@@ -159,16 +159,25 @@ class Dialog:
     def fields(self, method: str, cseq: int, via: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
         """Request-URI and the fields that every request of the dialog carries (12.2.1.1)."""
         target, routes = self.remote_target, list(self.route_set)
-        if routes and not _is_loose(routes[0]):
+        call_id = self.call_id.encode("utf-8", "surrogateescape")
+        number = b"%d %s" % (cseq, method.encode("ascii"))
+        if not routes:
+            return target, [
+                (b"Via", via),
+                (b"Max-Forwards", b"70"),
+                (b"From", self.local),
+                (b"To", self.remote),
+                (b"Call-ID", call_id),
+                (b"CSeq", number),
+            ]
+        if not _is_loose(routes[0]):
             # A strict router: it wants itself in the Request-URI and the target last.
             target = name_addr_uri(routes[0])
             routes = [*routes[1:], b"<" + self.remote_target + b">"]
         fields = [(b"Via", via), (b"Max-Forwards", b"70")]
         fields += [(b"Route", route) for route in routes]
-        fields.append((b"From", self.local))
-        fields.append((b"To", self.remote))
-        fields.append((b"Call-ID", self.call_id.encode("utf-8", "surrogateescape")))
-        fields.append((b"CSeq", b"%d %s" % (cseq, method.encode("ascii"))))
+        fields += [(b"From", self.local), (b"To", self.remote)]
+        fields += [(b"Call-ID", call_id), (b"CSeq", number)]
         return target, fields
 
 

@@ -293,26 +293,27 @@ def relayed(
     index = audio_of(description)
     if index is None:
         raise SipError(488)
-    media = [refused(stream) for stream in description.media]
+    media = list(map(refused, description.media))
     if answering is not None:
-        media += [refused(stream) for stream in answering.media[len(media) :]]
+        media += map(refused, answering.media[len(media) :])
     audio = description.media[index]
     formats = _allowed_formats(audio, allowed)
     direction = hold_direction or direction_of(description, audio)
     attributes = (*_crossing(audio.attributes, formats), (direction, None))
-    free = [codec for codec in added if str(codec.payload_type) not in formats]
+    said: tuple[Attribute, ...] = ()
+    offered = formats
+    for codec in added:
+        if str(codec.payload_type) not in formats:
+            said += format_attributes(codec)
+            offered += (str(codec.payload_type),)
     if answering is not None and _is_removed(answering, index):
         port = 0
     media[index] = Media(
         "audio",
         port,
         protection.protocol,
-        (*formats, *(str(codec.payload_type) for codec in free)),
-        attributes=(
-            *(attribute for codec in free for attribute in format_attributes(codec)),
-            *protection.attributes,
-            *attributes,
-        ),
+        offered,
+        attributes=(*said, *protection.attributes, *attributes),
     )
     return SessionDescription(
         Origin("-", str(origin_id), str(version), address),
@@ -338,13 +339,20 @@ def _allowed_formats(audio: Media, allowed: frozenset[str] | None) -> tuple[str,
 def _meaningful_formats(audio: Media) -> tuple[str, ...]:
     """The formats of a stream without dynamic payload types that no readable rtpmap explains (RFC
     3264 section 5.1); all of them if no other is left."""
-    known = {str(codec.payload_type) for codec in codecs(audio)}
+    return _explained(audio.formats, audio.attributes)
+
+
+@lru_cache(maxsize=256)
+def _explained(
+    payload_types: tuple[str, ...], attributes: tuple[Attribute, ...]
+) -> tuple[str, ...]:
+    known = {str(codec.payload_type) for codec in _codecs(payload_types, attributes)}
     formats = tuple(
         value
-        for value in audio.formats
+        for value in payload_types
         if value in known or _PAYLOAD_TYPES.get(value) not in DYNAMIC_PAYLOAD_TYPES
     )
-    return formats or audio.formats
+    return formats or payload_types
 
 
 @lru_cache(maxsize=256)

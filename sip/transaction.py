@@ -43,6 +43,8 @@ class State(Enum):
     CONFIRMED = "confirmed"
     TERMINATED = "terminated"
 
+    __hash__ = object.__hash__  # members are single; an Enum's own hash is a call of Python
+
 
 class Input(IntEnum):
     """Inputs of a transaction: messages, timers and failures."""
@@ -172,7 +174,7 @@ SERVER: Table = {
 }
 
 _NO_TIME_IF_RELIABLE = frozenset({_I.D, _I.I, _I.J, _I.K})
-_FIXED = {
+FIXED_SECONDS = {
     _I.B: TIMEOUT,
     _I.D: TIMEOUT,
     _I.F: TIMEOUT,
@@ -183,6 +185,7 @@ _FIXED = {
     _I.L: TIMEOUT,
     _I.M: TIMEOUT,
 }
+"""Over UDP; a reliable transport needs no D, I, J and K."""
 
 
 def duration(timer: Input, state: State, repeats: int, reliable: bool) -> float | None:
@@ -191,8 +194,8 @@ def duration(timer: Input, state: State, repeats: int, reliable: bool) -> float 
     `repeats` counts the retransmissions sent so far. Timer A doubles without a bound (17.1.1.2),
     E and G double up to T2 (17.1.2.2, 17.2.1), and E stays at T2 in Proceeding.
     """
-    if timer in _FIXED:
-        return 0.0 if reliable and timer in _NO_TIME_IF_RELIABLE else _FIXED[timer]
+    if timer in FIXED_SECONDS:
+        return 0.0 if reliable and timer in _NO_TIME_IF_RELIABLE else FIXED_SECONDS[timer]
     if reliable:
         return None
     if timer is _I.A:

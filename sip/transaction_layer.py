@@ -11,6 +11,7 @@ from sip.message import Request, Response
 from sip.timers import Timers
 from sip.transaction import (
     CLIENT,
+    FIXED_SECONDS,
     INVITE_CLIENT,
     INVITE_SERVER,
     SERVER,
@@ -296,7 +297,7 @@ class TransactionLayer:
         ]
 
     def _note_connection(self, transaction: Transaction) -> None:
-        if transaction.flow.reliable:
+        if transaction.flow.transport != "udp":
             self._on_connection.setdefault(transaction.flow.connection, set()).add(transaction)
 
     def _step(
@@ -327,14 +328,15 @@ class TransactionLayer:
     def _act_client(
         self, transaction: ClientTransaction, action: Action, now: float, response: Response | None
     ) -> None:
-        if action is Action.REPEAT:
+        if action is Action.DELIVER and response is not None:
+            if transaction.user is not None:
+                transaction.user.on_response(transaction, response, now)
+        elif action is Action.REPEAT:
             self._send(transaction.message, transaction.flow)
         elif action is Action.ACKNOWLEDGE and response is not None:
             self._send(acknowledge(transaction.request, response), transaction.flow)
         elif transaction.user is None:
             return
-        elif action is Action.DELIVER and response is not None:
-            transaction.user.on_response(transaction, response, now)
         elif action is Action.TIMED_OUT:
             transaction.user.on_failure(transaction, 408, now)
         elif action is Action.FAILED:
@@ -355,7 +357,10 @@ class TransactionLayer:
             transaction.user.on_unacknowledged(transaction, now)
 
     def _arm(self, transaction: Transaction, timer: Input, now: float) -> None:
-        seconds = duration(timer, transaction.state, transaction.repeats, transaction.flow.reliable)
+        reliable = transaction.flow.transport != "udp"
+        seconds = None if reliable else FIXED_SECONDS.get(timer)
+        if seconds is None:
+            seconds = duration(timer, transaction.state, transaction.repeats, reliable)
         if seconds == 0.0:
             self._step(transaction, timer, now)
         elif seconds is not None:
@@ -363,7 +368,7 @@ class TransactionLayer:
 
     def _forget(self, transaction: Transaction) -> None:
         """Let go of it, and of its user, who refers back to it."""
-        if transaction.flow.reliable:
+        if transaction.flow.transport != "udp":
             self._forget_connection(transaction)
         if isinstance(transaction, ClientTransaction):
             self._clients.pop(transaction.key, None)

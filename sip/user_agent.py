@@ -265,7 +265,7 @@ class UserAgent:
         if len(self._dialogs) >= self._max_sessions:
             raise SipError(503, "Too Many Calls")
         request, flow = received.request, received.flow
-        if self.stack.session_interval is not None:
+        if self.stack.session_interval is not None and b"session-expires" in request.values:
             agree(request, self.stack.session_interval)
         contact = self.stack.contact(flow, sips=flow.secure and wants_sips(request))
         tag = self.stack.tag_for(request)

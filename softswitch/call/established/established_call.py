@@ -116,13 +116,15 @@ class EstablishedCall:
         assert legs.state.answered_at is not None
         cap = legs.state.answered_at + self._max_duration_seconds
         while True:
-            letter = await legs.mailbox.next(self._next_deadline(cap))
+            deadline = self._next_deadline(cap)
+            letter = await legs.mailbox.next(deadline)
             ended = None
             if letter is not None:
                 ended = await self._hear(letter)
                 if ended is not None and self._never_heard(letter):
                     ended = structs.replace(ended, at=await self._last_sound())
-            ended = ended or await self._expire(cap)
+            if ended is None and legs.now() >= deadline:
+                ended = await self._expire(cap)
             legs.drain()
             if ended is not None:
                 return ended

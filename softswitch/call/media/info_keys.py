@@ -27,7 +27,6 @@ MAX_WAITING = 64
 """The longest queue of keys for one leg; a person presses fewer."""
 MILLISECONDS = 160
 """The duration that is written for each key: its end isn't known when the INFO is sent."""
-_SIDES: tuple[Side, Side] = ("a", "b")
 
 
 class InfoKeys:
@@ -79,12 +78,11 @@ class InfoKeys:
         if media is None or not self._state.answered or self._state.served:
             self._listens = {}  # a service listens by itself
             return
-        ways = {side: media.way_of_keys(side) for side in _SIDES}
-        wanted = {
-            side: not media.knows_events(side)
-            for side in _SIDES
-            if ways[other(side)] == "info" and ways[side] != "info"
-        }
+        a, b = media.sends_info("a"), media.sends_info("b")
+        wanted: dict[Side, bool] = {}
+        if a != b:
+            side: Side = "b" if a else "a"
+            wanted[side] = not media.knows_events(side)
         if wanted == self._listens:
             return
         for side in {*wanted, *self._listens}:
@@ -96,7 +94,7 @@ class InfoKeys:
     def heard(self, digit: Digit) -> None:
         """A key was pressed on a side whose keys are detected."""
         media = self._relay.media
-        if self._listens and media is not None and media.way_of_keys(other(digit.side)) == "info":
+        if self._listens and media is not None and media.sends_info(other(digit.side)):
             self.pass_on(other(digit.side), RELAY_TYPE, relay_body(digit.digit, MILLISECONDS))
 
     def pass_on(self, side: Side, content_type: bytes, body: bytes) -> None:

@@ -12,7 +12,9 @@ from sip.errors import ParseError, SipError
 from sip.offer_answer import (
     EVENTS,
     Codec,
+    audio_of,
     check_answer,
+    codecs,
     keep_removed,
     media_target,
     numbered_as,
@@ -232,7 +234,7 @@ class CallMedia:
         )
         if fax:
             description = with_fax(description, heard, self._fax_place(side)["port"])
-        self._note_offer(side, () if answering is not None else _codecs_of(description))
+        self._note_offer(side, () if answering is not None else _offered_in(description))
         return self._written(security, description, answering)
 
     def _written(
@@ -264,7 +266,7 @@ class CallMedia:
     ) -> tuple[Codec, ...]:
         """Telephone events that a side may send us although the other side, which takes keys in
         INFO, has none; in an answer, those of the offer."""
-        if self.way_of_keys(other(side)) != "info" or security.told_keys in WITHOUT_EVENTS:
+        if not self.sends_info(other(side)) or security.told_keys in WITHOUT_EVENTS:
             return ()
         said = _codecs_of(heard)
         clock = said[0].clock_rate if said else 8000
@@ -284,6 +286,12 @@ class CallMedia:
             events=self.knows_events(side),
             takes_info=self.takes_info.get(side, False),
         )
+
+    def sends_info(self, side: Side) -> bool:
+        """True if keys are sent to a side in INFO."""
+        if not self.takes_info.get(side) and self._policy(side) != "info":
+            return False  # as nearly always
+        return self.way_of_keys(side) == "info"
 
     def _answer_with_own(
         self,
@@ -450,7 +458,7 @@ class CallMedia:
         event. False if the INFO is to be passed on unchanged: the other side takes INFO, has no
         codec that we speak, or receives the event of a phone that sends both."""
         heard_by = other(side)
-        if self.way_of_keys(heard_by) == "info":
+        if self.sends_info(heard_by):
             return False
         if self.transcodes:
             self._session.press(side, key)
@@ -499,6 +507,12 @@ def _fax_address(description: SessionDescription) -> FaxAddress | None:
 def _codecs_of(description: SessionDescription) -> tuple[Codec, ...]:
     target = media_target(description)
     return () if target is None else target.codecs
+
+
+def _offered_in(description: SessionDescription) -> tuple[Codec, ...]:
+    """The codecs in a description of ours."""
+    index = audio_of(description)
+    return () if index is None else codecs(description.media[index])
 
 
 def _own_of(codecs: tuple[Codec, ...]) -> str:

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 class Mailbox:
     """A queue with one reader; each wait has a deadline."""
 
-    __slots__ = ("_letters", "_loop", "_waiter")
+    __slots__ = ("_letters", "_loop", "_timer", "_waiter")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._letters: deque[Letter] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """Wakes the reader, at its deadline or before: most waits end by a letter, and a timer that
+        goes on into the next wait costs nothing, one that is set anew a push and a search in the
+        loop's heap."""
 
     def post(self, letter: Letter) -> None:
         """Append a letter and wake the reader."""
@@ -30,22 +34,34 @@ class Mailbox:
         self._loop.call_later(seconds, self.post, letter)
 
     def rest(self) -> list[Letter]:
-        """The unread letters; the mailbox is empty afterwards."""
+        """The unread letters; the mailbox is empty and without a timer afterwards."""
         letters = list(self._letters)
         self._letters.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         return letters
 
     async def next(self, deadline: float) -> Letter | None:
         """The next letter, or None at `deadline` (the loop's time)."""
-        if not self._letters and deadline > self._loop.time():
+        while not self._letters and deadline > self._loop.time():
+            if self._timer is None or deadline < self._timer.when():
+                self._set(deadline)
             self._waiter = self._loop.create_future()
-            handle = self._loop.call_at(deadline, self._wake)
             try:
                 await self._waiter
             finally:
-                handle.cancel()
                 self._waiter = None
         return self._letters.popleft() if self._letters else None
+
+    def _set(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

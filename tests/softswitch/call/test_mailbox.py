@@ -1,0 +1,88 @@
+"""The mailbox of a call: letters in order, deadlines kept, and few timers."""
+
+import asyncio
+
+import pytest
+
+from softswitch.call.letters import BalanceChanged, PaidTimeChanged
+from softswitch.call.mailbox import Mailbox
+
+ONE, OTHER = PaidTimeChanged(), BalanceChanged()
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    """Counts the timers that are set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set = 0
+
+    def call_at(self, *args, **given):
+        self.set += 1
+        return super().call_at(*args, **given)
+
+
+@pytest.fixture
+def loop():
+    made = CountingLoop()
+    yield made
+    made.close()
+
+
+def test_letters_come_in_order_and_none_at_the_deadline(loop):
+    async def read():
+        mailbox = Mailbox(loop)
+        mailbox.post(ONE)
+        mailbox.post(OTHER)
+        soon = loop.time() + 0.01
+        read = [await mailbox.next(soon) for _ in range(3)]
+        return read, loop.time() >= soon
+
+    assert loop.run_until_complete(read()) == ([ONE, OTHER, None], True)
+
+
+def test_one_timer_serves_all_waits_for_a_deadline_that_stays_or_moves_away(loop):
+    async def read():
+        mailbox = Mailbox(loop)
+        for seconds in (60, 60, 70):
+            loop.call_soon(mailbox.post, ONE)
+            assert await mailbox.next(loop.time() + seconds) is ONE
+        mailbox.rest()
+
+    loop.run_until_complete(read())
+    assert loop.set == 1
+
+
+def test_a_timer_that_is_left_from_an_earlier_deadline_ends_no_later_wait(loop):
+    async def read():
+        mailbox = Mailbox(loop)
+        soon = loop.time() + 0.01
+        loop.call_soon(mailbox.post, ONE)
+        assert await mailbox.next(soon) is ONE
+        loop.call_at(soon + 0.02, mailbox.post, OTHER)
+        return await mailbox.next(loop.time() + 60)
+
+    assert loop.run_until_complete(read()) is OTHER
+
+
+def test_a_deadline_before_the_timer_is_kept(loop):
+    async def read():
+        mailbox = Mailbox(loop)
+        loop.call_soon(mailbox.post, ONE)
+        assert await mailbox.next(loop.time() + 60) is ONE
+        return await mailbox.next(loop.time() + 0.01)
+
+    assert loop.run_until_complete(asyncio.wait_for(read(), 30)) is None
+
+
+def test_the_rest_leaves_no_timer_that_holds_the_call(loop):
+    async def read():
+        mailbox = Mailbox(loop)
+        loop.call_soon(mailbox.post, ONE)
+        await mailbox.next(loop.time() + 60)
+        mailbox.post(OTHER)
+        assert mailbox.rest() == [OTHER]
+        held = loop._scheduled[0]
+        assert held.cancelled() and held._callback is None
+
+    loop.run_until_complete(read())

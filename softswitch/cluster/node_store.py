@@ -9,7 +9,6 @@ from sqlalchemy import (
     Connection,
     String,
     Table,
-    delete,
     insert,
     select,
     update,
@@ -96,9 +95,3 @@ def want(connection: Connection, name: str, wanted: str) -> bool:
     living = (_C.name == name) & (_C.incarnation != "")
     statement = update(nodes_table).where(living).values(wanted=wanted)
     return connection.execute(statement).rowcount == 1
-
-
-def forget(connection: Connection, name: str) -> bool:
-    """Remove a node that serves no more; False if there is none."""
-    gone = (_C.name == name) & _C.state.in_(("stopped", "ended"))
-    return connection.execute(delete(nodes_table).where(gone)).rowcount == 1

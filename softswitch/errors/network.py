@@ -23,6 +23,11 @@ NETWORK = {
         "conflict",
         "node",
     ),
+    "node_not_serving": Entry(
+        "no switch serves as node {node!r}; `softswitch node list` shows those that do",
+        "conflict",
+        "node",
+    ),
     "node_serving": Entry(
         "node {node!r} is serving: its calls live; stop it first", "conflict", "node"
     ),

@@ -98,12 +98,18 @@ class Membership:
         self._thread.start()
 
     async def look(self) -> None:
-        """Do what operators want of the only node of a database in a file."""
-        if self._lease is None:
-            name = self._config.switch.node
-            row = await asyncio.to_thread(self._read, name)
-            if row is not None:
-                self._want(row.wanted)
+        """Do what operators want of the only node of a database in a file, which doesn't beat.
+
+        Raises:
+            SQLAlchemyError: the database fails.
+        """
+        if self._lease is not None:
+            return
+        row = await asyncio.to_thread(self._read)
+        if row is not None:
+            self._want(row.wanted)
+            if row.state != self._state():
+                await asyncio.to_thread(self._write, self._state())
 
     def close(self) -> None:
         """No call may begin any more: the process stops."""
@@ -142,9 +148,14 @@ class Membership:
     def _state(self) -> str:
         return "draining" if self._switch.live_calls.draining else "serving"
 
-    def _read(self, name: str) -> Node | None:
+    def _read(self) -> Node | None:
         with self._engine.execution_options(reading=True).connect() as connection:
-            return node_store.node(connection, name)
+            return node_store.node(connection, self._config.switch.node)
+
+    def _write(self, state: str) -> None:
+        with self._engine.begin() as connection:
+            node = self._config.switch.node
+            node_store.beat(connection, node, self._incarnation, state, epoch_ms())
 
     # What the heartbeat tells
 

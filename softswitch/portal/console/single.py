@@ -138,10 +138,16 @@ async def health(visit: Visit) -> Response:
         asked_to_verify=visit.asked("verify") == "yes",
         nodes=await visit.some("node_list"), media=await visit.some("media_show"),
         guard=await one(visit, "guard_show"), is_away=visit.portal.feed.is_away,
-        forms=(Form("prompt_reload", sure=True), Form("node_recover", (needed("node"),),
-               tone="danger")),
+        forms=HEALTH_FORMS,
     )  # fmt: skip
 
+
+HEALTH_FORMS = (
+    Form("prompt_reload", sure=True),
+    Form("node_drain", (needed("node"),)),
+    Form("node_resume", (needed("node"),)),
+    Form("node_recover", (needed("node"),), tone="danger"),
+)
 
 PAGES = (
     Page("/op/lines/{line}", line, STAFF, actions=tuple(form.action for form in LINE_FORMS)),
@@ -151,5 +157,5 @@ PAGES = (
     Page("/op/staff/{login}", user, STAFF, actions=tuple(form.action for form in USER_FORMS)),
     Page("/op/rights", rights, STAFF),
     Page("/op/health", health, STAFF | ADMIN | MONEY,
-         actions=(Form("prompt_reload").action, Form("node_recover", (needed("node"),)).action)),
+         actions=tuple(form.action for form in HEALTH_FORMS)),
 )  # fmt: skip

@@ -42,6 +42,7 @@ from billing.facts.rental import (
     BuySmsNumber,
     ChargeRental,
     GiveUpNumber,
+    KeepNumber,
     Number,
     ReleaseNumber,
     Rental,
@@ -239,6 +240,27 @@ def give_up(book: Book, command: GiveUpNumber) -> Rental:
         _end(book, rental)
     until = QUARANTINE_TERM.boundary(command.at, 1, rental.zone)
     hold(book, find(book, rental.number), QUARANTINE, rental.account_id, until)
+    return book.sales.rentals[rental.id]
+
+
+def keep(book: Book, command: KeepNumber) -> Rental:
+    """A number that rests for its account rings again; nothing is charged before the day on which
+    the next fee would have been due."""
+    rental = _rental(book, command.account_id, command.rental)
+    if rental.state == ACTIVE:
+        return rental
+    account, number = book.account(command.account_id), find(book, rental.number)
+    if not account.is_active:
+        raise AccountBlocked(f"account {account.id} is {account.status}")
+    if number.state != QUARANTINE or number.account_id != account.id:
+        raise NumberTaken(
+            f"{number.number} doesn't rest for account {account.id}: it is {number.state}"
+        )
+    if command.at >= rental.paid_until:
+        raise NumberTaken(f"{number.number} isn't paid for any more: order it again")
+    book.sales.put_rental(replace(rental, state=ACTIVE))
+    book.sales.schedule(DueWork(FEE_KIND, rental.id, rental.account_id, rental.paid_until))
+    hold(book, number, RENTED, account.id, None, command.line)
     return book.sales.rentals[rental.id]
 
 

@@ -184,6 +184,19 @@ class GiveUpNumber(SalesCommand[Rental]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepNumber(SalesCommand[Rental]):
+    """Take back a number that was given up, before what was paid for it ends; answered by the
+    Rental, whose debits go on as before."""
+
+    rental: str
+    line: str
+
+    def touches(self, touched: Touched) -> None:
+        touched.accounts.add(self.account_id)
+        touched.rentals.add(self.rental)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TryNumber(SalesCommand[Number]):
     """Lend a number for an hour; answered by the Number."""
 

@@ -339,6 +339,16 @@ def give_up(context: typer.Context, number: Number) -> None:
 
 
 @rentals.command()
+def keep(
+    context: typer.Context,
+    number: Number,
+    line: Annotated[str, typer.Option(metavar="NUMBER", help="The line at which it rings.")],
+) -> None:
+    """Take back a number that was given up, while it is paid for."""
+    Session.of(context).run(operations.numbers.rental_keep, number=number, line=line)
+
+
+@rentals.command()
 def discounts(
     context: typer.Context,
     months_3: Annotated[int | None, typer.Option("--3-months", metavar="PERCENT")] = None,

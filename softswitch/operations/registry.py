@@ -367,6 +367,7 @@ OPERATIONS = table(
     read(numbers.number_waits, SUPPORT | AUDITOR | OWNER),
     change(numbers.rental_discounts, MONEY),
     change(numbers.rental_give_up, SUPPORT | OWNER),
+    change(numbers.rental_keep, SUPPORT | OWNER),
     read(numbers.rental_list, STAFF | PAYER),
     change(numbers.rental_order, SUPPORT | OWNER, operator_only={"approved"}),
     read(shop.rental_quote, STAFF | PAYER),

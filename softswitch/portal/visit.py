@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
@@ -92,10 +93,10 @@ class Visit:
 
     @property
     def language(self) -> str:
-        """The visitor's own, the one that was chosen here, the browser's, or the switch's."""
+        """The one that the address asks for, the visitor's own, the one that was chosen here, the
+        browser's, or the switch's."""
         chosen = "" if self.visitor is None else self.visitor.user.language
-        for one in (self.request.query_params.get("lang", ""), chosen,
-                    self.request.cookies.get(LANGUAGE_COOKIE, "")):  # fmt: skip
+        for one in (self._asked_language, chosen, self.request.cookies.get(LANGUAGE_COOKIE, "")):
             if one in LANGUAGES:
                 return one
         for part in self.request.headers.get("accept-language", "").split(","):
@@ -104,6 +105,13 @@ class Visit:
                 return one
         configured = self.portal.config.switch.language
         return configured if configured in LANGUAGES else "en"
+
+    @property
+    def _asked_language(self) -> str:
+        """Of the query; for a part of a page that is loaded again, of the page's own."""
+        shown = self.request.headers.get("hx-current-url", "").partition("#")[0].partition("?")[2]
+        of_page = dict(parse_qsl(shown)).get("lang", "")
+        return self.request.query_params.get("lang", of_page)
 
     @property
     def zone(self) -> ZoneInfo:

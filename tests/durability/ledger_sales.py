@@ -21,7 +21,7 @@ from billing.facts.authorization import (
 from billing.facts.calendar import Term
 from billing.facts.hold import CaptureCredit, HoldCredit, ReleaseCredit
 from billing.facts.product import Product
-from billing.facts.rental import AddNumbers, GiveUpNumber, Number, RentNumber
+from billing.facts.rental import AddNumbers, GiveUpNumber, KeepNumber, Number, RentNumber
 from billing.facts.sales import BuyPackage, DefineProduct, PostBonus
 from billing.facts.wallet import ONE, SMS, BuyCredit, ChargeFee, Refund, Spend, TakeTrial
 from billing.stores.store import Store
@@ -99,6 +99,7 @@ class Sales(RuleBasedStateMachine):
         """When each package's term ends, and whether it renews itself."""
         self.rented: dict[str, Rented] = {}
         self.resting: dict[str, int] = {}
+        self.given_up: dict[str, Rented] = {}
         """Until when numbers can't be had again."""
         self.credit = 0
         """Units of the SMS wallet, those that are held included."""
@@ -241,6 +242,24 @@ class Sales(RuleBasedStateMachine):
         rented.closing = self.today + DAY_MS > rented.due
         if not rented.closing:
             del self.rented[key]
+            self.given_up[key] = rented
+
+    @precondition(lambda self: self.given_up)
+    @rule(data=st.data())
+    def keep(self, data):
+        """Taken back before the day of the debit, everything goes on as if never given up."""
+        key = data.draw(st.sampled_from(sorted(self.given_up)))
+        rented = self.given_up.pop(key)
+        command = KeepNumber(account_id=self.who, at=self.today, rental=key, line="+1")
+        if self.status != "active":
+            assert isinstance(self.twice(command), AccountBlocked)
+            return
+        if self.today >= rented.due or rented.number not in self.resting:
+            assert isinstance(self.twice(command), NumberTaken)
+            return
+        assert self.twice(command) is None
+        del self.resting[rented.number]
+        self.rented[key] = rented
 
     # Credit for messages
 

@@ -13,6 +13,7 @@ from billing.facts.money import format_amount
 from billing.facts.rental import (
     ACTIVE,
     ENDED,
+    QUARANTINE,
     SMS,
     STOCK,
     TERMS,
@@ -20,6 +21,7 @@ from billing.facts.rental import (
     AddNumbers,
     BuySmsNumber,
     GiveUpNumber,
+    KeepNumber,
     Number,
     Rental,
     RentNumber,
@@ -349,6 +351,32 @@ def rental_give_up(context: Context, number: str) -> Row:
     return rental_row(ended)
 
 
+def rental_keep(context: Context, number: str, line: str) -> Row:
+    """Take back a number that was given up, as long as it is paid for and rests; its debits go on
+    as before.
+
+    Args:
+        line: at which it rings.
+    """
+    key = context.number(number)
+    with context.billing.reading() as connection:
+        found = [
+            r
+            for r in rental_store.rented(connection, None, True)
+            if r.number == key and context.owns(r.account_id)
+        ]
+    if not found:
+        raise OperationError("rental_not_found", number=key)
+    rental = max(found, key=lambda one: one.anchor_at)
+    command = KeepNumber(
+        account_id=rental.account_id, at=context.now_ms(), rental=rental.id,
+        line=line_of(context, rental.account_id, line),
+    )  # fmt: skip
+    kept: Rental = context.do(command)
+    context.changes.accounts.add(rental.account_id)
+    return rental_row(kept)
+
+
 def rental_discounts(context: Context, percents: dict[str, int] | None = None) -> list[Row]:
     """Show the discounts, or set some: by "3 months", "6 months", "12 months", "5 numbers"."""
     known = [*(f"{months} months" for months in TERMS[1:]), f"{VOLUME} numbers"]
@@ -400,13 +428,14 @@ def rental_row(item: Rental) -> Row:
 def _place_row(rental: Rental, number: Number | None) -> Row:
     """Of a number that isn't the rental's any more nothing is told but where it was."""
     if number is None:
-        return {"country": None, "city": None, "kind": None, "line": None}
+        return {"country": None, "city": None, "kind": None, "line": None, "resting": False}
     own = rental.state == ACTIVE and number.account_id == rental.account_id
     return {
         "country": number.country,
         "city": number.city,
         "kind": number.kind,
         "line": number.line if own else None,
+        "resting": number.state == QUARANTINE and number.account_id == rental.account_id,
     }
 
 

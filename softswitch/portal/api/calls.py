@@ -213,6 +213,7 @@ NUMBERS = (
     _get("/accounts/{account}/rentals/quote", "rental_quote"),
     _post("/accounts/{account}/rentals", "rental_order"),
     _post("/rentals/{number}/give-up", "rental_give_up"),
+    _post("/rentals/{number}/keep", "rental_keep"),
     _put("/rental-discounts", "rental_discounts"),
     _post("/accounts/{account}/trials", "number_try"),
     _get("/trials", "numbers_tried"),

@@ -13,7 +13,7 @@ from softswitch.control.values import Row, as_rows
 from softswitch.operations.access import OWNER
 from softswitch.portal.cabinet.way import way_in_words
 from softswitch.portal.routes import UPLOAD_BYTES, Action, Page
-from softswitch.portal.shown import instant
+from softswitch.portal.shown import instant, isolated
 from softswitch.portal.visit import Visit
 from softswitch.subscribers.reach import (
     MAX_RING_SECONDS,
@@ -27,7 +27,9 @@ PORTING = "porting"
 """The class of documents that prove whose a number is."""
 NOTICE_SECONDS = 86_400
 """Before the debit a number is given up without another fee."""
-DONE = frozenset({"rental_order", "order_add", "number_try", "number_wait", "rental_give_up"})
+DONE = frozenset({
+    "rental_order", "order_add", "number_try", "number_wait", "rental_give_up", "rental_keep"
+})  # fmt: skip
 """Forms of other pages that lead to the list, which says what they did."""
 
 
@@ -36,13 +38,24 @@ async def show_list(visit: Visit) -> Response:
     if visit.asked("done") in DONE:
         visit.done = visit.asked("done")
     tried = await visit.some("numbers_tried")
+    rentals = await visit.some("rental_list", ended=True)
+    lines = [row["number"] for row in await visit.some("line_list") if row["status"] == "active"]
     return visit.page(
         "cabinet/numbers.html",
-        rentals=await visit.some("rental_list"),
+        rentals=[row for row in rentals if row["state"] != "ended"],
+        resting=[row for row in rentals if _may_be_kept(visit, row)],
+        lines=[(number, isolated(number)) for number in lines],
         trials=[row for row in tried if row["state"] == "trial"],
         orders=await visit.some("order_list"),
         waits=await visit.some("number_waits"),
     )
+
+
+def _may_be_kept(visit: Visit, rental: Row) -> bool:
+    """True for a number that was given up, and is paid for still."""
+    paid_until, now = instant(rental["paid_until"]), visit.portal.identity.now_ms() / 1000
+    is_paid = paid_until is not None and paid_until.timestamp() > now
+    return rental["state"] != "active" and bool(rental["resting"]) and is_paid
 
 
 async def show(visit: Visit) -> Response:
@@ -178,6 +191,7 @@ PAGES = (
         (
             Action("order_cancel", ("order",), beside={"order": ""}),
             Action("number_unwait", ("wait_id",), beside={"wait_id": ""}),
+            Action("rental_keep", ("number", "line"), beside={"number": ""}),
         ),
     ),
     Page(

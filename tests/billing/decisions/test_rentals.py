@@ -24,6 +24,7 @@ from billing.facts.rental import (
     BuySmsNumber,
     ChargeRental,
     GiveUpNumber,
+    KeepNumber,
     Number,
     RentNumber,
     RestoreNumber,
@@ -193,6 +194,45 @@ def test_E16_given_up_later_the_next_fee_is_due_and_only_that():
     assert books.account(who).balance_micros == 90 * EURO
     assert rental(books).state == ENDED
     assert books.verify() == []
+
+
+@database
+@pytest.mark.parametrize("hours", [24, 1])
+def test_E16_a_number_is_taken_back_while_it_is_paid_for_and_its_debits_go_on(hours):
+    books, who = stocked(BERLIN, balance=100 * EURO)
+    rent(books, who)
+    due = at("2027-02-20T15:30+04:00")
+    one(books, GiveUpNumber(account_id=who, at=due - hours * HOUR, rental="r1"))
+    keep = KeepNumber(account_id=who, at=due - 1, rental="r1", line="+995322000002")
+    for _ in range(2):
+        assert one(books, keep).state == ACTIVE
+    assert (number(books).state, number(books).line) == (RENTED, "+995322000002")
+    assert books.account(who).balance_micros == 95 * EURO
+    run_due(books, books.apply, at("2027-06-01T00:00+04:00"), TBILISI)
+    assert debits(books, who) == [at(f"2027-0{month}-20T15:30+04:00") for month in range(1, 6)]
+    assert number(books).state == RENTED
+    assert books.verify() == []
+
+
+@database
+def test_E16_a_number_whose_term_is_over_or_that_another_has_is_not_taken_back():
+    books, who = stocked(BERLIN, balance=100 * EURO)
+    rent(books, who)
+    due = at("2027-02-20T15:30+04:00")
+    one(books, GiveUpNumber(account_id=who, at=due - 2 * DAY, rental="r1"))
+    keep = KeepNumber(account_id=who, at=due, rental="r1", line="+995322000001")
+    with pytest.raises(BillingError, match="isn't paid for any more"):
+        one(books, keep)
+    other = account(books, 50 * EURO)
+    restore = RestoreNumber(
+        account_id=who, at=due - DAY, rental_id="r2", number=BERLIN.number,
+        line="+995322000001", zone=TBILISI,
+    )  # fmt: skip
+    one(books, restore)
+    with pytest.raises(BillingError, match="doesn't rest for account"):
+        one(books, replace(keep, at=due - DAY))
+    with pytest.raises(BillingError):
+        one(books, replace(keep, account_id=other, at=due - DAY))
 
 
 @database

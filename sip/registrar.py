@@ -4,7 +4,7 @@ section 6)."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -340,6 +340,10 @@ class Registrar:
         """Valid bindings: highest q first, then the newest."""
         return self._ordered(self._valid(aor, now))
 
+    def held(self, aor: str) -> list[Binding]:
+        """All bindings of an address of record, also those that ran out just now."""
+        return [*self._bindings.get(aor, {}).values()]
+
     def reach(self, aor: str, now: float) -> list[Binding]:
         """Bindings as of :meth:`lookup`, but a phone with several flows by its newest one only:
         it rings once (RFC 5626 section 6)."""
@@ -391,22 +395,41 @@ class Registrar:
                 held = self._bindings.get(kept.aor, {})
                 self._keep(kept.aor, {**held, kept.key: kept})
 
+    def put(self, aor: str, bindings: Iterable[Binding]) -> Registration:
+        """Put the bindings of an address of record that are known elsewhere in the place of those
+        here; what is new, and what is gone."""
+        before = self._bindings.get(aor, {})
+        after = {binding.key: binding for binding in bindings}
+        self._keep(aor, after)
+        removed = tuple(before[key] for key in before.keys() - after.keys())
+        return Registration(
+            tuple(self._ordered(after)),
+            tuple(binding for key, binding in after.items() if key not in before),
+            tuple(binding for key, binding in after.items() if before.get(key, binding) != binding),
+            removed,
+            self._released(removed),
+        )
+
     def drop_flow(self, flow: Flow, now: float) -> dict[str, Registration]:
         """A connection is gone, and with it what was registered over it (RFC 5626 section 5.3),
         unless a phone can be reached by its Contact or another of its flows; what became of each
         address of record."""
         return {aor: self._drop(aor, flow, now) for aor in list(self._on_connection.get(flow, ()))}
 
-    def forget(self, aor: str, usernames: frozenset[str] | None = None) -> Registration:
+    def forget(
+        self, aor: str, usernames: frozenset[str] | None = None, spared: Container[bytes] = ()
+    ) -> Registration:
         """Remove the bindings of an address of record that nothing leads to any more, and
         release the connections that nothing else needs.
 
         Args:
             usernames: only the bindings of phones that proved themselves by these; None: all.
+            spared: Contacts of bindings that stay.
         """
 
         def goes(binding: Binding) -> bool:
-            return usernames is None or binding.username in usernames
+            chosen = usernames is None or binding.username in usernames
+            return chosen and binding.contact not in spared
 
         lost = [binding for binding in self._lost.pop(aor, []) if not goes(binding)]
         if lost:

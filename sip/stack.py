@@ -92,6 +92,19 @@ class Stack:
 
     # Answers
 
+    def add_tap(self, tap: Tap) -> None:
+        """Show every message to one more tap."""
+        first = self.tap
+        if first is None:
+            self.tap = tap
+            return
+
+        def both(data: bytes, flow: Flow, sent: bool) -> None:
+            first(data, flow, sent)
+            tap(data, flow, sent)
+
+        self.tap = both
+
     def answer(
         self,
         request: Request,

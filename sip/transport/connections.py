@@ -88,6 +88,9 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
+    def __contains__(self, flow: Flow) -> bool:
+        return flow in self._open
+
     # Connections that peers open
 
     def accept(

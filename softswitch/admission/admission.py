@@ -5,7 +5,7 @@ A call and `explain` both walk it, so that what is explained is what happens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 
 from msgspec import structs
@@ -81,6 +81,20 @@ class Stages:
     last_caller: str = ""
     """The code that returns the last call."""
     least_cost: LeastCost = BY_COST
+    fetch: Callable[[Line], Awaitable[None]] | None = None
+    """Has the phones of a line known that registered at another node of a cluster; None: there is
+    no other."""
+
+    async def know(self, dialled: str) -> None:
+        """Have the phones of a dialled line known, before :meth:`route` asks for them."""
+        if self.fetch is None:
+            return
+        try:
+            line = self.directory.line_by_number(self.number(dialled).number)
+        except Refusal:  # which is raised again where it is answered
+            return
+        if line is not None:
+            await self.fetch(line)
 
     def answering(self, dialled: str) -> str | None:
         """The name of the service for a code; None if there is none."""

@@ -258,6 +258,8 @@ class Call:
         await self._close(await self._announce(end))
 
     async def _live(self) -> Ending:
+        if self.context.admission.stages.fetch is not None:
+            await self._know_callee()
         priced = self._admit()
         await self._check_parallel(priced)
         await self._authorize(priced)
@@ -314,6 +316,12 @@ class Call:
         self.parties.name("a", priced.presented.identity)
         self.parties.name("b", identity_of_number(self.record.called))
         return priced
+
+    async def _know_callee(self) -> None:
+        """Have the phones of the called line known, which may be at another node."""
+        stages = self.context.admission.stages
+        dialled = stages.dialled(self.request.uri)
+        await stages.know(stages.wanted(self.line_of("a"), dialled))
 
     async def _check_parallel(self, priced: PricedRoute) -> None:
         context = self.context

@@ -1,2 +1,2 @@
-"""Several switches on one database: which of them live, and what becomes of the calls of those that
-died."""
+"""Several switches as one: phones, limits and events that nodes on one database share, which nodes
+live, and what becomes of the calls of those that died."""

@@ -71,7 +71,9 @@ class PlacedCall(Call):
         Raises:
             Refusal: the line can't be rung, or no phone answers.
         """
-        destination = self.context.admission.stages.to_line(line.number, self.line_ids)
+        stages = self.context.admission.stages
+        await stages.know(line.number)
+        destination = stages.to_line(line.number, self.line_ids)
         if destination.forward is not None or not destination.bindings:
             raise Refusal(480, "completion_no_phone")
         attempts = await self.context.dialer.ring(destination, identity, self.request)

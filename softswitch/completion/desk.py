@@ -143,10 +143,14 @@ class CompletionDesk:
             rung = call.context.admission.stages.directory.line_by_number(call.record.called)
             callee = rung if rung is not None and rung.id in call.line_ids else None
         for line in {line.id: line for line in (caller, callee) if line is not None}.values():
-            if self._calls.count_of_line(line) == 0:
-                self._is_back(line.id, "busy")
-                self._is_back(line.id, "unreachable")
-                self._is_free(line.id)
+            self.call_ended(line)
+
+    def call_ended(self, line: Line) -> None:
+        """Note that a call of a line has ended, here or at another node: it may be free now."""
+        if self._calls.count_of_line(line) == 0:
+            self._is_back(line.id, "busy")
+            self._is_back(line.id, "unreachable")
+            self._is_free(line.id)
 
     def registered(self, line: Line, *, anew: bool) -> None:
         """Note that a phone of the line registered."""

@@ -139,6 +139,8 @@ class InvitedCall(Call):
         self._tell = tell
 
     async def _live(self) -> Ending:
+        if self.context.admission.stages.fetch is not None:
+            await self._know_callee()
         priced = self._admit()
         await self._check_parallel(priced)
         await self._authorize(priced)

@@ -25,6 +25,7 @@ from pydantic import (
 
 from sip.flow import SECURE
 from softswitch.config.calls import CallsSection, MediaSection, NumbersSection, TrunksSection
+from softswitch.config.cluster import ClusterSection
 from softswitch.config.codes import CodesSection
 from softswitch.config.completion import CompletionSection
 from softswitch.config.conference import ConferenceSection
@@ -139,6 +140,7 @@ class Config(Section):
     announcements: AnnouncementsSection = AnnouncementsSection()
     tones: TonesSection = TonesSection()
     events: EventsSection = EventsSection()
+    cluster: ClusterSection = ClusterSection()
     database: DatabaseSection = Field(default_factory=dict, validate_default=True)
     mail: MailSection = MailSection()
     operator: OperatorSection = OperatorSection()
@@ -304,6 +306,19 @@ class Config(Section):
                 raise ValueError("[provisioning] client_certificates needs [provisioning] listen")
             if section.client_ca is None:
                 raise ValueError("[provisioning] client_certificates needs client_ca")
+        return self
+
+    @model_validator(mode="after")
+    def _is_a_node_of_its_cluster(self) -> Self:
+        """Check that a cluster's switch has a name in it, and the database that all share."""
+        nodes, node = self.cluster.nodes, self.switch.node
+        if not nodes:
+            return self
+        if node not in nodes:
+            named = f"[switch] node = {node!r}" if node else "[switch] node, which isn't set"
+            raise ValueError(f"[cluster] nodes {', '.join(nodes)} must have {named}")
+        if self.database_file is not None:
+            raise ValueError("[cluster] nodes needs [database] url = postgresql://...")
         return self
 
     @model_validator(mode="after")

@@ -21,6 +21,7 @@ WORDS_OF_PATTERNS: Mapping[str, str] = {
     r"^[A-Z]{3}$": "write three capital letters, such as GEL",
     r"^[a-z]{2}$": "write two small letters, such as ka",
     r"^[0-9A-Za-z_.\-]{0,64}$": "write at most 64 letters, digits, dots, underscores or hyphens",
+    r"^[0-9A-Za-z_.\-]{1,64}$": "write 1 to 64 letters, digits, dots, underscores or hyphens",
     r"^[^\x00-\x1f]*$": "write one line of printable characters",
     r"^[0-9]{1,6}$": "write one to six digits, such as 322",
     r"^([0-9]{2,3})?$": 'write two or three digits, such as 112, or "" for none',

@@ -21,6 +21,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    text,
 )
 
 from billing.stores.schema import metadata
@@ -41,6 +42,10 @@ changes_table = Table(
     Column("facts", String, nullable=False),
 )
 
+_NOTIFY = text("SELECT pg_notify('softswitch', :message)").bindparams(
+    message='{"node":"","messages":[{"type":"news"}]}'
+)
+"""A message of `softswitch.cluster.events`, for the nodes of a cluster."""
 _decode = msgspec.json.Decoder(Changes).decode
 _C = changes_table.c
 
@@ -52,6 +57,8 @@ def tell(connection: Connection, changes: Changes) -> None:
     key = connection.execute(insert(changes_table), row).inserted_primary_key
     assert key is not None
     connection.execute(delete(changes_table).where(_C.id <= key[0] - KEPT))
+    if connection.dialect.name == "postgresql":
+        connection.execute(_NOTIFY)
 
 
 def tell_of_lines(connection: Connection, line_ids: Iterable[int]) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -37,6 +37,7 @@ from softswitch.call.media.call_relay import Media
 from softswitch.call.media.leg_security import SecurityPolicy
 from softswitch.call.ringing.attempts import TrunkFlows
 from softswitch.call.settings import Limits, Tones
+from softswitch.cluster.events import Bus
 from softswitch.completion.queue import WaitingQueue
 from softswitch.completion.store import CompletionStore
 from softswitch.conference.hall import Conference, Hall
@@ -57,7 +58,7 @@ from softswitch.services.dialog_info import DialogsOf
 from softswitch.services.self_service import SelfService
 from softswitch.services.trunk_monitor import TrunkMonitor
 from softswitch.services.watchers import Watchers
-from softswitch.subscribers.directory import Trunk
+from softswitch.subscribers.directory import Line, Trunk
 from softswitch.subscribers.directory_store import DirectoryStore
 from softswitch.subscribers.pin_guard import PinGuard
 from softswitch.subscribers.pin_tries import PinTries
@@ -65,6 +66,7 @@ from softswitch.subscribers.service_desk import ServiceDesk
 from softswitch.subscribers.service_store import ServiceStore
 from softswitch.texting import store as text_store
 from softswitch.texting.line_admission import TakesReply
+from softswitch.texting.lines import TextNodes
 from softswitch.texting.message import State, StoredText
 from softswitch.texting.text_mail import TextMail
 from softswitch.texting.texting import Texting
@@ -140,6 +142,7 @@ class Books:
         journal: takes each CDR once its settlement is on disk.
         bindings: keeps registrations over a restart.
         admits: False while another node may take over this node's calls.
+        bus: carries messages to the other nodes of a cluster; None: there are none.
     """
 
     store: Store
@@ -148,6 +151,7 @@ class Books:
     journal: Callable[[Cdr], None]
     bindings: Bindings
     admits: Callable[[], bool] = always
+    bus: Bus | None = None
 
 
 # Media and SIP
@@ -292,6 +296,7 @@ def watchers(
     bindings_of: BindingsOf,
     dialogs_of: DialogsOf,
     participants_of: ParticipantsOf,
+    lamps_of: BindingsOf,
 ) -> Watchers:
     return Watchers(
         agent,
@@ -304,6 +309,7 @@ def watchers(
         domain=config.switch.domain,
         audience=config.events.watch_lines,
         wall_seconds=machine.wall_seconds,
+        lamps_of=lamps_of,
     )
 
 
@@ -316,6 +322,7 @@ def stages(
     live_calls: LiveCalls,
     trunk_monitor: TrunkMonitor,
     bindings_of: BindingsOf,
+    fetch: Callable[[Line], Awaitable[None]] | None,
 ) -> Stages:
     known = books.working_set
     return Stages(
@@ -333,6 +340,7 @@ def stages(
         least_cost=least_cost(config.trunks),
         stars=config.codes.star_codes(),
         last_caller=config.codes.last_caller,
+        fetch=fetch,
     )
 
 
@@ -352,6 +360,7 @@ def texting(
     takes_reply: TakesReply,
     drain: Callable[[], None],
     on_state: Callable[[StoredText, State], None],
+    nodes: TextNodes,
 ) -> Texting:
     """The texting room, with the texts that an earlier run of the switch stored for phones."""
     operator = config.operator.name or config.switch.domain
@@ -376,6 +385,7 @@ def texting(
         drain=drain,
         wall_ms=machine.wall_ms,
         on_state=on_state,
+        nodes=nodes,
     )
     with books.store.reading() as connection:
         made.lines.restore(text_store.lines_waited_for(connection, machine.wall_ms())[0])

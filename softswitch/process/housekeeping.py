@@ -32,6 +32,9 @@ two. Survivors are scanned only in a quiet moment, since the call path makes no 
 GC_NEVER = 1 << 30
 
 
+AGAIN_SECONDS = 0.05
+
+
 class Rounds:
     """Periodic tasks. A task that fails runs again after its interval."""
 
@@ -150,12 +153,27 @@ class NewsRound:
         self._log = log
         self._waiting: Changes | None = Changes()
         """Changes that were announced and not yet read; None: everything."""
+        self._hearing = asyncio.Lock()
+        self._soon: asyncio.Task[None] | None = None
 
     async def do(self) -> None:
-        try:
-            await self._hear()
-        except (StoreError, SQLAlchemyError) as error:
-            self._log.error("news of others wait for the database", why=str(error))
+        """Take over what is new."""
+        async with self._hearing:
+            try:
+                await self._hear()
+            except (StoreError, SQLAlchemyError) as error:
+                self._log.error("news of others wait for the database", why=str(error))
+
+    def do_soon(self) -> None:
+        """Take over what is new at once: another process says that there is something."""
+        if self._soon is None or self._soon.done():
+            self._soon = asyncio.get_running_loop().create_task(self._do_twice())
+
+    async def _do_twice(self) -> None:
+        """Read; and once more a little later, for what was told while it was read."""
+        await self.do()
+        await asyncio.sleep(AGAIN_SECONDS)
+        await self.do()
 
     async def _hear(self) -> None:
         heard = await asyncio.to_thread(self._news.hear)

@@ -29,6 +29,7 @@ from softswitch.operations.access import (
     table,
 )
 from softswitch.operations.context import Context
+from softswitch.operations.lines import registrations
 from softswitch.operations.lines.completions import acceptable, found
 from softswitch.operations.lines.registrations import registration_page, registration_rows
 from softswitch.operations.network.trunks import no_trunk, trunk_row
@@ -113,23 +114,28 @@ async def call_trace(live: Live, call_id: str) -> Row:
     }
 
 
-def registration_list(
+async def registration_list(
     live: Live,
     limit: int | None = None,
     before: str | None = None,
     account: str | None = None,
     line: str | None = None,
 ) -> list[Row]:
+    if live.switch.node is not None:  # memory has the lines that were called last
+        return await asyncio.to_thread(
+            registrations.registration_list, live.context, limit, before, account, line
+        )
     now = live.switch.wall_seconds()
     directory, bindings = live.switch.directory, live.switch.registrar.all(now)
     rows = registration_rows(live.context, bindings, directory, now, account, line)
     return registration_page(rows, limit, before)
 
 
-def registration_remove(live: Live, line: str, contact: str | None = None) -> Row:
+async def registration_remove(live: Live, line: str, contact: str | None = None) -> Row:
     """Remove the registrations of a line: all of its phones, or the one with this Contact."""
     found = live.context.line(line)
     switch = live.switch
+    await switch.registrations.fetch(found)
     uri = None if contact is None else contact.strip("<> ").encode()
     removed: tuple[Binding, ...] = ()
     with contextlib.suppress(ParseError):  # a Contact that can't be read is not registered

@@ -27,22 +27,22 @@ GUESSED = "provisioning"
 """Stands for a login in the guard's list of bans."""
 
 
-def device_resync(live: Live, device: str) -> Row:
+async def device_resync(live: Live, device: str) -> Row:
     """Have a device fetch its configuration at once."""
     found = devices.own_device(live.context, device)
-    asked = _ask(live, found)
+    asked = await _ask(live, found)
     if not asked:
         raise OperationError("device_not_registered", device=found.id)
     return {"id": found.id, "asked": asked}
 
 
-def device_rotate(live: Live, device: str) -> Row:
+async def device_rotate(live: Live, device: str) -> Row:
     """Give a device another URL and other passwords, and have it fetch them at once if it is
     registered."""
     row = devices.device_rotate(live.context, device)
     if row.get("state") != "rotating":
         return row
-    return row | {"asked": _ask(live, devices.own_device(live.context, device))}
+    return row | {"asked": await _ask(live, devices.own_device(live.context, device))}
 
 
 def guard_strike(live: Live, sources: Sequence[str]) -> Row:
@@ -55,7 +55,7 @@ def guard_strike(live: Live, sources: Sequence[str]) -> Row:
     return {"sources": counted}
 
 
-def _ask(live: Live, device: Device) -> list[str]:
+async def _ask(live: Live, device: Device) -> list[str]:
     """Send NOTIFY check-sync to each registration of a device; returns their Contacts."""
     usernames = {each.username for each in device.lines}
     asked: list[str] = []
@@ -64,6 +64,7 @@ def _ask(live: Live, device: Device) -> list[str]:
         line = switch.directory.line(each.line_id)
         if line is None:
             continue
+        await switch.registrations.fetch(line)
         for binding in switch.registrar.lookup(line.login, switch.wall_seconds()):
             if binding.username in usernames:
                 _notify(switch, f"{line.login}@{live.context.config.switch.domain}", binding)

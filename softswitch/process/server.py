@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import secrets
 import signal
 import sys
@@ -40,7 +39,8 @@ from softswitch.operations.context import (
     submitting,
 )
 from softswitch.operations.dispatch import Dispatcher, LiveOperations
-from softswitch.operations.installation.setup import epoch_ms, nonce_secret
+from softswitch.operations.installation.setup import epoch_ms, secret_of_all
+from softswitch.process import clustering
 from softswitch.process.books_check import LOOK_SECONDS, BooksCheck
 from softswitch.process.certificate_fetch import CertificateFetch
 from softswitch.process.chance import Chance
@@ -49,6 +49,7 @@ from softswitch.process.housekeeping import DueRound, GarbageRound, NewsRound, R
 from softswitch.process.keeping import BindingKeeper, JournalKeeper
 from softswitch.process.live import LIVE_OPERATIONS, Live
 from softswitch.process.local_addresses import is_local_address
+from softswitch.process.machine import loop_factory, raise_file_limit
 from softswitch.process.membership import Membership
 from softswitch.process.metrics import CommitClock, Scrape, SwitchCollector
 from softswitch.process.metrics_listener import MetricsError, MetricsListener
@@ -91,7 +92,7 @@ FATAL = (
 def run(config: Config) -> int:
     """Serve until told to stop; returns the exit status."""
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(_serve(config))
     except ListenError as error:
         print(f"softswitch: {error}; [sip] listen in {config.path} chooses", file=sys.stderr)
@@ -100,14 +101,6 @@ def run(config: Config) -> int:
         print(f"softswitch: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 async def _serve(config: Config) -> None:
@@ -142,6 +135,7 @@ class Server:
         self._bindings = BindingKeeper(
             self._directory_store, config.switch.node, self._loop, self._log
         )
+        self._bus = clustering.bus(config, self._store, self._loop, self._log)
         self._resolver = self._build_resolver()
         self._trunk_flows = ResolvedFlows(
             self._resolver,
@@ -248,7 +242,7 @@ class Server:
                 asyncio.to_thread,
                 epoch_ms,
                 Chance().bits,
-                nonce_secret(config),
+                secret_of_all(config, self._directory_store),
                 self._log,
             ),
             Network(
@@ -265,6 +259,7 @@ class Server:
                 self._journal.append,
                 self._bindings,
                 self._membership.admits,
+                self._bus,
             ),
             self._hub,
             prompts=scan(config),
@@ -286,7 +281,7 @@ class Server:
             ListenError, AlreadyRunning, StoreError, MediaError: a resource that can't be had, by
                 name.
         """
-        _raise_file_limit()
+        raise_file_limit()
         # Before recovery, which ends the calls of a switch that died.
         await self._membership.join(self.switch)
         await self._control.start()
@@ -296,13 +291,15 @@ class Server:
         works = (first_work(epoch_ms(), zone), *first_looks(epoch_ms(), zone))
         self._store.apply([EnsureWork(work) for work in works])
         await self._media.start()
-        node = self._config.switch.node
-        self.switch.restore(self._directory_store.bindings(time.time(), node))
+        if self._bus is None:
+            node = self._config.switch.node
+            self.switch.restore(self._directory_store.bindings(time.time(), node))
         recent = ServiceStore(self._store.engine).recent_calls()
         self.switch.directory.restore_last_calls(recent)
         for listen in self._config.sip.listen:
             await self.switch.endpoint.listen(Listen(listen.transport, listen.host, listen.port))
         await self._trunk_flows.prepare(self.switch.directory.trunks())
+        clustering.join(self.switch, self._others.do_soon)
         self.switch.accounts_changed(())
         await self._send_to_collector()
         if self._config.metrics.listen is not None:
@@ -414,6 +411,10 @@ class Server:
         await self.switch.recordings.close()
         await self._media.close()
         await self._bindings.close()
+        if self.switch.node is not None:
+            await self.switch.node.leave()
+        if self._bus is not None:
+            await self._bus.close()
         await self._journal.close()
         await self.switch.money.close()
         self._membership.leave()
@@ -441,7 +442,7 @@ class Server:
         except OSError as error:
             self._log.warning("the collector can't be reached", host=collector.host, why=str(error))
         else:
-            self.switch.add_tap(self._hep)
+            self.switch.agent.stack.add_tap(self._hep)
 
     async def _keep_house(self) -> None:
         await self._send_to_collector()
@@ -581,8 +582,3 @@ class Server:
 
 async def _wait(event: asyncio.Event) -> None:
     await event.wait()
-
-
-def _raise_file_limit() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

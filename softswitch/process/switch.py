@@ -19,7 +19,6 @@ from sip.events import Event, Received, Refreshed, Replied, Resubscribed, Subscr
 from sip.flow import Flow
 from sip.registrar import Binding
 from sip.session import Session
-from sip.stack import Tap
 from softswitch.admission.addressing import Addressing
 from softswitch.call import standing_calls
 from softswitch.call.call import Call
@@ -33,7 +32,6 @@ from softswitch.call.established.merging import key_of
 from softswitch.call.features import Features
 from softswitch.call.legs import Legs
 from softswitch.call.letters import BalanceChanged, HangUp
-from softswitch.call.live_calls import LiveCalls
 from softswitch.call.proof_of_life import prove_life
 from softswitch.call.ringing.attempts import Dialer, credentials_of
 from softswitch.call.ringing.silent_contacts import SilentContacts
@@ -44,6 +42,7 @@ from softswitch.conference.hall import Conference
 from softswitch.config.config import Config
 from softswitch.control.values import Row
 from softswitch.control.watch import WatchHub
+from softswitch.process import clustering
 from softswitch.process import composition as rooms
 from softswitch.process.composition import Books, Machine, Network, security_policy
 from softswitch.process.figures import Figures
@@ -95,10 +94,8 @@ class Switch:
         self._wall_seconds = machine.wall_seconds
         self._journal = books.journal
         self.directory = books.working_set.directory
-        self.live_calls = LiveCalls(machine.loop)
         self.figures = Figures()
-        self.calls = self.live_calls.by_id
-        self.money = books.open_money(self.accounts_changed)
+        self.money = books.open_money(self._relieved)
 
         self.recorder = rooms.recorder(config, machine)
         self.agent = rooms.user_agent(config, machine, network, self.recorder)
@@ -107,6 +104,9 @@ class Switch:
         self._edges = Edges(config.sip.edges)
         self.endpoint = self._endpoint(network, nonces)
         self.registrar = rooms.registrar(config)
+        self.node = clustering.node(config, machine, books, self.registrar, self.endpoint)
+        self.live_calls = clustering.live_calls(self.node, machine.loop)
+        self.calls = self.live_calls.by_id
         self.authenticator = rooms.authenticator(
             config, machine, books, self.endpoint, self.guard, nonces
         )
@@ -114,8 +114,9 @@ class Switch:
             config, machine, network, books, self.agent, self._trunk_changed
         )
         self.watchers = self._watchers(machine, books)
+        fetch = None if self.node is None else self.node.fetch
         self.stages = rooms.stages(
-            config, books, self.live_calls, self.trunk_monitor, self._bindings_of
+            config, books, self.live_calls, self.trunk_monitor, self._bindings_of, fetch
         )
 
         self.announcer = rooms.announcer(config, machine, prompts, self.recorder)
@@ -156,6 +157,7 @@ class Switch:
             bindings_of=self._bindings_of,
             dialogs_of=self._dialogs_of,
             participants_of=self._participants_of,
+            lamps_of=lambda line: self.registrations.own(line),
         )
 
     def _reception(self, machine: Machine, network: Network, books: Books) -> Reception:
@@ -230,6 +232,7 @@ class Switch:
             takes_reply=self.completion.replied,
             drain=self.endpoint.drain,
             on_state=self._text_moved,
+            nodes=clustering.text_nodes(self.node),
         )
 
     def _takeover(self, machine: Machine, books: Books) -> Takeover:
@@ -246,15 +249,15 @@ class Switch:
         )
 
     def _registration_desk(self, machine: Machine, books: Books) -> RegistrationDesk:
-        return RegistrationDesk(
+        return clustering.registration_desk(
+            self.node,
+            machine,
             self.registrar,
-            self.directory,
-            books.bindings,
+            books,
             self.agent,
             self.watchers,
-            calls_of=self.live_calls.of_line,
-            release=self.endpoint.connections.release,
-            wall_seconds=machine.wall_seconds,
+            self.endpoint,
+            self.live_calls,
             returned=self._registered,
             phones_changed=self._phones_changed,
         )
@@ -385,6 +388,15 @@ class Switch:
         self.figures.settled(cdr)
         self.publisher.settled(cdr)
         self.directory.caps.spent(cdr.account, cdr.ended_at, cdr.price_micros)
+        if self.node is not None:
+            self.node.spent(cdr)
+
+    def _relieved(self, accounts: Iterable[int]) -> None:
+        """The books have raised what accounts may spend."""
+        accounts = tuple(accounts)
+        self.accounts_changed(accounts)
+        if self.node is not None:
+            self.node.relieved(accounts)
 
     def accounts_changed(self, accounts: Iterable[int]) -> None:
         """Balances changed: retry the extensions that found no money."""
@@ -423,23 +435,14 @@ class Switch:
             "attempts": figures.attempts,
             "answers": figures.answers,
             "refusals": dict(figures.refusals),
-            "registrations": len(self.registrar.all(now)),
+            "registrations": self.registered(now),
             "loop_lag_ms": round(lag_ms, 1),
             "trunks": figures.trunk_rows(round(now * 1000)),
         }
 
-    def add_tap(self, tap: Tap) -> None:
-        """Add a tap, which sees every message."""
-        first = self.agent.stack.tap
-        if first is None:
-            self.agent.stack.tap = tap
-            return
-
-        def both(data: bytes, flow: Flow, sent: bool) -> None:
-            first(data, flow, sent)
-            tap(data, flow, sent)
-
-        self.agent.stack.tap = both
+    def registered(self, now: float) -> int:
+        """The number of phones that are registered here; `now` in epoch seconds."""
+        return len(self.registrar.all(now)) if self.node is None else self.node.count_own(now)
 
     def call_of(self, message: bytes) -> str | None:
         """The id of the call that a message belongs to, if it is known."""
@@ -577,4 +580,7 @@ class Switch:
     def _dialogs_of(self, line: Line, with_remote: bool) -> list[LineDialog]:
         calls = self.live_calls.of_line(line)
         domain = self._config.switch.domain
-        return [d for call in calls for d in dialogs_in(call, line, domain, with_remote)]
+        dialogs = [d for call in calls for d in dialogs_in(call, line, domain, with_remote)]
+        if self.node is not None:
+            dialogs += self.node.cluster.neighbours.dialogs_of(line.id, with_remote)
+        return dialogs

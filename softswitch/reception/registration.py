@@ -83,9 +83,13 @@ class RegistrationDesk:
         )
         fields = tuple(self._registrar.ok_fields(registration, wall))
         self._agent.stack.reply(request, flow, 200, now, fields)
-        self._follow(line, registration)
         if registration.added or registration.refreshed or registration.removed:
             self._bindings.changed(line.login, registration)
+        self._follow_up(line, flow, registration, now)
+
+    def _follow_up(self, line: Line, flow: Flow, registration: Registration, now: float) -> None:
+        """Tell other rooms of a registration by a flow that was answered."""
+        self._follow(line, registration)
         self._ring_late(line, registration)
         if registration.added or registration.removed:
             self._watchers.registered(line, registration, now)
@@ -119,10 +123,22 @@ class RegistrationDesk:
         """The bindings at which a line is rung."""
         return tuple(self._registrar.reach(line.login, self._wall_seconds()))
 
+    def own(self, line: Line) -> tuple[Binding, ...]:
+        """The bindings of phones that registered at this switch."""
+        return self.reach(line)
+
+    def changed_elsewhere(self, login: str, registration: Registration) -> None:
+        """Phones of a login registered at another switch or went away there: there is none."""
+
+    async def fetch(self, *lines: Line) -> None:
+        """Have the phones of lines known: here they always are."""
+
     def forget(self, login: str, usernames: frozenset[str] | None = None) -> None:
         """Remove the registrations of a login whose password no longer counts: all of them, or
         those of the phones that proved themselves by these usernames."""
-        registration = self._registrar.forget(login, usernames)
+        self._removed(login, self._registrar.forget(login, usernames))
+
+    def _removed(self, login: str, registration: Registration) -> None:
         if not registration.removed:
             return
         self._bindings.changed(login, registration)

@@ -67,6 +67,7 @@ class Watchers:
         focus: the user part of its URI.
         domain: of our lines' addresses.
         audience: the lines that may watch a line's calls: those of its account, all, or none.
+        lamps_of: the phones of a line that are told of waiting messages unasked; None: all.
     """
 
     def __init__(
@@ -82,10 +83,12 @@ class Watchers:
         domain: str,
         audience: Audience,
         wall_seconds: Callable[[], float],
+        lamps_of: BindingsOf | None = None,
     ) -> None:
         self._agent = agent
         self._directory = directory
         self._bindings_of = bindings_of
+        self._lamps_of = lamps_of or bindings_of
         self._dialogs_of = dialogs_of
         self._participants_of = participants_of
         self._max_participants = max_participants
@@ -230,7 +233,7 @@ class Watchers:
             line = self._directory.line(line_id)
             if line is not None and line.waiting is not None:
                 self._tell(MWI, (line_id,), now)
-                self._light_lamps(line, self._bindings_of(line), now)
+                self._light_lamps(line, self._lamps_of(line), now)
 
     def _concerned(self, line_id: int) -> Iterator[Subscription]:
         yield from self._of_watcher.get(line_id, ())

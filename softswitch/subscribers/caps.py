@@ -48,6 +48,8 @@ class CapsWatch:
         self._caps: dict[int, Caps] = {}
         self._attempts: dict[int, deque[int]] = {}
         self._spent: dict[int, deque[tuple[int, int]]] = {}
+        self.on_attempt: Callable[[int, int], None] | None = None
+        """Told of each attempt that counts: the account, and epoch milliseconds."""
 
     def put(
         self, caps: Caps, spent: Iterable[tuple[int, int]] = (), since: int | None = None
@@ -63,6 +65,10 @@ class CapsWatch:
             read.update(call for call in ended if call[0] >= since)
         self._caps[caps.account_id] = caps
         self._spent[caps.account_id] = deque(sorted(read))
+
+    def counts(self, account: int | None) -> bool:
+        """True if the spending of an account is counted."""
+        return account in self._spent
 
     def spent(self, account: int | None, at: int, micros: int) -> None:
         """Count the price of a call that ended."""
@@ -106,7 +112,13 @@ class CapsWatch:
             if cap is not None and self._sum(account, at, window) >= cap:
                 raise _refusal(code, says="spending-limit", cap_micros=cap)
         if caps.calls_per_minute is not None:
-            self._attempts.setdefault(account, deque()).append(at)
+            self.attempted(account, at)
+            if self.on_attempt is not None:
+                self.on_attempt(account, at)
+
+    def attempted(self, account: int, at: int) -> None:
+        """Count an attempt, here or at another node."""
+        self._attempts.setdefault(account, deque()).append(at)
 
     def _sum(self, account: int, at: int, window: int) -> int:
         spent = self._spent.get(account)

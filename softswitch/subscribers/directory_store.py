@@ -6,6 +6,7 @@ start and written on an operator's change; the call path never comes here.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from billing.facts.account import ACTIVE, SUSPENDED, Change
 from billing.stores.paging import Page, beginning_with, containing, newest_first
@@ -365,6 +367,14 @@ class DirectoryStore:
         query = select(settings_table.c.value).where(settings_table.c.name == name)
         with self._reading() as connection:
             return connection.execute(query).scalar_one_or_none()
+
+    def first_setting(self, name: str, value: str) -> str:
+        """The value of a setting, which is this one if nobody has set it before."""
+        with contextlib.suppress(IntegrityError), self._engine.begin() as connection:
+            mine = settings_table.c.name == name
+            if connection.execute(select(settings_table.c.value).where(mine)).first() is None:
+                connection.execute(insert(settings_table).values(name=name, value=value))
+        return self.setting(name) or value
 
     def set_setting(self, name: str, value: str) -> None:
         with self._engine.begin() as connection:

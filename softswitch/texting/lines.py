@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
 from urllib.parse import quote
@@ -59,6 +60,25 @@ REFUSED_FOR_GOOD = frozenset({413, 415, 488, 600, 603, 604, 606})
 """A phone's refusals that are final; after any other a text is kept."""
 
 
+@dataclass(frozen=True, slots=True)
+class TextNodes:
+    """The switches of a cluster, of which one delivers the texts that are kept for a line.
+
+    Args:
+        delivers: True if this one does.
+        kept: called with each line for whose phones a text is kept.
+        done: called with each line for whose phones no more texts are kept.
+    """
+
+    delivers: Callable[[Line], bool]
+    kept: Callable[[int], None]
+    done: Callable[[int], None]
+
+
+ALONE = TextNodes(lambda line: True, lambda line_id: None, lambda line_id: None)
+"""A switch that is no cluster's."""
+
+
 class LineTexts:
     """Takes texts of lines, keeps them, and delivers them to phones.
 
@@ -67,6 +87,7 @@ class LineTexts:
         now: monotonic seconds.
         wall_ms: epoch milliseconds.
         on_state: called with each text that was kept, or has another state.
+        nodes: which switch of a cluster delivers kept texts.
     """
 
     def __init__(
@@ -84,9 +105,11 @@ class LineTexts:
         now: Callable[[], float],
         wall_ms: Callable[[], int],
         on_state: Callable[[StoredText, State], None],
+        nodes: TextNodes = ALONE,
     ) -> None:
         self._agent = agent
         self._stages = stages
+        self._nodes = nodes
         self._admission = admission
         self._writer = writer
         self._sending = sending
@@ -136,6 +159,20 @@ class LineTexts:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def kept_elsewhere(self, line_id: int) -> None:
+        """Another switch keeps a text for a line: it goes out from here if that is this one's
+        part."""
+        self._kept_for.add(line_id)
+        self._open_queue(line_id)
+
+    def delivered_elsewhere(self, line_id: int) -> None:
+        """Another switch has delivered all texts of a line."""
+        self._kept_for.discard(line_id)
+
+    def waits_for(self, line_id: int) -> bool:
+        """True if texts wait for the phones of a line."""
+        return line_id in self._kept_for
+
     def registered(self, line: Line) -> None:
         """A phone of a line has registered: what waits for it goes out."""
         if line.id in self._kept_for and line.id not in self._queues:
@@ -171,7 +208,7 @@ class LineTexts:
         if line is None:
             return
         if line.id in self._kept_for or not self._phones(line):
-            self._kept_for.add(line.id)
+            self._keep_for(line.id)
         else:
             self._deliver(line, text, _Answer(self._agent, None))
         self._drain()
@@ -180,6 +217,10 @@ class LineTexts:
         """A text was kept long enough: its sender is told if it asked for that."""
         if text.state is State.EXPIRED:
             self._report("failed", text)
+
+    def _keep_for(self, line_id: int) -> None:
+        self._kept_for.add(line_id)
+        self._nodes.kept(line_id)
 
     def _phones(self, line: Line) -> list[Binding]:
         return list(self._stages.bindings_of(line))
@@ -210,7 +251,7 @@ class LineTexts:
         if text.state is not State.WAITING or line is None:
             answer.give(200 if text.state is State.DELIVERED else 202, now)
         elif line.id in self._kept_for or not self._phones(line):
-            self._kept_for.add(line.id)
+            self._keep_for(line.id)
             answer.give(202, now)
             self._report("stored", text)
         else:
@@ -251,6 +292,8 @@ class LineTexts:
         line = self._stages.directory.line(line_id)
         if line is None or line_id in self._queues or not self._phones(line):
             return
+        if not self._nodes.delivers(line):
+            return
         queue = self._queues[line_id] = _Queue(line_id)
         self._next(queue)
 
@@ -280,6 +323,7 @@ class LineTexts:
         queue.texts.extend(done.result())
         if not queue.texts:
             self._kept_for.discard(queue.line_id)
+            self._nodes.done(queue.line_id)
         self._next(queue)
 
     def _deliver(self, line: Line, text: StoredText, answer: _Answer | None) -> None:
@@ -361,7 +405,7 @@ class LineTexts:
 
     def _keep(self, line_id: int, answer: _Answer | None) -> None:
         """No phone takes a text now: it, and what was kept before, wait until one registers."""
-        self._kept_for.add(line_id)
+        self._keep_for(line_id)
         if answer is not None:
             answer.give(202, self._now())
         else:

@@ -25,7 +25,7 @@ from softswitch.texting.charging import TextCharging
 from softswitch.texting.clients import MAX_PENDING, Businesses, TextClients
 from softswitch.texting.inbound import Inbound, MailText
 from softswitch.texting.line_admission import LineAdmission, TakesReply, TextSettings
-from softswitch.texting.lines import LineTexts
+from softswitch.texting.lines import ALONE, LineTexts, TextNodes
 from softswitch.texting.link import Link
 from softswitch.texting.message import State, StoredText
 from softswitch.texting.outbound import Outbound
@@ -69,6 +69,7 @@ class Texting:
         drain: writes what the user agent wants written.
         on_state: called with each text that was stored, or has another state.
         wall_ms: epoch milliseconds.
+        nodes: which switch of a cluster delivers kept texts.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Texting:
         drain: Callable[[], None],
         on_state: Callable[[StoredText, State], None],
         wall_ms: Callable[[], int],
+        nodes: TextNodes = ALONE,
     ) -> None:
         self._writer = writer
         self._loop = loop
@@ -131,7 +133,7 @@ class Texting:
         admission = LineAdmission(stages, prices, kept, takes_reply, wall_ms)
         self.lines = LineTexts(
             agent, stages, admission, writer, self.sending, loop, kept, log,
-            drain=drain, on_state=self._moved, now=loop.time, wall_ms=wall_ms,
+            drain=drain, on_state=self._moved, now=loop.time, wall_ms=wall_ms, nodes=nodes,
         )  # fmt: skip
         self.inbound = Inbound(
             writer,

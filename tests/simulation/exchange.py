@@ -26,6 +26,7 @@ from sip.digest import Algorithm, ha1
 from sip.flow import Flow
 from sip.uri import Uri
 from softswitch.call.letters import Silent
+from softswitch.cluster.events import Bus
 from softswitch.config.config import parse
 from softswitch.control.watch import WatchHub
 from softswitch.operations.context import rented_numbers
@@ -86,15 +87,24 @@ class SilentLog:
 class MediaNetwork:
     """Carries what the relay sends; the relay's ports sit on the switch's address."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, host: str) -> None:
         self._wire = wire
+        self._host = host
+        self.dead = False
 
     def send(self, local_port: int, data: bytes, target: Address) -> None:
-        self._wire.send(data, (SWITCH[0], local_port), target)
+        if self.dead:
+            return
+        self._wire.send(data, (self._host, local_port), target)
 
 
 class Exchange:
-    """One switch with everything around it, on a wire with faults."""
+    """One switch with everything around it, on a wire with faults.
+
+    Args:
+        beside: another switch on the same wire.
+        bus: to the other nodes of a cluster.
+    """
 
     def __init__(
         self,
@@ -106,21 +116,33 @@ class Exchange:
         config: str = "",
         prompts: PromptLibrary | None = None,
         workers: int = 1,
+        address: Address = SWITCH,
+        beside: Exchange | None = None,
+        bus: Bus | None = None,
+        node: str = "",
     ):
         self.folder = tempfile.TemporaryDirectory()
-        self.config = parse(CONFIG + config, Path(self.folder.name) / "softswitch.toml")
+        self.address = address
+        text = CONFIG.replace(SWITCH[0], address[0]).replace("[sip]", f'node = "{node}"\n[sip]')
+        text += config
+        self.config = parse(text, Path(self.folder.name) / "softswitch.toml")
         self.config.voicemail_dir.mkdir(parents=True)
-        self.rng = random.Random(seed)
-        self.loop = VirtualLoop()
-        asyncio.set_event_loop(self.loop)
-        self.wire = Wire(self.loop, self.rng, loss=loss, duplicates=duplicates)
+        if beside is None:
+            self.rng = random.Random(seed)
+            self.loop = VirtualLoop()
+            asyncio.set_event_loop(self.loop)
+            self.wire = Wire(self.loop, self.rng, loss=loss, duplicates=duplicates)
+        else:  # another switch on the same wire
+            self.rng, self.loop, self.wire = beside.rng, beside.loop, beside.wire
         self.store = store or fresh_books()
+        self.bus = bus
         event.listen(self.store.engine, "commit", self._write)
         self._written, self._next_due = True, None
         self.log = SilentLog()
         self.clock_step_ms = 0
         """The steps of the wall clock so far."""
-        self.cdrs: list = []
+        self.cdrs: list = [] if beside is None else beside.cdrs
+        self.dead = False
         self.phones: list[Phone] = []
         known = WorkingSet()
         self.directory, self.tariffs = known.directory, known.tariffs
@@ -128,13 +150,15 @@ class Exchange:
         self.hosts: dict[str, list[str]] = {}
         self.certificates: dict[str, bytes] = {}
         self.fetched: list[str] = []
+        self._network = MediaNetwork(self.wire, address[0])
+        self._socket = WireSocket(self.wire, address)
         self.media = LocalMedia(
             self.loop,
-            MediaNetwork(self.wire),
+            self._network,
             PORTS,
             MediaSettings(quarantine_seconds=1.0),
             workers=workers,
-            address=SWITCH[0],
+            address=address[0],
             epoch_offset_ms=EPOCH_MS - 1_000_000,
             shuffle=self.rng.shuffle,
             on_silent=self._silent,
@@ -147,9 +171,9 @@ class Exchange:
         self.money, self.voicemail = self.switch.money, self.switch.voicemail
         self.recordings = self.switch.recordings
         endpoint = self.switch.endpoint
-        endpoint.attach(SWITCH, WireSocket(self.wire, SWITCH))
-        self.wire.attach(SWITCH, self._receive)
-        self.wire.attach_host(SWITCH[0], self.media.receive)
+        endpoint.attach(address, self._socket)
+        self.wire.attach(address, self._receive)
+        self.wire.attach_host(address[0], self.media.receive)
         self.loop.call_soon(self.switch.completion.resume)
         self.loop.call_later(5.0, self._journal)
         self.loop.call_later(1.0, self._do_due_work)
@@ -175,6 +199,7 @@ class Exchange:
                 self.cdrs.append,
                 bindings=self,
                 admits=lambda: self.has_lease,
+                bus=self.bus,
             ),
             self.hub,
             prompts=prompts,
@@ -187,7 +212,7 @@ class Exchange:
         """Bindings aren't kept here."""
 
     def _receive(self, data: bytes, source: Address) -> None:
-        self.switch.endpoint.receive(data, Flow("udp", SWITCH, source))
+        self.switch.endpoint.receive(data, Flow("udp", self.address, source))
 
     def _silent(self, session, last_packet_at) -> None:
         if session.owner is not None:
@@ -212,9 +237,25 @@ class Exchange:
         """The addresses of a trunk: the host of its URI, or those that `hosts` has for its name."""
         uri = Uri.parse(trunk.target.encode())
         hosts = self.hosts.get(uri.host, [uri.host])
-        return [Flow("udp", SWITCH, (host, uri.port or 5060)) for host in hosts]
+        return [Flow("udp", self.address, (host, uri.port or 5060)) for host in hosts]
+
+    def die(self) -> None:
+        """End as a process that is killed: nothing of it is heard or written any more."""
+        self.dead = self._network.dead = True
+        self._socket.sendto = lambda data, addr: None
+        self.wire.detach(self.address)
+        self.wire.attach_host(self.address[0], lambda port, data, source: None)
+        self.money.submit = lambda command: self.loop.create_future()
+
+    def load(self) -> None:
+        """Know the accounts and tariffs that are in the database."""
+        for account in self.store.accounts():
+            self.assignments.put_account(account.id, account.tariff)
+        self.tariffs.update((tariff.name, tariff) for tariff in self.store.tariffs())
 
     def _journal(self) -> None:
+        if self.dead:
+            return
         proven = self.loop.create_task(self.switch.prove_life())
         proven.add_done_callback(asyncio.Future.exception)  # the server logs what fails
         self.loop.call_later(5.0, self._journal)
@@ -222,6 +263,8 @@ class Exchange:
     def _do_due_work(self) -> None:
         """As the server does it each second; but the database is asked only if something was
         written since, or the next work's time has come."""
+        if self.dead:
+            return
         if self._written:
             self._written = False
             self._next_due = next_due(self.store)

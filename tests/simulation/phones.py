@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import Counter
 from dataclasses import dataclass
@@ -68,6 +69,12 @@ def port_of(description: bytes) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("m=audio")), 0)
 
 
+def host_of(description: bytes) -> str:
+    """The address in a description, or the switch's if there is none."""
+    found = re.search(rb"c=IN IP4 (\S+)", description)
+    return found[1].decode() if found else SWITCH[0]
+
+
 @dataclass
 class Behaviour:
     """The behaviour of a called phone."""
@@ -121,6 +128,7 @@ class Phone:
         self.heard_types: Counter[int] = Counter()
         """Packets by payload type."""
         self._remote_port: dict[Session, int] = {}
+        self._remote_host: dict[Session, str] = {}
         self._next_port = 40_000
         self._sequence = 0
         self._pressed = 0
@@ -271,7 +279,8 @@ class Phone:
 
     def _send(self, session: Session, packet: bytes) -> None:
         own = (self.address[0], self._next_port)
-        self.exchange.wire.send(packet, own, (SWITCH[0], self._remote_port[session]))
+        target = (self._remote_host[session], self._remote_port[session])
+        self.exchange.wire.send(packet, own, target)
 
     # Events
 
@@ -352,6 +361,7 @@ class Phone:
         if self.behaviour.talks is not None:
             self.exchange.loop.call_later(self.behaviour.talks, self._hang_up_if, session)
         self._remote_port[session] = port_of(remote)
+        self._remote_host[session] = host_of(remote)
         if self.sends_rtp:
             self._send_rtp(session, self._next_port)
 
@@ -369,7 +379,8 @@ class Phone:
         packet = first + bytes(4) + b"ssrc" + bytes(160)
         port = self._remote_port[session]
         if port:
-            self.exchange.wire.send(packet, (self.address[0], own), (SWITCH[0], port))
+            target = (self._remote_host[session], port)
+            self.exchange.wire.send(packet, (self.address[0], own), target)
         self.exchange.loop.call_later(5.0, self._send_rtp, session, own)
 
     def _over(self, session: Session) -> None:

@@ -111,11 +111,11 @@ def test_check_sync_goes_to_the_device_alone(exchange, line):
     app = phone(exchange, line, "198.51.100.2", "app", "second")
     exchange.run(1.0)
     sent: list[bytes] = []
-    exchange.switch.add_tap(
+    exchange.switch.agent.stack.add_tap(
         lambda data, flow, out: sent.append(data) if out and b"check-sync" in data else None
     )
     device = Device("d", line.account_id, "yealink", 0, lines=(DeviceLine(1, line.id, "desk"),))
-    (asked,) = _ask(live(exchange), device)
+    (asked,) = exchange.loop.run_until_complete(_ask(live(exchange), device))
     exchange.run(1.0)
     assert desk.address[0] in asked and app.address[0] not in asked
     (notify,) = set(sent)

@@ -29,7 +29,8 @@ def asked_by(exchange, actor: Actor) -> Live:
 
 
 def numbers(exchange, actor: Actor) -> list[str]:
-    return sorted(row["number"] for row in registration_list(asked_by(exchange, actor)))
+    rows = exchange.loop.run_until_complete(registration_list(asked_by(exchange, actor)))
+    return sorted(row["number"] for row in rows)
 
 
 def test_a_subscriber_sees_the_phones_of_its_own_lines_alone(exchange):

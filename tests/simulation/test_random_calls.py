@@ -170,7 +170,7 @@ def test_a_thousand_random_calls(seed):
     round."""
     exchange, phones = build(seed)
     tally = Tally()
-    exchange.switch.add_tap(tally.see)
+    exchange.switch.agent.stack.add_tap(tally.see)
     for _ in range(CALLS):
         one_call(exchange, phones)
         exchange.run(exchange.rng.expovariate(2.0))

@@ -107,6 +107,7 @@ class Payers:
         try:
             first = self.records[0]
             claim = first.calling if first.decisions.claimed else ""
+            await self._admission.stages.know(digits)
             priced = self._admission.admit_onward(
                 line, digits, self._request, record, person, claim
             )

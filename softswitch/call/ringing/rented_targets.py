@@ -136,6 +136,7 @@ class RentedTargets:
             meter = await legs.payers.add(self._line, target.value, legs.identity("a"))
             route: Route = meter.priced.presented.route
         elif target.kind == "line":
+            await self._stages.know(target.value)
             route = found = self._stages.to_line(target.value, legs.parties.line_ids)
             legs.parties.line_ids.add(found.line.id)
         else:

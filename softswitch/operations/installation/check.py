@@ -30,6 +30,7 @@ from softswitch.control import client as control_client
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.accounts.document_keys import read_keys
+from softswitch.operations.installation.check_cluster import cluster
 from softswitch.operations.installation.check_media import (
     browsers,
     codecs,
@@ -68,7 +69,7 @@ def check(config: Config) -> list[Row]:
         _documents_key(config),
     ]
     rows += [_listen(listen, running) for listen in config.sip.listen]
-    rows += [*_certificates(config), _guard(config, running), _edges(config)]
+    rows += [*_certificates(config), _guard(config, running), _edges(config), *cluster(config)]
     rows += [_media_ports(config, running), _open_files(config), _numbers(config), _clock(config)]
     rows += [
         fast_path(config, running),

@@ -25,6 +25,8 @@ from softswitch.services.self_service import CONFERENCE
 from softswitch.subscribers.directory_store import DirectoryStore
 
 NONCE_SECRET_BYTES = 32
+NONCE_KEY = "nonce key"
+"""The name of the cluster's nonce secret among the settings."""
 
 CONFERENCE_PRODUCT = Product(
     CONFERENCE, "GEL", 1_000_000, Term.parse("30 days"), service=CONFERENCE, renewable=False
@@ -201,6 +203,26 @@ def nonce_secret(config: Config) -> bytes:
     if len(secret) < NONCE_SECRET_BYTES:
         raise OperationError("secret_too_short", path=path)
     return secret
+
+
+def secret_of_all(config: Config, directory: DirectoryStore) -> bytes:
+    """The key of our digest nonces; of a cluster the one that all nodes share, so that each knows
+    the challenges of the others. The first node's counts, and the others' files become copies.
+
+    Raises:
+        OperationError: the file can't be read or written.
+    """
+    own = nonce_secret(config)
+    if not config.cluster.nodes:
+        return own
+    shared = directory.first_setting(NONCE_KEY, own.hex())
+    path = config.nonce_secret_file
+    if shared != own.hex():
+        try:
+            path.write_text(shared + "\n", "ascii")
+        except OSError as error:
+            raise OperationError("secret_unusable", path=path, reason=error) from None
+    return nonce_secret(config)
 
 
 @contextlib.contextmanager

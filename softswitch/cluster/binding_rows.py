@@ -1,0 +1,115 @@
+"""The bindings of all nodes in the database: read by login, written by difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sip.registrar import Binding, Registration
+from softswitch.subscribers.bindings_table import binding_of, binding_row, bindings_table, fits
+
+_C = bindings_table.c
+_KEYS = ("aor", "contact")
+READ_AT_ONCE = 500
+
+
+class StoredBinding(NamedTuple):
+    """A binding, and the node at which the phone registered; "": that isn't known."""
+
+    binding: Binding
+    node: str
+
+
+@dataclass(slots=True)
+class BindingChange:
+    """What registrations have changed of a login's bindings, by Contact."""
+
+    kept: dict[bytes, Binding] = field(default_factory=dict)
+    gone: dict[bytes, Binding] = field(default_factory=dict)
+
+    def add(self, registration: Registration) -> None:
+        """Note one more registration."""
+        for binding in registration.removed:
+            self.kept.pop(binding.contact, None)
+            self.gone[binding.contact] = binding
+        there = {binding.contact for binding in registration.bindings}
+        for binding in (*registration.added, *registration.refreshed):
+            self.kept[binding.contact] = binding
+        for contact in there:  # a phone may use one Contact on several flows
+            self.gone.pop(contact, None)
+
+
+def read(engine: Engine, logins: Sequence[str], now: float) -> dict[str, list[StoredBinding]]:
+    """The valid bindings of logins; `now` in epoch seconds."""
+    found: dict[str, list[StoredBinding]] = {login: [] for login in logins}
+    with engine.execution_options(reading=True).connect() as connection:
+        for start in range(0, len(logins), READ_AT_ONCE):
+            some = logins[start : start + READ_AT_ONCE]
+            query = select(bindings_table).where(_C.aor.in_(some), _C.expires_at > now)
+            for row in connection.execute(query.order_by(_C.registered_at)):
+                found[row.aor].append(StoredBinding(binding_of(row), row.node))
+    return found
+
+
+def write(connection: Connection, changes: Iterable[BindingChange], node: str) -> None:
+    """Write changes, in the order of their keys, so that two nodes never wait for each other.
+
+    A binding that another node has written since it was read here isn't deleted.
+    """
+    if connection.dialect.name == "postgresql":
+        # Seen by all at once, and on disk within a second: a server that loses its power costs
+        # the registrations of that second, which phones refresh.
+        connection.execute(text("SET LOCAL synchronous_commit = off"))
+    gone: list[dict[str, object]] = []
+    kept: list[dict[str, object]] = []
+    for change in changes:
+        for binding in change.gone.values():
+            row = binding_row(binding)
+            gone.append({"login": row["aor"], "uri": row["contact"], "at": row["registered_at"]})
+        kept += [binding_row(binding) | {"node": node} for binding in change.kept.values()]
+    if gone:
+        gone.sort(key=lambda row: (str(row["login"]), str(row["uri"])))
+        connection.execute(_DELETE, gone)
+    rows = sorted(filter(fits, kept), key=lambda row: (str(row["aor"]), str(row["contact"])))
+    if rows:
+        connection.execute(_UPSERTS[connection.dialect.name], rows)
+
+
+def delete_expired(engine: Engine, now: float) -> int:
+    """Delete bindings that ran out; how many there were."""
+    with engine.begin() as connection:
+        return connection.execute(delete(bindings_table).where(_C.expires_at <= now)).rowcount
+
+
+def count(engine: Engine, node: str, now: float) -> int:
+    """The number of valid bindings of a node."""
+    query = select(func.count()).where(_C.node == node, _C.expires_at > now)
+    with engine.execution_options(reading=True).connect() as connection:
+        return connection.execute(query).scalar_one()
+
+
+_DELETE = delete(bindings_table).where(
+    _C.aor == bindparam("login"),
+    _C.contact == bindparam("uri"),
+    _C.registered_at <= bindparam("at"),
+)
+
+
+_Insert = postgresql.Insert | sqlite.Insert
+
+
+def _upsert(dialect: type[postgresql.Insert] | type[sqlite.Insert]) -> _Insert:
+    statement = dialect(bindings_table)
+    values = {
+        column.name: statement.excluded[column.name]
+        for column in bindings_table.columns
+        if column.name not in _KEYS
+    }
+    return statement.on_conflict_do_update(index_elements=_KEYS, set_=values)
+
+
+_UPSERTS = {"postgresql": _upsert(postgresql.Insert), "sqlite": _upsert(sqlite.Insert)}

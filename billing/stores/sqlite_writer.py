@@ -16,6 +16,9 @@ from sqlalchemy import Connection, Engine
 
 from billing.stores.residents import Residents
 
+CACHE_KIB = 2_000
+"""The cache of pages that lasts from one transaction to the next; SQLite's usual size."""
+
 
 class SqliteWriter:
     """One transaction after the other, from any thread.
@@ -40,6 +43,8 @@ class SqliteWriter:
         with self._lock:
             if self._connection is None:
                 self._connection = self._engine.connect().execution_options(kept=True)
+                cache = f"PRAGMA cache_size = -{CACHE_KIB}"
+                driver_of(self._connection).execute(cache)
             connection = self._connection
             try:
                 with connection.begin():

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from rtp.control import (
+    Drain,
     Side,
     SideSpec,
     Start,
@@ -219,6 +220,12 @@ class MediaWorkers:
             (pid, answer if isinstance(answer, Status) else None)
             for pid, answer in zip(pids, answers, strict=True)
         ]
+
+    def drain(self, silence_seconds: float) -> None:
+        """Have silent sessions reported sooner from now on; see :class:`Drain`."""
+        for worker in self._workers:
+            if worker.ready:
+                worker.send(Drain(silence_seconds))
 
     @property
     def sessions(self) -> int:

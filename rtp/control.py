@@ -214,6 +214,13 @@ class Ping(msgspec.Struct, tag=4, array_like=True, frozen=True, gc=False):
     """Answered by Pong."""
 
 
+class Drain(msgspec.Struct, tag=56, array_like=True, frozen=True, gc=False):
+    """The switch ends when its last call has: a session without RTP from either side, or fax, is
+    reported after this time from now on, unless it is on hold."""
+
+    silence_seconds: float
+
+
 # The sound tier: sound that the switch itself plays and receives.
 
 Source = Literal["peer", "prompts", "echo", "room"]
@@ -537,6 +544,7 @@ ToWorker = (
     | Relearn
     | Close
     | Ping
+    | Drain
     | TellTick
     | TellFigures
     | TellStatus

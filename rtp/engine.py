@@ -14,6 +14,7 @@ from rtp.control import (
     Agree,
     Close,
     Closed,
+    Drain,
     Elsewhere,
     Figures,
     FromWorker,
@@ -118,6 +119,7 @@ class Engine:
 
     def __init__(self, start: Start, pool: PortPool, sockets: Sockets, sound: SoundTier) -> None:
         self._start = start
+        self._silence_seconds = start.silence_seconds
         self._pool = pool
         self._sockets = sockets
         self._sound = sound
@@ -162,6 +164,10 @@ class Engine:
                 self._close(session, now)
             case Ping():
                 self._messages.append(Pong())
+            case Drain(silence_seconds):
+                self._silence_seconds = min(self._silence_seconds, silence_seconds)
+                for each in self._sessions.values():
+                    self._watch_from(each, now)
             case TellFigures(session):
                 found = self._sessions.get(session)
                 if found is None:
@@ -526,7 +532,7 @@ class Engine:
     def _limit(self, session: Session) -> float:
         if session.relay.on_hold:
             return self._start.hold_silence_seconds
-        return self._start.silence_seconds
+        return self._silence_seconds
 
     def _epoch_ms(self, monotonic: float) -> int:
         return self._start.epoch_offset_ms + round(monotonic * 1000)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rtp.client import split_ports
-from rtp.control import Side, SideSpec, Start, ToWorker
+from rtp.control import Drain, Side, SideSpec, Start, ToWorker
 from rtp.disk import Disk, Result
 from rtp.engine import Engine
 from rtp.latch import Address
@@ -69,7 +69,7 @@ class _LocalEngine:
         self.pool = PortPool(start.first_port, start.last_port, shuffle, start.quarantine_seconds)
         sound = SoundTier(Disk(self._disk_told), draw, start.epoch_offset_ms)
         self._engine = Engine(start, self.pool, _NoSockets(), sound)
-        self.book = SessionBook(self._send, on_silent, on_one_way, on_source)
+        self.book = SessionBook(self.send, on_silent, on_one_way, on_source)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due_at: float | None = None
         """Handles of other loops don't say it as asyncio's do: uvloop's in whole milliseconds."""
@@ -85,7 +85,7 @@ class _LocalEngine:
             self._timer.cancel()
             self._timer = None
 
-    def _send(self, message: ToWorker) -> None:
+    def send(self, message: ToWorker) -> None:
         self._engine.handle(message, self._loop.time())
         self._settle()
 
@@ -228,6 +228,11 @@ class LocalMedia:
     def monotonic(self, epoch_ms: int) -> float:
         """A time stamp of an engine as seconds of the loop's clock."""
         return (epoch_ms - self._epoch_offset_ms) / 1000
+
+    def drain(self, silence_seconds: float) -> None:
+        """As :meth:`rtp.client.MediaWorkers.drain`."""
+        for engine in self._engines:
+            engine.send(Drain(silence_seconds))
 
     @property
     def sessions(self) -> int:

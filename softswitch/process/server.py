@@ -82,6 +82,9 @@ FIGURES_SECONDS = 5.0
 MAIL_SECONDS = 5.0
 """The interval between looks into the outbox."""
 
+DRAIN_SILENCE_SECONDS = 10.0
+"""A call without sound for so long isn't waited for when the switch stops: its phones are gone."""
+
 FATAL = (
     ListenError, AlreadyRunning, StoreError, MediaError, OperationError, ConfigError, TlsError,
     MetricsError,
@@ -366,6 +369,7 @@ class Server:
         """Handle a signal: the first drains, the second ends at once."""
         self._stops += 1
         self._membership.close()
+        self._media.drain(DRAIN_SILENCE_SECONDS)
         self.switch.live_calls.draining = True
         self._stopped.set()
         if self._stops > 1:

@@ -1,6 +1,7 @@
 """A call whose both sides fall silent, without a BYE: the real switch ends it by itself."""
 
 import asyncio
+import signal
 import socket
 import time
 from contextlib import closing
@@ -77,3 +78,24 @@ def test_a_call_whose_both_sides_fall_silent_is_ended_and_its_record_says_why(ma
     )  # fmt: skip
     # It is billed to the last packet, not to the end of the silence.
     assert record["duration_ms"] < 1_000 + 1_000
+
+
+def test_a_switch_that_stops_doesnt_wait_for_phones_that_were_killed(make_board):
+    """Without a BYE, and within the minute of silence that a call has otherwise."""
+    board = make_board()
+    board.start()
+    board.register("beka", board.phones[1])
+    callee = board.answers("answers.xml", board.phones[1])
+    caller = board.sipp(
+        "call.xml", board.phones[0], "-d", "60000", login="ana", password="secret", number=BEKA
+    )
+    until(lambda: [c for c in board.ask("call_list") if c["state"] == "talking"], "they talk", 30)
+    for phone in (caller, callee):
+        phone.kill()
+        phone.communicate()
+    board.process.send_signal(signal.SIGTERM)
+    assert board.process.wait(45) == 0
+    board.process.stdout.close()
+    board.process = None
+    log = (board.folder / "var" / "softswitch.log").read_text()
+    assert "ended_by=media_timeout" in log

@@ -8,6 +8,7 @@ from rtp.control import (
     Agree,
     Close,
     Closed,
+    Drain,
     Latched,
     Open,
     Opened,
@@ -153,6 +154,32 @@ def test_silence_is_reported_once_and_billed_to_the_last_packet():
     engine.expire(engine.next_deadline())
     engine.expire(engine.next_deadline())
     assert engine.take_messages() == []
+
+
+def test_while_draining_a_silent_session_is_reported_sooner_and_one_with_sound_is_not():
+    engine = engine_on(Host())
+    opened(engine, 1)
+    opened(engine, 2)
+    negotiate(engine, 0.0)
+    negotiate(engine, 0.0, session=2)
+    engine.receive(20004, rtp(1), ALICE, 1.0)
+    engine.handle(Drain(10.0), 30.0)
+    for second in range(31, 60):
+        engine.receive(20004, rtp(second), ALICE, float(second))
+        engine.expire(float(second))
+        silent = [m for m in engine.take_messages() if isinstance(m, Silent)]
+        assert silent == ([Silent(1, None)] if second == 40 else [])
+
+
+def test_while_draining_a_session_on_hold_keeps_its_time():
+    engine = engine_on(Host())
+    opened(engine)
+    negotiate(engine, 0.0, "sendonly")
+    engine.handle(Drain(10.0), 30.0)
+    engine.expire(299.0)
+    assert engine.take_messages() == []
+    engine.expire(300.0)
+    assert engine.take_messages() == [Silent(1, None)]
 
 
 def test_silence_is_reported_again_after_packets():

@@ -98,3 +98,32 @@ def test_a_cancel_that_crosses_our_200_ends_both_legs_at_once(exchange):
     assert (cdr.sip_status, cdr.ended_by, cdr.duration_ms, cdr.price_micros) == (
         200, "caller", 0, 0,
     )  # fmt: skip
+
+
+def test_a_switch_that_stops_waits_for_calls_with_sound_and_for_no_others(exchange):
+    """As a switch does at its first SIGTERM: of two calls one goes on, the phones of the other are
+    gone."""
+    pairs = []
+    for first in (1, 3):
+        pair = []
+        for index in (first, first + 1):
+            line = exchange.line(f"+99532200000{index}", exchange.account(10_000_000))
+            pair.append(exchange.phone(line, f"198.51.100.{index}"))
+            pair[-1].register()
+        exchange.run(1.0)
+        pairs.append((*pair, pair[0].call(f"+99532200000{first + 1}")))
+        exchange.run(3.0)
+    (a, b, _), (c, d, session) = pairs
+    gone = {a.address[0], b.address[0]}
+    exchange.wire.drops = lambda data, source, target: source[0] in gone or target[0] in gone
+    exchange.media.drain(10.0)
+    exchange.run(15.0)
+    assert len(exchange.switch.calls) == 1 and d.talking
+    exchange.run(60.0)
+    c.hang_up(session)
+    exchange.run(1.0)
+    assert not exchange.switch.calls
+    exchange.run(40.0)
+    left = exchange.left()
+    assert left == dict.fromkeys(left, 0)
+    assert {cdr.ended_by for cdr in exchange.store.cdrs()} == {"media_timeout", "caller"}

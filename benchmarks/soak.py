@@ -1,7 +1,8 @@
 """Soak: `python -m benchmarks.soak [--hours 8 | --minutes 10] [--rate 20]` (`make soak HOURS=8`).
 
 One switch under everything at once: calls to a trunk, transfers, conference rooms entered by keys,
-registrations, texts to a phone, and an operator who lists calls, records and accounts. Memory,
+registrations, texts to a phone, an operator who lists calls, records and accounts, and people who
+click through the portal. Memory,
 descriptors, threads, ports, lateness and the errors of the generators are read each minute. When
 the load has ended nothing may be left, and the books must agree. It fails if resident memory at the
 end is more than 1.5 times that of the first minute, or still grows.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -28,6 +30,10 @@ from benchmarks.machine import describe
 from benchmarks.sipp import SCENARIOS, Run, Sipp, await_open, users
 from benchmarks.switchboard import HOST, Switchboard, free_port, login, number
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "portal"))
+
+from served import Browserless
+
 FORGET_SECONDS = 110.0
 """Transferred calls end when neither side has sent sound for 60 s, and transactions remember for 32
 s after that (RFC 3261 section 17)."""
@@ -43,6 +49,11 @@ MAX_GROWTH = 0.03
 LEAST_GROWTH_MB = 3.0
 MAX_FAILED = 0.01
 """Part of the calls that may fail on a machine that others use, too."""
+PORTAL_SECONDS = 120.0
+"""The time for the portal to start, on a machine that is busy."""
+CLICK_SECONDS = 1.0
+CABINET = ("/", "/calls", "/calls?kind=mobile", "/money", "/packages", "/lines", "/messages")
+CONSOLE = ("/op", "/op/customers", "/op/customers/1", "/op/calls", "/op/calls/ended", "/op/texts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,7 @@ class Sample:
     minute: float
     switch_mb: float
     workers_mb: float
+    portal_mb: float
     files: int
     threads: int
     ports: int
@@ -76,23 +88,25 @@ class Sample:
     def row(self) -> str:
         """A row of the table."""
         return (
-            f"| {self.minute:.0f} | {self.switch_mb:.1f} | {self.workers_mb:.1f} | {self.files} "
+            f"| {self.minute:.0f} | {self.switch_mb:.1f} | {self.workers_mb:.1f} "
+            f"| {self.portal_mb:.1f} | {self.files} "
             f"| {self.threads} | {self.ports} | {self.calls} | {self.attempts} "
             f"| {self.lag_p99_ms:.0f} | {self.post_dial_p99_ms:.0f} | {self.commit_ms:.1f} |"
         )
 
 
 HEAD = """\
-| minute | switch MB | workers MB | files | threads | port pairs | calls now | calls so far \
-| loop lag p99 ms | post-dial p99 ms | commit ms |
-|---|---|---|---|---|---|---|---|---|---|---|"""
+| minute | switch MB | workers MB | portal MB | files | threads | port pairs | calls now \
+| calls so far | loop lag p99 ms | post-dial p99 ms | commit ms |
+|---|---|---|---|---|---|---|---|---|---|---|---|"""
 
 
 class Scraper:
     """Reads the metrics of the switch, and what the system knows of its processes."""
 
-    def __init__(self, board: Switchboard, port: int) -> None:
+    def __init__(self, board: Switchboard, port: int, portal: int) -> None:
         self._board = board
+        self._portal = portal
         self._url = f"http://{HOST}:{port}/metrics"
         self._began = time.monotonic()
 
@@ -116,8 +130,9 @@ class Scraper:
             minute=(time.monotonic() - self._began) / 60,
             switch_mb=_resident_mb(switch),
             workers_mb=sum(map(_resident_mb, workers)),
-            files=sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self._board.pids),
-            threads=sum(len(os.listdir(f"/proc/{pid}/task")) for pid in self._board.pids),
+            portal_mb=_resident_mb(self._portal),
+            files=self._count("fd"),
+            threads=self._count("task"),
             ports=round(found["softswitch_media_port_pairs state=in_use"]),
             calls=round(found["softswitch_calls"]),
             attempts=round(found["softswitch_call_attempts_total"]),
@@ -125,6 +140,11 @@ class Scraper:
             post_dial_p99_ms=1000 * quantile(found, "softswitch_post_dial_delay_seconds", 0.99),
             commit_ms=1000 * found["softswitch_commit_seconds_total"] / commits,
         )
+
+    def _count(self, what: str) -> int:
+        """Entries of /proc/PID/fd or task, of all processes."""
+        pids = (*self._board.pids, self._portal)
+        return sum(len(os.listdir(f"/proc/{pid}/{what}")) for pid in pids)
 
 
 def quantile(found: dict[str, float], name: str, part: float) -> float:
@@ -166,6 +186,73 @@ def taking_texts(board: Switchboard) -> Iterator[None]:
             phone.wait()
 
 
+@contextlib.contextmanager
+def portal(board: Switchboard, port: int) -> Iterator[int]:
+    """The web beside the switch; its process's id."""
+    url = f"http://{HOST}:{port}"
+    process = board.spawn("portal")
+    try:
+        until = time.monotonic() + PORTAL_SECONDS
+        while not _answers(f"{url}/health"):
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError("the portal didn't start, see portal.log")
+            time.sleep(0.1)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(PORTAL_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+class Clicks:
+    """People who load pages of the web, one after another.
+
+    Args:
+        url: of the portal.
+    """
+
+    def __init__(self, board: Switchboard, url: str) -> None:
+        self._people = [
+            (
+                self._person(board, url, "customer", "--role", "subscriber", "--account", "1"),
+                CABINET,
+            ),
+            (self._person(board, url, "clerk", "--role", "admin"), CONSOLE),
+        ]
+        self.loaded = 0
+        self.failed: list[str] = []
+        """Path and status of each page that didn't come."""
+
+    @staticmethod
+    def _person(board: Switchboard, url: str, name: str, *role: str) -> Browserless:
+        user = board.ask("user", "add", name, *role)
+        row = user[0] if isinstance(user, list) else user
+        made = Browserless(url)
+        made.first_sign_in(name, str(row["password"]))  # type: ignore[index]
+        return made
+
+    def work(self, seconds: float) -> None:
+        """Click for so long."""
+        end = time.monotonic() + seconds
+        for each in itertools.count():
+            for who, pages in self._people:
+                path = pages[each % len(pages)]
+                status = who.get(path).status_code
+                self.loaded += 1
+                if status != 200:
+                    self.failed.append(f"{path} {status}")
+            if time.monotonic() > end:
+                return
+            time.sleep(CLICK_SECONDS)
+
+
 def loads() -> list[Load]:
     """Everything that goes on at once."""
     return [
@@ -179,41 +266,47 @@ def loads() -> list[Load]:
 
 def soak(seconds: float, rate: float) -> int:
     """Run; returns the exit status."""
-    sipp, metrics_port = Sipp(None), free_port()
-    listen = f"{HOST}:{metrics_port}"
+    sipp, metrics_port, portal_port = Sipp(None), free_port(), free_port()
+    listen, web = f"{HOST}:{metrics_port}", f"{HOST}:{portal_port}"
     with (
         Switchboard(
             None,
             METRICS__LISTEN=listen,
+            PORTAL__LISTEN=web,
             GUARD__BUSY_MS="5000",
             CONFERENCE__MAX_MEMBERS="200",
             TRUNKS__PING_SECONDS="0",
         ) as board,
         sipp.answering(board.trunk_port, 50),
         taking_texts(board),
+        portal(board, portal_port) as portal_pid,
     ):
+        clicks = Clicks(board, f"http://{web}")
         board.ask("room", "add", ROOM, "--line", number(0))
         for index in range(OWNERS):
             board.ask("package", "buy", str(index + 1), "conference", "--auto-renew")
         runs: dict[str, Run] = {}
-        scraper = Scraper(board, metrics_port)
+        scraper = Scraper(board, metrics_port, portal_pid)
         idle = scraper.sample()
         work = [
             threading.Thread(target=_work, args=(sipp, board, load, rate, seconds, runs))
             for load in loads()
         ]
         work.append(threading.Thread(target=_operate, args=(board, seconds)))
+        work.append(threading.Thread(target=clicks.work, args=(seconds,)))
         for each in work:
             each.start()
         samples = _watch(scraper, work)
         for run in runs.items():
             print(f"{run[0]:14} {run[1]}", flush=True)
+        print(f"clicks         {clicks.loaded} pages, {len(clicks.failed)} failed", flush=True)
         time.sleep(FORGET_SECONDS)
         left = scraper.values()
         complaints = [
             *_memory_complaints(samples),
             *_left_complaints(left, idle, scraper.sample()),
             *_run_complaints(runs),
+            *(f"the portal: {failed}" for failed in clicks.failed[:5]),
         ]
         if not board.ask("ledger", "verify")["ok"]:  # type: ignore[index]
             complaints.append("the books differ")

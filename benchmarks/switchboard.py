@@ -175,6 +175,17 @@ class Switchboard:
 
     # Its command line
 
+    def spawn(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """A process of the product beside the switch, such as the portal."""
+        command = [sys.executable, "-m", "softswitch", "-c", str(self.folder / "softswitch.toml")]
+        return subprocess.Popen(
+            [*command, *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def ask(self, *arguments: str) -> object:
         """The answer of a command of the product, as JSON."""
         command = [sys.executable, "-m", "softswitch", "-o", "json"]

@@ -31,7 +31,7 @@ def collected(work) -> Counter:
 
 
 def is_ours(thing) -> bool:
-    return type(thing).__module__.startswith(OURS)
+    return str(type(thing).__module__).startswith(OURS)
 
 
 def test_ordinary_calls_leave_no_cycles():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rtp.g711 import PCMA, PCMU
+from rtp.g711 import LAWS, PCMA, PCMU, Law
 from rtp.samples import FRAME_SAMPLES, Samples
 
 _LAWS = (PCMU, PCMA)
@@ -22,18 +22,30 @@ def decoded(parts: Sequence[bytes | None], encodings: Sequence[str]) -> Samples:
     """The frames of a tick, a row of 160 samples for each part of 160 octets in its law; the row of
     a missing part has to be written over."""
     joined = b"".join([_NOTHING if part is None else part for part in parts])
-    indices = np.frombuffer(joined, np.uint8).reshape(-1, FRAME_SAMPLES).astype(np.int32)
+    octets = np.frombuffer(joined, np.uint8).reshape(-1, FRAME_SAMPLES)
+    law = _common(encodings)
+    if law is not None:
+        return law.decoding.take(octets)
+    indices = octets.astype(np.int32)
     indices += _offsets(encodings, _DECODING_STEP)
-    frames: Samples = _DECODING[indices]
-    return frames
+    return _DECODING.take(indices)
 
 
 def encoded(frames: Samples, encodings: Sequence[str | None]) -> bytes:
     """The rows of a tick as one octet a sample, row after row, each in its law; in PCMU where the
     encoding isn't a law of G.711."""
+    law = _common(encodings)
+    if law is not None:
+        return law.encoding.take(frames.view(np.uint16)).tobytes()
     indices = frames.view(np.uint16).astype(np.int32)
     indices += _offsets(encodings, _ENCODING_STEP)
-    return _ENCODING[indices].tobytes()
+    return _ENCODING.take(indices).tobytes()
+
+
+def _common(encodings: Sequence[str | None]) -> Law | None:
+    """The law of all rows, if they have but one: then its own table is enough, in half the time."""
+    names = set(encodings)
+    return LAWS.get(names.pop() or "") if len(names) == 1 else None
 
 
 def _offsets(encodings: Sequence[str | None], step: int) -> np.ndarray:

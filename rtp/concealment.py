@@ -7,9 +7,12 @@ repetition isn't overlapped; the period is chosen so that it joins.
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
+from rtp.g711 import Law
 from rtp.samples import FRAME_SAMPLES, Samples, saturated
 
 HISTORY = 400
@@ -31,12 +34,15 @@ _LOUDNESS = np.interp(
 
 
 class Concealer:
-    """Packet loss concealment of one stream; it is given every frame that is played."""
+    """Packet loss concealment of one stream; it is given every frame that is played.
+
+    What came is kept as octets until a gap needs its samples: most frames are never looked at.
+    """
 
     __slots__ = ("_gap", "_last", "_period")
 
     def __init__(self) -> None:
-        self._last: list[Samples] = []
+        self._last: deque[Samples | bytes] = deque(maxlen=3)
         self._gap = 0
         self._period: NDArray[np.float64] | None = None
 
@@ -45,22 +51,37 @@ class Concealer:
         """True if the gap is so long that the repetition has faded out."""
         return self._gap >= GONE_SAMPLES or not self._last
 
+    def note(self, octets: bytes) -> bool:
+        """Keep a frame that came; False if it ends a gap, and :meth:`keep` has to fade it in."""
+        if self._gap:
+            return False
+        self._last.append(octets)
+        return True
+
     def keep(self, frame: Samples) -> Samples:
         """A frame that came; the same, faded in if it ends a gap. It is kept, not copied."""
         if self._gap:
             frame = self._faded_in(frame)
             self._gap = 0
             self._period = None
-        last = self._last
-        last.append(frame)
-        if len(last) > 3:
-            del last[0]
+        self._last.append(frame)
         return frame
 
-    def conceal(self, samples: int = FRAME_SAMPLES) -> Samples:
-        """Samples to play instead of a lost frame, or of a part of it."""
+    def decode(self, law: Law) -> None:
+        """Decode what is kept: it is in this law, and what follows may be in another."""
+        for index, frame in enumerate(self._last):
+            if isinstance(frame, bytes):
+                self._last[index] = law.decode(frame)
+
+    def conceal(self, law: Law, samples: int = FRAME_SAMPLES) -> Samples:
+        """Samples to play instead of a lost frame, or of a part of it.
+
+        Args:
+            law: of the octets that were noted.
+        """
         if self.gone:
             return np.zeros(samples, np.int16)
+        self.decode(law)
         result = saturated(self._repeated(samples) * _LOUDNESS[self._gap : self._gap + samples])
         self._gap += samples
         return result

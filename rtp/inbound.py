@@ -107,9 +107,7 @@ class InboundSound:
         law = self._laws.get(payload_type)
         if law is not None:
             if law is not self.law or self._opus is not None:
-                self.law = law
-                self._opus = None
-                self.buffer.restart()
+                self._begin_with(law)
             self._noisy = False
             self.buffer.put(timestamp, payload)
             return
@@ -123,22 +121,26 @@ class InboundSound:
             case "CN":
                 self._quieten(payload)
 
+    def _begin_with(self, law: Law) -> None:
+        """Another codec follows, whose octets are in this law."""
+        self._concealer.decode(self.law)
+        self.law = law
+        self._opus = None
+        self.buffer.restart()
+
     def _take_g722(self, timestamp: int, payload: bytes) -> None:
         """Decoded as it comes, since the codec goes on from packet to packet; then it is handled
         as if it had come in G.711."""
         if self._wide is None or self.law is not PCMU or self._opus is not None:
             self._wide = self._wide or G722()
-            self._opus = None
-            self.law = PCMU
-            self.buffer.restart()
+            self._begin_with(PCMU)
         self._noisy = False
         if len(payload) % 2 == 0 and payload:
             self.buffer.put(timestamp, PCMU.encode(self._wide.decode(payload)))
 
     def _take_opus(self, timestamp: int, payload: bytes) -> None:
         if self._opus is None:
-            self.law = PCMU
-            self.buffer.restart()
+            self._begin_with(PCMU)
             self._opus = OpusStream(self.buffer)
         self._noisy = False
         self._opus.put(timestamp, payload)
@@ -155,7 +157,11 @@ class InboundSound:
         """The next frame in `law`; None: it was synthesised, and :meth:`made` has it."""
         buffer = self.buffer
         octets = buffer.pop() if self._opus is None else self._pop()
-        if type(octets) is bytes and not buffer.excessive:
+        if (
+            type(octets) is bytes
+            and not buffer.excessive
+            and (self._clear or self._concealer.note(octets))
+        ):
             return octets
         self._made = self._make(octets)
         return None
@@ -165,8 +171,8 @@ class InboundSound:
             self._opus.prepare()
         return self.buffer.pop()
 
-    def came(self, frame: Samples) -> Samples:
-        """A frame decoded from :meth:`octets`; the same, faded in after a gap."""
+    def _came(self, frame: Samples) -> Samples:
+        """A frame that came; the same, faded in after a gap."""
         return frame if self._clear else self._concealer.keep(frame)
 
     @property
@@ -178,7 +184,8 @@ class InboundSound:
         if octets is None:
             return self._missing()
         if isinstance(octets, bytes):
-            return self._concealer.keep(self._shortened(octets))
+            frame = self._shortened(octets) if self.buffer.excessive else self.law.decode(octets)
+            return self._came(frame)
         halves = [self._half(half) for half in octets]
         return np.concatenate(halves)
 
@@ -191,17 +198,17 @@ class InboundSound:
             return self._concealer.keep(noise)
         if self._concealer.gone:
             return SILENT_FRAME
-        return self._concealer.conceal()
+        return self._concealer.conceal(self.law)
 
     def _half(self, octets: bytes | None) -> Samples:
         if octets is None:
             return self._missing_half()
-        return self.came(self.law.decode(octets))
+        return self._came(self.law.decode(octets))
 
     def _missing_half(self) -> Samples:
         if self._clear:
             return SILENT_FRAME[: FRAME_SAMPLES // 2]
-        return self._concealer.conceal(FRAME_SAMPLES // 2)
+        return self._concealer.conceal(self.law, FRAME_SAMPLES // 2)
 
     def _shortened(self, octets: bytes) -> Samples:
         """One frame out of two, cross-faded: the delay shrinks."""

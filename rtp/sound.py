@@ -39,6 +39,7 @@ from rtp.control import (
 from rtp.disk import Loaded, Result, Written
 from rtp.fax_tones import kinds
 from rtp.figures import TickFigures
+from rtp.g711 import LAWS
 from rtp.latch import Address
 from rtp.outbound import OutboundSound
 from rtp.prompts import Prompts
@@ -451,7 +452,7 @@ class SoundTier:
             if target is None or formats.encoding is None:
                 continue
             relay_side.sent_at = now
-            port = side.session.ports[SIDE_A if side.letter == "a" else SIDE_B]
+            port = side.port
             if side.events.digits:
                 event = side.events.next_packet(side.outbound.time(number))
                 if event is not None and formats.event_payload_type is not None:
@@ -459,7 +460,12 @@ class SoundTier:
                     outgoing.append((port, packet, target))
                     continue
             own = octets[row * FRAME_SAMPLES : (row + 1) * FRAME_SAMPLES]
-            for packet in side.packets(number, heard[row], own):
+            if formats.encoding in LAWS:
+                payload_type, packet_ms = formats.payload_type, relay_side.packet_ms
+                packets = side.outbound.frame(number, own, payload_type, packet_ms)
+            else:
+                packets = side.packets(number, heard[row])
+            for packet in packets:
                 outgoing.append((port, packet, target))
 
     def _report(self, side: SoundSide, number: int, now: float, outgoing: list[Outgoing]) -> None:
@@ -532,9 +538,4 @@ def _frames_of(sides: list[SoundSide]) -> Samples:
         side.row = row
         if part is None:
             frames[row] = side.inbound.made
-            continue
-        frame = frames[row]
-        came = side.inbound.came(frame)
-        if came is not frame:
-            frames[row] = came
     return frames

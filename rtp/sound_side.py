@@ -48,6 +48,7 @@ class SoundSide:
         "outbound",
         "overlay",
         "player",
+        "port",
         "relay_side",
         "report_at",
         "reports",
@@ -68,6 +69,7 @@ class SoundSide:
     ) -> None:
         self.session = session
         self.letter: Side = letter
+        self.port = session.ports[0 if letter == "a" else 1]
         self.relay_side = relay_side
         self.outbound = outbound
         self.reports = reports
@@ -130,24 +132,18 @@ class SoundSide:
             and (self.session.bridged or peer.overlay.busy)
         )
 
-    def packets(self, number: int, frame: Samples, octets: bytes) -> list[bytes]:
-        """The packets of a tick's frame, in the codec that the peer wants.
-
-        Args:
-            octets: the frame in the peer's law, if it has one.
-        """
+    def packets(self, number: int, frame: Samples) -> list[bytes]:
+        """The packets of a tick's frame, in a codec that isn't G.711."""
         relay_side, outbound = self.relay_side, self.outbound
         formats = relay_side.formats
-        payload_type = formats.payload_type
-        if formats.encoding == "OPUS":
-            terms = formats.opus or OpusTerms()
-            if self.opus is None or self.opus.terms != terms:
-                self.opus = OpusEncoder(terms)
-            return outbound.opus(number, frame, payload_type, relay_side.packet_ms, self.opus)
         if formats.encoding == "G722":
             self.wide = self.wide or G722()
             octets = self.wide.encode(frame)
-        return outbound.frame(number, octets, payload_type, relay_side.packet_ms)
+            return outbound.frame(number, octets, formats.payload_type, relay_side.packet_ms)
+        terms = formats.opus or OpusTerms()
+        if self.opus is None or self.opus.terms != terms:
+            self.opus = OpusEncoder(terms)
+        return outbound.opus(number, frame, formats.payload_type, relay_side.packet_ms, self.opus)
 
     @property
     def clock_rate(self) -> int:

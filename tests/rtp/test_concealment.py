@@ -7,6 +7,7 @@ import pytest
 
 from rtp.comfort_noise import ComfortNoise, level_db
 from rtp.concealment import Concealer
+from rtp.g711 import PCMA, PCMU
 
 FRAME = 160
 
@@ -20,7 +21,7 @@ def played(samples, lost):
     concealer = Concealer()
     frames = []
     for number, frame in enumerate(samples.reshape(-1, FRAME)):
-        frames.append(concealer.conceal() if number in lost else concealer.keep(frame))
+        frames.append(concealer.conceal(PCMU) if number in lost else concealer.keep(frame))
     return np.concatenate(frames).astype(int)
 
 
@@ -63,13 +64,13 @@ def test_a_gap_may_begin_and_end_within_a_frame():
     samples = sine(200, 6)
     for frame in samples.reshape(-1, FRAME)[:4]:
         concealer.keep(frame)
-    filled = np.concatenate([concealer.conceal(80), concealer.keep(samples[720:800])])
+    filled = np.concatenate([concealer.conceal(PCMU, 80), concealer.keep(samples[720:800])])
     assert rms(filled) > 0.8 * rms(samples)
 
 
 def test_nothing_to_repeat_is_silence():
     concealer = Concealer()
-    assert not concealer.conceal().any()
+    assert not concealer.conceal(PCMU).any()
     assert concealer.gone
 
 
@@ -92,3 +93,26 @@ def test_comfort_noise_may_be_silence_and_is_never_loud():
 def test_the_level_is_the_first_octet():
     assert level_db(bytes([0x80 | 35, 1, 2])) == 35
     assert level_db(b"") is None
+
+
+def test_octets_that_were_noted_are_repeated_like_their_samples():
+    """In a law that has changed since, too."""
+    octets = PCMA.encode(sine(200, 5))
+    frames = [octets[at : at + FRAME] for at in range(0, len(octets), FRAME)]
+    by_samples, by_octets, moved = Concealer(), Concealer(), Concealer()
+    for frame in frames:
+        by_samples.keep(PCMA.decode(frame))
+        assert by_octets.note(frame) and moved.note(frame)
+    moved.decode(PCMA)  # from here on PCMU comes
+    repeated = by_samples.conceal(PCMA)
+    assert (repeated == by_octets.conceal(PCMA)).all()
+    assert (repeated == moved.conceal(PCMU)).all()
+
+
+def test_what_ends_a_gap_is_not_noted_but_faded_in():
+    concealer = Concealer()
+    concealer.note(PCMU.encode(sine(200, 1)))
+    concealer.conceal(PCMU)
+    assert not concealer.note(PCMU.silence * FRAME)
+    concealer.keep(np.zeros(FRAME, np.int16))
+    assert concealer.note(PCMU.silence * FRAME)

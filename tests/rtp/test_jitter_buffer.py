@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rtp.jitter_buffer import JitterBuffer
 
@@ -256,3 +258,25 @@ def test_after_a_pause_a_fixed_buffer_has_its_reserve_again():
     line.run(lambda frame: [frame] if frame < 10 else [], 40)
     line.run(lambda frame: [frame + 10], 20)
     assert line.buffer.waiting == 5 * LAG
+
+
+arrivals = st.lists(
+    st.lists(st.integers(-4, 4), max_size=3).map(lambda near: near or [0]),
+    min_size=5,
+    max_size=40,
+)
+
+
+@given(arrivals, st.sampled_from([0, 8_000, 16_000, 2**32 - 1_600]), st.integers(0, 400))
+def test_frames_do_not_depend_on_the_timestamp_at_which_a_stream_begins(offsets, base, odd):
+    """Nor on where in the ring they lie: whole frames and such as go round its end alike."""
+    heard = []
+    for first in (1_000, base + odd):
+        line = Line(first)
+        for frame, near in enumerate(offsets):
+            for offset in near:
+                line.packet(max(0, frame + offset))
+            line.play()
+        buffer = line.buffer
+        heard.append((line.heard, buffer.late, buffer.duplicates, buffer.anchors, buffer.waiting))
+    assert heard[0] == heard[1]

@@ -36,7 +36,7 @@ def conferred(made, voices):
     return np.concatenate(ticks, axis=1).astype(int)
 
 
-@pytest.mark.parametrize("sizes", [(1,), (2,), (5,), (2, 7, 1, 3)])
+@pytest.mark.parametrize("sizes", [(1,), (2,), (5,), (2, 7, 1, 3), (5, 5, 5), (4, 40, 1), (33,)])
 def test_everybody_hears_exactly_the_sum_of_the_others_in_the_room(sizes):
     rng = np.random.default_rng(1)
     said = rng.integers(-3000, 3000, (sum(sizes), FRAME)).astype(np.int16)

@@ -55,6 +55,7 @@ from softswitch.config.values import (
 )
 from softswitch.config.voicemail import FOLDER as VOICEMAIL_FOLDER
 from softswitch.config.voicemail import VoicemailSection
+from softswitch.config.webrtc import WebrtcSection
 
 DEFAULT_PATH = Path("softswitch.toml")
 ENVIRONMENT_PREFIX = "SOFTSWITCH_"
@@ -155,6 +156,7 @@ class Config(Section):
     completion: CompletionSection = CompletionSection()
     provisioning: ProvisioningSection = ProvisioningSection()
     portal: PortalSection = PortalSection()
+    webrtc: WebrtcSection = WebrtcSection()
     metrics: MetricsSection = MetricsSection()
     trace: TraceSection = TraceSection()
     log: LogSection = LogSection()

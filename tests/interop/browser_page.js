@@ -17,6 +17,7 @@ class Phone {
     this.log = [];
     this.hertz = 440;
     this.codecs = null;
+    this.pcConfig = { iceServers: [] };
   }
 
   // Resolves once the line is registered.
@@ -56,7 +57,7 @@ class Phone {
     session.on("peerconnection", ({ peerconnection }) => this.hear(peerconnection));
     if (session.connection) this.hear(session.connection);
     if (session.direction === "incoming") {
-      session.answer({ mediaStream: tone(this.hertz), pcConfig: { iceServers: [] } });
+      session.answer({ mediaStream: tone(this.hertz), pcConfig: this.pcConfig });
     }
   }
 
@@ -84,7 +85,7 @@ class Phone {
     return new Promise((resolve, reject) => {
       const session = this.ua.call(target, {
         mediaStream,
-        pcConfig: { iceServers: [] },
+        pcConfig: this.pcConfig,
       });
       session.on("confirmed", () => resolve("confirmed"));
       session.on("failed", ({ cause, message }) => reject(new Error(`${cause} ${message?.status_code}`)));
@@ -101,7 +102,7 @@ class Phone {
   }
 
   async packets() {
-    const found = { sent: 0, received: 0, lost: 0, local: "", protocol: "" };
+    const found = { sent: 0, received: 0, lost: 0, local: "", protocol: "", type: "" };
     const candidates = new Map();
     for (const report of (await this.connection.getStats()).values()) {
       if (report.type === "outbound-rtp") found.sent += report.packetsSent;
@@ -114,6 +115,7 @@ class Phone {
       if (report.type === "transport") found.srtp = report.srtpCipher;
     }
     found.protocol = candidates.get(found.local)?.protocol ?? "";
+    found.type = candidates.get(found.local)?.candidateType ?? "";
     return found;
   }
 }

@@ -17,6 +17,8 @@ from certificates import Authority
 from playwright.sync_api import expect, sync_playwright
 from served import Browserless, Served, free_port, served
 
+from softswitch.admission.turn_credentials import turn_credentials
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -102,6 +104,9 @@ def portal(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOFTSWITCH_SIP__LISTEN", f"udp:127.0.0.1:{sip},wss:127.0.0.1:{web}")
         patch.setenv("SOFTSWITCH_TLS__CERTIFICATES", f"{pair.certificate}:{pair.key}")
+        # A server that never answers delays no call.
+        patch.setenv("SOFTSWITCH_WEBRTC__TURN", "turn:127.0.0.1:9?transport=tcp,turn:127.0.0.1:9")
+        patch.setenv("SOFTSWITCH_WEBRTC__TURN_SECRET", "shared with the server")
         patch.setenv("SOFTSWITCH_PORTAL__PHONE_URL", f"wss://127.0.0.1:{cable.port}")
         (folder / "switch").mkdir()
         with served(folder / "switch") as made:
@@ -243,5 +248,10 @@ def test_a_pass_is_given_for_ones_own_line_alone(portal: Served, ana: Browserles
     own = ana.post("/phone", line=mine["number"]).json()
     assert own["auth_username"].startswith(f"{mine['login']}~")
     assert own["server"].startswith("wss://") and own["line"] == mine["number"]
+    (turn,) = own["ice_servers"]
+    assert turn["urls"] == ["turn:127.0.0.1:9?transport=tcp", "turn:127.0.0.1:9"]
+    ends_at, login = turn["username"].split(":")
+    assert login == mine["login"] and int(ends_at) > time.time() + 14_400
+    assert turn["credential"] == turn_credentials("shared with the server", login, int(ends_at))[1]
     refused = ana.post("/phone", line=foreign["number"])
     assert refused.status_code == 404 and "auth_username" not in refused.text

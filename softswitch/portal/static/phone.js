@@ -123,7 +123,7 @@ const peer = () =>
   continued?.peer || session.remote_identity.display_name || session.remote_identity.uri.user;
 const options = () => ({
   mediaConstraints: { audio: microphone(), video: false },
-  pcConfig: { iceServers: [] },
+  pcConfig: { iceServers: pass.ice_servers },
 });
 
 function take(added, request) {
@@ -135,6 +135,8 @@ function take(added, request) {
   before = { received: 0, lost: 0 };
   session.on("peerconnection", ({ peerconnection }) => listen(peerconnection));
   if (session.connection) listen(session.connection);
+  // The switch learns our address from our checks: nothing waits for servers that don't answer.
+  session.on("icecandidate", ({ ready }) => ready());
   session.on("accepted", ({ response }) => {
     dialog = added.direction === "incoming"
       ? { call: request.call_id, theirs: request.from_tag, ours: request.to_tag }

@@ -28,7 +28,7 @@ class WebrtcSection(Section):
 
     turn: Annotated[tuple[str, ...], BeforeValidator(comma_list), AfterValidator(_turn_uris)] = ()
     """URIs of the TURN servers that the cabinet's phone may use, such as
-    "turns:turn.example.org:443?transport=tcp". None: there are none, and most networks need none."""
+    "turns:turn.example.org:443?transport=tcp". Most networks need none."""
     turn_secret: Annotated[str, Field(repr=False)] = ""
     """The secret shared with the TURN servers (coturn: static-auth-secret), from which each page
     gets a username and a password that end by themselves."""

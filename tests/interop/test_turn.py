@@ -30,7 +30,8 @@ def turn(tmp_path):
         program, "-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1",
         f"--listening-port={port}", "--allow-loopback-peers", "--no-tls", "--no-dtls", "--no-cli",
         "--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=example.org",
-        f"--pidfile={tmp_path / 'turn.pid'}", f"--userdb={tmp_path / 'turn.db'}", "--log-file=stdout",
+        f"--pidfile={tmp_path / 'turn.pid'}", f"--userdb={tmp_path / 'turn.db'}",
+        "--log-file=stdout",
     ]  # fmt: skip
     with (tmp_path / "turn.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)

@@ -145,6 +145,8 @@ def page(context: BrowserContext, portal: Served) -> Iterator[Page]:
     made.click("#start")
     is_in(made, "ready")
     yield made
+    for call in portal.command("call", "list"):
+        portal.command("call", "hangup", str(call["id"]))
     assert [text for text in said if "WebSocket connection" not in text] == []
 
 
@@ -190,12 +192,18 @@ def test_the_cabinets_phone_calls_the_echo_holds_and_hangs_up(portal: Served, pa
 def test_a_call_goes_on_when_the_page_is_loaded_again(portal: Served, page: Page) -> None:
     call = call_echo(page, portal)
     page.click("#mute")
+    page.click("#hold")
+    is_in(page, "on_hold")
+    page.reload()
+    is_in(page, "on_hold")
+    page.click("#hold")
     for _ in range(2):
-        page.reload()
         is_in(page, "talking")
         expect(page.locator("#state")).to_have_text("Talking with *43")
         expect(page.locator("#mute")).to_have_text("Unmute")
         hears(page)
+        page.reload()
+    is_in(page, "talking")
     assert [row["id"] for row in portal.command("call", "list")] == [call]
     page.click("#end")
     is_in(page, "ended")

@@ -6,6 +6,7 @@ import { JsSIP } from "./jssip.min.js";
 const REGISTER_SECONDS = 300;
 const RENEW_BEFORE_MS = 600_000; // a pass that ends sooner is replaced at the next registration
 const RECONNECT_SECONDS = 8; // the longest pause between two tries
+const BUSY_MS = 200;
 const QUALITY_MS = 2_000;
 const KEPT = "softswitch.call"; // in the storage of this tab
 const KEPT_MS = 20_000; // the switch ends a call 25 s after the browser's last sign of life
@@ -146,7 +147,7 @@ function take(added, request) {
     stopRinging();
     buttons();
   });
-  session.on("confirmed", () => { if (continued?.held) session.hold(); });
+  session.on("confirmed", () => { if (continued?.held) holdOrResume(); });
   session.on("hold", () => buttons());
   session.on("unhold", () => buttons());
   session.on("muted", () => buttons());
@@ -193,6 +194,7 @@ function resume() {
 function over(word) {
   say(word);
   session = dialog = continued = null;
+  element("hold").disabled = false;
   stopRinging();
   clearInterval(statistics);
   statistics = null;
@@ -220,6 +222,15 @@ function buttons() {
   element("hold").textContent = held ? words.resume : words.hold;
   element("mute").textContent = muted ? words.unmute : words.mute;
   if (talks) say(held ? "on_hold" : "talking", peer());
+}
+
+function holdOrResume() {
+  if (!session) return;
+  const button = element("hold");
+  const done = () => { button.disabled = false; };
+  button.disabled = true; // until the switch has agreed
+  const begun = session.isOnHold().local ? session.unhold({}, done) : session.hold({}, done);
+  if (!begun) setTimeout(holdOrResume, BUSY_MS); // another offer is under way
 }
 
 function press(key) {
@@ -310,10 +321,7 @@ element("call").addEventListener("click", () => {
 });
 element("accept").addEventListener("click", () => session?.answer(options()));
 element("end").addEventListener("click", () => session?.terminate());
-element("hold").addEventListener("click", () => {
-  if (session?.isOnHold().local) session.unhold();
-  else session?.hold();
-});
+element("hold").addEventListener("click", holdOrResume);
 element("mute").addEventListener("click", () => {
   if (session?.isMuted().audio) session.unmute({ audio: true });
   else session?.mute({ audio: true });

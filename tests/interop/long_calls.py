@@ -1,6 +1,6 @@
 """Five phones in a room, and two that share no codec, for as long as one likes:
 
-    python tests/interop/long_calls.py --minutes 10
+    PYTHONPATH=tests python tests/interop/long_calls.py --minutes 10
 
 Each phone says a tone of its own. What the others recorded shows whether it was ever broken, and
 whether its delay ever changed.

@@ -20,12 +20,12 @@ def page_asked(limit: int | None, before: int | None) -> Page | None:
     OperationError."""
     if limit is None and before is None:
         return None
-    return Page(_rows(limit), None if before is None else (before,))
+    return Page(rows_asked(limit), None if before is None else (before,))
 
 
 def page_at(limit: int | None, before: tuple[int | str, ...] | None) -> Page | None:
     """Likewise of a list whose rows have other keys."""
-    return None if limit is None and before is None else Page(_rows(limit), before)
+    return None if limit is None and before is None else Page(rows_asked(limit), before)
 
 
 def read_cursor(text: str) -> tuple[int, str]:
@@ -51,8 +51,9 @@ def cut(page: Page, rows: Iterable[T], key: Callable[[T], tuple[int | str, ...]]
     return found[: page.limit]
 
 
-def _rows(limit: int | None) -> int:
+def rows_asked(limit: int | None, most: int = MAX_ROWS) -> int:
+    """The rows of a page. Raises OperationError."""
     rows = DEFAULT_ROWS if limit is None else limit
-    if not 1 <= rows <= MAX_ROWS:
-        raise OperationError("limit_out_of_range", most=MAX_ROWS)
+    if not 1 <= rows <= most:
+        raise OperationError("limit_out_of_range", most=most)
     return rows

@@ -17,12 +17,14 @@ from softswitch.control.errors import OperationError, one_of
 from softswitch.control.values import Row
 from softswitch.operations.accounts.standing import today
 from softswitch.operations.context import Context
-from softswitch.operations.pages import DEFAULT_ROWS, read_cursor
+from softswitch.operations.pages import DEFAULT_ROWS, read_cursor, rows_asked
 from softswitch.operations.times import read_time
 from softswitch.subscribers.caps import Caps
 from softswitch.subscribers.profile import FieldError, read_date
 
 DAY_MS = 86_400_000
+MAX_RECORDS = 1_000_000
+"""The records that one answer holds."""
 MAX_SPENDERS = 200
 
 
@@ -141,7 +143,7 @@ def cdr_spenders(context: Context, day: str | None = None, limit: int = 20) -> l
         .where(columns.price_micros > 0, columns.account.is_not(None))
         .group_by(columns.account, columns.currency)
         .order_by(spent.desc())
-        .limit(max(1, min(limit, MAX_SPENDERS)))
+        .limit(rows_asked(limit, MAX_SPENDERS))
     )
     with context.billing.reading() as connection:
         found = connection.execute(query).all()
@@ -200,7 +202,7 @@ def _filter(
         number=None if number is None else _as_recorded(context, number),
         type=one_of("type", TYPES, kind),
         account=None if account is None else context.account(account).id,
-        limit=limit,
+        limit=None if limit is None else rows_asked(limit, MAX_RECORDS),
         line=None if line is None else context.number(line),
         direction=one_of("direction", DIRECTIONS, direction),
         after=None if after is None else read_cursor(after),

@@ -9,7 +9,7 @@ from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
 from softswitch.operations.lines.voicemail import sound_file
-from softswitch.operations.pages import read_cursor
+from softswitch.operations.pages import read_cursor, rows_asked
 from softswitch.recordings.store import RecordedCall, RecordingStore
 from softswitch.voicemail.shelf import Shelf
 
@@ -35,7 +35,7 @@ def recording_list(
         own = context.directory.lines_of([owner])
         owned = {line.id: line.since for line in own if context.owns_line(line)}
     cursor = None if before is None else read_cursor(before)
-    return [_row(one) for one in _store(context).newest(line, limit, owned, cursor)]
+    return [_row(one) for one in _store(context).newest(line, rows_asked(limit), owned, cursor)]
 
 
 def recording_show(context: Context, recording: str) -> Row:

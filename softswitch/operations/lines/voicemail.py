@@ -85,10 +85,10 @@ def voicemail_list(
         limit: the newest so many messages, the newest first.
         before: likewise, those before the last one of the page before ("RECEIVED_AT,ID").
     """
+    page = page_at(limit, None if before is None else read_cursor(before))
     if number is None:
         return [_summary(line) for line in context.own_lines() if line.mailbox is not None]
     line, _ = mailbox_of(context, number)
-    page = page_at(limit, None if before is None else read_cursor(before))
     found = store_of(context).messages(line.id)
     if page is not None:
         found = cut(page, found, lambda message: (message.received_at, message.id))

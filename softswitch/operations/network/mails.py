@@ -8,6 +8,7 @@ from softswitch.control.values import Row
 from softswitch.mail.letter import Mail
 from softswitch.mail.outbox import Outbox, Queued, State
 from softswitch.operations.context import Context
+from softswitch.operations.pages import rows_asked
 from softswitch.subscribers.mail_address import is_address
 
 
@@ -19,7 +20,8 @@ def mail_list(
     search: str | None = None,
 ) -> list[Row]:
     """The newest first."""
-    return [_row(queued) for queued in _outbox(context).list(state, limit, before, search)]
+    rows = rows_asked(limit)
+    return [_row(queued) for queued in _outbox(context).list(state, rows, before, search)]
 
 
 def mail_retry(context: Context, mail: int) -> Row:

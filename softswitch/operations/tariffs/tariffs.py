@@ -17,6 +17,7 @@ from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import DEFAULT_TARIFF, tariff_name
 from softswitch.operations.context import Context
+from softswitch.operations.pages import rows_asked
 from softswitch.operations.tariffs.tariff_terms import find_tariff, tariff_known, terms_row
 from softswitch.operations.times import read_time
 from softswitch.subscribers.refusal import Refusal
@@ -151,6 +152,7 @@ def tariff_show(
         after: prefixes that stand after this one: the last of the page before.
         search: how the prefix begins.
     """
+    rows = None if limit is None else rows_asked(limit)
     rates = tariff_known(context, name).rates
     if limit is not None or after is not None:
         rates = tuple(sorted(rates, key=lambda rate: rate.prefix))
@@ -159,9 +161,9 @@ def tariff_show(
         rates = tuple(rate for rate in rates if rate.prefix.startswith(wanted))
     if after is not None:
         rates = tuple(rate for rate in rates if rate.prefix > after)
-    if limit is not None and limit < len(rates):
+    if rows is not None and rows < len(rates):
         # All rates of a prefix stand on one page, since the cursor is a prefix.
-        last = rates[max(limit, 1) - 1].prefix
+        last = rates[rows - 1].prefix
         rates = tuple(rate for rate in rates if rate.prefix <= last)
     return [rate_row(rate) for rate in rates]
 

@@ -13,6 +13,7 @@ from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.calls.explanation import stages_of
 from softswitch.operations.context import Context
+from softswitch.operations.pages import rows_asked
 from softswitch.operations.times import read_time
 from softswitch.subscribers.refusal import Refusal
 from softswitch.texting import carrier_store, store
@@ -98,8 +99,7 @@ def sms_list(
     limit: int = 50,
 ) -> list[Row]:
     """Texts, the newest first. `before` is the id of the last one of the page before."""
-    if not 1 <= limit <= MAX_LIMIT:
-        raise OperationError("limit_out_of_range", most=MAX_LIMIT)
+    rows_asked(limit, MAX_LIMIT)
     owner = context.own_account(account)
     lines = None
     if line is not None:

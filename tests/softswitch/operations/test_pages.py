@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,15 +15,24 @@ from billing.facts.authorization import WriteCdr
 from billing.facts.cdr import Cdr
 from billing.stores.cdr_search import CdrFilter
 from billing.stores.paging import Page
+from softswitch.operations import arguments
 from softswitch.operations.accounts import accounts, documents, requests, statements
 from softswitch.operations.calls import records
 from softswitch.operations.context import Context
 from softswitch.operations.lines import lines
 from softswitch.operations.numbers import numbers
+from softswitch.operations.registry import OPERATIONS
 from softswitch.operations.tariffs import tariffs
 from tests.softswitch.operating import at, refused
 
 ANA, BEKA, ABROAD = "+995322000001", "+995322000003", "+4930123456"
+LISTS = {
+    name: one.function
+    for name, one in OPERATIONS.items()
+    if "limit" in (wanted := arguments.parameters(one.function))
+    and all(default is not inspect.Parameter.empty for _, default in wanted.values())
+}
+"""Those that can be asked for without anything else."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -207,6 +217,11 @@ def test_prefixes_of_a_tariff_are_paged_in_their_order(peopled: Context) -> None
 def test_a_limit_of_none_or_too_many_is_refused(peopled: Context) -> None:
     assert "from 1 to 10000" in refused(accounts.account_list, peopled, limit=0)
     assert "from 1 to 10000" in refused(lines.line_list, peopled, limit=10_001)
+
+
+@pytest.mark.parametrize("name", sorted(LISTS))
+def test_no_list_takes_a_limit_of_less_than_one_row(peopled: Context, name: str) -> None:
+    assert "a limit is from 1 to " in refused(LISTS[name], peopled, limit=-1)
 
 
 @pytest.mark.parametrize(

@@ -365,6 +365,7 @@ class Call:
             forwarding,
             self._open_targets,
             self.progress,
+            context.features.voicemail.greeting_at,
         )
         return await self.ringing.until_answered(attempts)
 

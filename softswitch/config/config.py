@@ -40,6 +40,7 @@ from softswitch.config.recording import RecordingSection
 from softswitch.config.sip import EventsSection, SipSection
 from softswitch.config.smpp import SmppSection
 from softswitch.config.sms import SmsSection
+from softswitch.config.sound import SoundSection
 from softswitch.config.speech import AnnouncementsSection, FilePath, PromptsSection, TonesSection
 from softswitch.config.stir import StirSection
 from softswitch.config.values import (
@@ -140,6 +141,7 @@ class Config(Section):
     prompts: PromptsSection = PromptsSection()
     announcements: AnnouncementsSection = AnnouncementsSection()
     tones: TonesSection = TonesSection()
+    sound: SoundSection = SoundSection()
     events: EventsSection = EventsSection()
     cluster: ClusterSection = ClusterSection()
     database: DatabaseSection = Field(default_factory=dict, validate_default=True)
@@ -208,12 +210,12 @@ class Config(Section):
     @property
     def voicemail_dir(self) -> Path:
         """The folder of messages and greetings."""
-        return self.data_dir / VOICEMAIL_FOLDER
+        return (self.sound.folder or self.data_dir) / VOICEMAIL_FOLDER
 
     @property
     def recordings_dir(self) -> Path:
         """The folder of recorded calls."""
-        return self.data_dir / RECORDINGS_FOLDER
+        return (self.sound.folder or self.data_dir) / RECORDINGS_FOLDER
 
     @property
     def prompts_dir(self) -> Path:

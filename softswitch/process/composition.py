@@ -74,7 +74,7 @@ from softswitch.texting.writer import TextWriter
 from softswitch.trace.log import Log
 from softswitch.trace.recorder import Recorder
 from softswitch.voicemail.desk import VoicemailDesk
-from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.shelf import recordings_shelf, voicemail_shelf
 from softswitch.voicemail.store import VoicemailStore
 
 SERVER = "softswitch"
@@ -404,6 +404,11 @@ def service_desk(machine: Machine, books: Books, guard: PinGuard) -> ServiceDesk
     return ServiceDesk(store, books.working_set.directory, guard, machine.run)
 
 
+def _node_of(config: Config) -> str:
+    """The name of this switch among those on its database; a file has one, whatever its name."""
+    return config.switch.node if config.database_file is None else ""
+
+
 def voicemail(
     config: Config,
     machine: Machine,
@@ -412,8 +417,8 @@ def voicemail(
     lines_changed: Callable[[list[int]], None],
 ) -> VoicemailDesk:
     return VoicemailDesk(
-        VoicemailStore(books.store.engine),
-        Shelf(config.voicemail_dir),
+        VoicemailStore(books.store.engine, _node_of(config)),
+        voicemail_shelf(config),
         config.voicemail,
         books.working_set.directory,
         guard,
@@ -428,8 +433,8 @@ def voicemail(
 
 def recordings(config: Config, machine: Machine, books: Books) -> RecordingDesk:
     return RecordingDesk(
-        RecordingStore(books.store.engine),
-        Shelf(config.recordings_dir),
+        RecordingStore(books.store.engine, _node_of(config)),
+        recordings_shelf(config),
         config.recording,
         machine.run,
         randbits=machine.randbits,

@@ -25,6 +25,8 @@ from softswitch.voicemail.shelf import Shelf
 
 DAY_MS = 86_400_000
 CLOSE_SECONDS = 5.0
+COPY_SECONDS = 3_600
+"""How long a copy of what a bucket keeps stays on the disk: hardly any is heard at once."""
 _CHANNELS = 2
 
 
@@ -126,6 +128,7 @@ class RecordingDesk:
             self._shelf.remove(recording_id)
             self._store.ended(recording_id, "failed", 0, problem or str(error) or "no sound")
             return False
+        self._shelf.keep(recording_id)
         duration_ms = size // (_CHANNELS * SAMPLE_BYTES) * 1000 // CLOCK_RATE
         self._store.ended(recording_id, "kept", duration_ms, problem)
         return True
@@ -158,4 +161,6 @@ class RecordingDesk:
         for one in expired:
             self._store.delete(one.id)
             self._shelf.remove(one.id)
+        unfinished = [one.id for one in self._store.unfinished()]
+        self._shelf.forget_copies(unfinished, self._wall_ms() / 1000 - COPY_SECONDS)
         return len(expired)

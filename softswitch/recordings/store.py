@@ -6,7 +6,7 @@ A row is there before the first sound is written, so that a crash leaves no file
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from sqlalchemy import (
@@ -50,6 +50,7 @@ recordings_table = Table(
     Column("begun_at", BigInteger, nullable=False),
     Column("duration_ms", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Column("node", String(64), nullable=False, server_default=""),
     Index("recordings_by_line", "line", "begun_at"),
     Index("recordings_by_expiry", "expires_at"),
 )
@@ -78,15 +79,24 @@ class RecordedCall:
     expires_at: int
 
 
-class RecordingStore:
-    """The recordings in the database. Errors come through as SQLAlchemy raises them."""
+_FIELDS = tuple(field.name for field in fields(RecordedCall))
 
-    def __init__(self, engine: Engine) -> None:
+
+class RecordingStore:
+    """The recordings in the database. Errors come through as SQLAlchemy raises them.
+
+    Args:
+        node: the switch that records, among several on one database.
+    """
+
+    def __init__(self, engine: Engine, node: str = "") -> None:
         self._engine = engine
+        self._node = node
         self._reader = engine.execution_options(reading=True)
 
     def begin(self, recording: RecordedCall) -> None:
-        values = {column.name: getattr(recording, column.name) for column in recordings_table.c}
+        values: dict[str, object] = {name: getattr(recording, name) for name in _FIELDS}
+        values["node"] = self._node
         values["calling"] = storable(recording.calling, MAX_NUMBER)
         values["called"] = storable(recording.called, MAX_NUMBER)
         with self._engine.begin() as connection:
@@ -142,8 +152,9 @@ class RecordingStore:
         return self._select(within & (table.call_id == call_id), None)
 
     def unfinished(self) -> list[RecordedCall]:
-        """The recordings that a crash broke off."""
-        return self._select(recordings_table.c.state == "recording", None)
+        """The recordings of this node that go on, or that a crash broke off."""
+        own = recordings_table.c.node.in_(("", self._node))
+        return self._select(own & (recordings_table.c.state == "recording"), None)
 
     def expired(self, now: int) -> list[RecordedCall]:
         due = recordings_table.c.expires_at <= now
@@ -171,4 +182,4 @@ class RecordingStore:
 
 
 def _recording(row: DbRow) -> RecordedCall:
-    return RecordedCall(**row._mapping)
+    return RecordedCall(*(getattr(row, name) for name in _FIELDS))

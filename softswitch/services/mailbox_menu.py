@@ -150,7 +150,7 @@ async def _play_message(call: Call, number: int, message: Message) -> bool:
     """Play when a message came and from whom, then the message; True if it was heard to its end."""
     if not await call.speaker.say(*_about(call, number, message)) and len(call.speaker.keypad):
         return False
-    item = PlayItem(file=call.context.features.voicemail.path(message.id))
+    item = PlayItem(file=await call.context.features.voicemail.fetched(message.id))
     played = await call.sound.play("a", [item, PlayItem(milliseconds=500)], barge_in=True)
     if played.reason == "failed":
         call.context.log.error("a message can't be played", call=call.id, why=played.problem)
@@ -233,7 +233,7 @@ async def _ask_whether_to_keep(call: Call, sound: str) -> str | None:
         answer = await call.speaker.ask("vm-keep-or-repeat", keys="123")
         if answer != "2":
             return answer
-        item = PlayItem(file=call.context.features.voicemail.path(sound))
+        item = PlayItem(file=await call.context.features.voicemail.fetched(sound))
         await call.sound.play("a", [item], barge_in=True)
     return None
 

@@ -52,7 +52,7 @@ async def _greet(call: Call, line: Line, mailbox: VoiceMailbox) -> str | None:
     it."""
     speaker, played = call.speaker, None
     if mailbox.greeting is not None:
-        greeting = PlayItem(file=call.context.features.voicemail.path(mailbox.greeting))
+        greeting = PlayItem(file=await call.context.features.voicemail.fetched(mailbox.greeting))
         played = await call.sound.play("a", [PAUSE, greeting], barge_in=True)
         if played.reason == "failed":
             call.context.log.error(

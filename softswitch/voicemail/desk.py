@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,6 +27,8 @@ from softswitch.voicemail.store import Greeting, MailboxFull, Message, State, Vo
 
 DAY_MS = 86_400_000
 CLOSE_SECONDS = 5.0
+COPY_SECONDS = 86_400
+"""How long a copy of what a bucket keeps stays on the disk."""
 SALT_BITS = 8 * pins.SALT_BYTES
 
 P = ParamSpec("P")
@@ -137,8 +140,22 @@ class VoicemailDesk:
         return message.id
 
     def path(self, sound_id: str) -> str:
-        """The path of a message or greeting, recorded or to be recorded."""
+        """The path of a message or greeting that is being recorded."""
         return str(self._shelf.path(sound_id))
+
+    async def fetched(self, sound_id: str) -> str:
+        """The path of a finished message or greeting, which is on the disk now; if it can't be
+        fetched, playing it fails."""
+        try:
+            return str(await self._run(self._shelf.fetch, sound_id))
+        except OSError as error:
+            self._log.error("a sound can't be fetched", sound=sound_id, why=str(error))
+            return self.path(sound_id)
+
+    async def greeting_at(self, path: str) -> str:
+        """The path of a rented number's greeting, fetched if it is one of the shelf."""
+        found = Path(path)
+        return await self.fetched(found.stem) if found.parent == self._shelf.folder else path
 
     def keep(self, message_id: str, recorded: asyncio.Future[Recorded] | None) -> asyncio.Task[int]:
         """Publish a message when its recording ends, however that happens: also when the caller
@@ -226,7 +243,12 @@ class VoicemailDesk:
         expired: list[Message] = await self._ask(self._store.expired, self._wall_ms())
         for message in expired:
             await self.delete(message)
+        await self._run(self._forget_copies)
         return len(expired)
+
+    def _forget_copies(self) -> None:
+        unfinished = [message.id for message in self._store.unfinished()]
+        self._shelf.forget_copies(unfinished, self._wall_ms() / 1000 - COPY_SECONDS)
 
     # Messages that are there
 

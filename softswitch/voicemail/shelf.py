@@ -1,7 +1,8 @@
-"""The files of messages and greetings: WAV files named by our own ids alone.
+"""The files of messages, greetings and recordings: WAV files named by our own ids alone.
 
 A recording grows in a file of another name (:mod:`rtp.disk`). A file has its own name only when it
-is complete and on disk.
+is complete and on disk. Where a bucket keeps the files, the disk has those that are being made, and
+copies of those that were made or played of late.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from rtp.recording import spoken
 from rtp.samples import CLOCK_RATE, Samples
 from rtp.sound_file import load
 from rtp.wav import WavError, file_bytes
+from softswitch.config.config import Config
+from softswitch.voicemail.bucket import Bucket, bucket_of
 
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
@@ -27,16 +30,34 @@ class Shelf:
 
     Args:
         folder: created at the first recording.
+        bucket: keeps the finished files; None: the folder does.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bucket: Bucket | None = None) -> None:
         self.folder = folder
+        self.bucket = bucket
 
     def path(self, sound_id: str) -> Path:
         """The path of a message or greeting. Raises ValueError: it is no id of ours."""
         if _ID.fullmatch(sound_id) is None:
             raise ValueError(f"{sound_id!r} is no id")
         return self.folder / f"{sound_id}.wav"
+
+    def fetch(self, sound_id: str) -> Path:
+        """The path of a finished file, which is on the disk now.
+
+        Raises:
+            OSError: it can't be fetched.
+        """
+        path = self.path(sound_id)
+        if self.bucket is not None and not path.exists():
+            self.bucket.fetch(path)
+        return path
+
+    def keep(self, sound_id: str) -> None:
+        """Put a finished file where it is kept. Raises OSError: it stays on the disk."""
+        if self.bucket is not None:
+            self.bucket.put(self.path(sound_id))
 
     def make_room(self, min_free_bytes: int) -> bool:
         """True if a recording may begin: the folder exists, and this much space is left.
@@ -68,6 +89,7 @@ class Shelf:
             except OSError:  # no room for a second copy: the first one serves as well
                 kept = samples
         self._sync_folder()
+        self.keep(sound_id)
         return len(kept) * 1000 // CLOCK_RATE
 
     def _whole(self, path: Path) -> Samples:
@@ -91,6 +113,7 @@ class Shelf:
             part.unlink(missing_ok=True)
             raise
         self._sync_folder()
+        self.keep(sound_id)
 
     def remove(self, sound_id: str) -> None:
         """Remove a file, complete or not; a missing one is no error."""
@@ -98,11 +121,34 @@ class Shelf:
         for name in (path, Path(f"{path}{PART_SUFFIX}")):
             with contextlib.suppress(OSError):  # a file that stays is removed at the next start
                 name.unlink()
+        if self.bucket is not None:
+            with contextlib.suppress(OSError):  # nobody can find it any more
+                self.bucket.remove(path.name)
+
+    def forget_copies(self, unfinished: Iterable[str], before: float) -> int:
+        """Remove copies of what a bucket keeps; returns how many.
+
+        Args:
+            unfinished: ids whose files may not be in the bucket yet.
+            before: epoch seconds; copies that are younger stay.
+        """
+        if self.bucket is None:
+            return 0
+        needed = {self.path(sound_id).name for sound_id in unfinished}
+        old = [
+            path
+            for path in self.folder.glob("*.wav")
+            if path.name not in needed and path.stat().st_mtime < before
+        ]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
 
     def sweep(self, known: Iterable[str]) -> int:
-        """Remove files without a row; returns how many. Called at the start, before anything
-        records."""
+        """Remove files without a row; returns how many. Called at the start. In a folder that
+        several switches share another one may be recording: such a file has a row."""
         names = {f"{sound_id}.wav" for sound_id in known}
+        names |= {name + PART_SUFFIX for name in names}
         strangers = [
             path
             for pattern in ("*.wav", f"*{PART_SUFFIX}")
@@ -120,3 +166,13 @@ class Shelf:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def voicemail_shelf(config: Config) -> Shelf:
+    """The shelf of messages and greetings. Raises ConfigError."""
+    return Shelf(config.voicemail_dir, bucket_of(config.sound, config.voicemail_dir.name))
+
+
+def recordings_shelf(config: Config) -> Shelf:
+    """The shelf of recorded calls. Raises ConfigError."""
+    return Shelf(config.recordings_dir, bucket_of(config.sound, config.recordings_dir.name))

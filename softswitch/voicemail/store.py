@@ -58,6 +58,7 @@ messages_table = Table(
     Column("received_at", BigInteger, nullable=False),
     Column("duration_ms", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Column("node", String(64), nullable=False, server_default=""),
     Index("voice_messages_by_line", "line_id", "received_at"),
     Index("voice_messages_by_expiry", "expires_at"),
 )
@@ -118,10 +119,15 @@ def forget_mailbox(connection: Connection, line_id: int) -> None:
 
 class VoicemailStore:
     """The mailboxes of a database. Each method is a transaction. Errors of the database come as
-    SQLAlchemy raises them."""
+    SQLAlchemy raises them.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        node: the switch that records, among several on one database.
+    """
+
+    def __init__(self, engine: Engine, node: str = "") -> None:
         self._engine = engine
+        self._node = node
         self._reader = engine.execution_options(reading=True)
 
     # Mailboxes
@@ -178,6 +184,7 @@ class VoicemailStore:
                     withheld=withheld,
                     call_id=storable(message.call_id, 64),
                     received_at=message.received_at,
+                    node=self._node,
                     duration_ms=0,
                     expires_at=expires_at,
                 )
@@ -238,8 +245,10 @@ class VoicemailStore:
         return self._read(query)
 
     def unfinished(self) -> list[Message]:
-        """The messages whose recording a crash broke off."""
-        return self._read(select(messages_table).where(messages_table.c.state == "recording"))
+        """The messages of this node that are being recorded, or whose recording a crash broke
+        off."""
+        own = messages_table.c.node.in_(("", self._node))
+        return self._read(select(messages_table).where(messages_table.c.state == "recording", own))
 
     def expired(self, now: int, limit: int = 500) -> list[Message]:
         """The messages whose time is over, the oldest first."""

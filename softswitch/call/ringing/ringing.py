@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
@@ -104,12 +104,14 @@ class Ringing:
     Args:
         open_targets: for a number that has targets of its own.
         on_progress: passes provisional responses on.
+        fetched: has the file of a number's greeting on the disk, wherever it is kept.
     """
 
     __slots__ = (
         "_agent",
         "_early_media",
         "_end",
+        "_fetched",
         "_first",
         "_forwarding",
         "_hunts",
@@ -128,6 +130,7 @@ class Ringing:
         forwarding: Forwarding,
         open_targets: OpenTargets,
         on_progress: OnProgress,
+        fetched: Callable[[str], Awaitable[str]],
     ) -> None:
         self._legs = legs
         self._early_media = early_media
@@ -135,6 +138,7 @@ class Ringing:
         self._forwarding = forwarding
         self._open_targets = open_targets
         self._on_progress = on_progress
+        self._fetched = fetched
         self._targets: RentedTargets | None = None
         self._end = float("inf")
         self._hunts: list[Hunt] = []
@@ -250,7 +254,7 @@ class Ringing:
     async def _greet(self, path: str) -> Ending | None:
         """Play a greeting before any phone is rung; how the call ended if the caller gave up."""
         legs = self._legs
-        playing = self._early_media.speak([PlayItem(file=path)])
+        playing = self._early_media.speak([PlayItem(file=await self._fetched(path))])
         if playing is None:
             return None
         playing.add_done_callback(partial(_greeted, legs))

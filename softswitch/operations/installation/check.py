@@ -41,6 +41,7 @@ from softswitch.operations.installation.check_media import (
 )
 from softswitch.operations.installation.check_portal import portal
 from softswitch.operations.installation.check_rules import rules_off
+from softswitch.operations.installation.check_sound import stored_sound
 from softswitch.operations.installation.setup import nonce_secret, opened
 from softswitch.operations.network.prompts import prompt_summary
 from softswitch.papers.pdf import MISSING
@@ -79,6 +80,7 @@ def check(config: Config) -> list[Row]:
         _prompts(config),
         *_hold_music(config),
         _messages(config),
+        _row("stored sound", *stored_sound(config)),
         _mail(config),
         portal(config),
         _papers(),

@@ -64,7 +64,7 @@ def greeting_open(context: Context, number: str, greeting: str) -> Row:
     """A greeting with the path of its WAV file, for a program that streams it."""
     line = context.line(number)
     found = _greeting(context, line, greeting)
-    return _row(found, line) | sound_file(shelf_of(context).path(found.id))
+    return _row(found, line) | sound_file(shelf_of(context), found.id)
 
 
 def _samples(name: str, wav: str, *, convert: bool) -> Samples:

@@ -42,7 +42,7 @@ from softswitch.subscribers import pins, profile
 from softswitch.subscribers.directory import Line, Waiting
 from softswitch.subscribers.notice_ways import forget_ways
 from softswitch.subscribers.policies import KEY_POLICIES, SRTP_POLICIES, WEB_POLICIES
-from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.shelf import voicemail_shelf
 from softswitch.voicemail.store import VoicemailStore, forget_mailbox
 
 Choice = TypeVar("Choice", bound=str)
@@ -229,7 +229,7 @@ def line_remove(context: Context, number: str) -> Row:
     sounds = VoicemailStore(context.billing.engine).sounds(line.id)
     context.directory.remove_line(line, (forget_mailbox, forget_rooms, forget_ways, forget_line))
     for sound in sounds:
-        Shelf(context.config.voicemail_dir).remove(sound)
+        voicemail_shelf(context.config).remove(sound)
     context.changes.lines.add(line.id)
     _watch_lease(context, replace(line, lease_ends_on=None))
     return {"number": line.number, "removed": True}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-
 from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
-from softswitch.operations.lines.voicemail import sound_file
+from softswitch.operations.lines.voicemail import encoded_sound, sound_file
 from softswitch.operations.pages import read_cursor, rows_asked
 from softswitch.recordings.store import RecordedCall, RecordingStore
-from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.shelf import Shelf, recordings_shelf
 
 
 def recording_list(
@@ -49,12 +47,7 @@ def recording_show(context: Context, recording: str) -> Row:
 def recording_export(context: Context, recording: str) -> Row:
     """A recording with its WAV file in base64: stereo, the caller left, the callee right."""
     found = _recording(context, recording)
-    path = _shelf(context).path(found.id)
-    try:
-        wav = base64.b64encode(path.read_bytes()).decode("ascii")
-    except OSError as error:
-        raise OperationError("file_not_read", path=path, reason=error.strerror) from None
-    return _row(found) | {"wav": wav}
+    return _row(found) | {"wav": encoded_sound(_shelf(context), found.id)}
 
 
 def recording_open(context: Context, recording: str) -> Row:
@@ -63,7 +56,7 @@ def recording_open(context: Context, recording: str) -> Row:
     found = _recording(context, recording)
     if found.state == "recording":
         raise OperationError("recording_in_progress", recording=found.id)
-    return _row(found) | sound_file(_shelf(context).path(found.id))
+    return _row(found) | sound_file(_shelf(context), found.id)
 
 
 def recording_delete(context: Context, recording: str) -> Row:
@@ -98,7 +91,7 @@ def _store(context: Context) -> RecordingStore:
 
 
 def _shelf(context: Context) -> Shelf:
-    return Shelf(context.config.recordings_dir)
+    return recordings_shelf(context.config)
 
 
 def _row(one: RecordedCall) -> Row:

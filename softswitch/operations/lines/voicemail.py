@@ -6,7 +6,6 @@ import base64
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
@@ -21,7 +20,7 @@ from softswitch.subscribers.mail_address import is_address
 from softswitch.subscribers.mailbox import CONDITIONS, LIMITS, VoiceMailbox
 from softswitch.subscribers.pin_tries import PinTries, Secret
 from softswitch.subscribers.supplementary import ForwardKind
-from softswitch.voicemail.shelf import Shelf
+from softswitch.voicemail.shelf import Shelf, voicemail_shelf
 from softswitch.voicemail.store import Message, VoicemailStore
 
 
@@ -122,12 +121,14 @@ def voicemail_export(context: Context, number: str, message: str) -> Row:
 def voicemail_open(context: Context, number: str, message: str) -> Row:
     """A message with the path of its WAV file, for a program that streams it."""
     _, found = _message(context, number, message)
-    return _message_row(found) | sound_file(shelf_of(context).path(found.id))
+    return _message_row(found) | sound_file(shelf_of(context), found.id)
 
 
-def sound_file(path: Path) -> Row:
+def sound_file(shelf: Shelf, sound_id: str) -> Row:
     """A sound file for a program of the switch's own user; its users never see the path."""
+    path = shelf.path(sound_id)
     try:
+        shelf.fetch(sound_id)
         octets = path.stat().st_size
     except OSError as error:
         raise OperationError("file_not_read", path=path, reason=error.strerror) from None
@@ -147,14 +148,19 @@ def store_of(context: Context) -> VoicemailStore:
 
 
 def shelf_of(context: Context) -> Shelf:
-    return Shelf(context.config.voicemail_dir)
+    return voicemail_shelf(context.config)
 
 
 def read_sound(context: Context, sound_id: str) -> str:
     """A WAV file in base64. Raises OperationError."""
-    path = shelf_of(context).path(sound_id)
+    return encoded_sound(shelf_of(context), sound_id)
+
+
+def encoded_sound(shelf: Shelf, sound_id: str) -> str:
+    """A WAV file of a shelf in base64. Raises OperationError."""
+    path = shelf.path(sound_id)
     try:
-        return base64.b64encode(path.read_bytes()).decode("ascii")
+        return base64.b64encode(shelf.fetch(sound_id).read_bytes()).decode("ascii")
     except OSError as error:
         raise OperationError("file_not_read", path=path, reason=error.strerror) from None
 

@@ -12,7 +12,7 @@ from billing.facts.command import Touched
 from billing.facts.coverage import Coverage
 from billing.facts.due import DueWork
 from billing.facts.ledger import Difference
-from billing.facts.product import ENDED, Product, Subscription
+from billing.facts.product import ACTIVE, ENDED, Product, Subscription
 from billing.facts.sales import (
     Bonus,
     DefineBonus,
@@ -207,6 +207,16 @@ def subscriptions(
     if not ended:
         query = query.where(columns.state != ENDED)
     return [schema.subscription_of(row) for row in connection.execute(query)]
+
+
+def subscriptions_ending(connection: Connection, start: int, end: int) -> list[Subscription]:
+    """Active subscriptions whose term ends between two instants, the end included, by its end."""
+    columns = schema.subscriptions.c
+    query = select(schema.subscriptions).where(
+        columns.state == ACTIVE, columns.ends_at > start, columns.ends_at <= end
+    )
+    found = connection.execute(query.order_by(columns.ends_at, columns.id))
+    return [schema.subscription_of(row) for row in found]
 
 
 def destinations(connection: Connection) -> dict[str, list[str]]:

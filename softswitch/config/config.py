@@ -32,7 +32,13 @@ from softswitch.config.conference import ConferenceSection
 from softswitch.config.faults import explain
 from softswitch.config.mail import MailSection
 from softswitch.config.network import GuardSection, TlsSection
-from softswitch.config.operator import DebtSection, LinesSection, OperatorSection, OrdersSection
+from softswitch.config.operator import (
+    DebtSection,
+    LinesSection,
+    OperatorSection,
+    OrdersSection,
+    WarningsSection,
+)
 from softswitch.config.portal import PortalSection
 from softswitch.config.provisioning import ProvisioningSection
 from softswitch.config.recording import FOLDER as RECORDINGS_FOLDER
@@ -149,6 +155,7 @@ class Config(Section):
     operator: OperatorSection = OperatorSection()
     lines: LinesSection = LinesSection()
     debt: DebtSection = DebtSection()
+    warnings: WarningsSection = WarningsSection()
     orders: OrdersSection = OrdersSection()
     voicemail: VoicemailSection = VoicemailSection()
     recording: RecordingSection = RecordingSection()

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from billing.facts.calendar import Term, WorkingDays
 from billing.facts.intervals import MAX_HOLIDAYS, read_days, read_holiday
+from billing.facts.money import parse_amount
 from billing.facts.rental import DOCUMENTS_TERM
 from softswitch.config.values import Section
 
@@ -73,6 +74,21 @@ class DebtSection(Section):
     paid. None: only operators suspend."""
     warn_before: Annotated[Term, BeforeValidator(_term)] = Term(3, "days")
     """How long before a suspension the subscriber is notified."""
+
+
+class WarningsSection(Section):
+    """[warnings]: what subscribers are told before something ends, by mail or text as they chose."""
+
+    low_balance: Annotated[str, Field(pattern=r"^([0-9]{1,12}(\.[0-9]{1,6})?)?$")] = ""
+    """What is available below this amount, such as "2.00", is low; each account is told once between
+    two payments. It counts in each account's currency. Empty: nobody is told."""
+    package_before: Annotated[Term | None, BeforeValidator(_term)] = Term(3, "days")
+    """How long before the end of a package its subscriber is told, if it isn't renewed by itself or
+    the balance won't pay for that. None: nobody is told."""
+
+    @property
+    def low_balance_micros(self) -> int | None:
+        return parse_amount(self.low_balance) if self.low_balance else None
 
 
 class OrdersSection(Section):

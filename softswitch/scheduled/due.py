@@ -17,6 +17,7 @@ from billing.stores.store import Store
 from softswitch.config.config import Config
 from softswitch.scheduled import notice_sending, order_work
 from softswitch.scheduled.debt_work import WARN_BEFORE, watch_debts
+from softswitch.scheduled.low_funds import WARNINGS_KIND, warn
 from softswitch.scheduled.notice_sending import LeaveText, no_texts
 from softswitch.scheduled.number_moves import NumberMoves
 from softswitch.subscribers.directory_store import DirectoryStore
@@ -44,6 +45,8 @@ class DueSettings:
         working_days: by which suppliers' days are counted.
         suspend_after: the term after which a debt suspends; None: never.
         warn_before: the term of the warning before that.
+        low_balance_micros: below which subscribers are warned; None: they aren't.
+        package_warn_before: the term of the warning before a package ends; None: there is none.
     """
 
     operator: str = ""
@@ -53,6 +56,8 @@ class DueSettings:
     working_days: WorkingDays = WEEKDAYS
     suspend_after: Term | None = None
     warn_before: Term = WARN_BEFORE
+    low_balance_micros: int | None = None
+    package_warn_before: Term | None = None
 
 
 DEFAULTS = DueSettings()
@@ -68,6 +73,8 @@ def due_settings(config: Config) -> DueSettings:
         config.operator.calendar,
         config.debt.suspend_after,
         config.debt.warn_before,
+        config.warnings.low_balance_micros,
+        config.warnings.package_before,
     )
 
 
@@ -127,6 +134,7 @@ def _handlers(
         NOTICE_KIND: _send_notice(store, settings, leave),
         NUMBER_CHANGE_KIND: _end_change(store),
         INACTIVITY_KIND: _cancel_unused(store, zone, settings),
+        WARNINGS_KIND: warn(store, zone, settings.low_balance_micros, settings.package_warn_before),
         debt.WATCH_KIND: watch_debts(store, zone, settings.suspend_after, settings.warn_before),
     }
 
@@ -142,9 +150,9 @@ def _end_change(store: Store) -> Handler:
 
 
 def first_looks(now: int, zone: str) -> tuple[DueWork, ...]:
-    """The first searches for unused lines and for debts, at the next midnight; each schedules the
-    next."""
-    kinds = (INACTIVITY_KIND, debt.WATCH_KIND)
+    """The first searches for unused lines, for debts and for what to warn of, at the next midnight;
+    each schedules the next."""
+    kinds = (INACTIVITY_KIND, debt.WATCH_KIND, WARNINGS_KIND)
     return tuple(DueWork(kind, "daily", None, next_midnight(now, zone)) for kind in kinds)
 
 

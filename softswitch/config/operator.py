@@ -77,11 +77,11 @@ class DebtSection(Section):
 
 
 class WarningsSection(Section):
-    """[warnings]: what subscribers are told before something ends, by mail or text as they chose."""
+    """[warnings]: told to subscribers before something ends, by mail or text as they chose."""
 
     low_balance: Annotated[str, Field(pattern=r"^([0-9]{1,12}(\.[0-9]{1,6})?)?$")] = ""
-    """What is available below this amount, such as "2.00", is low; each account is told once between
-    two payments. It counts in each account's currency. Empty: nobody is told."""
+    """Below this amount, such as "2.00", what is available is low; each account is told once
+    between two payments. It counts in each account's currency. Empty: nobody is told."""
     package_before: Annotated[Term | None, BeforeValidator(_term)] = Term(3, "days")
     """How long before the end of a package its subscriber is told, if it isn't renewed by itself or
     the balance won't pay for that. None: nobody is told."""

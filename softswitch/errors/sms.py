@@ -48,6 +48,7 @@ SMS = {
         "account {account} may not send bulk texts; `softswitch sms grant {account} yes` lets it",
         "refused",
     ),
+    "sms_row_double": Entry("{phone} is in row {first} already", "invalid"),
     "sms_phone_rounded": Entry(
         "{value!r} has lost its digits: give the column the format Text and write the number again",
         "invalid",

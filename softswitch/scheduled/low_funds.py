@@ -53,8 +53,8 @@ def warn(store: Store, zone: str, low_balance_micros: int | None, before: Term |
 
 
 def _of_packages(connection: Connection, now: int, before: Term, zone: str) -> Iterable[Notice]:
-    """Packages whose term ends soon and isn't renewed, or can't be paid for. One whose whole term is
-    hardly longer than the warning is left alone."""
+    """Packages whose term ends soon and isn't renewed, or can't be paid for; not those whose whole
+    term is hardly longer than the warning."""
     until = before.boundary(now, 1, zone)
     for one in sales_store.subscriptions_ending(connection, now, until):
         if before.boundary(one.started_at, 2, zone) > one.ends_at:

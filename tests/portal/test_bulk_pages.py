@@ -151,6 +151,16 @@ def test_B8_faulty_rows_are_named_before_anything_is_imported(
     assert "+995599000001" not in found
 
 
+def test_B8_faulty_rows_are_explained_in_the_reader_s_language(business: Browserless) -> None:
+    form = business.get("/sms/import").text
+    files = {"file": ("c.csv", TABLE.encode(), "text/csv")}
+    tokens = {"csrf": token(form, "csrf"), "key": "k" * 24, "do": "preview", "group": ""}
+    shown = business.send("POST", "/sms/import?lang=ka", data=tokens, files=files).text
+    rows = re.findall(r"<li dir=\"auto\">(.*?)</li>", shown)
+    assert [row.partition(":")[0] for row in rows] == [f"სტრიქონი {n}" for n in (3, 5, 6, 7)]
+    assert not [row for row in rows if re.search("[A-Za-z]{3}", row)]
+
+
 def test_B8_a_workbook_is_imported_and_taken_back(portal: Served, business: Browserless) -> None:
     book, content = openpyxl.Workbook(), io.BytesIO()
     assert book.active is not None
@@ -222,6 +232,11 @@ def test_B9_a_batch_is_previewed_with_its_price_sent_paused_and_cancelled(
     assert 'data-state="running"' in business.post(page, do="sms_batch_resume").text
     texts = business.get(f"{page}/texts", state="waiting").text
     assert "Dear Gio, 7 are due" in texts
+    report = business.get(f"{page}/report.csv").text.splitlines()
+    assert report[0].removeprefix("\ufeff").split(",")[:4] == ["to", "state", "segments", "price"]
+    assert [line.split(",")[:3] for line in report[1:]] == [
+        ["+995599000012", "waiting", "1"], ["+995599000011", "waiting", "1"],
+    ]  # fmt: skip
     assert 'data-state="cancelled"' in business.post(page, do="sms_batch_cancel").text
     again = business.post(page, do="sms_batch_resume")
     assert codes(again.text) == ["sms_batch_state"]

@@ -33,17 +33,28 @@ WRITTEN_AT_ONCE = 2_000
 """Contacts in one transaction: bounds how long other writers wait."""
 
 
+class FaultyRow(Struct, frozen=True):
+    """A row that isn't taken, and why."""
+
+    row: int
+    error: OperationError
+
+    @property
+    def sentence(self) -> str:
+        return f"row {self.row}: {self.error.message}"
+
+
 class Table(Struct, frozen=True):
     """A table that was read.
 
     Args:
         contacts: of good rows, each phone once.
-        faulty, doubles: "row 7: why" for the others.
+        faulty, doubles: the others.
     """
 
     contacts: list[Contact]
-    faulty: list[str]
-    doubles: list[str]
+    faulty: list[FaultyRow]
+    doubles: list[FaultyRow]
 
 
 def sms_contact_import(
@@ -65,6 +76,7 @@ def sms_contact_import(
         phones = [contact.phone for contact in read.contacts]
         known = contacts.ids_by_phone(connection, owner.id, phones)
     made = None if dry_run else _write(context, owner.id, read.contacts, group)
+    shown = [*read.faulty[:MAX_SHOWN], *read.doubles[:MAX_SHOWN]]
     return {
         "import": made,
         "rows": len(read.contacts) + len(read.faulty) + len(read.doubles),
@@ -73,7 +85,11 @@ def sms_contact_import(
         "faulty": len(read.faulty),
         "doubles": len(read.doubles),
         "dry_run": dry_run,
-        "faults": [*read.faulty[:MAX_SHOWN], *read.doubles[:MAX_SHOWN]],
+        "faults": [one.sentence for one in shown],
+        "faulty_rows": [
+            {"row": one.row, "code": one.error.code, "facts": dict(one.error.facts)}
+            for one in shown
+        ],
     }
 
 
@@ -83,7 +99,7 @@ def read_table(context: Context, account_id: int, text: str) -> Table:
     Raises:
         OperationError: the table can't be read at all.
     """
-    found, faulty, doubles = list[Contact](), list[str](), list[str]()
+    found, faulty, doubles = list[Contact](), list[FaultyRow](), list[FaultyRow]()
     phones, now = Phones(context), context.now_ms()
     rows: dict[str, int] = {}
     for number, cells in _rows(text, _has_header(phones, text)):
@@ -92,12 +108,13 @@ def read_table(context: Context, account_id: int, text: str) -> Table:
                 raise cells
             phone = phones.read(cells.pop("phone"))
             if phone in rows:
-                doubles.append(f"row {number}: {phone} is in row {rows[phone]} already")
+                twice = OperationError("sms_row_double", phone=phone, first=rows[phone])
+                doubles.append(FaultyRow(number, twice))
                 continue
             name = checked_name(cells.pop("name", ""))
             fields = checked_fields({key: value for key, value in cells.items() if value})
         except OperationError as error:
-            faulty.append(f"row {number}: {error.message}")
+            faulty.append(FaultyRow(number, error))
             continue
         rows[phone] = number
         found.append(

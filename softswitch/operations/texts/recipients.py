@@ -99,7 +99,7 @@ def recipients_of(context: Context, owner: Account, chosen: Chosen, text: str) -
         everybody.extend(table.contacts)
         found.doubles += len(table.doubles)
         found.faulty += len(table.faulty)
-        found.left_out.extend(table.faulty[:MAX_SHOWN])
+        found.left_out.extend(row.sentence for row in table.faulty[:MAX_SHOWN])
     if len(everybody) > MAX_RECIPIENTS:
         raise OperationError("sms_recipients_too_many", most=MAX_RECIPIENTS)
     _price(context, owner, _once(everybody, stopped, found), text, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from softswitch.control.errors import OperationError
 from softswitch.control.values import Row, as_row
 from softswitch.operations.access import OWNER, PAYER
 from softswitch.portal.cabinet.bulk import messages
+from softswitch.portal.csv_table import ROWS_AT_ONCE, streamed
 from softswitch.portal.routes import Action, Page
 from softswitch.portal.visit import Visit
 from softswitch.texting.message import State
@@ -134,7 +136,26 @@ async def show_texts(visit: Visit) -> Response:
     )
 
 
+async def report(visit: Visit) -> Response:
+    """The delivery report as CSV: every recipient with what became of the text, the last first."""
+    batch = visit.path["batch"]
+    first = await visit.rows("sms_batch_texts", batch=batch, limit=ROWS_AT_ONCE)
+
+    async def pages() -> AsyncIterator[list[Row]]:
+        rows = first
+        while rows:
+            yield [{name: row[name] for name in REPORT} for row in rows]
+            full, before = len(rows) == ROWS_AT_ONCE, rows[-1]["id"]
+            found = visit.rows("sms_batch_texts", batch=batch, limit=ROWS_AT_ONCE, before=before)
+            rows = await found if full else []
+
+    return streamed(f"batch-{batch}", REPORT, pages())
+
+
 TEXTS = ("sender", "text", "to")
+REPORT = (
+    "to", "state", "segments", "price", "currency", "created_at", "sent_at", "done_at", "error"
+)  # fmt: skip
 FIELDS = (*TEXTS, "groups", "everyone")
 CHOSEN = Action("sms_batch_add", FIELDS)
 """The form of the preview, whose fields are seen."""
@@ -173,4 +194,5 @@ PAGES = (
         ),
     ),
     Page("/sms/batches/{batch}/texts", show_texts, OWNER),
+    Page("/sms/batches/{batch}/report.csv", report, OWNER),
 )

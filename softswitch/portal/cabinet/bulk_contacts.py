@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from softswitch.control.errors import OperationError
-from softswitch.control.values import Row, as_row
+from softswitch.control.values import Row, Value, as_row, as_rows
+from softswitch.errors.coded import Given
+from softswitch.errors.texts import text_for_subscriber
 from softswitch.operations.access import OWNER
 from softswitch.operations.texts.contacts import RESERVED
 from softswitch.operations.workbook import WorkbookError, is_workbook, to_csv
@@ -145,11 +148,31 @@ async def _import_page(
     return visit.page(
         "cabinet/bulk_import.html",
         found=found,
+        faults=[] if found is None else _faults(visit, found),
         held=token,
         group=group,
         groups=[row["group"] for row in await visit.rows("sms_group_list")],
         imports=await visit.rows("sms_import_list"),
     )
+
+
+def _faults(visit: Visit, found: Row) -> list[str]:
+    """Why rows aren't taken, in the visitor's language."""
+    sentences = []
+    for one in as_rows(found["faulty_rows"] or []):
+        facts = one["facts"]
+        assert isinstance(facts, Mapping)
+        error = OperationError(str(one["code"]), **{key: _fact(facts[key]) for key in facts})
+        text = text_for_subscriber(error, visit.language)
+        sentences.append(visit.text("bulk.fault_of_row", row=one["row"], fault=text))
+    return sentences
+
+
+def _fact(value: Value) -> Given:
+    """A fact of an error that came by the operation's answer."""
+    if isinstance(value, list):
+        return tuple(map(str, value))
+    return value if isinstance(value, int) else str(value)
 
 
 FILE = Action("sms_contact_import", ("file", "group"), beside={"text": "file"})

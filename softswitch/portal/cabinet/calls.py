@@ -4,25 +4,21 @@ C15, C22)."""
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from billing.facts.cdr import TYPES
 from softswitch.control import spreadsheet
-from softswitch.control.cells import csv_cell
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.access import PAYER
+from softswitch.portal.csv_table import ROWS_AT_ONCE, streamed
 from softswitch.portal.routes import Action, Page
 from softswitch.portal.visit import Visit
 
 ROWS = 50
-ROWS_OF_TABLE = 1_000
-"""Calls that are read at once for a table, so that no read takes long."""
 MOST_OF_WORKBOOK = 50_000
 """Calls of one workbook: some seconds and tens of megabytes; CSV has no limit."""
 FILTERS = ("kind", "direction", "number", "line", "since", "until")
@@ -75,20 +71,18 @@ async def show_call(visit: Visit) -> Response:
 async def table(visit: Visit) -> Response:
     """The calls that the filters name as CSV, for a spreadsheet, a piece at a time."""
     given = {name: visit.asked(name) for name in FILTERS if visit.asked(name)}
-    first = await _page(visit, given, None, ROWS_OF_TABLE)
+    first = await _page(visit, given, None, ROWS_AT_ONCE)
 
-    async def lines() -> AsyncIterator[str]:
+    async def pages() -> AsyncIterator[list[Row]]:
         rows = first
-        yield "\ufeff" + _csv([list(COLUMNS)])
         while rows:
-            yield _csv([[csv_cell(row[name]) for name in COLUMNS] for row in rows])
+            yield rows
             last = rows[-1]
-            full = len(rows) == ROWS_OF_TABLE
+            full = len(rows) == ROWS_AT_ONCE
             cursor = f"{last['at']},{last['id']}"
-            rows = await _page(visit, given, cursor, ROWS_OF_TABLE) if full else []
+            rows = await _page(visit, given, cursor, ROWS_AT_ONCE) if full else []
 
-    headers = {"content-disposition": 'attachment; filename="calls.csv"'}
-    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+    return streamed("calls", COLUMNS, pages())
 
 
 async def workbook(visit: Visit) -> Response:
@@ -97,20 +91,14 @@ async def workbook(visit: Visit) -> Response:
     rows: list[Row] = []
     cursor = None
     while len(rows) < MOST_OF_WORKBOOK:
-        found = await _page(visit, given, cursor, ROWS_OF_TABLE)
+        found = await _page(visit, given, cursor, ROWS_AT_ONCE)
         rows += [{name: row[name] for name in COLUMNS} for row in found]
-        if len(found) < ROWS_OF_TABLE:
+        if len(found) < ROWS_AT_ONCE:
             break
         cursor = f"{found[-1]['at']},{found[-1]['id']}"
     data = await asyncio.to_thread(spreadsheet.workbook, rows, COLUMNS)
     headers = {"content-disposition": 'attachment; filename="calls.xlsx"'}
     return Response(data, media_type=spreadsheet.MEDIA_TYPE, headers=headers)
-
-
-def _csv(rows: list[list[str]]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerows(rows)
-    return out.getvalue()
 
 
 PAGES = (

@@ -10,16 +10,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check style types imports bench soak test-long fuzz docs image clean
+.PHONY: help run demo test check style types imports bench soak test-long test-portal fuzz docs image clean
 
 help:
 	@echo "make run     install, create a demo switch once, and serve it with its web"
 	@echo "make demo    place a call between two phones through the switch, and show what happened"
-	@echo "make test    run every test"
+	@echo "make test    run every test, but for those that take minutes"
+	@echo "make test-portal  run every test of the web, also those that take minutes"
 	@echo "make check   check style, types and imports between packages"
 	@echo "make bench   run the benchmarks"
 	@echo "make soak    run under load for HOURS=8, and see that nothing grows"
-	@echo "make test-long  the same for ten minutes"
+	@echo "make test-long  the same for ten minutes, after the tests that take minutes"
 	@echo "make docs    build the documents as a site"
 	@echo "make image   build the container image"
 	@echo "make fuzz    fuzz the parsers, for SECONDS=60 or longer"
@@ -81,7 +82,12 @@ soak: $(VENV)/installed-for-tests
 # What takes too long for every change: ten minutes under everything at once.
 test-long: $(VENV)/installed-for-tests
 	@.ci/install-test-programs
+	@$(BIN)/python -m pytest -m long
 	@$(BIN)/python -m benchmarks.soak --minutes 10 --rate $(RATE)
+
+test-portal: $(VENV)/installed-for-tests
+	@.ci/install-test-programs
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m "long or not long" tests/portal
 
 SECONDS ?= 60
 fuzz: $(VENV)/installed-for-tests

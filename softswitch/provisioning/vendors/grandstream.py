@@ -12,11 +12,14 @@ from softswitch.provisioning.settings import REGISTRATION_SECONDS, Account, Dtmf
 _TRANSPORT = {"udp": "0", "tcp": "1", "tls": "2"}
 _SRTP: Mapping[Srtp, str] = {"off": "0", "optional": "1", "required": "2"}
 _DTMF: Mapping[Dtmf, str] = {"rfc4733": "101", "inband": "100", "info": "102"}
+"""Of adapters (HT), which have one account."""
+_DTMF_WAYS: tuple[Dtmf, ...] = ("inband", "rfc4733", "info")
+"""Of phones: a value for each way, from P2301 on for account 1 and P2401 for account 2."""
 _CODECS = {"PCMU": "0", "PCMA": "8", "G722": "9", "opus": "123"}
 _LANGUAGES = {"en": "en", "ru": "ru", "fa": "fa"}
 _HTTPS = "2"
 _FIRST = {
-    "active": 271, "name": 270, "server": 47, "backup": 2312, "user": 35, "auth": 36,
+    "active": 271, "name": 270, "server": 47, "user": 35, "auth": 36,
     "password": 34, "display": 3, "voicemail": 33, "transport": 130, "expires": 32, "srtp": 183,
     "dtmf": 850, "mwi": 99,
 }  # fmt: skip
@@ -26,6 +29,8 @@ _OTHERS = {
     "name": "17", "voicemail": "26", "transport": "48", "expires": "12", "srtp": "43",
     "mwi": "15",
 }  # fmt: skip
+_BACKUP = 2312
+"""Of account 1, and 2412 of account 2."""
 """Ends of the P-values of the accounts after it, behind the account's digit: P401 is account 2."""
 _KEY_KINDS = {"speed": "0", "blf": "1"}
 _OLD_KEYS = 7
@@ -90,8 +95,11 @@ def _account(settings: Settings, account: Account) -> Iterator[Setting]:
         "dtmf": _DTMF[account.dtmf],
         "mwi": "1",
     }
+    further = 100 * (account.position - 1)
     if profile.backup_server:
-        values["backup"] = f"{profile.backup_server}:{profile.port}"
+        yield f"P{_BACKUP + further}", f"{profile.backup_server}:{profile.port}"
+    for place, way in enumerate(_DTMF_WAYS):
+        yield f"P{2301 + place + further}", "1" if way == account.dtmf else "0"
     for name, value in values.items():
         if (number := _number(account.position, name)) is not None:
             yield f"P{number}", value

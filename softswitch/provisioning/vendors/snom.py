@@ -13,6 +13,9 @@ _LANGUAGES = {"en": "English", "ru": "Russian", "fa": "Persian"}
 _TONES = {"RU": "RUS", "GB": "GBR", "US": "USA", "DE": "GER"}
 _DTMF: Mapping[Dtmf, str] = {"rfc4733": "off", "inband": "off", "info": "sip_info_only"}
 
+IDENTITIES = 12
+"""Of the largest phones. A second server takes an identity of its own, behind the account's."""
+
 Setting = tuple[str, int | None, str]
 """Name, index of the account, value."""
 
@@ -53,8 +56,24 @@ def _settings(settings: Settings) -> Iterator[Setting]:
     yield "dst", None, _summer(profile.zone.summer)
     yield "dkey_directory", None, f"url {settings.phone_book}"
     for account in settings.accounts:
-        for name, value in _account(settings, account):
-            yield name, account.position, value
+        identity = _identity(settings, account)
+        for name, value in _account(settings, account, profile.server):
+            yield name, identity, value
+        if _has_spare(settings):
+            yield "user_failover_identity", identity, str(identity + 1)
+            for name, value in _account(settings, account, profile.backup_server):
+                yield name, identity + 1, value
+
+
+def _has_spare(settings: Settings) -> bool:
+    """True if each account has a second identity, which registers at the backup server and makes
+    the calls while the first one isn't registered."""
+    last = max(account.position for account in settings.accounts)
+    return bool(settings.profile.backup_server) and 2 * last <= IDENTITIES
+
+
+def _identity(settings: Settings, account: Account) -> int:
+    return 2 * account.position - 1 if _has_spare(settings) else account.position
 
 
 def _summer(summer: Summer | None) -> str:
@@ -69,9 +88,9 @@ def _change(change: Change) -> str:
     return f"{change.month:02}.{change.week:02}.{change.weekday or 7:02} {hours:02}:{minutes:02}:00"
 
 
-def _account(settings: Settings, account: Account) -> Iterator[tuple[str, str]]:
+def _account(settings: Settings, account: Account, server: str) -> Iterator[tuple[str, str]]:
     profile = settings.profile
-    proxy = f"sip:{profile.server}:{profile.port};transport={profile.transport}"
+    proxy = f"sip:{server}:{profile.port};transport={profile.transport}"
     yield "user_active", "on"
     yield "user_realname", account.label
     yield "user_idle_text", account.label
@@ -92,7 +111,7 @@ def _account(settings: Settings, account: Account) -> Iterator[tuple[str, str]]:
 
 def _keys(settings: Settings) -> Iterator[str]:
     for place, account in enumerate(settings.accounts):
-        yield _key(place, str(account.position), account.label, "line")
+        yield _key(place, str(_identity(settings, account)), account.label, "line")
     domain = settings.profile.domain
     for place, key in enumerate(settings.keys, len(settings.accounts)):
         target = f"sip:{key.number}@{domain}"

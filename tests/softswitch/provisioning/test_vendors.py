@@ -102,6 +102,9 @@ def test_grandstream_has_p_values_of_both_accounts() -> None:
     assert (values["P323"], values["P302"], values["P303"]) == ("1", "Gio", "1002")
     assert (values["P23000"], values["P23003"], values["P23005"]) == ("1", "1002", "0")
     assert values["P2"] == ADMIN_PASSWORD
+    assert (values["P2312"], values["P2412"]) == ("sip2.example.org:5061",) * 2
+    assert [values[name] for name in ("P2301", "P2302", "P2303")] == ["0", "1", "0"]
+    assert [values[name] for name in ("P2401", "P2402", "P2403")] == ["0", "0", "1"]
 
 
 def test_snom_has_settings_by_index_and_function_keys() -> None:
@@ -111,10 +114,10 @@ def test_snom_has_settings_by_index_and_function_keys() -> None:
     values = {(each.tag, each.get("idx")): each.text or "" for each in phone}
     assert values["user_name", "1"] == "995322000001"
     assert values["user_pname", "1"] == "dnino"
-    assert values["user_pass", "1"] == NINO_PASSWORD and values["user_pass", "2"] == GIO_PASSWORD
+    assert values["user_pass", "1"] == NINO_PASSWORD and values["user_pass", "3"] == GIO_PASSWORD
     assert values["user_host", "1"] == "sip.example.org"
     assert values["user_outbound", "1"] == "sip:sip1.example.org:5061;transport=tls"
-    assert (values["user_savp", "1"], values["user_savp", "2"]) == ("optional", "mandatory")
+    assert (values["user_savp", "1"], values["user_savp", "3"]) == ("optional", "mandatory")
     assert values["setting_server", None] == f"{URL}{{mac}}.xml"
     assert (values["utc_offset", None], values["dst", None]) == ("+14400", "")
     assert [(each.get("idx"), each.text) for each in keys] == [
@@ -123,6 +126,24 @@ def test_snom_has_settings_by_index_and_function_keys() -> None:
     ]  # fmt: skip
     summer = tree("snom", zone=LONDON).find("phone-settings/dst")
     assert summer is not None and summer.text == "3600 03.05.07 01:00:00 10.05.07 02:00:00"
+
+
+def test_a_second_server_takes_a_second_identity_of_a_snom() -> None:
+    found = tree("snom")
+    phone, keys = found.find("phone-settings"), found.find("functionKeys")
+    assert phone is not None and keys is not None
+    values = {(each.tag, each.get("idx")): each.text or "" for each in phone}
+    for first, second, password in (("1", "2", NINO_PASSWORD), ("3", "4", GIO_PASSWORD)):
+        assert values["user_failover_identity", first] == second
+        assert ("user_failover_identity", second) not in values
+        assert values["user_outbound", second] == "sip:sip2.example.org:5061;transport=tls"
+        assert values["user_pass", first] == values["user_pass", second] == password
+    assert [each.get("context") for each in keys][:2] == ["1", "3"]
+    alone = tree("snom", backup_server="").find("phone-settings")
+    assert alone is not None
+    names = {(each.tag, each.get("idx")): each.text or "" for each in alone}
+    assert names["user_pass", "2"] == GIO_PASSWORD
+    assert not any(tag == "user_failover_identity" for tag, _ in names)
 
 
 def test_fanvil_has_lines_keys_and_the_permanent_url() -> None:

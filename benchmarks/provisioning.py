@@ -1,15 +1,17 @@
-"""Provisioning: `python -m benchmarks.provisioning [--phones N] [--seconds S]`.
+"""Provisioning: `python -m benchmarks.provisioning [--phones N] [--seconds S] [--guesses N]`.
 
 After a power cut every phone asks at once. pure: configurations a second from the entrance alone,
 the database read for each. https: phones that come by connections of their own, a handshake each,
 and phones that keep theirs; with the times of the slowest hundredth. The listener and the phones
-share one process, so its own share of a core is less.
+share one process, so its own share of a core is less. With --guesses so many wrong URLs are asked
+of the entrance, ten by each address; a single octet of a configuration fails it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import secrets
 import socket
 import ssl
@@ -22,6 +24,7 @@ from pathlib import Path
 from benchmarks.machine import describe
 from softswitch.config.config import Config
 from softswitch.operations.accounts import accounts
+from softswitch.operations.context import Context
 from softswitch.operations.devices import devices, portal_notes
 from softswitch.operations.installation import setup
 from softswitch.operations.lines import lines
@@ -43,12 +46,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--phones", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--guesses", type=int, default=0)
     given = parser.parse_args()
     print(describe())
     with tempfile.TemporaryDirectory() as name:
         config, bound = prepared(Path(name))
         phones = enrolled(config, given.phones)
         pure(config, phones, given.seconds)
+        if given.guesses:
+            guessed(config, phones, given.guesses)
         asyncio.run(https(config, bound, phones, given.seconds))
 
 
@@ -97,13 +103,18 @@ def enrolled(config: Config, count: int) -> list[Phone]:
     return phones
 
 
+def desk_of(config: Config, context: Context) -> Provisioning:
+    """The entrance, over the database alone."""
+    return Provisioning(
+        DeviceStore(context.billing.engine), profile_of(config), realm=config.realm,
+        fresh_token=lambda: "", firmware_of=lambda kind, model: None,
+    )  # fmt: skip
+
+
 def pure(config: Config, phones: list[Phone], seconds: float) -> None:
     """Configurations a second from the entrance alone."""
     with setup.opened(config) as context:
-        desk = Provisioning(
-            DeviceStore(context.billing.engine), profile_of(config), realm=config.realm,
-            fresh_token=lambda: "", firmware_of=lambda kind, model: None,
-        )  # fmt: skip
+        desk = desk_of(config, context)
         begun, cpu, times = time.perf_counter(), time.process_time(), []
         while time.perf_counter() - begun < seconds:
             token, mac = phones[len(times) % len(phones)]
@@ -115,6 +126,33 @@ def pure(config: Config, phones: list[Phone], seconds: float) -> None:
             times.append(time.perf_counter() - at)
             assert isinstance(found, Response) and found.status == 200
         shown("pure", times, time.perf_counter() - begun, time.process_time() - cpu)
+
+
+def guessed(config: Config, phones: list[Phone], count: int) -> None:
+    """Wrong tokens, tokens with one character changed, and right ones with another phone's MAC, ten
+    of each address: all that an address may ask before it is barred."""
+    drawn = random.Random(1)
+    with setup.opened(config) as context:
+        desk = desk_of(config, context)
+        begun = time.perf_counter()
+        answers: set[tuple[int, bytes]] = set()
+        for n in range(count):
+            token, mac = phones[n % len(phones)]
+            match n % 3:
+                case 0:
+                    token = token_of(drawn.randbytes(2 * TOKEN_LENGTH))
+                case 1:
+                    token = token[:-1] + ("2" if token[-1] != "2" else "3")
+                case _:
+                    mac = f"{(int(mac, 16) + 1) % (1 << 48):012x}"
+            peer = f"{10 + n // 10 // 65_536}.1.{n // 10 // 256 % 256}.{n // 10 % 256}"
+            request = Request("GET", f"/d/{token}/{mac}.cfg", {}, {}, b"", peer, True, None, 0)
+            found = desk.answer(request)
+            assert isinstance(found, Response)
+            answers.add((found.status, found.body))
+        seconds = time.perf_counter() - begun
+    assert [status for status, _ in answers] == [404], answers
+    print(f"guesses: {count:,} got nothing, {count / seconds:,.0f} a second")
 
 
 async def https(config: Config, bound: socket.socket, phones: list[Phone], seconds: float) -> None:

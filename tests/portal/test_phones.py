@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterator
@@ -23,7 +24,8 @@ from softswitch.portal.phone_listener import phone_listener
 from softswitch.portal.phones import Firmware, PhoneDesk
 from softswitch.portal.portal import Portal
 from softswitch.provisioning.device_secrets import digest_secrets
-from softswitch.provisioning.tokens import hash_of
+from softswitch.provisioning.exchange import NOT_FOUND
+from softswitch.provisioning.tokens import TOKEN_LENGTH, hash_of, token_of
 from tests.certificates import Authority
 
 MAC, TOKEN = "0015654aa937", "abcdefghjkmnpqrstuvwxyz234"
@@ -132,6 +134,43 @@ def test_known_phones_are_served_while_the_switch_is_away_and_new_ones_come_agai
         assert (new.status_code, new.headers["retry-after"]) == (503, "30")
 
     office.run(config, script)
+
+
+def test_three_thousand_guesses_over_https_get_nothing_and_bar_the_guesser_alone(
+    office: Office,
+) -> None:
+    config = office.config()
+    office.enrol(config)
+    drawn = random.Random(5)
+
+    async def script(client: httpx.AsyncClient, desk: PhoneDesk) -> None:
+        answers: set[tuple[bytes, bytes]] = set()
+
+        async def guess() -> None:
+            tls = client_tls(office)
+            reader, writer = await asyncio.open_connection("localhost", office.port, ssl=tls)
+            for _ in range(150):
+                wrong = token_of(drawn.randbytes(2 * TOKEN_LENGTH))
+                path = drawn.choice((f"/d/{wrong}/{MAC}.cfg", f"/app/{wrong}/balance", f"/{wrong}"))
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                head = await reader.readuntil(b"\r\n\r\n")
+                answers.add((head.splitlines()[0], await reader.readexactly(len(NOT_FOUND.body))))
+            writer.close()
+
+        await asyncio.gather(*(guess() for _ in range(20)))
+        assert answers == {(b"HTTP/1.1 404 Not Found", NOT_FOUND.body)}
+        barred = await client.get(f"/d/{TOKEN}/{MAC}.cfg")  # even with the right token
+        assert (barred.status_code, barred.content) == (404, NOT_FOUND.body)
+        transport = httpx.AsyncHTTPTransport(verify=client_tls(office), local_address="127.0.0.2")
+        async with httpx.AsyncClient(transport=transport, base_url=client.base_url) as phone:
+            served = await phone.get(f"/d/{TOKEN}/{MAC}.cfg", headers=AGENT)
+            assert served.status_code == 200 and "account.1.password" in served.text
+
+    office.run(config, script)
+
+
+def client_tls(office: Office) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(office.authority.file))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 import xml.etree.ElementTree as ET
@@ -10,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from softswitch.control.errors import OperationError
@@ -361,12 +365,20 @@ def test_an_apps_balance_is_its_accounts(app: Any, desk: Context) -> None:
     assert (shown.findtext("error"), shown.findtext("balanceString")) == ("0", "12.34 ₾")
 
 
+_NAMES = st.sampled_from(
+    ["sms_to", "sms_body", "targetNumber", "last_id", "last_sent_id", "selector", "call_token",
+     "call_app", "other_token", "content_type", "x"]
+)  # fmt: skip
+_TEXTS = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(["+995322000002", "1", "*97", "112", "]]>", "\x00", "\ud800", "0" * 400]),
+)
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 JSON = {"content-type": "application/json"}
 
 
 @pytest.mark.parametrize(
-    "given",
+    "sent",
     [
         {"query": {"sms_to": "+995322000002", "sms_body": "გამარჯობა & co"}},
         {"method": "POST", "headers": FORM,
@@ -376,8 +388,8 @@ JSON = {"content-type": "application/json"}
     ],
     ids=["query", "form", "json"],
 )  # fmt: skip
-def test_an_app_sends_texts_and_fetches_them(app: Any, given: dict[str, Any]) -> None:
-    assert '"sms_id":"1"' in body(app("send", **given))
+def test_an_app_sends_texts_and_fetches_them(app: Any, sent: dict[str, Any]) -> None:
+    assert '"sms_id":"1"' in body(app("send", **sent))
     found = body(app("fetch"))
     assert '"received_smss":[]' in found and '"sms_text":"გამარჯობა & co"' in found
     assert '"waiting"' not in found
@@ -396,6 +408,41 @@ def test_a_refusal_is_a_sentence_for_the_subscriber(app: Any, desk: Context) -> 
 @pytest.mark.parametrize("sent", [b"{", b"[]", b'{"a":{}}', b"\xff", b"x" * 70_000])
 def test_malformed_arguments_are_refused(app: Any, sent: bytes) -> None:
     assert app("send", method="POST", headers=JSON, body=sent).status == 400
+
+
+@settings_of_hypothesis(
+    max_examples=150,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    service=st.sampled_from(["balance", "rate", "send", "fetch", "push", "", "x", "../d"]),
+    method=st.sampled_from(["GET", "POST", "PUT"]),
+    query=st.dictionaries(_NAMES, _TEXTS, max_size=4),
+    headers=st.fixed_dictionaries({
+        "content-type": st.sampled_from([*FORM.values(), *JSON.values(), "text/plain", "a/b;c"]),
+        "accept": st.sampled_from(["application/xml", "application/json", "*/*", ""]),
+    }),
+    sent=st.one_of(
+        st.binary(max_size=200),
+        st.dictionaries(_NAMES, st.one_of(_TEXTS, st.integers(), st.none()), max_size=6).map(
+            lambda made: json.dumps(made).encode()
+        ),
+    ),
+)  # fmt: skip
+def test_whatever_an_app_sends_is_answered_in_the_form_that_it_takes(
+    app: Any, service: str, method: str, query: Any, headers: Any, sent: bytes
+) -> None:
+    found = app(service, method=method, query=query, headers=headers, body=sent)
+    assert found.status in (200, 400, 404, 422), found
+    assert b"Traceback" not in found.body and b"softswitch" not in found.body
+    media_type = dict(found.headers)["Content-Type"]
+    if found.status in (200, 422):
+        if media_type.startswith("application/xml"):
+            ET.fromstring(found.body)
+        else:
+            json.loads(found.body)
 
 
 def test_push_tokens_are_reported(app: Any, desk: Context) -> None:

@@ -117,6 +117,7 @@ def forget(phones):
         for kept in (phone.events, phone.ended, phone.texts, phone.told, phone.infos):
             kept.clear()
         phone._remote_port.clear()
+        phone._remote_host.clear()
 
 
 def test_a_text_leaves_nothing():

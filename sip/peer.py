@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sip.message import Message
 
@@ -13,6 +14,9 @@ MAX_OFFERS = 20
 OFFERS_SECONDS = 10
 
 
+_NO_TYPES: frozenset[bytes] = frozenset()
+
+
 class Peer:
     """The peer's capabilities, by the Allow and Accept of its messages (RFC 3261 sections 20.1 and
     20.5), and the rate of its re-INVITEs."""
@@ -21,7 +25,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.allows_update = False
-        self.info_types: frozenset[bytes] = frozenset()
+        self.info_types = _NO_TYPES
         """Body types that the peer takes in an INFO: it said so, or sent such an INFO itself."""
         self._offers = 0
         self._offers_since = 0.0
@@ -37,9 +41,9 @@ class Peer:
 
     def note_info_types(self, types: Sequence[bytes]) -> None:
         """Remember body types that the peer takes in an INFO, up to :data:`MAX_INFO_TYPES`."""
-        names = [value.partition(b";")[0].strip().lower() for value in types[:MAX_INFO_TYPES]]
         if len(self.info_types) < MAX_INFO_TYPES:
-            self.info_types |= frozenset(names)
+            names = _type_names(tuple(types[:MAX_INFO_TYPES]))
+            self.info_types = self.info_types | names if self.info_types else names
 
     def offers_too_often(self, now: float) -> bool:
         """Count a re-INVITE; True if it is one too many of the last seconds."""
@@ -47,3 +51,8 @@ class Peer:
             self._offers, self._offers_since = 0, now
         self._offers += 1
         return self._offers > MAX_OFFERS
+
+
+@lru_cache(maxsize=64)  # one set for all the calls of a phone
+def _type_names(types: tuple[bytes, ...]) -> frozenset[bytes]:
+    return frozenset(value.partition(b";")[0].strip().lower() for value in types)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ class Mailbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._letters: deque[Letter] = deque()
+        self._letters: list[Letter] = []  # an empty deque takes 600 octets of each call
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         """Wakes the reader, at its deadline or before: most waits end by a letter, and a timer that
@@ -35,8 +34,7 @@ class Mailbox:
 
     def rest(self) -> list[Letter]:
         """The unread letters; the mailbox is empty and without a timer afterwards."""
-        letters = list(self._letters)
-        self._letters.clear()
+        letters, self._letters = self._letters, []
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -52,7 +50,7 @@ class Mailbox:
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._letters.popleft() if self._letters else None
+        return self._letters.pop(0) if self._letters else None
 
     def _set(self, deadline: float) -> None:
         if self._timer is not None:

@@ -128,6 +128,7 @@ class EstablishedCall:
             legs.drain()
             if ended is not None:
                 return ended
+            letter = None  # nor is its message kept while the next one is awaited
 
     def _next_deadline(self, cap: float) -> float:
         return min(

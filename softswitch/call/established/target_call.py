@@ -6,7 +6,6 @@ of the target's account may pick it up.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -104,7 +103,7 @@ class TargetCall:
         self._side: Side = "b"
         """The side that the target is to take."""
         self._meter: Meter | None = None
-        self._attempts: deque[Attempt] = deque()
+        self._attempts: list[Attempt] = []
         self._branches: Branches | None = None
         self._line: Line | None = None
         """The target's line; None for a trunk."""
@@ -155,12 +154,12 @@ class TargetCall:
             return refusal
         except (BillingError, StoreError) as error:
             return Refusal(402, "transfer_not_payable", why=error, ended_by="credit")
-        self._attempts = deque(attempts)
+        self._attempts = list(attempts)
         return self._ring()
 
     def _ring(self) -> Refusal | None:
         legs = self._legs
-        attempt = self._attempts.popleft()
+        attempt = self._attempts.pop(0)
         if attempt.trunk is not None and self._meter is not None:
             self._meter.record.trunk = attempt.trunk.name
         self._line = None if attempt.phones is None else attempt.phones.line
@@ -237,7 +236,7 @@ class TargetCall:
         return self._next(self._branches)
 
     def _next(self, branches: Branches) -> Refusal | None:
-        self._attempts = deque(branches.left_of(self._attempts))
+        self._attempts = branches.left_of(self._attempts)
         if self._attempts and branches.tries_next():
             return self._ring()
         return branches.refusal()

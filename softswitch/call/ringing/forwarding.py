@@ -8,7 +8,6 @@ request ever goes to an address that a phone named.
 from __future__ import annotations
 
 import re
-from collections import deque
 from typing import TYPE_CHECKING
 
 from billing.facts.authorization import BillingError
@@ -58,7 +57,7 @@ class Forwarding:
         self._domain = domain
         self._follows_redirects = follows_redirects
         self._lines: list[int] = []
-        self._contacts: deque[tuple[Line, str, int]] = deque()
+        self._contacts: list[tuple[Line, str, int]] = []
         """Further numbers of the last redirection: the line, the number, the 3xx."""
         self._meter: Meter | None = None
         """Pays for the number of a redirection that rings now."""
@@ -84,7 +83,7 @@ class Forwarding:
         self._check_loop(line)
         self._lines.append(line.id)
         status = redirection.status
-        self._contacts.extendleft((line, digits, status) for digits in reversed(numbers))
+        self._contacts[:0] = [(line, digits, status) for digits in numbers]
         return await self._next_contact()
 
     async def next(self, refusal: Refusal) -> list[Attempt]:
@@ -105,7 +104,7 @@ class Forwarding:
     async def _next_contact(self) -> list[Attempt]:
         """Raises Refusal: the last number can't be called either."""
         while True:
-            line, digits, status = self._contacts.popleft()
+            line, digits, status = self._contacts.pop(0)
             try:
                 return await self._reserved(line, digits, status)
             except Refusal as refusal:

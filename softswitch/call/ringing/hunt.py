@@ -6,7 +6,6 @@ not touch the others.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -49,10 +48,10 @@ class Hunt:
         self._legs = legs
         self._early_media = early_media
         self._agent = agent
-        self._left = deque(attempts)
+        self._left = list(attempts)
         self.over = False
         """True once all attempts have failed."""
-        self.branches = Branches(agent, self._left.popleft())
+        self.branches = Branches(agent, self._left.pop(0))
         self._impatient_at = _NEVER
 
     @property
@@ -141,9 +140,9 @@ class Hunt:
             self.note(branches.outcome)
         sent_elsewhere = branches.redirection() is not None or self.attempt.reach is not None
         left = () if sent_elsewhere or not branches.tries_next() else branches.left_of(self._left)
-        self._left = deque(left)
+        self._left = list(left)
         if self._left:
-            self.branches = Branches(self._agent, self._left.popleft())
+            self.branches = Branches(self._agent, self._left.pop(0))
             self.begin()
         else:
             self.over = True

@@ -284,6 +284,7 @@ class Ringing:
             if outcome is not None:
                 return outcome
             self._check_any_rings()
+            letter = None  # nor is its message kept while the next one is awaited
 
     def _expire(self, now: float) -> None:
         for hunt in self._hunts:

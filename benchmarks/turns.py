@@ -73,7 +73,8 @@ def main() -> None:
     if not (other / "benchmarks" / f"{arguments.part}.py").is_file():
         parser.error(f"{other} has no benchmarks/{arguments.part}.py: name another checkout")
     print(describe(), flush=True)
-    before, after = [], []
+    before: list[str] = []
+    after: list[str] = []
     for number in range(arguments.rounds):
         for checkout, lines in ((other, before), (HERE, after)):
             lines.append(run(checkout, arguments.part, rest))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 from html.parser import HTMLParser
 
 import pytest
+from hostile_phone import HostilePhone
 from served import Browserless, Served, token
 
 from softswitch.operations.arguments import parameters
 from softswitch.operations.registry import OPERATIONS
 from softswitch.portal.app import PAGES
+from softswitch.portal.console.calls import TABS
 from softswitch.portal.routes import Action, Page
 
 SCRIPT = "<zz9 onload=alert(1)>'\"&"
@@ -49,6 +52,18 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
+def without_scripts(shown: str, path: str) -> None:
+    """A page has no element, no attribute and no address of a stranger's making."""
+    tags = Tags()
+    tags.feed(shown)
+    assert not [tag for tag, _ in tags.found if tag.startswith("zz9")], path
+    for tag, attributes in tags.found:
+        assert not [name for name in attributes if name.startswith("on")], (path, tag)
+        for name in ("href", "src", "action"):
+            value = (attributes.get(name) or "").strip().lower()
+            assert not value.startswith(("javascript:", "data:", "http")), (path, value)
+
+
 @pytest.fixture(scope="module")
 def poisoned(portal: Served, ana: Browserless, admin: Browserless) -> None:
     """Everything that a subscriber or a stranger can write holds a script."""
@@ -66,6 +81,16 @@ def poisoned(portal: Served, ana: Browserless, admin: Browserless) -> None:
     ana.post(f"/messages/{ANA}/+995322000002", do="sms_send", text=SCRIPT)
     stranger = Browserless(portal.url)
     stranger.sign_in(SCRIPT, SCRIPT)
+    portal.command(
+        "line", "add", "+995322000044", "--account", "1", "--login", "zz", "--password", "secret"
+    )
+    with contextlib.closing(HostilePhone(portal.sip_port, "zz", "secret", "127.0.0.1")) as phone:
+        assert phone.register() == 200
+        assert phone.call("+995322000002") == 480
+        assert phone.text("+995322000002") == 202
+        assert phone.call("%3Czz9%3E") == 404
+    calls = portal.command("cdr", "list")
+    PATH["call"] = str(calls[0]["id"])
 
 
 @pytest.mark.parametrize("path", [page.path for page in PAGES if page.stage == "role"])
@@ -78,15 +103,15 @@ def test_no_script_of_a_stranger_becomes_part_of_a_page(
         answer = person.get(filled(path))
         if "html" not in answer.headers.get("content-type", ""):
             continue
-        tags = Tags()
-        tags.feed(answer.text)
         assert answer.status_code < 500, path
-        assert not [tag for tag, _ in tags.found if tag.startswith("zz9")], path
-        for tag, attributes in tags.found:
-            assert not [name for name in attributes if name.startswith("on")], (path, tag)
-            for name in ("href", "src", "action"):
-                value = (attributes.get(name) or "").strip().lower()
-                assert not value.startswith(("javascript:", "data:", "http")), (path, value)
+        without_scripts(answer.text, path)
+
+
+def test_what_a_phone_says_of_itself_is_shown_as_text(poisoned: None, admin: Browserless) -> None:
+    path = f"/op/call/{PATH['call']}"
+    for tab in TABS:
+        without_scripts(admin.get(path, tab=tab).text, f"{path} {tab}")
+    assert "&lt;zz9 onload=alert(1)&gt;" in admin.get(path, tab="ladder").text
 
 
 def with_forms() -> list[Page]:

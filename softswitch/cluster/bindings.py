@@ -35,6 +35,8 @@ LOGINS_AT_ONCE = 100
 class _Held:
     """The state of a login whose phones are kept here."""
 
+    known: bool = False
+    """False until its phones were read for the first time."""
     fresh: bool = False
     """False once another node has told of a change."""
     version: int = 0
@@ -90,6 +92,8 @@ class SharedBindings:
         """By login, the least recently used first."""
         self._wanted: dict[str, asyncio.Future[None]] = {}
         """Logins that are to be read, and who waits for them."""
+        self._under_way: Mapping[str, asyncio.Future[None]] = {}
+        """Logins that are being read, and who waits for them."""
         self._changes: dict[str, BindingChange] = {}
         self._saving: Mapping[str, BindingChange] = {}
         """Changes that are being written."""
@@ -109,11 +113,15 @@ class SharedBindings:
         self._held.move_to_end(login)
         if not held.fresh:
             self._want(login)
-        return True
+        return held.known
 
     async def fetch(self, logins: Iterable[str]) -> None:
         """Have the phones of logins known; waits for the database if they aren't, but not long."""
-        wanted = [self._want(login) for login in logins if not self._is_fresh(login)]
+        wanted = [
+            self._under_way[login] if self._is_fresh(login) else self._want(login)
+            for login in logins
+            if login in self._under_way or not self._is_fresh(login)
+        ]
         if wanted:
             await asyncio.wait(wanted, timeout=WAIT_SECONDS)
 
@@ -156,6 +164,7 @@ class SharedBindings:
     async def _read(self) -> None:
         while self._wanted:
             wanted, self._wanted = self._wanted, {}
+            self._under_way = wanted
             logins, versions = [*wanted], {}
             for login in logins:
                 held = self._held.setdefault(login, _Held())
@@ -181,6 +190,7 @@ class SharedBindings:
                 if not wanted[login].done():
                     wanted[login].set_result(None)
             self._evict()
+        self._under_way = {}
         self._reading = None
 
     def _want_again(self, login: str, wanted: asyncio.Future[None]) -> None:
@@ -204,7 +214,7 @@ class SharedBindings:
                 bindings.update(change.kept)
                 for contact in change.kept:
                     foreign.pop(contact, None)
-        held.foreign = foreign
+        held.foreign, held.known = foreign, True
         self._on_change(login, self._registrar.put(login, bindings.values()))
 
     def _evict(self) -> None:
@@ -223,6 +233,7 @@ class SharedBindings:
         self._changes.setdefault(aor, BindingChange()).add(registration)
         held = self._held.setdefault(aor, _Held())
         held.version += 1
+        held.known = True
         for binding in (*registration.added, *registration.refreshed):
             held.foreign.pop(binding.contact, None)
         if self._writing is None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from softswitch.config.config import Config
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
+from softswitch.operations.installation.check_sound import GONE
 from softswitch.operations.installation.setup import NONCE_KEY, nonce_secret, opened
 from softswitch.operations.network.nodes import node_list
 
@@ -16,7 +15,7 @@ def cluster(config: Config) -> list[Row]:
     nodes = config.cluster.nodes
     if not nodes:
         return [_row("cluster", None, "this switch is alone: [cluster] nodes is empty")]
-    return [_nodes(config), _edge(config), _secret(config), _files(config)]
+    return [_nodes(config), _edge(config), _secret(config)]
 
 
 def _nodes(config: Config) -> Row:
@@ -27,9 +26,12 @@ def _nodes(config: Config) -> Row:
             found = {str(row["node"]): row for row in node_list(context)}
     except OperationError as error:
         return _row("cluster", False, error.message)
-    unlisted = sorted(found.keys() - set(listed))
+    gone = {name for name, row in found.items() if row["state"] in GONE and not row["calls"]}
+    unlisted = sorted(found.keys() - set(listed) - gone)
     if unlisted:
-        why = f"{', '.join(map(repr, unlisted))} has calls and isn't among [cluster] nodes"
+        why = (
+            f"{', '.join(map(repr, unlisted))} serves or has calls, and isn't among [cluster] nodes"
+        )
         return _row("cluster", False, f"{why}: list it at every node")
     return _row("cluster", True, f"{config.switch.node} of {', '.join(listed)}")
 
@@ -57,25 +59,6 @@ def _secret(config: Config) -> Row:
         why = "this node signs challenges by another secret than the database has"
         return _row("cluster secret", False, f"{why}: restart it")
     return _row("cluster secret", True, "challenges of each node are good at all of them")
-
-
-def _files(config: Config) -> Row:
-    """True if messages and recordings seem to be on a file system that all nodes mount."""
-    folders = (config.voicemail_dir, config.recordings_dir)
-    local = [folder for folder in folders if not _is_mounted(folder, config.data_dir)]
-    if not local:
-        return _row("cluster files", True, ", ".join(map(str, folders)))
-    named = ", ".join(map(str, local))
-    return _row(
-        "cluster files",
-        None,
-        f"{named} isn't a mount: unless all nodes share it, a message is heard only at the node "
-        "that took it",
-    )
-
-
-def _is_mounted(folder: Path, data_dir: Path) -> bool:
-    return any(path.is_mount() for path in (folder, data_dir) if path.exists())
 
 
 def _row(what: str, ok: bool | None, detail: str) -> Row:

@@ -50,5 +50,5 @@ def _others(config: Config) -> list[str]:
             store.close()
     except (StoreError, SQLAlchemyError):
         return []
-    own = config.switch.node
-    return [f"node {row.name!r}" for row in known if row.name != own and row.state not in GONE]
+    names = {row.name for row in known if row.state not in GONE} | set(config.cluster.nodes)
+    return [f"node {name!r}" for name in sorted(names - {config.switch.node})]

@@ -97,10 +97,10 @@ fuzz: $(VENV)/installed-for-tests
 docs: $(VENV)/installed-for-tests
 	@$(BIN)/mkdocs build --strict --quiet && echo "build/site/index.html"
 
-# The container image, by podman or docker.
-ENGINE ?= $(shell command -v podman || command -v docker)
+# The container image, by podman, docker or buildah.
+ENGINE ?= $(shell command -v podman || command -v docker || command -v buildah)
 image:
-	@[ -n "$(ENGINE)" ] || { echo "podman or docker is needed" >&2; exit 1; }
+	@[ -n "$(ENGINE)" ] || { echo "podman, docker or buildah is needed" >&2; exit 1; }
 	@$(ENGINE) build -f deploy/container/Containerfile -t softswitch .
 
 clean:

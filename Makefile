@@ -97,11 +97,12 @@ fuzz: $(VENV)/installed-for-tests
 docs: $(VENV)/installed-for-tests
 	@$(BIN)/mkdocs build --strict --quiet && echo "build/site/index.html"
 
-# The container image, by podman, docker or buildah.
+# The container image, by podman, docker or buildah. The first and the last need the format of
+# docker for a health check.
 ENGINE ?= $(shell command -v podman || command -v docker || command -v buildah)
 image:
 	@[ -n "$(ENGINE)" ] || { echo "podman, docker or buildah is needed" >&2; exit 1; }
-	@$(ENGINE) build -f deploy/container/Containerfile -t softswitch .
+	@BUILDAH_FORMAT=docker $(ENGINE) build -f deploy/container/Containerfile -t softswitch .
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,8 +22,8 @@ from billing.stores import schema
 from billing.stores.statements import Statement
 from billing.stores.store import Store
 
-_TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(_TESTS), str(_TESTS / "portal")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "portal"))
 
 from served import Browserless, Served, served
 

@@ -30,8 +30,8 @@ from benchmarks.machine import describe
 from benchmarks.sipp import SCENARIOS, Run, Sipp, await_open, users
 from benchmarks.switchboard import HOST, Switchboard, free_port, login, number
 
-_TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(_TESTS), str(_TESTS / "portal")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "portal"))
 
 from served import Browserless
 

@@ -15,6 +15,7 @@ from sip.errors import ParseError
 from sip.registrar import Binding
 from softswitch.call.call import Call
 from softswitch.call.charging.accounting import media_figures
+from softswitch.call.media.media import FAX_CODEC
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.access import (
@@ -301,13 +302,16 @@ async def _media(call: Call) -> Row | None:
         return None
     try:
         async with asyncio.timeout(FIGURES_SECONDS):
-            figures = media_figures(await session.figures())
+            told = await session.figures()
     except (TimeoutError, MediaError):
         return None
-    if figures is None:
+    figures = media_figures(told)
+    if told is None or figures is None:
         return None
     sources = {"sources": _sources(session.latched), "elsewhere": _sources(session.elsewhere)}
-    return media_row(figures) | {"tier": session.tier} | sources
+    fax = {"fax_packets": {"caller": told.a.fax_packets, "callee": told.b.fax_packets}}
+    shown = fax if call.codec == FAX_CODEC else {}
+    return media_row(figures) | {"tier": session.tier} | sources | shown
 
 
 def _sources(addresses: Mapping[Side, tuple[str, int]]) -> dict[str, str]:

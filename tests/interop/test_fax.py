@@ -77,6 +77,8 @@ def test_a_page_arrives_as_it_was_sent(board, tmp_path):
     assert [end.machine.result for end in ends] == [0, 0]
     assert np.array_equal(dots_of(received), dots_of(sent))
     (call,) = board.ask("call_list")
+    media = board.ask("call_show", call_id=call["id"])["media"]
+    assert min(media["fax_packets"].values()) > 20
     board.ask("call_hangup", call_id=call["id"])
     for run in (caller, callee):
         board.ends_well(run)

@@ -1,8 +1,10 @@
 """A jitter buffer: evens out the arrival of a stream's packets, with as little delay as possible.
 
-The buffer is a ring of octets by timestamp, one octet a sample: packets of any length fall into
-their places, in whatever order they arrive, and a frame of 20 ms is read at the place of playing.
-The number of packets doesn't matter.
+While every packet is a frame of 20 ms in step with playing, as nearly all are, the frames wait as
+they came. Otherwise the buffer is a ring of octets by timestamp, one octet a sample: packets of any
+length fall into their places, in whatever order they arrive, and a frame is read at the place of
+playing. The number of packets doesn't matter. Both ways play the same; the ring takes 32 KB and
+twice the time.
 
 It begins with one frame in reserve. When packets arrive too late to be played the reserve grows;
 when it was not needed for a while it shrinks. It never exceeds its limit: older sound is dropped,
@@ -34,11 +36,14 @@ _MASK = RING - 1
 _CLOCK, _HALF_CLOCK = 0xFFFFFFFF, 0x80000000
 """Timestamps are of 32 bits and go round; places in here only go on, and mean the same octet."""
 _HALF = FRAME_SAMPLES // 2
-_LAST_WHOLE = RING - FRAME_SAMPLES
-"""The last place at which a frame doesn't go round the end of the ring."""
+_FAR = RING // 2 - FRAME_SAMPLES + 1
+"""A frame from here on ahead is of another clock."""
+_SPAN = (RING // 2 // FRAME_SAMPLES + 1) * FRAME_SAMPLES
+"""Samples in the past, in whole frames, of which it matters whether they were played."""
+_REMEMBERED = 256
+"""Places of missing frames, some times as many as matter."""
 _MISSING, _WAITING, _PLAYED = 0, 1, 2
 _FRAME_MISSING = bytes(FRAME_SAMPLES)
-_FRAME_WAITING = bytes([_WAITING]) * FRAME_SAMPLES
 _FRAME_PLAYED = bytes([_PLAYED]) * FRAME_SAMPLES
 
 Halves = tuple[bytes | None, bytes | None]
@@ -56,15 +61,19 @@ class JitterBuffer:
         "_astray",
         "_end",
         "_fewest",
+        "_first",
         "_fixed",
         "_frames",
         "_hold",
+        "_in_step",
         "_late_packets",
         "_max_delay",
+        "_missed",
         "_next",
         "_octets",
         "_started",
         "_state",
+        "_waiting",
         "anchors",
         "duplicates",
         "excessive",
@@ -73,8 +82,15 @@ class JitterBuffer:
 
     def __init__(self, max_delay_ms: int = DEFAULT_MAX_DELAY_MS) -> None:
         self._max_delay = samples_in(max_delay_ms)
-        self._octets = bytearray(RING)
-        self._state = bytearray(RING)
+        self._octets = self._state = bytearray()  # the ring, once it is needed
+        self._in_step = True
+        """Every packet since the anchor was a frame in step with playing."""
+        self._waiting: dict[int, bytes] = {}
+        """Such frames by their places."""
+        self._missed: set[int] = set()
+        """The places of frames that were lately missing when they were to be played."""
+        self._first = 0
+        """The place of the first frame since the anchor."""
         self._started = False
         self._next = 0
         self._end = 0
@@ -119,22 +135,7 @@ class JitterBuffer:
 
     def put(self, timestamp: int, payload: bytes) -> bool:
         """Take a packet's payload, at most half a second of it; whether it will be played."""
-        size, end = len(payload), self._end
-        at = end & _MASK
-        if (
-            size == FRAME_SAMPLES
-            and self._started
-            and (timestamp - end) & _CLOCK == 0
-            and self._next <= end
-            and at <= _LAST_WHOLE
-        ):  # the next in order, as nearly every packet is: the same as below in half the steps
-            self._octets[at : at + FRAME_SAMPLES] = payload
-            self._state[at : at + FRAME_SAMPLES] = _FRAME_WAITING
-            self._astray = 0
-            self._end = end + FRAME_SAMPLES
-            if self._end - self._next > self._max_delay:
-                self._drop(self._end - self._next - self._max_delay)
-            return True
+        size = len(payload)
         if not 0 < size <= RING // 4:
             return False
         if not self._started:
@@ -142,17 +143,20 @@ class JitterBuffer:
         # As self.ahead(). `_next` goes on without end while timestamps wrap at 2**32; their
         # difference, taken as a signed 32-bit number, is right all the same.
         ahead = (timestamp - self._next + _HALF_CLOCK & _CLOCK) - _HALF_CLOCK
-        place = self._next + ahead
-        if ahead + size > RING // 2 or ahead < -RING // 2:
+        if size == FRAME_SAMPLES and 0 <= ahead < _FAR and self._in_step and not ahead % size:
+            self._waiting[self._next + ahead] = payload
+        elif ahead + size > RING // 2 or ahead < -RING // 2:
             if not self._is_new_clock():
                 return False
             self._anchor(timestamp)
-            place = timestamp
-        elif ahead + size <= 0 and not self._makes_room(place, -ahead):
-            return False  # all of it should have been played
+            return self.put(timestamp, payload)
+        elif ahead + size <= 0:
+            return self._put_late(timestamp, payload, ahead)
+        else:
+            self._leave_step()
+            self._write(self._next + ahead & _MASK, payload, size)
         self._astray = 0
-        self._write(place & _MASK, payload, size)
-        end = place + size
+        end = self._next + ahead + size
         if end > self._end:
             self._end = end
             excess = end - self._next - self._max_delay
@@ -160,9 +164,18 @@ class JitterBuffer:
                 self._drop(excess)
         return True
 
+    def _put_late(self, timestamp: int, payload: bytes, ahead: int) -> bool:
+        """Take a packet all of which should have been played."""
+        if ahead % FRAME_SAMPLES:
+            self._leave_step()
+        if not self._makes_room(self._next + ahead, -ahead):
+            return False
+        return self.put(timestamp, payload)  # now it is in time
+
     def fill(self, timestamp: int, octets: bytes) -> None:
         """Put octets in the place of such as were put there, or of such as will never come; those
         whose time has passed are left out."""
+        self._leave_step()
         ahead = self.ahead(timestamp)
         if ahead < 0:
             octets, ahead = octets[-ahead:], 0
@@ -171,6 +184,7 @@ class JitterBuffer:
 
     def empty(self, timestamp: int, size: int) -> None:
         """Take back octets that were put at a timestamp: they are missing after all."""
+        self._leave_step()
         ahead = self.ahead(timestamp)
         for at in range(max(0, ahead), min(ahead + size, RING // 2)):
             self._state[self._next + at & _MASK] = _MISSING
@@ -186,8 +200,10 @@ class JitterBuffer:
 
     def _anchor(self, timestamp: int) -> None:
         """Begin with this packet, after the reserve."""
-        self._state[:] = bytes(RING)
-        self._next = timestamp - (FIXED_RESERVE if self._fixed else RESERVE)
+        self._in_step = True
+        self._waiting.clear()
+        self._missed.clear()
+        self._next = self._first = timestamp - (FIXED_RESERVE if self._fixed else RESERVE)
         self._end = timestamp
         self._hold = self._late_packets = self._astray = 0
         self.anchors += 1
@@ -201,7 +217,7 @@ class JitterBuffer:
 
     def _makes_room(self, place: int, late: int) -> bool:
         """True if a packet whose time has passed is played all the same, later than intended."""
-        if self._state[place & _MASK] == _PLAYED:
+        if self._was_played(place):
             self.duplicates += 1
             return False
         self.late += 1
@@ -216,8 +232,36 @@ class JitterBuffer:
             self._anchor(place)
         else:
             self._next = place
+            self._first = min(self._first, place)
+            self._missed = {other for other in self._missed if other < place}
             self._watch()
         return True
+
+    def _was_played(self, place: int) -> bool:
+        """True if what was at a place, whose time has passed, was there to be played."""
+        if not self._in_step:
+            return self._state[place & _MASK] == _PLAYED
+        return place >= self._first and place not in self._missed
+
+    def _miss(self, place: int) -> None:
+        missed = self._missed
+        missed.add(place)
+        if len(missed) > _REMEMBERED:  # what is longer ago is taken for another clock
+            self._missed = {other for other in missed if other >= place - RING // 2}
+
+    def _leave_step(self) -> None:
+        """Go on as a ring: a packet came that is no frame in step with playing."""
+        if not self._in_step:
+            return
+        self._in_step = False
+        self._octets, self._state = bytearray(RING), bytearray(RING)
+        for place in range(max(self._first, self._next - _SPAN), self._next, FRAME_SAMPLES):
+            if place not in self._missed:
+                self._mark(place & _MASK, _FRAME_PLAYED)
+        for place, payload in self._waiting.items():
+            self._write(place & _MASK, payload, FRAME_SAMPLES)
+        self._waiting.clear()
+        self._missed.clear()
 
     def _write(self, at: int, payload: bytes, size: int) -> None:
         end = at + size
@@ -232,8 +276,12 @@ class JitterBuffer:
     def _drop(self, samples: int) -> None:
         """Go on further ahead."""
         samples += -samples % FRAME_SAMPLES
-        for at in range(0, samples, FRAME_SAMPLES):
-            self._mark(self._next + at & _MASK, _FRAME_MISSING)
+        for place in range(self._next, self._next + samples, FRAME_SAMPLES):
+            if self._in_step:
+                self._waiting.pop(place, None)
+                self._miss(place)
+            else:
+                self._mark(place & _MASK, _FRAME_MISSING)
         self._next += samples
         self._watch()
 
@@ -247,12 +295,13 @@ class JitterBuffer:
             self._hold -= 1
             self._watch()
             return None
-        at = self._next & _MASK
-        self._next += FRAME_SAMPLES
-        end = at + FRAME_SAMPLES
-        if end > RING or self._state.count(_WAITING, at, end) != FRAME_SAMPLES:
-            return self._pop_piecewise(at)
-        self._state[at:end] = _FRAME_PLAYED
+        place = self._next
+        self._next = place + FRAME_SAMPLES
+        if not self._in_step:
+            return self._pop_of_ring(place & _MASK)
+        octets = self._waiting.pop(place, None)
+        if octets is None:
+            self._miss(place)
         # The same as _measure without the call: nearly every frame goes this way.
         waiting = self._end - self._next
         if waiting < self._fewest:
@@ -261,6 +310,14 @@ class JitterBuffer:
         self.excessive = False
         if self._frames >= SHRINK_FRAMES:
             self._shrink()
+        return octets
+
+    def _pop_of_ring(self, at: int) -> bytes | Halves | None:
+        end = at + FRAME_SAMPLES
+        if end > RING or self._state.count(_WAITING, at, end) != FRAME_SAMPLES:
+            return self._pop_piecewise(at)
+        self._state[at:end] = _FRAME_PLAYED
+        self._measure()
         return bytes(self._octets[at:end])
 
     def _pop_piecewise(self, at: int) -> bytes | Halves | None:

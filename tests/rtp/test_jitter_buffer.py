@@ -280,3 +280,58 @@ def test_frames_do_not_depend_on_the_timestamp_at_which_a_stream_begins(offsets,
         buffer = line.buffer
         heard.append((line.heard, buffer.late, buffer.duplicates, buffer.anchors, buffer.waiting))
     assert heard[0] == heard[1]
+
+
+class Ring(JitterBuffer):
+    """A buffer that is a ring from the first packet on."""
+
+    def _anchor(self, timestamp):
+        super()._anchor(timestamp)
+        self._leave_step()
+
+
+jumps = st.sampled_from([0, 0, 0, 0, 1, 2, 3, -1, -2, -5, -12, 30, 200, -400])
+deeds = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "put", "put", "play", "play", "play", "pause", "fix"]),
+        jumps,
+        st.sampled_from([160] * 8 + [80, 240]),
+        st.sampled_from([0] * 12 + [40, -40, 7]),
+    ),
+    max_size=120,
+)
+
+
+@given(deeds, st.sampled_from([1_000, 2**32 - 3_000]))
+def test_frames_in_step_are_played_as_the_ring_plays_them(deeds, base):
+    """Whatever is lost, late, repeated, of other lengths or of another clock."""
+    both = JitterBuffer(), Ring()
+    now = 0
+    for deed, jump, size, off in deeds:
+        if deed == "put":
+            timestamp = base + (now + jump) * 160 + off & 0xFFFFFFFF
+            payload = bytes([(now + jump) % 251 + 1]) * size
+            assert len({buffer.put(timestamp, payload) for buffer in both}) == 1
+            now += jump == 0
+        elif deed == "fix":
+            for buffer in both:
+                buffer.fix()
+        else:
+            for _ in range(1 if deed == "play" else 40):
+                one, other = (buffer.pop() for buffer in both)
+                assert one == other
+        plain, ring = both
+        assert (plain.waiting, plain.starving, plain.excessive) == (
+            ring.waiting, ring.starving, ring.excessive
+        )  # fmt: skip
+        assert (plain.late, plain.duplicates, plain.anchors) == (
+            ring.late, ring.duplicates, ring.anchors
+        )  # fmt: skip
+
+
+def test_a_stream_of_whole_frames_needs_no_ring():
+    line = Line()
+    line.run(lambda frame: [frame] if frame % 7 else [], 50)
+    assert len(line.buffer._octets) == 0
+    line.packet(110, samples=80)
+    assert len(line.buffer._octets) == 1 << 14

@@ -59,9 +59,17 @@ def add(
 
 
 @app.command("list")
-def list_(context: typer.Context, line: OfLine = None, account: OfAccount = None) -> None:
+def list_(
+    context: typer.Context,
+    line: OfLine = None,
+    account: OfAccount = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Part of a MAC or of a name.")
+    ] = None,
+) -> None:
     """Devices, the oldest first."""
-    Session.of(context).run(operations.devices.device_list, line=line, account=account)
+    session = Session.of(context)
+    session.run(operations.devices.device_list, line=line, account=account, search=search)
 
 
 @app.command()

@@ -30,9 +30,10 @@ MOMENTS = frozenset({"at", "health_since", "locked_until", "paid_until", "since"
 SECONDS = frozenset({"seconds", "billed_seconds", "paid_seconds", "ends_in_seconds"})
 CODES = frozenset({
     "account", "actor", "address", "call", "call_id", "called", "calling", "cause", "contact",
-    "email", "from", "host", "id", "line", "login", "number", "numbers", "old", "new", "object",
-    "operation", "phone", "prefix", "prefixes", "presented", "reference", "source", "target", "to",
-    "user_agent", "version", "payment_id", "sender", "text_id", "address_of_phone",
+    "email", "from", "host", "id", "line", "lines", "login", "mac", "number", "numbers", "old",
+    "new", "object", "operation", "phone", "prefix", "prefixes", "presented", "reference",
+    "source", "target", "to", "user_agent", "version", "payment_id", "sender", "text_id",
+    "address_of_phone",
 })  # fmt: skip
 """Columns that are read from left to right in every language."""
 LONG = frozenset({"arguments", "cause", "contact", "object", "operation", "user_agent"})
@@ -49,7 +50,7 @@ BAD = frozenset({"item_faulty", "suspended", "down", "refused", "failed", "close
                  "disabled", "expired", "withdrawn"})  # fmt: skip
 WAITING = frozenset({
     "pending", "waiting", "open", "requested", "submitted", "registered", "ringing", "documents",
-    "disconnected", "resting",
+    "disconnected", "resting", "rotating",
 })  # fmt: skip
 LINKS: Mapping[str, str] = {
     "account": "/op/customers/{}",

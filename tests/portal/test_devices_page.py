@@ -72,3 +72,21 @@ def test_another_subscribers_device_is_not_found(
     assert str(foreign) not in ana.get(page).text
     assert ana.post(page, do="device_remove", device=foreign).status_code == 404
     assert foreign in {row["id"] for row in devices(portal)}
+
+
+def test_staff_find_a_device_by_its_mac_give_it_another_password_and_remove_it(
+    admin: Browserless, portal: Served, page: str
+) -> None:
+    number = page.split("/")[2]
+    (made,) = portal.command("device", "add", number, "--kind", "snom", "--mac", "000413922d24")
+    (by_hand,) = portal.command("device", "add", number, "--kind", "other", "--name", "by hand")
+    here = "/op/devices"
+    shown = admin.get(here, search="00:04:13").text
+    assert str(made["id"]) in shown and str(by_hand["id"]) not in shown
+    assert 'value="device_resync"' in shown and here in admin.get("/op/registrations").text
+    refused = admin.post(here, do="device_rotate", device=made["id"])
+    assert refused.status_code == 409 and "device_not_enrolled" in refused.text
+    assert admin.post(here, do="device_remove", device=made["id"]).status_code == 200
+    assert str(made["id"]) not in {row["id"] for row in devices(portal)}
+    only = admin.get(here, search="by hand").text
+    assert str(by_hand["id"]) in only and 'value="device_rotate"' not in only

@@ -14,6 +14,7 @@ from billing.facts.cdr import show_stamp
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
+from softswitch.operations.pages import cut, page_at, read_cursor
 from softswitch.provisioning.device import (
     APPS,
     KEY_KINDS,
@@ -110,19 +111,43 @@ def new_device(
     )
 
 
-def device_list(context: Context, line: str | None = None, account: str | None = None) -> list[Row]:
-    """Devices, the oldest first."""
+def device_list(
+    context: Context,
+    line: str | None = None,
+    account: str | None = None,
+    search: str | None = None,
+    limit: int | None = None,
+    before: str | None = None,
+) -> list[Row]:
+    """Devices, the oldest first; in pages the newest first.
+
+    Args:
+        search: part of a MAC or of a name.
+        before: the last one of the page before ("CREATED_AT,ID").
+    """
+    page = page_at(limit, None if before is None else read_cursor(before))
     owner = context.own_account(account)
     wanted = None if line is None else context.line(line).id
     if wanted is not None and owner is None:
         owner = context.line(line or "").account_id
     devices = device_store(context).of_accounts(None if owner is None else [owner])
-    return [
-        _row(context, device)
+    found = [
+        device
         for device in devices
         if _owns(context, device)
         and (wanted is None or any(each.line_id == wanted for each in device.lines))
+        and (search is None or _matches(device, search))
     ]
+    if page is not None:
+        found = cut(page, found, lambda device: (device.created_at, device.id))
+    return [_row(context, device) for device in found]
+
+
+def _matches(device: Device, text: str) -> bool:
+    """True if a MAC, however it is written, or a name has this part."""
+    digits = re.sub(r"[:.\- ]", "", text).lower()
+    in_mac = device.mac is not None and bool(digits) and digits in device.mac
+    return in_mac or text.casefold() in device.name.casefold()
 
 
 def device_show(context: Context, device: str) -> Row:
@@ -138,7 +163,6 @@ def device_show(context: Context, device: str) -> Row:
     return _row(context, found) | {
         "accounts": lines,
         "keys": keys,
-        "created_at": show_stamp(found.created_at),
         "enrolled_at": _stamp(found.enrolled_at),
         "enrolment_ends_at": _stamp(found.enrolment_ends_at),
         "agent": found.seen_agent or None,
@@ -336,6 +360,7 @@ def _row(context: Context, device: Device) -> Row:
         "state": device.state(context.now_ms()),
         "seen_at": _stamp(device.seen_at),
         "address": device.seen_address or None,
+        "created_at": show_stamp(device.created_at),
     }
 
 

@@ -6,6 +6,7 @@ from billing.facts import order, rental
 from billing.facts.cdr import TYPES
 from softswitch.control.actor import STAFF_ROLES
 from softswitch.portal.console.listing import Form, Input, Listing, needed, yes_or_no
+from softswitch.provisioning.device import APPS, PHONES
 
 SEARCH = Input("search")
 ACCOUNT = Input("account", label="account")
@@ -32,6 +33,7 @@ OF_CALLS = (
 )  # fmt: skip
 OF_REGISTRATIONS = (
     ("/op/registrations", "registrations"), ("/op/registrations/refused", "refused_registrations"),
+    ("/op/devices", "devices"),
 )  # fmt: skip
 OF_PACKAGES = (
     ("/op/packages", "packages"), ("/op/packages/destinations", "destinations"),
@@ -93,6 +95,18 @@ REFUSED = Listing(
     "/op/registrations/refused", "refused_registrations", "registration_refusals",
     ("login", "source", "status", "reason", "user_agent", "times", "first_at", "last_at"),
     filters=(Input("line"),), command="registration refusals",
+    beside=OF_REGISTRATIONS,
+)  # fmt: skip
+DEVICE = {"device": "id"}
+DEVICES = Listing(
+    "/op/devices", "devices", "device_list",
+    ("lines", "kind", "name", "model", "mac", "state", "seen_at", "address", "created_at"),
+    filters=(SEARCH, ACCOUNT, Input("line")), last="{created_at},{id}", command="device list",
+    row_forms=(
+        Form("device_resync", row=DEVICE, only=("kind", frozenset(PHONES))),
+        Form("device_rotate", row=DEVICE, only=("kind", frozenset((*PHONES, *APPS))), sure=True),
+        Form("device_remove", row=DEVICE, tone="danger", sure=True),
+    ),
     beside=OF_REGISTRATIONS,
 )  # fmt: skip
 CONFERENCES = Listing(
@@ -413,8 +427,9 @@ AUDIT = Listing(
 )  # fmt: skip
 
 LISTS = (
-    CUSTOMERS, LINES, ENDED_CALLS, REGISTRATIONS, REFUSED, CONFERENCES, COMPLETIONS, RECORDINGS,
-    NUMBERS, OFFERS, ORDERS, WAITS, RENTALS, CHANGES, PORTS, TRUNKS, PACKAGES, DESTINATIONS,
+    CUSTOMERS, LINES, ENDED_CALLS, REGISTRATIONS, REFUSED, DEVICES, CONFERENCES, COMPLETIONS,
+    RECORDINGS, NUMBERS, OFFERS, ORDERS, WAITS, RENTALS, CHANGES, PORTS, TRUNKS, PACKAGES,
+    DESTINATIONS,
     WALLET_OFFERS, BILLS, DEBTS, TAXES, BONUSES, CORRECTIONS, BANS, PINS, MALICIOUS, TEXTS,
     SENDERS, BATCHES, CARRIERS, CLIENTS, MAILS, STAFF, AUDIT,
 )  # fmt: skip

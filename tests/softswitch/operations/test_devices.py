@@ -309,3 +309,23 @@ def test_push_tokens_are_kept_for_each_device(desk: Context) -> None:
     assert (token.call_token, token.other_app) == ("call2", "app.other")
     assert "selector" in refused(app_texts.device_push, desk, device, "")
     assert "printable" in refused(app_texts.device_push, desk, device, "s", "x" * 513)
+
+
+def test_devices_are_found_by_mac_or_name_and_read_in_pages(desk: Context) -> None:
+    made = []
+    for mac, name in ((MAC, "reception"), ("000413922d24", "Office 2"), ("0004f2000001", "office")):
+        made.append(str(devices.device_add(desk, NINO, "snom", mac=mac, name=name)["id"]))
+    first, second, third = made
+
+    def ids(**asked: object) -> list[object]:
+        return [row["id"] for row in devices.device_list(desk, **asked)]  # type: ignore[arg-type]
+
+    assert ids(search="00:15:65") == [first] and ids(search="0013") == []
+    assert ids(search="OFFICE") == [second, third]
+    assert ids(search=":") == []
+    newest = devices.device_list(desk, limit=2)
+    last = newest[-1]
+    rest = devices.device_list(desk, limit=2, before=f"{last['created_at']},{last['id']}")
+    assert [row["id"] for row in (*newest, *rest)] == ids(limit=10)
+    assert sorted(map(str, ids(limit=10))) == sorted(made)
+    assert "last row of the page before" in refused(devices.device_list, desk, before="x")

@@ -44,7 +44,9 @@ _WINDOW = np.hanning(FRAME_SAMPLES + 2)[1:-1]
 _BAND_HZ = np.arange(1600, 1901, 50)
 _TONES = np.exp(-2j * np.pi * np.outer(_TIME, _TONE_HZ)) * _WINDOW[:, None]
 _BAND = np.exp(-2j * np.pi * np.outer(_TIME, _BAND_HZ))
-_PROJECTION = np.concatenate([_TONES, _BAND], axis=1).astype(np.complex64)
+_WAVES = np.concatenate([_TONES, _BAND], axis=1)
+_PROJECTION = np.concatenate([_WAVES.real, _WAVES.imag], axis=1).astype(np.float32)
+_PLACES = _WAVES.shape[1]
 _WINDOW_POWER = (_WINDOW**2).sum().astype(np.float32)
 _WINDOW_SQUARED = (_WINDOW**2).astype(np.float32)
 _TONE_SCALE = 2 * _WINDOW_POWER / _WINDOW.sum() ** 2
@@ -61,7 +63,8 @@ def kinds(frames: Samples) -> NDArray[np.int8]:
     energy = squares.sum(axis=1) + 1.0
     windowed = squares @ _WINDOW_SQUARED + 1.0
     projected = sound @ _PROJECTION
-    powers = projected.real**2 + projected.imag**2
+    projected *= projected
+    powers = projected[:, :_PLACES] + projected[:, _PLACES:]
     tones = powers[:, :3] * _TONE_SCALE / windowed[:, None] >= _TONE_SHARE
     band = 2 * powers[:, 3:].sum(axis=1) / (FRAME_SAMPLES * energy) >= _V21_SHARE
     found = np.where(band, _V21, 0).astype(np.int8)

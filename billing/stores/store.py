@@ -81,6 +81,17 @@ ID_DIGITS = 9
 """The most digits of an account's id in a search."""
 
 
+_PATIENCE = {
+    "connect_timeout": 3,
+    "keepalives_idle": 3,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Seconds, but for the last, which are milliseconds. TCP alone would wait for a machine that has lost
+its power for a quarter of an hour, and all calls with it."""
+
+
 class StoreError(Exception):
     """The database can't do it now; one line that names the file and the cause."""
 
@@ -109,7 +120,8 @@ class Store:
             options = {"poolclass": StaticPool, "connect_args": {"check_same_thread": False}}
         if url.startswith("postgresql:"):
             url = url.replace("postgresql:", "postgresql+psycopg:", 1)
-            options = {"pool_pre_ping": True}  # a server that was started anew is no error
+            # A server that was started anew is no error, and one that is gone is noticed.
+            options = {"pool_pre_ping": True, "connect_args": _patience(url)}
         try:
             self.engine: Engine = create_engine(url, **options)
         except ImportError:
@@ -372,6 +384,11 @@ class Store:
         right."""
         with self._reading() as connection:
             return verification.differences(connection)
+
+
+def _patience(url: str) -> dict[str, int]:
+    """How long libpq waits for a server that answers nothing, where the URL doesn't say."""
+    return {name: value for name, value in _PATIENCE.items() if f"{name}=" not in url}
 
 
 def recovery(calls: Iterable[LiveCall]) -> list[CloseCall]:

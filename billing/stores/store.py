@@ -88,8 +88,8 @@ _PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-"""Seconds, but for the last, which are milliseconds. TCP alone would wait a quarter of an hour for a
-machine that has lost its power, and all calls with it."""
+"""Seconds, but for the last, which are milliseconds. TCP alone would wait a quarter of an hour for
+a machine that has lost its power, and all calls with it."""
 
 
 class StoreError(Exception):

@@ -14,13 +14,13 @@ MODULES = sorted(Path("/usr/lib").glob("**/kamailio/modules"))
 
 
 @contextlib.contextmanager
-def kamailio(tmp_path, port, switch_port, host="127.0.0.1"):
-    """Kamailio in front of a switch on 127.0.0.1."""
+def kamailio(tmp_path, port, switch_port, host="127.0.0.1", second_port=0):
+    """Kamailio in front of a switch on 127.0.0.1, or of two."""
     if shutil.which("kamailio") is None or not MODULES:
         pytest.skip("Kamailio isn't installed (Debian package kamailio)")
     text = (HERE / "kamailio.cfg").read_text()
     named = {"EDGE_HOST": host, "EDGE_PORT": port, "SWITCH_PORT": switch_port,
-             "MODULES": MODULES[0]}  # fmt: skip
+             "SECOND_PORT": second_port or switch_port, "MODULES": MODULES[0]}  # fmt: skip
     for name, value in named.items():
         text = text.replace(name, str(value))
     (tmp_path / "kamailio.cfg").write_text(text)
@@ -30,7 +30,7 @@ def kamailio(tmp_path, port, switch_port, host="127.0.0.1"):
              "-Y", str(tmp_path)],
             stdout=log, stderr=log,
         )  # fmt: skip
-        until(lambda: f":{port:04X}" in Path("/proc/net/udp").read_text(), "Kamailio listens")
+        until(lambda: f":{port:04X}" in Path("/proc/net/udp").read_text(), "Kamailio listens", 60)
         yield
         process.terminate()
         process.wait(10)

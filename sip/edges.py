@@ -37,7 +37,13 @@ class Edges:
 
     def __init__(self, networks: Iterable[IPv4Network | IPv6Network] = ()) -> None:
         self._networks = tuple(networks)
+        self._hosts: set[str] = set()
         self._known: dict[str, bool] = {}
+
+    def add(self, host: str) -> None:
+        """Trust one more host; only where there are edges at all."""
+        self._hosts.add(host)
+        self._known.clear()
 
     def trusts(self, host: str) -> bool:
         """True if a numeric host is one of the edges."""
@@ -48,7 +54,9 @@ class Edges:
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
             address = host_address(host)
-            known = address is not None and any(address in network for network in self._networks)
+            known = host in self._hosts or (
+                address is not None and any(address in network for network in self._networks)
+            )
             self._known[host] = known
         return known
 

@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 
 from sip import grammar
 from sip.errors import ParseError, SipError
+from sip.fields import Fields
 from sip.flow import Flow
 from sip.grammar import octets, text
 from sip.headers import NameAddr, quote, split_list
@@ -62,6 +63,12 @@ class Binding(Struct, frozen=True, gc=False):
     def key(self) -> bytes:
         """Key that a later Contact of the same flow has, too."""
         return _key(self.contact, self.instance, self.reg_id)
+
+    @property
+    def routes(self) -> Fields:
+        """The Route fields of a request to the phone: the proxies that its REGISTER came through
+        (RFC 3327)."""
+        return tuple((b"Route", hop) for hop in self.path)
 
     def by_contact(self) -> Binding | None:
         """The same phone without its connection: reached by a connection of our own, if its
@@ -339,10 +346,6 @@ class Registrar:
     def lookup(self, aor: str, now: float) -> list[Binding]:
         """Valid bindings: highest q first, then the newest."""
         return self._ordered(self._valid(aor, now))
-
-    def held(self, aor: str) -> list[Binding]:
-        """All bindings of an address of record, also those that ran out just now."""
-        return [*self._bindings.get(aor, {}).values()]
 
     def reach(self, aor: str, now: float) -> list[Binding]:
         """Bindings as of :meth:`lookup`, but a phone with several flows by its newest one only:

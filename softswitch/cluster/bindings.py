@@ -130,6 +130,12 @@ class SharedBindings:
         held = self._held.get(binding.aor)
         return self._node if held is None else held.foreign.get(binding.contact, self._node)
 
+    def newest_node(self, login: str) -> str | None:
+        """The node at which a phone of a login registered last; None: none is registered."""
+        found = self._registrar.lookup(login, self._wall_seconds())
+        newest = max(found, key=lambda binding: binding.registered_at, default=None)
+        return None if newest is None else self.node_of(newest)
+
     def told(self, logins: Iterable[str]) -> None:
         """Another node has changed the phones of these logins: those that are kept or followed here
         are read again."""

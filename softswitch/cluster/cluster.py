@@ -40,6 +40,8 @@ class Rooms:
         accounts_changed: called with accounts whose money may have risen.
         text_kept: called with a line for whose phones another node keeps a text.
         texts_delivered: called with a line all of whose texts another node has delivered.
+        hosts: True while this node has dial-in conferences.
+        neighbour_found: called with the address of each node that serves.
     """
 
     bindings: SharedBindings
@@ -49,6 +51,8 @@ class Rooms:
     accounts_changed: Callable[[Iterable[int]], None]
     text_kept: Callable[[int], None]
     texts_delivered: Callable[[int], None]
+    hosts: Callable[[], bool]
+    neighbour_found: Callable[[Address], None]
 
 
 class Cluster:
@@ -105,9 +109,22 @@ class Cluster:
         others = [neighbour.name for neighbour in self.neighbours.serving()]
         return min(others if self._rooms.live_calls.draining and others else [self.node, *others])
 
+    def conference_node(self) -> str:
+        """The node of all dial-in conferences: the one that has some, else the first that takes
+        calls."""
+        hosts = [node.name for node in self.neighbours.serving() if node.hosts]
+        if self._rooms.hosts():
+            hosts.append(self.node)
+        return min(hosts, default=None) or self.first_serving()
+
+    def say_alive(self) -> None:
+        """Say that this node serves, and what it has."""
+        rooms = self._rooms
+        self.bus.tell(Alive(self.address, rooms.live_calls.draining, rooms.hosts()))
+
     def _beat(self) -> None:
         """Say that this node serves, and notice those that don't any more."""
-        self.bus.tell(Alive(self.address, self._rooms.live_calls.draining))
+        self.say_alive()
         for node in self.neighbours.silent(self._loop.time()):
             self._log.warning("a node of the cluster is silent", node=node)
             self._gone(node)
@@ -117,7 +134,7 @@ class Cluster:
         """Messages may have been missed: ask for what they said."""
         self._rooms.bindings.doubt()
         self.bus.tell(Joined())
-        self.bus.tell(Alive(self.address, self._rooms.live_calls.draining))
+        self.say_alive()
         self._rooms.live_calls.tell_all()
         self._news()
 
@@ -146,11 +163,12 @@ class Cluster:
                 self._news()
             case Joined():
                 self._lines_changed(self.neighbours.forget_calls(node))
-                self.bus.tell(Alive(self.address, rooms.live_calls.draining))
+                self.say_alive()
                 rooms.live_calls.tell_all()
             case Alive():
                 if self.neighbours.alive(node, message, self._loop.time()):
                     self._log.info("a node of the cluster serves", node=node)
+                    rooms.neighbour_found(message.address)
             case Left():
                 self._log.info("a node of the cluster has stopped", node=node)
                 self._gone(node)

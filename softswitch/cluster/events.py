@@ -102,10 +102,12 @@ class Alive(Struct, frozen=True, tag="alive"):
     Args:
         address: host and port of its UDP socket for other nodes.
         draining: it takes no more calls.
+        hosts: it has dial-in conferences.
     """
 
     address: tuple[str, int]
     draining: bool = False
+    hosts: bool = False
 
 
 class Left(Struct, frozen=True, tag="left"):

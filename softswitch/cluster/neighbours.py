@@ -29,6 +29,8 @@ class Neighbour:
     name: str
     address: Address
     draining: bool
+    hosts: bool
+    """True if it has dial-in conferences."""
     heard_at: float
 
 
@@ -47,12 +49,16 @@ class Neighbours:
     def alive(self, node: str, message: Alive, now: float) -> bool:
         """A node says that it serves; True if that is news."""
         known = self._nodes.get(node)
-        self._nodes[node] = Neighbour(node, message.address, message.draining, now)
+        self._nodes[node] = Neighbour(node, message.address, message.draining, message.hosts, now)
         return known is None
 
     def get(self, node: str) -> Neighbour | None:
         """A node that serves; None if it is away."""
         return self._nodes.get(node)
+
+    def has_address(self, address: Address) -> bool:
+        """True for the socket of a node that serves."""
+        return any(node.address == address for node in self._nodes.values())
 
     def serving(self) -> list[Neighbour]:
         """The nodes that take calls."""

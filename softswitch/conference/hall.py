@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 SERVICE = "conference"
 """The service that must be bought."""
 
+ROOM = "room"
+"""The kind of a dial-in conference."""
+
 Key = tuple[str, str]
 """"room" and its number, or "line" and the number of the line whose calls were merged."""
 

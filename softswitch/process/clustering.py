@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from billing.facts.cdr import Cdr
 from billing.stores.store import Store
-from sip.edges import Edges
 from sip.endpoint import Endpoint
+from sip.events import Received
 from sip.flow import Address
 from sip.guard import Guard
+from sip.message import Request
+from sip.referral import parse_replaces
 from sip.registrar import Registrar, Registration
 from sip.user_agent import UserAgent
+from softswitch.admission.admission import Stages
 from softswitch.call.live_calls import LiveCalls
 from softswitch.cluster.bindings import SharedBindings
 from softswitch.cluster.cluster import Cluster, Rooms
@@ -26,14 +30,19 @@ from softswitch.cluster.events import (
     TextKept,
     TextsDelivered,
 )
+from softswitch.cluster.forwarding import Forwarder, ForwardingEndpoint
 from softswitch.cluster.live_calls import ClusterLiveCalls
+from softswitch.cluster.neighbours import Neighbour
 from softswitch.cluster.postgresql_bus import PostgresqlBus
 from softswitch.cluster.reaching import Reach
 from softswitch.cluster.registrations import ClusterRegistrations
 from softswitch.completion.desk import CompletionDesk
+from softswitch.conference.hall import ROOM, Key
 from softswitch.config.config import Config
 from softswitch.process.composition import Books, Machine
+from softswitch.reception.reception import stays
 from softswitch.reception.registration import RegistrationDesk, Returned
+from softswitch.services.answering import CONFERENCE
 from softswitch.services.watchers import Watchers
 from softswitch.subscribers.directory import Directory, Line
 from softswitch.texting.lines import ALONE, TextNodes
@@ -72,6 +81,7 @@ class NodeRooms:
     Args:
         drain: writes what the user agent wants written.
         accounts_changed: called with accounts whose money may have risen.
+        conferences: the keys of those that are live here.
     """
 
     registrations: RegistrationDesk
@@ -81,6 +91,7 @@ class NodeRooms:
     guard: Guard
     drain: Callable[[], None]
     accounts_changed: Callable[[Iterable[int]], None]
+    conferences: Callable[[], Iterable[Key]]
 
 
 @dataclass(slots=True)
@@ -93,6 +104,8 @@ class Node:
     registrar: Registrar
     directory: Directory
     loop: asyncio.AbstractEventLoop
+    endpoint: ForwardingEndpoint
+    forwarder: Forwarder
     rooms: NodeRooms = field(init=False)
     """Set when the switch takes part."""
 
@@ -107,9 +120,8 @@ class Node:
 
     def _delivers(self, line: Line) -> bool:
         """True if the newest phone of a line registered here, or where nothing serves any more."""
-        found = self.registrar.held(line.login)
-        newest = max(found, key=lambda binding: binding.registered_at, default=None)
-        return newest is not None and self.cluster.takes_over_for(self.bindings.node_of(newest))
+        newest = self.bindings.newest_node(line.login)
+        return newest is not None and self.cluster.takes_over_for(newest)
 
     def relieved(self, accounts: Iterable[int]) -> None:
         """The money of accounts may have risen here."""
@@ -128,6 +140,31 @@ class Node:
     async def fetch(self, line: Line) -> None:
         """Have the phones of a line at all nodes known."""
         await self.bindings.fetch([line.login])
+
+    def hands_over(self, stages: Stages, received: Received) -> bool:
+        """Pass an INVITE on to the node that must serve it: the one with the dial-in conferences,
+        or with the call that a phone picks up. False: this node serves it."""
+        owner = self._owner(stages, received.request)
+        if owner is None:
+            return False
+        passed = self.forwarder.hand_over(
+            received.request, received.flow, owner.address, self.loop.time()
+        )
+        if passed is not None:
+            self.endpoint.write(passed)
+        return passed is not None
+
+    def _owner(self, stages: Stages, request: Request) -> Neighbour | None:
+        neighbours = self.cluster.neighbours
+        replaces = request.get(b"replaces")
+        if replaces is not None:
+            dialog, _ = parse_replaces(replaces)
+            if self.live_calls.ringing_in(dialog) is not None:
+                return None
+            return neighbours.ringing_in(dialog)
+        if stages.answering(request.uri.user or "") == CONFERENCE:
+            return neighbours.get(self.cluster.conference_node())
+        return None
 
     # What other nodes do
 
@@ -176,6 +213,8 @@ class Node:
             rooms.accounts_changed,
             texts.kept_elsewhere,
             texts.delivered_elsewhere,
+            lambda: any(kind == ROOM for kind, _ in rooms.conferences()),
+            lambda address: self.endpoint.edges.add(address[0]),
         )
         self.cluster.start(hearing, news)
 
@@ -196,11 +235,12 @@ def node(
     bus = books.bus
     if bus is None:
         return None
+    assert isinstance(endpoint, ForwardingEndpoint)
     name, directory = config.switch.node, books.working_set.directory
     cluster = Cluster(name, node_address(config), bus, machine.loop, machine.log)
     reach = Reach(
         name,
-        Edges(config.sip.edges),
+        endpoint.edges,
         lambda: endpoint.listening,
         lambda flow: flow.connection in endpoint.connections,
     )
@@ -221,7 +261,18 @@ def node(
     live_calls = ClusterLiveCalls(
         machine.loop, cluster.neighbours, bus, directory.line, config.switch.domain
     )
-    made = Node(cluster, live_calls, bindings, registrar, directory, machine.loop)
+    forwarder = Forwarder(cluster.address, endpoint.edges, cluster.neighbours.has_address)
+    endpoint.forwarder = forwarder
+    made = Node(
+        cluster,
+        live_calls,
+        bindings,
+        registrar,
+        directory,
+        machine.loop,
+        endpoint,
+        forwarder,
+    )
     return made
 
 
@@ -240,8 +291,14 @@ def join(switch: Switch, news: Callable[[], None]) -> None:
             switch.guard,
             switch.endpoint.drain,
             switch.accounts_changed,
+            lambda: [conference.key for conference in switch.hall.conferences],
         )
         switch.node.join(rooms, news)
+
+
+def handover(node: Node | None, stages: Stages) -> Callable[[Received], bool]:
+    """Passes INVITEs on that another node must serve."""
+    return stays if node is None else partial(node.hands_over, stages)
 
 
 def text_nodes(node: Node | None) -> TextNodes:

@@ -81,7 +81,7 @@ def _notify(switch: Switch, aor: str, binding: Binding) -> None:
         (b"Contact", switch.agent.stack.contact(binding.flow)),
     )
     notify = StandaloneRequest(
-        "NOTIFY", binding.flow, binding.contact, address, address, extra=fields
+        "NOTIFY", binding.flow, binding.contact, address, address, extra=(*binding.routes, *fields)
     )
     switch.agent.send_standalone(notify, _ignore_reply, switch.now())
 

@@ -35,6 +35,7 @@ from softswitch.call.letters import BalanceChanged, HangUp
 from softswitch.call.proof_of_life import prove_life
 from softswitch.call.ringing.attempts import Dialer, credentials_of
 from softswitch.call.ringing.silent_contacts import SilentContacts
+from softswitch.cluster.forwarding import ForwardingEndpoint
 from softswitch.cluster.takeover import FarewellSender, Takeover
 from softswitch.completion.desk import CompletionDesk
 from softswitch.completion.offer import offer
@@ -171,6 +172,7 @@ class Switch:
             self.live_calls,
             rooms.caller_proof(self._config, network, machine, self.stages.plan),
             books.admits,
+            clustering.handover(self.node, self.stages),
         )
 
     def _publisher(self, hub: WatchHub) -> Publisher:
@@ -187,7 +189,8 @@ class Switch:
     def _endpoint(self, network: Network, nonces: Nonces) -> Endpoint:
         config = self._config
         refusal_log = RefusalLog(self._loop, self._log)
-        return Endpoint(
+        make = ForwardingEndpoint if config.cluster.nodes else Endpoint
+        return make(
             self.agent,
             self._loop,
             self._on_event,
@@ -571,6 +574,8 @@ class Switch:
         return [] if conference is None else participants_in(conference, self._config.switch.domain)
 
     def _conference_changed(self, conference: Conference) -> None:
+        if self.node is not None:
+            self.node.cluster.say_alive()
         told = conference.key == key_of(conference.line) and self.watchers.conference_changed(
             conference.line, self._loop.time()
         )

@@ -44,6 +44,11 @@ _NEGOTIATED = (401, 407, 423)
 """Refusals of a REGISTER that a phone answers by a corrected one."""
 
 
+def stays(received: Received) -> bool:
+    """False for every INVITE: no other node could serve it."""
+    return False
+
+
 @dataclass(slots=True)
 class Reception:
     """Serves requests outside a dialog, and renewals of subscriptions.
@@ -52,6 +57,7 @@ class Reception:
         context: the parts that new calls work with.
         proof: verifies the callers of trunks that sign them.
         admits: False while another node may take over this node's calls.
+        hands_over: True if an INVITE was passed on to the node of a cluster that must serve it.
     """
 
     context: CallContext
@@ -63,6 +69,7 @@ class Reception:
     calls: LiveCalls
     proof: CallerProof
     admits: Callable[[], bool]
+    hands_over: Callable[[Received], bool]
     refused: RefusedRegistrations = field(default_factory=RefusedRegistrations)
 
     def receive(self, event: Received | Resubscribed) -> None:
@@ -167,6 +174,8 @@ class Reception:
     def _invite(self, received: Received, now: float) -> None:
         """Authenticate, then start a task for the call."""
         self._refuse_while_draining()
+        if self.hands_over(received):
+            return
         caller = self._caller(received, now)
         replaces = received.request.get(b"replaces")
         join = received.request.get(b"join")

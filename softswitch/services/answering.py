@@ -15,9 +15,12 @@ from softswitch.services.mailbox_menu import mailbox_menu
 from softswitch.services.pin_service import pin
 from softswitch.services.star_codes import malicious, star_code
 
+CONFERENCE = "conference"
+"""The service by which one dials into a conference."""
+
 SERVICES: Mapping[str, Service] = {
     "balance": short_codes.balance,
-    "conference": conference_room,
+    CONFERENCE: conference_room,
     "conference_buy": short_codes.conference_buy,
     "conference_term": short_codes.conference_term,
     "directory": directory,
@@ -35,7 +38,7 @@ CONNECTING = frozenset({"directory", "voicemail"})
 """Services that may connect their caller with another line."""
 
 
-GATHERING = frozenset({"conference", FOCUS})
+GATHERING = frozenset({CONFERENCE, FOCUS})
 """Services that bring callers together in a conference."""
 
 

@@ -13,7 +13,7 @@ from softswitch.call.established.merging import key_of
 from softswitch.call.ivr.service_call import ServiceCall
 from softswitch.call.ivr.speaker import Speaker
 from softswitch.conference import focus_referral
-from softswitch.conference.hall import Full, Hall, Member
+from softswitch.conference.hall import ROOM, Full, Hall, Member
 from softswitch.conference.rooms import DialInRoom
 from softswitch.subscribers import pins
 
@@ -70,7 +70,7 @@ async def _dial_in(call: ServiceCall, hall: Hall) -> None:
     if not owner and not await _proven(call, hall, room):
         return
     try:
-        member = hall.join(("room", room.number), line, call.legs, "a", owner=owner)
+        member = hall.join((ROOM, room.number), line, call.legs, "a", owner=owner)
     except Full:
         await call.speaker.say("conf-full", interruptible=False)
         return

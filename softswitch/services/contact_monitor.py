@@ -60,10 +60,9 @@ class ContactMonitor:
     def _ask(self, binding: Binding, now: float) -> None:
         self._silent_contacts.note_again(binding.aor, binding.contact)
         stack = self._agent.stack
-        routes = tuple((b"Route", hop) for hop in binding.path)
         options = StandaloneRequest(
             "OPTIONS", binding.flow, binding.contact, self._address, b"<" + binding.contact + b">",
-            extra=(*routes, (b"Contact", stack.contact(binding.flow))),
+            extra=(*binding.routes, (b"Contact", stack.contact(binding.flow))),
         )  # fmt: skip
         errand = self._agent.send_standalone(options, partial(self._hear, binding), now)
         stack.timers.arm(PATIENCE_SECONDS, now, _lose_patience, errand)

@@ -47,7 +47,13 @@ class TextSender:
         for binding in self._bindings_of(line):
             self._agent.send_standalone(
                 StandaloneRequest(
-                    "MESSAGE", binding.flow, binding.contact, here, to, extra=fields, body=body
+                    "MESSAGE",
+                    binding.flow,
+                    binding.contact,
+                    here,
+                    to,
+                    extra=(*binding.routes, *fields),
+                    body=body,
                 ),
                 partial(self._hear, binding),
                 now,

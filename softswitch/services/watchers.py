@@ -287,7 +287,13 @@ class Watchers:
         )
         body = message_summary.message_summary(account, line.waiting or NOBODY_WAITS)
         notify = StandaloneRequest(
-            "NOTIFY", binding.flow, binding.contact, address, address, extra=fields, body=body
+            "NOTIFY",
+            binding.flow,
+            binding.contact,
+            address,
+            address,
+            extra=(*binding.routes, *fields),
+            body=body,
         )
         self._agent.send_standalone(notify, _ignore_reply, now)
 

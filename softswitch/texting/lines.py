@@ -358,7 +358,7 @@ class LineTexts:
             from_field(sender, self._settings.domain),
             b"<%s>" % self._settings.uri(line.number).encode("ascii"),
             MAX_FORWARDS,
-            fields,
+            (*binding.routes, *fields),
             text.body,
         )
 

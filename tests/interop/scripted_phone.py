@@ -102,11 +102,13 @@ class ScriptedPhone:
 
     # What comes
 
-    def response(self, call: str | None = None) -> Response:
-        """The next final response."""
+    def response(self) -> Response:
+        """The final response to the last request; others are copies of what came before."""
         while True:
             message = parse_message(self.sip.recv(65_535))
-            if isinstance(message, Response) and message.status >= 200:
+            if not isinstance(message, Response) or message.cseq.number != self.count:
+                continue
+            if message.status >= 200:
                 return message
 
     def request(self, method: str) -> Request:

@@ -155,11 +155,12 @@ class Nodes:
 
     Args:
         config: further lines of each node's configuration, after [sip].
+        more: for each Exchange.
     """
 
-    def __init__(self, seed: int, names=NAMES[:2], *, config: str = "", **faults) -> None:
+    def __init__(self, seed: int, names=NAMES[:2], *, config: str = "", **more) -> None:
         self.names = names
-        self._config, self._seed, self._faults = config, seed, faults
+        self._config, self._seed, self._more = config, seed, more
         self.nodes: dict[str, Exchange] = {}
         self.ended: list[Exchange] = []
         self._hub = Hub()
@@ -197,10 +198,14 @@ class Nodes:
             beside=beside,
             bus=bus,
             node=name,
-            **self._faults,
+            **self._more,
         )
         self._hub.loop = made.loop
         made.cdrs += made.store.recover(name)
+        endpoint, address = made.switch.endpoint, made.address
+        made.wire.attach(
+            address, lambda data, source: endpoint.arrived(data, Flow("udp", address, source))
+        )
         made.directory.put_lines(self._lines)
         made.load()
         self.nodes[name] = made

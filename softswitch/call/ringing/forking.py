@@ -67,14 +67,13 @@ class PhoneRinger:
     def invitation(self, binding: Binding) -> Invitation:
         """The invitation of one phone, by way of the proxies that its REGISTER came through (RFC
         3327)."""
-        routes = tuple((b"Route", hop) for hop in binding.path)
         return Invitation(
             binding.flow,
             binding.contact,
             self.from_,
             self.to,
             self.max_forwards,
-            (*routes, *self.extra),
+            (*binding.routes, *self.extra),
             trusts=self.trusts,
         )
 

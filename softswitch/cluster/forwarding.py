@@ -1,0 +1,157 @@
+"""Requests that another node must serve: passed on to it as a stateless proxy does (RFC 3261
+section 16.11).
+
+The edge chooses a node by the Call-ID, which says nothing of the conference that a caller wants, or
+of the call that a phone picks up. The node that the edge chose puts its Via above the others and
+sends the INVITE to the node that has them, with the CANCEL and the ACK that follow; the answers
+come back through it. The dialog goes through the edge alone, but for requests of the other node,
+which knows the phone only by this one: they are sent on to the edge in their Route.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sip.edges import Edges
+from sip.endpoint import Endpoint
+from sip.flow import Address, Flow, host_address, show_address
+from sip.message import Request
+
+KEPT_SECONDS = 64.0
+"""How long answers, copies and the CANCEL of a request may still come: 64 times T1 (RFC 3261)."""
+MAX_KEPT = 10_000
+_MARK = b"z9hG4bKnode"
+_HEAD_BYTES = 2_048
+_VIA = re.compile(rb"\r\n(?:via|v)[ \t]*:[^\r\n]*", re.IGNORECASE)
+_BRANCH = re.compile(rb";[ \t]*branch[ \t]*=[ \t]*([^\s;,]+)", re.IGNORECASE)
+_ROUTE = re.compile(
+    rb"\r\nroute[ \t]*:[^\r\n<]*<sips?:(?:[^@>]*@)?\[?([0-9A-Fa-f:.]+?)\]?(?::([0-9]{1,5}))?[;>]",
+    re.IGNORECASE,
+)
+_FORWARDS = re.compile(rb"\r\nmax-forwards[ \t]*:[ \t]*([0-9]{1,3})", re.IGNORECASE)
+
+Passed = tuple[bytes, Flow]
+"""A message and the flow by which it goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A request that was passed on: by which flow, and by which one its answers go back."""
+
+    onward: Flow
+    back: Flow
+    until: float
+
+
+class Forwarder:
+    """Decides what is passed on, and how it then reads; writes nothing itself.
+
+    Args:
+        own: our UDP socket for other nodes.
+        is_neighbour: True for such a socket of another node.
+    """
+
+    def __init__(self, own: Address, edges: Edges, is_neighbour: Callable[[Address], bool]) -> None:
+        self._sent_by = show_address(own).encode("ascii")
+        self._own = own
+        self._edges = edges
+        self._is_neighbour = is_neighbour
+        self._kept: dict[bytes, _Kept] = {}
+        """By our branch."""
+
+    def hand_over(self, request: Request, flow: Flow, node: Address, now: float) -> Passed | None:
+        """An INVITE for another node; None if it has gone too far, or comes from one."""
+        if self._is_neighbour(flow.remote):
+            return None  # which has chosen this node
+        return self._onward(bytes(request), Flow("udp", self._own, node), flow, now)
+
+    def pass_on(self, data: bytes, flow: Flow, now: float) -> Passed | None:
+        """A message that isn't for this node, as it is to be sent; None: it is for this one."""
+        if data.startswith(b"SIP/2.0 "):
+            return self._answer(data, now)
+        if self._is_neighbour(flow.remote):
+            return self._to_edge(data, flow, now)
+        if self._kept and data.startswith((b"ACK ", b"CANCEL ", b"INVITE ")):
+            kept = self._kept.get(_our_branch(data))
+            if kept is not None and kept.until > now:
+                return self._onward(data, kept.onward, flow, now)
+        return None
+
+    def _answer(self, data: bytes, now: float) -> Passed | None:
+        """An answer to what was passed on, without our Via."""
+        via = _VIA.search(data, 0, _HEAD_BYTES)
+        if via is None or _MARK not in via[0]:
+            return None
+        branch = _BRANCH.search(via[0])
+        kept = None if branch is None else self._kept.get(branch[1])
+        if kept is None or kept.until <= now:
+            return None
+        return data[: via.start()] + data[via.end() :], kept.back
+
+    def _to_edge(self, data: bytes, flow: Flow, now: float) -> Passed | None:
+        """A request of another node to a phone that it knows by this node."""
+        route = _ROUTE.search(data, 0, _HEAD_BYTES)
+        host = None if route is None else route[1].decode("ascii")
+        if route is None or host is None or host_address(host) is None:
+            return None
+        edge = (host, int(route[2] or 5060))
+        if edge == self._own or not self._edges.trusts(host):
+            return None
+        return self._onward(data, Flow("udp", self._own, edge), flow, now)
+
+    def _onward(self, data: bytes, onward: Flow, back: Flow, now: float) -> Passed | None:
+        forwards = _FORWARDS.search(data, 0, _HEAD_BYTES)
+        left = 70 if forwards is None else int(forwards[1]) - 1
+        if left < 0:
+            return None
+        if forwards is not None:
+            start, end = forwards.span(1)
+            data = data[:start] + b"%d" % left + data[end:]
+        branch = _our_branch(data)
+        self._keep(branch, _Kept(onward, back, now + KEPT_SECONDS), now)
+        line = data.index(b"\r\n")
+        via = b"\r\nVia: SIP/2.0/UDP %s;branch=%s" % (self._sent_by, branch)
+        return data[:line] + via + data[line:], onward
+
+    def _keep(self, branch: bytes, kept: _Kept, now: float) -> None:
+        if len(self._kept) >= MAX_KEPT:
+            self._kept = {key: one for key, one in self._kept.items() if one.until > now}
+        if len(self._kept) < MAX_KEPT:
+            self._kept[branch] = kept
+
+
+def _our_branch(data: bytes) -> bytes:
+    """The branch of our Via: the same for an INVITE, its copies, its CANCEL and its ACK, as their
+    own branch is."""
+    via = _VIA.search(data, 0, _HEAD_BYTES)
+    branch = None if via is None else _BRANCH.search(via[0])
+    digest = hashlib.sha256(b"" if branch is None else branch[1]).hexdigest()
+    return _MARK + digest[:24].encode("ascii")
+
+
+class ForwardingEndpoint(Endpoint):
+    """The sockets of a node, which passes on what another one must serve."""
+
+    forwarder: Forwarder | None = None
+    """None: nothing is passed on yet."""
+
+    def receive(self, data: bytes, flow: Flow, *, retry_after: int | None = None) -> None:
+        """Read a message, or pass it on."""
+        forwarder = self.forwarder
+        passed = None if forwarder is None else forwarder.pass_on(data, flow, self._loop.time())
+        if passed is None:
+            super().receive(data, flow, retry_after=retry_after)
+        else:
+            self.write(passed)
+
+    @property
+    def edges(self) -> Edges:
+        """The trusted proxies in front of this node, and the other nodes."""
+        return self._edges
+
+    def write(self, passed: Passed) -> None:
+        """Send a message that is passed on."""
+        self._send(*passed)

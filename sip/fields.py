@@ -51,9 +51,10 @@ def index_plain(head: bytes) -> dict[bytes, bytes] | None:
         indexed = dict(zip(map(_known_names.__getitem__, names), values, strict=True))
     except (KeyError, ValueError):  # an unknown name; no field at all
         return None
-    # As many names as lines: none stands twice, none was passed over, no line end is a stray one.
+    # As many names as line ends: none stands twice, none was passed over, and no CR or LF is a
+    # stray one, since a field begins with both.
     count = len(indexed)
-    if count == head.count(b"\r\n") == head.count(b"\n") == head.count(b"\r") < MAX_HEADERS:
+    if count == head.count(b"\n") == head.count(b"\r") < MAX_HEADERS:
         return indexed
     return None
 

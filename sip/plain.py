@@ -99,7 +99,9 @@ def _prove_request(request: Request, values: dict[bytes, bytes]) -> None:
         )
     except KeyError:
         return
-    found = _match(_REQUEST, needed)
+    if len(needed) > MAX_URI_BYTES:
+        return  # a URI as long as that is refused, and no plain line is
+    found = _REQUEST.fullmatch(needed.decode("utf-8", "surrogateescape"))
     if found is None:
         return
     host, port, branch, hops, number, method, call_id, from_tag, to_tag, target = found.group(
@@ -132,7 +134,9 @@ def _prove_response(response: Response, values: dict[bytes, bytes]) -> None:
         needed = b"\n".join((*_OF_RESPONSE(values), values.get(b"contact", b"")))
     except KeyError:
         return
-    found = _match(_RESPONSE, needed)
+    if len(needed) > MAX_URI_BYTES:
+        return
+    found = _RESPONSE.fullmatch(needed.decode("utf-8", "surrogateescape"))
     if found is None:
         return
     branch, number, method, call_id, from_tag, to_tag, target = found.group(1, 2, 3, 4, 10, 16, 17)
@@ -144,9 +148,3 @@ def _prove_response(response: Response, values: dict[bytes, bytes]) -> None:
     response.from_tag, response.to_tag = from_tag, to_tag
     response.plain_target = None if target is None else target.encode("ascii")
     response.proven = True
-
-
-def _match(pattern: re.Pattern[str], needed: bytes) -> re.Match[str] | None:
-    if len(needed) > MAX_URI_BYTES:
-        return None  # a URI as long as that is refused, and no plain line is
-    return pattern.fullmatch(needed.decode("utf-8", "surrogateescape"))

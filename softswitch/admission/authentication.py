@@ -6,9 +6,9 @@ the algorithms.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -39,6 +39,16 @@ class TrunkCaller:
 
 
 Caller = LineCaller | TrunkCaller
+
+
+class Registrant(NamedTuple):
+    """A line that a REGISTER authenticates as, and the proof."""
+
+    line: Line
+    username: str
+    """Of its credentials: the line's login, or that of one of its devices."""
+    proof_age: float
+    """Seconds since the nonce of its credentials was issued."""
 
 
 class Challenge(SipError):
@@ -112,26 +122,20 @@ class Authenticator:
                     return trunk
         return self._directory.trunk_by_source(*flow.peer)
 
-    def registrant(self, request: Request, flow: Flow, now: float) -> Line:
+    def registrant(self, request: Request, flow: Flow, now: float) -> Registrant:
         """The line that a REGISTER authenticates as; it must own the address of record.
 
         Raises:
             Challenge, Refusal: as :meth:`caller`; 403 also for another line's address.
         """
-        line = self._line(request, flow, self._credentials(request), 401, now)
+        credentials = self._credentials(request)
+        line = self._line(request, flow, credentials, 401, now)
         if request.to_uri.user != line.login:
             raise Refusal(403, "registers_other_line")
         if (status := self._directory.bar(line, "registration")) is not None:
             raise Refusal(403, "line_status", state=status)
-        return line
-
-    def used_proof(self, request: Request, now: float) -> tuple[str, float]:
-        """The username by which an authenticated request proved itself, and the age of its nonce in
-        seconds."""
-        credentials = self._credentials(request)
-        if credentials is None:
-            return "", math.inf
-        return credentials.username, self._verifier.age(credentials, now)
+        assert credentials is not None  # they were proven
+        return Registrant(line, credentials.username, self._verifier.age(credentials, now))
 
     def subscriber(self, request: Request, flow: Flow, now: float) -> Line:
         """The line that sends a SUBSCRIBE; trunks may not subscribe.

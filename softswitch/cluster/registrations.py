@@ -11,6 +11,7 @@ from sip.flow import Flow
 from sip.registrar import Binding, Registrar, Registration
 from sip.transaction_layer import ServerTransaction
 from sip.user_agent import UserAgent
+from softswitch.admission.authentication import Registrant
 from softswitch.call.call import Call
 from softswitch.cluster.bindings import WAIT_SECONDS, SharedBindings
 from softswitch.reception.registration import RegistrationDesk, Returned
@@ -69,10 +70,9 @@ class ClusterRegistrations(RegistrationDesk):
         self._drain = drain
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def register(
-        self, received: Received, line: Line, now: float, *, proof_age: float, username: str
-    ) -> None:
+    def register(self, received: Received, registrant: Registrant, now: float) -> None:
         """Serve the REGISTER of an authenticated line: it is answered later."""
+        line, username, proof_age = registrant
         transaction = self._agent.stack.postpone(received.request, received.flow)
         proven_at = self._wall_seconds() - proof_age
         self._spawn(self._register(transaction, received, line, proven_at, username))

@@ -130,10 +130,9 @@ class Reception:
         return caller
 
     def _register(self, received: Received, now: float) -> None:
-        line = self.authenticator.registrant(received.request, received.flow, now)
+        registrant = self.authenticator.registrant(received.request, received.flow, now)
         self.addressing.check(received.request, received.flow)
-        username, age = self.authenticator.used_proof(received.request, now)
-        self.registrations.register(received, line, now, proof_age=age, username=username)
+        self.registrations.register(received, registrant, now)
 
     def _options(self, received: Received) -> None:
         """Answer an OPTIONS: our capabilities; or, to a load balancer in front, that we take no

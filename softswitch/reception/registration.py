@@ -11,6 +11,7 @@ from sip.events import Received
 from sip.flow import Flow
 from sip.registrar import Binding, Registrar, Registration
 from sip.user_agent import UserAgent
+from softswitch.admission.authentication import Registrant
 from softswitch.call.call import Call
 from softswitch.call.letters import Registered
 from softswitch.services.watchers import Watchers
@@ -65,18 +66,13 @@ class RegistrationDesk:
         self._returned = returned
         self._phones_changed = phones_changed
 
-    def register(
-        self, received: Received, line: Line, now: float, *, proof_age: float, username: str
-    ) -> None:
+    def register(self, received: Received, registrant: Registrant, now: float) -> None:
         """Serve the REGISTER of an authenticated line.
-
-        Args:
-            proof_age: seconds since the nonce of its credentials was issued.
-            username: of its credentials: the line's login, or that of one of its devices.
 
         Raises:
             SipError: see :meth:`Registrar.register`.
         """
+        line, username, proof_age = registrant
         request, flow, wall = received.request, received.flow, self._wall_seconds()
         registration = self._registrar.register(
             line.login, request, flow, wall, proven_at=wall - proof_age, username=username

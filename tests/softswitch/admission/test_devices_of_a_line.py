@@ -52,8 +52,8 @@ def registered_as(directory: Directory, username: str, password: str) -> Line:
     assert proof is not None
     wanted = parse_message(request("REGISTER", f"Authorization: {proof.decode()}"))
     found = desk.registrant(wanted, FLOW, 1000.5)
-    assert desk.used_proof(wanted, 1001.0) == (username, 1.0)
-    return found
+    assert (found.username, found.proof_age) == (username, 0.5)
+    return found.line
 
 
 @pytest.mark.parametrize(

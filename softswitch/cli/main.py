@@ -12,6 +12,7 @@ import typer
 
 from softswitch.cli import (
     accounts,
+    announcements,
     audit,
     backups,
     bills,
@@ -74,7 +75,8 @@ backups.add_to(app)
 bulk.add_to(app)
 console.add_to(app)
 for noun in (
-    accounts, documents, requests, bonuses, lines, mails, media, notices, numbers, number_shop,
+    accounts, documents, requests, bonuses, lines, mails, announcements, media, notices, numbers,
+    number_shop,
     orders, packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records,
     users, tokens, guard, voicemail, greetings, wallets, sms, bills, rooms, ports, pins,
     completions, audit, watching, configuration, preview, devices, webhooks, payments,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from softswitch.operations.accounts import accounts as accounts
+    from softswitch.operations.accounts import announcements as announcements
     from softswitch.operations.accounts import bulk as bulk
     from softswitch.operations.accounts import caps as caps
     from softswitch.operations.accounts import debts as debts

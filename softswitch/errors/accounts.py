@@ -51,6 +51,18 @@ ACCOUNTS = {
     "bulk_unchanged": Entry("the account has it already", "conflict"),
     "calls_too_many": Entry("more than {most} calls; choose a shorter time", "invalid", "since"),
     "credentials_wrong": Entry("login or password is wrong", "refused", "password"),
+    "announcement_empty": Entry(
+        "an announcement needs a text in one language at least: {languages}", "invalid", "en"
+    ),
+    "announcement_malformed": Entry(
+        "an announcement is one line of at most {most} characters", "invalid"
+    ),
+    "announcement_not_found": Entry(
+        "there is no announcement {announcement}", "not_found", "announcement"
+    ),
+    "announcement_over": Entry(
+        "the announcement would end at {ends_at}, before anybody sees it", "invalid", "ends_at"
+    ),
     "document_class_malformed": Entry(
         "class {kind!r} must be 1 to 32 small letters, digits, _ or -: identity, "
         "registration, lease, or what a supplier asks for",

@@ -20,6 +20,7 @@ from softswitch.operations.access import (
 )
 from softswitch.operations.accounts import (
     accounts,
+    announcements,
     bulk,
     caps,
     debts,
@@ -100,7 +101,12 @@ OPERATIONS = table(
     read(standing.account_history, STAFF),
     read(registration.registration_check, SUPPORT),
     change(standing.account_status, SUPPORT | REVIEW),
-    read(packages.account_notices, STAFF | OWNER),
+    read(packages.account_notices, STAFF | PAYER),
+    change(announcements.account_notices_read, OWNER),
+    read(announcements.account_news, PAYER | LINE_USER),
+    change(announcements.announcement_add, SUPPORT),
+    read(announcements.announcement_list, STAFF),
+    change(announcements.announcement_remove, SUPPORT),
     change(wallets.account_refund, MONEY),
     read(payments.payment_list, STAFF),
     change(payments.payment_reverse, MONEY),

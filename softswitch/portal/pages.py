@@ -25,6 +25,8 @@ from softswitch.portal.visit import SESSION_COOKIE, STAFF_COOKIE, Visit
 
 LEAVING = frozenset({"/logout", "/language"})
 """Pages whose forms everybody sends."""
+WITHOUT_NEWS = (".csv", ".xlsx", ".pdf", "/sound", "/live")
+"""Ends of paths whose answers aren't pages."""
 MAX_FIELDS = 200
 MAX_FILES = 1
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -58,6 +60,8 @@ class PageEndpoint:
             return visit.go(elsewhere)
         self._check_role(visit)
         self._check_looking(visit)
+        if self._page.stage == "role" and not self._page.path.endswith(WITHOUT_NEWS):
+            await visit.look_for_news()
         if visit.request.method == "POST":
             return await self._submit(visit)
         done = visit.asked("done")

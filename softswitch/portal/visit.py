@@ -70,6 +70,10 @@ class Visit:
     """What is wrong with the fields of a form that is checked as a whole, by field."""
     cookies: dict[str, str] = field(default_factory=dict)
     """Cookies that the answer sets."""
+    unread: int = 0
+    """Notices that a subscriber hasn't read."""
+    announcements: tuple[str, ...] = ()
+    """The operator's announcements, in the visitor's language."""
 
     # Who asks
 
@@ -166,6 +170,23 @@ class Visit:
             return await self.rows(operation, **arguments)
         except OperationError:
             return []
+
+    async def look_for_news(self) -> None:
+        """Read what every page of the cabinet shows: announcements, and the number of notices."""
+        if self.visitor is None or self.visitor.membership is None or self.visitor.is_staff:
+            return
+        try:
+            news = await self.row("account_news")
+        except OperationError:
+            return
+        self.unread = int(str(news["unread"] or 0))
+        texts = [one["texts"] for one in as_rows(news["announcements"] or [])]
+        order = (self.language, self.portal.config.switch.language, *LANGUAGES)
+        self.announcements = tuple(
+            next(str(found[one]) for one in order if one in found)
+            for found in texts
+            if isinstance(found, Mapping)
+        )
 
     # Answering
 

@@ -16,6 +16,7 @@ import softswitch.identity.tokens
 import softswitch.identity.users
 import softswitch.provisioning.devices
 import softswitch.recordings.store
+import softswitch.subscribers.announcements
 import softswitch.subscribers.directory_store
 import softswitch.subscribers.notice_ways
 import softswitch.subscribers.pin_tries

@@ -10,6 +10,7 @@ from softswitch.portal.visit import Visit
 
 LATEST_CALLS = 5
 EVERYTHING = (
+    ("/notices", "notices.title", "account_notices"),
     ("/packages", "packages.title", "package_show"),
     ("/numbers", "cabinet.numbers", "number_reach_show"),
     ("/messages", "messages.title", "sms_conversations"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from billing.facts import order, rental
 from billing.facts.cdr import TYPES
 from softswitch.control.actor import STAFF_ROLES
+from softswitch.errors.texts import LANGUAGES
 from softswitch.portal.console.listing import Form, Input, Listing, needed, yes_or_no
 from softswitch.provisioning.device import APPS, PHONES
 
@@ -407,6 +408,19 @@ MAILS = Listing(
     row_forms=(Form("mail_retry", row={"mail": "id"}, only=("state", frozenset({"failed",
                "waiting"}))),),
 )  # fmt: skip
+ANNOUNCEMENTS = Listing(
+    "/op/announcements", "announcements", "announcement_list",
+    ("state", "texts", "begins_at", "ends_at", "made_by"), command="announcement list",
+    note="console.announcements_note",
+    forms=(Form("announcement_add", (
+        *(Input(language, label=f"text_{language}") for language in LANGUAGES),
+        Input("begins_at", hint="console.time_hint"),
+        Input("ends_at", hint="console.time_hint"),
+    ), tone="primary"),),
+    row_forms=(
+        Form("announcement_remove", row={"announcement": "id"}, tone="danger", sure=True),
+    ),
+)  # fmt: skip
 STAFF = Listing(
     "/op/staff", "staff", "user_list",
     ("login", "roles", "email", "totp", "must_change", "disabled", "created_at"),
@@ -431,5 +445,6 @@ LISTS = (
     RECORDINGS, NUMBERS, OFFERS, ORDERS, WAITS, RENTALS, CHANGES, PORTS, TRUNKS, PACKAGES,
     DESTINATIONS,
     WALLET_OFFERS, BILLS, DEBTS, TAXES, BONUSES, CORRECTIONS, BANS, PINS, MALICIOUS, TEXTS,
-    SENDERS, BATCHES, CARRIERS, CLIENTS, MAILS, STAFF, AUDIT,
+    SENDERS, BATCHES, CARRIERS, CLIENTS, MAILS, ANNOUNCEMENTS,
+    STAFF, AUDIT,
 )  # fmt: skip

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from softswitch.operations.money import bonuses as bonuses
     from softswitch.operations.money import forecast as forecast
     from softswitch.operations.money import packages as packages
+    from softswitch.operations.money import payment_intents as payment_intents
     from softswitch.operations.money import payments as payments
     from softswitch.operations.money import preview as preview
     from softswitch.operations.money import taxes as taxes

@@ -56,3 +56,21 @@ def reverse(
         reason=reason,
         by=by,
     )
+
+
+@app.command()
+def online(
+    context: typer.Context,
+    account: OfAccount = None,
+    state: Annotated[str | None, typer.Option(help="open, paid or failed.")] = None,
+    limit: Limit = None,
+    before: Before = None,
+) -> None:
+    """Payments that were begun on the provider's page, the newest first."""
+    Session.of(context).run(
+        operations.payment_intents.payment_intent_list,
+        account=account,
+        state=state,
+        limit=limit,
+        before=before,
+    )

@@ -39,6 +39,7 @@ from softswitch.config.operator import (
     OrdersSection,
     WarningsSection,
 )
+from softswitch.config.payments import PaymentsSection
 from softswitch.config.portal import PortalSection
 from softswitch.config.provisioning import ProvisioningSection
 from softswitch.config.recording import FOLDER as RECORDINGS_FOLDER
@@ -165,6 +166,7 @@ class Config(Section):
     completion: CompletionSection = CompletionSection()
     provisioning: ProvisioningSection = ProvisioningSection()
     portal: PortalSection = PortalSection()
+    payments: PaymentsSection = PaymentsSection()
     webrtc: WebrtcSection = WebrtcSection()
     metrics: MetricsSection = MetricsSection()
     trace: TraceSection = TraceSection()

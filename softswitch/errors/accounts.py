@@ -55,7 +55,7 @@ ACCOUNTS = {
         "an announcement needs a text in one language at least: {languages}", "invalid", "en"
     ),
     "announcement_malformed": Entry(
-        "an announcement is one line of at most {most} characters", "invalid"
+        "the announcement's text ({field}) is one line of at most {most} characters", "invalid"
     ),
     "announcement_not_found": Entry(
         "there is no announcement {announcement}", "not_found", "announcement"

@@ -35,6 +35,16 @@ MONEY = {
     "name_reserved": Entry(
         "{name} has a meaning of its own; choose another name", "invalid", "name"
     ),
+    "payment_differs": Entry(
+        "payment {intent} was asked for as {asked}, but {amount} {currency} were paid",
+        "conflict",
+        "amount",
+    ),
+    "payment_intent_not_found": Entry("there is no payment {intent}", "not_found", "intent"),
+    "payment_out_of_range": Entry(
+        "a payment online is from {least} to {most}, not {amount}", "invalid", "amount"
+    ),
+    "payments_off": Entry("nobody pays online: [payments] page_url isn't set", "conflict"),
     "number_taken": Entry("{reason}", "conflict", "number"),
     "paper_kind_unknown": Entry(
         "a bill has no {kind!r}: its papers are duplicate, invoice and act", "invalid", "kind"

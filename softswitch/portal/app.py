@@ -14,12 +14,14 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from softswitch.control.errors import OperationError
-from softswitch.portal import entrance, registration
+from softswitch.operations.money.payment_intents import CALLBACK_PATH
+from softswitch.portal import entrance, online_payments, registration
 from softswitch.portal.api import pages as api
 from softswitch.portal.api.endpoint import MOST_BYTES
 from softswitch.portal.cabinet import PAGES as CABINET
 from softswitch.portal.console import PAGES as CONSOLE
 from softswitch.portal.guard import Guard
+from softswitch.portal.online_payments import CallbackEndpoint
 from softswitch.portal.pages import PageEndpoint, failed, visit_of
 from softswitch.portal.phone_listener import phone_routes
 from softswitch.portal.portal import Portal
@@ -28,6 +30,7 @@ from softswitch.portal.routes import FORM_BYTES, Page
 PAGES: tuple[Page, ...] = (
     *entrance.PAGES,
     *registration.PAGES,
+    *online_payments.PAGES,
     *CABINET,
     *CONSOLE,
 )
@@ -59,7 +62,7 @@ def application(portal: Portal) -> Starlette:
         Guard,
         most_bytes=most_bytes,
         is_secure=portal.config.portal.url.startswith("https:"),
-        without_origin=("/api/", "/app/", "/d/"),
+        without_origin=("/api/", "/app/", "/d/", CALLBACK_PATH),
     )
     return Starlette(
         routes=[*_routes(portal)],
@@ -73,6 +76,7 @@ def _routes(portal: Portal) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
         Mount("/static", StaticFiles(packages=[("softswitch.portal", "static")])),
         Route("/health", _health),
+        Route(CALLBACK_PATH, CallbackEndpoint(portal).respond, methods=["POST"]),
         *phone_routes(portal.phones),
     ]
     routes += api.routes(portal)

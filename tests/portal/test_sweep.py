@@ -16,8 +16,16 @@ OF_ANA = {
     "line": "+995322000001", "number": "+995322000001", "peer": "+995322000002", "request": "1",
     "document": "1",
 }  # fmt: skip
-ELSEWHERE = {"/live", "/logout", "/language", "/calls.csv", "/phone"}
-"""No pages to look at; the phone is there only where `[portal] phone_url` is set."""
+ELSEWHERE = {
+    "/live",
+    "/logout",
+    "/language",
+    "/calls.csv",
+    "/calls.xlsx",
+    "/phone",
+    "/money/top-up",
+}
+"""No pages to look at; the phone and the top-up are there only where they are configured."""
 
 
 def plain(page: Page) -> bool:

@@ -408,6 +408,17 @@ MAILS = Listing(
     row_forms=(Form("mail_retry", row={"mail": "id"}, only=("state", frozenset({"failed",
                "waiting"}))),),
 )  # fmt: skip
+ONLINE_PAYMENTS = Listing(
+    "/op/till/online", "online_payments", "payment_intent_list",
+    ("begun_at", "account", "amount", "state", "settled_at", "reference", "id"),
+    filters=(ACCOUNT, Input("state", "choice", ("open", "paid", "failed"))),
+    last="{begun_at},{id}", command="payment online", note="console.online_payments_note",
+    row_forms=(
+        Form("payment_intent_confirm", (needed("reference"),),
+             {"intent": "id", "amount": "amount", "currency": "currency"},
+             ("state", frozenset({"open", "failed"})), fixed={"status": "paid"}, sure=True),
+    ),
+)  # fmt: skip
 ANNOUNCEMENTS = Listing(
     "/op/announcements", "announcements", "announcement_list",
     ("state", "texts", "begins_at", "ends_at", "made_by"), command="announcement list",
@@ -446,5 +457,5 @@ LISTS = (
     DESTINATIONS,
     WALLET_OFFERS, BILLS, DEBTS, TAXES, BONUSES, CORRECTIONS, BANS, PINS, MALICIOUS, TEXTS,
     SENDERS, BATCHES, CARRIERS, CLIENTS, MAILS, ANNOUNCEMENTS,
-    STAFF, AUDIT,
+    ONLINE_PAYMENTS, STAFF, AUDIT,
 )  # fmt: skip

@@ -109,7 +109,7 @@ def test_a_transfer_changes_the_peer_and_takes_the_lanes_along(place):
             before, talk.alice = talk.alice, Phone(place, "alice", place.alice, 1)
             talk.alice.to, talk.alice.sent = before.to, before.sent
             talk.negotiate()
-            await asyncio.sleep(0.03)
+            await talk.session.figures()
             before.listen()
             heard = len(before.came)
             await talk.tier("kernel")
@@ -133,7 +133,7 @@ def test_a_transfer_to_another_machine_by_user_space(place):
             before, talk.alice = talk.alice, Phone(place, "bob", place.bob, 1)
             talk.alice.to, talk.alice.sent = before.to, before.sent
             talk.negotiate()
-            await asyncio.sleep(0.03)
+            await talk.session.figures()
             await talk.more(20)
             await talk.stop()
             assert talk.bob.came[-1] == talk.alice.sent - 1

@@ -79,8 +79,9 @@ class Call:
         await self.told()
 
     async def told(self):
-        """Until the worker knows; messages and packets go different ways."""
-        await asyncio.sleep(0.03)
+        """Until the worker knows; messages and packets go different ways, but it answers a question
+        after it has done what it was told before."""
+        await self.session.figures()
 
     async def exchange(self, start, count):
         """Packets both ways, bit by bit as sent."""

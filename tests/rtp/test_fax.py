@@ -1,6 +1,5 @@
 """T.38 in the relay: UDPTL packets, their latch and port, and what they don't count as."""
 
-import asyncio
 import struct
 
 import pytest

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from msgspec.structs import replace
 
 from billing.facts.cdr import Cdr
+from billing.stores.store import StoreError
 from sip.credentials import Credentials
 from sip.digest import Nonces
 from sip.edges import Edges
@@ -469,8 +470,11 @@ class Switch:
         return call is not None
 
     async def prove_life(self) -> None:
-        """Write the journal of live calls. Raises StoreError."""
-        await prove_life(self.calls.values(), self.money)
+        """Write the journal of live calls; the next round writes what a database away missed."""
+        try:
+            await prove_life(self.calls.values(), self.money)
+        except StoreError as error:
+            self._log.error("proofs of life wait for the database", why=str(error))
 
     def expire(self) -> None:
         """Forget registrations, nonces and bans that ran out."""

@@ -77,6 +77,14 @@ class StackPhone:
         self.endpoint.drain()
         return session, final
 
+    def end(self, session: Session) -> bool:
+        """Hang one call up; False if the other side has done so before."""
+        mine = self.talking.pop(session.dialog.call_id, None) is not None
+        if mine:
+            session.bye(self._loop.time())
+            self.endpoint.drain()
+        return mine
+
     def hang_up(self) -> None:
         for session in self.talking.values():
             session.bye(self._loop.time())

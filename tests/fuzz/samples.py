@@ -151,6 +151,12 @@ def descriptions() -> Iterable[bytes]:
         b"WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20 WSH=64\r\n"
     )
 
+    yield (
+        b"v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+        b"m=audio 0 RTP/AVP 0\r\nm=image 4400 udptl t38\r\na=T38FaxVersion:3\r\n"
+        b"a=T38FaxFillBitRemoval\r\na=T38FaxUdpEC:t38UDPRedundancy\r\na=sendrecv\r\n"
+    )
+
 
 def credentials() -> Iterable[bytes]:
     start = b'Digest username="a\\"", realm="example.org", nonce="0123", uri="sip:h", response="ab"'
@@ -304,6 +310,12 @@ def rtp_packets() -> Iterable[bytes]:
     extension = HeaderExtension(0xBEDE, b"\x10\x00\x00\x00")
     yield bytes(RtpPacket(101, 65535, 2**32 - 1, 1, b"\x01\x0a\x00\xa0", True, (1, 2), extension))
     yield bytes(RtpPacket(8, 1, 1, 1, b"", padding=b"\x00\x00\x00\x04"))
+
+
+def udptl_packets() -> Iterable[bytes]:
+    yield b"\x00\x00\x01\x06\x00\x00"
+    yield b"\x80\xc8\x80\x90" + bytes(144) + b"\x00\x02\x01\x06\x01\x08"
+    yield b"\xff\xff\x03\xc0\x01\x80\x80\x01\x02\x01\x01\x00"
 
 
 def browser_datagrams() -> Iterable[bytes]:

@@ -23,6 +23,7 @@ from rtp.dtls import Dtls, DtlsContext, make_certificate
 from rtp.g711 import PCMA
 from rtp.packet import PacketError, RtpPacket, is_rtcp, is_rtp
 from rtp.stream_frames import FrameError, FrameReader
+from rtp.udptl import sequence_of
 from rtp.telephone_event import EventReceiver, TelephoneEvent
 from rtp.web_peer import WebPeer
 from sip import digest, headers, message, sdp, stun, uri
@@ -42,6 +43,7 @@ from sip.registrar import Registrar, RegistrarLimits
 from sip.sdp import SessionDescription
 from sip.session_timer import SessionInterval, agree
 from sip.subscription import EventField
+from sip.t38 import check_fax_answer, fax_alone, fax_target
 from sip.user_agent import UserAgent
 from smpp import codes as smpp_codes
 from smpp import pdu, receipt, times
@@ -232,6 +234,7 @@ def read_description(data: bytes) -> None:
     assert read == SessionDescription.parse_in_full(data)
     written = bytes(read)  # in the RFC's order, whatever order it came in
     assert bytes(SessionDescription.parse(written)) == written
+    _read_fax(read)
     target = media_target(read)
     if target is None:
         return
@@ -241,6 +244,15 @@ def read_description(data: bytes) -> None:
     assert sdp.Connection("192.0.2.1") == ours.connection
     with contextlib.suppress(SipError):
         check_answer(read, read)
+
+
+def _read_fax(read: SessionDescription) -> None:
+    if fax_target(read) is None:
+        return
+    ours = fax_alone(read, origin_id=1, version=1, address="192.0.2.1", port=20_001, answering=read)
+    assert SessionDescription.parse(bytes(ours)) == ours
+    assert bytes(ours).count(b"\nm=") == len(read.media)
+    check_fax_answer(read, ours)
 
 
 _NONCES = digest.Nonces(b"fuzz")
@@ -307,6 +319,11 @@ ALL_TIMERS_SECONDS = 300.0
 def read_rtp(data: bytes) -> None:
     is_rtp(data)
     assert bytes(RtpPacket.parse(data)) == data
+
+
+def read_udptl(data: bytes) -> None:
+    sequence = sequence_of(data)
+    assert sequence is None or data[:2] == sequence.to_bytes(2, "big")
 
 
 def read_rtcp(data: bytes) -> None:
@@ -464,6 +481,7 @@ TARGETS = {
     "datagram": Target(read_datagram, (), samples.datagrams),
     "conversation": Target(converse, (), samples.conversations),
     "rtp": Target(read_rtp, (PacketError,), samples.rtp_packets),
+    "udptl": Target(read_udptl, (), samples.udptl_packets),
     "rtcp": Target(read_rtcp, (PacketError,), samples.rtcp_packets),
     "browser": Target(read_browser, (), samples.browser_datagrams),
     "event": Target(read_event, (PacketError,), samples.events),

@@ -23,8 +23,8 @@ from rtp.dtls import Dtls, DtlsContext, make_certificate
 from rtp.g711 import PCMA
 from rtp.packet import PacketError, RtpPacket, is_rtcp, is_rtp
 from rtp.stream_frames import FrameError, FrameReader
-from rtp.udptl import sequence_of
 from rtp.telephone_event import EventReceiver, TelephoneEvent
+from rtp.udptl import sequence_of
 from rtp.web_peer import WebPeer
 from sip import digest, headers, message, sdp, stun, uri
 from sip.bodies import BodyPart, description_in, multipart, parts_of

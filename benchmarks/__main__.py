@@ -21,6 +21,7 @@ PARTS = (
     "transcoding",
     "conference",
     "browser_legs",
+    "browser_calls",
     "memory",
     "texts",
     "provisioning",
@@ -31,6 +32,7 @@ PARTS = (
 )
 TAKES_QUICK = {
     "browser_legs",
+    "browser_calls",
     "books",
     "announcements",
     "transcoding",

@@ -47,7 +47,7 @@ MAX_BATCH = 256
 """Messages in one system call."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_ADDRESS = struct.Struct("=H2s4s8x")
+ADDRESS = struct.Struct("=H2s4s8x")
 
 
 class _Vector(ctypes.Structure):
@@ -102,8 +102,8 @@ class Batch:
             message.vectors = ctypes.addressof(self._vectors) + index * size
             message.vector_count = 1
             if self._addresses is not None:
-                message.name = ctypes.addressof(self._addresses) + index * _ADDRESS.size
-                message.name_length = _ADDRESS.size
+                message.name = ctypes.addressof(self._addresses) + index * ADDRESS.size
+                message.name_length = ADDRESS.size
 
     def send(self, fd: int, first: int, last: int) -> None:
         while first < last:
@@ -181,9 +181,9 @@ class Generator:
         self._host = host
         self._voices = voices
         half = BULK_SOCKETS // 2
-        self._bulk_sockets = [_udp_socket(host) for _ in range(BULK_SOCKETS)]
+        self._bulk_sockets = [udp_socket(host) for _ in range(BULK_SOCKETS)]
         self._sampled = min(SAMPLED_CALLS, calls)
-        self._sample = [_udp_socket(host, stamped=True) for _ in range(2 * self._sampled)]
+        self._sample = [udp_socket(host, stamped=True) for _ in range(2 * self._sampled)]
         self.phones = [
             (self._sample[2 * call], self._sample[2 * call + 1])
             if call < self._sampled
@@ -247,7 +247,7 @@ class Generator:
                 made = self.phones[call][side]
                 phases[made].append((2 * call + side) * step)
                 addresses[made].append(
-                    _ADDRESS.pack(
+                    ADDRESS.pack(
                         socket.AF_INET,
                         struct.pack(">H", targets[call][side]),
                         socket.inet_aton(self._host),
@@ -291,7 +291,7 @@ class Generator:
                 self._delays.append(seconds * 1_000_000_000 + nanoseconds - sent_at)
 
 
-def _udp_socket(host: str, *, stamped: bool = False) -> socket.socket:
+def udp_socket(host: str, *, stamped: bool = False) -> socket.socket:
     phone = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     phone.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     if stamped:

@@ -1,0 +1,306 @@
+"""Calls between browsers and plain phones through a real worker:
+`python -m benchmarks.browser_calls --calls 1000 --seconds 10`.
+
+One media worker on one core; browsers and phones on the other. Each browser checks its path (ICE),
+makes its keys (DTLS) and sends SRTP, each phone sends RTP, 50 packets a second each way; nothing is
+decoded. Shown are set-ups a second, loss, the delay that the worker adds (from before the send
+call to the kernel's stamp of the arrival, on a sample of the calls) and the worker's CPU time. The
+browsers' packets are sealed before the clock starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import select
+import socket
+import struct
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from benchmarks.browser_legs import PASSWORD, check
+from benchmarks.machine import Cores, cpu_seconds, describe, percentile
+from benchmarks.relays import HOST, PORTS
+from benchmarks.rtp_generator import ADDRESS, MAX_BATCH, TIMESPEC, Batch, udp_socket
+from rtp.client import MediaWorkers
+from rtp.control import WebTerms
+from rtp.dtls import Dtls, DtlsContext, fingerprint_of, make_certificate
+from rtp.packet import HEADER
+from rtp.session import MediaSession, MediaSettings
+from rtp.srtp import Srtp
+
+PACKET_SECONDS = 0.02
+PAYLOAD = bytes(range(160))
+SAMPLED_CALLS = 20
+BULK_SOCKETS = 4
+"""Sockets that the other calls share, on each side."""
+TICK_SECONDS = 0.0005
+DRAIN_SECONDS = 0.5
+PATIENCE_SECONDS = 5.0
+RETRY_SECONDS = 0.1
+MAX_LOSS_PERCENT, MAX_DELAY_P99_MS = 0.1, 5.0
+
+
+class Stream:
+    """Packets of one side of some calls, by one socket, and what comes back to it.
+
+    Args:
+        packets: those of each call, in their order.
+        phases: when in each 20 ms a call sends, ascending.
+    """
+
+    def __init__(
+        self, made: socket.socket, packets: list[list[bytes]], ports: list[int], phases: list[float]
+    ) -> None:
+        self.socket = made
+        cycles = len(packets[0])
+        rows = b"".join(call[cycle] for cycle in range(cycles) for call in packets)
+        self._rows = np.frombuffer(rows, np.uint8).reshape(cycles * len(packets), -1).copy()
+        targets = b"".join(
+            ADDRESS.pack(socket.AF_INET, struct.pack(">H", port), socket.inet_aton(HOST))
+            for port in ports
+        )
+        self._batch = Batch(self._rows, targets * cycles)
+        every = np.arange(cycles)[:, None] * PACKET_SECONDS + np.array(phases)[None, :]
+        self._due = every.reshape(-1)
+        self._came = np.zeros((MAX_BATCH, 2048), np.uint8)
+        self._incoming = Batch(self._came, None)
+        self.sent = self.received = 0
+        self.sent_at: list[int] = []
+        """The nanosecond of each packet; of a call that is alone at its socket, by its sequence
+        number."""
+        self.late: list[float] = []
+
+    def send(self, since: float) -> None:
+        """Send what is due."""
+        due = int(np.searchsorted(self._due, since, "right"))
+        if due > self.sent:
+            self.late.append(since - float(self._due[self.sent]))
+            self.sent_at += [time.time_ns()] * (due - self.sent)
+            self._batch.send(self.socket.fileno(), self.sent, due)
+            self.sent = due
+
+    def receive(self) -> None:
+        """Count the RTP that has come."""
+        while True:
+            came = self._incoming.receive(self.socket.fileno())
+            first, second = self._came[:came, 0], self._came[:came, 1]
+            self.received += int(((first >> 6 == 2) & ((second < 192) | (second > 223))).sum())
+            if came < MAX_BATCH:
+                return
+
+    def receive_stamped(self, other: Stream) -> list[int]:
+        """The nanoseconds since the other side sent each packet that has come."""
+        delays = []
+        while True:
+            try:
+                data, ancillary, _, _ = self.socket.recvmsg(2048, 64)
+            except BlockingIOError:
+                return delays
+            if data[0] >> 6 != 2 or 192 <= data[1] <= 223 or not ancillary:
+                continue
+            seconds, nanoseconds = TIMESPEC.unpack(ancillary[0][2])
+            sequence = HEADER.unpack_from(data)[2]
+            self.received += 1
+            delays.append(seconds * 1_000_000_000 + nanoseconds - other.sent_at[sequence])
+
+
+@dataclass
+class Browser:
+    """One browser, from its first check to its keys."""
+
+    number: int
+    socket: socket.socket
+    port: int
+
+    def set_up(self, context: DtlsContext, named: tuple[str, ...]) -> Srtp:
+        """Check the path, then shake hands.
+
+        Raises:
+            TimeoutError: the worker says nothing.
+        """
+        target, ends = (HOST, self.port), time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < ends:
+            self.socket.sendto(check(f"ours{self.number}:theirs", self.number), target)
+            if select.select([self.socket], [], [], RETRY_SECONDS)[0]:
+                break
+        self.socket.recv(2048)
+        dtls = Dtls(context, "active", named)
+        dtls.begin(time.monotonic())
+        while dtls.keys is None and time.monotonic() < ends:
+            for datagram in dtls.to_send():
+                self.socket.sendto(datagram, target)
+            if select.select([self.socket], [], [], RETRY_SECONDS)[0]:
+                dtls.receive(self.socket.recv(2048), time.monotonic())
+            dtls.expire(time.monotonic())
+        for datagram in dtls.to_send():
+            self.socket.sendto(datagram, target)
+        if dtls.keys is None:
+            raise TimeoutError(f"browser {self.number} got no keys")
+        return Srtp(dtls.keys)
+
+
+def phone_sockets(calls: int, stamped: int) -> list[socket.socket]:
+    """The socket of each call on one side; those that are sampled have their own."""
+    shared = [udp_socket(HOST) for _ in range(BULK_SOCKETS)]
+    return [
+        udp_socket(HOST, stamped=True) if call < stamped else shared[call % BULK_SOCKETS]
+        for call in range(calls)
+    ]
+
+
+def streams_of(
+    sockets: list[socket.socket], packets: list[list[bytes]], ports: list[int], shift: float
+) -> list[Stream]:
+    """A stream for each socket; calls are spread evenly over 20 ms."""
+    step = PACKET_SECONDS / len(sockets)
+    calls: dict[socket.socket, list[int]] = {}
+    for call, made in enumerate(sockets):
+        calls.setdefault(made, []).append(call)
+    return [
+        Stream(
+            made,
+            [packets[call] for call in mine],
+            [ports[call] for call in mine],
+            [call * step + shift for call in mine],
+        )
+        for made, mine in calls.items()
+    ]
+
+
+def drive(browsers: list[Stream], phones: list[Stream], sampled: int, seconds: float) -> list[int]:
+    """Send everything in real time; the delays of the sampled calls."""
+    delays: list[int] = []
+    everybody = (*browsers, *phones)
+
+    def receive() -> None:
+        for index, (browser, phone) in enumerate(zip(browsers, phones, strict=True)):
+            if index < sampled:
+                delays.extend(browser.receive_stamped(phone))
+                delays.extend(phone.receive_stamped(browser))
+            else:
+                browser.receive()
+                phone.receive()
+
+    start = time.monotonic()
+    while (now := time.monotonic()) < start + seconds:
+        for one in everybody:
+            one.send(now - start)
+        receive()
+        time.sleep(max(0.0, now + TICK_SECONDS - time.monotonic()))
+    time.sleep(DRAIN_SECONDS)
+    receive()
+    return delays
+
+
+async def opened(
+    media: MediaWorkers, phones: list[socket.socket], named: str
+) -> list[MediaSession]:
+    """Calls between browsers that have yet to come, and phones."""
+    sessions = []
+    for number, phone in enumerate(phones):
+        session = await media.open(HOST, HOST)
+        terms = WebTerms(f"ours{number}", PASSWORD, "theirs", (named,))
+        session.set_remote("a", None, 9, 9, "sendrecv", web=terms)
+        port = phone.getsockname()[1]
+        session.set_remote("b", HOST, port, port + 1, "sendrecv")
+        sessions.append(session)
+    return sessions
+
+
+async def measure(calls: int, seconds: float, cores: Cores) -> bool:
+    """One load; True if loss and delay are within their limits."""
+    now = datetime.now(UTC)
+    ours, theirs = make_certificate(now), make_certificate(now)
+    media = MediaWorkers(HOST, PORTS, 1, MediaSettings(certificate=ours))
+    await media.start()
+    try:
+        (pid,) = media.pids
+        if cores.switch is not None and cores.generator is not None:
+            os.sched_setaffinity(pid, {cores.switch})
+            os.sched_setaffinity(0, {cores.generator})
+        sampled = min(SAMPLED_CALLS, calls)
+        here, there = phone_sockets(calls, sampled), phone_sockets(calls, sampled)
+        sessions = await opened(media, there, fingerprint_of(theirs.certificate))
+        srtp = await _set_up(sessions, here, DtlsContext(theirs), ours.certificate, pid)
+        clear = [
+            [HEADER.pack(0x80, 0, cycle, 160 * cycle, call) + PAYLOAD
+             for cycle in range(round(seconds / PACKET_SECONDS))]
+            for call in range(calls)
+        ]  # fmt: skip
+        sealed = [
+            [packet for data in mine if (packet := one.seal(data)) is not None]
+            for one, mine in zip(srtp, clear, strict=True)
+        ]
+        browsers = streams_of(here, sealed, [one.a_port for one in sessions], 0.0)
+        half = PACKET_SECONDS / len(sessions) / 2
+        phones = streams_of(there, clear, [one.b_port for one in sessions], half)
+        cpu, begun = cpu_seconds([pid]), time.monotonic()
+        delays = await asyncio.to_thread(drive, browsers, phones, sampled, seconds)
+        cpu, elapsed = cpu_seconds([pid]) - cpu, time.monotonic() - begun
+        await asyncio.gather(*(session.close() for session in sessions))
+        return _show(calls, browsers + phones, delays, cpu, elapsed)
+    finally:
+        await media.close()
+
+
+async def _set_up(
+    sessions: list[MediaSession],
+    sockets: list[socket.socket],
+    context: DtlsContext,
+    certificate: bytes,
+    pid: int,
+) -> list[Srtp]:
+    """Set every browser up, one after another, and show what it took."""
+    named = (fingerprint_of(certificate),)
+    browsers = [
+        Browser(number, made, session.a_port)
+        for number, (made, session) in enumerate(zip(sockets, sessions, strict=True))
+    ]
+    cpu, begun = cpu_seconds([pid]), time.monotonic()
+    srtp = [await asyncio.to_thread(one.set_up, context, named) for one in browsers]
+    cpu, elapsed = cpu_seconds([pid]) - cpu, time.monotonic() - begun
+    each = cpu / len(browsers)
+    print(
+        f"set-ups: {len(browsers) / elapsed:,.0f} a second, one at a time; {1e6 * each:,.0f} us of"
+        f" CPU of the worker each, {1 / max(each, 1e-9):,.0f} a second of a core"
+    )
+    return srtp
+
+
+def _show(calls: int, streams: list[Stream], delays: list[int], cpu: float, elapsed: float) -> bool:
+    sent, received = sum(one.sent for one in streams), sum(one.received for one in streams)
+    loss = 100 * (1 - received / max(1, sent))
+    p50, p99 = (percentile(delays, part) / 1e6 for part in (0.5, 0.99))
+    late = percentile([late for one in streams for late in one.late], 0.99) * 1e3
+    holds = loss <= MAX_LOSS_PERCENT and p99 <= MAX_DELAY_P99_MS
+    print(
+        f"{calls} calls: {received / elapsed:,.0f} packets/s, {100 * cpu / elapsed:.1f} % of a"
+        f" core, {1e6 * cpu / max(1, received):.2f} us of CPU a packet, loss {loss:.3f} %,"
+        f" delay p50 {p50:.2f} ms p99 {p99:.2f} ms (generator late p99 {late:.2f} ms):"
+        f" {'holds' if holds else 'does not hold'}"
+    )
+    return holds
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="benchmarks.browser_calls", description=__doc__)
+    parser.add_argument("--calls", default="250,500,1000", help="how many, comma separated")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--quick", action="store_true")
+    chosen = parser.parse_args()
+    print(describe())
+    calls, seconds = ("50", 2.0) if chosen.quick else (chosen.calls, chosen.seconds)
+    for count in map(int, calls.split(",")):
+        asyncio.run(measure(count, seconds, Cores.pick()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -131,6 +131,12 @@ class BrowserPhone(WebPhone):
         await self.hear("ACK")
         return offered
 
+    def streams(self):
+        """The packets that came of each SSRC, in the order in which they began."""
+        (receiver,) = self.pc.getReceivers()
+        kept = receiver._RTCRtpReceiver__remote_streams
+        return [stream.packets_received for stream in kept.values()]
+
     async def connected(self):
         async with asyncio.timeout(10):
             while self.pc.connectionState != "connected":

@@ -52,6 +52,10 @@ def _none(_account: int) -> int:
     return 0
 
 
+def _no_calls(_trunk: str) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Stages:
     """The data and settings that admission needs.
@@ -75,6 +79,8 @@ class Stages:
     is_down: Callable[[Trunk], bool] = all_up
     outgoing_of: Callable[[int], int] = _none
     """The number of calls that an account pays for now."""
+    calls_of_trunk: Callable[[str], int] = _no_calls
+    """The number of calls that a trunk of this name has now."""
     services: Mapping[str, str] = field(default_factory=dict)
     """Service codes to the names of their services."""
     stars: StarCodes = DEFAULT_STARS
@@ -174,6 +180,7 @@ class Stages:
             bindings,
             parks=self.parks,
             is_down=self.is_down,
+            is_full=self._is_full_trunk,
             service=self.answering(dialled.number) if dialled.kind == "code" else None,
             why_busy=None if line is None else self._why_busy(line),
         )
@@ -225,6 +232,9 @@ class Stages:
         if line.max_calls is not None and calls >= line.max_calls:
             return "the called line has its max_calls"
         return line.services.why_busy(calls)
+
+    def _is_full_trunk(self, trunk: Trunk) -> bool:
+        return trunk.max_calls is not None and self.calls_of_trunk(trunk.name) >= trunk.max_calls
 
     def _full(self, line: Line) -> bool:
         return line.max_calls is not None and self.calls_of(line) >= line.max_calls

@@ -18,6 +18,8 @@ from softswitch.subscribers.refusal import SUBSCRIBER_ABSENT, Refusal
 from softswitch.subscribers.standing import Kind
 from softswitch.subscribers.supplementary import ForwardKind
 
+NO_CIRCUIT = 34
+"""The Q.850 cause of a call for which no circuit is free."""
 NOT_IN_SERVICE = ("refused-not-in-service",)
 """The announcement for a number that leads nowhere."""
 
@@ -58,7 +60,7 @@ Route = ToLine | ToTrunk | ToService
 
 
 def all_up(trunk: Trunk) -> bool:
-    """False for every trunk: their health is unknown."""
+    """False for every trunk: their health and their calls are unknown."""
     return False
 
 
@@ -70,6 +72,7 @@ def route(
     *,
     parks: bool = False,
     is_down: Callable[[Trunk], bool] = all_up,
+    is_full: Callable[[Trunk], bool] = all_up,
     service: str | None = None,
     why_busy: str | None = None,
 ) -> Route:
@@ -78,12 +81,13 @@ def route(
     Args:
         parks: a call to a line without phones waits for one to register.
         is_down: trunks that are passed over as long as another one is up.
+        is_full: of a trunk with max_calls, True if it has as many calls.
         service: the name of what answers the dialled code.
         why_busy: why the dialled line takes no other call now.
 
     Raises:
         Refusal: 403 barred, 404 no such number or no trunk for it, 410 changed, 480 not
-            registered, 486 busy.
+            registered, 486 busy, 503 every trunk for it is full.
     """
     if dialled.kind == "emergency":
         return _emergency(dialled.number, directory, is_down)
@@ -114,6 +118,12 @@ def route(
         raise Refusal(404, "no_trunk_takes", says=NOT_IN_SERVICE)
     alive = _alive(trunks, is_down)
     left = () if alive is trunks else tuple((t.name, "down") for t in trunks if t not in alive)
+    full = [trunk for trunk in alive if trunk.max_calls is not None and is_full(trunk)]
+    if full:
+        left += tuple((trunk.name, "full") for trunk in full)
+        alive = [trunk for trunk in alive if trunk not in full]
+    if not alive:
+        raise Refusal(503, "trunks_full", cause=NO_CIRCUIT, says=("refused-no-lines",))
     return ToTrunk(dialled.number, tuple(alive), left=left)
 
 

@@ -85,6 +85,13 @@ class LiveCalls:
             for record in call.payers.records
         )
 
+    def count_of_trunk(self, name: str) -> int:
+        """The number of calls that use a trunk; looks at all of them."""
+        return sum(
+            any(record.trunk == name for record in call.payers.records)
+            for call in self.by_id.values()
+        )
+
     async def all_ended(self) -> None:
         """Wait until the last call has ended and is settled."""
         while self._tasks:

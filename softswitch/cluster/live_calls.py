@@ -59,6 +59,9 @@ class ClusterLiveCalls(LiveCalls):
         own = super().outgoing_of_account(account)
         return own + self._neighbours.outgoing_of_account(account)
 
+    def count_of_trunk(self, name: str) -> int:
+        return super().count_of_trunk(name) + self._neighbours.count_of_trunk(name)
+
     def tell_all(self) -> None:
         """Tell of every call: a node has started, or has missed something."""
         for told in self._told.values():

@@ -117,6 +117,7 @@ REFUSALS = {
     "trunk_price_unknown": Entry(
         "routing: no trunk's tariff has a price for the number", "unavailable"
     ),
+    "trunks_full": Entry("routing: every trunk for the number has its max_calls", "unavailable"),
     "trunk_unresolved": Entry("routing: no trunk's address can be resolved", "unavailable"),
     "trunks_too_dear": Entry(
         "routing: every trunk would cost more than the call's price", "unavailable"

@@ -336,6 +336,7 @@ def stages(
         parks=config.calls.park_seconds > 0,
         is_down=trunk_monitor.is_down,
         outgoing_of=live_calls.outgoing_of_account,
+        calls_of_trunk=live_calls.count_of_trunk,
         services=answering(config.codes.by_code()),
         least_cost=least_cost(config.trunks),
         stars=config.codes.star_codes(),

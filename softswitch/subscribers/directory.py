@@ -157,6 +157,7 @@ class Trunk:
     """Requests from these sources are this trunk's. Empty: it isn't recognised by its address."""
     status: Status = ACTIVE
     max_calls: int | None = None
+    """Calls at once in both directions, above which none is sent to it. None: no limit."""
     ping_seconds: int | None = None
     """The interval of OPTIONS pings; 0: none. None: the switch's own setting."""
     trusted: bool = False

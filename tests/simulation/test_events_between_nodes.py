@@ -1,8 +1,11 @@
 """Two switches as one: limits, lamps, texts, completion, conferences and money across them."""
 
+from dataclasses import replace
+
 import pytest
 from lamp import Lamp
 from nodes import EDGE, Nodes
+from phones import Behaviour
 from recordings import recorded
 from test_conference_rooms import press
 from test_texts import Texting
@@ -28,7 +31,7 @@ def build(completion):
         config=f'[completion]\n{completion}\n[conference]\nservice = "free"\n',
         prompts=PROMPTS[0],
     )
-    made.first.tariff(("995", 60_000, 1, 1), ("on_net", 60_000, 1, 1))
+    made.first.tariff(("995", 60_000, 1, 1), ("44", 60_000, 1, 1), ("on_net", 60_000, 1, 1))
     return made
 
 
@@ -134,6 +137,26 @@ def test_what_was_spent_at_one_node_counts_at_the_other(nodes):
     nodes.run(1)
     nodes.pin(ana, "two")
     assert status(nodes, ana, BEKA) == 403
+
+
+def test_calls_by_a_trunk_at_both_nodes_count_against_its_limit(nodes):
+    ana, _, cira = phones(nodes)
+    for node in nodes.nodes.values():
+        trunk = node.trunk("carrier", "203.0.113.200", "44")
+        (known,) = node.directory.trunks()
+        node.directory.set_trunks([replace(known, max_calls=1)])
+    trunk.behaviour = Behaviour(0.5)
+    session = ana.call("0044201234567")
+    nodes.run(3)
+    nodes.pin(cira, "two")
+    assert status(nodes, cira, "0044201234568") == 503
+    assert [node.switch.live_calls.count_of_trunk("carrier") for node in nodes.nodes.values()] == [
+        1,
+        1,
+    ]
+    ana.hang_up(session)
+    nodes.run(1)
+    assert status(nodes, cira, "0044201234568") == 200
 
 
 def test_the_calls_of_a_node_that_dies_count_no_more(nodes):

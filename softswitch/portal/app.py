@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from softswitch.control.errors import OperationError
 from softswitch.operations.money.payment_intents import CALLBACK_PATH
-from softswitch.portal import entrance, online_payments, registration
+from softswitch.portal import entrance, online_payments, rates, registration
 from softswitch.portal.api import pages as api
 from softswitch.portal.api.endpoint import MOST_BYTES
 from softswitch.portal.cabinet import PAGES as CABINET
@@ -31,6 +31,7 @@ PAGES: tuple[Page, ...] = (
     *entrance.PAGES,
     *registration.PAGES,
     *online_payments.PAGES,
+    *rates.PAGES,
     *CABINET,
     *CONSOLE,
 )

@@ -1,4 +1,4 @@
-"""Calls as tables for spreadsheets, numbers given up and taken back, and the language of parts."""
+"""Tables for spreadsheets, published prices, numbers taken back, and the language of parts."""
 
 from __future__ import annotations
 
@@ -56,3 +56,43 @@ def test_E16_a_number_that_was_given_up_is_taken_back(portal: Served, ana: Brows
         (number, "active", line)
     ]
     assert 'value="rental_keep"' not in ana.get("/numbers").text
+
+
+def test_A12_a_stranger_sees_the_published_price_of_a_number_and_nothing_of_the_operator_s(
+    portal: Served,
+) -> None:
+    stranger = Browserless(portal.url)
+    shown = stranger.get("/rates", number="+49 30 123456").text
+    assert "+4930123456" in shown
+    assert "Germany" in shown
+    quote = portal.command("tariff", "quote", "+4930123456")[0]
+    assert str(quote["per_minute"]) in shown
+    for word in ("margin", "trunk", "cost_currency"):
+        assert word not in shown
+    prices = stranger.get("/rates", country="DE", lang="fa").text
+    assert "+49" in prices
+    assert "countries." not in prices
+    assert stranger.get("/rates", number="no number").status_code == 422
+    assert "no prices" in stranger.get("/rates", country="AQ").text
+    table = stranger.get("/rates.csv").text.splitlines()
+    assert table[0].removeprefix("\ufeff").split(",")[:3] == ["prefix", "destination", "per_minute"]
+    assert len(table) == 1 + len(portal.command("tariff", "show", "default"))
+
+
+def test_A12_a_subscriber_sees_the_price_by_the_own_tariff(
+    portal: Served, ana: Browserless
+) -> None:
+    before = ana.get("/rates", number="+4930123456").text  # no trunk: the published price
+    assert "+4930123456" in before
+    assert "By the tariff of your line" not in before
+    portal.command("trunk", "add", "out", "--target", "sip:192.0.2.1")
+    shown = ana.get("/rates", number="+4930123456").text
+    assert "By the tariff of your line" in shown
+    assert "192.0.2.1" not in shown
+    assert 'href="/rates"' in ana.get("/more").text
+
+
+def test_too_many_questions_about_prices_wait(portal: Served, ana: Browserless) -> None:
+    found = [ana.get("/rates", country="DE").status_code for _ in range(40)]
+    assert found[0] == 200
+    assert 403 in found

@@ -12,7 +12,9 @@ MAX_BUCKETS = 10_000
 class Rates:
     """A token bucket for each token of the API: so many requests a second, and some at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, per_second: float = PER_SECOND, burst: int = BURST) -> None:
+        self._per_second = per_second
+        self._burst = burst
         self._buckets: dict[int, tuple[float, int]] = {}
 
     def take(self, token: int, now_ms: int) -> dict[str, str]:
@@ -21,15 +23,15 @@ class Rates:
         Raises:
             OperationError: there were too many.
         """
-        level, at = self._buckets.get(token, (float(BURST), now_ms))
-        level = min(BURST, level + (now_ms - at) / 1000 * PER_SECOND)
+        level, at = self._buckets.get(token, (float(self._burst), now_ms))
+        level = min(self._burst, level + (now_ms - at) / 1000 * self._per_second)
         if level < 1:
             raise OperationError("requests_too_many", seconds=1)
         if len(self._buckets) >= MAX_BUCKETS and token not in self._buckets:
             self._buckets.pop(next(iter(self._buckets)))
         self._buckets[token] = (level - 1, now_ms)
         return {
-            "ratelimit-limit": str(BURST),
+            "ratelimit-limit": str(self._burst),
             "ratelimit-remaining": str(int(level - 1)),
-            "ratelimit-reset": str(int((BURST - level + 1) / PER_SECOND) + 1),
+            "ratelimit-reset": str(int((self._burst - level + 1) / self._per_second) + 1),
         }

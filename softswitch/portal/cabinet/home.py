@@ -19,6 +19,7 @@ EVERYTHING = (
     ("/recordings", "cabinet.recordings", "recording_list"),
     ("/conference", "cabinet.conference", "room_list"),
     ("/waiting", "cabinet.waiting", "completion_list"),
+    ("/rates", "rates.title", "tariff_quote"),
     ("/requests", "requests.title", "request_open"),
     ("/documents", "documents.title", "document_upload"),
     ("/people", "people.title", "user_add"),

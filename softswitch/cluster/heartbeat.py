@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec import structs
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from billing.stores.store import StoreError
@@ -47,6 +47,7 @@ class Heartbeat:
     """The beats of one node; nothing here waits but for the database.
 
     Args:
+        engine: the database, by connections that hold no claim.
         new: the row of a run that begins, with a new incarnation each time.
         now: monotonic seconds.
         wall_ms: epoch milliseconds.
@@ -54,12 +55,14 @@ class Heartbeat:
 
     def __init__(
         self,
+        engine: Engine,
         claim: DatabaseClaim,
         new: Callable[[], Node],
         lease: Lease,
         now: Callable[[], float],
         wall_ms: Callable[[], int],
     ) -> None:
+        self._engine = engine
         self._claim = claim
         self._new = new
         self._run = new()
@@ -121,6 +124,17 @@ class Heartbeat:
         wanted = next((node.wanted for node in nodes if node.name == name), "serve")
         names = tuple(node.name for node in dead)
         return Round(lost, names, tuple(left_over(nodes, name)), wanted)
+
+    def is_replaced(self) -> bool:
+        """True if another process has begun a run under this node's name. A claim that is held
+        elsewhere doesn't say so: the server may still hold it for a connection of ours that broke.
+
+        Raises:
+            SQLAlchemyError: the database fails.
+        """
+        with self._engine.connect() as connection:
+            row = node_store.node(connection, self._run.name)
+        return row is not None and row.lives and row.incarnation != self._run.incarnation
 
     def ended(self, node: str) -> None:
         """The calls of a dead node are ended."""
@@ -186,11 +200,17 @@ class HeartbeatThread:
             try:
                 told = self._heartbeat.beat(self._state())
             except AlreadyRunning as error:
-                self._tell(self._ousted, error)
+                self._tell(self._ousted if self._is_replaced() else self._failed, error)
             except (StoreError, SQLAlchemyError) as error:
                 self._tell(self._failed, error)
             else:
                 self._tell(self._told, told)
+
+    def _is_replaced(self) -> bool:
+        try:
+            return self._heartbeat.is_replaced()
+        except SQLAlchemyError:
+            return False
 
     def _tell(self, told: Callable[..., None], what: object) -> None:
         if not self._stopping.is_set():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 from billing.facts.authorization import CloseCall
 from billing.facts.cdr import Cdr
@@ -48,13 +49,14 @@ class FarewellSender:
 
     async def send(self, calls: Iterable[StoredDialogs]) -> int:
         """Say BYE to both ends of calls; how many ends that were."""
-        ends = list(farewells(calls, self._endpoint.listening))
-        for start in range(0, len(ends), BYES_AT_ONCE):
-            for end in ends[start : start + BYES_AT_ONCE]:
+        ends, count = farewells(calls, self._endpoint.listening), 0
+        while some := list(islice(ends, BYES_AT_ONCE)):
+            for end in some:
                 say_bye(self._stack, end, self._credentials_of, self._now())
             self._endpoint.drain()
+            count += len(some)
             await asyncio.sleep(0)
-        return len(ends)
+        return count
 
 
 class Takeover:

@@ -60,7 +60,7 @@ class Membership:
         if config.database_file is None:
             self._lease = Lease()
             self._heartbeat = Heartbeat(
-                self._claim, self._new, self._lease, time.monotonic, epoch_ms
+                engine, self._claim, self._new, self._lease, time.monotonic, epoch_ms
             )
 
     def admits(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from softswitch.cluster.lease import Lease, Node
 from softswitch.control.claim import DatabaseClaim
 from softswitch.control.server import AlreadyRunning
 
+RUNS = itertools.count()
 ROW = Node("", "", 0, "serving", "serve", "", "0.2.0", "udp:192.0.2.1:5060", 1, 1)
 
 
@@ -28,15 +30,13 @@ class Machine:
         self.claim = DatabaseClaim(self.store.engine, None, "db", name)
         self.lease = Lease()
         self.now = 100.0
-        self.runs = 0
         self.name = name
         self.heartbeat = Heartbeat(
-            self.claim, self.row, self.lease, lambda: self.now, lambda: 5_000
+            self.store.engine, self.claim, self.row, self.lease, lambda: self.now, lambda: 5_000
         )
 
     def row(self) -> Node:
-        self.runs += 1
-        return structs.replace(ROW, name=self.name, incarnation=f"{self.name}{self.runs}")
+        return structs.replace(ROW, name=self.name, incarnation=f"run{next(RUNS)}")
 
     def begin(self) -> None:
         self.claim.take()
@@ -152,7 +152,21 @@ def test_a_node_whose_name_another_process_has_by_now_is_told(pair, own_database
     usurper.begin()
     with pytest.raises(AlreadyRunning, match="as node 'a'"):
         a.beat(101.0)
+    assert a.heartbeat.is_replaced()
     usurper.die()
+
+
+def test_a_claim_that_the_server_holds_for_a_broken_connection_is_waited_for(pair) -> None:
+    a, b = pair
+    a.claim.release()  # at our end the connection is gone
+    lingering = DatabaseClaim(b.store.engine, None, "db", "a")
+    lingering.take()  # at the server's it isn't yet
+    for second in (101.0, 102.0):
+        with pytest.raises(AlreadyRunning):
+            a.beat(second)
+        assert not a.heartbeat.is_replaced()
+    lingering.release()
+    assert a.beat(103.0) == QUIET and a.lease.holds(103.1)
 
 
 def test_operators_ask_a_living_node_to_drain_and_a_new_run_serves_again(pair) -> None:

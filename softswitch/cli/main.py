@@ -33,6 +33,7 @@ from softswitch.cli import (
     notices,
     number_shop,
     numbers,
+    offered_numbers,
     orders,
     packages,
     payments,
@@ -76,8 +77,8 @@ bulk.add_to(app)
 console.add_to(app)
 for noun in (
     accounts, documents, requests, bonuses, lines, mails, announcements, media, notices, numbers,
-    number_shop,
-    orders, packages, prompts, trunks, tariffs, taxes, rerating, nodes, calls, recordings, records,
+    number_shop, offered_numbers, orders, packages, prompts, trunks, tariffs, taxes, rerating,
+    nodes, calls, recordings, records,
     users, tokens, guard, voicemail, greetings, wallets, sms, bills, rooms, ports, pins,
     completions, audit, watching, configuration, preview, devices, webhooks, payments,
 ):  # fmt: skip

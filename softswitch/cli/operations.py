@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from softswitch.operations.network import trunks as trunks
     from softswitch.operations.numbers import moves as moves
     from softswitch.operations.numbers import numbers as numbers
+    from softswitch.operations.numbers import offered as offered
     from softswitch.operations.numbers import orders as orders
     from softswitch.operations.numbers import reaches as reaches
     from softswitch.operations.numbers import shop as shop

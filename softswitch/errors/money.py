@@ -44,7 +44,9 @@ MONEY = {
     "payment_out_of_range": Entry(
         "a payment online is from {least} to {most}, not {amount}", "invalid", "amount"
     ),
+    "offer_hours": Entry("an offer stands for 1 to {most} hours, not {hours}", "invalid", "hours"),
     "payments_off": Entry("nobody pays online: [payments] page_url isn't set", "conflict"),
+    "number_not_in_stock": Entry("{number} isn't in stock", "conflict", "numbers"),
     "number_taken": Entry("{reason}", "conflict", "number"),
     "paper_kind_unknown": Entry(
         "a bill has no {kind!r}: its papers are duplicate, invoice and act", "invalid", "kind"

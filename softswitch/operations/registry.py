@@ -64,7 +64,7 @@ from softswitch.operations.money import (
     wallets,
 )
 from softswitch.operations.network import mails, nodes, trunks
-from softswitch.operations.numbers import moves, numbers, orders, reaches, shop
+from softswitch.operations.numbers import moves, numbers, offered, orders, reaches, shop
 from softswitch.operations.tariffs import rerating, tariff_terms, tariffs
 from softswitch.operations.texts import (
     batch_reports,
@@ -377,6 +377,10 @@ OPERATIONS = table(
     change(numbers.number_wait, SUPPORT | OWNER),
     read(numbers.number_waits, SUPPORT | AUDITOR | OWNER),
     change(numbers.rental_discounts, MONEY),
+    read(offered.rental_discount_list, STAFF | OWNER),
+    change(offered.rental_discount_set, MONEY),
+    change(offered.number_choice_offer, SUPPORT),
+    read(offered.number_choice_list, STAFF | OWNER),
     change(numbers.rental_give_up, SUPPORT | OWNER),
     change(numbers.rental_keep, SUPPORT | OWNER),
     read(numbers.rental_list, STAFF | PAYER),

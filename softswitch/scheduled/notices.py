@@ -13,6 +13,13 @@ from softswitch.mail.letter import MAX_KEY, MAX_SUBJECT, Mail
 LANGUAGES = ("en", "ka", "ru", "fa", "kk")
 
 _TEXTS: Mapping[str, tuple[str, str, str, str, str]] = {
+    "numbers_offered": (
+        "We offer you numbers to choose from. Choose one in your cabinet by {about}.",
+        "გთავაზობთ ნომრებს ასარჩევად. აირჩიეთ კაბინეტში: {about}-მდე.",
+        "Мы предлагаем вам номера на выбор. Выберите в кабинете до {about}.",
+        "شماره‌هایی برای انتخاب به شما پیشنهاد می‌کنیم. تا {about} در حساب خود یکی را برگزینید.",
+        "Сізге таңдау үшін нөмірлер ұсынамыз. Кабинетте {about} дейін таңдаңыз.",
+    ),
     "number_connected": (
         "Your number {about} is connected.",
         "თქვენი ნომერი {about} ჩართულია.",

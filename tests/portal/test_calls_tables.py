@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from openpyxl import load_workbook
 from served import Browserless, Served
+
+pytestmark = pytest.mark.timeout(300)  # real processes, on machines that may be busy
 
 HEADER = [
     "at", "direction", "line", "number", "type", "answered", "seconds", "billed_seconds", "price",
@@ -96,3 +99,50 @@ def test_too_many_questions_about_prices_wait(portal: Served, ana: Browserless) 
     found = [ana.get("/rates", country="DE").status_code for _ in range(40)]
     assert found[0] == 200
     assert 403 in found
+
+
+def test_E3_an_operator_offers_numbers_to_choose_from(
+    portal: Served, ana: Browserless, admin: Browserless
+) -> None:
+    numbers = [f"+493055588{n}" for n in (1, 2)]
+    for number in numbers:
+        portal.command(
+            "number", "add", number, "--country", "DE", "--city", "Bonn", "--monthly", "2"
+        )
+    portal.command("account", "topup", "1", "50", "--payment-id", "for-a-choice")
+    admin.post("/op/customers/1", do="number_choice_offer", numbers="\n".join(numbers), hours=24)
+    shown = ana.get("/numbers").text
+    assert [number in shown for number in numbers] == [True, True]
+    assert "We offer you numbers to choose from" in ana.get("/notices").text
+    (line,) = [row["number"] for row in portal.command("line", "list", "--account", "1")][:1]
+    ana.post(
+        f"/numbers/order?number=%2B{numbers[0][1:]}", do="rental_order", numbers=numbers[0],
+        months="1", line=line,
+    )  # fmt: skip
+    left = portal.command("choice", "show", "1")
+    assert [row["number"] for row in left] == numbers[1:]
+    refused = admin.post("/op/customers/1", do="number_choice_offer", numbers=numbers[0], hours=24)
+    assert 'data-code="number_not_in_stock"' in refused.text
+
+
+def test_E19_a_studio_greeting_is_ordered_as_a_request(portal: Served, ana: Browserless) -> None:
+    (line,) = [row["number"] for row in portal.command("line", "list", "--account", "1")][:1]
+    page = f"/greetings/%2B{str(line)[1:]}"
+    assert 'value="order_greeting"' in ana.get(page).text
+    ana.post(page, do="order_greeting", text="You have reached Ana", language="ka", voice="female")
+    (made,) = [row for row in portal.command("request", "list") if row["kind"] == "greeting"]
+    assert (made["line"], made["text"]) == (line, "You have reached Ana")
+    (shown,) = portal.command("request", "show", str(made["id"]))
+    assert shown["facts"]["details"] == {"language": "ka", "voice": "female"}
+    wrong = ana.post(page, do="order_greeting", text="x", language="ka", voice="robot")
+    assert "data-code=" in wrong.text
+
+
+def test_E20_staff_set_the_discounts(portal: Served, admin: Browserless) -> None:
+    admin.post("/op/numbers/discounts", do="rental_discount_set", what="12 months", percent=15)
+    rows = {row["for"]: row["percent"] for row in portal.command("rental", "discounts")}
+    assert rows["12 months"] == 15
+    wrong = admin.post(
+        "/op/numbers/discounts", do="rental_discount_set", what="12 months", percent=101
+    )
+    assert 'data-code="discount_malformed"' in wrong.text

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from served import Browserless, Served, token
+
+pytestmark = pytest.mark.timeout(300)  # real processes, on machines that may be busy
 
 
 def test_notices_are_read_in_words_and_counted_until_they_are_read(

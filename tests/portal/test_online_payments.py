@@ -15,6 +15,8 @@ import httpx
 import pytest
 from served import Browserless, Served, served
 
+pytestmark = pytest.mark.timeout(300)  # real processes, on machines that may be busy
+
 SECRET = "a secret that both sides have, 42 long"
 PAGE = "https://pay.example.org/checkout"
 

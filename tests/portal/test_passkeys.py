@@ -14,6 +14,9 @@ from served import PASSWORD, Browserless, Served
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, CDPSession, Page
 
+expect.set_options(timeout=60_000)
+pytestmark = pytest.mark.timeout(300)  # real processes, on machines that may be busy
+
 
 @pytest.fixture(scope="module")
 def named(portal: Served) -> str:

@@ -19,6 +19,7 @@ import softswitch.recordings.store
 import softswitch.subscribers.announcements
 import softswitch.subscribers.directory_store
 import softswitch.subscribers.notice_ways
+import softswitch.subscribers.offered_numbers
 import softswitch.subscribers.payment_intents
 import softswitch.subscribers.pin_tries
 import softswitch.texting.batch_store

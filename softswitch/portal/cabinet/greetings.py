@@ -12,12 +12,17 @@ from starlette.responses import Response
 
 from rtp.wav import Reason, WavError, file_bytes
 from softswitch.control.errors import OperationError
+from softswitch.control.values import as_row
+from softswitch.errors.texts import LANGUAGES
 from softswitch.operations.access import USER
+from softswitch.operations.accounts.request_details import VOICES
+from softswitch.operations.accounts.requests import GREETING
 from softswitch.portal.cabinet.lines import mailbox
 from softswitch.portal.cabinet.sounds import stream
 from softswitch.portal.held_files import HeldFile
 from softswitch.portal.routes import UPLOAD_BYTES, Action, Page
 from softswitch.portal.visit import Visit
+from softswitch.portal.words import NAMES
 from softswitch.voicemail.greeting_file import MAX_SECONDS, check, converted_samples
 
 LINE = {"number": "line"}
@@ -42,6 +47,8 @@ async def upload(visit: Visit) -> Response:
     """
     if visit.form.get("do") == "greeting_convert":
         return await _convert(visit)
+    if visit.form.get("do") == "order_greeting":
+        return await _order(visit)
     form = await visit.request.form()
     given = form.get("wav")
     content = await given.read() if isinstance(given, UploadFile) else b""
@@ -57,6 +64,26 @@ async def upload(visit: Visit) -> Response:
             visit, status=422, name=name, token=token, reasons=_in_words(visit, error)
         )
     return await _keep(visit, name, content)
+
+
+async def _order(visit: Visit) -> Response:
+    """Ask for a greeting from the studio (E19): a request, to which the answer is a price."""
+    form, number = visit.form, visit.path["line"]
+    key = form.get("key", "")
+    if not 16 <= len(key) <= 64:
+        raise OperationError("idempotency_key_missing")
+    arguments = {
+        "kind": GREETING, "line": number, "text": form.get("text", "").strip(),
+        "details": {name: form.get(name, "") for name in ("language", "voice")},
+    }  # fmt: skip
+    try:
+        made = await visit.portal.gateway.perform(
+            visit.actor, "request_open", arguments, f"form-{key}"
+        )
+    except OperationError as error:
+        visit.refuse(error, "order_greeting", ORDER)
+        return await _shown(visit)
+    return visit.go(f"/requests/{as_row(made)['id']}?done=request_open")
 
 
 async def _convert(visit: Visit) -> Response:
@@ -109,6 +136,8 @@ async def _shown(
         held=token or visit.form.get("held", ""),
         reasons=reasons,
         most_seconds=MAX_SECONDS,
+        languages_of_studio=[(one, NAMES[one]) for one in LANGUAGES],
+        voices=[(one, visit.text(f"voicemail.voice_{one}")) for one in VOICES],
     )
 
 
@@ -126,6 +155,8 @@ def _stem(file_name: str) -> str:
     return file_name.rpartition("/")[2].rpartition("\\")[2].rpartition(".")[0][:64]
 
 
+ORDER = Action("request_open", ("text", "language", "voice"))
+"""The form that orders a greeting from the studio."""
 PAGES = (
     Page(
         "/greetings/{line}",

@@ -45,6 +45,7 @@ async def show_list(visit: Visit) -> Response:
         rentals=[row for row in rentals if row["state"] != "ended"],
         resting=[row for row in rentals if _may_be_kept(visit, row)],
         lines=[(number, isolated(number)) for number in lines],
+        offered=await visit.some("number_choice_list"),
         trials=[row for row in tried if row["state"] == "trial"],
         orders=await visit.some("order_list"),
         waits=await visit.some("number_waits"),

@@ -30,6 +30,9 @@ TOP_UP = Form("account_topup", (
     needed("amount", hint="console.amount_hint"), needed("payment_id"),
     Input("method", "choice", METHODS),
 ), path=HERE, tone="primary")  # fmt: skip
+OFFER_LIST = Form("number_choice_offer", (
+    needed("numbers", "area", hint="console.lines_hint"), Input("hours", "number", value="48"),
+), path=HERE)  # fmt: skip
 FEE = Form("account_fee", (needed("amount"), needed("about"), needed("fee_id")), path=HERE)
 REFUND = Form("account_refund", (needed("amount"), needed("refund_id")), path=HERE, tone="danger")
 SET = Form("account_set", (
@@ -72,7 +75,7 @@ DISCONNECT = Form("line_disconnect", (Input("reason"),), NUMBER, ACTIVE, "danger
 RECONNECT = Form("line_reconnect", (Input("reason"),), NUMBER,
                  ("status", frozenset({"disconnected"})), "primary")  # fmt: skip
 RESTORE = Form("line_restore", (Input("reason"),), NUMBER, ("rests", frozenset({True})), "primary")
-HEAD_FORMS = (TOP_UP, STATUS, LOGIN, SET, TARIFF, FEE, REFUND)
+HEAD_FORMS = (TOP_UP, STATUS, LOGIN, SET, TARIFF, FEE, OFFER_LIST, REFUND)
 LINE_FORMS = (SUSPEND, RESUME, DISCONNECT, RECONNECT, RESTORE)
 FORMS = (
     *HEAD_FORMS, CAP, NOTE, REQUEST, LINE, BUY, RENEW, RENEW_NOT, DOCUMENT, GRANT, USER,

@@ -24,8 +24,16 @@ AFTER_REQUEST = ("submitted", "accepted", "completed", "rejected")
 
 OF_NUMBERS = (
     ("/op/numbers", "numbers"), ("/op/numbers/rented", "rentals"),
-    ("/op/numbers/offers", "offers"), ("/op/numbers/changed", "number_changes"),
+    ("/op/numbers/offers", "offers"), ("/op/numbers/discounts", "discounts"),
+    ("/op/numbers/changed", "number_changes"),
     ("/op/numbers/import", "number_import"),
+)  # fmt: skip
+DISCOUNTS = Listing(
+    "/op/numbers/discounts", "discounts", "rental_discount_list", ("for", "percent"),
+    command="rental discounts", key="for", note="console.discounts_note", beside=OF_NUMBERS,
+    row_forms=(
+        Form("rental_discount_set", (needed("percent", "number"),), {"what": "for"}),
+    ),
 )  # fmt: skip
 OF_ORDERS = (("/op/orders", "orders"), ("/op/orders/waits", "waits"), ("/op/ports", "ports"))
 OF_CALLS = (
@@ -457,5 +465,5 @@ LISTS = (
     DESTINATIONS,
     WALLET_OFFERS, BILLS, DEBTS, TAXES, BONUSES, CORRECTIONS, BANS, PINS, MALICIOUS, TEXTS,
     SENDERS, BATCHES, CARRIERS, CLIENTS, MAILS, ANNOUNCEMENTS,
-    ONLINE_PAYMENTS, STAFF, AUDIT,
+    ONLINE_PAYMENTS, DISCOUNTS, STAFF, AUDIT,
 )  # fmt: skip

@@ -90,7 +90,7 @@ notices = Table(
     Column("id", String(200), primary_key=True),
     Column("account_id", Integer, ForeignKey("accounts.id"), nullable=False),
     Column("what", String(32), nullable=False),
-    Column("about", String(64), nullable=False),
+    Column("about", String(500), nullable=False),
     Column("at", BigInteger, nullable=False),
     Index("notices_by_account", "account_id", "at"),
 )

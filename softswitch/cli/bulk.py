@@ -25,10 +25,10 @@ def add_to(root: typer.Typer) -> None:
 def preview(
     context: typer.Context,
     kind: Annotated[
-        Literal["suspend", "resume", "tariff", "topup"], typer.Argument(metavar="KIND")
+        Literal["suspend", "resume", "tariff", "topup", "notice"], typer.Argument(metavar="KIND")
     ],
     value: Annotated[
-        str, typer.Argument(metavar="[VALUE]", help="The tariff, or the amount.")
+        str, typer.Argument(metavar="[VALUE]", help="The tariff, the amount, or the text.")
     ] = "",
     account: Annotated[list[str] | None, typer.Option(help="Id or name; may be repeated.")] = None,
     search: Search = None,
@@ -40,7 +40,7 @@ def preview(
     by: By = "operator",
 ) -> None:
     """Show what a change would do to many accounts, and make a job of it: suspend, resume, tariff,
-    topup. Nothing is changed yet."""
+    topup, notice. Nothing is changed yet."""
     Session.of(context).run(
         operations.bulk.bulk_preview,
         kind=kind,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, String, column, inspect, select, table
 
-CURRENT = "0067"
+CURRENT = "0068"
 """The newest revision in migrations/; a test compares it with alembic's own answer."""
 
 

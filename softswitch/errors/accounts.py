@@ -45,6 +45,7 @@ ACCOUNTS = {
     ),
     "bulk_empty": Entry("no account is chosen", "invalid", "accounts"),
     "bulk_not_found": Entry("there is no bulk job {job!r}", "not_found", "job"),
+    "bulk_for_good": Entry("a job of kind {kind} can't be undone", "conflict", "job"),
     "bulk_too_old": Entry(
         "bulk job {job} was begun more than a day ago: it isn't undone any more", "conflict", "job"
     ),
@@ -63,6 +64,7 @@ ACCOUNTS = {
     "announcement_over": Entry(
         "the announcement would end at {ends_at}, before anybody sees it", "invalid", "ends_at"
     ),
+    "notice_malformed": Entry("a notice is one line of 1 to {most} characters", "invalid", "text"),
     "document_class_malformed": Entry(
         "class {kind!r} must be 1 to 32 small letters, digits, _ or -: identity, "
         "registration, lease, or what a supplier asks for",

@@ -132,6 +132,7 @@ OPERATIONS = table(
     change(notices.notice_line, SUPPORT | OWNER),
     read(notices.notice_list, SUPPORT | AUDITOR | OWNER),
     change(notices.notice_set, SUPPORT | OWNER),
+    change(notices.account_notify, SUPPORT),
     # Users of the web
     change(tokens.token_add, SUPPORT | OWNER),
     read(tokens.token_list, STAFF | OWNER),

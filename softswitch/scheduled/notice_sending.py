@@ -25,6 +25,7 @@ _TOPICS: Mapping[str, Topic] = {
     "package_ends_soon": "packages",
     "package_funds_short": "packages",
     "package_unpaid": "packages",
+    "operator": "requests",
     "document_approved": "requests",
     "document_refused": "requests",
     "document_expired": "requests",

@@ -13,6 +13,7 @@ from softswitch.mail.letter import MAX_KEY, MAX_SUBJECT, Mail
 LANGUAGES = ("en", "ka", "ru", "fa", "kk")
 
 _TEXTS: Mapping[str, tuple[str, str, str, str, str]] = {
+    "operator": ("{about}", "{about}", "{about}", "{about}", "{about}"),
     "numbers_offered": (
         "We offer you numbers to choose from. Choose one in your cabinet by {about}.",
         "გთავაზობთ ნომრებს ასარჩევად. აირჩიეთ კაბინეტში: {about}-მდე.",

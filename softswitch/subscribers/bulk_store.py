@@ -35,7 +35,7 @@ jobs_table = Table(
     metadata,
     Column("id", String(16), primary_key=True),
     Column("kind", String(16), nullable=False),
-    Column("value", String(64), nullable=False),
+    Column("value", String(500), nullable=False),
     Column("reason", String(256), nullable=False),
     Column("state", String(16), nullable=False),
     Column("made_at", BigInteger, nullable=False),

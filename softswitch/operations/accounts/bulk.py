@@ -20,6 +20,7 @@ from billing.stores.paging import Page
 from softswitch.control.errors import OperationError, one_of
 from softswitch.control.values import Row
 from softswitch.operations.accounts.accounts import read_amount
+from softswitch.operations.accounts.notices import notice_text
 from softswitch.operations.accounts.standing import reason_given, who
 from softswitch.operations.context import Concern, Context
 from softswitch.operations.pages import DEFAULT_ROWS, page_at, read_cursor
@@ -32,8 +33,11 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "resume": ("account_status", "account_status"),
     "tariff": ("tariff_assign", "tariff_assign"),
     "topup": ("account_topup", "payment_reverse"),
+    "notice": ("account_notify", "account_notify"),
 }
 """By kind the operations that do it to one account, and undo it."""
+FOR_GOOD = frozenset({"notice"})
+"""Kinds that nothing undoes."""
 OF_STATUS = {"suspend": SUSPENDED, "resume": ACTIVE}
 MAX_ACCOUNTS = 20_000
 MAX_PORTION = 1_000
@@ -57,8 +61,9 @@ def bulk_preview(
     """Prepare a change of many accounts, and show what it would do to each. Nothing is changed.
 
     Args:
-        kind: suspend, resume, tariff or topup.
-        value: the tariff; of a payment the amount for each account that the table gives none.
+        kind: suspend, resume, tariff, topup or notice.
+        value: the tariff; of a notice its text; of a payment the amount for each account that the
+            table gives none.
         accounts: by id or name; or else `search` and `status`, as `account_list` has them.
         table: CSV with the columns account and, for payments, amount, instead of all three.
         reason: for the accounts' histories.
@@ -67,6 +72,8 @@ def bulk_preview(
     _check_rights(context, KINDS[kind])
     if kind == "tariff":
         tariff_known(context, value)
+    if kind == "notice":
+        value = notice_text(value)
     job = Job(
         secrets.token_hex(8), kind, value, reason_given(reason), "previewed", context.now_ms(),
         who(by),
@@ -110,6 +117,8 @@ def bulk_undo(context: Context, job: str, limit: int = PORTION) -> Row:
     _check_rights(context, KINDS[found.kind])
     if found.run_at is None or found.state == "undone":
         raise OperationError("state_final", what="bulk job", id=found.id, state=found.state)
+    if found.kind in FOR_GOOD:
+        raise OperationError("bulk_for_good", kind=found.kind)
     if context.now_ms() > found.run_at + UNDO_MS:
         raise OperationError("bulk_too_old", job=found.id)
     store.set_state(found.id, "undoing", found.run_at)
@@ -169,7 +178,7 @@ def _chosen(
     if table is not None:
         yield from _of_table(context, kind, value, table)
         return
-    after = OF_STATUS.get(kind, value)
+    after = "sent" if kind == "notice" else OF_STATUS.get(kind, value)
     if kind == "topup":
         _check_amount(value)
     if accounts is not None:
@@ -192,7 +201,7 @@ def _of_table(context: Context, kind: str, value: str, table: str) -> Iterator[t
     for row in reader:
         try:
             account = context.account((row.get("account") or "").strip())
-            after = OF_STATUS.get(kind, value)
+            after = "sent" if kind == "notice" else OF_STATUS.get(kind, value)
             if kind == "topup":
                 after = (row.get("amount") or value).strip()
                 _check_amount(after)
@@ -258,6 +267,8 @@ def _done(context: Context, job: Job, item: Item) -> Item:
             arguments = {"amount": item.after, "payment_id": _payment_id(item)}
         case "tariff":
             arguments = {"tariff": item.after}
+        case "notice":
+            arguments = {"text": job.value, "key": f"{job.id}-{item.position}"}
         case _:
             arguments = {"status": item.after, "reason": job.reason or f"bulk job {job.id}"}
     fault = _perform(context, KINDS[job.kind][0], account | arguments)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from billing.facts.sales import Notice, Tell
 from softswitch.control.errors import OperationError
 from softswitch.control.values import Row
 from softswitch.operations.context import Context
@@ -10,6 +13,31 @@ from softswitch.subscribers.directory import Line
 from softswitch.subscribers.notice_ways import TOPICS, WAYS, WHOLE_ACCOUNT, Topic, Way
 
 DEFAULT = "default"
+MAX_TEXT = 500
+_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def account_notify(context: Context, account: str, text: str, key: str) -> Row:
+    """Tell a subscriber something, by the ways that the account chose for requests.
+
+    Args:
+        text: one line.
+        key: names the notice: the same again tells nobody.
+    """
+    owner, words = context.account(account), notice_text(text)
+    if _KEY.fullmatch(key) is None:
+        raise OperationError("key_malformed", what="a key", longest="64")
+    notice = Notice(f"operator:{owner.id}:{key}", owner.id, "operator", words, context.now_ms())
+    context.do(Tell(notice))
+    return {"account": owner.id, "id": notice.id, "text": words}
+
+
+def notice_text(text: str) -> str:
+    """The text of a notice. Raises OperationError."""
+    words = text.strip()
+    if not 0 < len(words) <= MAX_TEXT or not words.isprintable():
+        raise OperationError("notice_malformed", most=MAX_TEXT)
+    return words
 
 
 def notice_list(context: Context, account: str) -> list[Row]:

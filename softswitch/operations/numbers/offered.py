@@ -70,7 +70,9 @@ def number_choice_list(context: Context, account: str) -> list[Row]:
 
 def rental_discount_list(context: Context) -> list[Row]:
     """The discounts for several months and for several numbers in one order."""
-    return rental_discounts(context)
+    return [
+        {"discount": str(row["for"]).replace(" ", "_"), **row} for row in rental_discounts(context)
+    ]
 
 
 def rental_discount_set(context: Context, what: str, percent: int) -> list[Row]:

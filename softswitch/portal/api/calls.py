@@ -61,6 +61,7 @@ ACCOUNTS = (
     _get("/accounts/{account}/caps", "account_caps"),
     _put("/accounts/{account}/caps/{key}", "account_cap"),
     _get("/accounts/{account}/mails", "account_notices"),
+    _post("/accounts/{account}/notices", "account_notify"),
     _post("/accounts/{account}/notices/read", "account_notices_read"),
     _get("/accounts/{account}/news", "account_news"),
     _get("/announcements", "announcement_list"),

@@ -10,7 +10,7 @@ from softswitch.portal.console.listing import Form, Input, Listing, command_line
 from softswitch.portal.routes import Page
 from softswitch.portal.visit import Visit
 
-KINDS = ("suspend", "resume", "tariff", "topup")
+KINDS = ("suspend", "resume", "tariff", "topup", "notice")
 STATUSES = ("registered", "approved", "active", "suspended", "disconnected")
 PORTION = 1_000
 """Accounts that one press of the button changes."""

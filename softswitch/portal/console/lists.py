@@ -29,7 +29,7 @@ OF_NUMBERS = (
     ("/op/numbers/import", "number_import"),
 )  # fmt: skip
 DISCOUNTS = Listing(
-    "/op/numbers/discounts", "discounts", "rental_discount_list", ("for", "percent"),
+    "/op/numbers/discounts", "discounts", "rental_discount_list", ("discount", "percent"),
     command="rental discounts", key="for", note="console.discounts_note", beside=OF_NUMBERS,
     row_forms=(
         Form("rental_discount_set", (needed("percent", "number"),), {"what": "for"}),

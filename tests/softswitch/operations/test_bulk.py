@@ -148,3 +148,18 @@ def test_after_a_day_a_job_stays(staff: Context) -> None:
     assert refused(bulk.bulk_undo, late, job).startswith(f"bulk job {job} was begun more than")
     assert [row["id"] for row in bulk.bulk_list(staff)] == [job]
     assert refused(bulk.bulk_show, staff, "nothing") == "there is no bulk job 'nothing'"
+
+
+def test_a_notice_is_told_once_to_each_account_and_not_undone(staff: Context) -> None:
+    text = "Works on Sunday night, from 2 to 4: calls may end. We are sorry. " * 3
+    job = do(staff, "bulk_preview", kind="notice", value=text, status="active")
+    assert (job["pending"], job["value"]) == (4, text.strip())
+    for _ in range(4):
+        do(staff, "bulk_run", job=job["id"], limit=1)
+    rows = do(staff, "account_notices", account="1")
+    assert [(row["what"], row["about"]) for row in rows] == [("operator", text.strip())]
+    do(staff, "account_notify", account="1", text=text, key=f"{job['id']}-0")
+    assert len(do(staff, "account_notices", account="1")) == 1
+    assert "can't be undone" in refused(bulk.bulk_undo, staff, job["id"])
+    assert "one line" in refused(bulk.bulk_preview, staff, "notice", "two\nlines")
+    assert do(staff, "account_notices", account="5") == []

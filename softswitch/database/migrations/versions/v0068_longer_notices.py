@@ -1,0 +1,32 @@
+"""Room for the text of a notice that an operator writes."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0068"
+down_revision = "0067"
+branch_labels = None
+depends_on = None
+
+_COLUMNS = (("notices", "about"), ("bulk_jobs", "value"))
+
+
+def upgrade() -> None:
+    _set_lengths(500, 64)
+
+
+def downgrade() -> None:
+    _set_lengths(64, 500)
+
+
+def _set_lengths(length: int, before: int) -> None:
+    """Of both columns. SQLite has no lengths: there the declared ones say nothing."""
+    if op.get_bind().dialect.name == "sqlite":
+        return
+    for table, column in _COLUMNS:
+        op.alter_column(
+            table, column, type_=sa.String(length), existing_type=sa.String(before),
+            existing_nullable=False,
+        )  # fmt: skip

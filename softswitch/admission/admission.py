@@ -63,6 +63,7 @@ class Stages:
     Args:
         calls_of: how many calls a line takes part in now.
         parks: a call to a line without phones waits for one to register.
+        wakes: such a call waits if the line has apps that a push message wakes.
         is_down: True if a trunk should be avoided.
         assignments: the tariff of each account and line.
         entitlements: the packages of accounts.
@@ -76,6 +77,7 @@ class Stages:
     calls_of: Callable[[Line], int]
     entitlements: Entitlements
     parks: bool = False
+    wakes: bool = False
     is_down: Callable[[Trunk], bool] = all_up
     outgoing_of: Callable[[int], int] = _none
     """The number of calls that an account pays for now."""
@@ -178,7 +180,7 @@ class Stages:
             dialled,
             self.directory,
             bindings,
-            parks=self.parks,
+            parks=line is not None and self._parks(line),
             is_down=self.is_down,
             is_full=self._is_full_trunk,
             service=self.answering(dialled.number) if dialled.kind == "code" else None,
@@ -225,7 +227,10 @@ class Stages:
         if (status := self.directory.bar(line, "incoming")) is not None:
             raise Refusal(480, "callee_status", state=status)
         why_busy = self._why_busy(line, int(line.id in already))
-        return to_line(line, self.bindings_of(line), self.parks, why_busy)
+        return to_line(line, self.bindings_of(line), self._parks(line), why_busy)
+
+    def _parks(self, line: Line) -> bool:
+        return self.parks or (self.wakes and line.has_apps_to_wake)
 
     def _why_busy(self, line: Line, besides: int = 0) -> str | None:
         calls = self.calls_of(line) - besides

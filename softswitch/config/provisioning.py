@@ -54,6 +54,12 @@ class ProvisioningSection(Section):
     """How long an app's one-time code is good."""
     cloud_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_.\-]{0,64}\*?$")] = ""
     """The id of the operator's app at Cloud Softphone; "*" after it for its test version."""
+    push_url: Annotated[str, Field(pattern=r"^$|^https://[^\s]+$")] = ""
+    """The push gateway of Cloud Softphone, "https://pnm.cloudsoftphone.com/pnm2/send", by which a
+    sleeping app is woken for a call. Empty: none is, as where the app's own service registers for
+    it."""
+    push_seconds: Annotated[int, Field(ge=1, le=30)] = 15
+    """How long a call waits for a woken app to register, where no other phone of the line rings."""
     firmware_dir: Annotated[Path, AfterValidator(below_config)] = Path("firmware")
     """The folder of phones' firmware: VENDOR/MODEL/FILE."""
     admin_password: Annotated[str, Field(max_length=32, repr=False)] = ""

@@ -35,6 +35,7 @@ from softswitch.admission.settings import least_cost, number_plan
 from softswitch.call.live_calls import LiveCalls
 from softswitch.call.media.call_relay import Media
 from softswitch.call.media.leg_security import SecurityPolicy
+from softswitch.call.ringing.app_waker import AppWaker, Post, nothing_posted
 from softswitch.call.ringing.attempts import TrunkFlows
 from softswitch.call.settings import Limits, Tones
 from softswitch.cluster.events import Bus
@@ -125,6 +126,8 @@ class Network:
     tls: Tls | None = None
     fetch: Fetch = nothing_fetched
     """Gets the certificates of those who sign caller ids."""
+    post: Post = nothing_posted
+    """Sends push messages."""
 
 
 def always() -> bool:
@@ -334,6 +337,7 @@ def stages(
         live_calls.count_of_line,
         known.entitlements,
         parks=config.calls.park_seconds > 0,
+        wakes=bool(config.provisioning.push_url),
         is_down=trunk_monitor.is_down,
         outgoing_of=live_calls.outgoing_of_account,
         calls_of_trunk=live_calls.count_of_trunk,
@@ -522,6 +526,11 @@ def call_limits(config: Config) -> Limits:
         warnings_seconds=config.announcements.warnings_seconds,
         announces_unanswered=config.announcements.unanswered,
     )
+
+
+def app_waker(config: Config, machine: Machine, network: Network) -> AppWaker:
+    section = config.provisioning
+    return AppWaker(section.push_url, section.push_seconds, network.post, machine.loop, machine.log)
 
 
 def tones(config: Config) -> Tones:

@@ -54,6 +54,7 @@ from softswitch.process.membership import Membership
 from softswitch.process.metrics import CommitClock, Scrape, SwitchCollector
 from softswitch.process.metrics_listener import MetricsError, MetricsListener
 from softswitch.process.portal_socket import portal_server
+from softswitch.process.push_post import PushPost
 from softswitch.process.supervision import Pulse, Supervisor
 from softswitch.process.switch import Switch
 from softswitch.process.watching import check_watch
@@ -233,6 +234,7 @@ class Server:
     def _build_switch(self, known: WorkingSet) -> Switch:
         config, store = self._config, self._store
         self._certificate_fetch = CertificateFetch()
+        self._push = PushPost(config.portal.webhook_networks)
         self._commits = CommitClock(store.apply)
 
         def open_money(changed: AccountsChanged) -> GroupCommit:
@@ -254,6 +256,7 @@ class Server:
                 is_local_address if config.listens_everywhere() else no_address,
                 self._tls,
                 self._certificate_fetch,
+                self._push,
             ),
             Books(
                 store,
@@ -408,6 +411,7 @@ class Server:
         await self.switch.endpoint.close()
         self._resolver.close()
         self._certificate_fetch.close()
+        self._push.close()
         if self._hep is not None:
             self._hep.close()
         await self.switch.texting.stop()

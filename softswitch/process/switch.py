@@ -289,6 +289,7 @@ class Switch:
                 self._trusts,
                 self.silent_contacts,
                 self.trunk_monitor.call_answered,
+                rooms.app_waker(config, machine, network),
                 rooms.call_signer(config, machine, books),
             ),
             limits=limits,

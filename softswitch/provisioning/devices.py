@@ -41,7 +41,11 @@ from softswitch.provisioning.device import (
     Presented,
     PushToken,
 )
-from softswitch.subscribers.device_credentials_store import COLUMNS, device_lines_table
+from softswitch.subscribers.device_credentials_store import (
+    COLUMNS,
+    device_lines_table,
+    push_tokens_table,
+)
 from softswitch.subscribers.directory_store import lines_table
 
 RETRY_MS = 600_000
@@ -73,18 +77,6 @@ devices_table = Table(
         Index(f"devices_{name}", name, unique=True)
         for name in ("token_hash", "next_token_hash", "enrolment_hash")
     ),
-)
-
-push_tokens_table = Table(
-    "device_push_tokens",
-    metadata,
-    Column("device_id", String(16), primary_key=True),
-    Column("selector", String(256), primary_key=True),
-    Column("call_token", String(512), nullable=False),
-    Column("call_app", String(256), nullable=False),
-    Column("other_token", String(512), nullable=False),
-    Column("other_app", String(256), nullable=False),
-    Column("reported_at", BigInteger, nullable=False),
 )
 
 _D = devices_table.c

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from sip.digest import Algorithm
+
+
+class PushAddress(NamedTuple):
+    """The address by which an app's push service wakes it for a call."""
+
+    app: str
+    token: str
+    selector: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,8 @@ class DeviceCredentials:
     secrets: tuple[Mapping[Algorithm, str], ...]
     """HA1 of each algorithm, for each password that is good: two while the device changes from one
     to the next."""
+    push_addresses: tuple[PushAddress, ...] = ()
+    """Those of an app that has reported some."""
 
 
 def shut_usernames(

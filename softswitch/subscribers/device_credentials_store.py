@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     ForeignKey,
@@ -18,7 +19,7 @@ from sqlalchemy import (
 from billing.stores.schema import metadata
 from sip.digest import Algorithm
 from softswitch.database.rows import DbRow
-from softswitch.subscribers.device_credentials import DeviceCredentials
+from softswitch.subscribers.device_credentials import DeviceCredentials, PushAddress
 
 Secrets = Mapping[Algorithm, str]
 """HA1 of each algorithm (RFC 7616 section 3.4.2), lower-case hexadecimal."""
@@ -45,6 +46,19 @@ columns are NULL until a device has fetched its first configuration; those of `n
 secrets of a configuration that was handed out and isn't known to have arrived."""
 
 
+push_tokens_table = Table(
+    "device_push_tokens",
+    metadata,
+    Column("device_id", String(16), primary_key=True),
+    Column("selector", String(256), primary_key=True),
+    Column("call_token", String(512), nullable=False),
+    Column("call_app", String(256), nullable=False),
+    Column("other_token", String(512), nullable=False),
+    Column("other_app", String(256), nullable=False),
+    Column("reported_at", BigInteger, nullable=False),
+)
+
+
 def credentials_of(
     connection: Connection, line_ids: Iterable[int] | None = None
 ) -> dict[int, tuple[DeviceCredentials, ...]]:
@@ -54,9 +68,27 @@ def credentials_of(
     if line_ids is not None:
         query = query.where(table.c.line_id.in_(list(line_ids)))
     found: dict[int, tuple[DeviceCredentials, ...]] = {}
+    addresses = _push_addresses(connection, line_ids)
     for row in connection.execute(query):
-        device = DeviceCredentials(row.username, _secrets(row))
+        wakes = addresses.get(row.device_id, ())
+        device = DeviceCredentials(row.username, _secrets(row), wakes)
         found[row.line_id] = (*found.get(row.line_id, ()), device)
+    return found
+
+
+def _push_addresses(
+    connection: Connection, line_ids: Iterable[int] | None
+) -> dict[str, tuple[PushAddress, ...]]:
+    """The push addresses for calls by the device's id."""
+    table, lines = push_tokens_table, device_lines_table
+    query = select(table).where(table.c.call_token != "").order_by(table.c.selector)
+    if line_ids is not None:
+        mine = select(lines.c.device_id).where(lines.c.line_id.in_(list(line_ids)))
+        query = query.where(table.c.device_id.in_(mine))
+    found: dict[str, tuple[PushAddress, ...]] = {}
+    for row in connection.execute(query):
+        address = PushAddress(row.call_app, row.call_token, row.selector)
+        found[row.device_id] = (*found.get(row.device_id, ()), address)
     return found
 
 

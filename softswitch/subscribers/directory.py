@@ -101,6 +101,11 @@ class Line:
     devices: tuple[DeviceCredentials, ...] = ()
     """The credentials of its devices, which are good beside its own."""
 
+    @property
+    def has_apps_to_wake(self) -> bool:
+        """True if a push message can wake one of its apps for a call."""
+        return any(device.push_addresses for device in self.devices)
+
 
 class Proof(NamedTuple):
     """A line with the digest secrets that prove it under one username."""

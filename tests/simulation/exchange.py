@@ -26,6 +26,7 @@ from sip.digest import Algorithm, ha1
 from sip.flow import Flow
 from sip.uri import Uri
 from softswitch.call.letters import Silent
+from softswitch.call.ringing.app_waker import nothing_posted
 from softswitch.cluster.events import Bus
 from softswitch.config.config import parse
 from softswitch.control.watch import WatchHub
@@ -150,6 +151,8 @@ class Exchange:
         self.hosts: dict[str, list[str]] = {}
         self.certificates: dict[str, bytes] = {}
         self.fetched: list[str] = []
+        self.post = nothing_posted
+        """Takes push messages."""
         self._network = MediaNetwork(self.wire, address[0])
         self._socket = WireSocket(self.wire, address)
         self.media = LocalMedia(
@@ -191,7 +194,12 @@ class Exchange:
         return Switch(
             self.config,
             Machine(self.loop, at_once, self.wall_ms, self.rng.getrandbits, b"n" * 32, self.log),
-            Network(self.media, trunk_flows=self, fetch=self.fetch),
+            Network(
+                self.media,
+                trunk_flows=self,
+                fetch=self.fetch,
+                post=lambda url, body: self.post(url, body),
+            ),
             Books(
                 self.store,
                 known,

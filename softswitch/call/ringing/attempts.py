@@ -30,6 +30,7 @@ from softswitch.subscribers.refusal import Refusal
 if TYPE_CHECKING:
     from sip.message import Request
     from softswitch.admission.credit import PricedRoute
+    from softswitch.call.ringing.app_waker import AppWaker
     from softswitch.call.settings import Limits
     from softswitch.voicemail.desk import VoicemailDesk
 
@@ -60,6 +61,7 @@ class Dialer:
         silent_contacts: the phones that are passed over.
         signer: signs caller ids for trunks that want it; None: no key is configured.
         on_trunk_answer: told of each 2xx of a trunk, and if its description can be used.
+        waker: wakes the apps of called lines.
     """
 
     __slots__ = (
@@ -70,6 +72,7 @@ class Dialer:
         "_signer",
         "_silent_contacts",
         "_voicemail",
+        "_waker",
         "trusts",
     )
 
@@ -82,8 +85,10 @@ class Dialer:
         trusts: Callable[[Line | Trunk, Flow], bool],
         silent_contacts: SilentContacts,
         on_trunk_answer: Callable[[Trunk, bool], None],
+        waker: AppWaker,
         signer: CallSigner | None = None,
     ) -> None:
+        self._waker = waker
         self._signer = signer
         self._on_trunk_answer = on_trunk_answer
         self._silent_contacts = silent_contacts
@@ -154,8 +159,10 @@ class Dialer:
             return [Attempt((), 0.0, phones=phones, forward=destination.forward)]
         bindings = self._silent_contacts.left_out(destination.bindings)
         groups = [list(group) for _, group in groupby(bindings, lambda b: b.q)]
+        self._waker.wake(line, destination.bindings, identity)
         if not groups:
-            return [Attempt((), limits.park_seconds, phones=phones, rings_seconds=seconds)]
+            waits = max(limits.park_seconds, self._waker.wait_seconds(line))
+            return [Attempt((), waits, phones=phones, rings_seconds=seconds)]
         serial = min(seconds, limits.serial_ring_seconds)
         return [
             Attempt(

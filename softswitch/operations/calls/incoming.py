@@ -46,7 +46,8 @@ def explain_incoming(context: Context, number: str) -> list[Row]:
             Dialled("e164", key),
             directory,
             tuple(found),
-            parks=context.config.calls.park_seconds > 0,
+            parks=context.config.calls.park_seconds > 0
+            or (bool(context.config.provisioning.push_url) and line.has_apps_to_wake),
             why_busy=line.services.why_busy(0),
         )
     except Refusal as refusal:

@@ -79,6 +79,7 @@ def device_push(
             found.id, selector, call_token, call_app, other_token, other_app, context.now_ms()
         )
     )
+    context.changes.lines.update(each.line_id for each in found.lines)
     return {"device": found.id}
 
 
